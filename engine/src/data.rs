@@ -1,0 +1,83 @@
+//! What comes in: a client's bytes ([`TableData`]) and what they mean for a table ([`Batch`]).
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+
+use crate::schema::ColumnType;
+
+/// A table's rows, or its shape, as a client wrote them.
+#[derive(Clone)]
+pub enum TableData {
+    Schema(Vec<(String, ColumnType)>),
+    Csv(String),
+    /// An Arrow IPC stream or file.
+    Arrow(Bytes),
+    /// A JSON array of objects (for `remove`: of plain keys).
+    Rows(String),
+    /// A JSON object of arrays.
+    Columns(String),
+    /// Concatenated JSON objects.
+    Ndjson(String),
+    /// Arrow data that is in memory already (Flight, Parquet).
+    Batches(SchemaRef, Vec<RecordBatch>),
+}
+
+impl std::fmt::Debug for TableData {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            TableData::Schema(columns) => write!(f, "Schema({} columns)", columns.len()),
+            TableData::Csv(text) => write!(f, "Csv({} bytes)", text.len()),
+            TableData::Arrow(bytes) => write!(f, "Arrow({} bytes)", bytes.len()),
+            TableData::Rows(text) => write!(f, "Rows({} bytes)", text.len()),
+            TableData::Columns(text) => write!(f, "Columns({} bytes)", text.len()),
+            TableData::Ndjson(text) => write!(f, "Ndjson({} bytes)", text.len()),
+            TableData::Batches(schema, batches) => {
+                let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+                write!(f, "Batches({} columns, {rows} rows)", schema.fields().len())
+            }
+        }
+    }
+}
+
+/// What happens to lists in nested input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ListFlatten {
+    #[default]
+    Zip,
+    Cartesian,
+    Stringify,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TableOptions {
+    /// The column whose values are the rows' keys. At most one of `index` and `limit` is set.
+    pub index: Option<String>,
+    /// The table keeps the last `limit` rows.
+    pub limit: Option<u32>,
+    pub list_flatten: ListFlatten,
+}
+
+/// Rows for one table, checked and coerced: applying it cannot fail.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    pub num_rows: usize,
+    /// The columns that were given; a table column that is not listed is untouched.
+    pub columns: Vec<BatchColumn>,
+    /// Explicit row keys (`__INDEX__`): an array of the index column's storage, or `Int64` row numbers for a table
+    /// without an index. A null is the null key.
+    pub keys: Option<ArrayRef>,
+}
+
+/// One column of a [`Batch`].
+#[derive(Debug, Clone)]
+pub struct BatchColumn {
+    /// Position in the table's schema.
+    pub column: usize,
+    /// `num_rows` values, of type [`crate::Storage::arrow`]; text as `Utf8` or as `Dictionary<Int32, Utf8>`.
+    pub values: ArrayRef,
+    /// Where set, the cell was not given at all (it stays as it was, or is null in a new row). Differs from null,
+    /// which clears the cell.
+    pub missing: Option<BooleanBuffer>,
+}

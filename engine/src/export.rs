@@ -1,0 +1,107 @@
+//! Window → bytes: JSON columns, JSON rows, NDJSON, CSV and Arrow.
+//!
+//! Law: a format knows nothing of tables or pivots; it writes a [`Window`], which is cut already.
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+
+use crate::error::{EngineError, Result};
+
+/// The part of a view that was asked for, as Arrow arrays.
+#[derive(Debug, Clone)]
+pub struct Window {
+    pub kind: WindowKind,
+    pub num_rows: usize,
+    /// The visible columns inside the viewport, in view order. Text is `Dictionary<Int32, Utf8>`, codes in order of
+    /// first appearance; every other type plain.
+    pub columns: Vec<WindowColumn>,
+    /// Grouped views: the group values of every row.
+    pub row_paths: Option<RowPaths>,
+    /// The rows' own keys; flat and column-only views, when asked for (`id` or `index`).
+    pub keys: Option<ArrayRef>,
+    /// Grouped views, when `index` is asked for: the keys of all table rows under each row.
+    pub member_keys: Option<Vec<ArrayRef>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WindowKind {
+    Flat,
+    /// Has row paths.
+    Grouped,
+    /// `split_by` without `group_by`.
+    ColumnOnly,
+    /// One row, no row path (`group_rollup_mode: total` without `group_by`); `split` when split.
+    Total {
+        split: bool,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub struct WindowColumn {
+    /// As in JSON: split values and column name joined with `|`.
+    pub name: Arc<str>,
+    /// As in CSV and Arrow: differs from `name` where a group column is shown as an aggregate, `g (count)`.
+    pub readable_name: Arc<str>,
+    pub values: ArrayRef,
+}
+
+/// The group values of each row of a grouped window.
+#[derive(Debug, Clone)]
+pub struct RowPaths {
+    /// Depth of each row: 0 is the total.
+    pub depths: Vec<u32>,
+    /// One per `group_by` level: the column's name and the rows' values, null below the row's depth. (A null at or
+    /// above the depth is the null group.)
+    pub levels: Vec<(Arc<str>, ArrayRef)>,
+}
+
+/// Options of the JSON formats.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct JsonOptions {
+    /// Adds `__ID__`.
+    pub id: bool,
+    /// Adds `__INDEX__`.
+    pub index: bool,
+    /// Dates and datetimes as text.
+    pub formatted: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Compression {
+    #[default]
+    None,
+    Lz4,
+    Zstd,
+}
+
+/// How key columns and aggregates are named in Arrow.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Naming {
+    /// `g`, `g (count)`.
+    #[default]
+    Readable,
+    /// `__ROW_PATH_0__`, plain aggregates.
+    Machine,
+}
+
+pub fn json_columns(_window: &Window, _options: JsonOptions) -> String {
+    String::new()
+}
+
+pub fn json_rows(_window: &Window, _options: JsonOptions) -> String {
+    String::new()
+}
+
+pub fn ndjson(_window: &Window, _options: JsonOptions) -> String {
+    String::new()
+}
+
+pub fn csv(_window: &Window) -> String {
+    String::new()
+}
+
+/// An Arrow IPC stream with exactly one record batch.
+pub fn arrow(_window: &Window, _naming: Naming, _compression: Compression) -> Result<Vec<u8>> {
+    Err(EngineError::Unsupported("arrow".into()))
+}

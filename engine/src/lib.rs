@@ -1,0 +1,23 @@
+//! The incremental table and pivot engine: Arrow in, deltas out.
+//!
+//! Law: the engine is pure. It knows no clock, thread pool choice, socket, actor or async runtime, and builds for
+//! wasm32 as it is. Whatever mutates returns what changed, numbered `from → to`.
+//!
+//! Reading order: the words ([`scalar`], [`schema`], [`config`], [`data`]), bytes to batches ([`ingest`]), batches to
+//! tables ([`table`]), tables to pivots ([`view`]), pivots to bytes ([`export`]).
+
+pub mod config;
+pub mod data;
+pub mod delta;
+pub mod error;
+pub mod export;
+pub mod ingest;
+pub mod scalar;
+pub mod schema;
+pub mod table;
+pub mod view;
+
+pub use data::{Batch, BatchColumn, ListFlatten, TableData, TableOptions};
+pub use error::{EngineError, Result};
+pub use scalar::Scalar;
+pub use schema::{ColumnType, Field, Schema, Storage};

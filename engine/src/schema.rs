@@ -1,0 +1,161 @@
+//! Names and types of columns: the six types clients see, and the narrower storage types behind them.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, TimeUnit};
+
+/// A column's type as clients see it. The discriminants are the wire's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ColumnType {
+    String = 0,
+    Date = 1,
+    Datetime = 2,
+    Integer = 3,
+    Float = 4,
+    Boolean = 5,
+}
+
+impl ColumnType {
+    pub const ALL: [ColumnType; 6] = [
+        ColumnType::String,
+        ColumnType::Date,
+        ColumnType::Datetime,
+        ColumnType::Integer,
+        ColumnType::Float,
+        ColumnType::Boolean,
+    ];
+
+    /// The word clients use for it, also found in error messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            ColumnType::String => "string",
+            ColumnType::Date => "date",
+            ColumnType::Datetime => "datetime",
+            ColumnType::Integer => "integer",
+            ColumnType::Float => "float",
+            ColumnType::Boolean => "boolean",
+        }
+    }
+
+    /// The storage of a column that is made from a schema alone.
+    pub fn default_storage(self) -> Storage {
+        match self {
+            ColumnType::String => Storage::Utf8,
+            ColumnType::Date => Storage::Date32,
+            ColumnType::Datetime => Storage::TimestampMs,
+            ColumnType::Integer => Storage::Int32,
+            ColumnType::Float => Storage::Float64,
+            ColumnType::Boolean => Storage::Bool,
+        }
+    }
+}
+
+/// How a column is stored; shows in Arrow output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Storage {
+    Int8,
+    Int16,
+    Int32,
+    Int64,
+    UInt8,
+    UInt16,
+    UInt32,
+    UInt64,
+    Float32,
+    Float64,
+    Bool,
+    /// Dictionary-coded text.
+    Utf8,
+    /// Days since 1970-01-01.
+    Date32,
+    /// Milliseconds since 1970-01-01T00:00:00 UTC.
+    TimestampMs,
+}
+
+impl Storage {
+    pub fn column_type(self) -> ColumnType {
+        match self {
+            Storage::Int8
+            | Storage::Int16
+            | Storage::Int32
+            | Storage::Int64
+            | Storage::UInt8
+            | Storage::UInt16
+            | Storage::UInt32
+            | Storage::UInt64 => ColumnType::Integer,
+            Storage::Float32 | Storage::Float64 => ColumnType::Float,
+            Storage::Bool => ColumnType::Boolean,
+            Storage::Utf8 => ColumnType::String,
+            Storage::Date32 => ColumnType::Date,
+            Storage::TimestampMs => ColumnType::Datetime,
+        }
+    }
+
+    /// The Arrow type of plain (not dictionary-coded) arrays of this storage.
+    pub fn arrow(self) -> DataType {
+        match self {
+            Storage::Int8 => DataType::Int8,
+            Storage::Int16 => DataType::Int16,
+            Storage::Int32 => DataType::Int32,
+            Storage::Int64 => DataType::Int64,
+            Storage::UInt8 => DataType::UInt8,
+            Storage::UInt16 => DataType::UInt16,
+            Storage::UInt32 => DataType::UInt32,
+            Storage::UInt64 => DataType::UInt64,
+            Storage::Float32 => DataType::Float32,
+            Storage::Float64 => DataType::Float64,
+            Storage::Bool => DataType::Boolean,
+            Storage::Utf8 => DataType::Utf8,
+            Storage::Date32 => DataType::Date32,
+            Storage::TimestampMs => DataType::Timestamp(TimeUnit::Millisecond, None),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Field {
+    pub name: Arc<str>,
+    pub storage: Storage,
+}
+
+impl Field {
+    pub fn new(name: impl Into<Arc<str>>, storage: Storage) -> Self {
+        Field { name: name.into(), storage }
+    }
+
+    pub fn column_type(&self) -> ColumnType {
+        self.storage.column_type()
+    }
+}
+
+/// The columns of a table, in creation order, names distinct. Cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schema {
+    fields: Arc<[Field]>,
+}
+
+impl Schema {
+    pub fn new(fields: Vec<Field>) -> Self {
+        Schema { fields: fields.into() }
+    }
+
+    pub fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    pub fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    pub fn field(&self, index: usize) -> &Field {
+        &self.fields[index]
+    }
+
+    pub fn index_of(&self, name: &str) -> Option<usize> {
+        self.fields.iter().position(|field| &*field.name == name)
+    }
+}
