@@ -2,9 +2,19 @@
 //!
 //! Law: a format knows nothing of tables or pivots; it writes a [`Window`], which is cut already.
 
+mod arrow;
+mod cell;
+mod csv;
+mod format;
+mod identity;
+mod json_columns;
+mod json_rows;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use ::arrow::array::ArrayRef;
 
 use crate::error::{EngineError, Result};
 
@@ -75,6 +85,20 @@ pub enum Compression {
     Zstd,
 }
 
+impl Compression {
+    /// The word a client sends; absent and empty mean none. Spelling is exact.
+    pub fn parse(word: Option<&str>) -> Result<Compression> {
+        match word {
+            None | Some("") => Ok(Compression::None),
+            Some("lz4") => Ok(Compression::Lz4),
+            Some("zstd") => Ok(Compression::Zstd),
+            Some(other) => Err(EngineError::data(format!(
+                "Unknown `compression` \"{other}\", expected \"lz4\" or \"zstd\""
+            ))),
+        }
+    }
+}
+
 /// How key columns and aggregates are named in Arrow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Naming {
@@ -85,23 +109,32 @@ pub enum Naming {
     Machine,
 }
 
-pub fn json_columns(_window: &Window, _options: JsonOptions) -> String {
-    String::new()
+/// One object of arrays.
+pub fn json_columns(window: &Window, options: JsonOptions) -> String {
+    json_columns::write(window, options)
 }
 
-pub fn json_rows(_window: &Window, _options: JsonOptions) -> String {
-    String::new()
+/// An array of objects.
+pub fn json_rows(window: &Window, options: JsonOptions) -> String {
+    json_rows::write_array(window, options)
 }
 
-pub fn ndjson(_window: &Window, _options: JsonOptions) -> String {
-    String::new()
+/// One object a line.
+pub fn ndjson(window: &Window, options: JsonOptions) -> String {
+    json_rows::write_lines(window, options)
 }
 
-pub fn csv(_window: &Window) -> String {
-    String::new()
+pub fn csv(window: &Window) -> String {
+    csv::write(window)
 }
 
-/// An Arrow IPC stream with exactly one record batch.
-pub fn arrow(_window: &Window, _naming: Naming, _compression: Compression) -> Result<Vec<u8>> {
-    Err(EngineError::Unsupported("arrow".into()))
+/// An Arrow IPC stream with exactly one record batch. In a WASM build never compressed, whatever is asked.
+pub fn arrow(window: &Window, naming: Naming, compression: Compression) -> Result<Vec<u8>> {
+    arrow::write(window, naming, compression)
+}
+
+/// A first guess at the bytes of a text, so that the usual window grows its buffer once or never.
+fn capacity(window: &Window) -> usize {
+    const BYTES_PER_CELL: usize = 12;
+    64 + window.num_rows * (window.columns.len() + 1) * BYTES_PER_CELL
 }

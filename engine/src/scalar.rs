@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn null_then_nan_then_ascending() {
         let mut values =
-            vec![Scalar::Float(1.0), Scalar::Float(f64::NAN), Scalar::Float(f64::NEG_INFINITY), Scalar::Null];
+            [Scalar::Float(1.0), Scalar::Float(f64::NAN), Scalar::Float(f64::NEG_INFINITY), Scalar::Null];
         values.sort();
         assert!(values[0].is_null());
         assert!(matches!(values[1], Scalar::Float(value) if value.is_nan()));

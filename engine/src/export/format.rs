@@ -1,0 +1,362 @@
+//! How single values are spelled in JSON and CSV.
+//!
+//! Law: every writer appends to one growing text and allocates nothing by itself. Floats are the shortest digits that
+//! read back to the same number; the two formats differ only in when they choose an exponent and in how a whole
+//! number ends.
+
+use crate::scalar::MS_PER_DAY;
+
+/// Where a float's spelling goes from plain to exponent, and what surrounds it.
+#[derive(Clone, Copy)]
+struct FloatStyle {
+    /// Plain up to (not including) ten to this power.
+    plain_below_exponent: i32,
+    /// `1.0` instead of `1`.
+    whole_ends_in_zero: bool,
+    /// `1e+10` instead of `1e10`.
+    plus_sign: bool,
+}
+
+const JSON: FloatStyle = FloatStyle { plain_below_exponent: 21, whole_ends_in_zero: true, plus_sign: false };
+const CSV: FloatStyle = FloatStyle { plain_below_exponent: 10, whole_ends_in_zero: false, plus_sign: true };
+
+/// Both formats write plain digits down to 0.000001.
+const SMALLEST_PLAIN_EXPONENT: i32 = -6;
+
+/// NaN and the infinities have no JSON spelling: `null`.
+pub(super) fn json_float(value: f64, out: &mut String) {
+    if !value.is_finite() {
+        out.push_str("null");
+        return;
+    }
+    let mut buffer = zmij::Buffer::new();
+    let shortest = buffer.format_finite(value);
+    if shortest.contains('e') {
+        Digits::of(shortest).write(JSON, out);
+    } else {
+        out.push_str(shortest);
+    }
+}
+
+pub(super) fn csv_f64(value: f64, out: &mut String) {
+    csv_float(value, zmij::Buffer::new().format(value), out);
+}
+
+pub(super) fn csv_f32(value: f32, out: &mut String) {
+    csv_float(f64::from(value), zmij::Buffer::new().format(value), out);
+}
+
+fn csv_float(value: f64, shortest: &str, out: &mut String) {
+    if value.is_nan() {
+        out.push_str("nan");
+    } else if value.is_infinite() {
+        out.push_str(if value > 0.0 { "inf" } else { "-inf" });
+    } else if shortest.contains('e') || value.abs() >= 1e10 {
+        Digits::of(shortest).write(CSV, out);
+    } else {
+        out.push_str(shortest.strip_suffix(".0").unwrap_or(shortest));
+    }
+}
+
+/// A finite number as `0.d₁d₂… × 10^(exponent + 1)`, digits without leading or trailing zeros.
+struct Digits {
+    negative: bool,
+    digits: [u8; 24],
+    len: usize,
+    /// Of the first digit: 0 for `1.5`, -1 for `0.15`.
+    exponent: i32,
+}
+
+impl Digits {
+    /// Reads any decimal spelling, plain or with exponent.
+    fn of(text: &str) -> Digits {
+        let (negative, text) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let (mantissa, power) = text.split_once('e').unwrap_or((text, "0"));
+        let power: i32 = power.parse().unwrap_or(0);
+        let mut result = Digits { negative, digits: [0; 24], len: 0, exponent: 0 };
+        let (mut before_point, mut seen_point, mut leading_zeros) = (0i32, false, 0i32);
+        for byte in mantissa.bytes() {
+            if byte == b'.' {
+                seen_point = true;
+                continue;
+            }
+            before_point += i32::from(!seen_point);
+            if result.len == 0 && byte == b'0' {
+                leading_zeros += 1;
+            } else if result.len < result.digits.len() {
+                result.digits[result.len] = byte;
+                result.len += 1;
+            }
+        }
+        while result.len > 0 && result.digits[result.len - 1] == b'0' {
+            result.len -= 1;
+        }
+        result.exponent = before_point - 1 - leading_zeros + power;
+        if result.len == 0 {
+            result.digits[0] = b'0';
+            (result.len, result.exponent) = (1, 0);
+        }
+        result
+    }
+
+    fn write(&self, style: FloatStyle, out: &mut String) {
+        if self.negative {
+            out.push('-');
+        }
+        let digit = |position: i32| match usize::try_from(position) {
+            Ok(position) if position < self.len => char::from(self.digits[position]),
+            _ => '0',
+        };
+        let len = self.len as i32;
+        if (SMALLEST_PLAIN_EXPONENT..style.plain_below_exponent).contains(&self.exponent) {
+            for position in self.exponent.min(0)..=self.exponent {
+                out.push(digit(position));
+                if self.exponent < 0 {
+                    break;
+                }
+            }
+            if self.exponent + 1 < len {
+                out.push('.');
+                (self.exponent + 1..len).for_each(|position| out.push(digit(position)));
+            } else if style.whole_ends_in_zero {
+                out.push_str(".0");
+            }
+            return;
+        }
+        out.push(digit(0));
+        if len > 1 {
+            out.push('.');
+            (1..len).for_each(|position| out.push(digit(position)));
+        }
+        out.push('e');
+        if style.plus_sign && self.exponent > 0 {
+            out.push('+');
+        }
+        integer(self.exponent, out);
+    }
+}
+
+pub(super) fn integer(value: impl itoa::Integer, out: &mut String) {
+    out.push_str(itoa::Buffer::new().format(value));
+}
+
+/// Text as JSON, quotes included; only what must be escaped is.
+pub(super) fn json_text(text: &str, out: &mut String) {
+    out.push('"');
+    let mut written = 0;
+    for (position, byte) in text.bytes().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        out.push_str(&text[written..position]);
+        written = position + 1;
+        match byte {
+            b'"' => out.push_str("\\\""),
+            b'\\' => out.push_str("\\\\"),
+            0x08 => out.push_str("\\b"),
+            0x0C => out.push_str("\\f"),
+            b'\n' => out.push_str("\\n"),
+            b'\r' => out.push_str("\\r"),
+            b'\t' => out.push_str("\\t"),
+            control => {
+                const HEX: &[u8; 16] = b"0123456789ABCDEF";
+                out.push_str("\\u00");
+                out.push(char::from(HEX[usize::from(control >> 4)]));
+                out.push(char::from(HEX[usize::from(control & 15)]));
+            }
+        }
+    }
+    out.push_str(&text[written..]);
+    out.push('"');
+}
+
+/// Text as CSV: always quoted, quotes doubled.
+pub(super) fn csv_text(text: &str, out: &mut String) {
+    out.push('"');
+    for (part_index, part) in text.split('"').enumerate() {
+        if part_index > 0 {
+            out.push_str("\"\"");
+        }
+        out.push_str(part);
+    }
+    out.push('"');
+}
+
+/// Whether years below 1000 get leading zeros; JSON dates do not, everything else does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Year {
+    Padded,
+    Plain,
+}
+
+/// `2020-01-31`.
+pub(super) fn date(days: i64, year_style: Year, out: &mut String) {
+    let (year, month, day) = civil_from_days(days);
+    if year_style == Year::Padded {
+        if year < 0 {
+            out.push('-');
+        }
+        padded(year.unsigned_abs(), 4, out);
+    } else {
+        integer(year, out);
+    }
+    out.push('-');
+    padded(month, 2, out);
+    out.push('-');
+    padded(day, 2, out);
+}
+
+/// `2020-01-31 01:02:03.456`, UTC.
+pub(super) fn datetime(ms: i64, out: &mut String) {
+    date(ms.div_euclid(MS_PER_DAY), Year::Padded, out);
+    let of_day = ms.rem_euclid(MS_PER_DAY) as u64;
+    for (separator, value, width) in [
+        (' ', of_day / 3_600_000, 2),
+        (':', of_day / 60_000 % 60, 2),
+        (':', of_day / 1000 % 60, 2),
+        ('.', of_day % 1000, 3),
+    ] {
+        out.push(separator);
+        padded(value, width, out);
+    }
+}
+
+fn padded(value: u64, width: u32, out: &mut String) {
+    let mut bound = 10u64.pow(width - 1);
+    while bound > value && bound > 1 {
+        out.push('0');
+        bound /= 10;
+    }
+    integer(value, out);
+}
+
+/// Days since 1970-01-01 → proleptic Gregorian year, month, day. By hand because every stored number must print, also
+/// those beyond the calendars of the date libraries.
+fn civil_from_days(days: i64) -> (i64, u64, u64) {
+    const DAYS_PER_ERA: i64 = 146_097; // 400 years
+    let shifted = days + 719_468; // days since 0000-03-01: a leap day ends its year
+    let era = shifted.div_euclid(DAYS_PER_ERA);
+    let of_era = shifted.rem_euclid(DAYS_PER_ERA);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year, month as u64, day as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(write: impl FnOnce(&mut String)) -> String {
+        let mut out = String::new();
+        write(&mut out);
+        out
+    }
+
+    #[test]
+    fn floats() {
+        #[track_caller]
+        fn check(value: f64, json: &str, csv: &str) {
+            assert_eq!(written(|out| json_float(value, out)), json);
+            assert_eq!(written(|out| csv_f64(value, out)), csv);
+        }
+        check(0.0, "0.0", "0");
+        check(-0.0, "-0.0", "-0");
+        check(1.0, "1.0", "1");
+        check(-1.5, "-1.5", "-1.5");
+        check(0.1, "0.1", "0.1");
+        check(1_000_000.0, "1000000.0", "1000000");
+        check(9_999_999_999.0, "9999999999.0", "9999999999");
+        check(1e10, "10000000000.0", "1e+10");
+        check(12_345_000_000.0, "12345000000.0", "1.2345e+10");
+        check(123_456_789_012.5, "123456789012.5", "1.234567890125e+11");
+        check(1e20, "100000000000000000000.0", "1e+20");
+        check(123e18, "123000000000000000000.0", "1.23e+20");
+        check(1e21, "1e21", "1e+21");
+        check(0.000001, "0.000001", "0.000001");
+        check(0.0000012345, "0.0000012345", "0.0000012345");
+        check(1e-7, "1e-7", "1e-7");
+        check(-1.5e-7, "-1.5e-7", "-1.5e-7");
+        check(f64::MAX, "1.7976931348623157e308", "1.7976931348623157e+308");
+        check(5e-324, "5e-324", "5e-324");
+        check(f64::NAN, "null", "nan");
+        check(f64::INFINITY, "null", "inf");
+        check(f64::NEG_INFINITY, "null", "-inf");
+    }
+
+    #[test]
+    fn every_float_reads_back() {
+        let mut bits = 0x9E37_79B9_7F4A_7C15u64;
+        for _ in 0..20_000 {
+            bits ^= bits << 13;
+            bits ^= bits >> 7;
+            bits ^= bits << 17;
+            let value = f64::from_bits(bits);
+            if value.is_finite() {
+                assert_eq!(written(|out| json_float(value, out)).parse::<f64>(), Ok(value));
+                assert_eq!(written(|out| csv_f64(value, out)).parse::<f64>(), Ok(value));
+                let single = value as f32;
+                if single.is_finite() {
+                    assert_eq!(written(|out| csv_f32(single, out)).parse::<f32>(), Ok(single));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn single_floats() {
+        #[track_caller]
+        fn check(value: f32, json: &str, csv: &str) {
+            assert_eq!(written(|out| json_float(f64::from(value), out)), json);
+            assert_eq!(written(|out| csv_f32(value, out)), csv);
+        }
+        check(0.1, "0.10000000149011612", "0.1");
+        check(1.0 / 3.0, "0.3333333432674408", "0.33333334");
+        check(1e10, "10000000000.0", "1e+10");
+        check(16_777_216.0, "16777216.0", "16777216");
+    }
+
+    #[test]
+    fn texts() {
+        #[track_caller]
+        fn check(text: &str, json: &str, csv: &str) {
+            assert_eq!(written(|out| json_text(text, out)), json);
+            assert_eq!(written(|out| csv_text(text, out)), csv);
+        }
+        check("", r#""""#, r#""""#);
+        check("a\"b", r#""a\"b""#, r#""a""b""#);
+        check("\\/", r#""\\/""#, r#""\/""#);
+        check("\u{8}\u{c}\n\r\t", r#""\b\f\n\r\t""#, "\"\u{8}\u{c}\n\r\t\"");
+        check("\u{0}\u{1f}\u{7f}", "\"\\u0000\\u001F\u{7f}\"", "\"\u{0}\u{1f}\u{7f}\"");
+        check("ü\u{2028}", "\"ü\u{2028}\"", "\"ü\u{2028}\"");
+    }
+
+    #[test]
+    fn dates_and_datetimes() {
+        #[track_caller]
+        fn check(days: i64, plain: &str, padded: &str) {
+            assert_eq!(written(|out| date(days, Year::Plain, out)), plain);
+            assert_eq!(written(|out| date(days, Year::Padded, out)), padded);
+        }
+        check(0, "1970-01-01", "1970-01-01");
+        check(18262, "2020-01-01", "2020-01-01");
+        check(11016, "2000-02-29", "2000-02-29");
+        check(-1, "1969-12-31", "1969-12-31");
+        check(-719_162, "1-01-01", "0001-01-01");
+        check(-719_529, "-1-12-31", "-0001-12-31");
+        for (ms, text) in [
+            (1_577_840_523_456, "2020-01-01 01:02:03.456"),
+            (0, "1970-01-01 00:00:00.000"),
+            (-1, "1969-12-31 23:59:59.999"),
+            (i64::MAX, "292278994-08-17 07:12:55.807"),
+        ] {
+            assert_eq!(written(|out| datetime(ms, out)), text);
+        }
+    }
+}

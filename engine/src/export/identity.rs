@@ -1,0 +1,79 @@
+//! `__ROW_PATH__`, `__ID__` and `__INDEX__`: what says which row a row is.
+
+use super::cell::Cells;
+use super::{JsonOptions, Window, WindowKind};
+
+pub(super) struct Identity<'a> {
+    window: &'a Window,
+    formatted: bool,
+    levels: Vec<Cells<'a>>,
+    keys: Option<Cells<'a>>,
+}
+
+impl<'a> Identity<'a> {
+    pub(super) fn new(window: &'a Window, options: JsonOptions) -> Identity<'a> {
+        let levels = window.row_paths.iter().flat_map(|paths| &paths.levels);
+        Identity {
+            window,
+            formatted: options.formatted,
+            levels: levels.map(|(_, values)| Cells::new(values)).collect(),
+            keys: window.keys.as_ref().map(Cells::new),
+        }
+    }
+
+    /// The single row of an ungrouped total has a row path in the rows forms only.
+    pub(super) fn has_path_in_rows(&self) -> bool {
+        self.has_path_in_columns() || self.window.kind == (WindowKind::Total { split: false })
+    }
+
+    pub(super) fn has_path_in_columns(&self) -> bool {
+        self.window.row_paths.is_some()
+    }
+
+    /// The group values, outermost first; the total is `[]`.
+    pub(super) fn write_path(&self, row: usize, out: &mut String) {
+        let depth = match &self.window.row_paths {
+            Some(paths) => (paths.depths[row] as usize).min(self.levels.len()),
+            None => 0,
+        };
+        out.push('[');
+        for (level, cells) in self.levels[..depth].iter().enumerate() {
+            if level > 0 {
+                out.push(',');
+            }
+            cells.write_json(row, self.formatted, out);
+        }
+        out.push(']');
+    }
+
+    /// The row's own key, or for groups their path.
+    pub(super) fn write_id(&self, row: usize, out: &mut String) {
+        match (self.window.kind, &self.keys) {
+            (WindowKind::Flat | WindowKind::ColumnOnly, Some(keys)) => {
+                out.push('[');
+                keys.write_json(row, self.formatted, out);
+                out.push(']');
+            }
+            _ => self.write_path(row, out),
+        }
+    }
+
+    /// The keys of all table rows under the row.
+    pub(super) fn write_index(&self, row: usize, out: &mut String) {
+        match (&self.window.member_keys, &self.keys) {
+            (Some(members), _) => {
+                let cells = Cells::new(&members[row]);
+                out.push('[');
+                for member in 0..members[row].len() {
+                    if member > 0 {
+                        out.push(',');
+                    }
+                    cells.write_json(member, self.formatted, out);
+                }
+                out.push(']');
+            }
+            (None, Some(_)) => self.write_id(row, out),
+            (None, None) => out.push_str("[]"),
+        }
+    }
+}
