@@ -9,6 +9,7 @@
 pub mod config;
 pub mod data;
 pub mod delta;
+pub mod describe;
 pub mod error;
 pub mod export;
 pub mod ingest;

@@ -1,0 +1,78 @@
+//! A table's rows or shape as a client sends them, and the options a table is made with.
+
+use proscenium_engine::{ListFlatten, Result, TableData, TableOptions};
+
+use crate::generated as wire;
+use crate::generated::make_table_data::Data;
+use crate::generated::make_table_req::MakeTableOptions;
+use crate::generated::make_table_req::make_table_options::MakeTableType;
+use crate::translate::schema;
+
+/// Where a table's rows come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    Data(TableData),
+    /// The id of a view of this server.
+    View(String),
+}
+
+/// `None`: the message carries no data at all (each request has its own words for that).
+pub fn from_wire(data: Option<wire::MakeTableData>) -> Result<Option<Source>> {
+    let Some(data) = data.and_then(|message| message.data) else { return Ok(None) };
+    let data = match data {
+        Data::FromSchema(columns) => TableData::Schema(schema::from_wire(columns)?),
+        Data::FromCsv(text) => TableData::Csv(text),
+        Data::FromArrow(bytes) => TableData::Arrow(bytes),
+        Data::FromRows(text) => TableData::Rows(text),
+        Data::FromCols(text) => TableData::Columns(text),
+        Data::FromNdjson(text) => TableData::Ndjson(text),
+        Data::FromView(view_id) => return Ok(Some(Source::View(view_id))),
+    };
+    Ok(Some(Source::Data(data)))
+}
+
+/// An empty index name means no index; how the pages are kept (`page_to_disk`) is a hint that this engine needs not.
+pub fn options_from_wire(options: &MakeTableOptions) -> TableOptions {
+    let (index, limit) = match &options.make_table_type {
+        Some(MakeTableType::MakeIndexTable(index)) if !index.is_empty() => (Some(index.clone()), None),
+        Some(MakeTableType::MakeLimitTable(limit)) => (None, Some(*limit)),
+        Some(MakeTableType::MakeIndexTable(_)) | None => (None, None),
+    };
+    let list_flatten = match options.list_flatten() {
+        wire::ListFlatten::Zip => ListFlatten::Zip,
+        wire::ListFlatten::Cartesian => ListFlatten::Cartesian,
+        wire::ListFlatten::Stringify => ListFlatten::Stringify,
+    };
+    TableOptions { index, limit, list_flatten }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_member_is_no_data() {
+        assert!(from_wire(None).unwrap().is_none());
+        assert!(from_wire(Some(wire::MakeTableData { data: None })).unwrap().is_none());
+    }
+
+    #[test]
+    fn arrow_bytes_are_shared_and_not_copied() {
+        let sent = bytes::Bytes::from_static(b"ARROW1");
+        let message = wire::MakeTableData { data: Some(Data::FromArrow(sent.clone())) };
+        let Ok(Some(Source::Data(TableData::Arrow(received)))) = from_wire(Some(message)) else {
+            panic!("arrow stays arrow")
+        };
+        assert_eq!(received.as_ptr(), sent.as_ptr());
+    }
+
+    #[test]
+    fn an_empty_index_and_an_unknown_flattening_are_the_defaults() {
+        let options = MakeTableOptions {
+            make_table_type: Some(MakeTableType::MakeIndexTable(String::new())),
+            list_flatten: Some(77),
+            ..Default::default()
+        };
+        assert_eq!(options_from_wire(&options), TableOptions::default());
+    }
+}

@@ -1,0 +1,68 @@
+//! Which part of a view a client wants, and in which spelling.
+
+use proscenium_engine::export::{Compression, JsonOptions, Naming};
+use proscenium_engine::view::Viewport;
+use proscenium_engine::{EngineError, Result};
+
+use crate::generated as wire;
+
+/// An absent message is the whole view.
+pub fn from_wire(viewport: Option<&wire::ViewPort>) -> Viewport {
+    let Some(viewport) = viewport else { return Viewport::default() };
+    Viewport {
+        start_row: viewport.start_row,
+        end_row: viewport.end_row,
+        start_col: viewport.start_col,
+        end_col: viewport.end_col,
+    }
+}
+
+/// The field's mere presence asks for machine names: old clients that set it say `false` and mean the same.
+pub fn naming(viewport: Option<&wire::ViewPort>) -> Naming {
+    match viewport.and_then(|viewport| viewport.machine_column_names) {
+        Some(_) => Naming::Machine,
+        None => Naming::Readable,
+    }
+}
+
+pub fn json_options(id: Option<bool>, index: Option<bool>, formatted: Option<bool>) -> JsonOptions {
+    JsonOptions {
+        id: id.unwrap_or_default(),
+        index: index.unwrap_or_default(),
+        formatted: formatted.unwrap_or_default(),
+    }
+}
+
+/// The body codec of an Arrow answer.
+pub fn compression(name: Option<&str>) -> Result<Compression> {
+    match name {
+        None | Some("") => Ok(Compression::None),
+        Some("lz4") => Ok(Compression::Lz4),
+        Some("zstd") => Ok(Compression::Zstd),
+        Some(other) => {
+            Err(EngineError::data(format!("Unknown `compression` \"{other}\", expected \"lz4\" or \"zstd\"")))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machine_names_are_asked_for_by_presence() {
+        let asks = |machine_column_names| {
+            naming(Some(&wire::ViewPort { machine_column_names, ..Default::default() }))
+        };
+        assert_eq!(asks(Some(false)), Naming::Machine);
+        assert_eq!(asks(Some(true)), Naming::Machine);
+        assert_eq!(asks(None), Naming::Readable);
+        assert_eq!(naming(None), Naming::Readable);
+    }
+
+    #[test]
+    fn an_unknown_codec_is_named() {
+        let error = compression(Some("gzip")).unwrap_err();
+        assert_eq!(error.to_string(), "Unknown `compression` \"gzip\", expected \"lz4\" or \"zstd\"");
+    }
+}

@@ -1,0 +1,45 @@
+//! The generated code is what `protos/perspective.proto` says.
+//!
+//! After editing the `.proto`, write it anew with `REGENERATE=1 cargo test -p proscenium-proto --test fresh`.
+
+use std::path::Path;
+
+/// Fields that carry whole tables: shared buffers instead of copies.
+const BYTES_FIELDS: [&str; 4] = [
+    ".perspective.proto.MakeTableData.from_arrow",
+    ".perspective.proto.ViewToArrowResp.arrow",
+    ".perspective.proto.ViewOnUpdateResp.delta",
+    ".perspective.proto.ViewOnRemoveResp.indices",
+];
+
+fn generate() -> String {
+    let protos = Path::new(env!("CARGO_MANIFEST_DIR")).join("protos");
+    let descriptors = protox::compile(["perspective.proto"], [protos]).expect("the .proto compiles");
+    let out_dir = std::env::temp_dir().join(format!("proscenium-proto-{}", std::process::id()));
+    std::fs::create_dir_all(&out_dir).expect("a folder for the output");
+    prost_build::Config::new()
+        .out_dir(&out_dir)
+        .bytes(BYTES_FIELDS)
+        // Equal messages have equal bytes.
+        .btree_map(["."])
+        .compile_fds(descriptors)
+        .expect("code is generated");
+    let code = std::fs::read_to_string(out_dir.join("perspective.proto.rs")).expect("the package's one file");
+    std::fs::remove_dir_all(&out_dir).expect("the folder is ours");
+    code
+}
+
+#[test]
+fn generated_code_is_fresh() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/generated/perspective.proto.rs");
+    let fresh = generate();
+    if std::env::var_os("REGENERATE").is_some() {
+        std::fs::write(&path, &fresh).expect("the generated file can be written");
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        committed == fresh,
+        "{} is stale: run `REGENERATE=1 cargo test -p proscenium-proto --test fresh`",
+        path.display()
+    );
+}
