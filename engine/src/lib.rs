@@ -6,6 +6,7 @@
 //! Reading order: the words ([`scalar`], [`schema`], [`config`], [`data`]), bytes to batches ([`ingest`]), batches to
 //! tables ([`table`]), tables to pivots ([`view`]), pivots to bytes ([`export`]).
 
+pub(crate) mod column;
 pub mod config;
 pub mod data;
 pub mod delta;
@@ -13,6 +14,7 @@ pub mod describe;
 pub mod error;
 pub mod export;
 pub mod ingest;
+pub(crate) mod order;
 pub mod scalar;
 pub mod schema;
 pub mod table;

@@ -1,0 +1,430 @@
+//! Typed, chunked, copy-on-write columns.
+//!
+//! Law: cloning a column is O(1); a write copies only the chunk it touches, and only if a clone still holds it. A
+//! column therefore *is* its snapshot: readers keep a clone, the writer goes on.
+
+mod dictionary;
+mod spine;
+
+pub(crate) use dictionary::{Interner, Strings};
+pub(crate) use spine::{CHUNK, Chunk, Chunked};
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, BooleanBuilder, DictionaryArray, PrimitiveArray,
+    StringArray, new_null_array,
+};
+use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::datatypes::{
+    Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    TimestampMillisecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+
+use crate::scalar::{Scalar, compare_floats, float_bits};
+use crate::schema::Storage;
+
+/// The cells of one column, by slot.
+#[derive(Debug, Clone)]
+pub(crate) enum Column {
+    Int8(Chunked<i8>),
+    Int16(Chunked<i16>),
+    Int32(Chunked<i32>),
+    Int64(Chunked<i64>),
+    UInt8(Chunked<u8>),
+    UInt16(Chunked<u16>),
+    UInt32(Chunked<u32>),
+    UInt64(Chunked<u64>),
+    Float32(Chunked<f32>),
+    Float64(Chunked<f64>),
+    Bool(Chunked<bool>),
+    Date(Chunked<i32>),
+    Datetime(Chunked<i64>),
+    Str(Chunked<u32>, Strings),
+}
+
+/// Runs `$body` with `$cells` bound to the typed cells of whichever variant `$column` is. Text binds its codes.
+macro_rules! each_column {
+    ($column:expr, $cells:ident => $body:expr) => {
+        match $column {
+            Column::Int8($cells) => $body,
+            Column::Int16($cells) => $body,
+            Column::Int32($cells) => $body,
+            Column::Int64($cells) => $body,
+            Column::UInt8($cells) => $body,
+            Column::UInt16($cells) => $body,
+            Column::UInt32($cells) => $body,
+            Column::UInt64($cells) => $body,
+            Column::Float32($cells) => $body,
+            Column::Float64($cells) => $body,
+            Column::Bool($cells) => $body,
+            Column::Date($cells) => $body,
+            Column::Datetime($cells) => $body,
+            Column::Str($cells, _) => $body,
+        }
+    };
+}
+pub(crate) use each_column;
+
+impl Column {
+    pub(crate) fn new(storage: Storage) -> Column {
+        match storage {
+            Storage::Int8 => Column::Int8(Chunked::default()),
+            Storage::Int16 => Column::Int16(Chunked::default()),
+            Storage::Int32 => Column::Int32(Chunked::default()),
+            Storage::Int64 => Column::Int64(Chunked::default()),
+            Storage::UInt8 => Column::UInt8(Chunked::default()),
+            Storage::UInt16 => Column::UInt16(Chunked::default()),
+            Storage::UInt32 => Column::UInt32(Chunked::default()),
+            Storage::UInt64 => Column::UInt64(Chunked::default()),
+            Storage::Float32 => Column::Float32(Chunked::default()),
+            Storage::Float64 => Column::Float64(Chunked::default()),
+            Storage::Bool => Column::Bool(Chunked::default()),
+            Storage::Date32 => Column::Date(Chunked::default()),
+            Storage::TimestampMs => Column::Datetime(Chunked::default()),
+            Storage::Utf8 => Column::Str(Chunked::default(), Strings::default()),
+        }
+    }
+
+    pub(crate) fn storage(&self) -> Storage {
+        match self {
+            Column::Int8(_) => Storage::Int8,
+            Column::Int16(_) => Storage::Int16,
+            Column::Int32(_) => Storage::Int32,
+            Column::Int64(_) => Storage::Int64,
+            Column::UInt8(_) => Storage::UInt8,
+            Column::UInt16(_) => Storage::UInt16,
+            Column::UInt32(_) => Storage::UInt32,
+            Column::UInt64(_) => Storage::UInt64,
+            Column::Float32(_) => Storage::Float32,
+            Column::Float64(_) => Storage::Float64,
+            Column::Bool(_) => Storage::Bool,
+            Column::Date(_) => Storage::Date32,
+            Column::Datetime(_) => Storage::TimestampMs,
+            Column::Str(..) => Storage::Utf8,
+        }
+    }
+
+    pub(crate) fn is_valid(&self, slot: u32) -> bool {
+        each_column!(self, cells => cells.get(slot).is_some())
+    }
+
+    /// The cell as bits that are equal exactly when the values are (text by code: only within one column and while
+    /// the code lives); `None` is null.
+    pub(crate) fn bits(&self, slot: u32) -> Option<u64> {
+        match self {
+            Column::Int8(cells) => cells.get(slot).map(|value| value as i64 as u64),
+            Column::Int16(cells) => cells.get(slot).map(|value| value as i64 as u64),
+            Column::Int32(cells) | Column::Date(cells) => cells.get(slot).map(|value| value as i64 as u64),
+            Column::Int64(cells) | Column::Datetime(cells) => cells.get(slot).map(|value| value as u64),
+            Column::UInt8(cells) => cells.get(slot).map(u64::from),
+            Column::UInt16(cells) => cells.get(slot).map(u64::from),
+            Column::UInt32(cells) | Column::Str(cells, _) => cells.get(slot).map(u64::from),
+            Column::UInt64(cells) => cells.get(slot),
+            Column::Float32(cells) => cells.get(slot).map(|value| float_bits(f64::from(value))),
+            Column::Float64(cells) => cells.get(slot).map(float_bits),
+            Column::Bool(cells) => cells.get(slot).map(u64::from),
+        }
+    }
+
+    /// The cell as a number (see [`Scalar::as_f64`]); `None` for null and text.
+    pub(crate) fn number(&self, slot: u32) -> Option<f64> {
+        match self {
+            Column::Int8(cells) => cells.get(slot).map(f64::from),
+            Column::Int16(cells) => cells.get(slot).map(f64::from),
+            Column::Int32(cells) => cells.get(slot).map(f64::from),
+            Column::Int64(cells) | Column::Datetime(cells) => cells.get(slot).map(|value| value as f64),
+            Column::UInt8(cells) => cells.get(slot).map(f64::from),
+            Column::UInt16(cells) => cells.get(slot).map(f64::from),
+            Column::UInt32(cells) => cells.get(slot).map(f64::from),
+            Column::UInt64(cells) => cells.get(slot).map(|value| value as f64),
+            Column::Float32(cells) => cells.get(slot).map(f64::from),
+            Column::Float64(cells) => cells.get(slot),
+            Column::Bool(cells) => cells.get(slot).map(|value| f64::from(u8::from(value))),
+            Column::Date(cells) => Scalar::Date(cells.get(slot)?).as_f64(),
+            Column::Str(..) => None,
+        }
+    }
+
+    pub(crate) fn text(&self, slot: u32) -> Option<&str> {
+        match self {
+            Column::Str(codes, strings) => codes.get(slot).map(|code| strings.get(code)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn scalar(&self, slot: u32) -> Scalar {
+        match self {
+            Column::Int8(cells) => cells.get(slot).map_or(Scalar::Null, |value| Scalar::Int(value.into())),
+            Column::Int16(cells) => cells.get(slot).map_or(Scalar::Null, |value| Scalar::Int(value.into())),
+            Column::Int32(cells) => cells.get(slot).map_or(Scalar::Null, |value| Scalar::Int(value.into())),
+            Column::Int64(cells) => cells.get(slot).map_or(Scalar::Null, Scalar::Int),
+            Column::UInt8(cells) => cells.get(slot).map_or(Scalar::Null, |value| Scalar::Int(value.into())),
+            Column::UInt16(cells) => cells.get(slot).map_or(Scalar::Null, |value| Scalar::Int(value.into())),
+            Column::UInt32(cells) => cells.get(slot).map_or(Scalar::Null, |value| Scalar::Int(value.into())),
+            Column::UInt64(cells) => cells.get(slot).map_or(Scalar::Null, Scalar::UInt),
+            Column::Float32(cells) => {
+                cells.get(slot).map_or(Scalar::Null, |value| Scalar::Float(value.into()))
+            }
+            Column::Float64(cells) => cells.get(slot).map_or(Scalar::Null, Scalar::Float),
+            Column::Bool(cells) => cells.get(slot).map_or(Scalar::Null, Scalar::Bool),
+            Column::Date(cells) => cells.get(slot).map_or(Scalar::Null, Scalar::Date),
+            Column::Datetime(cells) => cells.get(slot).map_or(Scalar::Null, Scalar::Datetime),
+            Column::Str(codes, strings) => {
+                codes.get(slot).map_or(Scalar::Null, |code| Scalar::Str(strings.shared(code)))
+            }
+        }
+    }
+
+    /// Compares two cells in the engine's order: null, NaN, ascending.
+    pub(crate) fn compare(&self, left: u32, right: u32) -> Ordering {
+        match self {
+            Column::Float32(cells) => compare_options(cells.get(left), cells.get(right), |left, right| {
+                compare_floats(left.into(), right.into())
+            }),
+            Column::Float64(cells) => compare_options(cells.get(left), cells.get(right), compare_floats),
+            Column::Str(codes, strings) => {
+                compare_options(codes.get(left), codes.get(right), |left, right| strings.compare(left, right))
+            }
+            Column::Int8(cells) => cells.get(left).cmp(&cells.get(right)),
+            Column::Int16(cells) => cells.get(left).cmp(&cells.get(right)),
+            Column::Int32(cells) | Column::Date(cells) => cells.get(left).cmp(&cells.get(right)),
+            Column::Int64(cells) | Column::Datetime(cells) => cells.get(left).cmp(&cells.get(right)),
+            Column::UInt8(cells) => cells.get(left).cmp(&cells.get(right)),
+            Column::UInt16(cells) => cells.get(left).cmp(&cells.get(right)),
+            Column::UInt32(cells) => cells.get(left).cmp(&cells.get(right)),
+            Column::UInt64(cells) => cells.get(left).cmp(&cells.get(right)),
+            Column::Bool(cells) => cells.get(left).cmp(&cells.get(right)),
+        }
+    }
+
+    /// The cells at `slots`, in that order; text as `Dictionary<Int32, Utf8>` with codes in order of appearance.
+    pub(crate) fn gather(&self, slots: &[u32]) -> ArrayRef {
+        self.gather_optional(slots.len(), |row| Some(slots[row]))
+    }
+
+    /// As [`Column::gather`]; a row without a slot is null.
+    pub(crate) fn gather_optional(
+        &self,
+        num_rows: usize,
+        slot_of: impl Fn(usize) -> Option<u32>,
+    ) -> ArrayRef {
+        match self {
+            Column::Int8(cells) => gather_primitive::<Int8Type>(cells, num_rows, slot_of),
+            Column::Int16(cells) => gather_primitive::<Int16Type>(cells, num_rows, slot_of),
+            Column::Int32(cells) => gather_primitive::<Int32Type>(cells, num_rows, slot_of),
+            Column::Int64(cells) => gather_primitive::<Int64Type>(cells, num_rows, slot_of),
+            Column::UInt8(cells) => gather_primitive::<UInt8Type>(cells, num_rows, slot_of),
+            Column::UInt16(cells) => gather_primitive::<UInt16Type>(cells, num_rows, slot_of),
+            Column::UInt32(cells) => gather_primitive::<UInt32Type>(cells, num_rows, slot_of),
+            Column::UInt64(cells) => gather_primitive::<UInt64Type>(cells, num_rows, slot_of),
+            Column::Float32(cells) => gather_primitive::<Float32Type>(cells, num_rows, slot_of),
+            Column::Float64(cells) => gather_primitive::<Float64Type>(cells, num_rows, slot_of),
+            Column::Date(cells) => gather_primitive::<Date32Type>(cells, num_rows, slot_of),
+            Column::Datetime(cells) => gather_primitive::<TimestampMillisecondType>(cells, num_rows, slot_of),
+            Column::Bool(cells) => {
+                let mut builder = BooleanBuilder::with_capacity(num_rows);
+                for row in 0..num_rows {
+                    builder.append_option(slot_of(row).and_then(|slot| cells.get(slot)));
+                }
+                Arc::new(builder.finish())
+            }
+            Column::Str(codes, strings) => {
+                gather_strings(strings, num_rows, |row| slot_of(row).and_then(|slot| codes.get(slot)))
+            }
+        }
+    }
+
+    /// Writes null into `slots` and gives up their text.
+    pub(crate) fn clear(&mut self, interner: Option<&mut Interner>, slots: &[u32]) {
+        match (self, interner) {
+            (Column::Str(codes, strings), Some(interner)) => {
+                for &slot in slots {
+                    if let Some(code) = codes.get(slot) {
+                        interner.release(strings, code);
+                    }
+                    codes.set(slot, None);
+                }
+            }
+            (column, _) => each_column!(column, cells => for &slot in slots {
+                cells.set(slot, None);
+            }),
+        }
+    }
+
+    /// Forgets all cells.
+    pub(crate) fn reset(&mut self, interner: Option<&mut Interner>) {
+        if let (Column::Str(_, strings), Some(interner)) = (&mut *self, interner) {
+            interner.release_all(strings);
+        }
+        each_column!(self, cells => *cells = Chunked::default());
+    }
+
+    /// Writes `values[row]` to the slot of each row of `writes`. `values` is of this column's storage (checked by
+    /// whoever made the batch).
+    pub(crate) fn write(&mut self, interner: Option<&mut Interner>, values: &ArrayRef, writes: Writes<'_>) {
+        match self {
+            Column::Int8(cells) => write_primitive::<Int8Type>(cells, values, writes),
+            Column::Int16(cells) => write_primitive::<Int16Type>(cells, values, writes),
+            Column::Int32(cells) => write_primitive::<Int32Type>(cells, values, writes),
+            Column::Int64(cells) => write_primitive::<Int64Type>(cells, values, writes),
+            Column::UInt8(cells) => write_primitive::<UInt8Type>(cells, values, writes),
+            Column::UInt16(cells) => write_primitive::<UInt16Type>(cells, values, writes),
+            Column::UInt32(cells) => write_primitive::<UInt32Type>(cells, values, writes),
+            Column::UInt64(cells) => write_primitive::<UInt64Type>(cells, values, writes),
+            Column::Float32(cells) => write_primitive::<Float32Type>(cells, values, writes),
+            Column::Float64(cells) => write_primitive::<Float64Type>(cells, values, writes),
+            Column::Date(cells) => write_primitive::<Date32Type>(cells, values, writes),
+            Column::Datetime(cells) => write_primitive::<TimestampMillisecondType>(cells, values, writes),
+            Column::Bool(cells) => {
+                let array = typed::<BooleanArray>(values);
+                writes.each(|row, slot| cells.set(slot, array.is_valid(row).then(|| array.value(row))));
+            }
+            Column::Str(codes, strings) => {
+                let interner = interner.expect("a text column has an interner");
+                dictionary::write(codes, strings, interner, values, writes);
+            }
+        }
+    }
+
+    /// Bytes held by the cells (not counting sharing with snapshots).
+    pub(crate) fn memory(&self) -> usize {
+        let cells = each_column!(self, cells => cells.memory());
+        match self {
+            Column::Str(_, strings) => cells + strings.memory(),
+            _ => cells,
+        }
+    }
+}
+
+/// Where the rows of a batch go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Writes<'a> {
+    pub(crate) slots: Slots<'a>,
+    /// Rows that are not written (their cell was not given).
+    pub(crate) skip: Option<&'a arrow::buffer::BooleanBuffer>,
+    /// The first rows of the batch that are not written at all.
+    pub(crate) first_row: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Slots<'a> {
+    /// `first_row` goes to `start`, the next row to the next slot, `len` rows in all.
+    Run { start: u32, len: usize },
+    /// `first_row + i` goes to `list[i]`.
+    List(&'a [u32]),
+}
+
+impl Writes<'_> {
+    pub(crate) fn each(&self, mut write: impl FnMut(usize, u32)) {
+        let given = |row: usize| self.skip.is_none_or(|skip| !skip.value(row));
+        match self.slots {
+            Slots::Run { start, len } => {
+                for offset in 0..len {
+                    let row = self.first_row + offset;
+                    if given(row) {
+                        write(row, start + offset as u32);
+                    }
+                }
+            }
+            Slots::List(list) => {
+                for (offset, &slot) in list.iter().enumerate() {
+                    let row = self.first_row + offset;
+                    if given(row) {
+                        write(row, slot);
+                    }
+                }
+            }
+        }
+    }
+}
+
+pub(crate) fn typed<A: Array + 'static>(values: &ArrayRef) -> &A {
+    values.as_any().downcast_ref::<A>().expect("a batch's arrays have their column's storage type")
+}
+
+fn compare_options<T>(left: Option<T>, right: Option<T>, compare: impl Fn(T, T) -> Ordering) -> Ordering {
+    match (left, right) {
+        (None, None) => Ordering::Equal,
+        (None, Some(_)) => Ordering::Less,
+        (Some(_), None) => Ordering::Greater,
+        (Some(left), Some(right)) => compare(left, right),
+    }
+}
+
+fn write_primitive<T: ArrowPrimitiveType>(
+    cells: &mut Chunked<T::Native>,
+    values: &ArrayRef,
+    writes: Writes<'_>,
+) where
+    T::Native: Default + Send + Sync,
+{
+    let array = typed::<PrimitiveArray<T>>(values);
+    if let (Slots::Run { start, len }, None) = (writes.slots, writes.skip) {
+        cells.write_run(start, &array.values()[writes.first_row..writes.first_row + len], |offset| {
+            array.is_valid(writes.first_row + offset)
+        });
+        return;
+    }
+    writes.each(|row, slot| cells.set(slot, array.is_valid(row).then(|| array.value(row))));
+}
+
+fn gather_primitive<T: ArrowPrimitiveType>(
+    cells: &Chunked<T::Native>,
+    num_rows: usize,
+    slot_of: impl Fn(usize) -> Option<u32>,
+) -> ArrayRef
+where
+    T::Native: Default + Send + Sync,
+{
+    let mut values: Vec<T::Native> = Vec::with_capacity(num_rows);
+    let mut valid = arrow::array::BooleanBufferBuilder::new(num_rows);
+    let mut num_nulls = 0;
+    for row in 0..num_rows {
+        let cell = slot_of(row).and_then(|slot| cells.get(slot));
+        values.push(cell.unwrap_or_default());
+        valid.append(cell.is_some());
+        num_nulls += usize::from(cell.is_none());
+    }
+    let nulls = (num_nulls > 0).then(|| NullBuffer::new(valid.finish()));
+    Arc::new(PrimitiveArray::<T>::new(ScalarBuffer::from(values), nulls))
+}
+
+/// A dictionary array of the strings whose codes `code_of` gives, entries in order of first appearance.
+pub(crate) fn gather_strings(
+    strings: &Strings,
+    num_rows: usize,
+    code_of: impl Fn(usize) -> Option<u32>,
+) -> ArrayRef {
+    let mut entry_of: hashbrown::HashMap<u32, i32, ahash::RandomState> = hashbrown::HashMap::default();
+    let mut entries: Vec<u32> = Vec::new();
+    let mut keys: Vec<Option<i32>> = Vec::with_capacity(num_rows);
+    let mut previous: Option<(u32, i32)> = None;
+    for row in 0..num_rows {
+        let Some(code) = code_of(row) else {
+            keys.push(None);
+            continue;
+        };
+        let entry = match previous {
+            Some((previous_code, entry)) if previous_code == code => entry,
+            _ => *entry_of.entry(code).or_insert_with(|| {
+                entries.push(code);
+                entries.len() as i32 - 1
+            }),
+        };
+        previous = Some((code, entry));
+        keys.push(Some(entry));
+    }
+    let values = StringArray::from_iter_values(entries.iter().map(|&code| strings.get(code)));
+    let keys = PrimitiveArray::<Int32Type>::from(keys);
+    Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(values)))
+}
+
+/// `len` nulls in the type that [`Column::gather`] gives for `storage`.
+pub(crate) fn nulls(storage: Storage, len: usize) -> ArrayRef {
+    if storage == Storage::Utf8 {
+        return gather_strings(&Strings::default(), len, |_| None);
+    }
+    new_null_array(&storage.arrow(), len)
+}

@@ -1,0 +1,231 @@
+//! Text as dictionary codes, with entries reclaimed when no row uses them.
+//!
+//! Law: a code means one string for as long as any row or any snapshot can see it. Codes whose last row went away rest
+//! (the table keeps them) until every snapshot taken before that moment is gone; only then are they given to other
+//! strings. So memory does not grow under a churn of unique strings, and no reader sees a code change its meaning.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use ahash::RandomState;
+use arrow::array::{Array, ArrayRef, DictionaryArray, StringArray};
+use arrow::datatypes::Int32Type;
+use hashbrown::HashTable;
+
+use super::{Chunked, Writes, typed};
+
+/// Strings in a chunk of the code → string table.
+const STRINGS_CHUNK: usize = 256;
+
+/// Code → string; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Strings {
+    chunks: Arc<Vec<Arc<Vec<Arc<str>>>>>,
+    len: u32,
+}
+
+impl Strings {
+    /// Number of codes ever given out; codes are below it.
+    pub(crate) fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    pub(crate) fn get(&self, code: u32) -> &str {
+        &self.chunks[code as usize / STRINGS_CHUNK][code as usize % STRINGS_CHUNK]
+    }
+
+    pub(crate) fn shared(&self, code: u32) -> Arc<str> {
+        self.chunks[code as usize / STRINGS_CHUNK][code as usize % STRINGS_CHUNK].clone()
+    }
+
+    pub(crate) fn compare(&self, left: u32, right: u32) -> Ordering {
+        if left == right {
+            Ordering::Equal
+        } else {
+            self.get(left).as_bytes().cmp(self.get(right).as_bytes())
+        }
+    }
+
+    fn put(&mut self, code: u32, text: Arc<str>) {
+        let chunks = Arc::make_mut(&mut self.chunks);
+        let chunk = code as usize / STRINGS_CHUNK;
+        if chunk == chunks.len() {
+            chunks.push(Arc::new(Vec::with_capacity(STRINGS_CHUNK)));
+        }
+        let strings = Arc::make_mut(&mut chunks[chunk]);
+        let at = code as usize % STRINGS_CHUNK;
+        if at == strings.len() {
+            strings.push(text);
+            self.len = code + 1;
+        } else {
+            strings[at] = text;
+        }
+    }
+
+    pub(crate) fn memory(&self) -> usize {
+        let texts: usize = self
+            .chunks
+            .iter()
+            .flat_map(|chunk| chunk.iter())
+            .map(|text| text.len() + 16 + size_of::<Arc<str>>())
+            .sum();
+        texts + self.chunks.len() * 48
+    }
+}
+
+/// The writer's side of a dictionary: string → code, and how many rows use each.
+#[derive(Debug, Default)]
+pub(crate) struct Interner {
+    codes: HashTable<u32>,
+    hasher: RandomState,
+    uses: Vec<u32>,
+    /// Codes whose use count fell to zero in the batch that is being applied.
+    unused: Vec<u32>,
+    free: Vec<u32>,
+}
+
+impl Interner {
+    /// The code of `text`, with one more use.
+    pub(crate) fn intern(&mut self, strings: &mut Strings, text: &str) -> u32 {
+        let code = self.code(strings, text);
+        self.uses[code as usize] += 1;
+        code
+    }
+
+    /// The code of `text`, if any row uses it.
+    pub(crate) fn find(&self, strings: &Strings, text: &str) -> Option<u32> {
+        let hash = self.hasher.hash_one(text);
+        self.codes.find(hash, |&code| strings.get(code) == text).copied()
+    }
+
+    /// The code of `text`, made if there is none, without a use.
+    pub(crate) fn code(&mut self, strings: &mut Strings, text: &str) -> u32 {
+        let hash = self.hasher.hash_one(text);
+        if let Some(&code) = self.codes.find(hash, |&code| strings.get(code) == text) {
+            return code;
+        }
+        let code = match self.free.pop() {
+            Some(code) => code,
+            None => {
+                self.uses.push(0);
+                strings.len() as u32
+            }
+        };
+        strings.put(code, text.into());
+        let hasher = &self.hasher;
+        self.codes.insert_unique(hash, code, |&code| hasher.hash_one(strings.get(code)));
+        code
+    }
+
+    /// One use less.
+    pub(crate) fn release(&mut self, _strings: &mut Strings, code: u32) {
+        let uses = &mut self.uses[code as usize];
+        *uses -= 1;
+        if *uses == 0 {
+            self.unused.push(code);
+        }
+    }
+
+    pub(crate) fn release_all(&mut self, _strings: &mut Strings) {
+        for (code, uses) in self.uses.iter_mut().enumerate() {
+            if *uses > 0 {
+                *uses = 0;
+                self.unused.push(code as u32);
+            }
+        }
+    }
+
+    /// Ends a batch: strings without a use become unfindable. Their codes are returned; they must rest until no
+    /// snapshot sees them any more, and then be given to [`Interner::reclaim`].
+    pub(crate) fn retire(&mut self, strings: &Strings) -> Vec<u32> {
+        let mut resting = std::mem::take(&mut self.unused);
+        resting.sort_unstable();
+        resting.dedup();
+        resting.retain(|&code| self.uses[code as usize] == 0);
+        for &code in &resting {
+            let hash = self.hasher.hash_one(strings.get(code));
+            if let Ok(entry) = self.codes.find_entry(hash, |&other| other == code) {
+                entry.remove();
+            }
+        }
+        resting
+    }
+
+    /// Frees the text of codes that nobody sees any more; the codes wait for their next string.
+    pub(crate) fn reclaim(&mut self, strings: &mut Strings, codes: Vec<u32>) {
+        for code in codes {
+            strings.put(code, empty());
+            self.free.push(code);
+        }
+    }
+
+    pub(crate) fn memory(&self) -> usize {
+        self.codes.capacity() * 5 + self.uses.capacity() * 4 + self.free.capacity() * 4
+    }
+}
+
+fn empty() -> Arc<str> {
+    thread_local! {
+        static EMPTY: Arc<str> = Arc::from("");
+    }
+    EMPTY.with(Arc::clone)
+}
+
+/// Writes text cells; `values` is `Utf8` or `Dictionary<Int32, Utf8>`.
+pub(super) fn write(
+    codes: &mut Chunked<u32>,
+    strings: &mut Strings,
+    interner: &mut Interner,
+    values: &ArrayRef,
+    writes: Writes<'_>,
+) {
+    let mut put = |interner: &mut Interner, strings: &mut Strings, slot: u32, code: Option<u32>| {
+        // The new use is counted before the old one is given up: the same text may be both.
+        if let Some(old) = codes.get(slot) {
+            interner.release(strings, old);
+        }
+        codes.set(slot, code);
+    };
+    if let Some(array) = values.as_any().downcast_ref::<DictionaryArray<Int32Type>>() {
+        let entries = typed::<StringArray>(array.values());
+        // Each entry is looked up once, when a row first uses it.
+        let mut code_of: Vec<Option<u32>> = vec![None; entries.len()];
+        let keys = array.keys();
+        writes.each(|row, slot| {
+            let code = keys.is_valid(row).then(|| {
+                let entry = keys.value(row) as usize;
+                let text = if entries.is_valid(entry) { entries.value(entry) } else { "" };
+                let code = *code_of[entry].get_or_insert_with(|| interner.code(strings, text));
+                interner.uses[code as usize] += 1;
+                code
+            });
+            put(interner, strings, slot, code);
+        });
+        return;
+    }
+    let array = typed::<StringArray>(values);
+    writes.each(|row, slot| {
+        let code = array.is_valid(row).then(|| interner.intern(strings, array.value(row)));
+        put(interner, strings, slot, code);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_gets_another_string_only_after_its_rest() {
+        let (mut strings, mut interner) = (Strings::default(), Interner::default());
+        let a = interner.intern(&mut strings, "a");
+        interner.release(&mut strings, a);
+        let seen = strings.clone();
+        let resting = interner.retire(&strings);
+        let b = interner.intern(&mut strings, "b");
+        assert_ne!(a, b, "a snapshot may still read code {a}");
+        assert_eq!(interner.find(&strings, "a"), None);
+        interner.reclaim(&mut strings, resting);
+        assert_eq!(interner.intern(&mut strings, "c"), a, "the code is free again");
+        assert_eq!(seen.get(a), "a", "a reader that kept the strings keeps their meaning");
+    }
+}

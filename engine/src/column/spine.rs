@@ -1,0 +1,137 @@
+//! The chunked vector behind a column: pages of chunks, every level `Arc`-shared and copied on write.
+//!
+//! Law: `clone` is O(1); `set` copies at most one chunk ([`CHUNK`] rows) and two short lists of pointers, and copies
+//! nothing that no clone holds.
+
+use std::sync::Arc;
+
+/// Rows in a chunk: small enough that copying one for a single-row update is cheap (4 KiB of floats), large enough
+/// that pointers are below a tenth of a byte a row.
+pub(crate) const CHUNK: usize = 512;
+/// Chunks in a page.
+const PAGE: usize = 64;
+
+/// [`CHUNK`] cells; a cell whose bit in `valid` is unset is null and holds the default value.
+#[derive(Debug, Clone)]
+pub(crate) struct Chunk<T> {
+    pub(crate) values: [T; CHUNK],
+    pub(crate) valid: [u64; CHUNK / 64],
+}
+
+impl<T: Copy + Default> Default for Chunk<T> {
+    fn default() -> Self {
+        Chunk { values: [T::default(); CHUNK], valid: [0; CHUNK / 64] }
+    }
+}
+
+impl<T: Copy + Default> Chunk<T> {
+    fn put(&mut self, at: usize, value: Option<T>) {
+        let bit = 1 << (at % 64);
+        match value {
+            Some(value) => {
+                self.values[at] = value;
+                self.valid[at / 64] |= bit;
+            }
+            None => {
+                self.values[at] = T::default();
+                self.valid[at / 64] &= !bit;
+            }
+        }
+    }
+}
+
+type Page<T> = Vec<Arc<Chunk<T>>>;
+
+/// Cells by slot. Slots never written are null.
+#[derive(Debug, Clone)]
+pub(crate) struct Chunked<T> {
+    pages: Arc<Vec<Arc<Page<T>>>>,
+}
+
+impl<T> Default for Chunked<T> {
+    fn default() -> Self {
+        Chunked { pages: Arc::default() }
+    }
+}
+
+impl<T: Copy + Default> Chunked<T> {
+    #[inline]
+    pub(crate) fn chunk(&self, chunk: usize) -> Option<&Chunk<T>> {
+        self.pages.get(chunk / PAGE)?.get(chunk % PAGE).map(|chunk| &**chunk)
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, slot: u32) -> Option<T> {
+        let slot = slot as usize;
+        let chunk = self.chunk(slot / CHUNK)?;
+        let at = slot % CHUNK;
+        (chunk.valid[at / 64] >> (at % 64) & 1 == 1).then(|| chunk.values[at])
+    }
+
+    pub(crate) fn set(&mut self, slot: u32, value: Option<T>) {
+        let slot = slot as usize;
+        if value.is_none() && self.chunk(slot / CHUNK).is_none() {
+            return;
+        }
+        self.chunk_mut(slot / CHUNK).put(slot % CHUNK, value);
+    }
+
+    fn chunk_mut(&mut self, chunk: usize) -> &mut Chunk<T> {
+        let pages = Arc::make_mut(&mut self.pages);
+        while pages.len() <= chunk / PAGE {
+            pages.push(Arc::default());
+        }
+        let page = Arc::make_mut(&mut pages[chunk / PAGE]);
+        while page.len() <= chunk % PAGE {
+            page.push(Arc::new(Chunk::default()));
+        }
+        Arc::make_mut(&mut page[chunk % PAGE])
+    }
+
+    /// Writes consecutive slots, chunk by chunk.
+    pub(crate) fn write_run(&mut self, start: u32, values: &[T], is_valid: impl Fn(usize) -> bool) {
+        let mut offset = 0;
+        while offset < values.len() {
+            let slot = start as usize + offset;
+            let at = slot % CHUNK;
+            let len = (CHUNK - at).min(values.len() - offset);
+            let chunk = self.chunk_mut(slot / CHUNK);
+            chunk.values[at..at + len].copy_from_slice(&values[offset..offset + len]);
+            for position in 0..len {
+                let at = at + position;
+                let bit = 1 << (at % 64);
+                if is_valid(offset + position) {
+                    chunk.valid[at / 64] |= bit;
+                } else {
+                    chunk.valid[at / 64] &= !bit;
+                    chunk.values[at] = T::default();
+                }
+            }
+            offset += len;
+        }
+    }
+
+    pub(crate) fn memory(&self) -> usize {
+        let chunks: usize = self.pages.iter().map(|page| page.len()).sum();
+        chunks * (size_of::<Chunk<T>>() + size_of::<usize>() * 3)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clone_keeps_what_the_writer_changes() {
+        let mut cells = Chunked::<i64>::default();
+        cells.write_run(0, &(0..2000).collect::<Vec<_>>(), |offset| offset % 7 != 0);
+        let before = cells.clone();
+        cells.set(3, Some(-3));
+        cells.set(4, None);
+        cells.set(100_000, Some(1));
+        assert_eq!((before.get(3), before.get(4), before.get(7)), (Some(3), Some(4), None));
+        assert_eq!((cells.get(3), cells.get(4), cells.get(100_000)), (Some(-3), None, Some(1)));
+        assert_eq!(before.get(100_000), None);
+        assert_eq!(cells.get(99_999), None);
+    }
+}

@@ -1,0 +1,488 @@
+//! A persistent sequence with counts: a B+tree of `u32` (slots or node numbers) in some order.
+//!
+//! Law: `insert`, `remove`, `rank` and `get` are O(log n); `clone` is O(1) and a write copies only the path it walks.
+//! The tree stores no sort keys: the caller brings the comparison. It must be consistent with the order of what is in
+//! the tree *now*, so whoever changes sort keys first removes the touched entries (comparing old values) and then
+//! inserts them again (comparing new ones).
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// Entries in a leaf: one memmove or one copy of at most 1 KiB per insertion.
+const LEAF: usize = 256;
+const FANOUT: usize = 64;
+/// A batch that touches more than one entry in this many is merged in one pass instead of entry by entry.
+const BULK_SHARE: usize = 8;
+
+#[derive(Debug, Clone)]
+enum Node {
+    Leaf(Vec<u32>),
+    Inner(Vec<Child>),
+}
+
+#[derive(Debug, Clone)]
+struct Child {
+    /// The first entry below.
+    first: u32,
+    /// Entries below.
+    len: u32,
+    node: Arc<Node>,
+}
+
+impl Child {
+    fn new(node: Node) -> Child {
+        Child { first: node.first(), len: node.len() as u32, node: Arc::new(node) }
+    }
+}
+
+impl Node {
+    fn len(&self) -> usize {
+        match self {
+            Node::Leaf(entries) => entries.len(),
+            Node::Inner(children) => children.iter().map(|child| child.len as usize).sum(),
+        }
+    }
+
+    /// Of a node that is not empty.
+    fn first(&self) -> u32 {
+        match self {
+            Node::Leaf(entries) => entries[0],
+            Node::Inner(children) => children[0].first,
+        }
+    }
+
+    fn width(&self) -> usize {
+        match self {
+            Node::Leaf(entries) => entries.len(),
+            Node::Inner(children) => children.len(),
+        }
+    }
+
+    fn is_too_wide(&self) -> bool {
+        match self {
+            Node::Leaf(entries) => entries.len() > LEAF,
+            Node::Inner(children) => children.len() > FANOUT,
+        }
+    }
+
+    fn split(&mut self) -> Node {
+        match self {
+            Node::Leaf(entries) => Node::Leaf(entries.split_off(entries.len() / 2)),
+            Node::Inner(children) => Node::Inner(children.split_off(children.len() / 2)),
+        }
+    }
+
+    /// Appends what follows. Both are of one level.
+    fn absorb(&mut self, next: &Node) {
+        match (self, next) {
+            (Node::Leaf(entries), Node::Leaf(more)) => entries.extend_from_slice(more),
+            (Node::Inner(children), Node::Inner(more)) => children.extend_from_slice(more),
+            _ => unreachable!("siblings are of one level"),
+        }
+    }
+}
+
+/// The sequence.
+#[derive(Debug, Clone)]
+pub(crate) struct OrderTree {
+    root: Arc<Node>,
+    len: usize,
+}
+
+impl Default for OrderTree {
+    fn default() -> Self {
+        OrderTree { root: Arc::new(Node::Leaf(Vec::new())), len: 0 }
+    }
+}
+
+impl OrderTree {
+    /// From entries that are in order already.
+    pub(crate) fn from_sorted(entries: impl IntoIterator<Item = u32>) -> OrderTree {
+        let mut level: Vec<Child> = Vec::new();
+        let mut leaf: Vec<u32> = Vec::with_capacity(LEAF);
+        let mut len = 0;
+        for entry in entries {
+            leaf.push(entry);
+            len += 1;
+            // Leaves start three quarters full, so that the next insertions need no split.
+            if leaf.len() == LEAF * 3 / 4 {
+                level.push(Child::new(Node::Leaf(std::mem::replace(&mut leaf, Vec::with_capacity(LEAF)))));
+            }
+        }
+        if !leaf.is_empty() {
+            leaf.shrink_to_fit();
+            level.push(Child::new(Node::Leaf(leaf)));
+        }
+        while level.len() > 1 {
+            level = level
+                .chunks(FANOUT * 3 / 4)
+                .map(|children| Child::new(Node::Inner(children.to_vec())))
+                .collect();
+        }
+        match level.pop() {
+            Some(child) => OrderTree { root: child.node, len },
+            None => OrderTree::default(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The entry at `position`.
+    pub(crate) fn get(&self, position: usize) -> Option<u32> {
+        if position >= self.len {
+            return None;
+        }
+        let mut node = &*self.root;
+        let mut position = position;
+        loop {
+            match node {
+                Node::Leaf(entries) => return entries.get(position).copied(),
+                Node::Inner(children) => {
+                    let mut below = None;
+                    for child in children {
+                        if position < child.len as usize {
+                            below = Some(&*child.node);
+                            break;
+                        }
+                        position -= child.len as usize;
+                    }
+                    node = below?;
+                }
+            }
+        }
+    }
+
+    /// The number of entries for which `is_before` holds; it must hold for a prefix.
+    pub(crate) fn partition_point(&self, is_before: impl Fn(u32) -> bool) -> usize {
+        let mut node = &*self.root;
+        let mut before = 0;
+        loop {
+            match node {
+                Node::Leaf(entries) => return before + entries.partition_point(|&entry| is_before(entry)),
+                Node::Inner(children) => {
+                    let below = children.partition_point(|child| is_before(child.first)).saturating_sub(1);
+                    before += children[..below].iter().map(|child| child.len as usize).sum::<usize>();
+                    node = &children[below].node;
+                }
+            }
+        }
+    }
+
+    /// The position of `entry`, if it is there.
+    pub(crate) fn rank(&self, entry: u32, compare: &impl Fn(u32, u32) -> Ordering) -> Option<usize> {
+        let position = self.partition_point(|other| compare(other, entry) == Ordering::Less);
+        (self.get(position) == Some(entry)).then_some(position)
+    }
+
+    /// Puts `entry` behind everything that is not greater.
+    pub(crate) fn insert(&mut self, entry: u32, compare: &impl Fn(u32, u32) -> Ordering) {
+        let root = Arc::make_mut(&mut self.root);
+        insert_below(root, entry, compare);
+        if root.is_too_wide() {
+            let right = root.split();
+            let left = std::mem::replace(root, Node::Leaf(Vec::new()));
+            *root = Node::Inner(vec![Child::new(left), Child::new(right)]);
+        }
+        self.len += 1;
+    }
+
+    /// Appends an entry that is greater than all others.
+    pub(crate) fn push(&mut self, entry: u32) {
+        self.insert(entry, &|_, _| Ordering::Less);
+    }
+
+    /// Takes `entry` out. The order must be total: no two entries compare equal.
+    pub(crate) fn remove(&mut self, entry: u32, compare: &impl Fn(u32, u32) -> Ordering) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        let root = Arc::make_mut(&mut self.root);
+        if !remove_below(root, entry, compare) {
+            return false;
+        }
+        self.len -= 1;
+        while let Node::Inner(children) = &*self.root {
+            if children.len() > 1 {
+                break;
+            }
+            self.root = match children.first() {
+                Some(only) => only.node.clone(),
+                None => Arc::new(Node::Leaf(Vec::new())),
+            };
+        }
+        true
+    }
+
+    /// Takes many entries out (any order). As [`OrderTree::remove`] for each, in one pass when they are many.
+    pub(crate) fn remove_many(&mut self, entries: &[u32], compare: &impl Fn(u32, u32) -> Ordering) {
+        if entries.len() * BULK_SHARE < self.len {
+            for &entry in entries {
+                self.remove(entry, compare);
+            }
+            return;
+        }
+        let leaving: hashbrown::HashSet<u32, ahash::RandomState> = entries.iter().copied().collect();
+        *self = OrderTree::from_sorted(self.iter().filter(|entry| !leaving.contains(entry)));
+    }
+
+    /// Puts many entries in (any order).
+    pub(crate) fn insert_many(&mut self, mut entries: Vec<u32>, compare: &impl Fn(u32, u32) -> Ordering) {
+        if entries.len() * BULK_SHARE < self.len {
+            for entry in entries {
+                self.insert(entry, compare);
+            }
+            return;
+        }
+        entries.sort_by(|&left, &right| compare(left, right));
+        if self.is_empty() {
+            *self = OrderTree::from_sorted(entries);
+            return;
+        }
+        let mut merged = Vec::with_capacity(self.len + entries.len());
+        let mut arriving = entries.into_iter().peekable();
+        for entry in self.iter() {
+            while let Some(next) = arriving.next_if(|&next| compare(next, entry) == Ordering::Less) {
+                merged.push(next);
+            }
+            merged.push(entry);
+        }
+        merged.extend(arriving);
+        *self = OrderTree::from_sorted(merged);
+    }
+
+    /// All entries in order.
+    pub(crate) fn iter(&self) -> Iter<'_> {
+        self.iter_from(0)
+    }
+
+    /// The entries from `position` on.
+    pub(crate) fn iter_from(&self, position: usize) -> Iter<'_> {
+        let mut iter = Iter { stack: Vec::new(), leaf: [].iter() };
+        let mut node = &*self.root;
+        let mut position = position.min(self.len);
+        loop {
+            match node {
+                Node::Leaf(entries) => {
+                    iter.leaf = entries[position.min(entries.len())..].iter();
+                    return iter;
+                }
+                Node::Inner(children) => {
+                    let mut at = 0;
+                    while at + 1 < children.len() && position >= children[at].len as usize {
+                        position -= children[at].len as usize;
+                        at += 1;
+                    }
+                    iter.stack.push(children[at + 1..].iter());
+                    node = &children[at].node;
+                }
+            }
+        }
+    }
+
+    #[cfg(test)]
+    fn check(&self) {
+        fn below(node: &Node, is_root: bool) -> usize {
+            match node {
+                Node::Leaf(entries) => {
+                    assert!(entries.len() <= LEAF && (is_root || !entries.is_empty()));
+                    entries.len()
+                }
+                Node::Inner(children) => {
+                    assert!(children.len() <= FANOUT && !children.is_empty());
+                    let mut len = 0;
+                    for child in children {
+                        assert_eq!(child.first, child.node.first());
+                        assert_eq!(child.len as usize, below(&child.node, false));
+                        len += child.len as usize;
+                    }
+                    len
+                }
+            }
+        }
+        assert_eq!(below(&self.root, true), self.len);
+    }
+}
+
+fn child_for(children: &[Child], entry: u32, compare: &impl Fn(u32, u32) -> Ordering) -> usize {
+    children.partition_point(|child| compare(child.first, entry) != Ordering::Greater).saturating_sub(1)
+}
+
+fn insert_below(node: &mut Node, entry: u32, compare: &impl Fn(u32, u32) -> Ordering) {
+    match node {
+        Node::Leaf(entries) => {
+            let at = entries.partition_point(|&other| compare(other, entry) != Ordering::Greater);
+            entries.insert(at, entry);
+        }
+        Node::Inner(children) => {
+            let at = child_for(children, entry, compare);
+            let child = &mut children[at];
+            let below = Arc::make_mut(&mut child.node);
+            insert_below(below, entry, compare);
+            let right = below.is_too_wide().then(|| below.split());
+            child.len = below.len() as u32;
+            child.first = below.first();
+            if let Some(right) = right {
+                children.insert(at + 1, Child::new(right));
+            }
+        }
+    }
+}
+
+fn remove_below(node: &mut Node, entry: u32, compare: &impl Fn(u32, u32) -> Ordering) -> bool {
+    match node {
+        Node::Leaf(entries) => {
+            let at = entries.partition_point(|&other| compare(other, entry) == Ordering::Less);
+            if entries.get(at) != Some(&entry) {
+                return false;
+            }
+            entries.remove(at);
+            true
+        }
+        Node::Inner(children) => {
+            let at = child_for(children, entry, compare);
+            let child = &mut children[at];
+            let below = Arc::make_mut(&mut child.node);
+            if !remove_below(below, entry, compare) {
+                return false;
+            }
+            if below.width() == 0 {
+                children.remove(at);
+                return true;
+            }
+            child.len -= 1;
+            child.first = below.first();
+            merge_if_sparse(children, at);
+            true
+        }
+    }
+}
+
+/// Joins a sparse child with its right (or left) neighbour when both fit well into one.
+fn merge_if_sparse(children: &mut Vec<Child>, at: usize) {
+    let capacity = |node: &Node| if matches!(node, Node::Leaf(_)) { LEAF } else { FANOUT };
+    let width = children[at].node.width();
+    if children.len() < 2 || width * 4 > capacity(&children[at].node) {
+        return;
+    }
+    let left = if at + 1 < children.len() { at } else { at - 1 };
+    if children[left].node.width() + children[left + 1].node.width() > capacity(&children[at].node) * 3 / 4 {
+        return;
+    }
+    let right = children.remove(left + 1);
+    let child = &mut children[left];
+    Arc::make_mut(&mut child.node).absorb(&right.node);
+    child.len += right.len;
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Iter<'a> {
+    stack: Vec<std::slice::Iter<'a, Child>>,
+    leaf: std::slice::Iter<'a, u32>,
+}
+
+impl Iterator for Iter<'_> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        loop {
+            if let Some(&entry) = self.leaf.next() {
+                return Some(entry);
+            }
+            let mut node = loop {
+                match self.stack.last_mut()?.next() {
+                    Some(child) => break &*child.node,
+                    None => {
+                        self.stack.pop();
+                    }
+                }
+            };
+            loop {
+                match node {
+                    Node::Leaf(entries) => {
+                        self.leaf = entries.iter();
+                        break;
+                    }
+                    Node::Inner(children) => {
+                        let mut rest = children.iter();
+                        let first = rest.next()?;
+                        self.stack.push(rest);
+                        node = &first.node;
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A small generator, so that the test needs no crate and repeats exactly.
+    fn next(state: &mut u64) -> u64 {
+        *state ^= *state << 13;
+        *state ^= *state >> 7;
+        *state ^= *state << 17;
+        *state
+    }
+
+    #[test]
+    fn behaves_as_a_sorted_vector() {
+        let mut state = 88_172_645_463_325_252;
+        let (mut tree, mut model): (OrderTree, Vec<u32>) = (OrderTree::default(), Vec::new());
+        let compare = |left: u32, right: u32| left.cmp(&right);
+        for step in 0..30_000 {
+            let entry = (next(&mut state) % 20_000) as u32;
+            match model.binary_search(&entry) {
+                Ok(at) => {
+                    assert_eq!(tree.rank(entry, &compare), Some(at));
+                    // Phases of growth and of shrinking.
+                    if step % 7_000 > 3_500 || next(&mut state) % 4 == 0 {
+                        model.remove(at);
+                        assert!(tree.remove(entry, &compare));
+                    }
+                }
+                Err(at) => {
+                    assert!(!tree.remove(entry, &compare));
+                    model.insert(at, entry);
+                    tree.insert(entry, &compare);
+                }
+            }
+            assert_eq!(tree.len(), model.len());
+            if step % 500 == 0 {
+                tree.check();
+                assert!(tree.iter().eq(model.iter().copied()));
+                let from = next(&mut state) as usize % (model.len() + 1);
+                assert!(tree.iter_from(from).eq(model[from..].iter().copied()));
+                assert_eq!(tree.get(from), model.get(from).copied());
+            }
+        }
+        for &entry in &model.clone() {
+            assert!(tree.remove(entry, &compare));
+        }
+        tree.check();
+        assert!(tree.is_empty());
+    }
+
+    #[test]
+    fn many_at_once_is_one_by_one() {
+        let compare = |left: u32, right: u32| left.cmp(&right);
+        for share in [2, 5, 50] {
+            let mut tree = OrderTree::from_sorted((0..10_000).map(|entry| entry * 2));
+            let seen = tree.clone();
+            let extra: Vec<u32> = (0..10_000 / share).map(|entry| (entry * 7 % 10_000) * 2 + 1).collect();
+            tree.insert_many(extra.clone(), &compare);
+            tree.check();
+            assert_eq!(tree.len(), 10_000 + extra.len());
+            tree.remove_many(&extra, &compare);
+            tree.check();
+            assert!(tree.iter().eq(seen.iter()));
+        }
+    }
+}

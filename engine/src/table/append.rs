@@ -1,0 +1,193 @@
+//! Appending rows to a table without an index; the ring of a limited table.
+
+use arrow::array::{Array, ArrayRef, Int64Array};
+
+use super::key_index::KeyIndex;
+use super::order::{KeyOrder, wrap};
+use super::{Changes, Keys, Table};
+use crate::column::{Chunked, Slots, Writes, typed};
+use crate::data::Batch;
+
+impl Table {
+    /// Appends all rows of the batch; of a limited table the oldest rows go.
+    pub(super) fn append(&mut self, batch: &Batch) -> Changes {
+        let next_key = self.counter;
+        self.counter += batch.num_rows as i64;
+        let is_gapless = match &mut self.keys {
+            Keys::Sequential { first_key } => {
+                if self.order.len() == 0 {
+                    *first_key = next_key;
+                }
+                *first_key + self.order.len() as i64 == next_key
+            }
+            Keys::Index(_) | Keys::Explicit { .. } => false,
+        };
+        if !is_gapless {
+            self.make_keys_explicit();
+            let keys: Vec<i64> = (next_key..self.counter).collect();
+            return self.upsert_keys(batch, &keys);
+        }
+        let KeyOrder::Ring { start, len, capacity } = &mut self.order else {
+            unreachable!("rows with gapless keys are in a ring");
+        };
+        if self.options.limit == Some(0) {
+            return Changes::default();
+        }
+        let first_row = batch.num_rows.saturating_sub(*capacity as usize);
+        let num_new = batch.num_rows - first_row;
+        let num_evicted = (*len as usize + num_new).saturating_sub(*capacity as usize);
+        let removed: Vec<u32> = (0..num_evicted).map(|position| wrap(*start, position, *capacity)).collect();
+        *start = wrap(*start, num_evicted, *capacity);
+        *len -= num_evicted as u32;
+        let inserted: Vec<u32> =
+            (0..num_new).map(|offset| wrap(*start, *len as usize + offset, *capacity)).collect();
+        *len += num_new as u32;
+        if let Keys::Sequential { first_key } = &mut self.keys {
+            *first_key = self.counter - i64::from(*len);
+        }
+        self.num_slots = self.num_slots.max(inserted.iter().max().map_or(0, |&slot| slot + 1));
+        self.clear_slots(&removed);
+        self.write_columns(batch, &inserted, first_row, None);
+        Changes { inserted, removed, ..Changes::default() }
+    }
+
+    /// Rows with explicit keys (`__INDEX__`) in a table without an index.
+    pub(super) fn upsert_implicit(&mut self, batch: &Batch, keys: &ArrayRef) -> Changes {
+        let array = typed::<Int64Array>(keys);
+        let next_key = self.counter;
+        self.counter += batch.num_rows as i64;
+        // A row without a key is appended.
+        let keys: Vec<i64> = (0..batch.num_rows)
+            .map(|row| if array.is_valid(row) { array.value(row) } else { next_key + row as i64 })
+            .collect();
+        if let Keys::Sequential { first_key } = &self.keys {
+            let range = *first_key..*first_key + self.order.len() as i64;
+            if !keys.iter().all(|key| range.contains(key)) {
+                self.make_keys_explicit();
+            }
+        }
+        self.upsert_keys(batch, &keys)
+    }
+
+    fn upsert_keys(&mut self, batch: &Batch, keys: &[i64]) -> Changes {
+        if self.options.limit == Some(0) {
+            return Changes::default();
+        }
+        let mut changes = Changes::default();
+        let mut slots = Vec::with_capacity(keys.len());
+        let mut is_new: hashbrown::HashSet<u32, ahash::RandomState> = hashbrown::HashSet::default();
+        for &key in keys {
+            let found = match &self.keys {
+                Keys::Sequential { first_key } => self.order.get((key - first_key) as usize),
+                Keys::Explicit { cells, index } => {
+                    index.find(Some(key as u64), |slot| cells.get(slot).map(|key| key as u64))
+                }
+                Keys::Index(_) => unreachable!("the table has no index"),
+            };
+            let slot = match found {
+                Some(slot) => {
+                    if !is_new.contains(&slot) {
+                        changes.updated.push(slot);
+                    }
+                    slot
+                }
+                None => {
+                    let slot = self.take_slot();
+                    let Keys::Explicit { cells, index } = &mut self.keys else {
+                        unreachable!("a new key makes the keys explicit first");
+                    };
+                    cells.set(slot, Some(key));
+                    index.insert(Some(key as u64), slot, |slot| cells.get(slot).map(|key| key as u64));
+                    is_new.insert(slot);
+                    changes.inserted.push(slot);
+                    slot
+                }
+            };
+            slots.push(slot);
+        }
+        self.write_columns(batch, &slots, 0, None);
+        self.order_new_rows(&changes.inserted);
+        self.evict(&mut changes);
+        changes
+    }
+
+    /// Drops the lowest keys beyond the limit.
+    fn evict(&mut self, changes: &mut Changes) {
+        let Some(limit) = self.options.limit else { return };
+        let num_evicted = self.order.len().saturating_sub(limit as usize);
+        if num_evicted == 0 {
+            return;
+        }
+        let evicted: Vec<u32> = self.order.iter_from(0).take(num_evicted).collect();
+        self.forget_rows(&evicted);
+        let gone: hashbrown::HashSet<u32, ahash::RandomState> = evicted.iter().copied().collect();
+        // A row that came and went within the batch was never there.
+        let came: hashbrown::HashSet<u32, ahash::RandomState> = changes.inserted.iter().copied().collect();
+        changes.inserted.retain(|slot| !gone.contains(slot));
+        changes.updated.retain(|slot| !gone.contains(slot));
+        changes.removed.extend(evicted.into_iter().filter(|slot| !came.contains(slot)));
+    }
+
+    /// Gives every row its own stored key.
+    fn make_keys_explicit(&mut self) {
+        let Keys::Sequential { first_key } = self.keys else { return };
+        let mut cells = Chunked::<i64>::default();
+        let mut index = KeyIndex::default();
+        for (position, slot) in self.order.iter_from(0).enumerate() {
+            let key = first_key + position as i64;
+            cells.set(slot, Some(key));
+            index.insert(Some(key as u64), slot, |slot| cells.get(slot).map(|key| key as u64));
+        }
+        // From here on slots are taken and freed one by one; the ring's wrap is given up.
+        self.order.tree();
+        self.keys = Keys::Explicit { cells, index };
+    }
+
+    /// Writes the batch's columns; row `first_row + i` goes to `slots[i]`. The column `except` is left alone.
+    pub(super) fn write_columns(
+        &mut self,
+        batch: &Batch,
+        slots: &[u32],
+        first_row: usize,
+        except: Option<usize>,
+    ) {
+        let is_run = slots.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1));
+        for column in batch.columns.iter().filter(|column| Some(column.column) != except) {
+            let slots = match (is_run, slots.first()) {
+                (true, Some(&start)) => Slots::Run { start, len: slots.len() },
+                _ => Slots::List(slots),
+            };
+            let writes = Writes { slots, skip: column.missing.as_ref(), first_row };
+            self.columns[column.column].write(self.interners[column.column].as_mut(), &column.values, writes);
+        }
+    }
+
+    pub(super) fn clear_slots(&mut self, slots: &[u32]) {
+        if slots.is_empty() {
+            return;
+        }
+        for (column, interner) in self.columns.iter_mut().zip(&mut self.interners) {
+            column.clear(interner.as_mut(), slots);
+        }
+    }
+
+    pub(super) fn take_slot(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.num_slots += 1;
+            self.num_slots - 1
+        })
+    }
+
+    /// Puts rows that were just written into key order.
+    pub(super) fn order_new_rows(&mut self, inserted: &[u32]) {
+        let keys = &self.keys;
+        let columns = &self.columns;
+        let index = self.index;
+        let compare = |left: u32, right: u32| match (keys, index) {
+            (Keys::Explicit { cells, .. }, _) => cells.get(left).cmp(&cells.get(right)),
+            (_, Some(index)) => columns[index].compare(left, right),
+            (_, None) => left.cmp(&right),
+        };
+        self.order.insert(inserted, &compare);
+    }
+}

@@ -1,0 +1,120 @@
+//! A table at one version.
+//!
+//! Law: immutable, shared, O(1) to clone; holding one costs the writer a copy of each chunk it then touches.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array};
+
+use super::order::KeyOrder;
+use crate::column::{Chunked, Column};
+use crate::scalar::Scalar;
+use crate::schema::{Schema, Storage};
+
+#[derive(Clone)]
+pub struct Snapshot(Arc<Parts>);
+
+pub(super) struct Parts {
+    pub(super) version: u64,
+    pub(super) schema: Schema,
+    pub(super) columns: Vec<Column>,
+    pub(super) keys: RowKeys,
+    pub(super) order: KeyOrder,
+    pub(super) _epoch: Arc<()>,
+}
+
+/// Where rows' keys are read.
+#[derive(Debug, Clone)]
+pub(crate) enum RowKeys {
+    Index(usize),
+    Sequential { first_key: i64 },
+    Explicit(Chunked<i64>),
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Snapshot(version {}, {} rows, {} columns)",
+            self.version(),
+            self.num_rows(),
+            self.0.columns.len()
+        )
+    }
+}
+
+impl Snapshot {
+    pub(super) fn new(parts: Parts) -> Snapshot {
+        Snapshot(Arc::new(parts))
+    }
+
+    pub fn version(&self) -> u64 {
+        self.0.version
+    }
+
+    pub fn num_rows(&self) -> usize {
+        self.0.order.len()
+    }
+
+    pub fn schema(&self) -> &Schema {
+        &self.0.schema
+    }
+
+    pub(crate) fn column(&self, column: usize) -> &Column {
+        &self.0.columns[column]
+    }
+
+    pub(crate) fn order(&self) -> &KeyOrder {
+        &self.0.order
+    }
+
+    /// The order of rows: ascending key. Total: distinct rows never compare equal.
+    pub(crate) fn compare_keys(&self, left: u32, right: u32) -> Ordering {
+        if left == right {
+            return Ordering::Equal;
+        }
+        let order = &self.0.order;
+        if let (Some(left), Some(right)) = (order.ring_position(left), order.ring_position(right)) {
+            return left.cmp(&right);
+        }
+        match &self.0.keys {
+            RowKeys::Index(column) => self.0.columns[*column].compare(left, right),
+            RowKeys::Sequential { .. } => left.cmp(&right),
+            RowKeys::Explicit(cells) => cells.get(left).cmp(&cells.get(right)),
+        }
+        .then(left.cmp(&right))
+    }
+
+    pub(crate) fn key(&self, slot: u32) -> Scalar {
+        match &self.0.keys {
+            RowKeys::Index(column) => self.0.columns[*column].scalar(slot),
+            RowKeys::Sequential { first_key } => Scalar::Int(first_key + self.sequence(slot)),
+            RowKeys::Explicit(cells) => cells.get(slot).map_or(Scalar::Null, Scalar::Int),
+        }
+    }
+
+    /// The rows' keys, of the index column's type or `Int64`.
+    pub(crate) fn keys(&self, slots: &[u32]) -> ArrayRef {
+        match &self.0.keys {
+            RowKeys::Index(column) => self.0.columns[*column].gather(slots),
+            RowKeys::Sequential { first_key } => Arc::new(Int64Array::from_iter_values(
+                slots.iter().map(|&slot| first_key + self.sequence(slot)),
+            )),
+            RowKeys::Explicit(cells) => {
+                Arc::new(slots.iter().map(|&slot| cells.get(slot)).collect::<Int64Array>())
+            }
+        }
+    }
+
+    pub(crate) fn key_storage(&self) -> Storage {
+        match &self.0.keys {
+            RowKeys::Index(column) => self.0.columns[*column].storage(),
+            RowKeys::Sequential { .. } | RowKeys::Explicit(_) => Storage::Int64,
+        }
+    }
+
+    fn sequence(&self, slot: u32) -> i64 {
+        i64::from(self.0.order.ring_position(slot).expect("rows with gapless keys are in a ring"))
+    }
+}

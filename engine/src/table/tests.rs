@@ -1,0 +1,143 @@
+//! Tables by batches that are made here, without the readers of `ingest`.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int32Array, Int64Array, StringArray};
+
+use super::*;
+use crate::data::BatchColumn;
+use crate::scalar::Scalar;
+use crate::schema::{Field, Storage};
+
+fn table(options: TableOptions) -> Table {
+    let schema = Schema::new(vec![Field::new("id", Storage::Int32), Field::new("s", Storage::Utf8)]);
+    Table::empty(schema, options).unwrap()
+}
+
+fn indexed() -> Table {
+    table(TableOptions { index: Some("id".into()), ..TableOptions::default() })
+}
+
+fn limited(limit: u32) -> Table {
+    table(TableOptions { limit: Some(limit), ..TableOptions::default() })
+}
+
+fn batch(ids: Vec<Option<i32>>, texts: Vec<Option<&str>>) -> Batch {
+    let ids: ArrayRef = Arc::new(Int32Array::from(ids));
+    let texts: ArrayRef = Arc::new(StringArray::from(texts));
+    let column = |column, values: ArrayRef| BatchColumn { column, values, missing: None };
+    Batch { num_rows: ids.len(), columns: vec![column(0, ids), column(1, texts)], keys: None }
+}
+
+fn apply(table: &mut Table, batch: &Batch) -> TableDelta {
+    let old = table.snapshot();
+    let changes = table.apply(batch, false);
+    table.finish(old, 0, changes)
+}
+
+/// Rows as `key: id text`, in key order.
+fn rows(snapshot: &Snapshot) -> Vec<String> {
+    let cell = |scalar: Scalar| match scalar {
+        Scalar::Null => "-".to_owned(),
+        Scalar::Int(value) => value.to_string(),
+        Scalar::Str(text) => text.to_string(),
+        other => format!("{other:?}"),
+    };
+    snapshot
+        .order()
+        .iter_from(0)
+        .map(|slot| {
+            let [key, id, text] =
+                [snapshot.key(slot), snapshot.column(0).scalar(slot), snapshot.column(1).scalar(slot)]
+                    .map(cell);
+            format!("{key}: {id} {text}")
+        })
+        .collect()
+}
+
+#[test]
+fn rows_merge_by_key_and_stand_in_key_order() {
+    let mut table = indexed();
+    apply(&mut table, &batch(vec![Some(3), Some(1)], vec![Some("x"), Some("y")]));
+    let delta = apply(&mut table, &batch(vec![Some(1), Some(2), None], vec![None, Some("z"), Some("n")]));
+    assert_eq!(rows(&table.snapshot()), ["-: - n", "1: 1 -", "2: 2 z", "3: 3 x"]);
+    assert_eq!(rows(&delta.old), ["1: 1 y", "3: 3 x"], "the snapshot before stays as it was");
+    assert_eq!((delta.inserted.len(), delta.updated.len(), delta.removed.len()), (2, 1, 0));
+    assert_eq!((delta.from(), delta.to()), (1, 2));
+}
+
+#[test]
+fn removed_rows_leave_their_slots_to_new_ones() {
+    let mut table = indexed();
+    apply(&mut table, &batch((0..10).map(Some).collect(), vec![Some("a"); 10]));
+    let keys: ArrayRef = Arc::new(Int32Array::from(vec![Some(4), Some(4), Some(99), Some(7)]));
+    let old = table.snapshot();
+    let changes = table.remove_keys(&keys);
+    let delta = table.finish(old, 0, changes);
+    assert_eq!(delta.removed, [4, 7]);
+    assert_eq!(delta.removed_keys.unwrap().len(), 2);
+    apply(&mut table, &batch(vec![Some(4), Some(50)], vec![Some("b"), Some("c")]));
+    assert_eq!(table.num_slots, 10, "freed slots are taken again");
+    assert_eq!(rows(&table.snapshot())[4], "4: 4 b");
+    assert_eq!(rows(&table.snapshot()).last().unwrap(), "50: 50 c");
+}
+
+#[test]
+fn a_limited_table_keeps_the_last_rows() {
+    let mut table = limited(5);
+    apply(&mut table, &batch((0..9).map(Some).collect(), vec![None; 9]));
+    assert_eq!(rows(&table.snapshot()), ["4: 4 -", "5: 5 -", "6: 6 -", "7: 7 -", "8: 8 -"]);
+    let delta = apply(&mut table, &batch(vec![Some(9), Some(10)], vec![None; 2]));
+    assert_eq!(rows(&table.snapshot()), ["6: 6 -", "7: 7 -", "8: 8 -", "9: 9 -", "10: 10 -"]);
+    assert_eq!(delta.removed, delta.inserted, "new rows take the slots of the evicted");
+    assert!(
+        rows(&{
+            let mut none = limited(0);
+            apply(&mut none, &batch(vec![Some(1)], vec![None]));
+            none.snapshot()
+        })
+        .is_empty()
+    );
+}
+
+#[test]
+fn implicit_keys_count_on_and_can_be_named() {
+    let mut table = table(TableOptions::default());
+    apply(&mut table, &batch(vec![Some(1), Some(2), Some(3)], vec![None; 3]));
+    let mut edit = batch(vec![Some(20)], vec![Some("edited")]);
+    edit.keys = Some(Arc::new(Int64Array::from(vec![1])));
+    apply(&mut table, &edit);
+    assert_eq!(rows(&table.snapshot()), ["0: 1 -", "1: 20 edited", "2: 3 -"]);
+    // The counter went on during the edit.
+    apply(&mut table, &batch(vec![Some(4)], vec![None]));
+    assert_eq!(rows(&table.snapshot()).last().unwrap(), "4: 4 -");
+    edit.keys = Some(Arc::new(Int64Array::from(vec![3])));
+    apply(&mut table, &edit);
+    assert_eq!(rows(&table.snapshot()), ["0: 1 -", "1: 20 edited", "2: 3 -", "3: 20 edited", "4: 4 -"]);
+    let old = table.snapshot();
+    table.clear();
+    let delta = table.finish(old, 0, Changes::default());
+    assert_eq!(delta.new.num_rows(), 0);
+    apply(&mut table, &batch(vec![Some(7)], vec![None]));
+    assert_eq!(rows(&table.snapshot()), ["6: 7 -"], "clearing does not reset the counter");
+}
+
+#[test]
+fn a_repeated_key_at_creation_keeps_the_value_that_is_not_null() {
+    let mut table = indexed();
+    table.apply(&batch(vec![Some(1), Some(1)], vec![Some("a"), None]), true);
+    assert_eq!(rows(&table.snapshot()), ["1: 1 a"]);
+    let mut later = indexed();
+    later.apply(&batch(vec![Some(1), Some(1)], vec![Some("a"), None]), false);
+    assert_eq!(rows(&later.snapshot()), ["1: 1 -"]);
+}
+
+#[test]
+fn churn_of_unique_text_does_not_grow_the_table() {
+    let mut table = indexed();
+    for turn in 0..5_000 {
+        apply(&mut table, &batch(vec![Some(1)], vec![Some(&format!("text {turn}"))]));
+    }
+    let Column::Str(_, strings) = &table.columns[1] else { panic!("s is text") };
+    assert!(strings.len() < 10, "{} codes for one row", strings.len());
+}

@@ -1,0 +1,143 @@
+//! Merging rows into an indexed table by key.
+
+use arrow::array::{Array, ArrayRef, BooleanArray, DictionaryArray, PrimitiveArray, StringArray};
+use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::{
+    ArrowPrimitiveType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    TimestampMillisecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+
+use super::key_index::KeyBits;
+use super::{Changes, Keys, Table};
+use crate::column::{Column, Interner, Slots, Writes, typed};
+use crate::data::{Batch, BatchColumn};
+use crate::scalar::float_bits;
+
+impl Table {
+    /// Rows whose key exists are merged (only given cells change), others inserted; rows apply in order. A row without
+    /// a key goes to the null key. When `creating`, null is as good as not given.
+    pub(super) fn upsert(&mut self, batch: &Batch, creating: bool) -> Changes {
+        let index_column = self.index.expect("only indexed tables merge by index");
+        let given = batch.columns.iter().find(|column| column.column == index_column);
+        let keys = batch.keys.as_ref().or(given.map(|column| &column.values));
+        let mut changes = Changes::default();
+        let mut slots = Vec::with_capacity(batch.num_rows);
+        let bits = match keys {
+            Some(keys) => self.columns[index_column].array_bits(self.interners[index_column].as_mut(), keys),
+            None => vec![None; batch.num_rows],
+        };
+        let Keys::Index(mut index) = std::mem::replace(&mut self.keys, Keys::Sequential { first_key: 0 })
+        else {
+            unreachable!("an indexed table has an index");
+        };
+        index
+            .reserve(if creating { batch.num_rows } else { 0 }, |slot| self.columns[index_column].bits(slot));
+        let tail = self.num_slots;
+        let mut reused: hashbrown::HashSet<u32, ahash::RandomState> = hashbrown::HashSet::default();
+        let mut has_repeats = false;
+        for (row, &bits) in bits.iter().enumerate() {
+            let slot = match index.find(bits, |slot| self.columns[index_column].bits(slot)) {
+                Some(slot) => {
+                    if slot < tail && !reused.contains(&slot) {
+                        changes.updated.push(slot);
+                    } else {
+                        has_repeats = true;
+                    }
+                    slot
+                }
+                None => {
+                    let slot = self.take_slot();
+                    if slot < tail {
+                        reused.insert(slot);
+                    }
+                    if let (Some(keys), Some(_)) = (keys, bits) {
+                        let writes = Writes { slots: Slots::List(&[slot]), skip: None, first_row: row };
+                        self.columns[index_column].write(self.interners[index_column].as_mut(), keys, writes);
+                    }
+                    index.insert(bits, slot, |slot| self.columns[index_column].bits(slot));
+                    changes.inserted.push(slot);
+                    slot
+                }
+            };
+            slots.push(slot);
+        }
+        self.keys = Keys::Index(index);
+        if creating && has_repeats {
+            let batch = null_as_missing(batch);
+            self.write_columns(&batch, &slots, 0, Some(index_column));
+        } else {
+            self.write_columns(batch, &slots, 0, Some(index_column));
+        }
+        self.order_new_rows(&changes.inserted);
+        changes
+    }
+}
+
+fn null_as_missing(batch: &Batch) -> Batch {
+    let columns = batch.columns.iter().map(|column| {
+        let missing = BooleanBuffer::collect_bool(batch.num_rows, |row| {
+            column.values.is_null(row) || column.missing.as_ref().is_some_and(|missing| missing.value(row))
+        });
+        BatchColumn { missing: Some(missing), ..column.clone() }
+    });
+    Batch { columns: columns.collect(), ..batch.clone() }
+}
+
+impl Column {
+    /// The bits ([`Column::bits`]) that `values` would have in this column. Text gets its code, made if there is none:
+    /// the caller writes every new one to a row.
+    fn array_bits(&mut self, interner: Option<&mut Interner>, values: &ArrayRef) -> Vec<KeyBits> {
+        match (&mut *self, interner) {
+            (Column::Str(_, strings), Some(interner)) => {
+                texts(values).map(|text| text.map(|text| u64::from(interner.code(strings, text)))).collect()
+            }
+            _ => self.known_bits(None, values).into_iter().flatten().collect(),
+        }
+    }
+
+    /// As [`Column::array_bits`], but makes no codes: the outer `None` is text that no row holds.
+    pub(super) fn known_bits(&self, interner: Option<&Interner>, values: &ArrayRef) -> Vec<Option<KeyBits>> {
+        match self {
+            Column::Int8(_) => primitive_bits::<Int8Type>(values, |value| value as i64 as u64),
+            Column::Int16(_) => primitive_bits::<Int16Type>(values, |value| value as i64 as u64),
+            Column::Int32(_) => primitive_bits::<Int32Type>(values, |value| value as i64 as u64),
+            Column::Int64(_) => primitive_bits::<Int64Type>(values, |value| value as u64),
+            Column::UInt8(_) => primitive_bits::<UInt8Type>(values, u64::from),
+            Column::UInt16(_) => primitive_bits::<UInt16Type>(values, u64::from),
+            Column::UInt32(_) => primitive_bits::<UInt32Type>(values, u64::from),
+            Column::UInt64(_) => primitive_bits::<UInt64Type>(values, |value| value),
+            Column::Float32(_) => primitive_bits::<Float32Type>(values, |value| float_bits(value.into())),
+            Column::Float64(_) => primitive_bits::<Float64Type>(values, float_bits),
+            Column::Date(_) => primitive_bits::<Date32Type>(values, |value| value as i64 as u64),
+            Column::Datetime(_) => primitive_bits::<TimestampMillisecondType>(values, |value| value as u64),
+            Column::Bool(_) => {
+                typed::<BooleanArray>(values).iter().map(|value| Some(value.map(u64::from))).collect()
+            }
+            Column::Str(_, strings) => texts(values)
+                .map(|text| match text {
+                    None => Some(None),
+                    Some(text) => interner?.find(strings, text).map(|code| Some(u64::from(code))),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// The rows of a `Utf8` or `Dictionary<Int32, Utf8>` array. A null dictionary entry reads as the empty text.
+fn texts(values: &ArrayRef) -> Box<dyn Iterator<Item = Option<&str>> + '_> {
+    if let Some(array) = values.as_any().downcast_ref::<DictionaryArray<Int32Type>>() {
+        let entries = typed::<StringArray>(array.values());
+        return Box::new(array.keys().iter().map(|key| {
+            let entry = key? as usize;
+            Some(if entries.is_valid(entry) { entries.value(entry) } else { "" })
+        }));
+    }
+    Box::new(typed::<StringArray>(values).iter())
+}
+
+fn primitive_bits<T: ArrowPrimitiveType>(
+    values: &ArrayRef,
+    bits: impl Fn(T::Native) -> u64,
+) -> Vec<Option<KeyBits>> {
+    typed::<PrimitiveArray<T>>(values).iter().map(|value| Some(value.map(&bits))).collect()
+}
