@@ -7,14 +7,14 @@ mod dictionary;
 mod spine;
 
 pub(crate) use dictionary::{Interner, Strings};
-pub(crate) use spine::{CHUNK, Chunk, Chunked};
+pub(crate) use spine::Chunked;
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, BooleanArray, BooleanBuilder, DictionaryArray, PrimitiveArray,
-    StringArray, new_null_array,
+    StringArray,
 };
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::{
@@ -65,7 +65,6 @@ macro_rules! each_column {
         }
     };
 }
-pub(crate) use each_column;
 
 impl Column {
     pub(crate) fn new(storage: Storage) -> Column {
@@ -419,12 +418,4 @@ pub(crate) fn gather_strings(
     let values = StringArray::from_iter_values(entries.iter().map(|&code| strings.get(code)));
     let keys = PrimitiveArray::<Int32Type>::from(keys);
     Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(values)))
-}
-
-/// `len` nulls in the type that [`Column::gather`] gives for `storage`.
-pub(crate) fn nulls(storage: Storage, len: usize) -> ArrayRef {
-    if storage == Storage::Utf8 {
-        return gather_strings(&Strings::default(), len, |_| None);
-    }
-    new_null_array(&storage.arrow(), len)
 }

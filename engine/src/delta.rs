@@ -32,4 +32,9 @@ impl TableDelta {
     pub fn to(&self) -> u64 {
         self.new.version()
     }
+
+    /// Whether a cell of an updated row has another value than before.
+    pub(crate) fn is_changed(&self, column: usize, slot: u32) -> bool {
+        self.old.column(column).bits(slot) != self.new.column(column).bits(slot)
+    }
 }

@@ -192,11 +192,6 @@ impl OrderTree {
         self.len += 1;
     }
 
-    /// Appends an entry that is greater than all others.
-    pub(crate) fn push(&mut self, entry: u32) {
-        self.insert(entry, &|_, _| Ordering::Less);
-    }
-
     /// Takes `entry` out. The order must be total: no two entries compare equal.
     pub(crate) fn remove(&mut self, entry: u32, compare: &impl Fn(u32, u32) -> Ordering) -> bool {
         if self.is_empty() {
@@ -443,7 +438,7 @@ mod tests {
                 Ok(at) => {
                     assert_eq!(tree.rank(entry, &compare), Some(at));
                     // Phases of growth and of shrinking.
-                    if step % 7_000 > 3_500 || next(&mut state) % 4 == 0 {
+                    if step % 7_000 > 3_500 || next(&mut state).is_multiple_of(4) {
                         model.remove(at);
                         assert!(tree.remove(entry, &compare));
                     }

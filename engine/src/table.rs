@@ -52,8 +52,11 @@ pub struct Table {
     epoch: Arc<()>,
     /// Text codes that went out of use, with the epoch whose snapshots (or older ones) may still see them. One entry a
     /// batch, oldest first: an entry is reclaimed when it and all before it are dead.
-    resting: VecDeque<(Weak<()>, Vec<(usize, Vec<u32>)>)>,
+    resting: VecDeque<(Weak<()>, RetiredCodes)>,
 }
+
+/// Text codes without a use, by column.
+type RetiredCodes = Vec<(usize, Vec<u32>)>;
 
 /// How rows are found by key.
 #[derive(Debug)]
@@ -286,6 +289,33 @@ impl Table {
             }
         }
         self.version += 1;
+    }
+}
+
+/// Batches without the readers of `ingest`.
+#[cfg(test)]
+impl Table {
+    pub(crate) fn empty_for_test(schema: Schema, options: TableOptions) -> Table {
+        Table::empty(schema, options).expect("the test's options fit its schema")
+    }
+
+    pub(crate) fn apply_for_test(&mut self, batch: &Batch) -> TableDelta {
+        let old = self.snapshot();
+        let changes = self.apply(batch, false);
+        self.finish(old, 0, changes)
+    }
+
+    pub(crate) fn clear_for_test(&mut self) -> TableDelta {
+        let old = self.snapshot();
+        let removed = old.order().iter_from(0).collect();
+        self.clear();
+        self.finish(old, 0, Changes { removed, ..Changes::default() })
+    }
+
+    pub(crate) fn remove_for_test(&mut self, keys: &ArrayRef) -> TableDelta {
+        let old = self.snapshot();
+        let changes = self.remove_keys(keys);
+        self.finish(old, 0, changes)
     }
 }
 

@@ -1,51 +1,70 @@
 //! A view: one question about a table, answered once and kept in step by deltas.
+//!
+//! Law: stepping equals starting over. A view is a function of its plan and the table's snapshot; what belongs to one
+//! client (which groups are open) is in its [`Handle`].
+
+mod aggregate;
+mod cells;
+mod column_only;
+mod cut;
+mod filter;
+mod flat;
+mod grouped;
+mod handle;
+mod min_max;
+mod plan;
+mod rowwise;
+mod sort;
+mod sort_slots;
+mod sums;
+#[cfg(test)]
+mod tests;
+mod text;
+mod tree;
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::config::ViewConfig;
+pub use cut::Cut;
+pub use handle::Handle;
+pub use plan::Plan;
+
 use crate::delta::TableDelta;
 use crate::error::Result;
-use crate::export::Window;
+use crate::export::{self, Compression, Naming, Window, WindowColumn, WindowKind};
 use crate::scalar::Scalar;
-use crate::schema::{ColumnType, Schema};
 use crate::table::Snapshot;
-
-/// A config that was checked against a table: what is computed, in canonical form.
-#[derive(Debug, Clone)]
-pub struct Plan {}
-
-impl Plan {
-    pub fn new(_config: &ViewConfig, _schema: &Schema) -> Result<Plan> {
-        unimplemented!()
-    }
-    /// Equal keys: equal questions, one shared [`View`]. (Depth and expansion are not part of it.)
-    pub fn sharing_key(&self) -> &str {
-        unimplemented!()
-    }
-    /// The config as clients read it back.
-    pub fn config(&self) -> ViewConfig {
-        unimplemented!()
-    }
-    pub fn schema(&self) -> Vec<(Arc<str>, ColumnType)> {
-        unimplemented!()
-    }
-    pub fn expression_schema(&self) -> Vec<(Arc<str>, ColumnType)> {
-        unimplemented!()
-    }
-}
+use column_only::ColumnOnly;
+use flat::Flat;
+use grouped::Grouped;
+use plan::ViewKind;
 
 /// The materialised answer, shared by everybody who asks the same.
 #[derive(Debug)]
-pub struct View {}
+pub struct View(Shape);
+
+#[derive(Debug)]
+enum Shape {
+    Flat(Box<Flat>),
+    Grouped(Box<Grouped>),
+    ColumnOnly(Box<ColumnOnly>),
+}
 
 /// What a step did to a view; enough to write the row delta.
-#[derive(Debug)]
-pub struct ViewDelta {}
+#[derive(Debug, Clone, Default)]
+pub struct ViewDelta {
+    /// Slots of flat and column-only views, row nodes of grouped ones.
+    changed: Vec<u32>,
+}
 
-/// One client's expansion of a shared view.
-#[derive(Debug, Clone)]
-pub struct Handle {}
+impl ViewDelta {
+    /// Joins what a later step did.
+    pub fn merge(&mut self, later: &ViewDelta) {
+        self.changed.extend_from_slice(&later.changed);
+        self.changed.sort_unstable();
+        self.changed.dedup();
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dimensions {
@@ -55,7 +74,7 @@ pub struct Dimensions {
     pub num_view_columns: usize,
 }
 
-/// A viewport: absent bounds are open; bounds beyond the view are clamped.
+/// Rows and columns of a view: absent bounds are open; bounds beyond the view are clamped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Viewport {
     pub start_row: Option<u32>,
@@ -64,70 +83,191 @@ pub struct Viewport {
     pub end_col: Option<u32>,
 }
 
-/// A window that is chosen but not gathered: immutable and `Send`, so that a worker thread can do the rest.
-#[derive(Debug)]
-pub struct Cut {}
-
-impl Cut {
-    pub fn gather(self) -> Window {
-        unimplemented!()
-    }
+/// What to cut from a view.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CutOptions {
+    pub viewport: Viewport,
+    /// The window will be written with `__ID__`.
+    pub id: bool,
+    /// The window will be written with `__INDEX__`; costs a pass over the table for grouped views.
+    pub index: bool,
 }
 
 impl View {
     /// One pass over the snapshot.
-    pub fn build(_plan: Arc<Plan>, _snapshot: &Snapshot) -> View {
-        unimplemented!()
+    pub fn build(plan: Arc<Plan>, snapshot: &Snapshot) -> View {
+        View(match plan.kind {
+            ViewKind::Flat => Shape::Flat(Box::new(Flat::build(plan, snapshot))),
+            ViewKind::Grouped => Shape::Grouped(Box::new(Grouped::build(plan, snapshot))),
+            ViewKind::ColumnOnly => Shape::ColumnOnly(Box::new(ColumnOnly::build(plan, snapshot))),
+        })
     }
+
     pub fn plan(&self) -> &Arc<Plan> {
-        unimplemented!()
+        match &self.0 {
+            Shape::Flat(view) => &view.plan,
+            Shape::Grouped(view) => &view.plan,
+            Shape::ColumnOnly(view) => &view.rows.plan,
+        }
     }
-    /// The version the view stands at.
+
+    fn snapshot(&self) -> &Snapshot {
+        match &self.0 {
+            Shape::Flat(view) => &view.snapshot,
+            Shape::Grouped(view) => &view.snapshot,
+            Shape::ColumnOnly(view) => &view.rows.snapshot,
+        }
+    }
+
+    /// The table version the view stands at.
     pub fn version(&self) -> u64 {
-        unimplemented!()
+        self.snapshot().version()
     }
-    /// Follows the table by one delta; `delta.from()` must be [`View::version`].
-    pub fn step(&mut self, _delta: &TableDelta) -> ViewDelta {
-        unimplemented!()
+
+    /// Whether steps find out which rows of a grouped view changed; needed for row deltas, off at first.
+    pub fn track_changes(&mut self, tracks: bool) {
+        if let Shape::Grouped(view) = &mut self.0 {
+            view.tracks_changes = tracks;
+        }
     }
-    /// A fresh handle, opened to `group_by_depth`.
-    pub fn handle(&self, _group_by_depth: Option<u32>) -> Handle {
-        unimplemented!()
+
+    /// Follows the table by one delta, which must begin where the view stands.
+    pub fn step(&mut self, delta: &TableDelta) -> ViewDelta {
+        assert_eq!(delta.from(), self.version(), "a view steps from the version it stands at");
+        let changed = match &mut self.0 {
+            Shape::Flat(view) => view.step(delta),
+            Shape::Grouped(view) => view.step(delta),
+            Shape::ColumnOnly(view) => view.step(delta),
+        };
+        ViewDelta { changed }
     }
-    pub fn dimensions(&self, _handle: &mut Handle) -> Dimensions {
-        unimplemented!()
+
+    /// A fresh handle, opened to `group_by_depth` levels.
+    pub fn handle(&self, group_by_depth: Option<u32>) -> Handle {
+        Handle::new(group_by_depth)
     }
-    /// `keys`: also the rows' keys (`id`, `index`).
-    pub fn cut(&self, _handle: &mut Handle, _viewport: Viewport, _keys: bool) -> Cut {
-        unimplemented!()
+
+    pub fn dimensions(&mut self, handle: &mut Handle) -> Dimensions {
+        let plan = self.plan().clone();
+        let num_table_rows = self.snapshot().num_rows();
+        let (num_view_rows, num_view_columns) = match &mut self.0 {
+            Shape::Flat(view) => (view.len(), plan.columns.len()),
+            Shape::Grouped(view) => (handle.visible(view).len(), view.blocks().len() * plan.columns.len()),
+            Shape::ColumnOnly(view) => (view.rows.len(), view.splits.blocks().len() * plan.columns.len()),
+        };
+        Dimensions { num_table_rows, num_table_columns: plan.schema.len(), num_view_rows, num_view_columns }
     }
-    /// One list per split level plus one for the names; each inner list has one entry per visible column.
-    pub fn column_paths(&self, _columns: Range<usize>) -> Vec<Vec<Scalar>> {
-        unimplemented!()
+
+    /// Chooses a window of the view as it is now.
+    pub fn cut(&mut self, handle: &mut Handle, options: CutOptions) -> Cut {
+        match &mut self.0 {
+            Shape::Flat(view) => cut::flat(view, options),
+            Shape::Grouped(view) => cut::grouped(view, handle, options),
+            Shape::ColumnOnly(view) => cut::column_only(view, options),
+        }
     }
+
+    /// One list per split level plus one for the names; each inner list has one entry per shown column of `columns`
+    /// (clamped).
+    pub fn column_paths(&mut self, columns: Range<usize>) -> Vec<Vec<Scalar>> {
+        let mut levels = match &mut self.0 {
+            Shape::Flat(view) => {
+                let name = |&column: &usize| Scalar::Str(view.plan.schema.field(column).name.clone());
+                vec![view.plan.columns.iter().map(name).collect()]
+            }
+            Shape::Grouped(view) => cut::column_paths(view),
+            Shape::ColumnOnly(view) => cut::column_paths(&mut view.splits),
+        };
+        for level in &mut levels {
+            level.truncate(columns.end);
+            level.drain(..columns.start.min(level.len()));
+        }
+        levels
+    }
+
     /// The same as joined names, `1|a`.
-    pub fn column_names(&self, _columns: Range<usize>) -> Vec<Arc<str>> {
-        unimplemented!()
+    pub fn column_names(&mut self, columns: Range<usize>) -> Vec<Arc<str>> {
+        let mut names: Vec<Arc<str>> = match &mut self.0 {
+            Shape::Flat(view) => {
+                view.plan.columns.iter().map(|&column| view.plan.schema.field(column).name.clone()).collect()
+            }
+            Shape::Grouped(view) => cut::column_names(view),
+            Shape::ColumnOnly(view) => cut::column_names(&mut view.splits),
+        };
+        names.truncate(columns.end);
+        names.drain(..columns.start.min(names.len()));
+        names
     }
-    pub fn min_max(&self, _handle: &mut Handle, _column: &str) -> Result<(Scalar, Scalar)> {
-        unimplemented!()
+
+    /// The least and the greatest value of a column over the rows of the view; of pivots over the deepest visible rows.
+    pub fn min_max(&mut self, handle: &mut Handle, column: &str) -> Result<(Scalar, Scalar)> {
+        match &mut self.0 {
+            Shape::Flat(view) => min_max::of_rows(view, column),
+            Shape::ColumnOnly(view) => min_max::of_rows(&view.rows, column),
+            Shape::Grouped(view) => min_max::of_groups(view, handle, column),
+        }
     }
-    /// Number of rows hidden.
-    pub fn collapse(&self, _handle: &mut Handle, _row: usize) -> u32 {
-        0
+
+    /// Hides everything below a row; yields the number of rows hidden.
+    pub fn collapse(&mut self, handle: &mut Handle, row: usize) -> u32 {
+        match &mut self.0 {
+            Shape::Grouped(view) => handle.collapse(view, row),
+            Shape::Flat(_) | Shape::ColumnOnly(_) => 0,
+        }
     }
-    /// Number of rows shown.
-    pub fn expand(&self, _handle: &mut Handle, _row: usize) -> u32 {
-        0
+
+    /// Shows a row's children; yields the number of rows shown.
+    pub fn expand(&mut self, handle: &mut Handle, row: usize) -> u32 {
+        match &mut self.0 {
+            Shape::Grouped(view) => handle.expand(view, row),
+            Shape::Flat(_) | Shape::ColumnOnly(_) => 0,
+        }
     }
-    pub fn set_depth(&self, _handle: &mut Handle, _depth: u32) {}
-    /// The changed rows of `handle`, as an Arrow stream without key columns.
-    pub fn row_delta(&self, _handle: &mut Handle, _delta: &ViewDelta) -> Result<Vec<u8>> {
-        unimplemented!()
+
+    /// Opens the levels `0..=depth`.
+    pub fn set_depth(&mut self, handle: &mut Handle, depth: u32) {
+        if let Shape::Grouped(view) = &mut self.0 {
+            handle.set_depth(view, depth);
+        }
+    }
+
+    /// The changed rows that `handle` shows, in view order, as an Arrow stream without key columns.
+    pub fn row_delta(&mut self, handle: &mut Handle, delta: &ViewDelta) -> Result<Vec<u8>> {
+        let window = match &mut self.0 {
+            Shape::Flat(view) => {
+                let slots = view.in_order(delta.changed.clone());
+                cut::flat_window(view, &slots, &view.plan.columns, false)
+            }
+            Shape::ColumnOnly(view) => {
+                let slots = view.rows.in_order(delta.changed.clone());
+                cut::column_only_window(view, &slots, Viewport::default(), false)
+            }
+            Shape::Grouped(view) => {
+                let visible = handle.visible(view);
+                let is_changed = |node: &u32| delta.changed.binary_search(node).is_ok();
+                let nodes: Vec<u32> = visible.iter().copied().filter(is_changed).collect();
+                let mut window = cut::grouped_window(view, &nodes, Viewport::default());
+                window.row_paths = None;
+                window.kind = WindowKind::Flat;
+                window
+            }
+        };
+        export::arrow(&window, Naming::Machine, Compression::None)
     }
 }
 
-/// `removed_keys` of a table delta as the Arrow stream that `on_remove` subscribers get.
-pub fn removed_keys_arrow(_delta: &TableDelta, _index: &str) -> Result<Option<Vec<u8>>> {
-    unimplemented!()
+/// The removed keys of a table delta as the Arrow stream that subscribers of removals get.
+pub fn removed_keys_arrow(delta: &TableDelta, index: &str) -> Result<Option<Vec<u8>>> {
+    let Some(keys) = &delta.removed_keys else { return Ok(None) };
+    let name: Arc<str> = index.into();
+    let column = WindowColumn { name: name.clone(), readable_name: name, values: keys.clone() };
+    let window = Window {
+        kind: WindowKind::Flat,
+        num_rows: keys.len(),
+        columns: vec![column],
+        row_paths: None,
+        keys: None,
+        member_keys: None,
+    };
+    export::arrow(&window, Naming::Machine, Compression::None).map(Some)
 }

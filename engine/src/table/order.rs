@@ -49,11 +49,6 @@ impl KeyOrder {
         }
     }
 
-    /// Whether slot and position are the same.
-    pub(crate) fn is_identity(&self) -> bool {
-        matches!(self, KeyOrder::Ring { start: 0, .. })
-    }
-
     pub(crate) fn iter_from(&self, position: usize) -> KeyOrderIter<'_> {
         match self {
             KeyOrder::Ring { start, len, capacity } => KeyOrderIter::Ring {

@@ -9,8 +9,9 @@ use arrow::array::{ArrayRef, Int64Array};
 
 use super::order::KeyOrder;
 use crate::column::{Chunked, Column};
+#[cfg(test)]
 use crate::scalar::Scalar;
-use crate::schema::{Schema, Storage};
+use crate::schema::Schema;
 
 #[derive(Clone)]
 pub struct Snapshot(Arc<Parts>);
@@ -86,6 +87,7 @@ impl Snapshot {
         .then(left.cmp(&right))
     }
 
+    #[cfg(test)]
     pub(crate) fn key(&self, slot: u32) -> Scalar {
         match &self.0.keys {
             RowKeys::Index(column) => self.0.columns[*column].scalar(slot),
@@ -104,13 +106,6 @@ impl Snapshot {
             RowKeys::Explicit(cells) => {
                 Arc::new(slots.iter().map(|&slot| cells.get(slot)).collect::<Int64Array>())
             }
-        }
-    }
-
-    pub(crate) fn key_storage(&self) -> Storage {
-        match &self.0.keys {
-            RowKeys::Index(column) => self.0.columns[*column].storage(),
-            RowKeys::Sequential { .. } | RowKeys::Explicit(_) => Storage::Int64,
         }
     }
 

@@ -1,0 +1,292 @@
+//! Windows: which part of a view was asked for, and its cells as Arrow arrays.
+//!
+//! Law: a cut is immutable and `Send`. Of flat views it holds the snapshot and a clone of the order, so that a worker
+//! thread can gather any number of rows while the view goes on; of pivots it holds the gathered window.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array,
+    Int64Array, StringDictionaryBuilder, TimestampMillisecondArray, UInt8Array, UInt16Array, UInt32Array,
+    UInt64Array,
+};
+use arrow::datatypes::Int32Type;
+
+use super::column_only::ColumnOnly;
+use super::flat::Flat;
+use super::grouped::Grouped;
+use super::text::path_text;
+use super::{CutOptions, Handle, Viewport};
+use crate::config::GroupRollupMode;
+use crate::export::{RowPaths, Window, WindowColumn, WindowKind};
+use crate::scalar::Scalar;
+use crate::schema::Storage;
+
+#[derive(Debug)]
+pub struct Cut(Source);
+
+#[derive(Debug)]
+enum Source {
+    Ready(Box<Window>),
+    Flat { view: Box<Flat>, start: usize, end: usize, columns: Vec<usize>, keys: bool },
+}
+
+impl Cut {
+    /// The number of rows in the window.
+    pub fn num_rows(&self) -> usize {
+        match &self.0 {
+            Source::Ready(window) => window.num_rows,
+            Source::Flat { start, end, .. } => end - start,
+        }
+    }
+
+    /// Reads the cells.
+    pub fn gather(self) -> Window {
+        match self.0 {
+            Source::Ready(window) => *window,
+            Source::Flat { view, start, end, columns, keys } => {
+                let slots = view.slots(start, end);
+                flat_window(&view, &slots, &columns, keys)
+            }
+        }
+    }
+}
+
+/// A clamped viewport: rows `start..end`, columns `first..last`.
+fn clamp(start: Option<u32>, end: Option<u32>, len: usize) -> (usize, usize) {
+    let end = end.map_or(len, |end| end as usize).min(len);
+    let start = start.map_or(0, |start| start as usize).min(end);
+    (start, end)
+}
+
+pub(super) fn flat(view: &Flat, options: CutOptions) -> Cut {
+    let Viewport { start_row, end_row, start_col, end_col } = options.viewport;
+    let (start, end) = clamp(start_row, end_row, view.len());
+    let (first, last) = clamp(start_col, end_col, view.plan.columns.len());
+    let columns = view.plan.columns[first..last].to_vec();
+    Cut(Source::Flat { view: Box::new(view.clone()), start, end, columns, keys: options.id || options.index })
+}
+
+pub(super) fn flat_window(view: &Flat, slots: &[u32], columns: &[usize], keys: bool) -> Window {
+    let column = |&column: &usize| {
+        let name = view.plan.schema.field(column).name.clone();
+        WindowColumn {
+            name: name.clone(),
+            readable_name: name,
+            values: view.snapshot.column(column).gather(slots),
+        }
+    };
+    Window {
+        kind: WindowKind::Flat,
+        num_rows: slots.len(),
+        columns: columns.iter().map(column).collect(),
+        row_paths: None,
+        keys: keys.then(|| view.snapshot.keys(slots)),
+        member_keys: None,
+    }
+}
+
+pub(super) fn column_only(view: &mut ColumnOnly, options: CutOptions) -> Cut {
+    let (start, end) = clamp(options.viewport.start_row, options.viewport.end_row, view.rows.len());
+    let slots = view.rows.slots(start, end);
+    let window = column_only_window(view, &slots, options.viewport, options.id || options.index);
+    Cut(Source::Ready(Box::new(window)))
+}
+
+pub(super) fn column_only_window(
+    view: &mut ColumnOnly,
+    slots: &[u32],
+    viewport: Viewport,
+    keys: bool,
+) -> Window {
+    let placement = view.placement(slots);
+    let plan = view.rows.plan.clone();
+    let num_shown = plan.columns.len();
+    let (first, last) = clamp(viewport.start_col, viewport.end_col, placement.len() * num_shown);
+    let columns = (first..last)
+        .map(|position| {
+            let (block, is_here) = &placement[position / num_shown];
+            let column = plan.columns[position % num_shown];
+            let name: Arc<str> =
+                format!("{}{}", prefix(&view.splits, *block), plan.schema.field(column).name).into();
+            let cells = view.rows.snapshot.column(column);
+            let values = cells.gather_optional(slots.len(), |row| is_here[row].then(|| slots[row]));
+            WindowColumn { name: name.clone(), readable_name: name, values }
+        })
+        .collect();
+    Window {
+        kind: WindowKind::ColumnOnly,
+        num_rows: slots.len(),
+        columns,
+        row_paths: None,
+        keys: keys.then(|| view.rows.snapshot.keys(slots)),
+        member_keys: None,
+    }
+}
+
+pub(super) fn grouped(view: &mut Grouped, handle: &mut Handle, options: CutOptions) -> Cut {
+    let rows = handle.visible(view);
+    let (start, end) = clamp(options.viewport.start_row, options.viewport.end_row, rows.len());
+    let mut window = grouped_window(view, &rows[start..end], options.viewport);
+    if options.index {
+        let members = view.member_slots(&rows[start..end]);
+        window.member_keys = Some(members.iter().map(|slots| view.snapshot.keys(slots)).collect());
+    }
+    Cut(Source::Ready(Box::new(window)))
+}
+
+pub(super) fn grouped_window(view: &mut Grouped, nodes: &[u32], viewport: Viewport) -> Window {
+    let plan = view.plan.clone();
+    let blocks = view.blocks();
+    let num_shown = plan.columns.len();
+    let (first, last) = clamp(viewport.start_col, viewport.end_col, blocks.len() * num_shown);
+    let columns = (first..last)
+        .map(|position| {
+            let (block, shown) = (blocks[position / num_shown], position % num_shown);
+            let prefix = prefix(view, block);
+            let name = format!("{prefix}{}", plan.aggregates[shown].name).into();
+            let readable_name = plan.readable_name(shown, &prefix).into();
+            let values: Vec<Scalar> = nodes.iter().map(|&node| view.value(shown, node, block)).collect();
+            WindowColumn { name, readable_name, values: array(plan.aggregates[shown].output(), &values) }
+        })
+        .collect();
+    let is_bare_total = plan.group_by.is_empty();
+    let kind = if is_bare_total {
+        WindowKind::Total { split: !plan.split_by.is_empty() }
+    } else {
+        WindowKind::Grouped
+    };
+    Window {
+        kind,
+        num_rows: nodes.len(),
+        columns,
+        row_paths: (!is_bare_total).then(|| row_paths(view, nodes)),
+        keys: None,
+        member_keys: None,
+    }
+}
+
+fn row_paths(view: &Grouped, nodes: &[u32]) -> RowPaths {
+    let paths: Vec<Vec<Scalar>> = nodes.iter().map(|&node| view.rows.path(node)).collect();
+    let levels = view
+        .plan
+        .group_by
+        .iter()
+        .enumerate()
+        .map(|(level, &column)| {
+            let field = view.plan.schema.field(column);
+            let values: Vec<Scalar> =
+                paths.iter().map(|path| path.get(level).cloned().unwrap_or_default()).collect();
+            (field.name.clone(), array(field.storage, &values))
+        })
+        .collect();
+    RowPaths { depths: paths.iter().map(|path| path.len() as u32).collect(), levels }
+}
+
+/// What stands before the column name in a block: the split values, each followed by `|`.
+pub(super) fn prefix(view: &Grouped, block: u32) -> String {
+    view.splits.path(block).iter().map(|value| format!("{}|", path_text(value))).collect()
+}
+
+/// The names of all shown columns of a pivot, left to right.
+pub(super) fn column_names(view: &mut Grouped) -> Vec<Arc<str>> {
+    let plan = view.plan.clone();
+    let blocks = view.blocks();
+    let names = |&block: &u32| {
+        let prefix = prefix(view, block);
+        let names: Vec<Arc<str>> = plan
+            .columns
+            .iter()
+            .map(|&column| format!("{prefix}{}", plan.schema.field(column).name).into())
+            .collect();
+        names
+    };
+    blocks.iter().flat_map(names).collect()
+}
+
+/// One list per split level, one entry per shown column; the levels below a subtotal block are null.
+pub(super) fn column_paths(view: &mut Grouped) -> Vec<Vec<Scalar>> {
+    let plan = view.plan.clone();
+    let blocks = view.blocks();
+    let mut levels = vec![Vec::new(); plan.split_by.len() + 1];
+    for &block in blocks.iter() {
+        let path = view.splits.path(block);
+        for &column in &plan.columns {
+            for (level, values) in levels[..plan.split_by.len()].iter_mut().enumerate() {
+                values.push(path.get(level).cloned().unwrap_or_default());
+            }
+            levels[plan.split_by.len()].push(Scalar::Str(plan.schema.field(column).name.clone()));
+        }
+    }
+    levels
+}
+
+/// Whether a grouped view shows its leaves only.
+pub(super) fn is_flat_mode(view: &Grouped) -> bool {
+    view.plan.group_mode == GroupRollupMode::Flat
+}
+
+/// Values as an array of the storage's type; text as a dictionary in order of appearance. A value of another type
+/// than the storage's is null.
+pub(super) fn array(storage: Storage, values: &[Scalar]) -> ArrayRef {
+    macro_rules! integers {
+        ($array:ty, $native:ty) => {
+            Arc::new(
+                values
+                    .iter()
+                    .map(|value| match value {
+                        Scalar::Int(value) => <$native>::try_from(*value).ok(),
+                        Scalar::UInt(value) => <$native>::try_from(*value).ok(),
+                        Scalar::Bool(value) => Some(<$native>::from(*value)),
+                        _ => None,
+                    })
+                    .collect::<$array>(),
+            )
+        };
+    }
+    match storage {
+        Storage::Int8 => integers!(Int8Array, i8),
+        Storage::Int16 => integers!(Int16Array, i16),
+        Storage::Int32 => integers!(Int32Array, i32),
+        Storage::Int64 => integers!(Int64Array, i64),
+        Storage::UInt8 => integers!(UInt8Array, u8),
+        Storage::UInt16 => integers!(UInt16Array, u16),
+        Storage::UInt32 => integers!(UInt32Array, u32),
+        Storage::UInt64 => integers!(UInt64Array, u64),
+        Storage::Float32 => Arc::new(
+            values.iter().map(|value| value.as_f64().map(|value| value as f32)).collect::<Float32Array>(),
+        ),
+        Storage::Float64 => Arc::new(values.iter().map(Scalar::as_f64).collect::<Float64Array>()),
+        Storage::Bool => {
+            let bool = |value: &Scalar| match value {
+                Scalar::Bool(value) => Some(*value),
+                _ => None,
+            };
+            Arc::new(values.iter().map(bool).collect::<BooleanArray>())
+        }
+        Storage::Date32 => {
+            let days = |value: &Scalar| match value {
+                Scalar::Date(days) => Some(*days),
+                _ => None,
+            };
+            Arc::new(values.iter().map(days).collect::<Date32Array>())
+        }
+        Storage::TimestampMs => {
+            let ms = |value: &Scalar| match value {
+                Scalar::Datetime(ms) => Some(*ms),
+                _ => None,
+            };
+            Arc::new(values.iter().map(ms).collect::<TimestampMillisecondArray>())
+        }
+        Storage::Utf8 => {
+            let mut builder = StringDictionaryBuilder::<Int32Type>::new();
+            for value in values {
+                match value {
+                    Scalar::Str(text) => builder.append_value(text),
+                    _ => builder.append_null(),
+                }
+            }
+            Arc::new(builder.finish())
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! Filters: terms over one column each, joined by and / or.
+//!
+//! Law: linear, remembers nothing: a row is kept or not by its own cells alone.
+
+use ahash::RandomState;
+use hashbrown::HashSet;
+use regex::Regex;
+
+use crate::column::Column;
+use crate::config::{FilterReducer, FilterTerm};
+use crate::error::{EngineError, Result};
+use crate::ingest::parse_temporal;
+use crate::scalar::{MS_PER_DAY, Scalar, compare_floats};
+use crate::schema::{ColumnType, Storage};
+use crate::table::Snapshot;
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Filter {
+    terms: Vec<Term>,
+    reducer: FilterReducer,
+}
+
+#[derive(Debug, Clone)]
+struct Term {
+    column: usize,
+    test: Test,
+}
+
+#[derive(Debug, Clone)]
+enum Test {
+    Everything,
+    Nothing,
+    IsNull,
+    IsNotNull,
+    Compare(Comparison, Scalar),
+    Text { place: Place, needle: String, is_negated: bool },
+    Matches { pattern: Option<Regex>, is_negated: bool },
+    In { values: HashSet<Scalar, RandomState>, is_negated: bool },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Comparison {
+    Equal,
+    NotEqual,
+    Greater,
+    GreaterEqual,
+    Less,
+    LessEqual,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Begin,
+    End,
+    Anywhere,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operator {
+    Compare(Comparison),
+    Text(Place, bool),
+    Matches(bool),
+    In(bool),
+    IsNull,
+    IsNotNull,
+}
+
+fn operator(name: &str) -> Result<(Operator, &'static str)> {
+    Ok(match name {
+        "==" => (Operator::Compare(Comparison::Equal), "=="),
+        "!=" => (Operator::Compare(Comparison::NotEqual), "!="),
+        ">" => (Operator::Compare(Comparison::Greater), ">"),
+        ">=" => (Operator::Compare(Comparison::GreaterEqual), ">="),
+        "<" => (Operator::Compare(Comparison::Less), "<"),
+        "<=" => (Operator::Compare(Comparison::LessEqual), "<="),
+        "begins with" | "startswith" => (Operator::Text(Place::Begin, false), "startswith"),
+        "not begins with" | "not startswith" => (Operator::Text(Place::Begin, true), "not startswith"),
+        "ends with" | "endswith" => (Operator::Text(Place::End, false), "endswith"),
+        "not ends with" | "not endswith" => (Operator::Text(Place::End, true), "not endswith"),
+        "contains" => (Operator::Text(Place::Anywhere, false), "contains"),
+        "not contains" => (Operator::Text(Place::Anywhere, true), "not contains"),
+        "matches" => (Operator::Matches(false), "matches"),
+        "not matches" => (Operator::Matches(true), "not matches"),
+        "in" => (Operator::In(false), "in"),
+        "not in" => (Operator::In(true), "not in"),
+        "is null" | "is None" => (Operator::IsNull, "is null"),
+        "is not null" | "is not None" => (Operator::IsNotNull, "is not null"),
+        "and" | "or" | "&" | "|" => return Err(EngineError::config("Invalid filter op")),
+        other => return Err(EngineError::config(format!("Unknown filter operator string: {other}"))),
+    })
+}
+
+impl Filter {
+    /// Compiles the terms; also yields them as clients read them back (canonical operators, converted operands).
+    /// `column_of` finds a column and its storage by name.
+    pub(crate) fn new(
+        terms: &[FilterTerm],
+        reducer: FilterReducer,
+        column_of: impl Fn(&str) -> Option<(usize, Storage)>,
+    ) -> Result<(Filter, Vec<FilterTerm>)> {
+        let mut compiled = Vec::with_capacity(terms.len());
+        let mut canonical = Vec::with_capacity(terms.len());
+        for term in terms {
+            let (column, storage) = column_of(&term.column).ok_or_else(|| {
+                EngineError::config(format!("Filter column not in schema: {}", term.column))
+            })?;
+            let (operator, name) = operator(&term.op)?;
+            let operands = term
+                .operands
+                .iter()
+                .map(|operand| convert(operand, storage, &term.column, operator))
+                .collect::<Result<Vec<Scalar>>>()?;
+            compiled.push(Term { column, test: test(operator, &operands, storage, term)? });
+            canonical.push(FilterTerm { column: term.column.clone(), op: name.to_owned(), operands });
+        }
+        Ok((Filter { terms: compiled, reducer }, canonical))
+    }
+
+    /// Whether every row is kept.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.terms.is_empty()
+    }
+
+    pub(crate) fn columns(&self) -> impl Iterator<Item = usize> + '_ {
+        self.terms.iter().map(|term| term.column)
+    }
+
+    pub(crate) fn keeps(&self, snapshot: &Snapshot, slot: u32) -> bool {
+        let mut tests = self.terms.iter().map(|term| term.test.keeps(snapshot.column(term.column), slot));
+        match self.reducer {
+            _ if self.terms.is_empty() => true,
+            FilterReducer::And => tests.all(|kept| kept),
+            FilterReducer::Or => tests.any(|kept| kept),
+        }
+    }
+}
+
+fn test(operator: Operator, operands: &[Scalar], storage: Storage, term: &FilterTerm) -> Result<Test> {
+    let first = || {
+        operands.first().ok_or_else(|| {
+            EngineError::config(format!("Filter `{}` on column '{}' needs a value", term.op, term.column))
+        })
+    };
+    let is_text = storage == Storage::Utf8;
+    Ok(match operator {
+        Operator::IsNull => Test::IsNull,
+        Operator::IsNotNull => Test::IsNotNull,
+        Operator::In(is_negated) => Test::In {
+            values: operands.iter().filter(|operand| !operand.is_null()).cloned().collect(),
+            is_negated,
+        },
+        Operator::Compare(comparison) => match (comparison, first()?) {
+            (Comparison::Equal | Comparison::Less | Comparison::LessEqual, Scalar::Null) => Test::Nothing,
+            (Comparison::NotEqual, Scalar::Null) => Test::Everything,
+            (Comparison::Greater | Comparison::GreaterEqual, Scalar::Null) => Test::IsNotNull,
+            (_, operand) => Test::Compare(comparison, operand.clone()),
+        },
+        Operator::Text(place, is_negated) => match first()? {
+            Scalar::Str(needle) if is_text => {
+                Test::Text { place, needle: needle.to_ascii_lowercase(), is_negated }
+            }
+            _ if is_negated => Test::IsNotNull,
+            _ => Test::Nothing,
+        },
+        Operator::Matches(is_negated) => match first()? {
+            Scalar::Str(pattern) if is_text => {
+                Test::Matches { pattern: Regex::new(pattern).ok(), is_negated }
+            }
+            _ => Test::Nothing,
+        },
+    })
+}
+
+impl Test {
+    fn keeps(&self, column: &Column, slot: u32) -> bool {
+        match self {
+            Test::Everything => true,
+            Test::Nothing => false,
+            Test::IsNull => !column.is_valid(slot),
+            Test::IsNotNull => column.is_valid(slot),
+            Test::Compare(comparison, operand) => compare(column, slot, *comparison, operand),
+            Test::Text { place, needle, is_negated } => {
+                column.text(slot).is_some_and(|text| found(text, needle, *place) != *is_negated)
+            }
+            Test::Matches { pattern, is_negated } => match (pattern, column.text(slot)) {
+                (Some(pattern), Some(text)) => pattern.is_match(text) != *is_negated,
+                _ => false,
+            },
+            Test::In { values, is_negated } => {
+                (column.is_valid(slot) && values.contains(&column.scalar(slot))) != *is_negated
+            }
+        }
+    }
+}
+
+fn compare(column: &Column, slot: u32, comparison: Comparison, operand: &Scalar) -> bool {
+    if !column.is_valid(slot) {
+        return comparison == Comparison::NotEqual;
+    }
+    let order = match (column.text(slot), operand) {
+        (Some(text), Scalar::Str(operand)) => text.as_bytes().cmp(operand.as_bytes()),
+        (None, Scalar::Float(operand)) => match column.number(slot) {
+            // NaN equals only NaN, and is neither above nor below anything.
+            Some(value) if value.is_nan() || operand.is_nan() => {
+                let is_equal = value.is_nan() && operand.is_nan();
+                return match comparison {
+                    Comparison::Equal => is_equal,
+                    Comparison::NotEqual => !is_equal,
+                    _ => false,
+                };
+            }
+            Some(value) => compare_floats(value, *operand),
+            None => return comparison == Comparison::NotEqual,
+        },
+        _ => column.scalar(slot).cmp(operand),
+    };
+    match comparison {
+        Comparison::Equal => order.is_eq(),
+        Comparison::NotEqual => order.is_ne(),
+        Comparison::Greater => order.is_gt(),
+        Comparison::GreaterEqual => order.is_ge(),
+        Comparison::Less => order.is_lt(),
+        Comparison::LessEqual => order.is_le(),
+    }
+}
+
+/// Whether `needle` (in lower case) is in `text`; the case of ASCII letters does not matter.
+fn found(text: &str, needle: &str, place: Place) -> bool {
+    let (text, needle) = (text.as_bytes(), needle.as_bytes());
+    if needle.len() > text.len() {
+        return false;
+    }
+    match place {
+        Place::Begin => text[..needle.len()].eq_ignore_ascii_case(needle),
+        Place::End => text[text.len() - needle.len()..].eq_ignore_ascii_case(needle),
+        Place::Anywhere => {
+            needle.is_empty() || text.windows(needle.len()).any(|part| part.eq_ignore_ascii_case(needle))
+        }
+    }
+}
+
+/// The operand as a value of the column.
+fn convert(operand: &Scalar, storage: Storage, column: &str, operator: Operator) -> Result<Scalar> {
+    let bad = |what: &str| {
+        EngineError::config(format!(
+            "Invalid filter value {what} for column '{column}' of type {}",
+            storage.column_type().name()
+        ))
+    };
+    if operand.is_null() || matches!(operator, Operator::IsNull | Operator::IsNotNull) {
+        return Ok(Scalar::Null);
+    }
+    if let (Scalar::Str(text), Operator::Text(..) | Operator::Matches(_)) = (operand, operator) {
+        return Ok(Scalar::Str(text.clone()));
+    }
+    let number = operand.as_f64();
+    match (storage.column_type(), operand) {
+        (ColumnType::Integer, Scalar::Str(text)) => {
+            let value = leading_integer(text).ok_or_else(|| bad(&format!("`{text}`")))?;
+            Ok(integer(value, storage))
+        }
+        (ColumnType::Integer, Scalar::Int(value)) => Ok(integer(i128::from(*value), storage)),
+        (ColumnType::Integer, _) => {
+            let value = number.filter(|value| !value.is_nan()).ok_or_else(|| bad("NaN"))?;
+            Ok(integer(value.trunc() as i128, storage))
+        }
+        (ColumnType::Float, Scalar::Str(text)) => {
+            let value = text.trim().parse::<f64>().map_err(|_| bad(&format!("`{text}`")))?;
+            Ok(Scalar::Float(value))
+        }
+        (ColumnType::Float, _) => Ok(Scalar::Float(number.unwrap_or(f64::NAN))),
+        (ColumnType::String, Scalar::Str(text)) => Ok(Scalar::Str(text.clone())),
+        (ColumnType::String, other) => Err(bad(&super::text::path_text(other))),
+        (ColumnType::Boolean, Scalar::Bool(value)) => Ok(Scalar::Bool(*value)),
+        (ColumnType::Boolean, Scalar::Str(text)) => Ok(Scalar::Bool(text.eq_ignore_ascii_case("true"))),
+        (ColumnType::Boolean, _) => Ok(Scalar::Bool(number == Some(1.0))),
+        (ColumnType::Date, Scalar::Str(text)) => match parse_temporal(text, ColumnType::Date) {
+            Some(days) => Ok(Scalar::Date(i32::try_from(days).map_err(|_| bad(&format!("`{text}`")))?)),
+            None => Err(EngineError::config(format!("Invalid date format: `{text}` for column '{column}'"))),
+        },
+        (ColumnType::Datetime, Scalar::Str(text)) => match parse_temporal(text, ColumnType::Datetime) {
+            Some(ms) => Ok(Scalar::Datetime(ms)),
+            None => Err(EngineError::config(format!("Invalid date format: `{text}` for column '{column}'"))),
+        },
+        (ColumnType::Date, _) => {
+            let ms = number.unwrap_or(0.0) as i64;
+            Ok(Scalar::Date(ms.div_euclid(MS_PER_DAY) as i32))
+        }
+        (ColumnType::Datetime, _) => Ok(Scalar::Datetime(number.unwrap_or(0.0) as i64)),
+    }
+}
+
+fn integer(value: i128, storage: Storage) -> Scalar {
+    if storage == Storage::UInt64 {
+        return Scalar::UInt(value.clamp(0, u64::MAX.into()) as u64);
+    }
+    Scalar::Int(value.clamp(i64::MIN.into(), i64::MAX.into()) as i64)
+}
+
+/// The integer that a text begins with.
+fn leading_integer(text: &str) -> Option<i128> {
+    let text = text.trim_start();
+    let digits_from = usize::from(text.starts_with(['-', '+']));
+    let end = text[digits_from..]
+        .find(|digit: char| !digit.is_ascii_digit())
+        .map_or(text.len(), |at| at + digits_from);
+    text[..end].parse().ok()
+}

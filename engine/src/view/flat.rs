@@ -1,0 +1,100 @@
+//! The flat view: which rows, in which order.
+//!
+//! Law: unsorted and unfiltered it is the table's own order and remembers nothing; else it keeps a counted tree of
+//! slots and moves only the rows of the delta, in O(log n) each.
+
+use std::sync::Arc;
+
+use super::plan::Plan;
+use crate::delta::TableDelta;
+use crate::order::OrderTree;
+use crate::table::Snapshot;
+
+#[derive(Debug, Clone)]
+pub(super) struct Flat {
+    pub(super) plan: Arc<Plan>,
+    pub(super) snapshot: Snapshot,
+    /// Absent: the table's order.
+    order: Option<OrderTree>,
+}
+
+impl Flat {
+    pub(super) fn build(plan: Arc<Plan>, snapshot: &Snapshot) -> Flat {
+        let is_plain = plan.filter.is_empty() && plan.row_order.terms.is_empty();
+        let order = (!is_plain).then(|| {
+            let kept = snapshot.order().iter_from(0).filter(|&slot| plan.filter.keeps(snapshot, slot));
+            if plan.row_order.terms.is_empty() {
+                return OrderTree::from_sorted(kept);
+            }
+            let mut slots: Vec<u32> = kept.collect();
+            super::sort_slots::sort(&mut slots, &plan.row_order, snapshot);
+            OrderTree::from_sorted(slots)
+        });
+        Flat { plan, snapshot: snapshot.clone(), order }
+    }
+
+    /// Follows the table; yields the rows of the view whose key occurred in the batch.
+    pub(super) fn step(&mut self, delta: &TableDelta) -> Vec<u32> {
+        self.snapshot = delta.new.clone();
+        let plan = self.plan.clone();
+        let filter = &plan.filter;
+        let mut touched: Vec<u32> = delta
+            .inserted
+            .iter()
+            .chain(&delta.updated)
+            .copied()
+            .filter(|&slot| filter.keeps(&delta.new, slot))
+            .collect();
+        touched.sort_unstable();
+        let Some(order) = &mut self.order else { return touched };
+        let sorts =
+            |slot: u32| plan.row_order.terms.iter().any(|&(column, _)| delta.is_changed(column, slot));
+        let mut leaving: Vec<u32> =
+            delta.removed.iter().copied().filter(|&slot| filter.keeps(&delta.old, slot)).collect();
+        let mut arriving: Vec<u32> =
+            delta.inserted.iter().copied().filter(|&slot| filter.keeps(&delta.new, slot)).collect();
+        for &slot in &delta.updated {
+            let (was, is) = (filter.keeps(&delta.old, slot), filter.keeps(&delta.new, slot));
+            let moves = was != is || sorts(slot);
+            if was && moves {
+                leaving.push(slot);
+            }
+            if is && moves {
+                arriving.push(slot);
+            }
+        }
+        order.remove_many(&leaving, &|left, right| plan.row_order.compare(&delta.old, left, right));
+        order.insert_many(arriving, &|left, right| plan.row_order.compare(&delta.new, left, right));
+        touched
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.order.as_ref().map_or(self.snapshot.num_rows(), OrderTree::len)
+    }
+
+    /// The slots of the rows `start..end`.
+    pub(super) fn slots(&self, start: usize, end: usize) -> Vec<u32> {
+        let len = end.saturating_sub(start);
+        match &self.order {
+            Some(order) => order.iter_from(start).take(len).collect(),
+            None => self.snapshot.order().iter_from(start).take(len).collect(),
+        }
+    }
+
+    /// Rows of the view, put into its order.
+    pub(super) fn in_order(&self, mut slots: Vec<u32>) -> Vec<u32> {
+        slots.retain(|&slot| self.contains(slot));
+        slots.sort_by(|&left, &right| self.plan.row_order.compare(&self.snapshot, left, right));
+        slots
+    }
+
+    fn contains(&self, slot: u32) -> bool {
+        match &self.order {
+            Some(order) => {
+                let compare = |left, right| self.plan.row_order.compare(&self.snapshot, left, right);
+                order.rank(slot, &compare).is_some()
+            }
+            None => true,
+        }
+    }
+}

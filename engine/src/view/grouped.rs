@@ -1,0 +1,568 @@
+//! The grouped view: a tree of row groups, a tree of split values, and cells where they meet.
+//!
+//! Law: a step touches only the paths of the rows in the delta; stepping equals starting over.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::aggregate::Kind;
+use super::cells::{Cells, TOTAL_CELL};
+use super::plan::Plan;
+use super::rowwise::{self, Members};
+use super::sums::Sum;
+use super::tree::{ROOT, Tree};
+use crate::config::{GroupRollupMode, SplitRollupMode};
+use crate::delta::TableDelta;
+use crate::order::OrderTree;
+use crate::scalar::Scalar;
+use crate::schema::ColumnType;
+use crate::table::Snapshot;
+
+#[derive(Debug)]
+pub(super) struct Grouped {
+    pub(super) plan: Arc<Plan>,
+    pub(super) snapshot: Snapshot,
+    pub(super) rows: Tree,
+    pub(super) splits: Tree,
+    cells: Cells,
+    /// Columns whose change can change the answer.
+    inputs: Vec<usize>,
+    /// Whether steps compare values, so that row deltas can name the changed rows.
+    pub(super) tracks_changes: bool,
+    walk: Walk,
+    blocks: Walk,
+}
+
+/// Nodes in display order, as of a tree's structure.
+#[derive(Debug, Default)]
+struct Walk {
+    structure: Option<u64>,
+    nodes: Arc<Vec<u32>>,
+}
+
+/// The row groups and split values of one table row, outermost first, roots included.
+#[derive(Debug, Default)]
+struct Path {
+    rows: Vec<u32>,
+    splits: Vec<u32>,
+}
+
+impl Grouped {
+    /// One pass over the rows that pass the filter; then from the deepest cells up.
+    pub(super) fn build(plan: Arc<Plan>, snapshot: &Snapshot) -> Grouped {
+        let directions = |order: &[(usize, super::sort::Direction)]| {
+            order.iter().map(|(_, direction)| *direction).collect()
+        };
+        let mut view = Grouped {
+            rows: Tree::new(directions(&plan.group_order)),
+            splits: Tree::new(directions(&plan.column_order)),
+            cells: Cells::new(&plan.aggregates),
+            inputs: plan.inputs(),
+            plan,
+            snapshot: snapshot.clone(),
+            tracks_changes: false,
+            walk: Walk::default(),
+            blocks: Walk::default(),
+        };
+        view.fill();
+        view
+    }
+
+    fn fill(&mut self) {
+        let snapshot = self.snapshot.clone();
+        let plan = self.plan.clone();
+        let mut slots = Vec::with_capacity(if plan.filter.is_empty() { snapshot.num_rows() } else { 0 });
+        let mut cells = Vec::with_capacity(slots.capacity());
+        let mut path = Path::default();
+        for slot in snapshot.order().iter_from(0) {
+            if plan.filter.keeps(&snapshot, slot) {
+                self.path_of(&snapshot, slot, &mut path);
+                slots.push(slot);
+                cells.push(self.deepest_cell(&path));
+            }
+        }
+        self.cells.fill(&plan.aggregates, &snapshot, &slots, &cells);
+        if self.cells.keeps_members() {
+            self.fill_members(&slots, &cells);
+        }
+        self.roll_up();
+        // The deepest first: a parent's sort value may be computed from its children's rows.
+        for depth in (1..=plan.levels.len() as u32).rev() {
+            let nodes = self.rows.at_depth(depth);
+            let placed = nodes.into_iter().map(|node| (node, self.row_sort_key(node))).collect();
+            self.rows.place_all(placed);
+        }
+        for depth in (1..=plan.split_by.len() as u32).rev() {
+            let nodes = self.splits.at_depth(depth);
+            let placed = nodes.into_iter().map(|node| (node, self.split_sort_key(node))).collect();
+            self.splits.place_all(placed);
+        }
+    }
+
+    /// The groups of a row, made where they do not exist.
+    fn path_of(&mut self, snapshot: &Snapshot, slot: u32, path: &mut Path) {
+        path.rows.clear();
+        path.splits.clear();
+        let mut node = ROOT;
+        path.rows.push(node);
+        for level in 0..self.plan.levels.len() {
+            let column = snapshot.column(self.plan.levels[level]);
+            let bits = column.bits(slot);
+            node = match self.rows.child(node, bits) {
+                Some(child) => child,
+                None => {
+                    let cell = self.cells.make(node, ROOT);
+                    let child = self.rows.make_child(node, bits, column.scalar(slot), cell);
+                    self.cells.set_owner(cell, child, ROOT);
+                    child
+                }
+            };
+            path.rows.push(node);
+        }
+        let mut node = ROOT;
+        path.splits.push(node);
+        for level in 0..self.plan.split_by.len() {
+            let column = snapshot.column(self.plan.split_by[level]);
+            let bits = column.bits(slot);
+            node = match self.splits.child(node, bits) {
+                Some(child) => child,
+                None => {
+                    let cell = self.cells.make(ROOT, node);
+                    let child = self.splits.make_child(node, bits, column.scalar(slot), cell);
+                    self.cells.set_owner(cell, ROOT, child);
+                    child
+                }
+            };
+            path.splits.push(node);
+        }
+    }
+
+    /// The groups of a row that is in the view.
+    fn known_path(&self, snapshot: &Snapshot, slot: u32, path: &mut Path) {
+        let walk = |tree: &Tree, levels: &[usize], nodes: &mut Vec<u32>| {
+            nodes.clear();
+            nodes.push(ROOT);
+            for &level in levels {
+                let parent = nodes[nodes.len() - 1];
+                match tree.child(parent, snapshot.column(level).bits(slot)) {
+                    Some(child) => nodes.push(child),
+                    None => return,
+                }
+            }
+        };
+        walk(&self.rows, &self.plan.levels, &mut path.rows);
+        walk(&self.splits, &self.plan.split_by, &mut path.splits);
+    }
+
+    fn cell_at(&self, row_node: u32, split_node: u32) -> Option<u32> {
+        match (row_node, split_node) {
+            (_, ROOT) => Some(self.rows.node(row_node).cell),
+            (ROOT, _) => Some(self.splits.node(split_node).cell),
+            _ => self.cells.find(row_node, split_node),
+        }
+    }
+
+    fn make_cell(&mut self, row_node: u32, split_node: u32) -> u32 {
+        match self.cell_at(row_node, split_node) {
+            Some(cell) => cell,
+            None => self.cells.make(row_node, split_node),
+        }
+    }
+
+    fn deepest_cell(&mut self, path: &Path) -> u32 {
+        self.make_cell(path.rows[path.rows.len() - 1], path.splits[path.splits.len() - 1])
+    }
+
+    /// Members stand in the cells of deepest rows, for every split prefix.
+    fn fill_members(&mut self, slots: &[u32], cells: &[u32]) {
+        let mut targets: HashMap<u32, Vec<u32>, ahash::RandomState> = HashMap::default();
+        let mut members: HashMap<u32, Vec<u32>, ahash::RandomState> = HashMap::default();
+        for (&slot, &cell) in slots.iter().zip(cells) {
+            if !targets.contains_key(&cell) {
+                let (row_node, split_node) = self.cells.owner(cell);
+                let prefixes: Vec<u32> = self.splits.ancestry(split_node).collect();
+                let of_cell = prefixes.into_iter().map(|prefix| self.make_cell(row_node, prefix)).collect();
+                targets.insert(cell, of_cell);
+            }
+            for &target in &targets[&cell] {
+                members.entry(target).or_default().push(slot);
+            }
+        }
+        for (cell, slots) in members {
+            self.cells.set_members(cell, OrderTree::from_sorted(slots));
+        }
+    }
+
+    /// Adds every deepest cell to all cells above it.
+    fn roll_up(&mut self) {
+        let plan = self.plan.clone();
+        // Only the deepest cells have rows yet.
+        let full = self.cells.with_rows();
+        for (row_node, split_node, cell) in full {
+            let row_line: Vec<u32> = self.rows.ancestry(row_node).collect();
+            let split_line: Vec<u32> = self.splits.ancestry(split_node).collect();
+            for &row_above in &row_line {
+                for &split_above in &split_line {
+                    if (row_above, split_above) != (row_node, split_node) {
+                        let into = self.make_cell(row_above, split_above);
+                        self.cells.merge(&plan.aggregates, into, cell);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Follows the table by one delta; yields the row nodes whose shown values changed (when tracked).
+    pub(super) fn step(&mut self, delta: &TableDelta) -> Vec<u32> {
+        let (leaving, arriving) = self.changed_rows(delta);
+        let mut path = Path::default();
+        let mut touched: Vec<(u32, u32, u32)> = Vec::new();
+        let mut seen: hashbrown::HashSet<u32, ahash::RandomState> = hashbrown::HashSet::default();
+        for (snapshot, slots) in [(&delta.old, &leaving), (&delta.new, &arriving)] {
+            for &slot in slots {
+                self.known_path(snapshot, slot, &mut path);
+                for &row_node in &path.rows {
+                    for &split_node in &path.splits {
+                        if let Some(cell) = self.cell_at(row_node, split_node)
+                            && seen.insert(cell)
+                        {
+                            touched.push((row_node, split_node, cell));
+                        }
+                    }
+                }
+            }
+        }
+        let before: HashMap<u32, Vec<Scalar>, ahash::RandomState> = if self.tracks_changes {
+            touched.iter().map(|&(row, split, cell)| (cell, self.shown_values(row, split))).collect()
+        } else {
+            HashMap::default()
+        };
+        if self.rows.is_sorted() {
+            for &(row_node, split_node, _) in &touched {
+                if split_node == ROOT {
+                    self.rows.displace(row_node);
+                }
+            }
+        }
+        if self.splits.is_sorted() {
+            for &(row_node, split_node, _) in &touched {
+                if row_node == ROOT {
+                    self.splits.displace(split_node);
+                }
+            }
+        }
+        for &slot in &leaving {
+            self.known_path(&delta.old, slot, &mut path);
+            self.change_path(&path, &delta.old, slot, -1);
+        }
+        self.snapshot = delta.new.clone();
+        let known = touched.len();
+        for &slot in &arriving {
+            self.path_of(&delta.new, slot, &mut path);
+            for &row_node in &path.rows {
+                for &split_node in &path.splits {
+                    let cell = self.make_cell(row_node, split_node);
+                    if seen.insert(cell) {
+                        touched.push((row_node, split_node, cell));
+                    }
+                }
+            }
+            self.change_path(&path, &delta.new, slot, 1);
+        }
+        let (alive, dead): (Vec<_>, Vec<_>) = touched
+            .iter()
+            .enumerate()
+            .partition(|(_, (_, _, cell))| self.cells.num_rows(*cell) > 0 || *cell == TOTAL_CELL);
+        self.bury(dead.into_iter().map(|(_, cell)| *cell).collect());
+        self.place(alive.iter().map(|(_, (row_node, split_node, _))| (*row_node, *split_node)).collect());
+        if !self.tracks_changes {
+            return Vec::new();
+        }
+        let mut changed: Vec<u32> = alive
+            .iter()
+            .filter(|(position, (row_node, split_node, cell))| {
+                let is_shown = self.is_shown_split(*split_node);
+                is_shown
+                    && (*position >= known
+                        || before.get(cell) != Some(&self.shown_values(*row_node, *split_node)))
+            })
+            .map(|(_, (row_node, ..))| *row_node)
+            .collect();
+        changed.sort_unstable();
+        changed.dedup();
+        changed
+    }
+
+    /// The rows that leave and that arrive: those in the delta that pass the filter before, after. Rows in which
+    /// nothing changed that the view looks at are in neither.
+    fn changed_rows(&self, delta: &TableDelta) -> (Vec<u32>, Vec<u32>) {
+        let filter = &self.plan.filter;
+        let kept = |snapshot: &Snapshot, slots: &[u32]| -> Vec<u32> {
+            slots.iter().copied().filter(|&slot| filter.keeps(snapshot, slot)).collect()
+        };
+        let mut leaving = kept(&delta.old, &delta.removed);
+        let mut arriving = kept(&delta.new, &delta.inserted);
+        for &slot in &delta.updated {
+            if !self.inputs.iter().any(|&column| delta.is_changed(column, slot)) {
+                continue;
+            }
+            if filter.keeps(&delta.old, slot) {
+                leaving.push(slot);
+            }
+            if filter.keeps(&delta.new, slot) {
+                arriving.push(slot);
+            }
+        }
+        (leaving, arriving)
+    }
+
+    fn change_path(&mut self, path: &Path, snapshot: &Snapshot, slot: u32, sign: i32) {
+        let plan = self.plan.clone();
+        let leaf = path.rows[path.rows.len() - 1];
+        for &row_node in &path.rows {
+            for &split_node in &path.splits {
+                let cell = self.cell_at(row_node, split_node).expect("the path's cells exist");
+                self.cells.change(&plan.aggregates, cell, snapshot, slot, sign);
+                if row_node == leaf && self.cells.keeps_members() {
+                    if sign > 0 {
+                        self.cells.add_member(cell, snapshot, slot);
+                    } else {
+                        self.cells.remove_member(cell, snapshot, slot);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Puts new and displaced groups where they belong. Rows come before splits, and the deepest first: a sort value
+    /// may be computed from all rows below, which are found through the groups that stand already.
+    fn place(&mut self, mut touched: Vec<(u32, u32)>) {
+        touched.sort_by_key(|&(row_node, split_node)| {
+            std::cmp::Reverse(self.rows.node(row_node).depth + self.splits.node(split_node).depth)
+        });
+        for &(row_node, split_node) in &touched {
+            if split_node == ROOT && !self.rows.is_placed(row_node) {
+                let key = self.row_sort_key(row_node);
+                self.rows.place(row_node, key);
+            }
+        }
+        for &(row_node, split_node) in &touched {
+            if row_node == ROOT && !self.splits.is_placed(split_node) {
+                let key = self.split_sort_key(split_node);
+                self.splits.place(split_node, key);
+            }
+        }
+    }
+
+    /// Takes away cells without rows, and the groups that they were.
+    fn bury(&mut self, mut dead: Vec<(u32, u32, u32)>) {
+        // The deepest first: a parent goes after its children.
+        dead.sort_by_key(|&(row_node, split_node, _)| {
+            std::cmp::Reverse(self.rows.node(row_node).depth + self.splits.node(split_node).depth)
+        });
+        for (row_node, split_node, cell) in dead {
+            self.cells.remove(cell);
+            if split_node == ROOT {
+                self.rows.remove(row_node);
+            } else if row_node == ROOT {
+                self.splits.remove(split_node);
+            }
+        }
+    }
+
+    fn row_sort_key(&mut self, row_node: u32) -> Box<[Scalar]> {
+        let order = self.plan.group_order.clone();
+        order.iter().map(|&(aggregate, _)| self.sort_value(aggregate, row_node, ROOT)).collect()
+    }
+
+    fn split_sort_key(&mut self, split_node: u32) -> Box<[Scalar]> {
+        let order = self.plan.column_order.clone();
+        order.iter().map(|&(aggregate, _)| self.sort_value(aggregate, ROOT, split_node)).collect()
+    }
+
+    /// Percentages and absolute sums sort by the plain sum.
+    fn sort_value(&mut self, aggregate: usize, row_node: u32, split_node: u32) -> Scalar {
+        let Some(cell) = self.cell_at(row_node, split_node) else { return Scalar::Null };
+        match self.plan.aggregates[aggregate].kind {
+            Kind::PctSumParent | Kind::PctSumTotal => self.plain_sum(aggregate, cell),
+            _ => self.value(aggregate, row_node, split_node),
+        }
+    }
+
+    /// The values that a row shows in one block.
+    pub(super) fn shown_values(&mut self, row_node: u32, split_node: u32) -> Vec<Scalar> {
+        (0..self.plan.columns.len()).map(|shown| self.value(shown, row_node, split_node)).collect()
+    }
+
+    /// The value of an aggregate where a row group and a split value meet.
+    pub(super) fn value(&mut self, aggregate: usize, row_node: u32, split_node: u32) -> Scalar {
+        let Some(cell) = self.cell_at(row_node, split_node) else { return Scalar::Null };
+        if self.snapshot.num_rows() == 0 {
+            return Scalar::Null;
+        }
+        let kind = self.plan.aggregates[aggregate].kind;
+        match kind {
+            Kind::Sum | Kind::SumAbs => self.plain_sum(aggregate, cell),
+            Kind::SumOrZero => match self.plain_sum(aggregate, cell) {
+                Scalar::Null if self.is_float(aggregate) => Scalar::Float(0.0),
+                Scalar::Null => Scalar::Int(0),
+                sum => sum,
+            },
+            Kind::AbsSum => match self.plain_sum(aggregate, cell) {
+                Scalar::Int(value) => Scalar::Int(value.saturating_abs()),
+                Scalar::Float(value) => Scalar::Float(value.abs()),
+                other => other,
+            },
+            Kind::Mean => match self.sum(aggregate, cell) {
+                sum if sum.num_valid == 0 => Scalar::Null,
+                sum => Scalar::Float(sum.float() / f64::from(sum.num_valid)),
+            },
+            Kind::Gmv => self.gmv(aggregate, row_node, split_node, cell),
+            Kind::PctSumParent => {
+                let whole = match (row_node, split_node) {
+                    (ROOT, ROOT) => Some(cell),
+                    (_, ROOT) => self.cell_at(self.rows.node(row_node).parent, ROOT),
+                    _ => self.cell_at(row_node, self.splits.node(split_node).parent),
+                };
+                self.percentage(aggregate, cell, whole)
+            }
+            Kind::PctSumTotal => self.percentage(aggregate, cell, Some(TOTAL_CELL)),
+            _ => match self.cells.state_value(aggregate, kind, cell) {
+                Ok(value) => value,
+                Err(Some(known)) => known.clone(),
+                Err(None) => {
+                    let value = self.compute(aggregate, row_node, split_node);
+                    self.cells.remember(aggregate, cell, value.clone());
+                    value
+                }
+            },
+        }
+    }
+
+    fn is_float(&self, aggregate: usize) -> bool {
+        self.plan.aggregates[aggregate].input.column_type() == ColumnType::Float
+    }
+
+    fn sum(&self, aggregate: usize, cell: u32) -> Sum {
+        self.cells.sum(aggregate, cell).copied().unwrap_or_default()
+    }
+
+    fn plain_sum(&self, aggregate: usize, cell: u32) -> Scalar {
+        let sum = self.sum(aggregate, cell);
+        match sum.num_valid {
+            0 => Scalar::Null,
+            _ if self.is_float(aggregate) => Scalar::Float(sum.float()),
+            _ => Scalar::Int(sum.integer()),
+        }
+    }
+
+    fn percentage(&self, aggregate: usize, cell: u32, whole: Option<u32>) -> Scalar {
+        let number = |cell| self.plain_sum(aggregate, cell).as_f64();
+        match (number(cell), whole.and_then(number)) {
+            (Some(part), Some(whole)) if whole != 0.0 => Scalar::Float(100.0 * part / whole),
+            _ => Scalar::Null,
+        }
+    }
+
+    /// On a deepest row the plain sum; above, the children's absolute sums.
+    fn gmv(&self, aggregate: usize, row_node: u32, split_node: u32, cell: u32) -> Scalar {
+        let is_leaf = self.rows.node(row_node).depth as usize == self.plan.levels.len();
+        let total = if is_leaf {
+            self.sum(aggregate, cell).finite()
+        } else {
+            let children = self.rows.node(row_node).children.iter();
+            children
+                .filter_map(|child| self.cell_at(child, split_node))
+                .map(|cell| self.sum(aggregate, cell).finite().abs())
+                .sum()
+        };
+        if self.is_float(aggregate) { Scalar::Float(total) } else { Scalar::Int(total as i64) }
+    }
+
+    fn compute(&self, aggregate: usize, row_node: u32, split_node: u32) -> Scalar {
+        let depth = self.plan.levels.len() as u32;
+        let mut rows = Vec::new();
+        let mut last_leaf = 0;
+        self.rows.each_at_depth(row_node, depth, &mut |leaf| {
+            if let Some(cell) = self.cell_at(leaf, split_node) {
+                last_leaf = rows.len();
+                rows.extend(self.cells.members(cell).iter());
+            }
+        });
+        let members = Members {
+            snapshot: &self.snapshot,
+            rows: &rows,
+            last_leaf,
+            is_leaf: self.rows.node(row_node).depth == depth,
+        };
+        rowwise::compute(&self.plan.aggregates[aggregate], &members)
+    }
+
+    /// The keys' slots of all rows under each of `nodes`; one pass over the table.
+    pub(super) fn member_slots(&self, nodes: &[u32]) -> Vec<Vec<u32>> {
+        let mut positions: HashMap<u32, Vec<usize>, ahash::RandomState> = HashMap::default();
+        for (position, &node) in nodes.iter().enumerate() {
+            positions.entry(node).or_default().push(position);
+        }
+        let mut members = vec![Vec::new(); nodes.len()];
+        let mut path = Path::default();
+        for slot in self.snapshot.order().iter_from(0) {
+            if self.plan.filter.keeps(&self.snapshot, slot) {
+                self.known_path(&self.snapshot, slot, &mut path);
+                for node in &path.rows {
+                    for &position in positions.get(node).into_iter().flatten() {
+                        members[position].push(slot);
+                    }
+                }
+            }
+        }
+        members
+    }
+
+    fn is_shown_split(&self, split_node: u32) -> bool {
+        self.plan.split_mode == SplitRollupMode::Rollup
+            || self.splits.node(split_node).depth as usize == self.plan.split_by.len()
+    }
+
+    /// The split values whose blocks are shown, left to right. Without `split_by`, the root alone.
+    pub(super) fn blocks(&mut self) -> Arc<Vec<u32>> {
+        if self.blocks.structure != Some(self.splits.structure) {
+            let mut nodes = Vec::new();
+            walk(&self.splits, ROOT, &mut |node| {
+                if self.is_shown_split(node) {
+                    nodes.push(node);
+                }
+            });
+            if !self.plan.split_by.is_empty() && self.splits.node(ROOT).children.is_empty() {
+                nodes.clear();
+            }
+            self.blocks = Walk { structure: Some(self.splits.structure), nodes: Arc::new(nodes) };
+        }
+        self.blocks.nodes.clone()
+    }
+
+    /// All row nodes that are shown when every group is open.
+    pub(super) fn open_walk(&mut self) -> Arc<Vec<u32>> {
+        if self.walk.structure != Some(self.rows.structure) {
+            let mut nodes = Vec::with_capacity(self.rows.len());
+            let only_leaves = self.plan.group_mode == GroupRollupMode::Flat;
+            let depth = self.plan.levels.len() as u32;
+            walk(&self.rows, ROOT, &mut |node| {
+                if !only_leaves || (self.rows.node(node).depth == depth && depth > 0) {
+                    nodes.push(node);
+                }
+            });
+            self.walk = Walk { structure: Some(self.rows.structure), nodes: Arc::new(nodes) };
+        }
+        self.walk.nodes.clone()
+    }
+}
+
+/// Nodes in display order, parents first.
+fn walk(tree: &Tree, node: u32, visit: &mut impl FnMut(u32)) {
+    visit(node);
+    for child in tree.node(node).children.iter() {
+        walk(tree, child, visit);
+    }
+}

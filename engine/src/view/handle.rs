@@ -1,0 +1,120 @@
+//! One client's view on a shared view: which groups are open.
+//!
+//! Law: a handle changes nothing that another handle sees. Groups are open down to a depth, but for those that the
+//! client opened or closed itself; once it has done so, groups that arrive later arrive closed.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::grouped::Grouped;
+use super::tree::{ROOT, Tree};
+use crate::config::GroupRollupMode;
+
+#[derive(Debug, Clone, Default)]
+pub struct Handle {
+    /// Groups of a smaller depth than this are open; absent: all are.
+    open_depth: Option<u32>,
+    /// Groups that the client opened or closed, by stamp: node number, and whether it is open.
+    toggled: HashMap<u64, (u32, bool), ahash::RandomState>,
+    /// Stamps beyond this belong to groups that arrived after the client first opened or closed one.
+    closed_after: Option<u64>,
+    rows: Rows,
+}
+
+/// The visible rows, as of a structure of the tree.
+#[derive(Debug, Clone, Default)]
+struct Rows {
+    structure: Option<u64>,
+    nodes: Arc<Vec<u32>>,
+}
+
+impl Handle {
+    /// Open down to `group_by_depth` levels; 0 and absent mean all.
+    pub(super) fn new(group_by_depth: Option<u32>) -> Handle {
+        Handle { open_depth: group_by_depth.filter(|&depth| depth > 0), ..Handle::default() }
+    }
+
+    /// The visible rows of a grouped view, top to bottom.
+    pub(super) fn visible(&mut self, view: &mut Grouped) -> Arc<Vec<u32>> {
+        let all_open = self.open_depth.is_none_or(|depth| depth as usize >= view.plan.levels.len());
+        let is_fixed = view.plan.group_mode != GroupRollupMode::Rollup;
+        if is_fixed || (all_open && self.toggled.is_empty() && self.closed_after.is_none()) {
+            return view.open_walk();
+        }
+        if self.rows.structure != Some(view.rows.structure) {
+            let mut nodes = Vec::new();
+            self.walk(&view.rows, ROOT, &mut nodes);
+            self.rows = Rows { structure: Some(view.rows.structure), nodes: Arc::new(nodes) };
+            self.toggled.retain(|stamp, (node, _)| view.rows.is_alive(*node, *stamp));
+        }
+        self.rows.nodes.clone()
+    }
+
+    fn walk(&self, tree: &Tree, node: u32, nodes: &mut Vec<u32>) {
+        nodes.push(node);
+        if self.is_open(tree, node) {
+            for child in tree.node(node).children.iter() {
+                self.walk(tree, child, nodes);
+            }
+        }
+    }
+
+    fn is_open(&self, tree: &Tree, node: u32) -> bool {
+        let entry = tree.node(node);
+        if let Some((_, is_open)) = self.toggled.get(&entry.stamp) {
+            return *is_open;
+        }
+        if self.closed_after.is_some_and(|stamp| entry.stamp > stamp) {
+            return false;
+        }
+        self.open_depth.is_none_or(|depth| entry.depth < depth)
+    }
+
+    /// Hides everything below a row; yields the number of rows hidden.
+    pub(super) fn collapse(&mut self, view: &mut Grouped, row: usize) -> u32 {
+        self.toggle(view, row, false)
+    }
+
+    /// Shows a row's children, closed; yields the number of rows shown.
+    pub(super) fn expand(&mut self, view: &mut Grouped, row: usize) -> u32 {
+        self.toggle(view, row, true)
+    }
+
+    fn toggle(&mut self, view: &mut Grouped, row: usize, open: bool) -> u32 {
+        if view.plan.group_mode != GroupRollupMode::Rollup {
+            return 0;
+        }
+        let visible = self.visible(view);
+        let Some(&node) = visible.get(row) else { return 0 };
+        if view.rows.node(node).children.is_empty() || self.is_open(&view.rows, node) == open {
+            return 0;
+        }
+        self.closed_after.get_or_insert(view.rows.last_stamp());
+        let tree = &view.rows;
+        // What was opened or closed below is forgotten: a group that opens again shows one level.
+        self.toggled.retain(|stamp, (toggled, _)| {
+            tree.is_alive(*toggled, *stamp) && !tree.ancestry(*toggled).any(|above| above == node)
+        });
+        self.toggled.insert(tree.node(node).stamp, (node, open));
+        if open {
+            for child in tree.node(node).children.iter() {
+                self.toggled.insert(tree.node(child).stamp, (child, false));
+            }
+        }
+        self.rows.structure = None;
+        let after = self.visible(view).len();
+        after.abs_diff(visible.len()) as u32
+    }
+
+    /// Opens levels `0..=depth`; nothing happens beyond the number of levels.
+    pub(super) fn set_depth(&mut self, view: &Grouped, depth: u32) {
+        if depth as usize > view.plan.levels.len() {
+            return;
+        }
+        self.open_depth = Some(depth + 1);
+        self.toggled.clear();
+        self.closed_after = None;
+        self.rows.structure = None;
+    }
+}

@@ -1,0 +1,284 @@
+//! A config checked against a table: what a view computes, in canonical form.
+//!
+//! Law: two plans with equal [`Plan::sharing_key`] have equal answers; depth and expansion are not part of the
+//! question, they belong to each client's handle.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::aggregate::{Aggregate, Kind};
+use super::filter::Filter;
+use super::sort::{Axis, Direction, RowOrder, direction};
+use crate::config::{GroupRollupMode, SortTerm, SplitRollupMode, ViewConfig};
+use crate::error::{EngineError, Result};
+use crate::schema::{ColumnType, Field, Schema};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ViewKind {
+    /// One row per table row.
+    Flat,
+    /// A tree of groups; also the single row of total mode.
+    Grouped,
+    /// One row per table row, its values in the block of its split values.
+    ColumnOnly,
+}
+
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub(crate) kind: ViewKind,
+    pub(crate) schema: Schema,
+    /// Columns of the row tree's levels; empty in total mode.
+    pub(crate) levels: Vec<usize>,
+    /// Columns of the row paths: the `group_by`, also in total mode.
+    pub(crate) group_by: Vec<usize>,
+    pub(crate) split_by: Vec<usize>,
+    pub(crate) group_mode: GroupRollupMode,
+    pub(crate) split_mode: SplitRollupMode,
+    pub(crate) filter: Filter,
+    /// Shown columns.
+    pub(crate) columns: Vec<usize>,
+    /// Grouped views: what each shown column aggregates, then hidden sort columns.
+    pub(crate) aggregates: Vec<Aggregate>,
+    /// Flat and column-only views.
+    pub(crate) row_order: RowOrder,
+    /// Grouped views: positions in `aggregates`.
+    pub(crate) group_order: Vec<(usize, Direction)>,
+    /// Split views: positions in `aggregates`.
+    pub(crate) column_order: Vec<(usize, Direction)>,
+    config: ViewConfig,
+    sharing_key: String,
+}
+
+impl Plan {
+    /// Checks `config`; the first thing at fault is the error.
+    pub fn new(config: &ViewConfig, schema: &Schema) -> Result<Plan> {
+        if let Some(alias) = config.expressions.keys().next() {
+            return Err(EngineError::Unsupported(format!("expression column '{alias}'")));
+        }
+        if let Some(alias) = config.windows.keys().next() {
+            return Err(EngineError::Unsupported(format!("window column '{alias}'")));
+        }
+        let column_of = |name: &str| schema.index_of(name);
+        let (filter, canonical_filter) = Filter::new(&config.filter, config.filter_op, |name| {
+            column_of(name).map(|column| (column, schema.field(column).storage))
+        })?;
+        let shown: Vec<String> = match &config.columns {
+            Some(columns) => columns.clone(),
+            None => schema.fields().iter().map(|field| field.name.to_string()).collect(),
+        };
+        let columns = columns_named(&shown, "columns", column_of)?;
+        let mut asked: BTreeMap<&str, Aggregate> = BTreeMap::new();
+        for (name, words) in &config.aggregates {
+            let column = column_of(name).ok_or_else(|| invalid(name, "aggregates"))?;
+            asked.insert(name, Aggregate::parse(schema.field(column), column, words, column_of)?);
+        }
+        let group_by = columns_named(&config.group_by, "group_by", column_of)?;
+        for (position, name) in config.group_by.iter().enumerate() {
+            if config.group_by[..position].contains(name) {
+                return Err(EngineError::config(format!(
+                    "Duplicate column '{name}' found in View group_by.\n"
+                )));
+            }
+        }
+        let split_by = columns_named(&config.split_by, "split_by", column_of)?;
+        let sorts = first_of_each(&config.sort);
+        let sort_names: Vec<String> = sorts.iter().map(|term| term.column.clone()).collect();
+        columns_named(&sort_names, "sorts", column_of)?;
+
+        let is_total = config.group_rollup_mode == GroupRollupMode::Total;
+        let kind = match (group_by.is_empty() && !is_total, split_by.is_empty()) {
+            (true, true) => ViewKind::Flat,
+            (true, false) => ViewKind::ColumnOnly,
+            (false, _) => ViewKind::Grouped,
+        };
+        let mut plan = Plan {
+            kind,
+            schema: schema.clone(),
+            levels: if is_total { Vec::new() } else { group_by.clone() },
+            group_by,
+            split_by,
+            group_mode: config.group_rollup_mode,
+            split_mode: config.split_rollup_mode,
+            filter,
+            columns,
+            aggregates: Vec::new(),
+            row_order: RowOrder::default(),
+            group_order: Vec::new(),
+            column_order: Vec::new(),
+            config: ViewConfig {
+                columns: Some(shown),
+                filter: canonical_filter,
+                group_by_depth: None,
+                aggregates: BTreeMap::new(),
+                ..config.clone()
+            },
+            sharing_key: String::new(),
+        };
+        plan.choose_aggregates(&asked, &sorts)?;
+        plan.choose_orders(&sorts);
+        plan.config.aggregates = plan.reported_aggregates();
+        plan.sharing_key = format!("{:?}", plan.config);
+        Ok(plan)
+    }
+
+    /// One aggregate per shown column, then one per hidden sort column.
+    fn choose_aggregates(&mut self, asked: &BTreeMap<&str, Aggregate>, sorts: &[SortTerm]) -> Result<()> {
+        if self.kind == ViewKind::Flat {
+            return Ok(());
+        }
+        let default = |field: &Field, column: usize| match self.kind {
+            ViewKind::ColumnOnly => Aggregate::new(field, column, Kind::Any),
+            _ => Aggregate::new(field, column, Kind::default_for(field.column_type())),
+        };
+        let mut aggregates = Vec::new();
+        for &column in &self.columns {
+            let field = self.schema.field(column);
+            let aggregate = match asked.get(&*field.name) {
+                Some(asked) if self.kind != ViewKind::ColumnOnly => asked.clone(),
+                _ => default(field, column),
+            };
+            aggregates.push(aggregate);
+        }
+        for term in sorts {
+            if aggregates.iter().any(|aggregate| *aggregate.name == *term.column) {
+                continue;
+            }
+            let Some(column) = self.schema.index_of(&term.column) else { continue };
+            let field = self.schema.field(column);
+            let is_own_value = match direction(term.direction) {
+                None => continue,
+                Some((Axis::Rows, _)) => self.group_by.contains(&column),
+                Some((Axis::Columns, _)) => self.split_by.contains(&column),
+            };
+            let aggregate = match asked.get(&*field.name) {
+                _ if self.kind == ViewKind::ColumnOnly => default(field, column),
+                Some(asked) => asked.clone(),
+                None if is_own_value => Aggregate::new(field, column, Kind::Unique),
+                None => default(field, column),
+            };
+            aggregates.push(aggregate);
+        }
+        for aggregate in &aggregates {
+            aggregate.check_type()?;
+        }
+        self.aggregates = aggregates;
+        Ok(())
+    }
+
+    fn choose_orders(&mut self, sorts: &[SortTerm]) {
+        for term in sorts {
+            let Some((axis, direction)) = direction(term.direction) else { continue };
+            let aggregate = self.aggregates.iter().position(|aggregate| *aggregate.name == *term.column);
+            match (self.kind, axis) {
+                (ViewKind::Flat | ViewKind::ColumnOnly, Axis::Rows) => {
+                    self.row_order
+                        .terms
+                        .extend(self.schema.index_of(&term.column).map(|column| (column, direction)));
+                }
+                (ViewKind::Grouped, Axis::Rows) => {
+                    self.group_order.extend(aggregate.map(|aggregate| (aggregate, direction)));
+                }
+                (ViewKind::Grouped | ViewKind::ColumnOnly, Axis::Columns) => {
+                    self.column_order.extend(aggregate.map(|aggregate| (aggregate, direction)));
+                }
+                (ViewKind::Flat, Axis::Columns) => {}
+            }
+        }
+    }
+
+    fn reported_aggregates(&self) -> BTreeMap<String, Vec<String>> {
+        if self.group_by.is_empty() && self.kind != ViewKind::ColumnOnly {
+            return BTreeMap::new();
+        }
+        self.aggregates
+            .iter()
+            .map(|aggregate| (aggregate.name.to_string(), aggregate.canonical.clone()))
+            .collect()
+    }
+
+    /// Equal keys: equal questions, one shared [`super::View`].
+    pub fn sharing_key(&self) -> &str {
+        &self.sharing_key
+    }
+
+    /// The config as clients read it back, without `group_by_depth`, which belongs to the handle.
+    pub fn config(&self) -> ViewConfig {
+        self.config.clone()
+    }
+
+    /// Names and types: the shown columns, and the hidden sort columns of pivots.
+    pub fn schema(&self) -> Vec<(Arc<str>, ColumnType)> {
+        match self.kind {
+            ViewKind::Flat => self
+                .columns
+                .iter()
+                .map(|&column| self.schema.field(column))
+                .map(|field| (field.name.clone(), field.column_type()))
+                .collect(),
+            ViewKind::Grouped => self
+                .aggregates
+                .iter()
+                .map(|aggregate| (aggregate.name.clone(), aggregate.output_type()))
+                .collect(),
+            ViewKind::ColumnOnly => self
+                .aggregates
+                .iter()
+                .map(|aggregate| (aggregate.name.clone(), aggregate.input.column_type()))
+                .collect(),
+        }
+    }
+
+    /// Every expression of the config with the type that the view shows it in.
+    pub fn expression_schema(&self) -> Vec<(Arc<str>, ColumnType)> {
+        Vec::new()
+    }
+
+    /// How a shown column is called in CSV and Arrow, under the split path `prefix`.
+    pub(crate) fn readable_name(&self, shown: usize, prefix: &str) -> String {
+        let column = self.columns[shown];
+        let name = &self.schema.field(column).name;
+        if self.kind == ViewKind::Grouped && self.group_by.contains(&column) {
+            return format!("{prefix}{name} ({})", self.aggregates[shown].qualifier);
+        }
+        format!("{prefix}{name}")
+    }
+
+    /// The columns whose change can change the answer.
+    pub(crate) fn inputs(&self) -> Vec<usize> {
+        let mut inputs: Vec<usize> = self
+            .filter
+            .columns()
+            .chain(self.levels.iter().copied())
+            .chain(self.split_by.iter().copied())
+            .chain(self.aggregates.iter().map(|aggregate| aggregate.column))
+            .chain(self.aggregates.iter().filter_map(|aggregate| aggregate.argument))
+            .chain(self.row_order.terms.iter().map(|(column, _)| *column))
+            .collect();
+        inputs.sort_unstable();
+        inputs.dedup();
+        inputs
+    }
+}
+
+fn columns_named(
+    names: &[String],
+    part: &str,
+    column_of: impl Fn(&str) -> Option<usize>,
+) -> Result<Vec<usize>> {
+    names.iter().map(|name| column_of(name).ok_or_else(|| invalid(name, part))).collect()
+}
+
+fn invalid(name: &str, part: &str) -> EngineError {
+    EngineError::config(format!("Invalid column '{name}' found in View {part}.\n"))
+}
+
+/// Of two sort entries for one column the first counts.
+fn first_of_each(sorts: &[SortTerm]) -> Vec<SortTerm> {
+    let mut kept: Vec<SortTerm> = Vec::new();
+    for term in sorts {
+        if !kept.iter().any(|other| other.column == term.column) {
+            kept.push(term.clone());
+        }
+    }
+    kept
+}

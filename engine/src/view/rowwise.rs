@@ -1,0 +1,240 @@
+//! Aggregates that are computed from a cell's rows.
+//!
+//! Law: a pure function of the rows, in row order (ascending key within a deepest group, groups in value order), so a
+//! live view and a fresh one agree by construction.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use hashbrown::{HashMap, HashSet};
+
+use super::aggregate::{Aggregate, Kind};
+use super::text::path_text;
+use crate::column::Column;
+use crate::scalar::Scalar;
+use crate::schema::{ColumnType, Storage};
+use crate::table::Snapshot;
+
+/// The most text that `join` yields, in bytes.
+const JOIN_BYTES: usize = 280;
+
+/// The rows of one cell.
+pub(super) struct Members<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    /// In row order.
+    pub(super) rows: &'a [u32],
+    /// Where the last deepest group begins in `rows`.
+    pub(super) last_leaf: usize,
+    /// Whether the cell is on a deepest row.
+    pub(super) is_leaf: bool,
+}
+
+/// The value of `aggregate` over `members`.
+pub(super) fn compute(aggregate: &Aggregate, members: &Members<'_>) -> Scalar {
+    let column = members.snapshot.column(aggregate.column);
+    let rows = members.rows;
+    let snapshot = members.snapshot;
+    match aggregate.kind {
+        Kind::DistinctCount => {
+            let distinct: HashSet<Option<u64>, ahash::RandomState> =
+                rows.iter().map(|&slot| distinct_bits(column, slot)).collect();
+            Scalar::Int(distinct.len() as i64)
+        }
+        Kind::Unique => unique(column, rows),
+        Kind::DistinctLeaf if members.is_leaf => unique(column, rows),
+        Kind::DistinctLeaf if aggregate.input == Storage::Utf8 => Scalar::from(""),
+        Kind::DistinctLeaf => Scalar::Null,
+        Kind::Any | Kind::Or => any(column, rows),
+        Kind::And => Scalar::Bool(rows.iter().all(|&slot| is_truthy(column, slot))),
+        Kind::Dominant => dominant(column, rows),
+        Kind::First => {
+            at_extreme_key(snapshot, rows, Ordering::Less).map_or(Scalar::Null, |slot| column.scalar(slot))
+        }
+        Kind::LastByIndex => {
+            at_extreme_key(snapshot, rows, Ordering::Greater).map_or(Scalar::Null, |slot| column.scalar(slot))
+        }
+        Kind::Last => at_extreme_key(snapshot, &rows[members.last_leaf.min(rows.len())..], Ordering::Greater)
+            .map_or(Scalar::Null, |slot| column.scalar(slot)),
+        Kind::LastMinusFirst => {
+            let cell = |order| {
+                at_extreme_key(snapshot, rows, order).map_or(Scalar::Null, |slot| column.scalar(slot))
+            };
+            difference(&cell(Ordering::Greater), &cell(Ordering::Less))
+        }
+        Kind::Max => extreme(column, rows, Ordering::Greater),
+        // Null is the least value, so one null makes the minimum null.
+        Kind::Min => extreme(column, rows, Ordering::Less),
+        Kind::HighMinusLow => {
+            difference(&extreme(column, rows, Ordering::Greater), &extreme(column, rows, Ordering::Less))
+        }
+        Kind::Median => quantile(column, rows, 2),
+        Kind::Q1 => quantile(column, rows, 1),
+        Kind::Q3 => quantile(column, rows, 3),
+        Kind::Join => join(column, rows),
+        Kind::MaxBy => by(snapshot, aggregate, rows, Ordering::Greater),
+        Kind::MinBy => by(snapshot, aggregate, rows, Ordering::Less),
+        Kind::Mul => product(column, rows),
+        Kind::Sum
+        | Kind::SumOrZero
+        | Kind::AbsSum
+        | Kind::SumAbs
+        | Kind::Gmv
+        | Kind::Mean
+        | Kind::WeightedMean
+        | Kind::Count
+        | Kind::High
+        | Kind::Low
+        | Kind::PctSumParent
+        | Kind::PctSumTotal
+        | Kind::Variance
+        | Kind::Stddev => unreachable!("{:?} is kept by state, not computed from rows", aggregate.kind),
+    }
+}
+
+/// As [`Column::bits`], but `0.0` and `-0.0` are two.
+fn distinct_bits(column: &Column, slot: u32) -> Option<u64> {
+    match column {
+        Column::Float32(cells) => cells.get(slot).map(|value| u64::from(value.to_bits())),
+        Column::Float64(cells) => cells.get(slot).map(f64::to_bits),
+        _ => column.bits(slot),
+    }
+}
+
+fn unique(column: &Column, rows: &[u32]) -> Scalar {
+    let Some((&first, rest)) = rows.split_first() else { return Scalar::Null };
+    let bits = column.bits(first);
+    if rest.iter().all(|&slot| column.bits(slot) == bits) { column.scalar(first) } else { Scalar::Null }
+}
+
+/// Not null, zero, false or the epoch. Text is truthy even when empty, and so is NaN.
+fn is_truthy(column: &Column, slot: u32) -> bool {
+    match column {
+        Column::Str(..) => column.is_valid(slot),
+        _ => column.number(slot).is_some_and(|value| value != 0.0),
+    }
+}
+
+/// The first truthy value, else a falsy one if there is any that is not null.
+fn any(column: &Column, rows: &[u32]) -> Scalar {
+    let truthy = rows.iter().find(|&&slot| is_truthy(column, slot));
+    let found = truthy.or_else(|| rows.iter().find(|&&slot| column.is_valid(slot)));
+    found.map_or(Scalar::Null, |&slot| column.scalar(slot))
+}
+
+/// The most frequent valid value; on a tie the one that reached the count first.
+fn dominant(column: &Column, rows: &[u32]) -> Scalar {
+    let mut counts: HashMap<u64, u32, ahash::RandomState> = HashMap::default();
+    let mut best: Option<(u32, u32)> = None;
+    for &slot in rows {
+        let Some(bits) = column.bits(slot) else { continue };
+        let count = counts.entry(bits).or_insert(0);
+        *count += 1;
+        if best.is_none_or(|(top, _)| *count > top) {
+            best = Some((*count, slot));
+        }
+    }
+    best.map_or(Scalar::Null, |(_, slot)| column.scalar(slot))
+}
+
+fn at_extreme_key(snapshot: &Snapshot, rows: &[u32], wanted: Ordering) -> Option<u32> {
+    rows.iter()
+        .copied()
+        .reduce(|best, slot| if snapshot.compare_keys(slot, best) == wanted { slot } else { best })
+}
+
+/// The largest or smallest cell in the engine's order (null, NaN, ascending); NaN only if there is nothing else.
+fn extreme(column: &Column, rows: &[u32], wanted: Ordering) -> Scalar {
+    let is_nan = |slot: u32| column.number(slot).is_some_and(f64::is_nan);
+    let best = rows.iter().copied().reduce(|best, slot| match (is_nan(best), is_nan(slot)) {
+        (true, false) if wanted == Ordering::Less => slot,
+        (false, true) => best,
+        _ if column.compare(slot, best) == wanted => slot,
+        _ => best,
+    });
+    best.map_or(Scalar::Null, |slot| column.scalar(slot))
+}
+
+fn difference(left: &Scalar, right: &Scalar) -> Scalar {
+    match (left, right) {
+        (Scalar::Int(left), Scalar::Int(right)) => Scalar::Int(left.saturating_sub(*right)),
+        (Scalar::UInt(left), Scalar::UInt(right)) => Scalar::UInt(left.saturating_sub(*right)),
+        (Scalar::Float(left), Scalar::Float(right)) => Scalar::Float(left - right),
+        _ => Scalar::Null,
+    }
+}
+
+/// The quartile `quarter`. Rows ascend with nulls first, which count: element `floor(n * quarter / 4)`; of float
+/// columns, when that is a whole number, the mean of it and the element before.
+fn quantile(column: &Column, rows: &[u32], quarter: usize) -> Scalar {
+    if rows.is_empty() {
+        return Scalar::Null;
+    }
+    let mut rows = rows.to_vec();
+    let at = rows.len() * quarter / 4;
+    let is_whole = (rows.len() * quarter).is_multiple_of(4);
+    let (before, &mut middle, _) =
+        rows.select_nth_unstable_by(at, |&left, &right| column.compare(left, right));
+    let is_float = matches!(column, Column::Float32(_) | Column::Float64(_));
+    if !is_float || !is_whole || before.is_empty() {
+        return column.scalar(middle);
+    }
+    let previous = before.iter().copied().max_by(|&left, &right| column.compare(left, right));
+    match (previous.and_then(|slot| column.number(slot)), column.number(middle)) {
+        (Some(previous), Some(middle)) => Scalar::Float((previous + middle) / 2.0),
+        _ => Scalar::Null,
+    }
+}
+
+/// Distinct values as text, ascending, as many as fit.
+fn join(column: &Column, rows: &[u32]) -> Scalar {
+    let mut distinct: HashMap<Option<u64>, u32, ahash::RandomState> = HashMap::default();
+    for &slot in rows {
+        distinct.entry(column.bits(slot)).or_insert(slot);
+    }
+    let mut slots: Vec<u32> = distinct.into_values().collect();
+    slots.sort_unstable_by(|&left, &right| column.compare(left, right));
+    let mut joined = String::new();
+    for (position, &slot) in slots.iter().enumerate() {
+        let text = path_text(&column.scalar(slot));
+        let separator = if position == 0 { "" } else { ", " };
+        if joined.len() + separator.len() + text.len() > JOIN_BYTES {
+            break;
+        }
+        joined.push_str(separator);
+        joined.push_str(&text);
+    }
+    Scalar::Str(Arc::from(joined))
+}
+
+/// The value in the first row whose argument is largest or smallest; a null argument is the smallest.
+fn by(snapshot: &Snapshot, aggregate: &Aggregate, rows: &[u32], wanted: Ordering) -> Scalar {
+    let argument = snapshot.column(aggregate.argument.expect("checked when the aggregate was parsed"));
+    let best = rows
+        .iter()
+        .copied()
+        .reduce(|best, slot| if argument.compare(slot, best) == wanted { slot } else { best });
+    best.map_or(Scalar::Null, |slot| snapshot.column(aggregate.column).scalar(slot))
+}
+
+/// The product; a null counts as 0 unless it is the only row.
+fn product(column: &Column, rows: &[u32]) -> Scalar {
+    if let [only] = rows {
+        return match column.scalar(*only) {
+            Scalar::Bool(value) => Scalar::Int(value.into()),
+            value => value,
+        };
+    }
+    if rows.is_empty() {
+        return Scalar::Null;
+    }
+    if column.storage().column_type() == ColumnType::Float {
+        return Scalar::Float(rows.iter().map(|&slot| column.number(slot).unwrap_or(0.0)).product());
+    }
+    let cell = |slot: u32| match column.scalar(slot) {
+        Scalar::Int(value) => value,
+        Scalar::UInt(value) => i64::try_from(value).unwrap_or(i64::MAX),
+        Scalar::Bool(value) => value.into(),
+        _ => 0,
+    };
+    Scalar::Int(rows.iter().fold(1, |product, &slot| product.saturating_mul(cell(slot))))
+}

@@ -1,0 +1,231 @@
+//! Stepping equals starting over: random tables, batches and configs.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int32Array, StringArray};
+
+use super::*;
+use crate::config::{FilterTerm, GroupRollupMode, SortDirection, SortTerm, SplitRollupMode, ViewConfig};
+use crate::data::{Batch, BatchColumn, TableOptions};
+use crate::export::JsonOptions;
+use crate::schema::{Field, Schema, Storage};
+use crate::table::Table;
+
+/// A small generator, so that a failure repeats from its seed.
+struct Random(u64);
+
+impl Random {
+    fn new(seed: u64) -> Random {
+        Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 >> 11
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        self.next() as usize % bound
+    }
+
+    fn chance(&mut self, one_in: usize) -> bool {
+        self.below(one_in) == 0
+    }
+
+    fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
+        &of[self.below(of.len())]
+    }
+}
+
+const COLUMNS: [&str; 6] = ["id", "s", "t", "i", "f", "b"];
+
+fn schema() -> Schema {
+    let storages =
+        [Storage::Int32, Storage::Utf8, Storage::Utf8, Storage::Int32, Storage::Float64, Storage::Bool];
+    Schema::new(COLUMNS.iter().zip(storages).map(|(name, storage)| Field::new(*name, storage)).collect())
+}
+
+fn batch(random: &mut Random, max_rows: usize, keys: usize) -> Batch {
+    let num_rows = 1 + random.below(max_rows);
+    fn cells<T>(
+        random: &mut Random,
+        num_rows: usize,
+        mut cell: impl FnMut(&mut Random) -> T,
+    ) -> Vec<Option<T>> {
+        (0..num_rows).map(|_| (!random.chance(7)).then(|| cell(random))).collect()
+    }
+    let ids: ArrayRef = Arc::new(Int32Array::from(
+        (0..num_rows).map(|_| (!random.chance(200)).then(|| random.below(keys) as i32)).collect::<Vec<_>>(),
+    ));
+    let texts = ["a", "b", "", "Z", "é", "zz"];
+    let arrays: Vec<ArrayRef> = vec![
+        ids,
+        Arc::new(StringArray::from(cells(random, num_rows, |random| *random.pick(&texts)))),
+        Arc::new(StringArray::from(cells(random, num_rows, |random| *random.pick(&texts[..3])))),
+        Arc::new(Int32Array::from(cells(random, num_rows, |random| random.below(9) as i32 - 4))),
+        Arc::new(Float64Array::from(cells(random, num_rows, |random| random.below(40) as f64 / 4.0 - 5.0))),
+        Arc::new(BooleanArray::from(cells(random, num_rows, |random| random.chance(2)))),
+    ];
+    let columns = arrays
+        .into_iter()
+        .enumerate()
+        .filter(|(column, _)| *column == 0 || !random.chance(4))
+        .collect::<Vec<_>>();
+    let columns = columns.into_iter().map(|(column, values)| BatchColumn { column, values, missing: None });
+    Batch { num_rows, columns: columns.collect(), keys: None }
+}
+
+fn names(random: &mut Random, most: usize, of: &[&str]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for _ in 0..random.below(most + 1) {
+        let name = random.pick(of).to_string();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+fn config(random: &mut Random) -> ViewConfig {
+    let any = [
+        "count",
+        "distinct count",
+        "unique",
+        "any",
+        "dominant",
+        "first",
+        "last by index",
+        "max",
+        "min",
+        "median",
+        "q1",
+        "q3",
+        "join",
+        "distinct leaf",
+        "and",
+        "last",
+    ];
+    let numeric = [
+        "sum",
+        "avg",
+        "abs sum",
+        "sum abs",
+        "sum or zero",
+        "var",
+        "stddev",
+        "pct sum parent",
+        "pct sum total",
+        "gmv",
+        "mul",
+        "high minus low",
+        "last minus first",
+        "median",
+    ];
+    let mut config = ViewConfig {
+        group_by: names(random, 2, &["s", "t", "i", "b", "f"]),
+        split_by: if random.chance(2) { names(random, 2, &["t", "b", "i"]) } else { Vec::new() },
+        columns: Some(names(random, 4, &COLUMNS)),
+        group_rollup_mode: *random.pick(&[
+            GroupRollupMode::Rollup,
+            GroupRollupMode::Rollup,
+            GroupRollupMode::Flat,
+            GroupRollupMode::Total,
+        ]),
+        split_rollup_mode: *random.pick(&[SplitRollupMode::Flat, SplitRollupMode::Rollup]),
+        ..ViewConfig::default()
+    };
+    for column in COLUMNS {
+        let words = match column {
+            "i" | "f" if random.chance(2) => vec![random.pick(&numeric).to_string()],
+            "i" | "f" if random.chance(6) => vec!["weighted mean".into(), "f".into()],
+            _ if random.chance(6) => vec![random.pick(&["max by", "min by"]).to_string(), "i".into()],
+            _ => vec![random.pick(&any).to_string()],
+        };
+        if random.chance(2) {
+            config.aggregates.insert(column.into(), words);
+        }
+    }
+    let directions = [
+        SortDirection::Asc,
+        SortDirection::Desc,
+        SortDirection::AscAbs,
+        SortDirection::DescAbs,
+        SortDirection::ColAsc,
+        SortDirection::ColDesc,
+    ];
+    for _ in 0..random.below(3) {
+        config.sort.push(SortTerm {
+            column: random.pick(&COLUMNS).to_string(),
+            direction: *random.pick(&directions),
+        });
+    }
+    if random.chance(2) {
+        let (column, op, operand) = match random.below(5) {
+            0 => ("i", ">", Scalar::Float(-2.0)),
+            1 => ("s", "!=", Scalar::from("a")),
+            2 => ("s", "contains", Scalar::from("z")),
+            3 => ("f", "is not null", Scalar::Null),
+            _ => ("b", "==", Scalar::Bool(true)),
+        };
+        config.filter.push(FilterTerm { column: column.into(), op: op.into(), operands: vec![operand] });
+    }
+    config
+}
+
+fn answer(view: &mut View) -> String {
+    let mut handle = view.handle(None);
+    let cut = view.cut(&mut handle, CutOptions { id: true, ..CutOptions::default() });
+    let options = JsonOptions { id: true, ..JsonOptions::default() };
+    let json = export::json_columns(&cut.gather(), options);
+    format!("{:?} {json}", view.dimensions(&mut handle))
+}
+
+fn history(seed: u64) {
+    let mut random = Random::new(seed);
+    let mut options = TableOptions::default();
+    match random.below(3) {
+        0 => options.limit = Some(1 + random.below(30) as u32),
+        1 => {}
+        _ => options.index = Some("id".into()),
+    }
+    let mut table = Table::empty_for_test(schema(), options.clone());
+    let keys = 1 + random.below(60);
+    table.apply_for_test(&batch(&mut random, 40, keys));
+    let configs: Vec<ViewConfig> = (0..4).map(|_| config(&mut random)).collect();
+    let plans: Vec<Arc<Plan>> =
+        configs.iter().filter_map(|config| Plan::new(config, table.schema()).ok()).map(Arc::new).collect();
+    let mut views: Vec<View> =
+        plans.iter().map(|plan| View::build(plan.clone(), &table.snapshot())).collect();
+    for view in &mut views {
+        view.track_changes(random.chance(2));
+    }
+    for step in 0..25 {
+        let delta = match random.below(12) {
+            0 => table.clear_for_test(),
+            1 | 2 if options.index.is_some() => {
+                let keys: ArrayRef =
+                    Arc::new(Int32Array::from((0..5).map(|_| random.below(keys) as i32).collect::<Vec<_>>()));
+                table.remove_for_test(&keys)
+            }
+            _ => table.apply_for_test(&batch(&mut random, 12, keys)),
+        };
+        for (view, plan) in views.iter_mut().zip(&plans) {
+            let change = view.step(&delta);
+            let mut handle = view.handle(None);
+            view.row_delta(&mut handle, &change).expect("a row delta is always written");
+            let mut fresh = View::build(plan.clone(), &table.snapshot());
+            assert_eq!(answer(view), answer(&mut fresh), "seed {seed}, step {step}, {:#?}", plan.config());
+        }
+    }
+}
+
+#[test]
+fn stepping_equals_starting_over() {
+    // More by hand: PROSCENIUM_SEEDS=5000.
+    let seeds = std::env::var("PROSCENIUM_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(120);
+    for seed in 0..seeds {
+        history(seed);
+    }
+}

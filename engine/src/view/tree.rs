@@ -1,0 +1,272 @@
+//! A tree of groups: rows of a grouped view, or split values of its columns.
+//!
+//! Law: a node exists while at least one row is under it (the root always); siblings stand in a counted order, so that
+//! a position is found in O(log); a node's `stamp` is never used twice, so that it names the node for good while node
+//! numbers are used again.
+
+use std::cmp::Ordering;
+
+use ahash::RandomState;
+use hashbrown::HashTable;
+
+use super::sort::{Direction, compare_scalars};
+use crate::order::OrderTree;
+use crate::scalar::Scalar;
+
+pub(super) const ROOT: u32 = 0;
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) parent: u32,
+    /// The root has 0.
+    pub(super) depth: u32,
+    /// The group value as the column's bits.
+    bits: Option<u64>,
+    pub(super) value: Scalar,
+    /// The cell of this node and the other tree's root.
+    pub(super) cell: u32,
+    pub(super) children: OrderTree,
+    /// Values of the sort terms, while the node stands among its siblings.
+    sort_key: Box<[Scalar]>,
+    pub(super) stamp: u64,
+    is_placed: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Tree {
+    nodes: Vec<Node>,
+    free: Vec<u32>,
+    by_value: HashTable<u32>,
+    hasher: RandomState,
+    directions: Vec<Direction>,
+    next_stamp: u64,
+    /// Raised whenever a node comes, goes or moves.
+    pub(super) structure: u64,
+}
+
+impl Tree {
+    /// `directions`: how siblings are sorted; ties, and all when empty, by value.
+    pub(super) fn new(directions: Vec<Direction>) -> Tree {
+        let root = Node {
+            parent: ROOT,
+            depth: 0,
+            bits: None,
+            value: Scalar::Null,
+            cell: 0,
+            children: OrderTree::default(),
+            sort_key: Box::default(),
+            stamp: 0,
+            is_placed: true,
+        };
+        Tree {
+            nodes: vec![root],
+            free: Vec::new(),
+            by_value: HashTable::new(),
+            hasher: RandomState::with_seeds(1, 2, 3, 4),
+            directions,
+            next_stamp: 1,
+            structure: 0,
+        }
+    }
+
+    pub(super) fn node(&self, node: u32) -> &Node {
+        &self.nodes[node as usize]
+    }
+
+    pub(super) fn is_sorted(&self) -> bool {
+        !self.directions.is_empty()
+    }
+
+    /// Whether `node` is still the node that had `stamp`.
+    pub(super) fn is_alive(&self, node: u32, stamp: u64) -> bool {
+        let entry = self.node(node);
+        entry.stamp == stamp && (node == ROOT || entry.is_placed)
+    }
+
+    /// The highest stamp given so far.
+    pub(super) fn last_stamp(&self) -> u64 {
+        self.next_stamp - 1
+    }
+
+    pub(super) fn child(&self, parent: u32, bits: Option<u64>) -> Option<u32> {
+        let nodes = &self.nodes;
+        self.by_value
+            .find(self.hasher.hash_one((parent, bits)), |&node| {
+                let node = &nodes[node as usize];
+                node.parent == parent && node.bits == bits
+            })
+            .copied()
+    }
+
+    /// Makes a child; it stands nowhere until [`Tree::place`].
+    pub(super) fn make_child(&mut self, parent: u32, bits: Option<u64>, value: Scalar, cell: u32) -> u32 {
+        let node = Node {
+            parent,
+            depth: self.node(parent).depth + 1,
+            bits,
+            value,
+            cell,
+            children: OrderTree::default(),
+            sort_key: Box::default(),
+            stamp: self.next_stamp,
+            is_placed: false,
+        };
+        self.next_stamp += 1;
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.nodes[number as usize] = node;
+                number
+            }
+            None => {
+                self.nodes.push(node);
+                self.nodes.len() as u32 - 1
+            }
+        };
+        let (nodes, hasher) = (&self.nodes, &self.hasher);
+        self.by_value.insert_unique(hasher.hash_one((parent, bits)), number, |&node| {
+            let node = &nodes[node as usize];
+            hasher.hash_one((node.parent, node.bits))
+        });
+        self.structure += 1;
+        number
+    }
+
+    /// Puts a node among its siblings; `sort_key` holds one value per direction.
+    pub(super) fn place(&mut self, node: u32, sort_key: Box<[Scalar]>) {
+        debug_assert_eq!(sort_key.len(), self.directions.len());
+        let entry = &mut self.nodes[node as usize];
+        if entry.is_placed {
+            return;
+        }
+        entry.sort_key = sort_key;
+        entry.is_placed = true;
+        let parent = entry.parent as usize;
+        let mut children = std::mem::take(&mut self.nodes[parent].children);
+        children.insert(node, &|left, right| self.compare(left, right));
+        self.nodes[parent].children = children;
+        self.structure += 1;
+    }
+
+    /// Places many nodes that stand nowhere yet: one sort a parent.
+    pub(super) fn place_all(&mut self, mut placed: Vec<(u32, Box<[Scalar]>)>) {
+        placed.sort_by_key(|(node, _)| self.nodes[*node as usize].parent);
+        let mut rest = placed.into_iter().peekable();
+        while let Some((node, sort_key)) = rest.next() {
+            let parent = self.nodes[node as usize].parent;
+            let mut siblings = vec![node];
+            self.nodes[node as usize].sort_key = sort_key;
+            while let Some((node, sort_key)) =
+                rest.next_if(|(node, _)| self.nodes[*node as usize].parent == parent)
+            {
+                self.nodes[node as usize].sort_key = sort_key;
+                siblings.push(node);
+            }
+            for &node in &siblings {
+                self.nodes[node as usize].is_placed = true;
+            }
+            let mut children = std::mem::take(&mut self.nodes[parent as usize].children);
+            children.insert_many(siblings, &|left, right| self.compare(left, right));
+            self.nodes[parent as usize].children = children;
+        }
+        self.structure += 1;
+    }
+
+    /// Takes a node from among its siblings, before its sort values change.
+    pub(super) fn displace(&mut self, node: u32) {
+        if node == ROOT || !self.node(node).is_placed {
+            return;
+        }
+        let parent = self.node(node).parent as usize;
+        let mut children = std::mem::take(&mut self.nodes[parent].children);
+        let was_there = children.remove(node, &|left, right| self.compare(left, right));
+        assert!(was_there, "a placed node stands among its parent's children");
+        self.nodes[parent].children = children;
+        self.nodes[node as usize].is_placed = false;
+        self.structure += 1;
+    }
+
+    /// Forgets a node without rows; its children must be gone.
+    pub(super) fn remove(&mut self, node: u32) {
+        self.displace(node);
+        let entry = &mut self.nodes[node as usize];
+        assert!(entry.children.is_empty(), "a group without rows has no groups below");
+        entry.value = Scalar::Null;
+        entry.sort_key = Box::default();
+        let hash = self.hasher.hash_one((entry.parent, entry.bits));
+        if let Ok(found) = self.by_value.find_entry(hash, |&other| other == node) {
+            found.remove();
+        }
+        self.free.push(node);
+        self.structure += 1;
+    }
+
+    fn compare(&self, left: u32, right: u32) -> Ordering {
+        if left == right {
+            return Ordering::Equal;
+        }
+        let (left, right) = (self.node(left), self.node(right));
+        for (position, &direction) in self.directions.iter().enumerate() {
+            let order = compare_scalars(&left.sort_key[position], &right.sort_key[position], direction);
+            if order.is_ne() {
+                return order;
+            }
+        }
+        left.value.cmp(&right.value).then(left.bits.cmp(&right.bits))
+    }
+
+    /// The group values from the outermost to `node`.
+    pub(super) fn path(&self, node: u32) -> Vec<Scalar> {
+        let mut path: Vec<Scalar> = self
+            .ancestry(node)
+            .filter(|&node| node != ROOT)
+            .map(|node| self.node(node).value.clone())
+            .collect();
+        path.reverse();
+        path
+    }
+
+    /// `node`, its parent, … , the root.
+    pub(super) fn ancestry(&self, node: u32) -> impl Iterator<Item = u32> + '_ {
+        let mut next = Some(node);
+        std::iter::from_fn(move || {
+            let node = next?;
+            next = (node != ROOT).then(|| self.node(node).parent);
+            Some(node)
+        })
+    }
+
+    /// Children in value order, whatever the sort.
+    pub(super) fn children_by_value(&self, node: u32) -> Vec<u32> {
+        let mut children: Vec<u32> = self.node(node).children.iter().collect();
+        if self.is_sorted() {
+            children.sort_by(|&left, &right| self.node(left).value.cmp(&self.node(right).value));
+        }
+        children
+    }
+
+    /// Calls `visit` for every node of depth `depth` under `node` in value order.
+    pub(super) fn each_at_depth(&self, node: u32, depth: u32, visit: &mut impl FnMut(u32)) {
+        if self.node(node).depth == depth {
+            visit(node);
+            return;
+        }
+        for child in self.children_by_value(node) {
+            self.each_at_depth(child, depth, visit);
+        }
+    }
+
+    /// All nodes of one depth, while none was removed.
+    pub(super) fn at_depth(&self, depth: u32) -> Vec<u32> {
+        assert!(self.free.is_empty(), "a tree that is being built has removed nothing");
+        (0..self.nodes.len() as u32).filter(|&node| self.node(node).depth == depth).collect()
+    }
+
+    pub(super) fn is_placed(&self, node: u32) -> bool {
+        self.node(node).is_placed
+    }
+
+    /// Number of nodes, the root included.
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len() - self.free.len()
+    }
+}
