@@ -12,6 +12,9 @@ mod json_rows;
 #[cfg(test)]
 mod tests;
 
+/// A column as JSON cells; lists that become text are written by it too.
+pub(crate) use cell::Cells as JsonCells;
+
 use std::sync::Arc;
 
 use ::arrow::array::ArrayRef;

@@ -3,17 +3,100 @@
 //!
 //! Law: all or nothing. A bad batch is an error that names its row and column, and no part of it is applied.
 
-use arrow::array::ArrayRef;
+mod arrow;
+mod cell;
+mod coerce;
+mod csv;
+mod flatten_arrow;
+mod flatten_json;
+mod infer;
+mod intake;
+mod json_columns;
+mod json_rows;
+mod remove;
+mod store;
+mod temporal;
+#[cfg(test)]
+mod tests;
 
-use crate::data::{Batch, ListFlatten, TableData, TableOptions};
+use ::arrow::array::{Array, ArrayRef, BooleanArray};
+use ::arrow::buffer::BooleanBuffer;
+use ::arrow::compute::kernels::zip::zip;
+use ahash::AHashSet;
+
+use crate::data::{Batch, BatchColumn, ListFlatten, TableData, TableOptions};
 use crate::error::{EngineError, Result};
-use crate::schema::{ColumnType, Schema, Storage};
+use crate::scalar::MS_PER_DAY;
+use crate::schema::{ColumnType, Field, Schema, Storage};
+use intake::Intake;
+
+/// The column that holds the rows' keys in updates and in Arrow data.
+const ROW_KEYS: &str = "__INDEX__";
 
 /// Reads the data that makes a table: infers the schema and yields the first rows.
 ///
-/// `__INDEX__` in Arrow data becomes [`Batch::keys`]. Checks that `options.index` names a column of the data.
-pub fn create(_data: &TableData, _options: &TableOptions) -> Result<(Schema, Batch)> {
-    Err(EngineError::Unsupported("create".into()))
+/// `__INDEX__` in Arrow data becomes [`Batch::keys`]. Checks that `options.index` names a column of the data. With an
+/// index, null cells count as missing: a later row of the same key does not clear what an earlier one gave.
+pub fn create(data: &TableData, options: &TableOptions) -> Result<(Schema, Batch)> {
+    let index = options.index.as_deref().filter(|index| !index.is_empty());
+    let list_flatten = options.list_flatten;
+    let (schema, mut batch) = match data {
+        TableData::Schema(columns) => (schema_of(columns)?, Batch::default()),
+        TableData::Csv(text) => csv::create(text)?,
+        TableData::Arrow(bytes) => arrow::create(arrow::read(bytes)?, index, list_flatten)?,
+        TableData::Batches(schema, batches) => {
+            arrow::create(arrow::join(schema, batches)?, index, list_flatten)?
+        }
+        TableData::Rows(text) => {
+            let mut intake = Intake::create(index, list_flatten);
+            json_rows::read_array(text, &mut intake)?;
+            intake.finish_create()?
+        }
+        TableData::Ndjson(text) => {
+            let mut intake = Intake::create(index, list_flatten);
+            json_rows::read_lines(text, &mut intake)?;
+            intake.finish_create()?
+        }
+        TableData::Columns(text) => {
+            json_columns::read(text, || Intake::create(index, list_flatten))?.finish_create()?
+        }
+    };
+    if let Some(index) = index {
+        check_index(data, &schema, index)?;
+        for column in &mut batch.columns {
+            column.missing = column.values.logical_nulls().map(|nulls| !nulls.inner());
+        }
+    }
+    Ok((schema, batch))
+}
+
+fn schema_of(columns: &[(String, ColumnType)]) -> Result<Schema> {
+    let mut names = AHashSet::new();
+    if let Some((name, _)) = columns.iter().find(|(name, _)| !names.insert(name)) {
+        return Err(EngineError::data(format!("Column \"{name}\" is in the schema more than once")));
+    }
+    let fields = columns.iter().map(|(name, kind)| Field::new(&**name, kind.default_storage()));
+    Ok(Schema::new(fields.collect()))
+}
+
+fn check_index(data: &TableData, schema: &Schema, index: &str) -> Result<()> {
+    let Some(position) = schema.index_of(index) else {
+        return Err(EngineError::table(match data {
+            TableData::Schema(_) => {
+                format!("Specified index `{index}` does not appear in the Table.\n")
+            }
+            TableData::Csv(_) | TableData::Arrow(_) | TableData::Batches(..) => {
+                format!("Specified index `{index}` is invalid as it does not appear in the Table.\n")
+            }
+            TableData::Rows(_) | TableData::Columns(_) | TableData::Ndjson(_) => {
+                format!("Specified index `{index}` does not exist in dataset.")
+            }
+        }));
+    };
+    if schema.field(position).storage == Storage::Bool {
+        return Err(EngineError::table("Unsupported type `bool` for `index`.\n"));
+    }
+    Ok(())
 }
 
 /// Where an update's rows go.
@@ -25,17 +108,82 @@ pub struct UpdateTarget<'a> {
     pub list_flatten: ListFlatten,
 }
 
+impl UpdateTarget<'_> {
+    /// What [`Batch::keys`] are stored as.
+    fn key_storage(&self) -> Storage {
+        self.index.map_or(Storage::Int64, |index| self.schema.field(index).storage)
+    }
+}
+
 /// Reads rows for an existing table: coerces every cell to its column's storage; unknown columns are ignored.
-pub fn update(_data: &TableData, _target: UpdateTarget<'_>) -> Result<Batch> {
-    Err(EngineError::Unsupported("update".into()))
+pub fn update(data: &TableData, target: UpdateTarget<'_>) -> Result<Batch> {
+    match data {
+        TableData::Schema(_) => Err(EngineError::data("MakeTableReq malformed")),
+        TableData::Csv(text) => csv::update(text, target.schema),
+        TableData::Arrow(bytes) => arrow::update(arrow::read(bytes)?, target),
+        TableData::Batches(schema, batches) => arrow::update(arrow::join(schema, batches)?, target),
+        TableData::Rows(text) => {
+            let mut intake = Intake::update(target);
+            json_rows::read_array(text, &mut intake)?;
+            intake.finish_update()
+        }
+        TableData::Ndjson(text) => {
+            let mut intake = Intake::update(target);
+            json_rows::read_lines(text, &mut intake)?;
+            intake.finish_update()
+        }
+        TableData::Columns(text) => json_columns::read(text, || Intake::update(target))?.finish_update(),
+    }
 }
 
 /// Reads the keys of rows to remove: an array of the index column's storage.
-pub fn remove_keys(_data: &TableData, _index_name: &str, _index: Storage) -> Result<ArrayRef> {
-    Err(EngineError::Unsupported("remove".into()))
+pub fn remove_keys(data: &TableData, index_name: &str, index: Storage) -> Result<ArrayRef> {
+    remove::keys(data, index_name, index)
 }
 
 /// Parses a date or datetime as a filter operand: days (`Date`) or milliseconds (`Datetime`).
-pub fn parse_temporal(_text: &str, _wanted: ColumnType) -> Option<i64> {
-    None
+pub fn parse_temporal(text: &str, wanted: ColumnType) -> Option<i64> {
+    let ms = temporal::parse(text.trim())?.ms();
+    match wanted {
+        ColumnType::Date => Some(ms.div_euclid(MS_PER_DAY)),
+        ColumnType::Datetime => Some(ms),
+        ColumnType::String | ColumnType::Integer | ColumnType::Float | ColumnType::Boolean => None,
+    }
+}
+
+/// Gives a batch its explicit row keys. The index column is not written then; a row whose key is `missing` takes it
+/// from there.
+fn set_row_keys(
+    batch: &mut Batch,
+    target: UpdateTarget<'_>,
+    keys: ArrayRef,
+    missing: Option<BooleanBuffer>,
+) -> Result<()> {
+    let position =
+        target.index.and_then(|index| batch.columns.iter().position(|column| column.column == index));
+    let index_column: Option<BatchColumn> = position.map(|position| batch.columns.remove(position));
+    batch.keys = Some(match (index_column, missing) {
+        (Some(index), Some(missing)) => zip(&BooleanArray::new(missing, None), &index.values, &keys)
+            .map_err(|error| EngineError::data(format!("cannot read `{ROW_KEYS}`: {error}")))?,
+        _ => keys,
+    });
+    Ok(())
+}
+
+/// Repeated names get stars: `x`, `x*`, `x**`.
+fn unique_names(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut taken = AHashSet::new();
+    names
+        .map(|mut name| {
+            while !taken.insert(name.clone()) {
+                name.push('*');
+            }
+            name
+        })
+        .collect()
+}
+
+/// An error of an Arrow kernel, which names no place, about a column.
+fn column_error(column: &str, error: &::arrow::error::ArrowError) -> EngineError {
+    EngineError::data(format!("cannot read column `{column}`: {error}"))
 }

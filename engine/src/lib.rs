@@ -6,6 +6,7 @@
 //! Reading order: the words ([`scalar`], [`schema`], [`config`], [`data`]), bytes to batches ([`ingest`]), batches to
 //! tables ([`table`]), tables to pivots ([`view`]), pivots to bytes ([`export`]).
 
+pub mod calendar;
 pub(crate) mod column;
 pub mod config;
 pub mod data;

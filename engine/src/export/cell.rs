@@ -12,7 +12,7 @@ use arrow::datatypes::{
 use super::format::{self, Year};
 use crate::scalar::MS_PER_DAY;
 
-pub(super) struct Cells<'a> {
+pub(crate) struct Cells<'a> {
     nulls: Option<&'a NullBuffer>,
     values: Values<'a>,
 }
@@ -41,7 +41,7 @@ enum Values<'a> {
 }
 
 impl<'a> Cells<'a> {
-    pub(super) fn new(array: &'a ArrayRef) -> Cells<'a> {
+    pub(crate) fn new(array: &'a ArrayRef) -> Cells<'a> {
         macro_rules! plain {
             ($kind:ident, $arrow:ty) => {
                 Values::$kind(array.as_primitive::<$arrow>().values())
@@ -75,7 +75,7 @@ impl<'a> Cells<'a> {
     }
 
     /// `formatted`: dates and datetimes as text instead of epoch milliseconds.
-    pub(super) fn write_json(&self, row: usize, formatted: bool, out: &mut String) {
+    pub(crate) fn write_json(&self, row: usize, formatted: bool, out: &mut String) {
         if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
             out.push_str("null");
             return;

@@ -4,6 +4,7 @@
 //! read back to the same number; the two formats differ only in when they choose an exponent and in how a whole
 //! number ends.
 
+use crate::calendar::civil_from_days;
 use crate::scalar::MS_PER_DAY;
 
 /// Where a float's spelling goes from plain to exponent, and what surrounds it.
@@ -24,7 +25,7 @@ const CSV: FloatStyle = FloatStyle { plain_below_exponent: 10, whole_ends_in_zer
 const SMALLEST_PLAIN_EXPONENT: i32 = -6;
 
 /// NaN and the infinities have no JSON spelling: `null`.
-pub(super) fn json_float(value: f64, out: &mut String) {
+pub(crate) fn json_float(value: f64, out: &mut String) {
     if !value.is_finite() {
         out.push_str("null");
         return;
@@ -139,12 +140,12 @@ impl Digits {
     }
 }
 
-pub(super) fn integer(value: impl itoa::Integer, out: &mut String) {
+pub(crate) fn integer(value: impl itoa::Integer, out: &mut String) {
     out.push_str(itoa::Buffer::new().format(value));
 }
 
 /// Text as JSON, quotes included; only what must be escaped is.
-pub(super) fn json_text(text: &str, out: &mut String) {
+pub(crate) fn json_text(text: &str, out: &mut String) {
     out.push('"');
     let mut written = 0;
     for (position, byte) in text.bytes().enumerate() {
@@ -204,9 +205,9 @@ pub(super) fn date(days: i64, year_style: Year, out: &mut String) {
         integer(year, out);
     }
     out.push('-');
-    padded(month, 2, out);
+    padded(u64::from(month), 2, out);
     out.push('-');
-    padded(day, 2, out);
+    padded(u64::from(day), 2, out);
 }
 
 /// `2020-01-31 01:02:03.456`, UTC.
@@ -231,22 +232,6 @@ fn padded(value: u64, width: u32, out: &mut String) {
         bound /= 10;
     }
     integer(value, out);
-}
-
-/// Days since 1970-01-01 → proleptic Gregorian year, month, day. By hand because every stored number must print, also
-/// those beyond the calendars of the date libraries.
-fn civil_from_days(days: i64) -> (i64, u64, u64) {
-    const DAYS_PER_ERA: i64 = 146_097; // 400 years
-    let shifted = days + 719_468; // days since 0000-03-01: a leap day ends its year
-    let era = shifted.div_euclid(DAYS_PER_ERA);
-    let of_era = shifted.rem_euclid(DAYS_PER_ERA);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    (year, month as u64, day as u64)
 }
 
 #[cfg(test)]

@@ -1,0 +1,215 @@
+//! Nested JSON rows → flat rows: objects become dotted paths, arrays become rows (or texts).
+//!
+//! Law: within one object, `zip` lets arrays advance together and repeats what is single; `cartesian` takes every
+//! combination, the last one fastest. An index value that would be repeated is an error, because its rows would
+//! silently collide.
+
+use std::borrow::Cow;
+
+use ahash::AHashSet;
+use serde_json::Value;
+
+use super::cell::Cell;
+use super::intake::RowCells;
+use crate::data::ListFlatten;
+use crate::error::{EngineError, Result};
+
+/// A few bytes of `cartesian` input multiply to more rows than memory holds; one row of input makes no more than this.
+const MAX_ROWS_PER_ROW: usize = 1_000_000;
+
+pub(super) struct Flattener<'t> {
+    pub(super) list_flatten: ListFlatten,
+    pub(super) index: Option<&'t str>,
+    pub(super) is_update: bool,
+    pub(super) row_in_error: Option<usize>,
+}
+
+/// Flattened alternatives of one value: each is what one row gets of it. Never empty.
+type Records<'de> = Vec<RowCells<'de>>;
+
+impl Flattener<'_> {
+    /// The rows that one row becomes.
+    pub(super) fn flatten<'de>(&self, cells: &mut RowCells<'de>) -> Result<Records<'de>> {
+        let mut members: RowCells<'de> = Vec::with_capacity(cells.len());
+        for (key, cell) in cells.drain(..) {
+            match members.iter_mut().find(|(earlier, _)| *earlier == key) {
+                Some((_, earlier)) => *earlier = cell,
+                None => members.push((key, cell)),
+            }
+        }
+        let repeats_index = self.list_flatten != ListFlatten::Stringify
+            && self.index.is_some_and(|index| {
+                let members: Vec<(&str, &Cell<'_>)> =
+                    members.iter().map(|(key, cell)| (&**key, cell)).collect();
+                repeats_index_in_row(&members, index, self.list_flatten)
+            });
+        let mut expanded = Vec::with_capacity(members.len());
+        for (key, cell) in members {
+            let records = self.expand(key.to_string(), cell)?;
+            expanded.push((key, records));
+        }
+        let rows = self.combine(expanded)?;
+        if let Some(index) = self.index.filter(|_| repeats_index && (!self.is_update || rows.len() > 1)) {
+            let verb = if self.is_update { "update" } else { "create" };
+            return Err(EngineError::data(format!(
+                "Cannot {verb} a Table indexed on `{index}` from an expanded array.\n"
+            )));
+        }
+        for row in &rows {
+            let mut paths = AHashSet::new();
+            if let Some((path, _)) = row.iter().find(|(path, _)| !paths.insert(path)) {
+                return Err(EngineError::data(format!(
+                    "Column `{path}` is both a key and the flattened path of an object\n"
+                )));
+            }
+        }
+        Ok(rows)
+    }
+
+    fn expand<'de>(&self, path: String, cell: Cell<'de>) -> Result<Records<'de>> {
+        match cell {
+            Cell::Nested(Value::Object(members)) => {
+                let mut expanded = Vec::with_capacity(members.len());
+                for (key, value) in members {
+                    let records = self.expand(format!("{path}.{key}"), value.into())?;
+                    expanded.push((Cow::Owned(key), records));
+                }
+                self.combine(expanded)
+            }
+            Cell::Nested(array @ Value::Array(_)) if self.list_flatten == ListFlatten::Stringify => {
+                Ok(vec![vec![(Cow::Owned(path), Cell::Stringified(array.to_string()))]])
+            }
+            Cell::Nested(Value::Array(items)) => {
+                let mut records = Vec::with_capacity(items.len());
+                for item in items {
+                    records.extend(self.expand(path.clone(), item.into())?);
+                    check_rows(records.len(), &path)?;
+                }
+                if records.is_empty() {
+                    // At creation an empty array says nothing about its column; in an update it clears the cell.
+                    records.push(if self.is_update {
+                        vec![(Cow::Owned(path), Cell::Null)]
+                    } else {
+                        Vec::new()
+                    });
+                }
+                Ok(records)
+            }
+            scalar => Ok(vec![vec![(Cow::Owned(path), scalar)]]),
+        }
+    }
+
+    fn combine<'de>(&self, members: Vec<(Cow<'de, str>, Records<'de>)>) -> Result<Records<'de>> {
+        match self.list_flatten {
+            ListFlatten::Zip | ListFlatten::Stringify => self.zip(members),
+            ListFlatten::Cartesian => product(members),
+        }
+    }
+
+    fn zip<'de>(&self, members: Vec<(Cow<'de, str>, Records<'de>)>) -> Result<Records<'de>> {
+        let mut longest: Option<(&str, usize)> = None;
+        for (key, records) in members.iter().filter(|(_, records)| records.len() != 1) {
+            match longest {
+                Some((first, len)) if len != records.len() => {
+                    let place = self.row_in_error.map(|row| format!(" in row {row}")).unwrap_or_default();
+                    return Err(EngineError::data(format!(
+                        "Cannot zip `{first}` ({len}) and `{key}` ({}) of differing length{place}; use the \
+                         `cartesian` list flatten mode.\n",
+                        records.len()
+                    )));
+                }
+                Some(_) => {}
+                None => longest = Some((key, records.len())),
+            }
+        }
+        let num_rows = longest.map_or(1, |(_, len)| len);
+        let mut rows: Records<'de> = vec![Vec::with_capacity(members.len()); num_rows];
+        for (_, records) in members {
+            if records.len() == 1 {
+                for row in &mut rows {
+                    row.extend(records[0].iter().cloned());
+                }
+            } else {
+                rows.iter_mut().zip(records).for_each(|(row, record)| row.extend(record));
+            }
+        }
+        Ok(rows)
+    }
+}
+
+fn product<'de>(members: Vec<(Cow<'de, str>, Records<'de>)>) -> Result<Records<'de>> {
+    let mut rows: Records<'de> = vec![Vec::new()];
+    for (key, records) in members {
+        check_rows(rows.len().saturating_mul(records.len()), &key)?;
+        rows = rows
+            .iter()
+            .flat_map(|row| {
+                records.iter().map(move |record| row.iter().chain(record).cloned().collect::<RowCells<'de>>())
+            })
+            .collect();
+    }
+    Ok(rows)
+}
+
+fn check_rows(num_rows: usize, path: &str) -> Result<()> {
+    if num_rows <= MAX_ROWS_PER_ROW {
+        return Ok(());
+    }
+    Err(EngineError::data(format!(
+        "flattening `{path}` makes more than {MAX_ROWS_PER_ROW} rows of one; use the `stringify` list flatten mode"
+    )))
+}
+
+fn repeats_index_in_row(members: &[(&str, &Cell<'_>)], index: &str, mode: ListFlatten) -> bool {
+    let is_array_in = |cell: &Cell<'_>| matches!(cell, Cell::Nested(value) if has_array(value));
+    let Some(holder) = members.iter().position(|(key, cell)| match index.strip_prefix(key) {
+        Some("") => true,
+        Some(rest) => rest.starts_with('.') && matches!(cell, Cell::Nested(_)),
+        None => false,
+    }) else {
+        return false;
+    };
+    let (key, cell) = members[holder];
+    let mut others = members.iter().enumerate().filter(|(position, _)| *position != holder);
+    let has_other_array = others.any(|(_, (_, cell))| is_array_in(cell));
+    let Cell::Nested(value) = cell else { return has_other_array };
+    let rest = index[key.len()..].trim_start_matches('.');
+    repeats_within(value, rest, mode)
+        || has_other_array && (mode == ListFlatten::Cartesian || !is_listed(value, rest))
+}
+
+/// Whether the index at `path` below `value` is repeated by arrays below `value`.
+fn repeats_within(value: &Value, path: &str, mode: ListFlatten) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(|item| repeats_within(item, path, mode)),
+        Value::Object(members) => {
+            let cells: Vec<(&String, Cell<'_>)> =
+                members.iter().map(|(key, value)| (key, value.clone().into())).collect();
+            let members: Vec<(&str, &Cell<'_>)> =
+                cells.iter().map(|(key, cell)| (key.as_str(), cell)).collect();
+            repeats_index_in_row(&members, path, mode)
+        }
+        _ => false,
+    }
+}
+
+/// Whether the value at `path` below `value` is drawn from an array.
+fn is_listed(value: &Value, path: &str) -> bool {
+    match value {
+        Value::Array(_) => true,
+        Value::Object(members) => members.iter().any(|(key, value)| match path.strip_prefix(key.as_str()) {
+            Some("") => value.is_array(),
+            Some(rest) => rest.starts_with('.') && is_listed(value, &rest[1..]),
+            None => false,
+        }),
+        _ => false,
+    }
+}
+
+fn has_array(value: &Value) -> bool {
+    match value {
+        Value::Array(_) => true,
+        Value::Object(members) => members.values().any(has_array),
+        _ => false,
+    }
+}

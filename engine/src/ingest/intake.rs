@@ -1,0 +1,258 @@
+//! JSON rows and columns on their way into a batch: which column a key means, and who makes new ones.
+//!
+//! Law: at creation every key makes a column, in the order in which keys get their first value; in an update the
+//! schema's columns stand, other keys are ignored, and `__INDEX__` holds the rows' keys.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use ahash::AHashMap;
+
+use super::cell::Cell;
+use super::flatten_json::Flattener;
+use super::store::ColumnStore;
+use super::{ROW_KEYS, UpdateTarget};
+use crate::data::{Batch, BatchColumn, ListFlatten};
+use crate::error::{EngineError, Result};
+use crate::schema::{Field, Schema, Storage};
+
+/// One row's keys and values, before it is flattened.
+pub(super) type RowCells<'de> = Vec<(Cow<'de, str>, Cell<'de>)>;
+
+pub(super) struct Intake<'t> {
+    mode: Mode<'t>,
+    columns: Vec<Column>,
+    by_name: AHashMap<Arc<str>, usize>,
+    /// What the key at each position of the last row meant; objects mostly repeat their order.
+    hints: Vec<(Arc<str>, Option<usize>)>,
+    num_rows: usize,
+    num_typed: usize,
+    /// Creation looks for columns until every key seen has a type; later keys count from their first value.
+    is_scanning: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Mode<'t> {
+    Create { index: Option<&'t str>, list_flatten: ListFlatten },
+    Update(UpdateTarget<'t>),
+}
+
+struct Column {
+    name: Arc<str>,
+    store: ColumnStore,
+    /// The how-manieth to get a type; none yet: later than all, by name.
+    typed_at: Option<usize>,
+    /// Position in the table's schema; none for the rows' keys. Meaningless at creation.
+    target: Option<usize>,
+}
+
+impl<'t> Intake<'t> {
+    pub(super) fn create(index: Option<&'t str>, list_flatten: ListFlatten) -> Self {
+        Intake::new(Mode::Create { index, list_flatten })
+    }
+
+    pub(super) fn update(target: UpdateTarget<'t>) -> Self {
+        let mut intake = Intake::new(Mode::Update(target));
+        for (position, field) in target.schema.fields().iter().enumerate() {
+            if &*field.name != ROW_KEYS {
+                intake.add_column(field.name.clone(), ColumnStore::fixed(field.storage), Some(position));
+            }
+        }
+        intake.add_column(ROW_KEYS.into(), ColumnStore::fixed(target.key_storage()), None);
+        intake
+    }
+
+    fn new(mode: Mode<'t>) -> Self {
+        Intake {
+            mode,
+            columns: Vec::new(),
+            by_name: AHashMap::new(),
+            hints: Vec::new(),
+            num_rows: 0,
+            num_typed: 0,
+            is_scanning: true,
+        }
+    }
+
+    pub(super) fn is_update(&self) -> bool {
+        matches!(self.mode, Mode::Update(_))
+    }
+
+    fn add_column(&mut self, name: Arc<str>, store: ColumnStore, target: Option<usize>) -> usize {
+        self.by_name.insert(name.clone(), self.columns.len());
+        self.columns.push(Column { name, store, typed_at: None, target });
+        self.columns.len() - 1
+    }
+
+    /// `row_in_error`: whether an error about lists that do not match should say which row; only columns do.
+    pub(super) fn put_row(&mut self, cells: &mut RowCells<'_>, row_in_error: Option<usize>) -> Result<()> {
+        if !cells.iter().any(|(_, cell)| matches!(cell, Cell::Nested(_))) {
+            return self.put_flat_row(cells);
+        }
+        let flattener = match self.mode {
+            Mode::Create { index, list_flatten } => {
+                Flattener { list_flatten, index, is_update: false, row_in_error }
+            }
+            Mode::Update(target) => {
+                let columns = &self.columns;
+                cells.retain(|(key, _)| columns.iter().any(|column| is_at_or_under(&column.name, key)));
+                let index = target.index.map(|index| &*target.schema.field(index).name);
+                Flattener { list_flatten: target.list_flatten, index, is_update: true, row_in_error }
+            }
+        };
+        for mut row in flattener.flatten(cells)? {
+            self.put_flat_row(&mut row)?;
+        }
+        Ok(())
+    }
+
+    fn put_flat_row(&mut self, cells: &mut RowCells<'_>) -> Result<()> {
+        for (position, (key, cell)) in cells.drain(..).enumerate() {
+            if let Some(column) = self.find(position, &key, &cell) {
+                self.columns[column].store.pad_to(self.num_rows);
+                if self.columns[column].store.len() > self.num_rows {
+                    self.columns[column].store.pop();
+                }
+                self.push(column, &cell, self.num_rows)?;
+            }
+        }
+        self.num_rows += 1;
+        if self.is_scanning && self.num_typed == self.columns.len() && !self.columns.is_empty() {
+            self.is_scanning = false;
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, column: usize, cell: &Cell<'_>, row: usize) -> Result<()> {
+        let Column { name, store, typed_at, .. } = &mut self.columns[column];
+        if let Err(misfit) = store.push(cell) {
+            let storage = store.storage().unwrap_or(Storage::Utf8);
+            return Err(EngineError::Data(misfit.message(name, storage, row)));
+        }
+        if typed_at.is_none() && store.storage().is_some() {
+            *typed_at = Some(self.num_typed);
+            self.num_typed += 1;
+        }
+        Ok(())
+    }
+
+    /// The column that a key means; none if it is ignored.
+    fn find(&mut self, position: usize, key: &str, cell: &Cell<'_>) -> Option<usize> {
+        if let Some((hint, column)) = self.hints.get(position)
+            && **hint == *key
+        {
+            return *column;
+        }
+        let column = match self.by_name.get(key) {
+            Some(column) => Some(*column),
+            None if self.is_update() => None,
+            None if matches!(cell, Cell::Null) && !self.is_scanning => return None,
+            None => Some(self.add_column(key.into(), ColumnStore::growing(), None)),
+        };
+        let name = match column {
+            Some(column) => self.columns[column].name.clone(),
+            None => key.into(),
+        };
+        // Beyond this many keys in a row a lookup each is fine; rows with ever new keys must not pile up hints.
+        const MAX_HINTS: usize = 4096;
+        if position < self.hints.len() {
+            self.hints[position] = (name, column);
+        } else if position == self.hints.len() && position < MAX_HINTS {
+            self.hints.push((name, column));
+        }
+        column
+    }
+
+    /// Columns that have seen only nulls become texts, in the order of their names.
+    pub(super) fn settle(&mut self) {
+        let mut untyped: Vec<usize> =
+            (0..self.columns.len()).filter(|column| self.columns[*column].typed_at.is_none()).collect();
+        untyped.sort_by(|left, right| self.columns[*left].name.cmp(&self.columns[*right].name));
+        for column in untyped {
+            self.columns[column].store.settle();
+            self.columns[column].typed_at = Some(self.num_typed);
+            self.num_typed += 1;
+        }
+    }
+
+    /// A whole column's cells follow, by [`Intake::put_cell`]. None: the column is ignored; its length still counts.
+    pub(super) fn open_column(&mut self, name: &str) -> Option<usize> {
+        let is_update = self.is_update();
+        match self.by_name.get(name).copied() {
+            Some(column) => {
+                // A repeated member replaces the earlier one.
+                let store = &mut self.columns[column].store;
+                *store = match store.storage() {
+                    Some(storage) if is_update => ColumnStore::fixed(storage),
+                    _ => ColumnStore::growing(),
+                };
+                Some(column)
+            }
+            None if is_update => None,
+            None => {
+                let column = self.add_column(name.into(), ColumnStore::growing(), None);
+                // The order of the members stands.
+                self.columns[column].typed_at = Some(self.num_typed);
+                self.num_typed += 1;
+                Some(column)
+            }
+        }
+    }
+
+    pub(super) fn put_cell(&mut self, column: usize, cell: &Cell<'_>) -> Result<()> {
+        let row = self.columns[column].store.len();
+        self.push(column, cell, row)
+    }
+
+    pub(super) fn grow_to(&mut self, num_rows: usize) {
+        self.num_rows = self.num_rows.max(num_rows);
+    }
+
+    /// The schema and rows of a new table.
+    pub(super) fn finish_create(mut self) -> Result<(Schema, Batch)> {
+        self.settle();
+        self.columns.sort_by_key(|column| column.typed_at);
+        let mut fields = Vec::with_capacity(self.columns.len());
+        let mut columns = Vec::with_capacity(self.columns.len());
+        for (position, mut column) in self.columns.into_iter().enumerate() {
+            column.store.pad_to(self.num_rows);
+            let finished = column.store.finish(&column.name)?;
+            fields.push(Field::new(column.name, finished.storage));
+            columns.push(BatchColumn { column: position, values: finished.values, missing: None });
+        }
+        let num_rows = if columns.is_empty() { 0 } else { self.num_rows };
+        Ok((Schema::new(fields), Batch { num_rows, columns, keys: None }))
+    }
+
+    /// The rows of an update. Where the rows' keys are given, the index column is not written; a row without a key of
+    /// its own takes it from the index column.
+    pub(super) fn finish_update(self) -> Result<Batch> {
+        let Mode::Update(target) = self.mode else {
+            return Err(EngineError::data("a new table has no update"));
+        };
+        let mut batch = Batch { num_rows: self.num_rows, ..Batch::default() };
+        let mut explicit_keys = None;
+        for mut column in self.columns {
+            column.store.pad_to(self.num_rows);
+            let finished = column.store.finish(&column.name)?;
+            match column.target {
+                _ if finished.is_all_missing => {}
+                Some(column) => batch.columns.push(BatchColumn {
+                    column,
+                    values: finished.values,
+                    missing: finished.missing,
+                }),
+                None => explicit_keys = Some(finished),
+            }
+        }
+        if let Some(keys) = explicit_keys {
+            super::set_row_keys(&mut batch, target, keys.values, keys.missing)?;
+        }
+        Ok(batch)
+    }
+}
+
+/// Whether a flattened path is a key itself or lies under it.
+fn is_at_or_under(path: &str, key: &str) -> bool {
+    path.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}

@@ -1,0 +1,166 @@
+//! JSON columns: an object of arrays.
+//!
+//! Law: flat columns stream in member by member; nested ones are read as a tree and go row by row, because an array
+//! inside a cell makes rows.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::{Deserializer, Map, Value};
+
+use super::cell::{Cell, CellSeed, KeySeed};
+use super::intake::{Intake, RowCells};
+use super::json_rows::{NO_COLUMN_NAMES, json_error};
+use crate::error::{EngineError, Result};
+
+/// `fresh` makes the intake; it is asked again when the columns turn out to be nested.
+pub(super) fn read<'t>(text: &str, fresh: impl Fn() -> Intake<'t>) -> Result<Intake<'t>> {
+    let mut intake = fresh();
+    let mut deserializer = Deserializer::from_str(text);
+    let mut stop = None;
+    let result = deserializer.deserialize_any(ColumnsVisitor { intake: &mut intake, stop: &mut stop });
+    match (result.and_then(|()| deserializer.end()), stop) {
+        (_, Some(Stop::Nested)) => read_nested(text, fresh()),
+        (_, Some(Stop::Failure(failure))) => Err(failure),
+        (Err(error), None) if error.is_data() => Err(EngineError::data(NO_COLUMN_NAMES)),
+        (Err(error), None) => Err(json_error(&error)),
+        (Ok(()), None) => Ok(intake),
+    }
+}
+
+fn read_nested<'t>(text: &str, mut intake: Intake<'t>) -> Result<Intake<'t>> {
+    let members: Map<String, Value> = serde_json::from_str(text).map_err(|error| json_error(&error))?;
+    let mut columns = Vec::with_capacity(members.len());
+    for (name, value) in members {
+        let Value::Array(items) = value else { return Err(EngineError::data(MALFORMED)) };
+        if items.is_empty() {
+            return Err(EngineError::data(EMPTY));
+        }
+        columns.push((name, items.into_iter()));
+    }
+    for row in 0.. {
+        let mut cells: RowCells<'_> = Vec::with_capacity(columns.len());
+        for (name, items) in &mut columns {
+            if let Some(item) = items.next() {
+                cells.push((name.clone().into(), item.into()));
+            }
+        }
+        if cells.is_empty() {
+            break;
+        }
+        intake.put_row(&mut cells, Some(row))?;
+    }
+    Ok(intake)
+}
+
+const MALFORMED: &str = "Malformed column";
+const EMPTY: &str = "Can't create table from empty columns";
+
+/// Why reading stopped although the text may be sound JSON.
+enum Stop {
+    Nested,
+    Failure(EngineError),
+}
+
+struct ColumnsVisitor<'a, 't> {
+    intake: &'a mut Intake<'t>,
+    stop: &'a mut Option<Stop>,
+}
+
+impl<'de> Visitor<'de> for ColumnsVisitor<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of arrays")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        while let Some(name) = members.next_key_seed(KeySeed)? {
+            let column = self.intake.open_column(&name);
+            members.next_value_seed(ColumnSeed { column, intake: self.intake, stop: self.stop })?;
+        }
+        Ok(())
+    }
+}
+
+struct ColumnSeed<'a, 't> {
+    column: Option<usize>,
+    intake: &'a mut Intake<'t>,
+    stop: &'a mut Option<Stop>,
+}
+
+impl ColumnSeed<'_, '_> {
+    fn fail<E: serde::de::Error>(self, stop: Stop) -> E {
+        *self.stop = Some(stop);
+        E::custom("a column is at fault")
+    }
+
+    fn malformed<T, E: serde::de::Error>(self) -> Result<T, E> {
+        Err(self.fail(Stop::Failure(EngineError::data(MALFORMED))))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for ColumnSeed<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ColumnSeed<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let mut num_rows = 0;
+        while let Some(cell) = items.next_element_seed(CellSeed)? {
+            if matches!(cell, Cell::Nested(_)) {
+                return Err(self.fail(Stop::Nested));
+            }
+            num_rows += 1;
+            if let Some(column) = self.column
+                && let Err(error) = self.intake.put_cell(column, &cell)
+            {
+                return Err(self.fail(Stop::Failure(error)));
+            }
+        }
+        if num_rows == 0 {
+            return Err(self.fail(Stop::Failure(EngineError::data(EMPTY))));
+        }
+        self.intake.grow_to(num_rows);
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        self.malformed()
+    }
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<(), E> {
+        self.malformed()
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<(), E> {
+        self.malformed()
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<(), E> {
+        self.malformed()
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<(), E> {
+        self.malformed()
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<(), E> {
+        self.malformed()
+    }
+
+    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<(), E> {
+        self.malformed()
+    }
+}

@@ -1,0 +1,137 @@
+//! JSON rows: an array of objects, or objects one after the other (NDJSON).
+//!
+//! Law: rows stream into the columns as they are read; no tree of the whole text is built.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Deserializer;
+
+use super::cell::{Cell, CellSeed, KIND_ARRAY, KIND_OBJECT, KeySeed};
+use super::intake::{Intake, RowCells};
+use crate::error::{EngineError, Result};
+
+pub(super) const NO_COLUMN_NAMES: &str = "Cannot determine data types without column names!\n";
+
+pub(super) fn json_error(error: &serde_json::Error) -> EngineError {
+    EngineError::data(format!("Invalid JSON: {error}"))
+}
+
+pub(super) fn read_array(text: &str, intake: &mut Intake<'_>) -> Result<()> {
+    let mut deserializer = Deserializer::from_str(text);
+    let mut failure = None;
+    let result = deserializer.deserialize_any(RowsVisitor { intake, failure: &mut failure });
+    match (result.and_then(|()| deserializer.end()), failure) {
+        (_, Some(failure)) => Err(failure),
+        (Err(error), None) => Err(json_error(&error)),
+        (Ok(()), None) => Ok(()),
+    }
+}
+
+/// The columns of a new table that its first record leaves null are STRING for good. A record that cannot be read is
+/// an error that names its line; nothing is dropped in silence.
+pub(super) fn read_lines(text: &str, intake: &mut Intake<'_>) -> Result<()> {
+    let mut deserializer = Deserializer::from_str(text);
+    let mut cells = RowCells::new();
+    let mut is_first = true;
+    while deserializer.end().is_err() {
+        match (RowSeed { cells: &mut cells }).deserialize(&mut deserializer) {
+            Ok(KIND_OBJECT) => intake.put_row(&mut cells, None)?,
+            Ok(kind) => return Err(EngineError::data(format!("Received non-object {kind}"))),
+            Err(error) => return Err(json_error(&error)),
+        }
+        if std::mem::take(&mut is_first) && !intake.is_update() {
+            intake.settle();
+        }
+    }
+    Ok(())
+}
+
+struct RowsVisitor<'a, 't> {
+    intake: &'a mut Intake<'t>,
+    /// What the rows themselves have wrong; the reader's own errors carry only its text.
+    failure: &'a mut Option<EngineError>,
+}
+
+impl<'de> Visitor<'de> for RowsVisitor<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of objects")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<(), A::Error> {
+        let mut cells = RowCells::new();
+        while let Some(kind) = rows.next_element_seed(RowSeed { cells: &mut cells })? {
+            let outcome = if kind == KIND_OBJECT {
+                self.intake.put_row(&mut cells, None)
+            } else {
+                Err(EngineError::data(NO_COLUMN_NAMES))
+            };
+            if let Err(error) = outcome {
+                *self.failure = Some(error);
+                return Err(A::Error::custom("a row is at fault"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads one row's cells; yields the kind of JSON value that was found.
+struct RowSeed<'a, 'de> {
+    cells: &'a mut RowCells<'de>,
+}
+
+impl<'de> DeserializeSeed<'de> for RowSeed<'_, 'de> {
+    type Value = u8;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<u8, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for RowSeed<'_, 'de> {
+    type Value = u8;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<u8, A::Error> {
+        self.cells.clear();
+        while let Some(key) = members.next_key_seed(KeySeed)? {
+            let cell = members.next_value_seed(CellSeed)?;
+            self.cells.push((key, cell));
+        }
+        Ok(KIND_OBJECT)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<u8, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(KIND_ARRAY)
+    }
+
+    fn visit_unit<E>(self) -> Result<u8, E> {
+        Ok(Cell::Null.kind())
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<u8, E> {
+        Ok(Cell::Bool(value).kind())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<u8, E> {
+        Ok(Cell::Int(value).kind())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<u8, E> {
+        Ok(Cell::UInt(value).kind())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<u8, E> {
+        Ok(Cell::Float(value).kind())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<u8, E> {
+        Ok(Cell::Text("".into()).kind())
+    }
+}

@@ -1,0 +1,81 @@
+//! The keys of rows to remove: a JSON array of plain keys, or Arrow data with a column named after the index.
+
+use serde::de::{DeserializeSeed, SeqAccess, Visitor};
+use serde_json::Deserializer;
+
+use ::arrow::array::ArrayRef;
+
+use super::cell::{Cell, CellSeed};
+use super::coerce::Misfit;
+use super::json_rows::json_error;
+use super::store::ColumnStore;
+use super::{ROW_KEYS, arrow};
+use crate::data::TableData;
+use crate::error::{EngineError, Result};
+use crate::schema::Storage;
+
+pub(super) fn keys(data: &TableData, index_name: &str, index: Storage) -> Result<ArrayRef> {
+    match data {
+        TableData::Rows(text) | TableData::Columns(text) => plain_keys(text, index_name, index),
+        TableData::Arrow(bytes) => arrow_keys(arrow::read(bytes)?, index_name, index),
+        TableData::Batches(schema, batches) => arrow_keys(arrow::join(schema, batches)?, index_name, index),
+        TableData::Csv(_) | TableData::Ndjson(_) | TableData::Schema(_) => {
+            Err(EngineError::data("remove malformed"))
+        }
+    }
+}
+
+fn arrow_keys(data: arrow::Columns, index_name: &str, index: Storage) -> Result<ArrayRef> {
+    let Some((_, values)) = data.columns.iter().find(|(name, _)| name == index_name) else {
+        return Err(EngineError::data(format!(
+            "Cannot remove: Arrow is missing index column `{index_name}`\n"
+        )));
+    };
+    arrow::coerced(values, index, index_name)
+}
+
+fn plain_keys(text: &str, index_name: &str, index: Storage) -> Result<ArrayRef> {
+    let mut deserializer = Deserializer::from_str(text);
+    let keys = KeysSeed.deserialize(&mut deserializer).and_then(|keys| deserializer.end().map(|()| keys));
+    let keys = match keys {
+        Ok(keys) => keys,
+        Err(error) if error.is_data() => return Err(EngineError::data("Cannot remove fish!\n")),
+        Err(error) => return Err(json_error(&error)),
+    };
+    let mut store = ColumnStore::fixed(index);
+    for (row, key) in keys.iter().enumerate() {
+        match store.push(key) {
+            Ok(()) => {}
+            // No row has a key beyond the column's storage, and unknown keys are ignored.
+            Err(Misfit::Range { .. }) => {}
+            Err(misfit) => return Err(EngineError::Data(misfit.message(index_name, index, row))),
+        }
+    }
+    Ok(store.finish(ROW_KEYS)?.values)
+}
+
+struct KeysSeed;
+
+impl<'de> DeserializeSeed<'de> for KeysSeed {
+    type Value = Vec<Cell<'de>>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for KeysSeed {
+    type Value = Vec<Cell<'de>>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an array of keys")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut keys = Vec::new();
+        while let Some(key) = items.next_element_seed(CellSeed)? {
+            keys.push(key);
+        }
+        Ok(keys)
+    }
+}

@@ -1,0 +1,287 @@
+//! A column under construction from JSON cells.
+//!
+//! Law: a growing column (at creation) takes its type from its first value and is promoted only INTEGER → FLOAT and
+//! INTEGER → STRING; a fixed column (of an existing table) never changes its type. Every cell is given, null or
+//! missing (not given at all); what a missing cell means is the table's business.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array,
+    Int64Array, StringArray, TimestampMillisecondArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array,
+};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+
+use super::cell::Cell;
+use super::coerce::{self, Misfit};
+use super::infer;
+use crate::error::{EngineError, Result};
+use crate::schema::Storage;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Missing,
+    Null,
+    Given,
+}
+
+pub(super) struct ColumnStore {
+    /// None while a growing column has seen nothing but nulls.
+    storage: Option<Storage>,
+    is_growing: bool,
+    states: Vec<State>,
+    values: Values,
+}
+
+/// One value per state; the value of a cell that is not given is a filler.
+enum Values {
+    Untyped,
+    Ints(Vec<i64>),
+    Floats(Vec<f64>),
+    Bools(Vec<bool>),
+    Days(Vec<i32>),
+    Millis(Vec<i64>),
+    Texts(TextValues),
+}
+
+/// Texts one after the other.
+#[derive(Default)]
+pub(super) struct TextValues {
+    pub(super) bytes: String,
+    /// Where each text ends.
+    pub(super) ends: Vec<usize>,
+}
+
+impl TextValues {
+    pub(super) fn get(&self, row: usize) -> &str {
+        let start = if row == 0 { 0 } else { self.ends[row - 1] };
+        &self.bytes[start..self.ends[row]]
+    }
+
+    pub(super) fn push(&mut self, text: &str) {
+        self.bytes.push_str(text);
+        self.ends.push(self.bytes.len());
+    }
+
+    /// Without a copy of the bytes. Arrow's text arrays hold at most 2 GiB.
+    pub(super) fn finish(self, nulls: Option<NullBuffer>, column: &str) -> Result<ArrayRef> {
+        let too_big = || EngineError::data(format!("the texts of column \"{column}\" are more than 2 GiB"));
+        i32::try_from(self.bytes.len()).map_err(|_| too_big())?;
+        let offsets: Vec<i32> = std::iter::once(0).chain(self.ends.iter().map(|end| *end as i32)).collect();
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+        let array = StringArray::try_new(offsets, Buffer::from_vec(self.bytes.into_bytes()), nulls);
+        Ok(Arc::new(array.map_err(|error| EngineError::data(error.to_string()))?))
+    }
+}
+
+impl ColumnStore {
+    pub(super) fn growing() -> Self {
+        ColumnStore { storage: None, is_growing: true, states: Vec::new(), values: Values::Untyped }
+    }
+
+    pub(super) fn fixed(storage: Storage) -> Self {
+        let values = Values::new(storage);
+        ColumnStore { storage: Some(storage), is_growing: false, states: Vec::new(), values }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.states.len()
+    }
+
+    pub(super) fn storage(&self) -> Option<Storage> {
+        self.storage
+    }
+
+    /// A column that has seen only nulls becomes one of texts, for good.
+    pub(super) fn settle(&mut self) {
+        if self.storage.is_none() {
+            self.become_typed(Storage::Utf8);
+        }
+    }
+
+    /// Cells up to `len` that nobody gave.
+    pub(super) fn pad_to(&mut self, len: usize) {
+        while self.states.len() < len {
+            self.push_state(State::Missing);
+        }
+    }
+
+    /// Takes the last cell back: a key that is repeated within one object counts once.
+    pub(super) fn pop(&mut self) {
+        self.states.pop();
+        match &mut self.values {
+            Values::Untyped => {}
+            Values::Ints(values) | Values::Millis(values) => drop(values.pop()),
+            Values::Floats(values) => drop(values.pop()),
+            Values::Bools(values) => drop(values.pop()),
+            Values::Days(values) => drop(values.pop()),
+            Values::Texts(texts) => {
+                texts.ends.pop();
+                texts.bytes.truncate(texts.ends.last().copied().unwrap_or(0));
+            }
+        }
+    }
+
+    pub(super) fn push(&mut self, cell: &Cell<'_>) -> Result<(), Misfit> {
+        if matches!(cell, Cell::Null) {
+            self.push_state(State::Null);
+            return Ok(());
+        }
+        if self.is_growing {
+            self.grow_for(cell);
+        }
+        let storage = self.storage.unwrap_or(Storage::Utf8);
+        let state = match &mut self.values {
+            Values::Ints(values) => push_value(values, coerce::to_int(cell, storage)?),
+            Values::Floats(values) => push_value(values, coerce::to_float(cell)?),
+            Values::Bools(values) => push_value(values, coerce::to_bool(cell)?),
+            Values::Days(values) => push_value(values, coerce::to_days(cell)?),
+            Values::Millis(values) => push_value(values, coerce::to_ms(cell)?),
+            Values::Texts(texts) => {
+                let is_given = coerce::write_text(cell, &mut texts.bytes);
+                texts.ends.push(texts.bytes.len());
+                if is_given { State::Given } else { State::Null }
+            }
+            Values::Untyped => State::Null,
+        };
+        self.states.push(state);
+        Ok(())
+    }
+
+    fn push_state(&mut self, state: State) {
+        self.states.push(state);
+        self.values.push_filler();
+    }
+
+    /// Types or promotes the column so that `cell` fits, where the rules allow it.
+    fn grow_for(&mut self, cell: &Cell<'_>) {
+        let Some(found) = infer::storage_of(cell) else { return };
+        match self.storage {
+            None => self.become_typed(found),
+            Some(Storage::Int32) => match (found, cell) {
+                (Storage::Float64, _) => self.promote_ints_to_floats(),
+                (Storage::Int32, _) => {}
+                (_, Cell::Text(_)) => self.promote_ints_to_texts(),
+                _ => {}
+            },
+            Some(_) => {}
+        }
+    }
+
+    fn become_typed(&mut self, storage: Storage) {
+        self.storage = Some(storage);
+        self.values = Values::new(storage);
+        for _ in 0..self.states.len() {
+            self.values.push_filler();
+        }
+    }
+
+    fn promote_ints_to_floats(&mut self) {
+        if let Values::Ints(values) = &self.values {
+            self.values = Values::Floats(values.iter().map(|value| *value as f64).collect());
+            self.storage = Some(Storage::Float64);
+        }
+    }
+
+    fn promote_ints_to_texts(&mut self) {
+        if let Values::Ints(values) = &self.values {
+            let mut texts = TextValues::default();
+            for (value, state) in values.iter().zip(&self.states) {
+                match state {
+                    State::Given => texts.push(&value.to_string()),
+                    State::Null | State::Missing => texts.push(""),
+                }
+            }
+            self.values = Values::Texts(texts);
+            self.storage = Some(Storage::Utf8);
+        }
+    }
+
+    /// The array, and where cells were missing (if any were).
+    pub(super) fn finish(mut self, column: &str) -> Result<Finished> {
+        self.settle();
+        let storage = self.storage.unwrap_or(Storage::Utf8);
+        let count = |wanted: State| self.states.iter().filter(|state| **state == wanted).count();
+        let bits = |is: fn(State) -> bool| {
+            BooleanBuffer::collect_bool(self.states.len(), |row| is(self.states[row]))
+        };
+        let num_missing = count(State::Missing);
+        let num_given = count(State::Given);
+        let missing = (num_missing > 0).then(|| bits(|state| state == State::Missing));
+        let nulls =
+            (num_given < self.states.len()).then(|| NullBuffer::new(bits(|state| state == State::Given)));
+        let is_all_missing = num_missing == self.states.len();
+        Ok(Finished { values: self.values.finish(storage, nulls, column)?, missing, is_all_missing, storage })
+    }
+}
+
+pub(super) struct Finished {
+    pub(super) storage: Storage,
+    pub(super) values: ArrayRef,
+    pub(super) missing: Option<BooleanBuffer>,
+    pub(super) is_all_missing: bool,
+}
+
+fn push_value<T: Default>(values: &mut Vec<T>, value: Option<T>) -> State {
+    let state = if value.is_some() { State::Given } else { State::Null };
+    values.push(value.unwrap_or_default());
+    state
+}
+
+impl Values {
+    fn new(storage: Storage) -> Values {
+        match storage {
+            Storage::Int8
+            | Storage::Int16
+            | Storage::Int32
+            | Storage::Int64
+            | Storage::UInt8
+            | Storage::UInt16
+            | Storage::UInt32
+            | Storage::UInt64 => Values::Ints(Vec::new()),
+            Storage::Float32 | Storage::Float64 => Values::Floats(Vec::new()),
+            Storage::Bool => Values::Bools(Vec::new()),
+            Storage::Utf8 => Values::Texts(TextValues::default()),
+            Storage::Date32 => Values::Days(Vec::new()),
+            Storage::TimestampMs => Values::Millis(Vec::new()),
+        }
+    }
+
+    fn push_filler(&mut self) {
+        match self {
+            Values::Untyped => {}
+            Values::Ints(values) | Values::Millis(values) => values.push(0),
+            Values::Floats(values) => values.push(0.0),
+            Values::Bools(values) => values.push(false),
+            Values::Days(values) => values.push(0),
+            Values::Texts(texts) => texts.push(""),
+        }
+    }
+
+    fn finish(self, storage: Storage, nulls: Option<NullBuffer>, column: &str) -> Result<ArrayRef> {
+        // Integers were checked against the storage on their way in.
+        macro_rules! narrowed {
+            ($array:ident, $values:ident, $native:ty) => {{
+                let values: Vec<$native> = $values.into_iter().map(|value| value as $native).collect();
+                Arc::new($array::new(values.into(), nulls))
+            }};
+        }
+        Ok(match (self, storage) {
+            (Values::Texts(texts), _) => texts.finish(nulls, column)?,
+            (Values::Bools(values), _) => Arc::new(BooleanArray::new(values.into(), nulls)),
+            (Values::Days(values), _) => Arc::new(Date32Array::new(values.into(), nulls)),
+            (Values::Millis(values), _) => Arc::new(TimestampMillisecondArray::new(values.into(), nulls)),
+            (Values::Floats(values), Storage::Float32) => narrowed!(Float32Array, values, f32),
+            (Values::Floats(values), _) => Arc::new(Float64Array::new(values.into(), nulls)),
+            (Values::Ints(values), Storage::Int8) => narrowed!(Int8Array, values, i8),
+            (Values::Ints(values), Storage::Int16) => narrowed!(Int16Array, values, i16),
+            (Values::Ints(values), Storage::Int32) => narrowed!(Int32Array, values, i32),
+            (Values::Ints(values), Storage::UInt8) => narrowed!(UInt8Array, values, u8),
+            (Values::Ints(values), Storage::UInt16) => narrowed!(UInt16Array, values, u16),
+            (Values::Ints(values), Storage::UInt32) => narrowed!(UInt32Array, values, u32),
+            (Values::Ints(values), Storage::UInt64) => narrowed!(UInt64Array, values, u64),
+            (Values::Ints(values), _) => Arc::new(Int64Array::new(values.into(), nulls)),
+            (Values::Untyped, _) => TextValues::default().finish(None, column)?,
+        })
+    }
+}

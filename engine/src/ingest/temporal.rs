@@ -1,0 +1,433 @@
+//! Dates and datetimes as people and programs spell them.
+//!
+//! Law: a text without a zone is UTC, whatever the machine's zone; offsets are applied; fractions beyond a millisecond
+//! are cut. Which spellings count depends on who asks (CSV inference, JSON inference, a DATE column, a DATETIME
+//! column), so a text is read once into its shape and each asker looks at the shape.
+
+use crate::calendar::days_from_civil;
+use crate::scalar::MS_PER_DAY;
+use crate::schema::Storage;
+
+/// How a moment was spelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// `2020-01-02`
+    IsoDay,
+    /// `2020-1-2`, `2020/01/02`, `2020 01 02`
+    LooseDay,
+    /// `01-02-2020`, `1/2/2020`
+    MonthFirstDay,
+    /// `02 01 2020`
+    DayFirstDay,
+    /// `20200102`
+    CompactDay,
+    /// `2020-01-02T03:04:05.678`, perhaps without seconds or minutes, perhaps with `Z`
+    IsoClock,
+    /// The same with `+05:00`
+    IsoOffset,
+    /// `2020/01/02 03:04`, `1/2/2020 03:04:05`
+    LooseClock,
+    /// `1/2/2020, 3:04:05 PM`
+    TwelveHour,
+}
+
+/// A text that was read as a date or datetime.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    shape: Shape,
+    ms: i64,
+    /// The day does not exist and counts on into the next month.
+    overflows: bool,
+}
+
+impl Moment {
+    /// What a JSON text makes of a new column. A moment at midnight is a date, whatever its fraction of a second.
+    pub(super) fn inferred_from_json(self) -> Storage {
+        let is_midnight = self.ms.rem_euclid(MS_PER_DAY) < 1000;
+        if self.is_day() && is_midnight { Storage::Date32 } else { Storage::TimestampMs }
+    }
+
+    /// Days since 1970, for a DATE column fed from JSON; none where only a DATETIME column takes the spelling.
+    pub(super) fn day(self) -> Option<i32> {
+        self.is_day().then(|| self.utc_day())
+    }
+
+    fn utc_day(self) -> i32 {
+        // Years have four digits, so the day fits.
+        self.ms.div_euclid(MS_PER_DAY) as i32
+    }
+
+    pub(super) fn ms(self) -> i64 {
+        self.ms
+    }
+
+    /// A DATE in CSV is `YYYY-MM-DD` and nothing else.
+    pub(super) fn csv_day(self) -> Option<i32> {
+        (self.shape == Shape::IsoDay && !self.overflows).then(|| self.utc_day())
+    }
+
+    /// A DATETIME in CSV; dates are widened.
+    pub(super) fn csv_ms(self) -> Option<i64> {
+        let is_known = match self.shape {
+            Shape::IsoDay
+            | Shape::MonthFirstDay
+            | Shape::DayFirstDay
+            | Shape::IsoClock
+            | Shape::IsoOffset
+            | Shape::TwelveHour => true,
+            Shape::LooseDay | Shape::CompactDay | Shape::LooseClock => false,
+        };
+        (is_known && !self.overflows).then_some(self.ms)
+    }
+
+    fn is_day(self) -> bool {
+        match self.shape {
+            Shape::IsoDay
+            | Shape::LooseDay
+            | Shape::MonthFirstDay
+            | Shape::CompactDay
+            | Shape::IsoClock
+            | Shape::LooseClock => true,
+            Shape::DayFirstDay | Shape::IsoOffset | Shape::TwelveHour => false,
+        }
+    }
+}
+
+/// Reads a whole text; none when it is no date.
+pub(super) fn parse(text: &str) -> Option<Moment> {
+    let mut scan = Scan { rest: text.as_bytes() };
+    let first = scan.digits(1, 8)?;
+    match (first.len, scan.rest.first()) {
+        (8, None) => {
+            let date =
+                Date { year: first.value / 10_000, month: first.value / 100 % 100, day: first.value % 100 };
+            date.at(0, Shape::CompactDay)
+        }
+        (4, Some(&separator @ (b'-' | b'/' | b' '))) => year_first(first, separator, scan),
+        (1 | 2, Some(&separator @ (b'-' | b'/' | b' '))) => year_last(first, separator, scan),
+        _ => None,
+    }
+}
+
+fn year_first(year: Digits, separator: u8, mut scan: Scan<'_>) -> Option<Moment> {
+    scan.skip(separator)?;
+    let month = scan.digits(1, 2)?;
+    scan.skip(separator)?;
+    let day = scan.digits(1, 2)?;
+    let is_iso = separator == b'-' && month.len == 2 && day.len == 2;
+    let date = Date { year: year.value, month: month.value, day: day.value };
+    if scan.rest.is_empty() {
+        return date.at(0, if is_iso { Shape::IsoDay } else { Shape::LooseDay });
+    }
+    if separator == b' ' {
+        return None;
+    }
+    match scan.take()? {
+        b'T' | b't' | b' ' => {}
+        _ => return None,
+    }
+    let clock = scan.clock()?;
+    let is_iso = is_iso && clock.is_padded;
+    match scan.rest {
+        [] => date.at(clock.ms, if is_iso { Shape::IsoClock } else { Shape::LooseClock }),
+        [b'Z'] if is_iso => date.at(clock.ms, Shape::IsoClock),
+        [b'+' | b'-', ..] if is_iso => {
+            let offset_ms = scan.offset()?;
+            date.at(clock.ms - offset_ms, Shape::IsoOffset)
+        }
+        _ => None,
+    }
+}
+
+fn year_last(first: Digits, separator: u8, mut scan: Scan<'_>) -> Option<Moment> {
+    scan.skip(separator)?;
+    let second = scan.digits(1, 2)?;
+    scan.skip(separator)?;
+    let year = scan.digits(4, 4)?;
+    let (month, day) = if separator == b' ' { (second, first) } else { (first, second) };
+    let date = Date { year: year.value, month: month.value, day: day.value };
+    match (separator, scan.rest) {
+        (b' ', []) => date.at(0, Shape::DayFirstDay),
+        (b' ', _) => None,
+        (_, []) => date.at(0, Shape::MonthFirstDay),
+        (_, [b',', b' ', clock @ ..]) => {
+            scan.rest = clock;
+            let clock_ms = scan.twelve_hour_clock()?;
+            date.at(clock_ms, Shape::TwelveHour)
+        }
+        (_, [b' ', clock @ ..]) => {
+            scan.rest = clock;
+            let clock = scan.clock()?;
+            if scan.rest.is_empty() { date.at(clock.ms, Shape::LooseClock) } else { None }
+        }
+        _ => None,
+    }
+}
+
+struct Date {
+    year: u32,
+    month: u32,
+    day: u32,
+}
+
+impl Date {
+    fn at(&self, ms_of_day: i64, shape: Shape) -> Option<Moment> {
+        if !(1..=12).contains(&self.month) || !(1..=31).contains(&self.day) {
+            return None;
+        }
+        let days = days_from_civil(i64::from(self.year), self.month, self.day);
+        let (_, month, _) = crate::calendar::civil_from_days(days);
+        Some(Moment { shape, ms: days * MS_PER_DAY + ms_of_day, overflows: month != self.month })
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Digits {
+    value: u32,
+    len: usize,
+}
+
+struct Clock {
+    ms: i64,
+    is_padded: bool,
+}
+
+struct Scan<'a> {
+    rest: &'a [u8],
+}
+
+impl Scan<'_> {
+    fn take(&mut self) -> Option<u8> {
+        let (&first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(first)
+    }
+
+    fn skip(&mut self, wanted: u8) -> Option<()> {
+        (self.take()? == wanted).then_some(())
+    }
+
+    /// A run of digits; none when it is shorter than `min` or longer than `max` (at most 9).
+    fn digits(&mut self, min: usize, max: usize) -> Option<Digits> {
+        let len = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if len < min || len > max {
+            return None;
+        }
+        let value = self.rest[..len].iter().fold(0, |value, byte| value * 10 + u32::from(byte - b'0'));
+        self.rest = &self.rest[len..];
+        Some(Digits { value, len })
+    }
+
+    fn part(&mut self, max_value: u32) -> Option<Digits> {
+        self.digits(1, 2).filter(|part| part.value <= max_value)
+    }
+
+    fn next_is(&self, wanted: u8) -> bool {
+        self.rest.first() == Some(&wanted)
+    }
+
+    /// `3`, `03:04`, `03:04:05`, `03:04:05.678901`
+    fn clock(&mut self) -> Option<Clock> {
+        let hour = self.part(23)?;
+        let mut clock = Clock { ms: i64::from(hour.value) * 3_600_000, is_padded: hour.len == 2 };
+        if !self.next_is(b':') {
+            return Some(clock);
+        }
+        self.skip(b':')?;
+        let minute = self.part(59)?;
+        clock.ms += i64::from(minute.value) * 60_000;
+        clock.is_padded &= minute.len == 2;
+        if !self.next_is(b':') {
+            return Some(clock);
+        }
+        self.skip(b':')?;
+        let second = self.part(60)?; // 60 is a leap second
+        clock.ms += i64::from(second.value) * 1000;
+        clock.is_padded &= second.len == 2;
+        if self.next_is(b'.') {
+            self.skip(b'.')?;
+            clock.ms += self.fraction()?;
+        }
+        Some(clock)
+    }
+
+    /// At least one digit; milliseconds, the rest is cut.
+    fn fraction(&mut self) -> Option<i64> {
+        let len = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let digit = |position: usize| if position < len { i64::from(self.rest[position] - b'0') } else { 0 };
+        let ms = digit(0) * 100 + digit(1) * 10 + digit(2);
+        self.rest = &self.rest[len..];
+        (len > 0).then_some(ms)
+    }
+
+    /// `+05:00`, `-0530`, `+05`, to the end of the text; milliseconds east of UTC.
+    fn offset(&mut self) -> Option<i64> {
+        let sign = if self.take()? == b'-' { -1 } else { 1 };
+        let (hours, minutes) = match self.rest {
+            [_, _] => (self.digits(2, 2)?.value, 0),
+            [_, _, b':', _, _] => {
+                let hours = self.digits(2, 2)?.value;
+                self.skip(b':')?;
+                (hours, self.digits(2, 2)?.value)
+            }
+            [_, _, _, _] => {
+                let both = self.digits(4, 4)?.value;
+                (both / 100, both % 100)
+            }
+            _ => return None,
+        };
+        (hours <= 23 && minutes <= 59).then(|| sign * i64::from(hours * 60 + minutes) * 60_000)
+    }
+
+    /// `3:04:05 PM`, to the end of the text.
+    fn twelve_hour_clock(&mut self) -> Option<i64> {
+        let hour = self.part(23)?.value;
+        self.skip(b':')?;
+        let minute = self.part(59)?.value;
+        self.skip(b':')?;
+        let second = self.part(60)?.value;
+        let hour = match self.rest {
+            [b' ', b'P' | b'p', b'M' | b'm'] if hour < 12 => hour + 12,
+            [b' ', b'P' | b'p', b'M' | b'm'] => hour,
+            [b' ', b'A' | b'a', b'M' | b'm'] => hour % 12,
+            _ => return None,
+        };
+        Some(i64::from(hour * 3600 + minute * 60 + second) * 1000)
+    }
+}
+
+/// `hh:mm` or `hh:mm:ss` as seconds of the day: what CSV makes of clock times.
+pub(super) fn seconds_of_day(text: &str) -> Option<u32> {
+    let bytes = text.as_bytes();
+    if !(bytes.len() == 5 || bytes.len() == 8) {
+        return None;
+    }
+    let mut scan = Scan { rest: bytes };
+    let clock = scan.clock()?;
+    (scan.rest.is_empty() && clock.is_padded).then_some((clock.ms / 1000) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIDNIGHT: i64 = 1_577_923_200_000; // 2020-01-02
+    const HOUR: i64 = 3_600_000;
+
+    /// Letters: d DATE, t DATETIME, `-` neither. The last two columns are the values in existing columns.
+    #[track_caller]
+    fn check(text: &str, csv: char, json: char, datetime: Option<i64>, date: Option<i64>) {
+        let moment = parse(text);
+        let csv_letter = match moment {
+            Some(moment) if moment.csv_day().is_some() => 'd',
+            Some(moment) if moment.csv_ms().is_some() => 't',
+            _ => '-',
+        };
+        let json_letter = match moment.map(Moment::inferred_from_json) {
+            Some(Storage::Date32) => 'd',
+            Some(_) => 't',
+            None => '-',
+        };
+        assert_eq!((csv_letter, json_letter), (csv, json), "{text}: types");
+        assert_eq!(moment.map(Moment::ms), datetime, "{text}: as DATETIME");
+        let day = moment.and_then(Moment::day).map(|day| i64::from(day) * MS_PER_DAY);
+        assert_eq!(day, date, "{text}: as DATE");
+    }
+
+    #[test]
+    fn spellings() {
+        let midnight = Some(MIDNIGHT);
+        let clock = MIDNIGHT + 3 * HOUR + 4 * 60_000 + 5000;
+        check("2020-01-02", 'd', 'd', midnight, midnight);
+        for text in ["2020-1-2", "2020/01/02", "2020 01 02", "20200102"] {
+            check(text, '-', 'd', midnight, midnight);
+        }
+        for text in ["01-02-2020", "01/02/2020", "1/2/2020"] {
+            check(text, 't', 'd', midnight, midnight);
+        }
+        check("02 01 2020", 't', 't', midnight, None);
+        for text in ["2020-01-02T03:04:05", "2020-01-02 03:04:05", "2020-01-02t03:04:05"] {
+            check(text, 't', 't', Some(clock), midnight);
+        }
+        check("2020-01-02T03:04:05Z", 't', 't', Some(clock), midnight);
+        for (fraction, ms) in
+            [(".1", 100), (".12", 120), (".123", 123), (".123456", 123), (".123456789", 123)]
+        {
+            for zulu in ["", "Z"] {
+                let text = format!("2020-01-02 03:04:05{fraction}{zulu}");
+                check(&text, 't', 't', Some(clock + ms), midnight);
+            }
+        }
+        for (offset, hours_east) in [("+05:00", 5), ("-05:00", -5), ("+0500", 5), ("+05", 5)] {
+            for (fraction, ms) in [("", 0), (".5", 500)] {
+                let text = format!("2020-01-02T03:04:05{fraction}{offset}");
+                check(&text, 't', 't', Some(clock + ms - hours_east * HOUR), None);
+            }
+        }
+        for text in ["2020-01-02 03:04", "2020-01-02T03:04"] {
+            check(text, 't', 't', Some(clock - 5000), midnight);
+        }
+        for text in ["2020-01-02 03", "2020-01-02T03"] {
+            check(text, 't', 't', Some(MIDNIGHT + 3 * HOUR), midnight);
+        }
+        for text in ["2020/01/02 03:04:05", "01/02/2020 03:04:05", "01-02-2020 03:04:05", "2020-1-2 3:4:5"] {
+            check(text, '-', 't', Some(clock), midnight);
+        }
+        for text in ["2020/01/02 03:04", "01/02/2020 03:04"] {
+            check(text, '-', 't', Some(clock - 5000), midnight);
+        }
+        for text in ["01/02/2020, 03:04:05 PM", "1/2/2020, 3:04:05 pm"] {
+            check(text, 't', 't', Some(clock + 12 * HOUR), None);
+        }
+        check("1/2/2020, 12:04:05 AM", 't', 't', Some(clock - 3 * HOUR), None);
+        check("2020-01-02T00:00:00", 't', 'd', midnight, midnight);
+        check("2020-01-02T00:00:00.500Z", 't', 'd', Some(MIDNIGHT + 500), midnight);
+        let march_first = Some(MIDNIGHT + 59 * MS_PER_DAY);
+        check("2020-02-30", '-', 'd', march_first, march_first);
+        check("1969-12-31T23:59:59.999", 't', 't', Some(-1), Some(-MS_PER_DAY));
+        check("0001-01-01", 'd', 'd', Some(-62_135_596_800_000), Some(-62_135_596_800_000));
+    }
+
+    #[test]
+    fn no_dates() {
+        for text in [
+            "",
+            "2020",
+            "2020-01",
+            "01/02/20",
+            "03:04:05",
+            "1577934245000",
+            "01/02/2020 03:04:05 PM",
+            "Jan 2, 2020",
+            "2020-13-01",
+            "2020-01-32",
+            "2020-00-01",
+            "2020-01-02 24:00:00",
+            "2020-01-02T03:04:05z",
+            "2020-01-02T03:04:05.Z",
+            "2020-01-02T",
+            "2020-01-02 03:",
+            "2020-01-02T03:04:05+5",
+            "2020-01/02",
+            "10000-01-01",
+            "2020-01-02x",
+            "99999999999999999999",
+        ] {
+            check(text, '-', '-', None, None);
+        }
+    }
+
+    #[test]
+    fn clock_times_of_csv() {
+        for (text, seconds) in [
+            ("12:00", Some(43_200)),
+            ("03:04:05", Some(11_045)),
+            ("3:04", None),
+            ("24:00", None),
+            ("03:04:05.123", None),
+            ("03:04.56", None),
+        ] {
+            assert_eq!(seconds_of_day(text), seconds, "{text}");
+        }
+    }
+}
