@@ -1,0 +1,182 @@
+//! The catalog: makes tables and gives them names.
+//!
+//! Law: a name is reserved before its table is made and hosted before its maker hears of it; tables are made on worker
+//! threads, so that one big load holds up no other.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use proscenium_engine::{Table, TableData, TableOptions};
+
+use crate::directory::{Directory, Hosted, Subscriber, TableRef};
+use crate::error::{Fault, Result};
+use crate::fanout::{LaneId, SessionId};
+use crate::keeper::{Keeper, Watch, life_line};
+use crate::knobs;
+use crate::mailbox::{Mailbox, Offered, Posted, Reply, unbound};
+use crate::placement::Placement;
+use crate::table::TableActor;
+use crate::workers::Workers;
+
+/// The way in for every door. Cheap to clone, usable from any thread.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    directory: Arc<Directory>,
+    mailbox: Mailbox<CatalogActor>,
+    placement: Placement,
+}
+
+impl Catalog {
+    /// Starts the actors on `threads` threads, beside as many workers. Must be called inside an actix system.
+    ///
+    /// Errors when the system gives no threads.
+    pub fn start(threads: usize) -> std::io::Result<Catalog> {
+        let directory = Arc::<Directory>::default();
+        let workers = Workers::start(threads)?;
+        let placement = Placement::start(threads);
+        let keeper = {
+            let directory = directory.clone();
+            Keeper::start_in_arbiter(placement.next(), move |_| Keeper::new(directory))
+        };
+        let stage = Stage { directory: directory.clone(), workers, placement: placement.clone() };
+        let addr = CatalogActor::start_in_arbiter(placement.next(), move |_| CatalogActor { stage, keeper });
+        Ok(Catalog { directory, mailbox: Mailbox::new(addr, knobs::CATALOG_MAILBOX), placement })
+    }
+
+    /// Ends every actor; whatever still waits for an answer hears that it is gone.
+    pub fn stop(&self) {
+        self.placement.stop();
+    }
+
+    pub fn mailbox(&self) -> &Mailbox<CatalogActor> {
+        &self.mailbox
+    }
+
+    /// Errors when there is no such table.
+    pub fn table(&self, name: &str) -> Result<TableRef> {
+        self.directory.table(name)
+    }
+
+    pub fn table_of_view(&self, view_id: &str) -> Option<TableRef> {
+        self.directory.table_of_view(view_id)
+    }
+
+    pub fn list(&self) -> Vec<Hosted> {
+        self.directory.list()
+    }
+
+    /// Views of all tables and connections.
+    pub fn num_views(&self) -> usize {
+        self.directory.num_views()
+    }
+
+    pub fn watch(&self, subscriber: Subscriber) {
+        self.directory.watch(subscriber);
+    }
+
+    pub fn unwatch(&self, session: SessionId, msg_id: u32) {
+        self.directory.unwatch(session, msg_id);
+    }
+
+    /// A connection is over: it hears nothing more of hosted tables. (Each table it used is told by the session.)
+    pub fn forget_session(&self, session: SessionId) {
+        self.directory.forget_session(session);
+    }
+
+    /// Makes a table, for callers inside the server. `Full` is an error that says to try again.
+    pub async fn host(&self, name: &str, data: TableData, options: TableOptions) -> Result<()> {
+        let name = name.to_string();
+        self.mailbox.ask(knobs::ASK_DEADLINE, |reply| Host { name, data, options, reply }).await
+    }
+
+    /// Makes a table, telling `host.reply`. Never waits.
+    pub fn offer_host(&self, host: Host) {
+        match self.mailbox.offer(host) {
+            Offered::Taken => {}
+            Offered::Full(host) => host.reply.send(Err(Fault::Busy)),
+            Offered::Gone(host) => host.reply.send(Err(Fault::Gone)),
+        }
+    }
+}
+
+/// What tables and views need of their surroundings.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    pub directory: Arc<Directory>,
+    pub workers: Workers,
+    pub placement: Placement,
+}
+
+#[derive(Debug)]
+pub struct CatalogActor {
+    stage: Stage,
+    keeper: Addr<Keeper>,
+}
+
+impl Actor for CatalogActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        unbound(ctx);
+    }
+}
+
+impl CatalogActor {
+    /// Starts the actor of a table that is made, under its reserved name.
+    fn raise(&mut self, name: Arc<str>, table: Table, ctx: &mut Context<Self>) {
+        let stage = self.stage.clone();
+        let (index, limit) = (table.index().map(str::to_string), table.limit());
+        let lane = LaneId::fresh();
+        let (life_line, ended) = life_line();
+        let table_name = name.clone();
+        let addr = TableActor::start_in_arbiter(self.stage.placement.next(), move |_| {
+            TableActor::new(table_name, lane, table, stage, life_line)
+        });
+        let table = TableRef { name, lane, mailbox: Mailbox::new(addr, knobs::TABLE_MAILBOX) };
+        // The table learns its own address before anybody else does.
+        if let Offered::Full(_) | Offered::Gone(_) =
+            table.mailbox.offer(crate::table::Introduce { table: table.clone() })
+        {
+            tracing::error!(table = %table.name, "a table ended before it began");
+        }
+        self.stage.directory.host(table.clone(), index, limit);
+        let watch = self.keeper.send(Watch { table, ended });
+        ctx.spawn(watch.into_actor(self).map(|_, _, _| ()));
+    }
+}
+
+/// Makes a table from data.
+#[derive(Debug)]
+pub struct Host {
+    pub name: String,
+    pub data: TableData,
+    pub options: TableOptions,
+    pub reply: Reply<()>,
+}
+
+impl Handler<Posted<Host>> for CatalogActor {
+    type Result = ();
+
+    fn handle(&mut self, posted: Posted<Host>, ctx: &mut Self::Context) {
+        let Host { name, data, options, reply } = posted.open();
+        let name = match self.stage.directory.reserve(&name) {
+            Ok(name) => name,
+            Err(fault) => return reply.send(Err(fault)),
+        };
+        let made = self.stage.workers.run(move || Table::create(&data, options));
+        let hosting = made.into_actor(self).map(move |made, catalog, ctx| {
+            match made.and_then(|made| made.map_err(Fault::from)) {
+                Ok(table) => {
+                    catalog.raise(name, table, ctx);
+                    reply.send(Ok(()));
+                    catalog.stage.directory.announce(LaneId::SERVER);
+                }
+                Err(fault) => {
+                    catalog.stage.directory.release(&name);
+                    reply.send(Err(fault));
+                }
+            }
+        });
+        ctx.spawn(hosting);
+    }
+}

@@ -1,0 +1,207 @@
+//! Names → tables, view ids → tables, and who wants to hear of hosted tables: read by every connection for every
+//! request, written by the catalog and by tables.
+//!
+//! Law: plain state behind one short lock, never held while anything is sent to an actor. A name is in one of four
+//! states: free, reserved (its table is being made), listed, unlisted (to be deleted with its last view).
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::error::{Fault, Result};
+use crate::fanout::{LaneId, News, Outgoing, Outlet, SessionId};
+use crate::knobs;
+use crate::mailbox::Mailbox;
+use crate::table::TableActor;
+
+/// How to reach one table.
+#[derive(Debug, Clone)]
+pub struct TableRef {
+    pub name: Arc<str>,
+    /// The order in which the table speaks to each connection.
+    pub lane: LaneId,
+    pub mailbox: Mailbox<TableActor>,
+}
+
+/// One entry of the list of hosted tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hosted {
+    pub name: Arc<str>,
+    pub index: Option<String>,
+    pub limit: Option<u32>,
+}
+
+/// Somebody who subscribed: a connection, and the number it knows its subscription by.
+#[derive(Debug, Clone)]
+pub struct Subscriber {
+    pub outlet: Arc<Outlet>,
+    pub msg_id: u32,
+}
+
+impl Subscriber {
+    /// Unsubscribing needs both the number and the connection it was given by.
+    pub fn is(&self, session: SessionId, msg_id: u32) -> bool {
+        self.msg_id == msg_id && self.outlet.session() == session
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Directory {
+    inner: RwLock<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    tables: BTreeMap<Arc<str>, Entry>,
+    /// View id → its table.
+    views: HashMap<Arc<str>, TableRef>,
+    watchers: Vec<Subscriber>,
+    /// Names of tables that failed, oldest first; a name leaves when it is taken again.
+    failed: VecDeque<Arc<str>>,
+}
+
+#[derive(Debug)]
+enum Entry {
+    Reserved,
+    Hosted { table: TableRef, index: Option<String>, limit: Option<u32>, listed: bool },
+}
+
+impl Directory {
+    /// Takes a name for a table that is about to be made.
+    pub fn reserve(&self, name: &str) -> Result<Arc<str>> {
+        let mut inner = self.write();
+        if inner.tables.contains_key(name) {
+            return Err(Fault::refused(format!("Table \"{name}\" already exists")));
+        }
+        let name: Arc<str> = name.into();
+        inner.tables.insert(name.clone(), Entry::Reserved);
+        Ok(name)
+    }
+
+    /// Gives a reserved name back.
+    pub fn release(&self, name: &str) {
+        let mut inner = self.write();
+        if let Some(Entry::Reserved) = inner.tables.get(name) {
+            inner.tables.remove(name);
+        }
+    }
+
+    /// Puts a table under its reserved name and lists it.
+    pub fn host(&self, table: TableRef, index: Option<String>, limit: Option<u32>) {
+        let mut inner = self.write();
+        inner.failed.retain(|name| *name != table.name);
+        let name = table.name.clone();
+        inner.tables.insert(name, Entry::Hosted { table, index, limit, listed: true });
+    }
+
+    /// Takes a table off the list; its name stays taken.
+    pub fn unlist(&self, name: &str) {
+        if let Some(Entry::Hosted { listed, .. }) = self.write().tables.get_mut(name) {
+            *listed = false;
+        }
+    }
+
+    /// Forgets a table and its views. False when it was forgotten before, or the name belongs to another table by now.
+    pub fn remove(&self, table: &TableRef) -> bool {
+        let mut inner = self.write();
+        inner.views.retain(|_, of| of.lane != table.lane);
+        match inner.tables.get(&table.name) {
+            Some(Entry::Hosted { table: present, .. }) if present.lane == table.lane => {
+                inner.tables.remove(&table.name);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Forgets a table that failed, and remembers that it did. False as for [`Directory::remove`].
+    pub fn fail(&self, table: &TableRef) -> bool {
+        if !self.remove(table) {
+            return false;
+        }
+        let mut inner = self.write();
+        inner.failed.push_back(table.name.clone());
+        if inner.failed.len() > knobs::REMEMBERED_FAILURES {
+            inner.failed.pop_front();
+        }
+        true
+    }
+
+    /// Errors when there is no such table, or when there was and it failed.
+    pub fn table(&self, name: &str) -> Result<TableRef> {
+        let inner = self.read();
+        match inner.tables.get(name) {
+            Some(Entry::Hosted { table, .. }) => Ok(table.clone()),
+            Some(Entry::Reserved) => Err(Fault::TableNotFound),
+            None if inner.failed.iter().any(|failed| &**failed == name) => {
+                Err(Fault::TableFailed { table: name.to_string() })
+            }
+            None => Err(Fault::TableNotFound),
+        }
+    }
+
+    /// The table that a view belongs to.
+    pub fn table_of_view(&self, view_id: &str) -> Option<TableRef> {
+        self.read().views.get(view_id).cloned()
+    }
+
+    /// Takes a view id, which is unique among all tables.
+    pub fn add_view(&self, view_id: &str, table: TableRef) -> Result<Arc<str>> {
+        let mut inner = self.write();
+        if inner.views.contains_key(view_id) {
+            return Err(Fault::refused(format!("View \"{view_id}\" already exists")));
+        }
+        let view_id: Arc<str> = view_id.into();
+        inner.views.insert(view_id.clone(), table);
+        Ok(view_id)
+    }
+
+    pub fn remove_view(&self, view_id: &str) {
+        self.write().views.remove(view_id);
+    }
+
+    /// All listed tables, by name.
+    pub fn list(&self) -> Vec<Hosted> {
+        let inner = self.read();
+        let listed = inner.tables.iter().filter_map(|(name, entry)| match entry {
+            Entry::Hosted { index, limit, listed: true, .. } => {
+                Some(Hosted { name: name.clone(), index: index.clone(), limit: *limit })
+            }
+            _ => None,
+        });
+        listed.collect()
+    }
+
+    pub fn num_views(&self) -> usize {
+        self.read().views.len()
+    }
+
+    /// Every later change of the list is told to `subscriber`.
+    pub fn watch(&self, subscriber: Subscriber) {
+        self.write().watchers.push(subscriber);
+    }
+
+    pub fn unwatch(&self, session: SessionId, msg_id: u32) {
+        self.write().watchers.retain(|watcher| !watcher.is(session, msg_id));
+    }
+
+    /// A connection is over.
+    pub fn forget_session(&self, session: SessionId) {
+        self.write().watchers.retain(|watcher| watcher.outlet.session() != session);
+    }
+
+    /// Tells everybody who watches that the list changed, in the order of `lane`.
+    pub fn announce(&self, lane: LaneId) {
+        let watchers = self.read().watchers.clone();
+        for watcher in watchers {
+            watcher.outlet.push(lane, Outgoing::News(News::HostedChanged { msg_id: watcher.msg_id }));
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

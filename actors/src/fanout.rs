@@ -1,0 +1,396 @@
+//! A connection's way out: what waits to be written to it, in order, bounded.
+//!
+//! Law: the order in which tables speak is the order in which the connection hears. Answers and news of one table share
+//! a lane. News whose bytes are still being computed (the rows of an update) hold their place in the lane: what the
+//! table says later waits behind them, other lanes do not. A reader that falls behind gets fewer and bigger updates,
+//! then is given up; nothing is dropped in silence and nobody else waits.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use crate::knobs;
+
+/// One connection, for as long as the server runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+impl SessionId {
+    pub fn fresh() -> SessionId {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        SessionId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// One order of messages: a table's, or the server's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LaneId(u64);
+
+impl LaneId {
+    /// What belongs to no table.
+    pub const SERVER: LaneId = LaneId(0);
+
+    pub fn fresh() -> LaneId {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        LaneId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// What subscribers hear. `msg_id` is the number of the subscription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// The view's table changed through a port; with the view's changed rows (an Arrow stream) if they are wanted.
+    Updated { msg_id: u32, view_id: Arc<str>, port_id: u32, rows: Option<Bytes> },
+    /// Rows were removed from the view's table: their keys, as an Arrow stream.
+    Removed { msg_id: u32, view_id: Arc<str>, port_id: u32, keys: Bytes },
+    ViewDeleted { msg_id: u32, view_id: Arc<str> },
+    TableDeleted { msg_id: u32, table: Arc<str> },
+    /// The list of hosted tables changed.
+    HostedChanged { msg_id: u32 },
+}
+
+impl News {
+    fn num_bytes(&self) -> usize {
+        let payload = match self {
+            News::Updated { rows, .. } => rows.as_ref().map_or(0, Bytes::len),
+            News::Removed { keys, .. } => keys.len(),
+            News::ViewDeleted { .. } | News::TableDeleted { .. } | News::HostedChanged { .. } => 0,
+        };
+        payload + knobs::NEWS_OVERHEAD_BYTES
+    }
+
+    /// Notices that say the same when said once.
+    fn repeatable(&self) -> Option<Repeatable> {
+        match self {
+            News::Updated { msg_id, port_id, rows: None, .. } => Some((*msg_id, Some(*port_id))),
+            News::HostedChanged { msg_id } => Some((*msg_id, None)),
+            _ => None,
+        }
+    }
+}
+
+/// Subscription and port.
+type Repeatable = (u32, Option<u32>);
+
+/// One message for the connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outgoing {
+    /// A frame that is encoded already.
+    Answer(Bytes),
+    News(News),
+}
+
+/// Shared by the connection, which drains it, and everybody who has something to say to it.
+#[derive(Debug)]
+pub struct Outlet {
+    session: SessionId,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Free to be written, in this order.
+    ready: VecDeque<Outgoing>,
+    /// Lanes that wait for a place to be filled; absent when nothing waits.
+    lanes: HashMap<LaneId, Lane>,
+    /// Repeatable notices that wait; set by `push`, cleared by `take`.
+    waiting_notices: HashSet<Repeatable>,
+    waiting: usize,
+    news_bytes: usize,
+    answer_bytes: usize,
+    /// Set once: the connection fell too far behind, or ended.
+    closed: Option<Closed>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closed {
+    /// The connection is over.
+    Ended,
+    /// More news waited than [`knobs::OUTLET_NEWS_BYTES`].
+    TooFarBehind,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    /// Number of the first place.
+    first: u64,
+    /// `None`: still to be filled. A filled place may be empty.
+    places: VecDeque<Option<Vec<Outgoing>>>,
+}
+
+impl Outlet {
+    pub fn new(session: SessionId) -> Arc<Outlet> {
+        Arc::new(Outlet { session, state: Mutex::default(), changed: Notify::new() })
+    }
+
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// Says something now, behind everything the lane said before.
+    pub fn push(&self, lane: LaneId, message: Outgoing) {
+        let mut state = self.lock();
+        if state.closed.is_some() || !state.admit(&message) {
+            return;
+        }
+        match state.lanes.get_mut(&lane) {
+            Some(lane) => lane.places.push_back(Some(vec![message])),
+            None => state.ready.push_back(message),
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Holds a place for something that is still being computed.
+    pub fn reserve(self: &Arc<Self>, lane: LaneId) -> Place {
+        let mut state = self.lock();
+        let places = state.lanes.entry(lane).or_default();
+        places.places.push_back(None);
+        let number = places.first + places.places.len() as u64 - 1;
+        drop(state);
+        Place { outlet: self.clone(), lane, number: Some(number) }
+    }
+
+    /// A place that nobody waits behind: what fills it is said when it comes.
+    pub fn late(self: &Arc<Self>, lane: LaneId) -> Place {
+        Place { outlet: self.clone(), lane, number: None }
+    }
+
+    /// The next message that may be written.
+    pub fn take(&self) -> Option<Outgoing> {
+        let mut state = self.lock();
+        let message = state.ready.pop_front()?;
+        state.release(&message);
+        Some(message)
+    }
+
+    /// Bytes of answers that wait to be written: the connection starts no further requests while they are many.
+    pub fn answer_bytes(&self) -> usize {
+        self.lock().answer_bytes
+    }
+
+    pub fn closed(&self) -> Option<Closed> {
+        self.lock().closed
+    }
+
+    /// The connection is over: whatever comes is dropped.
+    pub fn end(&self) {
+        self.lock().close(Closed::Ended);
+        self.changed.notify_one();
+    }
+
+    /// Something may have become ready since the last call.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Wakes whoever waits in [`Outlet::changed`].
+    pub fn wake(&self) {
+        self.changed.notify_one();
+    }
+
+    fn fill(&self, lane_id: LaneId, number: u64, message: Option<Outgoing>) {
+        let mut state = self.lock();
+        if state.closed.is_some() {
+            return;
+        }
+        let admitted = message.filter(|message| state.admit(message));
+        if state.closed.is_some() {
+            drop(state);
+            self.changed.notify_one();
+            return;
+        }
+        let Some(lane) = state.lanes.get_mut(&lane_id) else { return };
+        lane.places[(number - lane.first) as usize] = Some(admitted.into_iter().collect());
+        let mut free = Vec::new();
+        while let Some(Some(_)) = lane.places.front() {
+            free.extend(lane.places.pop_front().flatten().unwrap_or_default());
+            lane.first += 1;
+        }
+        if lane.places.is_empty() {
+            state.lanes.remove(&lane_id);
+        }
+        state.ready.extend(free);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Counts a message in. False: it is not needed, or the bound is passed.
+    fn admit(&mut self, message: &Outgoing) -> bool {
+        match message {
+            Outgoing::Answer(frame) => self.answer_bytes += frame.len(),
+            Outgoing::News(news) => {
+                if let Some(notice) = news.repeatable()
+                    && !self.waiting_notices.insert(notice)
+                    && self.waiting >= knobs::COLLAPSE_AFTER
+                {
+                    return false;
+                }
+                self.news_bytes += news.num_bytes();
+                if self.news_bytes > knobs::OUTLET_NEWS_BYTES {
+                    self.close(Closed::TooFarBehind);
+                    return false;
+                }
+            }
+        }
+        self.waiting += 1;
+        true
+    }
+
+    fn release(&mut self, message: &Outgoing) {
+        self.waiting -= 1;
+        match message {
+            Outgoing::Answer(frame) => self.answer_bytes -= frame.len(),
+            Outgoing::News(news) => {
+                self.news_bytes -= news.num_bytes();
+                if let Some(notice) = news.repeatable() {
+                    self.waiting_notices.remove(&notice);
+                }
+            }
+        }
+    }
+
+    fn close(&mut self, why: Closed) {
+        let first = self.closed.unwrap_or(why);
+        *self = State { closed: Some(first), ..State::default() };
+    }
+}
+
+/// A place held in a connection's order. Dropped unfilled it is given up, so that nothing waits for an actor that died.
+#[derive(Debug)]
+pub struct Place {
+    outlet: Arc<Outlet>,
+    lane: LaneId,
+    /// `None`: no place is held.
+    number: Option<u64>,
+}
+
+impl Place {
+    pub fn fill(mut self, message: Outgoing) {
+        match self.number.take() {
+            Some(number) => self.outlet.fill(self.lane, number, Some(message)),
+            None => self.outlet.push(self.lane, message),
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(number) = self.number.take() {
+            self.outlet.fill(self.lane, number, None);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(text: &'static str) -> Outgoing {
+        Outgoing::Answer(Bytes::from_static(text.as_bytes()))
+    }
+
+    fn updated(msg_id: u32, rows: Option<Bytes>) -> Outgoing {
+        Outgoing::News(News::Updated { msg_id, view_id: "v".into(), port_id: 0, rows })
+    }
+
+    fn drain(outlet: &Outlet) -> Vec<Outgoing> {
+        std::iter::from_fn(|| outlet.take()).collect()
+    }
+
+    #[test]
+    fn a_held_place_holds_back_its_own_lane_only() {
+        let outlet = Outlet::new(SessionId::fresh());
+        let (slow, other) = (LaneId::fresh(), LaneId::fresh());
+        outlet.push(slow, answer("first"));
+        let place = outlet.reserve(slow);
+        outlet.push(slow, answer("behind"));
+        outlet.push(other, answer("elsewhere"));
+        assert_eq!(drain(&outlet), [answer("first"), answer("elsewhere")]);
+        place.fill(updated(1, Some(Bytes::new())));
+        assert_eq!(drain(&outlet), [updated(1, Some(Bytes::new())), answer("behind")]);
+        outlet.push(slow, answer("free again"));
+        assert_eq!(drain(&outlet), [answer("free again")]);
+    }
+
+    #[test]
+    fn places_are_heard_in_the_order_they_were_held() {
+        let outlet = Outlet::new(SessionId::fresh());
+        let lane = LaneId::fresh();
+        let (first, second, third) = (outlet.reserve(lane), outlet.reserve(lane), outlet.reserve(lane));
+        third.fill(answer("3"));
+        first.fill(answer("1"));
+        assert_eq!(drain(&outlet), [answer("1")]);
+        drop(second);
+        assert_eq!(drain(&outlet), [answer("3")]);
+    }
+
+    #[test]
+    fn a_late_message_waits_for_nobody() {
+        let outlet = Outlet::new(SessionId::fresh());
+        let lane = LaneId::fresh();
+        let late = outlet.late(lane);
+        outlet.push(lane, answer("before"));
+        late.fill(answer("late"));
+        assert_eq!(drain(&outlet), [answer("before"), answer("late")]);
+    }
+
+    #[test]
+    fn a_reader_that_keeps_up_hears_every_update() {
+        let outlet = Outlet::new(SessionId::fresh());
+        for _ in 0..3 {
+            outlet.push(LaneId::SERVER, updated(1, None));
+        }
+        assert_eq!(drain(&outlet).len(), 3);
+    }
+
+    #[test]
+    fn a_slow_reader_hears_of_an_update_once() {
+        let outlet = Outlet::new(SessionId::fresh());
+        for _ in 0..knobs::COLLAPSE_AFTER {
+            outlet.push(LaneId::SERVER, answer("x"));
+        }
+        for _ in 0..1000 {
+            outlet.push(LaneId::SERVER, updated(1, None));
+            outlet.push(LaneId::SERVER, updated(2, None));
+        }
+        let news = drain(&outlet).split_off(knobs::COLLAPSE_AFTER);
+        assert_eq!(news, [updated(1, None), updated(2, None)]);
+        outlet.push(LaneId::SERVER, updated(1, None));
+        assert_eq!(drain(&outlet), [updated(1, None)]);
+    }
+
+    #[test]
+    fn a_reader_too_far_behind_is_given_up_and_its_memory_freed() {
+        let outlet = Outlet::new(SessionId::fresh());
+        let rows = Bytes::from(vec![0; 1 << 20]);
+        let mut sent = 0;
+        while outlet.closed().is_none() {
+            outlet.push(LaneId::SERVER, updated(1, Some(rows.clone())));
+            sent += rows.len();
+        }
+        assert_eq!(outlet.closed(), Some(Closed::TooFarBehind));
+        assert!(sent <= knobs::OUTLET_NEWS_BYTES + rows.len());
+        assert_eq!(drain(&outlet), []);
+    }
+
+    #[test]
+    fn an_ended_connection_swallows_what_still_comes() {
+        let outlet = Outlet::new(SessionId::fresh());
+        let place = outlet.reserve(LaneId::SERVER);
+        outlet.end();
+        place.fill(answer("too late"));
+        outlet.push(LaneId::SERVER, answer("too late"));
+        assert_eq!(drain(&outlet), []);
+    }
+}

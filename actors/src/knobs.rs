@@ -1,0 +1,38 @@
+//! Every bound of the actors, with its unit and its reason.
+
+use std::time::Duration;
+
+/// Orders that may wait in one table's mailbox. A session that finds it full waits its turn; enough that a table is
+/// never idle between two sessions, small enough that what waits is measured in megabytes.
+pub const TABLE_MAILBOX: usize = 1024;
+
+/// Orders that may wait at the catalog: makings of tables, which are rare.
+pub const CATALOG_MAILBOX: usize = 1024;
+
+/// Cells (rows × columns) up to which a view actor writes an answer itself. Beyond, a worker thread does: ten thousand
+/// cells are well under a millisecond, what handing over and coming back costs a few times over.
+pub const INLINE_CELLS: usize = 10_000;
+
+/// Deltas that may wait for one busy view before its table merges them: enough that a short hiccup keeps every update
+/// apart, small enough that the snapshots they hold stay few.
+pub const WAITING_DELTAS: usize = 64;
+
+/// Messages waiting in a connection's way out before plain update notices about the same view and port become one.
+/// A connection that keeps up never has that many waiting, so it hears of every update.
+pub const COLLAPSE_AFTER: usize = 64;
+
+/// Bytes of news that may wait in a connection's way out before the connection is given up. The rows of an update are
+/// shared between connections, but a reader this far behind cannot catch up.
+pub const OUTLET_NEWS_BYTES: usize = 64 << 20;
+
+/// Bytes of news (a count of its own fields) that a message without rows is taken to hold.
+pub const NEWS_OVERHEAD_BYTES: usize = 128;
+
+/// Names of failed tables that are remembered, so that later requests hear why they are gone.
+pub const REMEMBERED_FAILURES: usize = 256;
+
+/// How long an `ask` from inside the server (HTTP, Flight) waits by default: a build of a very large view takes seconds.
+pub const ASK_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Stack of a worker thread, bytes: deeply nested input is parsed there.
+pub const WORKER_STACK_BYTES: usize = 8 << 20;
