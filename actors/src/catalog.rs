@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use actix::prelude::*;
-use proscenium_engine::{Table, TableData, TableOptions};
+use proscenium_engine::table::Table;
+use proscenium_engine::{TableData, TableOptions};
 
 use crate::directory::{Directory, Hosted, Subscriber, TableRef};
 use crate::error::{Fault, Result};
@@ -123,7 +124,7 @@ impl Actor for CatalogActor {
 
 impl CatalogActor {
     /// Starts the actor of a table that is made, under its reserved name.
-    fn raise(&mut self, name: Arc<str>, table: Table, ctx: &mut Context<Self>) {
+    fn raise(&mut self, name: Arc<str>, table: Table) {
         let stage = self.stage.clone();
         let (index, limit) = (table.index().map(str::to_string), table.limit());
         let lane = LaneId::fresh();
@@ -140,8 +141,9 @@ impl CatalogActor {
             tracing::error!(table = %table.name, "a table ended before it began");
         }
         self.stage.directory.host(table.clone(), index, limit);
-        let watch = self.keeper.send(Watch { table, ended });
-        ctx.spawn(watch.into_actor(self).map(|_, _, _| ()));
+        if self.keeper.try_send(Watch { table, ended }).is_err() {
+            tracing::error!("the keeper has ended: a table that fails will not be noticed");
+        }
     }
 }
 
@@ -164,10 +166,10 @@ impl Handler<Posted<Host>> for CatalogActor {
             Err(fault) => return reply.send(Err(fault)),
         };
         let made = self.stage.workers.run(move || Table::create(&data, options));
-        let hosting = made.into_actor(self).map(move |made, catalog, ctx| {
+        let hosting = made.into_actor(self).map(move |made, catalog, _| {
             match made.and_then(|made| made.map_err(Fault::from)) {
                 Ok(table) => {
-                    catalog.raise(name, table, ctx);
+                    catalog.raise(name, table);
                     reply.send(Ok(()));
                     catalog.stage.directory.announce(LaneId::SERVER);
                 }

@@ -43,13 +43,31 @@ impl LaneId {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
     /// The view's table changed through a port; with the view's changed rows (an Arrow stream) if they are wanted.
-    Updated { msg_id: u32, view_id: Arc<str>, port_id: u32, rows: Option<Bytes> },
+    Updated {
+        msg_id: u32,
+        view_id: Arc<str>,
+        port_id: u32,
+        rows: Option<Bytes>,
+    },
     /// Rows were removed from the view's table: their keys, as an Arrow stream.
-    Removed { msg_id: u32, view_id: Arc<str>, port_id: u32, keys: Bytes },
-    ViewDeleted { msg_id: u32, view_id: Arc<str> },
-    TableDeleted { msg_id: u32, table: Arc<str> },
+    Removed {
+        msg_id: u32,
+        view_id: Arc<str>,
+        port_id: u32,
+        keys: Bytes,
+    },
+    ViewDeleted {
+        msg_id: u32,
+        view_id: Arc<str>,
+    },
+    TableDeleted {
+        msg_id: u32,
+        table: Arc<str>,
+    },
     /// The list of hosted tables changed.
-    HostedChanged { msg_id: u32 },
+    HostedChanged {
+        msg_id: u32,
+    },
 }
 
 impl News {
@@ -276,6 +294,10 @@ pub struct Place {
 }
 
 impl Place {
+    pub fn session(&self) -> SessionId {
+        self.outlet.session()
+    }
+
     pub fn fill(mut self, message: Outgoing) {
         match self.number.take() {
             Some(number) => self.outlet.fill(self.lane, number, Some(message)),

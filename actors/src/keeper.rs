@@ -9,6 +9,7 @@ use actix::prelude::*;
 use tokio::sync::oneshot;
 
 use crate::directory::{Directory, TableRef};
+use crate::mailbox::unbound;
 
 /// Held by a table actor for as long as it lives: dropped with it, however it ends.
 #[derive(Debug)]
@@ -29,6 +30,11 @@ impl Keeper {
 
 impl Actor for Keeper {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // One message a table, and those wait at the catalog already.
+        unbound(ctx);
+    }
 }
 
 /// Watches over one table.

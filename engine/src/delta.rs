@@ -1,5 +1,7 @@
 //! What one batch changed, and what that did to a view.
 
+use std::collections::BTreeMap;
+
 use arrow::array::ArrayRef;
 
 use crate::table::Snapshot;
@@ -36,5 +38,129 @@ impl TableDelta {
     /// Whether a cell of an updated row has another value than before.
     pub(crate) fn is_changed(&self, column: usize, slot: u32) -> bool {
         self.old.column(column).bits(slot) != self.new.column(column).bits(slot)
+    }
+}
+
+/// What happened to one slot: whether a row left it, and whether a row is in it that was not there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Inserted,
+    Updated,
+    Removed,
+    /// Removed, and the slot taken again.
+    Exchanged,
+}
+
+impl Fate {
+    /// This, and then `next`. `None`: as if nothing had happened.
+    fn then(self, next: Fate) -> Option<Fate> {
+        match (self, next) {
+            (Fate::Inserted, Fate::Removed) => None,
+            (Fate::Inserted, _) => Some(Fate::Inserted),
+            (Fate::Updated, next) => Some(next),
+            (Fate::Removed, _) => Some(Fate::Exchanged),
+            (Fate::Exchanged, Fate::Removed) => Some(Fate::Removed),
+            (Fate::Exchanged, _) => Some(Fate::Exchanged),
+        }
+    }
+}
+
+impl TableDelta {
+    /// This delta and the one that follows it, as one. O(rows of both · log). The port is this one's.
+    pub fn then(&self, next: &TableDelta) -> TableDelta {
+        debug_assert_eq!(self.to(), next.from());
+        let mut fates = self.fates();
+        for (slot, fate) in next.fates() {
+            match fates.remove(&slot) {
+                None => drop(fates.insert(slot, fate)),
+                Some(before) => {
+                    if let Some(both) = before.then(fate) {
+                        fates.insert(slot, both);
+                    }
+                }
+            }
+        }
+        let slots = |wanted: &[Fate]| -> Vec<u32> {
+            fates.iter().filter(|(_, fate)| wanted.contains(fate)).map(|(slot, _)| *slot).collect()
+        };
+        TableDelta {
+            old: self.old.clone(),
+            new: next.new.clone(),
+            port_id: self.port_id,
+            inserted: slots(&[Fate::Inserted, Fate::Exchanged]),
+            updated: slots(&[Fate::Updated]),
+            removed: slots(&[Fate::Removed, Fate::Exchanged]),
+            removed_keys: self.removed_keys_then(next),
+        }
+    }
+
+    fn fates(&self) -> BTreeMap<u32, Fate> {
+        let mut fates: BTreeMap<u32, Fate> = self.removed.iter().map(|slot| (*slot, Fate::Removed)).collect();
+        fates.extend(self.updated.iter().map(|slot| (*slot, Fate::Updated)));
+        for slot in &self.inserted {
+            let fate = if fates.contains_key(slot) { Fate::Exchanged } else { Fate::Inserted };
+            fates.insert(*slot, fate);
+        }
+        fates
+    }
+
+    fn removed_keys_then(&self, next: &TableDelta) -> Option<ArrayRef> {
+        let (Some(first), Some(second)) = (&self.removed_keys, &next.removed_keys) else {
+            return self.removed_keys.clone().or_else(|| next.removed_keys.clone());
+        };
+        let both = arrow::compute::concat(&[first.as_ref(), second.as_ref()]);
+        Some(both.expect("keys of one table have one type"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{TableData, TableOptions};
+    use crate::table::Table;
+
+    fn table() -> Table {
+        let rows = TableData::Rows(r#"[{"k":1,"v":1},{"k":2,"v":2},{"k":3,"v":3}]"#.into());
+        let options = TableOptions { index: Some("k".into()), ..TableOptions::default() };
+        Table::create(&rows, options).unwrap()
+    }
+
+    fn update(table: &mut Table, rows: &str) -> TableDelta {
+        table.update(&TableData::Rows(rows.into()), 0).unwrap().unwrap()
+    }
+
+    fn remove(table: &mut Table, keys: &str) -> TableDelta {
+        table.remove(&TableData::Rows(keys.into())).unwrap()
+    }
+
+    #[test]
+    fn a_row_that_came_and_went_was_never_there() {
+        let mut table = table();
+        let came = update(&mut table, r#"[{"k":9,"v":9}]"#);
+        let went = remove(&mut table, "[9]");
+        let both = came.then(&went);
+        assert_eq!((both.from(), both.to()), (came.from(), went.to()));
+        assert!(both.inserted.is_empty() && both.updated.is_empty() && both.removed.is_empty());
+    }
+
+    #[test]
+    fn an_update_of_a_new_row_is_part_of_its_coming() {
+        let mut table = table();
+        let came = update(&mut table, r#"[{"k":9,"v":9}]"#);
+        let changed = update(&mut table, r#"[{"k":9,"v":10},{"k":1,"v":10}]"#);
+        let both = came.then(&changed);
+        assert_eq!((both.inserted.len(), both.updated.len(), both.removed.len()), (1, 1, 0));
+        assert_eq!(both.inserted, came.inserted);
+    }
+
+    #[test]
+    fn a_slot_that_is_taken_again_is_removed_and_inserted() {
+        let mut table = table();
+        let went = remove(&mut table, "[2]");
+        let came = update(&mut table, r#"[{"k":7,"v":7}]"#);
+        let both = went.then(&came);
+        assert_eq!(both.removed, went.removed);
+        assert_eq!(both.inserted, came.inserted);
+        assert_eq!(both.removed_keys.as_ref().map(|keys| keys.len()), Some(1));
     }
 }

@@ -1,0 +1,110 @@
+//! A table's actor: one order for everything about the table and its views.
+//!
+//! Law: a batch is applied, its sender answered, its subscribers told and its views handed the delta, before the next
+//! message is looked at. Notices that need no view's work (plain updates, removed keys) leave at once; the rows of an
+//! update hold their place in each subscriber's order and are filled in by the view's actor.
+//!
+//! The orders, a file each: [`introduce`], [`batch`] (update, replace, remove), [`describe`], [`open_view`],
+//! [`read_view`], [`subscribe`], [`delete`], [`session_over`], [`snapshot`], [`crash`]. What the actor knows about its
+//! views is a plain state machine: [`registry`]; how it feeds them: [`feed`].
+
+mod batch;
+mod crash;
+mod delete;
+mod describe;
+mod feed;
+mod introduce;
+mod news;
+mod open_view;
+mod read_view;
+mod registry;
+mod session_over;
+mod snapshot;
+mod subscribe;
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use proscenium_engine::table::Table;
+
+pub use batch::{RemoveRows, ReplaceRows, UpdateRows};
+pub use crash::Crash;
+pub use delete::{DeleteTable, UnwatchTable, WatchTable};
+pub use describe::{Describe, GetSchema, GetSize, MakePort};
+pub use introduce::Introduce;
+pub use open_view::{CloseView, OpenView};
+pub use read_view::{GetPlan, ReadView};
+pub use registry::HandleId;
+pub use session_over::SessionOver;
+pub use snapshot::TakeSnapshot;
+pub use subscribe::{Subscribe, Topic, Unsubscribe};
+
+use crate::catalog::Stage;
+use crate::directory::{Subscriber, TableRef};
+use crate::error::Fault;
+use crate::fanout::LaneId;
+use crate::keeper::LifeLine;
+use crate::mailbox::{Posted, Reply, unbound};
+use registry::Registry;
+
+#[derive(Debug)]
+pub struct TableActor {
+    name: Arc<str>,
+    lane: LaneId,
+    table: Table,
+    stage: Stage,
+    /// How others reach this actor; set once by [`Introduce`], its first message.
+    myself: Option<TableRef>,
+    views: Registry,
+    /// Who wants to hear when the table is deleted.
+    on_delete: Vec<Subscriber>,
+    /// Deletions that wait for the last view; the table is unlisted while there are any.
+    deletions: Vec<Reply<()>>,
+    _life_line: LifeLine,
+}
+
+impl TableActor {
+    pub(crate) fn new(name: Arc<str>, lane: LaneId, table: Table, stage: Stage, life_line: LifeLine) -> Self {
+        TableActor {
+            name,
+            lane,
+            table,
+            stage,
+            myself: None,
+            views: Registry::default(),
+            on_delete: Vec::new(),
+            deletions: Vec::new(),
+            _life_line: life_line,
+        }
+    }
+
+    /// Errors for a table that was not introduced, which the catalog does before anything else.
+    fn myself(&self) -> Result<TableRef, Fault> {
+        self.myself.clone().ok_or(Fault::Gone)
+    }
+}
+
+impl Actor for TableActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        unbound(ctx);
+    }
+}
+
+/// One order: what a message file implements.
+pub trait Receive<M> {
+    fn receive(&mut self, order: M, ctx: &mut Context<TableActor>);
+}
+
+impl<M> Handler<Posted<M>> for TableActor
+where
+    M: 'static,
+    TableActor: Receive<M>,
+{
+    type Result = ();
+
+    fn handle(&mut self, posted: Posted<M>, ctx: &mut Self::Context) {
+        self.receive(posted.open(), ctx);
+    }
+}

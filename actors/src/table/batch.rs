@@ -1,0 +1,74 @@
+//! Batches: update, replace, remove.
+//!
+//! Law: a batch that fails changes nothing and nobody but its sender hears of it. The sender's answer leaves before the
+//! news that its batch causes.
+
+use actix::prelude::*;
+use proscenium_engine::TableData;
+use proscenium_engine::delta::TableDelta;
+
+use super::{Receive, TableActor};
+use crate::error::Fault;
+use crate::mailbox::Reply;
+
+/// Adds and changes rows.
+#[derive(Debug)]
+pub struct UpdateRows {
+    pub data: TableData,
+    pub port_id: u32,
+    pub reply: Reply<()>,
+}
+
+impl Receive<UpdateRows> for TableActor {
+    fn receive(&mut self, UpdateRows { data, port_id, reply }: UpdateRows, ctx: &mut Context<Self>) {
+        let applied = self.table.update(&data, port_id);
+        self.answer_and_tell(applied, reply, ctx);
+    }
+}
+
+/// Exchanges all rows, in one step.
+#[derive(Debug)]
+pub struct ReplaceRows {
+    pub data: TableData,
+    pub reply: Reply<()>,
+}
+
+impl Receive<ReplaceRows> for TableActor {
+    fn receive(&mut self, ReplaceRows { data, reply }: ReplaceRows, ctx: &mut Context<Self>) {
+        let applied = self.table.replace(&data).map(Some);
+        self.answer_and_tell(applied, reply, ctx);
+    }
+}
+
+/// Removes rows by key.
+#[derive(Debug)]
+pub struct RemoveRows {
+    pub data: TableData,
+    pub reply: Reply<()>,
+}
+
+impl Receive<RemoveRows> for TableActor {
+    fn receive(&mut self, RemoveRows { data, reply }: RemoveRows, ctx: &mut Context<Self>) {
+        let applied = self.table.remove(&data).map(Some);
+        self.answer_and_tell(applied, reply, ctx);
+    }
+}
+
+impl TableActor {
+    fn answer_and_tell(
+        &mut self,
+        applied: proscenium_engine::Result<Option<TableDelta>>,
+        reply: Reply<()>,
+        ctx: &mut Context<Self>,
+    ) {
+        match applied {
+            Ok(delta) => {
+                reply.send(Ok(()));
+                if let Some(delta) = delta {
+                    self.tell(delta, ctx);
+                }
+            }
+            Err(error) => reply.send(Err(Fault::Engine(error))),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Deleting the table, at once or with its last view.
+//!
+//! Law: those who asked hear of the deletion first, then those who ordered it, then those who watch the list; by then
+//! the name is free.
+
+use actix::prelude::*;
+
+use super::{Receive, TableActor};
+use crate::directory::Subscriber;
+use crate::error::Fault;
+use crate::fanout::{News, Outgoing, SessionId};
+use crate::mailbox::Reply;
+
+/// Deletes the table.
+pub struct DeleteTable {
+    /// With views: whether to wait for the last one to close instead of refusing.
+    pub lazy: bool,
+    /// Answered when the table is gone.
+    pub reply: Reply<()>,
+    /// Dropped once the order is understood, which for a lazy one is long before the answer.
+    pub understood: Box<dyn Send>,
+}
+
+impl std::fmt::Debug for DeleteTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "DeleteTable(lazy: {})", self.lazy)
+    }
+}
+
+impl Receive<DeleteTable> for TableActor {
+    fn receive(&mut self, order: DeleteTable, ctx: &mut Context<Self>) {
+        let DeleteTable { lazy, reply, understood } = order;
+        if !self.views.is_empty() {
+            if !lazy {
+                return reply.send(Err(Fault::refused("Cannot delete table with views")));
+            }
+            self.stage.directory.unlist(&self.name);
+            self.deletions.push(reply);
+            self.stage.directory.announce(self.lane);
+            return;
+        }
+        self.deletions.push(reply);
+        self.delete_if_due(ctx);
+        drop(understood);
+    }
+}
+
+/// Asks to hear when the table is deleted.
+#[derive(Debug)]
+pub struct WatchTable {
+    pub subscriber: Subscriber,
+}
+
+impl Receive<WatchTable> for TableActor {
+    fn receive(&mut self, WatchTable { subscriber }: WatchTable, _ctx: &mut Context<Self>) {
+        self.on_delete.push(subscriber);
+    }
+}
+
+#[derive(Debug)]
+pub struct UnwatchTable {
+    pub session: SessionId,
+    pub msg_id: u32,
+    pub reply: Reply<()>,
+}
+
+impl Receive<UnwatchTable> for TableActor {
+    fn receive(&mut self, UnwatchTable { session, msg_id, reply }: UnwatchTable, _ctx: &mut Context<Self>) {
+        self.on_delete.retain(|subscriber| !subscriber.is(session, msg_id));
+        reply.send(Ok(()));
+    }
+}
+
+impl TableActor {
+    /// Deletes the table if that was ordered and no view is left.
+    pub(super) fn delete_if_due(&mut self, ctx: &mut Context<Self>) {
+        if self.deletions.is_empty() || !self.views.is_empty() {
+            return;
+        }
+        if let Some(myself) = &self.myself {
+            self.stage.directory.remove(myself);
+        }
+        for subscriber in std::mem::take(&mut self.on_delete) {
+            let news = News::TableDeleted { msg_id: subscriber.msg_id, table: self.name.clone() };
+            subscriber.outlet.push(self.lane, Outgoing::News(news));
+        }
+        for reply in std::mem::take(&mut self.deletions) {
+            reply.send(Ok(()));
+        }
+        self.stage.directory.announce(self.lane);
+        ctx.stop();
+    }
+}

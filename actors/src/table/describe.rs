@@ -1,0 +1,58 @@
+//! Questions about the table alone.
+
+use actix::prelude::*;
+use proscenium_engine::Schema;
+use proscenium_engine::config::ViewConfig;
+use proscenium_engine::describe::{Description, describe};
+
+use super::{Receive, TableActor};
+use crate::mailbox::Reply;
+
+/// The columns, in creation order.
+#[derive(Debug)]
+pub struct GetSchema {
+    pub reply: Reply<Schema>,
+}
+
+impl Receive<GetSchema> for TableActor {
+    fn receive(&mut self, GetSchema { reply }: GetSchema, _ctx: &mut Context<Self>) {
+        reply.send(Ok(self.table.schema().clone()));
+    }
+}
+
+/// The number of rows.
+#[derive(Debug)]
+pub struct GetSize {
+    pub reply: Reply<usize>,
+}
+
+impl Receive<GetSize> for TableActor {
+    fn receive(&mut self, GetSize { reply }: GetSize, _ctx: &mut Context<Self>) {
+        reply.send(Ok(self.table.num_rows()));
+    }
+}
+
+/// A new port for updates.
+#[derive(Debug)]
+pub struct MakePort {
+    pub reply: Reply<u32>,
+}
+
+impl Receive<MakePort> for TableActor {
+    fn receive(&mut self, MakePort { reply }: MakePort, _ctx: &mut Context<Self>) {
+        reply.send(Ok(self.table.make_port()));
+    }
+}
+
+/// What a view config would give, without opening a view.
+#[derive(Debug)]
+pub struct Describe {
+    pub config: ViewConfig,
+    pub reply: Reply<Description>,
+}
+
+impl Receive<Describe> for TableActor {
+    fn receive(&mut self, Describe { config, reply }: Describe, _ctx: &mut Context<Self>) {
+        reply.send(Ok(describe(&config, self.table.schema())));
+    }
+}

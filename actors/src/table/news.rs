@@ -1,0 +1,135 @@
+//! Telling subscribers and views what a batch changed.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use bytes::Bytes;
+use proscenium_engine::delta::TableDelta;
+use proscenium_engine::view::removed_keys_arrow;
+
+use super::registry::{HandleId, Registry, SharedId};
+use super::{TableActor, feed::Feed};
+use crate::fanout::{LaneId, News, Outgoing};
+use crate::view::{Receiver, Step, Wanted};
+
+impl TableActor {
+    /// Hands a delta to all subscribers and views, in the order the protocol names: per handle in creation order first
+    /// the removals, then the updates.
+    pub(super) fn tell(&mut self, delta: TableDelta, ctx: &mut Context<Self>) {
+        let delta = Arc::new(delta);
+        let mut keys = RemovedKeys::new(&delta, self.table.index());
+        let mut wanted: Vec<(SharedId, Wanted)> = Vec::new();
+        for (id, handle) in self.views.handles() {
+            if !handle.on_remove.is_empty()
+                && let Some(keys) = keys.get()
+            {
+                for subscriber in &handle.on_remove {
+                    let news = News::Removed {
+                        msg_id: subscriber.msg_id,
+                        view_id: handle.view_id.clone(),
+                        port_id: delta.port_id,
+                        keys: keys.clone(),
+                    };
+                    subscriber.outlet.push(self.lane, Outgoing::News(news));
+                }
+            }
+            if handle.on_update.is_empty() {
+                continue;
+            }
+            if handle.wants_rows {
+                let rows = want_rows(&self.views, id, self.lane);
+                wanted.extend(rows.map(|rows| (handle.shared, rows)));
+                continue;
+            }
+            for subscriber in &handle.on_update {
+                let news = News::Updated {
+                    msg_id: subscriber.msg_id,
+                    view_id: handle.view_id.clone(),
+                    port_id: delta.port_id,
+                    rows: None,
+                };
+                subscriber.outlet.push(self.lane, Outgoing::News(news));
+            }
+        }
+        for (id, feed) in self.views.feeds_mut() {
+            let wanted = wanted.extract_if(.., |(shared, _)| *shared == id).map(|(_, rows)| rows).collect();
+            feed.push_step(Step { delta: delta.clone(), wanted });
+        }
+        self.feed_all(ctx);
+    }
+
+    /// Sends parcels to all views that are free and have something waiting.
+    pub(super) fn feed_all(&mut self, ctx: &mut Context<Self>) {
+        let busy: Vec<SharedId> = self.views.feeds_mut().map(|(id, _)| id).collect();
+        for id in busy {
+            self.feed_one(id, ctx);
+        }
+    }
+
+    /// Sends a parcel to one view, if it is free and something waits.
+    pub(super) fn feed_one(&mut self, id: SharedId, ctx: &mut Context<Self>) {
+        let Some((addr, parcel)) = self.views.feed_mut(id).and_then(Feed::parcel) else { return };
+        // The mailbox has room: this is the only sender, with one parcel on the way.
+        let sent = addr.send(parcel).into_actor(self);
+        ctx.spawn(sent.map(move |handled, table, ctx| match handled {
+            Ok(()) => {
+                if let Some(feed) = table.views.feed_mut(id) {
+                    feed.arrived();
+                }
+                table.feed_one(id, ctx);
+            }
+            Err(_) => table.view_failed(id, ctx),
+        }));
+    }
+
+    /// A view's actor died: its handles are gone, and whoever asked to hear of that does.
+    fn view_failed(&mut self, id: SharedId, ctx: &mut Context<Self>) {
+        let handles = self.views.handles_on(id);
+        if !handles.is_empty() {
+            tracing::error!(table = %self.name, handles = handles.len(), "a view failed and was removed");
+        }
+        for handle in handles {
+            self.drop_handle(handle, true);
+        }
+        self.delete_if_due(ctx);
+    }
+}
+
+/// Holds a place in each subscriber's order for the rows of one handle.
+fn want_rows(views: &Registry, id: HandleId, lane: LaneId) -> Option<Wanted> {
+    let handle = views.handle(id)?;
+    let built = views.feed(handle.shared).is_some_and(Feed::is_built);
+    let receivers = handle.on_update.iter().map(|subscriber| Receiver {
+        msg_id: subscriber.msg_id,
+        place: match built {
+            true => subscriber.outlet.reserve(lane),
+            false => subscriber.outlet.late(lane),
+        },
+    });
+    Some(Wanted { handle: id, view_id: handle.view_id.clone(), receivers: receivers.collect() })
+}
+
+/// The removed keys as bytes, written at most once and only when somebody wants them.
+struct RemovedKeys<'a> {
+    delta: &'a TableDelta,
+    index: Option<&'a str>,
+    written: Option<Option<Bytes>>,
+}
+
+impl<'a> RemovedKeys<'a> {
+    fn new(delta: &'a TableDelta, index: Option<&'a str>) -> Self {
+        RemovedKeys { delta, index, written: None }
+    }
+
+    fn get(&mut self) -> Option<&Bytes> {
+        let (delta, index) = (self.delta, self.index);
+        let written = self.written.get_or_insert_with(|| match removed_keys_arrow(delta, index?) {
+            Ok(keys) => keys.map(Bytes::from),
+            Err(error) => {
+                tracing::error!(%error, "removed keys could not be written");
+                None
+            }
+        });
+        written.as_ref()
+    }
+}

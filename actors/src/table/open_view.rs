@@ -1,0 +1,104 @@
+//! Opening and closing a client's view.
+//!
+//! Law: equal questions share one view: a second handle costs an entry in a map. The answer to an opening does not wait
+//! for the view to be built; reads do, in the view's own queue.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use proscenium_engine::config::ViewConfig;
+use proscenium_engine::view::Plan;
+
+use super::feed::Feed;
+use super::registry::{HandleId, SharedId};
+use super::{Receive, TableActor};
+use crate::error::{Fault, Result};
+use crate::fanout::{News, Outgoing, SessionId};
+use crate::mailbox::Reply;
+use crate::view::{Opening, ViewActor, Work};
+
+/// Makes a view under the id that its client chose.
+#[derive(Debug)]
+pub struct OpenView {
+    pub view_id: String,
+    pub config: ViewConfig,
+    /// The connection with which the view ends.
+    pub owner: SessionId,
+    pub reply: Reply<()>,
+}
+
+impl Receive<OpenView> for TableActor {
+    fn receive(&mut self, order: OpenView, ctx: &mut Context<Self>) {
+        let opened = self.open(&order.view_id, &order.config, order.owner, ctx);
+        order.reply.send(opened);
+    }
+}
+
+/// Forgets a view. Its subscribers are told before the answer leaves.
+#[derive(Debug)]
+pub struct CloseView {
+    pub view_id: String,
+    pub reply: Reply<()>,
+}
+
+impl Receive<CloseView> for TableActor {
+    fn receive(&mut self, CloseView { view_id, reply }: CloseView, ctx: &mut Context<Self>) {
+        match self.views.find(&view_id) {
+            Some(id) => {
+                self.drop_handle(id, true);
+                reply.send(Ok(()));
+                self.delete_if_due(ctx);
+            }
+            None => reply.send(Err(Fault::ViewNotFound)),
+        }
+    }
+}
+
+impl TableActor {
+    fn open(
+        &mut self,
+        view_id: &str,
+        config: &ViewConfig,
+        owner: SessionId,
+        ctx: &mut Context<Self>,
+    ) -> Result<()> {
+        let plan = Arc::new(Plan::new(config, self.table.schema())?);
+        let view_id = self.stage.directory.add_view(view_id, self.myself()?)?;
+        let shared = match self.views.shared_by_key(plan.sharing_key()) {
+            Some(shared) => shared,
+            None => self.build(plan.clone()),
+        };
+        let handle = self.views.open(view_id, owner, shared, plan);
+        if let Some(feed) = self.views.feed_mut(shared) {
+            feed.push(Work::Open(Opening { handle, group_by_depth: config.group_by_depth }));
+        }
+        self.feed_one(shared, ctx);
+        Ok(())
+    }
+
+    /// Starts a view's actor, which builds itself from the table as it is now.
+    fn build(&mut self, plan: Arc<Plan>) -> SharedId {
+        let key = plan.sharing_key().to_string();
+        let built = Arc::default();
+        let view =
+            ViewActor::new(plan, self.table.snapshot(), self.stage.workers.clone(), Arc::clone(&built));
+        let addr = ViewActor::start_in_arbiter(self.stage.placement.next(), move |_| view);
+        self.views.share(key, Feed::new(addr, built))
+    }
+
+    /// Forgets a handle everywhere; `tell`: whether those who asked hear of it.
+    pub(super) fn drop_handle(&mut self, id: HandleId, tell: bool) {
+        let Some(handle) = self.views.close(id) else { return };
+        self.stage.directory.remove_view(&handle.view_id);
+        if let Some(feed) = self.views.feed_mut(handle.shared) {
+            // Others still look at the view: it forgets this one's expansion with the next parcel.
+            feed.push(Work::Close(id));
+        }
+        if tell {
+            for subscriber in handle.on_delete {
+                let news = News::ViewDeleted { msg_id: subscriber.msg_id, view_id: handle.view_id.clone() };
+                subscriber.outlet.push(self.lane, Outgoing::News(news));
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Reads of a view: forwarded behind every delta that was applied before.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use proscenium_engine::view::Plan;
+
+use super::{Receive, TableActor};
+use crate::error::Fault;
+use crate::mailbox::Reply;
+use crate::view::{Read, Work};
+
+/// What was asked, and of which columns the answer consists: known without looking at a row.
+#[derive(Debug)]
+pub struct GetPlan {
+    pub view_id: String,
+    pub reply: Reply<Arc<Plan>>,
+}
+
+impl Receive<GetPlan> for TableActor {
+    fn receive(&mut self, GetPlan { view_id, reply }: GetPlan, _ctx: &mut Context<Self>) {
+        let handle = self.views.find(&view_id).and_then(|id| self.views.handle(id));
+        reply.send(handle.map(|handle| handle.plan.clone()).ok_or(Fault::ViewNotFound));
+    }
+}
+
+/// Asks a view.
+#[derive(Debug)]
+pub struct ReadView {
+    pub view_id: String,
+    pub read: Read,
+}
+
+impl Receive<ReadView> for TableActor {
+    fn receive(&mut self, ReadView { view_id, read }: ReadView, ctx: &mut Context<Self>) {
+        let found = self.views.find(&view_id);
+        let Some((id, shared)) = found.and_then(|id| Some((id, self.views.handle(id)?.shared))) else {
+            return read.refuse(Fault::ViewNotFound);
+        };
+        if let Some(feed) = self.views.feed_mut(shared) {
+            feed.push(Work::Read(id, read));
+        }
+        self.feed_one(shared, ctx);
+    }
+}

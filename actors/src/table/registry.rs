@@ -1,0 +1,177 @@
+//! What a table knows of its views: the handles that clients hold, the shared views behind them, and who subscribed.
+//!
+//! Law: plain state, no I/O. Handles stand in creation order, which is the order in which their subscribers are told.
+//! Every handle points at a shared view; a shared view lives as long as a handle points at it. [`Registry::check`]
+//! holds after every step.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use proscenium_engine::view::Plan;
+
+use super::feed::Feed;
+use crate::directory::Subscriber;
+use crate::fanout::SessionId;
+
+/// One client's view; numbers ascend in creation order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HandleId(pub u64);
+
+/// One shared view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SharedId(u64);
+
+#[derive(Debug)]
+pub(super) struct ViewHandle {
+    pub view_id: Arc<str>,
+    /// The connection that made it, with which it ends.
+    pub owner: SessionId,
+    pub shared: SharedId,
+    /// Asked for at creation; `group_by_depth` is a handle's own, so the shared plan does not have it.
+    pub plan: Arc<Plan>,
+    pub on_update: Vec<Subscriber>,
+    pub on_remove: Vec<Subscriber>,
+    pub on_delete: Vec<Subscriber>,
+    /// Set by the first subscriber that wants rows, never cleared: from then on all of them get rows.
+    pub wants_rows: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct SharedView {
+    pub key: String,
+    pub feed: Feed,
+    num_handles: usize,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    handles: BTreeMap<HandleId, ViewHandle>,
+    by_view_id: HashMap<Arc<str>, HandleId>,
+    shared: BTreeMap<SharedId, SharedView>,
+    by_key: HashMap<String, SharedId>,
+    last_id: u64,
+}
+
+impl Registry {
+    pub fn is_empty(&self) -> bool {
+        self.handles.is_empty()
+    }
+
+    /// The shared view that answers `key`, if somebody asked the same before.
+    pub fn shared_by_key(&self, key: &str) -> Option<SharedId> {
+        self.by_key.get(key).copied()
+    }
+
+    /// A shared view nobody points at yet; [`Registry::open`] must follow.
+    pub fn share(&mut self, key: String, feed: Feed) -> SharedId {
+        let id = SharedId(self.fresh());
+        self.by_key.insert(key.clone(), id);
+        self.shared.insert(id, SharedView { key, feed, num_handles: 0 });
+        id
+    }
+
+    /// A new handle on a shared view. The id is free: the directory keeps ids unique.
+    pub fn open(
+        &mut self,
+        view_id: Arc<str>,
+        owner: SessionId,
+        shared: SharedId,
+        plan: Arc<Plan>,
+    ) -> HandleId {
+        let id = HandleId(self.fresh());
+        self.by_view_id.insert(view_id.clone(), id);
+        let handle = ViewHandle {
+            view_id,
+            owner,
+            shared,
+            plan,
+            on_update: Vec::new(),
+            on_remove: Vec::new(),
+            on_delete: Vec::new(),
+            wants_rows: false,
+        };
+        self.handles.insert(id, handle);
+        if let Some(shared) = self.shared.get_mut(&shared) {
+            shared.num_handles += 1;
+        }
+        self.check();
+        id
+    }
+
+    /// Forgets a handle; with the last one goes the shared view, and with it the view's actor.
+    pub fn close(&mut self, id: HandleId) -> Option<ViewHandle> {
+        let handle = self.handles.remove(&id)?;
+        self.by_view_id.remove(&handle.view_id);
+        if let Some(shared) = self.shared.get_mut(&handle.shared) {
+            shared.num_handles -= 1;
+            if shared.num_handles == 0 {
+                self.by_key.remove(&shared.key);
+                self.shared.remove(&handle.shared);
+            }
+        }
+        self.check();
+        Some(handle)
+    }
+
+    pub fn find(&self, view_id: &str) -> Option<HandleId> {
+        self.by_view_id.get(view_id).copied()
+    }
+
+    pub fn handle_mut(&mut self, id: HandleId) -> Option<&mut ViewHandle> {
+        self.handles.get_mut(&id)
+    }
+
+    pub fn handle(&self, id: HandleId) -> Option<&ViewHandle> {
+        self.handles.get(&id)
+    }
+
+    /// In creation order.
+    pub fn handles(&self) -> impl Iterator<Item = (HandleId, &ViewHandle)> {
+        self.handles.iter().map(|(id, handle)| (*id, handle))
+    }
+
+    pub fn feed_mut(&mut self, id: SharedId) -> Option<&mut Feed> {
+        self.shared.get_mut(&id).map(|shared| &mut shared.feed)
+    }
+
+    pub fn feed(&self, id: SharedId) -> Option<&Feed> {
+        self.shared.get(&id).map(|shared| &shared.feed)
+    }
+
+    pub fn feeds_mut(&mut self) -> impl Iterator<Item = (SharedId, &mut Feed)> {
+        self.shared.iter_mut().map(|(id, shared)| (*id, &mut shared.feed))
+    }
+
+    /// Handles on one shared view, in creation order.
+    pub fn handles_on(&self, shared: SharedId) -> Vec<HandleId> {
+        self.handles().filter(|(_, handle)| handle.shared == shared).map(|(id, _)| id).collect()
+    }
+
+    /// Handles that a connection made, in creation order.
+    pub fn handles_of(&self, owner: SessionId) -> Vec<HandleId> {
+        self.handles().filter(|(_, handle)| handle.owner == owner).map(|(id, _)| id).collect()
+    }
+
+    /// A connection is over: it hears nothing more from anybody's views.
+    pub fn forget_subscriber(&mut self, session: SessionId) {
+        for handle in self.handles.values_mut() {
+            for list in [&mut handle.on_update, &mut handle.on_remove, &mut handle.on_delete] {
+                list.retain(|subscriber| subscriber.outlet.session() != session);
+            }
+        }
+    }
+
+    fn fresh(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    fn check(&self) {
+        debug_assert_eq!(self.handles.len(), self.by_view_id.len());
+        debug_assert_eq!(self.shared.len(), self.by_key.len());
+        debug_assert_eq!(
+            self.handles.len(),
+            self.shared.values().map(|shared| shared.num_handles).sum::<usize>()
+        );
+    }
+}

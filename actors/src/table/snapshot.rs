@@ -1,0 +1,19 @@
+//! The table's columns at this moment, for readers on other threads.
+
+use actix::prelude::*;
+use proscenium_engine::table::Snapshot;
+
+use super::{Receive, TableActor};
+use crate::mailbox::Reply;
+
+/// An immutable snapshot of all rows.
+#[derive(Debug)]
+pub struct TakeSnapshot {
+    pub reply: Reply<Snapshot>,
+}
+
+impl Receive<TakeSnapshot> for TableActor {
+    fn receive(&mut self, TakeSnapshot { reply }: TakeSnapshot, _ctx: &mut Context<Self>) {
+        reply.send(Ok(self.table.snapshot()));
+    }
+}

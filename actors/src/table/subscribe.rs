@@ -1,0 +1,73 @@
+//! Subscriptions to news of a view.
+
+use actix::prelude::*;
+
+use super::{Receive, TableActor};
+use crate::directory::Subscriber;
+use crate::error::Fault;
+use crate::fanout::SessionId;
+use crate::mailbox::Reply;
+
+/// What a subscriber wants to hear of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Topic {
+    /// The table changed; with the view's changed rows, if wanted.
+    Update { rows: bool },
+    /// Rows of the table were removed.
+    Remove,
+    /// The view was deleted.
+    Delete,
+}
+
+/// Starts a subscription. Only a refusal is answered.
+#[derive(Debug)]
+pub struct Subscribe {
+    pub view_id: String,
+    pub topic: Topic,
+    pub subscriber: Subscriber,
+    pub reply: Reply<()>,
+}
+
+impl Receive<Subscribe> for TableActor {
+    fn receive(&mut self, order: Subscribe, _ctx: &mut Context<Self>) {
+        let Subscribe { view_id, topic, subscriber, reply } = order;
+        let Some(handle) = self.views.find(&view_id).and_then(|id| self.views.handle_mut(id)) else {
+            return reply.send(Err(Fault::ViewNotFound));
+        };
+        match topic {
+            Topic::Update { rows } => {
+                handle.wants_rows |= rows;
+                handle.on_update.push(subscriber);
+            }
+            Topic::Remove => handle.on_remove.push(subscriber),
+            Topic::Delete => handle.on_delete.push(subscriber),
+        }
+        reply.send(Ok(()));
+    }
+}
+
+/// Ends a subscription; one that is not known has ended already.
+#[derive(Debug)]
+pub struct Unsubscribe {
+    pub view_id: String,
+    pub topic: Topic,
+    pub session: SessionId,
+    pub msg_id: u32,
+    pub reply: Reply<()>,
+}
+
+impl Receive<Unsubscribe> for TableActor {
+    fn receive(&mut self, order: Unsubscribe, _ctx: &mut Context<Self>) {
+        let Unsubscribe { view_id, topic, session, msg_id, reply } = order;
+        let Some(handle) = self.views.find(&view_id).and_then(|id| self.views.handle_mut(id)) else {
+            return reply.send(Err(Fault::ViewNotFound));
+        };
+        let list = match topic {
+            Topic::Update { .. } => &mut handle.on_update,
+            Topic::Remove => &mut handle.on_remove,
+            Topic::Delete => &mut handle.on_delete,
+        };
+        list.retain(|subscriber| !subscriber.is(session, msg_id));
+        reply.send(Ok(()));
+    }
+}

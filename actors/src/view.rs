@@ -1,0 +1,114 @@
+//! A view's actor: one shared [`View`], stepped by its table's deltas and read by its handles.
+//!
+//! Law: parcels are handled whole and in order, so the view stands at the version its table had when it sent a read.
+//! Building happens on a worker thread while parcels wait in the table's feed; large answers are written there too,
+//! from an immutable cut. The actor knows no subscriber beyond the places it is given to fill.
+
+mod read;
+mod step;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix::prelude::*;
+use proscenium_engine::table::Snapshot;
+use proscenium_engine::view::{Handle, Plan, View};
+
+pub use read::{ColumnPaths, Read, TextFormat};
+pub use step::{Receiver, Step, Wanted};
+
+use crate::table::HandleId;
+use crate::workers::Workers;
+
+#[derive(Debug)]
+pub struct ViewActor {
+    /// What to build from; taken when the building begins.
+    start: Option<(Arc<Plan>, Snapshot)>,
+    /// `None` until it is built; no message is looked at before.
+    view: Option<View>,
+    handles: HashMap<HandleId, Held>,
+    workers: Workers,
+    built: Arc<AtomicBool>,
+}
+
+/// One client's expansion of the view.
+#[derive(Debug)]
+struct Held {
+    handle: Handle,
+    /// Handles of equal depth that nobody expanded or collapsed by hand show the same rows. `None`: somebody did.
+    same_rows_as: Option<Option<u32>>,
+}
+
+/// Something for the view to do.
+#[derive(Debug)]
+pub enum Work {
+    Step(Step),
+    Open(Opening),
+    Close(HandleId),
+    Read(HandleId, Read),
+}
+
+/// A new client's handle.
+#[derive(Debug)]
+pub struct Opening {
+    pub handle: HandleId,
+    pub group_by_depth: Option<u32>,
+}
+
+/// What waited for the view since the last parcel, in order.
+#[derive(Debug)]
+pub struct Parcel {
+    pub works: Vec<Work>,
+}
+
+impl ViewActor {
+    pub(crate) fn new(plan: Arc<Plan>, snapshot: Snapshot, workers: Workers, built: Arc<AtomicBool>) -> Self {
+        ViewActor { start: Some((plan, snapshot)), view: None, handles: HashMap::new(), workers, built }
+    }
+}
+
+impl Actor for ViewActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let Some((plan, snapshot)) = self.start.take() else { return };
+        let building = self.workers.run(move || View::build(plan, &snapshot));
+        ctx.wait(building.into_actor(self).map(|built, actor, ctx| match built {
+            Ok(view) => {
+                actor.view = Some(view);
+                actor.built.store(true, Ordering::Release);
+            }
+            // The building panicked. Whoever waits hears that the view is gone.
+            Err(_) => ctx.stop(),
+        }));
+    }
+}
+
+impl Message for Parcel {
+    type Result = ();
+}
+
+impl Handler<Parcel> for ViewActor {
+    type Result = ();
+
+    fn handle(&mut self, Parcel { works }: Parcel, _ctx: &mut Self::Context) {
+        let Some(view) = &mut self.view else { return };
+        for work in works {
+            match work {
+                Work::Step(step) => step.carry_out(view, &mut self.handles),
+                Work::Open(Opening { handle, group_by_depth }) => {
+                    let same_rows_as = Some(group_by_depth);
+                    self.handles.insert(handle, Held { handle: view.handle(group_by_depth), same_rows_as });
+                }
+                Work::Close(handle) => {
+                    self.handles.remove(&handle);
+                }
+                Work::Read(handle, read) => match self.handles.get_mut(&handle) {
+                    Some(held) => read.answer(view, held, &self.workers),
+                    None => read.refuse(crate::error::Fault::ViewNotFound),
+                },
+            }
+        }
+    }
+}

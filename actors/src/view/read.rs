@@ -1,0 +1,174 @@
+//! Reads of a view by one of its handles.
+
+use bytes::Bytes;
+use proscenium_engine::Scalar;
+use proscenium_engine::export::{self, Compression, JsonOptions, Naming, Window};
+use proscenium_engine::view::{Dimensions, View, Viewport};
+
+use super::Held;
+use crate::error::Fault;
+use crate::knobs;
+use crate::mailbox::Reply;
+use crate::workers::Workers;
+
+/// A question, and where its answer goes.
+#[derive(Debug)]
+pub enum Read {
+    Dimensions(Reply<Dimensions>),
+    /// A window as text.
+    Text {
+        viewport: Viewport,
+        format: TextFormat,
+        reply: Reply<String>,
+    },
+    /// A window as an Arrow stream.
+    Arrow {
+        viewport: Viewport,
+        naming: Naming,
+        compression: Compression,
+        reply: Reply<Bytes>,
+    },
+    ColumnPaths {
+        start_col: Option<u32>,
+        end_col: Option<u32>,
+        reply: Reply<ColumnPaths>,
+    },
+    MinMax {
+        column: String,
+        reply: Reply<(Scalar, Scalar)>,
+    },
+    Collapse {
+        row: u32,
+        reply: Reply<u32>,
+    },
+    Expand {
+        row: u32,
+        reply: Reply<u32>,
+    },
+    SetDepth {
+        depth: u32,
+        reply: Reply<()>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextFormat {
+    JsonColumns(JsonOptions),
+    JsonRows(JsonOptions),
+    Ndjson(JsonOptions),
+    Csv,
+}
+
+/// Joined names, and the same level by level.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColumnPaths {
+    pub names: Vec<std::sync::Arc<str>>,
+    pub levels: Vec<Vec<Scalar>>,
+}
+
+impl Read {
+    /// Answers with an error.
+    pub fn refuse(self, fault: Fault) {
+        match self {
+            Read::Dimensions(reply) => reply.send(Err(fault)),
+            Read::Text { reply, .. } => reply.send(Err(fault)),
+            Read::Arrow { reply, .. } => reply.send(Err(fault)),
+            Read::ColumnPaths { reply, .. } => reply.send(Err(fault)),
+            Read::MinMax { reply, .. } => reply.send(Err(fault)),
+            Read::Collapse { reply, .. } | Read::Expand { reply, .. } => reply.send(Err(fault)),
+            Read::SetDepth { reply, .. } => reply.send(Err(fault)),
+        }
+    }
+
+    pub(super) fn answer(self, view: &View, held: &mut Held, workers: &Workers) {
+        match self {
+            Read::Dimensions(reply) => reply.send(Ok(view.dimensions(&mut held.handle))),
+            Read::Text { viewport, format, reply } => {
+                let write = move |window: &Window| reply.send(Ok(format.write(window)));
+                write_window(view, held, viewport, format.wants_keys(), workers, write);
+            }
+            Read::Arrow { viewport, naming, compression, reply } => {
+                let write = move |window: &Window| {
+                    let written = export::arrow(window, naming, compression);
+                    reply.send(written.map(Bytes::from).map_err(Fault::from));
+                };
+                write_window(view, held, viewport, false, workers, write);
+            }
+            Read::ColumnPaths { start_col, end_col, reply } => {
+                let num_columns = view.dimensions(&mut held.handle).num_view_columns;
+                let end = end_col.map_or(num_columns, |end| (end as usize).min(num_columns));
+                let start = start_col.map_or(0, |start| (start as usize).min(end));
+                let names = view.column_names(start..end);
+                let levels = view.column_paths(start..end);
+                reply.send(Ok(ColumnPaths { names, levels }));
+            }
+            Read::MinMax { column, reply } => {
+                reply.send(view.min_max(&mut held.handle, &column).map_err(Fault::from));
+            }
+            Read::Collapse { row, reply } => {
+                held.same_rows_as = None;
+                reply.send(Ok(view.collapse(&mut held.handle, row as usize)));
+            }
+            Read::Expand { row, reply } => {
+                held.same_rows_as = None;
+                reply.send(Ok(view.expand(&mut held.handle, row as usize)));
+            }
+            Read::SetDepth { depth, reply } => {
+                held.same_rows_as = None;
+                view.set_depth(&mut held.handle, depth);
+                reply.send(Ok(()));
+            }
+        }
+    }
+}
+
+/// Cuts now; gathers and writes now if that is little, on a worker thread otherwise.
+fn write_window(
+    view: &View,
+    held: &mut Held,
+    viewport: Viewport,
+    keys: bool,
+    workers: &Workers,
+    write: impl FnOnce(&Window) + Send + 'static,
+) {
+    let cells = num_cells(view.dimensions(&mut held.handle), viewport);
+    let cut = view.cut(&mut held.handle, viewport, keys);
+    let write = move || write(&cut.gather());
+    if cells <= knobs::INLINE_CELLS {
+        write();
+    } else {
+        workers.start_job(write);
+    }
+}
+
+fn num_cells(dimensions: Dimensions, viewport: Viewport) -> usize {
+    let span = |start: Option<u32>, end: Option<u32>, len: usize| {
+        let end = end.map_or(len, |end| (end as usize).min(len));
+        end.saturating_sub(start.unwrap_or(0) as usize)
+    };
+    let rows = span(viewport.start_row, viewport.end_row, dimensions.num_view_rows);
+    // A row's path and key are cells too.
+    let columns = 1 + span(viewport.start_col, viewport.end_col, dimensions.num_view_columns);
+    rows.saturating_mul(columns)
+}
+
+impl TextFormat {
+    /// Whether the rows' own keys are part of the answer.
+    fn wants_keys(self) -> bool {
+        match self {
+            TextFormat::JsonColumns(options)
+            | TextFormat::JsonRows(options)
+            | TextFormat::Ndjson(options) => options.id || options.index,
+            TextFormat::Csv => false,
+        }
+    }
+
+    fn write(self, window: &Window) -> String {
+        match self {
+            TextFormat::JsonColumns(options) => export::json_columns(window, options),
+            TextFormat::JsonRows(options) => export::json_rows(window, options),
+            TextFormat::Ndjson(options) => export::ndjson(window, options),
+            TextFormat::Csv => export::csv(window),
+        }
+    }
+}

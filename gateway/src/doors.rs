@@ -1,0 +1,46 @@
+//! Opening the doors: each binds its address, then serves until it is stopped.
+
+use std::net::SocketAddr;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::{App, HttpServer};
+
+use crate::config::Config;
+use crate::error::StartError;
+use crate::http;
+use crate::session::Surroundings;
+
+/// The addresses that clients can use now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// HTTP and WebSocket.
+    pub http: SocketAddr,
+}
+
+/// A bound door, and how to close it.
+pub struct HttpDoor {
+    pub server: Server,
+    pub handle: ServerHandle,
+    pub address: SocketAddr,
+}
+
+impl std::fmt::Debug for HttpDoor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "HttpDoor({})", self.address)
+    }
+}
+
+/// Binds HTTP and WebSocket. Nothing is served before the server is awaited.
+pub fn open_http(config: &Config, surroundings: &Surroundings) -> Result<HttpDoor, StartError> {
+    let fault = |source| StartError::Listen { address: config.listen, source };
+    let surroundings = surroundings.clone();
+    let server = HttpServer::new(move || App::new().configure(|config| http::routes(config, &surroundings)))
+        .disable_signals()
+        // Live connections end with the server: they are told by a close frame, not waited for.
+        .shutdown_timeout(1)
+        .bind(config.listen)
+        .map_err(fault)?;
+    let address = server.addrs().first().copied().unwrap_or(config.listen);
+    let server = server.run();
+    Ok(HttpDoor { handle: server.handle(), server, address })
+}

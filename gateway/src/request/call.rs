@@ -1,0 +1,127 @@
+//! One request in progress: who asked, under which number, and the way back.
+
+use std::sync::Arc;
+
+use actix::dev::ToEnvelope;
+use actix::prelude::*;
+use futures::FutureExt;
+use proscenium_actors::directory::Subscriber;
+use proscenium_actors::mailbox::{Mailbox, Offered, Posted};
+use proscenium_actors::{Catalog, Fault, LaneId, Outgoing, Outlet, Reply, SessionId};
+use proscenium_proto::translate::error as wire_error;
+use proscenium_proto::{ClientResp, frame, response};
+
+use super::{Meter, Sending};
+
+/// Dropped when the request is done, whether it was answered or not.
+pub type Done = Box<dyn Send>;
+
+pub struct Call {
+    pub(crate) msg_id: u32,
+    pub(crate) entity_id: String,
+    pub(crate) outlet: Arc<Outlet>,
+    pub(crate) catalog: Catalog,
+    pub(crate) meter: Arc<Meter>,
+    /// The order that the answer stands in.
+    pub(crate) lane: LaneId,
+    pub(crate) done: Done,
+}
+
+impl std::fmt::Debug for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Call({} about \"{}\")", self.msg_id, self.entity_id)
+    }
+}
+
+impl Call {
+    pub fn entity_id(&self) -> &str {
+        &self.entity_id
+    }
+
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    pub fn session(&self) -> SessionId {
+        self.outlet.session()
+    }
+
+    /// From now on the answer stands in a table's order.
+    pub fn speak_in(&mut self, lane: LaneId) {
+        self.lane = lane;
+    }
+
+    /// The asker, as somebody who wants to hear more under the number of this request.
+    pub fn subscriber(&self) -> Subscriber {
+        Subscriber { outlet: self.outlet.clone(), msg_id: self.msg_id }
+    }
+
+    /// Takes the mark of this request's end out, for requests that are understood long before they are answered.
+    pub fn take_done(&mut self) -> Done {
+        std::mem::replace(&mut self.done, Box::new(()))
+    }
+
+    pub fn answer(self, answer: ClientResp) {
+        let response = response::answer(self.msg_id, self.entity_id, answer);
+        self.outlet.push(self.lane, Outgoing::Answer(frame::encode(&response)));
+    }
+
+    pub fn refuse(self, fault: Fault) {
+        self.answer(fault_to_wire(&fault));
+    }
+
+    /// The answer comes from somebody else, on whose thread it is encoded.
+    pub fn reply<T: 'static>(self, encode: impl FnOnce(T) -> ClientResp + Send + 'static) -> Reply<T> {
+        Reply::new(move |answer| match answer {
+            Ok(value) => self.answer(encode(value)),
+            Err(fault) => self.refuse(fault),
+        })
+    }
+
+    /// Success is silent.
+    pub fn reply_faults(self) -> Reply<()> {
+        Reply::new(move |answer| {
+            if let Err(fault) = answer {
+                self.refuse(fault);
+            }
+        })
+    }
+
+    /// What is not there any more needs no ending: success, too.
+    pub fn reply_always(self, answer: ClientResp) -> Reply<()> {
+        Reply::new(move |_| self.answer(answer))
+    }
+}
+
+/// Puts an order into a mailbox, now or when there is room.
+pub fn send<A, M>(mailbox: &Mailbox<A>, order: M) -> Sending
+where
+    M: Send + 'static,
+    A: Actor + Handler<Posted<M>>,
+    A::Context: ToEnvelope<A, Posted<M>>,
+{
+    match mailbox.offer(order) {
+        Offered::Taken => Sending::Taken,
+        // Whoever waits for its reply hears that the actor is gone.
+        Offered::Gone(_) => Sending::Taken,
+        Offered::Full(order) => Sending::Waiting(mailbox.post(order).boxed()),
+    }
+}
+
+/// The one place where errors become messages.
+fn fault_to_wire(fault: &Fault) -> ClientResp {
+    match fault {
+        Fault::Engine(error) => wire_error::to_wire(error),
+        Fault::ViewNotFound => wire_error::view_not_found(),
+        Fault::TableNotFound => wire_error::table_not_found(),
+        Fault::TableFailed { .. }
+        | Fault::Gone
+        | Fault::Deadline { .. }
+        | Fault::Busy
+        | Fault::Refused(_) => wire_error::server_error(fault.to_string()),
+    }
+}

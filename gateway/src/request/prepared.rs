@@ -1,0 +1,168 @@
+//! A request that is read but not yet asked: in which orders it stands, and what to do once it is its turn.
+
+use futures::future::BoxFuture;
+use proscenium_actors::table::ReadView;
+use proscenium_actors::view::{Read, TextFormat};
+use proscenium_actors::{Fault, TableRef};
+use proscenium_engine::view::Viewport;
+use proscenium_proto::ClientResp;
+
+use super::Call;
+use super::call::send;
+
+/// In which orders a request stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// In none: it is answered as it comes.
+    Free,
+    /// Behind earlier requests to the table that it is about; the table's own mailbox does the rest.
+    Table,
+    /// The same, for the table that the view belongs to.
+    View,
+    /// Makes or deletes tables, or lists them: alone among such requests, and alone among those about the table
+    /// that the envelope names (`entity`), about `tables`, and about the tables of `views`.
+    Catalog { entity: bool, tables: Vec<String>, views: Vec<String> },
+}
+
+impl Claim {
+    fn catalog_and_entity() -> Claim {
+        Claim::Catalog { entity: true, tables: Vec::new(), views: Vec::new() }
+    }
+}
+
+/// Whether a message was taken at once, or waits for room in a mailbox. While it waits nothing behind it is sent.
+pub enum Sending {
+    Taken,
+    Waiting(BoxFuture<'static, ()>),
+}
+
+impl std::fmt::Debug for Sending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Sending::Taken => "Taken",
+            Sending::Waiting(_) => "Waiting",
+        })
+    }
+}
+
+pub struct Prepared {
+    pub claim: Claim,
+    /// The id of the view that this request opens.
+    pub opens: Option<String>,
+    step: Step,
+}
+
+/// What to do when there is no such table or view.
+type Missing = fn(Call, Fault);
+
+enum Step {
+    Server(Box<dyn FnOnce(Call) -> Sending>),
+    Table(Box<dyn FnOnce(Call, TableRef) -> Sending>, Missing),
+    View(Box<dyn FnOnce(Call, TableRef) -> Sending>, Missing),
+}
+
+impl std::fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Prepared({:?})", self.claim)
+    }
+}
+
+impl Prepared {
+    /// About the whole server, in no order.
+    pub fn server(step: impl FnOnce(Call) + 'static) -> Self {
+        Prepared::catalog_step(Claim::Free, step)
+    }
+
+    /// About the list of tables.
+    pub fn catalog(step: impl FnOnce(Call) + 'static) -> Self {
+        let claim = Claim::Catalog { entity: false, tables: Vec::new(), views: Vec::new() };
+        Prepared::catalog_step(claim, step)
+    }
+
+    fn catalog_step(claim: Claim, step: impl FnOnce(Call) + 'static) -> Self {
+        let step = Box::new(move |call| {
+            step(call);
+            Sending::Taken
+        });
+        Prepared { claim, opens: None, step: Step::Server(step) }
+    }
+
+    /// About the table that the envelope names.
+    pub fn table(step: impl FnOnce(Call, TableRef) -> Sending + 'static) -> Self {
+        Prepared { claim: Claim::Table, opens: None, step: Step::Table(Box::new(step), Call::refuse) }
+    }
+
+    /// About the view that the envelope names.
+    pub fn view(step: impl FnOnce(Call, TableRef) -> Sending + 'static) -> Self {
+        Prepared { claim: Claim::View, opens: None, step: Step::View(Box::new(step), Call::refuse) }
+    }
+
+    /// Makes the table that the envelope names.
+    pub fn making_table(step: impl FnOnce(Call) + 'static) -> Self {
+        Prepared::catalog_step(Claim::catalog_and_entity(), step)
+    }
+
+    /// Deletes the table that the envelope names.
+    pub fn deleting_table(step: impl FnOnce(Call, TableRef) -> Sending + 'static) -> Self {
+        Prepared { claim: Claim::catalog_and_entity(), ..Prepared::table(step) }
+    }
+
+    /// Asks the view that the envelope names.
+    pub fn read(read: impl FnOnce(Call) -> Read + 'static) -> Self {
+        Prepared::view(move |call, table| {
+            let view_id = call.entity_id().to_string();
+            send(&table.mailbox, ReadView { view_id, read: read(call) })
+        })
+    }
+
+    /// A window of the view, as text.
+    pub fn text(
+        viewport: Viewport,
+        format: TextFormat,
+        encode: impl FnOnce(String) -> ClientResp + Send + 'static,
+    ) -> Self {
+        Prepared::read(move |call| Read::Text { viewport, format, reply: call.reply(encode) })
+    }
+
+    /// Opens a view: requests about it that come before it is there stand behind this one.
+    pub fn opening(self, view_id: String) -> Self {
+        Prepared { opens: Some(view_id), ..self }
+    }
+
+    /// Says something else than an error when there is no such table or view.
+    pub fn or_missing(mut self, say: Missing) -> Self {
+        match &mut self.step {
+            Step::Server(_) => {}
+            Step::Table(_, missing) | Step::View(_, missing) => *missing = say,
+        }
+        self
+    }
+
+    /// A request whose content is wrong: the answer is an error, whatever it is about.
+    pub fn refused(fault: impl Into<Fault>) -> Self {
+        let fault = fault.into();
+        Prepared::server(move |call| call.refuse(fault))
+    }
+
+    /// Its turn has come.
+    pub fn run(self, mut call: Call) -> Sending {
+        let (found, step, missing) = match self.step {
+            Step::Server(step) => return step(call),
+            Step::Table(step, missing) => (call.catalog().table(call.entity_id()), step, missing),
+            Step::View(step, missing) => {
+                let found = call.catalog().table_of_view(call.entity_id());
+                (found.ok_or(Fault::ViewNotFound), step, missing)
+            }
+        };
+        match found {
+            Ok(table) => {
+                call.speak_in(table.lane);
+                step(call, table)
+            }
+            Err(fault) => {
+                missing(call, fault);
+                Sending::Taken
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! `RemoveHostedTablesUpdate`: the end of a subscription to the list of tables.
+
+use proscenium_proto::ClientResp;
+use proscenium_proto::generated::{RemoveHostedTablesUpdateReq, RemoveHostedTablesUpdateResp};
+
+use super::Prepared;
+
+pub fn prepare(request: RemoveHostedTablesUpdateReq) -> Prepared {
+    Prepared::catalog(move |call| {
+        call.catalog().unwatch(call.session(), request.id);
+        call.answer(ClientResp::RemoveHostedTablesUpdateResp(RemoveHostedTablesUpdateResp {}));
+    })
+}

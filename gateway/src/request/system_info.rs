@@ -1,0 +1,92 @@
+//! `ServerSystemInfo`: memory, and processor time since the last such request.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use proscenium_proto::ClientResp;
+use proscenium_proto::generated::{ServerSystemInfoReq, ServerSystemInfoResp};
+
+use super::Prepared;
+
+pub fn prepare(_: ServerSystemInfoReq) -> Prepared {
+    Prepared::server(|call| {
+        let used = call.meter().read(Instant::now());
+        let milliseconds = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+        call.answer(ClientResp::ServerSystemInfoResp(ServerSystemInfoResp {
+            heap_size: used.reserved_bytes,
+            used_size: used.resident_bytes,
+            cpu_time: milliseconds(used.busy),
+            cpu_time_epoch: milliseconds(used.passed),
+        }));
+    })
+}
+
+/// What the process has used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Used {
+    pub reserved_bytes: u64,
+    pub resident_bytes: u64,
+    /// Of all threads, since the last reading.
+    pub busy: Duration,
+    /// Since the last reading.
+    pub passed: Duration,
+}
+
+/// Remembers the last reading; one a server.
+#[derive(Debug)]
+pub struct Meter {
+    last: Mutex<(Instant, Duration)>,
+}
+
+impl Meter {
+    pub fn start(now: Instant) -> Self {
+        Meter { last: Mutex::new((now, processor_time())) }
+    }
+
+    pub fn read(&self, now: Instant) -> Used {
+        let busy = processor_time();
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let (last_now, last_busy) = std::mem::replace(&mut *last, (now, busy));
+        let (reserved_bytes, resident_bytes) = memory();
+        Used {
+            reserved_bytes,
+            resident_bytes,
+            busy: busy.saturating_sub(last_busy),
+            passed: now.saturating_duration_since(last_now),
+        }
+    }
+}
+
+/// Bytes the process has reserved and bytes it holds; zeros where the system does not say.
+fn memory() -> (u64, u64) {
+    // Linux counts pages of 4 KiB on every platform this server is built for.
+    const PAGE_BYTES: u64 = 4096;
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let mut pages =
+        text.split_whitespace().map(|pages| pages.parse::<u64>().unwrap_or_default() * PAGE_BYTES);
+    (pages.next().unwrap_or_default(), pages.next().unwrap_or_default())
+}
+
+/// Processor time of all threads since the process began; zero where the system does not say.
+fn processor_time() -> Duration {
+    // Nanoseconds on a processor: the first number of each thread's `schedstat`.
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return Duration::ZERO };
+    let nanos = threads.flatten().map(|thread| {
+        let text = std::fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
+        text.split_whitespace().next().and_then(|nanos| nanos.parse::<u64>().ok()).unwrap_or_default()
+    });
+    Duration::from_nanos(nanos.sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_counts_from_the_one_before() {
+        let start = Instant::now();
+        let meter = Meter::start(start);
+        assert_eq!(meter.read(start + Duration::from_secs(3)).passed, Duration::from_secs(3));
+        assert_eq!(meter.read(start + Duration::from_secs(4)).passed, Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,12 @@
+//! `TableOnDelete`: tell me when the table is deleted. Silent, also about a table that is not there.
+
+use proscenium_actors::table::WatchTable;
+use proscenium_proto::generated::TableOnDeleteReq;
+
+use super::call::send;
+use super::{Call, Prepared};
+
+pub fn prepare(_: TableOnDeleteReq) -> Prepared {
+    Prepared::table(|call, table| send(&table.mailbox, WatchTable { subscriber: call.subscriber() }))
+        .or_missing(|_: Call, _| {})
+}

@@ -1,0 +1,22 @@
+//! `ViewDimensions`: rows and columns, of the table and of what is visible.
+
+use proscenium_actors::view::Read;
+use proscenium_engine::view::Dimensions;
+use proscenium_proto::ClientResp;
+use proscenium_proto::generated::{ViewDimensionsReq, ViewDimensionsResp};
+
+use super::Prepared;
+
+pub fn prepare(_: ViewDimensionsReq) -> Prepared {
+    Prepared::read(|call| {
+        Read::Dimensions(call.reply(|dimensions: Dimensions| {
+            // The wire counts by u32; so do tables.
+            ClientResp::ViewDimensionsResp(ViewDimensionsResp {
+                num_table_rows: dimensions.num_table_rows as u32,
+                num_table_columns: dimensions.num_table_columns as u32,
+                num_view_rows: dimensions.num_view_rows as u32,
+                num_view_columns: dimensions.num_view_columns as u32,
+            })
+        }))
+    })
+}

@@ -1,0 +1,17 @@
+//! `ViewOnDelete`: tell me when the view is deleted. Silent, also about a view that is not there.
+
+use proscenium_actors::table::{Subscribe, Topic};
+use proscenium_proto::generated::ViewOnDeleteReq;
+
+use super::call::send;
+use super::{Call, Prepared};
+
+pub fn prepare(_: ViewOnDeleteReq) -> Prepared {
+    Prepared::view(|call, table| {
+        let view_id = call.entity_id().to_string();
+        let topic = Topic::Delete;
+        let subscriber = call.subscriber();
+        send(&table.mailbox, Subscribe { view_id, topic, subscriber, reply: call.reply_faults() })
+    })
+    .or_missing(|_: Call, _| {})
+}

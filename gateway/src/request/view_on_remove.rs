@@ -1,0 +1,16 @@
+//! `ViewOnRemove`: tell me the keys of removed rows.
+
+use proscenium_actors::table::{Subscribe, Topic};
+use proscenium_proto::generated::ViewOnRemoveReq;
+
+use super::Prepared;
+use super::call::send;
+
+pub fn prepare(_: ViewOnRemoveReq) -> Prepared {
+    Prepared::view(|call, table| {
+        let view_id = call.entity_id().to_string();
+        let topic = Topic::Remove;
+        let subscriber = call.subscriber();
+        send(&table.mailbox, Subscribe { view_id, topic, subscriber, reply: call.reply_faults() })
+    })
+}

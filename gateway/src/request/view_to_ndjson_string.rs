@@ -1,0 +1,17 @@
+//! `ViewToNdjsonString`: a window of the view as text.
+
+use proscenium_actors::view::TextFormat;
+use proscenium_proto::ClientResp;
+use proscenium_proto::generated::{ViewToNdjsonStringReq, ViewToNdjsonStringResp};
+use proscenium_proto::translate::viewport;
+
+use super::Prepared;
+
+pub fn prepare(request: ViewToNdjsonStringReq) -> Prepared {
+    let options = viewport::json_options(request.id, request.index, request.formatted);
+    Prepared::text(
+        viewport::from_wire(request.viewport.as_ref()),
+        TextFormat::Ndjson(options),
+        |ndjson_string| ClientResp::ViewToNdjsonStringResp(ViewToNdjsonStringResp { ndjson_string }),
+    )
+}

@@ -1,0 +1,14 @@
+//! One connection: frames in, frames out.
+//!
+//! Law: requests are started in arrival order per table; an answer never waits for another table's. Bytes on the way to
+//! a slow client are counted and bounded. Everything but [`socket`] is plain state without a socket.
+
+mod dispatch;
+mod flow;
+mod frames;
+mod lanes;
+mod news;
+mod socket;
+
+pub use dispatch::Surroundings;
+pub use socket::connect;

@@ -1,0 +1,230 @@
+//! Frames → orders: reads each request, puts it in its place, starts it when its turn has come.
+//!
+//! Law: nothing a client sends fails the connection, except more than the bounds allow. What has ended is learned from
+//! [`Done`] marks, which any thread may drop.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use proscenium_actors::table::SessionOver;
+use proscenium_actors::{Catalog, LaneId, Outgoing, Outlet, SessionId, TableRef};
+use proscenium_proto::translate::error as wire_error;
+use proscenium_proto::{frame, response};
+
+use super::lanes::{Lane, Lanes, RequestNumber};
+use crate::request::{self, Call, Claim, Meter, Prepared, Sending};
+
+/// Requests of one connection that may run at once: enough to keep every table it looks at busy.
+const MAX_RUNNING: usize = 256;
+
+/// Bytes of answers that may wait to be written before no further request is started.
+const MAX_ANSWER_BYTES: usize = 16 << 20;
+
+/// Bytes of requests that may wait to be started, beside one message of the largest size.
+const MAX_WAITING_BYTES: usize = 64 << 20;
+
+/// A client sent more than may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many requests were sent without waiting for answers")]
+pub struct TooMuch;
+
+/// What the server gives every connection.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    pub catalog: Catalog,
+    pub meter: Arc<Meter>,
+    pub max_frame_bytes: usize,
+}
+
+#[derive(Debug)]
+pub struct Dispatch {
+    surroundings: Surroundings,
+    outlet: Arc<Outlet>,
+    lanes: Lanes,
+    waiting: HashMap<RequestNumber, Waiting>,
+    waiting_bytes: usize,
+    next_number: RequestNumber,
+    ended: Arc<Mutex<Vec<RequestNumber>>>,
+    /// The tables of views that this connection opened or is about to; an entry leaves with the view's deletion.
+    views: HashMap<String, Arc<str>>,
+    /// Every table that may know this connection, to tell it when the connection is over.
+    tables: HashMap<LaneId, TableRef>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    msg_id: u32,
+    entity_id: String,
+    prepared: Prepared,
+    num_bytes: usize,
+}
+
+/// A message that waits for room in a table's mailbox.
+pub struct Stalled {
+    pub lanes: Vec<Lane>,
+    pub room: BoxFuture<'static, ()>,
+}
+
+impl std::fmt::Debug for Stalled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Stalled({:?})", self.lanes)
+    }
+}
+
+/// Tells the end of a request when it is dropped.
+struct DoneMark {
+    number: RequestNumber,
+    ended: Arc<Mutex<Vec<RequestNumber>>>,
+    outlet: Arc<Outlet>,
+}
+
+impl Drop for DoneMark {
+    fn drop(&mut self) {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(self.number);
+        self.outlet.wake();
+    }
+}
+
+impl Dispatch {
+    pub fn new(surroundings: Surroundings) -> Self {
+        Dispatch {
+            surroundings,
+            outlet: Outlet::new(SessionId::fresh()),
+            lanes: Lanes::default(),
+            waiting: HashMap::new(),
+            waiting_bytes: 0,
+            next_number: 0,
+            ended: Arc::default(),
+            views: HashMap::new(),
+            tables: HashMap::new(),
+        }
+    }
+
+    pub fn outlet(&self) -> &Arc<Outlet> {
+        &self.outlet
+    }
+
+    /// Takes one frame in; [`Dispatch::start`] must follow.
+    pub fn accept(&mut self, frame: Bytes) -> Result<(), TooMuch> {
+        let num_bytes = frame.len();
+        let request = match frame::decode(frame) {
+            Ok(request) => request,
+            Err(error) => {
+                tracing::debug!(%error, "undecodable request");
+                self.say_unhandled(error.msg_id, error.entity_id);
+                return Ok(());
+            }
+        };
+        let Some(kind) = request.client_req else {
+            self.say_unhandled(request.msg_id, request.entity_id);
+            return Ok(());
+        };
+        tracing::trace!(request = proscenium_proto::request::name(&kind), entity = %request.entity_id);
+        let prepared = request::prepare(kind);
+        let number = self.next_number;
+        self.next_number += 1;
+        let (lanes, alone) = self.stand(&prepared, &request.entity_id);
+        if let Some(view_id) = &prepared.opens {
+            self.views.insert(view_id.clone(), request.entity_id.as_str().into());
+        }
+        self.lanes.enter(number, lanes, alone);
+        let waiting = Waiting { msg_id: request.msg_id, entity_id: request.entity_id, prepared, num_bytes };
+        self.waiting.insert(number, waiting);
+        self.waiting_bytes += num_bytes;
+        if self.waiting_bytes > MAX_WAITING_BYTES + self.surroundings.max_frame_bytes {
+            return Err(TooMuch);
+        }
+        Ok(())
+    }
+
+    /// Starts every request whose turn has come. What comes back waits for room; [`Dispatch::resume`] must follow it.
+    pub fn start(&mut self) -> Vec<Stalled> {
+        for number in std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner)) {
+            self.lanes.end(number);
+        }
+        let mut stalled = Vec::new();
+        while self.lanes.num_running() < MAX_RUNNING && self.outlet.answer_bytes() < MAX_ANSWER_BYTES {
+            let Some(number) = self.lanes.start_next() else { break };
+            let Some(waiting) = self.waiting.remove(&number) else { continue };
+            self.waiting_bytes -= waiting.num_bytes;
+            self.remember_table(&waiting);
+            let ended = DoneMark { number, ended: self.ended.clone(), outlet: self.outlet.clone() };
+            let call = Call {
+                msg_id: waiting.msg_id,
+                entity_id: waiting.entity_id,
+                outlet: self.outlet.clone(),
+                catalog: self.surroundings.catalog.clone(),
+                meter: self.surroundings.meter.clone(),
+                lane: LaneId::SERVER,
+                done: Box::new(ended),
+            };
+            if let Sending::Waiting(room) = waiting.prepared.run(call) {
+                self.lanes.stall(number);
+                stalled.push(Stalled { lanes: self.lanes.lanes_of(number), room });
+            }
+        }
+        stalled
+    }
+
+    /// A message that waited was taken; [`Dispatch::start`] must follow.
+    pub fn resume(&mut self, lanes: &[Lane]) {
+        self.lanes.resume(lanes);
+    }
+
+    /// The connection is over. The messages that tell the tables so are to be sent by the caller.
+    pub fn finish(&mut self) -> Vec<BoxFuture<'static, ()>> {
+        self.outlet.end();
+        let session = self.outlet.session();
+        self.surroundings.catalog.forget_session(session);
+        let tables = self.tables.drain();
+        tables
+            .map(|(_, table)| Box::pin(table.mailbox.post(SessionOver { session })) as BoxFuture<'static, ()>)
+            .collect()
+    }
+
+    /// The lanes of a request, and whether it stands alone in them.
+    fn stand(&mut self, prepared: &Prepared, entity_id: &str) -> (Vec<Lane>, bool) {
+        let table_lane = |name: &str| Lane::Table(name.into());
+        match &prepared.claim {
+            Claim::Free => (Vec::new(), false),
+            Claim::Table => (vec![table_lane(entity_id)], false),
+            Claim::View => (self.lane_of_view(entity_id).into_iter().collect(), false),
+            Claim::Catalog { entity, tables, views } => {
+                let mut lanes = vec![Lane::Catalog];
+                lanes.extend(entity.then(|| table_lane(entity_id)));
+                lanes.extend(tables.iter().map(|name| table_lane(name)));
+                lanes.extend(views.iter().filter_map(|view_id| self.lane_of_view(view_id)));
+                (lanes, true)
+            }
+        }
+    }
+
+    fn lane_of_view(&self, view_id: &str) -> Option<Lane> {
+        if let Some(table) = self.views.get(view_id) {
+            return Some(Lane::Table(table.clone()));
+        }
+        self.surroundings.catalog.table_of_view(view_id).map(|table| Lane::Table(table.name))
+    }
+
+    /// A table that is asked something may come to know this connection.
+    fn remember_table(&mut self, waiting: &Waiting) {
+        let catalog = &self.surroundings.catalog;
+        let table = match waiting.prepared.claim {
+            Claim::Table => catalog.table(&waiting.entity_id).ok(),
+            Claim::View => catalog.table_of_view(&waiting.entity_id),
+            Claim::Free | Claim::Catalog { .. } => None,
+        };
+        let Some(table) = table else { return };
+        if !self.tables.contains_key(&table.lane) {
+            self.tables.retain(|_, table| !table.mailbox.is_gone());
+            self.tables.insert(table.lane, table);
+        }
+    }
+
+    fn say_unhandled(&self, msg_id: u32, entity_id: String) {
+        let response = response::answer(msg_id, entity_id, wire_error::unhandled());
+        self.outlet.push(LaneId::SERVER, Outgoing::Answer(frame::encode(&response)));
+    }
+}

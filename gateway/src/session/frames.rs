@@ -1,0 +1,103 @@
+//! Fragments → frames.
+//!
+//! Law: a frame is whole or it is not there; text, which no client sends, is skipped; a message longer than the limit is
+//! an error before its last fragment has come.
+
+use bytes::{Bytes, BytesMut};
+
+/// One piece of a WebSocket message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fragment {
+    First { text: bool, bytes: Bytes },
+    Next(Bytes),
+    Last(Bytes),
+}
+
+/// The message is longer than allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a message of more than {limit_bytes} bytes was sent; the limit is set by the server")]
+pub struct TooLong {
+    pub limit_bytes: usize,
+}
+
+#[derive(Debug)]
+pub struct Assembler {
+    limit_bytes: usize,
+    /// What has come of a fragmented message; set by its first fragment, cleared by its last.
+    begun: Option<Begun>,
+}
+
+#[derive(Debug)]
+enum Begun {
+    Binary(BytesMut),
+    Text,
+}
+
+impl Assembler {
+    pub fn new(limit_bytes: usize) -> Self {
+        Assembler { limit_bytes, begun: None }
+    }
+
+    /// The whole message, once it is there. Fragments that continue nothing are skipped.
+    pub fn add(&mut self, fragment: Fragment) -> Result<Option<Bytes>, TooLong> {
+        let (bytes, last) = match fragment {
+            Fragment::First { text: true, .. } => {
+                self.begun = Some(Begun::Text);
+                return Ok(None);
+            }
+            Fragment::First { text: false, bytes } => {
+                self.begun = Some(Begun::Binary(BytesMut::new()));
+                (bytes, false)
+            }
+            Fragment::Next(bytes) => (bytes, false),
+            Fragment::Last(bytes) => (bytes, true),
+        };
+        if let Some(Begun::Binary(begun)) = &mut self.begun {
+            if begun.len() + bytes.len() > self.limit_bytes {
+                self.begun = None;
+                return Err(TooLong { limit_bytes: self.limit_bytes });
+            }
+            begun.extend_from_slice(&bytes);
+        }
+        if !last {
+            return Ok(None);
+        }
+        match self.begun.take() {
+            Some(Begun::Binary(whole)) => Ok(Some(whole.freeze())),
+            Some(Begun::Text) | None => Ok(None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(text: &'static str) -> Bytes {
+        Bytes::from_static(text.as_bytes())
+    }
+
+    #[test]
+    fn fragments_become_one_frame() {
+        let mut frames = Assembler::new(6);
+        assert_eq!(frames.add(Fragment::First { text: false, bytes: bytes("ab") }), Ok(None));
+        assert_eq!(frames.add(Fragment::Next(bytes("cd"))), Ok(None));
+        assert_eq!(frames.add(Fragment::Last(bytes("ef"))), Ok(Some(bytes("abcdef"))));
+        assert_eq!(frames.add(Fragment::Last(bytes("stray"))), Ok(None));
+    }
+
+    #[test]
+    fn fragmented_text_is_skipped() {
+        let mut frames = Assembler::new(6);
+        assert_eq!(frames.add(Fragment::First { text: true, bytes: bytes("ab") }), Ok(None));
+        assert_eq!(frames.add(Fragment::Last(bytes("cd"))), Ok(None));
+    }
+
+    #[test]
+    fn the_limit_is_for_the_whole_message() {
+        let mut frames = Assembler::new(6);
+        assert_eq!(frames.add(Fragment::First { text: false, bytes: bytes("abcd") }), Ok(None));
+        assert_eq!(frames.add(Fragment::Next(bytes("efg"))), Err(TooLong { limit_bytes: 6 }));
+        assert_eq!(frames.add(Fragment::Last(bytes("h"))), Ok(None));
+    }
+}

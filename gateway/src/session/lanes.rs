@@ -1,0 +1,213 @@
+//! In which order a connection's requests may start.
+//!
+//! Law: a request starts when it is first in every lane that it stands in. Requests of one lane start one after the
+//! other without waiting for each other's end (the table's mailbox keeps their order), except that one which stands
+//! alone starts when everything before it has ended and lets nothing start until it has ended itself. Lanes that no
+//! request has in common do not wait for each other.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// A connection's requests, numbered as they come.
+pub type RequestNumber = u64;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// The list of tables.
+    Catalog,
+    Table(Arc<str>),
+}
+
+#[derive(Debug, Default)]
+pub struct Lanes {
+    lanes: HashMap<Lane, State>,
+    requests: HashMap<RequestNumber, Standing>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Not started, in order.
+    waiting: VecDeque<RequestNumber>,
+    /// Started and not ended.
+    running: usize,
+    /// The one that runs stands alone.
+    alone: bool,
+    /// One was started whose message waits for room in a mailbox; set by `stall`, cleared by `resume`.
+    stalled: bool,
+}
+
+#[derive(Debug)]
+struct Standing {
+    lanes: Vec<Lane>,
+    alone: bool,
+    started: bool,
+}
+
+impl Lanes {
+    /// A request has come. One without lanes may start at once.
+    pub fn enter(&mut self, request: RequestNumber, mut lanes: Vec<Lane>, alone: bool) {
+        lanes.dedup();
+        for lane in &lanes {
+            self.lanes.entry(lane.clone()).or_default().waiting.push_back(request);
+        }
+        self.requests.insert(request, Standing { lanes, alone, started: false });
+    }
+
+    /// The earliest request that may start now; it counts as started.
+    pub fn start_next(&mut self) -> Option<RequestNumber> {
+        let first_in_lanes = self.lanes.values().filter_map(|state| state.waiting.front().copied());
+        let free =
+            self.requests.iter().filter(|(_, standing)| standing.lanes.is_empty() && !standing.started);
+        let candidates = first_in_lanes.chain(free.map(|(request, _)| *request));
+        let next = candidates.filter(|request| self.may_start(*request)).min()?;
+        let standing = self.requests.get_mut(&next)?;
+        standing.started = true;
+        for lane in &standing.lanes {
+            let state = self.lanes.entry(lane.clone()).or_default();
+            state.waiting.pop_front();
+            state.running += 1;
+            state.alone = standing.alone;
+        }
+        Some(next)
+    }
+
+    /// A started request's message waits for room: nothing else starts in its lanes.
+    pub fn stall(&mut self, request: RequestNumber) {
+        self.set_stalled(request, true);
+    }
+
+    /// The message was taken. Must come before the request's end is told.
+    pub fn resume(&mut self, lanes: &[Lane]) {
+        for lane in lanes {
+            if let Some(state) = self.lanes.get_mut(lane) {
+                state.stalled = false;
+            }
+            self.forget_if_idle(lane);
+        }
+    }
+
+    /// The lanes that a request stands in.
+    pub fn lanes_of(&self, request: RequestNumber) -> Vec<Lane> {
+        self.requests.get(&request).map(|standing| standing.lanes.clone()).unwrap_or_default()
+    }
+
+    /// A started request has ended.
+    pub fn end(&mut self, request: RequestNumber) {
+        let Some(standing) = self.requests.remove(&request) else { return };
+        for lane in &standing.lanes {
+            if let Some(state) = self.lanes.get_mut(lane) {
+                state.running -= 1;
+                state.alone &= state.running > 0;
+            }
+            self.forget_if_idle(lane);
+        }
+    }
+
+    /// Requests that have started and not ended.
+    pub fn num_running(&self) -> usize {
+        self.requests.values().filter(|standing| standing.started).count()
+    }
+
+    fn may_start(&self, request: RequestNumber) -> bool {
+        let Some(standing) = self.requests.get(&request) else { return false };
+        standing.lanes.iter().all(|lane| {
+            self.lanes.get(lane).is_some_and(|state| {
+                state.waiting.front() == Some(&request)
+                    && !state.alone
+                    && !state.stalled
+                    && (!standing.alone || state.running == 0)
+            })
+        })
+    }
+
+    fn set_stalled(&mut self, request: RequestNumber, stalled: bool) {
+        for lane in self.lanes_of(request) {
+            if let Some(state) = self.lanes.get_mut(&lane) {
+                state.stalled = stalled;
+            }
+        }
+    }
+
+    fn forget_if_idle(&mut self, lane: &Lane) {
+        if self
+            .lanes
+            .get(lane)
+            .is_some_and(|state| state.running == 0 && state.waiting.is_empty() && !state.stalled)
+        {
+            self.lanes.remove(lane);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(name: &str) -> Lane {
+        Lane::Table(name.into())
+    }
+
+    fn start_all(lanes: &mut Lanes) -> Vec<RequestNumber> {
+        std::iter::from_fn(|| lanes.start_next()).collect()
+    }
+
+    #[test]
+    fn requests_about_tables_start_without_waiting_for_answers() {
+        let mut lanes = Lanes::default();
+        lanes.enter(1, vec![table("a")], false);
+        lanes.enter(2, vec![table("b")], false);
+        lanes.enter(3, vec![table("a")], false);
+        lanes.enter(4, vec![], false);
+        assert_eq!(start_all(&mut lanes), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn what_needs_a_table_waits_until_it_is_made_and_other_tables_do_not() {
+        let mut lanes = Lanes::default();
+        lanes.enter(1, vec![Lane::Catalog, table("new")], true);
+        lanes.enter(2, vec![table("new")], false);
+        lanes.enter(3, vec![table("other")], false);
+        lanes.enter(4, vec![Lane::Catalog], true);
+        assert_eq!(start_all(&mut lanes), [1, 3]);
+        lanes.end(1);
+        assert_eq!(start_all(&mut lanes), [2, 4]);
+    }
+
+    #[test]
+    fn a_deletion_waits_for_what_came_before() {
+        let mut lanes = Lanes::default();
+        lanes.enter(1, vec![table("a")], false);
+        lanes.enter(2, vec![table("a")], false);
+        lanes.enter(3, vec![Lane::Catalog, table("a")], true);
+        assert_eq!(start_all(&mut lanes), [1, 2]);
+        lanes.end(2);
+        assert!(start_all(&mut lanes).is_empty());
+        lanes.end(1);
+        assert_eq!(start_all(&mut lanes), [3]);
+    }
+
+    #[test]
+    fn a_full_mailbox_holds_back_its_own_lane() {
+        let mut lanes = Lanes::default();
+        lanes.enter(1, vec![table("a")], false);
+        assert_eq!(lanes.start_next(), Some(1));
+        lanes.stall(1);
+        lanes.enter(2, vec![table("a")], false);
+        lanes.enter(3, vec![table("b")], false);
+        assert_eq!(start_all(&mut lanes), [3]);
+        lanes.resume(&[table("a")]);
+        assert_eq!(start_all(&mut lanes), [2]);
+    }
+
+    #[test]
+    fn nothing_is_remembered_of_what_has_ended() {
+        let mut lanes = Lanes::default();
+        for request in 0..100 {
+            lanes.enter(request, vec![Lane::Catalog, table(&format!("t{request}"))], request % 2 == 0);
+            assert_eq!(lanes.start_next(), Some(request));
+            lanes.end(request);
+        }
+        assert!(lanes.lanes.is_empty() && lanes.requests.is_empty());
+        assert_eq!(lanes.num_running(), 0);
+    }
+}
