@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use proscenium_engine::Scalar;
 use proscenium_engine::export::{self, Compression, JsonOptions, Naming, Window};
-use proscenium_engine::view::{Dimensions, View, Viewport};
+use proscenium_engine::view::{CutOptions, Dimensions, View, Viewport};
 
 use super::Held;
 use crate::error::Fault;
@@ -80,19 +80,20 @@ impl Read {
         }
     }
 
-    pub(super) fn answer(self, view: &View, held: &mut Held, workers: &Workers) {
+    pub(super) fn answer(self, view: &mut View, held: &mut Held, workers: &Workers) {
         match self {
             Read::Dimensions(reply) => reply.send(Ok(view.dimensions(&mut held.handle))),
             Read::Text { viewport, format, reply } => {
                 let write = move |window: &Window| reply.send(Ok(format.write(window)));
-                write_window(view, held, viewport, format.wants_keys(), workers, write);
+                write_window(view, held, format.cut_options(viewport), workers, write);
             }
             Read::Arrow { viewport, naming, compression, reply } => {
                 let write = move |window: &Window| {
                     let written = export::arrow(window, naming, compression);
                     reply.send(written.map(Bytes::from).map_err(Fault::from));
                 };
-                write_window(view, held, viewport, false, workers, write);
+                let options = CutOptions { viewport, ..CutOptions::default() };
+                write_window(view, held, options, workers, write);
             }
             Read::ColumnPaths { start_col, end_col, reply } => {
                 let num_columns = view.dimensions(&mut held.handle).num_view_columns;
@@ -124,15 +125,14 @@ impl Read {
 
 /// Cuts now; gathers and writes now if that is little, on a worker thread otherwise.
 fn write_window(
-    view: &View,
+    view: &mut View,
     held: &mut Held,
-    viewport: Viewport,
-    keys: bool,
+    options: CutOptions,
     workers: &Workers,
     write: impl FnOnce(&Window) + Send + 'static,
 ) {
-    let cells = num_cells(view.dimensions(&mut held.handle), viewport);
-    let cut = view.cut(&mut held.handle, viewport, keys);
+    let cells = num_cells(view.dimensions(&mut held.handle), options.viewport);
+    let cut = view.cut(&mut held.handle, options);
     let write = move || write(&cut.gather());
     if cells <= knobs::INLINE_CELLS {
         write();
@@ -153,14 +153,15 @@ fn num_cells(dimensions: Dimensions, viewport: Viewport) -> usize {
 }
 
 impl TextFormat {
-    /// Whether the rows' own keys are part of the answer.
-    fn wants_keys(self) -> bool {
-        match self {
+    /// The rows' own keys are cut only where they are written.
+    fn cut_options(self, viewport: Viewport) -> CutOptions {
+        let json = match self {
             TextFormat::JsonColumns(options)
             | TextFormat::JsonRows(options)
-            | TextFormat::Ndjson(options) => options.id || options.index,
-            TextFormat::Csv => false,
-        }
+            | TextFormat::Ndjson(options) => options,
+            TextFormat::Csv => JsonOptions::default(),
+        };
+        CutOptions { viewport, id: json.id, index: json.index }
     }
 
     fn write(self, window: &Window) -> String {

@@ -55,6 +55,7 @@ impl Step {
 
     /// Follows the table, then writes each distinct answer once.
     pub(super) fn carry_out(self, view: &mut View, handles: &mut HashMap<HandleId, Held>) {
+        view.track_changes(!self.wanted.is_empty());
         let stepped = view.step(&self.delta);
         let mut written: Vec<(Option<u32>, Bytes)> = Vec::new();
         for wanted in self.wanted {
@@ -82,7 +83,7 @@ impl Step {
     }
 }
 
-fn write_rows(view: &View, held: &mut Held, stepped: &ViewDelta) -> Bytes {
+fn write_rows(view: &mut View, held: &mut Held, stepped: &ViewDelta) -> Bytes {
     match view.row_delta(&mut held.handle, stepped) {
         Ok(rows) => rows.into(),
         Err(error) => {

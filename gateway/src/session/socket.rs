@@ -96,6 +96,8 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
             Err(ProtocolError::Overflow) => {
                 return give_up(ctx, CloseCode::Size, "a message is longer than this server allows");
             }
+            // The client is gone without a word, as a page is that was left.
+            Err(ProtocolError::Io(_)) => return ctx.stop(),
             Err(error) => return give_up(ctx, CloseCode::Protocol, &error.to_string()),
         };
         match self.frames.add(fragment) {
