@@ -17,7 +17,7 @@ pub(crate) use cell::Cells as JsonCells;
 
 use std::sync::Arc;
 
-use ::arrow::array::ArrayRef;
+use ::arrow::array::{ArrayRef, RecordBatch};
 
 use crate::error::{EngineError, Result};
 
@@ -134,6 +134,11 @@ pub fn csv(window: &Window) -> String {
 /// An Arrow IPC stream with exactly one record batch. In a WASM build never compressed, whatever is asked.
 pub fn arrow(window: &Window, naming: Naming, compression: Compression) -> Result<Vec<u8>> {
     arrow::write(window, naming, compression)
+}
+
+/// The window as one record batch, text as `Dictionary<Int32, Utf8>`.
+pub fn record_batch(window: &Window, naming: Naming) -> Result<RecordBatch> {
+    arrow::batch(window, naming)
 }
 
 /// A first guess at the bytes of a text, so that the usual window grows its buffer once or never.

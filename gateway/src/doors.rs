@@ -7,7 +7,7 @@ use actix_web::{App, HttpServer};
 
 use crate::config::Config;
 use crate::error::StartError;
-use crate::http;
+use crate::http::{self, Shared};
 use crate::session::Surroundings;
 
 /// The addresses that clients can use now.
@@ -15,6 +15,8 @@ use crate::session::Surroundings;
 pub struct Addresses {
     /// HTTP and WebSocket.
     pub http: SocketAddr,
+    /// Arrow Flight, if that door is open.
+    pub flight: Option<SocketAddr>,
 }
 
 /// A bound door, and how to close it.
@@ -31,10 +33,17 @@ impl std::fmt::Debug for HttpDoor {
 }
 
 /// Binds HTTP and WebSocket. Nothing is served before the server is awaited.
-pub fn open_http(config: &Config, surroundings: &Surroundings) -> Result<HttpDoor, StartError> {
+pub fn open_http(
+    config: &Config,
+    surroundings: &Surroundings,
+    shared: &Shared,
+) -> Result<HttpDoor, StartError> {
     let fault = |source| StartError::Listen { address: config.listen, source };
-    let surroundings = surroundings.clone();
-    let server = HttpServer::new(move || App::new().configure(|config| http::routes(config, &surroundings)))
+    let (surroundings, shared, max_upload_bytes) =
+        (surroundings.clone(), shared.clone(), config.max_upload_bytes);
+    let app =
+        move || App::new().configure(|routes| http::routes(routes, &surroundings, &shared, max_upload_bytes));
+    let server = HttpServer::new(app)
         .disable_signals()
         // Live connections end with the server: they are told by a close frame, not waited for.
         .shutdown_timeout(1)

@@ -6,6 +6,11 @@ use std::net::SocketAddr;
 pub enum StartError {
     #[error("cannot listen on {address}: {source}; choose another address with --listen")]
     Listen { address: SocketAddr, source: std::io::Error },
+    #[error("cannot listen on {address} for Arrow Flight: {source}; choose another address with --flight")]
+    Flight { address: SocketAddr, source: std::io::Error },
+    /// A table that was to be hosted from the start.
+    #[error("{0}")]
+    Load(String),
     #[error("cannot start threads: {0}")]
     Threads(std::io::Error),
     #[error("the server ended while it was starting")]

@@ -1,16 +1,73 @@
-//! What HTTP serves.
+//! The HTTP door: health, metrics, tables for scripts, the page, and the way to the WebSocket.
+//!
+//! Law: a handler decodes, asks and encodes; engine work runs on worker threads. Errors are JSON `{"error": …}` that
+//! names the thing at fault.
+
+pub mod assets;
+mod health;
+mod metrics;
+mod tables;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, guard};
+use proscenium_actors::Catalog;
 
-use crate::session;
-use crate::session::Surroundings;
+use crate::metrics::Metrics;
+use crate::session::{self, Surroundings};
 
-/// Registers every route.
-pub fn routes(config: &mut ServiceConfig, surroundings: &Surroundings) {
-    config.app_data(web::Data::new(surroundings.clone()));
+/// What the handlers share.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    pub catalog: Catalog,
+    pub metrics: Metrics,
+    /// The folder with the page.
+    pub assets: Option<PathBuf>,
+    pub readiness: Readiness,
+}
+
+/// Whether the server takes new work: off until everything is loaded, and again while it drains.
+#[derive(Debug, Clone, Default)]
+pub struct Readiness(Arc<AtomicBool>);
+
+impl Readiness {
+    pub fn set(&self, is_ready: bool) {
+        self.0.store(is_ready, Ordering::Release);
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Registers every route. `max_upload_bytes` bounds an upload.
+pub fn routes(
+    config: &mut ServiceConfig,
+    surroundings: &Surroundings,
+    shared: &Shared,
+    max_upload_bytes: usize,
+) {
     let is_websocket = guard::fn_guard(|request| request.head().uri.path().ends_with("/websocket"));
-    config.service(web::resource("/{path:.*}").guard(is_websocket).route(web::get().to(connect)));
+    config
+        .app_data(web::Data::new(surroundings.clone()))
+        .app_data(web::Data::new(shared.clone()))
+        .app_data(web::PayloadConfig::new(max_upload_bytes))
+        .service(web::resource("/{path:.*}").guard(is_websocket).route(web::get().to(connect)))
+        .route("/health/live", web::get().to(health::live))
+        .route("/health/ready", web::get().to(health::ready))
+        .route("/metrics", web::get().to(metrics::scrape))
+        .route("/api/v1/tables", web::get().to(tables::list))
+        .service(
+            web::resource("/api/v1/tables/{table}")
+                .route(web::get().to(tables::download))
+                .route(web::put().to(tables::put))
+                .route(web::post().to(tables::post))
+                .route(web::delete().to(tables::delete)),
+        )
+        .default_service(web::get().to(assets::serve));
 }
 
 async fn connect(

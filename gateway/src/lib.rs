@@ -1,15 +1,20 @@
 //! The doors: the only crate that knows a network.
 //!
-//! Reading order: [`Server`], what it is told ([`config`]), its doors ([`doors`], [`http`]), one connection
-//! ([`session`]), one request a file ([`request`]).
+//! Reading order: [`Server`], what it is told ([`settings`], [`config`]), its doors ([`doors`], [`http`], [`flight`]),
+//! one connection ([`session`]), one request a file ([`request`]); where tables come from ([`source`], [`demo`]).
 
 pub mod config;
+pub mod demo;
 pub mod doors;
 pub mod error;
+pub mod flight;
 pub mod http;
+pub mod metrics;
 pub mod request;
 pub mod session;
+pub mod settings;
 pub mod shutdown;
+pub mod source;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -22,6 +27,9 @@ use proscenium_actors::Catalog;
 pub use config::Config;
 pub use doors::Addresses;
 pub use error::StartError;
+use flight::FlightDoor;
+use http::{Readiness, Shared};
+use metrics::Metrics;
 use request::Meter;
 use session::Surroundings;
 
@@ -35,52 +43,109 @@ pub struct Running {
     addresses: Addresses,
     catalog: Catalog,
     door: ServerHandle,
+    readiness: Readiness,
     thread: Option<JoinHandle<()>>,
 }
 
 /// What the starting thread hears.
-type Started = Result<(Addresses, Catalog, ServerHandle), StartError>;
+type Started = Result<Open, StartError>;
+
+/// A server whose doors are open and whose tables are loaded.
+struct Open {
+    addresses: Addresses,
+    catalog: Catalog,
+    door: ServerHandle,
+    readiness: Readiness,
+}
 
 impl Server {
-    /// Starts on threads of its own and comes back when every door is open.
+    /// Starts on threads of its own and comes back when every door is open and every table of the config is loaded.
     pub fn start(config: Config) -> Result<Running, StartError> {
         let (started, starting) = channel();
         let thread = std::thread::Builder::new()
             .name("server".into())
             .spawn(move || serve(&config, &started))
             .map_err(StartError::Threads)?;
-        let (addresses, catalog, door) = starting.recv().map_err(|_| StartError::Ended)??;
-        Ok(Running { addresses, catalog, door, thread: Some(thread) })
+        let Open { addresses, catalog, door, readiness } =
+            starting.recv().map_err(|_| StartError::Ended)??;
+        Ok(Running { addresses, catalog, door, readiness, thread: Some(thread) })
     }
 }
 
 fn serve(config: &Config, started: &Sender<Started>) {
     actix_rt::System::new().block_on(async {
-        let opened = Catalog::start(config.threads).map_err(StartError::Threads).and_then(|catalog| {
-            let surroundings = Surroundings {
-                catalog: catalog.clone(),
-                meter: Arc::new(Meter::start(Instant::now())),
-                max_frame_bytes: config.max_frame_bytes,
-            };
-            Ok((doors::open_http(config, &surroundings)?, catalog))
-        });
-        let (door, catalog) = match opened {
-            Ok(opened) => opened,
-            Err(error) => {
-                // Nobody waits for the error: nothing is left to do with it.
-                let _ = started.send(Err(error));
-                return;
-            }
-        };
-        let addresses = Addresses { http: door.address };
-        if started.send(Ok((addresses, catalog.clone(), door.handle))).is_err() {
-            return;
+        if let Err(error) = run(config, started).await {
+            // Nobody waits for the error any more: it came after the start.
+            let _ = started.send(Err(error));
         }
-        if let Err(error) = door.server.await {
-            tracing::error!(%error, "the HTTP door failed");
-        }
-        catalog.stop();
     });
+}
+
+/// Opens the doors, loads the tables, tells `started`, and serves until the HTTP door is closed.
+async fn run(config: &Config, started: &Sender<Started>) -> Result<(), StartError> {
+    let catalog = Catalog::start(config.threads).map_err(StartError::Threads)?;
+    let metrics = Metrics::new().map_err(|error| StartError::Load(error.to_string()))?;
+    let surroundings = Surroundings {
+        catalog: catalog.clone(),
+        meter: Arc::new(Meter::start(Instant::now())),
+        max_frame_bytes: config.max_frame_bytes,
+    };
+    let readiness = Readiness::default();
+    let shared = Shared {
+        catalog: catalog.clone(),
+        metrics,
+        assets: config.assets.clone(),
+        readiness: readiness.clone(),
+    };
+    let door = doors::open_http(config, &surroundings, &shared)?;
+    let flight = match config.flight {
+        Some(address) => Some(
+            FlightDoor::open(address, catalog.clone())
+                .map_err(|source| StartError::Flight { address, source })?,
+        ),
+        None => None,
+    };
+    let addresses = Addresses { http: door.address, flight: flight.as_ref().map(|door| door.addr) };
+    // The doors answer while the tables load: health checks say alive, not ready.
+    let serving = actix_rt::spawn(door.server);
+    load(config, &catalog).await?;
+    readiness.set(true);
+    let open = Open { addresses, catalog: catalog.clone(), door: door.handle, readiness };
+    if started.send(Ok(open)).is_err() {
+        return Ok(());
+    }
+    match serving.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "the HTTP door failed"),
+        Err(error) => tracing::error!(%error, "the HTTP door panicked"),
+    }
+    if let Some(flight) = flight {
+        flight.stop();
+    }
+    catalog.stop();
+    Ok(())
+}
+
+async fn load(config: &Config, catalog: &Catalog) -> Result<(), StartError> {
+    for source in &config.tables {
+        let reading = source.clone();
+        let read = tokio::task::spawn_blocking(move || reading.read()).await;
+        let data = read.map_err(|error| StartError::Load(error.to_string()))?.map_err(StartError::Load)?;
+        catalog.host(&source.name, data, source.options()).await.map_err(|fault| {
+            let text = fault.to_string();
+            StartError::Load(format!(
+                "cannot load {} as table \"{}\": {}",
+                source.path.display(),
+                source.name,
+                text.trim_end()
+            ))
+        })?;
+    }
+    if config.demo {
+        demo::host(catalog, config.assets.as_deref()).await.map_err(StartError::Load)?;
+        actix_rt::spawn(demo::run(catalog.clone()));
+    }
+    Ok(())
 }
 
 impl Running {
@@ -100,6 +165,7 @@ impl Running {
 
     fn end(&mut self) {
         let Some(thread) = self.thread.take() else { return };
+        self.readiness.set(false);
         // The future only waits for the end, which joining does better; the order to stop is given by calling.
         drop(self.door.stop(true));
         if thread.join().is_err() {

@@ -1,10 +1,10 @@
 //! The binary: reads the command line, starts the server, waits for the signal to end.
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
-use proscenium_gateway::{Config, Server, shutdown};
+use clap::{Parser, Subcommand};
+use proscenium_gateway::settings::Options;
+use proscenium_gateway::{Server, shutdown};
 
 /// Live tables for Perspective clients.
 #[derive(Debug, Parser)]
@@ -17,17 +17,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serves tables until Ctrl-C.
-    Serve(Serve),
-}
-
-#[derive(Debug, Args)]
-struct Serve {
-    /// Address for HTTP and WebSocket; port 0 takes a free one.
-    #[arg(long, value_name = "ADDR", default_value_t = Config::default().listen)]
-    listen: SocketAddr,
-    /// Largest WebSocket message, in bytes.
-    #[arg(long, value_name = "BYTES", default_value_t = Config::default().max_frame_bytes)]
-    max_frame_bytes: usize,
+    Serve(Box<Options>),
 }
 
 fn main() -> ExitCode {
@@ -37,8 +27,8 @@ fn main() -> ExitCode {
         )
         .with_writer(std::io::stderr)
         .init();
-    let Command::Serve(serve) = Cli::parse().command;
-    match run(serve) {
+    let Command::Serve(options) = Cli::parse().command;
+    match run(*options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("proscenium: {error}");
@@ -47,11 +37,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(serve: Serve) -> Result<(), Box<dyn std::error::Error>> {
-    let config = Config { listen: serve.listen, max_frame_bytes: serve.max_frame_bytes, ..Config::default() };
-    let server = Server::start(config)?;
-    println!("http://{}", server.addresses().http);
+fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
+    let server = Server::start(options.resolve()?)?;
+    let addresses = server.addresses();
+    println!("listening http://{}", addresses.http);
+    if let Some(flight) = addresses.flight {
+        println!("listening grpc://{flight}");
+    }
+    println!("ready");
     actix_rt::System::new().block_on(shutdown::signal())?;
+    println!("stopping");
     server.stop();
     Ok(())
 }

@@ -19,10 +19,10 @@ use crate::error::{EngineError, Result};
 
 pub(super) fn write(window: &Window, naming: Naming, compression: Compression) -> Result<Vec<u8>> {
     encode(window, naming, compression)
-        .map_err(|error| EngineError::data(format!("cannot write the view as Arrow: {error}")))
 }
 
-fn encode(window: &Window, naming: Naming, compression: Compression) -> Result<Vec<u8>, ArrowError> {
+/// The window as one record batch: key columns, then columns.
+pub(super) fn batch(window: &Window, naming: Naming) -> Result<RecordBatch> {
     let mut fields = Vec::new();
     let mut arrays = Vec::new();
     let mut push = |name: String, values: &ArrayRef| {
@@ -42,13 +42,23 @@ fn encode(window: &Window, naming: Naming, compression: Compression) -> Result<V
             Naming::Machine => push(column.name.to_string(), &column.values),
         }
     }
-    let schema = Arc::new(Schema::new(fields));
     let num_rows = RecordBatchOptions::new().with_row_count(Some(window.num_rows));
-    let batch = RecordBatch::try_new_with_options(schema.clone(), arrays, &num_rows)?;
-    let options = IpcWriteOptions::default().try_with_compression(codec(compression))?;
-    let mut writer = StreamWriter::try_new_with_options(Vec::new(), &schema, options)?;
-    writer.write(&batch)?;
-    writer.into_inner()
+    RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &num_rows).map_err(cannot_write)
+}
+
+fn encode(window: &Window, naming: Naming, compression: Compression) -> Result<Vec<u8>> {
+    let batch = batch(window, naming)?;
+    let write = || {
+        let options = IpcWriteOptions::default().try_with_compression(codec(compression))?;
+        let mut writer = StreamWriter::try_new_with_options(Vec::new(), &batch.schema(), options)?;
+        writer.write(&batch)?;
+        writer.into_inner()
+    };
+    write().map_err(cannot_write)
+}
+
+fn cannot_write(error: ArrowError) -> EngineError {
+    EngineError::data(format!("cannot write the view as Arrow: {error}"))
 }
 
 /// The worker in the browser always writes plain bodies: arrow-ipc 59 spoils compressed ones on 32-bit targets, and

@@ -1,0 +1,174 @@
+//! The demonstration: a real data set, and a market that ticks.
+//!
+//! Law: the market is a random walk from a fixed seed, paced by a clock of its own; a full server skips ticks, it never
+//! queues them.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use proscenium_actors::Catalog;
+use proscenium_actors::table::UpdateRows;
+use proscenium_engine::{ColumnType, TableData, TableOptions};
+use serde_json::json;
+
+/// The data set in the assets folder.
+const SUPERSTORE: &str = "data/superstore.arrow";
+const TICK: Duration = Duration::from_millis(100);
+/// How long a tick may wait for its answer before it is given up.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Trades kept.
+const TRADES: u32 = 20_000;
+
+const SECTORS: [(&str, &[&str]); 6] = [
+    ("Energy", &["AMBR", "BRNT", "CRST", "DUNE", "EMBR", "FLUX", "GUST", "HYDR"]),
+    ("Finance", &["ALDR", "BANQ", "CRWN", "DUCT", "EQTY", "FUND", "GILT", "HEDG"]),
+    ("Health", &["ASPN", "BIOM", "CURA", "DOSE", "ELXR", "FARM", "GENE", "HELX"]),
+    ("Industry", &["ANVL", "BOLT", "CRNE", "DRIL", "ENGN", "FORG", "GEAR", "HULL"]),
+    ("Media", &["ACTR", "BARD", "CAST", "DRMA", "ECHO", "FILM", "GALA", "HALL"]),
+    ("Technology", &["ALGO", "BYTE", "CODE", "DATA", "EDGE", "FIBR", "GRID", "HASH"]),
+];
+const VENUES: [&str; 4] = ["North", "South", "East", "West"];
+
+/// Hosts `superstore` (when the assets folder has it), `market` and `trades`.
+///
+/// Errors with a text for the user.
+pub async fn host(catalog: &Catalog, assets: Option<&Path>) -> Result<(), String> {
+    if let Some(path) = assets.map(|assets| assets.join(SUPERSTORE)).filter(|path| path.is_file()) {
+        let bytes =
+            std::fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let data = TableData::Arrow(bytes.into());
+        catalog.host("superstore", data, TableOptions::default()).await.map_err(|fault| fault.to_string())?;
+    }
+    let schema = |columns: &[(&str, ColumnType)]| {
+        TableData::Schema(
+            columns.iter().map(|(name, column_type)| ((*name).to_owned(), *column_type)).collect(),
+        )
+    };
+    let market = schema(&[
+        ("symbol", ColumnType::String),
+        ("sector", ColumnType::String),
+        ("price", ColumnType::Float),
+        ("change", ColumnType::Float),
+        ("bid", ColumnType::Float),
+        ("ask", ColumnType::Float),
+        ("volume", ColumnType::Integer),
+        ("note", ColumnType::String),
+        ("updated", ColumnType::Datetime),
+    ]);
+    let index = TableOptions { index: Some("symbol".into()), ..TableOptions::default() };
+    catalog.host("market", market, index).await.map_err(|fault| fault.to_string())?;
+    let trades = schema(&[
+        ("time", ColumnType::Datetime),
+        ("symbol", ColumnType::String),
+        ("sector", ColumnType::String),
+        ("venue", ColumnType::String),
+        ("side", ColumnType::String),
+        ("price", ColumnType::Float),
+        ("quantity", ColumnType::Integer),
+    ]);
+    let limit = TableOptions { limit: Some(TRADES), ..TableOptions::default() };
+    catalog.host("trades", trades, limit).await.map_err(|fault| fault.to_string())
+}
+
+/// Lets the market tick until its tables are gone.
+pub async fn run(catalog: Catalog) {
+    let mut market = Market::open();
+    if !send(&catalog, "market", market.listing()).await {
+        return;
+    }
+    let mut clock = tokio::time::interval(TICK);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        clock.tick().await;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
+        let (quotes, trades) = market.tick(now);
+        let is_alive = send(&catalog, "market", quotes).await && send(&catalog, "trades", trades).await;
+        if !is_alive {
+            return;
+        }
+    }
+}
+
+/// False when the table is gone.
+async fn send(catalog: &Catalog, table: &str, rows: serde_json::Value) -> bool {
+    let Ok(table) = catalog.table(table) else { return false };
+    let data = TableData::Rows(rows.to_string());
+    let update = |reply| UpdateRows { data, port_id: 0, reply };
+    if let Err(fault) = table.mailbox.ask(PATIENCE, update).await {
+        tracing::warn!(table = %table.name, %fault, "the demonstration skipped a tick");
+    }
+    true
+}
+
+struct Market {
+    state: u64,
+    quotes: Vec<Quote>,
+}
+
+struct Quote {
+    symbol: &'static str,
+    sector: &'static str,
+    open: f64,
+    price: f64,
+    volume: i64,
+}
+
+impl Market {
+    fn open() -> Market {
+        let mut market = Market { state: 0x2545_F491_4F6C_DD1D, quotes: Vec::new() };
+        for (sector, symbols) in SECTORS {
+            for symbol in symbols {
+                let open = cents(20.0 + market.fraction() * 400.0);
+                market.quotes.push(Quote { symbol, sector, open, price: open, volume: 0 });
+            }
+        }
+        market
+    }
+
+    fn listing(&self) -> serde_json::Value {
+        let row = |quote: &Quote| {
+            json!({
+                "symbol": quote.symbol, "sector": quote.sector, "price": quote.price, "change": 0.0,
+                "bid": cents(quote.price * 0.9995), "ask": cents(quote.price * 1.0005), "volume": 0,
+            })
+        };
+        self.quotes.iter().map(row).collect()
+    }
+
+    /// Some symbols trade: their new quotes, and the trades.
+    fn tick(&mut self, now: i64) -> (serde_json::Value, serde_json::Value) {
+        let (mut quotes, mut trades) = (Vec::new(), Vec::new());
+        for _ in 0..4 {
+            let at = (self.fraction() * self.quotes.len() as f64) as usize;
+            let drift = (self.fraction() - 0.5) * 0.006;
+            let quantity = 100 * (1 + (self.fraction() * 20.0) as i64);
+            let venue = VENUES[(self.fraction() * VENUES.len() as f64) as usize];
+            let quote = &mut self.quotes[at];
+            quote.price = cents((quote.price * (1.0 + drift)).max(1.0));
+            quote.volume += quantity;
+            quotes.push(json!({
+                "symbol": quote.symbol, "price": quote.price,
+                "change": cents((quote.price / quote.open - 1.0) * 100.0),
+                "bid": cents(quote.price * 0.9995), "ask": cents(quote.price * 1.0005),
+                "volume": quote.volume, "updated": now,
+            }));
+            trades.push(json!({
+                "time": now, "symbol": quote.symbol, "sector": quote.sector, "venue": venue,
+                "side": if drift < 0.0 { "sell" } else { "buy" }, "price": quote.price, "quantity": quantity,
+            }));
+        }
+        (quotes.into(), trades.into())
+    }
+
+    /// The next number in `0..1` (xorshift64*, Vigna 2016).
+    fn fraction(&mut self) -> f64 {
+        self.state ^= self.state >> 12;
+        self.state ^= self.state << 25;
+        self.state ^= self.state >> 27;
+        (self.state.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+fn cents(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}

@@ -1,0 +1,196 @@
+//! The Arrow Flight door: bulk loads in, snapshots out.
+//!
+//! Law: standard clients work. A put is applied in pieces, each whole or not at all; a get is one version of its
+//! table, whatever happens meanwhile. Engine work runs on worker threads, never on the door's own.
+//!
+//! A descriptor's path `[table]` or its command (JSON) names the table: [`ticket`]. Reading: [`get`]; writing:
+//! [`put`]; what there is: [`listing`]; small orders: [`action`].
+
+mod action;
+mod get;
+mod listing;
+mod put;
+mod ticket;
+mod view_config;
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+use arrow_flight::flight_service_server::{FlightService, FlightServiceServer};
+use arrow_flight::{
+    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest,
+    HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
+};
+use futures::Stream;
+use proscenium_actors::{Catalog, Fault};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic::{Request, Response, Status, Streaming};
+
+/// The largest message a client may send, in bytes: a record batch of a bulk load. gRPC's own default of 4 MiB cuts
+/// ordinary clients off.
+const MAX_MESSAGE_BYTES: usize = 256 << 20;
+
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// A listening Flight door; [`FlightDoor::stop`] ends it.
+#[derive(Debug)]
+pub struct FlightDoor {
+    pub addr: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl FlightDoor {
+    /// Binds `addr` and serves on a thread of its own.
+    ///
+    /// Errors when the address cannot be bound.
+    pub fn open(addr: SocketAddr, catalog: Catalog) -> std::io::Result<FlightDoor> {
+        let listener = std::net::TcpListener::bind(addr)?;
+        listener.set_nonblocking(true)?;
+        let addr = listener.local_addr()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("flight")
+            .enable_all()
+            .build()?;
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("flight-door".into()).spawn(move || {
+            runtime.block_on(serve(listener, catalog, stopped));
+            runtime.shutdown_background();
+        })?;
+        Ok(FlightDoor { addr, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Takes no new calls, lets running ones finish, and returns when the door's thread has ended.
+    pub fn stop(mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the flight door panicked");
+        }
+    }
+}
+
+async fn serve(listener: std::net::TcpListener, catalog: Catalog, stopped: oneshot::Receiver<()>) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "the flight door cannot listen");
+            return;
+        }
+    };
+    let service =
+        FlightServiceServer::new(Doorkeeper { catalog }).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let serving = Server::builder().add_service(service).serve_with_incoming_shutdown(
+        TcpIncoming::from(listener).with_nodelay(Some(true)),
+        async {
+            // A dropped sender means the same as a message: stop.
+            let _ = stopped.await;
+        },
+    );
+    if let Err(error) = serving.await {
+        tracing::error!(%error, "the flight door failed");
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Doorkeeper {
+    catalog: Catalog,
+}
+
+#[tonic::async_trait]
+impl FlightService for Doorkeeper {
+    type HandshakeStream = Answers<HandshakeResponse>;
+    type ListFlightsStream = Answers<FlightInfo>;
+    type DoGetStream = Answers<FlightData>;
+    type DoPutStream = Answers<PutResult>;
+    type DoActionStream = Answers<arrow_flight::Result>;
+    type ListActionsStream = Answers<ActionType>;
+    type DoExchangeStream = Answers<FlightData>;
+
+    async fn handshake(
+        &self,
+        _request: Request<Streaming<HandshakeRequest>>,
+    ) -> Result<Response<Self::HandshakeStream>, Status> {
+        // Nobody has to log in yet: an empty answer lets clients that ask go on.
+        Ok(Response::new(Box::pin(futures::stream::empty())))
+    }
+
+    async fn list_flights(
+        &self,
+        _request: Request<Criteria>,
+    ) -> Result<Response<Self::ListFlightsStream>, Status> {
+        listing::list(&self.catalog).await.map(Response::new)
+    }
+
+    async fn get_flight_info(
+        &self,
+        request: Request<FlightDescriptor>,
+    ) -> Result<Response<FlightInfo>, Status> {
+        listing::info(&self.catalog, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn poll_flight_info(
+        &self,
+        _request: Request<FlightDescriptor>,
+    ) -> Result<Response<PollInfo>, Status> {
+        Err(Status::unimplemented("PollFlightInfo: tables are ready at once; use GetFlightInfo"))
+    }
+
+    async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
+        listing::schema(&self.catalog, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
+        get::get(&self.catalog, &request.into_inner()).await.map(Response::new)
+    }
+
+    async fn do_put(
+        &self,
+        request: Request<Streaming<FlightData>>,
+    ) -> Result<Response<Self::DoPutStream>, Status> {
+        put::put(self.catalog.clone(), request.into_inner()).await.map(Response::new)
+    }
+
+    async fn do_action(&self, request: Request<Action>) -> Result<Response<Self::DoActionStream>, Status> {
+        action::act(&self.catalog, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_actions(
+        &self,
+        _request: Request<Empty>,
+    ) -> Result<Response<Self::ListActionsStream>, Status> {
+        Ok(Response::new(action::list()))
+    }
+
+    async fn do_exchange(
+        &self,
+        _request: Request<Streaming<FlightData>>,
+    ) -> Result<Response<Self::DoExchangeStream>, Status> {
+        Err(Status::unimplemented("DoExchange is not supported yet; use DoGet for a snapshot"))
+    }
+}
+
+/// A fault in gRPC's words.
+fn status(fault: &Fault) -> Status {
+    let text = fault.to_string();
+    match fault {
+        Fault::TableNotFound | Fault::ViewNotFound => Status::not_found(text),
+        Fault::Engine(_) | Fault::Refused(_) => Status::invalid_argument(text),
+        Fault::TableFailed { .. } => Status::failed_precondition(text),
+        Fault::Deadline { .. } => Status::deadline_exceeded(text),
+        Fault::Busy => Status::resource_exhausted(text),
+        Fault::Gone => Status::unavailable(text),
+    }
+}
+
+/// Runs engine work off the door's threads.
+async fn work<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
+    tokio::task::spawn_blocking(job)
+        .await
+        .map_err(|error| Status::internal(format!("the request failed: {error}")))
+}

@@ -1,0 +1,73 @@
+//! ListFlights, GetFlightInfo, GetSchema: which tables there are and what they hold.
+
+use arrow::datatypes::{DataType, Field, Schema as ArrowSchema};
+use arrow::ipc::writer::IpcWriteOptions;
+use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo, SchemaAsIpc, SchemaResult, Ticket};
+use proscenium_actors::table::TakeSnapshot;
+use proscenium_actors::{Catalog, Fault, knobs};
+use proscenium_engine::Schema;
+use tonic::Status;
+
+use super::{Answers, get, ticket};
+
+pub(super) async fn list(catalog: &Catalog) -> Result<Answers<FlightInfo>, Status> {
+    let mut flights = Vec::new();
+    for hosted in catalog.list() {
+        // A table that goes while the list is made is not on it.
+        let Ok(table) = catalog.table(&hosted.name) else { continue };
+        let snapshot = match table.mailbox.ask(knobs::ASK_DEADLINE, |reply| TakeSnapshot { reply }).await {
+            Ok(snapshot) => snapshot,
+            Err(Fault::Gone | Fault::TableNotFound | Fault::TableFailed { .. }) => continue,
+            Err(fault) => return Err(super::status(&fault)),
+        };
+        let descriptor = FlightDescriptor::new_path(vec![hosted.name.to_string()]);
+        flights.push(flight(
+            descriptor,
+            &arrow_schema(snapshot.schema()),
+            snapshot.num_rows(),
+            hosted.name.as_bytes(),
+        ));
+    }
+    Ok(Box::pin(futures::stream::iter(flights)))
+}
+
+pub(super) async fn info(catalog: &Catalog, descriptor: FlightDescriptor) -> Result<FlightInfo, Status> {
+    let wanted = ticket::wanted_by(&descriptor)?;
+    let ticket = match descriptor.cmd.is_empty() {
+        true => wanted.table.clone().into_bytes(),
+        false => descriptor.cmd.to_vec(),
+    };
+    let answer = get::open(catalog, wanted).await?;
+    flight(descriptor, &answer.schema, answer.num_rows, &ticket)
+}
+
+pub(super) async fn schema(catalog: &Catalog, descriptor: FlightDescriptor) -> Result<SchemaResult, Status> {
+    let answer = get::open(catalog, ticket::wanted_by(&descriptor)?).await?;
+    SchemaAsIpc::new(&answer.schema, &IpcWriteOptions::default())
+        .try_into()
+        .map_err(|error: arrow::error::ArrowError| Status::internal(error.to_string()))
+}
+
+fn flight(
+    descriptor: FlightDescriptor,
+    schema: &ArrowSchema,
+    num_rows: usize,
+    ticket: &[u8],
+) -> Result<FlightInfo, Status> {
+    // An endpoint without a location is this very server.
+    let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(ticket.to_vec()));
+    Ok(FlightInfo::new()
+        .try_with_schema(schema)
+        .map_err(|error| Status::internal(error.to_string()))?
+        .with_descriptor(descriptor)
+        .with_endpoint(endpoint)
+        .with_total_records(num_rows as i64))
+}
+
+fn arrow_schema(schema: &Schema) -> ArrowSchema {
+    let field = |field: &proscenium_engine::Field| -> Field {
+        let data_type: DataType = field.storage.arrow();
+        Field::new(&*field.name, data_type, true)
+    };
+    ArrowSchema::new(schema.fields().iter().map(field).collect::<Vec<_>>())
+}

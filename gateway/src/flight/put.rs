@@ -1,0 +1,167 @@
+//! DoPut: bulk loads.
+//!
+//! Law: rows are collected into pieces of a bounded size and each piece is applied whole or not at all, in order; each
+//! is acknowledged by a message with JSON `{"rows": applied so far}`. A replacement is one piece, whatever its size,
+//! since it must be one step. An error says how many rows were applied before it.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow_flight::decode::FlightRecordBatchStream;
+use arrow_flight::error::FlightError;
+use arrow_flight::{FlightData, PutResult};
+use futures::{Stream, StreamExt, TryStreamExt};
+use proscenium_actors::table::{RemoveRows, ReplaceRows, UpdateRows};
+use proscenium_actors::{Catalog, Fault, knobs};
+use proscenium_engine::{TableData, TableOptions};
+use tonic::{Status, Streaming};
+
+use super::ticket::{self, Mode, PutOrder};
+use super::{Answers, status};
+
+/// Bytes collected before they are applied: large enough for bulk speed, small enough that other requests of the table
+/// wait a fraction of a second.
+const PIECE_BYTES: usize = 32 << 20;
+/// The most that a replacement may collect.
+const MAX_REPLACE_BYTES: usize = 4 << 30;
+
+pub(super) async fn put(
+    catalog: Catalog,
+    mut messages: Streaming<FlightData>,
+) -> Result<Answers<PutResult>, Status> {
+    let first =
+        messages.try_next().await?.ok_or_else(|| Status::invalid_argument("the put has no message"))?;
+    let order = ticket::put_order(first.flight_descriptor.as_ref())?;
+    let all = futures::stream::once(async { Ok(first) })
+        .chain(messages)
+        .map_err(|status| FlightError::Tonic(Box::new(status)));
+    let batches = FlightRecordBatchStream::new_from_flight_data(all);
+    let load = Load::new(catalog, order)?;
+    Ok(Box::pin(apply_all(load, batches)))
+}
+
+/// A put on its way.
+struct Load {
+    catalog: Catalog,
+    order: PutOrder,
+    is_made: bool,
+    collected: Vec<RecordBatch>,
+    collected_bytes: usize,
+    applied_rows: usize,
+    is_over: bool,
+}
+
+impl Load {
+    fn new(catalog: Catalog, order: PutOrder) -> Result<Load, Status> {
+        let is_made = catalog.table(&order.table).is_ok();
+        match order.mode {
+            Some(Mode::Create) if is_made => {
+                return Err(Status::already_exists(format!("Table \"{}\" already exists", order.table)));
+            }
+            Some(Mode::Remove) if !is_made => {
+                return Err(Status::not_found(format!("table \"{}\" is not hosted", order.table)));
+            }
+            _ => {}
+        }
+        Ok(Load {
+            catalog,
+            order,
+            is_made,
+            collected: Vec::new(),
+            collected_bytes: 0,
+            applied_rows: 0,
+            is_over: false,
+        })
+    }
+
+    fn collect(&mut self, batch: RecordBatch) -> Result<(), Status> {
+        self.collected_bytes += batch.get_array_memory_size();
+        self.collected.push(batch);
+        if self.is_replacement() && self.collected_bytes > MAX_REPLACE_BYTES {
+            return Err(Status::resource_exhausted(format!(
+                "a replacement may bring at most {MAX_REPLACE_BYTES} bytes; replace with less and append the rest"
+            )));
+        }
+        Ok(())
+    }
+
+    fn is_replacement(&self) -> bool {
+        self.order.mode == Some(Mode::Replace)
+    }
+
+    fn is_full(&self) -> bool {
+        !self.is_replacement() && self.collected_bytes >= PIECE_BYTES
+    }
+
+    async fn apply(&mut self, schema: SchemaRef) -> Result<PutResult, Status> {
+        let rows: usize = self.collected.iter().map(RecordBatch::num_rows).sum();
+        let data = TableData::Batches(schema, std::mem::take(&mut self.collected));
+        self.collected_bytes = 0;
+        self.send(data).await.map_err(|fault| {
+            let status = status(&fault);
+            Status::new(
+                status.code(),
+                format!("{} ({} rows were applied before)", status.message(), self.applied_rows),
+            )
+        })?;
+        self.applied_rows += rows;
+        Ok(PutResult { app_metadata: format!("{{\"rows\":{}}}", self.applied_rows).into() })
+    }
+
+    async fn send(&mut self, data: TableData) -> Result<(), Fault> {
+        if !self.is_made {
+            let options = TableOptions {
+                index: self.order.index.clone(),
+                limit: self.order.limit,
+                ..TableOptions::default()
+            };
+            self.catalog.host(&self.order.table, data, options).await?;
+            self.is_made = true;
+            return Ok(());
+        }
+        let table = self.catalog.table(&self.order.table)?;
+        let deadline = knobs::ASK_DEADLINE;
+        match self.order.mode {
+            Some(Mode::Replace) => table.mailbox.ask(deadline, |reply| ReplaceRows { data, reply }).await,
+            Some(Mode::Remove) => table.mailbox.ask(deadline, |reply| RemoveRows { data, reply }).await,
+            None | Some(Mode::Create | Mode::Append | Mode::Upsert) => {
+                table.mailbox.ask(deadline, |reply| UpdateRows { data, port_id: 0, reply }).await
+            }
+        }
+    }
+}
+
+fn apply_all(
+    load: Load,
+    batches: FlightRecordBatchStream,
+) -> impl Stream<Item = Result<PutResult, Status>> + Send {
+    futures::stream::try_unfold((load, batches), |(mut load, mut batches)| async move {
+        if load.is_over {
+            return Ok(None);
+        }
+        while !load.is_full() {
+            match batches.try_next().await.map_err(not_arrow)? {
+                Some(batch) => load.collect(batch)?,
+                None => {
+                    load.is_over = true;
+                    break;
+                }
+            }
+        }
+        let schema = batches.schema().cloned();
+        let schema = schema.ok_or_else(|| Status::invalid_argument("the put has no schema message"))?;
+        let is_idle = load.is_over && load.collected.is_empty() && load.is_made && !load.is_replacement();
+        if is_idle {
+            return Ok(None);
+        }
+        let result = load.apply(schema).await?;
+        Ok(Some((result, (load, batches))))
+    })
+    .boxed()
+}
+
+fn not_arrow(error: FlightError) -> Status {
+    match error {
+        FlightError::Tonic(status) => *status,
+        error => Status::invalid_argument(format!("the put is no Arrow data: {error}")),
+    }
+}

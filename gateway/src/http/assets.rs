@@ -1,0 +1,113 @@
+//! The page and what it loads.
+//!
+//! Law: only files under the assets folder are served; a compressed sibling (`.br`, `.gz`) goes out in a file's place
+//! when the browser takes it; nothing is compressed at run time.
+
+use std::path::{Component, Path, PathBuf};
+
+use actix_files::NamedFile;
+use actix_web::http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, ContentEncoding, HeaderValue, VARY,
+};
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::Shared;
+
+/// Tried in this order.
+const ENCODINGS: [(&str, &str, ContentEncoding); 2] =
+    [("br", "br", ContentEncoding::Brotli), ("gzip", "gz", ContentEncoding::Gzip)];
+
+const NO_PAGE: &str = "Proscenium is running, without its page: start it with --assets FOLDER.\n";
+
+pub(super) async fn serve(shared: web::Data<Shared>, request: HttpRequest) -> HttpResponse {
+    let Some(root) = &shared.assets else {
+        return HttpResponse::NotFound().content_type("text/plain; charset=utf-8").body(NO_PAGE);
+    };
+    let missing =
+        || HttpResponse::NotFound().content_type("text/plain; charset=utf-8").body("no such page\n");
+    let Some(path) = within(root, request.path()) else { return missing() };
+    let accepted = request
+        .headers()
+        .get(ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or("")
+        .to_ascii_lowercase();
+    let content_type = mime_of(&path);
+    for (name, ending, encoding) in ENCODINGS {
+        if !accepted.split(',').any(|offer| offer.split(';').next().unwrap_or("").trim() == name) {
+            continue;
+        }
+        let mut sibling = path.clone().into_os_string();
+        sibling.push(".");
+        sibling.push(ending);
+        if let Ok(file) = NamedFile::open_async(PathBuf::from(sibling)).await {
+            return finish(file.set_content_encoding(encoding), content_type, &request);
+        }
+    }
+    match NamedFile::open_async(&path).await {
+        Ok(file) => finish(file, content_type, &request),
+        Err(_) => missing(),
+    }
+}
+
+fn finish(file: NamedFile, content_type: &'static str, request: &HttpRequest) -> HttpResponse {
+    let mut response = file.into_response(request);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    // Always asked again, seldom sent again: the tag says whether it changed.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+/// The file that a request path names, if it stays inside `root`.
+fn within(root: &Path, path: &str) -> Option<PathBuf> {
+    let relative = Path::new(path.trim_start_matches('/'));
+    if relative.components().any(|part| !matches!(part, Component::Normal(_))) {
+        return None;
+    }
+    let file = root.join(relative);
+    Some(if path.ends_with('/') || path.is_empty() { file.join("index.html") } else { file })
+}
+
+fn mime_of(path: &Path) -> &'static str {
+    match path.extension().and_then(|ending| ending.to_str()).unwrap_or("") {
+        "html" => "text/html; charset=utf-8",
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "ico" => "image/x-icon",
+        "json" | "map" => "application/json",
+        "wasm" => "application/wasm",
+        "woff2" => "font/woff2",
+        "arrow" => "application/vnd.apache.arrow.file",
+        "txt" | "md" => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    }
+}
+
+/// Where the page is when nobody says: `assets` beside the binary, or what the build tree holds.
+pub fn find() -> Option<PathBuf> {
+    let binary = std::env::current_exe().ok()?;
+    let folder = binary.parent()?;
+    // In a build tree the binary is in target/release or target/debug, and the page in target/page.
+    let candidates =
+        [folder.join("assets"), folder.parent().map(|target| target.join("page")).unwrap_or_default()];
+    candidates.into_iter().find(|folder| folder.join("index.html").is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_inside_the_folder_are_named() {
+        let root = Path::new("/srv/page");
+        assert_eq!(within(root, "/"), Some(root.join("index.html")));
+        assert_eq!(within(root, "/js/worker.js"), Some(root.join("js/worker.js")));
+        for path in ["/../secret", "/js/../../secret", "//etc/../../x"] {
+            assert_eq!(within(root, path), None, "{path}");
+        }
+    }
+}

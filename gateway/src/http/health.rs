@@ -1,0 +1,17 @@
+//! Is the process alive; does it take new work.
+
+use actix_web::{HttpResponse, web};
+
+use super::Shared;
+
+pub(super) async fn live() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("live\n")
+}
+
+pub(super) async fn ready(shared: web::Data<Shared>) -> HttpResponse {
+    if shared.readiness.is_ready() {
+        HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ready\n")
+    } else {
+        HttpResponse::ServiceUnavailable().content_type("text/plain; charset=utf-8").body("not ready\n")
+    }
+}

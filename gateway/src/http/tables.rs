@@ -1,0 +1,253 @@
+//! Tables for scripts: list, upload, download, delete.
+//!
+//! | request | does |
+//! |---|---|
+//! | `GET /api/v1/tables` | lists them |
+//! | `PUT /api/v1/tables/{table}?index=&limit=&format=` | makes the table, or exchanges all its rows |
+//! | `POST /api/v1/tables/{table}?index=&limit=&format=` | makes the table, or adds and merges rows |
+//! | `GET /api/v1/tables/{table}?format=` | downloads it: json (default), columns, ndjson, csv, arrow |
+//! | `DELETE /api/v1/tables/{table}` | deletes it |
+//!
+//! An upload's format is the parameter, else the `Content-Type`.
+
+use std::sync::Arc;
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
+use actix_web::{HttpRequest, HttpResponse, web};
+use proscenium_actors::table::{DeleteTable, ReplaceRows, TakeSnapshot, UpdateRows};
+use proscenium_actors::{Fault, TableRef, knobs};
+use proscenium_engine::config::ViewConfig;
+use proscenium_engine::export::{self, Compression, JsonOptions, Naming, Window};
+use proscenium_engine::view::{CutOptions, Plan, View};
+use proscenium_engine::{TableData, TableOptions};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Shared;
+use crate::source::{Format, decode};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Upload {
+    index: Option<String>,
+    limit: Option<u32>,
+    format: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Download {
+    format: Option<String>,
+}
+
+pub(super) async fn list(shared: web::Data<Shared>) -> HttpResponse {
+    let mut tables = Vec::new();
+    for hosted in shared.catalog.list() {
+        let Ok(table) = shared.catalog.table(&hosted.name) else { continue };
+        let Ok(snapshot) = table.mailbox.ask(knobs::ASK_DEADLINE, |reply| TakeSnapshot { reply }).await
+        else {
+            continue;
+        };
+        let columns: serde_json::Map<String, serde_json::Value> = snapshot
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| (field.name.to_string(), field.column_type().name().into()))
+            .collect();
+        tables.push(json!({
+            "name": &*hosted.name, "index": hosted.index, "limit": hosted.limit,
+            "rows": snapshot.num_rows(), "columns": columns,
+        }));
+    }
+    HttpResponse::Ok().json(tables)
+}
+
+pub(super) async fn put(
+    shared: web::Data<Shared>,
+    name: web::Path<String>,
+    query: web::Query<Upload>,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> HttpResponse {
+    upload(&shared, &name, &query, &request, body, true).await
+}
+
+pub(super) async fn post(
+    shared: web::Data<Shared>,
+    name: web::Path<String>,
+    query: web::Query<Upload>,
+    request: HttpRequest,
+    body: web::Bytes,
+) -> HttpResponse {
+    upload(&shared, &name, &query, &request, body, false).await
+}
+
+async fn upload(
+    shared: &Shared,
+    name: &str,
+    query: &Upload,
+    request: &HttpRequest,
+    body: web::Bytes,
+    replaces: bool,
+) -> HttpResponse {
+    let format = match upload_format(query, request) {
+        Ok(format) => format,
+        Err(message) => return error(StatusCode::UNSUPPORTED_MEDIA_TYPE, &message),
+    };
+    let data = match web::block(move || decode(format, body)).await {
+        Ok(Ok(data)) => data,
+        Ok(Err(message)) => return error(StatusCode::BAD_REQUEST, &message),
+        Err(_) => return error(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping"),
+    };
+    if query.index.is_some() && query.limit.is_some() {
+        return error(StatusCode::BAD_REQUEST, "a table has an index or a limit, not both");
+    }
+    let (done, status) = match shared.catalog.table(name) {
+        Ok(table) => (change(&table, data, replaces).await, StatusCode::OK),
+        Err(_) => {
+            let options =
+                TableOptions { index: query.index.clone(), limit: query.limit, ..TableOptions::default() };
+            (shared.catalog.host(name, data, options).await, StatusCode::CREATED)
+        }
+    };
+    match done {
+        Ok(()) => HttpResponse::build(status).json(json!({ "table": name })),
+        Err(fault) => refuse(&fault, name),
+    }
+}
+
+async fn change(table: &TableRef, data: TableData, replaces: bool) -> Result<(), Fault> {
+    if replaces {
+        return table.mailbox.ask(knobs::ASK_DEADLINE, |reply| ReplaceRows { data, reply }).await;
+    }
+    table.mailbox.ask(knobs::ASK_DEADLINE, |reply| UpdateRows { data, port_id: 0, reply }).await
+}
+
+fn upload_format(query: &Upload, request: &HttpRequest) -> Result<Format, String> {
+    if let Some(format) = &query.format {
+        return format.parse();
+    }
+    let content_type = header(request, CONTENT_TYPE);
+    match content_type.split(';').next().unwrap_or("").trim() {
+        "text/csv" => Ok(Format::Csv),
+        "application/json" => Ok(Format::Json),
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Format::Ndjson),
+        "application/vnd.apache.arrow.stream" | "application/vnd.apache.arrow.file" => Ok(Format::Arrow),
+        "application/vnd.apache.parquet" => Ok(Format::Parquet),
+        other => Err(format!(
+            "content type \"{other}\" says no format; add ?format=csv (or json, ndjson, arrow, parquet)"
+        )),
+    }
+}
+
+fn header(request: &HttpRequest, name: HeaderName) -> String {
+    request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("").to_ascii_lowercase()
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Json,
+    Columns,
+    Ndjson,
+    Csv,
+    Arrow,
+}
+
+impl Form {
+    fn asked(query: &Download, request: &HttpRequest) -> Result<Form, String> {
+        let accept = header(request, ACCEPT);
+        match query.format.as_deref() {
+            Some("json") => Ok(Form::Json),
+            Some("columns") => Ok(Form::Columns),
+            Some("ndjson") => Ok(Form::Ndjson),
+            Some("csv") => Ok(Form::Csv),
+            Some("arrow") => Ok(Form::Arrow),
+            Some(other) => Err(format!("format \"{other}\" is none of json, columns, ndjson, csv, arrow")),
+            None if accept.contains("text/csv") => Ok(Form::Csv),
+            None if accept.contains("ndjson") => Ok(Form::Ndjson),
+            None if accept.contains("apache.arrow") => Ok(Form::Arrow),
+            None => Ok(Form::Json),
+        }
+    }
+
+    fn content_type(self) -> &'static str {
+        match self {
+            Form::Json | Form::Columns => "application/json",
+            Form::Ndjson => "application/x-ndjson",
+            Form::Csv => "text/csv; charset=utf-8",
+            Form::Arrow => "application/vnd.apache.arrow.stream",
+        }
+    }
+
+    fn write(self, window: &Window) -> proscenium_engine::Result<Vec<u8>> {
+        let options = JsonOptions::default();
+        Ok(match self {
+            Form::Json => export::json_rows(window, options).into_bytes(),
+            Form::Columns => export::json_columns(window, options).into_bytes(),
+            Form::Ndjson => export::ndjson(window, options).into_bytes(),
+            Form::Csv => export::csv(window).into_bytes(),
+            Form::Arrow => return export::arrow(window, Naming::Readable, Compression::None),
+        })
+    }
+}
+
+pub(super) async fn download(
+    shared: web::Data<Shared>,
+    name: web::Path<String>,
+    query: web::Query<Download>,
+    request: HttpRequest,
+) -> HttpResponse {
+    let form = match Form::asked(&query, &request) {
+        Ok(form) => form,
+        Err(message) => return error(StatusCode::BAD_REQUEST, &message),
+    };
+    let table = match shared.catalog.table(&name) {
+        Ok(table) => table,
+        Err(fault) => return refuse(&fault, &name),
+    };
+    let snapshot = match table.mailbox.ask(knobs::ASK_DEADLINE, |reply| TakeSnapshot { reply }).await {
+        Ok(snapshot) => snapshot,
+        Err(fault) => return refuse(&fault, &name),
+    };
+    let written = web::block(move || {
+        let plan = Plan::new(&ViewConfig::default(), snapshot.schema())?;
+        let mut view = View::build(Arc::new(plan), &snapshot);
+        let mut handle = view.handle(None);
+        form.write(&view.cut(&mut handle, CutOptions::default()).gather())
+    });
+    match written.await {
+        Ok(Ok(body)) => HttpResponse::Ok().content_type(form.content_type()).body(body),
+        Ok(Err(fault)) => error(StatusCode::INTERNAL_SERVER_ERROR, &fault.to_string()),
+        Err(_) => error(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping"),
+    }
+}
+
+pub(super) async fn delete(shared: web::Data<Shared>, name: web::Path<String>) -> HttpResponse {
+    let table = match shared.catalog.table(&name) {
+        Ok(table) => table,
+        Err(fault) => return refuse(&fault, &name),
+    };
+    let order = |reply| DeleteTable { lazy: false, reply, understood: Box::new(()) };
+    match table.mailbox.ask(knobs::ASK_DEADLINE, order).await {
+        Ok(()) => HttpResponse::NoContent().finish(),
+        Err(fault) => refuse(&fault, &name),
+    }
+}
+
+fn refuse(fault: &Fault, name: &str) -> HttpResponse {
+    match fault {
+        Fault::TableNotFound => error(StatusCode::NOT_FOUND, &format!("table \"{name}\" is not hosted")),
+        Fault::ViewNotFound => error(StatusCode::NOT_FOUND, &fault.to_string()),
+        Fault::Engine(_) => error(StatusCode::BAD_REQUEST, fault.to_string().trim_end()),
+        Fault::Refused(_) => error(StatusCode::CONFLICT, fault.to_string().trim_end()),
+        Fault::Busy => error(StatusCode::TOO_MANY_REQUESTS, &fault.to_string()),
+        Fault::TableFailed { .. } | Fault::Gone | Fault::Deadline { .. } => {
+            error(StatusCode::SERVICE_UNAVAILABLE, &fault.to_string())
+        }
+    }
+}
+
+fn error(status: StatusCode, message: &str) -> HttpResponse {
+    HttpResponse::build(status).json(json!({ "error": message }))
+}

@@ -1,0 +1,176 @@
+//! The command line and the configuration file, put together.
+//!
+//! Law: what stands on the command line wins over the file; tables of both are hosted. Unknown keys are errors that
+//! name the key.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Deserialize;
+
+use crate::config::Config;
+use crate::http::assets;
+use crate::source::Source;
+
+/// The options of `proscenium serve`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Options {
+    /// Hosts a file as a table; may be given many times. CSV, JSON, NDJSON, Arrow and Parquet, by the file's ending or
+    /// by `format=`.
+    #[arg(long = "table", value_name = "NAME=FILE[,index=COLUMN][,limit=ROWS][,format=FORMAT]")]
+    pub tables: Vec<Source>,
+    /// Hosts the demonstration: a real data set and a market that ticks.
+    #[arg(long)]
+    pub demo: bool,
+    /// Reads a configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Address for HTTP and WebSocket; port 0 takes a free one [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Address for Arrow Flight; port 0 takes a free one [default: 127.0.0.1:8815].
+    #[arg(long, value_name = "ADDR")]
+    pub flight: Option<SocketAddr>,
+    /// Opens no Arrow Flight door.
+    #[arg(long, conflicts_with = "flight")]
+    pub no_flight: bool,
+    /// The folder with the page [default: the one that was built].
+    #[arg(long, value_name = "FOLDER")]
+    pub assets: Option<PathBuf>,
+    /// Largest WebSocket message, in bytes [default: 256 MiB].
+    #[arg(long, value_name = "BYTES")]
+    pub max_frame_bytes: Option<usize>,
+    /// Largest HTTP upload, in bytes [default: 1 GiB].
+    #[arg(long, value_name = "BYTES")]
+    pub max_upload_bytes: Option<usize>,
+    /// Threads for tables and views, and as many for loading and exporting [default: one a core].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// The configuration file: every key is optional.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    listen: Option<SocketAddr>,
+    flight: Option<SocketAddr>,
+    no_flight: bool,
+    demo: bool,
+    assets: Option<PathBuf>,
+    max_frame_bytes: Option<usize>,
+    max_upload_bytes: Option<usize>,
+    threads: Option<usize>,
+    #[serde(rename = "table")]
+    tables: Vec<Source>,
+}
+
+impl Options {
+    /// Errors name the file and the key, or the option.
+    pub fn resolve(self) -> Result<Config, String> {
+        let file = match &self.config {
+            Some(path) => read(path)?,
+            None => File::default(),
+        };
+        let defaults = Config::default();
+        let assets = match self.assets.or(file.assets) {
+            Some(folder) if folder.join("index.html").is_file() => Some(folder),
+            Some(folder) => {
+                return Err(format!(
+                    "{} holds no index.html; name the page's folder with --assets",
+                    folder.display()
+                ));
+            }
+            None => assets::find(),
+        };
+        let threads = self.threads.or(file.threads).unwrap_or(defaults.threads);
+        if threads == 0 {
+            return Err("threads must be at least 1".into());
+        }
+        let flight = match self.flight.or(file.flight) {
+            Some(addr) => Some(addr),
+            None if self.no_flight || file.no_flight => None,
+            None => defaults.flight,
+        };
+        let mut tables = file.tables;
+        tables.extend(self.tables);
+        for (position, table) in tables.iter().enumerate() {
+            if tables[..position].iter().any(|other| other.name == table.name) {
+                return Err(format!("table \"{}\" is named twice", table.name));
+            }
+        }
+        Ok(Config {
+            listen: self.listen.or(file.listen).unwrap_or(defaults.listen),
+            flight: if self.no_flight { None } else { flight },
+            max_frame_bytes: self
+                .max_frame_bytes
+                .or(file.max_frame_bytes)
+                .unwrap_or(defaults.max_frame_bytes),
+            max_upload_bytes: self
+                .max_upload_bytes
+                .or(file.max_upload_bytes)
+                .unwrap_or(defaults.max_upload_bytes),
+            threads,
+            assets,
+            tables,
+            demo: self.demo || file.demo,
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<File, String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read the configuration {}: {error}", path.display()))?;
+    let mut file: File = toml::from_str(&text).map_err(|error| {
+        format!("the configuration {} is wrong: {}", path.display(), error.to_string().trim_end())
+    })?;
+    // Paths in the file are meant from where the file is.
+    let folder = path.parent().unwrap_or(Path::new("."));
+    for table in &mut file.tables {
+        table.path = folder.join(&table.path);
+    }
+    file.assets = file.assets.map(|assets| folder.join(assets));
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn in_file(name: &str, text: &str) -> Options {
+        let folder = std::env::temp_dir().join(format!("proscenium-settings-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join(name);
+        std::fs::write(&path, text).unwrap();
+        Options { config: Some(path), ..Options::default() }
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_file() {
+        let mut options = in_file(
+            "good.toml",
+            "listen = \"127.0.0.1:1\"\nthreads = 3\n[[table]]\nname = \"a\"\npath = \"a.csv\"\nindex = \"id\"\n",
+        );
+        options.listen = Some("127.0.0.1:2".parse().unwrap());
+        options.tables = vec!["b=b.csv".parse().unwrap()];
+        let config = options.resolve().unwrap();
+        assert_eq!(config.listen, "127.0.0.1:2".parse().unwrap());
+        assert_eq!(config.threads, 3);
+        let names: Vec<&str> = config.tables.iter().map(|table| table.name.as_str()).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert!(config.tables[0].path.is_absolute(), "paths are meant from the file's folder");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert!(in_file("key.toml", "colour = 3").resolve().unwrap_err().contains("colour"));
+        assert!(in_file("zero.toml", "threads = 0").resolve().unwrap_err().contains("threads"));
+        let twice = Options {
+            tables: vec!["a=a.csv".parse().unwrap(), "a=b.csv".parse().unwrap()],
+            ..Options::default()
+        };
+        assert!(twice.resolve().unwrap_err().contains("\"a\""));
+        let missing = Options { config: Some("no/such.toml".into()), ..Options::default() };
+        assert!(missing.resolve().unwrap_err().contains("no/such.toml"));
+    }
+}
