@@ -88,6 +88,7 @@ async fn run(config: &Config, started: &Sender<Started>) -> Result<(), StartErro
     let surroundings = Surroundings {
         catalog: catalog.clone(),
         meter: Arc::new(Meter::start(Instant::now())),
+        metrics: metrics.clone(),
         max_frame_bytes: config.max_frame_bytes,
     };
     let readiness = Readiness::default();

@@ -14,6 +14,7 @@ use proscenium_proto::translate::error as wire_error;
 use proscenium_proto::{frame, response};
 
 use super::lanes::{Lane, Lanes, RequestNumber};
+use crate::metrics::Metrics;
 use crate::request::{self, Call, Claim, Meter, Prepared, Sending};
 
 /// Requests of one connection that may run at once: enough to keep every table it looks at busy.
@@ -35,6 +36,7 @@ pub struct TooMuch;
 pub struct Surroundings {
     pub catalog: Catalog,
     pub meter: Arc<Meter>,
+    pub metrics: Metrics,
     pub max_frame_bytes: usize,
 }
 

@@ -18,6 +18,7 @@ use super::dispatch::{Dispatch, Stalled, Surroundings};
 use super::flow::Flow;
 use super::frames::{Assembler, Fragment};
 use super::news;
+use crate::metrics::Metrics;
 
 /// How often the clock is looked at: a fraction of the shortest time that [`Flow`] cares for.
 const TICK: Duration = Duration::from_secs(5);
@@ -30,6 +31,7 @@ pub fn connect(
 ) -> Result<HttpResponse, actix_web::Error> {
     let max_frame_bytes = surroundings.max_frame_bytes;
     let session = Session {
+        metrics: surroundings.metrics.clone(),
         frames: Assembler::new(max_frame_bytes),
         flow: Flow::new(Instant::now()),
         dispatch: Dispatch::new(surroundings),
@@ -39,6 +41,7 @@ pub fn connect(
 
 #[derive(Debug)]
 struct Session {
+    metrics: Metrics,
     frames: Assembler,
     flow: Flow,
     dispatch: Dispatch,
@@ -52,6 +55,8 @@ impl Actor for Session {
     type Context = WebsocketContext<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        self.metrics.sessions.inc();
+        self.metrics.sessions_total.inc();
         let outlet = self.dispatch.outlet().clone();
         ctx.add_stream(futures::stream::unfold(outlet, |outlet: Arc<Outlet>| async move {
             outlet.changed().await;
@@ -61,6 +66,7 @@ impl Actor for Session {
     }
 
     fn stopped(&mut self, _ctx: &mut Self::Context) {
+        self.metrics.sessions.dec();
         for telling in self.dispatch.finish() {
             actix_rt::spawn(telling);
         }
@@ -114,6 +120,8 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
 
 impl Session {
     fn accept(&mut self, frame: bytes::Bytes, ctx: &mut WebsocketContext<Self>) {
+        self.metrics.requests_total.inc();
+        self.metrics.received_bytes_total.inc_by(frame.len() as u64);
         if let Err(error) = self.dispatch.accept(frame) {
             return give_up(ctx, CloseCode::Policy, &error.to_string());
         }
@@ -146,6 +154,7 @@ impl Session {
                 Outgoing::Answer(frame) => frame,
                 Outgoing::News(news) => news::encode(news),
             };
+            self.metrics.sent_bytes_total.inc_by(frame.len() as u64);
             self.flow.wrote(frame.len());
             ctx.binary(frame);
             if let Some(ping) = self.flow.ping(Instant::now()) {
