@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Deserializer;
 
@@ -31,20 +32,33 @@ pub(super) fn read_array(text: &str, intake: &mut Intake<'_>) -> Result<()> {
 /// The columns of a new table that its first record leaves null are STRING for good. A record that cannot be read is
 /// an error that names its line; nothing is dropped in silence.
 pub(super) fn read_lines(text: &str, intake: &mut Intake<'_>) -> Result<()> {
-    let mut deserializer = Deserializer::from_str(text);
-    let mut cells = RowCells::new();
     let mut is_first = true;
-    while deserializer.end().is_err() {
-        match (RowSeed { cells: &mut cells }).deserialize(&mut deserializer) {
-            Ok(KIND_OBJECT) => intake.put_row(&mut cells, None)?,
-            Ok(kind) => return Err(EngineError::data(format!("Received non-object {kind}"))),
-            Err(error) => return Err(json_error(&error)),
+    // Not one deserializer asked again and again for its end: each such question counts lines from the start.
+    for record in Deserializer::from_str(text).into_iter::<Record<'_>>() {
+        let Record { kind, mut cells } = record.map_err(|error| json_error(&error))?;
+        if kind != KIND_OBJECT {
+            return Err(EngineError::data(format!("Received non-object {kind}")));
         }
+        intake.put_row(&mut cells, None)?;
         if std::mem::take(&mut is_first) && !intake.is_update() {
             intake.settle();
         }
     }
     Ok(())
+}
+
+/// One NDJSON record: the kind of JSON value, and the cells of an object.
+struct Record<'de> {
+    kind: u8,
+    cells: RowCells<'de>,
+}
+
+impl<'de> Deserialize<'de> for Record<'de> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut cells = RowCells::new();
+        let kind = RowSeed { cells: &mut cells }.deserialize(deserializer)?;
+        Ok(Record { kind, cells })
+    }
 }
 
 struct RowsVisitor<'a, 't> {
