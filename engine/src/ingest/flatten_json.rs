@@ -137,6 +137,25 @@ impl Flattener<'_> {
     }
 }
 
+/// The flattened paths below `path` at which `value` has anything but nulls, in order of appearance.
+pub(super) fn paths_with_values(path: String, value: &Value, mode: ListFlatten, paths: &mut Vec<String>) {
+    match value {
+        Value::Null => {}
+        Value::Object(members) => {
+            for (key, value) in members {
+                paths_with_values(format!("{path}.{key}"), value, mode, paths);
+            }
+        }
+        Value::Array(items) if mode != ListFlatten::Stringify => {
+            for item in items {
+                paths_with_values(path.clone(), item, mode, paths);
+            }
+        }
+        _ if paths.contains(&path) => {}
+        _ => paths.push(path),
+    }
+}
+
 fn product<'de>(members: Vec<(Cow<'de, str>, Records<'de>)>) -> Result<Records<'de>> {
     let mut rows: Records<'de> = vec![Vec::new()];
     for (key, records) in members {

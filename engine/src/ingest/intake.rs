@@ -7,9 +7,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use ahash::AHashMap;
+use serde_json::Value;
 
 use super::cell::Cell;
-use super::flatten_json::Flattener;
+use super::flatten_json::{Flattener, paths_with_values};
 use super::store::ColumnStore;
 use super::{ROW_KEYS, UpdateTarget};
 use crate::data::{Batch, BatchColumn, ListFlatten};
@@ -195,6 +196,28 @@ impl<'t> Intake<'t> {
                 self.columns[column].typed_at = Some(self.num_typed);
                 self.num_typed += 1;
                 Some(column)
+            }
+        }
+    }
+
+    /// The columns that a nested member of JSON columns will make, by its first item that has a value: the order of
+    /// the members stands.
+    pub(super) fn reserve(&mut self, name: &str, items: &[Value]) {
+        let Mode::Create { list_flatten, .. } = self.mode else { return };
+        self.is_scanning = false;
+        let mut paths = Vec::new();
+        for item in items {
+            paths_with_values(name.to_owned(), item, list_flatten, &mut paths);
+            if !paths.is_empty() {
+                break;
+            }
+        }
+        if paths.is_empty() {
+            paths.push(name.to_owned());
+        }
+        for path in paths {
+            if !self.by_name.contains_key(&*path) {
+                self.open_column(&path);
             }
         }
     }

@@ -36,6 +36,7 @@ fn read_nested<'t>(text: &str, mut intake: Intake<'t>) -> Result<Intake<'t>> {
         if items.is_empty() {
             return Err(EngineError::data(EMPTY));
         }
+        intake.reserve(&name, &items);
         columns.push((name, items.into_iter()));
     }
     for row in 0.. {

@@ -36,7 +36,7 @@ enum Shape {
 pub(super) struct Moment {
     shape: Shape,
     ms: i64,
-    /// The day does not exist and counts on into the next month.
+    /// A day beyond its month or a leap second: it counts on into what follows.
     overflows: bool,
 }
 
@@ -137,6 +137,7 @@ fn year_first(year: Digits, separator: u8, mut scan: Scan<'_>) -> Option<Moment>
         }
         _ => None,
     }
+    .map(|moment| clock.mark(moment))
 }
 
 fn year_last(first: Digits, separator: u8, mut scan: Scan<'_>) -> Option<Moment> {
@@ -190,6 +191,13 @@ struct Digits {
 struct Clock {
     ms: i64,
     is_padded: bool,
+    is_leap: bool,
+}
+
+impl Clock {
+    fn mark(&self, moment: Moment) -> Moment {
+        Moment { overflows: moment.overflows || self.is_leap, ..moment }
+    }
 }
 
 struct Scan<'a> {
@@ -229,7 +237,8 @@ impl Scan<'_> {
     /// `3`, `03:04`, `03:04:05`, `03:04:05.678901`
     fn clock(&mut self) -> Option<Clock> {
         let hour = self.part(23)?;
-        let mut clock = Clock { ms: i64::from(hour.value) * 3_600_000, is_padded: hour.len == 2 };
+        let mut clock =
+            Clock { ms: i64::from(hour.value) * 3_600_000, is_padded: hour.len == 2, is_leap: false };
         if !self.next_is(b':') {
             return Some(clock);
         }
@@ -241,7 +250,8 @@ impl Scan<'_> {
             return Some(clock);
         }
         self.skip(b':')?;
-        let second = self.part(60)?; // 60 is a leap second
+        let second = self.part(60)?;
+        clock.is_leap = second.value == 60;
         clock.ms += i64::from(second.value) * 1000;
         clock.is_padded &= second.len == 2;
         if self.next_is(b'.') {
@@ -304,7 +314,7 @@ pub(super) fn seconds_of_day(text: &str) -> Option<u32> {
     }
     let mut scan = Scan { rest: bytes };
     let clock = scan.clock()?;
-    (scan.rest.is_empty() && clock.is_padded).then_some((clock.ms / 1000) as u32)
+    (scan.rest.is_empty() && clock.is_padded && !clock.is_leap).then_some((clock.ms / 1000) as u32)
 }
 
 #[cfg(test)]
@@ -384,6 +394,7 @@ mod tests {
         check("2020-01-02T00:00:00.500Z", 't', 'd', Some(MIDNIGHT + 500), midnight);
         let march_first = Some(MIDNIGHT + 59 * MS_PER_DAY);
         check("2020-02-30", '-', 'd', march_first, march_first);
+        check("2020-01-02T03:04:60", '-', 't', Some(clock + 55_000), midnight);
         check("1969-12-31T23:59:59.999", 't', 't', Some(-1), Some(-MS_PER_DAY));
         check("0001-01-01", 'd', 'd', Some(-62_135_596_800_000), Some(-62_135_596_800_000));
     }

@@ -525,6 +525,12 @@ fn nested_json() {
         nested_columns(),
         r#"x:Utf8["[1,2]","[3]"] y:Utf8["[\"p\",\"r\"]","[\"q\"]"] z:Int32[1,2]"#,
     );
+    check_flattened(
+        Zip,
+        None,
+        columns(r#"{"a":[null,[1,2]],"b":[{"p":1},{"q":2}],"c":[3,4]}"#),
+        "a:Int32[null,1,2] b.p:Int32[1,null,null] c:Int32[3,4,4] b.q:Int32[null,2,2]",
+    );
     check(Cartesian, r#"[{"x":[[1,2],[3]],"y":["p","q"]}]"#, {
         r#"x:Int32[1,1,2,2,3,3] y:Utf8["p","q","p","q","p","q"]"#
     });
