@@ -48,7 +48,7 @@ mod view_to_rows_string;
 use proscenium_proto::ClientReq;
 
 pub use call::{Call, Done};
-pub use prepared::{Claim, Prepared, Sending};
+pub use prepared::{About, Claim, Prepared, Sending};
 pub use system_info::Meter;
 
 /// Finds the request's file.

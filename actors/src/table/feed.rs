@@ -61,6 +61,17 @@ impl Feed {
         Some((self.addr.clone(), Parcel { works: std::mem::take(&mut self.waiting).into() }))
     }
 
+    /// Nobody looks at the view any more: what still waits is sent as it is, and the actor ends once it has answered.
+    pub fn finish(self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        // The mailbox has room for a parcel beside the one on the way.
+        if self.addr.try_send(Parcel { works: self.waiting.into() }).is_err() {
+            tracing::debug!("a view ended before its last reads were answered");
+        }
+    }
+
     /// The view has handled its parcel.
     pub fn arrived(&mut self) {
         self.busy = false;

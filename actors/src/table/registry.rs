@@ -1,6 +1,6 @@
 //! What a table knows of its views: the handles that clients hold, the shared views behind them, and who subscribed.
 //!
-//! Law: plain state, no I/O. Handles stand in creation order, which is the order in which their subscribers are told.
+//! Law: plain state. Handles stand in creation order, which is the order in which their subscribers are told.
 //! Every handle points at a shared view; a shared view lives as long as a handle points at it. [`Registry::check`]
 //! holds after every step.
 
@@ -98,15 +98,17 @@ impl Registry {
         id
     }
 
-    /// Forgets a handle; with the last one goes the shared view, and with it the view's actor.
+    /// Forgets a handle; with the last one goes the shared view, and with it, once it has answered, the view's actor.
     pub fn close(&mut self, id: HandleId) -> Option<ViewHandle> {
         let handle = self.handles.remove(&id)?;
         self.by_view_id.remove(&handle.view_id);
         if let Some(shared) = self.shared.get_mut(&handle.shared) {
             shared.num_handles -= 1;
-            if shared.num_handles == 0 {
+            if shared.num_handles == 0
+                && let Some(shared) = self.shared.remove(&handle.shared)
+            {
                 self.by_key.remove(&shared.key);
-                self.shared.remove(&handle.shared);
+                shared.feed.finish();
             }
         }
         self.check();

@@ -30,6 +30,14 @@ impl Claim {
     }
 }
 
+/// What a request is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    Server,
+    Table,
+    View,
+}
+
 /// Whether a message was taken at once, or waits for room in a mailbox. While it waits nothing behind it is sent.
 pub enum Sending {
     Taken,
@@ -49,6 +57,8 @@ pub struct Prepared {
     pub claim: Claim,
     /// The id of the view that this request opens.
     pub opens: Option<String>,
+    /// Whether this request closes the view that the envelope names.
+    pub closes: bool,
     step: Step,
 }
 
@@ -84,17 +94,27 @@ impl Prepared {
             step(call);
             Sending::Taken
         });
-        Prepared { claim, opens: None, step: Step::Server(step) }
+        Prepared { claim, opens: None, closes: false, step: Step::Server(step) }
     }
 
     /// About the table that the envelope names.
     pub fn table(step: impl FnOnce(Call, TableRef) -> Sending + 'static) -> Self {
-        Prepared { claim: Claim::Table, opens: None, step: Step::Table(Box::new(step), Call::refuse) }
+        Prepared {
+            claim: Claim::Table,
+            opens: None,
+            closes: false,
+            step: Step::Table(Box::new(step), Call::refuse),
+        }
     }
 
     /// About the view that the envelope names.
     pub fn view(step: impl FnOnce(Call, TableRef) -> Sending + 'static) -> Self {
-        Prepared { claim: Claim::View, opens: None, step: Step::View(Box::new(step), Call::refuse) }
+        Prepared {
+            claim: Claim::View,
+            opens: None,
+            closes: false,
+            step: Step::View(Box::new(step), Call::refuse),
+        }
     }
 
     /// Makes the table that the envelope names.
@@ -129,6 +149,11 @@ impl Prepared {
         Prepared { opens: Some(view_id), ..self }
     }
 
+    /// Closes the view that the envelope names.
+    pub fn closing(self) -> Self {
+        Prepared { closes: true, ..self }
+    }
+
     /// Says something else than an error when there is no such table or view.
     pub fn or_missing(mut self, say: Missing) -> Self {
         match &mut self.step {
@@ -144,17 +169,22 @@ impl Prepared {
         Prepared::server(move |call| call.refuse(fault))
     }
 
-    /// Its turn has come.
-    pub fn run(self, mut call: Call) -> Sending {
-        let (found, step, missing) = match self.step {
+    /// What the envelope's entity is.
+    pub fn about(&self) -> About {
+        match self.step {
+            Step::Server(_) => About::Server,
+            Step::Table(..) => About::Table,
+            Step::View(..) => About::View,
+        }
+    }
+
+    /// Its turn has come. `table`: the one that the request is about, or why there is none.
+    pub fn run(self, mut call: Call, table: Result<TableRef, Fault>) -> Sending {
+        let (step, missing) = match self.step {
             Step::Server(step) => return step(call),
-            Step::Table(step, missing) => (call.catalog().table(call.entity_id()), step, missing),
-            Step::View(step, missing) => {
-                let found = call.catalog().table_of_view(call.entity_id());
-                (found.ok_or(Fault::ViewNotFound), step, missing)
-            }
+            Step::Table(step, missing) | Step::View(step, missing) => (step, missing),
         };
-        match found {
+        match table {
             Ok(table) => {
                 call.speak_in(table.lane);
                 step(call, table)

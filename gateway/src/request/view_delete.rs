@@ -13,4 +13,5 @@ pub fn prepare(_: ViewDeleteReq) -> Prepared {
         let reply = call.reply(|()| ClientResp::ViewDeleteResp(ViewDeleteResp {}));
         send(&table.mailbox, CloseView { view_id, reply })
     })
+    .closing()
 }

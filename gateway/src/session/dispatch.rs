@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use proscenium_actors::table::SessionOver;
-use proscenium_actors::{Catalog, LaneId, Outgoing, Outlet, SessionId, TableRef};
+use proscenium_actors::{Catalog, Fault, LaneId, Outgoing, Outlet, SessionId, TableRef};
 use proscenium_proto::translate::error as wire_error;
 use proscenium_proto::{frame, response};
 
 use super::lanes::{Lane, Lanes, RequestNumber};
 use crate::metrics::Metrics;
-use crate::request::{self, Call, Claim, Meter, Prepared, Sending};
+use crate::request::{self, About, Call, Claim, Meter, Prepared, Sending};
 
 /// Requests of one connection that may run at once: enough to keep every table it looks at busy.
 const MAX_RUNNING: usize = 256;
@@ -128,7 +128,9 @@ impl Dispatch {
         let number = self.next_number;
         self.next_number += 1;
         let (lanes, alone) = self.stand(&prepared, &request.entity_id);
-        if let Some(view_id) = &prepared.opens {
+        if let Some(view_id) = &prepared.opens
+            && self.surroundings.catalog.table_of_view(view_id).is_none()
+        {
             self.views.insert(view_id.clone(), request.entity_id.as_str().into());
         }
         self.lanes.enter(number, lanes, alone);
@@ -151,7 +153,10 @@ impl Dispatch {
             let Some(number) = self.lanes.start_next() else { break };
             let Some(waiting) = self.waiting.remove(&number) else { continue };
             self.waiting_bytes -= waiting.num_bytes;
-            self.remember_table(&waiting);
+            let table = self.find_table(waiting.prepared.about(), &waiting.entity_id);
+            if waiting.prepared.closes {
+                self.views.remove(&waiting.entity_id);
+            }
             let ended = DoneMark { number, ended: self.ended.clone(), outlet: self.outlet.clone() };
             let call = Call {
                 msg_id: waiting.msg_id,
@@ -162,7 +167,7 @@ impl Dispatch {
                 lane: LaneId::SERVER,
                 done: Box::new(ended),
             };
-            if let Sending::Waiting(room) = waiting.prepared.run(call) {
+            if let Sending::Waiting(room) = waiting.prepared.run(call, table) {
                 self.lanes.stall(number);
                 stalled.push(Stalled { lanes: self.lanes.lanes_of(number), room });
             }
@@ -210,19 +215,23 @@ impl Dispatch {
         self.surroundings.catalog.table_of_view(view_id).map(|table| Lane::Table(table.name))
     }
 
-    /// A table that is asked something may come to know this connection.
-    fn remember_table(&mut self, waiting: &Waiting) {
+    /// The table that a request is about, which from now on may know this connection.
+    fn find_table(&mut self, about: About, entity_id: &str) -> Result<TableRef, Fault> {
         let catalog = &self.surroundings.catalog;
-        let table = match waiting.prepared.claim {
-            Claim::Table => catalog.table(&waiting.entity_id).ok(),
-            Claim::View => catalog.table_of_view(&waiting.entity_id),
-            Claim::Free | Claim::Catalog { .. } => None,
+        let table = match about {
+            About::Server => return Err(Fault::TableNotFound),
+            About::Table => catalog.table(entity_id)?,
+            // A view that this connection opens may not be known to anybody yet: its order is still on the way.
+            About::View => match self.views.get(entity_id) {
+                Some(table) => catalog.table(table).map_err(|_| Fault::ViewNotFound)?,
+                None => catalog.table_of_view(entity_id).ok_or(Fault::ViewNotFound)?,
+            },
         };
-        let Some(table) = table else { return };
         if !self.tables.contains_key(&table.lane) {
             self.tables.retain(|_, table| !table.mailbox.is_gone());
-            self.tables.insert(table.lane, table);
+            self.tables.insert(table.lane, table.clone());
         }
+        Ok(table)
     }
 
     fn say_unhandled(&self, msg_id: u32, entity_id: String) {

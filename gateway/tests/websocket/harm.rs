@@ -1,0 +1,153 @@
+//! What goes wrong stays where it went wrong: bad frames, a table that panics, a client that does not read.
+
+use bytes::Bytes;
+use futures::SinkExt;
+use proscenium_actors::table::Crash;
+use proscenium_gateway::{Config, Server, StartError};
+use proscenium_proto::generated::*;
+use proscenium_proto::{ClientReq, ClientResp, Request, Response};
+use prost::Message as _;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+
+use super::support::*;
+
+fn text_of(response: &Response) -> String {
+    match &response.client_resp {
+        Some(ClientResp::ServerError(error)) => error.message.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn garbage_is_answered_and_the_connection_stands() {
+    let server = start();
+    let mut client = Client::connect(&server).await;
+    client.send_bytes(vec![0xff; 64]).await;
+    let answer = client.hear().await;
+    assert_eq!((answer.msg_id, text_of(&answer).as_str()), (0, "Unhandled request type 2"));
+    let empty = Request { msg_id: 5, entity_id: "t".into(), client_req: None };
+    client.send_bytes(empty.encode_to_vec()).await;
+    let answer = client.hear().await;
+    assert_eq!((answer.msg_id, answer.entity_id.as_str()), (5, "t"));
+    assert_eq!(text_of(&answer), "Unhandled request type 2");
+    client.socket.send(Message::text("text is not heard")).await.unwrap();
+    client.make_table("t", "[]", None).await;
+}
+
+#[tokio::test]
+async fn bad_data_is_an_error_and_nothing_else() {
+    let server = start();
+    let mut client = Client::connect(&server).await;
+    let bad = [
+        make_table_data::Data::FromArrow(Bytes::from_static(b"ARROW1\0\0broken")),
+        make_table_data::Data::FromRows("[{\"x\":".into()),
+        make_table_data::Data::FromRows("[".repeat(10_000)),
+        make_table_data::Data::FromNdjson("{".into()),
+    ];
+    for data in bad {
+        let data = Some(MakeTableData { data: Some(data) });
+        let answer = client.ask("bad", ClientReq::MakeTableReq(MakeTableReq { data, options: None })).await;
+        assert!(matches!(answer, ClientResp::ServerError(_)), "{answer:?}");
+    }
+    assert!(client.hosted().await.is_empty());
+    // The name is free again.
+    client.make_table("bad", "[]", None).await;
+}
+
+#[tokio::test]
+async fn a_message_may_come_in_fragments() {
+    let server = start();
+    let mut client = Client::connect(&server).await;
+    let request = Request { msg_id: 3, entity_id: "t".into(), client_req: Some(make_table("[]", None)) };
+    let bytes = request.encode_to_vec();
+    let (first, rest) = bytes.split_at(4);
+    let (middle, last) = rest.split_at(4);
+    let frame = |bytes: &[u8], code, is_final| {
+        Message::Frame(Frame::message(bytes.to_vec(), OpCode::Data(code), is_final))
+    };
+    client.socket.send(frame(first, Data::Binary, false)).await.unwrap();
+    client.socket.send(frame(middle, Data::Continue, false)).await.unwrap();
+    client.socket.send(frame(last, Data::Continue, true)).await.unwrap();
+    assert_eq!(short(&client.hear().await), "3 MadeTable");
+}
+
+#[tokio::test]
+async fn a_message_beyond_the_limit_closes_its_connection_with_a_reason() {
+    let config = Config { max_frame_bytes: 1 << 20, ..Config::on_free_port() };
+    let server = Server::start(config).unwrap();
+    let (mut big, mut neighbour) = (Client::connect(&server).await, Client::connect(&server).await);
+    big.send_bytes(vec![0; (1 << 20) + 1]).await;
+    let end = big.hear_or_end().await.unwrap_err().expect("a close frame");
+    assert_eq!(end.code, CloseCode::Size);
+    neighbour.make_table("t", "[]", None).await;
+}
+
+#[tokio::test]
+async fn a_table_that_panics_is_gone_and_its_neighbour_is_not() {
+    let server = start();
+    let mut client = Client::connect(&server).await;
+    client.make_table("broken", r#"[{"x":1}]"#, None).await;
+    client.make_table("whole", r#"[{"x":2}]"#, None).await;
+    client.make_view("broken", "broken view", ViewConfig::default()).await;
+    client.make_view("whole", "whole view", ViewConfig::default()).await;
+    client.send_as(1, "", ClientReq::GetHostedTablesReq(GetHostedTablesReq { subscribe: true })).await;
+    assert_eq!(client.hosted().await, ["broken", "whole"]);
+
+    server.catalog().table("broken").unwrap().mailbox.post(Crash).await;
+
+    // The keeper noticed.
+    assert_eq!(short(&client.hear().await), "1 HostedChanged");
+    assert_eq!(client.hosted().await, ["whole"]);
+    let answer = client.ask("broken", update("[]")).await;
+    let ClientResp::ServerError(error) = answer else { panic!("{answer:?}") };
+    assert!(error.message.contains("\"broken\" failed"), "{}", error.message);
+    let answer = client.ask("broken view", to_rows()).await;
+    assert_eq!(answer, proscenium_proto::translate::error::view_not_found());
+    assert_eq!(client.rows("whole view").await, r#"[{"x":2}]"#);
+    client.update("whole", r#"[{"x":3}]"#).await;
+    assert_eq!(client.size("whole").await, 2);
+    // The name is free.
+    client.send_as(2, "broken", make_table("[]", None)).await;
+    assert_eq!(short(&client.hear().await), "2 MadeTable");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_closed_with_a_reason_and_slows_nobody() {
+    let server = start();
+    let (mut writer, mut reader) = (Client::connect(&server).await, Client::connect(&server).await);
+    let mut sleeper = Client::connect(&server).await;
+    writer.make_table("t", r#"[{"id":1,"text":"a"}]"#, Some("id")).await;
+    for (client, view_id) in [(&mut sleeper, "asleep"), (&mut reader, "awake")] {
+        client.make_view("t", view_id, ViewConfig::default()).await;
+        client.rows(view_id).await;
+        client.send_as(1, view_id, on_update(true)).await;
+        client.size("t").await;
+    }
+    // More than the sleeper's window, the kernel's buffers and the bound on waiting news together.
+    let text = "x".repeat(1 << 20);
+    for round in 0..100 {
+        writer.update("t", &format!(r#"[{{"id":1,"text":"{round}{text}"}}]"#)).await;
+        assert_eq!(short(&reader.hear().await), "1 OnUpdateRows");
+    }
+    let end = loop {
+        if let Err(end) = sleeper.hear_or_end().await {
+            break end;
+        }
+    };
+    let end = end.expect("a close frame");
+    assert_eq!(end.code, CloseCode::Policy);
+    assert!(end.reason.contains("reads too slowly"), "{}", end.reason);
+    // Its view went with it; the others go on.
+    writer.update("t", r#"[{"id":1,"text":"end"}]"#).await;
+    assert_eq!(short(&reader.hear().await), "1 OnUpdateRows");
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_named() {
+    let server = start();
+    let listen = server.addresses().http;
+    let error = Server::start(Config { listen, ..Config::default() }).unwrap_err();
+    assert!(matches!(error, StartError::Listen { address, .. } if address == listen), "{error}");
+}

@@ -1,0 +1,212 @@
+//! What a connection hears, and in which order: the protocol's sections 3 to 5.
+
+use proscenium_proto::generated::*;
+use proscenium_proto::{ClientReq, ClientResp};
+
+use super::support::*;
+
+const ROWS: &str = r#"[{"id":1,"g":"a","v":10},{"id":2,"g":"b","v":20},{"id":3,"g":"a","v":30}]"#;
+
+fn grouped() -> ViewConfig {
+    ViewConfig { group_by: vec!["g".into()], ..Default::default() }
+}
+
+async fn hear_n(client: &mut Client, count: usize) -> Vec<String> {
+    let mut heard = Vec::new();
+    for _ in 0..count {
+        heard.push(short(&client.hear().await));
+    }
+    heard
+}
+
+#[tokio::test]
+async fn a_batch_is_answered_then_told_view_by_view() {
+    let server = start();
+    let mut client = Client::connect(&server).await;
+    client.make_table("t", ROWS, Some("id")).await;
+    client.make_view("t", "first", grouped()).await;
+    client.make_view("t", "second", ViewConfig::default()).await;
+    // In another order than the views were made.
+    client.send_as(20, "second", on_update(false)).await;
+    client.send_as(21, "second", ClientReq::ViewOnRemoveReq(ViewOnRemoveReq {})).await;
+    client.send_as(10, "first", on_update(true)).await;
+    client.send_as(11, "first", on_update(false)).await;
+    client.send_as(12, "first", ClientReq::ViewOnRemoveReq(ViewOnRemoveReq {})).await;
+    // All at once: the news of each batch must stand before the answer to what was asked after it.
+    client.send_as(1, "t", update(r#"[{"id":1,"v":11}]"#)).await;
+    let keys = MakeTableData { data: Some(make_table_data::Data::FromRows("[]".into())) };
+    client.send_as(2, "t", ClientReq::TableReplaceReq(TableReplaceReq { data: Some(keys) })).await;
+    client.send_as(3, "t", ClientReq::TableSizeReq(TableSizeReq {})).await;
+    let heard = hear_n(&mut client, 11).await;
+    let expected = [
+        "1 Updated",
+        // Rows, once one subscriber of the view wants them, go to all of them.
+        "10 OnUpdateRows",
+        "11 OnUpdateRows",
+        "20 OnUpdate",
+        "2 Replaced",
+        "12 OnRemove",
+        "10 OnUpdateRows",
+        "11 OnUpdateRows",
+        "21 OnRemove",
+        "20 OnUpdate",
+        "3 Size",
+    ];
+    assert_eq!(heard, expected);
+}
+
+#[tokio::test]
+async fn news_of_anothers_batch_comes_before_any_later_answer() {
+    let server = start();
+    let (mut writer, mut reader) = (Client::connect(&server).await, Client::connect(&server).await);
+    writer.make_table("t", ROWS, Some("id")).await;
+    reader.make_view("t", "v", grouped()).await;
+    reader.send_as(7, "v", on_update(true)).await;
+    for round in 0..50 {
+        // The view is built once it has answered; from then on no news of it may be late.
+        reader.rows("v").await;
+        writer.update("t", &format!(r#"[{{"id":1,"v":{round}}}]"#)).await;
+        let (heard, _) = reader.ask_and_hear("t", ClientReq::TableSizeReq(TableSizeReq {})).await;
+        assert_eq!(heard.iter().map(short).collect::<Vec<_>>(), ["7 OnUpdateRows"], "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn pipelined_requests_see_what_those_before_them_did() {
+    let server = start();
+    let mut client = Client::connect(&server).await;
+    client.send_as(1, "t", make_table(ROWS, Some("id"))).await;
+    client.send_as(2, "t", make_view("v", ViewConfig::default())).await;
+    client.send_as(3, "t", update(r#"[{"id":4,"v":40}]"#)).await;
+    client.send_as(4, "v", to_rows()).await;
+    client.send_as(5, "v", delete_view()).await;
+    client.send_as(6, "t", delete_table(false)).await;
+    client.send_as(7, "", ClientReq::GetHostedTablesReq(GetHostedTablesReq { subscribe: false })).await;
+    client.send_as(8, "t", make_table("[]", None)).await;
+    client.send_as(9, "t", ClientReq::TableSizeReq(TableSizeReq {})).await;
+    let mut heard = Vec::new();
+    for _ in 0..9 {
+        let response = client.hear().await;
+        match &response.client_resp {
+            Some(ClientResp::ViewToRowsStringResp(rows)) => {
+                assert!(rows.json_string.contains(r#""id":4"#), "{}", rows.json_string);
+            }
+            Some(ClientResp::GetHostedTablesResp(list)) => assert!(list.table_infos.is_empty()),
+            _ => {}
+        }
+        heard.push(short(&response));
+    }
+    // The rows of a view that is still being built hold nobody up.
+    heard.sort();
+    let expected = [
+        "1 MadeTable",
+        "2 MadeView",
+        "3 Updated",
+        "4 Rows",
+        "5 ViewDeleted",
+        "6 TableDeleted",
+        "7 Hosted",
+        "8 MadeTable",
+        "9 Size",
+    ];
+    assert_eq!(heard, expected);
+}
+
+#[tokio::test]
+async fn a_lazy_deletion_ends_with_the_last_view() {
+    let server = start();
+    let mut client = Client::connect(&server).await;
+    let watch = ClientReq::GetHostedTablesReq(GetHostedTablesReq { subscribe: true });
+    client.send_as(1, "", watch).await;
+    client.send_as(2, "t", make_table(ROWS, None)).await;
+    assert_eq!(hear_n(&mut client, 2).await, ["2 MadeTable", "1 HostedChanged"]);
+    client.make_view("t", "v", ViewConfig::default()).await;
+    client.send_as(3, "t", ClientReq::TableOnDeleteReq(TableOnDeleteReq {})).await;
+    client.send_as(4, "v", ClientReq::ViewOnDeleteReq(ViewOnDeleteReq {})).await;
+    client.send_as(5, "t", delete_table(false)).await;
+    assert_eq!(hear_n(&mut client, 1).await, ["5 Cannot delete table with views"]);
+    client.send_as(6, "t", delete_table(true)).await;
+    assert_eq!(hear_n(&mut client, 1).await, ["1 HostedChanged"]);
+    assert!(client.hosted().await.is_empty());
+    client.send_as(7, "t", make_table(ROWS, None)).await;
+    assert_eq!(hear_n(&mut client, 1).await, ["7 Table \"t\" already exists"]);
+    client.send_as(8, "v", delete_view()).await;
+    let expected =
+        ["4 ViewOnDelete", "8 ViewDeleted", "3 TableOnDelete", "6 TableDeleted", "1 HostedChanged"];
+    assert_eq!(hear_n(&mut client, 5).await, expected);
+    client.send_as(9, "t", ClientReq::TableSizeReq(TableSizeReq {})).await;
+    assert_eq!(hear_n(&mut client, 1).await, ["9 Couldn't find key."]);
+}
+
+#[tokio::test]
+async fn a_connection_takes_its_views_with_it_and_leaves_its_tables() {
+    let server = start();
+    let (mut maker, mut other) = (Client::connect(&server).await, Client::connect(&server).await);
+    maker.make_table("t", ROWS, None).await;
+    maker.make_view("t", "v", ViewConfig::default()).await;
+    // Any connection may address any view.
+    assert!(other.rows("v").await.contains(r#""id":2"#));
+    other.send_as(1, "t", ClientReq::TableOnDeleteReq(TableOnDeleteReq {})).await;
+    other.send_as(2, "t", delete_table(true)).await;
+    assert!(other.hosted().await.is_empty());
+    // The last view goes with its connection, and so the table.
+    drop(maker);
+    assert_eq!(hear_n(&mut other, 2).await, ["1 TableOnDelete", "2 TableDeleted"]);
+    other.send_as(3, "v", to_rows()).await;
+    assert_eq!(hear_n(&mut other, 1).await, ["3 View not found"]);
+}
+
+#[tokio::test]
+async fn endings_of_what_is_not_there_succeed_or_not_as_the_protocol_says() {
+    let server = start();
+    let mut client = Client::connect(&server).await;
+    let silent =
+        [ClientReq::ViewOnDeleteReq(ViewOnDeleteReq {}), ClientReq::TableOnDeleteReq(TableOnDeleteReq {})];
+    for request in silent {
+        client.send("nobody", request).await;
+    }
+    let refused = [
+        on_update(false),
+        ClientReq::ViewOnRemoveReq(ViewOnRemoveReq {}),
+        ClientReq::ViewRemoveOnRemoveReq(ViewRemoveOnRemoveReq { id: 1 }),
+        delete_view(),
+        to_rows(),
+    ];
+    for request in refused {
+        let answer = client.ask("nobody", request).await;
+        assert_eq!(answer, proscenium_proto::translate::error::view_not_found());
+    }
+    let accepted = [
+        ClientReq::ViewRemoveOnUpdateReq(ViewRemoveOnUpdateReq { id: 1 }),
+        ClientReq::ViewRemoveDeleteReq(ViewRemoveDeleteReq { id: 1 }),
+        ClientReq::TableRemoveDeleteReq(TableRemoveDeleteReq { id: 1 }),
+        ClientReq::RemoveHostedTablesUpdateReq(RemoveHostedTablesUpdateReq { id: 1 }),
+        delete_table(false),
+    ];
+    for request in accepted {
+        let answer = client.ask("nobody", request).await;
+        assert!(!matches!(answer, ClientResp::ServerError(_)), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_was_never_made_takes_nothing() {
+    let server = start();
+    let mut client = Client::connect(&server).await;
+    client.make_table("t", ROWS, Some("id")).await;
+    client.make_view("t", "v", ViewConfig::default()).await;
+    client.send_as(1, "v", on_update(false)).await;
+    let through = |port_id| {
+        let rows = make_table_data::Data::FromRows(r#"[{"id":9}]"#.into());
+        ClientReq::TableUpdateReq(TableUpdateReq { data: Some(MakeTableData { data: Some(rows) }), port_id })
+    };
+    assert_eq!(client.ask("t", through(5)).await, UPDATED);
+    assert_eq!(client.size("t").await, 3);
+    client.ask("t", ClientReq::TableMakePortReq(TableMakePortReq {})).await;
+    assert_eq!(client.ask("t", through(1)).await, UPDATED);
+    let news = client.hear().await;
+    assert_eq!(
+        news.client_resp,
+        Some(ClientResp::ViewOnUpdateResp(ViewOnUpdateResp { delta: None, port_id: 1 }))
+    );
+}
