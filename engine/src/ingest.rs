@@ -11,6 +11,7 @@ mod flatten_arrow;
 mod flatten_json;
 mod infer;
 mod intake;
+mod ipc;
 mod json_columns;
 mod json_rows;
 mod remove;
@@ -45,7 +46,7 @@ pub fn create(data: &TableData, options: &TableOptions) -> Result<(Schema, Batch
         TableData::Csv(text) => csv::create(text)?,
         TableData::Arrow(bytes) => arrow::create(arrow::read(bytes)?, index, list_flatten)?,
         TableData::Batches(schema, batches) => {
-            arrow::create(arrow::join(schema, batches)?, index, list_flatten)?
+            arrow::create(arrow::join_in_memory(schema, batches)?, index, list_flatten)?
         }
         TableData::Rows(text) => {
             let mut intake = Intake::create(index, list_flatten);
@@ -121,7 +122,7 @@ pub fn update(data: &TableData, target: UpdateTarget<'_>) -> Result<Batch> {
         TableData::Schema(_) => Err(EngineError::data("MakeTableReq malformed")),
         TableData::Csv(text) => csv::update(text, target.schema),
         TableData::Arrow(bytes) => arrow::update(arrow::read(bytes)?, target),
-        TableData::Batches(schema, batches) => arrow::update(arrow::join(schema, batches)?, target),
+        TableData::Batches(schema, batches) => arrow::update(arrow::join_in_memory(schema, batches)?, target),
         TableData::Rows(text) => {
             let mut intake = Intake::update(target);
             json_rows::read_array(text, &mut intake)?;

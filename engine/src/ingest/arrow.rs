@@ -3,25 +3,22 @@
 //! Law: no cell is looked at alone. Columns pass through as they are, or through one kernel; text stays
 //! dictionary-coded. A number that does not fit its column is an error that names it; it never wraps.
 
-use std::io::Cursor;
 use std::sync::Arc;
 
 use ::arrow::array::{
-    Array, ArrayRef, AsArray, Date32Array, DictionaryArray, PrimitiveArray, RecordBatch, StringArray,
-    TimestampMillisecondArray, UInt32Array, new_null_array,
+    Array, ArrayRef, AsArray, Date32Array, DictionaryArray, PrimitiveArray, RecordBatch, RecordBatchOptions,
+    StringArray, TimestampMillisecondArray, UInt32Array, new_null_array,
 };
-use ::arrow::buffer::Buffer;
 use ::arrow::compute::{CastOptions, cast_with_options, concat};
 use ::arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date64Type, Float32Type, Float64Type, Int32Type, SchemaRef,
-    Time32MillisecondType, Time32SecondType, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType, TimestampSecondType,
+    ArrowPrimitiveType, DataType, Date64Type, FieldRef, Fields, Float32Type, Float64Type, Int32Type,
+    SchemaRef, Time32MillisecondType, Time32SecondType, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
 use ::arrow::error::ArrowError;
-use arrow_ipc::reader::{FileReader, StreamDecoder};
 use bytes::Bytes;
 
-use super::{ROW_KEYS, UpdateTarget, column_error, flatten_arrow, unique_names};
+use super::{ROW_KEYS, UpdateTarget, column_error, flatten_arrow, ipc, unique_names};
 use crate::data::{Batch, BatchColumn, ListFlatten};
 use crate::error::{EngineError, Result};
 use crate::scalar::MS_PER_DAY;
@@ -35,30 +32,9 @@ pub(super) struct Columns {
 
 /// Reads an IPC stream or file; any number of batches.
 pub(super) fn read(bytes: &Bytes) -> Result<Columns> {
-    let batches = if bytes.starts_with(b"ARROW1") { read_file(bytes) } else { read_stream(bytes) };
-    let (schema, batches) = batches
+    let (schema, batches) = ipc::read(bytes)
         .map_err(|error| EngineError::data(format!("Failed to open RecordBatchStreamReader: {error}")))?;
     join(&schema, &batches)
-}
-
-fn read_file(bytes: &Bytes) -> Result<(SchemaRef, Vec<RecordBatch>), ArrowError> {
-    let reader = FileReader::try_new(Cursor::new(bytes), None)?;
-    Ok((reader.schema(), reader.collect::<Result<_, _>>()?))
-}
-
-/// Without a copy of the columns' bytes, where they lie aligned and are not compressed.
-fn read_stream(bytes: &Bytes) -> Result<(SchemaRef, Vec<RecordBatch>), ArrowError> {
-    let mut decoder = StreamDecoder::new();
-    let mut buffer = Buffer::from(bytes.clone());
-    let mut batches = Vec::new();
-    while let Some(batch) = decoder.decode(&mut buffer)? {
-        batches.push(batch);
-    }
-    decoder.finish()?;
-    match decoder.schema() {
-        Some(schema) => Ok((schema, batches)),
-        None => Err(ArrowError::IpcError("there is no schema".into())),
-    }
 }
 
 /// One array per column. A single batch is taken as it is.
@@ -80,6 +56,51 @@ pub(super) fn join(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Column
         columns.push((field.name().clone(), values));
     }
     Ok(Columns { num_rows: batches.iter().map(RecordBatch::num_rows).sum(), columns })
+}
+
+/// Batches that never were a client's bytes (Flight, Parquet): their readers choose among more types than the protocol
+/// takes, so what has a plain sibling is cast to it first.
+pub(super) fn join_in_memory(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Columns> {
+    let plain = Arc::new(::arrow::datatypes::Schema::new(plain_fields(schema.fields())));
+    if plain.fields() == schema.fields() {
+        return join(schema, batches);
+    }
+    let mut cast = Vec::with_capacity(batches.len());
+    for batch in batches {
+        let mut columns = Vec::with_capacity(batch.num_columns());
+        for (values, field) in batch.columns().iter().zip(plain.fields()) {
+            let values = strict_cast(values, field.data_type());
+            columns.push(values.map_err(|error| column_error(field.name(), &error))?);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let batch = RecordBatch::try_new_with_options(plain.clone(), columns, &options);
+        cast.push(batch.map_err(|error| EngineError::data(error.to_string()))?);
+    }
+    join(&plain, &cast)
+}
+
+fn plain_fields(fields: &Fields) -> Fields {
+    let plain = |field: &FieldRef| field.as_ref().clone().with_data_type(plain_type(field.data_type()));
+    fields.iter().map(plain).collect()
+}
+
+fn plain_type(data_type: &DataType) -> DataType {
+    let plain_item =
+        |field: &FieldRef| Arc::new(field.as_ref().clone().with_data_type(plain_type(field.data_type())));
+    match data_type {
+        DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
+        DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
+        DataType::Float16 => DataType::Float32,
+        DataType::Decimal32(_, _) | DataType::Decimal64(_, _) | DataType::Decimal256(_, _) => {
+            DataType::Float64
+        }
+        DataType::Dictionary(_, entries) if **entries == DataType::Utf8View => DataType::Utf8,
+        DataType::List(item) => DataType::List(plain_item(item)),
+        DataType::LargeList(item) => DataType::LargeList(plain_item(item)),
+        DataType::FixedSizeList(item, _) => DataType::List(plain_item(item)),
+        DataType::Struct(fields) => DataType::Struct(plain_fields(fields)),
+        other => other.clone(),
+    }
 }
 
 /// Dictionaries with small codes could overflow them when joined.

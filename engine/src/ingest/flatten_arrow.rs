@@ -30,6 +30,7 @@ pub(super) struct Context<'a> {
 pub(super) fn flatten(mut data: Columns, context: Context<'_>) -> Result<Columns> {
     loop {
         data.columns = flatten_structs(data.columns)?;
+        check_weight(&data)?;
         if !data.columns.iter().any(|(_, values)| is_list(values)) {
             return Ok(data);
         }
@@ -43,6 +44,15 @@ pub(super) fn flatten(mut data: Columns, context: Context<'_>) -> Result<Columns
         }
         data = expand(data, context)?;
     }
+}
+
+/// Columns of nothing but nulls (or no columns) take no bytes, so a few bytes can claim any number of such rows.
+fn check_weight(data: &Columns) -> Result<()> {
+    let is_weightless = data.columns.iter().all(|(_, values)| *values.data_type() == DataType::Null);
+    if is_weightless && data.num_rows > MAX_ROWS {
+        return Err(EngineError::data(format!("more than {MAX_ROWS} rows without any values")));
+    }
+    Ok(())
 }
 
 fn is_list(values: &ArrayRef) -> bool {

@@ -18,7 +18,9 @@ pub(super) fn keys(data: &TableData, index_name: &str, index: Storage) -> Result
     match data {
         TableData::Rows(text) | TableData::Columns(text) => plain_keys(text, index_name, index),
         TableData::Arrow(bytes) => arrow_keys(arrow::read(bytes)?, index_name, index),
-        TableData::Batches(schema, batches) => arrow_keys(arrow::join(schema, batches)?, index_name, index),
+        TableData::Batches(schema, batches) => {
+            arrow_keys(arrow::join_in_memory(schema, batches)?, index_name, index)
+        }
         TableData::Csv(_) | TableData::Ndjson(_) | TableData::Schema(_) => {
             Err(EngineError::data("remove malformed"))
         }

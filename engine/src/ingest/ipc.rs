@@ -1,0 +1,119 @@
+//! Arrow IPC bytes, stream or file → record batches.
+//!
+//! Law: the bytes come from strangers, and the reader trusts what they say about sizes. So every message is walked
+//! first: it must lie within the bytes, its buffers within its body, and what it unpacks to within a bound. Columns
+//! that lie aligned and unpacked are not copied.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use ::arrow::array::RecordBatch;
+use ::arrow::buffer::Buffer;
+use ::arrow::datatypes::SchemaRef;
+use ::arrow::error::ArrowError;
+use arrow_ipc::reader::StreamDecoder;
+use arrow_ipc::{MessageHeader, root_as_message};
+use bytes::Bytes;
+
+const FILE_MAGIC: &[u8] = b"ARROW1";
+/// A file is its magic, padded with zeros to a multiple of this, and then a stream; the footer behind it only repeats
+/// where things are.
+const FILE_ALIGNMENT: usize = 8;
+
+/// How much all bodies of one payload may unpack to. A few compressed bytes can claim any size and the memory is
+/// asked for before they are unpacked, which would end the process; text columns hold no more than this either.
+const MAX_UNPACKED_BYTES: i64 = 1 << 31;
+
+const CONTINUATION: u32 = u32::MAX;
+
+pub(super) fn read(bytes: &Bytes) -> Result<(SchemaRef, Vec<RecordBatch>), ArrowError> {
+    let header_len = if bytes.starts_with(FILE_MAGIC) {
+        let num_zero_words = bytes
+            .chunks(FILE_ALIGNMENT)
+            .skip(1)
+            .take_while(|word| word.iter().all(|byte| *byte == 0))
+            .count();
+        (FILE_ALIGNMENT * (1 + num_zero_words)).min(bytes.len())
+    } else {
+        0
+    };
+    let stream = bytes.slice(header_len..);
+    let stream = stream.slice(..stream_len(&stream)?);
+    // The reader asserts where it should answer, for instance on types it does not know. Nothing outlives a panic but
+    // the bytes.
+    catch_unwind(AssertUnwindSafe(|| decode(stream)))
+        .unwrap_or_else(|_| Err(ArrowError::IpcError("the reader gave up on these bytes".into())))
+}
+
+fn decode(stream: Bytes) -> Result<(SchemaRef, Vec<RecordBatch>), ArrowError> {
+    let mut decoder = StreamDecoder::new();
+    let mut buffer = Buffer::from(stream);
+    let mut batches = Vec::new();
+    while let Some(batch) = decoder.decode(&mut buffer)? {
+        batches.push(batch);
+    }
+    decoder.finish()?;
+    match decoder.schema() {
+        Some(schema) => Ok((schema, batches)),
+        None => Err(ArrowError::IpcError("there is no schema".into())),
+    }
+}
+
+/// Walks the messages up to and including the end mark.
+fn stream_len(bytes: &[u8]) -> Result<usize, ArrowError> {
+    let mut at = 0;
+    let mut unpacked = 0;
+    while at < bytes.len() {
+        let mut meta_len = word(bytes, at)?;
+        at += 4;
+        if meta_len == CONTINUATION {
+            meta_len = word(bytes, at)?;
+            at += 4;
+        }
+        if meta_len == 0 {
+            return Ok(at);
+        }
+        let meta = part(bytes, at, i64::from(meta_len))?;
+        at += meta.len();
+        // The reader verifies it in an aligned place of its own.
+        let message = root_as_message(meta).map_err(|error| ArrowError::IpcError(error.to_string()))?;
+        let body = part(bytes, at, message.bodyLength())?;
+        at += body.len();
+        let batch = match message.header_type() {
+            MessageHeader::RecordBatch => message.header_as_record_batch(),
+            MessageHeader::DictionaryBatch => {
+                message.header_as_dictionary_batch().and_then(|dictionary| dictionary.data())
+            }
+            _ => None,
+        };
+        let Some(batch) = batch else { continue };
+        for buffer in batch.buffers().iter().flatten() {
+            let start = usize::try_from(buffer.offset()).map_err(|_| truncated())?;
+            let packed = part(body, start, buffer.length())?;
+            if batch.compression().is_some() && !packed.is_empty() {
+                // -1: not packed after all.
+                let prefix = packed.first_chunk::<8>().ok_or_else(truncated)?;
+                unpacked += i64::from_le_bytes(*prefix).clamp(-1, MAX_UNPACKED_BYTES).max(0);
+            }
+            if unpacked >= MAX_UNPACKED_BYTES {
+                return Err(ArrowError::IpcError(format!(
+                    "the bytes unpack to {MAX_UNPACKED_BYTES} bytes or more; send them in parts"
+                )));
+            }
+        }
+    }
+    Ok(at)
+}
+
+fn truncated() -> ArrowError {
+    ArrowError::IpcError("a message reaches beyond the bytes given".into())
+}
+
+fn word(bytes: &[u8], at: usize) -> Result<u32, ArrowError> {
+    let word = bytes.get(at..).and_then(|rest| rest.first_chunk::<4>()).ok_or_else(truncated)?;
+    Ok(u32::from_le_bytes(*word))
+}
+
+fn part(bytes: &[u8], start: usize, len: i64) -> Result<&[u8], ArrowError> {
+    let end = usize::try_from(len).ok().and_then(|len| start.checked_add(len)).ok_or_else(truncated)?;
+    bytes.get(start..end).ok_or_else(truncated)
+}

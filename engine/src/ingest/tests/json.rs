@@ -1,0 +1,256 @@
+//! JSON rows, columns and lines: inference, coercion, null and missing, row keys, nested values.
+
+use super::*;
+
+#[test]
+fn rows_make_columns() {
+    let check = |text: &str, expected: &str| check_created(rows(text), expected);
+    check(r#"[{"a":1,"b":"x"},{"b":"y","a":2}]"#, r#"a:Int32[1,2] b:Utf8["x","y"]"#);
+    check(r#"[{"a":1},{"b":null},{"c":2}]"#, "a:Int32[1,null,null] c:Int32[null,null,2]");
+    check(r#"[{"a":1},{"b":null},{"b":"x"}]"#, r#"a:Int32[1,null,null] b:Utf8[null,null,"x"]"#);
+    check(r#"[{"a":null,"b":1},{"a":2,"c":3}]"#, "b:Int32[1,null] a:Int32[null,2] c:Int32[null,3]");
+    check(r#"[{"z":null,"a":null,"b":1}]"#, "b:Int32[1] a:Utf8[null] z:Utf8[null]");
+    check(r#"[{"x":1,"x":2}]"#, "x:Int32[2]");
+    check(r#"[{"a":1},{"a":2.5},{"a":"7"}]"#, "a:Float64[1.0,2.5,7.0]");
+    check(r#"[{"a":1},{"a":3000000000}]"#, "a:Float64[1.0,3000000000.0]");
+    check(r#"[{"a":-3000000000}]"#, "a:Float64[-3000000000.0]");
+    check(r#"[{"a":"3000000000"}]"#, "a:Float64[3000000000.0]");
+    check(r#"[{"a":1},{"a":"7.5"}]"#, "a:Float64[1.0,7.5]");
+    check(r#"[{"a":"7"},{"a":" 1"},{"a":null},{"a":"x"},{"a":true}]"#, r#"a:Utf8["7","1",null,"x","true"]"#);
+    check(r#"[{"a":1},{"a":""}]"#, r#"a:Utf8["1",""]"#);
+    check(r#"[{"a":1},{"a":true}]"#, "error: Expected int, found 2 in column \"a\" at index 1");
+    check(r#"[{"a":1.5},{"a":true}]"#, "error: Expected double, found 2 in column \"a\" at index 1");
+    check(r#"[{"a":1.5},{"a":"fish"},{"a":"2"}]"#, "a:Float64[1.5,null,2.0]");
+    check(r#"[{"a":"s"},{"a":true},{"a":1.5},{"a":5}]"#, r#"a:Utf8["s","true","1.500000","5"]"#);
+    check(r#"[{"a":true},{"a":"false"},{"a":1},{"a":0}]"#, "a:Bool[true,false,true,false]");
+    check(r#"[{"a":true},{"a":"fish"}]"#, "error: Expected bool, found 5 in column \"a\" at index 1");
+    check(
+        r#"[{"a":"2020-01-02"},{"a":"2020-01-02T03:04:05"},{"a":1577934245000}]"#,
+        "a:Date32[1577923200000,1577923200000,1577923200000]",
+    );
+    check(r#"[{"a":"2020-01-02"},{"a":""}]"#, "error: Could not coerce to date in column \"a\" at index 1");
+    check(
+        r#"[{"a":"2020-01-02T01:00:00"},{"a":1.5},{"a":"2020-01-02"}]"#,
+        "a:TimestampMs[1577926800000,1,1577923200000]",
+    );
+    check(r#"[{"a":"a\u0000b"}]"#, r#"a:Utf8["a\u0000b"]"#);
+    check(r#"[{"x":{},"y":1}]"#, "y:Int32[1]");
+    check("[]", "");
+    check("[{}]", "");
+    check("[1,2]", "error: Cannot determine data types without column names!\n");
+    check(r#"[{"a":1},null]"#, "error: Cannot determine data types without column names!\n");
+    for broken in ["", "null", "{}", "[{\"a\":NaN}]", "[{\"a\":1}", "[] []", "[{\"a\":Infinity}]"] {
+        let shown = created(&rows(broken), &TableOptions::default());
+        assert!(shown.starts_with("error: Invalid JSON"), "{broken}: {shown}");
+    }
+}
+
+#[test]
+fn deep_nesting_is_an_error() {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+        let deep = format!("[{{\"a\":{}1{}}}]", open.repeat(10_000), close.repeat(10_000));
+        let shown = created(&rows(&deep), &TableOptions::default());
+        assert!(shown.contains("recursion limit"), "{shown}");
+        let shown = created(&columns(&deep[1..]), &TableOptions::default());
+        assert!(shown.starts_with("error"), "{shown}");
+    }
+}
+
+#[test]
+fn columns_make_columns() {
+    let check = |text: &str, expected: &str| check_created(columns(text), expected);
+    check(r#"{"a":[1,2],"b":[1],"c":[null]}"#, "a:Int32[1,2] b:Int32[1,null] c:Utf8[null,null]");
+    check(r#"{"c":[null],"a":["x"]}"#, r#"c:Utf8[null] a:Utf8["x"]"#);
+    check(r#"{"a":[1],"a":["x","y"]}"#, r#"a:Utf8["x","y"]"#);
+    check("{}", "");
+    check(r#"{"a":[1],"b":[]}"#, "error: Can't create table from empty columns");
+    check(r#"{"a":5}"#, "error: Malformed column");
+    check(r#"{"a":{"b":[1]}}"#, "error: Malformed column");
+    check("[]", "error: Cannot determine data types without column names!\n");
+}
+
+#[test]
+fn lines_make_columns() {
+    let check = |text: &str, expected: &str| check_created(ndjson(text), expected);
+    check("{\"x\":null}\n{\"x\":1}", r#"x:Utf8[null,"1"]"#);
+    check(
+        "{\"a\":1,\"b\":null}\n\n{\"a\":2}{\"b\":5,\"c\":1.5}\n",
+        r#"a:Int32[1,2,null] b:Utf8[null,null,"5"] c:Float64[null,null,1.5]"#,
+    );
+    check("", "");
+    check("5", "error: Received non-object 6");
+    check("[1]", "error: Received non-object 4");
+    check("{\"a\":1}\n{\"a\":", "error: Invalid JSON: EOF while parsing a value at line 2 column 5");
+}
+
+#[test]
+fn cells_into_existing_columns() {
+    #[track_caller]
+    fn check(cell: &str, expected: &str) {
+        let expected = match expected.strip_prefix("error") {
+            Some(_) => expected.to_string(),
+            None => format!("1 {expected}"),
+        };
+        check_updated(rows(&format!("[{{{cell}}}]")), &expected);
+    }
+    check(r#""x":2.9"#, "x:Int32[2]");
+    check(r#""x":"3.7""#, "x:Int32[3]");
+    check(r#""x":"""#, "x:Int32[null]");
+    check(r#""x":null"#, "x:Int32[null]");
+    check(
+        r#""x":"abc""#,
+        "error: Cannot append value of type string to column \"x\" of type integer at index 0\n",
+    );
+    check(
+        r#""x":3000000000"#,
+        "error: Cannot append 3000000000 to column \"x\" of type integer at index 0: beyond Int32\n",
+    );
+    check(r#""x":true"#, "error: Expected int, found 2 in column \"x\" at index 0");
+    check(r#""x":{"a":1}"#, "");
+    check(r#""f":"abc""#, "f:Float64[null]");
+    check(r#""f":7"#, "f:Float64[7.0]");
+    check(r#""s":1.5"#, r#"s:Utf8["1.500000"]"#);
+    check(r#""s":true"#, r#"s:Utf8["true"]"#);
+    check(r#""b":2"#, "b:Bool[true]");
+    check(r#""b":"x""#, "error: Expected bool, found 5 in column \"b\" at index 0");
+    check(r#""d":"2020-01-02T05:06:07""#, "d:Date32[1577923200000]");
+    check(r#""d":-1"#, "d:Date32[-86400000]");
+    check(r#""d":1577934245000.5"#, "error: Could not coerce to date in column \"d\" at index 0");
+    check(r#""t":"2020-01-02""#, "t:TimestampMs[1577923200000]");
+    check(r#""t":true"#, "error: Could not coerce 2 to a time. in column \"t\" at index 0");
+    check(r#""q":1"#, "");
+}
+
+#[test]
+fn null_and_missing_in_updates() {
+    check_updated(rows(r#"[{"x":1},{"s":null},{"s":"a","x":2}]"#), r#"3 x:Int32[1,?,2] s:Utf8[?,null,"a"]"#);
+    check_updated(columns(r#"{"x":[1,null,3],"s":["a"]}"#), r#"3 x:Int32[1,null,3] s:Utf8["a",?,?]"#);
+    check_updated(columns(r#"{"q":[1,2]}"#), "2 ");
+    check_updated(ndjson("{\"x\":1}\n{\"f\":2}"), "2 x:Int32[1,?] f:Float64[?,2.0]");
+    check_updated(csv_text("x,s,q\nNA,,1\n2,NA,2\n"), r#"2 x:Int32[null,2] s:Utf8["","NA"]"#);
+    for nothing in [rows("[]"), columns("{}"), ndjson(""), csv_text("x\n")] {
+        assert!(updated(&six(), None, &nothing).starts_with("0 "));
+    }
+    check_updated(TableData::Schema(vec![]), "error: MakeTableReq malformed");
+}
+
+#[test]
+fn row_keys_in_updates() {
+    let table = schema(&[("id", Storage::Utf8), ("x", Storage::Int32)]);
+    #[track_caller]
+    fn check(table: &Schema, index: Option<usize>, text: &str, expected: &str) {
+        assert_eq!(updated(table, index, &rows(text)), expected);
+    }
+    check(&table, None, r#"[{"__INDEX__":1,"x":20}]"#, "1 x:Int32[20] keys[1]");
+    check(&table, None, r#"[{"__INDEX__":"1","x":20}]"#, "1 x:Int32[20] keys[1]");
+    check(&table, Some(0), r#"[{"__INDEX__":"a","x":20}]"#, r#"1 x:Int32[20] keys["a"]"#);
+    check(&table, Some(0), r#"[{"__INDEX__":"a","id":"z","x":20}]"#, r#"1 x:Int32[20] keys["a"]"#);
+    check(
+        &table,
+        Some(0),
+        r#"[{"__INDEX__":"a","x":1},{"id":"q","x":5}]"#,
+        r#"2 x:Int32[1,5] keys["a","q"]"#,
+    );
+    let in_columns = columns(r#"{"__INDEX__":["a",null],"x":[1,2]}"#);
+    assert_eq!(updated(&table, Some(0), &in_columns), r#"2 x:Int32[1,2] keys["a",null]"#);
+    // At creation from JSON it is an ordinary column.
+    check_created(rows(r#"[{"__INDEX__":1,"x":20}]"#), "__INDEX__:Int32[1] x:Int32[20]");
+}
+
+#[test]
+fn nested_json() {
+    use ListFlatten::{Cartesian, Stringify, Zip};
+    #[track_caller]
+    fn check(mode: ListFlatten, text: &str, expected: &str) {
+        check_flattened(mode, None, rows(text), expected);
+    }
+    check(Zip, r#"[{"x":{"a":1,"b":{"c":2}}}]"#, "x.a:Int32[1] x.b.c:Int32[2]");
+    check(Zip, r#"[{"x":[1,2],"y":"a"},{"x":3,"y":"b"}]"#, r#"x:Int32[1,2,3] y:Utf8["a","a","b"]"#);
+    check(Zip, r#"[{"x":[1,2],"y":[],"z":[9]}]"#, "x:Int32[1,2] z:Int32[9,9]");
+    check(
+        Zip,
+        r#"[{"x":[{"a":1,"b":[5,6]},{"a":2}],"y":7}]"#,
+        "x.a:Int32[1,1,2] x.b:Int32[5,6,null] y:Int32[7,7,7]",
+    );
+    check(
+        Zip,
+        r#"[{"q":{"x":[1,2],"y":[1,2,3]}}]"#,
+        &format!(
+            "error: Cannot zip `x` (2) and `y` (3) {MISMATCH}; use the `cartesian` list flatten mode.\n"
+        ),
+    );
+    check_flattened(
+        Zip,
+        None,
+        columns(r#"{"x":[[1],[1,2]],"y":[[1],[1,2,3]]}"#),
+        &format!(
+            "error: Cannot zip `x` (2) and `y` (3) {MISMATCH} in row 1; use the `cartesian` list flatten mode.\n"
+        ),
+    );
+    let nested_columns = || columns(r#"{"x":[[1,2],[3]],"y":[["p","r"],["q"]],"z":[1,2]}"#);
+    check_flattened(Zip, None, nested_columns(), r#"x:Int32[1,2,3] y:Utf8["p","r","q"] z:Int32[1,1,2]"#);
+    check_flattened(
+        Cartesian,
+        None,
+        nested_columns(),
+        r#"x:Int32[1,1,2,2,3] y:Utf8["p","r","p","r","q"] z:Int32[1,1,1,1,2]"#,
+    );
+    check_flattened(
+        Stringify,
+        None,
+        nested_columns(),
+        r#"x:Utf8["[1,2]","[3]"] y:Utf8["[\"p\",\"r\"]","[\"q\"]"] z:Int32[1,2]"#,
+    );
+    check_flattened(
+        Zip,
+        None,
+        columns(r#"{"a":[null,[1,2]],"b":[{"p":1},{"q":2}],"c":[3,4]}"#),
+        "a:Int32[null,1,2] b.p:Int32[1,null,null] c:Int32[3,4,4] b.q:Int32[null,2,2]",
+    );
+    check(Cartesian, r#"[{"x":[[1,2],[3]],"y":["p","q"]}]"#, {
+        r#"x:Int32[1,1,2,2,3,3] y:Utf8["p","q","p","q","p","q"]"#
+    });
+    check(
+        Stringify,
+        r#"[{"x":[1,2.0],"y":[{"a":null}],"z":[],"w":{"v":["a","b\""]}}]"#,
+        r#"x:Utf8["[1,2.0]"] y:Utf8["[{\"a\":null}]"] z:Utf8["[]"] w.v:Utf8["[\"a\",\"b\\\"\"]"]"#,
+    );
+    check(Stringify, r#"[{"x":1},{"x":[1]}]"#, "error: Expected int, found 4 in column \"x\" at index 1");
+    check(
+        Zip,
+        r#"[{"x.a":1,"x":{"a":2}}]"#,
+        "error: Column `x.a` is both a key and the flattened path of an object\n",
+    );
+    let huge = format!("[{}]", vec!["1"; 2000].join(","));
+    let shown = created(
+        &rows(&format!(r#"[{{"x":{huge},"y":{huge},"z":{huge}}}]"#)),
+        &TableOptions { list_flatten: Cartesian, ..TableOptions::default() },
+    );
+    assert!(shown.contains("more than 1000000 rows"), "{shown}");
+}
+
+#[test]
+fn an_index_is_never_repeated_by_flattening() {
+    use ListFlatten::{Cartesian, Zip};
+    const REFUSED: &str = "error: Cannot create a Table indexed on `id` from an expanded array.\n";
+    for (mode, text, expected) in [
+        (Zip, r#"[{"id":1,"x":[1]}]"#, REFUSED),
+        (Zip, r#"[{"id":1,"x":[1,2]}]"#, REFUSED),
+        (Zip, r#"[{"id":[1,2],"x":5}]"#, "id:Int32[1,2] x:Int32[5,5]"),
+        (Zip, r#"[{"id":[1,2],"x":[5,6]}]"#, "id:Int32[1,2] x:Int32[5,6]"),
+        (Cartesian, r#"[{"id":[1,2],"x":[5,6]}]"#, REFUSED),
+    ] {
+        check_flattened(mode, Some("id"), rows(text), expected);
+    }
+    let of_objects = rows(r#"[{"o":[{"id":1},{"id":2}],"x":5}]"#);
+    check_flattened(Zip, Some("o.id"), of_objects, "o.id:Int32[1,2] x:Int32[5,5]");
+    let table = schema(&[("id", Storage::Int32), ("x", Storage::Int32)]);
+    for (text, expected) in [
+        (r#"[{"id":1,"x":[1,2]}]"#, "error: Cannot update a Table indexed on `id` from an expanded array.\n"),
+        (r#"[{"id":1,"x":[7]}]"#, "1 id:Int32[1] x:Int32[7]"),
+        (r#"[{"id":1,"x":[]}]"#, "1 id:Int32[1] x:Int32[null]"),
+        (r#"[{"id":1,"q":[1,2]}]"#, "1 id:Int32[1]"),
+    ] {
+        assert_eq!(updated(&table, Some(0), &rows(text)), expected);
+    }
+}
