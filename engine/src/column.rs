@@ -4,9 +4,11 @@
 //! column therefore *is* its snapshot: readers keep a clone, the writer goes on.
 
 mod dictionary;
+mod resting;
 mod spine;
 
 pub(crate) use dictionary::{Interner, Strings};
+pub(crate) use resting::Resting;
 pub(crate) use spine::Chunked;
 
 use std::cmp::Ordering;

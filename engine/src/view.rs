@@ -10,6 +10,7 @@ mod cut;
 mod filter;
 mod flat;
 mod grouped;
+mod groups;
 mod handle;
 mod min_max;
 mod plan;
@@ -26,8 +27,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use cut::Cut;
+pub(crate) use cut::array;
+pub(crate) use groups::Groups;
 pub use handle::Handle;
 pub use plan::Plan;
+pub(crate) use plan::ViewKind;
 
 use crate::delta::TableDelta;
 use crate::error::Result;
@@ -37,7 +41,6 @@ use crate::table::Snapshot;
 use column_only::ColumnOnly;
 use flat::Flat;
 use grouped::Grouped;
-use plan::ViewKind;
 
 /// The materialised answer, shared by everybody who asks the same.
 #[derive(Debug)]

@@ -61,7 +61,7 @@ impl KeyOrder {
     }
 
     /// The order as a tree, made from the ring if it is one.
-    pub(super) fn tree(&mut self) -> &mut OrderTree {
+    pub(in crate::table) fn tree(&mut self) -> &mut OrderTree {
         if let KeyOrder::Ring { .. } = self {
             *self = KeyOrder::Tree(OrderTree::from_sorted(self.iter_from(0)));
         }
@@ -72,7 +72,7 @@ impl KeyOrder {
     }
 
     /// Adds new rows. `compare` orders rows by key.
-    pub(super) fn insert(&mut self, slots: &[u32], compare: &impl Fn(u32, u32) -> Ordering) {
+    pub(in crate::table) fn insert(&mut self, slots: &[u32], compare: &impl Fn(u32, u32) -> Ordering) {
         if let KeyOrder::Ring { start, len, capacity } = self {
             let mut last = len.checked_sub(1).map(|last| wrap(*start, last as usize, *capacity));
             let fits = slots.iter().enumerate().all(|(offset, &slot)| {
@@ -89,7 +89,7 @@ impl KeyOrder {
         self.tree().insert_many(slots.to_vec(), compare);
     }
 
-    pub(super) fn memory(&self) -> usize {
+    pub(in crate::table) fn memory(&self) -> usize {
         match self {
             KeyOrder::Ring { .. } => 0,
             KeyOrder::Tree(tree) => tree.len() * 6,
@@ -97,7 +97,7 @@ impl KeyOrder {
     }
 }
 
-pub(super) fn wrap(start: u32, position: usize, capacity: u32) -> u32 {
+pub(in crate::table) fn wrap(start: u32, position: usize, capacity: u32) -> u32 {
     ((u64::from(start) + position as u64) % u64::from(capacity)) as u32
 }
 

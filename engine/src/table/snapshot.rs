@@ -22,6 +22,8 @@ pub(super) struct Parts {
     pub(super) columns: Vec<Column>,
     pub(super) keys: RowKeys,
     pub(super) order: KeyOrder,
+    /// Whose keys these rows have, slot by slot, if they are rows of another table.
+    pub(super) base: Option<Snapshot>,
     pub(super) _epoch: Arc<()>,
 }
 
@@ -70,8 +72,37 @@ impl Snapshot {
         &self.0.order
     }
 
+    /// The index column, if there is one.
+    pub(crate) fn index(&self) -> Option<usize> {
+        match self.0.keys {
+            RowKeys::Index(column) => Some(column),
+            RowKeys::Sequential { .. } | RowKeys::Explicit(_) => None,
+        }
+    }
+
+    /// Some rows and columns of this table as a table of their own, under the same slots and keys. The cells are
+    /// shared.
+    pub(crate) fn project(
+        &self,
+        version: u64,
+        schema: Schema,
+        columns: Vec<Column>,
+        index: Option<usize>,
+        order: KeyOrder,
+    ) -> Snapshot {
+        let keys = match index {
+            Some(column) => RowKeys::Index(column),
+            None => RowKeys::Sequential { first_key: 0 },
+        };
+        let base = Some(self.clone());
+        Snapshot::new(Parts { version, schema, columns, keys, order, base, _epoch: Arc::default() })
+    }
+
     /// The order of rows: ascending key. Total: distinct rows never compare equal.
     pub(crate) fn compare_keys(&self, left: u32, right: u32) -> Ordering {
+        if let Some(base) = &self.0.base {
+            return base.compare_keys(left, right);
+        }
         if left == right {
             return Ordering::Equal;
         }
@@ -89,6 +120,9 @@ impl Snapshot {
 
     #[cfg(test)]
     pub(crate) fn key(&self, slot: u32) -> Scalar {
+        if let Some(base) = &self.0.base {
+            return base.key(slot);
+        }
         match &self.0.keys {
             RowKeys::Index(column) => self.0.columns[*column].scalar(slot),
             RowKeys::Sequential { first_key } => Scalar::Int(first_key + self.sequence(slot)),
@@ -98,6 +132,9 @@ impl Snapshot {
 
     /// The rows' keys, of the index column's type or `Int64`.
     pub(crate) fn keys(&self, slots: &[u32]) -> ArrayRef {
+        if let Some(base) = &self.0.base {
+            return base.keys(slots);
+        }
         match &self.0.keys {
             RowKeys::Index(column) => self.0.columns[*column].gather(slots),
             RowKeys::Sequential { first_key } => Arc::new(Int64Array::from_iter_values(

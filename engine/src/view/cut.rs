@@ -228,7 +228,7 @@ pub(super) fn is_flat_mode(view: &Grouped) -> bool {
 
 /// Values as an array of the storage's type; text as a dictionary in order of appearance. A value of another type
 /// than the storage's is null.
-pub(super) fn array(storage: Storage, values: &[Scalar]) -> ArrayRef {
+pub(crate) fn array(storage: Storage, values: &[Scalar]) -> ArrayRef {
     macro_rules! integers {
         ($array:ty, $native:ty) => {
             Arc::new(

@@ -30,6 +30,10 @@ pub(super) struct Grouped {
     inputs: Vec<usize>,
     /// Whether steps compare values, so that row deltas can name the changed rows.
     pub(super) tracks_changes: bool,
+    /// Row groups that went in the last step.
+    buried: Vec<u32>,
+    /// Row groups that lost a cell in the last step, and stayed.
+    lost_cells: Vec<u32>,
     walk: Walk,
     blocks: Walk,
 }
@@ -62,6 +66,8 @@ impl Grouped {
             plan,
             snapshot: snapshot.clone(),
             tracks_changes: false,
+            buried: Vec::new(),
+            lost_cells: Vec::new(),
             walk: Walk::default(),
             blocks: Walk::default(),
         };
@@ -361,14 +367,28 @@ impl Grouped {
         dead.sort_by_key(|&(row_node, split_node, _)| {
             std::cmp::Reverse(self.rows.node(row_node).depth + self.splits.node(split_node).depth)
         });
+        self.buried.clear();
+        self.lost_cells.clear();
         for (row_node, split_node, cell) in dead {
             self.cells.remove(cell);
+            self.lost_cells.push(row_node);
             if split_node == ROOT {
+                self.buried.push(row_node);
                 self.rows.remove(row_node);
             } else if row_node == ROOT {
                 self.splits.remove(split_node);
             }
         }
+    }
+
+    /// Row groups that went in the last step.
+    pub(super) fn buried(&self) -> Vec<u32> {
+        self.buried.clone()
+    }
+
+    /// Row groups that lost a cell in the last step, and stayed.
+    pub(super) fn lost_cells(&self) -> Vec<u32> {
+        self.lost_cells.iter().copied().filter(|node| !self.buried.contains(node)).collect()
     }
 
     fn row_sort_key(&mut self, row_node: u32) -> Box<[Scalar]> {

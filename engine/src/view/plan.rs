@@ -243,6 +243,12 @@ impl Plan {
         format!("{prefix}{name}")
     }
 
+    /// Whether a value depends on the total or the parent, and so on rows of other groups.
+    pub(crate) fn has_shares(&self) -> bool {
+        let is_share = |kind| matches!(kind, Kind::PctSumParent | Kind::PctSumTotal);
+        self.aggregates.iter().any(|aggregate| is_share(aggregate.kind))
+    }
+
     /// The columns whose change can change the answer.
     pub(crate) fn inputs(&self) -> Vec<usize> {
         let mut inputs: Vec<usize> = self

@@ -225,6 +225,13 @@ impl Tree {
         path
     }
 
+    /// The node with this path of group values.
+    pub(super) fn find_path(&self, path: &[Scalar]) -> Option<u32> {
+        path.iter().try_fold(ROOT, |node, value| {
+            self.node(node).children.iter().find(|&child| self.node(child).value == *value)
+        })
+    }
+
     /// `node`, its parent, … , the root.
     pub(super) fn ancestry(&self, node: u32) -> impl Iterator<Item = u32> + '_ {
         let mut next = Some(node);

@@ -3,12 +3,12 @@
 use arrow::array::{Array, ArrayRef, Int64Array};
 
 use super::key_index::KeyIndex;
-use super::order::{KeyOrder, wrap};
-use super::{Changes, Keys, Table};
+use super::{Changes, Keys, OwnedTable};
 use crate::column::{Chunked, Slots, Writes, typed};
 use crate::data::Batch;
+use crate::table::order::{KeyOrder, wrap};
 
-impl Table {
+impl OwnedTable {
     /// Appends all rows of the batch; of a limited table the oldest rows go.
     pub(super) fn append(&mut self, batch: &Batch) -> Changes {
         let next_key = self.counter;

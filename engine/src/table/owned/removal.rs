@@ -2,9 +2,10 @@
 
 use arrow::array::ArrayRef;
 
-use super::{Changes, Keys, Snapshot, Table};
+use super::{Changes, Keys, OwnedTable};
+use crate::table::Snapshot;
 
-impl Table {
+impl OwnedTable {
     /// Removes the rows with these keys (an array of the index column's storage).
     pub(super) fn remove_keys(&mut self, keys: &ArrayRef) -> Changes {
         let index_column = self.index.expect("only indexed tables remove by key");

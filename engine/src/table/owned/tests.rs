@@ -9,16 +9,16 @@ use crate::data::BatchColumn;
 use crate::scalar::Scalar;
 use crate::schema::{Field, Storage};
 
-fn table(options: TableOptions) -> Table {
+fn table(options: TableOptions) -> OwnedTable {
     let schema = Schema::new(vec![Field::new("id", Storage::Int32), Field::new("s", Storage::Utf8)]);
-    Table::empty(schema, options).unwrap()
+    OwnedTable::empty(schema, options).unwrap()
 }
 
-fn indexed() -> Table {
+fn indexed() -> OwnedTable {
     table(TableOptions { index: Some("id".into()), ..TableOptions::default() })
 }
 
-fn limited(limit: u32) -> Table {
+fn limited(limit: u32) -> OwnedTable {
     table(TableOptions { limit: Some(limit), ..TableOptions::default() })
 }
 
@@ -29,7 +29,7 @@ fn batch(ids: Vec<Option<i32>>, texts: Vec<Option<&str>>) -> Batch {
     Batch { num_rows: ids.len(), columns: vec![column(0, ids), column(1, texts)], keys: None }
 }
 
-fn apply(table: &mut Table, batch: &Batch) -> TableDelta {
+fn apply(table: &mut OwnedTable, batch: &Batch) -> TableDelta {
     let old = table.snapshot();
     let changes = table.apply(batch, false);
     table.finish(old, 0, changes)

@@ -8,12 +8,12 @@ use arrow::datatypes::{
 };
 
 use super::key_index::KeyBits;
-use super::{Changes, Keys, Table};
+use super::{Changes, Keys, OwnedTable};
 use crate::column::{Column, Interner, Slots, Writes, typed};
 use crate::data::{Batch, BatchColumn};
 use crate::scalar::float_bits;
 
-impl Table {
+impl OwnedTable {
     /// Rows whose key exists are merged (only given cells change), others inserted; rows apply in order. A row without
     /// a key goes to the null key. When `creating`, null is as good as not given.
     pub(super) fn upsert(&mut self, batch: &Batch, creating: bool) -> Changes {

@@ -1,0 +1,114 @@
+//! A view as a table: read-only, live.
+//!
+//! Law: a step costs what the view's step costs, and lists only the rows it touched. A flat view's table shares its
+//! source's cells and slots and copies nothing ([`flat`]); a pivot's table holds one row per group ([`pivot`]).
+
+mod flat;
+mod pivot;
+
+use flat::FlatTable;
+use pivot::PivotTable;
+
+use super::Snapshot;
+use crate::config::ViewConfig;
+use crate::delta::TableDelta;
+use crate::error::{EngineError, Result};
+use crate::schema::{ColumnType, Field, Schema};
+use crate::view::{Plan, ViewKind};
+
+#[derive(Debug)]
+pub(super) struct DerivedTable {
+    shape: Shape,
+    limit: Option<u32>,
+    num_ports: u32,
+}
+
+#[derive(Debug)]
+enum Shape {
+    Flat(FlatTable),
+    Pivot(PivotTable),
+}
+
+/// The columns of a derived table: each with the view column that it shows, if any.
+type Wanted = Vec<(Field, Option<usize>)>;
+
+impl DerivedTable {
+    pub(super) fn new(
+        config: &ViewConfig,
+        source: &Snapshot,
+        source_limit: Option<u32>,
+        wanted: Option<&[(String, ColumnType)]>,
+    ) -> Result<DerivedTable> {
+        let plan = Plan::new(config, source.schema())?;
+        let (shape, limit) = match plan.kind {
+            ViewKind::Flat => (Shape::Flat(FlatTable::new(plan, source, wanted)?), source_limit),
+            ViewKind::Grouped | ViewKind::ColumnOnly => {
+                (Shape::Pivot(PivotTable::new(plan, source, wanted)?), None)
+            }
+        };
+        Ok(DerivedTable { shape, limit, num_ports: 0 })
+    }
+
+    pub(super) fn snapshot(&self) -> &Snapshot {
+        match &self.shape {
+            Shape::Flat(table) => table.snapshot(),
+            Shape::Pivot(table) => table.snapshot(),
+        }
+    }
+
+    pub(super) fn schema(&self) -> &Schema {
+        self.snapshot().schema()
+    }
+
+    pub(super) fn index(&self) -> Option<&str> {
+        let index = self.snapshot().index()?;
+        Some(&self.schema().field(index).name)
+    }
+
+    pub(super) fn limit(&self) -> Option<u32> {
+        self.limit
+    }
+
+    /// Ports can be made, though nothing can be sent through them.
+    pub(super) fn make_port(&mut self) -> u32 {
+        self.num_ports += 1;
+        self.num_ports
+    }
+
+    pub(super) fn follow(&mut self, delta: &TableDelta) -> Option<TableDelta> {
+        match &mut self.shape {
+            Shape::Flat(table) => table.follow(delta),
+            Shape::Pivot(table) => table.follow(delta),
+        }
+    }
+}
+
+/// Chooses the columns: all of `shown`, or those that `wanted` names.
+fn choose(shown: &[Field], wanted: Option<&[(String, ColumnType)]>) -> Result<Wanted> {
+    let chosen: Wanted = match wanted {
+        None => shown.iter().cloned().zip((0..).map(Some)).collect(),
+        Some(wanted) => wanted
+            .iter()
+            .map(|(name, column_type)| {
+                let Some(position) = shown.iter().position(|field| *field.name == **name) else {
+                    return Ok((Field::new(name.as_str(), column_type.default_storage()), None));
+                };
+                if shown[position].column_type() != *column_type {
+                    return Err(EngineError::table(format!(
+                        "Column \"{name}\" does not have the type of the View's column"
+                    )));
+                }
+                Ok((shown[position].clone(), Some(position)))
+            })
+            .collect::<Result<_>>()?,
+    };
+    for (position, (field, _)) in chosen.iter().enumerate() {
+        if chosen[..position].iter().any(|(other, _)| other.name == field.name) {
+            return Err(EngineError::table(format!(
+                "Duplicate column '{}' in derived table schema",
+                field.name
+            )));
+        }
+    }
+    Ok(chosen)
+}

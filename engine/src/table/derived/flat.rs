@@ -1,0 +1,123 @@
+//! A flat view as a table: the source's own cells and slots, fewer rows and columns.
+//!
+//! Law: linear; remembers which rows pass the filter, nothing else. The view's sort does not matter: rows stand in the
+//! source's key order.
+
+use super::{Wanted, choose};
+use crate::column::Column;
+use crate::delta::TableDelta;
+use crate::error::{EngineError, Result};
+use crate::order::OrderTree;
+use crate::schema::{ColumnType, Field, Schema};
+use crate::table::{KeyOrder, Snapshot};
+use crate::view::Plan;
+
+#[derive(Debug)]
+pub(super) struct FlatTable {
+    plan: Plan,
+    columns: Wanted,
+    schema: Schema,
+    /// Position of the source's index column among `columns`.
+    index: Option<usize>,
+    /// The rows that pass the filter; absent when all do.
+    kept: Option<OrderTree>,
+    snapshot: Snapshot,
+}
+
+impl FlatTable {
+    pub(super) fn new(
+        plan: Plan,
+        source: &Snapshot,
+        wanted: Option<&[(String, ColumnType)]>,
+    ) -> Result<FlatTable> {
+        let shown: Vec<Field> =
+            plan.columns.iter().map(|&column| plan.schema.field(column).clone()).collect();
+        let columns = choose(&shown, wanted)?;
+        let index = columns.iter().position(|(_, shown)| {
+            source.index().is_some() && shown.map(|shown| plan.columns[shown]) == source.index()
+        });
+        if let (None, Some(source_index), Some(_)) = (index, source.index(), wanted) {
+            let name = &source.schema().field(source_index).name;
+            return Err(EngineError::table(format!("the schema must contain the index column \"{name}\"")));
+        }
+        let kept = (!plan.filter.is_empty()).then(|| {
+            let rows = source.order().iter_from(0).filter(|&slot| plan.filter.keeps(source, slot));
+            OrderTree::from_sorted(rows)
+        });
+        let schema = Schema::new(columns.iter().map(|(field, _)| field.clone()).collect());
+        let mut table = FlatTable { plan, columns, schema, index, kept, snapshot: source.clone() };
+        table.snapshot = table.project(source, 0);
+        Ok(table)
+    }
+
+    pub(super) fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    fn project(&self, source: &Snapshot, version: u64) -> Snapshot {
+        let column = |(field, shown): &(Field, Option<usize>)| match shown {
+            Some(shown) => source.column(self.plan.columns[*shown]).clone(),
+            None => Column::new(field.storage),
+        };
+        let order = match &self.kept {
+            Some(kept) => KeyOrder::Tree(kept.clone()),
+            None => source.order().clone(),
+        };
+        source.project(
+            version,
+            self.schema.clone(),
+            self.columns.iter().map(column).collect(),
+            self.index,
+            order,
+        )
+    }
+
+    pub(super) fn follow(&mut self, delta: &TableDelta) -> Option<TableDelta> {
+        let filter = &self.plan.filter;
+        let was = |slot: u32| filter.keeps(&delta.old, slot);
+        let is = |slot: u32| filter.keeps(&delta.new, slot);
+        let mut removed: Vec<u32> = delta.removed.iter().copied().filter(|&slot| was(slot)).collect();
+        let mut inserted: Vec<u32> = delta.inserted.iter().copied().filter(|&slot| is(slot)).collect();
+        let mut updated = Vec::new();
+        for &slot in &delta.updated {
+            match (was(slot), is(slot)) {
+                (true, true) => updated.push(slot),
+                (true, false) => removed.push(slot),
+                (false, true) => inserted.push(slot),
+                (false, false) => {}
+            }
+        }
+        removed.sort_unstable();
+        inserted.sort_unstable();
+        if let Some(kept) = &mut self.kept {
+            kept.remove_many(&removed, &|left, right| delta.old.compare_keys(left, right));
+            kept.insert_many(inserted.clone(), &|left, right| delta.new.compare_keys(left, right));
+        }
+        let old = self.snapshot.clone();
+        let is_idle = removed.is_empty() && inserted.is_empty() && updated.is_empty();
+        // The snapshot moves on in any case: it shares the source's cells, which must not be kept alive for nothing.
+        self.snapshot = self.project(&delta.new, old.version() + u64::from(!is_idle));
+        if is_idle {
+            return None;
+        }
+        let removed_keys = self.index.and_then(|index| {
+            let came: hashbrown::HashSet<Option<u64>, ahash::RandomState> =
+                inserted.iter().map(|&slot| self.snapshot.column(index).bits(slot)).collect();
+            let gone: Vec<u32> = removed
+                .iter()
+                .copied()
+                .filter(|&slot| !came.contains(&old.column(index).bits(slot)))
+                .collect();
+            (!gone.is_empty()).then(|| old.column(index).gather(&gone))
+        });
+        Some(TableDelta {
+            old,
+            new: self.snapshot.clone(),
+            port_id: 0,
+            inserted,
+            updated,
+            removed,
+            removed_keys,
+        })
+    }
+}

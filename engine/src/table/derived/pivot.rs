@@ -1,0 +1,144 @@
+//! A pivot as a table: one row per group, in the order in which the groups came to be.
+//!
+//! Law: the columns are fixed at creation: the group columns, then one per aggregate and per split value that was there
+//! then. A step writes only the rows of groups that changed.
+
+use std::sync::Arc;
+
+use super::{Wanted, choose};
+use crate::column::{Chunked, Column, Interner, Resting, Slots, Writes};
+use crate::delta::TableDelta;
+use crate::error::{EngineError, Result};
+use crate::order::OrderTree;
+use crate::scalar::Scalar;
+use crate::schema::{ColumnType, Schema};
+use crate::table::snapshot::{Parts, RowKeys};
+use crate::table::{KeyOrder, Snapshot};
+use crate::view::{Groups, Plan, ViewKind};
+
+#[derive(Debug)]
+pub(super) struct PivotTable {
+    groups: Groups,
+    columns: Wanted,
+    schema: Schema,
+    cells: Vec<Column>,
+    interners: Vec<Option<Interner>>,
+    /// Row number of each group, in order of creation, by slot; a slot is the group's number in the view.
+    keys: Chunked<i64>,
+    next_key: i64,
+    order: OrderTree,
+    epoch: Arc<()>,
+    resting: Resting,
+    snapshot: Snapshot,
+}
+
+impl PivotTable {
+    pub(super) fn new(
+        plan: Plan,
+        source: &Snapshot,
+        wanted: Option<&[(String, ColumnType)]>,
+    ) -> Result<PivotTable> {
+        if plan.kind == ViewKind::ColumnOnly {
+            return Err(EngineError::Unsupported("a Table from a View that is split but not grouped".into()));
+        }
+        let groups = Groups::new(Arc::new(plan), source);
+        let columns = choose(groups.fields(), wanted)?;
+        let schema = Schema::new(columns.iter().map(|(field, _)| field.clone()).collect());
+        let cells: Vec<Column> = schema.fields().iter().map(|field| Column::new(field.storage)).collect();
+        let interners =
+            cells.iter().map(|column| matches!(column, Column::Str(..)).then(Interner::default)).collect();
+        let mut table = PivotTable {
+            groups,
+            columns,
+            schema,
+            cells,
+            interners,
+            keys: Chunked::default(),
+            next_key: 0,
+            order: OrderTree::default(),
+            epoch: Arc::default(),
+            resting: Resting::default(),
+            snapshot: source.clone(),
+        };
+        let nodes = table.groups.rows();
+        table.add(&nodes);
+        table.write(&nodes);
+        table.end_step(0);
+        Ok(table)
+    }
+
+    pub(super) fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    pub(super) fn follow(&mut self, delta: &TableDelta) -> Option<TableDelta> {
+        let change = self.groups.step(delta);
+        let removed: Vec<u32> =
+            change.gone.into_iter().filter(|&node| self.keys.get(node).is_some()).collect();
+        self.order.remove_many(&removed, &|left, right| self.keys.get(left).cmp(&self.keys.get(right)));
+        for (column, interner) in self.cells.iter_mut().zip(&mut self.interners) {
+            column.clear(interner.as_mut(), &removed);
+        }
+        for &node in &removed {
+            self.keys.set(node, None);
+        }
+        let (updated, inserted): (Vec<u32>, Vec<u32>) =
+            change.changed.into_iter().partition(|&node| self.keys.get(node).is_some());
+        if removed.is_empty() && updated.is_empty() && inserted.is_empty() {
+            return None;
+        }
+        self.add(&inserted);
+        self.write(&updated);
+        self.write(&inserted);
+        let old = self.snapshot.clone();
+        self.end_step(old.version() + 1);
+        let mut delta = TableDelta {
+            old,
+            new: self.snapshot.clone(),
+            port_id: 0,
+            inserted,
+            updated,
+            removed,
+            removed_keys: None,
+        };
+        for slots in [&mut delta.inserted, &mut delta.updated, &mut delta.removed] {
+            slots.sort_unstable();
+        }
+        Some(delta)
+    }
+
+    fn add(&mut self, nodes: &[u32]) {
+        for &node in nodes {
+            self.keys.set(node, Some(self.next_key));
+            self.next_key += 1;
+        }
+        self.order.insert_many(nodes.to_vec(), &|left, right| self.keys.get(left).cmp(&self.keys.get(right)));
+    }
+
+    fn write(&mut self, nodes: &[u32]) {
+        if nodes.is_empty() {
+            return;
+        }
+        let rows: Vec<Vec<Scalar>> = nodes.iter().map(|&node| self.groups.row(node)).collect();
+        for (position, (field, shown)) in self.columns.iter().enumerate() {
+            let Some(shown) = shown else { continue };
+            let values: Vec<Scalar> = rows.iter().map(|row| row[*shown].clone()).collect();
+            let array = crate::view::array(field.storage, &values);
+            let writes = Writes { slots: Slots::List(nodes), skip: None, first_row: 0 };
+            self.cells[position].write(self.interners[position].as_mut(), &array, writes);
+        }
+    }
+
+    fn end_step(&mut self, version: u64) {
+        self.resting.end_batch(&mut self.cells, &mut self.interners, &mut self.epoch);
+        self.snapshot = Snapshot::new(Parts {
+            version,
+            schema: self.schema.clone(),
+            columns: self.cells.clone(),
+            keys: RowKeys::Explicit(self.keys.clone()),
+            order: KeyOrder::Tree(self.order.clone()),
+            base: None,
+            _epoch: self.epoch.clone(),
+        });
+    }
+}

@@ -1,0 +1,284 @@
+//! A table that clients write.
+//!
+//! Law: a batch is applied whole or not at all, in O(rows of the batch). Rows have stable slots; an index maps keys to
+//! slots.
+
+mod append;
+mod key_index;
+mod removal;
+#[cfg(test)]
+mod tests;
+mod upsert;
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+
+use super::order::KeyOrder;
+use super::snapshot::{self, RowKeys, Snapshot};
+use crate::column::{Chunked, Column, Interner, Resting};
+use crate::data::{Batch, TableData, TableOptions};
+use crate::delta::TableDelta;
+use crate::error::{EngineError, Result};
+use crate::ingest::{self, UpdateTarget};
+use crate::schema::{ColumnType, Schema};
+use key_index::KeyIndex;
+
+#[derive(Debug)]
+pub(crate) struct OwnedTable {
+    schema: Schema,
+    options: TableOptions,
+    /// Position of the index column.
+    index: Option<usize>,
+    columns: Vec<Column>,
+    /// The writer's side of the text columns, by column.
+    interners: Vec<Option<Interner>>,
+    keys: Keys,
+    order: KeyOrder,
+    /// Slots below `num_slots` that hold no row. Empty while the order is a ring.
+    free: Vec<u32>,
+    num_slots: u32,
+    /// The implicit key of the next appended row.
+    counter: i64,
+    version: u64,
+    num_ports: u32,
+    /// Held by every snapshot that was taken at this version.
+    epoch: Arc<()>,
+    resting: Resting,
+}
+
+/// How rows are found by key.
+#[derive(Debug)]
+enum Keys {
+    /// By the index column.
+    Index(KeyIndex),
+    /// Implicit, gapless: the row at position `i` has key `first_key + i`.
+    Sequential { first_key: i64 },
+    /// Implicit, with gaps.
+    Explicit { cells: Chunked<i64>, index: KeyIndex },
+}
+
+/// What a batch did to the rows, before it becomes a [`TableDelta`].
+#[derive(Debug, Default)]
+struct Changes {
+    inserted: Vec<u32>,
+    updated: Vec<u32>,
+    removed: Vec<u32>,
+    removed_keys: Option<ArrayRef>,
+}
+
+impl OwnedTable {
+    /// Makes a table from its first rows, or from a schema.
+    pub fn create(data: &TableData, options: TableOptions) -> Result<OwnedTable> {
+        let options = TableOptions { index: options.index.filter(|index| !index.is_empty()), ..options };
+        let (schema, batch) = ingest::create(data, &options)?;
+        let mut table = OwnedTable::empty(schema, options)?;
+        table.apply(&batch, true);
+        table.end_batch();
+        table.version = 0;
+        Ok(table)
+    }
+
+    fn empty(schema: Schema, options: TableOptions) -> Result<OwnedTable> {
+        let index = match &options.index {
+            None => None,
+            Some(name) => Some(schema.index_of(name).ok_or_else(|| {
+                EngineError::table(format!("Specified index `{name}` does not appear in the Table.\n"))
+            })?),
+        };
+        if index.is_some_and(|index| schema.field(index).column_type() == ColumnType::Boolean) {
+            return Err(EngineError::table("Unsupported type `bool` for `index`.\n"));
+        }
+        let columns: Vec<Column> = schema.fields().iter().map(|field| Column::new(field.storage)).collect();
+        let interners =
+            columns.iter().map(|column| matches!(column, Column::Str(..)).then(Interner::default)).collect();
+        let keys = match index {
+            Some(_) => Keys::Index(KeyIndex::default()),
+            None => Keys::Sequential { first_key: 0 },
+        };
+        let order = KeyOrder::empty(options.limit);
+        Ok(OwnedTable {
+            schema,
+            options,
+            index,
+            columns,
+            interners,
+            keys,
+            order,
+            free: Vec::new(),
+            num_slots: 0,
+            counter: 0,
+            version: 0,
+            num_ports: 0,
+            epoch: Arc::default(),
+            resting: Resting::default(),
+        })
+    }
+
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// The name of the index column.
+    pub fn index(&self) -> Option<&str> {
+        self.options.index.as_deref()
+    }
+
+    pub fn limit(&self) -> Option<u32> {
+        self.options.limit
+    }
+
+    pub fn num_rows(&self) -> usize {
+        self.order.len()
+    }
+
+    /// The number of batches applied since creation.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The table as it is now; O(columns).
+    pub fn snapshot(&self) -> Snapshot {
+        let keys = match &self.keys {
+            Keys::Index(_) => RowKeys::Index(self.index.expect("an indexed table has an index column")),
+            Keys::Sequential { first_key } => RowKeys::Sequential { first_key: *first_key },
+            Keys::Explicit { cells, .. } => RowKeys::Explicit(cells.clone()),
+        };
+        Snapshot::new(snapshot::Parts {
+            version: self.version,
+            schema: self.schema.clone(),
+            columns: self.columns.clone(),
+            keys,
+            order: self.order.clone(),
+            base: None,
+            _epoch: self.epoch.clone(),
+        })
+    }
+
+    /// A new port for updates: 1, 2, 3, …
+    pub fn make_port(&mut self) -> u32 {
+        self.num_ports += 1;
+        self.num_ports
+    }
+
+    /// Merges (indexed) or appends rows. `None`: nothing happened and nobody is told (no rows, or a port that was never
+    /// made).
+    pub fn update(&mut self, data: &TableData, port_id: u32) -> Result<Option<TableDelta>> {
+        let batch = self.read(data)?;
+        if batch.num_rows == 0 || port_id > self.num_ports {
+            return Ok(None);
+        }
+        let old = self.snapshot();
+        let changes = self.apply(&batch, false);
+        Ok(Some(self.finish(old, port_id, changes)))
+    }
+
+    /// Clears, then appends, in one step. Bad data leaves the table as it was.
+    pub fn replace(&mut self, data: &TableData) -> Result<TableDelta> {
+        let batch = self.read(data)?;
+        let old = self.snapshot();
+        let mut removed: Vec<u32> = old.order().iter_from(0).collect();
+        self.clear();
+        let mut changes = self.apply(&batch, false);
+        changes.removed_keys = self.keys_not_supplied_again(&old, &removed);
+        removed.append(&mut changes.removed);
+        changes.removed = removed;
+        Ok(self.finish(old, 0, changes))
+    }
+
+    /// Removes rows by key; unknown keys are ignored.
+    pub fn remove(&mut self, data: &TableData) -> Result<TableDelta> {
+        let Some(index) = self.index else {
+            return Err(EngineError::table("Cannot remove from unindexed Table\n"));
+        };
+        let field = self.schema.field(index).clone();
+        let keys = ingest::remove_keys(data, &field.name, field.storage)?;
+        let old = self.snapshot();
+        let changes = self.remove_keys(&keys);
+        Ok(self.finish(old, 0, changes))
+    }
+
+    /// Bytes held by columns and keys.
+    pub fn memory(&self) -> usize {
+        let columns: usize = self.columns.iter().map(Column::memory).sum();
+        let interners: usize = self.interners.iter().flatten().map(Interner::memory).sum();
+        let keys = match &self.keys {
+            Keys::Index(index) => index.memory(),
+            Keys::Sequential { .. } => 0,
+            Keys::Explicit { cells, index } => cells.memory() + index.memory(),
+        };
+        columns + interners + keys + self.order.memory()
+    }
+
+    fn read(&self, data: &TableData) -> Result<Batch> {
+        let target =
+            UpdateTarget { schema: &self.schema, index: self.index, list_flatten: self.options.list_flatten };
+        ingest::update(data, target)
+    }
+
+    fn apply(&mut self, batch: &Batch, creating: bool) -> Changes {
+        if batch.num_rows == 0 {
+            return Changes::default();
+        }
+        match (self.index, &batch.keys) {
+            (Some(_), _) => self.upsert(batch, creating),
+            (None, Some(keys)) => self.upsert_implicit(batch, keys),
+            (None, None) => self.append(batch),
+        }
+    }
+
+    fn clear(&mut self) {
+        for (column, interner) in self.columns.iter_mut().zip(&mut self.interners) {
+            column.reset(interner.as_mut());
+        }
+        self.keys = match self.index {
+            Some(_) => Keys::Index(KeyIndex::default()),
+            None => Keys::Sequential { first_key: self.counter },
+        };
+        self.order = KeyOrder::empty(self.options.limit);
+        self.free.clear();
+        self.num_slots = 0;
+    }
+
+    fn finish(&mut self, old: Snapshot, port_id: u32, changes: Changes) -> TableDelta {
+        self.end_batch();
+        let Changes { mut inserted, mut updated, mut removed, removed_keys } = changes;
+        for slots in [&mut inserted, &mut updated, &mut removed] {
+            slots.sort_unstable();
+            slots.dedup();
+        }
+        TableDelta { old, new: self.snapshot(), port_id, inserted, updated, removed, removed_keys }
+    }
+
+    fn end_batch(&mut self) {
+        self.resting.end_batch(&mut self.columns, &mut self.interners, &mut self.epoch);
+        self.version += 1;
+    }
+}
+
+/// Batches without the readers of `ingest`.
+#[cfg(test)]
+impl OwnedTable {
+    pub(crate) fn empty_for_test(schema: Schema, options: TableOptions) -> OwnedTable {
+        OwnedTable::empty(schema, options).expect("the test's options fit its schema")
+    }
+
+    pub(crate) fn apply_for_test(&mut self, batch: &Batch) -> TableDelta {
+        let old = self.snapshot();
+        let changes = self.apply(batch, false);
+        self.finish(old, 0, changes)
+    }
+
+    pub(crate) fn clear_for_test(&mut self) -> TableDelta {
+        let old = self.snapshot();
+        let removed = old.order().iter_from(0).collect();
+        self.clear();
+        self.finish(old, 0, Changes { removed, ..Changes::default() })
+    }
+
+    pub(crate) fn remove_for_test(&mut self, keys: &ArrayRef) -> TableDelta {
+        let old = self.snapshot();
+        let changes = self.remove_keys(keys);
+        self.finish(old, 0, changes)
+    }
+}

@@ -1,0 +1,94 @@
+//! A grouped view as rows with fixed columns: what a table made of it shows.
+//!
+//! Law: the fields never change after creation; a split value that vanishes reads as null, one that comes later is not
+//! shown.
+
+use std::sync::Arc;
+
+use super::cut::prefix;
+use super::grouped::Grouped;
+use super::plan::Plan;
+use super::tree::ROOT;
+use crate::config::GroupRollupMode;
+use crate::delta::TableDelta;
+use crate::scalar::Scalar;
+use crate::schema::Field;
+use crate::table::Snapshot;
+
+#[derive(Debug)]
+pub(crate) struct Groups {
+    view: Grouped,
+    fields: Vec<Field>,
+    /// The split values of each block at creation.
+    blocks: Vec<Vec<Scalar>>,
+}
+
+/// What a step did to the groups that are rows.
+#[derive(Debug, Default)]
+pub(crate) struct GroupsChange {
+    /// New ones and those with another value.
+    pub(crate) changed: Vec<u32>,
+    pub(crate) gone: Vec<u32>,
+}
+
+impl Groups {
+    pub(crate) fn new(plan: Arc<Plan>, source: &Snapshot) -> Groups {
+        let mut view = Grouped::build(plan.clone(), source);
+        view.tracks_changes = true;
+        let mut fields: Vec<Field> =
+            plan.group_by.iter().map(|&column| plan.schema.field(column).clone()).collect();
+        let nodes = view.blocks();
+        for &block in nodes.iter() {
+            let prefix = prefix(&view, block);
+            for (shown, aggregate) in plan.aggregates[..plan.columns.len()].iter().enumerate() {
+                fields.push(Field::new(plan.readable_name(shown, &prefix), aggregate.output()));
+            }
+        }
+        let blocks = nodes.iter().map(|&block| view.splits.path(block)).collect();
+        Groups { view, fields, blocks }
+    }
+
+    pub(crate) fn fields(&self) -> &[Field] {
+        &self.fields
+    }
+
+    /// All groups that are rows, in display order.
+    pub(crate) fn rows(&mut self) -> Vec<u32> {
+        self.view.open_walk().to_vec()
+    }
+
+    /// The cells of a row, one per field.
+    pub(crate) fn row(&mut self, node: u32) -> Vec<Scalar> {
+        let path = self.view.rows.path(node);
+        let mut row: Vec<Scalar> = path;
+        row.resize(self.view.plan.group_by.len(), Scalar::Null);
+        for block in 0..self.blocks.len() {
+            match self.view.splits.find_path(&self.blocks[block]) {
+                Some(split_node) => row.append(&mut self.view.shown_values(node, split_node)),
+                None => row.resize(row.len() + self.view.plan.columns.len(), Scalar::Null),
+            }
+        }
+        row
+    }
+
+    pub(crate) fn step(&mut self, delta: &TableDelta) -> GroupsChange {
+        let mut changed = self.view.step(delta);
+        // Between an empty table and one whose rows are all filtered out only the total's nulls change.
+        if delta.old.num_rows() == 0 || delta.new.num_rows() == 0 {
+            changed.push(ROOT);
+        }
+        if self.view.plan.has_shares() {
+            changed = self.rows();
+        }
+        changed.extend(self.view.lost_cells());
+        changed.sort_unstable();
+        changed.dedup();
+        let depth = self.view.plan.levels.len() as u32;
+        let is_row = |node: u32| match self.view.plan.group_mode {
+            GroupRollupMode::Flat => self.view.rows.node(node).depth == depth && depth > 0,
+            GroupRollupMode::Rollup | GroupRollupMode::Total => true,
+        };
+        changed.retain(|&node| is_row(node));
+        GroupsChange { changed, gone: self.view.buried() }
+    }
+}
