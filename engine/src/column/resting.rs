@@ -8,9 +8,12 @@ use std::sync::{Arc, Weak};
 
 use super::{Column, Interner};
 
+/// Codes by column.
+type Retired = Vec<(usize, Vec<u32>)>;
+
 #[derive(Debug, Default)]
 pub(crate) struct Resting {
-    queue: VecDeque<(Weak<()>, Vec<(usize, Vec<u32>)>)>,
+    queue: VecDeque<(Weak<()>, Retired)>,
 }
 
 impl Resting {

@@ -25,8 +25,8 @@ pub(super) struct DerivedTable {
 
 #[derive(Debug)]
 enum Shape {
-    Flat(FlatTable),
-    Pivot(PivotTable),
+    Flat(Box<FlatTable>),
+    Pivot(Box<PivotTable>),
 }
 
 /// The columns of a derived table: each with the view column that it shows, if any.
@@ -41,9 +41,9 @@ impl DerivedTable {
     ) -> Result<DerivedTable> {
         let plan = Plan::new(config, source.schema())?;
         let (shape, limit) = match plan.kind {
-            ViewKind::Flat => (Shape::Flat(FlatTable::new(plan, source, wanted)?), source_limit),
+            ViewKind::Flat => (Shape::Flat(Box::new(FlatTable::new(plan, source, wanted)?)), source_limit),
             ViewKind::Grouped | ViewKind::ColumnOnly => {
-                (Shape::Pivot(PivotTable::new(plan, source, wanted)?), None)
+                (Shape::Pivot(Box::new(PivotTable::new(plan, source, wanted)?)), None)
             }
         };
         Ok(DerivedTable { shape, limit, num_ports: 0 })
