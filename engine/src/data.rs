@@ -66,7 +66,7 @@ pub struct Batch {
     /// The columns that were given; a table column that is not listed is untouched.
     pub columns: Vec<BatchColumn>,
     /// Explicit row keys (`__INDEX__`): an array of the index column's storage, or `Int64` row numbers for a table
-    /// without an index. A null is the null key.
+    /// without an index. A null is the null key; in a table without an index it takes the next row number.
     pub keys: Option<ArrayRef>,
 }
 

@@ -20,7 +20,7 @@ mod temporal;
 #[cfg(test)]
 mod tests;
 
-use ::arrow::array::{Array, ArrayRef, BooleanArray};
+use ::arrow::array::{ArrayRef, BooleanArray};
 use ::arrow::buffer::BooleanBuffer;
 use ::arrow::compute::kernels::zip::zip;
 use ahash::AHashSet;
@@ -34,14 +34,16 @@ use intake::Intake;
 /// The column that holds the rows' keys in updates and in Arrow data.
 const ROW_KEYS: &str = "__INDEX__";
 
+/// A few bytes of nested or weightless input can claim more rows than memory holds; no such input makes more than this.
+const MAX_CLAIMED_ROWS: usize = 20_000_000;
+
 /// Reads the data that makes a table: infers the schema and yields the first rows.
 ///
-/// `__INDEX__` in Arrow data becomes [`Batch::keys`]. Checks that `options.index` names a column of the data. With an
-/// index, null cells count as missing: a later row of the same key does not clear what an earlier one gave.
+/// `__INDEX__` in Arrow data becomes [`Batch::keys`]. Checks that `options.index` names a column of the data.
 pub fn create(data: &TableData, options: &TableOptions) -> Result<(Schema, Batch)> {
     let index = options.index.as_deref().filter(|index| !index.is_empty());
     let list_flatten = options.list_flatten;
-    let (schema, mut batch) = match data {
+    let (schema, batch) = match data {
         TableData::Schema(columns) => (schema_of(columns)?, Batch::default()),
         TableData::Csv(text) => csv::create(text)?,
         TableData::Arrow(bytes) => arrow::create(arrow::read(bytes)?, index, list_flatten)?,
@@ -64,9 +66,6 @@ pub fn create(data: &TableData, options: &TableOptions) -> Result<(Schema, Batch
     };
     if let Some(index) = index {
         check_index(data, &schema, index)?;
-        for column in &mut batch.columns {
-            column.missing = column.values.logical_nulls().map(|nulls| !nulls.inner());
-        }
     }
     Ok((schema, batch))
 }

@@ -165,7 +165,7 @@ fn infer(texts: TextValues, name: &str) -> Result<(Storage, ArrayRef)> {
     if let Ok((values, nulls)) = attempt(&texts, date) {
         return Ok((Storage::Date32, Arc::new(Date32Array::new(values.into(), nulls))));
     }
-    if let Ok((values, nulls)) = attempt(&texts, temporal::seconds_of_day) {
+    if let Ok((values, nulls)) = attempt(&texts, clock) {
         return Ok((Storage::UInt32, Arc::new(UInt32Array::new(values.into(), nulls))));
     }
     if let Ok((values, nulls)) = attempt(&texts, datetime) {
@@ -195,9 +195,9 @@ fn read(texts: TextValues, storage: Storage, csv_position: usize, name: &str) ->
         Storage::UInt8 => column!(UInt8Array, "uint8", narrow_integer::<u8>),
         Storage::UInt16 => column!(UInt16Array, "uint16", narrow_integer::<u16>),
         // The clock times of a CSV are kept as seconds in such columns.
-        Storage::UInt32 => column!(UInt32Array, "uint32", |text| {
-            narrow_integer::<u32>(text).or_else(|| temporal::seconds_of_day(text))
-        }),
+        Storage::UInt32 => {
+            column!(UInt32Array, "uint32", |text| { narrow_integer::<u32>(text).or_else(|| clock(text)) })
+        }
         Storage::UInt64 => column!(UInt64Array, "uint64", unsigned_integer),
         Storage::Float32 => column!(Float32Array, "float", |text| float(text).map(|value| value as f32)),
         Storage::Float64 => column!(Float64Array, "double", float),
@@ -217,6 +217,7 @@ fn conversion_error(csv_position: usize, type_name: &str, value: &str, row: usiz
     ))
 }
 
+/// Numbers, dates and clock times may stand between blanks; datetimes, bools and texts may not.
 fn trim(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
@@ -255,7 +256,12 @@ fn float(text: &str) -> Option<f64> {
 }
 
 fn date(text: &str) -> Option<i32> {
-    temporal::parse(text)?.csv_day()
+    temporal::parse(trim(text))?.csv_day()
+}
+
+/// `hh:mm` or `hh:mm:ss` as seconds of the day.
+fn clock(text: &str) -> Option<u32> {
+    temporal::seconds_of_day(trim(text))
 }
 
 fn datetime(text: &str) -> Option<i64> {

@@ -6,19 +6,17 @@
 
 use std::sync::Arc;
 
-use ::arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringBuilder, UInt64Array, make_array};
+use ::arrow::array::{Array, ArrayRef, AsArray, StringBuilder, UInt64Array, make_array};
 use ::arrow::buffer::NullBuffer;
-use ::arrow::compute::take;
+use ::arrow::compute::{cast, take};
 use ::arrow::datatypes::{DataType, TimeUnit};
+use ::arrow::error::ArrowError;
 
 use super::arrow::Columns;
-use super::column_error;
+use super::{MAX_CLAIMED_ROWS, column_error};
 use crate::data::ListFlatten;
 use crate::error::{EngineError, Result};
 use crate::export::JsonCells;
-
-/// A few bytes of `cartesian` input multiply to more rows than memory holds; no input makes more rows than this.
-const MAX_ROWS: usize = 100_000_000;
 
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
@@ -49,8 +47,8 @@ pub(super) fn flatten(mut data: Columns, context: Context<'_>) -> Result<Columns
 /// Columns of nothing but nulls (or no columns) take no bytes, so a few bytes can claim any number of such rows.
 fn check_weight(data: &Columns) -> Result<()> {
     let is_weightless = data.columns.iter().all(|(_, values)| *values.data_type() == DataType::Null);
-    if is_weightless && data.num_rows > MAX_ROWS {
-        return Err(EngineError::data(format!("more than {MAX_ROWS} rows without any values")));
+    if is_weightless && data.num_rows > MAX_CLAIMED_ROWS {
+        return Err(EngineError::data(format!("more than {MAX_CLAIMED_ROWS} rows without any values")));
     }
     Ok(())
 }
@@ -90,10 +88,7 @@ fn push_flat(name: String, values: &ArrayRef, flat: &mut Vec<(String, ArrayRef)>
 }
 
 /// A null parent has null children.
-fn under_nulls(
-    child: &ArrayRef,
-    parent: Option<&NullBuffer>,
-) -> Result<ArrayRef, ::arrow::error::ArrowError> {
+fn under_nulls(child: &ArrayRef, parent: Option<&NullBuffer>) -> Result<ArrayRef, ArrowError> {
     if parent.is_none() || *child.data_type() == DataType::Null {
         return Ok(child.clone());
     }
@@ -105,7 +100,7 @@ fn under_nulls(
 struct Lists<'a> {
     name: &'a str,
     /// Where the items of row `i` lie in `items`: `offsets[i]..offsets[i + 1]`; none for null lists.
-    offsets: Int64Array,
+    offsets: Vec<i64>,
     items: ArrayRef,
     nulls: Option<NullBuffer>,
     /// For each row made, the item it gets.
@@ -114,14 +109,14 @@ struct Lists<'a> {
 
 impl Lists<'_> {
     fn start(&self, row: usize) -> u64 {
-        self.offsets.value(row) as u64
+        self.offsets[row] as u64
     }
 
     fn len(&self, row: usize) -> usize {
         if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
             return 0;
         }
-        (self.offsets.value(row + 1) - self.offsets.value(row)) as usize
+        (self.offsets[row + 1] - self.offsets[row]) as usize
     }
 
     fn item(&self, row: usize, position: usize) -> Option<u64> {
@@ -129,34 +124,36 @@ impl Lists<'_> {
     }
 }
 
-fn lists<'a>(name: &'a str, values: &ArrayRef) -> Result<Lists<'a>> {
-    let (offsets, items): (Int64Array, ArrayRef) = match values.data_type() {
+fn lists<'a>(name: &'a str, values: &ArrayRef) -> Lists<'a> {
+    let (offsets, items): (Vec<i64>, ArrayRef) = match values.data_type() {
         DataType::List(_) => {
             let list = values.as_list::<i32>();
             (list.offsets().iter().map(|offset| i64::from(*offset)).collect(), list.values().clone())
         }
         _ => {
             let list = values.as_list::<i64>();
-            (list.offsets().iter().copied().collect(), list.values().clone())
+            (list.offsets().to_vec(), list.values().clone())
         }
     };
-    Ok(Lists { name, offsets, items, nulls: values.nulls().cloned(), taken: Vec::new() })
+    Lists { name, offsets, items, nulls: values.nulls().cloned(), taken: Vec::new() }
 }
 
 fn expand(data: Columns, context: Context<'_>) -> Result<Columns> {
-    let mut expanding: Vec<Lists<'_>> = Vec::new();
-    for (name, values) in data.columns.iter().filter(|(_, values)| is_list(values)) {
-        expanding.push(lists(name, values)?);
-    }
+    let mut expanding: Vec<Lists<'_>> = data
+        .columns
+        .iter()
+        .filter(|(_, values)| is_list(values))
+        .map(|(name, values)| lists(name, values))
+        .collect();
     let mut source_rows: Vec<u64> = Vec::with_capacity(data.num_rows);
     for row in 0..data.num_rows {
         let num_rows = match context.list_flatten {
-            ListFlatten::Cartesian => take_product(&mut expanding, row),
+            ListFlatten::Cartesian => product_len(&expanding, row),
             ListFlatten::Zip | ListFlatten::Stringify => take_zip(&mut expanding, row)?,
         };
-        if source_rows.len() + num_rows > MAX_ROWS {
+        if num_rows > MAX_CLAIMED_ROWS - source_rows.len().min(MAX_CLAIMED_ROWS) {
             return Err(EngineError::data(format!(
-                "flattening `{}` makes more than {MAX_ROWS} rows; use the `stringify` list flatten mode",
+                "flattening `{}` makes more than {MAX_CLAIMED_ROWS} rows; use the `stringify` list flatten mode",
                 expanding[0].name
             )));
         }
@@ -178,26 +175,28 @@ fn expand(data: Columns, context: Context<'_>) -> Result<Columns> {
     }
     let num_rows = source_rows.len();
     let source_rows = UInt64Array::from(source_rows);
-    let mut taken = expanding.into_iter();
+    // The lists stand in the order of their columns.
+    let mut expanded = expanding.into_iter();
     let mut columns = Vec::with_capacity(data.columns.len());
     for (name, values) in &data.columns {
-        let values = match taken.next_if_list(values) {
+        let lists = if is_list(values) { expanded.next() } else { None };
+        let values = match lists {
             Some(lists) => take(&lists.items, &UInt64Array::from(lists.taken), None),
-            None => take(values, &source_rows, None),
+            None => codable(values).and_then(|values| take(&values, &source_rows, None)),
         };
         columns.push((name.clone(), values.map_err(|error| column_error(name, &error))?));
     }
     Ok(Columns { num_rows, columns })
 }
 
-trait NextIfList<'a> {
-    fn next_if_list(&mut self, values: &ArrayRef) -> Option<Lists<'a>>;
-}
-
-impl<'a, I: Iterator<Item = Lists<'a>>> NextIfList<'a> for I {
-    /// The lists stand in the order of their columns.
-    fn next_if_list(&mut self, values: &ArrayRef) -> Option<Lists<'a>> {
-        if is_list(values) { self.next() } else { None }
+/// Text as codes, so that repeating it repeats no bytes: one long text beside one long list would fill the memory.
+fn codable(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    match values.data_type() {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Binary => {
+            let text = cast(values, &DataType::Utf8)?;
+            cast(&text, &DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)))
+        }
+        _ => Ok(values.clone()),
     }
 }
 
@@ -228,7 +227,7 @@ fn take_zip(expanding: &mut [Lists<'_>], row: usize) -> Result<usize> {
 }
 
 /// How many rows the product has.
-fn take_product(expanding: &mut [Lists<'_>], row: usize) -> usize {
+fn product_len(expanding: &[Lists<'_>], row: usize) -> usize {
     expanding.iter().fold(1usize, |rows, lists| rows.saturating_mul(lists.len(row).max(1)))
 }
 
@@ -258,7 +257,7 @@ fn is_repeated(data: &Columns, index: &str, list_flatten: ListFlatten) -> bool {
 
 /// Lists as JSON text.
 fn stringified(values: &ArrayRef, name: &str) -> Result<ArrayRef> {
-    let lists = lists(name, values)?;
+    let lists = lists(name, values);
     let item_type = lists.items.data_type();
     let is_plain = item_type.is_integer()
         || matches!(item_type, DataType::Float32 | DataType::Float64 | DataType::Boolean | DataType::Utf8);

@@ -24,6 +24,9 @@ pub(super) struct Flattener<'t> {
     pub(super) row_in_error: Option<usize>,
 }
 
+/// How many bytes of text the rows of one row may repeat: one long text beside one long array would fill the memory.
+const MAX_REPEATED_BYTES: usize = 256 << 20;
+
 /// Flattened alternatives of one value: each is what one row gets of it. Never empty.
 type Records<'de> = Vec<RowCells<'de>>;
 
@@ -124,8 +127,9 @@ impl Flattener<'_> {
         }
         let num_rows = longest.map_or(1, |(_, len)| len);
         let mut rows: Records<'de> = vec![Vec::with_capacity(members.len()); num_rows];
-        for (_, records) in members {
+        for (key, records) in members {
             if records.len() == 1 {
+                check_repeats(&records, num_rows, &key)?;
                 for row in &mut rows {
                     row.extend(records[0].iter().cloned());
                 }
@@ -160,6 +164,8 @@ fn product<'de>(members: Vec<(Cow<'de, str>, Records<'de>)>) -> Result<Records<'
     let mut rows: Records<'de> = vec![Vec::new()];
     for (key, records) in members {
         check_rows(rows.len().saturating_mul(records.len()), &key)?;
+        check_repeats(&records, rows.len(), &key)?;
+        check_repeats(&rows, records.len(), &key)?;
         rows = rows
             .iter()
             .flat_map(|row| {
@@ -176,6 +182,22 @@ fn check_rows(num_rows: usize, path: &str) -> Result<()> {
     }
     Err(EngineError::data(format!(
         "flattening `{path}` makes more than {MAX_ROWS_PER_ROW} rows of one; use the `stringify` list flatten mode"
+    )))
+}
+
+fn check_repeats(records: &Records<'_>, num_repeats: usize, path: &str) -> Result<()> {
+    let text_len = |(_, cell): &(Cow<'_, str>, Cell<'_>)| match cell {
+        Cell::Text(text) => text.len(),
+        Cell::Stringified(text) => text.len(),
+        _ => 0,
+    };
+    let num_bytes: usize = records.iter().flatten().map(text_len).sum();
+    if num_repeats == 1 || num_bytes.saturating_mul(num_repeats) <= MAX_REPEATED_BYTES {
+        return Ok(());
+    }
+    Err(EngineError::data(format!(
+        "flattening around `{path}` repeats more than {MAX_REPEATED_BYTES} bytes of text; use the `stringify` list \
+         flatten mode"
     )))
 }
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::cell::Cell;
 use super::flatten_json::{Flattener, paths_with_values};
 use super::store::ColumnStore;
-use super::{ROW_KEYS, UpdateTarget};
+use super::{MAX_CLAIMED_ROWS, ROW_KEYS, UpdateTarget};
 use crate::data::{Batch, BatchColumn, ListFlatten};
 use crate::error::{EngineError, Result};
 use crate::schema::{Field, Schema, Storage};
@@ -101,7 +101,13 @@ impl<'t> Intake<'t> {
                 Flattener { list_flatten: target.list_flatten, index, is_update: true, row_in_error }
             }
         };
-        for mut row in flattener.flatten(cells)? {
+        let rows = flattener.flatten(cells)?;
+        if self.num_rows + rows.len() > MAX_CLAIMED_ROWS {
+            return Err(EngineError::data(format!(
+                "flattening makes more than {MAX_CLAIMED_ROWS} rows; use the `stringify` list flatten mode"
+            )));
+        }
+        for mut row in rows {
             self.put_flat_row(&mut row)?;
         }
         Ok(())

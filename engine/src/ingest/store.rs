@@ -44,6 +44,9 @@ enum Values {
     Texts(TextValues),
 }
 
+/// What one of Arrow's text arrays holds at most.
+const MAX_TEXT_BYTES: usize = i32::MAX as usize;
+
 /// Texts one after the other.
 #[derive(Default)]
 pub(super) struct TextValues {
@@ -63,10 +66,11 @@ impl TextValues {
         self.ends.push(self.bytes.len());
     }
 
-    /// Without a copy of the bytes. Arrow's text arrays hold at most 2 GiB.
+    /// Without a copy of the bytes.
     pub(super) fn finish(self, nulls: Option<NullBuffer>, column: &str) -> Result<ArrayRef> {
-        let too_big = || EngineError::data(format!("the texts of column \"{column}\" are more than 2 GiB"));
-        i32::try_from(self.bytes.len()).map_err(|_| too_big())?;
+        if self.bytes.len() > MAX_TEXT_BYTES {
+            return Err(EngineError::data(format!("more than 2 GiB of text in column \"{column}\"")));
+        }
         let offsets: Vec<i32> = std::iter::once(0).chain(self.ends.iter().map(|end| *end as i32)).collect();
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
         let array = StringArray::try_new(offsets, Buffer::from_vec(self.bytes.into_bytes()), nulls);
@@ -140,6 +144,9 @@ impl ColumnStore {
             Values::Texts(texts) => {
                 let is_given = coerce::write_text(cell, &mut texts.bytes);
                 texts.ends.push(texts.bytes.len());
+                if texts.bytes.len() > MAX_TEXT_BYTES {
+                    return Err(Misfit::Other("more than 2 GiB of text".into()));
+                }
                 if is_given { State::Given } else { State::Null }
             }
             Values::Untyped => State::Null,

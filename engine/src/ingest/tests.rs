@@ -113,6 +113,8 @@ fn csv_makes_columns() {
     check("x\n1\n0\ntrue\n", "x:Bool[true,false,true]");
     check("x\ntrue\nNA\n", "x:Bool[true,null]");
     check("x\n2020-01-02\nNA\n", "x:Date32[1577923200000,null]");
+    check("x\n 2020-01-02 \n", "x:Date32[1577923200000]");
+    check("x\n 2020-01-02 03:04\n", r#"x:Utf8[" 2020-01-02 03:04"]"#);
     check("x\n12:00\n01:02:03\n", "x:UInt32[43200,3723]");
     check("x\n2020-01-02 03:04:05\n2020-01-02\n", "x:TimestampMs[1577934245000,1577923200000]");
     check("x\n2020-01-02\n01/03/2020\n", "x:TimestampMs[1577923200000,1578009600000]");
@@ -155,9 +157,6 @@ fn index_of_a_new_table() {
         "error: Specified index `q` is invalid as it does not appear in the Table.\n",
     );
     check(rows(r#"[{"a":1}]"#), with("q"), "error: Specified index `q` does not exist in dataset.");
-    // Null and missing are the same at creation.
-    check(rows(r#"[{"a":1,"b":2},{"a":1,"b":null}]"#), with("a"), "a:Int32[1,1] b:Int32[2,?]");
-    check(csv_text("a,b\n1,2\n1,NA\n"), with("a"), "a:Int64[1,1] b:Int64[2,?]");
     let twice = TableData::Schema(vec![("a".into(), ColumnType::Date), ("a".into(), ColumnType::Date)]);
     check(twice, TableOptions::default(), "error: Column \"a\" is in the schema more than once");
 }

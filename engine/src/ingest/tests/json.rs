@@ -254,3 +254,11 @@ fn an_index_is_never_repeated_by_flattening() {
         assert_eq!(updated(&table, Some(0), &rows(text)), expected);
     }
 }
+
+#[test]
+fn flattening_repeats_no_mountains_of_text() {
+    let long = "x".repeat(1 << 20);
+    let many = vec!["1"; 1000].join(",");
+    let shown = created(&rows(&format!(r#"[{{"a":"{long}","b":[{many}]}}]"#)), &TableOptions::default());
+    assert!(shown.starts_with("error: flattening around `a` repeats more than"), "{}", &shown[..80]);
+}
