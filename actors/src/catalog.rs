@@ -1,8 +1,12 @@
 //! The catalog: makes tables and gives them names.
 //!
 //! Law: a name is reserved before its table is made and hosted before its maker hears of it; tables are made on worker
-//! threads, so that one big load holds up no other.
+//! threads, so that one big load holds up no other. The orders, a file each: [`host`], [`derive`].
 
+mod derive;
+mod host;
+
+use std::future::Future;
 use std::sync::Arc;
 
 use actix::prelude::*;
@@ -10,14 +14,18 @@ use proscenium_engine::table::Table;
 use proscenium_engine::{TableData, TableOptions};
 
 use crate::directory::{Directory, Hosted, Subscriber, TableRef};
-use crate::error::{Fault, Result};
+use crate::error::Result;
 use crate::fanout::{LaneId, SessionId};
 use crate::keeper::{Keeper, Watch, life_line};
 use crate::knobs;
-use crate::mailbox::{Mailbox, Offered, Posted, Reply, unbound};
+use crate::mailbox::{Mailbox, Offered, Reply, unbound};
 use crate::placement::Placement;
 use crate::table::TableActor;
+use crate::tail::Tail;
 use crate::workers::Workers;
+
+pub use derive::HostDerived;
+pub use host::Host;
 
 /// The way in for every door. Cheap to clone, usable from any thread.
 #[derive(Debug, Clone)]
@@ -89,15 +97,6 @@ impl Catalog {
         let name = name.to_string();
         self.mailbox.ask(knobs::ASK_DEADLINE, |reply| Host { name, data, options, reply }).await
     }
-
-    /// Makes a table, telling `host.reply`. Never waits.
-    pub fn offer_host(&self, host: Host) {
-        match self.mailbox.offer(host) {
-            Offered::Taken => {}
-            Offered::Full(host) => host.reply.send(Err(Fault::Busy)),
-            Offered::Gone(host) => host.reply.send(Err(Fault::Gone)),
-        }
-    }
 }
 
 /// What tables and views need of their surroundings.
@@ -122,16 +121,45 @@ impl Actor for CatalogActor {
     }
 }
 
+/// A table that is made, and what it follows.
+pub(crate) type Made = (Table, Vec<Arc<Tail>>);
+
 impl CatalogActor {
+    /// Makes a table under a name: reserves the name, lets `making` make the table, hosts it, answers, announces.
+    fn make(
+        &mut self,
+        name: &str,
+        making: impl Future<Output = Result<Made>> + 'static,
+        reply: Reply<()>,
+        ctx: &mut Context<Self>,
+    ) {
+        let name = match self.stage.directory.reserve(name) {
+            Ok(name) => name,
+            Err(fault) => return reply.send(Err(fault)),
+        };
+        let hosting = making.into_actor(self).map(move |made, catalog, _| match made {
+            Ok((table, sources)) => {
+                catalog.raise(name, table, sources);
+                reply.send(Ok(()));
+                catalog.stage.directory.announce(LaneId::SERVER);
+            }
+            Err(fault) => {
+                catalog.stage.directory.release(&name);
+                reply.send(Err(fault));
+            }
+        });
+        ctx.spawn(hosting);
+    }
+
     /// Starts the actor of a table that is made, under its reserved name.
-    fn raise(&mut self, name: Arc<str>, table: Table) {
+    fn raise(&mut self, name: Arc<str>, table: Table, sources: Vec<Arc<Tail>>) {
         let stage = self.stage.clone();
         let (index, limit) = (table.index().map(str::to_string), table.limit());
         let lane = LaneId::fresh();
         let (life_line, ended) = life_line();
         let table_name = name.clone();
         let addr = TableActor::start_in_arbiter(self.stage.placement.next(), move |_| {
-            TableActor::new(table_name, lane, table, stage, life_line)
+            TableActor::new(table_name, lane, table, sources, stage, life_line)
         });
         let table = TableRef { name, lane, mailbox: Mailbox::new(addr, knobs::TABLE_MAILBOX) };
         // The table learns its own address before anybody else does.
@@ -144,41 +172,5 @@ impl CatalogActor {
         if self.keeper.try_send(Watch { table, ended }).is_err() {
             tracing::error!("the keeper has ended: a table that fails will not be noticed");
         }
-    }
-}
-
-/// Makes a table from data.
-#[derive(Debug)]
-pub struct Host {
-    pub name: String,
-    pub data: TableData,
-    pub options: TableOptions,
-    pub reply: Reply<()>,
-}
-
-impl Handler<Posted<Host>> for CatalogActor {
-    type Result = ();
-
-    fn handle(&mut self, posted: Posted<Host>, ctx: &mut Self::Context) {
-        let Host { name, data, options, reply } = posted.open();
-        let name = match self.stage.directory.reserve(&name) {
-            Ok(name) => name,
-            Err(fault) => return reply.send(Err(fault)),
-        };
-        let made = self.stage.workers.run(move || Table::create(&data, options));
-        let hosting = made.into_actor(self).map(move |made, catalog, _| {
-            match made.and_then(|made| made.map_err(Fault::from)) {
-                Ok(table) => {
-                    catalog.raise(name, table);
-                    reply.send(Ok(()));
-                    catalog.stage.directory.announce(LaneId::SERVER);
-                }
-                Err(fault) => {
-                    catalog.stage.directory.release(&name);
-                    reply.send(Err(fault));
-                }
-            }
-        });
-        ctx.spawn(hosting);
     }
 }

@@ -17,6 +17,7 @@ pub mod knobs;
 pub mod mailbox;
 pub mod placement;
 pub mod table;
+pub mod tail;
 pub mod view;
 pub mod workers;
 

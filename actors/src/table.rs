@@ -5,7 +5,8 @@
 //! update hold their place in each subscriber's order and are filled in by the view's actor.
 //!
 //! The orders, a file each: [`introduce`], [`batch`] (update, replace, remove), [`describe`], [`open_view`],
-//! [`read_view`], [`subscribe`], [`delete`], [`session_over`], [`snapshot`], [`crash`]. What the actor knows about its
+//! [`read_view`], [`subscribe`], [`delete`], [`session_over`], [`snapshot`], [`follow`], [`crash`]. What a derived table
+//! follows is in [`source`]. What the actor knows about its
 //! views is a plain state machine: [`registry`]; how it feeds them: [`feed`].
 
 mod batch;
@@ -13,6 +14,7 @@ mod crash;
 mod delete;
 mod describe;
 mod feed;
+mod follow;
 mod introduce;
 mod news;
 mod open_view;
@@ -20,6 +22,7 @@ mod read_view;
 mod registry;
 mod session_over;
 mod snapshot;
+mod source;
 mod subscribe;
 
 use std::sync::Arc;
@@ -31,6 +34,8 @@ pub use batch::{RemoveRows, ReplaceRows, UpdateRows};
 pub use crash::Crash;
 pub use delete::{DeleteTable, UnwatchTable, WatchTable};
 pub use describe::{Describe, GetSchema, GetSize, MakePort};
+pub(crate) use follow::no_view;
+pub use follow::{Follow, Followed, Follower};
 pub use introduce::Introduce;
 pub use open_view::{CloseView, OpenView};
 pub use read_view::{GetPlan, ReadView};
@@ -45,6 +50,8 @@ use crate::error::Fault;
 use crate::fanout::LaneId;
 use crate::keeper::LifeLine;
 use crate::mailbox::{Posted, Reply, unbound};
+use crate::tail::Tail;
+use follow::Following;
 use registry::Registry;
 
 #[derive(Debug)]
@@ -60,11 +67,22 @@ pub struct TableActor {
     on_delete: Vec<Subscriber>,
     /// Deletions that wait for the last view; the table is unlisted while there are any.
     deletions: Vec<Reply<()>>,
+    /// Who follows this table; those who gave up are forgotten with the next delta.
+    followings: Vec<Following>,
+    /// What this table is derived from, in the engine's order; empty for tables that clients write.
+    sources: Vec<Arc<Tail>>,
     _life_line: LifeLine,
 }
 
 impl TableActor {
-    pub(crate) fn new(name: Arc<str>, lane: LaneId, table: Table, stage: Stage, life_line: LifeLine) -> Self {
+    pub(crate) fn new(
+        name: Arc<str>,
+        lane: LaneId,
+        table: Table,
+        sources: Vec<Arc<Tail>>,
+        stage: Stage,
+        life_line: LifeLine,
+    ) -> Self {
         TableActor {
             name,
             lane,
@@ -74,6 +92,8 @@ impl TableActor {
             views: Registry::default(),
             on_delete: Vec::new(),
             deletions: Vec::new(),
+            followings: Vec::new(),
+            sources,
             _life_line: life_line,
         }
     }
@@ -89,6 +109,7 @@ impl Actor for TableActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         unbound(ctx);
+        self.watch_sources(ctx);
     }
 }
 
@@ -105,6 +126,7 @@ where
     type Result = ();
 
     fn handle(&mut self, posted: Posted<M>, ctx: &mut Self::Context) {
+        self.catch_up(ctx);
         self.receive(posted.open(), ctx);
     }
 }

@@ -3,6 +3,8 @@
 //! Law: a batch that fails changes nothing and nobody but its sender hears of it. The sender's answer leaves before the
 //! news that its batch causes.
 
+use std::sync::Arc;
+
 use actix::prelude::*;
 use proscenium_engine::TableData;
 use proscenium_engine::delta::TableDelta;
@@ -62,12 +64,14 @@ impl TableActor {
         ctx: &mut Context<Self>,
     ) {
         match applied {
-            Ok(delta) => {
+            Ok(Some(delta)) => {
+                let delta = Arc::new(delta);
+                self.hand_to_tails(&delta);
                 reply.send(Ok(()));
-                if let Some(delta) = delta {
-                    self.tell(delta, ctx);
-                }
+                self.tell(&delta, ctx);
+                self.wake_tails();
             }
+            Ok(None) => reply.send(Ok(())),
             Err(error) => reply.send(Err(Fault::Engine(error))),
         }
     }

@@ -30,6 +30,11 @@ impl std::fmt::Debug for DeleteTable {
 impl Receive<DeleteTable> for TableActor {
     fn receive(&mut self, order: DeleteTable, ctx: &mut Context<Self>) {
         let DeleteTable { lazy, reply, understood } = order;
+        if let Some(join) = self.live_followings().iter().find_map(|following| following.join.as_ref()) {
+            let name = join.clone();
+            let message = format!("Cannot delete table: it is a source for join table \"{name}\"");
+            return reply.send(Err(Fault::refused(message)));
+        }
         if !self.views.is_empty() {
             if !lazy {
                 return reply.send(Err(Fault::refused("Cannot delete table with views")));
@@ -83,6 +88,9 @@ impl TableActor {
         for subscriber in std::mem::take(&mut self.on_delete) {
             let news = News::TableDeleted { msg_id: subscriber.msg_id, table: self.name.clone() };
             subscriber.outlet.push(self.lane, Outgoing::News(news));
+        }
+        for tail in &self.sources {
+            tail.end();
         }
         for reply in std::mem::take(&mut self.deletions) {
             reply.send(Ok(()));

@@ -15,9 +15,8 @@ use crate::view::{Receiver, Step, Wanted};
 impl TableActor {
     /// Hands a delta to all subscribers and views, in the order the protocol names: per handle in creation order first
     /// the removals, then the updates.
-    pub(super) fn tell(&mut self, delta: TableDelta, ctx: &mut Context<Self>) {
-        let delta = Arc::new(delta);
-        let mut keys = RemovedKeys::new(&delta, self.table.index());
+    pub(super) fn tell(&mut self, delta: &Arc<TableDelta>, ctx: &mut Context<Self>) {
+        let mut keys = RemovedKeys::new(delta, self.table.index());
         let mut wanted: Vec<(SharedId, Wanted)> = Vec::new();
         for (id, handle) in self.views.handles() {
             if !handle.on_remove.is_empty()

@@ -44,6 +44,9 @@ pub struct CloseView {
 impl Receive<CloseView> for TableActor {
     fn receive(&mut self, CloseView { view_id, reply }: CloseView, ctx: &mut Context<Self>) {
         match self.views.find(&view_id) {
+            Some(id) if self.live_followings().iter().any(|following| following.view == Some(id)) => {
+                reply.send(Err(Fault::refused("Cannot delete view: it is the source for a derived table")));
+            }
             Some(id) => {
                 self.drop_handle(id, true);
                 reply.send(Ok(()));

@@ -24,12 +24,6 @@ pub enum Claim {
     Catalog { entity: bool, tables: Vec<String>, views: Vec<String> },
 }
 
-impl Claim {
-    fn catalog_and_entity() -> Claim {
-        Claim::Catalog { entity: true, tables: Vec::new(), views: Vec::new() }
-    }
-}
-
 /// What a request is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum About {
@@ -117,14 +111,20 @@ impl Prepared {
         }
     }
 
-    /// Makes the table that the envelope names.
-    pub fn making_table(step: impl FnOnce(Call) + 'static) -> Self {
-        Prepared::catalog_step(Claim::catalog_and_entity(), step)
+    /// Makes the table that the envelope names, of these tables and views.
+    pub fn making_table(
+        tables: Vec<String>,
+        views: Vec<String>,
+        step: impl FnOnce(Call) -> Sending + 'static,
+    ) -> Self {
+        let claim = Claim::Catalog { entity: true, tables, views };
+        Prepared { claim, opens: None, closes: false, step: Step::Server(Box::new(step)) }
     }
 
     /// Deletes the table that the envelope names.
     pub fn deleting_table(step: impl FnOnce(Call, TableRef) -> Sending + 'static) -> Self {
-        Prepared { claim: Claim::catalog_and_entity(), ..Prepared::table(step) }
+        let claim = Claim::Catalog { entity: true, tables: Vec::new(), views: Vec::new() };
+        Prepared { claim, ..Prepared::table(step) }
     }
 
     /// Asks the view that the envelope names.

@@ -1,0 +1,48 @@
+//! Making a table from a view.
+//!
+//! Law: the source is followed from a snapshot on, the table is made of that snapshot on a worker thread, and what
+//! happened meanwhile is caught up with before the first order.
+
+use actix::prelude::*;
+use proscenium_engine::ColumnType;
+use proscenium_engine::table::Table;
+
+use super::CatalogActor;
+use crate::error::Fault;
+use crate::knobs;
+use crate::mailbox::{Posted, Reply};
+use crate::table::{Follow, Follower, no_view};
+
+/// Makes a read-only table that shows a view and stays live.
+#[derive(Debug)]
+pub struct HostDerived {
+    pub name: String,
+    pub view_id: String,
+    /// Names and types of the columns, of which those that the view has not are null; absent, all of the view's.
+    pub columns: Option<Vec<(String, ColumnType)>>,
+    pub reply: Reply<()>,
+}
+
+impl Handler<Posted<HostDerived>> for CatalogActor {
+    type Result = ();
+
+    fn handle(&mut self, posted: Posted<HostDerived>, ctx: &mut Self::Context) {
+        let HostDerived { name, view_id, columns, reply } = posted.open();
+        let workers = self.stage.workers.clone();
+        let source = self.stage.directory.table_of_view(&view_id);
+        let making = async move {
+            let source = source.ok_or_else(|| no_view(&view_id))?;
+            let follower = Follower::DerivedTable { view_id };
+            let asked = source.mailbox.ask(knobs::ASK_DEADLINE, |reply| Follow { follower, reply });
+            let followed = asked.await?;
+            let derive = move || {
+                let config = followed.config.unwrap_or_default();
+                let table = Table::derive(&config, &followed.snapshot, followed.limit, columns.as_deref());
+                (table, followed.tail)
+            };
+            let (table, tail) = workers.run(derive).await?;
+            Ok((table.map_err(Fault::from)?, vec![tail]))
+        };
+        self.make(&name, making, reply, ctx);
+    }
+}

@@ -1,0 +1,32 @@
+//! Making a table from data.
+
+use actix::prelude::*;
+use proscenium_engine::table::Table;
+use proscenium_engine::{TableData, TableOptions};
+
+use super::CatalogActor;
+use crate::error::Fault;
+use crate::mailbox::{Posted, Reply};
+
+/// Makes a table from data.
+#[derive(Debug)]
+pub struct Host {
+    pub name: String,
+    pub data: TableData,
+    pub options: TableOptions,
+    pub reply: Reply<()>,
+}
+
+impl Handler<Posted<Host>> for CatalogActor {
+    type Result = ();
+
+    fn handle(&mut self, posted: Posted<Host>, ctx: &mut Self::Context) {
+        let Host { name, data, options, reply } = posted.open();
+        let workers = self.stage.workers.clone();
+        let making = async move {
+            let made = workers.run(move || Table::create(&data, options)).await?;
+            Ok((made.map_err(Fault::from)?, Vec::new()))
+        };
+        self.make(&name, making, reply, ctx);
+    }
+}

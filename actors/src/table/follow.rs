@@ -1,0 +1,104 @@
+//! Following a table: its columns now, and every delta from then on.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use proscenium_engine::config::ViewConfig;
+use proscenium_engine::delta::TableDelta;
+use proscenium_engine::table::Snapshot;
+
+use super::registry::HandleId;
+use super::{Receive, TableActor};
+use crate::error::{Fault, Result};
+use crate::mailbox::Reply;
+use crate::tail::Tail;
+
+/// Starts to follow the table.
+#[derive(Debug)]
+pub struct Follow {
+    pub follower: Follower,
+    pub reply: Reply<Followed>,
+}
+
+/// Who follows; decides what may not be deleted meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Follower {
+    /// An export; nothing depends on it.
+    Export,
+    /// A table made from the view with this id.
+    DerivedTable { view_id: String },
+    /// A join of this table with another, under this name.
+    JoinTable { name: String },
+}
+
+/// What a follower begins with.
+#[derive(Debug)]
+pub struct Followed {
+    pub snapshot: Snapshot,
+    pub limit: Option<u32>,
+    /// Of the view, if one was named.
+    pub config: Option<ViewConfig>,
+    /// The first delta begins where the snapshot stands.
+    pub tail: Arc<Tail>,
+}
+
+/// One follower, as its table knows it.
+#[derive(Debug)]
+pub(super) struct Following {
+    tail: Arc<Tail>,
+    /// The view that must stay while the follower does.
+    pub view: Option<HandleId>,
+    /// The name of a join that keeps the table from being deleted.
+    pub join: Option<String>,
+}
+
+impl Receive<Follow> for TableActor {
+    fn receive(&mut self, Follow { follower, reply }: Follow, _ctx: &mut Context<Self>) {
+        let followed = self.begin_following(follower);
+        reply.send(followed);
+    }
+}
+
+impl TableActor {
+    fn begin_following(&mut self, follower: Follower) -> Result<Followed> {
+        let tail = Arc::<Tail>::default();
+        let mut following = Following { tail: tail.clone(), view: None, join: None };
+        let mut config = None;
+        match follower {
+            Follower::Export => {}
+            Follower::DerivedTable { view_id } => {
+                let id = self.views.find(&view_id);
+                let handle = id.and_then(|id| self.views.handle(id)).ok_or_else(|| no_view(&view_id))?;
+                (config, following.view) = (Some(handle.plan.config()), id);
+            }
+            Follower::JoinTable { name } => following.join = Some(name),
+        }
+        self.followings.push(following);
+        Ok(Followed { snapshot: self.table.snapshot(), limit: self.table.limit(), config, tail })
+    }
+
+    /// Those who still follow.
+    pub(super) fn live_followings(&mut self) -> &[Following] {
+        self.followings.retain(|following| following.tail.is_followed());
+        &self.followings
+    }
+
+    /// Must come before the batch's sender is answered.
+    pub(super) fn hand_to_tails(&mut self, delta: &Arc<TableDelta>) {
+        self.live_followings();
+        for following in &self.followings {
+            following.tail.push(delta.clone());
+        }
+    }
+
+    pub(super) fn wake_tails(&self) {
+        for following in &self.followings {
+            following.tail.wake();
+        }
+    }
+}
+
+/// What the maker of a derived table hears when its view is not there.
+pub(crate) fn no_view(view_id: &str) -> Fault {
+    Fault::refused(format!("View \"{view_id}\" does not exist"))
+}

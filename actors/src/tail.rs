@@ -1,0 +1,60 @@
+//! A table's deltas as somebody else follows them: a derived table, a live export.
+//!
+//! Law: the table puts each delta in before it answers the batch's sender, so whoever drains the tail before it answers
+//! anything is never behind. The tail is bounded: beyond [`knobs::WAITING_DELTAS`] deltas merge, and a merged delta is
+//! again a delta. Deltas are gapless: each begins where the one before it ends.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use proscenium_engine::delta::TableDelta;
+use tokio::sync::Notify;
+
+use crate::knobs;
+
+/// Shared by the table and its follower.
+#[derive(Debug, Default)]
+pub struct Tail {
+    waiting: Mutex<VecDeque<Arc<TableDelta>>>,
+    changed: Notify,
+    ended: AtomicBool,
+}
+
+impl Tail {
+    /// The follower hears of it with the next [`Tail::wake`], or looks by itself.
+    pub(crate) fn push(&self, delta: Arc<TableDelta>) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() >= knobs::WAITING_DELTAS
+            && let Some(last) = waiting.back_mut()
+        {
+            *last = Arc::new(last.then(&delta));
+        } else {
+            waiting.push_back(delta);
+        }
+    }
+
+    pub(crate) fn wake(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Everything that waits, in order.
+    pub fn drain(&self) -> VecDeque<Arc<TableDelta>> {
+        std::mem::take(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Deltas may have come since the last call.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// The follower wants no more.
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
+    /// Whether anybody but the table holds the tail and wants more.
+    pub(crate) fn is_followed(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) > 1 && !self.ended.load(Ordering::Acquire)
+    }
+}
