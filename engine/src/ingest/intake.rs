@@ -28,6 +28,9 @@ pub(super) struct Intake<'t> {
     hints: Vec<(Arc<str>, Option<usize>)>,
     num_rows: usize,
     num_typed: usize,
+    /// Columns that have cells, and cells that were put into them; the rest of the rectangle is padding.
+    num_touched: usize,
+    num_put: usize,
     /// Creation looks for columns until every key seen has a type; later keys count from their first value.
     is_scanning: bool,
 }
@@ -71,6 +74,8 @@ impl<'t> Intake<'t> {
             hints: Vec::new(),
             num_rows: 0,
             num_typed: 0,
+            num_touched: 0,
+            num_put: 0,
             is_scanning: true,
         }
     }
@@ -116,18 +121,36 @@ impl<'t> Intake<'t> {
     fn put_flat_row(&mut self, cells: &mut RowCells<'_>) -> Result<()> {
         for (position, (key, cell)) in cells.drain(..).enumerate() {
             if let Some(column) = self.find(position, &key, &cell) {
-                self.columns[column].store.pad_to(self.num_rows);
-                if self.columns[column].store.len() > self.num_rows {
-                    self.columns[column].store.pop();
+                let store = &mut self.columns[column].store;
+                self.num_touched += usize::from(store.len() == 0);
+                self.num_put += 1;
+                store.pad_to(self.num_rows);
+                if store.len() > self.num_rows {
+                    store.pop();
                 }
                 self.push(column, &cell, self.num_rows)?;
             }
         }
         self.num_rows += 1;
+        self.check_padding()?;
         if self.is_scanning && self.num_typed == self.columns.len() && !self.columns.is_empty() {
             self.is_scanning = false;
         }
         Ok(())
+    }
+
+    /// Rows that each bring a key of their own make a square of padding out of a line of text.
+    fn check_padding(&self) -> Result<()> {
+        const MAX_PADDED_CELLS: usize = 1 << 24;
+        const MAX_CELLS_PER_CELL: usize = 64;
+        let num_cells = self.num_touched.saturating_mul(self.num_rows);
+        if num_cells <= MAX_PADDED_CELLS || num_cells / MAX_CELLS_PER_CELL <= self.num_put {
+            return Ok(());
+        }
+        Err(EngineError::data(format!(
+            "{} rows of {} columns hold only {} cells; send them in parts",
+            self.num_rows, self.num_touched, self.num_put
+        )))
     }
 
     fn push(&mut self, column: usize, cell: &Cell<'_>, row: usize) -> Result<()> {
@@ -261,11 +284,10 @@ impl<'t> Intake<'t> {
         };
         let mut batch = Batch { num_rows: self.num_rows, ..Batch::default() };
         let mut explicit_keys = None;
-        for mut column in self.columns {
+        for mut column in self.columns.into_iter().filter(|column| column.store.len() > 0) {
             column.store.pad_to(self.num_rows);
             let finished = column.store.finish(&column.name)?;
             match column.target {
-                _ if finished.is_all_missing => {}
                 Some(column) => batch.columns.push(BatchColumn {
                     column,
                     values: finished.values,

@@ -217,8 +217,7 @@ impl ColumnStore {
         let missing = (num_missing > 0).then(|| bits(|state| state == State::Missing));
         let nulls =
             (num_given < self.states.len()).then(|| NullBuffer::new(bits(|state| state == State::Given)));
-        let is_all_missing = num_missing == self.states.len();
-        Ok(Finished { values: self.values.finish(storage, nulls, column)?, missing, is_all_missing, storage })
+        Ok(Finished { values: self.values.finish(storage, nulls, column)?, missing, storage })
     }
 }
 
@@ -226,7 +225,6 @@ pub(super) struct Finished {
     pub(super) storage: Storage,
     pub(super) values: ArrayRef,
     pub(super) missing: Option<BooleanBuffer>,
-    pub(super) is_all_missing: bool,
 }
 
 fn push_value<T: Default>(values: &mut Vec<T>, value: Option<T>) -> State {

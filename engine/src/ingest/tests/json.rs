@@ -262,3 +262,13 @@ fn flattening_repeats_no_mountains_of_text() {
     let shown = created(&rows(&format!(r#"[{{"a":"{long}","b":[{many}]}}]"#)), &TableOptions::default());
     assert!(shown.starts_with("error: flattening around `a` repeats more than"), "{}", &shown[..80]);
 }
+
+#[test]
+fn ever_new_keys_make_no_square() {
+    let keys =
+        |first: usize| (first..5000).map(|key| format!(r#"{{"k{key}":1}}"#)).collect::<Vec<_>>().join(",");
+    let shown = created(&rows(&format!("[{}]", keys(0))), &TableOptions::default());
+    assert!(shown.starts_with("error: 4097 rows of 4097 columns hold only 4097 cells"), "{}", &shown[..80]);
+    let (schema, batch) = create(&rows(&format!("[{}]", keys(4000))), &TableOptions::default()).unwrap();
+    assert_eq!((schema.len(), batch.num_rows), (1000, 1000));
+}
