@@ -139,7 +139,7 @@ impl<'t> Intake<'t> {
         Ok(())
     }
 
-    /// Rows that each bring a key of their own make a square of padding out of a line of text.
+    /// Rows that each bring a key of their own (or one long column beside many short ones) make a square of padding out of a line of text.
     fn check_padding(&self) -> Result<()> {
         const MAX_PADDED_CELLS: usize = 1 << 24;
         const MAX_CELLS_PER_CELL: usize = 64;
@@ -253,11 +253,14 @@ impl<'t> Intake<'t> {
 
     pub(super) fn put_cell(&mut self, column: usize, cell: &Cell<'_>) -> Result<()> {
         let row = self.columns[column].store.len();
+        self.num_touched += usize::from(row == 0);
+        self.num_put += 1;
         self.push(column, cell, row)
     }
 
-    pub(super) fn grow_to(&mut self, num_rows: usize) {
+    pub(super) fn grow_to(&mut self, num_rows: usize) -> Result<()> {
         self.num_rows = self.num_rows.max(num_rows);
+        self.check_padding()
     }
 
     /// The schema and rows of a new table.

@@ -132,8 +132,10 @@ impl<'de> Visitor<'de> for ColumnSeed<'_, '_> {
         if num_rows == 0 {
             return Err(self.fail(Stop::Failure(EngineError::data(EMPTY))));
         }
-        self.intake.grow_to(num_rows);
-        Ok(())
+        match self.intake.grow_to(num_rows) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.fail(Stop::Failure(error))),
+        }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {

@@ -271,4 +271,8 @@ fn ever_new_keys_make_no_square() {
     assert!(shown.starts_with("error: 4097 rows of 4097 columns hold only 4097 cells"), "{}", &shown[..80]);
     let (schema, batch) = create(&rows(&format!("[{}]", keys(4000))), &TableOptions::default()).unwrap();
     assert_eq!((schema.len(), batch.num_rows), (1000, 1000));
+    let short = (0..5000).map(|key| format!(r#""k{key}":[1]"#)).collect::<Vec<_>>().join(",");
+    let long = vec!["1"; 5000].join(",");
+    let shown = created(&columns(&format!(r#"{{"long":[{long}],{short}}}"#)), &TableOptions::default());
+    assert!(shown.starts_with("error: 5000 rows of "), "{}", &shown[..80]);
 }
