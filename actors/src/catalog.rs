@@ -1,10 +1,11 @@
 //! The catalog: makes tables and gives them names.
 //!
 //! Law: a name is reserved before its table is made and hosted before its maker hears of it; tables are made on worker
-//! threads, so that one big load holds up no other. The orders, a file each: [`host`], [`derive`].
+//! threads, so that one big load holds up no other. The orders, a file each: [`host`], [`derive`], [`join`].
 
 mod derive;
 mod host;
+mod join;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -20,12 +21,12 @@ use crate::keeper::{Keeper, Watch, life_line};
 use crate::knobs;
 use crate::mailbox::{Mailbox, Offered, Reply, unbound};
 use crate::placement::Placement;
-use crate::table::TableActor;
-use crate::tail::Tail;
+use crate::table::{Source, TableActor};
 use crate::workers::Workers;
 
 pub use derive::HostDerived;
 pub use host::Host;
+pub use join::HostJoin;
 
 /// The way in for every door. Cheap to clone, usable from any thread.
 #[derive(Debug, Clone)]
@@ -122,7 +123,7 @@ impl Actor for CatalogActor {
 }
 
 /// A table that is made, and what it follows.
-pub(crate) type Made = (Table, Vec<Arc<Tail>>);
+pub(crate) type Made = (Table, Vec<Source>);
 
 impl CatalogActor {
     /// Makes a table under a name: reserves the name, lets `making` make the table, hosts it, answers, announces.
@@ -152,7 +153,7 @@ impl CatalogActor {
     }
 
     /// Starts the actor of a table that is made, under its reserved name.
-    fn raise(&mut self, name: Arc<str>, table: Table, sources: Vec<Arc<Tail>>) {
+    fn raise(&mut self, name: Arc<str>, table: Table, sources: Vec<Source>) {
         let stage = self.stage.clone();
         let (index, limit) = (table.index().map(str::to_string), table.limit());
         let lane = LaneId::fresh();

@@ -42,6 +42,7 @@ pub use read_view::{GetPlan, ReadView};
 pub use registry::HandleId;
 pub use session_over::SessionOver;
 pub use snapshot::TakeSnapshot;
+pub use source::Source;
 pub use subscribe::{Subscribe, Topic, Unsubscribe};
 
 use crate::catalog::Stage;
@@ -50,7 +51,6 @@ use crate::error::Fault;
 use crate::fanout::LaneId;
 use crate::keeper::LifeLine;
 use crate::mailbox::{Posted, Reply, unbound};
-use crate::tail::Tail;
 use follow::Following;
 use registry::Registry;
 
@@ -69,8 +69,8 @@ pub struct TableActor {
     deletions: Vec<Reply<()>>,
     /// Who follows this table; those who gave up are forgotten with the next delta.
     followings: Vec<Following>,
-    /// What this table is derived from, in the engine's order; empty for tables that clients write.
-    sources: Vec<Arc<Tail>>,
+    /// What this table is derived from; empty for tables that clients write.
+    sources: Vec<Source>,
     _life_line: LifeLine,
 }
 
@@ -79,7 +79,7 @@ impl TableActor {
         name: Arc<str>,
         lane: LaneId,
         table: Table,
-        sources: Vec<Arc<Tail>>,
+        sources: Vec<Source>,
         stage: Stage,
         life_line: LifeLine,
     ) -> Self {

@@ -5,10 +5,12 @@
 //! follows its source ([`derived`]).
 
 mod derived;
+mod joined;
 mod order;
 mod owned;
 mod snapshot;
 
+pub use joined::{JoinKind, JoinSide, JoinSpec};
 pub(crate) use order::KeyOrder;
 pub use snapshot::Snapshot;
 
@@ -19,6 +21,7 @@ use crate::error::{EngineError, Result};
 use crate::schema::{ColumnType, Schema};
 use crate::view::Plan;
 use derived::DerivedTable;
+use joined::JoinedTable;
 #[cfg(test)]
 pub(crate) use owned::OwnedTable;
 #[cfg(not(test))]
@@ -31,6 +34,7 @@ pub struct Table(Body);
 enum Body {
     Owned(Box<OwnedTable>),
     Derived(Box<DerivedTable>),
+    Joined(Box<JoinedTable>),
 }
 
 impl Table {
@@ -53,8 +57,14 @@ impl Table {
         Ok(Table(Body::Derived(Box::new(derived))))
     }
 
+    /// Makes a table of two: read-only, live through [`Table::follow_side`].
+    pub fn join(left: &Snapshot, right: &Snapshot, spec: &JoinSpec) -> Result<Table> {
+        Ok(Table(Body::Joined(Box::new(JoinedTable::new(left, right, spec)?))))
+    }
+
     pub fn schema(&self) -> &Schema {
         match &self.0 {
+            Body::Joined(table) => table.snapshot().schema(),
             Body::Owned(table) => table.schema(),
             Body::Derived(table) => table.schema(),
         }
@@ -63,6 +73,7 @@ impl Table {
     /// The name of the index column.
     pub fn index(&self) -> Option<&str> {
         match &self.0 {
+            Body::Joined(_) => None,
             Body::Owned(table) => table.index(),
             Body::Derived(table) => table.index(),
         }
@@ -70,6 +81,7 @@ impl Table {
 
     pub fn limit(&self) -> Option<u32> {
         match &self.0 {
+            Body::Joined(_) => None,
             Body::Owned(table) => table.limit(),
             Body::Derived(table) => table.limit(),
         }
@@ -77,6 +89,7 @@ impl Table {
 
     pub fn num_rows(&self) -> usize {
         match &self.0 {
+            Body::Joined(table) => table.snapshot().num_rows(),
             Body::Owned(table) => table.num_rows(),
             Body::Derived(table) => table.snapshot().num_rows(),
         }
@@ -85,6 +98,7 @@ impl Table {
     /// The number of batches applied since creation.
     pub fn version(&self) -> u64 {
         match &self.0 {
+            Body::Joined(table) => table.snapshot().version(),
             Body::Owned(table) => table.version(),
             Body::Derived(table) => table.snapshot().version(),
         }
@@ -93,6 +107,7 @@ impl Table {
     /// The table as it is now; O(columns).
     pub fn snapshot(&self) -> Snapshot {
         match &self.0 {
+            Body::Joined(table) => table.snapshot().clone(),
             Body::Owned(table) => table.snapshot(),
             Body::Derived(table) => table.snapshot().clone(),
         }
@@ -103,6 +118,7 @@ impl Table {
         match &mut self.0 {
             Body::Owned(table) => table.make_port(),
             Body::Derived(table) => table.make_port(),
+            Body::Joined(table) => table.make_port(),
         }
     }
 
@@ -113,7 +129,7 @@ impl Table {
 
     /// Whether clients may write it.
     pub fn is_read_only(&self) -> bool {
-        matches!(self.0, Body::Derived(_))
+        !matches!(self.0, Body::Owned(_))
     }
 
     /// Merges (indexed) or appends rows. `None`: nothing happened and nobody is told (no rows, or a port that was never
@@ -135,8 +151,16 @@ impl Table {
     /// Follows the source of a derived table by one delta. `None`: no row of this table was touched.
     pub fn follow(&mut self, delta: &TableDelta) -> Option<TableDelta> {
         match &mut self.0 {
-            Body::Owned(_) => None,
+            Body::Owned(_) | Body::Joined(_) => None,
             Body::Derived(table) => table.follow(delta),
+        }
+    }
+
+    /// Follows one source of a joined table by one delta, touched or not. `None` for any other table.
+    pub fn follow_side(&mut self, side: JoinSide, delta: &TableDelta) -> Option<TableDelta> {
+        match &mut self.0 {
+            Body::Owned(_) | Body::Derived(_) => None,
+            Body::Joined(table) => Some(table.follow(side, delta)),
         }
     }
 
@@ -145,6 +169,7 @@ impl Table {
         match &self.0 {
             Body::Owned(table) => table.memory(),
             Body::Derived(_) => 0,
+            Body::Joined(table) => table.memory(),
         }
     }
 
@@ -152,6 +177,7 @@ impl Table {
         match &mut self.0 {
             Body::Owned(table) => Ok(table),
             Body::Derived(_) => Err(EngineError::table("Cannot update a read-only derived table")),
+            Body::Joined(_) => Err(EngineError::table("Cannot update a read-only join table")),
         }
     }
 }

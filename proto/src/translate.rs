@@ -9,6 +9,7 @@ pub mod delta;
 pub mod describe;
 pub mod error;
 pub mod features;
+pub mod join;
 pub mod scalar;
 pub mod schema;
 pub mod view_config;

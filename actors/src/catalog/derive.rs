@@ -11,7 +11,7 @@ use super::CatalogActor;
 use crate::error::Fault;
 use crate::knobs;
 use crate::mailbox::{Posted, Reply};
-use crate::table::{Follow, Follower, no_view};
+use crate::table::{Follow, Follower, Source, no_view};
 
 /// Makes a read-only table that shows a view and stays live.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Handler<Posted<HostDerived>> for CatalogActor {
                 (table, followed.tail)
             };
             let (table, tail) = workers.run(derive).await?;
-            Ok((table.map_err(Fault::from)?, vec![tail]))
+            Ok((table.map_err(Fault::from)?, vec![Source { tail, side: None }]))
         };
         self.make(&name, making, reply, ctx);
     }

@@ -89,8 +89,8 @@ impl TableActor {
             let news = News::TableDeleted { msg_id: subscriber.msg_id, table: self.name.clone() };
             subscriber.outlet.push(self.lane, Outgoing::News(news));
         }
-        for tail in &self.sources {
-            tail.end();
+        for source in &self.sources {
+            source.tail.end();
         }
         for reply in std::mem::take(&mut self.deletions) {
             reply.send(Ok(()));

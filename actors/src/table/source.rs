@@ -7,9 +7,18 @@
 use std::sync::Arc;
 
 use actix::prelude::*;
+use proscenium_engine::table::JoinSide;
 
 use super::TableActor;
 use crate::tail::Tail;
+
+/// What a derived table follows.
+#[derive(Debug)]
+pub struct Source {
+    pub tail: Arc<Tail>,
+    /// Which side of a join it is.
+    pub side: Option<JoinSide>,
+}
 
 /// The tail of a source has something new.
 #[derive(Debug)]
@@ -18,8 +27,8 @@ struct SourceChanged;
 impl TableActor {
     /// Hears of every delta of every source.
     pub(super) fn watch_sources(&mut self, ctx: &mut Context<Self>) {
-        for tail in &self.sources {
-            ctx.add_stream(futures::stream::unfold(tail.clone(), |tail: Arc<Tail>| async move {
+        for source in &self.sources {
+            ctx.add_stream(futures::stream::unfold(source.tail.clone(), |tail: Arc<Tail>| async move {
                 tail.changed().await;
                 Some((SourceChanged, tail))
             }));
@@ -29,8 +38,13 @@ impl TableActor {
     /// Follows the sources as far as they have gone.
     pub(super) fn catch_up(&mut self, ctx: &mut Context<Self>) {
         for source in 0..self.sources.len() {
-            for delta in self.sources[source].drain() {
-                if let Some(delta) = self.table.follow(&delta) {
+            let side = self.sources[source].side;
+            for delta in self.sources[source].tail.drain() {
+                let followed = match side {
+                    None => self.table.follow(&delta),
+                    Some(side) => self.table.follow_side(side, &delta),
+                };
+                if let Some(delta) = followed {
                     let delta = Arc::new(delta);
                     self.hand_to_tails(&delta);
                     self.tell(&delta, ctx);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array};
 
+use super::joined::PairOrder;
 use super::order::KeyOrder;
 use crate::column::{Chunked, Column};
 #[cfg(test)]
@@ -31,8 +32,12 @@ pub(super) struct Parts {
 #[derive(Debug, Clone)]
 pub(crate) enum RowKeys {
     Index(usize),
-    Sequential { first_key: i64 },
+    Sequential {
+        first_key: i64,
+    },
     Explicit(Chunked<i64>),
+    /// Of a joined table: no key of its own, but a place by those of its sources.
+    Pairs(Arc<PairOrder>),
 }
 
 impl std::fmt::Debug for Snapshot {
@@ -76,7 +81,7 @@ impl Snapshot {
     pub(crate) fn index(&self) -> Option<usize> {
         match self.0.keys {
             RowKeys::Index(column) => Some(column),
-            RowKeys::Sequential { .. } | RowKeys::Explicit(_) => None,
+            RowKeys::Sequential { .. } | RowKeys::Explicit(_) | RowKeys::Pairs(_) => None,
         }
     }
 
@@ -114,6 +119,7 @@ impl Snapshot {
             RowKeys::Index(column) => self.0.columns[*column].compare(left, right),
             RowKeys::Sequential { .. } => left.cmp(&right),
             RowKeys::Explicit(cells) => cells.get(left).cmp(&cells.get(right)),
+            RowKeys::Pairs(pairs) => pairs.compare(left, right),
         }
         .then(left.cmp(&right))
     }
@@ -127,6 +133,7 @@ impl Snapshot {
             RowKeys::Index(column) => self.0.columns[*column].scalar(slot),
             RowKeys::Sequential { first_key } => Scalar::Int(first_key + self.sequence(slot)),
             RowKeys::Explicit(cells) => cells.get(slot).map_or(Scalar::Null, Scalar::Int),
+            RowKeys::Pairs(_) => Scalar::Int(slot.into()),
         }
     }
 
@@ -142,6 +149,9 @@ impl Snapshot {
             )),
             RowKeys::Explicit(cells) => {
                 Arc::new(slots.iter().map(|&slot| cells.get(slot)).collect::<Int64Array>())
+            }
+            RowKeys::Pairs(_) => {
+                Arc::new(Int64Array::from_iter_values(slots.iter().map(|&slot| i64::from(slot))))
             }
         }
     }

@@ -1,0 +1,293 @@
+//! Two tables as one: a read-only, live join.
+//!
+//! Law: bilinear; remembers which rows have which join key ([`matches`]). A step of k rows costs O(k + matches): it
+//! writes and lists only the pairs that came, went or changed. Rows stand in the left table's key order, matches of one
+//! left row in the right table's, right rows without a match behind all others. A null key matches nothing.
+
+mod matches;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ahash::RandomState;
+use arrow::array::ArrayRef;
+
+use super::order::KeyOrder;
+use super::snapshot::{Parts, RowKeys, Snapshot};
+use crate::column::{Chunked, Column, Interner, Resting, Slots, Writes};
+use crate::delta::TableDelta;
+use crate::error::{EngineError, Result};
+use crate::order::OrderTree;
+use crate::schema::{Field, Schema, Storage};
+use matches::{Matches, Pair, PairChanges};
+
+/// What to join on, and which rows without a match stay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinSpec {
+    pub on: String,
+    /// The right table's column; absent, it has the same name.
+    pub right_on: Option<String>,
+    pub kind: JoinKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum JoinKind {
+    /// Only rows that match.
+    #[default]
+    Inner,
+    /// And left rows without a match.
+    Left,
+    /// And right rows without a match.
+    Outer,
+}
+
+/// The two sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinSide {
+    Left,
+    Right,
+}
+
+/// Which source rows a joined row is made of, and the sources' order: what its place depends on.
+#[derive(Debug, Clone)]
+pub(super) struct PairOrder {
+    left: Snapshot,
+    right: Snapshot,
+    /// Slots of the sources, by slot of the join; unset where there is no match.
+    lefts: Chunked<u32>,
+    rights: Chunked<u32>,
+}
+
+impl PairOrder {
+    pub(super) fn compare(&self, one: u32, other: u32) -> Ordering {
+        let by_right = || match (self.rights.get(one), self.rights.get(other)) {
+            (Some(one), Some(other)) => self.right.compare_keys(one, other),
+            (one, other) => one.cmp(&other),
+        };
+        match (self.lefts.get(one), self.lefts.get(other)) {
+            (Some(one), Some(other)) => self.left.compare_keys(one, other).then_with(by_right),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => by_right(),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct JoinedTable {
+    matches: Matches,
+    schema: Schema,
+    num_left: usize,
+    /// Positions in the right table of the columns behind the left ones.
+    right_columns: Vec<usize>,
+    left_key: usize,
+    right_key: usize,
+    cells: Vec<Column>,
+    interners: Vec<Option<Interner>>,
+    slots: HashMap<Pair, u32, RandomState>,
+    free: Vec<u32>,
+    num_slots: u32,
+    pairs: PairOrder,
+    order: OrderTree,
+    num_ports: u32,
+    version: u64,
+    epoch: Arc<()>,
+    resting: Resting,
+    snapshot: Snapshot,
+}
+
+impl JoinedTable {
+    pub(super) fn new(left: &Snapshot, right: &Snapshot, spec: &JoinSpec) -> Result<JoinedTable> {
+        let right_on = spec.right_on.as_deref().unwrap_or(&spec.on);
+        let key_of = |side: &Snapshot, name: &str, which| {
+            side.schema()
+                .index_of(name)
+                .ok_or_else(|| EngineError::table(format!("Column \"{name}\" not found in {which} table")))
+        };
+        let left_key = key_of(left, &spec.on, "left")?;
+        let right_key = key_of(right, right_on, "right")?;
+        let key_type = |side: &Snapshot, key| side.schema().field(key).column_type();
+        if key_type(left, left_key) != key_type(right, right_key) {
+            return Err(EngineError::table("Join column type mismatch"));
+        }
+        let right_columns: Vec<usize> =
+            (0..right.schema().len()).filter(|&column| column != right_key).collect();
+        let mut fields: Vec<Field> = left.schema().fields().to_vec();
+        for &column in &right_columns {
+            let field = right.schema().field(column);
+            if left.schema().index_of(&field.name).is_some() {
+                return Err(EngineError::table(format!("Column \"{}\" exists in both tables", field.name)));
+            }
+            fields.push(field.clone());
+        }
+        let schema = Schema::new(fields);
+        let cells: Vec<Column> = schema.fields().iter().map(|field| Column::new(field.storage)).collect();
+        let interners =
+            cells.iter().map(|column| matches!(column, Column::Str(..)).then(Interner::default)).collect();
+        let pairs = PairOrder {
+            left: left.clone(),
+            right: right.clone(),
+            lefts: Chunked::default(),
+            rights: Chunked::default(),
+        };
+        let mut table = JoinedTable {
+            matches: Matches::new((left, left_key), (right, right_key), spec.kind),
+            schema,
+            num_left: left.schema().len(),
+            right_columns,
+            left_key,
+            right_key,
+            cells,
+            interners,
+            slots: HashMap::default(),
+            free: Vec::new(),
+            num_slots: 0,
+            pairs,
+            order: OrderTree::default(),
+            num_ports: 0,
+            version: 0,
+            epoch: Arc::default(),
+            resting: Resting::default(),
+            snapshot: left.clone(),
+        };
+        let come = table.matches.all();
+        let inserted = table.add(&come);
+        table.write(&inserted, &come);
+        table.end_step();
+        Ok(table)
+    }
+
+    pub(super) fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Ports can be made, though nothing can be sent through them.
+    pub(super) fn make_port(&mut self) -> u32 {
+        self.num_ports += 1;
+        self.num_ports
+    }
+
+    pub(super) fn memory(&self) -> usize {
+        let cells: usize = self.cells.iter().map(Column::memory).sum();
+        let slots = self.slots.capacity() * (size_of::<Pair>() + size_of::<u32>() + 1);
+        cells + slots + self.pairs.lefts.memory() + self.pairs.rights.memory() + self.matches.memory()
+    }
+
+    /// Follows one source. Always a delta: whoever looks at a join hears of every batch of its sources.
+    pub(super) fn follow(&mut self, side: JoinSide, delta: &TableDelta) -> TableDelta {
+        let PairChanges { gone, come, touched } = self.matches.step(side, delta);
+        let removed = self.remove(&gone);
+        match side {
+            JoinSide::Left => self.pairs.left = delta.new.clone(),
+            JoinSide::Right => self.pairs.right = delta.new.clone(),
+        }
+        let inserted = self.add(&come);
+        self.write(&inserted, &come);
+        let updated: Vec<u32> = touched.iter().filter_map(|pair| self.slots.get(pair).copied()).collect();
+        self.write(&updated, &touched);
+        let old = self.snapshot.clone();
+        self.version += 1;
+        self.end_step();
+        let mut delta = TableDelta {
+            old,
+            new: self.snapshot.clone(),
+            port_id: 0,
+            inserted,
+            updated,
+            removed,
+            removed_keys: None,
+        };
+        for slots in [&mut delta.inserted, &mut delta.updated, &mut delta.removed] {
+            slots.sort_unstable();
+        }
+        delta
+    }
+
+    /// Takes rows out, while the sources still are as they were when the rows came to their places.
+    fn remove(&mut self, gone: &[Pair]) -> Vec<u32> {
+        let removed: Vec<u32> = gone.iter().filter_map(|pair| self.slots.remove(pair)).collect();
+        let pairs = &self.pairs;
+        self.order.remove_many(&removed, &|one, other| pairs.compare(one, other));
+        for (column, interner) in self.cells.iter_mut().zip(&mut self.interners) {
+            column.clear(interner.as_mut(), &removed);
+        }
+        for &slot in &removed {
+            self.pairs.lefts.set(slot, None);
+            self.pairs.rights.set(slot, None);
+        }
+        self.free.extend_from_slice(&removed);
+        removed
+    }
+
+    fn add(&mut self, come: &[Pair]) -> Vec<u32> {
+        let mut inserted = Vec::with_capacity(come.len());
+        for pair in come {
+            let slot = self.free.pop().unwrap_or_else(|| {
+                self.num_slots += 1;
+                self.num_slots - 1
+            });
+            self.slots.insert(*pair, slot);
+            self.pairs.lefts.set(slot, pair.left);
+            self.pairs.rights.set(slot, pair.right);
+            inserted.push(slot);
+        }
+        let pairs = &self.pairs;
+        self.order.insert_many(inserted.clone(), &|one, other| pairs.compare(one, other));
+        inserted
+    }
+
+    /// Copies the cells of `pairs` from the sources to `slots`.
+    fn write(&mut self, slots: &[u32], pairs: &[Pair]) {
+        if slots.is_empty() {
+            return;
+        }
+        let (left, right) = (self.pairs.left.clone(), self.pairs.right.clone());
+        for column in 0..self.num_left {
+            let values = left.column(column).gather_optional(pairs.len(), |row| pairs[row].left);
+            self.write_column(column, &values, slots);
+        }
+        for (offset, &column) in self.right_columns.clone().iter().enumerate() {
+            let values = right.column(column).gather_optional(pairs.len(), |row| pairs[row].right);
+            self.write_column(self.num_left + offset, &values, slots);
+        }
+        // Right rows without a match bring the key themselves.
+        let alone = |&(_, pair): &(&u32, &Pair)| pair.left.is_none();
+        let (key_slots, key_rows): (Vec<u32>, Vec<Option<u32>>) =
+            slots.iter().zip(pairs).filter(alone).map(|(&slot, pair)| (slot, pair.right)).unzip();
+        if !key_slots.is_empty() {
+            let values = right.column(self.right_key).gather_optional(key_rows.len(), |row| key_rows[row]);
+            let storage = self.schema.field(self.left_key).storage;
+            let values = cast_key(values, right.schema().field(self.right_key).storage, storage);
+            self.write_column(self.left_key, &values, &key_slots);
+        }
+    }
+
+    fn write_column(&mut self, column: usize, values: &ArrayRef, slots: &[u32]) {
+        let writes = Writes { slots: Slots::List(slots), skip: None, first_row: 0 };
+        self.cells[column].write(self.interners[column].as_mut(), values, writes);
+    }
+
+    fn end_step(&mut self) {
+        self.resting.end_batch(&mut self.cells, &mut self.interners, &mut self.epoch);
+        self.snapshot = Snapshot::new(Parts {
+            version: self.version,
+            schema: self.schema.clone(),
+            columns: self.cells.clone(),
+            keys: RowKeys::Pairs(Arc::new(self.pairs.clone())),
+            order: KeyOrder::Tree(self.order.clone()),
+            base: None,
+            _epoch: self.epoch.clone(),
+        });
+    }
+}
+
+/// Keys of one type may be stored in different widths; what does not fit is null.
+fn cast_key(values: ArrayRef, from: Storage, to: Storage) -> ArrayRef {
+    if from == to {
+        return values;
+    }
+    arrow::compute::cast(&values, &to.arrow()).expect("numbers of one column type cast into each other")
+}

@@ -1,0 +1,32 @@
+//! How two tables are joined.
+
+use proscenium_engine::table::{JoinKind, JoinSpec};
+use proscenium_engine::{EngineError, Result};
+
+use crate::generated as wire;
+
+/// An empty right column is the left one's name. Errors on a kind that nobody knows.
+pub fn from_wire(request: wire::MakeJoinTableReq) -> Result<JoinSpec> {
+    let kind = match wire::JoinType::try_from(request.join_type) {
+        Ok(wire::JoinType::Inner) => JoinKind::Inner,
+        Ok(wire::JoinType::Left) => JoinKind::Left,
+        Ok(wire::JoinType::Outer) => JoinKind::Outer,
+        Err(_) => return Err(EngineError::table(format!("unknown join type {}", request.join_type))),
+    };
+    let right_on = Some(request.right_on_column).filter(|column| !column.is_empty());
+    Ok(JoinSpec { on: request.on_column, right_on, kind })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_and_columns_are_read() {
+        let request = wire::MakeJoinTableReq { on_column: "k".into(), join_type: 2, ..Default::default() };
+        let spec = JoinSpec { on: "k".into(), right_on: None, kind: JoinKind::Outer };
+        assert_eq!(from_wire(request), Ok(spec));
+        let request = wire::MakeJoinTableReq { join_type: 7, ..Default::default() };
+        assert_eq!(from_wire(request).unwrap_err().to_string(), "unknown join type 7");
+    }
+}
