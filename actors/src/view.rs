@@ -47,6 +47,8 @@ pub enum Work {
     Open(Opening),
     Close(HandleId),
     Read(HandleId, Read),
+    /// For tests.
+    Crash,
 }
 
 /// A new client's handle.
@@ -101,6 +103,7 @@ impl Handler<Parcel> for ViewActor {
                     let same_rows_as = Some(group_by_depth);
                     self.handles.insert(handle, Held { handle: view.handle(group_by_depth), same_rows_as });
                 }
+                Work::Crash => panic!("a view was told to crash"),
                 Work::Close(handle) => {
                     self.handles.remove(&handle);
                 }

@@ -1,15 +1,26 @@
-//! For tests: a table that panics in the middle of an order.
+//! For tests: a table or a view that panics in the middle of its work.
 
 use actix::prelude::*;
 
 use super::{Receive, TableActor};
+use crate::view::Work;
 
-/// Makes the table's actor panic. No door sends it; tests do, to show that neighbours are undisturbed.
+/// Makes the table's actor panic, or that of a view. No door sends it; tests do, to show that neighbours are
+/// undisturbed.
 #[derive(Debug)]
-pub struct Crash;
+pub struct Crash {
+    /// Absent: the table.
+    pub view_id: Option<String>,
+}
 
 impl Receive<Crash> for TableActor {
-    fn receive(&mut self, Crash: Crash, _ctx: &mut Context<Self>) {
-        panic!("table \"{}\" was told to crash", self.name);
+    fn receive(&mut self, Crash { view_id }: Crash, ctx: &mut Context<Self>) {
+        let Some(view_id) = view_id else { panic!("table \"{}\" was told to crash", self.name) };
+        let found = self.views.find(&view_id).and_then(|id| self.views.handle(id));
+        let Some(shared) = found.map(|handle| handle.shared) else { return };
+        if let Some(feed) = self.views.feed_mut(shared) {
+            feed.push(Work::Crash);
+        }
+        self.feed_one(shared, ctx);
     }
 }

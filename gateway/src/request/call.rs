@@ -11,7 +11,7 @@ use proscenium_actors::{Catalog, Fault, LaneId, Outgoing, Outlet, Reply, Session
 use proscenium_proto::translate::error as wire_error;
 use proscenium_proto::{ClientResp, frame, response};
 
-use super::{Meter, Sending};
+use super::{About, Meter, Sending};
 
 /// Dropped when the request is done, whether it was answered or not.
 pub type Done = Box<dyn Send>;
@@ -22,6 +22,7 @@ pub struct Call {
     pub(crate) outlet: Arc<Outlet>,
     pub(crate) catalog: Catalog,
     pub(crate) meter: Arc<Meter>,
+    pub(crate) about: About,
     /// The order that the answer stands in.
     pub(crate) lane: LaneId,
     pub(crate) done: Done,
@@ -71,7 +72,21 @@ impl Call {
     }
 
     pub fn refuse(self, fault: Fault) {
+        let fault = self.explain(fault);
         self.answer(fault_to_wire(&fault));
+    }
+
+    /// Whoever was asked has ended: if that is because it was deleted meanwhile, this is what the client is told.
+    fn explain(&self, fault: Fault) -> Fault {
+        if fault != Fault::Gone {
+            return fault;
+        }
+        match self.about {
+            About::Server => fault,
+            About::Table => self.catalog.table(&self.entity_id).err().unwrap_or(fault),
+            About::View if self.catalog.table_of_view(&self.entity_id).is_none() => Fault::ViewNotFound,
+            About::View => fault,
+        }
     }
 
     /// The answer comes from somebody else, on whose thread it is encoded.

@@ -164,6 +164,7 @@ impl Dispatch {
                 outlet: self.outlet.clone(),
                 catalog: self.surroundings.catalog.clone(),
                 meter: self.surroundings.meter.clone(),
+                about: waiting.prepared.about(),
                 lane: LaneId::SERVER,
                 done: Box::new(ended),
             };

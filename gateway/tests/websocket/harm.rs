@@ -95,7 +95,7 @@ async fn a_table_that_panics_is_gone_and_its_neighbour_is_not() {
     client.send_as(1, "", ClientReq::GetHostedTablesReq(GetHostedTablesReq { subscribe: true })).await;
     assert_eq!(client.hosted().await, ["broken", "whole"]);
 
-    server.catalog().table("broken").unwrap().mailbox.post(Crash).await;
+    server.catalog().table("broken").unwrap().mailbox.post(Crash { view_id: None }).await;
 
     // The keeper noticed.
     assert_eq!(short(&client.hear().await), "1 HostedChanged");
@@ -111,6 +111,55 @@ async fn a_table_that_panics_is_gone_and_its_neighbour_is_not() {
     // The name is free.
     client.send_as(2, "broken", make_table("[]", None)).await;
     assert_eq!(short(&client.hear().await), "2 MadeTable");
+}
+
+#[tokio::test]
+async fn a_view_that_panics_is_gone_and_its_table_is_not() {
+    let server = start();
+    let mut client = Client::connect(&server).await;
+    client.make_table("t", r#"[{"x":1},{"x":2}]"#, None).await;
+    client.make_view("t", "broken", ViewConfig { group_by: vec!["x".into()], ..Default::default() }).await;
+    client.make_view("t", "whole", ViewConfig::default()).await;
+    client.send_as(1, "broken", ClientReq::ViewOnDeleteReq(ViewOnDeleteReq {})).await;
+    client.send_as(2, "broken", on_update(true)).await;
+    client.rows("broken").await;
+
+    let crash = Crash { view_id: Some("broken".into()) };
+    server.catalog().table("t").unwrap().mailbox.post(crash).await;
+
+    assert_eq!(short(&client.hear().await), "1 ViewOnDelete");
+    let answer = client.ask("broken", to_rows()).await;
+    assert_eq!(answer, proscenium_proto::translate::error::view_not_found());
+    client.update("t", r#"[{"x":3}]"#).await;
+    assert_eq!(client.rows("whole").await, r#"[{"x":1},{"x":2},{"x":3}]"#);
+}
+
+#[tokio::test]
+async fn a_view_that_is_being_built_holds_nobody_up() {
+    let server = start();
+    let mut client = Client::connect(&server).await;
+    // Enough that building takes many times as long as answering.
+    let csv: String = std::iter::once("x,y\n".to_string())
+        .chain((0..100_000).map(|row| format!("{row},{}\n", row % 1000)))
+        .collect();
+    let data = Some(MakeTableData { data: Some(make_table_data::Data::FromCsv(csv)) });
+    client.ask("big", ClientReq::MakeTableReq(MakeTableReq { data, options: None })).await;
+    client.make_view("big", "plain", ViewConfig::default()).await;
+    let groups = ViewConfig { group_by: vec!["x".into(), "y".into()], ..Default::default() };
+    client.send_as(1, "big", make_view("slow", groups)).await;
+    client.send_as(2, "slow", ClientReq::ViewDimensionsReq(ViewDimensionsReq {})).await;
+    client.send_as(3, "plain", ClientReq::ViewDimensionsReq(ViewDimensionsReq {})).await;
+    client.send_as(4, "big", ClientReq::TableSizeReq(TableSizeReq {})).await;
+    client.send_as(5, "big", update(r#"[{"x":1}]"#)).await;
+    let mut heard = Vec::new();
+    for _ in 0..5 {
+        heard.push(client.hear().await);
+    }
+    let last = heard.pop().unwrap();
+    assert_eq!(last.msg_id, 2, "the rest did not wait: {heard:?}");
+    // It stands where the table stood when it was asked.
+    let Some(ClientResp::ViewDimensionsResp(dimensions)) = last.client_resp else { panic!("{last:?}") };
+    assert_eq!(dimensions.num_table_rows, 100_000);
 }
 
 #[tokio::test]
