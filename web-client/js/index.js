@@ -1,0 +1,53 @@
+// Proscenium in the browser: the engine in a Web Worker, under the published Perspective client.
+//
+//   import perspective from "@perspective-dev/client";
+//   import { openEngine, Replica } from "proscenium-web-client";
+//
+//   const local = await openEngine(perspective);                        // client-only
+//   const table = await local.table(csv, { name: "trades" });
+//
+//   const server = await perspective.websocket("ws://…/websocket");     // replicated
+//   const replica = await Replica.open({ server, local, table: "market" });
+
+export { Replica } from "./replica.js";
+
+const WASM = new URL("../engine/engine_bg.wasm", import.meta.url);
+const WORKER = new URL("./worker.js", import.meta.url);
+
+/**
+ * Starts the engine in a Web Worker and returns the published client on it.
+ *
+ * The client hands whatever engine is registered with it to every worker it opens, so ours is registered first; a page
+ * that also wants the client's own engine must open that before.
+ *
+ * @param perspective the published client's module
+ * @param options.wasm where engine_bg.wasm is, or a Response or promise of one
+ * @param options.worker a Worker, SharedWorker or MessagePort that runs worker.js
+ */
+export async function openEngine(perspective, { wasm = WASM, worker = newWorker() } = {}) {
+    const response = typeof wasm === "string" || wasm instanceof URL ? fetchEngine(wasm) : wasm;
+    perspective.init_server(response, { disable_stage_0: true });
+    // A missing engine is reported here, by its address; the client would only hang.
+    await response;
+    return perspective.worker(Promise.resolve(worker));
+}
+
+/** A dedicated worker, ready for `openEngine`. */
+export function newWorker() {
+    return new Worker(WORKER, { type: "module", name: "proscenium" });
+}
+
+/** One more connection to a worker that runs already: a port for another client, with views of its own. */
+export function newPort(worker) {
+    const { port1, port2 } = new MessageChannel();
+    worker.postMessage({ cmd: "port" }, [port2]);
+    return port1;
+}
+
+async function fetchEngine(url) {
+    const response = await fetch(url);
+    if (!response.ok) {
+        throw new Error(`the engine could not be loaded: ${url} answered ${response.status}`);
+    }
+    return response;
+}

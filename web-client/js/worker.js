@@ -1,0 +1,44 @@
+// The engine's worker. What it is told:
+//
+//   {cmd: "init", args: [wasm]}   bytes or a compiled module; answered with one message, the acknowledgement
+//   {cmd: "port"} + a port        serves that port as one more connection
+//   an ArrayBuffer                one Request; its Responses are posted back, one message each
+//
+// Runs as a dedicated and as a shared worker. All connections share the tables; each has its own views, which go with
+// it when its port is closed.
+
+import start, { Engine } from "../engine/engine.js";
+
+/** One engine for all connections, made by the first that brings its bytes. */
+let engine;
+
+async function startEngine(wasm) {
+    await start({ module_or_path: wasm });
+    return new Engine();
+}
+
+function serve(port) {
+    let connection;
+    port.onmessage = async ({ data, ports }) => {
+        if (data?.cmd === "port") {
+            serve(ports[0]);
+        } else if (data?.cmd === "init") {
+            engine ??= startEngine(data.args[0]);
+            connection = (await engine).connect((bytes) => port.postMessage(bytes, [bytes.buffer]));
+            port.postMessage(null);
+        } else if (connection) {
+            connection.handle(new Uint8Array(data));
+        }
+    };
+    port.addEventListener?.("close", () => {
+        connection?.free();
+        connection = undefined;
+    });
+    port.start?.();
+}
+
+if (typeof SharedWorkerGlobalScope !== "undefined" && self instanceof SharedWorkerGlobalScope) {
+    self.onconnect = ({ ports }) => serve(ports[0]);
+} else {
+    serve(self);
+}
