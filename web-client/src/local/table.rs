@@ -1,0 +1,238 @@
+//! Requests about tables.
+
+use bytes::Bytes;
+use proscenium_engine::config::ViewConfig;
+use proscenium_engine::delta::TableDelta;
+use proscenium_engine::describe::describe;
+use proscenium_engine::table::Table;
+use proscenium_engine::{EngineError, TableData};
+use proscenium_proto::generated::{
+    MakeTableReq, MakeTableResp, TableDeleteResp, TableMakePortResp, TableOnDeleteResp,
+    TableRemoveDeleteResp, TableRemoveReq, TableRemoveResp, TableReplaceReq, TableReplaceResp,
+    TableSchemaResp, TableSizeResp, TableUpdateReq, TableUpdateResp,
+};
+use proscenium_proto::translate::data::{self, Source};
+use proscenium_proto::translate::{self, error, view_config};
+use proscenium_proto::{ClientReq, ClientResp};
+
+use super::{Answer, Call, Edit, LocalServer, SessionId, Subscriber};
+
+/// A table and who waits for its end.
+#[derive(Debug)]
+pub(super) struct Hosted {
+    pub(super) table: Table,
+    /// In creation order: the order in which they hear of changes.
+    pub(super) views: Vec<String>,
+    on_delete: Vec<Subscriber>,
+    /// Orders to delete it with its last view; answered then.
+    pub(super) deletions: Vec<Subscriber>,
+}
+
+impl Hosted {
+    pub(super) fn forget(&mut self, session: SessionId) {
+        self.on_delete.retain(|subscriber| subscriber.session != session);
+    }
+}
+
+impl LocalServer {
+    pub(super) fn make_table(&mut self, call: &Call, request: MakeTableReq) -> Answer {
+        let options = request.options.unwrap_or_default();
+        let source = match data::from_wire(request.data) {
+            Ok(Some(Source::Data(data))) => data,
+            Ok(Some(Source::View(_))) => {
+                return EngineError::Unsupported("MakeTable from a view".into()).into();
+            }
+            Ok(None) => return EngineError::table("MakeTableReq malformed").into(),
+            Err(fault) => return fault.into(),
+        };
+        if self.tables.contains_key(&call.entity_id) {
+            return EngineError::table(format!("Table \"{}\" already exists", call.entity_id)).into();
+        }
+        let table = match Table::create(&source, data::options_from_wire(&options)) {
+            Ok(table) => table,
+            Err(fault) => return fault.into(),
+        };
+        let hosted = Hosted { table, views: Vec::new(), on_delete: Vec::new(), deletions: Vec::new() };
+        self.tables.insert(call.entity_id.clone(), hosted);
+        self.answer(call, ClientResp::MakeTableResp(MakeTableResp {}));
+        self.announce();
+        Answer::Nothing
+    }
+
+    /// Questions about one table that change nothing another client sees.
+    pub(super) fn ask_table(&mut self, call: &Call, asked: ClientReq) -> Answer {
+        let Some(hosted) = self.tables.get_mut(&call.entity_id) else {
+            // A subscription to a table that is not there waits for ever.
+            let is_subscription = matches!(asked, ClientReq::TableOnDeleteReq(_));
+            return if is_subscription { Answer::Nothing } else { Answer::Now(error::table_not_found()) };
+        };
+        let table = &mut hosted.table;
+        Answer::Now(match asked {
+            ClientReq::TableMakePortReq(_) => {
+                ClientResp::TableMakePortResp(TableMakePortResp { port_id: table.make_port() })
+            }
+            ClientReq::TableSchemaReq(_) => {
+                let schema = translate::schema::to_wire(table.schema());
+                ClientResp::TableSchemaResp(TableSchemaResp { schema: Some(schema) })
+            }
+            ClientReq::TableSizeReq(_) => {
+                let size = u32::try_from(table.num_rows()).unwrap_or(u32::MAX);
+                ClientResp::TableSizeResp(TableSizeResp { size })
+            }
+            ClientReq::TableValidateExprReq(request) => {
+                let expressions = request.column_to_expr;
+                let config = ViewConfig {
+                    columns: Some(Vec::new()),
+                    expressions: expressions.clone(),
+                    ..ViewConfig::default()
+                };
+                let description = describe(&config, table.schema());
+                ClientResp::TableValidateExprResp(translate::describe::expressions_to_wire(
+                    expressions,
+                    &description,
+                ))
+            }
+            ClientReq::TableDescribeReq(request) => match view_config::from_wire(request.config) {
+                Ok(config) => {
+                    let description = describe(&config, table.schema());
+                    ClientResp::TableDescribeResp(translate::describe::to_wire(&description))
+                }
+                Err(fault) => error::to_wire(&fault),
+            },
+            ClientReq::TableOnDeleteReq(_) => {
+                hosted.on_delete.push(call.subscriber);
+                return Answer::Nothing;
+            }
+            _ => error::unhandled(),
+        })
+    }
+
+    pub(super) fn table_remove_delete(&mut self, call: &Call, id: u32) -> Answer {
+        if let Some(hosted) = self.tables.get_mut(&call.entity_id) {
+            let ended = Subscriber { msg_id: id, ..call.subscriber };
+            hosted.on_delete.retain(|subscriber| *subscriber != ended);
+        }
+        Answer::Now(ClientResp::TableRemoveDeleteResp(TableRemoveDeleteResp {}))
+    }
+
+    pub(super) fn table_update(&mut self, call: &Call, request: TableUpdateReq) -> Answer {
+        let port_id = request.port_id;
+        let data = match source("TableUpdateReq", data::from_wire(request.data)) {
+            Ok(data) => data,
+            Err(fault) => return fault.into(),
+        };
+        let Some(hosted) = self.tables.get_mut(&call.entity_id) else {
+            return Answer::Now(error::table_not_found());
+        };
+        let delta = match hosted.table.update(&data, port_id) {
+            Ok(delta) => delta,
+            Err(fault) => return fault.into(),
+        };
+        self.answer(call, ClientResp::TableUpdateResp(TableUpdateResp {}));
+        if let Some(delta) = delta {
+            self.keep_edit(&call.entity_id, port_id, &data);
+            self.changed(&call.entity_id, &delta);
+        }
+        Answer::Nothing
+    }
+
+    pub(super) fn table_replace(&mut self, call: &Call, request: TableReplaceReq) -> Answer {
+        let data = match source("TableReplaceReq", data::from_wire(request.data)) {
+            Ok(data) => data,
+            Err(fault) => return fault.into(),
+        };
+        let done = ClientResp::TableReplaceResp(TableReplaceResp {});
+        self.write(call, done, |table| table.replace(&data))
+    }
+
+    pub(super) fn table_remove(&mut self, call: &Call, request: TableRemoveReq) -> Answer {
+        let data = match source("TableRemoveReq", data::from_wire(request.data)) {
+            Ok(data) => data,
+            Err(fault) => return fault.into(),
+        };
+        let done = ClientResp::TableRemoveResp(TableRemoveResp {});
+        self.write(call, done, |table| table.remove(&data))
+    }
+
+    fn write(
+        &mut self,
+        call: &Call,
+        done: ClientResp,
+        write: impl FnOnce(&mut Table) -> proscenium_engine::Result<TableDelta>,
+    ) -> Answer {
+        let Some(hosted) = self.tables.get_mut(&call.entity_id) else {
+            return Answer::Now(error::table_not_found());
+        };
+        match write(&mut hosted.table) {
+            Ok(delta) => {
+                self.answer(call, done);
+                self.changed(&call.entity_id, &delta);
+                Answer::Nothing
+            }
+            Err(fault) => fault.into(),
+        }
+    }
+
+    fn keep_edit(&mut self, table: &str, port_id: u32, data: &TableData) {
+        if port_id == 0 {
+            return;
+        }
+        let (format, bytes): (_, &[u8]) = match data {
+            TableData::Rows(text) => ("json", text.as_bytes()),
+            TableData::Columns(text) => ("columns", text.as_bytes()),
+            TableData::Ndjson(text) => ("ndjson", text.as_bytes()),
+            TableData::Csv(text) => ("csv", text.as_bytes()),
+            TableData::Arrow(bytes) => ("arrow", bytes),
+            TableData::Schema(_) | TableData::Batches(..) => return,
+        };
+        for (watch, watched, feed_port) in &self.edit_watches {
+            if watched == table && *feed_port != port_id {
+                self.edits.push(Edit { watch: *watch, format, data: Bytes::copy_from_slice(bytes) });
+            }
+        }
+    }
+
+    pub(super) fn table_delete(&mut self, call: &Call, is_immediate: bool) -> Answer {
+        let Some(hosted) = self.tables.get_mut(&call.entity_id) else {
+            return Answer::Now(ClientResp::TableDeleteResp(TableDeleteResp {}));
+        };
+        if hosted.views.is_empty() {
+            hosted.deletions.push(call.subscriber);
+            self.finish_lazy_deletions();
+        } else if is_immediate {
+            return EngineError::table("Cannot delete table with views").into();
+        } else {
+            hosted.deletions.push(call.subscriber);
+            self.announce();
+        }
+        Answer::Nothing
+    }
+
+    /// Deletes the tables that were ordered away and have no view left.
+    pub(super) fn finish_lazy_deletions(&mut self) {
+        let is_due = |hosted: &Hosted| hosted.views.is_empty() && !hosted.deletions.is_empty();
+        let due: Vec<String> =
+            self.tables.iter().filter(|(_, hosted)| is_due(hosted)).map(|(name, _)| name.clone()).collect();
+        for name in due {
+            let Some(hosted) = self.tables.remove(&name) else { continue };
+            for subscriber in hosted.on_delete {
+                self.send(subscriber, &name, ClientResp::TableOnDeleteResp(TableOnDeleteResp {}));
+            }
+            for subscriber in hosted.deletions {
+                self.send(subscriber, &name, ClientResp::TableDeleteResp(TableDeleteResp {}));
+            }
+            self.edit_watches.retain(|(_, watched, _)| *watched != name);
+            self.announce();
+        }
+    }
+}
+
+fn source(
+    request: &str,
+    read: proscenium_engine::Result<Option<Source>>,
+) -> proscenium_engine::Result<TableData> {
+    match read? {
+        Some(Source::Data(data)) => Ok(data),
+        Some(Source::View(_)) | None => Err(EngineError::table(format!("{request} malformed"))),
+    }
+}

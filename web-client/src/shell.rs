@@ -1,0 +1,108 @@
+//! What `js/worker.js` calls: one [`Engine`] a worker, one [`Connection`] a client.
+//!
+//! Law: no decision is made here. A response is posted through the function that its connection brought; a function
+//! that throws (its port is gone) loses the response, as a closed socket would.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use js_sys::{Function, Uint8Array};
+use wasm_bindgen::prelude::*;
+
+use crate::local::{Edit, EditWatch, LocalServer, Outgoing, SessionId};
+
+#[derive(Default)]
+struct Inner {
+    server: LocalServer,
+    /// Where each connection's responses go.
+    senders: BTreeMap<SessionId, Function>,
+    /// Where each watch's edits go.
+    watchers: BTreeMap<EditWatch, Function>,
+}
+
+/// The tables of one worker.
+#[wasm_bindgen]
+#[derive(Default)]
+pub struct Engine {
+    inner: Rc<RefCell<Inner>>,
+}
+
+/// One client of the worker; dropping it frees its views.
+#[wasm_bindgen]
+pub struct Connection {
+    inner: Rc<RefCell<Inner>>,
+    session: SessionId,
+}
+
+#[wasm_bindgen]
+impl Engine {
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Engine {
+        Engine::default()
+    }
+
+    /// Opens a connection; `send` is called with each response, a `Uint8Array` of its own.
+    pub fn connect(&self, send: Function) -> Connection {
+        let mut inner = self.inner.borrow_mut();
+        let session = inner.server.connect();
+        inner.senders.insert(session, send);
+        Connection { inner: self.inner.clone(), session }
+    }
+
+    /// Calls `told(format, data)` for every update of `table` that comes through a port other than 0 and `feed_port`.
+    #[wasm_bindgen(js_name = watchEdits)]
+    pub fn watch_edits(&self, table: String, feed_port: u32, told: Function) {
+        let mut inner = self.inner.borrow_mut();
+        let watch = inner.server.watch_edits(table, feed_port);
+        inner.watchers.insert(watch, told);
+    }
+}
+
+#[wasm_bindgen]
+impl Connection {
+    /// Answers one request.
+    pub fn handle(&self, request: &[u8]) {
+        let mut inner = self.inner.borrow_mut();
+        let outgoing = inner.server.handle(self.session, Bytes::copy_from_slice(request));
+        let edits = inner.server.take_edits();
+        let calls: Vec<(Function, Outgoing)> = outgoing
+            .into_iter()
+            .filter_map(|message| Some((inner.senders.get(&message.session)?.clone(), message)))
+            .collect();
+        let edits: Vec<(Function, Edit)> = edits
+            .into_iter()
+            .filter_map(|edit| Some((inner.watchers.get(&edit.watch)?.clone(), edit)))
+            .collect();
+        // The functions may call back into this engine.
+        drop(inner);
+        for (send, message) in calls {
+            let _ = send.call1(&JsValue::NULL, &Uint8Array::from(&message.frame[..]));
+        }
+        for (told, edit) in edits {
+            let data = Uint8Array::from(&edit.data[..]);
+            let _ = told.call2(&JsValue::NULL, &edit.format.into(), &data);
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let mut inner = self.inner.borrow_mut();
+        inner.senders.remove(&self.session);
+        inner.server.disconnect(self.session);
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Engine")
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Connection({})", self.session)
+    }
+}
