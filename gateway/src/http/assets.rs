@@ -51,7 +51,8 @@ pub(super) async fn serve(shared: web::Data<Shared>, request: HttpRequest) -> Ht
 }
 
 fn finish(file: NamedFile, content_type: &'static str, request: &HttpRequest) -> HttpResponse {
-    let mut response = file.into_response(request);
+    // Else a compressed sibling, whose name ends in no known type, would be offered as a download.
+    let mut response = file.disable_content_disposition().into_response(request);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
