@@ -4,6 +4,7 @@
 //! Law: plain state behind one short lock, never held while anything is sent to an actor. A name is in one of four
 //! states: free, reserved (its table is being made), listed, unlisted (to be deleted with its last view).
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -51,18 +52,32 @@ pub struct Directory {
 
 #[derive(Debug, Default)]
 struct Inner {
-    tables: BTreeMap<Arc<str>, Entry>,
-    /// View id → its table.
-    views: HashMap<Arc<str>, TableRef>,
+    tables: BTreeMap<Arc<str>, Hosting>,
+    /// View id → its table, and the connection that opened it.
+    views: HashMap<Arc<str>, (TableRef, SessionId)>,
+    /// How many views each connection has open.
+    views_of: HashMap<SessionId, usize>,
     watchers: Vec<Subscriber>,
     /// Names of tables that failed, oldest first; a name leaves when it is taken again.
     failed: VecDeque<Arc<str>>,
 }
 
 #[derive(Debug)]
-enum Entry {
+enum Hosting {
     Reserved,
     Hosted { table: TableRef, index: Option<String>, limit: Option<u32>, listed: bool },
+}
+
+impl Inner {
+    fn forget_view(&mut self, view_id: &str) {
+        let Some((_, owner)) = self.views.remove(view_id) else { return };
+        if let Entry::Occupied(mut count) = self.views_of.entry(owner) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
 }
 
 impl Directory {
@@ -72,15 +87,19 @@ impl Directory {
         if inner.tables.contains_key(name) {
             return Err(Fault::refused(format!("Table \"{name}\" already exists")));
         }
+        if inner.tables.len() >= knobs::TABLES {
+            let limit = knobs::TABLES;
+            return Err(Fault::refused(format!("this server holds {limit} tables: delete some first")));
+        }
         let name: Arc<str> = name.into();
-        inner.tables.insert(name.clone(), Entry::Reserved);
+        inner.tables.insert(name.clone(), Hosting::Reserved);
         Ok(name)
     }
 
     /// Gives a reserved name back.
     pub fn release(&self, name: &str) {
         let mut inner = self.write();
-        if let Some(Entry::Reserved) = inner.tables.get(name) {
+        if let Some(Hosting::Reserved) = inner.tables.get(name) {
             inner.tables.remove(name);
         }
     }
@@ -90,12 +109,12 @@ impl Directory {
         let mut inner = self.write();
         inner.failed.retain(|name| *name != table.name);
         let name = table.name.clone();
-        inner.tables.insert(name, Entry::Hosted { table, index, limit, listed: true });
+        inner.tables.insert(name, Hosting::Hosted { table, index, limit, listed: true });
     }
 
     /// Takes a table off the list; its name stays taken.
     pub fn unlist(&self, name: &str) {
-        if let Some(Entry::Hosted { listed, .. }) = self.write().tables.get_mut(name) {
+        if let Some(Hosting::Hosted { listed, .. }) = self.write().tables.get_mut(name) {
             *listed = false;
         }
     }
@@ -103,9 +122,15 @@ impl Directory {
     /// Forgets a table and its views. False when it was forgotten before, or the name belongs to another table by now.
     pub fn remove(&self, table: &TableRef) -> bool {
         let mut inner = self.write();
-        inner.views.retain(|_, of| of.lane != table.lane);
+        let gone: Vec<Arc<str>> = {
+            let of_table = inner.views.iter().filter(|(_, (of, _))| of.lane == table.lane);
+            of_table.map(|(view_id, _)| view_id.clone()).collect()
+        };
+        for view_id in gone {
+            inner.forget_view(&view_id);
+        }
         match inner.tables.get(&table.name) {
-            Some(Entry::Hosted { table: present, .. }) if present.lane == table.lane => {
+            Some(Hosting::Hosted { table: present, .. }) if present.lane == table.lane => {
                 inner.tables.remove(&table.name);
                 true
             }
@@ -130,8 +155,8 @@ impl Directory {
     pub fn table(&self, name: &str) -> Result<TableRef> {
         let inner = self.read();
         match inner.tables.get(name) {
-            Some(Entry::Hosted { table, .. }) => Ok(table.clone()),
-            Some(Entry::Reserved) => Err(Fault::TableNotFound),
+            Some(Hosting::Hosted { table, .. }) => Ok(table.clone()),
+            Some(Hosting::Reserved) => Err(Fault::TableNotFound),
             None if inner.failed.iter().any(|failed| &**failed == name) => {
                 Err(Fault::TableFailed { table: name.to_string() })
             }
@@ -141,29 +166,34 @@ impl Directory {
 
     /// The table that a view belongs to.
     pub fn table_of_view(&self, view_id: &str) -> Option<TableRef> {
-        self.read().views.get(view_id).cloned()
+        self.read().views.get(view_id).map(|(table, _)| table.clone())
     }
 
     /// Takes a view id, which is unique among all tables.
-    pub fn add_view(&self, view_id: &str, table: TableRef) -> Result<Arc<str>> {
+    pub fn add_view(&self, view_id: &str, table: TableRef, owner: SessionId) -> Result<Arc<str>> {
         let mut inner = self.write();
+        if inner.views_of.get(&owner).is_some_and(|count| *count >= knobs::VIEWS_PER_SESSION) {
+            let limit = knobs::VIEWS_PER_SESSION;
+            return Err(Fault::refused(format!("a connection may have {limit} views: delete some first")));
+        }
         if inner.views.contains_key(view_id) {
             return Err(Fault::refused(format!("View \"{view_id}\" already exists")));
         }
         let view_id: Arc<str> = view_id.into();
-        inner.views.insert(view_id.clone(), table);
+        inner.views.insert(view_id.clone(), (table, owner));
+        *inner.views_of.entry(owner).or_default() += 1;
         Ok(view_id)
     }
 
     pub fn remove_view(&self, view_id: &str) {
-        self.write().views.remove(view_id);
+        self.write().forget_view(view_id);
     }
 
     /// All listed tables, by name.
     pub fn list(&self) -> Vec<Hosted> {
         let inner = self.read();
         let listed = inner.tables.iter().filter_map(|(name, entry)| match entry {
-            Entry::Hosted { index, limit, listed: true, .. } => {
+            Hosting::Hosted { index, limit, listed: true, .. } => {
                 Some(Hosted { name: name.clone(), index: index.clone(), limit: *limit })
             }
             _ => None,

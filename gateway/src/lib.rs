@@ -23,6 +23,7 @@ use std::time::Instant;
 
 use actix_web::dev::ServerHandle;
 use proscenium_actors::Catalog;
+use tokio::sync::watch;
 
 pub use config::Config;
 pub use doors::Addresses;
@@ -44,6 +45,7 @@ pub struct Running {
     catalog: Catalog,
     door: ServerHandle,
     readiness: Readiness,
+    ending: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -62,19 +64,20 @@ impl Server {
     /// Starts on threads of its own and comes back when every door is open and every table of the config is loaded.
     pub fn start(config: Config) -> Result<Running, StartError> {
         let (started, starting) = channel();
+        let (ending, is_ending) = watch::channel(false);
         let thread = std::thread::Builder::new()
             .name("server".into())
-            .spawn(move || serve(&config, &started))
+            .spawn(move || serve(&config, is_ending, &started))
             .map_err(StartError::Threads)?;
         let Open { addresses, catalog, door, readiness } =
             starting.recv().map_err(|_| StartError::Ended)??;
-        Ok(Running { addresses, catalog, door, readiness, thread: Some(thread) })
+        Ok(Running { addresses, catalog, door, readiness, ending, thread: Some(thread) })
     }
 }
 
-fn serve(config: &Config, started: &Sender<Started>) {
+fn serve(config: &Config, ending: watch::Receiver<bool>, started: &Sender<Started>) {
     actix_rt::System::new().block_on(async {
-        if let Err(error) = run(config, started).await {
+        if let Err(error) = run(config, ending, started).await {
             // Nobody waits for the error any more: it came after the start.
             let _ = started.send(Err(error));
         }
@@ -82,7 +85,11 @@ fn serve(config: &Config, started: &Sender<Started>) {
 }
 
 /// Opens the doors, loads the tables, tells `started`, and serves until the HTTP door is closed.
-async fn run(config: &Config, started: &Sender<Started>) -> Result<(), StartError> {
+async fn run(
+    config: &Config,
+    ending: watch::Receiver<bool>,
+    started: &Sender<Started>,
+) -> Result<(), StartError> {
     let catalog = Catalog::start(config.threads).map_err(StartError::Threads)?;
     let metrics = Metrics::new().map_err(|error| StartError::Load(error.to_string()))?;
     let surroundings = Surroundings {
@@ -90,6 +97,7 @@ async fn run(config: &Config, started: &Sender<Started>) -> Result<(), StartErro
         meter: Arc::new(Meter::start(Instant::now())),
         metrics: metrics.clone(),
         max_frame_bytes: config.max_frame_bytes,
+        ending,
     };
     let readiness = Readiness::default();
     let shared = Shared {
@@ -167,6 +175,7 @@ impl Running {
     fn end(&mut self) {
         let Some(thread) = self.thread.take() else { return };
         self.readiness.set(false);
+        self.ending.send_replace(true);
         // The future only waits for the end, which joining does better; the order to stop is given by calling.
         drop(self.door.stop(true));
         if thread.join().is_err() {

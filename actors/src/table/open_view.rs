@@ -66,7 +66,7 @@ impl TableActor {
         ctx: &mut Context<Self>,
     ) -> Result<()> {
         let plan = Arc::new(Plan::new(config, self.table.schema())?);
-        let view_id = self.stage.directory.add_view(view_id, self.myself()?)?;
+        let view_id = self.stage.directory.add_view(view_id, self.myself()?, owner)?;
         let shared = match self.views.shared_by_key(plan.sharing_key()) {
             Some(shared) => shared,
             None => self.build(plan.clone()),

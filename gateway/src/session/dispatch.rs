@@ -13,6 +13,8 @@ use proscenium_actors::{Catalog, Fault, LaneId, Outgoing, Outlet, SessionId, Tab
 use proscenium_proto::translate::error as wire_error;
 use proscenium_proto::{frame, response};
 
+use tokio::sync::watch;
+
 use super::lanes::{Lane, Lanes, RequestNumber};
 use crate::metrics::Metrics;
 use crate::request::{self, About, Call, Claim, Meter, Prepared, Sending};
@@ -38,6 +40,8 @@ pub struct Surroundings {
     pub meter: Arc<Meter>,
     pub metrics: Metrics,
     pub max_frame_bytes: usize,
+    /// Becomes true when the server ends.
+    pub ending: watch::Receiver<bool>,
 }
 
 #[derive(Debug)]
@@ -102,6 +106,11 @@ impl Dispatch {
             views: HashMap::new(),
             tables: HashMap::new(),
         }
+    }
+
+    /// Becomes true when the server ends.
+    pub fn ending(&self) -> watch::Receiver<bool> {
+        self.surroundings.ending.clone()
     }
 
     pub fn outlet(&self) -> &Arc<Outlet> {

@@ -51,6 +51,10 @@ struct Session {
 #[derive(Debug)]
 struct Woken;
 
+/// The server is about to end.
+#[derive(Debug)]
+struct ServerEnds;
+
 impl Actor for Session {
     type Context = WebsocketContext<Self>;
 
@@ -61,6 +65,12 @@ impl Actor for Session {
         ctx.add_stream(futures::stream::unfold(outlet, |outlet: Arc<Outlet>| async move {
             outlet.changed().await;
             Some((Woken, outlet))
+        }));
+        let mut ending = self.dispatch.ending();
+        ctx.add_stream(futures::stream::once(async move {
+            // A sender that is gone has ended, too.
+            let _ = ending.wait_for(|is_ending| *is_ending).await;
+            ServerEnds
         }));
         ctx.run_interval(TICK, |session, ctx| session.look_at_clock(ctx));
     }
@@ -77,6 +87,12 @@ impl StreamHandler<Woken> for Session {
     fn handle(&mut self, Woken: Woken, ctx: &mut Self::Context) {
         self.start_requests(ctx);
         self.write(ctx);
+    }
+}
+
+impl StreamHandler<ServerEnds> for Session {
+    fn handle(&mut self, ServerEnds: ServerEnds, ctx: &mut Self::Context) {
+        give_up(ctx, CloseCode::Away, "the server is ending");
     }
 }
 

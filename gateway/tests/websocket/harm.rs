@@ -194,6 +194,18 @@ async fn a_client_that_does_not_read_is_closed_with_a_reason_and_slows_nobody() 
 }
 
 #[tokio::test]
+async fn a_server_that_ends_says_so() {
+    let server = start();
+    let mut client = Client::connect(&server).await;
+    client.make_table("t", "[]", None).await;
+    let stopping = tokio::task::spawn_blocking(move || server.stop());
+    let end = client.hear_or_end().await.unwrap_err().expect("a close frame");
+    assert_eq!((end.code, end.reason.as_str()), (CloseCode::Away, "the server is ending"));
+    drop(client);
+    stopping.await.unwrap();
+}
+
+#[tokio::test]
 async fn an_address_in_use_is_named() {
     let server = start();
     let listen = server.addresses().http;
