@@ -235,3 +235,82 @@ impl Directory {
         self.inner.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix::prelude::*;
+    use proscenium_engine::table::Table;
+    use proscenium_engine::{TableData, TableOptions};
+
+    use super::*;
+    use crate::catalog::Stage;
+    use crate::keeper::life_line;
+    use crate::placement::Placement;
+    use crate::workers::Workers;
+
+    /// Must run inside an actix system.
+    fn some_table(directory: &Arc<Directory>, name: &str) -> TableRef {
+        let name = directory.reserve(name).unwrap();
+        let made = Table::create(&TableData::Schema(Vec::new()), TableOptions::default()).unwrap();
+        let stage = Stage {
+            directory: directory.clone(),
+            workers: Workers::start(1).unwrap(),
+            placement: Placement::start(1),
+        };
+        let lane = LaneId::fresh();
+        let actor = TableActor::new(name.clone(), lane, made, Vec::new(), stage, life_line().0);
+        let table = TableRef { name, lane, mailbox: Mailbox::new(actor.start(), 1) };
+        directory.host(table.clone(), None, None);
+        table
+    }
+
+    #[actix::test]
+    async fn a_name_is_taken_from_its_reservation_to_its_removal() {
+        let directory = Arc::<Directory>::default();
+        directory.reserve("t").unwrap();
+        assert_eq!(directory.reserve("t").unwrap_err().to_string(), "Table \"t\" already exists");
+        assert!(directory.list().is_empty());
+        assert_eq!(directory.table("t").unwrap_err(), Fault::TableNotFound);
+        directory.release("t");
+        let table = some_table(&directory, "t");
+        directory.release("t");
+        assert_eq!(directory.list().len(), 1);
+        directory.unlist("t");
+        assert!(directory.list().is_empty());
+        assert!(directory.reserve("t").is_err());
+        assert!(directory.table("t").is_ok());
+        assert!(directory.remove(&table));
+        assert!(!directory.remove(&table));
+        assert!(directory.reserve("t").is_ok());
+    }
+
+    #[actix::test]
+    async fn a_table_that_failed_is_remembered_until_its_name_is_taken_again() {
+        let directory = Arc::<Directory>::default();
+        let table = some_table(&directory, "t");
+        let session = SessionId::fresh();
+        directory.add_view("v", table.clone(), session).unwrap();
+        assert!(directory.fail(&table));
+        assert!(directory.table_of_view("v").is_none());
+        assert_eq!(directory.table("t").unwrap_err(), Fault::TableFailed { table: "t".into() });
+        let again = some_table(&directory, "t");
+        // The death of the old one is old news.
+        assert!(!directory.fail(&table));
+        assert_eq!(directory.table("t").unwrap().lane, again.lane);
+    }
+
+    #[actix::test]
+    async fn a_connection_may_have_so_many_views_and_no_more() {
+        let directory = Arc::<Directory>::default();
+        let table = some_table(&directory, "t");
+        let (greedy, modest) = (SessionId::fresh(), SessionId::fresh());
+        for number in 0..knobs::VIEWS_PER_SESSION {
+            directory.add_view(&number.to_string(), table.clone(), greedy).unwrap();
+        }
+        assert!(directory.add_view("one more", table.clone(), greedy).is_err());
+        assert!(directory.add_view("0", table.clone(), modest).is_err());
+        directory.add_view("mine", table.clone(), modest).unwrap();
+        directory.remove_view("0");
+        directory.add_view("one more", table, greedy).unwrap();
+    }
+}

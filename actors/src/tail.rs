@@ -58,3 +58,41 @@ impl Tail {
         Arc::strong_count(self) > 1 && !self.ended.load(Ordering::Acquire)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proscenium_engine::table::Table;
+    use proscenium_engine::{TableData, TableOptions};
+
+    use super::*;
+
+    #[test]
+    fn a_tail_is_bounded_and_gapless() {
+        let rows = |number: usize| TableData::Rows(format!("[{{\"x\":{number}}}]"));
+        let mut table = Table::create(&rows(0), TableOptions::default()).unwrap();
+        let tail = Tail::default();
+        let mut version = table.version();
+        for number in 0..10 * knobs::WAITING_DELTAS {
+            tail.push(Arc::new(table.update(&rows(number), 0).unwrap().unwrap()));
+        }
+        let waiting = tail.drain();
+        assert_eq!(waiting.len(), knobs::WAITING_DELTAS);
+        for delta in &waiting {
+            assert_eq!(delta.from(), version);
+            version = delta.to();
+        }
+        assert_eq!(version, table.version());
+        let num_inserted: usize = waiting.iter().map(|delta| delta.inserted.len()).sum();
+        assert_eq!(num_inserted, 10 * knobs::WAITING_DELTAS);
+    }
+
+    #[test]
+    fn a_tail_is_followed_while_somebody_holds_it() {
+        let tail = Arc::<Tail>::default();
+        assert!(!tail.is_followed());
+        let held = tail.clone();
+        assert!(tail.is_followed());
+        held.end();
+        assert!(!tail.is_followed());
+    }
+}

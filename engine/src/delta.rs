@@ -115,9 +115,15 @@ impl TableDelta {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::config::{FilterTerm, SortDirection, SortTerm, ViewConfig};
     use crate::data::{TableData, TableOptions};
+    use crate::export::{JsonOptions, json_columns};
+    use crate::scalar::Scalar;
     use crate::table::Table;
+    use crate::view::{CutOptions, Plan, View};
 
     fn table() -> Table {
         let rows = TableData::Rows(r#"[{"k":1,"v":1},{"k":2,"v":2},{"k":3,"v":3}]"#.into());
@@ -162,5 +168,61 @@ mod tests {
         assert_eq!(both.removed, went.removed);
         assert_eq!(both.inserted, came.inserted);
         assert_eq!(both.removed_keys.as_ref().map(|keys| keys.len()), Some(1));
+    }
+
+    /// What a view shows, as text.
+    fn shown(view: &mut View) -> String {
+        let mut handle = view.handle(None);
+        let cut = view.cut(&mut handle, CutOptions { id: true, ..CutOptions::default() });
+        json_columns(&cut.gather(), JsonOptions { id: true, ..JsonOptions::default() })
+    }
+
+    #[test]
+    fn following_a_merged_delta_equals_following_each() {
+        let configs = [
+            ViewConfig::default(),
+            ViewConfig {
+                sort: vec![SortTerm { column: "v".into(), direction: SortDirection::Desc }],
+                filter: vec![FilterTerm {
+                    column: "v".into(),
+                    op: ">".into(),
+                    operands: vec![Scalar::Float(3.0)],
+                }],
+                ..ViewConfig::default()
+            },
+            ViewConfig { group_by: vec!["v".into()], ..ViewConfig::default() },
+        ];
+        let mut state: u64 = 7;
+        let mut random = |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        for _ in 0..100 {
+            let mut table = table();
+            let mut views = configs.clone().map(|config| {
+                let plan = Arc::new(Plan::new(&config, table.schema()).unwrap());
+                View::build(plan, &table.snapshot())
+            });
+            let mut merged: Option<TableDelta> = None;
+            for _ in 0..1 + random(6) {
+                let (one, other, value) = (random(6), random(6), random(9));
+                let rows = format!(r#"[{{"k":{one},"v":{value}}},{{"k":{other}}}]"#);
+                let delta = match random(5) {
+                    0 => remove(&mut table, &format!("[{one},{other}]")),
+                    1 => table.replace(&TableData::Rows(rows)).unwrap(),
+                    _ => update(&mut table, &rows),
+                };
+                merged = Some(match merged {
+                    None => delta,
+                    Some(before) => before.then(&delta),
+                });
+            }
+            let merged = merged.expect("at least one batch");
+            for view in &mut views {
+                view.step(&merged);
+                let mut again = View::build(view.plan().clone(), &table.snapshot());
+                assert_eq!(shown(view), shown(&mut again));
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! `ViewOnDelete`: tell me when the view is deleted. Silent, also about a view that is not there.
 
+use proscenium_actors::Reply;
 use proscenium_actors::table::{Subscribe, Topic};
 use proscenium_proto::generated::ViewOnDeleteReq;
 
@@ -9,9 +10,8 @@ use super::{Call, Prepared};
 pub fn prepare(_: ViewOnDeleteReq) -> Prepared {
     Prepared::view(|call, table| {
         let view_id = call.entity_id().to_string();
-        let topic = Topic::Delete;
         let subscriber = call.subscriber();
-        send(&table.mailbox, Subscribe { view_id, topic, subscriber, reply: call.reply_faults() })
+        send(&table.mailbox, Subscribe { view_id, topic: Topic::Delete, subscriber, reply: Reply::nowhere() })
     })
     .or_missing(|_: Call, _| {})
 }

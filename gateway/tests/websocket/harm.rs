@@ -163,6 +163,32 @@ async fn a_view_that_is_being_built_holds_nobody_up() {
 }
 
 #[tokio::test]
+async fn updates_that_come_while_a_view_is_built_are_merged_and_none_is_lost() {
+    let server = start();
+    let mut client = Client::connect(&server).await;
+    let csv: String =
+        std::iter::once("x,y\n".to_string()).chain((0..50_000).map(|row| format!("{row},1\n"))).collect();
+    let data = Some(MakeTableData { data: Some(make_table_data::Data::FromCsv(csv)) });
+    client.ask("big", ClientReq::MakeTableReq(MakeTableReq { data, options: None })).await;
+    let groups = ViewConfig { group_by: vec!["x".into()], group_by_depth: Some(1), ..Default::default() };
+    client.send_as(1, "big", make_view("slow", groups)).await;
+    client.send_as(2, "slow", on_update(true)).await;
+    let updates = 300;
+    for round in 0..updates {
+        client.send("big", update(&format!(r#"[{{"x":{},"y":1}}]"#, 50_000 + round))).await;
+    }
+    let total = ClientReq::ViewToColumnsStringReq(ViewToColumnsStringReq {
+        viewport: Some(ViewPort { end_row: Some(1), ..Default::default() }),
+        ..Default::default()
+    });
+    let (heard, answer) = client.ask_and_hear("slow", total).await;
+    let ClientResp::ViewToColumnsStringResp(answer) = answer else { panic!("{answer:?}") };
+    assert!(answer.json_string.contains("\"y\":[50300]"), "{}", answer.json_string);
+    let news = heard.iter().filter(|response| response.msg_id == 2).count();
+    assert!((1..=updates).contains(&news), "{news}");
+}
+
+#[tokio::test]
 async fn a_client_that_does_not_read_is_closed_with_a_reason_and_slows_nobody() {
     let server = start();
     let (mut writer, mut reader) = (Client::connect(&server).await, Client::connect(&server).await);
