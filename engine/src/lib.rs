@@ -14,6 +14,7 @@ pub mod delta;
 pub mod describe;
 pub mod error;
 pub mod export;
+pub mod expr;
 pub mod ingest;
 pub(crate) mod order;
 pub mod scalar;

@@ -32,6 +32,7 @@ pub(crate) use groups::Groups;
 pub use handle::Handle;
 pub use plan::Plan;
 pub(crate) use plan::ViewKind;
+pub(crate) use text::path_text;
 
 use crate::delta::TableDelta;
 use crate::error::Result;

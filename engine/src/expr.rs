@@ -1,0 +1,330 @@
+//! The expression language: computed columns.
+//!
+//! Law: an expression is parsed once, to a tree; its type is what it gives on a row without values; running it never
+//! fails, it yields null. Errors carry the message, line and column that clients of the published language know.
+//!
+//! Road: text → [`rewrite`] → [`lexer`] → [`parser`] (with [`fold`]) → [`ast`] → [`eval`] on [`value`]s with
+//! [`operate`] and [`function`]s.
+
+mod ast;
+mod eval;
+mod fold;
+mod function;
+mod lexer;
+mod operate;
+mod parser;
+mod rewrite;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use regex::Regex;
+
+pub(crate) use eval::Row;
+pub(crate) use value::Value;
+
+use crate::scalar::Scalar;
+use crate::schema::{Schema, Storage};
+use ast::{Argument, Node};
+use eval::{Machine, Stop};
+use function::Function;
+use lexer::{Token, TokenKind};
+use operate::Incomparable;
+use value::{INT32, Kind, Status};
+
+/// Why an expression is refused, and where: line and column count from zero in the rewritten text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ExpressionError {
+    pub message: String,
+    pub line: u32,
+    pub column: u32,
+}
+
+impl ExpressionError {
+    fn plain(message: impl Into<String>) -> Self {
+        ExpressionError { message: message.into(), line: 0, column: 0 }
+    }
+
+    fn at(text: &str, at: usize, message: String) -> Self {
+        let before = &text.as_bytes()[..at.min(text.len())];
+        let begin =
+            before.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).map_or(0, |newline| newline + 1);
+        let line = before.iter().filter(|byte| **byte == b'\n').count();
+        ExpressionError { message, line: line as u32, column: (before.len() - begin) as u32 }
+    }
+}
+
+const TYPE_ERROR: &str = "Type Error - inputs do not resolve to a valid expression.";
+
+/// A checked expression.
+#[derive(Debug)]
+pub(crate) struct Expression {
+    node: Node,
+    num_variables: usize,
+    num_vectors: usize,
+    /// Positions in the schema of the referenced columns.
+    pub(crate) columns: Vec<usize>,
+    /// Names that it may look up at run time: it depends on every column then.
+    pub(crate) looks_up: bool,
+    patterns: HashMap<(String, bool), Option<Regex>>,
+    pub(crate) storage: Storage,
+}
+
+/// What `random()` and the clock give: set by whoever runs the engine, since the engine has neither.
+static CLOCK_MS: AtomicU64 = AtomicU64::new(0);
+
+/// Tells the engine the time, in milliseconds since 1970, for `now()` and `today()`.
+pub fn set_clock(now_ms: u64) {
+    CLOCK_MS.store(now_ms, Ordering::Relaxed);
+}
+
+/// A row without values, on which expressions are checked.
+struct Nothing<'a> {
+    schema: &'a Schema,
+    columns: &'a [usize],
+    index: Option<usize>,
+}
+
+impl Row for Nothing<'_> {
+    fn cell(&self, position: usize) -> Value {
+        Value::null(Kind::of(self.schema.field(self.columns[position]).storage))
+    }
+
+    fn named(&self, name: &str) -> Option<Value> {
+        let column = self.schema.index_of(name)?;
+        Some(Value::null(Kind::of(self.schema.field(column).storage)))
+    }
+
+    fn index(&self) -> Value {
+        Value::null(self.index.map_or(INT32, |index| Kind::of(self.schema.field(index).storage)))
+    }
+
+    fn lookup(&self, name: &str, _position: f64) -> Option<Value> {
+        self.named(name)
+    }
+}
+
+impl Expression {
+    /// Parses and checks `text` as the column `alias` of a table. `index`: the table's index column.
+    pub(crate) fn new(
+        alias: &str,
+        text: &str,
+        schema: &Schema,
+        index: Option<usize>,
+    ) -> Result<Self, ExpressionError> {
+        if schema.index_of(alias).is_some() {
+            let message =
+                format!("Value Error - expression \"{alias}\" cannot overwrite an existing column.");
+            return Err(ExpressionError::plain(message));
+        }
+        let rewritten = rewrite::rewrite(text);
+        let mut columns = Vec::new();
+        for (_, name) in &rewritten.columns {
+            let column = schema.index_of(name).ok_or_else(|| {
+                ExpressionError::plain(format!("Value Error - Input column \"{name}\" does not exist."))
+            })?;
+            columns.push(column);
+        }
+        let tokens = lexer::tokenise(&rewritten.text)?;
+        let symbols: Vec<String> = rewritten.columns.iter().map(|(symbol, _)| symbol.clone()).collect();
+        let (node, num_variables, num_vectors) =
+            parser::Parser::new(&tokens, &rewritten.text, &symbols).program()?;
+        let mut patterns = HashMap::new();
+        let mut looks_up = false;
+        visit_calls(&node, &mut |function, arguments| {
+            looks_up |= matches!(function, Function::Column | Function::Lookup | Function::Index);
+            if let [_, Argument::Raw(pattern), ..] = arguments {
+                let is_whole = function == Function::MatchAll;
+                let compiled = || function::compile_pattern(pattern, is_whole);
+                patterns.entry((pattern.clone(), is_whole)).or_insert_with(compiled);
+            }
+        });
+        let mut expression = Expression {
+            node,
+            num_variables,
+            num_vectors,
+            columns,
+            looks_up,
+            patterns,
+            storage: Storage::Float64,
+        };
+        expression.storage = expression.check(schema, index, &rewritten.text, &tokens)?;
+        Ok(expression)
+    }
+
+    fn check(
+        &self,
+        schema: &Schema,
+        index: Option<usize>,
+        text: &str,
+        tokens: &[Token],
+    ) -> Result<Storage, ExpressionError> {
+        let row = Nothing { schema, columns: &self.columns, index };
+        let mut random = 1;
+        let mut machine = self.machine(&row, true, &mut random);
+        let value = machine.value(&self.node);
+        match machine.stop {
+            Some(Stop::OutOfBounds) => {
+                return Err(ExpressionError::plain("Runtime Error - Vector index out of bounds."));
+            }
+            Some(Stop::Exhausted) => {
+                return Err(ExpressionError::plain("Runtime Error - Exceeded maximum loop iterations."));
+            }
+            _ => {}
+        }
+        if let Some(incomparable) = &machine.incomparable {
+            return Err(comparison_error(incomparable, schema, &self.columns, text, tokens));
+        }
+        match value.kind.storage() {
+            Some(storage) if value.status != Status::Poison => Ok(storage),
+            _ => Err(ExpressionError::plain(TYPE_ERROR)),
+        }
+    }
+
+    fn machine<'a>(&'a self, row: &'a dyn Row, is_checking: bool, random: &'a mut u64) -> Machine<'a> {
+        let now = CLOCK_MS.load(Ordering::Relaxed) as i64;
+        Machine::new(row, is_checking, self.num_variables, self.num_vectors, &self.patterns, now, random)
+    }
+
+    /// The value on one row, as a cell of [`Expression::storage`]. `random` is the state of `random()`.
+    pub(crate) fn evaluate(&self, row: &dyn Row, random: &mut u64) -> Scalar {
+        let mut machine = self.machine(row, false, random);
+        let value = machine.value(&self.node);
+        if machine.stop.is_some() {
+            return Scalar::Null;
+        }
+        value.into_scalar(self.storage)
+    }
+}
+
+fn visit_calls(node: &Node, visit: &mut impl FnMut(Function, &[Argument])) {
+    let mut each = |nodes: &[&Node]| {
+        for node in nodes {
+            visit_calls(node, visit);
+        }
+    };
+    match node {
+        Node::Constant(_)
+        | Node::Raw(_)
+        | Node::Column(_)
+        | Node::Variable(_)
+        | Node::Vector(_)
+        | Node::VectorSize(_)
+        | Node::Continue
+        | Node::Break(None)
+        | Node::Declare(_, None) => {}
+        Node::Element(_, inner)
+        | Node::Negate(inner)
+        | Node::Break(Some(inner))
+        | Node::Declare(_, Some(inner)) => {
+            each(&[inner]);
+        }
+        Node::Arithmetic(_, left, right)
+        | Node::Compare(_, left, right)
+        | Node::Logic(_, left, right)
+        | Node::Assign(left, _, right)
+        | Node::Swap(left, right)
+        | Node::ElementOf(left, right)
+        | Node::While(left, right) => each(&[left, right]),
+        Node::If(condition, yes, no) => {
+            each(&[condition, yes]);
+            if let Some(no) = no {
+                each(&[no]);
+            }
+        }
+        Node::Sequence(nodes) => nodes.iter().for_each(|node| visit_calls(node, visit)),
+        Node::For(parts) => {
+            each(&[&parts.first, &parts.body]);
+            for node in parts.condition.iter().chain(&parts.step) {
+                visit_calls(node, visit);
+            }
+        }
+        Node::Switch(cases, default) => {
+            for (condition, body) in cases {
+                visit_calls(condition, visit);
+                visit_calls(body, visit);
+            }
+            if let Some(default) = default {
+                visit_calls(default, visit);
+            }
+        }
+        Node::MultiSwitch(cases) => {
+            for (condition, body) in cases {
+                visit_calls(condition, visit);
+                visit_calls(body, visit);
+            }
+        }
+        Node::DeclareVector(_, _, initial) => match initial {
+            ast::Initial::Zero => {}
+            ast::Initial::List(nodes) => nodes.iter().for_each(|node| visit_calls(node, visit)),
+            ast::Initial::All(node) | ast::Initial::Copy(node) => visit_calls(node, visit),
+            ast::Initial::Series(first, step) => {
+                visit_calls(first, visit);
+                visit_calls(step, visit);
+            }
+        },
+        Node::Call(function, arguments) => {
+            visit(*function, arguments);
+            for argument in arguments {
+                if let Argument::Value(node) = argument {
+                    visit_calls(node, visit);
+                }
+            }
+        }
+    }
+}
+
+/// Where an incompatible comparison stands: the first token spelled like it between operands of the reported types,
+/// else the first token spelled like it, else nowhere.
+fn comparison_error(
+    incomparable: &Incomparable,
+    schema: &Schema,
+    columns: &[usize],
+    text: &str,
+    tokens: &[Token],
+) -> ExpressionError {
+    let op = incomparable.op.text();
+    let message =
+        format!("Type Error - cannot compare {} and {} with '{op}'", incomparable.left, incomparable.right);
+    let mut symbols: Vec<&str> = Vec::new();
+    for token in tokens {
+        if token.value.starts_with("COLUMN") && !symbols.contains(&token.value.as_str()) {
+            symbols.push(&token.value);
+        }
+    }
+    let type_of = |token: &Token| -> Option<&'static str> {
+        if token.kind == TokenKind::Number {
+            return Some("float");
+        }
+        if matches!(token.value.as_str(), "True" | "False") {
+            return Some("boolean");
+        }
+        let position = symbols.iter().position(|symbol| *symbol == token.value)?;
+        columns.get(position).map(|column| schema.field(*column).column_type().name())
+    };
+    // Spelled in one piece: joined neighbours do not count.
+    let is_op = |token: &Token| {
+        token.kind == TokenKind::Mark && token.value == op && text[token.at..].starts_with(op)
+    };
+    let fits = |at: usize| {
+        let left = tokens[..at].iter().rev().find(|token| !matches!(token.value.as_str(), ")" | "]" | "}"));
+        let right = tokens[at + 1..].iter().find(|token| !matches!(token.value.as_str(), "(" | "[" | "{"));
+        left.and_then(type_of) == Some(incomparable.left)
+            && right.and_then(type_of) == Some(incomparable.right)
+    };
+    let places: Vec<usize> = (0..tokens.len()).filter(|&at| is_op(&tokens[at])).collect();
+    match places.iter().copied().find(|&at| fits(at)).or(places.first().copied()) {
+        Some(at) => {
+            let mut error = ExpressionError::at(text, tokens[at].at, message);
+            // Behind a line end that begins the text, columns of comparisons count it.
+            let line_begin = tokens[at].at - error.column as usize;
+            error.column += u32::from(line_begin == 1);
+            error
+        }
+        None => ExpressionError::plain(message),
+    }
+}

@@ -1,0 +1,461 @@
+//! Running an expression on one row.
+//!
+//! Law: never panics and always ends: loops have a budget, after which the row's value is null. Checking an expression
+//! is running it on a row without values.
+
+use std::collections::HashMap;
+
+use regex::Regex;
+
+use super::ast::{Argument, Comparison, Initial, Node};
+use super::function::{self, Function};
+use super::operate::{self, Incomparable};
+use super::value::{Kind, Status, Value};
+
+/// Loop passes of one run.
+pub(super) const MAX_PASSES: u32 = 1_000_000;
+
+/// What an expression sees of the table.
+pub(crate) trait Row {
+    /// The cell of the expression's column at `position`.
+    fn cell(&self, position: usize) -> Value;
+    /// The cell of any column; none for a name that no column has.
+    fn named(&self, name: &str) -> Option<Value>;
+    /// The row's key.
+    fn index(&self) -> Value;
+    /// The cell of a column at a row position; none for a name that no column has.
+    fn lookup(&self, name: &str, position: f64) -> Option<Value>;
+}
+
+/// What a node gives: one value, or a vector where one may stand.
+pub(super) enum Out {
+    Value(Value),
+    Vector(Vec<Value>),
+}
+
+impl Out {
+    pub(super) fn into_value(self) -> Value {
+        match self {
+            Out::Value(value) => value,
+            Out::Vector(elements) => elements.into_iter().next().unwrap_or(Value::null(Kind::Float64)),
+        }
+    }
+}
+
+/// Why a run stopped early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    Break,
+    Continue,
+    /// The loop budget is used up.
+    Exhausted,
+    OutOfBounds,
+}
+
+pub(super) struct Machine<'a> {
+    row: &'a dyn Row,
+    is_checking: bool,
+    variables: Vec<Value>,
+    pub(super) vectors: Vec<Vec<Value>>,
+    /// Columns that the expression assigned to.
+    assigned: HashMap<usize, Value>,
+    passes: u32,
+    pub(super) stop: Option<Stop>,
+    /// The value of a `break`.
+    broken: Value,
+    /// The first comparison of types that do not compare.
+    pub(super) incomparable: Option<Incomparable>,
+    patterns: &'a HashMap<(String, bool), Option<Regex>>,
+    now: i64,
+    random: &'a mut u64,
+}
+
+impl<'a> Machine<'a> {
+    pub(super) fn new(
+        row: &'a dyn Row,
+        is_checking: bool,
+        num_variables: usize,
+        num_vectors: usize,
+        patterns: &'a HashMap<(String, bool), Option<Regex>>,
+        now: i64,
+        random: &'a mut u64,
+    ) -> Self {
+        Machine {
+            row,
+            is_checking,
+            variables: vec![Value::float(0.0); num_variables],
+            vectors: vec![Vec::new(); num_vectors],
+            assigned: HashMap::new(),
+            passes: 0,
+            stop: None,
+            broken: Value::none(),
+            incomparable: None,
+            patterns,
+            now,
+            random,
+        }
+    }
+
+    pub(super) fn is_checking(&self) -> bool {
+        self.is_checking
+    }
+
+    pub(super) fn now(&self) -> i64 {
+        self.now
+    }
+
+    /// Uniform in `0..1` (xorshift64*).
+    pub(super) fn random(&mut self) -> f64 {
+        let mut state = *self.random | 1;
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        *self.random = state;
+        (state.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    pub(super) fn index(&self) -> Value {
+        self.row.index()
+    }
+
+    pub(super) fn named(&self, name: &str) -> Option<Value> {
+        self.row.named(name)
+    }
+
+    pub(super) fn lookup(&self, name: &str, position: f64) -> Option<Value> {
+        self.row.lookup(name, position)
+    }
+
+    pub(super) fn pattern(&self, pattern: &str, is_whole: bool) -> Option<Regex> {
+        self.patterns.get(&(pattern.to_owned(), is_whole)).cloned().flatten()
+    }
+
+    pub(super) fn compare(&mut self, op: Comparison, left: &Value, right: &Value) -> Value {
+        if left.status == Status::Poison || right.status == Status::Poison {
+            return Value::poison(Kind::Boolean);
+        }
+        operate::compare(op, left, right).unwrap_or_else(|incomparable| {
+            self.incomparable.get_or_insert(incomparable);
+            Value::poison(Kind::Boolean)
+        })
+    }
+
+    pub(super) fn value(&mut self, node: &Node) -> Value {
+        self.any(node).into_value()
+    }
+
+    pub(super) fn any(&mut self, node: &Node) -> Out {
+        if self.stop.is_some() {
+            return Out::Value(Value::none());
+        }
+        Out::Value(match node {
+            Node::Constant(value) => value.clone(),
+            Node::Raw(_) => Value::poison(Kind::Text),
+            Node::Column(position) => match self.assigned.get(position) {
+                Some(value) => value.clone(),
+                None => self.row.cell(*position),
+            },
+            Node::Variable(slot) => self.variables[*slot].clone(),
+            Node::Vector(slot) => return Out::Vector(self.vectors[*slot].clone()),
+            Node::VectorSize(slot) => Value::float(self.vectors[*slot].len() as f64),
+            Node::Element(slot, index) => {
+                let index = self.value(index);
+                match self.position(*slot, &index) {
+                    Some(position) => self.vectors[*slot][position].clone(),
+                    None => self.out_of_bounds(),
+                }
+            }
+            Node::ElementOf(vector, index) => {
+                let elements = match self.any(vector) {
+                    Out::Vector(elements) => elements,
+                    Out::Value(value) => vec![value],
+                };
+                let index = self.value(index).raw().trunc();
+                let is_there = index >= 0.0 && index < elements.len() as f64;
+                if is_there { elements[index as usize].clone() } else { self.out_of_bounds() }
+            }
+            Node::Negate(inner) => match self.any(inner) {
+                Out::Vector(elements) => return Out::Vector(elements.iter().map(operate::negate).collect()),
+                Out::Value(value) => operate::negate(&value),
+            },
+            Node::Arithmetic(op, left, right) => {
+                return self.pairwise(left, right, &|_, left, right| operate::arithmetic(*op, left, right));
+            }
+            Node::Compare(op, left, right) => {
+                return self.pairwise(left, right, &|machine, left, right| machine.compare(*op, left, right));
+            }
+            Node::Logic(op, left, right) => {
+                return self.pairwise(left, right, &|_, left, right| operate::logic(*op, left, right));
+            }
+            Node::Call(function, arguments) => return self.call(*function, arguments),
+            Node::Assign(target, op, value) => self.assign(target, *op, value),
+            Node::Swap(left, right) => {
+                let (first, second) = (self.value(left), self.value(right));
+                self.store(left, second.clone());
+                self.store(right, first);
+                second
+            }
+            Node::Sequence(nodes) => {
+                let mut last = Value::none();
+                for node in nodes {
+                    let out = self.any(node);
+                    if self.stop.is_some() {
+                        return Out::Value(last);
+                    }
+                    last = out.into_value();
+                }
+                last
+            }
+            Node::If(condition, yes, no) => {
+                let condition = self.value(condition);
+                // When checked, a condition without a value counts as true.
+                let is_open = self.is_checking && (!condition.is_valid());
+                match (is_open || condition.is_true(), no) {
+                    (true, _) => return self.any(yes),
+                    (false, Some(no)) => return self.any(no),
+                    (false, None) => Value::none(),
+                }
+            }
+            Node::While(condition, body) => self.run_while(condition, body),
+            Node::For(parts) => self.run_for(parts),
+            Node::Switch(cases, default) => {
+                for (condition, body) in cases {
+                    let condition = self.value(condition);
+                    if condition.is_true() || (self.is_checking && !condition.is_valid()) {
+                        return self.any(body);
+                    }
+                }
+                match default {
+                    Some(default) => return self.any(default),
+                    None => Value::none(),
+                }
+            }
+            Node::MultiSwitch(cases) => {
+                let mut last = Value::float(0.0);
+                for (condition, body) in cases {
+                    let condition = self.value(condition);
+                    if condition.is_true() || (self.is_checking && !condition.is_valid()) {
+                        last = self.value(body);
+                    }
+                }
+                last
+            }
+            Node::Break(value) => {
+                self.broken = match value {
+                    Some(value) => self.value(value),
+                    None => Value::none(),
+                };
+                self.stop.get_or_insert(Stop::Break);
+                Value::none()
+            }
+            Node::Continue => {
+                self.stop = Some(Stop::Continue);
+                Value::none()
+            }
+            Node::Declare(slot, initial) => {
+                let value = match initial {
+                    Some(initial) => self.value(initial),
+                    None => Value::float(0.0),
+                };
+                self.variables[*slot] = value.clone();
+                value
+            }
+            Node::DeclareVector(slot, len, initial) => {
+                self.vectors[*slot] = self.initial(*len, initial);
+                self.vectors[*slot][0].clone()
+            }
+        })
+    }
+
+    fn pairwise(
+        &mut self,
+        left: &Node,
+        right: &Node,
+        operate: &dyn Fn(&mut Self, &Value, &Value) -> Value,
+    ) -> Out {
+        let left = self.any(left);
+        let right = self.any(right);
+        match (left, right) {
+            (Out::Value(left), Out::Value(right)) => Out::Value(operate(self, &left, &right)),
+            (Out::Vector(left), Out::Vector(right)) => {
+                Out::Vector(left.iter().zip(&right).map(|(left, right)| operate(self, left, right)).collect())
+            }
+            (Out::Vector(left), Out::Value(right)) => {
+                Out::Vector(left.iter().map(|left| operate(self, left, &right)).collect())
+            }
+            (Out::Value(left), Out::Vector(right)) => {
+                Out::Vector(right.iter().map(|right| operate(self, &left, right)).collect())
+            }
+        }
+    }
+
+    /// Functions of one number work on vectors by element.
+    fn call(&mut self, function: Function, arguments: &[Argument]) -> Out {
+        if let (Function::Unary(_) | Function::Not, [Argument::Value(node)]) = (function, arguments)
+            && let Out::Vector(elements) = self.any(node)
+        {
+            let each = elements
+                .into_iter()
+                .map(|element| function::call(self, function, &[Argument::Value(Node::Constant(element))]));
+            return Out::Vector(each.collect());
+        }
+        Out::Value(function::call(self, function, arguments))
+    }
+
+    fn position(&self, slot: usize, index: &Value) -> Option<usize> {
+        let position = if index.is_valid() { index.raw().trunc() } else { 0.0 };
+        (position >= 0.0 && position < self.vectors[slot].len() as f64).then_some(position as usize)
+    }
+
+    fn out_of_bounds(&mut self) -> Value {
+        if self.is_checking {
+            self.stop = Some(Stop::OutOfBounds);
+        }
+        Value::null(Kind::Float64)
+    }
+
+    fn assign(&mut self, target: &Node, op: Option<super::ast::Arithmetic>, value: &Node) -> Value {
+        let out = self.any(value);
+        if let Node::Vector(slot) = target {
+            let old = self.vectors[*slot].clone();
+            let apply = |old: &Value, new: &Value| match op {
+                Some(op) => operate::arithmetic(op, old, new),
+                None => new.clone(),
+            };
+            match out {
+                Out::Vector(elements) => {
+                    for (at, new) in elements.iter().enumerate().take(old.len()) {
+                        self.vectors[*slot][at] = apply(&old[at], new);
+                    }
+                }
+                Out::Value(new) => self.vectors[*slot] = old.iter().map(|old| apply(old, &new)).collect(),
+            }
+            return self.vectors[*slot].first().cloned().unwrap_or(Value::null(Kind::Float64));
+        }
+        let new = out.into_value();
+        let value = match op {
+            Some(op) => {
+                let old = self.value(target);
+                operate::arithmetic(op, &old, &new)
+            }
+            None => new,
+        };
+        self.store(target, value.clone());
+        value
+    }
+
+    fn store(&mut self, target: &Node, value: Value) {
+        match target {
+            Node::Variable(slot) => self.variables[*slot] = value,
+            Node::Column(position) => {
+                self.assigned.insert(*position, value);
+            }
+            Node::Element(slot, index) => {
+                let index = self.value(index);
+                match self.position(*slot, &index) {
+                    Some(position) => self.vectors[*slot][position] = value,
+                    None => {
+                        self.out_of_bounds();
+                    }
+                }
+            }
+            Node::Vector(slot) => {
+                if let Some(first) = self.vectors[*slot].first_mut() {
+                    *first = value;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn initial(&mut self, len: usize, initial: &Initial) -> Vec<Value> {
+        let mut elements = vec![Value::float(0.0); len];
+        match initial {
+            Initial::Zero => {}
+            Initial::List(nodes) => {
+                for (at, node) in nodes.iter().enumerate() {
+                    elements[at] = self.value(node);
+                }
+            }
+            Initial::All(node) => elements.fill(self.value(node)),
+            Initial::Series(first, step) => {
+                let (mut value, step) = (self.value(first), self.value(step));
+                for element in &mut elements {
+                    *element = value.clone();
+                    value = operate::arithmetic(super::ast::Arithmetic::Add, &value, &step);
+                }
+            }
+            Initial::Copy(node) => match self.any(node) {
+                Out::Vector(from) => {
+                    for (element, value) in elements.iter_mut().zip(from) {
+                        *element = value;
+                    }
+                }
+                Out::Value(value) => elements.fill(value),
+            },
+        }
+        elements
+    }
+
+    /// Counts a pass; false when the budget is used up.
+    fn may_pass(&mut self) -> bool {
+        self.passes += 1;
+        if self.passes > MAX_PASSES {
+            self.stop = Some(Stop::Exhausted);
+        }
+        self.stop.is_none()
+    }
+
+    /// Ends a pass; `Some` is the loop's value.
+    fn after_pass(&mut self, last: &mut Value, value: Value) -> Option<Value> {
+        match self.stop {
+            None => *last = value,
+            Some(Stop::Continue) => self.stop = None,
+            Some(Stop::Break) => {
+                self.stop = None;
+                return Some(std::mem::replace(&mut self.broken, Value::none()));
+            }
+            Some(Stop::Exhausted | Stop::OutOfBounds) => return Some(Value::none()),
+        }
+        None
+    }
+
+    fn holds(&mut self, condition: &Node) -> bool {
+        self.value(condition).is_true() && self.stop.is_none()
+    }
+
+    fn run_while(&mut self, condition: &Node, body: &Node) -> Value {
+        let mut last = Value::float(0.0);
+        while self.holds(condition) && self.may_pass() {
+            let value = self.value(body);
+            if let Some(value) = self.after_pass(&mut last, value) {
+                return value;
+            }
+        }
+        last
+    }
+
+    fn run_for(&mut self, parts: &super::ast::Loop) -> Value {
+        self.value(&parts.first);
+        let mut last = Value::float(0.0);
+        loop {
+            let goes_on = match &parts.condition {
+                Some(condition) => self.holds(condition),
+                None => true,
+            };
+            if !goes_on || !self.may_pass() {
+                return last;
+            }
+            let value = self.value(&parts.body);
+            if let Some(value) = self.after_pass(&mut last, value) {
+                return value;
+            }
+            if let Some(step) = &parts.step {
+                self.value(step);
+            }
+            if parts.condition.is_none() {
+                return last;
+            }
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Regular expressions, in linear time.
+//!
+//! Law: the dialect is RE2's: ASCII classes, Unicode properties, no look-around. What the `regex` crate spells
+//! differently is translated once, when a pattern is first used.
+
+use std::fmt::Write;
+
+use regex::{Captures, Regex, RegexBuilder};
+
+use super::super::ast::Argument;
+use super::super::eval::Machine;
+use super::super::value::{Kind, Status, Value};
+use super::Function;
+
+/// Largest counted repetition that RE2 takes.
+const MAX_REPEAT: u32 = 1000;
+
+/// Compiles a pattern of the dialect; `None`: it is none.
+pub(in crate::expr) fn compile(pattern: &str, is_whole: bool) -> Option<Regex> {
+    if pattern.is_empty() {
+        return None;
+    }
+    let translated = translate(pattern)?;
+    let translated = if is_whole { format!("^(?:{translated})$") } else { translated };
+    let translated = if is_whole {
+        translated.replacen('^', r"\A", 1).trim_end_matches('$').to_owned() + r"\z"
+    } else {
+        translated
+    };
+    RegexBuilder::new(&translated).size_limit(1 << 22).build().ok()
+}
+
+fn translate(pattern: &str) -> Option<String> {
+    let mut out = String::with_capacity(pattern.len() + 8);
+    let mut rest = pattern.chars().peekable();
+    let mut in_class = false;
+    while let Some(letter) = rest.next() {
+        match letter {
+            '\\' => match rest.next()? {
+                'd' if in_class => out.push_str("0-9"),
+                'd' => out.push_str("[0-9]"),
+                'D' => out.push_str(if in_class { r"\D" } else { "[^0-9]" }),
+                'w' if in_class => out.push_str("0-9A-Za-z_"),
+                'w' => out.push_str("[0-9A-Za-z_]"),
+                'W' => out.push_str(if in_class { r"\W" } else { "[^0-9A-Za-z_]" }),
+                's' if in_class => out.push_str(r"\t\n\f\r "),
+                's' => out.push_str(r"[\t\n\f\r ]"),
+                'S' => out.push_str(if in_class { r"\S" } else { r"[^\t\n\f\r ]" }),
+                'b' => out.push_str(r"(?-u:\b)"),
+                'B' => out.push_str(r"(?-u:\B)"),
+                'C' => out.push_str("(?s:.)"),
+                'Z' => return None,
+                'Q' => {
+                    let mut quoted = String::new();
+                    while let Some(letter) = rest.next() {
+                        if letter == '\\' && rest.peek() == Some(&'E') {
+                            rest.next();
+                            break;
+                        }
+                        quoted.push(letter);
+                    }
+                    out.push_str(&regex::escape(&quoted));
+                }
+                digit @ '1'..='9' => {
+                    let _ = digit;
+                    return None;
+                }
+                other => {
+                    out.push('\\');
+                    out.push(other);
+                    if matches!(other, 'p' | 'P' | 'x') && rest.peek() == Some(&'{') {
+                        for letter in rest.by_ref() {
+                            out.push(letter);
+                            if letter == '}' {
+                                break;
+                            }
+                        }
+                    }
+                }
+            },
+            '[' if in_class => {
+                // A named class keeps its bracket; any other is a plain character.
+                if rest.peek() == Some(&':') { out.push('[') } else { out.push_str(r"\[") }
+            }
+            '[' => {
+                in_class = true;
+                out.push('[');
+                if rest.peek() == Some(&'^') {
+                    out.push('^');
+                    rest.next();
+                }
+                if rest.peek() == Some(&']') {
+                    out.push_str(r"\]");
+                    rest.next();
+                }
+            }
+            ']' if in_class => {
+                // `[:alpha:]` ends with `:]` inside the class.
+                let named =
+                    out.rfind("[:").is_some_and(|at| !out[at + 2..].contains(']') && out.ends_with(':'));
+                in_class = named;
+                out.push(']');
+            }
+            '&' | '~' | '-' if in_class && rest.peek() == Some(&letter) => {
+                let _ = write!(out, "\\{letter}");
+            }
+            '(' if !in_class && rest.peek() == Some(&'?') => {
+                rest.next();
+                match rest.peek()? {
+                    '<' | '=' | '!' | '>' => return None,
+                    'P' => out.push_str("(?"),
+                    _ => {
+                        out.push_str("(?");
+                        if rest
+                            .clone()
+                            .take_while(|letter| letter.is_ascii_alphabetic() || *letter == '-')
+                            .any(|flag| flag == 'x')
+                        {
+                            return None;
+                        }
+                    }
+                }
+            }
+            '{' if !in_class => {
+                let counts: String = rest.clone().take_while(|letter| *letter != '}').collect();
+                let is_count = !counts.is_empty()
+                    && counts.chars().all(|letter| letter.is_ascii_digit() || letter == ',')
+                    && !counts.starts_with(',')
+                    && rest.clone().any(|letter| letter == '}');
+                if !is_count {
+                    out.push_str(r"\{");
+                    continue;
+                }
+                if counts
+                    .split(',')
+                    .filter(|count| !count.is_empty())
+                    .any(|count| count.parse::<u32>().is_ok_and(|count| count > MAX_REPEAT))
+                {
+                    return None;
+                }
+                out.push('{');
+            }
+            '+' if matches!(out.chars().last(), Some('+' | '*' | '?')) && is_repeated(&out) => return None,
+            other => out.push(other),
+        }
+    }
+    Some(out)
+}
+
+/// Whether the text ends in a repetition that is not escaped: a `+` behind it would be possessive.
+fn is_repeated(out: &str) -> bool {
+    let before = &out[..out.len() - 1];
+    !before.ends_with('\\') && !before.is_empty()
+}
+
+pub(super) fn call(machine: &mut Machine<'_>, function: Function, arguments: &[Argument]) -> Value {
+    let [Argument::Value(first), Argument::Raw(pattern), rest @ ..] = arguments else {
+        return Value::poison(Kind::Text);
+    };
+    let subject = machine.value(first);
+    let kind = match function {
+        Function::Match | Function::MatchAll | Function::Contains => Kind::Boolean,
+        _ => Kind::Text,
+    };
+    if subject.kind != Kind::Text || subject.status == Status::Poison {
+        return Value::poison(kind);
+    }
+    if function == Function::Contains {
+        return match subject.as_text() {
+            Some(text) => Value::boolean(text.contains(pattern.as_str())),
+            None => Value::null(Kind::Boolean),
+        };
+    }
+    let Some(compiled) = machine.pattern(pattern, function == Function::MatchAll) else {
+        return Value::poison(kind);
+    };
+    match function {
+        Function::Match | Function::MatchAll => match subject.as_text() {
+            Some(text) => Value::boolean(compiled.is_match(text)),
+            None => Value::null(Kind::Boolean),
+        },
+        Function::Search => {
+            if compiled.captures_len() < 2 {
+                return Value::poison(Kind::Text);
+            }
+            match subject.as_text() {
+                Some(text) if !machine.is_checking() => {
+                    let found = compiled
+                        .captures(text)
+                        .and_then(|found| found.get(1).map(|group| group.as_str().to_owned()));
+                    found.map_or(Value::null(Kind::Text), Value::text_or_null)
+                }
+                _ => Value::null(Kind::Text),
+            }
+        }
+        _ => replace(machine, function, &subject, &compiled, rest),
+    }
+}
+
+fn replace(
+    machine: &mut Machine<'_>,
+    function: Function,
+    subject: &Value,
+    pattern: &Regex,
+    rest: &[Argument],
+) -> Value {
+    let replacement = match rest {
+        [Argument::Raw(text)] if text.is_empty() => Value::text(""),
+        [Argument::Value(node)] => machine.value(node),
+        _ => return Value::poison(Kind::Text),
+    };
+    if replacement.kind != Kind::Text || replacement.status == Status::Poison {
+        return Value::poison(Kind::Text);
+    }
+    if machine.is_checking() {
+        return Value::null(Kind::Text);
+    }
+    // A missing text reads as the word `null`, on either side; without a match it stays missing.
+    let text = subject.as_text().unwrap_or("null");
+    let replacement = replacement.as_text().unwrap_or("null").to_owned();
+    if text.is_empty() || (!subject.is_valid() && !pattern.is_match(text)) {
+        return Value::null(Kind::Text);
+    }
+    if !is_reference_valid(&replacement, pattern.captures_len()) {
+        return Value::text(text);
+    }
+    let insert = |found: &Captures<'_>| expand(&replacement, found);
+    let replaced = match function {
+        Function::Replace => pattern.replacen(text, 1, insert),
+        _ => pattern.replace_all(text, insert),
+    };
+    Value::text(replaced.into_owned())
+}
+
+fn is_reference_valid(replacement: &str, num_groups: usize) -> bool {
+    let mut letters = replacement.chars();
+    while let Some(letter) = letters.next() {
+        if letter == '\\' {
+            match letters.next() {
+                Some('\\') => {}
+                Some(digit) => match digit.to_digit(10) {
+                    Some(group) if (group as usize) < num_groups => {}
+                    _ => return false,
+                },
+                None => return false,
+            }
+        }
+    }
+    true
+}
+
+/// `\0` … `\9` insert groups.
+fn expand(replacement: &str, found: &Captures<'_>) -> String {
+    let mut out = String::new();
+    let mut letters = replacement.chars();
+    while let Some(letter) = letters.next() {
+        if letter != '\\' {
+            out.push(letter);
+            continue;
+        }
+        match letters.next() {
+            Some(digit) if digit.is_ascii_digit() => {
+                let group = digit.to_digit(10).map_or(0, |group| group as usize);
+                out.push_str(found.get(group).map_or("", |group| group.as_str()));
+            }
+            Some(other) => out.push(other),
+            None => {}
+        }
+    }
+    out
+}

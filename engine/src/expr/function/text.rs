@@ -1,0 +1,109 @@
+//! Strings. Positions and lengths count bytes; only ASCII letters change case.
+
+use super::super::eval::Machine;
+use super::super::value::{Kind, Payload, Status, Value, unpack};
+use super::Function;
+use crate::scalar::Scalar;
+use crate::view::path_text;
+
+pub(super) fn call(machine: &mut Machine<'_>, function: Function, values: &[Value]) -> Value {
+    match function {
+        Function::Upper | Function::Lower => {
+            if values[0].kind != Kind::Text || values[0].status == Status::Poison {
+                return Value::poison(Kind::Text);
+            }
+            match values[0].as_text() {
+                Some(text) if !machine.is_checking() => Value::text_or_null(match function {
+                    Function::Upper => text.to_ascii_uppercase(),
+                    _ => text.to_ascii_lowercase(),
+                }),
+                _ => Value::null(Kind::Text),
+            }
+        }
+        Function::Length => match values[0].as_text() {
+            Some(text) => Value::float(text.len() as f64),
+            None if values[0].kind == Kind::Text && values[0].status == Status::Null => {
+                Value::null(Kind::Float64)
+            }
+            None => Value::poison(Kind::Float64),
+        },
+        Function::Concat => {
+            if values.iter().any(|value| value.kind != Kind::Text || value.status == Status::Poison) {
+                return Value::poison(Kind::Text);
+            }
+            let texts: Option<Vec<&str>> = values.iter().map(Value::as_text).collect();
+            match texts {
+                Some(texts) if !machine.is_checking() => Value::text_or_null(texts.concat()),
+                _ => Value::null(Kind::Text),
+            }
+        }
+        Function::Substring => substring(machine, values),
+        Function::Order => order(machine, values),
+        _ => unreachable!("{function:?} is computed elsewhere"),
+    }
+}
+
+fn substring(machine: &mut Machine<'_>, values: &[Value]) -> Value {
+    if values[0].kind != Kind::Text || !(2..=3).contains(&values.len()) || values[0].status == Status::Poison
+    {
+        return Value::poison(Kind::Text);
+    }
+    let positions: Option<Vec<f64>> = values[1..]
+        .iter()
+        .map(|value| (value.is_numeric() && value.is_valid()).then(|| value.raw().trunc()))
+        .collect();
+    let (Some(text), Some(positions), false) = (values[0].as_text(), positions, machine.is_checking()) else {
+        return Value::null(Kind::Text);
+    };
+    let len = text.len() as f64;
+    let start = positions[0];
+    let count = positions.get(1).copied().unwrap_or(len - start);
+    // Comparisons that a NaN fails, too.
+    let is_inside = start >= 0.0 && start < len && count >= 0.0 && start + count <= len;
+    if !is_inside {
+        return Value::null(Kind::Text);
+    }
+    let bytes = &text.as_bytes()[start as usize..(start + count) as usize];
+    Value::text(String::from_utf8_lossy(bytes).into_owned())
+}
+
+fn order(machine: &mut Machine<'_>, values: &[Value]) -> Value {
+    if values.len() < 2
+        || values.iter().any(|value| value.kind != Kind::Text || value.status == Status::Poison)
+    {
+        return Value::poison(Kind::Float64);
+    }
+    let Some(text) = values[0].as_text() else { return Value::null(Kind::Float64) };
+    if machine.is_checking() {
+        return Value::null(Kind::Float64);
+    }
+    let list = &values[1..];
+    let position = list.iter().position(|value| value.as_text() == Some(text)).unwrap_or(list.len());
+    Value::float(position as f64)
+}
+
+pub(super) fn string(machine: &mut Machine<'_>, value: &Value) -> Value {
+    if value.is_none() || !value.is_valid() {
+        return if value.status == Status::Poison {
+            Value::poison(Kind::Text)
+        } else {
+            Value::null(Kind::Text)
+        };
+    }
+    if machine.is_checking() {
+        return Value::null(Kind::Text);
+    }
+    Value::text_or_null(match &value.payload {
+        Payload::Nothing => String::new(),
+        Payload::Integer(_) if value.raw() > i64::MAX as f64 => (value.raw() as u64).to_string(),
+        Payload::Integer(number) => number.to_string(),
+        Payload::Float(number) => path_text(&Scalar::Float(*number)),
+        Payload::Boolean(value) => value.to_string(),
+        Payload::Text(text) => text.to_string(),
+        Payload::Date(packed) => {
+            let (year, month, day) = unpack(*packed);
+            format!("{year}-{:02}-{day:02}", month + 1)
+        }
+        Payload::Datetime(ms) => path_text(&Scalar::Datetime(*ms)),
+    })
+}

@@ -1,0 +1,174 @@
+//! Dates, times and buckets. Everything is UTC.
+
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta};
+
+use super::super::eval::Machine;
+use super::super::value::{INT64, Kind, Payload, Status, Value, days_of, pack, unpack};
+use super::Function;
+use crate::scalar::MS_PER_DAY;
+
+const DAYS: [&str; 7] =
+    ["1 Sunday", "2 Monday", "3 Tuesday", "4 Wednesday", "5 Thursday", "6 Friday", "7 Saturday"];
+const MONTHS: [&str; 12] = [
+    "01 January",
+    "02 February",
+    "03 March",
+    "04 April",
+    "05 May",
+    "06 June",
+    "07 July",
+    "08 August",
+    "09 September",
+    "10 October",
+    "11 November",
+    "12 December",
+];
+
+fn date_of(value: &Value) -> Option<NaiveDate> {
+    match value.payload {
+        Payload::Date(packed) => NaiveDate::from_epoch_days(days_of(packed)?),
+        Payload::Datetime(ms) => NaiveDate::from_epoch_days(i32::try_from(ms.div_euclid(MS_PER_DAY)).ok()?),
+        _ => None,
+    }
+}
+
+pub(super) fn part(machine: &mut Machine<'_>, function: Function, value: &Value) -> Value {
+    let kind = if function == Function::HourOfDay { Kind::Float64 } else { Kind::Text };
+    if value.is_none() && function == Function::HourOfDay {
+        return Value::float(0.0);
+    }
+    if !matches!(value.kind, Kind::Date | Kind::Datetime) || value.status == Status::Poison {
+        return Value::poison(kind);
+    }
+    if !value.is_valid() {
+        return Value::null(kind);
+    }
+    if function == Function::HourOfDay {
+        return match value.payload {
+            Payload::Datetime(ms) => Value::float(ms.rem_euclid(MS_PER_DAY).div_euclid(3_600_000) as f64),
+            _ => Value::float(0.0),
+        };
+    }
+    let (Some(date), false) = (date_of(value), machine.is_checking()) else { return Value::null(kind) };
+    Value::text(match function {
+        Function::DayOfWeek => DAYS[date.weekday().num_days_from_sunday() as usize],
+        _ => MONTHS[date.month0() as usize],
+    })
+}
+
+pub(super) fn today(now_ms: i64) -> Value {
+    let date = DateTime::UNIX_EPOCH
+        .checked_add_signed(TimeDelta::milliseconds(now_ms))
+        .map(|time| time.date_naive());
+    date.map_or(Value::null(Kind::Date), |date| Value::packed_date(pack(date)))
+}
+
+pub(super) fn date(values: &[Value]) -> Value {
+    if values.iter().any(|value| !value.is_numeric() || value.status == Status::Poison) {
+        return Value::poison(Kind::Date);
+    }
+    if values.iter().any(|value| !value.is_valid()) {
+        return Value::null(Kind::Date);
+    }
+    let part = |position: usize| values[position].raw().trunc();
+    let (year, month, day) = (part(0), part(1), part(2));
+    if !(0.0..=32_767.0).contains(&year) || !(1.0..=12.0).contains(&month) || !(1.0..=31.0).contains(&day) {
+        return Value::null(Kind::Date);
+    }
+    Value::packed_date((year as i32) << 16 | (month as i32 - 1) << 8 | day as i32)
+}
+
+pub(super) fn datetime(value: &Value) -> Value {
+    if value.is_none() {
+        return Value::null(Kind::Datetime);
+    }
+    if !(value.kind == Kind::Float64 || value.kind == INT64) || value.status == Status::Poison {
+        return Value::poison(Kind::Datetime);
+    }
+    match value.payload {
+        Payload::Integer(ms) if value.is_valid() => Value::datetime(ms),
+        Payload::Float(ms) if value.is_valid() && !ms.is_nan() => Value::datetime(ms as i64),
+        _ => Value::null(Kind::Datetime),
+    }
+}
+
+pub(super) fn bucket(machine: &mut Machine<'_>, values: &[Value]) -> Value {
+    let [x, unit] = values else { return Value::poison(Kind::Float64) };
+    if x.is_none() || unit.is_none() || x.status == Status::Poison || unit.status == Status::Poison {
+        return Value::poison(Kind::Float64);
+    }
+    if x.is_numeric() && unit.is_numeric() {
+        if !x.is_valid() || !unit.is_valid() {
+            return Value::null(Kind::Float64);
+        }
+        return Value::float((x.raw() / unit.raw()).floor() * unit.raw());
+    }
+    let is_time = matches!(x.kind, Kind::Date | Kind::Datetime);
+    // The unit must be known when the expression is checked.
+    let (true, Some(text)) = (is_time, unit.as_text()) else {
+        let is_late = is_time && unit.kind == Kind::Text && !machine.is_checking();
+        return if is_late { Value::null(x.kind) } else { Value::poison(Kind::Float64) };
+    };
+    let Some((count, letter)) = parse_unit(text) else { return Value::poison(Kind::Float64) };
+    let kind = match (x.kind, letter) {
+        (Kind::Datetime, b's' | b'm' | b'h') => Kind::Datetime,
+        _ => Kind::Date,
+    };
+    if !x.is_valid() {
+        return Value::null(kind);
+    }
+    let bucketed = match (&x.payload, letter) {
+        (Payload::Datetime(ms), b's') => Some(Value::datetime(whole(*ms, 1_000, count))),
+        (Payload::Datetime(ms), b'm') => Some(Value::datetime(whole(*ms, 60_000, count))),
+        (Payload::Datetime(ms), b'h') => Some(Value::datetime(whole(*ms, 3_600_000, count))),
+        (Payload::Date(_), b's' | b'm' | b'h' | b'D') => Some(x.clone()),
+        (_, b'D') => date_of(x).map(|date| Value::packed_date(pack(date))),
+        (_, b'W') => date_of(x).and_then(|date| {
+            let monday =
+                date.checked_sub_signed(TimeDelta::days(date.weekday().num_days_from_monday().into()))?;
+            Some(Value::packed_date(pack(monday)))
+        }),
+        _ => year_and_month(x).map(|(year, month)| {
+            let count = count as i32;
+            match letter {
+                b'M' => Value::packed_date(year << 16 | (month as i32 / count * count) << 8 | 1),
+                _ if count == 0 => Value::packed_date(1),
+                _ => Value::packed_date((year.div_euclid(count) * count) << 16 | 1),
+            }
+        }),
+    };
+    bucketed.unwrap_or(Value::null(kind))
+}
+
+fn year_and_month(value: &Value) -> Option<(i32, u32)> {
+    match value.payload {
+        Payload::Date(packed) => {
+            let (year, month, _) = unpack(packed);
+            Some((year, month))
+        }
+        _ => date_of(value).map(|date| (date.year(), date.month0())),
+    }
+}
+
+/// Whole units toward zero, then down to a multiple.
+fn whole(ms: i64, unit_ms: i64, count: i64) -> i64 {
+    (ms / unit_ms).div_euclid(count) * count * unit_ms
+}
+
+fn parse_unit(text: &str) -> Option<(i64, u8)> {
+    let letter = *text.as_bytes().last()?;
+    let digits = &text[..text.len().checked_sub(1)?];
+    if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let count: i64 = if digits.is_empty() { 1 } else { digits.parse().ok()? };
+    let is_allowed = match letter {
+        b's' | b'm' => matches!(count, 1 | 5 | 10 | 15 | 20 | 30),
+        b'h' => matches!(count, 1 | 2 | 3 | 4 | 6 | 12),
+        b'D' | b'W' => count == 1,
+        b'M' => matches!(count, 1 | 2 | 3 | 4 | 6),
+        b'Y' => (0..=32_767).contains(&count),
+        _ => false,
+    };
+    is_allowed.then_some((count, letter))
+}

@@ -1,0 +1,166 @@
+//! Operators on values.
+//!
+//! Law: integers of one width are added, subtracted and multiplied in it and wrap, then become floats; every other
+//! pair is computed in floats. Dividing by zero is null, never infinite.
+
+use std::cmp::Ordering;
+
+use super::ast::{Arithmetic, Comparison, Logic};
+use super::value::{INT32, INT64, Kind, Payload, Status, Value};
+use crate::schema::Storage;
+
+pub(super) fn arithmetic(op: Arithmetic, left: &Value, right: &Value) -> Value {
+    if left.is_none() || right.is_none() {
+        return Value::null(Kind::Float64);
+    }
+    let is_poison = !left.is_numeric() || !right.is_numeric();
+    if !left.is_valid() || !right.is_valid() {
+        let either = left.status == Status::Poison || right.status == Status::Poison;
+        return if is_poison || either { Value::poison(Kind::Float64) } else { Value::null(Kind::Float64) };
+    }
+    let (x, y) = (left.raw(), right.raw());
+    let integers = |width: fn(Arithmetic, i64, i64) -> i64| match (&left.payload, &right.payload) {
+        (Payload::Integer(x), Payload::Integer(y)) => width(op, *x, *y) as f64,
+        _ => floats(op, x, y),
+    };
+    match op {
+        Arithmetic::Divide | Arithmetic::Modulo if y == 0.0 => Value::null(Kind::Float64),
+        Arithmetic::Add | Arithmetic::Subtract | Arithmetic::Multiply => {
+            Value::float(match (left.kind, right.kind) {
+                (INT32, INT32) => integers(|op, x, y| i64::from(wrap32(op, x as i32, y as i32))),
+                (INT64, INT64) => integers(wrap64),
+                _ => floats(op, x, y),
+            })
+        }
+        _ => Value::float(floats(op, x, y)),
+    }
+}
+
+fn floats(op: Arithmetic, x: f64, y: f64) -> f64 {
+    match op {
+        Arithmetic::Add => x + y,
+        Arithmetic::Subtract => x - y,
+        Arithmetic::Multiply => x * y,
+        Arithmetic::Divide => x / y,
+        Arithmetic::Modulo => x % y,
+        Arithmetic::Power => x.powf(y),
+    }
+}
+
+fn wrap32(op: Arithmetic, x: i32, y: i32) -> i32 {
+    match op {
+        Arithmetic::Subtract => x.wrapping_sub(y),
+        Arithmetic::Multiply => x.wrapping_mul(y),
+        _ => x.wrapping_add(y),
+    }
+}
+
+fn wrap64(op: Arithmetic, x: i64, y: i64) -> i64 {
+    match op {
+        Arithmetic::Subtract => x.wrapping_sub(y),
+        Arithmetic::Multiply => x.wrapping_mul(y),
+        _ => x.wrapping_add(y),
+    }
+}
+
+pub(super) fn negate(value: &Value) -> Value {
+    if value.is_none() {
+        return Value::null(Kind::Float64);
+    }
+    if !value.is_numeric() {
+        return Value::poison(value.kind);
+    }
+    let payload = match (&value.payload, value.kind) {
+        (Payload::Integer(number), Kind::Integer(storage)) => {
+            Payload::Integer(wrap(number.wrapping_neg(), storage))
+        }
+        (Payload::Float(number), _) => Payload::Float(-number),
+        (other, _) => other.clone(),
+    };
+    Value { payload, ..value.clone() }
+}
+
+/// An integer in the width of its storage.
+fn wrap(value: i64, storage: Storage) -> i64 {
+    match storage {
+        Storage::Int8 => i64::from(value as i8),
+        Storage::Int16 => i64::from(value as i16),
+        Storage::Int32 => i64::from(value as i32),
+        Storage::UInt8 => i64::from(value as u8),
+        Storage::UInt16 => i64::from(value as u16),
+        Storage::UInt32 => i64::from(value as u32),
+        _ => value,
+    }
+}
+
+/// Two values of types that do not compare.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Incomparable {
+    pub(super) left: &'static str,
+    pub(super) right: &'static str,
+    pub(super) op: Comparison,
+}
+
+pub(super) fn compare(op: Comparison, left: &Value, right: &Value) -> Result<Value, Incomparable> {
+    if left.is_none() || right.is_none() {
+        let is_null = |value: &Value| value.is_none() || !value.is_valid();
+        let both = is_null(left) && is_null(right);
+        return Ok(match op {
+            Comparison::Equal => Value::boolean(both),
+            Comparison::NotEqual => Value::boolean(!both),
+            _ => Value::null(Kind::Boolean),
+        });
+    }
+    let is_compatible = left.kind == right.kind || (left.is_numeric() && right.is_numeric());
+    if !is_compatible {
+        return Err(Incomparable { left: left.type_name(), right: right.type_name(), op });
+    }
+    Ok(match (left.is_valid(), right.is_valid()) {
+        (false, false) => {
+            Value::boolean(matches!(op, Comparison::Equal | Comparison::LessEqual | Comparison::GreaterEqual))
+        }
+        (true, true) => Value::boolean(holds(op, order(left, right))),
+        _ => Value::boolean(op == Comparison::NotEqual),
+    })
+}
+
+fn holds(op: Comparison, order: Option<Ordering>) -> bool {
+    match op {
+        Comparison::Less => order == Some(Ordering::Less),
+        Comparison::LessEqual => matches!(order, Some(Ordering::Less | Ordering::Equal)),
+        Comparison::Greater => order == Some(Ordering::Greater),
+        Comparison::GreaterEqual => matches!(order, Some(Ordering::Greater | Ordering::Equal)),
+        Comparison::Equal => order == Some(Ordering::Equal),
+        Comparison::NotEqual => order != Some(Ordering::Equal),
+    }
+}
+
+/// `None` where a NaN is compared.
+pub(super) fn order(left: &Value, right: &Value) -> Option<Ordering> {
+    let wide = |value: &Value| match (&value.payload, value.kind) {
+        (Payload::Integer(number), Kind::Integer(Storage::UInt64)) => Some(i128::from(*number as u64)),
+        (Payload::Integer(number), _) => Some(i128::from(*number)),
+        _ => None,
+    };
+    match (&left.payload, &right.payload) {
+        (Payload::Text(left), Payload::Text(right)) => Some(left.as_bytes().cmp(right.as_bytes())),
+        (Payload::Integer(_), Payload::Integer(_)) => wide(left).partial_cmp(&wide(right)),
+        _ => left.raw().partial_cmp(&right.raw()),
+    }
+}
+
+pub(super) fn logic(op: Logic, left: &Value, right: &Value) -> Value {
+    // An operand of `&` and `|` counts as true unless it is a float that is zero.
+    let counts = |value: &Value| !(value.is_float() && value.raw() == 0.0);
+    let (x, y) = (left.is_true(), right.is_true());
+    Value::boolean(match op {
+        Logic::And => x && y,
+        Logic::Nand => !(x && y),
+        Logic::Or => x || y,
+        Logic::Nor => !(x || y),
+        Logic::Xor => x != y,
+        Logic::Xnor => x == y,
+        Logic::ShortAnd => return Value::float(f64::from(u8::from(counts(left) && counts(right)))),
+        Logic::ShortOr => return Value::float(f64::from(u8::from(counts(left) || counts(right)))),
+    })
+}

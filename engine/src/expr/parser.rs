@@ -1,0 +1,496 @@
+//! Tokens → tree.
+//!
+//! Law: recursive descent over the grammar of the published language; the first error found reports, with the message
+//! and the position that clients know. Parts: operators here, [`statement`]s, [`call`]s.
+
+mod call;
+mod statement;
+
+use super::ExpressionError;
+use super::ast::{Arithmetic, Comparison, Logic, Node};
+use super::fold;
+use super::lexer::{Token, TokenKind, number_value};
+use super::value::Value;
+
+/// Brackets may nest this deep; each level of expression and bracket counts two.
+const MAX_DEPTH: usize = 400;
+
+pub(super) struct Parser<'a> {
+    tokens: &'a [Token],
+    text: &'a str,
+    at: usize,
+    depth: usize,
+    loops: usize,
+    columns: &'a [String],
+    scopes: Vec<Vec<(String, Symbol)>>,
+    pub(super) num_variables: usize,
+    pub(super) num_vectors: usize,
+}
+
+#[derive(Debug, Clone)]
+enum Symbol {
+    Variable(usize),
+    Constant(Value),
+    Vector { slot: usize, len: usize },
+}
+
+type Parsed = Result<Node, ExpressionError>;
+
+/// Words that are no operand.
+const RESERVED: &[&str] = &[
+    "and", "nand", "or", "nor", "xor", "xnor", "in", "like", "ilike", "else", "case", "default", "repeat",
+    "until", "return",
+];
+
+impl<'a> Parser<'a> {
+    /// `columns`: the symbols of the referenced columns, by position.
+    pub(super) fn new(tokens: &'a [Token], text: &'a str, columns: &'a [String]) -> Self {
+        Parser {
+            tokens,
+            text,
+            at: 0,
+            depth: 0,
+            loops: 0,
+            columns,
+            scopes: vec![Vec::new()],
+            num_variables: 0,
+            num_vectors: 0,
+        }
+    }
+
+    pub(super) fn program(mut self) -> Result<(Node, usize, usize), ExpressionError> {
+        if self.current().kind == TokenKind::End {
+            return Err(ExpressionError::plain("Empty expression!"));
+        }
+        let mut nodes = Vec::new();
+        loop {
+            nodes.push(self.expression()?);
+            match self.current() {
+                token if token.kind == TokenKind::End => break,
+                token if token.is(";") => {
+                    self.next();
+                    if self.current().kind == TokenKind::End {
+                        break;
+                    }
+                }
+                token if token.kind != TokenKind::Mark || matches!(token.value.as_str(), "(" | "[" | "{") => {
+                    let message =
+                        format!("Invalid syntax '{}' possible missing operator or context", token.value);
+                    return Err(self.error_here(message));
+                }
+                _ => return Err(self.error_here("Premature end of expression[2]")),
+            }
+        }
+        Ok((sequence(nodes), self.num_variables, self.num_vectors))
+    }
+
+    fn current(&self) -> &'a Token {
+        // The last token is the end, which is never passed.
+        &self.tokens[self.at.min(self.tokens.len() - 1)]
+    }
+
+    fn ahead(&self, by: usize) -> &'a Token {
+        &self.tokens[(self.at + by).min(self.tokens.len() - 1)]
+    }
+
+    fn next(&mut self) -> &'a Token {
+        let token = self.current();
+        self.at += 1;
+        token
+    }
+
+    fn take(&mut self, mark: &str) -> bool {
+        let is_there = self.current().is(mark);
+        self.at += usize::from(is_there);
+        is_there
+    }
+
+    fn error(&self, token: &Token, message: impl Into<String>) -> ExpressionError {
+        ExpressionError::at(self.text, token.at, message.into())
+    }
+
+    fn error_here(&self, message: impl Into<String>) -> ExpressionError {
+        self.error(self.current(), message)
+    }
+
+    fn expect(&mut self, mark: &str, message: impl Into<String>) -> Result<(), ExpressionError> {
+        if self.take(mark) { Ok(()) } else { Err(self.error_here(message)) }
+    }
+
+    fn find(&self, name: &str) -> Option<&Symbol> {
+        self.scopes
+            .iter()
+            .rev()
+            .flatten()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, symbol)| symbol)
+    }
+
+    fn expression(&mut self) -> Parsed {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH / 2 {
+            return Err(ExpressionError::plain(format!(
+                "Current stack depth {} exceeds maximum allowed stack depth of {MAX_DEPTH}",
+                MAX_DEPTH + 1
+            )));
+        }
+        let condition = self.assignment()?;
+        let node = if self.take("?") {
+            let yes = self.expression()?;
+            self.expect(":", "Expected ':' between ternary if-statement consequent and alternative")?;
+            let no = self.expression()?;
+            statement::conditional(condition, yes, Some(no))
+        } else {
+            condition
+        };
+        self.depth -= 1;
+        Ok(node)
+    }
+
+    fn assignment(&mut self) -> Parsed {
+        let left = self.logic_or()?;
+        let token = self.current();
+        if token.kind != TokenKind::Mark {
+            let before = self.tokens.get(self.at.wrapping_sub(1));
+            let has_ended = before.is_none_or(|before| before.is("}") || before.is(";"));
+            if token.kind != TokenKind::End && !has_ended {
+                let message =
+                    format!("Invalid syntax '{}' possible missing operator or context", token.value);
+                return Err(self.error(token, message));
+            }
+            return Ok(left);
+        }
+        let op = match token.value.as_str() {
+            ":=" => None,
+            "+=" => Some(Arithmetic::Add),
+            "-=" => Some(Arithmetic::Subtract),
+            "*=" => Some(Arithmetic::Multiply),
+            "/=" => Some(Arithmetic::Divide),
+            "%=" => Some(Arithmetic::Modulo),
+            "<=>" => {
+                self.next();
+                let right = self.expression()?;
+                if !(is_target(&left) && is_target(&right)) {
+                    // The first letter is missing in the published server too, and clients see it so.
+                    let message = "nly variables, strings, vectors or vector elements can be swapped";
+                    return Err(self.error(token, message));
+                }
+                return Ok(Node::Swap(Box::new(left), Box::new(right)));
+            }
+            _ => return Ok(left),
+        };
+        self.next();
+        let right = self.expression()?;
+        match left {
+            left if is_target(&left) => Ok(Node::Assign(Box::new(left), op, Box::new(right))),
+            Node::Constant(_) => Err(self.error(token, "Cannot assign value to const variable")),
+            _ => {
+                Err(self.error(token, format!("Invalid branches for assignment operator '{}'", token.value)))
+            }
+        }
+    }
+
+    fn logic_or(&mut self) -> Parsed {
+        let mut left = self.logic_and()?;
+        loop {
+            let op = match self.current() {
+                token if token.is_word("or") => Logic::Or,
+                token if token.is_word("nor") => Logic::Nor,
+                token if token.is_word("xor") => Logic::Xor,
+                token if token.is_word("xnor") => Logic::Xnor,
+                token if token.is("|") => Logic::ShortOr,
+                _ => return Ok(left),
+            };
+            let token = self.next();
+            let right = self.logic_and()?;
+            left = self.logic(op, token, left, right)?;
+        }
+    }
+
+    fn logic_and(&mut self) -> Parsed {
+        let mut left = self.comparison()?;
+        loop {
+            let op = match self.current() {
+                token if token.is_word("and") => Logic::And,
+                token if token.is_word("nand") => Logic::Nand,
+                token if token.is("&") => Logic::ShortAnd,
+                _ => return Ok(left),
+            };
+            let token = self.next();
+            let right = self.comparison()?;
+            left = self.logic(op, token, left, right)?;
+        }
+    }
+
+    fn logic(&self, op: Logic, token: &Token, left: Node, right: Node) -> Parsed {
+        self.no_raw(token, &left, &right)?;
+        if let (Node::Constant(left), Node::Constant(right)) = (&left, &right) {
+            return Ok(Node::Constant(super::operate::logic(op, left, right)));
+        }
+        Ok(Node::Logic(op, Box::new(left), Box::new(right)))
+    }
+
+    fn comparison(&mut self) -> Parsed {
+        let mut left = self.sum()?;
+        loop {
+            let token = self.current();
+            if token.is_word("in") || token.is_word("like") || token.is_word("ilike") {
+                self.next();
+                self.sum()?;
+                return Err(self.error(token, format!("General parsing error at token: '{}'", token.value)));
+            }
+            if token.kind != TokenKind::Mark {
+                return Ok(left);
+            }
+            let op = match token.value.as_str() {
+                "<" => Comparison::Less,
+                "<=" => Comparison::LessEqual,
+                ">" => Comparison::Greater,
+                ">=" => Comparison::GreaterEqual,
+                "=" | "==" => Comparison::Equal,
+                "!=" | "<>" => Comparison::NotEqual,
+                _ => return Ok(left),
+            };
+            self.next();
+            let right = self.sum()?;
+            self.no_raw(token, &left, &right)?;
+            left = match (&left, &right) {
+                (Node::Constant(left), Node::Constant(right)) => {
+                    // Constants of different types are a type error without a place.
+                    let value = super::operate::compare(op, left, right);
+                    Node::Constant(value.unwrap_or_else(|_| Value::poison(super::value::Kind::Boolean)))
+                }
+                _ => Node::Compare(op, Box::new(left), Box::new(right)),
+            };
+        }
+    }
+
+    fn no_raw(&self, token: &Token, left: &Node, right: &Node) -> Result<(), ExpressionError> {
+        if matches!(left, Node::Raw(_)) || matches!(right, Node::Raw(_)) {
+            let message = format!("Invalid branch pair for string operator '{}'", token.value);
+            return Err(self.error(token, message));
+        }
+        Ok(())
+    }
+
+    fn sum(&mut self) -> Parsed {
+        let mut left = self.product()?;
+        loop {
+            let op = match self.current() {
+                token if token.is("+") => Arithmetic::Add,
+                token if token.is("-") => Arithmetic::Subtract,
+                _ => return Ok(left),
+            };
+            let token = self.next();
+            let right = self.product()?;
+            self.no_raw(token, &left, &right)?;
+            left = fold::arithmetic(op, left, right);
+        }
+    }
+
+    fn product(&mut self) -> Parsed {
+        let mut left = self.unary()?;
+        loop {
+            let op = match self.current() {
+                token if token.is("*") => Arithmetic::Multiply,
+                token if token.is("/") => Arithmetic::Divide,
+                token if token.is("%") => Arithmetic::Modulo,
+                _ => return Ok(left),
+            };
+            let token = self.next();
+            let right = self.unary()?;
+            self.no_raw(token, &left, &right)?;
+            left = fold::arithmetic(op, left, right);
+        }
+    }
+
+    fn unary(&mut self) -> Parsed {
+        if self.take("-") {
+            return Ok(fold::negate(self.power()?));
+        }
+        if self.take("+") {
+            return self.primary();
+        }
+        self.power()
+    }
+
+    fn power(&mut self) -> Parsed {
+        let base = self.primary()?;
+        let token = self.current();
+        if !self.take("^") {
+            return Ok(base);
+        }
+        let exponent = if self.take("-") {
+            fold::negate(self.power()?)
+        } else if self.take("+") {
+            self.primary()?
+        } else {
+            self.power()?
+        };
+        self.no_raw(token, &base, &exponent)?;
+        Ok(fold::arithmetic(Arithmetic::Power, base, exponent))
+    }
+
+    fn primary(&mut self) -> Parsed {
+        let token = self.current();
+        match token.kind {
+            TokenKind::End => Err(self.error_here("Premature end of expression[1]")),
+            TokenKind::Number => {
+                self.next();
+                let value = number_value(&token.value).expect("numbers were checked before");
+                Ok(Node::Constant(Value::float(value)))
+            }
+            TokenKind::Text => {
+                self.next();
+                Ok(Node::Raw(token.value.clone()))
+            }
+            TokenKind::Symbol => self.symbol(),
+            TokenKind::Mark => match token.value.as_str() {
+                "(" => self.group(")"),
+                "[" => self.group("]"),
+                "{" => self.group("}"),
+                "~" => self.multi_sequence(),
+                ";" => Err(self.error_here("Premature end of expression[1]")),
+                "&" | "|" => {
+                    Err(self.error_here(format!("Invalid use of reserved symbol '{}'", token.value)))
+                }
+                _ => Err(self.error_here("Premature end of expression[2]")),
+            },
+        }
+    }
+
+    fn group(&mut self, closing: &str) -> Parsed {
+        self.next();
+        let node = self.expression()?;
+        if closing == ")" {
+            self.take(";");
+        }
+        let token = self.current();
+        self.expect(closing, format!("Expected '{closing}' instead of: '{}'", token.value))?;
+        let after = self.current();
+        if after.is("[") && fold::is_vector(&node) {
+            self.next();
+            let index = self.expression()?;
+            let token = self.current();
+            self.expect("]", format!("Expected ']' instead of: '{}'", token.value))?;
+            return Ok(Node::ElementOf(Box::new(node), Box::new(index)));
+        }
+        if after.is("(") || after.is("{") || after.is("[") {
+            return Err(self.error(after, "Invalid sequence of brackets"));
+        }
+        Ok(node)
+    }
+
+    fn symbol(&mut self) -> Parsed {
+        let token = self.current();
+        let word = token.value.to_ascii_lowercase();
+        match word.as_str() {
+            "if" => return self.if_statement(),
+            "while" => return self.while_loop(),
+            "for" => return self.for_loop(),
+            "switch" => return self.switch(),
+            "[*]" => return self.multi_switch(),
+            "var" => return self.definition(false),
+            "const" => return self.definition(true),
+            "break" => return self.break_loop(),
+            "continue" => return self.continue_loop(),
+            "swap" => return self.swap(),
+            "assert" => return self.assertion(),
+            "true" | "false" | "null" | "none" if self.ahead(1).is("(") || self.ahead(1).is("[") => {
+                self.no_bracket(token)?;
+            }
+            "true" => return Ok(self.constant(Value::boolean(true))),
+            "false" => return Ok(self.constant(Value::boolean(false))),
+            "null" | "none" => return Ok(self.constant(Value::none())),
+            word if RESERVED.contains(&word) => {
+                return Err(self.error_here(format!("Invalid use of reserved symbol '{}'", token.value)));
+            }
+            _ => {}
+        }
+        if let Some(node) = self.base_call(&word)? {
+            return Ok(node);
+        }
+        let constant = match word.as_str() {
+            "pi" => Some(std::f64::consts::PI),
+            "epsilon" => Some(1e-10),
+            "inf" => Some(f64::INFINITY),
+            _ => None,
+        };
+        if let Some(value) = constant {
+            self.no_bracket(token)?;
+            return Ok(self.constant(Value::float(value)));
+        }
+        if let Some(symbol) = self.find(&token.value).cloned() {
+            return match symbol {
+                Symbol::Vector { slot, len } => self.vector(slot, len),
+                Symbol::Variable(slot) => {
+                    self.no_bracket(token)?;
+                    self.next();
+                    Ok(Node::Variable(slot))
+                }
+                Symbol::Constant(value) => {
+                    self.no_bracket(token)?;
+                    Ok(self.constant(value))
+                }
+            };
+        }
+        if let Some(column) = self.columns.iter().position(|column| *column == token.value) {
+            self.no_bracket(token)?;
+            self.next();
+            return Ok(Node::Column(column));
+        }
+        if let Some(node) = self.generic_call(&word)? {
+            return Ok(node);
+        }
+        Err(self.error_here(format!("Undefined symbol: '{}'", token.value)))
+    }
+
+    fn constant(&mut self, value: Value) -> Node {
+        self.next();
+        Node::Constant(value)
+    }
+
+    fn no_bracket(&self, token: &Token) -> Result<(), ExpressionError> {
+        let after = self.ahead(1);
+        if after.is("(") || after.is("[") || after.is("{") {
+            let message = format!("Invalid sequence of variable '{}' and bracket", token.value);
+            return Err(self.error(token, message));
+        }
+        Ok(())
+    }
+
+    /// `v`, `v[i]`, `v[]`.
+    fn vector(&mut self, slot: usize, len: usize) -> Parsed {
+        let name = self.next();
+        if !self.take("[") {
+            return Ok(Node::Vector(slot));
+        }
+        if self.take("]") {
+            return Ok(Node::VectorSize(slot));
+        }
+        let index = self.expression()?;
+        let token = self.current();
+        self.expect("]", format!("Expected ']' instead of: '{}'", token.value))?;
+        if let Node::Constant(value) = &index {
+            let position = value.raw().trunc();
+            if position < 0.0 || position >= len as f64 {
+                let message =
+                    format!("Index of {position} out of range for vector '{}' of size {len}", name.value);
+                return Err(self.error_here(message));
+            }
+        }
+        Ok(Node::Element(slot, Box::new(index)))
+    }
+}
+
+fn is_target(node: &Node) -> bool {
+    matches!(node, Node::Column(_) | Node::Variable(_) | Node::Vector(_) | Node::Element(..))
+}
+
+/// Statements one after the other; those without an effect but the last are dropped.
+fn sequence(mut nodes: Vec<Node>) -> Node {
+    let last = nodes.pop();
+    nodes.retain(Node::has_effect);
+    nodes.extend(last);
+    if nodes.len() == 1 { nodes.remove(0) } else { Node::Sequence(nodes) }
+}

@@ -1,0 +1,493 @@
+//! Conditions, loops, definitions.
+
+use super::super::ExpressionError;
+use super::super::ast::{Initial, Loop, Node};
+use super::super::function::Function;
+use super::super::lexer::TokenKind;
+use super::super::value::Value;
+use super::{Parsed, Parser, RESERVED, Symbol, is_target, sequence};
+
+/// Elements a vector may have: they are held for every row that is being computed.
+const MAX_VECTOR: f64 = 10_000.0;
+
+const KEYWORDS: &[&str] = &[
+    "assert",
+    "break",
+    "const",
+    "continue",
+    "for",
+    "if",
+    "not",
+    "null",
+    "swap",
+    "switch",
+    "true",
+    "false",
+    "var",
+    "while",
+    "equal",
+    "clamp",
+    "iclamp",
+    "inrange",
+    "mand",
+    "mor",
+    "max",
+    "min",
+    "not_equal",
+    "avg",
+    "mul",
+    "sum",
+];
+
+/// A constant condition decides at once.
+pub(super) fn conditional(condition: Node, yes: Node, no: Option<Node>) -> Node {
+    if let Node::Constant(value) = &condition {
+        return match (value.is_true(), no) {
+            (true, _) => yes,
+            (false, Some(no)) => no,
+            (false, None) => Node::Constant(Value::none()),
+        };
+    }
+    Node::If(Box::new(condition), Box::new(yes), no.map(Box::new))
+}
+
+impl Parser<'_> {
+    pub(super) fn if_statement(&mut self) -> Parsed {
+        self.next();
+        let token = self.current();
+        self.expect("(", format!("Expected '(' at start of if-statement, instead got: '{}'", token.value))?;
+        let condition = self.expression()?;
+        if self.take(",") {
+            let yes = self.expression()?;
+            self.expect(",", "Expected ',' between if-statement consequent and alternative")?;
+            let no = self.expression()?;
+            self.expect(")", "Expected ')' at the end of if-statement")?;
+            return Ok(conditional(condition, yes, Some(no)));
+        }
+        let token = self.current();
+        self.expect(")", format!("Expected ')' instead of: '{}'", token.value))?;
+        let yes = if self.current().is("{") {
+            let yes = self.block("if-statement")?;
+            self.check_after_block()?;
+            yes
+        } else {
+            let yes = self.expression()?;
+            if self.current().is(";") && self.ahead(1).is_word("else") {
+                self.next();
+            }
+            yes
+        };
+        if !self.current().is_word("else") || !self.may_take_else() {
+            return Ok(conditional(condition, yes, None));
+        }
+        self.next();
+        let no = if self.current().is("{") {
+            self.block("else")?
+        } else if self.current().is_word("if") {
+            self.if_statement()?
+        } else {
+            let no = self.expression()?;
+            // The `;` belongs to the statement: a following one needs its own.
+            self.take(";");
+            no
+        };
+        Ok(conditional(condition, yes, Some(no)))
+    }
+
+    /// `if (c) 1 else 2` without `;` is no statement.
+    fn may_take_else(&self) -> bool {
+        let before = &self.tokens[self.at - 1];
+        before.is(";") || before.is("}")
+    }
+
+    fn check_after_block(&self) -> Result<(), ExpressionError> {
+        let token = self.current();
+        let goes_on = token.kind == TokenKind::End
+            || token.is_word("else")
+            || (token.kind == TokenKind::Mark && !matches!(token.value.as_str(), "(" | "[" | "{" | "~"));
+        if goes_on {
+            return Ok(());
+        }
+        Err(self.error(token, "Expected ';' at the end of the consequent for if-statement (1)"))
+    }
+
+    /// `{ a; b; }`: several statements with a scope of their own.
+    fn block(&mut self, of: &str) -> Parsed {
+        self.expect("{", format!("Expected '{{' for call to multi-sequence section of {of}"))?;
+        self.scopes.push(Vec::new());
+        let node = self.statements();
+        self.scopes.pop();
+        node
+    }
+
+    fn statements(&mut self) -> Parsed {
+        if self.take("}") {
+            return Ok(Node::Constant(Value::none()));
+        }
+        let mut nodes = Vec::new();
+        loop {
+            nodes.push(self.expression()?);
+            if self.take("}") {
+                return Ok(sequence(nodes));
+            }
+            let token = self.current();
+            if !self.take(";") {
+                // A braced statement ends by itself.
+                if !self.tokens[self.at - 1].is("}") && !self.tokens[self.at - 1].is(";") {
+                    let message = format!("Expected '}}' instead of: '{}'", token.value);
+                    return Err(self.error(token, message));
+                }
+                continue;
+            }
+            if self.take("}") {
+                return Ok(sequence(nodes));
+            }
+        }
+    }
+
+    pub(super) fn multi_sequence(&mut self) -> Parsed {
+        self.next();
+        if self.take("(") {
+            let mut nodes = vec![self.expression()?];
+            while self.take(",") {
+                nodes.push(self.expression()?);
+            }
+            let token = self.current();
+            self.expect(")", format!("Expected ')' instead of: '{}'", token.value))?;
+            return Ok(sequence(nodes));
+        }
+        self.expect("{", "Expected '{' for call to multi-sequence")?;
+        self.scopes.push(Vec::new());
+        let node = self.statements();
+        self.scopes.pop();
+        node
+    }
+
+    pub(super) fn while_loop(&mut self) -> Parsed {
+        let begin = self.next();
+        self.expect("(", "Expected '(' at start of while-loop condition statement")?;
+        let condition = self.expression()?;
+        let token = self.current();
+        self.expect(")", format!("Expected ')' instead of: '{}'", token.value))?;
+        self.loops += 1;
+        let body = self.block("while-loop");
+        self.loops -= 1;
+        let body = body?;
+        if let Node::Constant(value) = &condition {
+            if !value.is_true() {
+                return Ok(Node::Constant(Value::none()));
+            }
+            if !has_break(&body) {
+                let message =
+                    "Infinite loop condition without 'break' or 'return' not allowed in while-loops";
+                return Err(self.error(begin, message));
+            }
+        }
+        Ok(Node::While(Box::new(condition), Box::new(body)))
+    }
+
+    pub(super) fn for_loop(&mut self) -> Parsed {
+        let begin = self.next();
+        self.expect("(", "Expected '(' at start of for-loop")?;
+        self.scopes.push(Vec::new());
+        let parsed = self.for_parts(begin.at);
+        self.scopes.pop();
+        parsed
+    }
+
+    fn for_parts(&mut self, begin: usize) -> Parsed {
+        let first = self.expression()?;
+        self.expect(";", "Expected ';' after initialisation section of for-loop")?;
+        let condition = if self.current().is(";") { None } else { Some(self.expression()?) };
+        self.expect(";", "Expected ';' after condition section of for-loop")?;
+        let step = if self.current().is(")") { None } else { Some(self.expression()?) };
+        let token = self.current();
+        self.expect(")", format!("Expected ')' instead of: '{}'", token.value))?;
+        self.loops += 1;
+        let body = self.block("for-loop");
+        self.loops -= 1;
+        let body = body?;
+        if let Some(Node::Constant(value)) = &condition
+            && value.is_true()
+            && !has_break(&body)
+        {
+            let message = "Infinite loop condition without 'break' or 'return' not allowed in for-loop";
+            return Err(ExpressionError::at(self.text, begin, message.into()));
+        }
+        Ok(Node::For(Box::new(Loop { first, condition, step, body })))
+    }
+
+    pub(super) fn switch(&mut self) -> Parsed {
+        self.next();
+        self.expect("{", "Expected '{' for call to switch statement")?;
+        let mut cases = Vec::new();
+        while self.current().is_word("case") {
+            cases.push(self.case()?);
+        }
+        let mut default = None;
+        if self.current().is_word("default") {
+            self.next();
+            self.expect(":", "Expected ':' for default of switch statement")?;
+            default = Some(Box::new(self.case_body()?));
+            self.expect(";", "Expected ';' at end of default for switch statement")?;
+        }
+        if cases.is_empty() && default.is_none() {
+            self.take("}");
+            return Err(self.error_here("Invalid expression encountered"));
+        }
+        let token = self.current();
+        self.expect("}", format!("Expected '}}' instead of: '{}'", token.value))?;
+        Ok(Node::Switch(cases, default))
+    }
+
+    pub(super) fn multi_switch(&mut self) -> Parsed {
+        self.next();
+        self.expect("{", "Expected '{' for call to [*]{...} statement")?;
+        if !self.current().is_word("case") {
+            return Err(self.error_here("Expected a 'case' statement for multi-switch"));
+        }
+        let mut cases = Vec::new();
+        while self.current().is_word("case") {
+            cases.push(self.case()?);
+        }
+        let token = self.current();
+        self.expect("}", format!("Expected '}}' instead of: '{}'", token.value))?;
+        Ok(Node::MultiSwitch(cases))
+    }
+
+    fn case(&mut self) -> Result<(Node, Node), ExpressionError> {
+        self.next();
+        let condition = self.expression()?;
+        self.expect(":", "Expected ':' for case of switch statement")?;
+        let body = self.case_body()?;
+        let token = self.current();
+        if !self.take(";") {
+            let message = match token.kind {
+                TokenKind::Mark => "Expected ';' at end of case for switch statement".to_owned(),
+                _ => format!("Invalid syntax '{}' possible missing operator or context", token.value),
+            };
+            return Err(self.error(token, message));
+        }
+        Ok((condition, body))
+    }
+
+    fn case_body(&mut self) -> Parsed {
+        if self.current().is("{") { self.block("case") } else { self.expression() }
+    }
+
+    pub(super) fn break_loop(&mut self) -> Parsed {
+        let token = self.next();
+        if self.loops == 0 {
+            return Err(self.error(token, "Invalid use of 'break', allowed only in the scope of a loop"));
+        }
+        if !self.take("[") {
+            return Ok(Node::Break(None));
+        }
+        let value = self.expression()?;
+        self.expect("]", "Expected ']' at the completion of break's return expression")?;
+        Ok(Node::Break(Some(Box::new(value))))
+    }
+
+    pub(super) fn continue_loop(&mut self) -> Parsed {
+        let token = self.next();
+        if self.loops == 0 {
+            return Err(self.error(token, "Invalid use of 'continue', allowed only in the scope of a loop"));
+        }
+        Ok(Node::Continue)
+    }
+
+    /// Accepted and ignored.
+    pub(super) fn assertion(&mut self) -> Parsed {
+        self.next();
+        self.expect("(", "Expected '(' at start of assert statement")?;
+        self.expression()?;
+        while self.take(",") {
+            self.expression()?;
+        }
+        self.expect(")", "Expected ')' at the end of assert statement")?;
+        Ok(Node::Constant(Value::none()))
+    }
+
+    pub(super) fn swap(&mut self) -> Parsed {
+        self.next();
+        self.expect("(", "Expected '(' at start of swap statement")?;
+        let mut targets = Vec::new();
+        for position in 0..2 {
+            if position == 1 {
+                self.expect(",", "Expected ',' between parameters to swap")?;
+            }
+            if self.current().kind != TokenKind::Symbol {
+                return Err(self.error_here("Expected a symbol for variable or vector element definition"));
+            }
+            let token = self.current();
+            let target = self.primary()?;
+            if !is_target(&target) {
+                return Err(self.error(token, "Expected a symbol for variable or vector element definition"));
+            }
+            targets.push(Box::new(target));
+        }
+        self.expect(")", "Expected ')' at end of swap statement")?;
+        let (Some(right), Some(left)) = (targets.pop(), targets.pop()) else {
+            return Err(self.error_here("Expected a symbol for variable or vector element definition"));
+        };
+        Ok(Node::Swap(left, right))
+    }
+
+    pub(super) fn definition(&mut self, is_const: bool) -> Parsed {
+        self.next();
+        if is_const {
+            if !self.current().is_word("var") {
+                return Err(self.error_here("Expected a 'var' after 'const'"));
+            }
+            self.next();
+        }
+        let name = self.current();
+        if name.kind != TokenKind::Symbol {
+            return Err(self.error_here("Expected a symbol for variable definition"));
+        }
+        self.next();
+        let word = name.value.to_ascii_lowercase();
+        let refuse = |parser: &Self, message: String| {
+            Err(ExpressionError::at(parser.text, parser.current().at, message))
+        };
+        if KEYWORDS.contains(&word.as_str())
+            || RESERVED.contains(&word.as_str())
+            || Function::is_base_name(&word)
+        {
+            return refuse(self, format!("Illegal redefinition of reserved keyword: '{}'", name.value));
+        }
+        let is_taken = matches!(word.as_str(), "pi" | "epsilon" | "inf" | "now" | "today")
+            || self.columns.iter().any(|column| column.eq_ignore_ascii_case(&name.value));
+        if is_taken {
+            return refuse(self, format!("Illegal redefinition of variable '{}'", name.value));
+        }
+        if self.current().is("[") {
+            return self.vector_definition(&name.value);
+        }
+        let initial = if self.take(":=") {
+            Some(self.expression()?)
+        } else if self.current().is("{") && self.ahead(1).is("}") {
+            self.at += 2;
+            None
+        } else {
+            None
+        };
+        let token = self.current();
+        let ends = token.kind == TokenKind::End || matches!(token.value.as_str(), ";" | ")" | "}" | "]");
+        if !ends || (token.kind != TokenKind::Mark && token.kind != TokenKind::End) {
+            return refuse(self, format!("Expected ';' after variable '{}' definition", name.value));
+        }
+        if self.find(&name.value).is_some() {
+            // Reported where the name stands.
+            let message = format!("Illegal redefinition of local variable: '{}'", name.value);
+            return Err(self.error_behind_name(message, name.at, &name.value));
+        }
+        if is_const {
+            let Some(Node::Constant(value)) = &initial else {
+                let message = format!(
+                    "initialisation expression for const-variable: '{}' must be a constant/literal",
+                    name.value
+                );
+                return Err(self.error_here(message));
+            };
+            let value = value.clone();
+            self.define(&name.value, Symbol::Constant(value.clone()));
+            return Ok(Node::Constant(value));
+        }
+        let slot = self.num_variables;
+        self.num_variables += 1;
+        self.define(&name.value, Symbol::Variable(slot));
+        Ok(Node::Declare(slot, initial.map(Box::new)))
+    }
+
+    fn error_behind_name(&self, message: String, at: usize, name: &str) -> ExpressionError {
+        // The position of the token behind the name.
+        let after = self.tokens.iter().find(|token| token.at >= at + name.len()).map_or(at, |token| token.at);
+        ExpressionError::at(self.text, after, message)
+    }
+
+    fn define(&mut self, name: &str, symbol: Symbol) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.push((name.to_owned(), symbol));
+        }
+    }
+
+    fn vector_definition(&mut self, name: &str) -> Parsed {
+        self.next();
+        let size = self.expression()?;
+        let Node::Constant(value) = size else {
+            let message = format!("Expected a constant literal number as size of vector '{name}'");
+            return Err(self.error_here(message));
+        };
+        let size = value.raw();
+        if size < 1.0 || size.fract() != 0.0 || size > MAX_VECTOR {
+            let message = format!(
+                "Invalid vector size. Must be an integer in the range [0,2000000000], size: {}",
+                size.trunc()
+            );
+            return Err(self.error_here(message));
+        }
+        let len = size as usize;
+        self.expect("]", "Expected ']' as part of vector size definition")?;
+        let initial = if self.take(":=") { self.initial(name, len)? } else { Initial::Zero };
+        if self.find(name).is_some() {
+            return Err(self.error_here(format!("Illegal redefinition of local vector: '{name}'")));
+        }
+        let slot = self.num_vectors;
+        self.num_vectors += 1;
+        self.define(name, Symbol::Vector { slot, len });
+        Ok(Node::DeclareVector(slot, len, initial))
+    }
+
+    fn initial(&mut self, name: &str, len: usize) -> Result<Initial, ExpressionError> {
+        if self.take("[") {
+            let first = self.expression()?;
+            if self.take(":") {
+                let step = self.expression()?;
+                self.expect("]", "Expected ']' to close vector initialiser")?;
+                return Ok(Initial::Series(Box::new(first), Box::new(step)));
+            }
+            self.expect("]", "Expected ']' to close single value vector initialiser")?;
+            return Ok(Initial::All(Box::new(first)));
+        }
+        if self.take("{") {
+            let mut nodes = Vec::new();
+            if !self.take("}") {
+                loop {
+                    nodes.push(self.expression()?);
+                    if self.take("}") {
+                        break;
+                    }
+                    self.expect(",", "Expected ',' between vector initialisers")?;
+                }
+            }
+            if nodes.len() > len {
+                let message =
+                    format!("Initialiser list larger than the number of elements in the vector: '{name}'");
+                return Err(self.error_here(message));
+            }
+            return Ok(Initial::List(nodes));
+        }
+        if self.current().kind == TokenKind::Symbol
+            && matches!(self.find(&self.current().value), Some(Symbol::Vector { .. }))
+        {
+            return Ok(Initial::Copy(Box::new(self.expression()?)));
+        }
+        Err(self.error_here("Expected '{' as part of vector initialiser list"))
+    }
+}
+
+fn has_break(node: &Node) -> bool {
+    match node {
+        Node::Break(_) => true,
+        Node::Sequence(nodes) => nodes.iter().any(has_break),
+        Node::If(_, yes, no) => has_break(yes) || no.as_ref().is_some_and(|no| has_break(no)),
+        Node::Switch(cases, default) => {
+            cases.iter().any(|(_, body)| has_break(body))
+                || default.as_ref().is_some_and(|default| has_break(default))
+        }
+        Node::MultiSwitch(cases) => cases.iter().any(|(_, body)| has_break(body)),
+        Node::Logic(_, left, right) => has_break(left) || has_break(right),
+        _ => false,
+    }
+}

@@ -1,0 +1,175 @@
+//! The recorded cases: what the published engine answers to each expression.
+
+use serde_json::Value as Json;
+
+use super::*;
+use crate::ingest::parse_temporal;
+use crate::schema::{ColumnType, Field};
+
+fn recorded() -> Json {
+    let text = include_str!("../../tests/data/expressions.json");
+    serde_json::from_str(text).expect("the recorded cases are JSON")
+}
+
+fn schema(columns: &Json) -> Schema {
+    let columns = columns.as_object().unwrap();
+    let field = |(name, word): (&String, &Json)| {
+        let column_type =
+            ColumnType::ALL.into_iter().find(|known| Some(known.name()) == word.as_str()).unwrap();
+        Field::new(name.as_str(), column_type.default_storage())
+    };
+    Schema::new(columns.iter().map(field).collect())
+}
+
+struct Cells<'a> {
+    schema: &'a Schema,
+    rows: &'a [Json],
+    row: usize,
+    columns: &'a [usize],
+}
+
+impl Cells<'_> {
+    fn at(&self, row: usize, column: usize) -> Value {
+        let field = self.schema.field(column);
+        let cell = &self.rows[row][&*field.name];
+        let scalar = match (field.column_type(), cell) {
+            (_, Json::Null) => Scalar::Null,
+            (ColumnType::Integer, cell) => Scalar::Int(cell.as_i64().unwrap()),
+            (ColumnType::Float, cell) => Scalar::Float(match cell.as_str() {
+                Some("NaN") => f64::NAN,
+                Some("Infinity") => f64::INFINITY,
+                Some(_) => f64::NEG_INFINITY,
+                None => cell.as_f64().unwrap(),
+            }),
+            (ColumnType::Boolean, cell) => Scalar::Bool(cell.as_bool().unwrap()),
+            (ColumnType::String, cell) => Scalar::from(cell.as_str().unwrap()),
+            (ColumnType::Date, cell) => {
+                Scalar::Date(parse_temporal(cell.as_str().unwrap(), ColumnType::Date).unwrap() as i32)
+            }
+            (ColumnType::Datetime, cell) => Scalar::Datetime(cell.as_i64().unwrap()),
+        };
+        Value::of(&scalar, field.storage)
+    }
+}
+
+impl Row for Cells<'_> {
+    fn cell(&self, position: usize) -> Value {
+        self.at(self.row, self.columns[position])
+    }
+
+    fn named(&self, name: &str) -> Option<Value> {
+        self.schema.index_of(name).map(|column| self.at(self.row, column))
+    }
+
+    fn index(&self) -> Value {
+        Value::integer(INT32, self.row as i64)
+    }
+
+    fn lookup(&self, name: &str, position: f64) -> Option<Value> {
+        let column = self.schema.index_of(name)?;
+        let row = position as usize;
+        let is_there = position >= 0.0 && row < self.rows.len();
+        Some(if is_there {
+            self.at(row, column)
+        } else {
+            Value::null(Kind::of(self.schema.field(column).storage))
+        })
+    }
+}
+
+fn json(scalar: &Scalar) -> Json {
+    match scalar {
+        Scalar::Null => Json::Null,
+        Scalar::Bool(value) => (*value).into(),
+        Scalar::Int(value) => (*value).into(),
+        Scalar::UInt(value) => (*value).into(),
+        Scalar::Float(value) if value.is_nan() => "NaN".into(),
+        Scalar::Float(f64::INFINITY) => "Infinity".into(),
+        Scalar::Float(f64::NEG_INFINITY) => "-Infinity".into(),
+        Scalar::Float(value) => (*value).into(),
+        Scalar::Str(text) => (&**text).into(),
+        Scalar::Date(days) => (i64::from(*days) * 86_400_000).into(),
+        Scalar::Datetime(ms) => (*ms).into(),
+    }
+}
+
+fn is_same(left: &Json, right: &Json, is_approximate: bool) -> bool {
+    match (left, right) {
+        (Json::Array(left), Json::Array(right)) => {
+            left.len() == right.len()
+                && left.iter().zip(right).all(|(left, right)| is_same(left, right, is_approximate))
+        }
+        (Json::Number(left), Json::Number(right)) => {
+            let (Some(left), Some(right)) = (left.as_f64(), right.as_f64()) else { return false };
+            left == right || (is_approximate && (left - right).abs() <= 1e-12 * left.abs().max(right.abs()))
+        }
+        _ => left == right,
+    }
+}
+
+/// What this engine says of a case, in the form of the recording.
+fn answer(case: &Json) -> Json {
+    let schema = schema(&case["columns"]);
+    let expression = match Expression::new("the expression", case["expr"].as_str().unwrap(), &schema, None) {
+        Ok(expression) => expression,
+        Err(error) => {
+            let error =
+                serde_json::json!({"message": error.message, "line": error.line, "column": error.column});
+            return serde_json::json!({ "error": error });
+        }
+    };
+    let rows = case["rows"].as_array().unwrap();
+    let mut random = 1;
+    let values: Vec<Json> = (0..rows.len())
+        .map(|row| {
+            let cells = Cells { schema: &schema, rows, row, columns: &expression.columns };
+            json(&expression.evaluate(&cells, &mut random))
+        })
+        .collect();
+    serde_json::json!({ "type": expression.storage.column_type().name(), "values": values })
+}
+
+/// Cases in which this engine deliberately answers otherwise, with the reason.
+const DIFFERENT: &[(&str, &str)] = &[
+    ("NULL == 1", "NULL in capitals is null here too, not another keyword"),
+    ("/* it's */ \"i\" == null", "a quote in a comment does not turn null into that other keyword"),
+];
+
+#[test]
+fn recorded_cases() {
+    // The deepest cases need more stack than a test thread has, when nothing is optimised.
+    let checking = std::thread::Builder::new().stack_size(32 << 20).spawn(check_recorded).unwrap();
+    if let Err(failure) = checking.join() {
+        std::panic::resume_unwind(failure);
+    }
+}
+
+fn check_recorded() {
+    set_clock(1_700_000_000_000);
+    let recorded = recorded();
+    let cases = recorded["cases"].as_array().unwrap();
+    let mut failed = Vec::new();
+    for case in cases {
+        let given = answer(case);
+        let is_approximate = case["approx"] == true;
+        let is_right = match case.get("error") {
+            Some(error) => given["error"] == *error,
+            None => {
+                given["type"] == case["type"] && is_same(&given["values"], &case["values"], is_approximate)
+            }
+        };
+        let text = case["expr"].as_str().unwrap();
+        if !is_right && !DIFFERENT.iter().any(|(different, _)| *different == text) {
+            failed.push(format!(
+                "{} {} {text:?}\n   want {}\n   have {given}",
+                case["group"].as_str().unwrap(),
+                case["quirk"].as_str().unwrap_or(""),
+                match case.get("error") {
+                    Some(error) => error.to_string(),
+                    None => format!("{} {}", case["type"], case["values"]),
+                },
+            ));
+        }
+    }
+    assert!(failed.is_empty(), "{} of {} cases:\n{}", failed.len(), cases.len(), failed.join("\n"));
+}

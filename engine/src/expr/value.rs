@@ -1,0 +1,245 @@
+//! Values of the language: a type, whether there is a value, and the value.
+
+use std::sync::Arc;
+
+use chrono::{Datelike, NaiveDate};
+
+use crate::scalar::Scalar;
+use crate::schema::Storage;
+
+/// The type of a value. The two integer widths differ in arithmetic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The `null` literal, a missing branch.
+    None,
+    /// Any integer; the storage says which.
+    Integer(Storage),
+    Float32,
+    Float64,
+    Boolean,
+    Text,
+    Date,
+    Datetime,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    Valid,
+    Null,
+    /// A type mismatch happened: an error when the expression is checked, null in a row.
+    Poison,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Payload {
+    Nothing,
+    Integer(i64),
+    Float(f64),
+    Boolean(bool),
+    Text(Arc<str>),
+    /// `year << 16 | month from 0 << 8 | day`; the day may be past the month's end.
+    Date(i32),
+    /// Milliseconds since 1970.
+    Datetime(i64),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Value {
+    pub(crate) kind: Kind,
+    pub(crate) status: Status,
+    pub(crate) payload: Payload,
+}
+
+pub(super) const INT32: Kind = Kind::Integer(Storage::Int32);
+pub(super) const INT64: Kind = Kind::Integer(Storage::Int64);
+
+impl Value {
+    pub(super) fn none() -> Value {
+        Value { kind: Kind::None, status: Status::Valid, payload: Payload::Nothing }
+    }
+
+    pub(super) fn null(kind: Kind) -> Value {
+        Value { kind, status: Status::Null, payload: Payload::Nothing }
+    }
+
+    pub(super) fn poison(kind: Kind) -> Value {
+        Value { kind, status: Status::Poison, payload: Payload::Nothing }
+    }
+
+    pub(super) fn float(value: f64) -> Value {
+        Value { kind: Kind::Float64, status: Status::Valid, payload: Payload::Float(value) }
+    }
+
+    pub(super) fn float_or_null(value: Option<f64>) -> Value {
+        value.map_or(Value::null(Kind::Float64), Value::float)
+    }
+
+    pub(super) fn boolean(value: bool) -> Value {
+        Value { kind: Kind::Boolean, status: Status::Valid, payload: Payload::Boolean(value) }
+    }
+
+    pub(super) fn integer(kind: Kind, value: i64) -> Value {
+        Value { kind, status: Status::Valid, payload: Payload::Integer(value) }
+    }
+
+    pub(super) fn text(value: impl Into<Arc<str>>) -> Value {
+        Value { kind: Kind::Text, status: Status::Valid, payload: Payload::Text(value.into()) }
+    }
+
+    /// Text, or null where it is empty.
+    pub(super) fn text_or_null(value: String) -> Value {
+        if value.is_empty() { Value::null(Kind::Text) } else { Value::text(value) }
+    }
+
+    pub(super) fn packed_date(packed: i32) -> Value {
+        Value { kind: Kind::Date, status: Status::Valid, payload: Payload::Date(packed) }
+    }
+
+    pub(super) fn datetime(ms: i64) -> Value {
+        Value { kind: Kind::Datetime, status: Status::Valid, payload: Payload::Datetime(ms) }
+    }
+
+    pub(super) fn is_none(&self) -> bool {
+        self.kind == Kind::None
+    }
+
+    /// Has a value, and is not the literal `null`.
+    pub(super) fn is_valid(&self) -> bool {
+        self.status == Status::Valid
+    }
+
+    pub(super) fn is_numeric(&self) -> bool {
+        matches!(self.kind, Kind::Integer(_) | Kind::Float32 | Kind::Float64)
+    }
+
+    pub(super) fn is_float(&self) -> bool {
+        matches!(self.kind, Kind::Float32 | Kind::Float64)
+    }
+
+    /// The value as a raw number, whatever its type.
+    pub(super) fn raw(&self) -> f64 {
+        match &self.payload {
+            Payload::Nothing | Payload::Text(_) => 0.0,
+            Payload::Integer(value) if self.kind == Kind::Integer(Storage::UInt64) => *value as u64 as f64,
+            Payload::Integer(value) => *value as f64,
+            Payload::Float(value) => *value,
+            Payload::Boolean(value) => f64::from(u8::from(*value)),
+            Payload::Date(packed) => f64::from(*packed),
+            Payload::Datetime(ms) => *ms as f64,
+        }
+    }
+
+    pub(super) fn as_text(&self) -> Option<&str> {
+        match &self.payload {
+            Payload::Text(text) if self.is_valid() => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The value as a condition.
+    pub(super) fn is_true(&self) -> bool {
+        self.is_valid()
+            && match &self.payload {
+                Payload::Nothing => false,
+                Payload::Text(_) | Payload::Date(_) => true,
+                _ => self.raw() != 0.0,
+            }
+    }
+
+    /// The name of the type in messages.
+    pub(super) fn type_name(&self) -> &'static str {
+        match self.kind {
+            Kind::None => "none",
+            Kind::Integer(_) => "integer",
+            Kind::Float32 | Kind::Float64 => "float",
+            Kind::Boolean => "boolean",
+            Kind::Text => "string",
+            Kind::Date => "date",
+            Kind::Datetime => "datetime",
+        }
+    }
+
+    pub(super) fn of(scalar: &Scalar, storage: Storage) -> Value {
+        let kind = Kind::of(storage);
+        match scalar {
+            Scalar::Null => Value::null(kind),
+            Scalar::Bool(value) => Value::boolean(*value),
+            Scalar::Int(value) => Value::integer(kind, *value),
+            Scalar::UInt(value) => Value::integer(kind, *value as i64),
+            Scalar::Float(value) => Value { kind, ..Value::float(*value) },
+            Scalar::Str(text) => Value::text(text.clone()),
+            Scalar::Date(days) => match NaiveDate::from_epoch_days(*days) {
+                Some(date) => {
+                    Value::packed_date(date.year() << 16 | (date.month0() as i32) << 8 | date.day() as i32)
+                }
+                None => Value::null(kind),
+            },
+            Scalar::Datetime(ms) => Value::datetime(*ms),
+        }
+    }
+
+    /// The value in a column of this storage: numbers convert, anything else of another type is null.
+    pub(super) fn into_scalar(self, storage: Storage) -> Scalar {
+        if !self.is_valid() {
+            return Scalar::Null;
+        }
+        let wanted = Kind::of(storage);
+        match (wanted, &self.payload) {
+            (Kind::Float32 | Kind::Float64, Payload::Float(_) | Payload::Integer(_)) => {
+                Scalar::Float(self.raw())
+            }
+            (Kind::Integer(Storage::UInt64), Payload::Integer(value)) => Scalar::UInt(*value as u64),
+            (Kind::Integer(_), Payload::Integer(value)) => Scalar::Int(*value),
+            (Kind::Integer(_), Payload::Float(value)) if value.is_finite() => Scalar::Int(*value as i64),
+            (Kind::Boolean, Payload::Boolean(value)) => Scalar::Bool(*value),
+            (Kind::Text, Payload::Text(text)) => Scalar::Str(text.clone()),
+            (Kind::Date, Payload::Date(packed)) => days_of(*packed).map_or(Scalar::Null, Scalar::Date),
+            (Kind::Datetime, Payload::Datetime(ms)) => Scalar::Datetime(*ms),
+            _ => Scalar::Null,
+        }
+    }
+}
+
+impl Kind {
+    pub(super) fn of(storage: Storage) -> Kind {
+        match storage {
+            Storage::Float32 => Kind::Float32,
+            Storage::Float64 => Kind::Float64,
+            Storage::Bool => Kind::Boolean,
+            Storage::Utf8 => Kind::Text,
+            Storage::Date32 => Kind::Date,
+            Storage::TimestampMs => Kind::Datetime,
+            integer => Kind::Integer(integer),
+        }
+    }
+
+    /// Where a column of this type is stored; none for the type of `null`.
+    pub(super) fn storage(self) -> Option<Storage> {
+        match self {
+            Kind::None => None,
+            Kind::Integer(storage) => Some(storage),
+            Kind::Float32 => Some(Storage::Float32),
+            Kind::Float64 => Some(Storage::Float64),
+            Kind::Boolean => Some(Storage::Bool),
+            Kind::Text => Some(Storage::Utf8),
+            Kind::Date => Some(Storage::Date32),
+            Kind::Datetime => Some(Storage::TimestampMs),
+        }
+    }
+}
+
+/// Days since 1970 of a packed date; a day past its month's end runs into the next month.
+pub(super) fn days_of(packed: i32) -> Option<i32> {
+    let (year, month, day) = unpack(packed);
+    let first = NaiveDate::from_ymd_opt(year, month + 1, 1)?;
+    Some(first.to_epoch_days() + day as i32 - 1)
+}
+
+/// Year, month from 0, day.
+pub(super) fn unpack(packed: i32) -> (i32, u32, u32) {
+    (packed >> 16, (packed >> 8 & 0xff) as u32, (packed & 0xff) as u32)
+}
+
+pub(super) fn pack(date: NaiveDate) -> i32 {
+    date.year() << 16 | (date.month0() as i32) << 8 | date.day() as i32
+}
