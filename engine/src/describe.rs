@@ -1,12 +1,13 @@
 //! What a config would give on a table, without building anything.
 //!
-//! Law: a description is what [`Plan::new`] says, expression by expression and then as a whole.
+//! Law: a description is what a plan says, expression by expression and then as a whole.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::ViewConfig;
 use crate::error::Result;
+use crate::expr::{Expression, ExpressionError};
 use crate::schema::{ColumnType, Schema};
 use crate::view::Plan;
 
@@ -30,30 +31,22 @@ pub struct Description {
     pub view: Option<Result<ViewColumns>>,
 }
 
-/// Describes `config` on a table with `schema`.
-pub fn describe(config: &ViewConfig, schema: &Schema) -> Description {
+/// Describes `config` on a table with `schema`, indexed by `index`.
+pub fn describe(config: &ViewConfig, schema: &Schema, index: Option<&str>) -> Description {
     let mut description = Description::default();
+    let index = index.and_then(|index| schema.index_of(index));
     for (alias, text) in &config.expressions {
-        let alone = ViewConfig {
-            columns: Some(Vec::new()),
-            expressions: BTreeMap::from([(alias.clone(), text.clone())]),
-            ..ViewConfig::default()
-        };
-        match Plan::new(&alone, schema) {
-            Ok(plan) => {
-                let typed = plan.expression_schema().into_iter().find(|(name, _)| **name == **alias);
-                if let Some((_, column_type)) = typed {
-                    description.expressions.insert(alias.clone(), column_type);
-                }
+        match Expression::new(alias, text, schema, index) {
+            Ok(expression) => {
+                description.expressions.insert(alias.clone(), expression.storage.column_type());
             }
-            Err(error) => {
-                let fault = ExpressionFault { message: error.to_string(), line: 0, column: 0 };
-                description.faults.insert(alias.clone(), fault);
+            Err(ExpressionError { message, line, column }) => {
+                description.faults.insert(alias.clone(), ExpressionFault { message, line, column });
             }
         }
     }
     if description.faults.is_empty() {
-        description.view = Some(Plan::new(config, schema).map(|plan| plan.schema()));
+        description.view = Some(Plan::check(config, schema, index).map(|plan| plan.schema()));
     }
     description
 }

@@ -21,13 +21,17 @@ mod value;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use arrow::array::ArrayRef;
 use regex::Regex;
 
 pub(crate) use eval::Row;
 pub(crate) use value::Value;
 
+use crate::config::ViewConfig;
+use crate::error::EngineError;
 use crate::scalar::Scalar;
 use crate::schema::{Schema, Storage};
+use crate::table::{Snapshot, TableRow};
 use ast::{Argument, Node};
 use eval::{Machine, Stop};
 use function::Function;
@@ -190,6 +194,15 @@ impl Expression {
         Machine::new(row, is_checking, self.num_variables, self.num_vectors, &self.patterns, now, random)
     }
 
+    /// The values on many rows of a table, as an array of [`Expression::storage`].
+    pub(crate) fn evaluate_rows(&self, snapshot: &Snapshot, slots: &[u32], random: &mut u64) -> ArrayRef {
+        let values: Vec<Scalar> = slots
+            .iter()
+            .map(|&slot| self.evaluate(&TableRow { snapshot, columns: &self.columns, slot }, random))
+            .collect();
+        crate::view::array(self.storage, &values)
+    }
+
     /// The value on one row, as a cell of [`Expression::storage`]. `random` is the state of `random()`.
     pub(crate) fn evaluate(&self, row: &dyn Row, random: &mut u64) -> Scalar {
         let mut machine = self.machine(row, false, random);
@@ -199,6 +212,18 @@ impl Expression {
         }
         value.into_scalar(self.storage)
     }
+}
+
+/// Checks all expressions of a config, in the order of their aliases.
+pub(crate) fn check_expressions(
+    config: &ViewConfig,
+    schema: &Schema,
+    index: Option<usize>,
+) -> Result<Vec<Expression>, EngineError> {
+    let check = |(alias, text): (&String, &String)| {
+        Expression::new(alias, text, schema, index).map_err(|error| EngineError::config(error.message))
+    };
+    config.expressions.iter().map(check).collect()
 }
 
 fn visit_calls(node: &Node, visit: &mut impl FnMut(Function, &[Argument])) {

@@ -4,6 +4,7 @@
 //! O(1) and immutable. Most tables are written by clients ([`owned`]); a derived table shows a view as a table and
 //! follows its source ([`derived`]).
 
+mod computed;
 mod derived;
 mod joined;
 mod order;
@@ -18,8 +19,11 @@ use crate::config::ViewConfig;
 use crate::data::{TableData, TableOptions};
 use crate::delta::TableDelta;
 use crate::error::{EngineError, Result};
+use crate::expr::check_expressions;
 use crate::schema::{ColumnType, Schema};
 use crate::view::Plan;
+use computed::ComputedColumns;
+pub(crate) use computed::{ComputedRef, TableRow};
 use derived::DerivedTable;
 use joined::JoinedTable;
 #[cfg(test)]
@@ -28,7 +32,10 @@ pub(crate) use owned::OwnedTable;
 use owned::OwnedTable;
 
 #[derive(Debug)]
-pub struct Table(Body);
+pub struct Table {
+    body: Body,
+    computed: ComputedColumns,
+}
 
 #[derive(Debug)]
 enum Body {
@@ -38,32 +45,37 @@ enum Body {
 }
 
 impl Table {
+    fn of(body: Body) -> Table {
+        Table { body, computed: ComputedColumns::default() }
+    }
+
     /// Makes a table from its first rows, or from a schema.
     pub fn create(data: &TableData, options: TableOptions) -> Result<Table> {
-        Ok(Table(Body::Owned(Box::new(OwnedTable::create(data, options)?))))
+        Ok(Table::of(Body::Owned(Box::new(OwnedTable::create(data, options)?))))
     }
 
     /// Makes a table of a view over `source`: read-only, live through [`Table::follow`].
     ///
-    /// `wanted`: names and types of the columns, of which those that the view has not are null; absent, all columns of
-    /// the view. `source_limit`: the source table's limit, which a flat view's table has too.
+    /// `plan`: of a view of the source. `wanted`: names and types of the columns, of which those that the view has not
+    /// are null; absent, all columns of the view. `source_limit`: the source table's limit, which a flat view's table
+    /// has too.
     pub fn derive(
-        config: &ViewConfig,
+        plan: Plan,
         source: &Snapshot,
         source_limit: Option<u32>,
         wanted: Option<&[(String, ColumnType)]>,
     ) -> Result<Table> {
-        let derived = DerivedTable::new(config, source, source_limit, wanted)?;
-        Ok(Table(Body::Derived(Box::new(derived))))
+        let derived = DerivedTable::new(plan, source, source_limit, wanted)?;
+        Ok(Table::of(Body::Derived(Box::new(derived))))
     }
 
     /// Makes a table of two: read-only, live through [`Table::follow_side`].
     pub fn join(left: &Snapshot, right: &Snapshot, spec: &JoinSpec) -> Result<Table> {
-        Ok(Table(Body::Joined(Box::new(JoinedTable::new(left, right, spec)?))))
+        Ok(Table::of(Body::Joined(Box::new(JoinedTable::new(left, right, spec)?))))
     }
 
     pub fn schema(&self) -> &Schema {
-        match &self.0 {
+        match &self.body {
             Body::Joined(table) => table.snapshot().schema(),
             Body::Owned(table) => table.schema(),
             Body::Derived(table) => table.schema(),
@@ -72,7 +84,7 @@ impl Table {
 
     /// The name of the index column.
     pub fn index(&self) -> Option<&str> {
-        match &self.0 {
+        match &self.body {
             Body::Joined(_) => None,
             Body::Owned(table) => table.index(),
             Body::Derived(table) => table.index(),
@@ -80,7 +92,7 @@ impl Table {
     }
 
     pub fn limit(&self) -> Option<u32> {
-        match &self.0 {
+        match &self.body {
             Body::Joined(_) => None,
             Body::Owned(table) => table.limit(),
             Body::Derived(table) => table.limit(),
@@ -88,7 +100,7 @@ impl Table {
     }
 
     pub fn num_rows(&self) -> usize {
-        match &self.0 {
+        match &self.body {
             Body::Joined(table) => table.snapshot().num_rows(),
             Body::Owned(table) => table.num_rows(),
             Body::Derived(table) => table.snapshot().num_rows(),
@@ -97,16 +109,20 @@ impl Table {
 
     /// The number of batches applied since creation.
     pub fn version(&self) -> u64 {
-        match &self.0 {
+        match &self.body {
             Body::Joined(table) => table.snapshot().version(),
             Body::Owned(table) => table.version(),
             Body::Derived(table) => table.snapshot().version(),
         }
     }
 
-    /// The table as it is now; O(columns).
+    /// The table as it is now, with the columns that its plans compute; O(columns).
     pub fn snapshot(&self) -> Snapshot {
-        match &self.0 {
+        self.computed.extend(&self.stored())
+    }
+
+    fn stored(&self) -> Snapshot {
+        match &self.body {
             Body::Joined(table) => table.snapshot().clone(),
             Body::Owned(table) => table.snapshot(),
             Body::Derived(table) => table.snapshot().clone(),
@@ -115,58 +131,73 @@ impl Table {
 
     /// A new port for updates: 1, 2, 3, …
     pub fn make_port(&mut self) -> u32 {
-        match &mut self.0 {
+        match &mut self.body {
             Body::Owned(table) => table.make_port(),
             Body::Derived(table) => table.make_port(),
             Body::Joined(table) => table.make_port(),
         }
     }
 
-    /// Checks a config against this table and says what it will compute.
+    /// Checks a config against this table and says what it will compute. The plan's expressions are computed for as
+    /// long as a plan holds them: views of the plan are built from snapshots taken from now on.
     pub fn plan(&mut self, config: &ViewConfig) -> Result<Plan> {
-        Plan::new(config, self.schema())
+        let stored = self.stored();
+        let expressions = check_expressions(config, stored.schema(), stored.index())?;
+        // What else is wrong is said before anything is computed.
+        Plan::check(config, stored.schema(), stored.index())?;
+        self.computed.drop_unused();
+        let mut computed = Vec::with_capacity(expressions.len());
+        for ((alias, text), expression) in config.expressions.iter().zip(expressions) {
+            computed.push(self.computed.hold(alias, text, expression, &stored));
+        }
+        Plan::with_computed(config, stored.schema(), computed)
     }
 
     /// Whether clients may write it.
     pub fn is_read_only(&self) -> bool {
-        !matches!(self.0, Body::Owned(_))
+        !matches!(self.body, Body::Owned(_))
     }
 
     /// Merges (indexed) or appends rows. `None`: nothing happened and nobody is told (no rows, or a port that was never
     /// made).
     pub fn update(&mut self, data: &TableData, port_id: u32) -> Result<Option<TableDelta>> {
-        self.written()?.update(data, port_id)
+        let delta = self.written()?.update(data, port_id)?;
+        Ok(delta.map(|delta| self.computed.step(delta)))
     }
 
     /// Clears, then appends, in one step. Bad data leaves the table as it was.
     pub fn replace(&mut self, data: &TableData) -> Result<TableDelta> {
-        self.written()?.replace(data)
+        let delta = self.written()?.replace(data)?;
+        Ok(self.computed.step(delta))
     }
 
     /// Removes rows by key; unknown keys are ignored.
     pub fn remove(&mut self, data: &TableData) -> Result<TableDelta> {
-        self.written()?.remove(data)
+        let delta = self.written()?.remove(data)?;
+        Ok(self.computed.step(delta))
     }
 
     /// Follows the source of a derived table by one delta. `None`: no row of this table was touched.
     pub fn follow(&mut self, delta: &TableDelta) -> Option<TableDelta> {
-        match &mut self.0 {
+        match &mut self.body {
             Body::Owned(_) | Body::Joined(_) => None,
             Body::Derived(table) => table.follow(delta),
         }
+        .map(|delta| self.computed.step(delta))
     }
 
     /// Follows one source of a joined table by one delta, touched or not. `None` for any other table.
     pub fn follow_side(&mut self, side: JoinSide, delta: &TableDelta) -> Option<TableDelta> {
-        match &mut self.0 {
+        match &mut self.body {
             Body::Owned(_) | Body::Derived(_) => None,
             Body::Joined(table) => Some(table.follow(side, delta)),
         }
+        .map(|delta| self.computed.step(delta))
     }
 
     /// Bytes held by columns and keys of its own.
     pub fn memory(&self) -> usize {
-        match &self.0 {
+        match &self.body {
             Body::Owned(table) => table.memory(),
             Body::Derived(_) => 0,
             Body::Joined(table) => table.memory(),
@@ -174,7 +205,7 @@ impl Table {
     }
 
     fn written(&mut self) -> Result<&mut OwnedTable> {
-        match &mut self.0 {
+        match &mut self.body {
             Body::Owned(table) => Ok(table),
             Body::Derived(_) => Err(EngineError::table("Cannot update a read-only derived table")),
             Body::Joined(_) => Err(EngineError::table("Cannot update a read-only join table")),

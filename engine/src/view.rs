@@ -159,7 +159,12 @@ impl View {
             Shape::Grouped(view) => (handle.visible(view).len(), view.blocks().len() * plan.columns.len()),
             Shape::ColumnOnly(view) => (view.rows.len(), view.splits.blocks().len() * plan.columns.len()),
         };
-        Dimensions { num_table_rows, num_table_columns: plan.schema.len(), num_view_rows, num_view_columns }
+        Dimensions {
+            num_table_rows,
+            num_table_columns: plan.num_table_columns,
+            num_view_rows,
+            num_view_columns,
+        }
     }
 
     /// Chooses a window of the view as it is now.

@@ -5,7 +5,9 @@
 
 use actix::prelude::*;
 use proscenium_engine::ColumnType;
+use proscenium_engine::EngineError;
 use proscenium_engine::table::Table;
+use proscenium_engine::view::Plan;
 
 use super::CatalogActor;
 use crate::error::Fault;
@@ -36,8 +38,15 @@ impl Handler<Posted<HostDerived>> for CatalogActor {
             let asked = source.mailbox.ask(knobs::ASK_DEADLINE, |reply| Follow { follower, reply });
             let followed = asked.await?;
             let derive = move || {
-                let config = followed.config.unwrap_or_default();
-                let table = Table::derive(&config, &followed.snapshot, followed.limit, columns.as_deref());
+                let table = match followed.plan {
+                    Some(plan) => Table::derive(
+                        Plan::clone(&plan),
+                        &followed.snapshot,
+                        followed.limit,
+                        columns.as_deref(),
+                    ),
+                    None => Err(EngineError::table("a Table is made of a View")),
+                };
                 (table, followed.tail)
             };
             let (table, tail) = workers.run(derive).await?;

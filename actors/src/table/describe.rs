@@ -53,6 +53,6 @@ pub struct Describe {
 
 impl Receive<Describe> for TableActor {
     fn receive(&mut self, Describe { config, reply }: Describe, _ctx: &mut Context<Self>) {
-        reply.send(Ok(describe(&config, self.table.schema())));
+        reply.send(Ok(describe(&config, self.table.schema(), self.table.index())));
     }
 }

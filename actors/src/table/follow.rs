@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use actix::prelude::*;
-use proscenium_engine::config::ViewConfig;
 use proscenium_engine::delta::TableDelta;
 use proscenium_engine::table::Snapshot;
+use proscenium_engine::view::Plan;
 
 use super::registry::HandleId;
 use super::{Receive, TableActor};
@@ -37,7 +37,7 @@ pub struct Followed {
     pub snapshot: Snapshot,
     pub limit: Option<u32>,
     /// Of the view, if one was named.
-    pub config: Option<ViewConfig>,
+    pub plan: Option<Arc<Plan>>,
     /// The first delta begins where the snapshot stands.
     pub tail: Arc<Tail>,
 }
@@ -63,18 +63,18 @@ impl TableActor {
     fn begin_following(&mut self, follower: Follower) -> Result<Followed> {
         let tail = Arc::<Tail>::default();
         let mut following = Following { tail: tail.clone(), view: None, join: None };
-        let mut config = None;
+        let mut plan = None;
         match follower {
             Follower::Export => {}
             Follower::DerivedTable { view_id } => {
                 let id = self.views.find(&view_id);
                 let handle = id.and_then(|id| self.views.handle(id)).ok_or_else(|| no_view(&view_id))?;
-                (config, following.view) = (Some(handle.plan.config()), id);
+                (plan, following.view) = (Some(handle.plan.clone()), id);
             }
             Follower::JoinTable { name } => following.join = Some(name),
         }
         self.followings.push(following);
-        Ok(Followed { snapshot: self.table.snapshot(), limit: self.table.limit(), config, tail })
+        Ok(Followed { snapshot: self.table.snapshot(), limit: self.table.limit(), plan, tail })
     }
 
     /// Those who still follow.

@@ -65,7 +65,7 @@ impl TableActor {
         owner: SessionId,
         ctx: &mut Context<Self>,
     ) -> Result<()> {
-        let plan = Arc::new(Plan::new(config, self.table.schema())?);
+        let plan = Arc::new(self.table.plan(config)?);
         let view_id = self.stage.directory.add_view(view_id, self.myself()?, owner)?;
         let shared = match self.views.shared_by_key(plan.sharing_key()) {
             Some(shared) => shared,

@@ -159,7 +159,7 @@ impl Value {
         }
     }
 
-    pub(super) fn of(scalar: &Scalar, storage: Storage) -> Value {
+    pub(crate) fn of(scalar: &Scalar, storage: Storage) -> Value {
         let kind = Kind::of(storage);
         match scalar {
             Scalar::Null => Value::null(kind),

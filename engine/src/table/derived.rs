@@ -10,7 +10,6 @@ use flat::FlatTable;
 use pivot::PivotTable;
 
 use super::Snapshot;
-use crate::config::ViewConfig;
 use crate::delta::TableDelta;
 use crate::error::{EngineError, Result};
 use crate::schema::{ColumnType, Field, Schema};
@@ -34,12 +33,11 @@ type Wanted = Vec<(Field, Option<usize>)>;
 
 impl DerivedTable {
     pub(super) fn new(
-        config: &ViewConfig,
+        plan: Plan,
         source: &Snapshot,
         source_limit: Option<u32>,
         wanted: Option<&[(String, ColumnType)]>,
     ) -> Result<DerivedTable> {
-        let plan = Plan::new(config, source.schema())?;
         let (shape, limit) = match plan.kind {
             ViewKind::Flat => (Shape::Flat(Box::new(FlatTable::new(plan, source, wanted)?)), source_limit),
             ViewKind::Grouped | ViewKind::ColumnOnly => {

@@ -280,6 +280,7 @@ impl JoinedTable {
             order: KeyOrder::Tree(self.order.clone()),
             base: None,
             _epoch: self.epoch.clone(),
+            _computed_epoch: None,
         });
     }
 }

@@ -152,6 +152,7 @@ impl OwnedTable {
             order: self.order.clone(),
             base: None,
             _epoch: self.epoch.clone(),
+            _computed_epoch: None,
         })
     }
 

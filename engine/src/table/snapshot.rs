@@ -10,7 +10,6 @@ use arrow::array::{ArrayRef, Int64Array};
 use super::joined::PairOrder;
 use super::order::KeyOrder;
 use crate::column::{Chunked, Column};
-#[cfg(test)]
 use crate::scalar::Scalar;
 use crate::schema::Schema;
 
@@ -26,6 +25,8 @@ pub(super) struct Parts {
     /// Whose keys these rows have, slot by slot, if they are rows of another table.
     pub(super) base: Option<Snapshot>,
     pub(super) _epoch: Arc<()>,
+    /// That of the computed columns.
+    pub(super) _computed_epoch: Option<Arc<()>>,
 }
 
 /// Where rows' keys are read.
@@ -100,7 +101,34 @@ impl Snapshot {
             None => RowKeys::Sequential { first_key: 0 },
         };
         let base = Some(self.clone());
-        Snapshot::new(Parts { version, schema, columns, keys, order, base, _epoch: Arc::default() })
+        Snapshot::new(Parts {
+            version,
+            schema,
+            columns,
+            keys,
+            order,
+            base,
+            _epoch: Arc::default(),
+            _computed_epoch: None,
+        })
+    }
+
+    /// The same table with computed columns behind its own.
+    pub(super) fn extended(&self, computed: &[Column], epoch: &Arc<()>) -> Snapshot {
+        let parts = &self.0;
+        let mut columns = Vec::with_capacity(parts.schema.len() + computed.len());
+        columns.extend_from_slice(&parts.columns[..parts.schema.len()]);
+        columns.extend_from_slice(computed);
+        Snapshot::new(Parts {
+            version: parts.version,
+            schema: parts.schema.clone(),
+            columns,
+            keys: parts.keys.clone(),
+            order: parts.order.clone(),
+            base: parts.base.clone(),
+            _epoch: parts._epoch.clone(),
+            _computed_epoch: Some(epoch.clone()),
+        })
     }
 
     /// The order of rows: ascending key. Total: distinct rows never compare equal.
@@ -124,7 +152,6 @@ impl Snapshot {
         .then(left.cmp(&right))
     }
 
-    #[cfg(test)]
     pub(crate) fn key(&self, slot: u32) -> Scalar {
         if let Some(base) = &self.0.base {
             return base.key(slot);

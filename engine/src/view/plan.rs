@@ -11,7 +11,9 @@ use super::filter::Filter;
 use super::sort::{Axis, Direction, RowOrder, direction};
 use crate::config::{GroupRollupMode, SortTerm, SplitRollupMode, ViewConfig};
 use crate::error::{EngineError, Result};
-use crate::schema::{ColumnType, Field, Schema};
+use crate::expr::check_expressions;
+use crate::schema::{ColumnType, Field, Schema, Storage};
+use crate::table::ComputedRef;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ViewKind {
@@ -26,7 +28,11 @@ pub(crate) enum ViewKind {
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub(crate) kind: ViewKind,
+    /// The table's columns, then computed ones by their position.
     pub(crate) schema: Schema,
+    pub(crate) num_table_columns: usize,
+    /// The expressions; holding them keeps them computed.
+    computed: Vec<ComputedRef>,
     /// Columns of the row tree's levels; empty in total mode.
     pub(crate) levels: Vec<usize>,
     /// Columns of the row paths: the `group_by`, also in total mode.
@@ -50,11 +56,51 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Checks `config`; the first thing at fault is the error.
+    /// A plan for a table whose columns are stored, all of them. Checks `config`; the first thing at fault is the
+    /// error. Expressions need the table: [`crate::table::Table::plan`].
     pub fn new(config: &ViewConfig, schema: &Schema) -> Result<Plan> {
         if let Some(alias) = config.expressions.keys().next() {
-            return Err(EngineError::Unsupported(format!("expression column '{alias}'")));
+            return Err(EngineError::Unsupported(format!("expression column '{alias}' here")));
         }
+        Plan::with_computed(config, schema, Vec::new())
+    }
+
+    /// What a config would give, expressions included; for questions only, no view can be built of it.
+    pub(crate) fn check(config: &ViewConfig, schema: &Schema, index: Option<usize>) -> Result<Plan> {
+        let expressions = check_expressions(config, schema, index)?;
+        let mut fields = schema.fields().to_vec();
+        let storages = expressions.iter().map(|expression| expression.storage);
+        fields.extend(
+            config
+                .expressions
+                .keys()
+                .zip(storages)
+                .map(|(alias, storage)| Field::new(alias.as_str(), storage)),
+        );
+        Plan::over(config, &Schema::new(fields), schema.len(), Vec::new())
+    }
+
+    pub(crate) fn with_computed(
+        config: &ViewConfig,
+        schema: &Schema,
+        computed: Vec<ComputedRef>,
+    ) -> Result<Plan> {
+        let mut fields = schema.fields().to_vec();
+        let num_behind = computed.iter().map(|column| column.position + 1).max().unwrap_or(0);
+        // Computed columns of other plans stand between ours, under a name that no client can say.
+        fields.extend((0..num_behind).map(|position| Field::new(format!("\0{position}"), Storage::Bool)));
+        for column in &computed {
+            fields[schema.len() + column.position] = Field::new(column.alias.as_str(), column.storage);
+        }
+        Plan::over(config, &Schema::new(fields), schema.len(), computed)
+    }
+
+    fn over(
+        config: &ViewConfig,
+        schema: &Schema,
+        num_table_columns: usize,
+        computed: Vec<ComputedRef>,
+    ) -> Result<Plan> {
         if let Some(alias) = config.windows.keys().next() {
             return Err(EngineError::Unsupported(format!("window column '{alias}'")));
         }
@@ -64,7 +110,10 @@ impl Plan {
         })?;
         let shown: Vec<String> = match &config.columns {
             Some(columns) => columns.clone(),
-            None => schema.fields().iter().map(|field| field.name.to_string()).collect(),
+            None => {
+                let own = schema.fields()[..num_table_columns].iter().map(|field| field.name.to_string());
+                own.chain(config.expressions.keys().cloned()).collect()
+            }
         };
         let columns = columns_named(&shown, "columns", column_of)?;
         let mut asked: BTreeMap<&str, Aggregate> = BTreeMap::new();
@@ -94,6 +143,8 @@ impl Plan {
         let mut plan = Plan {
             kind,
             schema: schema.clone(),
+            num_table_columns,
+            computed,
             levels: if is_total { Vec::new() } else { group_by.clone() },
             group_by,
             split_by,
@@ -230,7 +281,24 @@ impl Plan {
 
     /// Every expression of the config with the type that the view shows it in.
     pub fn expression_schema(&self) -> Vec<(Arc<str>, ColumnType)> {
-        Vec::new()
+        self.config
+            .expressions
+            .keys()
+            .filter_map(|alias| {
+                let field = self.schema.field(self.schema.index_of(alias)?);
+                let shown = self.aggregates.iter().find(|aggregate| aggregate.name == field.name);
+                let column_type = match (self.kind, shown) {
+                    (ViewKind::Grouped, Some(aggregate)) => aggregate.output_type(),
+                    _ => field.column_type(),
+                };
+                Some((field.name.clone(), column_type))
+            })
+            .collect()
+    }
+
+    /// The aliases of the computed columns that this plan keeps computed.
+    pub fn computed(&self) -> impl Iterator<Item = &str> {
+        self.computed.iter().map(|column| column.alias.as_str())
     }
 
     /// How a shown column is called in CSV and Arrow, under the split path `prefix`.

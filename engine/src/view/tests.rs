@@ -240,6 +240,10 @@ fn rows_of(snapshot: &Snapshot) -> Vec<String> {
     json.split("},{").map(str::to_owned).collect()
 }
 
+fn derive(config: &ViewConfig, source: &Table) -> Result<crate::table::Table> {
+    crate::table::Table::derive(Plan::new(config, source.schema())?, &source.snapshot(), None, None)
+}
+
 fn derived_history(seed: u64) {
     let mut random = Random::new(seed);
     let mut options = TableOptions::default();
@@ -250,7 +254,7 @@ fn derived_history(seed: u64) {
     let keys = 1 + random.below(40);
     source.apply_for_test(&batch(&mut random, 30, keys));
     let config = ViewConfig { sort: Vec::new(), ..config(&mut random) };
-    let Ok(mut table) = crate::table::Table::derive(&config, &source.snapshot(), None, None) else { return };
+    let Ok(mut table) = derive(&config, &source) else { return };
     // A view of the derived table follows by the derived deltas alone.
     let over = ViewConfig::default();
     let plan = Arc::new(Plan::new(&over, table.schema()).unwrap());
@@ -270,9 +274,7 @@ fn derived_history(seed: u64) {
             view.step(&delta);
         }
         assert_eq!(view.version(), table.version());
-        let mut expected = rows_of(
-            &crate::table::Table::derive(&config, &source.snapshot(), None, None).unwrap().snapshot(),
-        );
+        let mut expected = rows_of(&derive(&config, &source).unwrap().snapshot());
         let mut rows = rows_of(&table.snapshot());
         let mut handle = view.handle(None);
         let window = view.cut(&mut handle, CutOptions::default()).gather();

@@ -139,6 +139,7 @@ impl PivotTable {
             order: KeyOrder::Tree(self.order.clone()),
             base: None,
             _epoch: self.epoch.clone(),
+            _computed_epoch: None,
         });
     }
 }

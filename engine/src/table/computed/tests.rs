@@ -1,0 +1,183 @@
+//! Computed columns through tables and views: the recorded histories and descriptions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use crate::config::ViewConfig;
+use crate::data::{TableData, TableOptions};
+use crate::describe::describe;
+use crate::export::{self, JsonOptions};
+use crate::schema::ColumnType;
+use crate::table::Table;
+use crate::view::{CutOptions, View};
+
+fn recorded() -> Json {
+    serde_json::from_str(include_str!("../../../tests/data/expressions.json")).unwrap()
+}
+
+fn table(columns: &Json, index: Option<&str>) -> Table {
+    let column_type =
+        |word: &Json| ColumnType::ALL.into_iter().find(|known| Some(known.name()) == word.as_str()).unwrap();
+    let columns = columns.as_object().unwrap().iter();
+    let schema = columns.map(|(name, word)| (name.clone(), column_type(word))).collect();
+    let options = TableOptions { index: index.map(str::to_owned), ..TableOptions::default() };
+    Table::create(&TableData::Schema(schema), options).unwrap()
+}
+
+fn config(alias: &str, text: &str) -> ViewConfig {
+    ViewConfig {
+        columns: Some(vec![alias.to_owned()]),
+        expressions: BTreeMap::from([(alias.to_owned(), text.to_owned())]),
+        ..ViewConfig::default()
+    }
+}
+
+fn values(view: &mut View, alias: &str) -> Json {
+    let mut handle = view.handle(None);
+    let window = view.cut(&mut handle, CutOptions::default()).gather();
+    let json: Json = serde_json::from_str(&export::json_columns(&window, JsonOptions::default())).unwrap();
+    json[alias].clone()
+}
+
+#[test]
+fn recorded_histories() {
+    for case in recorded()["incremental"].as_array().unwrap() {
+        let name = &case["name"];
+        let mut table = table(&case["columns"], case["index"].as_str());
+        let plan = Arc::new(table.plan(&config("e", case["expr"].as_str().unwrap())).unwrap());
+        assert_eq!(plan.schema()[0].1.name(), case["type"], "{name}");
+        let mut view = View::build(plan, &table.snapshot());
+        for (step, after) in
+            case["steps"].as_array().unwrap().iter().zip(case["values_after"].as_array().unwrap())
+        {
+            let rows = |key: &str| TableData::Rows(step[key].to_string());
+            let delta = if step.get("update").is_some() {
+                table.update(&rows("update"), 0).unwrap()
+            } else if step.get("remove").is_some() {
+                Some(table.remove(&rows("remove")).unwrap())
+            } else if step.get("replace").is_some() {
+                Some(table.replace(&rows("replace")).unwrap())
+            } else {
+                Some(table.replace(&TableData::Rows("[]".into())).unwrap())
+            };
+            if let Some(delta) = delta {
+                view.step(&delta);
+            }
+            assert_eq!(values(&mut view, "e"), *after, "{name}, {step}");
+        }
+    }
+}
+
+#[test]
+fn recorded_descriptions() {
+    for case in recorded()["describe"].as_array().unwrap() {
+        let name = case["name"].as_str().unwrap();
+        let mut table = table(&case["columns"], None);
+        let asked = &case["describe"];
+        let texts = |key: &str| -> Option<Vec<String>> {
+            let list = asked.get(key)?.as_array()?;
+            Some(list.iter().map(|name| name.as_str().unwrap().to_owned()).collect())
+        };
+        if asked
+            .as_object()
+            .unwrap()
+            .keys()
+            .any(|key| !matches!(key.as_str(), "expressions" | "columns" | "group_by"))
+        {
+            continue;
+        }
+        let config = ViewConfig {
+            expressions: asked["expressions"]
+                .as_object()
+                .map(|map| {
+                    map.iter()
+                        .map(|(alias, text)| (alias.clone(), text.as_str().unwrap().to_owned()))
+                        .collect()
+                })
+                .unwrap_or_default(),
+            columns: texts("columns"),
+            group_by: texts("group_by").unwrap_or_default(),
+            ..ViewConfig::default()
+        };
+        let description = describe(&config, table.schema(), None);
+        let wanted = &case["result"];
+        if let Some(error) = wanted.get("config_error") {
+            let given = description.view.unwrap().unwrap_err().to_string();
+            assert_eq!(json!(given), *error, "{name}");
+            assert!(table.plan(&config).is_err());
+            continue;
+        }
+        let types: BTreeMap<&str, &str> = description
+            .expressions
+            .iter()
+            .map(|(alias, column_type)| (alias.as_str(), column_type.name()))
+            .collect();
+        assert_eq!(json!(types), wanted["expression_schema"], "{name}");
+        if let Some(errors) = wanted.get("expression_errors") {
+            let faults: BTreeMap<&str, Json> = description
+                .faults
+                .iter()
+                .map(|(alias, fault)| {
+                    let json =
+                        json!({"error_message": fault.message, "line": fault.line, "column": fault.column});
+                    (alias.as_str(), json)
+                })
+                .collect();
+            assert_eq!(json!(faults), *errors, "{name}");
+        } else {
+            let view: BTreeMap<String, &str> = description
+                .view
+                .unwrap()
+                .unwrap()
+                .into_iter()
+                .map(|(name, column_type)| (name.to_string(), column_type.name()))
+                .collect();
+            assert_eq!(json!(view), wanted["view_schema"], "{name}");
+        }
+    }
+}
+
+#[test]
+fn equal_expressions_are_computed_once_and_let_go() {
+    let mut table = table(&json!({"a": "integer"}), None);
+    let first = table.plan(&config("e", "\"a\" + 1")).unwrap();
+    let second = table.plan(&config("e", "\"a\" + 1")).unwrap();
+    let third = table.plan(&config("e", "\"a\" + 2")).unwrap();
+    assert_eq!(table.computed.entries.iter().flatten().count(), 2);
+    drop((first, second));
+    table.update(&TableData::Rows("[{\"a\":1}]".into()), 0).unwrap();
+    assert_eq!(table.computed.entries.iter().flatten().count(), 1);
+    drop(third);
+    table.update(&TableData::Rows("[{\"a\":1}]".into()), 0).unwrap();
+    assert!(table.computed.is_empty());
+}
+
+#[test]
+fn expressions_group_filter_and_sort() {
+    let mut table = table(&json!({"s": "string", "v": "float"}), None);
+    table
+        .update(
+            &TableData::Rows(
+                r#"[{"s":"a","v":1},{"s":"A","v":2},{"s":"b","v":4},{"s":"c","v":null}]"#.into(),
+            ),
+            0,
+        )
+        .unwrap();
+    let config = ViewConfig {
+        group_by: vec!["up".into()],
+        columns: Some(vec!["twice".into()]),
+        expressions: BTreeMap::from([
+            ("up".into(), "upper(\"s\")".into()),
+            ("twice".into(), "\"v\" * 2".into()),
+        ]),
+        ..ViewConfig::default()
+    };
+    let mut view = View::build(Arc::new(table.plan(&config).unwrap()), &table.snapshot());
+    assert_eq!(values(&mut view, "twice"), json!([14.0, 6.0, 8.0, null]));
+    let delta = table.update(&TableData::Rows(r#"[{"s":"B","v":1}]"#.into()), 0).unwrap().unwrap();
+    view.step(&delta);
+    assert_eq!(values(&mut view, "twice"), json!([16.0, 6.0, 10.0, null]));
+    assert_eq!(values(&mut view, "__ROW_PATH__"), json!([[], ["A"], ["B"], ["C"]]));
+}
