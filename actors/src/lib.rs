@@ -9,6 +9,7 @@
 //! [`workers`]).
 
 pub mod catalog;
+mod clock;
 pub mod directory;
 pub mod error;
 pub mod fanout;

@@ -64,6 +64,8 @@ impl Engine {
 impl Connection {
     /// Answers one request.
     pub fn handle(&self, request: &[u8]) {
+        // What `now()` and `today()` in expressions say.
+        proscenium_engine::expr::set_clock(js_sys::Date::now() as u64);
         let mut inner = self.inner.borrow_mut();
         let outgoing = inner.server.handle(self.session, Bytes::copy_from_slice(request));
         let edits = inner.server.take_edits();

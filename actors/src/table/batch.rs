@@ -10,6 +10,7 @@ use proscenium_engine::TableData;
 use proscenium_engine::delta::TableDelta;
 
 use super::{Receive, TableActor};
+use crate::clock;
 use crate::error::Fault;
 use crate::mailbox::Reply;
 
@@ -23,6 +24,7 @@ pub struct UpdateRows {
 
 impl Receive<UpdateRows> for TableActor {
     fn receive(&mut self, UpdateRows { data, port_id, reply }: UpdateRows, ctx: &mut Context<Self>) {
+        clock::tell_engine();
         let applied = self.table.update(&data, port_id);
         self.answer_and_tell(applied, reply, ctx);
     }
@@ -37,6 +39,7 @@ pub struct ReplaceRows {
 
 impl Receive<ReplaceRows> for TableActor {
     fn receive(&mut self, ReplaceRows { data, reply }: ReplaceRows, ctx: &mut Context<Self>) {
+        clock::tell_engine();
         let applied = self.table.replace(&data).map(Some);
         self.answer_and_tell(applied, reply, ctx);
     }
@@ -51,6 +54,7 @@ pub struct RemoveRows {
 
 impl Receive<RemoveRows> for TableActor {
     fn receive(&mut self, RemoveRows { data, reply }: RemoveRows, ctx: &mut Context<Self>) {
+        clock::tell_engine();
         let applied = self.table.remove(&data).map(Some);
         self.answer_and_tell(applied, reply, ctx);
     }

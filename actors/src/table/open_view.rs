@@ -12,6 +12,7 @@ use proscenium_engine::view::Plan;
 use super::feed::Feed;
 use super::registry::{HandleId, SharedId};
 use super::{Receive, TableActor};
+use crate::clock;
 use crate::error::{Fault, Result};
 use crate::fanout::{News, Outgoing, SessionId};
 use crate::mailbox::Reply;
@@ -65,6 +66,7 @@ impl TableActor {
         owner: SessionId,
         ctx: &mut Context<Self>,
     ) -> Result<()> {
+        clock::tell_engine();
         let plan = Arc::new(self.table.plan(config)?);
         let view_id = self.stage.directory.add_view(view_id, self.myself()?, owner)?;
         let shared = match self.views.shared_by_key(plan.sharing_key()) {

@@ -86,7 +86,7 @@ impl LocalServer {
                     expressions: expressions.clone(),
                     ..ViewConfig::default()
                 };
-                let description = describe(&config, table.schema());
+                let description = describe(&config, table.schema(), table.index());
                 ClientResp::TableValidateExprResp(translate::describe::expressions_to_wire(
                     expressions,
                     &description,
@@ -94,7 +94,7 @@ impl LocalServer {
             }
             ClientReq::TableDescribeReq(request) => match view_config::from_wire(request.config) {
                 Ok(config) => {
-                    let description = describe(&config, table.schema());
+                    let description = describe(&config, table.schema(), table.index());
                     ClientResp::TableDescribeResp(translate::describe::to_wire(&description))
                 }
                 Err(fault) => error::to_wire(&fault),
