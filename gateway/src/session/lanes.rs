@@ -22,6 +22,9 @@ pub enum Lane {
 pub struct Lanes {
     lanes: HashMap<Lane, State>,
     requests: HashMap<RequestNumber, Standing>,
+    /// Not started, and in no lane.
+    free: VecDeque<RequestNumber>,
+    num_running: usize,
 }
 
 #[derive(Debug, Default)]
@@ -40,28 +43,31 @@ struct State {
 struct Standing {
     lanes: Vec<Lane>,
     alone: bool,
-    started: bool,
 }
 
 impl Lanes {
     /// A request has come. One without lanes may start at once.
     pub fn enter(&mut self, request: RequestNumber, mut lanes: Vec<Lane>, alone: bool) {
         lanes.dedup();
+        if lanes.is_empty() {
+            self.free.push_back(request);
+        }
         for lane in &lanes {
             self.lanes.entry(lane.clone()).or_default().waiting.push_back(request);
         }
-        self.requests.insert(request, Standing { lanes, alone, started: false });
+        self.requests.insert(request, Standing { lanes, alone });
     }
 
     /// The earliest request that may start now; it counts as started.
     pub fn start_next(&mut self) -> Option<RequestNumber> {
         let first_in_lanes = self.lanes.values().filter_map(|state| state.waiting.front().copied());
-        let free =
-            self.requests.iter().filter(|(_, standing)| standing.lanes.is_empty() && !standing.started);
-        let candidates = first_in_lanes.chain(free.map(|(request, _)| *request));
+        let candidates = first_in_lanes.chain(self.free.front().copied());
         let next = candidates.filter(|request| self.may_start(*request)).min()?;
-        let standing = self.requests.get_mut(&next)?;
-        standing.started = true;
+        if self.free.front() == Some(&next) {
+            self.free.pop_front();
+        }
+        let standing = self.requests.get(&next)?;
+        self.num_running += 1;
         for lane in &standing.lanes {
             let state = self.lanes.entry(lane.clone()).or_default();
             state.waiting.pop_front();
@@ -94,6 +100,7 @@ impl Lanes {
     /// A started request has ended.
     pub fn end(&mut self, request: RequestNumber) {
         let Some(standing) = self.requests.remove(&request) else { return };
+        self.num_running -= 1;
         for lane in &standing.lanes {
             if let Some(state) = self.lanes.get_mut(lane) {
                 state.running -= 1;
@@ -105,7 +112,7 @@ impl Lanes {
 
     /// Requests that have started and not ended.
     pub fn num_running(&self) -> usize {
-        self.requests.values().filter(|standing| standing.started).count()
+        self.num_running
     }
 
     fn may_start(&self, request: RequestNumber) -> bool {
