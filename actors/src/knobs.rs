@@ -6,6 +6,9 @@ use std::time::Duration;
 /// never idle between two sessions, small enough that what waits is measured in megabytes.
 pub const TABLE_MAILBOX: usize = 1024;
 
+/// Orders that a table handles before the other actors on its thread (views, other tables) have a turn.
+pub const ORDERS_IN_A_ROW: usize = 16;
+
 /// Orders that may wait at the catalog: makings of tables, which are rare.
 pub const CATALOG_MAILBOX: usize = 1024;
 

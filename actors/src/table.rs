@@ -34,6 +34,7 @@ pub use batch::{RemoveRows, ReplaceRows, UpdateRows};
 pub use crash::Crash;
 pub use delete::{DeleteTable, UnwatchTable, WatchTable};
 pub use describe::{Describe, GetSchema, GetSize, MakePort};
+pub use feed::Receipt;
 pub(crate) use follow::no_view;
 pub use follow::{Follow, Followed, Follower};
 pub use introduce::Introduce;
@@ -50,6 +51,7 @@ use crate::directory::{Subscriber, TableRef};
 use crate::error::Fault;
 use crate::fanout::LaneId;
 use crate::keeper::LifeLine;
+use crate::knobs;
 use crate::mailbox::{Posted, Reply, unbound};
 use follow::Following;
 use registry::Registry;
@@ -71,6 +73,8 @@ pub struct TableActor {
     followings: Vec<Following>,
     /// What this table is derived from; empty for tables that clients write.
     sources: Vec<Source>,
+    /// Orders handled since others on this thread had a turn.
+    orders_in_a_row: usize,
     _life_line: LifeLine,
 }
 
@@ -94,6 +98,7 @@ impl TableActor {
             deletions: Vec::new(),
             followings: Vec::new(),
             sources,
+            orders_in_a_row: 0,
             _life_line: life_line,
         }
     }
@@ -128,5 +133,11 @@ where
     fn handle(&mut self, posted: Posted<M>, ctx: &mut Self::Context) {
         self.catch_up(ctx);
         self.receive(posted.open(), ctx);
+        self.orders_in_a_row += 1;
+        if self.orders_in_a_row >= knobs::ORDERS_IN_A_ROW {
+            // An actor empties its mailbox before its thread does anything else, and this one may never be empty.
+            self.orders_in_a_row = 0;
+            ctx.wait(tokio::task::yield_now().into_actor(self));
+        }
     }
 }

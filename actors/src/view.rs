@@ -18,7 +18,7 @@ use proscenium_engine::view::{Handle, Plan, View};
 pub use read::{ColumnPaths, Read, TextFormat};
 pub use step::{Receiver, Step, Wanted};
 
-use crate::table::HandleId;
+use crate::table::{HandleId, Receipt};
 use crate::workers::Workers;
 
 #[derive(Debug)]
@@ -62,6 +62,8 @@ pub struct Opening {
 #[derive(Debug)]
 pub struct Parcel {
     pub works: Vec<Work>,
+    /// Absent: nobody waits for it.
+    pub receipt: Option<Receipt>,
 }
 
 impl ViewActor {
@@ -94,7 +96,7 @@ impl Message for Parcel {
 impl Handler<Parcel> for ViewActor {
     type Result = ();
 
-    fn handle(&mut self, Parcel { works }: Parcel, _ctx: &mut Self::Context) {
+    fn handle(&mut self, Parcel { works, receipt }: Parcel, _ctx: &mut Self::Context) {
         let Some(view) = &mut self.view else { return };
         for work in works {
             match work {
@@ -112,6 +114,9 @@ impl Handler<Parcel> for ViewActor {
                     None => read.refuse(crate::error::Fault::ViewNotFound),
                 },
             }
+        }
+        if let Some(receipt) = receipt {
+            receipt.sign();
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Law: the view sees deltas and reads in the table's order. A view that is busy (being built, or slow) costs its table
 //! nothing but this queue, in which deltas merge once [`knobs::WAITING_DELTAS`] of them wait: a merged delta is again a
-//! delta.
+//! delta. What waits is sent while orders are handled, too: a table that is never idle starves no view.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::prelude::*;
 
+use super::TableActor;
+use super::registry::SharedId;
 use crate::knobs;
 use crate::view::{Parcel, Step, ViewActor, Work};
 
@@ -20,13 +22,13 @@ pub(super) struct Feed {
     built: Arc<AtomicBool>,
     waiting: VecDeque<Work>,
     waiting_deltas: usize,
-    /// A parcel is on the way; set by `parcel`, cleared by `arrived`.
-    busy: bool,
+    /// A parcel is on the way; set by `parcel`, cleared by the parcel's receipt.
+    busy: Arc<AtomicBool>,
 }
 
 impl Feed {
     pub fn new(addr: Addr<ViewActor>, built: Arc<AtomicBool>) -> Self {
-        Feed { addr, built, waiting: VecDeque::new(), waiting_deltas: 0, busy: false }
+        Feed { addr, built, waiting: VecDeque::new(), waiting_deltas: 0, busy: Arc::default() }
     }
 
     /// Whether the view answers at once. While it is being built nobody should wait for its news.
@@ -51,14 +53,17 @@ impl Feed {
         self.waiting.push_back(Work::Step(step));
     }
 
-    /// Everything that waits, if the view is free; [`Feed::arrived`] must follow.
-    pub fn parcel(&mut self) -> Option<(Addr<ViewActor>, Parcel)> {
-        if self.busy || self.waiting.is_empty() {
-            return None;
+    /// Sends everything that waits, if the view is free. The table hears from the receipt when it is again.
+    pub fn send(&mut self, view: SharedId, table: Addr<TableActor>) {
+        if self.waiting.is_empty() || self.busy.swap(true, Ordering::AcqRel) {
+            return;
         }
-        self.busy = true;
         self.waiting_deltas = 0;
-        Some((self.addr.clone(), Parcel { works: std::mem::take(&mut self.waiting).into() }))
+        let receipt = Receipt { table, view, busy: self.busy.clone(), is_signed: false };
+        let works = std::mem::take(&mut self.waiting).into();
+        // The mailbox has room: this is the only sender, with one parcel on the way. A parcel that an ended view does
+        // not take is dropped, and its receipt tells.
+        let _ = self.addr.try_send(Parcel { works, receipt: Some(receipt) });
     }
 
     /// Nobody looks at the view any more: what still waits is sent as it is, and the actor ends once it has answered.
@@ -67,13 +72,53 @@ impl Feed {
             return;
         }
         // The mailbox has room for a parcel beside the one on the way.
-        if self.addr.try_send(Parcel { works: self.waiting.into() }).is_err() {
+        if self.addr.try_send(Parcel { works: self.waiting.into(), receipt: None }).is_err() {
             tracing::debug!("a view ended before its last reads were answered");
         }
     }
+}
 
-    /// The view has handled its parcel.
-    pub fn arrived(&mut self) {
-        self.busy = false;
+/// Goes with a parcel and comes back when it is dropped: signed if all of it was handled.
+#[derive(Debug)]
+pub struct Receipt {
+    table: Addr<TableActor>,
+    view: SharedId,
+    busy: Arc<AtomicBool>,
+    is_signed: bool,
+}
+
+impl Receipt {
+    pub fn sign(mut self) {
+        self.is_signed = true;
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        self.busy.store(false, Ordering::Release);
+        // A table that is gone needs no receipts.
+        let _ = self.table.try_send(Handled { view: self.view, failed: !self.is_signed });
+    }
+}
+
+/// A view has handled its parcel, or died over it. Comes beside the bounded mailbox: at most one a view.
+#[derive(Debug)]
+pub(super) struct Handled {
+    view: SharedId,
+    failed: bool,
+}
+
+impl Message for Handled {
+    type Result = ();
+}
+
+impl Handler<Handled> for TableActor {
+    type Result = ();
+
+    fn handle(&mut self, Handled { view, failed }: Handled, ctx: &mut Self::Context) {
+        match failed {
+            false => self.feed_one(view, ctx),
+            true => self.view_failed(view, ctx),
+        }
     }
 }

@@ -59,30 +59,20 @@ impl TableActor {
 
     /// Sends parcels to all views that are free and have something waiting.
     pub(super) fn feed_all(&mut self, ctx: &mut Context<Self>) {
-        let busy: Vec<SharedId> = self.views.feeds_mut().map(|(id, _)| id).collect();
-        for id in busy {
-            self.feed_one(id, ctx);
+        for (id, feed) in self.views.feeds_mut() {
+            feed.send(id, ctx.address());
         }
     }
 
     /// Sends a parcel to one view, if it is free and something waits.
     pub(super) fn feed_one(&mut self, id: SharedId, ctx: &mut Context<Self>) {
-        let Some((addr, parcel)) = self.views.feed_mut(id).and_then(Feed::parcel) else { return };
-        // The mailbox has room: this is the only sender, with one parcel on the way.
-        let sent = addr.send(parcel).into_actor(self);
-        ctx.spawn(sent.map(move |handled, table, ctx| match handled {
-            Ok(()) => {
-                if let Some(feed) = table.views.feed_mut(id) {
-                    feed.arrived();
-                }
-                table.feed_one(id, ctx);
-            }
-            Err(_) => table.view_failed(id, ctx),
-        }));
+        if let Some(feed) = self.views.feed_mut(id) {
+            feed.send(id, ctx.address());
+        }
     }
 
     /// A view's actor died: its handles are gone, and whoever asked to hear of that does.
-    fn view_failed(&mut self, id: SharedId, ctx: &mut Context<Self>) {
+    pub(super) fn view_failed(&mut self, id: SharedId, ctx: &mut Context<Self>) {
         let handles = self.views.handles_on(id);
         if !handles.is_empty() {
             tracing::error!(table = %self.name, handles = handles.len(), "a view failed and was removed");
