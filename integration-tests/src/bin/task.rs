@@ -1,0 +1,28 @@
+//! `cargo serve` and `cargo verify` (see `.cargo/config.toml`).
+
+use std::process::ExitCode;
+
+use proscenium_integration_tests::task::{serve, verify};
+
+const USAGE: &str = "usage:
+  cargo serve [--plain] [ARGUMENTS OF proscenium serve]   build what is missing, then serve the demonstration
+                                                          (--plain: without it)
+  cargo verify [--release]                                run every check and test";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let task = arguments.next().unwrap_or_default();
+    let rest: Vec<String> = arguments.collect();
+    let done = match task.as_str() {
+        "serve" => serve::run(&rest),
+        "verify" => verify::run(&rest),
+        _ => Err(USAGE.into()),
+    };
+    match done {
+        Ok(code) => code,
+        Err(complaint) => {
+            eprintln!("{complaint}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! The developer's tasks: what `cargo serve` and `cargo verify` do.
+//!
+//! Reading order: where things are ([`Tree`]), running one step and telling of it ([`step`]), what must be installed
+//! ([`tools`]), the worker and the page ([`page`]), and the two tasks.
+
+pub mod page;
+pub mod serve;
+pub mod step;
+pub mod tally;
+pub mod tools;
+pub mod verify;
+
+use std::path::{Path, PathBuf};
+
+/// A complaint for the developer, or nothing.
+pub type Result<T = (), E = String> = std::result::Result<T, E>;
+
+/// Where things are in a checkout.
+#[derive(Debug, Clone)]
+pub struct Tree {
+    pub root: PathBuf,
+    pub target: PathBuf,
+}
+
+impl Tree {
+    /// The checkout that this program was built in.
+    pub fn find() -> Tree {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = here.parent().unwrap_or(here).to_path_buf();
+        let target = match std::env::var_os("CARGO_TARGET_DIR") {
+            Some(folder) => root.join(folder),
+            None => root.join("target"),
+        };
+        Tree { root, target }
+    }
+
+    pub fn web_client(&self) -> PathBuf {
+        self.root.join("web-client")
+    }
+
+    pub fn tests(&self) -> PathBuf {
+        self.root.join("integration-tests")
+    }
+
+    /// The folder that the gateway serves.
+    pub fn page(&self) -> PathBuf {
+        self.target.join("page")
+    }
+
+    /// What failing steps printed.
+    pub fn logs(&self) -> PathBuf {
+        self.target.join("logs")
+    }
+
+    /// Python packages for the tests.
+    pub fn venv(&self) -> PathBuf {
+        self.target.join("venv")
+    }
+
+    pub fn binary(&self, is_release: bool) -> PathBuf {
+        self.target.join(if is_release { "release" } else { "debug" }).join("proscenium")
+    }
+}
+
+/// Whether `made` exists and is not older than any of `sources`.
+pub fn is_fresh(made: &Path, sources: &[&Path]) -> bool {
+    let time = |path: &Path| std::fs::metadata(path).and_then(|found| found.modified()).ok();
+    let Some(made) = time(made) else { return false };
+    sources.iter().all(|source| time(source).is_some_and(|source| source <= made))
+}

@@ -1,0 +1,123 @@
+//! `cargo verify`: every check and every test, on any machine with rustup, node and Python.
+//!
+//! Law: a failing step is shown and counted, and the steps that do not need it still run. The last line is the sum.
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use super::step::{attempt, must};
+use super::tally::Tally;
+use super::{Result, Tree, page, tools};
+
+/// Everything but the binding generator, which holds no logic of ours and which only the page waits for.
+const ALL: [&str; 3] = ["--workspace", "--exclude", "proscenium-bindgen"];
+
+pub fn run(arguments: &[String]) -> Result<ExitCode> {
+    let is_release = match arguments {
+        [] => false,
+        [flag] if flag == "--release" => true,
+        _ => return Err(format!("cargo verify: unknown arguments: {}", arguments.join(" "))),
+    };
+    let started = Instant::now();
+    let mut run = Run { tree: Tree::find(), tally: Tally::default() };
+    println!("Rust");
+    run.check("format", tools::cargo(&run.tree, &["fmt", "--all", "--check"]))?;
+    run.cargo("clippy", &[&["clippy"], &ALL[..], &["--all-targets", "--", "-D", "warnings"]].concat())?;
+    run.cargo("tests", &[&["test", "--no-fail-fast"], &ALL[..]].concat())?;
+    println!("End to end");
+    match run.prepare(is_release) {
+        Ok(()) => run.end_to_end(is_release)?,
+        Err(complaint) => {
+            println!("{complaint}");
+            run.tally.failed += 1;
+        }
+    }
+    println!(
+        "\n{} s in all; what the steps printed is in {}",
+        started.elapsed().as_secs(),
+        show(&run.tree.logs())
+    );
+    println!("{}", run.tally);
+    Ok(if run.tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+struct Run {
+    tree: Tree,
+    tally: Tally,
+}
+
+impl Run {
+    fn cargo(&mut self, title: &str, arguments: &[&str]) -> Result {
+        self.check(title, tools::cargo(&self.tree, arguments))
+    }
+
+    /// One step: counts its tests, or itself when it has none, and shows what it printed when it failed.
+    fn check(&mut self, title: &str, mut command: Command) -> Result {
+        let outcome = attempt(&self.tree, title, &mut command)?;
+        let mut tally = Tally::read(&outcome.output);
+        if !outcome.is_success {
+            println!("{}", outcome.output.trim_end());
+            // A runner that broke down before its summary failed all the same.
+            tally.failed = tally.failed.max(1);
+        } else if tally == Tally::default() {
+            tally.passed = 1;
+        } else {
+            println!("    {tally}");
+        }
+        self.tally.add(tally);
+        Ok(())
+    }
+
+    /// What the end-to-end tests run against and with.
+    fn prepare(&self, is_release: bool) -> Result {
+        let tree = &self.tree;
+        tools::browser(tree)?;
+        tools::venv(tree)?;
+        tools::npm(tree, &tree.tests())?;
+        page::build(tree)?;
+        let mut build = vec!["build", "-p", "proscenium-gateway"];
+        build.extend(is_release.then_some("--release"));
+        must(tree, "server", &mut tools::cargo(tree, &build)).map(drop)
+    }
+
+    fn end_to_end(&mut self, is_release: bool) -> Result {
+        for (title, folder) in [("JavaScript client and HTTP", "node"), ("page in Chromium", "browser")] {
+            let mut node = Command::new("node");
+            // One file at a time: two cores are few, and each file has a server of its own.
+            node.args(["--test", "--test-reporter=spec", "--test-concurrency=1"]);
+            node.args(files(&self.tree.tests().join(folder), ".test.mjs")?);
+            self.check(title, self.with_server(node, is_release))?;
+        }
+        let mut python = Command::new(self.tree.venv().join("bin/python"));
+        python.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "python"]);
+        python.env("PYTHONDONTWRITEBYTECODE", "1");
+        self.check("Python client and Arrow Flight", self.with_server(python, is_release))
+    }
+
+    fn with_server(&self, mut command: Command, is_release: bool) -> Command {
+        command
+            .current_dir(self.tree.tests())
+            .env("PROSCENIUM_BIN", self.tree.binary(is_release))
+            .env("PROSCENIUM_ASSETS", self.tree.page())
+            .env("PROSCENIUM_ARTIFACTS", self.tree.root.join("artifacts"))
+            .env("PROSCENIUM_CHROMIUM", tools::CHROMIUM);
+        command
+    }
+}
+
+fn files(folder: &std::path::Path, ending: &str) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut found: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.to_string_lossy().ends_with(ending))
+        .collect();
+    found.sort();
+    Ok(found)
+}
+
+fn show(path: &std::path::Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(here).unwrap_or(path).display().to_string()
+}
