@@ -85,7 +85,7 @@ impl Run {
         for (title, folder) in [("JavaScript client and HTTP", "node"), ("page in Chromium", "browser")] {
             let mut node = Command::new("node");
             // One file at a time: two cores are few, and each file has a server of its own.
-            node.args(["--test", "--test-reporter=spec", "--test-concurrency=1"]);
+            node.args(["--test", "--test-reporter=spec", "--test-concurrency=1", "--test-timeout=120000"]);
             node.args(files(&self.tree.tests().join(folder), ".test.mjs")?);
             self.check(title, self.with_server(node, is_release))?;
         }

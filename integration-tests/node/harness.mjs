@@ -1,0 +1,72 @@
+// The real server on free ports, for one test file; it ends with the test.
+
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+import perspective from "@perspective-dev/client";
+
+const fromRoot = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+const BINARY = process.env.PROSCENIUM_BIN ?? fromRoot("target/debug/proscenium");
+const ASSETS = process.env.PROSCENIUM_ASSETS ?? fromRoot("target/page");
+
+/** Starts a server and resolves when it says that it is ready. */
+export async function startServer(...extra) {
+    if (!existsSync(BINARY)) {
+        throw new Error(`${BINARY} is missing: build it with cargo build -p proscenium-gateway`);
+    }
+    const assets = existsSync(`${ASSETS}/index.html`) ? ["--assets", ASSETS] : [];
+    const free = ["--listen", "127.0.0.1:0", "--flight", "127.0.0.1:0"];
+    const child = spawn(BINARY, ["serve", ...free, ...assets, ...extra], { stdio: ["ignore", "pipe", "pipe"] });
+    let complaints = "";
+    child.stderr.on("data", (chunk) => (complaints += chunk));
+    // A test run that is cut short leaves no server behind.
+    process.once("SIGTERM", () => {
+        child.kill("SIGKILL");
+        process.exit(1);
+    });
+    const exited = new Promise((resolve) => child.once("exit", resolve));
+    const server = {
+        http: undefined,
+        grpc: undefined,
+        pid: child.pid,
+        async stop() {
+            child.kill("SIGTERM");
+            return exited;
+        },
+    };
+    await new Promise((resolve, reject) => {
+        exited.then((code) => reject(new Error(`the server ended with ${code} before it was ready: ${complaints}`)));
+        createInterface({ input: child.stdout }).on("line", (line) => {
+            const listening = /^listening (http|grpc):\/\/(\S+)$/.exec(line);
+            if (listening) {
+                server[listening[1]] = `${listening[1]}://${listening[2]}`;
+            } else if (line === "ready") {
+                resolve();
+            }
+        });
+    });
+    server.websocket = `${server.http.replace("http", "ws")}/websocket`;
+    return server;
+}
+
+/** A published client on the server. */
+export function connect(server) {
+    return perspective.websocket(server.websocket);
+}
+
+/** A promise for the next call of a callback, and the callback. */
+export function expectCall() {
+    let called;
+    const promise = new Promise((resolve) => (called = resolve));
+    return { promise, called };
+}
+
+let count = 0;
+
+/** A table name that no other test uses. */
+export function freshName(stem = "t") {
+    count += 1;
+    return `${stem}-${count}`;
+}
