@@ -4,9 +4,9 @@
 //! batch goes to the table's view actors before a later read does. Actors know the engine; they know no socket and no
 //! wire message: whoever connects them gives callbacks ([`mailbox::Reply`]) and a way out ([`fanout::Outlet`]).
 //!
-//! Reading order: how messages travel ([`mailbox`]), how news leaves ([`fanout`]), where names are kept
-//! ([`directory`]), then the actors: [`catalog`], [`table`], [`view`], [`keeper`]; what they run on ([`placement`],
-//! [`workers`]).
+//! Reading order: how messages travel ([`mailbox`]), how news leaves ([`fanout`]) and deltas ([`tail`]), where names
+//! are kept ([`directory`]), then the actors: [`catalog`], [`table`], [`view`], [`keeper`]; what they run on
+//! ([`placement`], [`workers`]).
 
 pub mod catalog;
 mod clock;
