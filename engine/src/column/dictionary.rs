@@ -12,7 +12,7 @@ use arrow::array::{Array, ArrayRef, DictionaryArray, StringArray};
 use arrow::datatypes::Int32Type;
 use hashbrown::HashTable;
 
-use super::{Chunked, Writes, typed};
+use super::{Chunked, Slots, Writes, typed};
 
 /// Strings in a chunk of the code → string table.
 const STRINGS_CHUNK: usize = 256;
@@ -179,6 +179,31 @@ pub(super) fn write(
     values: &ArrayRef,
     writes: Writes<'_>,
 ) {
+    if let (Slots::Run { start, len }, None) = (writes.slots, writes.skip)
+        && let Some(array) = values.as_any().downcast_ref::<StringArray>()
+        && !codes.reaches(start)
+    {
+        // Fresh rows: nothing is given up, and the codes are written chunk by chunk.
+        let rows = writes.first_row..writes.first_row + len;
+        let mut previous: Option<(&str, u32)> = None;
+        let new: Vec<u32> = rows
+            .map(|row| {
+                if array.is_null(row) {
+                    return 0;
+                }
+                let text = array.value(row);
+                let code = match previous {
+                    Some((same, code)) if same == text => code,
+                    _ => interner.code(strings, text),
+                };
+                previous = Some((text, code));
+                interner.uses[code as usize] += 1;
+                code
+            })
+            .collect();
+        codes.write_run(start, &new, |offset| array.is_valid(writes.first_row + offset));
+        return;
+    }
     let mut put = |interner: &mut Interner, strings: &mut Strings, slot: u32, code: Option<u32>| {
         // The new use is counted before the old one is given up: the same text may be both.
         if let Some(old) = codes.get(slot) {

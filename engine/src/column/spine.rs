@@ -68,6 +68,19 @@ impl<T: Copy + Default> Chunked<T> {
         (chunk.valid[at / 64] >> (at % 64) & 1 == 1).then(|| chunk.values[at])
     }
 
+    /// Whether any cell from `slot` on was ever written. (Cells of a chunk that exists count as written.)
+    pub(crate) fn reaches(&self, slot: u32) -> bool {
+        let at = slot as usize;
+        match self.chunk(at / CHUNK) {
+            // The rest of a partly used chunk is fresh when its valid bits are unset and nothing follows it.
+            Some(chunk) => {
+                (at % CHUNK..CHUNK).any(|at| chunk.valid[at / 64] >> (at % 64) & 1 == 1)
+                    || self.chunk(at / CHUNK + 1).is_some()
+            }
+            None => self.pages.len() > at / CHUNK / PAGE + 1,
+        }
+    }
+
     pub(crate) fn set(&mut self, slot: u32, value: Option<T>) {
         let slot = slot as usize;
         if value.is_none() && self.chunk(slot / CHUNK).is_none() {

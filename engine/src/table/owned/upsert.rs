@@ -12,6 +12,7 @@ use super::{Changes, Keys, OwnedTable};
 use crate::column::{Column, Interner, Slots, Writes, typed};
 use crate::data::{Batch, BatchColumn};
 use crate::scalar::float_bits;
+use crate::table::order::KeyOrder;
 
 impl OwnedTable {
     /// Rows whose key exists are merged (only given cells change), others inserted; rows apply in order. A row without
@@ -20,6 +21,9 @@ impl OwnedTable {
         let index_column = self.index.expect("only indexed tables merge by index");
         let given = batch.columns.iter().find(|column| column.column == index_column);
         let keys = batch.keys.as_ref().or(given.map(|column| &column.values));
+        if let Some(changes) = self.append_ascending(batch, index_column, keys) {
+            return changes;
+        }
         let mut changes = Changes::default();
         let mut slots = Vec::with_capacity(batch.num_rows);
         let bits = match keys {
@@ -70,6 +74,56 @@ impl OwnedTable {
         }
         self.order_new_rows(&changes.inserted);
         changes
+    }
+}
+
+impl OwnedTable {
+    /// Rows that all come after the table's last key, in order: the usual first load. They need no look-up and are
+    /// written column by column. `None`: they do not, or keys are text.
+    fn append_ascending(
+        &mut self,
+        batch: &Batch,
+        index_column: usize,
+        keys: Option<&ArrayRef>,
+    ) -> Option<Changes> {
+        let keys = keys.filter(|keys| keys.null_count() == 0)?;
+        let column = &self.columns[index_column];
+        let start = match &self.order {
+            KeyOrder::Ring { start: 0, len, .. } if self.free.is_empty() && *len == self.num_slots => *len,
+            _ => return None,
+        };
+        if matches!(column, Column::Str(..) | Column::Float32(_) | Column::Float64(_)) {
+            return None;
+        }
+        let bits: Vec<u64> = column.known_bits(None, keys).into_iter().flatten().flatten().collect();
+        // Signed keys ascend as their bits do once the sign is turned.
+        let is_unsigned = matches!(column, Column::UInt64(_));
+        let rank = |bits: u64| if is_unsigned { bits } else { bits ^ (1 << 63) };
+        if bits.len() != batch.num_rows || !bits.windows(2).all(|pair| rank(pair[0]) < rank(pair[1])) {
+            return None;
+        }
+        if let Some(last) = start.checked_sub(1) {
+            let last = column.bits(last)?;
+            if rank(last) >= rank(*bits.first()?) {
+                return None;
+            }
+        }
+        let len = batch.num_rows;
+        let writes = Writes { slots: Slots::Run { start, len }, skip: None, first_row: 0 };
+        self.columns[index_column].write(None, keys, writes);
+        let column = &self.columns[index_column];
+        let Keys::Index(index) = &mut self.keys else { return None };
+        index.reserve(len, |slot| column.bits(slot));
+        for (offset, &bits) in bits.iter().enumerate() {
+            index.insert(Some(bits), start + offset as u32, |slot| column.bits(slot));
+        }
+        self.num_slots += len as u32;
+        let inserted: Vec<u32> = (start..self.num_slots).collect();
+        self.write_columns(batch, &inserted, 0, Some(index_column));
+        if let KeyOrder::Ring { len, .. } = &mut self.order {
+            *len = self.num_slots;
+        }
+        Some(Changes { inserted, ..Changes::default() })
     }
 }
 
