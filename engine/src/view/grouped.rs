@@ -282,7 +282,8 @@ impl Grouped {
             .partition(|(_, (_, _, cell))| self.cells.num_rows(*cell) > 0 || *cell == TOTAL_CELL);
         self.bury(dead.into_iter().map(|(_, cell)| *cell).collect());
         self.place(alive.iter().map(|(_, (row_node, split_node, _))| (*row_node, *split_node)).collect());
-        if !self.tracks_changes {
+        // A table that was cleared has no changed rows, though its total became null.
+        if !self.tracks_changes || delta.new.num_rows() == 0 {
             return Vec::new();
         }
         let mut changed: Vec<u32> = alive
