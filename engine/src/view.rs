@@ -252,7 +252,9 @@ impl View {
                 cut::column_only_window(view, &slots, Viewport::default(), false)
             }
             Shape::Grouped(view) => {
-                let visible = handle.visible(view);
+                // Of a table that was cleared nothing is told, not even the total that became null.
+                let visible =
+                    if view.snapshot.num_rows() == 0 { Arc::default() } else { handle.visible(view) };
                 let is_changed = |node: &u32| delta.changed.binary_search(node).is_ok();
                 let nodes: Vec<u32> = visible.iter().copied().filter(is_changed).collect();
                 let mut window = cut::grouped_window(view, &nodes, Viewport::default());

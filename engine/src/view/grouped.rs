@@ -555,9 +555,6 @@ impl Grouped {
                     nodes.push(node);
                 }
             });
-            if !self.plan.split_by.is_empty() && self.splits.node(ROOT).children.is_empty() {
-                nodes.clear();
-            }
             self.blocks = Walk { structure: Some(self.splits.structure), nodes: Arc::new(nodes) };
         }
         self.blocks.nodes.clone()

@@ -1,7 +1,7 @@
 //! One client's view on a shared view: which groups are open.
 //!
 //! Law: a handle changes nothing that another handle sees. Groups are open down to a depth, but for those that the
-//! client opened or closed itself; once it has done so, groups that arrive later arrive closed.
+//! client opened or closed itself; once it has asked for either, even in vain, groups that arrive later arrive closed.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub struct Handle {
     open_depth: Option<u32>,
     /// Groups that the client opened or closed, by stamp: node number, and whether it is open.
     toggled: HashMap<u64, (u32, bool), ahash::RandomState>,
-    /// Stamps beyond this belong to groups that arrived after the client first opened or closed one.
+    /// Stamps beyond this belong to groups that arrived after the client first asked to open or close one.
     closed_after: Option<u64>,
     rows: Rows,
 }
@@ -86,11 +86,14 @@ impl Handle {
             return 0;
         }
         let visible = self.visible(view);
+        if self.closed_after.is_none() {
+            self.closed_after = Some(view.rows.last_stamp());
+            self.rows.structure = None;
+        }
         let Some(&node) = visible.get(row) else { return 0 };
         if view.rows.node(node).children.is_empty() || self.is_open(&view.rows, node) == open {
             return 0;
         }
-        self.closed_after.get_or_insert(view.rows.last_stamp());
         let tree = &view.rows;
         // What was opened or closed below is forgotten: a group that opens again shows one level.
         self.toggled.retain(|stamp, (toggled, _)| {

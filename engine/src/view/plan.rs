@@ -169,6 +169,8 @@ impl Plan {
         plan.choose_orders(&sorts);
         plan.config.aggregates = plan.reported_aggregates();
         plan.sharing_key = format!("{:?}", plan.config);
+        // Which levels are open belongs to each handle; it is only reported.
+        plan.config.group_by_depth = config.group_by_depth;
         Ok(plan)
     }
 
@@ -238,7 +240,7 @@ impl Plan {
     }
 
     fn reported_aggregates(&self) -> BTreeMap<String, Vec<String>> {
-        if self.group_by.is_empty() && self.kind != ViewKind::ColumnOnly {
+        if self.group_by.is_empty() && self.split_by.is_empty() {
             return BTreeMap::new();
         }
         self.aggregates
@@ -252,7 +254,7 @@ impl Plan {
         &self.sharing_key
     }
 
-    /// The config as clients read it back, without `group_by_depth`, which belongs to the handle.
+    /// The config as clients read it back, with the `group_by_depth` of this plan's own handle.
     pub fn config(&self) -> ViewConfig {
         self.config.clone()
     }

@@ -1,0 +1,105 @@
+//! What clients see of views in corners that the differential test found: a table, a config, an answer.
+
+// Helpers outside `#[test]` functions unwrap too: it is a test all the same.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use proscenium_engine::config::{GroupRollupMode, SplitRollupMode, ViewConfig};
+use proscenium_engine::export::{self, JsonOptions};
+use proscenium_engine::table::Table;
+use proscenium_engine::view::{CutOptions, Handle, Plan, View};
+use proscenium_engine::{TableData, TableOptions};
+
+fn rows(text: &str) -> TableData {
+    TableData::Rows(text.into())
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| name.to_string()).collect()
+}
+
+struct Live {
+    table: Table,
+    view: View,
+    handle: Handle,
+}
+
+impl Live {
+    fn new(data: &str, config: &ViewConfig) -> Live {
+        let mut table = Table::create(&rows(data), TableOptions::default()).unwrap();
+        let plan = Arc::new(table.plan(config).unwrap());
+        let view = View::build(plan, &table.snapshot());
+        let handle = view.handle(config.group_by_depth);
+        Live { table, view, handle }
+    }
+
+    fn update(&mut self, data: &str) {
+        let delta = self.table.update(&rows(data), 0).unwrap().unwrap();
+        self.view.step(&delta);
+    }
+
+    fn columns(&mut self) -> String {
+        let cut = self.view.cut(&mut self.handle, CutOptions::default());
+        export::json_columns(&cut.gather(), JsonOptions::default())
+    }
+}
+
+fn grouped() -> ViewConfig {
+    ViewConfig { group_by: names(&["a", "b"]), columns: Some(names(&["v"])), ..ViewConfig::default() }
+}
+
+#[test]
+fn groups_arrive_closed_once_the_client_has_asked_to_open_one_even_in_vain() {
+    let mut live = Live::new(r#"[{"a":"x","b":"p","v":1}]"#, &grouped());
+    assert_eq!(live.view.expand(&mut live.handle, 1), 0);
+    live.update(r#"[{"a":"y","b":"q","v":2}]"#);
+    assert_eq!(live.columns(), r#"{"__ROW_PATH__":[[],["x"],["x","p"],["y"]],"v":[3,1,1,2]}"#);
+}
+
+#[test]
+fn a_rolled_up_split_without_rows_keeps_its_grand_total() {
+    let config = ViewConfig {
+        split_by: names(&["b"]),
+        split_rollup_mode: SplitRollupMode::Rollup,
+        group_rollup_mode: GroupRollupMode::Total,
+        columns: Some(names(&["v"])),
+        ..ViewConfig::default()
+    };
+    let mut live = Live::new(r#"[{"b":"p","v":1}]"#, &config);
+    assert_eq!(live.columns(), r#"{"v":[1],"p|v":[1]}"#);
+    let delta = live.table.replace(&rows("[]")).unwrap();
+    live.view.step(&delta);
+    assert_eq!(live.columns(), r#"{"v":[null]}"#);
+}
+
+#[test]
+fn a_cleared_table_has_no_rows_to_tell_of() {
+    let mut live = Live::new(r#"[{"a":"x","b":"p","v":1}]"#, &grouped());
+    live.view.track_changes(true);
+    let delta = live.table.replace(&rows("[]")).unwrap();
+    let change = live.view.step(&delta);
+    let bytes = live.view.row_delta(&mut live.handle, &change).unwrap();
+    let table = Table::create(&TableData::Arrow(bytes.into()), TableOptions::default()).unwrap();
+    assert_eq!(table.num_rows(), 0);
+    assert_eq!(&*table.schema().field(0).name, "v");
+}
+
+#[test]
+fn a_config_is_read_back_with_its_depth_and_the_aggregates_of_a_split_total() {
+    let table = Table::create(&rows(r#"[{"a":"x","b":"p","v":1}]"#), TableOptions::default()).unwrap();
+    let config = ViewConfig { group_by_depth: Some(1), ..grouped() };
+    let plan = Plan::new(&config, table.schema()).unwrap();
+    assert_eq!(plan.config().group_by_depth, Some(1));
+    let other = Plan::new(&grouped(), table.schema()).unwrap();
+    assert_eq!(plan.sharing_key(), other.sharing_key());
+
+    let config = ViewConfig {
+        split_by: names(&["b"]),
+        group_rollup_mode: GroupRollupMode::Total,
+        columns: Some(names(&["v"])),
+        ..ViewConfig::default()
+    };
+    let reported = Plan::new(&config, table.schema()).unwrap().config().aggregates;
+    assert_eq!(reported.get("v"), Some(&names(&["sum"])));
+}

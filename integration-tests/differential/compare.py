@@ -1,0 +1,324 @@
+"""Whether two lists of answers say the same.
+
+Law: what is forgiven here stands in differences.md under the same name, and nothing else is forgiven.
+"""
+
+import math
+from collections import Counter
+
+import config as configs
+from script import KINDS
+
+# Aggregates that take one value out of many: on parent rows the order is the peer's history, or that of its split trees.
+HISTORY = {"any", "or", "dominant", "last", "max by", "min by"}
+# Where no row has a value the peer shows the type's zero, ours null.
+ZERO_FOR_NULL = {"any", "or", "distinct leaf"}
+ZERO_FOR_NULL_IN_TOTAL = ZERO_FOR_NULL | {"first", "last", "last by index", "dominant", "max", "min", "max by", "min by"}
+ZERO_FOR_NULL_IN_TOTAL |= {"unique", "distinct leaf"}
+ZEROS = (0, 0.0, "", False, -62167305600000, -719529, "1970-01-01", "0-01-01", "0-01-00", "1970-01-01 00:00:00.000")
+# Nulls that an update set stand at the other end than nulls of the creation.
+OF_NULLS = {"distinct count", "unique", "min", "max"}
+DRIFTING = {"avg", "var", "stddev", "weighted mean", "pct sum parent", "pct sum total"}
+
+
+class Replay:
+    """Walks a script and keeps what the comparison must know: configs, and whether a view has lived through a write."""
+
+    def __init__(self):
+        self.views = {}
+        self.live = set()
+        self.watchers = {}
+        # Whether a write after the creation can have set a cell to null.
+        self.has_nulls = False
+
+    def take(self, number, step):
+        if "tableMakeViewReq" in step:
+            body = step["tableMakeViewReq"]
+            self.views[body["viewId"]] = body["config"]
+            self.live.discard(body["viewId"])
+        elif "viewOnUpdateReq" in step or "viewOnRemoveReq" in step:
+            self.watchers[number] = step["entityId"]
+        elif any(key.startswith("table") and key.endswith("Req") for key in step):
+            if "tableSizeReq" not in step and "tableSchemaReq" not in step:
+                self.live.update(self.views)
+                self.has_nulls |= "makeTableReq" not in step and sets_nulls(step)
+
+
+def sets_nulls(step):
+    """Whether a write after the creation sets cells of column `f` to null."""
+    (body,) = (body for body in step.values() if isinstance(body, dict))
+    data = body["data"]
+    if "fromArrow" in data:
+        return any(None in values for _, _, values in data["fromArrow"])
+    (text,) = data.values()
+    return "null" in text or "fromCsv" in data
+
+
+def compare(script, ours, theirs):
+    """The first difference as `(step number, what, ours, theirs)`, or None."""
+    replay = Replay()
+    for number, (step, our, their) in enumerate(zip(script, ours, theirs), start=1):
+        replay.take(number, step)
+        what = _answers(replay, step, our["answer"], their["answer"])
+        if what:
+            return number, what, our["answer"], their["answer"]
+        what = _news(replay, our["news"], their["news"])
+        if what:
+            return number, what, our["news"], their["news"]
+    return None
+
+
+def _answers(replay, step, ours, theirs):
+    if [kind for kind, _ in ours] != [kind for kind, _ in theirs]:
+        return "kinds of answer differ"
+    for (kind, our), (_, their) in zip(ours, theirs):
+        if kind == "error":
+            if our["status"] != their["status"]:
+                return "error status differs"
+            continue
+        view = replay.views.get(step.get("entityId"))
+        context = Context(view, step["entityId"] in replay.live, replay.has_nulls) if view is not None else None
+        if context is not None:
+            context.is_window = any("startRow" in body.get("viewport", {}) for body in step.values() if isinstance(body, dict))
+        rule = RULES.get(kind, lambda _context, our, their: _same(our, their) or "answers differ")
+        verdict = rule(context, our, their)
+        if verdict is not True and verdict is not None:
+            return verdict
+    return None
+
+
+class Context:
+    def __init__(self, config, is_live, has_nulls):
+        self.config = config
+        self.is_live = is_live
+        self.groups = config.get("groupBy", [])
+        self.splits = config.get("splitBy", [])
+        self.is_total = config.get("groupRollupMode") == "TOTAL"
+        self.is_column_only = bool(self.splits) and not self.groups and not self.is_total
+        self.is_flat = not self.groups and not self.splits and not self.is_total
+        self.has_nulls = has_nulls
+        self.is_window = False
+        sort = config.get("sort", [])
+        # Ties, and values equal in size alone, are in no promised order.
+        self.is_loose = bool(sort) and not self.is_total and (
+            (is_live and not self.is_flat)
+            or self.is_column_only
+            or (has_nulls and any(term["column"] == "f" for term in sort))
+            or any(term["op"].endswith("ABS") for term in sort)
+        )
+
+    def aggregate(self, name):
+        column = name.rsplit("|", 1)[-1]
+        return configs.aggregate_of(self.config, KINDS, column) if column in KINDS else None
+
+    def cell(self, name, path, our, their):
+        """Whether one cell agrees. `path` is the row path, None where the view has none."""
+        if _same(our, their):
+            return True
+        if self.is_flat:
+            return False
+        aggregate = self.aggregate(name)
+        if self.is_column_only:
+            return our is None and their in ZEROS
+        if aggregate in OF_NULLS and self.has_nulls and name.rsplit("|", 1)[-1] == "f":
+            return True
+        is_top = self.is_total or path == []
+        depth = name.count("|")
+        is_leaf = not self.is_total and path is not None and len(path) == len(self.groups) and depth == len(self.splits)
+        if our is None and their in ZEROS and aggregate in (ZERO_FOR_NULL_IN_TOTAL if is_top else ZERO_FOR_NULL):
+            return True
+        return not is_leaf and (aggregate == "distinct leaf" or (aggregate in HISTORY and (self.is_live or self.splits or self.is_total)))
+
+    def has(self, aggregates):
+        shown = self.config["columns"]["columns"]["columns"]
+        return any(self.aggregate(name) in aggregates for name in shown)
+
+
+def _same(our, their):
+    if isinstance(our, bool) or isinstance(their, bool):
+        return our is their
+    if isinstance(our, (int, float)) and isinstance(their, (int, float)):
+        if type(our) is not type(their):
+            return False
+        if isinstance(our, float):
+            if math.isnan(our) or math.isnan(their):
+                return math.isnan(our) and math.isnan(their)
+            return math.isclose(our, their, rel_tol=1e-9, abs_tol=1e-12)
+        return our == their
+    if isinstance(our, list) and isinstance(their, list):
+        return len(our) == len(their) and all(_same(*pair) for pair in zip(our, their))
+    if isinstance(our, dict) and isinstance(their, dict):
+        return our.keys() == their.keys() and all(_same(our[key], their[key]) for key in our)
+    return our == their
+
+
+def _table(context, names, rows_of_names, our_rows, their_rows):
+    """Rows as lists of cells; the path, if any, stands in the first cell."""
+    has_path = rows_of_names and rows_of_names[0] == "__ROW_PATH__"
+    if len(our_rows) != len(their_rows):
+        return "numbers of rows differ"
+    if context.is_loose and context.is_window:
+        return None
+    if context.is_loose:
+        if has_path:
+            our_rows = sorted(our_rows, key=lambda row: repr(row[0]))
+            their_rows = sorted(their_rows, key=lambda row: repr(row[0]))
+        else:
+            return _as_sets(context, rows_of_names, our_rows, their_rows)
+    for at, (our, their) in enumerate(zip(our_rows, their_rows)):
+        path = our[0] if has_path else None
+        for name, our_cell, their_cell in zip(rows_of_names, our, their):
+            if name == "__ID__" and context.is_column_only:
+                continue
+            if not context.cell(name, path, our_cell, their_cell):
+                return f"row {at} column {name}: ours {our_cell!r}, theirs {their_cell!r}"
+    return None
+
+
+def _as_sets(context, names, our_rows, their_rows):
+    left = list(their_rows)
+    for our in our_rows:
+        for at, their in enumerate(left):
+            cells = zip(names, our, their)
+            if all(name == "__ID__" and context.is_column_only or context.cell(name, None, *c) for name, *c in cells):
+                del left[at]
+                break
+        else:
+            return f"no such row at the peer: {our!r}"
+    return None
+
+
+def _columns(context, our, their):
+    our, their = our["pairs"], their["pairs"]
+    names = [name for name, _ in our]
+    if names != [name for name, _ in their]:
+        return f"columns differ: ours {names}, theirs {[name for name, _ in their]}"
+    if any(len({len(values) for _, values in side}) > 1 for side in (our, their)):
+        return "columns of unequal length"
+    return _table(context, names, names, _turn(our), _turn(their))
+
+
+def _turn(pairs):
+    return [list(row) for row in zip(*(values for _, values in pairs))]
+
+
+def _rows(context, our, their):
+    if len(our) != len(their):
+        return "numbers of rows differ"
+    if not our:
+        return None
+    names = [name for name, _ in our[0]["pairs"]]
+    for row in our + their:
+        if [name for name, _ in row["pairs"]] != names:
+            return f"keys differ: {names} against {[name for name, _ in row['pairs']]}"
+    return _table(
+        context,
+        names,
+        names,
+        [[value for _, value in row["pairs"]] for row in our],
+        [[value for _, value in row["pairs"]] for row in their],
+    )
+
+
+def _arrow(context, our, their):
+    for field in their["fields"]:
+        field[0] = field[0].replace(" by by ", " by ")
+    if our["fields"] != their["fields"]:
+        return f"fields differ: ours {our['fields']}, theirs {their['fields']}"
+    if our["rows"] != their["rows"]:
+        return "numbers of rows differ"
+    names = [name for name, _ in our["fields"]]
+    our_rows = [list(row) for row in zip(*our["columns"])]
+    their_rows = [list(row) for row in zip(*their["columns"])]
+    keys = len(context.groups)
+    if context.is_flat:
+        return _table(context, names, names, our_rows, their_rows)
+    if context.is_loose or context.has(HISTORY | ZERO_FOR_NULL_IN_TOTAL) or context.is_column_only:
+        # Paths are ambiguous here; the JSON forms are compared cell by cell.
+        return None
+    names = names[:keys] + [name.split(" (")[0] for name in names[keys:]]
+    return _table(context, names, names, our_rows, their_rows)
+
+
+def _csv(context, our, their):
+    if context.is_loose or context.has(HISTORY | ZERO_FOR_NULL_IN_TOTAL | DRIFTING) or context.is_column_only:
+        return None
+    return our == their.replace(" by by ", " by ") or "texts differ"
+
+
+def _min_max(context, our, their):
+    if context.is_flat and KINDS[context.config["columns"]["columns"]["columns"][0]] == "date":
+        return None
+    if _same(our, their) or not context.is_flat:
+        return None
+    return "answers differ"
+
+
+def _config(context, our, their):
+    our, their = our.get("config", {}), their.get("config", {})
+    if any(term["op"] in ("in", "not in") for term in context.config.get("filter", [])):
+        our, their = our | {"filter": None}, their | {"filter": None}
+    if any("COL" in term["op"] for term in context.config.get("sort", [])):
+        our, their = our | {"sort": None}, their | {"sort": None}
+    if not context.config["columns"]["columns"]["columns"]:
+        our = our | {"columns": None}
+        their = their | {"columns": None}
+    return _same(our, their) or "configs differ"
+
+
+def _changed(context, our, their):
+    plain = context.groups and not context.splits and context.config["groupRollupMode"] == "ROLLUP"
+    return _same(our, their) or not plain or "numbers of rows changed differ"
+
+
+RULES = {
+    "view_to_columns_string": _columns,
+    "view_to_rows_string": _rows,
+    "view_to_ndjson_string": _rows,
+    "view_to_arrow": _arrow,
+    "view_to_csv": _csv,
+    "view_get_min_max": _min_max,
+    "view_get_config": _config,
+    "view_expand": _changed,
+    "view_collapse": _changed,
+}
+
+
+def _news(replay, ours, theirs):
+    if [each[:2] for each in ours] != [each[:2] for each in theirs]:
+        return "news differ"
+    for (msg_id, kind, our), (_, _, their) in zip(ours, theirs):
+        name = replay.watchers.get(msg_id)
+        if name is None or name not in replay.views:
+            continue
+        if our["port"] != their["port"]:
+            return "ports differ"
+        context = Context(replay.views[name], True, replay.has_nulls)
+        if kind == "view_on_update":
+            what = _delta(context, our["delta"], their["delta"])
+        else:
+            what = None if _key_set(our["keys"]) == _key_set(their["keys"]) else "removed keys differ"
+        if what:
+            return f"news of {name}: {what}"
+    return None
+
+
+def _key_set(keys):
+    return keys and (keys["fields"], sorted(map(repr, keys["columns"][0])))
+
+
+def _delta(context, our, their):
+    if our["fields"] != their["fields"]:
+        return f"fields of the delta differ: ours {our['fields']}, theirs {their['fields']}"
+    if not context.is_flat:
+        if context.splits or context.has(HISTORY | ZERO_FOR_NULL_IN_TOTAL | DRIFTING | OF_NULLS):
+            return None
+    our_rows = [repr(row) for row in zip(*our["columns"])]
+    their_rows = [repr(row) for row in zip(*their["columns"])]
+    if not context.is_flat:
+        # The peer may list rows in which no shown cell changed.
+        missing = Counter(our_rows) - Counter(their_rows)
+        return None if not missing else f"rows of the delta that the peer has not: {missing}"
+    if context.config.get("sort"):
+        our_rows, their_rows = sorted(our_rows), sorted(their_rows)
+    return None if our_rows == their_rows else f"rows of the delta differ: ours {our_rows}, theirs {their_rows}"

@@ -1,0 +1,125 @@
+"""Scripts as requests, responses as plain values.
+
+Law: a script is a list of requests in protobuf's JSON form, so that it can be printed, cut and kept. Arrow travels in a
+script as columns (`{"fromArrow": [[name, type, values], ...]}`) and is encoded here, at the last moment.
+"""
+
+import base64
+import importlib
+import io
+import json
+import pathlib
+import sys
+import tempfile
+
+import pyarrow as pa
+from google.protobuf import json_format
+
+_ROOT = pathlib.Path(__file__).resolve().parents[2]
+_TYPES = {
+    "integer": pa.int32(),
+    "float": pa.float64(),
+    "string": pa.string(),
+    "boolean": pa.bool_(),
+    "date": pa.date32(),
+    "datetime": pa.timestamp("ms"),
+}
+SUBSCRIPTIONS = ("view_on_update_req", "view_on_remove_req", "view_on_delete_req", "table_on_delete_req")
+WRITES = ("make_table_req", "table_update_req", "table_replace_req", "table_remove_req", "table_delete_req")
+
+
+def _compile():
+    from grpc_tools import protoc
+
+    protos = _ROOT / "proto" / "protos"
+    folder = tempfile.mkdtemp(prefix="proscenium-proto-")
+    include = pathlib.Path(protoc.__file__).parent / "_proto"
+    code = protoc.main(
+        ["protoc", f"-I{protos}", f"-I{include}", f"--python_out={folder}", str(protos / "perspective.proto")]
+    )
+    if code != 0:
+        raise RuntimeError("the protocol does not compile")
+    sys.path.insert(0, folder)
+    return importlib.import_module("perspective_pb2")
+
+
+proto = _compile()
+
+
+def arrow_bytes(columns):
+    """An IPC stream of `[[name, type, values], ...]`; dates and datetimes are epoch days and milliseconds."""
+    arrays = [pa.array(values, type=_TYPES[kind]) for _, kind, values in columns]
+    table = pa.table(arrays, names=[name for name, _, _ in columns])
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+def request(step, msg_id):
+    """The message of one step."""
+    step = json.loads(json.dumps(step))
+    for body in step.values():
+        data = body.get("data") if isinstance(body, dict) else None
+        if isinstance(data, dict) and "fromArrow" in data:
+            data["fromArrow"] = base64.b64encode(arrow_bytes(data["fromArrow"])).decode()
+    message = json_format.ParseDict(step, proto.Request())
+    message.msg_id = msg_id
+    return message
+
+
+def _pairs(text):
+    """JSON with objects as lists of pairs: key order and repeated keys are part of an answer."""
+    return json.loads(text, object_pairs_hook=lambda pairs: {"pairs": [list(pair) for pair in pairs]})
+
+
+def _arrow(data):
+    table = pa.ipc.open_stream(data).read_all()
+    fields, columns = [], []
+    for field, column in zip(table.schema, table.columns):
+        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+        values = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+        if pa.types.is_dictionary(field.type):
+            values = values.dictionary_decode()
+        if pa.types.is_date32(kind):
+            values = values.cast(pa.int32())
+        elif pa.types.is_timestamp(kind):
+            values = values.cast(pa.int64())
+        fields.append([field.name, str(kind)])
+        columns.append(values.to_pylist())
+    return {"fields": fields, "columns": columns, "rows": table.num_rows}
+
+
+def _scalar(scalar):
+    which = scalar.WhichOneof("scalar")
+    return None if which in (None, "null") else getattr(scalar, which)
+
+
+def plain(response):
+    """A response as `[kind, value]`, decoded as far as comparison needs."""
+    kind = response.WhichOneof("client_resp")
+    if kind is None:
+        return ["nothing", None]
+    body = getattr(response, kind)
+    kind = kind.removesuffix("_resp")
+    if kind == "server_error":
+        return ["error", {"status": body.status_code, "text": body.message}]
+    if kind in ("view_to_columns_string", "view_to_rows_string"):
+        return [kind, _pairs(body.json_string)]
+    if kind == "view_to_ndjson_string":
+        return [kind, [_pairs(line) for line in body.ndjson_string.split("\n") if line]]
+    if kind == "view_to_csv":
+        return [kind, body.csv]
+    if kind == "view_to_arrow":
+        return [kind, _arrow(body.arrow)]
+    if kind == "view_column_paths":
+        return [kind, [[_scalar(value) for value in level.values] for level in body.area]]
+    if kind == "view_get_min_max":
+        return [kind, [_scalar(body.min), _scalar(body.max)]]
+    if kind == "view_on_update":
+        delta = _arrow(body.delta) if body.HasField("delta") else None
+        return [kind, {"port": body.port_id, "delta": delta}]
+    if kind == "view_on_remove":
+        keys = _arrow(body.indices) if body.HasField("indices") else None
+        return [kind, {"port": body.port_id, "keys": keys}]
+    return [kind, json_format.MessageToDict(body)]
