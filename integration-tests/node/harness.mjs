@@ -17,7 +17,8 @@ export async function startServer(...extra) {
         throw new Error(`${BINARY} is missing: build it with cargo build -p proscenium-gateway`);
     }
     const assets = existsSync(`${ASSETS}/index.html`) ? ["--assets", ASSETS] : [];
-    const free = ["--listen", "127.0.0.1:0", "--flight", "127.0.0.1:0"];
+    const listen = extra.includes("--listen") ? [] : ["--listen", "127.0.0.1:0"];
+    const free = [...listen, "--flight", "127.0.0.1:0"];
     const child = spawn(BINARY, ["serve", ...free, ...assets, ...extra], { stdio: ["ignore", "pipe", "pipe"] });
     let complaints = "";
     child.stderr.on("data", (chunk) => (complaints += chunk));

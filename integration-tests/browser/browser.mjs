@@ -1,0 +1,104 @@
+// Headless Chromium on the real page, and what its sockets carried.
+
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { chromium } from "playwright-core";
+
+const CHROMIUM = process.env.PROSCENIUM_CHROMIUM ?? "/usr/bin/chromium";
+const ARTIFACTS = process.env.PROSCENIUM_ARTIFACTS ?? fileURLToPath(new URL("../../artifacts", import.meta.url));
+
+export function launch() {
+    const args = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
+    const quiet = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+    return chromium.launch({ executablePath: CHROMIUM, headless: true, args: [...args, ...quiet] });
+}
+
+/**
+ * Opens the page at `hash` (way of working / table) and waits until the table is on the stage; without a table, until
+ * the page stands. `wire` counts what its sockets carry; `faults` are errors of the page.
+ */
+export async function openPage(browser, server, hash, { colorScheme = "light" } = {}) {
+    const context = await browser.newContext({ viewport: { width: 1360, height: 820 }, colorScheme });
+    const page = await context.newPage();
+    page.setDefaultTimeout(45_000);
+    const wire = { sockets: 0, sent: 0, received: 0 };
+    const faults = [];
+    page.on("websocket", (socket) => {
+        wire.sockets += 1;
+        socket.on("framesent", () => (wire.sent += 1));
+        socket.on("framereceived", () => (wire.received += 1));
+    });
+    page.on("pageerror", (error) => faults.push(error.message));
+    await page.goto(`${server.http}/#${hash}`);
+    if (hash.includes("/")) {
+        await settled(page);
+    } else {
+        await page.waitForSelector("#curtain h1");
+    }
+    return { page, wire, faults };
+}
+
+/** The curtain is up: a table is on the stage. */
+export async function settled(page) {
+    await page.waitForFunction(() => document.getElementById("curtain").hidden);
+    await page.waitForSelector("perspective-viewer");
+}
+
+/** Calls `body(viewer, argument)` in the page. */
+export function withViewer(page, body, argument) {
+    return page.evaluate(
+        ([source, argument]) => {
+            const body = new Function(`return (${source})`)();
+            return body(document.querySelector("perspective-viewer"), argument);
+        },
+        [body.toString(), argument],
+    );
+}
+
+/** The text of the grid's body cells, row by row, as they stand on the screen. */
+export function gridCells(page) {
+    return page.evaluate(() => {
+        const find = (root) => {
+            for (const element of root.querySelectorAll("*")) {
+                if (element.localName === "regular-table") {
+                    return element;
+                }
+                const inside = element.shadowRoot && find(element.shadowRoot);
+                if (inside) {
+                    return inside;
+                }
+            }
+            return undefined;
+        };
+        const grid = find(document);
+        if (!grid) {
+            return [];
+        }
+        const text = (row) => [...row.children].map((cell) => cell.textContent.trim());
+        return [...grid.querySelectorAll("tbody tr")].map(text);
+    });
+}
+
+/** Waits until the grid's cells satisfy `accept`, and returns them. */
+export async function gridUntil(page, accept) {
+    const deadline = Date.now() + 30_000;
+    for (;;) {
+        const cells = await gridCells(page);
+        if (accept(cells)) {
+            return cells;
+        }
+        if (Date.now() > deadline) {
+            throw new Error(`the grid never got there; it shows ${JSON.stringify(cells.slice(0, 5))}`);
+        }
+        // The grid draws with the browser's frames.
+        await page.evaluate(() => new Promise(requestAnimationFrame));
+    }
+}
+
+/** Keeps a picture of the page beside the test's results. */
+export async function keepPicture(page, name) {
+    await mkdir(ARTIFACTS, { recursive: true });
+    await page.screenshot({ path: join(ARTIFACTS, `${name}.png`) });
+}
