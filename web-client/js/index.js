@@ -9,6 +9,8 @@
 //   const server = await perspective.websocket("ws://…/websocket");     // replicated
 //   const replica = await Replica.open({ server, local, table: "market" });
 
+import { rememberWorker } from "./edits.js";
+
 export { Replica } from "./replica.js";
 
 const WASM = new URL("../engine/engine_bg.wasm", import.meta.url);
@@ -29,7 +31,9 @@ export async function openEngine(perspective, { wasm = WASM, worker = newWorker(
     perspective.init_server(response, { disable_stage_0: true });
     // A missing engine is reported here, by its address; the client would only hang.
     await response;
-    return perspective.worker(Promise.resolve(worker));
+    const client = await perspective.worker(Promise.resolve(worker));
+    rememberWorker(client, worker.port ?? worker);
+    return client;
 }
 
 /** A dedicated worker, ready for `openEngine`. */

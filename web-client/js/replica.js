@@ -8,9 +8,12 @@
 // * What came from the server enters through the feed port and is never sent back; what enters through any other port is
 //   an edit and is sent to the server once. The server's echo of it is applied like every other delta: so all copies end
 //   with the server's order of edits.
+// * Edits are passed on cell by cell, as they were made; only where the local engine is not ours, as whole rows.
 // * An indexed table's deltas are upserts: those that overlap the first copy do no harm. Rows without an index cannot be
 //   named, so there a copy counts as taken only when no delta crossed it, a change that is not an append makes a new
 //   copy, and edits are not sent.
+
+import { watchEdits } from "./edits.js";
 
 /** How often a copy of a table without an index is tried again because deltas crossed it. */
 const MAX_COPIES = 12;
@@ -48,6 +51,7 @@ export class Replica {
     #source;
     #sourceView;
     #editView;
+    #endWatch;
     #feedPort = 0;
     #editPort = 0;
     #heard = 0;
@@ -78,8 +82,14 @@ export class Replica {
         this.#feedPort = await this.table.make_port();
         if (this.index) {
             this.#editPort = await this.#source.make_port();
-            this.#editView = await this.table.view();
-            await this.#editView.on_update((event) => this.#edited(event), { mode: "row" });
+            const told = (format, data) => this.#edited(data, format);
+            this.#endWatch = watchEdits(this.local, this.name, this.#feedPort, told);
+            if (!this.#endWatch) {
+                this.#editView = await this.table.view();
+                const isEdit = ({ port_id }) => port_id !== 0 && port_id !== this.#feedPort;
+                const onUpdate = (event) => isEdit(event) && this.#edited(event.delta, "arrow");
+                await this.#editView.on_update(onUpdate, { mode: "row" });
+            }
         }
         this.#copying = false;
         this.#drain();
@@ -89,6 +99,7 @@ export class Replica {
     async close() {
         this.#closed = true;
         clearTimeout(this.#check);
+        this.#endWatch?.();
         await this.#work;
         const quietly = (promise) => promise?.catch(() => {});
         await quietly(this.#sourceView?.delete());
@@ -171,13 +182,15 @@ export class Replica {
         }
     }
 
-    async #edited({ delta, port_id }) {
-        if (port_id === this.#feedPort || port_id === 0 || this.#closed) {
+    async #edited(data, format) {
+        if (this.#closed) {
             return;
         }
         this.counts.edits += 1;
+        // Rows and columns are known by their shape; text is not.
+        const options = typeof data === "string" ? { format } : {};
         try {
-            await this.#source.update(delta, { port_id: this.#editPort });
+            await this.#source.update(data, { ...options, port_id: this.#editPort });
         } catch (error) {
             this.onError(error);
         }

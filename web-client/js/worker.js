@@ -2,6 +2,7 @@
 //
 //   {cmd: "init", args: [wasm]}   bytes or a compiled module; answered with one message, the acknowledgement
 //   {cmd: "port"} + a port        serves that port as one more connection
+//   {cmd: "edits"} + a port       posts each update of a table that is an edit to that port (see edits.js)
 //   an ArrayBuffer                one Request; its Responses are posted back, one message each
 //
 // Runs as a dedicated and as a shared worker. All connections share the tables; each has its own views, which go with
@@ -26,6 +27,9 @@ function serve(port) {
             engine ??= startEngine(data.args[0]);
             connection = (await engine).connect((bytes) => port.postMessage(bytes, [bytes.buffer]));
             port.postMessage(null);
+        } else if (data?.cmd === "edits") {
+            const tell = (format, data) => ports[0].postMessage({ format, data }, [data.buffer]);
+            (await engine).watchEdits(data.table, data.feedPort, tell);
         } else if (connection) {
             connection.handle(new Uint8Array(data));
         }

@@ -47,7 +47,7 @@ export async function open({ mode, table, server, local, onError }) {
     opened.viewer = viewer;
     stage.append(viewer);
     await viewer.load(client);
-    await viewer.restore({ ...layoutOf(mode, table), table: name, title: null, theme: viewerTheme() });
+    await viewer.restore({ ...layoutOf(mode, table), table: name, title: table, theme: viewerTheme() });
     if (shown !== opened) {
         return;
     }

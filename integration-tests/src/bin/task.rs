@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use proscenium_integration_tests::task::{serve, verify};
+use proscenium_integration_tests::task::{page, serve, verify};
 
 const USAGE: &str = "usage:
   cargo serve [--plain] [ARGUMENTS OF proscenium serve]   build what is missing, then serve the demonstration
@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     let task = arguments.next().unwrap_or_default();
     let rest: Vec<String> = arguments.collect();
     let done = match task.as_str() {
+        "page" => page::run(),
         "serve" => serve::run(&rest),
         "verify" => verify::run(&rest),
         _ => Err(USAGE.into()),

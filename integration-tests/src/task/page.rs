@@ -1,6 +1,7 @@
 //! The engine for the browser and the page around it: `target/page`.
 
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 
 use super::step::must;
 use super::{Result, Tree, is_fresh, tools};
@@ -17,15 +18,21 @@ const OPTIMISE: [&str; 8] = [
     "--enable-multivalue",
 ];
 
-/// Builds what is missing or old, and prints the sizes of what a browser loads.
-pub fn build(tree: &Tree) -> Result {
+/// `cargo run --package proscenium-integration-tests --bin task -- page`: the page as it is shipped.
+pub fn run() -> Result<ExitCode> {
+    build(&Tree::find(), true).map(|()| ExitCode::SUCCESS)
+}
+
+/// Builds what is missing or old, and prints the sizes of what a browser loads. `small`: also takes the minutes that it
+/// costs to make the engine a tenth smaller.
+pub fn build(tree: &Tree, small: bool) -> Result {
     tools::wasm_target(tree)?;
     tools::npm(tree, &tree.web_client())?;
     let charts = tools::charts(tree);
     if let Err(complaint) = &charts {
         println!("{complaint}\n  no charts: the page will show grids alone (pip could not fetch them)");
     }
-    let engine = engine(tree)?;
+    let engine = engine(tree, small)?;
     let mut lay_out = Command::new("node");
     lay_out.arg(tree.web_client().join("build-page.mjs")).arg("--out").arg(tree.page());
     lay_out.arg("--engine").arg(&engine);
@@ -40,27 +47,36 @@ pub fn build(tree: &Tree) -> Result {
 }
 
 /// The worker's module and its JavaScript.
-fn engine(tree: &Tree) -> Result<std::path::PathBuf> {
+fn engine(tree: &Tree, small: bool) -> Result<PathBuf> {
     let triple = "wasm32-unknown-unknown";
     let build = ["build", "-p", "proscenium-web", "--target", triple, "--profile", "wasm"];
     must(tree, "engine for the browser", &mut tools::cargo(tree, &build))?;
     must(tree, "binding generator", &mut tools::cargo(tree, &["build", "-p", "proscenium-bindgen"]))?;
     let compiled = tree.target.join(triple).join("wasm/proscenium_web.wasm");
-    let folder = tree.target.join("engine");
-    let (module, optimised) = (folder.join("engine_bg.wasm"), folder.join("optimised.wasm"));
-    let stamp = folder.join("optimised");
     let generator = tree.target.join("debug/proscenium-bindgen");
-    if is_fresh(&stamp, &[&compiled, &generator]) {
-        return Ok(folder);
+    let folder = tree.target.join("engine");
+    let module = folder.join("engine_bg.wasm");
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
+    let bound = folder.join("bound.stamp");
+    if !is_fresh(&bound, &[&compiled, &generator]) {
+        must(tree, "bindings", Command::new(&generator).arg(&compiled).arg(&folder))?;
+        stamp(&bound)?;
+        println!("    {} bytes compiled, {} bound", size(&compiled), size(&module));
     }
-    must(tree, "bindings", Command::new(&generator).arg(&compiled).arg(&folder))?;
-    let size = |path: &std::path::Path| std::fs::metadata(path).map_or(0, |found| found.len());
-    let raw = size(&module);
-    let mut optimise = Command::new(tree.web_client().join("node_modules/.bin/wasm-opt"));
-    optimise.args(OPTIMISE).arg(&module).arg("-o").arg(&optimised);
-    must(tree, "optimising the engine", &mut optimise)?;
-    println!("    {} bytes compiled, {raw} bound, {} optimised", size(&compiled), size(&optimised));
-    let moved = std::fs::rename(&optimised, &module).and_then(|()| std::fs::write(&stamp, ""));
-    moved.map_err(|error| format!("{}: {error}", module.display()))?;
+    let optimised = folder.join("optimised.stamp");
+    if small && !is_fresh(&optimised, &[&bound]) {
+        let smaller = folder.join("smaller.wasm");
+        let mut optimise = Command::new(tree.web_client().join("node_modules/.bin/wasm-opt"));
+        optimise.args(OPTIMISE).arg(&module).arg("-o").arg(&smaller);
+        must(tree, "optimising the engine", &mut optimise)?;
+        println!("    {} bytes optimised", size(&smaller));
+        std::fs::rename(&smaller, &module).map_err(|error| format!("{}: {error}", module.display()))?;
+        stamp(&optimised)?;
+    }
     Ok(folder)
+}
+
+/// Marks a step as done now.
+fn stamp(path: &Path) -> Result {
+    std::fs::write(path, "").map_err(|error| format!("{}: {error}", path.display()))
 }

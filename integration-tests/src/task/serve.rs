@@ -9,7 +9,7 @@ use super::{Result, Tree, page, tools};
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
     let tree = Tree::find();
     println!("Building what is missing (the first time takes some minutes)");
-    page::build(&tree)?;
+    page::build(&tree, false)?;
     println!("  server");
     // Its own progress is worth seeing.
     let built = tools::cargo(&tree, &["build", "--release", "-p", "proscenium-gateway"]).status();

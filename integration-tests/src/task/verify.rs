@@ -75,7 +75,7 @@ impl Run {
         tools::browser(tree)?;
         tools::venv(tree)?;
         tools::npm(tree, &tree.tests())?;
-        page::build(tree)?;
+        page::build(tree, is_release)?;
         let mut build = vec!["build", "-p", "proscenium-gateway"];
         build.extend(is_release.then_some("--release"));
         must(tree, "server", &mut tools::cargo(tree, &build)).map(drop)
