@@ -1,0 +1,111 @@
+//! House rules that a machine can hold.
+
+use std::path::{Path, PathBuf};
+
+/// Past this a file holds two ideas.
+const MAX_LINES: usize = 600;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Every text file of the repository that people wrote, with its path from the root.
+fn files(endings: &[&str]) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    collect(&root(), endings, &mut found);
+    found.sort();
+    assert!(!found.is_empty());
+    found
+}
+
+fn collect(folder: &Path, endings: &[&str], found: &mut Vec<(String, String)>) {
+    const NOT_OURS: [&str; 6] = ["target", "node_modules", "generated", "artifacts", ".git", ".venv"];
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        if NOT_OURS.contains(&name.as_str()) || name.ends_with("lock.json") {
+            continue;
+        }
+        if path.is_dir() {
+            collect(&path, endings, found);
+        } else if endings.iter().any(|ending| name.ends_with(ending)) {
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            let path = path.strip_prefix(root()).expect("the folder is below the root");
+            found.push((path.display().to_string(), text));
+        }
+    }
+}
+
+fn complain(rule: &str, offenders: &[String]) {
+    assert!(offenders.is_empty(), "{rule}:\n  {}", offenders.join("\n  "));
+}
+
+#[test]
+fn every_rust_file_says_what_it_is() {
+    let silent: Vec<String> = files(&[".rs"])
+        .into_iter()
+        .filter(|(_, text)| !text.starts_with("//!"))
+        .map(|(path, _)| path)
+        .collect();
+    complain("a Rust file opens with //!", &silent);
+}
+
+#[test]
+fn no_file_is_too_long() {
+    let long: Vec<String> = files(&[".rs", ".js", ".mjs", ".py"])
+        .into_iter()
+        .map(|(path, text)| (path, text.lines().count()))
+        .filter(|(_, lines)| *lines > MAX_LINES)
+        .map(|(path, lines)| format!("{path}: {lines} lines"))
+        .collect();
+    complain("a file has at most 600 lines", &long);
+}
+
+#[test]
+fn nothing_is_sent_past_a_mailbox_bound() {
+    let offenders: Vec<String> = files(&[".rs"])
+        .into_iter()
+        .filter(|(path, _)| !path.starts_with("integration-tests"))
+        .filter(|(_, text)| text.lines().any(|line| line.contains(".do_send(")))
+        .map(|(path, _)| path)
+        .collect();
+    complain("do_send ignores the bound of a mailbox", &offenders);
+}
+
+#[test]
+fn no_file_names_a_folder_of_one_machine() {
+    // Written in parts, so that this file does not name them either.
+    let homes = [["/ro", "ot/"].concat(), ["/ho", "me/"].concat(), ["/wo", "rk/"].concat()];
+    let offenders: Vec<String> = files(&[".rs", ".js", ".mjs", ".py", ".toml", ".md", ".yaml", ".html"])
+        .into_iter()
+        .flat_map(|(path, text)| {
+            let lines: Vec<String> = text
+                .lines()
+                .enumerate()
+                .filter(|(_, line)| homes.iter().any(|home| line.contains(home)))
+                .map(|(number, line)| format!("{path}:{}: {}", number + 1, line.trim()))
+                .collect();
+            lines
+        })
+        .collect();
+    complain("paths are relative to the checkout", &offenders);
+}
+
+#[test]
+fn messages_of_errors_do_not_end_in_a_full_stop() {
+    // The published server's own words, which clients know.
+    const GIVEN: &str = "Couldn't find key.";
+    let offenders: Vec<String> = files(&["error.rs"])
+        .into_iter()
+        .flat_map(|(path, text)| {
+            let lines: Vec<String> = text
+                .lines()
+                .filter(|line| line.trim_start().starts_with("#[error(") && line.contains(".\")"))
+                .filter(|line| !line.contains(GIVEN))
+                .map(|line| format!("{path}: {}", line.trim()))
+                .collect();
+            lines
+        })
+        .collect();
+    complain("an error's text has no final stop", &offenders);
+}

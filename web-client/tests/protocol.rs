@@ -1,0 +1,176 @@
+//! The worker's protocol, without a browser: requests in, responses out.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use proscenium_proto::generated::columns_update::{Columns, OptColumns};
+use proscenium_proto::generated::make_table_data::Data;
+use proscenium_proto::generated::make_table_req::MakeTableOptions;
+use proscenium_proto::generated::make_table_req::make_table_options::MakeTableType;
+use proscenium_proto::generated::{self as wire, Request, Response};
+use proscenium_proto::{ClientReq, ClientResp};
+use proscenium_web::{LocalServer, SessionId};
+use prost::Message;
+
+/// A worker with clients, asked by hand.
+struct Stage {
+    server: LocalServer,
+    next: u32,
+}
+
+impl Stage {
+    fn new() -> (Stage, SessionId) {
+        let mut server = LocalServer::default();
+        let session = server.connect();
+        (Stage { server, next: 0 }, session)
+    }
+
+    /// All that one request causes, in order.
+    fn ask(&mut self, session: SessionId, entity: &str, asked: ClientReq) -> Vec<(SessionId, Response)> {
+        self.next += 1;
+        let request =
+            Request { msg_id: self.next, entity_id: entity.into(), client_req: Some(asked) }.encode_to_vec();
+        let outgoing = self.server.handle(session, Bytes::from(request));
+        outgoing.into_iter().map(|out| (out.session, Response::decode(out.frame).unwrap())).collect()
+    }
+
+    /// The direct answer, which must be the first.
+    fn answer(&mut self, session: SessionId, entity: &str, asked: ClientReq) -> ClientResp {
+        let responses = self.ask(session, entity, asked);
+        let (to, response) = responses.into_iter().next().expect("a request has an answer");
+        assert_eq!((to, response.msg_id, response.entity_id.as_str()), (session, self.next, entity));
+        response.client_resp.expect("an answer says something")
+    }
+
+    fn make(&mut self, session: SessionId, table: &str, rows: &str) {
+        let index = MakeTableType::MakeIndexTable("id".into());
+        let request = wire::MakeTableReq {
+            data: data(rows),
+            options: Some(MakeTableOptions { make_table_type: Some(index), ..Default::default() }),
+        };
+        let answer = self.answer(session, table, ClientReq::MakeTableReq(request));
+        assert!(matches!(answer, ClientResp::MakeTableResp(_)), "{answer:?}");
+    }
+
+    fn open(&mut self, session: SessionId, table: &str, view_id: &str, config: wire::ViewConfig) {
+        let request = wire::TableMakeViewReq { view_id: view_id.into(), config: Some(config) };
+        let answer = self.answer(session, table, ClientReq::TableMakeViewReq(request));
+        assert!(matches!(answer, ClientResp::TableMakeViewResp(_)), "{answer:?}");
+    }
+
+    fn columns(&mut self, session: SessionId, view: &str) -> String {
+        let request = wire::ViewToColumnsStringReq::default();
+        match self.answer(session, view, ClientReq::ViewToColumnsStringReq(request)) {
+            ClientResp::ViewToColumnsStringResp(answer) => answer.json_string,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn data(rows: &str) -> Option<wire::MakeTableData> {
+    Some(wire::MakeTableData { data: Some(Data::FromRows(rows.into())) })
+}
+
+fn update(rows: &str, port_id: u32) -> ClientReq {
+    ClientReq::TableUpdateReq(wire::TableUpdateReq { data: data(rows), port_id })
+}
+
+fn grouped() -> wire::ViewConfig {
+    let columns = Columns { columns: vec!["x".into()] };
+    wire::ViewConfig {
+        group_by: vec!["g".into()],
+        columns: Some(wire::ColumnsUpdate { opt_columns: Some(OptColumns::Columns(columns)) }),
+        aggregates: BTreeMap::new(),
+        ..Default::default()
+    }
+}
+
+const ROWS: &str = r#"[{"id":1,"g":"a","x":1},{"id":2,"g":"b","x":2},{"id":3,"g":"a","x":3}]"#;
+
+#[test]
+fn a_view_follows_its_table() {
+    let (mut stage, me) = Stage::new();
+    stage.make(me, "t", ROWS);
+    stage.open(me, "t", "v", grouped());
+    assert_eq!(stage.columns(me, "v"), r#"{"__ROW_PATH__":[[],["a"],["b"]],"x":[6,4,2]}"#);
+    stage.ask(me, "t", update(r#"[{"id":2,"x":20},{"id":4,"g":"c","x":5}]"#, 0));
+    assert_eq!(stage.columns(me, "v"), r#"{"__ROW_PATH__":[[],["a"],["b"],["c"]],"x":[29,4,20,5]}"#);
+}
+
+#[test]
+fn every_subscriber_hears_of_an_update_behind_its_answer() {
+    let (mut stage, me) = Stage::new();
+    let other = stage.server.connect();
+    stage.make(me, "t", ROWS);
+    stage.open(other, "t", "v", wire::ViewConfig::default());
+    let mode = Some(0);
+    assert_eq!(stage.ask(other, "v", ClientReq::ViewOnUpdateReq(wire::ViewOnUpdateReq { mode })), []);
+    let heard = stage.ask(me, "t", update(r#"[{"id":1,"x":10}]"#, 0));
+    assert_eq!(heard.iter().map(|(session, _)| *session).collect::<Vec<_>>(), [me, other]);
+    let Some(ClientResp::ViewOnUpdateResp(news)) = &heard[1].1.client_resp else { panic!("{heard:?}") };
+    assert!(news.delta.as_ref().is_some_and(|delta| !delta.is_empty()));
+}
+
+#[test]
+fn a_closed_connection_takes_its_views_and_leaves_its_tables() {
+    let (mut stage, me) = Stage::new();
+    let other = stage.server.connect();
+    stage.make(other, "t", ROWS);
+    stage.open(other, "t", "v", wire::ViewConfig::default());
+    let delete = ClientReq::TableDeleteReq(wire::TableDeleteReq { is_immediate: true });
+    assert!(matches!(stage.answer(me, "t", delete.clone()), ClientResp::ServerError(_)));
+    stage.server.disconnect(other);
+    assert!(matches!(stage.answer(me, "t", delete), ClientResp::TableDeleteResp(_)));
+}
+
+#[test]
+fn a_lazy_deletion_is_answered_when_the_last_view_closes() {
+    let (mut stage, me) = Stage::new();
+    stage.make(me, "t", ROWS);
+    stage.open(me, "t", "v", wire::ViewConfig::default());
+    let lazy = ClientReq::TableDeleteReq(wire::TableDeleteReq { is_immediate: false });
+    assert_eq!(stage.ask(me, "t", lazy), []);
+    let order = stage.next;
+    let heard = stage.ask(me, "v", ClientReq::ViewDeleteReq(wire::ViewDeleteReq {}));
+    assert!(matches!(heard[0].1.client_resp, Some(ClientResp::ViewDeleteResp(_))));
+    assert_eq!((heard[1].1.msg_id, heard[1].1.entity_id.as_str()), (order, "t"));
+}
+
+#[test]
+fn edits_are_told_apart_from_the_feed() {
+    let (mut stage, me) = Stage::new();
+    stage.make(me, "t", ROWS);
+    let port = |stage: &mut Stage| match stage.answer(
+        me,
+        "t",
+        ClientReq::TableMakePortReq(wire::TableMakePortReq {}),
+    ) {
+        ClientResp::TableMakePortResp(answer) => answer.port_id,
+        other => panic!("{other:?}"),
+    };
+    let (feed, hand) = (port(&mut stage), port(&mut stage));
+    stage.server.watch_edits("t".into(), feed);
+    stage.ask(me, "t", update(r#"[{"id":1,"x":7}]"#, 0));
+    stage.ask(me, "t", update(r#"[{"id":1,"x":8}]"#, feed));
+    assert_eq!(stage.server.take_edits(), []);
+    stage.ask(me, "t", update(r#"[{"__INDEX__":1,"x":9}]"#, hand));
+    let edits = stage.server.take_edits();
+    assert_eq!((edits.len(), edits[0].format), (1, "json"));
+    assert_eq!(edits[0].data, r#"[{"__INDEX__":1,"x":9}]"#);
+}
+
+#[test]
+fn faults_are_answers() {
+    let (mut stage, me) = Stage::new();
+    let size = || ClientReq::TableSizeReq(wire::TableSizeReq {});
+    assert!(matches!(stage.answer(me, "nowhere", size()), ClientResp::ServerError(_)));
+    let dimensions = ClientReq::ViewDimensionsReq(wire::ViewDimensionsReq {});
+    let ClientResp::ServerError(error) = stage.answer(me, "nothing", dimensions) else { panic!("an error") };
+    assert_eq!(error.status_code(), wire::StatusCode::ViewNotFound);
+    let garbage = stage.server.handle(me, Bytes::from_static(&[0xff; 20]));
+    assert_eq!(garbage.len(), 1);
+    stage.make(me, "t", ROWS);
+    let bad = stage.answer(me, "t", update("[{", 0));
+    assert!(matches!(bad, ClientResp::ServerError(_)));
+    assert!(matches!(stage.answer(me, "t", size()), ClientResp::TableSizeResp(answer) if answer.size == 3));
+}
