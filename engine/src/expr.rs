@@ -10,6 +10,7 @@ mod ast;
 mod eval;
 mod fold;
 mod function;
+mod lanes;
 mod lexer;
 mod operate;
 mod parser;
@@ -19,9 +20,10 @@ mod tests;
 mod value;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, BooleanArray, Float64Array};
 use regex::Regex;
 
 pub(crate) use eval::Row;
@@ -196,11 +198,29 @@ impl Expression {
 
     /// The values on many rows of a table, as an array of [`Expression::storage`].
     pub(crate) fn evaluate_rows(&self, snapshot: &Snapshot, slots: &[u32], random: &mut u64) -> ArrayRef {
+        if let Some(values) = self.evaluate_lanes(snapshot, slots) {
+            return values;
+        }
         let values: Vec<Scalar> = slots
             .iter()
             .map(|&slot| self.evaluate(&TableRow { snapshot, columns: &self.columns, slot }, random))
             .collect();
         crate::view::array(self.storage, &values)
+    }
+
+    /// As [`Expression::evaluate_rows`], column by column, if the expression can be computed so.
+    pub(crate) fn evaluate_lanes(&self, snapshot: &Snapshot, slots: &[u32]) -> Option<ArrayRef> {
+        if !matches!(self.storage, Storage::Float64 | Storage::Bool) {
+            return None;
+        }
+        let lane = lanes::Lanes { snapshot, columns: &self.columns, slots }.run(&self.node)?;
+        let rows = (0..slots.len()).map(|row| lane.get(row));
+        Some(match self.storage {
+            Storage::Bool => {
+                Arc::new(rows.map(|value| value.map(|value| value != 0.0)).collect::<BooleanArray>())
+            }
+            _ => Arc::new(rows.collect::<Float64Array>()),
+        })
     }
 
     /// The value on one row, as a cell of [`Expression::storage`]. `random` is the state of `random()`.

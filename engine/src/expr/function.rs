@@ -330,3 +330,9 @@ pub(super) fn call(machine: &mut Machine<'_>, function: Function, arguments: &[A
 pub(super) fn compile_pattern(pattern: &str, is_whole: bool) -> Option<regex::Regex> {
     pattern::compile(pattern, is_whole)
 }
+
+/// The definition of a float function of one number; `None` for those that give integers.
+pub(super) fn float_function(position: usize) -> Option<(Kind, fn(f64) -> f64)> {
+    let (name, compute, _) = math::UNARY[position];
+    (!matches!(name, "trunc" | "sgn")).then_some((Kind::Float64, compute))
+}

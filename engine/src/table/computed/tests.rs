@@ -9,8 +9,10 @@ use crate::config::ViewConfig;
 use crate::data::{TableData, TableOptions};
 use crate::describe::describe;
 use crate::export::{self, JsonOptions};
+use crate::expr::Expression;
+use crate::scalar::Scalar;
 use crate::schema::ColumnType;
-use crate::table::Table;
+use crate::table::{Table, TableRow};
 use crate::view::{CutOptions, View};
 
 fn recorded() -> Json {
@@ -39,6 +41,37 @@ fn values(view: &mut View, alias: &str) -> Json {
     let window = view.cut(&mut handle, CutOptions::default()).gather();
     let json: Json = serde_json::from_str(&export::json_columns(&window, JsonOptions::default())).unwrap();
     json[alias].clone()
+}
+
+/// Column by column and row by row give the same: the recorded cases through a table.
+#[test]
+fn lanes_are_rows() {
+    let recorded = recorded();
+    let mut num_in_lanes = 0;
+    for case in recorded["cases"].as_array().unwrap() {
+        let mut table = table(&case["columns"], None);
+        table.update(&TableData::Rows(case["rows"].to_string()), 0).unwrap();
+        let text = case["expr"].as_str().unwrap();
+        // The deepest cases need more stack than a test thread has, when nothing is optimised.
+        if text.len() > 300 || text.contains("random") || text.contains("now") {
+            continue;
+        }
+        let snapshot = table.stored();
+        let Ok(expression) = Expression::new("an alias", text, snapshot.schema(), None) else { continue };
+        let slots: Vec<u32> = snapshot.order().iter_from(0).collect();
+        let Some(lanes) = expression.evaluate_lanes(&snapshot, &slots) else { continue };
+        num_in_lanes += 1;
+        let rows: Vec<Scalar> = slots
+            .iter()
+            .map(|&slot| {
+                expression
+                    .evaluate(&TableRow { snapshot: &snapshot, columns: &expression.columns, slot }, &mut 1)
+            })
+            .collect();
+        let rows = crate::view::array(expression.storage, &rows);
+        assert_eq!(format!("{lanes:?}"), format!("{rows:?}"), "{text}");
+    }
+    assert!(num_in_lanes > 150, "{num_in_lanes} expressions were computed column by column");
 }
 
 #[test]
