@@ -27,7 +27,6 @@ use ahash::AHashSet;
 
 use crate::data::{Batch, BatchColumn, ListFlatten, TableData, TableOptions};
 use crate::error::{EngineError, Result};
-use crate::scalar::MS_PER_DAY;
 use crate::schema::{ColumnType, Field, Schema, Storage};
 use intake::Intake;
 
@@ -143,10 +142,11 @@ pub fn remove_keys(data: &TableData, index_name: &str, index: Storage) -> Result
 
 /// Parses a date or datetime as a filter operand: days (`Date`) or milliseconds (`Datetime`).
 pub fn parse_temporal(text: &str, wanted: ColumnType) -> Option<i64> {
-    let ms = temporal::parse(text.trim())?.ms();
+    let moment = temporal::parse(text.trim())?;
     match wanted {
-        ColumnType::Date => Some(ms.div_euclid(MS_PER_DAY)),
-        ColumnType::Datetime => Some(ms),
+        // Spellings with an offset or a twelve-hour clock name a moment, not a day.
+        ColumnType::Date => moment.day().map(i64::from),
+        ColumnType::Datetime => Some(moment.ms()),
         ColumnType::String | ColumnType::Integer | ColumnType::Float | ColumnType::Boolean => None,
     }
 }

@@ -349,8 +349,12 @@ fn stays(kind: Kind, known: &Scalar, value: &Scalar, sign: i32) -> bool {
     }
 }
 
+/// NaN is a mark only until there is a number.
 fn raise(kind: Kind, mark: &mut Scalar, value: Scalar) {
+    let is_nan = |value: &Scalar| matches!(value, Scalar::Float(value) if value.is_nan());
     let is_beyond = match kind {
+        _ if is_nan(&value) => false,
+        _ if is_nan(mark) => true,
         Kind::High => value > *mark,
         _ => value < *mark,
     };

@@ -41,7 +41,15 @@ pub(super) fn compute(aggregate: &Aggregate, members: &Members<'_>) -> Scalar {
             Scalar::Int(distinct.len() as i64)
         }
         Kind::Unique => unique(column, rows),
-        Kind::DistinctLeaf if members.is_leaf => unique(column, rows),
+        Kind::DistinctLeaf if members.is_leaf => match unique(column, rows) {
+            // Text that is not unique is empty; no text at all is null.
+            Scalar::Null
+                if aggregate.input == Storage::Utf8 && rows.iter().any(|&slot| column.is_valid(slot)) =>
+            {
+                Scalar::from("")
+            }
+            value => value,
+        },
         Kind::DistinctLeaf if aggregate.input == Storage::Utf8 => Scalar::from(""),
         Kind::DistinctLeaf => Scalar::Null,
         Kind::Any | Kind::Or => any(column, rows),
