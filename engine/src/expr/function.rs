@@ -332,7 +332,7 @@ pub(super) fn compile_pattern(pattern: &str, is_whole: bool) -> Option<regex::Re
 }
 
 /// The definition of a float function of one number; `None` for those that give integers.
-pub(super) fn float_function(position: usize) -> Option<(Kind, fn(f64) -> f64)> {
+pub(super) fn float_function(position: usize) -> Option<fn(f64) -> f64> {
     let (name, compute, _) = math::UNARY[position];
-    (!matches!(name, "trunc" | "sgn")).then_some((Kind::Float64, compute))
+    (!matches!(name, "trunc" | "sgn")).then_some(compute)
 }

@@ -80,10 +80,10 @@ impl Lanes<'_> {
             }
             Node::Call(Function::Unary(position), arguments) => {
                 let [Argument::Value(inner)] = arguments.as_slice() else { return None };
-                let (kind, compute) = function::float_function(*position)?;
+                let compute = function::float_function(*position)?;
                 let lane = self.run(inner)?;
                 // Of integers some functions give null: the rows know which.
-                matches!(lane.kind, Kind::Float64).then(|| self.map(&lane, kind, compute))
+                matches!(lane.kind, Kind::Float64).then(|| self.map(&lane, Kind::Float64, compute))
             }
             Node::Call(Function::PercentOf, arguments) => {
                 let [Argument::Value(part), Argument::Value(whole)] = arguments.as_slice() else {
