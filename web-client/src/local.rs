@@ -50,14 +50,20 @@ struct Subscriber {
 
 /// What a request is answered with, when it is no plain success.
 enum Answer {
-    Now(ClientResp),
+    Now(Box<ClientResp>),
     /// Silence, or an answer that was sent already or comes later.
     Nothing,
 }
 
+impl Answer {
+    fn now(response: ClientResp) -> Answer {
+        Answer::Now(Box::new(response))
+    }
+}
+
 impl From<EngineError> for Answer {
     fn from(fault: EngineError) -> Self {
-        Answer::Now(error::to_wire(&fault))
+        Answer::now(error::to_wire(&fault))
     }
 }
 
@@ -111,7 +117,7 @@ impl LocalServer {
                 match request.client_req {
                     Some(asked) => {
                         if let Answer::Now(response) = self.ask(&call, asked) {
-                            self.answer(&call, response);
+                            self.answer(&call, *response);
                         }
                     }
                     None => self.answer(&call, error::unhandled()),
@@ -140,14 +146,14 @@ impl LocalServer {
 
     fn ask(&mut self, call: &Call, asked: ClientReq) -> Answer {
         match asked {
-            ClientReq::GetFeaturesReq(_) => Answer::Now(ClientResp::GetFeaturesResp(features())),
+            ClientReq::GetFeaturesReq(_) => Answer::now(ClientResp::GetFeaturesResp(features())),
             ClientReq::GetHostedTablesReq(request) => self.hosted_tables(call, request.subscribe),
             ClientReq::RemoveHostedTablesUpdateReq(request) => {
                 let ended = Subscriber { msg_id: request.id, ..call.subscriber };
                 self.watchers.retain(|subscriber| *subscriber != ended);
-                Answer::Now(ClientResp::RemoveHostedTablesUpdateResp(RemoveHostedTablesUpdateResp {}))
+                Answer::now(ClientResp::RemoveHostedTablesUpdateResp(RemoveHostedTablesUpdateResp {}))
             }
-            ClientReq::ServerSystemInfoReq(_) => Answer::Now(ClientResp::ServerSystemInfoResp(system_info())),
+            ClientReq::ServerSystemInfoReq(_) => Answer::now(ClientResp::ServerSystemInfoResp(system_info())),
             ClientReq::MakeTableReq(request) => self.make_table(call, request),
             ClientReq::TableMakePortReq(_)
             | ClientReq::TableSchemaReq(_)
@@ -197,7 +203,7 @@ impl LocalServer {
             index: hosted.table.index().map(str::to_owned),
             limit: hosted.table.limit(),
         });
-        Answer::Now(ClientResp::GetHostedTablesResp(GetHostedTablesResp {
+        Answer::now(ClientResp::GetHostedTablesResp(GetHostedTablesResp {
             table_infos: table_infos.collect(),
         }))
     }

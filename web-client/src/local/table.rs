@@ -64,10 +64,10 @@ impl LocalServer {
         let Some(hosted) = self.tables.get_mut(&call.entity_id) else {
             // A subscription to a table that is not there waits for ever.
             let is_subscription = matches!(asked, ClientReq::TableOnDeleteReq(_));
-            return if is_subscription { Answer::Nothing } else { Answer::Now(error::table_not_found()) };
+            return if is_subscription { Answer::Nothing } else { Answer::now(error::table_not_found()) };
         };
         let table = &mut hosted.table;
-        Answer::Now(match asked {
+        Answer::now(match asked {
             ClientReq::TableMakePortReq(_) => {
                 ClientResp::TableMakePortResp(TableMakePortResp { port_id: table.make_port() })
             }
@@ -112,7 +112,7 @@ impl LocalServer {
             let ended = Subscriber { msg_id: id, ..call.subscriber };
             hosted.on_delete.retain(|subscriber| *subscriber != ended);
         }
-        Answer::Now(ClientResp::TableRemoveDeleteResp(TableRemoveDeleteResp {}))
+        Answer::now(ClientResp::TableRemoveDeleteResp(TableRemoveDeleteResp {}))
     }
 
     pub(super) fn table_update(&mut self, call: &Call, request: TableUpdateReq) -> Answer {
@@ -122,7 +122,7 @@ impl LocalServer {
             Err(fault) => return fault.into(),
         };
         let Some(hosted) = self.tables.get_mut(&call.entity_id) else {
-            return Answer::Now(error::table_not_found());
+            return Answer::now(error::table_not_found());
         };
         let delta = match hosted.table.update(&data, port_id) {
             Ok(delta) => delta,
@@ -161,7 +161,7 @@ impl LocalServer {
         write: impl FnOnce(&mut Table) -> proscenium_engine::Result<TableDelta>,
     ) -> Answer {
         let Some(hosted) = self.tables.get_mut(&call.entity_id) else {
-            return Answer::Now(error::table_not_found());
+            return Answer::now(error::table_not_found());
         };
         match write(&mut hosted.table) {
             Ok(delta) => {
@@ -194,7 +194,7 @@ impl LocalServer {
 
     pub(super) fn table_delete(&mut self, call: &Call, is_immediate: bool) -> Answer {
         let Some(hosted) = self.tables.get_mut(&call.entity_id) else {
-            return Answer::Now(ClientResp::TableDeleteResp(TableDeleteResp {}));
+            return Answer::now(ClientResp::TableDeleteResp(TableDeleteResp {}));
         };
         if hosted.views.is_empty() {
             hosted.deletions.push(call.subscriber);

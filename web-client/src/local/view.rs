@@ -65,7 +65,7 @@ impl OpenView {
 impl LocalServer {
     pub(super) fn table_make_view(&mut self, call: &Call, request: TableMakeViewReq) -> Answer {
         let Some(hosted) = self.tables.get_mut(&call.entity_id) else {
-            return Answer::Now(error::table_not_found());
+            return Answer::now(error::table_not_found());
         };
         let view_id = request.view_id;
         if self.views.contains_key(&view_id) {
@@ -90,12 +90,12 @@ impl LocalServer {
         };
         hosted.views.push(view_id.clone());
         self.views.insert(view_id.clone(), opened);
-        Answer::Now(ClientResp::TableMakeViewResp(TableMakeViewResp { view_id }))
+        Answer::now(ClientResp::TableMakeViewResp(TableMakeViewResp { view_id }))
     }
 
     pub(super) fn view_delete(&mut self, call: &Call) -> Answer {
         let Some(view) = self.forget_view(&call.entity_id) else {
-            return Answer::Now(error::view_not_found());
+            return Answer::now(error::view_not_found());
         };
         for subscriber in view.on_delete {
             self.send(subscriber, &call.entity_id, ClientResp::ViewOnDeleteResp(ViewOnDeleteResp {}));
@@ -118,17 +118,17 @@ impl LocalServer {
         let Some(open) = self.views.get_mut(&call.entity_id) else {
             return match asked {
                 ClientReq::ViewRemoveOnUpdateReq(_) => {
-                    Answer::Now(ClientResp::ViewRemoveOnUpdateResp(ViewRemoveOnUpdateResp {}))
+                    Answer::now(ClientResp::ViewRemoveOnUpdateResp(ViewRemoveOnUpdateResp {}))
                 }
                 ClientReq::ViewRemoveDeleteReq(_) => {
-                    Answer::Now(ClientResp::ViewRemoveDeleteResp(ViewRemoveDeleteResp {}))
+                    Answer::now(ClientResp::ViewRemoveDeleteResp(ViewRemoveDeleteResp {}))
                 }
                 ClientReq::ViewOnDeleteReq(_) => Answer::Nothing,
-                _ => Answer::Now(error::view_not_found()),
+                _ => Answer::now(error::view_not_found()),
             };
         };
         let OpenView { view, handle, .. } = &mut *open;
-        Answer::Now(match asked {
+        Answer::now(match asked {
             ClientReq::ViewOnUpdateReq(request) => {
                 if request.mode.is_some() {
                     open.wants_rows = true;
