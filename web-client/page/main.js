@@ -36,6 +36,8 @@ let table = address.table;
 let tables = [];
 let local;
 let reopening = false;
+/** The change of the way of working that is under way, if one is. */
+let entering = Promise.resolve();
 /** The clients whose news of tables this page hears. */
 const followed = new WeakSet();
 
@@ -76,7 +78,12 @@ setInterval(showWire, 500);
 await enter(mode, table);
 
 /** Changes the way of working, and opens a table: the wanted one, else the one open before, else the first. */
-async function enter(nextMode, wanted) {
+function enter(nextMode, wanted) {
+    entering = changeTo(nextMode, wanted);
+    return entering;
+}
+
+async function changeTo(nextMode, wanted) {
     const before = table;
     await stage.close();
     mode = nextMode;
@@ -98,13 +105,12 @@ async function enter(nextMode, wanted) {
         }
         await list();
         const names = tables.map(({ name }) => name);
-        const next = [wanted, before, names[0]].find((name) => names.includes(name));
-        if (next !== undefined) {
-            await open(next);
+        table ??= [before, names[0]].find((name) => names.includes(name));
+        if (names.includes(table)) {
+            await open(table);
         } else {
             showAddress();
-            const hint = mode === "browser" ? "Drop a CSV, JSON, NDJSON or Arrow file here." : "It appears here at once.";
-            stage.showCurtain(mode === "browser" ? "An empty stage" : "Waiting for a table", hint);
+            waitForTable();
         }
     } catch (error) {
         complain(error);
@@ -118,7 +124,10 @@ async function open(name) {
     try {
         await stage.open({ mode, table, server: connection.client, local, onError: complain });
     } catch (error) {
-        stage.showCurtain(`${name} could not be opened`, String(error.message ?? error), true);
+        if (stage.current()?.table === name) {
+            await stage.close();
+            stage.showCurtain(`${name} could not be opened`, String(error.message ?? error), true);
+        }
     }
 }
 
@@ -128,15 +137,37 @@ async function follow(client) {
         return;
     }
     followed.add(client);
-    await client.on_hosted_tables_update(async () => {
-        if (client !== connection.client || mode === "browser") {
-            return;
-        }
-        await list();
-        if (!tables.some(({ name }) => name === table)) {
-            await enter(mode, undefined);
-        }
+    let news = Promise.resolve();
+    await client.on_hosted_tables_update(() => {
+        news = news.then(() => heardOfTables(client)).catch(complain);
     });
+}
+
+async function heardOfTables(client) {
+    await entering;
+    if (client !== connection.client || mode === "browser") {
+        return;
+    }
+    await list();
+    const isThere = tables.some(({ name }) => name === table);
+    if (isThere && !stage.current()) {
+        await open(table);
+    } else if (!isThere && table === undefined && tables.length > 0) {
+        await open(tables[0].name);
+    } else if (!isThere && stage.current()) {
+        await stage.close();
+        waitForTable();
+    }
+}
+
+function waitForTable() {
+    if (table !== undefined) {
+        stage.showCurtain(`There is no table ${table}`, "It opens as soon as there is.");
+    } else if (mode === "browser") {
+        stage.showCurtain("An empty stage", "Drop a CSV, JSON, NDJSON or Arrow file here.");
+    } else {
+        stage.showCurtain("Waiting for a table", "It appears here at once.");
+    }
 }
 
 async function list() {

@@ -3,6 +3,9 @@
 import { Replica } from "../js/replica.js";
 import { viewerTheme } from "./theme.js";
 
+/** How long a server may take to hear that its views are no longer needed. */
+const PARTING_MS = 1000;
+
 const stage = document.getElementById("stage");
 const curtain = document.getElementById("curtain");
 
@@ -62,17 +65,15 @@ export async function close() {
     if (!old) {
         return;
     }
-    try {
-        await old.viewer?.delete();
-    } catch {
-        // The connection took the views with it.
-    }
+    await parting(old.viewer?.delete());
     old.viewer?.remove();
-    try {
-        await old.replica?.close();
-    } catch {
-        // As above.
-    }
+    await parting(old.replica?.close());
+}
+
+/** Waits for a promise, not for ever, and not for its success. */
+function parting(promise) {
+    const late = new Promise((resolve) => setTimeout(resolve, PARTING_MS));
+    return Promise.race([promise, late]).catch(() => {});
 }
 
 export async function retheme() {

@@ -57,7 +57,7 @@ impl Run {
         let outcome = attempt(&self.tree, title, &mut command)?;
         let mut tally = Tally::read(&outcome.output);
         if !outcome.is_success {
-            println!("{}", outcome.output.trim_end());
+            show_output(&outcome.output);
             // A runner that broke down before its summary failed all the same.
             tally.failed = tally.failed.max(1);
         } else if tally == Tally::default() {
@@ -103,6 +103,16 @@ impl Run {
             .env("PROSCENIUM_ARTIFACTS", self.tree.root.join("artifacts"))
             .env("PROSCENIUM_CHROMIUM", tools::CHROMIUM);
         command
+    }
+}
+
+/// What a step printed, without cargo's list of what it compiled.
+fn show_output(output: &str) {
+    const NOISE: [&str; 5] = ["Checking ", "Compiling ", "Downloaded ", "Downloading ", "Blocking "];
+    for line in output.trim_end().lines() {
+        if !NOISE.iter().any(|noise| line.trim_start().starts_with(noise)) {
+            println!("{line}");
+        }
     }
 }
 
