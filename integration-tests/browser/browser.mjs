@@ -102,3 +102,34 @@ export async function keepPicture(page, name) {
     await mkdir(ARTIFACTS, { recursive: true });
     await page.screenshot({ path: join(ARTIFACTS, `${name}.png`) });
 }
+
+/** Waits until the page's picture satisfies `accept`: `bars` is the share of pixels as blue as a chart's bars. */
+export async function pictureUntil(page, accept) {
+    const deadline = Date.now() + 30_000;
+    for (;;) {
+        const share = await shares(page, (await page.screenshot()).toString("base64"));
+        if (accept(share)) {
+            return;
+        }
+        if (Date.now() > deadline) {
+            throw new Error(`the picture never got there; it has ${JSON.stringify(share)}`);
+        }
+    }
+}
+
+function shares(page, png) {
+    return page.evaluate(async (png) => {
+        const bytes = Uint8Array.from(atob(png), (letter) => letter.charCodeAt(0));
+        const picture = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
+        const canvas = new OffscreenCanvas(picture.width, picture.height).getContext("2d");
+        canvas.drawImage(picture, 0, 0);
+        const { data } = canvas.getImageData(0, 0, picture.width, picture.height);
+        let bars = 0;
+        for (let at = 0; at < data.length; at += 4) {
+            if (data[at] < 60 && data[at + 2] > 180) {
+                bars += 1;
+            }
+        }
+        return { bars: bars / (data.length / 4) };
+    }, png);
+}

@@ -49,7 +49,6 @@ struct Subscriber {
 }
 
 /// What a request is answered with.
-#[expect(clippy::large_enum_variant, reason = "one at a time, on the stack")]
 enum Answer {
     Now(Box<ClientResp>),
     /// Silence, or an answer that was sent already or comes later.
