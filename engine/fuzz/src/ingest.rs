@@ -1,0 +1,82 @@
+//! Bytes as data: made into a table, looked at, and given to a table that has other columns.
+
+use std::sync::Arc;
+
+use proscenium_engine::config::ViewConfig;
+use proscenium_engine::export::{self, Compression, JsonOptions, Naming};
+use proscenium_engine::table::Table;
+use proscenium_engine::view::{CutOptions, Plan, View};
+use proscenium_engine::{ColumnType, ListFlatten, TableData, TableOptions};
+
+pub fn csv(bytes: &[u8]) {
+    both(&TableData::Csv(String::from_utf8_lossy(bytes).into_owned()));
+}
+
+pub fn json(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    both(&TableData::Rows(text.clone()));
+    both(&TableData::Columns(text.clone()));
+    both(&TableData::Ndjson(text));
+}
+
+pub fn arrow(bytes: &[u8]) {
+    both(&TableData::Arrow(bytes.to_vec().into()));
+}
+
+fn both(data: &TableData) {
+    for list_flatten in [ListFlatten::Zip, ListFlatten::Cartesian, ListFlatten::Stringify] {
+        if let Ok(table) = Table::create(data, TableOptions { list_flatten, ..TableOptions::default() }) {
+            look(&table);
+        }
+    }
+    feed(data);
+}
+
+/// Updates, replaces and removes; a refusal leaves the table as it was.
+fn feed(data: &TableData) {
+    let columns = [
+        ("id", ColumnType::Integer),
+        ("s", ColumnType::String),
+        ("f", ColumnType::Float),
+        ("b", ColumnType::Boolean),
+        ("d", ColumnType::Date),
+        ("t", ColumnType::Datetime),
+    ];
+    let schema = TableData::Schema(columns.map(|(name, kind)| (name.to_string(), kind)).to_vec());
+    let options = TableOptions { index: Some("id".into()), ..TableOptions::default() };
+    let mut table = Table::create(&schema, options).expect("the schema is a good one");
+    let first = TableData::Rows(r#"[{"id":1,"s":"a"},{"id":2,"f":0.5}]"#.into());
+    table.update(&first, 0).expect("the rows are good ones");
+    for step in 0..3 {
+        let (rows, version) = (table.num_rows(), table.version());
+        let refused = match step {
+            0 => table.update(data, 0).is_err(),
+            1 => table.remove(data).is_err(),
+            _ => table.replace(data).is_err(),
+        };
+        if refused {
+            assert_eq!((table.num_rows(), table.version()), (rows, version), "a refusal changes nothing");
+        }
+    }
+    look(&table);
+}
+
+/// A flat view and a grouped one, in every format.
+pub fn look(table: &Table) {
+    let first = table.schema().fields().first().map(|field| field.name.to_string());
+    let grouped = ViewConfig { group_by: first.into_iter().collect(), ..ViewConfig::default() };
+    for config in [ViewConfig::default(), grouped] {
+        if let Ok(plan) = Plan::new(&config, table.schema()) {
+            write(&mut View::build(Arc::new(plan), &table.snapshot()));
+        }
+    }
+}
+
+pub fn write(view: &mut View) {
+    let mut handle = view.handle(None);
+    let window = view.cut(&mut handle, CutOptions::default()).gather();
+    export::json_columns(&window, JsonOptions::default());
+    export::json_rows(&window, JsonOptions { formatted: true, ..JsonOptions::default() });
+    export::csv(&window);
+    export::arrow(&window, Naming::Readable, Compression::None).expect("what was read can be written");
+}
