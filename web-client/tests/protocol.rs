@@ -31,7 +31,10 @@ impl Stage {
         let request =
             Request { msg_id: self.next, entity_id: entity.into(), client_req: Some(asked) }.encode_to_vec();
         let outgoing = self.server.handle(session, Bytes::from(request));
-        outgoing.into_iter().map(|out| (out.session, Response::decode(out.frame).unwrap())).collect()
+        outgoing
+            .into_iter()
+            .map(|out| (out.session, Response::decode(out.frame).expect("the worker writes responses")))
+            .collect()
     }
 
     /// The direct answer, which must be the first.
