@@ -44,7 +44,11 @@ fn complain(rule: &str, offenders: &[String]) {
 fn every_rust_file_says_what_it_is() {
     let silent: Vec<String> = files(&[".rs"])
         .into_iter()
-        .filter(|(_, text)| !text.starts_with("//!"))
+        .filter(|(_, text)| {
+            // Attributes of the whole file may come first.
+            let first = text.lines().find(|line| !line.is_empty() && !line.starts_with("#!["));
+            !first.is_some_and(|line| line.starts_with("//!"))
+        })
         .map(|(path, _)| path)
         .collect();
     complain("a Rust file opens with //!", &silent);

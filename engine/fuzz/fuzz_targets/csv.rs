@@ -1,3 +1,5 @@
+//! Any bytes as CSV: an error or a table, never a panic.
+
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| proscenium_fuzz::ingest::csv(bytes));

@@ -1,3 +1,5 @@
+//! Any bytes as a request: an answer, never a panic.
+
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| proscenium_fuzz::request::request(bytes));
