@@ -1,6 +1,6 @@
 //! What one batch changed, and what that did to a view.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::ArrayRef;
 
@@ -8,8 +8,8 @@ use crate::table::Snapshot;
 
 /// What a batch changed in a table, between two of its versions.
 ///
-/// Law: retracting every `removed` and `updated` slot as it was in `old`, then inserting every `inserted` and
-/// `updated` slot as it is in `new`, leads from one version to the other. A slot that was freed and taken again within
+/// Law: retracting every `removed`, `updated` and `recomputed` slot as it was in `old`, then inserting every `inserted`,
+/// `updated` and `recomputed` slot as it is in `new`, leads from one version to the other. A slot that was freed and taken again within
 /// the delta is in both `removed` and `inserted`. Slots ascend within each list.
 #[derive(Debug, Clone)]
 pub struct TableDelta {
@@ -21,6 +21,8 @@ pub struct TableDelta {
     /// Rows whose key occurred in the batch, whether or not a cell changed.
     pub updated: Vec<u32>,
     pub removed: Vec<u32>,
+    /// Rows outside the batch of which a computed cell changed: a window column looks at other rows.
+    pub recomputed: Vec<u32>,
     /// The keys that subscribers of removals hear of (an array of the index column's storage); none for tables
     /// without an index, and none when nothing was removed.
     pub removed_keys: Option<ArrayRef>,
@@ -33,6 +35,11 @@ impl TableDelta {
 
     pub fn to(&self) -> u64 {
         self.new.version()
+    }
+
+    /// Rows that are there before and after, some cell of which may have changed.
+    pub(crate) fn changed(&self) -> impl Iterator<Item = u32> {
+        self.updated.iter().chain(&self.recomputed).copied()
     }
 
     /// Whether a cell of an updated row has another value than before.
@@ -70,6 +77,8 @@ impl TableDelta {
     pub fn then(&self, next: &TableDelta) -> TableDelta {
         debug_assert_eq!(self.to(), next.from());
         let mut fates = self.fates();
+        // Also those that came and went.
+        let touched: BTreeSet<u32> = fates.keys().copied().chain(next.fates().into_keys()).collect();
         for (slot, fate) in next.fates() {
             match fates.remove(&slot) {
                 None => drop(fates.insert(slot, fate)),
@@ -83,6 +92,13 @@ impl TableDelta {
         let slots = |wanted: &[Fate]| -> Vec<u32> {
             fates.iter().filter(|(_, fate)| wanted.contains(fate)).map(|(slot, _)| *slot).collect()
         };
+        let recomputed: BTreeSet<u32> = self
+            .recomputed
+            .iter()
+            .chain(&next.recomputed)
+            .copied()
+            .filter(|slot| !touched.contains(slot))
+            .collect();
         TableDelta {
             old: self.old.clone(),
             new: next.new.clone(),
@@ -90,6 +106,7 @@ impl TableDelta {
             inserted: slots(&[Fate::Inserted, Fate::Exchanged]),
             updated: slots(&[Fate::Updated]),
             removed: slots(&[Fate::Removed, Fate::Exchanged]),
+            recomputed: recomputed.into_iter().collect(),
             removed_keys: self.removed_keys_then(next),
         }
     }

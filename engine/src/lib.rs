@@ -21,6 +21,7 @@ pub mod scalar;
 pub mod schema;
 pub mod table;
 pub mod view;
+pub(crate) mod window;
 
 pub use data::{Batch, BatchColumn, ListFlatten, TableData, TableOptions};
 pub use error::{EngineError, Result};

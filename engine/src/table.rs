@@ -20,8 +20,9 @@ use crate::data::{TableData, TableOptions};
 use crate::delta::TableDelta;
 use crate::error::{EngineError, Result};
 use crate::expr::check_expressions;
-use crate::schema::{ColumnType, Schema};
+use crate::schema::{ColumnType, Schema, Storage};
 use crate::view::Plan;
+use crate::window::check_windows;
 use computed::ComputedColumns;
 pub(crate) use computed::{ComputedRef, TableRow};
 use derived::DerivedTable;
@@ -138,8 +139,8 @@ impl Table {
         }
     }
 
-    /// Checks a config against this table and says what it will compute. The plan's expressions are computed for as
-    /// long as a plan holds them: views of the plan are built from snapshots taken from now on.
+    /// Checks a config against this table and says what it will compute. The plan's expressions and windows are
+    /// computed for as long as a plan holds them: views of the plan are built from snapshots taken from now on.
     pub fn plan(&mut self, config: &ViewConfig) -> Result<Plan> {
         let stored = self.stored();
         let expressions = check_expressions(config, stored.schema(), stored.index())?;
@@ -147,8 +148,14 @@ impl Table {
         Plan::check(config, stored.schema(), stored.index())?;
         self.computed.drop_unused();
         let mut computed = Vec::with_capacity(expressions.len());
+        let storages: Vec<Storage> = expressions.iter().map(|expression| expression.storage).collect();
+        let windows = check_windows(config, stored.schema(), &storages)?;
         for ((alias, text), expression) in config.expressions.iter().zip(expressions) {
             computed.push(self.computed.hold(alias, text, expression, &stored));
+        }
+        for (alias, window) in windows {
+            let window = self.computed.hold_window(alias, window, &computed, &stored);
+            computed.push(window);
         }
         Plan::with_computed(config, stored.schema(), computed)
     }

@@ -1,11 +1,17 @@
-//! Computed columns: the expressions that views of a table ask for.
+//! Computed columns: the expressions and windows that views of a table ask for.
 //!
-//! Law: an expression is computed once per table, whichever views show it, and for the rows of a batch only. It stands
-//! behind the table's own columns for as long as a plan holds its token; its text is reclaimed like any other.
+//! Law: a computed column is computed once per table, whichever views show it: an expression for the rows of a batch
+//! only, a window for the rows that see a row of the batch ([`window`]). It stands behind the table's own columns for as
+//! long as a plan holds its token; its text is reclaimed like any other.
 
+mod frame;
 #[cfg(test)]
 mod tests;
+mod window;
+#[cfg(test)]
+mod window_tests;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 
 use super::Snapshot;
@@ -14,6 +20,8 @@ use crate::delta::TableDelta;
 use crate::expr::{Expression, Row, Value};
 use crate::scalar::Scalar;
 use crate::schema::{Schema, Storage};
+use crate::window::{Source, Window};
+use window::{Cells, WindowColumn};
 
 /// Rows computed at a time when a column is new.
 const BLOCK_ROWS: usize = 8192;
@@ -26,7 +34,7 @@ pub(crate) struct ComputedRef {
     pub(crate) position: usize,
     pub(crate) storage: Storage,
     /// Keeps the column alive.
-    _token: Arc<()>,
+    token: Arc<()>,
 }
 
 #[derive(Debug, Default)]
@@ -43,9 +51,20 @@ pub(super) struct ComputedColumns {
 #[derive(Debug)]
 struct Entry {
     alias: String,
+    /// What it computes; equal texts under one alias are one column.
     text: String,
-    expression: Expression,
+    body: Body,
+    /// How many computed columns are behind it, one reading the other.
+    level: usize,
     token: Weak<()>,
+    /// The token of a computed source, which lives as long.
+    _source: Option<Arc<()>>,
+}
+
+#[derive(Debug)]
+enum Body {
+    Expression(Box<Expression>),
+    Window(Box<WindowColumn>),
 }
 
 impl ComputedColumns {
@@ -62,28 +81,68 @@ impl ComputedColumns {
         snapshot: &Snapshot,
     ) -> ComputedRef {
         let storage = expression.storage;
-        let held = self.entries.iter().enumerate().find_map(|(position, entry)| {
-            let entry = entry.as_ref().filter(|entry| entry.alias == alias && entry.text == text)?;
-            Some((position, entry.token.upgrade()?))
-        });
-        let (position, token) = match held {
-            Some(held) => held,
-            None => {
-                let token = Arc::new(());
-                let entry = Entry {
-                    alias: alias.to_owned(),
-                    text: text.to_owned(),
-                    expression,
-                    token: Arc::downgrade(&token),
-                };
-                (self.add(entry, snapshot), token)
+        let (position, token) = self.held(alias, text).unwrap_or_else(|| {
+            let body = Body::Expression(Box::new(expression));
+            let (position, token) = self.add(alias, text, body, storage, None);
+            let slots: Vec<u32> = snapshot.order().iter_from(0).collect();
+            for block in slots.chunks(BLOCK_ROWS) {
+                self.compute(position, snapshot, block);
             }
-        };
-        ComputedRef { alias: alias.to_owned(), position, storage, _token: token }
+            (position, token)
+        });
+        ComputedRef { alias: alias.to_owned(), position, storage, token }
     }
 
-    fn add(&mut self, entry: Entry, snapshot: &Snapshot) -> usize {
-        let storage = entry.expression.storage;
+    /// The column of a window that was checked before; computed now if no plan holds it yet. `computed`: the columns
+    /// that it may read.
+    pub(super) fn hold_window(
+        &mut self,
+        alias: &str,
+        window: Window,
+        computed: &[ComputedRef],
+        snapshot: &Snapshot,
+    ) -> ComputedRef {
+        let storage = window.storage;
+        let read = match &window.source {
+            Source::Table(_) => None,
+            Source::Computed(name) => computed.iter().find(|column| column.alias == *name),
+        };
+        let source = match (&window.source, read) {
+            (Source::Table(column), _) => *column,
+            (Source::Computed(_), read) => {
+                snapshot.schema().len() + read.expect("a checked window reads a column that is held").position
+            }
+        };
+        // No expression begins like this.
+        let text = format!("\0{source} {window:?}");
+        let (position, token) = self.held(alias, &text).unwrap_or_else(|| {
+            let extended = self.extend(snapshot);
+            let (column, cells) = WindowColumn::build(window, source, &extended);
+            let body = Body::Window(Box::new(column));
+            let (position, token) = self.add(alias, &text, body, storage, read);
+            self.write_window(position, &cells, extended.column(source));
+            (position, token)
+        });
+        ComputedRef { alias: alias.to_owned(), position, storage, token }
+    }
+
+    /// A column that some plan holds.
+    fn held(&self, alias: &str, text: &str) -> Option<(usize, Arc<()>)> {
+        self.entries.iter().enumerate().find_map(|(position, entry)| {
+            let entry = entry.as_ref().filter(|entry| entry.alias == alias && entry.text == text)?;
+            Some((position, entry.token.upgrade()?))
+        })
+    }
+
+    /// A new column, still without values.
+    fn add(
+        &mut self,
+        alias: &str,
+        text: &str,
+        body: Body,
+        storage: Storage,
+        read: Option<&ComputedRef>,
+    ) -> (usize, Arc<()>) {
         let position = self.entries.iter().position(Option::is_none).unwrap_or(self.entries.len());
         if position == self.entries.len() {
             self.entries.push(None);
@@ -92,24 +151,28 @@ impl ComputedColumns {
         }
         self.columns[position] = Column::new(storage);
         self.interners[position] = (storage == Storage::Utf8).then(Interner::default);
-        self.entries[position] = Some(entry);
-        let slots: Vec<u32> = snapshot.order().iter_from(0).collect();
-        for block in slots.chunks(BLOCK_ROWS) {
-            self.compute(position, snapshot, block);
-        }
-        position
+        let token = Arc::new(());
+        let level =
+            read.and_then(|read| self.entries[read.position].as_ref()).map_or(0, |entry| entry.level + 1);
+        self.entries[position] = Some(Entry {
+            alias: alias.to_owned(),
+            text: text.to_owned(),
+            body,
+            level,
+            token: Arc::downgrade(&token),
+            _source: read.map(|read| read.token.clone()),
+        });
+        (position, token)
     }
 
-    /// Lets go of columns that no plan holds.
+    /// Lets go of columns that no plan holds, windows before what they read.
     pub(super) fn drop_unused(&mut self) {
-        for position in 0..self.entries.len() {
-            let is_unused =
-                self.entries[position].as_ref().is_some_and(|entry| entry.token.strong_count() == 0);
-            if is_unused {
-                self.entries[position] = None;
-                self.columns[position] = Column::new(Storage::Bool);
-                self.interners[position] = None;
-            }
+        let unused =
+            |entry: &Option<Entry>| entry.as_ref().is_some_and(|entry| entry.token.strong_count() == 0);
+        while let Some(position) = self.entries.iter().position(unused) {
+            self.entries[position] = None;
+            self.columns[position] = Column::new(Storage::Bool);
+            self.interners[position] = None;
         }
     }
 
@@ -125,27 +188,65 @@ impl ComputedColumns {
             return delta;
         }
         let old = self.extend(&delta.old);
-        for position in 0..self.entries.len() {
-            let Some(entry) = &self.entries[position] else { continue };
-            let (inputs, looks_up) = (entry.expression.columns.clone(), entry.expression.looks_up);
-            let is_touched =
-                |slot: u32| looks_up || inputs.iter().any(|&column| delta.is_changed(column, slot));
-            let mut slots = delta.inserted.clone();
-            slots.extend(delta.updated.iter().copied().filter(|&slot| is_touched(slot)));
+        let mut recomputed: BTreeSet<u32> = delta.recomputed.iter().copied().collect();
+        for position in self.in_reading_order() {
             self.columns[position].clear(self.interners[position].as_mut(), &delta.removed);
-            self.compute(position, &delta.new, &slots);
+            let new = self.extend(&delta.new);
+            match self.entries[position].as_mut().map(|entry| &mut entry.body) {
+                None => {}
+                Some(Body::Expression(expression)) => {
+                    let is_touched = |slot: u32| {
+                        expression.looks_up
+                            || expression.columns.iter().any(|&column| delta.is_changed(column, slot))
+                    };
+                    let mut slots = delta.inserted.clone();
+                    slots.extend(delta.changed().filter(|&slot| is_touched(slot)));
+                    drop(new);
+                    self.compute(position, &delta.new, &slots);
+                }
+                Some(Body::Window(window)) => {
+                    let cells = window.step(&delta, &old, &new, &recomputed);
+                    let source = new.column(window.source()).clone();
+                    drop(new);
+                    let is_outside = |slot: &u32| {
+                        delta.updated.binary_search(slot).is_err()
+                            && delta.inserted.binary_search(slot).is_err()
+                    };
+                    recomputed
+                        .extend(self.write_window(position, &cells, &source).into_iter().filter(is_outside));
+                }
+            }
         }
         self.resting.end_batch(&mut self.columns, &mut self.interners, &mut self.epoch);
         let new = self.extend(&delta.new);
-        TableDelta { old, new, ..delta }
+        TableDelta { old, new, recomputed: recomputed.into_iter().collect(), ..delta }
+    }
+
+    /// The positions of the columns, each behind what it reads.
+    fn in_reading_order(&self) -> Vec<usize> {
+        let mut levels: Vec<(usize, usize)> = (self.entries.iter().enumerate())
+            .filter_map(|(position, entry)| Some((entry.as_ref()?.level, position)))
+            .collect();
+        levels.sort_unstable();
+        levels.into_iter().map(|(_, position)| position).collect()
     }
 
     fn compute(&mut self, position: usize, snapshot: &Snapshot, slots: &[u32]) {
-        let Some(entry) = &self.entries[position] else { return };
-        let expression = &entry.expression;
+        let Some(Body::Expression(expression)) = self.entries[position].as_ref().map(|entry| &entry.body)
+        else {
+            return;
+        };
         let values = expression.evaluate_rows(snapshot, slots, &mut self.random);
         let writes = Writes { slots: Slots::List(slots), skip: None, first_row: 0 };
         self.columns[position].write(self.interners[position].as_mut(), &values, writes);
+    }
+
+    /// Writes what is not there yet; yields the rows.
+    fn write_window(&mut self, position: usize, cells: &Cells, source: &Column) -> Vec<u32> {
+        let (slots, values) = cells.changed(&self.columns[position], source);
+        let writes = Writes { slots: Slots::List(&slots), skip: None, first_row: 0 };
+        self.columns[position].write(self.interners[position].as_mut(), &values, writes);
+        slots
     }
 }
 

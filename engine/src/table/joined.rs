@@ -198,6 +198,7 @@ impl JoinedTable {
             inserted,
             updated,
             removed,
+            recomputed: Vec::new(),
             removed_keys: None,
         };
         for slots in [&mut delta.inserted, &mut delta.updated, &mut delta.removed] {

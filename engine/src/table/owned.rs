@@ -248,7 +248,16 @@ impl OwnedTable {
             slots.sort_unstable();
             slots.dedup();
         }
-        TableDelta { old, new: self.snapshot(), port_id, inserted, updated, removed, removed_keys }
+        TableDelta {
+            old,
+            new: self.snapshot(),
+            port_id,
+            inserted,
+            updated,
+            removed,
+            recomputed: Vec::new(),
+            removed_keys,
+        }
     }
 
     fn end_batch(&mut self) {

@@ -33,16 +33,21 @@ impl Flat {
         Flat { plan, snapshot: snapshot.clone(), order }
     }
 
-    /// Follows the table; yields the rows of the view whose key occurred in the batch.
+    /// Follows the table; yields the rows of the view whose key occurred in the batch, and others of which it
+    /// shows another value than before.
     pub(super) fn step(&mut self, delta: &TableDelta) -> Vec<u32> {
         self.snapshot = delta.new.clone();
         let plan = self.plan.clone();
         let filter = &plan.filter;
+        // A row outside the batch is news only to a view that shows or filters by what changed of it.
+        let looked_at: Vec<usize> = if delta.recomputed.is_empty() { Vec::new() } else { plan.looked_at() };
+        let looks = |slot: u32| looked_at.iter().any(|&column| delta.is_changed(column, slot));
         let mut touched: Vec<u32> = delta
             .inserted
             .iter()
             .chain(&delta.updated)
             .copied()
+            .chain(delta.recomputed.iter().copied().filter(|&slot| looks(slot)))
             .filter(|&slot| filter.keeps(&delta.new, slot))
             .collect();
         touched.sort_unstable();
@@ -53,7 +58,7 @@ impl Flat {
             delta.removed.iter().copied().filter(|&slot| filter.keeps(&delta.old, slot)).collect();
         let mut arriving: Vec<u32> =
             delta.inserted.iter().copied().filter(|&slot| filter.keeps(&delta.new, slot)).collect();
-        for &slot in &delta.updated {
+        for slot in delta.changed() {
             let (was, is) = (filter.keeps(&delta.old, slot), filter.keeps(&delta.new, slot));
             let moves = was != is || sorts(slot);
             if was && moves {

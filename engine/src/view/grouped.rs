@@ -310,7 +310,7 @@ impl Grouped {
         };
         let mut leaving = kept(&delta.old, &delta.removed);
         let mut arriving = kept(&delta.new, &delta.inserted);
-        for &slot in &delta.updated {
+        for slot in delta.changed() {
             if !self.inputs.iter().any(|&column| delta.is_changed(column, slot)) {
                 continue;
             }

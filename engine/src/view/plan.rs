@@ -14,6 +14,7 @@ use crate::error::{EngineError, Result};
 use crate::expr::check_expressions;
 use crate::schema::{ColumnType, Field, Schema, Storage};
 use crate::table::ComputedRef;
+use crate::window::check_windows;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ViewKind {
@@ -31,7 +32,7 @@ pub struct Plan {
     /// The table's columns, then computed ones by their position.
     pub(crate) schema: Schema,
     pub(crate) num_table_columns: usize,
-    /// The expressions; holding them keeps them computed.
+    /// The expressions and windows; holding them keeps them computed.
     computed: Vec<ComputedRef>,
     /// Columns of the row tree's levels; empty in total mode.
     pub(crate) levels: Vec<usize>,
@@ -57,26 +58,26 @@ pub struct Plan {
 
 impl Plan {
     /// A plan for a table whose columns are stored, all of them. Checks `config`; the first thing at fault is the
-    /// error. Expressions need the table: [`crate::table::Table::plan`].
+    /// error. Expressions and windows need the table: [`crate::table::Table::plan`].
     pub fn new(config: &ViewConfig, schema: &Schema) -> Result<Plan> {
         if let Some(alias) = config.expressions.keys().next() {
             return Err(EngineError::Unsupported(format!("expression column '{alias}' here")));
         }
+        if let Some(alias) = config.windows.keys().next() {
+            return Err(EngineError::Unsupported(format!("window column '{alias}' here")));
+        }
         Plan::with_computed(config, schema, Vec::new())
     }
 
-    /// What a config would give, expressions included; for questions only, no view can be built of it.
+    /// What a config would give, expressions and windows included; for questions only, no view can be built of it.
     pub(crate) fn check(config: &ViewConfig, schema: &Schema, index: Option<usize>) -> Result<Plan> {
         let expressions = check_expressions(config, schema, index)?;
         let mut fields = schema.fields().to_vec();
-        let storages = expressions.iter().map(|expression| expression.storage);
-        fields.extend(
-            config
-                .expressions
-                .keys()
-                .zip(storages)
-                .map(|(alias, storage)| Field::new(alias.as_str(), storage)),
-        );
+        let storages: Vec<Storage> = expressions.iter().map(|expression| expression.storage).collect();
+        let windows = check_windows(config, schema, &storages)?;
+        let expressions = config.expressions.keys().map(String::as_str).zip(storages);
+        let windows = windows.iter().map(|(alias, window)| (*alias, window.storage));
+        fields.extend(expressions.chain(windows).map(|(alias, storage)| Field::new(alias, storage)));
         Plan::over(config, &Schema::new(fields), schema.len(), Vec::new())
     }
 
@@ -101,9 +102,6 @@ impl Plan {
         num_table_columns: usize,
         computed: Vec<ComputedRef>,
     ) -> Result<Plan> {
-        if let Some(alias) = config.windows.keys().next() {
-            return Err(EngineError::Unsupported(format!("window column '{alias}'")));
-        }
         let column_of = |name: &str| schema.index_of(name);
         let (filter, canonical_filter) = Filter::new(&config.filter, config.filter_op, |name| {
             column_of(name).map(|column| (column, schema.field(column).storage))
@@ -112,7 +110,7 @@ impl Plan {
             Some(columns) => columns.clone(),
             None => {
                 let own = schema.fields()[..num_table_columns].iter().map(|field| field.name.to_string());
-                own.chain(config.expressions.keys().cloned()).collect()
+                own.chain(config.expressions.keys().cloned()).chain(config.windows.keys().cloned()).collect()
             }
         };
         let columns = columns_named(&shown, "columns", column_of)?;
@@ -317,6 +315,11 @@ impl Plan {
     pub(crate) fn has_shares(&self) -> bool {
         let is_share = |kind| matches!(kind, Kind::PctSumParent | Kind::PctSumTotal);
         self.aggregates.iter().any(|aggregate| is_share(aggregate.kind))
+    }
+
+    /// The columns whose change can change the rows of a flat view.
+    pub(crate) fn looked_at(&self) -> Vec<usize> {
+        self.inputs().into_iter().chain(self.columns.iter().copied()).collect()
     }
 
     /// The columns whose change can change the answer.

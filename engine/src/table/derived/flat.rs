@@ -87,6 +87,17 @@ impl FlatTable {
                 (false, false) => {}
             }
         }
+        let is_shown_changed =
+            |slot: u32| self.plan.columns.iter().any(|&column| delta.is_changed(column, slot));
+        let mut recomputed = Vec::new();
+        for &slot in &delta.recomputed {
+            match (was(slot), is(slot)) {
+                (true, true) if is_shown_changed(slot) => recomputed.push(slot),
+                (true, true) | (false, false) => {}
+                (true, false) => removed.push(slot),
+                (false, true) => inserted.push(slot),
+            }
+        }
         removed.sort_unstable();
         inserted.sort_unstable();
         if let Some(kept) = &mut self.kept {
@@ -94,7 +105,8 @@ impl FlatTable {
             kept.insert_many(inserted.clone(), &|left, right| delta.new.compare_keys(left, right));
         }
         let old = self.snapshot.clone();
-        let is_idle = removed.is_empty() && inserted.is_empty() && updated.is_empty();
+        let is_idle =
+            removed.is_empty() && inserted.is_empty() && updated.is_empty() && recomputed.is_empty();
         // The snapshot moves on in any case: it shares the source's cells, which must not be kept alive for nothing.
         self.snapshot = self.project(&delta.new, old.version() + u64::from(!is_idle));
         if is_idle {
@@ -117,6 +129,7 @@ impl FlatTable {
             inserted,
             updated,
             removed,
+            recomputed,
             removed_keys,
         })
     }

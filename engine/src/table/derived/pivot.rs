@@ -99,6 +99,7 @@ impl PivotTable {
             inserted,
             updated,
             removed,
+            recomputed: Vec::new(),
             removed_keys: None,
         };
         for slots in [&mut delta.inserted, &mut delta.updated, &mut delta.removed] {

@@ -125,7 +125,7 @@ impl Matches {
         // Join keys whose rows on this side may have become none or some, with whether there were some.
         let mut had_rows: HashMap<Scalar, bool, RandomState> = HashMap::default();
         let mut moved = Vec::new();
-        for &slot in &delta.updated {
+        for slot in delta.changed() {
             let (before, after) = (key(self, &delta.old, slot), key(self, &delta.new, slot));
             if before == after {
                 self.pairs_of(side, &after, slot, &mut changes.touched);

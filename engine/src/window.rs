@@ -1,0 +1,160 @@
+//! Window columns as they are asked for: a specification checked against the columns it names.
+//!
+//! Law: total. Every error names the window; what passes here can be computed on any rows.
+
+use crate::config::{ViewConfig, WindowFrame, WindowSpec};
+use crate::error::{EngineError, Result};
+use crate::schema::{ColumnType, Schema, Storage};
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Op {
+    Sum,
+    Avg,
+    Count,
+    Min,
+    Max,
+    Stddev,
+    Var,
+    Lag(usize),
+    Lead(usize),
+    Diff(usize),
+    Rate,
+    /// With its weight of the newest value.
+    Ema(f64),
+    RowNumber,
+}
+
+/// Where a window column reads its values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A column of the table.
+    Table(usize),
+    /// An expression, or a window that was checked before.
+    Computed(String),
+}
+
+/// A checked window column.
+#[derive(Debug, Clone)]
+pub(crate) struct Window {
+    pub(crate) op: Op,
+    pub(crate) source: Source,
+    /// Columns of the table.
+    pub(crate) partition_by: Vec<usize>,
+    /// A column of the table, and whether it descends; absent, the order of row keys.
+    pub(crate) order_by: Option<(usize, bool)>,
+    pub(crate) frame: WindowFrame,
+    pub(crate) storage: Storage,
+}
+
+/// Checks the windows of a config, by name. `schema`: the table's own columns; `expressions`: the storage of each
+/// expression of the config.
+pub(crate) fn check_windows<'a>(
+    config: &'a ViewConfig,
+    schema: &Schema,
+    expressions: &[Storage],
+) -> Result<Vec<(&'a str, Window)>> {
+    let mut known: Vec<(&str, Storage)> =
+        config.expressions.keys().map(String::as_str).zip(expressions.iter().copied()).collect();
+    let mut windows = Vec::with_capacity(config.windows.len());
+    for (alias, spec) in &config.windows {
+        let window = check(alias, spec, schema, &known)
+            .map_err(|fault| EngineError::config(format!("Window \"{alias}\": {fault}.\n")))?;
+        known.push((alias, window.storage));
+        windows.push((alias.as_str(), window));
+    }
+    Ok(windows)
+}
+
+fn check(
+    alias: &str,
+    spec: &WindowSpec,
+    schema: &Schema,
+    known: &[(&str, Storage)],
+) -> Result<Window, String> {
+    if alias.is_empty() {
+        return Err("a window column needs a name".into());
+    }
+    if schema.index_of(alias).is_some() || known.iter().any(|(name, _)| *name == alias) {
+        return Err("the name is that of a column or an expression".into());
+    }
+    let computed = || known.iter().find(|(name, _)| *name == spec.source);
+    let (source, storage) = match (schema.index_of(&spec.source), computed()) {
+        (Some(column), _) => (Source::Table(column), schema.field(column).storage),
+        (None, Some((name, storage))) => (Source::Computed((*name).to_owned()), *storage),
+        (None, None) => return Err(format!("there is no column '{}' to compute over", spec.source)),
+    };
+    let table_column = |name: &str, part: &str| {
+        schema.index_of(name).ok_or_else(|| format!("{part} '{name}' is not a column of the table"))
+    };
+    let partition_by =
+        spec.partition_by.iter().map(|name| table_column(name, "partition_by")).collect::<Result<_, _>>()?;
+    let order_by = match &spec.order_by {
+        Some(order) => Some((table_column(&order.column, "order_by")?, order.descending)),
+        None => None,
+    };
+    let op = operation(spec)?;
+    let column_type = storage.column_type();
+    let needs_numbers =
+        !matches!(op, Op::Count | Op::Min | Op::Max | Op::Lag(_) | Op::Lead(_) | Op::RowNumber);
+    if needs_numbers && !matches!(column_type, ColumnType::Integer | ColumnType::Float) {
+        return Err(format!("'{}' needs numbers, and '{}' is {}", spec.op, spec.source, column_type.name()));
+    }
+    check_frame(op, spec)?;
+    if let Some(WindowFrame::Range(distance)) = spec.frame {
+        if !(distance > 0.0) {
+            return Err("a range must be greater than 0".into());
+        }
+        let key_type = order_by.map(|(column, _)| schema.field(column).column_type());
+        match key_type {
+            None => return Err("a range needs an order_by".into()),
+            Some(ColumnType::String | ColumnType::Boolean) => {
+                return Err("a range needs a number, date or datetime as order_by".into());
+            }
+            Some(ColumnType::Integer | ColumnType::Float | ColumnType::Date | ColumnType::Datetime) => {}
+        }
+    }
+    let storage = match op {
+        Op::Min | Op::Max | Op::Lag(_) | Op::Lead(_) => storage,
+        Op::Count | Op::RowNumber => Storage::Int64,
+        Op::Sum | Op::Avg | Op::Stddev | Op::Var | Op::Diff(_) | Op::Rate | Op::Ema(_) => Storage::Float64,
+    };
+    let frame = spec.frame.unwrap_or(WindowFrame::Cumulative);
+    Ok(Window { op, source, partition_by, order_by, frame, storage })
+}
+
+fn operation(spec: &WindowSpec) -> Result<Op, String> {
+    let offset = spec.offset.unwrap_or(1) as usize;
+    Ok(match spec.op.as_str() {
+        "sum" => Op::Sum,
+        "avg" => Op::Avg,
+        "count" => Op::Count,
+        "min" => Op::Min,
+        "max" => Op::Max,
+        "stddev" => Op::Stddev,
+        "var" => Op::Var,
+        "lag" => Op::Lag(offset),
+        "lead" => Op::Lead(offset),
+        "diff" => Op::Diff(offset),
+        "rate" => Op::Rate,
+        "ema" => match spec.alpha {
+            Some(alpha) if alpha > 0.0 && alpha <= 1.0 => Op::Ema(alpha),
+            _ => return Err("'ema' needs an alpha greater than 0 and at most 1".into()),
+        },
+        "row_number" => Op::RowNumber,
+        other => return Err(format!("there is no operation '{other}'")),
+    })
+}
+
+fn check_frame(op: Op, spec: &WindowSpec) -> Result<(), String> {
+    let is_fine = match (op, spec.frame) {
+        (Op::Lag(_) | Op::Lead(_) | Op::Diff(_), frame) => frame.is_none(),
+        (Op::Rate, frame) => matches!(frame, Some(WindowFrame::Range(_))),
+        (Op::Ema(_) | Op::RowNumber, frame) => matches!(frame, None | Some(WindowFrame::Cumulative)),
+        (Op::Sum | Op::Avg | Op::Count | Op::Min | Op::Max | Op::Stddev | Op::Var, _) => true,
+    };
+    match (op, is_fine) {
+        (_, true) => Ok(()),
+        (Op::Rate, false) => Err("'rate' needs a range".into()),
+        (_, false) => Err(format!("'{}' takes no such frame", spec.op)),
+    }
+}
