@@ -101,7 +101,7 @@ fn check(
     }
     check_frame(op, spec)?;
     if let Some(WindowFrame::Range(distance)) = spec.frame {
-        if !(distance > 0.0) {
+        if distance.is_nan() || distance <= 0.0 {
             return Err("a range must be greater than 0".into());
         }
         let key_type = order_by.map(|(column, _)| schema.field(column).column_type());

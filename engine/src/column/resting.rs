@@ -17,6 +17,13 @@ pub(crate) struct Resting {
 }
 
 impl Resting {
+    /// Forgets a column that another one will replace: its codes mean nothing there.
+    pub(crate) fn forget(&mut self, column: usize) {
+        for (_, retired) in &mut self.queue {
+            retired.retain(|(position, _)| *position != column);
+        }
+    }
+
     /// Ends a batch: takes the unused text of all columns out of use, begins the next epoch, and frees the codes whose
     /// rest is over.
     pub(crate) fn end_batch(

@@ -173,6 +173,7 @@ impl ComputedColumns {
             self.entries[position] = None;
             self.columns[position] = Column::new(Storage::Bool);
             self.interners[position] = None;
+            self.resting.forget(position);
         }
     }
 

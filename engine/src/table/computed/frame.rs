@@ -142,14 +142,14 @@ impl<'a> Blocks<'a> {
         let mut frame = Frame::default();
         let mut position = start;
         while position < end {
-            if position % BLOCK != 0 || position + BLOCK > end {
+            if !position.is_multiple_of(BLOCK) || position + BLOCK > end {
                 frame.add(self.op, self.source, self.slots[position]);
                 position += 1;
                 continue;
             }
             let block = position / BLOCK;
             let mut level = 0;
-            while block % (2 << level) == 0 && position + (BLOCK << (level + 1)) <= end {
+            while block.is_multiple_of(2 << level) && position + (BLOCK << (level + 1)) <= end {
                 level += 1;
             }
             frame.merge(self.op, self.source, &self.levels[level][block >> level]);

@@ -258,9 +258,9 @@ impl WindowColumn {
             (op, WindowFrame::Rows(num_rows)) => {
                 let slots: Vec<u32> = partition.rows.iter().collect();
                 let blocks = Blocks::new(op, source, &slots);
-                for position in start..len {
+                for (position, &slot) in slots.iter().enumerate().skip(start) {
                     let first = position.saturating_sub(num_rows as usize);
-                    cells.push(slots[position], &blocks.frame(first, position + 1), op);
+                    cells.push(slot, &blocks.frame(first, position + 1), op);
                 }
             }
             (op, WindowFrame::Range(distance)) => {
@@ -343,9 +343,9 @@ impl Partition {
         if self.marks.is_empty() {
             self.marks.push(Frame::default());
         }
-        let mut position = (self.marks.len() - 1) * MARK_ROWS;
+        let marked = (self.marks.len() - 1) * MARK_ROWS;
         let mut frame = self.marks[self.marks.len() - 1];
-        for slot in self.rows.iter_from(position) {
+        for (position, slot) in (marked..).zip(self.rows.iter_from(marked)) {
             if position == self.marks.len() * MARK_ROWS {
                 self.marks.push(frame);
             }
@@ -353,7 +353,6 @@ impl Partition {
             if position >= start {
                 cells.push(slot, &frame, op);
             }
-            position += 1;
         }
     }
 }
