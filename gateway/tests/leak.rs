@@ -74,6 +74,7 @@ async fn texts(client: &mut Client, from: usize, num_texts: usize) {
 }
 
 #[tokio::test]
+#[ignore = "takes half a minute; `cargo verify` runs it"]
 async fn churn_leaves_resident_memory_flat() {
     let Some(_) = resident_mib() else { return };
     let server = start();

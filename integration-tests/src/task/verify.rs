@@ -24,7 +24,8 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     println!("Rust");
     run.check("format", tools::cargo(&run.tree, &["fmt", "--all", "--check"]))?;
     run.cargo("clippy", &[&["clippy"], &ALL[..], &["--all-targets", "--", "-D", "warnings"]].concat())?;
-    run.cargo("tests", &[&["test", "--no-fail-fast"], &ALL[..]].concat())?;
+    // The slow ones, which plain `cargo test` leaves out, too.
+    run.cargo("tests", &[&["test", "--no-fail-fast"], &ALL[..], &["--", "--include-ignored"]].concat())?;
     println!("End to end");
     match run.prepare(is_release) {
         Ok(()) => run.end_to_end(is_release)?,
