@@ -57,28 +57,59 @@ export function withViewer(page, body, argument) {
     );
 }
 
+/** Runs in the page: the grid's table element, which may stand in shadow roots. */
+function findGrid(root = document) {
+    for (const element of root.querySelectorAll("*")) {
+        if (element.localName === "regular-table") {
+            return element;
+        }
+        const inside = element.shadowRoot && findGrid(element.shadowRoot);
+        if (inside) {
+            return inside;
+        }
+    }
+    return undefined;
+}
+
+/** Calls `body(grid, argument)` in the page, `grid` being undefined while there is none. */
+export function withGrid(page, body, argument) {
+    return page.evaluate(
+        ([find, source, argument]) => new Function("argument", `${find}; return (${source})(findGrid(), argument)`)(argument),
+        [findGrid.toString(), body.toString(), argument],
+    );
+}
+
 /** The text of the grid's body cells, row by row, as they stand on the screen. */
 export function gridCells(page) {
-    return page.evaluate(() => {
-        const find = (root) => {
-            for (const element of root.querySelectorAll("*")) {
-                if (element.localName === "regular-table") {
-                    return element;
-                }
-                const inside = element.shadowRoot && find(element.shadowRoot);
-                if (inside) {
-                    return inside;
-                }
-            }
-            return undefined;
-        };
-        const grid = find(document);
-        if (!grid) {
-            return [];
-        }
+    return withGrid(page, (grid) => {
         const text = (row) => [...row.children].map((cell) => cell.textContent.trim());
-        return [...grid.querySelectorAll("tbody tr")].map(text);
+        return grid ? [...grid.querySelectorAll("tbody tr")].map(text) : [];
     });
+}
+
+/**
+ * Turns the wheel over the grid until it has gone `distance` pixels, and waits for its last drawing: the published
+ * grid draws from the view it scrolled, and reports "View not found" when a pivot takes that view away meanwhile.
+ */
+export async function scrollGrid(page, distance) {
+    await page.mouse.move(700, 450);
+    const from = await withGrid(page, (grid) => grid.scrollTop);
+    for (let gone = 0; gone < distance; gone += 2000) {
+        await page.mouse.wheel(0, 2000);
+    }
+    await withGrid(
+        page,
+        async (grid, end) => {
+            while (grid.scrollTop < end) {
+                await new Promise(requestAnimationFrame);
+            }
+            // The scroll event of the last step comes with a frame of its own; drawings wait for each other.
+            await new Promise(requestAnimationFrame);
+            await new Promise(requestAnimationFrame);
+            await grid.draw();
+        },
+        from + distance,
+    );
 }
 
 /** Waits until the grid's cells satisfy `accept`, and returns them. */

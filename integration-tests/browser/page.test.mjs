@@ -4,7 +4,18 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { connect, startServer } from "../node/harness.mjs";
-import { gridCells, gridUntil, keepPicture, launch, openPage, pictureUntil, settled, withViewer } from "./browser.mjs";
+import {
+    gridCells,
+    gridUntil,
+    keepPicture,
+    launch,
+    openPage,
+    pictureUntil,
+    scrollGrid,
+    settled,
+    withGrid,
+    withViewer,
+} from "./browser.mjs";
 
 let server;
 let browser;
@@ -37,20 +48,7 @@ async function typeInto(page, column, text) {
     await withViewer(page, async (viewer) => {
         await viewer.restore({ plugin: "Datagrid", plugin_config: { edit_mode: "EDIT" } });
     });
-    const box = await page.evaluate((column) => {
-        const find = (root) => {
-            for (const element of root.querySelectorAll("*")) {
-                if (element.localName === "regular-table") {
-                    return element;
-                }
-                const inside = element.shadowRoot && find(element.shadowRoot);
-                if (inside) {
-                    return inside;
-                }
-            }
-            return undefined;
-        };
-        const grid = find(document);
+    const box = await withGrid(page, (grid, column) => {
         const head = [...grid.querySelectorAll("thead tr:last-child th")].map((cell) => cell.textContent.trim());
         const at = head.findIndex((name) => name.startsWith(column));
         const cell = grid.querySelector("tbody tr").children[at];
@@ -120,10 +118,7 @@ test("replicated: deltas arrive, and scrolling asks the server nothing", async (
     await gridUntil(page, (cells) => cells.length > 10);
     const asked = wire.sent;
     const top = await gridCells(page);
-    await page.mouse.move(700, 450);
-    for (let step = 0; step < 20; step += 1) {
-        await page.mouse.wheel(0, 2000);
-    }
+    await scrollGrid(page, 40_000);
     await gridUntil(page, (cells) => cells.length > 10 && cells[0][0] !== top[0][0]);
     await withViewer(page, (viewer) => viewer.restore({ group_by: ["Region", "State"], columns: ["Sales", "Profit"] }));
     await gridUntil(page, (cells) => cells.some((row) => row.some((cell) => cell.includes("Central"))));
