@@ -1,0 +1,1 @@
+"""One section of the benchmark a module: `async def run(bench)`, see ../README.md."""
