@@ -1,15 +1,22 @@
 """Random scripts against both sides: `python run.py --binary target/debug/proscenium --seeds 200 --from 0`.
 
-Ends with 1 and prints a minimal script when an answer differs beyond differences.md.
+First the kept scripts, then every family of random ones. Ends with 1 and prints a minimal script when an answer differs
+beyond differences.md; a file of `kept/` may be given instead of seeds.
 """
 
 import argparse
 import json
+import multiprocessing
+import pathlib
+import queue
 import sys
+import time
 
 import compare
-import script as scripts
+import families
 from sides import Ours, Peer
+
+KEPT = pathlib.Path(__file__).resolve().parent / "kept"
 
 
 class Bench:
@@ -30,14 +37,17 @@ class Bench:
     def shrink(self, script):
         """Drops steps, in ever smaller pieces, while a difference remains."""
         found, _ = self.difference(script)
+        if not found:
+            return script, found
         script = script[: found[0]]
         size = len(script) // 2
         while size >= 1:
             at = 0
             while at < len(script):
                 shorter = script[:at] + script[at + size :]
-                if shorter and self.difference(shorter)[0]:
-                    script = shorter[: self.difference(shorter)[0][0]] if size > 1 else shorter
+                found = self.difference(shorter)[0] if shorter else None
+                if found:
+                    script = shorter[: found[0]]
                 else:
                     at += size
             size //= 2
@@ -48,43 +58,109 @@ class Bench:
         self.peer.close()
 
 
-def report(seed, script, found):
+def describe(name, script, found):
+    """What a person wants to see of a difference; the script's lines can be kept as they are."""
     number, what, ours, theirs = found
-    print(f"seed {seed}: {what}")
-    for step in script[:number]:
-        print("   ", json.dumps(step, ensure_ascii=False))
-    print("  ours   ", json.dumps(ours, ensure_ascii=False)[:3000])
-    print("  theirs ", json.dumps(theirs, ensure_ascii=False)[:3000], flush=True)
+    lines = [f"{name}: {what}"]
+    lines += ["    " + json.dumps(step, ensure_ascii=False) for step in script[:number]]
+    lines.append("  ours    " + json.dumps(ours, ensure_ascii=False)[:3000])
+    lines.append("  theirs  " + json.dumps(theirs, ensure_ascii=False)[:3000])
+    return "\n".join(lines)
+
+
+def work(options, tasks, results):
+    """One worker: a pair of servers of its own, and whatever the queue holds."""
+    bench = Bench(options.binary, options.patience)
+    try:
+        while True:
+            try:
+                name, script = tasks.get_nowait()
+            except queue.Empty:
+                break
+            if isinstance(script, list):
+                family, seed, steps = script
+                script = families.FAMILIES[family](seed, steps)
+            else:
+                script = json.loads(pathlib.Path(script).read_text())["script"]
+            size = len(script)
+            try:
+                found, lived = bench.difference(script)
+                text = None
+                if found:
+                    if not options.no_shrink:
+                        small, again = bench.shrink(script)
+                        script, found = (small, again) if again else (script, found)
+                    text = describe(name, script, found)
+            except Exception as error:  # a broken connection is a finding too
+                text, lived = f"{name}: {type(error).__name__}: {error}\n    {json.dumps(script)}", True
+                bench.close()
+                bench = Bench(options.binary, options.patience)
+            results.put((name, size, lived, text))
+    finally:
+        bench.close()
+
+
+def tasks_of(options):
+    """Names, and either the path of a kept script or what its random writer needs."""
+    if options.kept:
+        return [(pathlib.Path(path).stem, str(path)) for path in options.kept]
+    found = [(path.stem, str(path)) for path in sorted(KEPT.glob("*.json"))]
+    for family in options.families or families.FAMILIES:
+        for seed in range(options.first, options.first + options.seeds):
+            found.append((f"{family} seed {seed}", [family, seed, options.steps]))
+    return found
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("kept", nargs="*", help="scripts to run instead of the kept and the random ones")
     parser.add_argument("--binary", required=True, help="the server to test")
-    parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--seeds", type=int, default=200, help="of each family")
     parser.add_argument("--from", type=int, default=0, dest="first")
+    parser.add_argument("--families", nargs="*", choices=list(families.FAMILIES))
     parser.add_argument("--steps", type=int, default=12, help="table-changing steps a seed")
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--patience", type=float, default=10, help="seconds the peer may take for one answer")
     parser.add_argument("--keep-going", action="store_true", help="report every seed instead of the first failure")
     parser.add_argument("--no-shrink", action="store_true")
     options = parser.parse_args()
-    bench = Bench(options.binary, options.patience)
-    failed, died, asked = [], 0, 0
-    try:
-        for seed in range(options.first, options.first + options.seeds):
-            script = scripts.write(seed, options.steps)
-            found, lived = bench.difference(script)
-            died += not lived
-            asked += len(script)
-            if found:
-                failed.append(seed)
-                if not options.no_shrink:
-                    script, found = bench.shrink(script)
-                report(seed, script, found)
-                if not options.keep_going:
-                    break
-    finally:
-        bench.close()
-    print(f"{options.seeds} seeds, {asked} requests, {len(failed)} differ, the peer died or hung in {died}")
+    started = time.monotonic()
+    tasks, results = multiprocessing.Queue(), multiprocessing.Queue()
+    todo = tasks_of(options)
+    for task in todo:
+        tasks.put(task)
+    # Only now: a worker that finds the queue empty is done.
+    time.sleep(0.1)
+    workers = [multiprocessing.Process(target=work, args=(options, tasks, results)) for _ in range(options.workers)]
+    for worker in workers:
+        worker.start()
+    passed, failed, died, asked = 0, 0, 0, 0
+    while passed + failed < len(todo):
+        try:
+            name, size, lived, text = results.get(timeout=1)
+        except queue.Empty:
+            if any(worker.is_alive() for worker in workers):
+                continue
+            print("the workers are gone", flush=True)
+            failed += 1
+            break
+        asked, died = asked + size, died + (not lived)
+        passed, failed = passed + (text is None), failed + (text is not None)
+        if text:
+            print(text, flush=True)
+            if not options.keep_going:
+                break
+    while not tasks.empty():
+        try:
+            tasks.get_nowait()
+        except queue.Empty:
+            break
+    for worker in workers:
+        worker.join(30)
+        if worker.is_alive():
+            worker.terminate()
+    print(f"{asked} requests; in {died} scripts the peer died or stood still, and was compared up to there")
+    print(f"{passed} passed, {failed} failed in {time.monotonic() - started:.1f}s")
     return 1 if failed else 0
 
 

@@ -69,6 +69,9 @@ class Script:
             return self.value(KINDS[name])
         return None if self.has_nulls and self.rng.random() < 0.15 else self.value(KINDS[name])
 
+    def keys_of(self, names, rows):
+        return [[row[names.index(self.index)]] for row in rows] if self.index in names else []
+
     def rows(self, names, most, is_new_table=False):
         return [[self.cell(name, is_new_table) for name in names] for _ in range(self.rng.randint(1, most))]
 
@@ -86,10 +89,13 @@ class Script:
         table = [[json_value(name, value) for name, value in zip(names, row)] for row in rows]
         if kind == "cols":
             return {"fromCols": json.dumps({name: [row[at] for row in table] for at, name in enumerate(names)})}
+        # A row without its key goes to the null key; beside a key stored as zero (a text's code may be) the peer mixes them up.
+        whole = {self.index} if self.index == "s" or any(0 in row[:1] for row in self.keys_of(names, rows)) else set()
         objects = []
         for row in table:
             pairs = zip(names, row)
-            keep = [(name, value) for name, value in pairs if not (may_omit and self.rng.random() < 0.1)]
+            drops = [may_omit and self.rng.random() < 0.1 for _ in names]
+            keep = [pair for pair, drop in zip(pairs, drops) if not drop or pair[0] in whole]
             objects.append(dict(keep))
         if kind == "ndjson":
             return {"fromNdjson": "\n".join(json.dumps(each) for each in objects)}
@@ -171,6 +177,9 @@ class Script:
         if is_live:
             # The peer's live filters let cells through that a new row leaves out.
             config["filter"] = [term for term in config.get("filter", []) if term["op"] != "is not null"]
+            if any(KINDS[term["column"]] == "string" and term["op"] in ("==", "!=") for term in config["filter"]):
+                # They miss rows that come later.
+                config.pop("filterOp", None)
         # Live totals count updated rows again.
         if is_live and (self.is_risky(config) or config["groupRollupMode"] == "TOTAL"):
             config = {key: value for key, value in config.items() if key in ("columns", "filter", "sort")}
@@ -178,6 +187,10 @@ class Script:
         if is_live and self.removes and self.index is not None:
             # Removing a row that the filter hides takes another one out of the peer's view.
             config.pop("filter", None)
+        if not is_pivot(config) and not config["columns"]["columns"]["columns"]:
+            # A view that shows nothing is one of all rows that ever were to the peer: no filter, no limit.
+            config.pop("filter", None)
+            config["columns"]["columns"]["columns"] = ["i"] if self.limit is not None else []
         self.push({"entityId": "t", "tableMakeViewReq": {"viewId": name, "config": config}})
         if is_live:
             self.views[name] = config
@@ -204,7 +217,9 @@ class Script:
                 what = self.rng.choice(["viewExpandReq", "viewCollapseReq", "viewSetDepthReq"])
                 self.reshaped.add(name)
                 member = "depth" if what == "viewSetDepthReq" else "rowIndex"
-                self.push({"entityId": name, what: {member: self.rng.randrange(4)}})
+                # Whether a total without groups can be closed is the peer's own affair.
+                least = int(what == "viewCollapseReq" and bool(config.get("filter")))
+                self.push({"entityId": name, what: {member: self.rng.randint(least, 3)}})
                 self.ask(name, config, thorough=False)
 
     def viewport(self):

@@ -70,7 +70,10 @@ pub fn charts(tree: &Tree) -> Result<std::path::PathBuf> {
 pub fn venv(tree: &Tree) -> Result {
     let venv = tree.venv();
     let stamp = venv.join("packages");
-    let wanted = PYTHON_PACKAGES.join("\n");
+    let differential = tree.tests().join("differential/requirements.txt");
+    let wanted = std::fs::read_to_string(&differential)
+        .map_err(|error| format!("{}: {error}", differential.display()))?;
+    let wanted = format!("{}\n{wanted}", PYTHON_PACKAGES.join("\n"));
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
@@ -85,6 +88,7 @@ pub fn venv(tree: &Tree) -> Result {
     }
     let mut install = Command::new(venv.join("bin/python"));
     install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(PYTHON_PACKAGES);
+    install.arg("-r").arg(&differential);
     must(tree, "Python packages", &mut install)?;
     std::fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))
 }

@@ -13,6 +13,9 @@ use super::{Result, Tree, page, tools};
 /// Everything but the binding generator, which holds no logic of ours and which only the page waits for.
 const ALL: [&str; 3] = ["--workspace", "--exclude", "proscenium-bindgen"];
 
+/// Of each family of random scripts: what two cores do in about two minutes.
+const DIFFERENTIAL_SEEDS: &str = "450";
+
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
     let is_release = match arguments {
         [] => false,
@@ -93,7 +96,18 @@ impl Run {
         let mut python = Command::new(self.tree.venv().join("bin/python"));
         python.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "python"]);
         python.env("PYTHONDONTWRITEBYTECODE", "1");
-        self.check("Python client and Arrow Flight", self.with_server(python, is_release))
+        self.check("Python client and Arrow Flight", self.with_server(python, is_release))?;
+        let mut differential = Command::new(self.tree.venv().join("bin/python"));
+        differential.args([
+            "-B",
+            "differential/run.py",
+            "--seeds",
+            DIFFERENTIAL_SEEDS,
+            "--keep-going",
+            "--binary",
+        ]);
+        differential.arg(self.tree.binary(is_release));
+        self.check("random scripts, beside the published engine", self.with_server(differential, is_release))
     }
 
     fn with_server(&self, mut command: Command, is_release: bool) -> Command {
