@@ -7,7 +7,7 @@ mod dictionary;
 mod resting;
 mod spine;
 
-pub(crate) use dictionary::{Interner, Strings};
+pub(crate) use dictionary::{Interner, Strings, write_codes};
 pub(crate) use resting::Resting;
 pub(crate) use spine::Chunked;
 
@@ -363,9 +363,12 @@ fn write_primitive<T: ArrowPrimitiveType>(
 {
     let array = typed::<PrimitiveArray<T>>(values);
     if let (Slots::Run { start, len }, None) = (writes.slots, writes.skip) {
-        cells.write_run(start, &array.values()[writes.first_row..writes.first_row + len], |offset| {
-            array.is_valid(writes.first_row + offset)
-        });
+        let values = &array.values()[writes.first_row..writes.first_row + len];
+        if array.null_count() == 0 {
+            cells.write_valid_run(start, values);
+        } else {
+            cells.write_run(start, values, |offset| array.is_valid(writes.first_row + offset));
+        }
         return;
     }
     writes.each(|row, slot| cells.set(slot, array.is_valid(row).then(|| array.value(row))));

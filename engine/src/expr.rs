@@ -14,21 +14,18 @@ mod lanes;
 mod lexer;
 mod operate;
 mod parser;
+mod patterns;
 mod rewrite;
 #[cfg(test)]
 mod tests;
 mod value;
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-use arrow::array::{ArrayRef, BooleanArray, Float64Array};
-use regex::Regex;
 
 pub(crate) use eval::Row;
 pub(crate) use value::Value;
 
+use crate::column::{Column, Interner, Slots, Writes};
 use crate::config::ViewConfig;
 use crate::error::EngineError;
 use crate::scalar::Scalar;
@@ -37,8 +34,10 @@ use crate::table::{Snapshot, TableRow};
 use ast::{Argument, Node};
 use eval::{Machine, Stop};
 use function::Function;
+pub(crate) use lanes::{BLOCK_ROWS, Run};
 use lexer::{Token, TokenKind};
 use operate::Incomparable;
+use patterns::Patterns;
 use value::{INT32, Kind, Status};
 
 /// Why an expression is refused, and where: line and column count from zero in the rewritten text.
@@ -64,6 +63,9 @@ impl ExpressionError {
     }
 }
 
+/// Fewer rows are computed one by one: lanes have a price of their own.
+const LEAST_LANE_ROWS: usize = 16;
+
 const TYPE_ERROR: &str = "Type Error - inputs do not resolve to a valid expression.";
 
 /// A checked expression.
@@ -76,7 +78,7 @@ pub(crate) struct Expression {
     pub(crate) columns: Vec<usize>,
     /// Names that it may look up at run time: it depends on every column then.
     pub(crate) looks_up: bool,
-    patterns: HashMap<(String, bool), Option<Regex>>,
+    patterns: Patterns,
     pub(crate) storage: Storage,
 }
 
@@ -86,6 +88,10 @@ static CLOCK_MS: AtomicU64 = AtomicU64::new(0);
 /// Tells the engine the time, in milliseconds since 1970, for `now()` and `today()`.
 pub fn set_clock(now_ms: u64) {
     CLOCK_MS.store(now_ms, Ordering::Relaxed);
+}
+
+fn now_ms() -> i64 {
+    CLOCK_MS.load(Ordering::Relaxed) as i64
 }
 
 /// A row without values, on which expressions are checked.
@@ -139,14 +145,12 @@ impl Expression {
         let symbols: Vec<String> = rewritten.columns.iter().map(|(symbol, _)| symbol.clone()).collect();
         let (node, num_variables, num_vectors) =
             parser::Parser::new(&tokens, &rewritten.text, &symbols).program()?;
-        let mut patterns = HashMap::new();
+        let mut patterns = Patterns::default();
         let mut looks_up = false;
         visit_calls(&node, &mut |function, arguments| {
             looks_up |= matches!(function, Function::Column | Function::Lookup | Function::Index);
             if let [_, Argument::Raw(pattern), ..] = arguments {
-                let is_whole = function == Function::MatchAll;
-                let compiled = || function::compile_pattern(pattern, is_whole);
-                patterns.entry((pattern.clone(), is_whole)).or_insert_with(compiled);
+                patterns.add(pattern, function == Function::MatchAll);
             }
         });
         let mut expression = Expression {
@@ -192,35 +196,43 @@ impl Expression {
     }
 
     fn machine<'a>(&'a self, row: &'a dyn Row, is_checking: bool, random: &'a mut u64) -> Machine<'a> {
-        let now = CLOCK_MS.load(Ordering::Relaxed) as i64;
+        self.machine_at(row, is_checking, now_ms(), random)
+    }
+
+    fn machine_at<'a>(
+        &'a self,
+        row: &'a dyn Row,
+        is_checking: bool,
+        now: i64,
+        random: &'a mut u64,
+    ) -> Machine<'a> {
         Machine::new(row, is_checking, self.num_variables, self.num_vectors, &self.patterns, now, random)
     }
 
-    /// The values on many rows of a table, as an array of [`Expression::storage`].
-    pub(crate) fn evaluate_rows(&self, snapshot: &Snapshot, slots: &[u32], random: &mut u64) -> ArrayRef {
-        if let Some(values) = self.evaluate_lanes(snapshot, slots) {
-            return values;
-        }
-        let values: Vec<Scalar> = slots
-            .iter()
-            .map(|&slot| self.evaluate(&TableRow { snapshot, columns: &self.columns, slot }, random))
-            .collect();
-        crate::view::array(self.storage, &values)
-    }
-
-    /// As [`Expression::evaluate_rows`], column by column, if the expression can be computed so.
-    pub(crate) fn evaluate_lanes(&self, snapshot: &Snapshot, slots: &[u32]) -> Option<ArrayRef> {
-        if !matches!(self.storage, Storage::Float64 | Storage::Bool) {
-            return None;
-        }
-        let lane = lanes::Lanes { snapshot, columns: &self.columns, slots }.run(&self.node)?;
-        let rows = (0..slots.len()).map(|row| lane.get(row));
-        Some(match self.storage {
-            Storage::Bool => {
-                Arc::new(rows.map(|value| value.map(|value| value != 0.0)).collect::<BooleanArray>())
+    /// Computes the rows and writes them to `column`, which is of [`Expression::storage`].
+    pub(crate) fn write_rows(
+        &self,
+        snapshot: &Snapshot,
+        slots: &[u32],
+        column: &mut Column,
+        interner: &mut Option<Interner>,
+        random: &mut u64,
+    ) {
+        let mut run = Run::new(self, snapshot, slots.len(), now_ms());
+        let mut is_for_rows = slots.len() < LEAST_LANE_ROWS;
+        for block in slots.chunks(BLOCK_ROWS) {
+            if !is_for_rows && run.write(column, interner.as_mut(), block) {
+                continue;
             }
-            _ => Arc::new(rows.collect::<Float64Array>()),
-        })
+            is_for_rows = true;
+            let values: Vec<Scalar> = block
+                .iter()
+                .map(|&slot| self.evaluate(&TableRow { snapshot, columns: &self.columns, slot }, random))
+                .collect();
+            let values = crate::view::array(self.storage, &values);
+            let writes = Writes { slots: Slots::List(block), skip: None, first_row: 0 };
+            column.write(interner.as_mut(), &values, writes);
+        }
     }
 
     /// The value on one row, as a cell of [`Expression::storage`]. `random` is the state of `random()`.
@@ -246,81 +258,11 @@ pub(crate) fn check_expressions(
     config.expressions.iter().map(check).collect()
 }
 
-fn visit_calls(node: &Node, visit: &mut impl FnMut(Function, &[Argument])) {
-    let mut each = |nodes: &[&Node]| {
-        for node in nodes {
-            visit_calls(node, visit);
-        }
-    };
-    match node {
-        Node::Constant(_)
-        | Node::Raw(_)
-        | Node::Column(_)
-        | Node::Variable(_)
-        | Node::Vector(_)
-        | Node::VectorSize(_)
-        | Node::Continue
-        | Node::Break(None)
-        | Node::Declare(_, None) => {}
-        Node::Element(_, inner)
-        | Node::Negate(inner)
-        | Node::Break(Some(inner))
-        | Node::Declare(_, Some(inner)) => {
-            each(&[inner]);
-        }
-        Node::Arithmetic(_, left, right)
-        | Node::Compare(_, left, right)
-        | Node::Logic(_, left, right)
-        | Node::Assign(left, _, right)
-        | Node::Swap(left, right)
-        | Node::ElementOf(left, right)
-        | Node::While(left, right) => each(&[left, right]),
-        Node::If(condition, yes, no) => {
-            each(&[condition, yes]);
-            if let Some(no) = no {
-                each(&[no]);
-            }
-        }
-        Node::Sequence(nodes) => nodes.iter().for_each(|node| visit_calls(node, visit)),
-        Node::For(parts) => {
-            each(&[&parts.first, &parts.body]);
-            for node in parts.condition.iter().chain(&parts.step) {
-                visit_calls(node, visit);
-            }
-        }
-        Node::Switch(cases, default) => {
-            for (condition, body) in cases {
-                visit_calls(condition, visit);
-                visit_calls(body, visit);
-            }
-            if let Some(default) = default {
-                visit_calls(default, visit);
-            }
-        }
-        Node::MultiSwitch(cases) => {
-            for (condition, body) in cases {
-                visit_calls(condition, visit);
-                visit_calls(body, visit);
-            }
-        }
-        Node::DeclareVector(_, _, initial) => match initial {
-            ast::Initial::Zero => {}
-            ast::Initial::List(nodes) => nodes.iter().for_each(|node| visit_calls(node, visit)),
-            ast::Initial::All(node) | ast::Initial::Copy(node) => visit_calls(node, visit),
-            ast::Initial::Series(first, step) => {
-                visit_calls(first, visit);
-                visit_calls(step, visit);
-            }
-        },
-        Node::Call(function, arguments) => {
-            visit(*function, arguments);
-            for argument in arguments {
-                if let Argument::Value(node) = argument {
-                    visit_calls(node, visit);
-                }
-            }
-        }
+fn visit_calls(node: &Node, visit: &mut dyn FnMut(Function, &[Argument])) {
+    if let Node::Call(function, arguments) = node {
+        visit(*function, arguments);
     }
+    node.each_child(&mut |child| visit_calls(child, visit));
 }
 
 /// Where an incompatible comparison stands: the first token spelled like it between operands of the reported types,

@@ -119,6 +119,10 @@ impl Interner {
 
     /// One use less.
     pub(crate) fn release(&mut self, _strings: &mut Strings, code: u32) {
+        self.release_code(code);
+    }
+
+    fn release_code(&mut self, code: u32) {
         let uses = &mut self.uses[code as usize];
         *uses -= 1;
         if *uses == 0 {
@@ -169,6 +173,33 @@ fn empty() -> Arc<str> {
         static EMPTY: Arc<str> = Arc::from("");
     }
     EMPTY.with(Arc::clone)
+}
+
+/// Writes codes of this dictionary, as [`Interner::code`] gave them, to the slots of a whole batch.
+pub(crate) fn write_codes(
+    codes: &mut Chunked<u32>,
+    interner: &mut Interner,
+    new: &[Option<u32>],
+    slots: Slots<'_>,
+) {
+    // The new uses are counted before the old ones are given up: the same text may be both.
+    for code in new.iter().flatten() {
+        interner.uses[*code as usize] += 1;
+    }
+    if let Slots::Run { start, .. } = slots
+        && !codes.reaches(start)
+    {
+        let values: Vec<u32> = new.iter().map(|code| code.unwrap_or_default()).collect();
+        codes.write_run(start, &values, |offset| new[offset].is_some());
+        return;
+    }
+    let writes = Writes { slots, skip: None, first_row: 0 };
+    writes.each(|row, slot| {
+        if let Some(old) = codes.get(slot) {
+            interner.release_code(old);
+        }
+        codes.set(slot, new[row]);
+    });
 }
 
 /// Writes text cells; `values` is `Utf8` or `Dictionary<Int32, Utf8>`.

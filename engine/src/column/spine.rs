@@ -101,6 +101,24 @@ impl<T: Copy + Default> Chunked<T> {
         Arc::make_mut(&mut page[chunk % PAGE])
     }
 
+    /// Writes consecutive slots, none of them null.
+    pub(crate) fn write_valid_run(&mut self, start: u32, values: &[T]) {
+        let mut offset = 0;
+        while offset < values.len() {
+            let slot = start as usize + offset;
+            let at = slot % CHUNK;
+            let len = (CHUNK - at).min(values.len() - offset);
+            let chunk = self.chunk_mut(slot / CHUNK);
+            chunk.values[at..at + len].copy_from_slice(&values[offset..offset + len]);
+            if len == CHUNK {
+                chunk.valid = [u64::MAX; CHUNK / 64];
+            } else {
+                (at..at + len).for_each(|at| chunk.valid[at / 64] |= 1 << (at % 64));
+            }
+            offset += len;
+        }
+    }
+
     /// Writes consecutive slots, chunk by chunk.
     pub(crate) fn write_run(&mut self, start: u32, values: &[T], is_valid: impl Fn(usize) -> bool) {
         let mut offset = 0;
@@ -121,6 +139,39 @@ impl<T: Copy + Default> Chunked<T> {
                 }
             }
             offset += len;
+        }
+    }
+
+    /// Appends the cells of `len` slots from `start` on; null cells as the default value, and `null` hears of each by
+    /// its offset.
+    pub(crate) fn read_run<U>(
+        &self,
+        start: u32,
+        len: usize,
+        values: &mut Vec<U>,
+        convert: impl Fn(T) -> U,
+        mut null: impl FnMut(usize),
+    ) {
+        let mut offset = 0;
+        while offset < len {
+            let slot = start as usize + offset;
+            let at = slot % CHUNK;
+            let run = (CHUNK - at).min(len - offset);
+            match self.chunk(slot / CHUNK) {
+                Some(chunk) => {
+                    values.extend(chunk.values[at..at + run].iter().map(|value| convert(*value)));
+                    if (at / 64..(at + run).div_ceil(64)).any(|word| chunk.valid[word] != u64::MAX) {
+                        (at..at + run)
+                            .filter(|at| chunk.valid[at / 64] >> (at % 64) & 1 == 0)
+                            .for_each(|cell| null(offset + cell - at));
+                    }
+                }
+                None => {
+                    values.extend((0..run).map(|_| convert(T::default())));
+                    (offset..offset + run).for_each(&mut null);
+                }
+            }
+            offset += run;
         }
     }
 

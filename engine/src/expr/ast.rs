@@ -109,6 +109,75 @@ pub(super) enum Logic {
 }
 
 impl Node {
+    /// The nodes directly below.
+    pub(super) fn each_child<'n>(&'n self, visit: &mut dyn FnMut(&'n Node)) {
+        match self {
+            Node::Constant(_)
+            | Node::Raw(_)
+            | Node::Column(_)
+            | Node::Variable(_)
+            | Node::Vector(_)
+            | Node::VectorSize(_)
+            | Node::Continue
+            | Node::Break(None)
+            | Node::Declare(_, None) => {}
+            Node::Element(_, inner)
+            | Node::Negate(inner)
+            | Node::Break(Some(inner))
+            | Node::Declare(_, Some(inner)) => visit(inner),
+            Node::Arithmetic(_, left, right)
+            | Node::Compare(_, left, right)
+            | Node::Logic(_, left, right)
+            | Node::Assign(left, _, right)
+            | Node::Swap(left, right)
+            | Node::ElementOf(left, right)
+            | Node::While(left, right) => {
+                visit(left);
+                visit(right);
+            }
+            Node::If(condition, yes, no) => {
+                visit(condition);
+                visit(yes);
+                no.iter().for_each(|no| visit(no));
+            }
+            Node::Sequence(nodes) => nodes.iter().for_each(visit),
+            Node::For(parts) => {
+                visit(&parts.first);
+                parts.condition.iter().chain(&parts.step).for_each(&mut *visit);
+                visit(&parts.body);
+            }
+            Node::Switch(cases, default) => {
+                for (condition, body) in cases {
+                    visit(condition);
+                    visit(body);
+                }
+                default.iter().for_each(|default| visit(default));
+            }
+            Node::MultiSwitch(cases) => {
+                for (condition, body) in cases {
+                    visit(condition);
+                    visit(body);
+                }
+            }
+            Node::DeclareVector(_, _, initial) => match initial {
+                Initial::Zero => {}
+                Initial::List(nodes) => nodes.iter().for_each(visit),
+                Initial::All(node) | Initial::Copy(node) => visit(node),
+                Initial::Series(first, step) => {
+                    visit(first);
+                    visit(step);
+                }
+            },
+            Node::Call(_, arguments) => {
+                for argument in arguments {
+                    if let Argument::Value(node) = argument {
+                        visit(node);
+                    }
+                }
+            }
+        }
+    }
+
     /// A variable, a constant, or the negation of one.
     pub(super) fn is_leaf(&self) -> bool {
         match self {

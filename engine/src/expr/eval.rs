@@ -10,6 +10,7 @@ use regex::Regex;
 use super::ast::{Argument, Comparison, Initial, Node};
 use super::function::{self, Function};
 use super::operate::{self, Incomparable};
+use super::patterns::Patterns;
 use super::value::{Kind, Status, Value};
 
 /// Loop passes of one run.
@@ -65,7 +66,7 @@ pub(super) struct Machine<'a> {
     broken: Value,
     /// The first comparison of types that do not compare.
     pub(super) incomparable: Option<Incomparable>,
-    patterns: &'a HashMap<(String, bool), Option<Regex>>,
+    patterns: &'a Patterns,
     now: i64,
     random: &'a mut u64,
 }
@@ -76,7 +77,7 @@ impl<'a> Machine<'a> {
         is_checking: bool,
         num_variables: usize,
         num_vectors: usize,
-        patterns: &'a HashMap<(String, bool), Option<Regex>>,
+        patterns: &'a Patterns,
         now: i64,
         random: &'a mut u64,
     ) -> Self {
@@ -126,8 +127,8 @@ impl<'a> Machine<'a> {
         self.row.lookup(name, position)
     }
 
-    pub(super) fn pattern(&self, pattern: &str, is_whole: bool) -> Option<Regex> {
-        self.patterns.get(&(pattern.to_owned(), is_whole)).cloned().flatten()
+    pub(super) fn pattern(&self, pattern: &str, is_whole: bool) -> Option<&'a Regex> {
+        self.patterns.get(pattern, is_whole)
     }
 
     pub(super) fn compare(&mut self, op: Comparison, left: &Value, right: &Value) -> Value {

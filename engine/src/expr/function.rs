@@ -265,6 +265,11 @@ pub(super) fn call(machine: &mut Machine<'_>, function: Function, arguments: &[A
             Argument::Vector(_) => Value::none(),
         });
     }
+    apply(machine, function, values)
+}
+
+/// Computes a function of plain values.
+pub(super) fn apply(machine: &mut Machine<'_>, function: Function, mut values: Vec<Value>) -> Value {
     match function {
         Function::Unary(position) => math::unary(position, &values[0]),
         Function::Not => Value::boolean(!values[0].is_true()),
@@ -323,7 +328,7 @@ pub(super) fn call(machine: &mut Machine<'_>, function: Function, arguments: &[A
         | Function::Search
         | Function::Replace
         | Function::ReplaceAll
-        | Function::Contains => unreachable!("{function:?} was called above"),
+        | Function::Contains => unreachable!("{function:?} does not take plain values"),
     }
 }
 
@@ -331,8 +336,32 @@ pub(super) fn compile_pattern(pattern: &str, is_whole: bool) -> Option<regex::Re
     pattern::compile(pattern, is_whole)
 }
 
-/// The definition of a float function of one number; `None` for those that give integers.
-pub(super) fn float_function(position: usize) -> Option<fn(f64) -> f64> {
-    let (name, compute, _) = math::UNARY[position];
-    (!matches!(name, "trunc" | "sgn")).then_some(compute)
+/// Computes a function of a pattern; `rest` is the replacement.
+pub(super) fn apply_pattern(
+    machine: &mut Machine<'_>,
+    function: Function,
+    subject: &Value,
+    pattern: &str,
+    rest: Option<Value>,
+) -> Value {
+    pattern::apply(machine, function, subject, pattern, rest)
 }
+
+/// The definition of a function of one number: what it computes, whether of integers too, and its type.
+pub(super) fn unary_function(position: usize) -> (fn(f64) -> f64, bool, Kind) {
+    let (_, compute, takes_integers) = math::UNARY[position];
+    (compute, takes_integers, math::unary_kind(position))
+}
+
+/// Buckets of one unit of time, as the language writes them: how many, and the letter.
+pub(super) fn bucket_unit(text: &str) -> Option<(i64, u8)> {
+    time::parse_unit(text)
+}
+
+/// A date in a bucket of days or longer.
+pub(super) fn bucket_date(value: &Value, count: i64, letter: u8) -> Option<i32> {
+    time::bucket_date(value, count, letter)
+}
+
+pub(super) use text::write_string;
+pub(super) use time::{DAYS, MONTHS};

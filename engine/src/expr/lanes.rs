@@ -1,286 +1,357 @@
 //! Running an expression on many rows at once.
 //!
-//! Law: gives what [`super::eval`] gives on each row, or nothing at all: arithmetic, comparisons, logic, conditions and
-//! functions of one number are computed column by column; any other node sends the whole expression back to the rows.
+//! Law: gives what [`super::eval`] gives on each row. Rows are taken in blocks; a node of the tree becomes a lane of
+//! values ([`lane`]). What depends only on one or two columns of text is computed once for each text or pair that occurs
+//! ([`memo`]); numbers, dates, conditions and the common text functions are computed column by column ([`numbers`],
+//! [`times`], [`texts`]); other functions are applied row by row to the values of their lanes ([`general`]). Loops,
+//! vectors, assignments to columns, chance and lookups send the whole expression back to the rows, unless the expression
+//! as a whole depends on text alone.
 
-use super::ast::{Argument, Arithmetic, Comparison, Logic, Node};
-use super::function::{self, Function};
-use super::value::{INT32, Kind, Payload, Status, Value};
-use crate::column::Column;
-use crate::schema::Storage;
+mod conditions;
+mod general;
+mod lane;
+mod memo;
+mod numbers;
+mod output;
+#[cfg(test)]
+mod tests;
+mod texts;
+mod times;
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::Expression;
+use super::ast::{Argument, Node};
+use super::function::Function;
+use super::value::{Kind, Payload, Status, Value};
+use crate::column::{Chunked, Column, Strings};
 use crate::table::Snapshot;
+use lane::{Arena, Cells, Lane, NULL, Payloads, Ref, Statuses, VALID};
+use memo::Memo;
+pub(crate) use output::Written;
 
-/// One node's values. An invalid row holds an arbitrary number.
-#[derive(Debug, Clone)]
-pub(super) struct Lane {
-    kind: Kind,
-    /// Booleans as 0 and 1.
-    values: Values,
-    /// Absent: every row is valid.
-    valid: Option<Vec<bool>>,
+/// Rows computed at a time: a lane of numbers stays in the nearest caches.
+pub(crate) const BLOCK_ROWS: usize = 4096;
+
+/// One computation of an expression over rows of a table.
+#[derive(Debug)]
+pub(crate) struct Run<'a> {
+    expression: &'a Expression,
+    snapshot: &'a Snapshot,
+    /// Rows of the whole run: what may be spent on tables of known answers.
+    num_rows: usize,
+    now: i64,
+    /// Texts made for this block, and for the run.
+    made: Arena,
+    kept: Arena,
+    /// By node. `None`: the node has no use for one.
+    memos: HashMap<usize, Option<Memo>>,
+    variables: Vec<Option<Rc<Lane>>>,
+    written: Written,
+    /// False in tests of what would be computed without.
+    has_memos: bool,
 }
 
-#[derive(Debug, Clone)]
-enum Values {
-    Same(f64),
-    Each(Vec<f64>),
+/// The rows of a block.
+#[derive(Debug, Clone, Copy)]
+struct Rows<'a> {
+    slots: &'a [u32],
+    /// The slots follow one another.
+    is_run: bool,
 }
 
-impl Lane {
-    #[inline]
-    fn at(&self, row: usize) -> f64 {
-        match &self.values {
-            Values::Same(value) => *value,
-            Values::Each(values) => values[row],
+impl<'a> Rows<'a> {
+    fn new(slots: &'a [u32]) -> Self {
+        let is_run = slots.windows(2).all(|pair| pair[0].wrapping_add(1) == pair[1]);
+        Rows { slots, is_run }
+    }
+
+    fn len(self) -> usize {
+        self.slots.len()
+    }
+}
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(expression: &'a Expression, snapshot: &'a Snapshot, num_rows: usize, now: i64) -> Self {
+        Run {
+            expression,
+            snapshot,
+            num_rows,
+            now,
+            made: Arena::default(),
+            kept: Arena::default(),
+            memos: HashMap::new(),
+            variables: vec![None; expression.num_variables],
+            written: Written::default(),
+            has_memos: true,
         }
     }
 
-    #[inline]
-    fn is_valid(&self, row: usize) -> bool {
-        self.valid.as_ref().is_none_or(|valid| valid[row])
+    /// The lane of the whole expression; `None`: it is for the rows.
+    fn block(&mut self, rows: Rows<'_>) -> Option<Lane> {
+        self.made.clear();
+        self.variables.fill(None);
+        self.run(&self.expression.node, rows)
     }
 
-    /// The row's value, if it has one.
-    pub(super) fn get(&self, row: usize) -> Option<f64> {
-        self.is_valid(row).then(|| self.at(row))
-    }
-
-    fn is_true(&self, row: usize) -> bool {
-        self.is_valid(row) && self.at(row) != 0.0
-    }
-
-    fn is_number(&self) -> bool {
-        matches!(self.kind, Kind::Integer(_) | Kind::Float32 | Kind::Float64)
-    }
-}
-
-pub(super) struct Lanes<'a> {
-    pub(super) snapshot: &'a Snapshot,
-    pub(super) columns: &'a [usize],
-    pub(super) slots: &'a [u32],
-}
-
-impl Lanes<'_> {
-    /// `None`: not computable so.
-    pub(super) fn run(&self, node: &Node) -> Option<Lane> {
+    fn run(&mut self, node: &Node, rows: Rows<'_>) -> Option<Lane> {
         match node {
-            Node::Constant(value) => constant(value),
-            Node::Column(position) => self.column(self.snapshot.column(self.columns[*position])),
+            Node::Constant(value) => return Some(self.constant(value, rows.len())),
+            Node::Column(position) => return Some(self.column(*position, rows)),
+            Node::Variable(slot) => return self.variables[*slot].as_ref().map(|lane| Lane::clone(lane)),
+            _ => {}
+        }
+        if let Some(lane) = self.recall(node, rows) {
+            return Some(lane);
+        }
+        let len = rows.len();
+        Some(match node {
             Node::Negate(inner) => {
-                let lane = self.run(inner)?;
-                // Integers wrap in their own width.
-                matches!(lane.kind, Kind::Float64).then(|| self.map(&lane, Kind::Float64, |value| -value))
+                let lane = self.run(inner, rows)?;
+                self.negate(lane, len)
             }
-            Node::Arithmetic(op, left, right) => self.arithmetic(*op, &self.run(left)?, &self.run(right)?),
-            Node::Compare(op, left, right) => self.compare(*op, &self.run(left)?, &self.run(right)?),
-            Node::Logic(op, left, right) => self.logic(*op, &self.run(left)?, &self.run(right)?),
-            Node::If(condition, yes, Some(no)) => {
-                let (condition, yes, no) = (self.run(condition)?, self.run(yes)?, self.run(no)?);
-                (yes.kind == no.kind && yes.kind == Kind::Float64).then(|| self.choose(&condition, &yes, &no))
+            Node::Arithmetic(op, left, right) => {
+                let (left, right) = (self.run(left, rows)?, self.run(right, rows)?);
+                self.arithmetic(*op, left, right, len)
             }
-            Node::Call(Function::Unary(position), arguments) => {
-                let [Argument::Value(inner)] = arguments.as_slice() else { return None };
-                let compute = function::float_function(*position)?;
-                let lane = self.run(inner)?;
-                // Of integers some functions give null: the rows know which.
-                matches!(lane.kind, Kind::Float64).then(|| self.map(&lane, Kind::Float64, compute))
+            Node::Compare(op, left, right) => {
+                let (left, right) = (self.run(left, rows)?, self.run(right, rows)?);
+                self.compare(*op, left, right, len)
             }
-            Node::Call(Function::PercentOf, arguments) => {
-                let [Argument::Value(part), Argument::Value(whole)] = arguments.as_slice() else {
+            Node::Logic(op, left, right) => {
+                let (left, right) = (self.run(left, rows)?, self.run(right, rows)?);
+                self.logic(*op, left, right, len)
+            }
+            Node::If(condition, yes, no) => {
+                let condition = self.run(condition, rows)?;
+                self.branches(
+                    &condition,
+                    rows,
+                    |run| run.run(yes, rows),
+                    |run| match no {
+                        Some(no) => run.run(no, rows),
+                        None => Some(run.constant(&Value::none(), len)),
+                    },
+                )?
+            }
+            Node::Switch(cases, default) => self.switch(cases, default.as_deref(), rows)?,
+            Node::MultiSwitch(cases) => {
+                let mut last = Lane::float(Cells::Same(0.0), None);
+                for (condition, body) in cases {
+                    let condition = self.run(condition, rows)?;
+                    last = self.branches(&condition, rows, |run| run.run(body, rows), |_| Some(last))?;
+                }
+                last
+            }
+            Node::Sequence(nodes) => {
+                let mut last = self.constant(&Value::none(), len);
+                for node in nodes {
+                    last = self.run(node, rows)?;
+                }
+                last
+            }
+            Node::Declare(slot, initial) => {
+                let lane = match initial {
+                    Some(initial) => self.run(initial, rows)?,
+                    None => Lane::float(Cells::Same(0.0), None),
+                };
+                self.variables[*slot] = Some(Rc::new(lane.clone()));
+                lane
+            }
+            Node::Assign(target, op, value) => {
+                let Node::Variable(slot) = **target else { return None };
+                let value = self.run(value, rows)?;
+                let lane = match op {
+                    Some(op) => {
+                        let old = self.run(target, rows)?;
+                        self.arithmetic(*op, old, value, len)
+                    }
+                    None => value,
+                };
+                self.variables[slot] = Some(Rc::new(lane.clone()));
+                lane
+            }
+            Node::Call(function, arguments) => self.call(*function, arguments, rows)?,
+            Node::Constant(_) | Node::Column(_) | Node::Variable(_) => return None,
+            Node::Raw(_)
+            | Node::Vector(_)
+            | Node::VectorSize(_)
+            | Node::Element(..)
+            | Node::ElementOf(..)
+            | Node::Swap(..)
+            | Node::While(..)
+            | Node::For(_)
+            | Node::Break(_)
+            | Node::Continue
+            | Node::DeclareVector(..) => return None,
+        })
+    }
+
+    fn call(&mut self, function: Function, arguments: &[Argument], rows: Rows<'_>) -> Option<Lane> {
+        match function {
+            Function::Random
+            | Function::Index
+            | Function::Lookup
+            | Function::IndexOf
+            | Function::Norm3
+            | Function::DotProduct3
+            | Function::CrossProduct3
+            | Function::Difference3 => return None,
+            Function::Column => {
+                // A name that stands there; any other is looked up row by row.
+                let [Argument::Value(Node::Call(Function::Intern, name))] = arguments else { return None };
+                let [Argument::Value(Node::Constant(Value { payload: Payload::Text(name), .. }))] =
+                    name.as_slice()
+                else {
                     return None;
                 };
-                let (part, whole) = (self.run(part)?, self.run(whole)?);
-                if !part.is_number() || !whole.is_number() {
-                    return None;
-                }
-                let share = self.arithmetic(Arithmetic::Divide, &part, &whole)?;
-                Some(self.map(&share, Kind::Float64, |value| value * 100.0))
+                let column = self.snapshot.schema().index_of(name)?;
+                return match self.snapshot.column(column) {
+                    Column::Str(..) => None,
+                    cells => Some(self.read(cells, 0, rows)),
+                };
             }
-            Node::Call(Function::Float, arguments) => {
-                let [Argument::Value(inner)] = arguments.as_slice() else { return None };
-                let lane = self.run(inner)?;
-                let mut valid = lane.valid.clone();
-                if !lane.is_number() {
-                    return None;
-                }
-                let has_nan = (0..self.slots.len()).any(|row| lane.is_valid(row) && lane.at(row).is_nan());
-                if has_nan {
-                    valid = Some(
-                        (0..self.slots.len())
-                            .map(|row| lane.is_valid(row) && !lane.at(row).is_nan())
-                            .collect(),
-                    );
-                }
-                Some(Lane { kind: Kind::Float64, values: lane.values, valid })
+            _ => {}
+        }
+        let mut lanes = Vec::with_capacity(arguments.len());
+        for argument in arguments {
+            match argument {
+                Argument::Value(node) => lanes.push(self.run(node, rows)?),
+                Argument::Raw(_) => {}
+                Argument::Vector(_) => return None,
             }
+        }
+        let len = rows.len();
+        let lane = match function {
+            Function::Intern => lanes.pop(),
+            Function::Now => Some(self.constant(&Value::datetime(self.now), len)),
+            _ if arguments.iter().any(|argument| matches!(argument, Argument::Raw(_))) => None,
+            _ => self
+                .number_function(function, &lanes, len)
+                .or_else(|| self.time_function(function, &lanes, len))
+                .or_else(|| self.text_function(function, &lanes, len)),
+        };
+        Some(match lane {
+            Some(lane) => lane,
+            None => self.apply(function, arguments, &lanes, len),
+        })
+    }
+
+    fn constant(&mut self, value: &Value, len: usize) -> Lane {
+        let status = match value.status {
+            _ if value.is_none() => return Lane::without_values(Kind::None, lane::NONE, len),
+            Status::Valid => VALID,
+            Status::Null => NULL,
+            Status::Poison => lane::POISON,
+        };
+        if status != VALID {
+            return Lane::without_values(value.kind, status, len);
+        }
+        let payloads = match &value.payload {
+            Payload::Nothing => return Lane::without_values(value.kind, NULL, len),
+            Payload::Integer(value) | Payload::Datetime(value) => Payloads::Int(Cells::Same(*value)),
+            Payload::Date(packed) => Payloads::Int(Cells::Same((*packed).into())),
+            Payload::Float(value) => Payloads::Float(Cells::Same(*value)),
+            Payload::Boolean(value) => Payloads::Bool(Cells::Same(*value)),
+            Payload::Text(text) => Payloads::Text(Cells::Same(Ref::new(Ref::BLOCK, self.made.push(text)))),
+        };
+        Lane::new(value.kind, payloads, None)
+    }
+
+    fn column(&self, position: usize, rows: Rows<'_>) -> Lane {
+        let column = self.snapshot.column(self.expression.columns[position]);
+        self.read(column, Ref::FIRST_COLUMN + position as u32, rows)
+    }
+
+    /// `source`: where texts of the column are found again.
+    fn read(&self, column: &Column, source: u32, rows: Rows<'_>) -> Lane {
+        let kind = Kind::of(column.storage());
+        let (payloads, statuses) = match column {
+            Column::Int8(cells) => ints(cells, rows, i64::from),
+            Column::Int16(cells) => ints(cells, rows, i64::from),
+            Column::Int32(cells) => ints(cells, rows, i64::from),
+            Column::Int64(cells) | Column::Datetime(cells) => ints(cells, rows, |value| value),
+            Column::UInt8(cells) => ints(cells, rows, i64::from),
+            Column::UInt16(cells) => ints(cells, rows, i64::from),
+            Column::UInt32(cells) => ints(cells, rows, i64::from),
+            Column::UInt64(cells) => ints(cells, rows, |value| value as i64),
+            Column::Date(cells) => {
+                let (days, statuses) = each(cells, rows, |days| days);
+                times::packed(days, statuses)
+            }
+            Column::Float32(cells) => {
+                let (values, statuses) = each(cells, rows, f64::from);
+                (Payloads::Float(Cells::Each(values)), statuses)
+            }
+            Column::Float64(cells) => {
+                let (values, statuses) = each(cells, rows, |value| value);
+                (Payloads::Float(Cells::Each(values)), statuses)
+            }
+            Column::Bool(cells) => {
+                let (values, statuses) = each(cells, rows, |value| value);
+                (Payloads::Bool(Cells::Each(values)), statuses)
+            }
+            Column::Str(codes, _) => {
+                let (values, statuses) = each(codes, rows, |code| Ref::new(source, code));
+                (Payloads::Text(Cells::Each(values)), statuses)
+            }
+        };
+        Lane::new(kind, payloads, statuses)
+    }
+
+    fn strings(&self, position: usize) -> Option<&Strings> {
+        match self.snapshot.column(self.expression.columns[position]) {
+            Column::Str(_, strings) => Some(strings),
             _ => None,
         }
     }
 
-    fn column(&self, column: &Column) -> Option<Lane> {
-        let kind = Kind::of(column.storage());
-        // 64-bit integers do not fit a float.
-        let fits = match kind {
-            Kind::Float32 | Kind::Float64 | Kind::Boolean => true,
-            Kind::Integer(storage) => !matches!(storage, Storage::Int64 | Storage::UInt64),
-            _ => false,
-        };
-        if !fits {
-            return None;
+    fn text(&self, place: Ref) -> &str {
+        match place.source() {
+            Ref::BLOCK => self.made.get(place.code()),
+            Ref::KEPT => self.kept.get(place.code()),
+            source => self
+                .strings((source - Ref::FIRST_COLUMN) as usize)
+                .map_or("", |strings| strings.get(place.code())),
         }
-        let mut values = Vec::with_capacity(self.slots.len());
-        let mut valid = Vec::new();
-        if let Column::Float64(cells) = column {
-            self.read(|slot| cells.get(slot), &mut values, &mut valid);
-        } else {
-            self.read(|slot| column.number(slot), &mut values, &mut valid);
-        }
-        Some(Lane { kind, values: Values::Each(values), valid: (!valid.is_empty()).then_some(valid) })
-    }
-
-    /// `valid` stays empty while every row has a value.
-    fn read(&self, cell: impl Fn(u32) -> Option<f64>, values: &mut Vec<f64>, valid: &mut Vec<bool>) {
-        for (row, &slot) in self.slots.iter().enumerate() {
-            let cell = cell(slot);
-            if cell.is_none() && valid.is_empty() {
-                valid.resize(row, true);
-            }
-            if cell.is_none() || !valid.is_empty() {
-                valid.push(cell.is_some());
-            }
-            values.push(cell.unwrap_or(0.0));
-        }
-    }
-
-    fn map(&self, lane: &Lane, kind: Kind, compute: impl Fn(f64) -> f64) -> Lane {
-        let values = match &lane.values {
-            Values::Same(value) => Values::Same(compute(*value)),
-            Values::Each(values) => Values::Each(values.iter().map(|value| compute(*value)).collect()),
-        };
-        Lane { kind, values, valid: lane.valid.clone() }
-    }
-
-    fn both_valid(&self, left: &Lane, right: &Lane) -> Option<Vec<bool>> {
-        match (&left.valid, &right.valid) {
-            (None, None) => None,
-            (Some(valid), None) | (None, Some(valid)) => Some(valid.clone()),
-            (Some(left), Some(right)) => {
-                Some(left.iter().zip(right).map(|(left, right)| *left && *right).collect())
-            }
-        }
-    }
-
-    fn zip(&self, left: &Lane, right: &Lane, compute: impl Fn(f64, f64) -> f64) -> Values {
-        match (&left.values, &right.values) {
-            (Values::Same(left), Values::Same(right)) => Values::Same(compute(*left, *right)),
-            (Values::Each(left), Values::Same(right)) => {
-                Values::Each(left.iter().map(|left| compute(*left, *right)).collect())
-            }
-            (Values::Same(left), Values::Each(right)) => {
-                Values::Each(right.iter().map(|right| compute(*left, *right)).collect())
-            }
-            (Values::Each(left), Values::Each(right)) => {
-                Values::Each(left.iter().zip(right).map(|(left, right)| compute(*left, *right)).collect())
-            }
-        }
-    }
-
-    fn arithmetic(&self, op: Arithmetic, left: &Lane, right: &Lane) -> Option<Lane> {
-        if !left.is_number() || !right.is_number() {
-            return None;
-        }
-        let valid = self.both_valid(left, right);
-        let is_int32 = left.kind == INT32 && right.kind == INT32;
-        let wrapping =
-            |wrap: fn(i32, i32) -> i32| self.zip(left, right, |x, y| f64::from(wrap(x as i32, y as i32)));
-        let values = match op {
-            Arithmetic::Add if is_int32 => wrapping(i32::wrapping_add),
-            Arithmetic::Subtract if is_int32 => wrapping(i32::wrapping_sub),
-            Arithmetic::Multiply if is_int32 => wrapping(i32::wrapping_mul),
-            Arithmetic::Add => self.zip(left, right, |x, y| x + y),
-            Arithmetic::Subtract => self.zip(left, right, |x, y| x - y),
-            Arithmetic::Multiply => self.zip(left, right, |x, y| x * y),
-            Arithmetic::Power => self.zip(left, right, f64::powf),
-            Arithmetic::Divide | Arithmetic::Modulo => {
-                let is_zero = |row: usize| right.at(row) == 0.0;
-                let valid = match valid {
-                    None if !(0..self.slots.len()).any(is_zero) => None,
-                    valid => Some(
-                        (0..self.slots.len())
-                            .map(|row| valid.as_ref().is_none_or(|valid| valid[row]) && !is_zero(row))
-                            .collect(),
-                    ),
-                };
-                let values = match op {
-                    Arithmetic::Divide => self.zip(left, right, |x, y| x / y),
-                    _ => self.zip(left, right, |x, y| x % y),
-                };
-                return Some(Lane { kind: Kind::Float64, values, valid });
-            }
-        };
-        Some(Lane { kind: Kind::Float64, values, valid })
-    }
-
-    fn compare(&self, op: Comparison, left: &Lane, right: &Lane) -> Option<Lane> {
-        let is_compatible = left.kind == right.kind || (left.is_number() && right.is_number());
-        if !is_compatible {
-            return None;
-        }
-        let holds = move |x: f64, y: f64| match op {
-            Comparison::Less => x < y,
-            Comparison::LessEqual => x <= y,
-            Comparison::Greater => x > y,
-            Comparison::GreaterEqual => x >= y,
-            Comparison::Equal => x == y,
-            Comparison::NotEqual => x != y,
-        };
-        let mut values = self.zip(left, right, |x, y| f64::from(u8::from(holds(x, y))));
-        if left.valid.is_some() || right.valid.is_some() {
-            let each = (0..self.slots.len()).map(|row| {
-                let holds = match (left.is_valid(row), right.is_valid(row)) {
-                    (true, true) => holds(left.at(row), right.at(row)),
-                    (false, false) => {
-                        matches!(op, Comparison::Equal | Comparison::LessEqual | Comparison::GreaterEqual)
-                    }
-                    _ => op == Comparison::NotEqual,
-                };
-                f64::from(u8::from(holds))
-            });
-            values = Values::Each(each.collect());
-        }
-        Some(Lane { kind: Kind::Boolean, values, valid: None })
-    }
-
-    fn logic(&self, op: Logic, left: &Lane, right: &Lane) -> Option<Lane> {
-        let decide: fn(bool, bool) -> bool = match op {
-            Logic::And => |x, y| x && y,
-            Logic::Nand => |x, y| !(x && y),
-            Logic::Or => |x, y| x || y,
-            Logic::Nor => |x, y| !(x || y),
-            Logic::Xor => |x, y| x != y,
-            Logic::Xnor => |x, y| x == y,
-            Logic::ShortAnd | Logic::ShortOr => return None,
-        };
-        let each = (0..self.slots.len())
-            .map(|row| f64::from(u8::from(decide(left.is_true(row), right.is_true(row)))));
-        Some(Lane { kind: Kind::Boolean, values: Values::Each(each.collect()), valid: None })
-    }
-
-    fn choose(&self, condition: &Lane, yes: &Lane, no: &Lane) -> Lane {
-        let rows = 0..self.slots.len();
-        let chosen = |row: usize| if condition.is_true(row) { yes } else { no };
-        let values = Values::Each(rows.clone().map(|row| chosen(row).at(row)).collect());
-        let valid = (yes.valid.is_some() || no.valid.is_some())
-            .then(|| rows.map(|row| chosen(row).is_valid(row)).collect());
-        Lane { kind: yes.kind, values, valid }
     }
 }
 
-fn constant(value: &Value) -> Option<Lane> {
-    let number = match (&value.payload, value.status) {
-        (Payload::Float(number), Status::Valid) => *number,
-        (Payload::Boolean(value), Status::Valid) => f64::from(u8::from(*value)),
-        _ => return None,
+fn ints<T: Copy + Default>(
+    cells: &Chunked<T>,
+    rows: Rows<'_>,
+    convert: impl Fn(T) -> i64,
+) -> (Payloads, Statuses) {
+    let (values, statuses) = each(cells, rows, convert);
+    (Payloads::Int(Cells::Each(values)), statuses)
+}
+
+fn each<T: Copy + Default, U>(
+    cells: &Chunked<T>,
+    rows: Rows<'_>,
+    convert: impl Fn(T) -> U,
+) -> (Vec<U>, Statuses) {
+    let len = rows.len();
+    let mut values = Vec::with_capacity(len);
+    let mut statuses: Vec<u8> = Vec::new();
+    let mut null = |row: usize| {
+        if statuses.is_empty() {
+            statuses.resize(len, VALID);
+        }
+        statuses[row] = NULL;
     };
-    Some(Lane { kind: value.kind, values: Values::Same(number), valid: None })
+    match (rows.is_run, rows.slots.first()) {
+        (true, Some(&first)) => cells.read_run(first, len, &mut values, convert, null),
+        _ => {
+            for (row, &slot) in rows.slots.iter().enumerate() {
+                let cell = cells.get(slot);
+                if cell.is_none() {
+                    null(row);
+                }
+                values.push(convert(cell.unwrap_or_default()));
+            }
+        }
+    }
+    (values, (!statuses.is_empty()).then(|| statuses.into()))
 }

@@ -23,9 +23,6 @@ use crate::schema::{Schema, Storage};
 use crate::window::{Source, Window};
 use window::{Cells, WindowColumn};
 
-/// Rows computed at a time when a column is new.
-const BLOCK_ROWS: usize = 8192;
-
 /// A computed column as a plan refers to it.
 #[derive(Debug, Clone)]
 pub(crate) struct ComputedRef {
@@ -85,9 +82,7 @@ impl ComputedColumns {
             let body = Body::Expression(Box::new(expression));
             let (position, token) = self.add(alias, text, body, storage, None);
             let slots: Vec<u32> = snapshot.order().iter_from(0).collect();
-            for block in slots.chunks(BLOCK_ROWS) {
-                self.compute(position, snapshot, block);
-            }
+            self.compute(position, snapshot, &slots);
             (position, token)
         });
         ComputedRef { alias: alias.to_owned(), position, storage, token }
@@ -237,9 +232,8 @@ impl ComputedColumns {
         else {
             return;
         };
-        let values = expression.evaluate_rows(snapshot, slots, &mut self.random);
-        let writes = Writes { slots: Slots::List(slots), skip: None, first_row: 0 };
-        self.columns[position].write(self.interners[position].as_mut(), &values, writes);
+        let (column, interner) = (&mut self.columns[position], &mut self.interners[position]);
+        expression.write_rows(snapshot, slots, column, interner, &mut self.random);
     }
 
     /// Writes what is not there yet; yields the rows.

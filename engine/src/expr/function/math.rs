@@ -61,13 +61,17 @@ pub(super) const UNARY: &[Unary] = &[
     ("erfc", libm::erfc, false),
 ];
 
-pub(super) fn unary(position: usize, value: &Value) -> Value {
-    let (name, compute, takes_integers) = UNARY[position];
-    let kind = match name {
+pub(super) fn unary_kind(position: usize) -> Kind {
+    match UNARY[position].0 {
         "trunc" => INT64,
         "sgn" => INT32,
         _ => Kind::Float64,
-    };
+    }
+}
+
+pub(super) fn unary(position: usize, value: &Value) -> Value {
+    let (_, compute, takes_integers) = UNARY[position];
+    let kind = unary_kind(position);
     if value.is_none() {
         return Value::null(kind);
     }

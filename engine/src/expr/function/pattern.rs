@@ -158,6 +158,22 @@ pub(super) fn call(machine: &mut Machine<'_>, function: Function, arguments: &[A
         return Value::poison(Kind::Text);
     };
     let subject = machine.value(first);
+    let replacement = match rest {
+        [] => None,
+        [Argument::Raw(text)] if text.is_empty() => Some(Value::text("")),
+        [Argument::Value(node)] => Some(machine.value(node)),
+        _ => Some(Value::poison(Kind::Text)),
+    };
+    apply(machine, function, &subject, pattern, replacement)
+}
+
+pub(super) fn apply(
+    machine: &mut Machine<'_>,
+    function: Function,
+    subject: &Value,
+    pattern: &str,
+    replacement: Option<Value>,
+) -> Value {
     let kind = match function {
         Function::Match | Function::MatchAll | Function::Contains => Kind::Boolean,
         _ => Kind::Text,
@@ -167,7 +183,7 @@ pub(super) fn call(machine: &mut Machine<'_>, function: Function, arguments: &[A
     }
     if function == Function::Contains {
         return match subject.as_text() {
-            Some(text) => Value::boolean(text.contains(pattern.as_str())),
+            Some(text) => Value::boolean(text.contains(pattern)),
             None => Value::null(Kind::Boolean),
         };
     }
@@ -193,7 +209,7 @@ pub(super) fn call(machine: &mut Machine<'_>, function: Function, arguments: &[A
                 _ => Value::null(Kind::Text),
             }
         }
-        _ => replace(machine, function, &subject, &compiled, rest),
+        _ => replace(machine, function, subject, compiled, replacement),
     }
 }
 
@@ -202,13 +218,9 @@ fn replace(
     function: Function,
     subject: &Value,
     pattern: &Regex,
-    rest: &[Argument],
+    replacement: Option<Value>,
 ) -> Value {
-    let replacement = match rest {
-        [Argument::Raw(text)] if text.is_empty() => Value::text(""),
-        [Argument::Value(node)] => machine.value(node),
-        _ => return Value::poison(Kind::Text),
-    };
+    let replacement = replacement.unwrap_or(Value::poison(Kind::Text));
     if replacement.kind != Kind::Text || replacement.status == Status::Poison {
         return Value::poison(Kind::Text);
     }

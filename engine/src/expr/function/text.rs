@@ -1,5 +1,7 @@
 //! Strings. Positions and lengths count bytes; only ASCII letters change case.
 
+use std::fmt::Write;
+
 use super::super::eval::Machine;
 use super::super::value::{Kind, Payload, Status, Value, unpack};
 use super::Function;
@@ -93,17 +95,37 @@ pub(super) fn string(machine: &mut Machine<'_>, value: &Value) -> Value {
     if machine.is_checking() {
         return Value::null(Kind::Text);
     }
-    Value::text_or_null(match &value.payload {
-        Payload::Nothing => String::new(),
-        Payload::Integer(_) if value.raw() > i64::MAX as f64 => (value.raw() as u64).to_string(),
-        Payload::Integer(number) => number.to_string(),
-        Payload::Float(number) => path_text(&Scalar::Float(*number)),
-        Payload::Boolean(value) => value.to_string(),
-        Payload::Text(text) => text.to_string(),
+    let mut text = String::new();
+    write_string(value, &mut text);
+    Value::text_or_null(text)
+}
+
+/// The text of a valid value, appended.
+pub(in crate::expr) fn write_string(value: &Value, out: &mut String) {
+    // Writing to a string cannot fail.
+    let _ = match &value.payload {
+        Payload::Nothing => Ok(()),
+        Payload::Integer(_) if value.raw() > i64::MAX as f64 => write!(out, "{}", value.raw() as u64),
+        Payload::Integer(number) => {
+            out.push_str(itoa::Buffer::new().format(*number));
+            Ok(())
+        }
+        Payload::Float(number) => {
+            out.push_str(&path_text(&Scalar::Float(*number)));
+            Ok(())
+        }
+        Payload::Boolean(value) => write!(out, "{value}"),
+        Payload::Text(text) => {
+            out.push_str(text);
+            Ok(())
+        }
         Payload::Date(packed) => {
             let (year, month, day) = unpack(*packed);
-            format!("{year}-{:02}-{day:02}", month + 1)
+            write!(out, "{year}-{:02}-{day:02}", month + 1)
         }
-        Payload::Datetime(ms) => path_text(&Scalar::Datetime(*ms)),
-    })
+        Payload::Datetime(ms) => {
+            out.push_str(&path_text(&Scalar::Datetime(*ms)));
+            Ok(())
+        }
+    };
 }

@@ -7,9 +7,9 @@ use super::super::value::{INT64, Kind, Payload, Status, Value, days_of, pack, un
 use super::Function;
 use crate::scalar::MS_PER_DAY;
 
-const DAYS: [&str; 7] =
+pub(in crate::expr) const DAYS: [&str; 7] =
     ["1 Sunday", "2 Monday", "3 Tuesday", "4 Wednesday", "5 Thursday", "6 Friday", "7 Saturday"];
-const MONTHS: [&str; 12] = [
+pub(in crate::expr) const MONTHS: [&str; 12] = [
     "01 January",
     "02 February",
     "03 March",
@@ -118,26 +118,40 @@ pub(super) fn bucket(machine: &mut Machine<'_>, values: &[Value]) -> Value {
         return Value::null(kind);
     }
     let bucketed = match (&x.payload, letter) {
-        (Payload::Datetime(ms), b's') => Some(Value::datetime(whole(*ms, 1_000, count))),
-        (Payload::Datetime(ms), b'm') => Some(Value::datetime(whole(*ms, 60_000, count))),
-        (Payload::Datetime(ms), b'h') => Some(Value::datetime(whole(*ms, 3_600_000, count))),
-        (Payload::Date(_), b's' | b'm' | b'h' | b'D') => Some(x.clone()),
-        (_, b'D') => date_of(x).map(|date| Value::packed_date(pack(date))),
+        (Payload::Datetime(ms), b's' | b'm' | b'h') => bucket_ms(*ms, count, letter).map(Value::datetime),
+        _ => bucket_date(x, count, letter).map(Value::packed_date),
+    };
+    bucketed.unwrap_or(Value::null(kind))
+}
+
+pub(super) fn bucket_ms(ms: i64, count: i64, letter: u8) -> Option<i64> {
+    Some(match letter {
+        b's' => whole(ms, 1_000, count),
+        b'm' => whole(ms, 60_000, count),
+        b'h' => whole(ms, 3_600_000, count),
+        _ => return None,
+    })
+}
+
+/// The packed date of the bucket of a date, or of a datetime by days or more.
+pub(super) fn bucket_date(x: &Value, count: i64, letter: u8) -> Option<i32> {
+    match (&x.payload, letter) {
+        (Payload::Date(packed), b's' | b'm' | b'h' | b'D') => Some(*packed),
+        (_, b'D') => date_of(x).map(pack),
         (_, b'W') => date_of(x).and_then(|date| {
             let monday =
                 date.checked_sub_signed(TimeDelta::days(date.weekday().num_days_from_monday().into()))?;
-            Some(Value::packed_date(pack(monday)))
+            Some(pack(monday))
         }),
         _ => year_and_month(x).map(|(year, month)| {
             let count = count as i32;
             match letter {
-                b'M' => Value::packed_date(year << 16 | (month as i32 / count * count) << 8 | 1),
-                _ if count == 0 => Value::packed_date(1),
-                _ => Value::packed_date((year.div_euclid(count) * count) << 16 | 1),
+                b'M' => year << 16 | (month as i32 / count * count) << 8 | 1,
+                _ if count == 0 => 1,
+                _ => (year.div_euclid(count) * count) << 16 | 1,
             }
         }),
-    };
-    bucketed.unwrap_or(Value::null(kind))
+    }
 }
 
 fn year_and_month(value: &Value) -> Option<(i32, u32)> {
@@ -155,7 +169,7 @@ fn whole(ms: i64, unit_ms: i64, count: i64) -> i64 {
     (ms / unit_ms).div_euclid(count) * count * unit_ms
 }
 
-fn parse_unit(text: &str) -> Option<(i64, u8)> {
+pub(super) fn parse_unit(text: &str) -> Option<(i64, u8)> {
     let letter = *text.as_bytes().last()?;
     let digits = &text[..text.len().checked_sub(1)?];
     if !digits.bytes().all(|digit| digit.is_ascii_digit()) {

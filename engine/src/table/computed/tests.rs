@@ -9,7 +9,7 @@ use crate::config::ViewConfig;
 use crate::data::{TableData, TableOptions};
 use crate::describe::describe;
 use crate::export::{self, JsonOptions};
-use crate::expr::Expression;
+use crate::expr::{Expression, Run};
 use crate::scalar::Scalar;
 use crate::schema::ColumnType;
 use crate::table::{Table, TableRow};
@@ -59,7 +59,10 @@ fn lanes_are_rows() {
         let snapshot = table.stored();
         let Ok(expression) = Expression::new("an alias", text, snapshot.schema(), None) else { continue };
         let slots: Vec<u32> = snapshot.order().iter_from(0).collect();
-        let Some(lanes) = expression.evaluate_lanes(&snapshot, &slots) else { continue };
+        let now = 1_700_000_000_000;
+        let Some(lanes) = Run::new(&expression, &snapshot, slots.len(), now).scalars(&slots) else {
+            continue;
+        };
         num_in_lanes += 1;
         let rows: Vec<Scalar> = slots
             .iter()
@@ -68,7 +71,6 @@ fn lanes_are_rows() {
                     .evaluate(&TableRow { snapshot: &snapshot, columns: &expression.columns, slot }, &mut 1)
             })
             .collect();
-        let rows = crate::view::array(expression.storage, &rows);
         assert_eq!(format!("{lanes:?}"), format!("{rows:?}"), "{text}");
     }
     assert!(num_in_lanes > 150, "{num_in_lanes} expressions were computed column by column");
