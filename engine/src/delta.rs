@@ -153,7 +153,7 @@ mod tests {
     }
 
     fn remove(table: &mut Table, keys: &str) -> TableDelta {
-        table.remove(&TableData::Rows(keys.into())).unwrap()
+        table.remove(&TableData::Rows(keys.into())).unwrap().unwrap()
     }
 
     #[test]

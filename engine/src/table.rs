@@ -178,10 +178,10 @@ impl Table {
         Ok(self.computed.step(delta))
     }
 
-    /// Removes rows by key; unknown keys are ignored.
-    pub fn remove(&mut self, data: &TableData) -> Result<TableDelta> {
+    /// Removes rows by key; unknown keys are ignored. `None`: there were no keys, nothing happened and nobody is told.
+    pub fn remove(&mut self, data: &TableData) -> Result<Option<TableDelta>> {
         let delta = self.written()?.remove(data)?;
-        Ok(self.computed.step(delta))
+        Ok(delta.map(|delta| self.computed.step(delta)))
     }
 
     /// Follows the source of a derived table by one delta. `None`: no row of this table was touched.

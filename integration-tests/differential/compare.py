@@ -21,6 +21,7 @@ BY_COLUMN = {"min by", "max by"}
 # What a total says when its last row was removed; on a table without rows everything is null.
 ZERO_OF_NOTHING = {"count", "distinct count", "sum or zero", "gmv", "join", "and"}
 OF_NULLS = {"distinct count", "unique", "min", "max"}
+WRITES = ("tableUpdateReq", "tableReplaceReq", "tableRemoveReq")
 DRIFTING = {"avg", "var", "stddev", "weighted mean", "pct sum parent", "pct sum total"}
 
 
@@ -34,6 +35,8 @@ class Replay:
         # Whether a write after the creation can have set a cell to null.
         self.has_nulls = False
         self.index = None
+        # Whether rows were given by `__INDEX__`: new ones have a key that their own column does not show at the peer.
+        self.has_row_keys = False
 
     def context(self, name, is_live):
         return Context(self, self.views[name], is_live)
@@ -44,22 +47,22 @@ class Replay:
             self.views[body["viewId"]] = body["config"]
             self.live.discard(body["viewId"])
         elif "viewOnUpdateReq" in step or "viewOnRemoveReq" in step:
-            self.watchers[number] = step["entityId"]
-        elif "makeTableReq" in step:
+            self.watchers[number] = step["entityId"], step.get("viewOnUpdateReq", {}).get("mode")
+        elif "makeTableReq" in step and step["entityId"] == "t" and self.index is None:
             self.index = step["makeTableReq"].get("options", {}).get("makeIndexTable")
-        elif any(key.startswith("table") and key.endswith("Req") for key in step):
-            if "tableSizeReq" not in step and "tableSchemaReq" not in step:
-                self.live.update(self.views)
-                self.has_nulls |= sets_nulls(step)
+        elif any(key in WRITES for key in step):
+            self.live.update(self.views)
+            self.has_row_keys |= "__INDEX__" in str(step)
+            self.has_nulls |= sets_nulls(step)
 
 
 def sets_nulls(step):
     """Whether a write after the creation sets cells of column `f` to null."""
     (body,) = (body for body in step.values() if isinstance(body, dict))
-    data = body["data"]
+    data = body.get("data", {})
     if "fromArrow" in data:
         return any(None in values for _, _, values in data["fromArrow"])
-    (text,) = data.values()
+    text = str(data)
     return "null" in text or "fromCsv" in data
 
 
@@ -72,6 +75,8 @@ def compare(script, ours, theirs):
         if what:
             return number, what, our["answer"], their["answer"]
         what = _news(replay, our["news"], their["news"])
+        if not what and any(_order(our, session) != _order(their, session) for session in (0, 1)):
+            return number, "the order of answer and news differs", our["order"], their["order"]
         if what:
             return number, what, our["news"], their["news"]
     return None
@@ -107,6 +112,7 @@ class Context:
         self.is_column_only = bool(self.splits) and not self.groups and not self.is_total
         self.is_flat = not self.groups and not self.splits and not self.is_total
         self.has_nulls = has_nulls
+        self.hidden_key = replay.index if replay.has_row_keys else None
         # Beside a `last`, the peer's groups of the index count an updated row again.
         self.counts_again = is_live and replay.index in self.groups and self.has({"last"})
         self.is_window = False
@@ -132,7 +138,7 @@ class Context:
         if _same(our, their):
             return True
         if self.is_flat:
-            return False
+            return name == self.hidden_key and their is None
         aggregate = self.aggregate(name)
         if self.is_column_only:
             return our is None and their in ZEROS
@@ -310,22 +316,35 @@ RULES = {
 
 
 def _news(replay, ours, theirs):
-    if [each[:2] for each in ours] != [each[:2] for each in theirs]:
+    if any(_heard(ours, session) != _heard(theirs, session) for session in (0, 1)):
         return "news differ"
-    for (msg_id, kind, our), (_, _, their) in zip(ours, theirs):
-        name = replay.watchers.get(msg_id)
+    ours, theirs = (sorted(side, key=lambda each: each[3]) for side in (ours, theirs))
+    for (msg_id, kind, our, _), (_, _, their, _) in zip(ours, theirs):
+        name, mode = replay.watchers.get(msg_id, (None, None))
         if name is None or name not in replay.views:
             continue
         if our["port"] != their["port"]:
             return "ports differ"
         context = replay.context(name, True)
-        if kind == "view_on_update":
+        if kind == "view_on_update" and mode is None and not (our["delta"] and their["delta"]):
+            # Once anybody asked for rows they may be sent to all.
+            what = None
+        elif kind == "view_on_update":
             what = _delta(context, our["delta"], their["delta"])
         else:
             what = None if _key_set(our["keys"]) == _key_set(their["keys"]) else "removed keys differ"
         if what:
             return f"news of {name}: {what}"
     return None
+
+
+def _order(side, session):
+    """One client's messages; clients do not wait for each other."""
+    return [msg_id for receiver, msg_id in side["order"] if receiver == session]
+
+
+def _heard(news, session):
+    return [(msg_id, kind) for msg_id, kind, _, receiver in news if receiver == session]
 
 
 def _key_set(keys):
@@ -338,8 +357,8 @@ def _delta(context, our, their):
     if not context.is_flat:
         if context.splits or context.has(HISTORY | ZERO_FOR_NULL_IN_TOTAL | DRIFTING | OF_NULLS):
             return None
-    our_rows = [repr(row) for row in zip(*our["columns"])]
-    their_rows = [repr(row) for row in zip(*their["columns"])]
+    shown = [at for at, (name, _) in enumerate(our["fields"]) if name != context.hidden_key]
+    our_rows, their_rows = ([repr([row[at] for at in shown]) for row in zip(*side["columns"])] for side in (our, their))
     if not context.is_flat:
         # The peer may list rows in which no shown cell changed.
         missing = Counter(our_rows) - Counter(their_rows)

@@ -17,17 +17,18 @@ import wire
 
 
 def run(script):
+    """Two clients of one server: the first unless a step says otherwise."""
     sent = []
-    session = perspective.Server().new_session(lambda data: sent.append(bytes(data)))
+    server = perspective.Server()
+    sessions = [server.new_session(lambda data, number=number: sent.append((number, bytes(data)))) for number in (0, 1)]
     for number, step in enumerate(script, start=1):
-        session.handle_request(wire.request(step, number).SerializeToString())
-        responses = [wire.proto.Response.FromString(data) for data in sent]
+        asking = step.get("session", 0)
+        sessions[asking].handle_request(wire.request(step, number).SerializeToString())
+        responses = [(session, wire.proto.Response.FromString(data)) for session, data in sent]
         sent.clear()
-        answer = [wire.plain(response) for response in responses if response.msg_id == number]
-        news = [[response.msg_id, *wire.plain(response)] for response in responses if response.msg_id != number]
-        yield {"answer": answer, "news": news}
+        yield wire.outcome(number, asking, responses)
     # Closing sessions is one of the things that abort it: the process ends with them open.
-    KEPT.append(session)
+    KEPT.append(sessions)
 
 
 KEPT = []

@@ -92,7 +92,8 @@ def work(options, tasks, results):
                         script, found = (small, again) if again else (script, found)
                     text = describe(name, script, found)
             except Exception as error:  # a broken connection is a finding too
-                text, lived = f"{name}: {type(error).__name__}: {error}\n    {json.dumps(script)}", True
+                lines = [f"{name}: {type(error).__name__}: {error}", *map(json.dumps, script)]
+                text, lived = "\n    ".join(lines), True
                 bench.close()
                 bench = Bench(options.binary, options.patience)
             results.put((name, size, lived, text))

@@ -33,30 +33,49 @@ class Ours:
 
     def run(self, script, prefix):
         """The answers of a script whose tables and views get names that begin with `prefix`."""
-        link = websocket.create_connection(self.url, timeout=20, sockopt=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)])
+        links = [
+            websocket.create_connection(self.url, timeout=20, sockopt=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)])
+            for _ in range(2)
+        ]
+        # The second client is only listened to where a script has one.
+        self.listening = range(2) if any("session" in step for step in script) else range(1)
+        self.tables = sorted({step["entityId"] for step in script if "makeTableReq" in step or "makeJoinTableReq" in step})
         try:
-            return [self._step(link, step, number, prefix) for number, step in enumerate(script, start=1)]
+            return [self._step(links, step, number, prefix) for number, step in enumerate(script, start=1)]
         finally:
-            link.close()
+            for link in links:
+                link.close()
 
-    def _step(self, link, step, number, prefix):
+    def _step(self, links, step, number, prefix):
         message = wire.request(step, number)
         rename(message, prefix)
         which = message.WhichOneof("client_req")
-        link.send_binary(message.SerializeToString())
+        asking = step.get("session", 0)
+        links[asking].send_binary(message.SerializeToString())
         responses = []
-        if which not in wire.SUBSCRIPTIONS:
-            responses += self._until(link, number, prefix)
-        if which in wire.WRITES or which in wire.SUBSCRIPTIONS or which == "view_delete_req":
-            # News of a write leave before the answer to any later request about the same tables.
-            for table in ("t", "derived"):
-                barrier = wire.proto.Request(msg_id=1_000_000, entity_id=prefix + table)
+        if which == "get_hosted_tables_req" and message.get_hosted_tables_req.subscribe:
+            which = wire.SUBSCRIPTIONS[0]
+        if which not in wire.SUBSCRIPTIONS + wire.DELETES:
+            responses += [(asking, each) for each in self._until(links[asking], number, prefix)]
+        if which in wire.WRITES + wire.SUBSCRIPTIONS + wire.DELETES:
+            # News of a write leave before the answer to any later request about the same tables; a lazy delete has no
+            # answer yet.
+            for session in sorted(self.listening, key=lambda each: each != asking):
+                responses += [(session, each) for each in self._barrier(links[session], prefix)]
+        return wire.outcome(number, asking, responses)
+
+    def _barrier(self, link, prefix):
+        responses = []
+        for table in [*self.tables, None]:
+            barrier = wire.proto.Request(msg_id=1_000_000)
+            if table is None:
+                barrier.get_hosted_tables_req.SetInParent()
+            else:
+                barrier.entity_id = prefix + table
                 barrier.table_size_req.SetInParent()
-                link.send_binary(barrier.SerializeToString())
-                responses += self._until(link, 1_000_000, prefix)[:-1]
-        answer = [wire.plain(response) for response in responses if response.msg_id == number]
-        news = [[response.msg_id, *wire.plain(response)] for response in responses if response.msg_id != number]
-        return {"answer": answer, "news": news}
+            link.send_binary(barrier.SerializeToString())
+            responses += self._until(link, 1_000_000, prefix)[:-1]
+        return responses
 
     def _until(self, link, number, prefix):
         responses = []
@@ -67,6 +86,12 @@ class Ours:
             if response.HasField("table_make_view_resp"):
                 made = response.table_make_view_resp
                 made.view_id = made.view_id.removeprefix(prefix)
+            if response.HasField("get_hosted_tables_resp"):
+                own = [each for each in response.get_hosted_tables_resp.table_infos if each.entity_id.startswith(prefix)]
+                for each in own:
+                    each.entity_id = each.entity_id.removeprefix(prefix)
+                del response.get_hosted_tables_resp.table_infos[:]
+                response.get_hosted_tables_resp.table_infos.extend(own)
             responses.append(response)
             if response.msg_id == number:
                 return responses

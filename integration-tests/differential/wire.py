@@ -23,9 +23,23 @@ _TYPES = {
     "boolean": pa.bool_(),
     "date": pa.date32(),
     "datetime": pa.timestamp("ms"),
+    # Types that only Arrow knows, for tables made of other kinds.
+    "int8": pa.int8(),
+    "int64": pa.int64(),
+    "uint8": pa.uint8(),
+    "uint16": pa.uint16(),
+    "float32": pa.float32(),
+    "large_string": pa.large_string(),
+    "dictionary": pa.dictionary(pa.int8(), pa.string()),
+    "null": pa.null(),
+    "date64": pa.date64(),
+    "timestamp[s]": pa.timestamp("s"),
+    "timestamp[us]": pa.timestamp("us"),
+    "timestamp[ns]": pa.timestamp("ns"),
 }
 SUBSCRIPTIONS = ("view_on_update_req", "view_on_remove_req", "view_on_delete_req", "table_on_delete_req")
-WRITES = ("make_table_req", "table_update_req", "table_replace_req", "table_remove_req", "table_delete_req")
+WRITES = ("make_table_req", "make_join_table_req", "table_update_req", "table_replace_req", "table_remove_req")
+DELETES = ("table_delete_req", "view_delete_req")
 
 
 def _compile():
@@ -59,9 +73,12 @@ def arrow_bytes(columns):
 def request(step, msg_id):
     """The message of one step."""
     step = json.loads(json.dumps(step))
+    step.pop("session", None)
     for body in step.values():
         data = body.get("data") if isinstance(body, dict) else None
-        if isinstance(data, dict) and "fromArrow" in data:
+        if isinstance(data, dict) and "fromArrowBytes" in data:
+            data["fromArrow"] = base64.b64encode(data.pop("fromArrowBytes").encode()).decode()
+        elif isinstance(data, dict) and "fromArrow" in data:
             data["fromArrow"] = base64.b64encode(arrow_bytes(data["fromArrow"])).decode()
     message = json_format.ParseDict(step, proto.Request())
     message.msg_id = msg_id
@@ -116,6 +133,8 @@ def plain(response):
         return [kind, [[_scalar(value) for value in level.values] for level in body.area]]
     if kind == "view_get_min_max":
         return [kind, [_scalar(body.min), _scalar(body.max)]]
+    if kind == "get_hosted_tables":
+        return [kind, sorted([each.entity_id, each.index, each.limit] for each in body.table_infos)]
     if kind == "view_on_update":
         delta = _arrow(body.delta) if body.HasField("delta") else None
         return [kind, {"port": body.port_id, "delta": delta}]
@@ -123,3 +142,11 @@ def plain(response):
         keys = _arrow(body.indices) if body.HasField("indices") else None
         return [kind, {"port": body.port_id, "keys": keys}]
     return [kind, json_format.MessageToDict(body)]
+
+
+def outcome(number, asking, responses):
+    """What a step led to, from `(session, response)` in the order of their coming."""
+    is_answer = [session == asking and response.msg_id == number for session, response in responses]
+    answer = [plain(response) for (_, response), mine in zip(responses, is_answer) if mine]
+    news = [[r.msg_id, *plain(r), session] for (session, r), mine in zip(responses, is_answer) if not mine]
+    return {"answer": answer, "news": news, "order": [[session, r.msg_id] for session, r in responses]}

@@ -55,7 +55,7 @@ pub struct RemoveRows {
 impl Receive<RemoveRows> for TableActor {
     fn receive(&mut self, RemoveRows { data, reply }: RemoveRows, ctx: &mut Context<Self>) {
         clock::tell_engine();
-        let applied = self.table.remove(&data).map(Some);
+        let applied = self.table.remove(&data);
         self.answer_and_tell(applied, reply, ctx);
     }
 }

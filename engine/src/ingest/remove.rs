@@ -1,7 +1,7 @@
 //! The keys of rows to remove: a JSON array of plain keys, or Arrow data with a column named after the index.
 
 use serde::de::{DeserializeSeed, SeqAccess, Visitor};
-use serde_json::Deserializer;
+use serde_json::{Deserializer, Value};
 
 use ::arrow::array::ArrayRef;
 
@@ -46,7 +46,14 @@ fn plain_keys(text: &str, index_name: &str, index: Storage) -> Result<ArrayRef> 
     };
     let mut store = ColumnStore::fixed(index);
     for (row, key) in keys.iter().enumerate() {
-        match store.push(key) {
+        let pushed = match key {
+            // Text would take an object as text; a key is a plain value.
+            Cell::Nested(Value::Object(_)) if index == Storage::Utf8 => {
+                Err(Misfit::Other("Cannot coerce object to string".into()))
+            }
+            key => store.push(key),
+        };
+        match pushed {
             Ok(()) => {}
             // No row has a key beyond the column's storage, and unknown keys are ignored.
             Err(Misfit::Range { .. }) => {}

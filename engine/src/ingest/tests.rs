@@ -220,6 +220,11 @@ fn keys_to_remove() {
         "error: Cannot append value of type string to column \"id\" of type integer at index 0\n",
     );
     check(rows(r#"[{"id":4}]"#), int, "error: Expected int, found 3 in column \"id\" at index 0");
+    check(
+        rows(r#"["a",{"id":4}]"#),
+        Storage::Utf8,
+        "error: Cannot coerce object to string in column \"id\" at index 1",
+    );
     let ids = || Arc::new(Int64Array::from(vec![1, 2])) as ArrayRef;
     check(arrow_data(vec![("id", ids())]), int, "[1,2]");
     check(arrow_data(vec![("x", ids())]), int, "error: Cannot remove: Arrow is missing index column `id`\n");

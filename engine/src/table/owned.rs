@@ -187,16 +187,19 @@ impl OwnedTable {
         Ok(self.finish(old, 0, changes))
     }
 
-    /// Removes rows by key; unknown keys are ignored.
-    pub fn remove(&mut self, data: &TableData) -> Result<TableDelta> {
+    /// Removes rows by key; unknown keys are ignored. `None`: there were no keys, nothing happened.
+    pub fn remove(&mut self, data: &TableData) -> Result<Option<TableDelta>> {
         let Some(index) = self.index else {
             return Err(EngineError::table("Cannot remove from unindexed Table\n"));
         };
         let field = self.schema.field(index).clone();
         let keys = ingest::remove_keys(data, &field.name, field.storage)?;
+        if keys.is_empty() {
+            return Ok(None);
+        }
         let old = self.snapshot();
         let changes = self.remove_keys(&keys);
-        Ok(self.finish(old, 0, changes))
+        Ok(Some(self.finish(old, 0, changes)))
     }
 
     /// Bytes held by columns and keys.

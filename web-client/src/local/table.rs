@@ -142,7 +142,7 @@ impl LocalServer {
             Err(fault) => return fault.into(),
         };
         let done = ClientResp::TableReplaceResp(TableReplaceResp {});
-        self.write(call, done, |table| table.replace(&data))
+        self.write(call, done, |table| table.replace(&data).map(Some))
     }
 
     pub(super) fn table_remove(&mut self, call: &Call, request: TableRemoveReq) -> Answer {
@@ -158,7 +158,7 @@ impl LocalServer {
         &mut self,
         call: &Call,
         done: ClientResp,
-        write: impl FnOnce(&mut Table) -> proscenium_engine::Result<TableDelta>,
+        write: impl FnOnce(&mut Table) -> proscenium_engine::Result<Option<TableDelta>>,
     ) -> Answer {
         let Some(hosted) = self.tables.get_mut(&call.entity_id) else {
             return Answer::now(error::table_not_found());
@@ -166,7 +166,9 @@ impl LocalServer {
         match write(&mut hosted.table) {
             Ok(delta) => {
                 self.answer(call, done);
-                self.changed(&call.entity_id, &delta);
+                if let Some(delta) = delta {
+                    self.changed(&call.entity_id, &delta);
+                }
                 Answer::Nothing
             }
             Err(fault) => fault.into(),

@@ -91,7 +91,7 @@ fn recorded_histories() {
             let delta = if step.get("update").is_some() {
                 table.update(&rows("update"), 0).unwrap()
             } else if step.get("remove").is_some() {
-                Some(table.remove(&rows("remove")).unwrap())
+                table.remove(&rows("remove")).unwrap()
             } else if step.get("replace").is_some() {
                 Some(table.replace(&rows("replace")).unwrap())
             } else {

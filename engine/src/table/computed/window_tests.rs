@@ -341,7 +341,7 @@ fn history(seed: u64) {
             0 => table.replace(&TableData::Rows(random.rows(most, keys).to_string())).unwrap(),
             1 | 2 if is_indexed => {
                 let gone = json!([random.below(keys), random.below(keys), random.below(keys)]);
-                table.remove(&TableData::Rows(gone.to_string())).unwrap()
+                table.remove(&TableData::Rows(gone.to_string())).unwrap().unwrap()
             }
             _ => table.update(&TableData::Rows(random.rows(6, keys).to_string()), 0).unwrap().unwrap(),
         };

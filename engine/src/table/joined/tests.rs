@@ -96,7 +96,7 @@ fn stepping_equals_starting_over() {
                 0 => source.replace(&TableData::Rows(format!("[{}]", batch.join(",")))).unwrap(),
                 1..4 if indexed => {
                     let keys = TableData::Rows(format!("[{},{}]", random(12), random(12)));
-                    source.remove(&keys).unwrap()
+                    source.remove(&keys).unwrap().unwrap()
                 }
                 _ => {
                     let rows = TableData::Rows(format!("[{}]", batch.join(",")));

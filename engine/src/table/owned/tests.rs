@@ -141,3 +141,14 @@ fn churn_of_unique_text_does_not_grow_the_table() {
     let Column::Str(_, strings) = &table.columns[1] else { panic!("s is text") };
     assert!(strings.len() < 10, "{} codes for one row", strings.len());
 }
+
+#[test]
+fn removing_nothing_is_no_batch() {
+    let mut table = indexed();
+    apply(&mut table, &batch(vec![Some(1)], vec![Some("a")]));
+    let version = table.version();
+    assert!(table.remove(&TableData::Rows("[]".into())).unwrap().is_none());
+    assert_eq!(table.version(), version);
+    // An unknown key is a batch all the same: followers hear of it.
+    assert!(table.remove(&TableData::Rows("[9]".into())).unwrap().is_some());
+}
