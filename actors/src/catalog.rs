@@ -157,12 +157,13 @@ impl CatalogActor {
         let stage = self.stage.clone();
         let (index, limit) = (table.index().map(str::to_string), table.limit());
         let lane = LaneId::fresh();
+        let lineage = sources.iter().map(|source| source.table.clone()).collect();
         let (life_line, ended) = life_line();
         let table_name = name.clone();
         let addr = TableActor::start_in_arbiter(self.stage.placement.next(), move |_| {
             TableActor::new(table_name, lane, table, sources, stage, life_line)
         });
-        let table = TableRef { name, lane, mailbox: Mailbox::new(addr, knobs::TABLE_MAILBOX) };
+        let table = TableRef { name, lane, mailbox: Mailbox::new(addr, knobs::TABLE_MAILBOX), sources: lineage };
         // The table learns its own address before anybody else does.
         if let Offered::Full(_) | Offered::Gone(_) =
             table.mailbox.offer(crate::table::Introduce { table: table.clone() })

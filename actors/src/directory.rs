@@ -21,6 +21,8 @@ pub struct TableRef {
     /// The order in which the table speaks to each connection.
     pub lane: LaneId,
     pub mailbox: Mailbox<TableActor>,
+    /// The tables that this one is derived from; empty for a table that clients write.
+    pub sources: Arc<[TableRef]>,
 }
 
 /// One entry of the list of hosted tables.
@@ -259,7 +261,7 @@ mod tests {
         };
         let lane = LaneId::fresh();
         let actor = TableActor::new(name.clone(), lane, made, Vec::new(), stage, life_line().0);
-        let table = TableRef { name, lane, mailbox: Mailbox::new(actor.start(), 1) };
+        let table = TableRef { name, lane, mailbox: Mailbox::new(actor.start(), 1), sources: Arc::default() };
         directory.host(table.clone(), None, None);
         table
     }

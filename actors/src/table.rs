@@ -131,6 +131,21 @@ where
     type Result = ();
 
     fn handle(&mut self, posted: Posted<M>, ctx: &mut Self::Context) {
+        match self.settle_sources() {
+            None => self.take_order(posted, ctx),
+            Some(settling) => {
+                let order = settling.into_actor(self).map(|(), table, ctx| table.take_order(posted, ctx));
+                ctx.wait(order);
+            }
+        }
+    }
+}
+
+impl TableActor {
+    fn take_order<M>(&mut self, posted: Posted<M>, ctx: &mut Context<Self>)
+    where
+        TableActor: Receive<M>,
+    {
         self.catch_up(ctx);
         self.receive(posted.open(), ctx);
         self.orders_in_a_row += 1;

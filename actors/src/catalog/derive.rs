@@ -50,7 +50,7 @@ impl Handler<Posted<HostDerived>> for CatalogActor {
                 (table, followed.tail)
             };
             let (table, tail) = workers.run(derive).await?;
-            Ok((table.map_err(Fault::from)?, vec![Source { tail, side: None }]))
+            Ok((table.map_err(Fault::from)?, vec![Source { table: source, tail, side: None }]))
         };
         self.make(&name, making, reply, ctx);
     }

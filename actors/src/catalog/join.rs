@@ -31,6 +31,7 @@ impl Handler<Posted<HostJoin>> for CatalogActor {
         let join_name = name.clone();
         let making = async move {
             let mut followed = Vec::new();
+            let mut tables = Vec::new();
             for source in [left, right] {
                 let table = directory.table(&source).map_err(|fault| match fault {
                     Fault::TableNotFound => Fault::refused(format!("Table \"{source}\" not found")),
@@ -39,11 +40,14 @@ impl Handler<Posted<HostJoin>> for CatalogActor {
                 let follower = Follower::JoinTable { name: join_name.clone() };
                 let asked = table.mailbox.ask(knobs::ASK_DEADLINE, |reply| Follow { follower, reply });
                 followed.push(asked.await?);
+                tables.push(table);
             }
             let join = move || {
                 let table = Table::join(&followed[0].snapshot, &followed[1].snapshot, &spec)?;
-                let sides = followed.into_iter().zip([JoinSide::Left, JoinSide::Right]);
-                let sources = sides.map(|(followed, side)| Source { tail: followed.tail, side: Some(side) });
+                let sides = tables.into_iter().zip(followed).zip([JoinSide::Left, JoinSide::Right]);
+                let sources = sides.map(|((table, followed), side)| {
+                    Source { table, tail: followed.tail, side: Some(side) }
+                });
                 Ok::<_, Fault>((table, sources.collect()))
             };
             workers.run(join).await?

@@ -1,20 +1,25 @@
 //! A derived table and what it follows.
 //!
 //! Law: a derived table catches up with its sources before it looks at an order, so it shows whatever a source had
-//! answered for by then. (What a source itself derives from is one step further away: it is caught up with by its own
-//! orders, and here with its next delta.)
+//! answered for by then. A source that is derived itself is asked to catch up first, and so on up to the written tables.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use actix::prelude::*;
 use proscenium_engine::table::JoinSide;
 
 use super::TableActor;
+use super::Receive;
+use crate::directory::TableRef;
+use crate::knobs;
+use crate::mailbox::Reply;
 use crate::tail::Tail;
 
 /// What a derived table follows.
 #[derive(Debug)]
 pub struct Source {
+    pub table: TableRef,
     pub tail: Arc<Tail>,
     /// Which side of a join it is.
     pub side: Option<JoinSide>,
@@ -52,6 +57,33 @@ impl TableActor {
                 }
             }
         }
+    }
+}
+
+/// Asks a derived table to catch up with its sources, as it does before any order.
+#[derive(Debug)]
+pub(super) struct CatchUp {
+    reply: Reply<()>,
+}
+
+impl Receive<CatchUp> for TableActor {
+    fn receive(&mut self, CatchUp { reply }: CatchUp, _ctx: &mut Context<Self>) {
+        reply.send(Ok(()));
+    }
+}
+
+impl TableActor {
+    /// Waits until those sources that are derived themselves have caught up; absent: there are none. Sources never form
+    /// a circle: each was there before what is derived from it.
+    pub(super) fn settle_sources(&self) -> Option<impl Future<Output = ()> + 'static> {
+        let derived = self.sources.iter().filter(|source| !source.table.sources.is_empty());
+        let mailboxes: Vec<_> = derived.map(|source| source.table.mailbox.clone()).collect();
+        (!mailboxes.is_empty()).then(|| async move {
+            for mailbox in mailboxes {
+                // One that has ended has nothing more to say.
+                let _ = mailbox.ask(knobs::ASK_DEADLINE, |reply| CatchUp { reply }).await;
+            }
+        })
     }
 }
 

@@ -15,7 +15,7 @@ use proscenium_proto::{frame, response};
 
 use tokio::sync::watch;
 
-use super::lanes::{Lane, Lanes, RequestNumber};
+use super::lanes::{Lane, Lanes, RequestNumber, Stand};
 use crate::metrics::Metrics;
 use crate::request::{self, About, Call, Claim, Meter, Prepared, Sending};
 
@@ -55,6 +55,9 @@ pub struct Dispatch {
     ended: Arc<Mutex<Vec<RequestNumber>>>,
     /// The tables of views that this connection opened or is about to; an entry leaves with the view's deletion.
     views: HashMap<String, Arc<str>>,
+    /// The sources of tables that are being made of others, and the requests that make them.
+    derived: HashMap<Arc<str>, Vec<Arc<str>>>,
+    makings: HashMap<RequestNumber, Arc<str>>,
     /// Every table that may know this connection, to tell it when the connection is over.
     tables: HashMap<LaneId, TableRef>,
 }
@@ -104,6 +107,8 @@ impl Dispatch {
             next_number: 0,
             ended: Arc::default(),
             views: HashMap::new(),
+            derived: HashMap::new(),
+            makings: HashMap::new(),
             tables: HashMap::new(),
         }
     }
@@ -134,15 +139,15 @@ impl Dispatch {
         };
         tracing::trace!(request = proscenium_proto::request::name(&kind), entity = %request.entity_id);
         let prepared = request::prepare(kind);
+        let stand = self.stand(&prepared, &request.entity_id);
         let number = self.next_number;
         self.next_number += 1;
-        let (lanes, alone) = self.stand(&prepared, &request.entity_id);
         if let Some(view_id) = &prepared.opens
             && self.surroundings.catalog.table_of_view(view_id).is_none()
         {
             self.views.insert(view_id.clone(), request.entity_id.as_str().into());
         }
-        self.lanes.enter(number, lanes, alone);
+        self.lanes.enter(number, stand);
         let waiting = Waiting { msg_id: request.msg_id, entity_id: request.entity_id, prepared, num_bytes };
         self.waiting.insert(number, waiting);
         self.waiting_bytes += num_bytes;
@@ -156,6 +161,10 @@ impl Dispatch {
     pub fn start(&mut self) -> Vec<Stalled> {
         for number in std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner)) {
             self.lanes.end(number);
+            // From here on the catalog knows it, or it was not made.
+            if let Some(name) = self.makings.remove(&number) {
+                self.derived.remove(&name);
+            }
         }
         let mut stalled = Vec::new();
         while self.lanes.num_running() < MAX_RUNNING && self.outlet.answer_bytes() < MAX_ANSWER_BYTES {
@@ -201,28 +210,58 @@ impl Dispatch {
             .collect()
     }
 
-    /// The lanes of a request, and whether it stands alone in them.
-    fn stand(&mut self, prepared: &Prepared, entity_id: &str) -> (Vec<Lane>, bool) {
-        let table_lane = |name: &str| Lane::Table(name.into());
+    /// Where a request stands. One about a derived table stands behind the tables it is derived from, so that it sees
+    /// what earlier requests of this connection did to them.
+    fn stand(&mut self, prepared: &Prepared, entity_id: &str) -> Stand {
         match &prepared.claim {
-            Claim::Free => (Vec::new(), false),
-            Claim::Table => (vec![table_lane(entity_id)], false),
-            Claim::View => (self.lane_of_view(entity_id).into_iter().collect(), false),
+            Claim::Free => Stand::default(),
+            Claim::Table => self.stand_at(Some(entity_id.into())),
+            Claim::View => self.stand_at(self.table_of_view(entity_id)),
             Claim::Catalog { entity, tables, views } => {
+                let of_views = views.iter().filter_map(|view_id| self.table_of_view(view_id));
+                let sources: Vec<Arc<str>> =
+                    tables.iter().map(|name| name.as_str().into()).chain(of_views).collect();
                 let mut lanes = vec![Lane::Catalog];
-                lanes.extend(entity.then(|| table_lane(entity_id)));
-                lanes.extend(tables.iter().map(|name| table_lane(name)));
-                lanes.extend(views.iter().filter_map(|view_id| self.lane_of_view(view_id)));
-                (lanes, true)
+                lanes.extend(entity.then(|| Lane::Table(entity_id.into())));
+                lanes.extend(sources.iter().map(|name| Lane::Table(name.clone())));
+                let behind = sources.iter().flat_map(|source| self.lineage(source)).map(Lane::Table).collect();
+                if *entity && !sources.is_empty() {
+                    self.derived.insert(entity_id.into(), sources);
+                    self.makings.insert(self.next_number, entity_id.into());
+                }
+                Stand { lanes, behind, alone: true }
             }
         }
     }
 
-    fn lane_of_view(&self, view_id: &str) -> Option<Lane> {
-        if let Some(table) = self.views.get(view_id) {
-            return Some(Lane::Table(table.clone()));
+    fn stand_at(&self, table: Option<Arc<str>>) -> Stand {
+        let Some(table) = table else { return Stand::default() };
+        let behind = self.lineage(&table).into_iter().map(Lane::Table).collect();
+        Stand { lanes: vec![Lane::Table(table)], behind, alone: false }
+    }
+
+    /// What a table is derived from, directly or not; of one whose making is still on the way, what the request said.
+    fn lineage(&self, table: &str) -> Vec<Arc<str>> {
+        let mut found: Vec<Arc<str>> = Vec::new();
+        let mut open: Vec<Arc<str>> = vec![table.into()];
+        while let Some(name) = open.pop() {
+            let sources: Vec<Arc<str>> = match self.surroundings.catalog.table(&name) {
+                Ok(table) => table.sources.iter().map(|source| source.name.clone()).collect(),
+                Err(_) => self.derived.get(&name).cloned().unwrap_or_default(),
+            };
+            for source in sources {
+                if !found.contains(&source) {
+                    found.push(source.clone());
+                    open.push(source);
+                }
+            }
         }
-        self.surroundings.catalog.table_of_view(view_id).map(|table| Lane::Table(table.name))
+        found
+    }
+
+    fn table_of_view(&self, view_id: &str) -> Option<Arc<str>> {
+        let known = self.views.get(view_id).cloned();
+        known.or_else(|| self.surroundings.catalog.table_of_view(view_id).map(|table| table.name))
     }
 
     /// The table that a request is about, which from now on may know this connection.

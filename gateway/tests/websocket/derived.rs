@@ -34,6 +34,8 @@ fn above(limit: f64) -> ViewConfig {
     ViewConfig { filter, ..Default::default() }
 }
 
+const JOINED: ClientResp = ClientResp::MakeJoinTableResp(MakeJoinTableResp {});
+
 #[tokio::test]
 async fn a_table_from_a_view_follows_its_source() {
     let server = start();
@@ -75,7 +77,7 @@ async fn a_join_follows_both_its_sources() {
     let mut client = Client::connect(&server).await;
     client.make_table("left", r#"[{"id":1,"k":"a"},{"id":2,"k":"b"}]"#, Some("id")).await;
     client.make_table("right", r#"[{"n":"A","k":"a"}]"#, Some("n")).await;
-    let made = ClientResp::MakeJoinTableResp(MakeJoinTableResp {});
+    let made = JOINED;
     assert_eq!(client.ask("joined", join("left", "right", JoinType::Left)).await, made);
     client.make_view("joined", "all", ViewConfig::default()).await;
     assert_eq!(client.rows("all").await, r#"[{"id":1,"k":"a","n":"A"},{"id":2,"k":"b","n":null}]"#);
@@ -115,4 +117,50 @@ async fn a_derived_table_outlives_the_connection_of_its_source_view() {
     drop(maker);
     other.update("source", r#"[{"id":2,"v":20}]"#).await;
     assert_eq!(other.rows("all").await, r#"[{"id":1,"v":10},{"id":2,"v":20}]"#);
+}
+
+#[tokio::test]
+async fn what_is_derived_in_several_steps_is_never_behind() {
+    let server = start();
+    let mut client = Client::connect(&server).await;
+    client.make_table("a", r#"[{"k":1,"v":0}]"#, Some("k")).await;
+    client.make_table("b", r#"[{"k":1,"w":5}]"#, Some("k")).await;
+    assert_eq!(client.ask("ab", join("a", "b", JoinType::Inner)).await, JOINED);
+    client.make_view("ab", "rows of ab", ViewConfig::default()).await;
+    assert_eq!(client.ask("abv", from_view("rows of ab")).await, ClientResp::MakeTableResp(MakeTableResp {}));
+    client.make_table("c", r#"[{"k":1,"x":7}]"#, Some("k")).await;
+    assert_eq!(client.ask("abvc", join("abv", "c", JoinType::Inner)).await, JOINED);
+    client.make_view("abvc", "rows", ViewConfig::default()).await;
+    for round in 1..50 {
+        client.update("a", &format!(r#"[{{"k":1,"v":{round}}}]"#)).await;
+        assert_eq!(client.rows("rows").await, format!(r#"[{{"k":1,"v":{round},"w":5,"x":7}}]"#));
+    }
+}
+
+#[tokio::test]
+async fn pipelined_reads_of_derived_tables_see_the_updates_before_them() {
+    let server = start();
+    let mut client = Client::connect(&server).await;
+    client.make_table("a", r#"[{"k":0,"v":0}]"#, Some("k")).await;
+    client.make_table("b", r#"[{"k":1,"w":5}]"#, Some("k")).await;
+    // Enough rows that the update takes longer than the way to the derived tables.
+    let rows: Vec<String> = (0..20_000).map(|k| format!(r#"{{"k":{k},"v":1}}"#)).collect();
+    let batch = format!("[{}]", rows.join(","));
+    // Nothing of this waits for an answer.
+    client.send("a", make_view("of a", above(0.5))).await;
+    client.send("derived", from_view("of a")).await;
+    client.send("joined", join("derived", "b", JoinType::Left)).await;
+    client.send("joined", make_view("of joined", ViewConfig::default())).await;
+    for round in 0..3 {
+        client.send("a", update(&batch)).await;
+        let size = client.send("joined", ClientReq::TableSizeReq(TableSizeReq {})).await;
+        let answer = loop {
+            let response = client.hear().await;
+            if response.msg_id == size {
+                break response.client_resp;
+            }
+        };
+        assert_eq!(answer, Some(ClientResp::TableSizeResp(TableSizeResp { size: 20_000 })), "round {round}");
+        client.send("a", ClientReq::TableReplaceReq(TableReplaceReq { data: data("[]") })).await;
+    }
 }

@@ -167,7 +167,7 @@ pub fn delete_view() -> ClientReq {
     ClientReq::ViewDeleteReq(ViewDeleteReq {})
 }
 
-fn data(rows: &str) -> Option<MakeTableData> {
+pub fn data(rows: &str) -> Option<MakeTableData> {
     Some(MakeTableData { data: Some(Data::FromRows(rows.into())) })
 }
 
