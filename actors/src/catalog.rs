@@ -16,10 +16,12 @@ use proscenium_engine::{TableData, TableOptions};
 
 use crate::directory::{Directory, Hosted, Subscriber, TableRef};
 use crate::error::Result;
-use crate::fanout::{LaneId, SessionId};
-use crate::keeper::{Keeper, Watch, life_line};
+use crate::fanout::{LaneId, Outlet, SessionId};
+use crate::keeper::{Keeper, Mourners, Watch, life_line};
 use crate::knobs;
+use crate::limits::Limits;
 use crate::mailbox::{Mailbox, Offered, Reply, unbound};
+use crate::meters::Meters;
 use crate::placement::Placement;
 use crate::table::{Source, TableActor};
 use crate::workers::Workers;
@@ -34,28 +36,42 @@ pub struct Catalog {
     directory: Arc<Directory>,
     mailbox: Mailbox<CatalogActor>,
     placement: Placement,
+    limits: Limits,
+    meters: Meters,
 }
 
 impl Catalog {
     /// Starts the actors on `threads` threads, beside as many workers. Must be called inside an actix system.
     ///
     /// Errors when the system gives no threads.
-    pub fn start(threads: usize) -> std::io::Result<Catalog> {
-        let directory = Arc::<Directory>::default();
+    pub fn start(threads: usize, limits: Limits, meters: Meters) -> std::io::Result<Catalog> {
+        let directory = Arc::new(Directory::new(limits));
         let workers = Workers::start(threads)?;
         let placement = Placement::start(threads);
         let keeper = {
             let directory = directory.clone();
             Keeper::start_in_arbiter(placement.next(), move |_| Keeper::new(directory))
         };
-        let stage = Stage { directory: directory.clone(), workers, placement: placement.clone() };
+        let stage = Stage {
+            directory: directory.clone(),
+            workers,
+            placement: placement.clone(),
+            limits,
+            meters: meters.clone(),
+        };
         let addr = CatalogActor::start_in_arbiter(placement.next(), move |_| CatalogActor { stage, keeper });
-        Ok(Catalog { directory, mailbox: Mailbox::new(addr, knobs::CATALOG_MAILBOX), placement })
+        let mailbox = Mailbox::new(addr, knobs::CATALOG_MAILBOX);
+        Ok(Catalog { directory, mailbox, placement, limits, meters })
     }
 
     /// Ends every actor; whatever still waits for an answer hears that it is gone.
     pub fn stop(&self) {
         self.placement.stop();
+    }
+
+    /// The way out of a new connection.
+    pub fn outlet(&self, session: SessionId) -> Arc<Outlet> {
+        Outlet::new(session, self.limits, self.meters.clone())
     }
 
     pub fn mailbox(&self) -> &Mailbox<CatalogActor> {
@@ -106,6 +122,8 @@ pub struct Stage {
     pub directory: Arc<Directory>,
     pub workers: Workers,
     pub placement: Placement,
+    pub limits: Limits,
+    pub meters: Meters,
 }
 
 #[derive(Debug)]
@@ -159,11 +177,13 @@ impl CatalogActor {
         let lane = LaneId::fresh();
         let lineage = sources.iter().map(|source| source.table.clone()).collect();
         let (life_line, ended) = life_line();
-        let table_name = name.clone();
+        let (table_name, mourners) = (name.clone(), Mourners::default());
+        let told = mourners.clone();
         let addr = TableActor::start_in_arbiter(self.stage.placement.next(), move |_| {
-            TableActor::new(table_name, lane, table, sources, stage, life_line)
+            TableActor::new(table_name, lane, table, sources, stage, mourners, life_line)
         });
-        let table = TableRef { name, lane, mailbox: Mailbox::new(addr, knobs::TABLE_MAILBOX), sources: lineage };
+        let table =
+            TableRef { name, lane, mailbox: Mailbox::new(addr, knobs::TABLE_MAILBOX), sources: lineage };
         // The table learns its own address before anybody else does.
         if let Offered::Full(_) | Offered::Gone(_) =
             table.mailbox.offer(crate::table::Introduce { table: table.clone() })
@@ -171,7 +191,7 @@ impl CatalogActor {
             tracing::error!(table = %table.name, "a table ended before it began");
         }
         self.stage.directory.host(table.clone(), index, limit);
-        if self.keeper.try_send(Watch { table, ended }).is_err() {
+        if self.keeper.try_send(Watch { table, mourners: told, ended }).is_err() {
             tracing::error!("the keeper has ended: a table that fails will not be noticed");
         }
     }

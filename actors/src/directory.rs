@@ -11,6 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use crate::error::{Fault, Result};
 use crate::fanout::{LaneId, News, Outgoing, Outlet, SessionId};
 use crate::knobs;
+use crate::limits::Limits;
 use crate::mailbox::Mailbox;
 use crate::table::TableActor;
 
@@ -33,14 +34,27 @@ pub struct Hosted {
     pub limit: Option<u32>,
 }
 
-/// Somebody who subscribed: a connection, and the number it knows its subscription by.
-#[derive(Debug, Clone)]
+/// Somebody who subscribed: a connection, and the number it knows its subscription by. The connection counts it for as
+/// long as it is held.
+#[derive(Debug)]
 pub struct Subscriber {
     pub outlet: Arc<Outlet>,
     pub msg_id: u32,
 }
 
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        self.outlet.leave_subscription();
+    }
+}
+
 impl Subscriber {
+    /// Errors when the connection has as many subscriptions as it may have.
+    pub fn new(outlet: Arc<Outlet>, msg_id: u32) -> Result<Self> {
+        outlet.enter_subscription()?;
+        Ok(Subscriber { outlet, msg_id })
+    }
+
     /// Unsubscribing needs both the number and the connection it was given by.
     pub fn is(&self, session: SessionId, msg_id: u32) -> bool {
         self.msg_id == msg_id && self.outlet.session() == session
@@ -49,6 +63,7 @@ impl Subscriber {
 
 #[derive(Debug, Default)]
 pub struct Directory {
+    limits: Limits,
     inner: RwLock<Inner>,
 }
 
@@ -83,14 +98,18 @@ impl Inner {
 }
 
 impl Directory {
+    pub fn new(limits: Limits) -> Self {
+        Directory { limits, inner: RwLock::default() }
+    }
+
     /// Takes a name for a table that is about to be made.
     pub fn reserve(&self, name: &str) -> Result<Arc<str>> {
         let mut inner = self.write();
         if inner.tables.contains_key(name) {
             return Err(Fault::refused(format!("Table \"{name}\" already exists")));
         }
-        if inner.tables.len() >= knobs::TABLES {
-            let limit = knobs::TABLES;
+        if inner.tables.len() >= self.limits.tables {
+            let limit = self.limits.tables;
             return Err(Fault::refused(format!("this server holds {limit} tables: delete some first")));
         }
         let name: Arc<str> = name.into();
@@ -174,8 +193,8 @@ impl Directory {
     /// Takes a view id, which is unique among all tables.
     pub fn add_view(&self, view_id: &str, table: TableRef, owner: SessionId) -> Result<Arc<str>> {
         let mut inner = self.write();
-        if inner.views_of.get(&owner).is_some_and(|count| *count >= knobs::VIEWS_PER_SESSION) {
-            let limit = knobs::VIEWS_PER_SESSION;
+        let limit = self.limits.views_per_session;
+        if inner.views_of.get(&owner).is_some_and(|count| *count >= limit) {
             return Err(Fault::refused(format!("a connection may have {limit} views: delete some first")));
         }
         if inner.views.contains_key(view_id) {
@@ -223,9 +242,10 @@ impl Directory {
 
     /// Tells everybody who watches that the list changed, in the order of `lane`.
     pub fn announce(&self, lane: LaneId) {
-        let watchers = self.read().watchers.clone();
-        for watcher in watchers {
-            watcher.outlet.push(lane, Outgoing::News(News::HostedChanged { msg_id: watcher.msg_id }));
+        let told = |watcher: &Subscriber| (watcher.outlet.clone(), watcher.msg_id);
+        let watchers: Vec<(Arc<Outlet>, u32)> = self.read().watchers.iter().map(told).collect();
+        for (outlet, msg_id) in watchers {
+            outlet.push(lane, Outgoing::News(News::HostedChanged { msg_id }));
         }
     }
 
@@ -246,7 +266,8 @@ mod tests {
 
     use super::*;
     use crate::catalog::Stage;
-    use crate::keeper::life_line;
+    use crate::keeper::{Mourners, life_line};
+    use crate::meters::Meters;
     use crate::placement::Placement;
     use crate::workers::Workers;
 
@@ -258,9 +279,11 @@ mod tests {
             directory: directory.clone(),
             workers: Workers::start(1).unwrap(),
             placement: Placement::start(1),
+            limits: Limits::default(),
+            meters: Meters::new().unwrap(),
         };
         let lane = LaneId::fresh();
-        let actor = TableActor::new(name.clone(), lane, made, Vec::new(), stage, life_line().0);
+        let actor = TableActor::new(name.clone(), lane, made, Vec::new(), stage, Mourners::default(), life_line().0);
         let table = TableRef { name, lane, mailbox: Mailbox::new(actor.start(), 1), sources: Arc::default() };
         directory.host(table.clone(), None, None);
         table
@@ -306,7 +329,7 @@ mod tests {
         let directory = Arc::<Directory>::default();
         let table = some_table(&directory, "t");
         let (greedy, modest) = (SessionId::fresh(), SessionId::fresh());
-        for number in 0..knobs::VIEWS_PER_SESSION {
+        for number in 0..Limits::default().views_per_session {
             directory.add_view(&number.to_string(), table.clone(), greedy).unwrap();
         }
         assert!(directory.add_view("one more", table.clone(), greedy).is_err());

@@ -6,13 +6,18 @@
 //! then is given up; nothing is dropped in silence and nobody else waits.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
 
+use crate::error::{Fault, Result};
 use crate::knobs;
+use crate::limits::Limits;
+use crate::meters::Meters;
+pub use crate::news::News;
+use crate::news::Repeatable;
 
 /// One connection, for as long as the server runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,60 +44,6 @@ impl LaneId {
     }
 }
 
-/// What subscribers hear. `msg_id` is the number of the subscription.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
-    /// The view's table changed through a port; with the view's changed rows (an Arrow stream) if they are wanted.
-    Updated {
-        msg_id: u32,
-        view_id: Arc<str>,
-        port_id: u32,
-        rows: Option<Bytes>,
-    },
-    /// Rows were removed from the view's table: their keys, as an Arrow stream.
-    Removed {
-        msg_id: u32,
-        view_id: Arc<str>,
-        port_id: u32,
-        keys: Bytes,
-    },
-    ViewDeleted {
-        msg_id: u32,
-        view_id: Arc<str>,
-    },
-    TableDeleted {
-        msg_id: u32,
-        table: Arc<str>,
-    },
-    /// The list of hosted tables changed.
-    HostedChanged {
-        msg_id: u32,
-    },
-}
-
-impl News {
-    fn num_bytes(&self) -> usize {
-        let payload = match self {
-            News::Updated { rows, .. } => rows.as_ref().map_or(0, Bytes::len),
-            News::Removed { keys, .. } => keys.len(),
-            News::ViewDeleted { .. } | News::TableDeleted { .. } | News::HostedChanged { .. } => 0,
-        };
-        payload + knobs::NEWS_OVERHEAD_BYTES
-    }
-
-    /// Notices that say the same when said once.
-    fn repeatable(&self) -> Option<Repeatable> {
-        match self {
-            News::Updated { msg_id, port_id, rows: None, .. } => Some((*msg_id, Some(*port_id))),
-            News::HostedChanged { msg_id } => Some((*msg_id, None)),
-            _ => None,
-        }
-    }
-}
-
-/// Subscription and port.
-type Repeatable = (u32, Option<u32>);
-
 /// One message for the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outgoing {
@@ -105,6 +56,10 @@ pub enum Outgoing {
 #[derive(Debug)]
 pub struct Outlet {
     session: SessionId,
+    limits: Limits,
+    meters: Meters,
+    /// Subscriptions that speak through this outlet.
+    subscriptions: AtomicUsize,
     state: Mutex<State>,
     changed: Notify,
 }
@@ -120,6 +75,8 @@ struct State {
     waiting: usize,
     news_bytes: usize,
     answer_bytes: usize,
+    /// Tables whose views keep merged updates for this connection; each is told to hand them over when there is room.
+    owing: Vec<LaneId>,
     /// Set once: the connection fell too far behind, or ended.
     closed: Option<Closed>,
 }
@@ -128,7 +85,7 @@ struct State {
 pub enum Closed {
     /// The connection is over.
     Ended,
-    /// More news waited than [`knobs::OUTLET_NEWS_BYTES`].
+    /// More news waited than [`Limits::news_bytes`].
     TooFarBehind,
 }
 
@@ -141,8 +98,51 @@ struct Lane {
 }
 
 impl Outlet {
-    pub fn new(session: SessionId) -> Arc<Outlet> {
-        Arc::new(Outlet { session, state: Mutex::default(), changed: Notify::new() })
+    pub fn new(session: SessionId, limits: Limits, meters: Meters) -> Arc<Outlet> {
+        let (state, changed) = (Mutex::default(), Notify::new());
+        Arc::new(Outlet { session, limits, meters, subscriptions: AtomicUsize::new(0), state, changed })
+    }
+
+    /// Counts a subscription in. Errors beyond [`Limits::subscriptions_per_session`].
+    pub(crate) fn enter_subscription(&self) -> Result<()> {
+        let limit = self.limits.subscriptions_per_session;
+        if self.subscriptions.fetch_add(1, Ordering::Relaxed) < limit {
+            return Ok(());
+        }
+        self.leave_subscription();
+        Err(Fault::refused(format!("a connection may have {limit} subscriptions: end some first")))
+    }
+
+    pub(crate) fn leave_subscription(&self) {
+        self.subscriptions.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether so much waits that updates with rows are to merge.
+    pub fn is_full(&self) -> bool {
+        self.lock().news_bytes > self.limits.merge_bytes
+    }
+
+    /// Whether the connection has not yet heard what it should have heard long ago.
+    pub fn is_behind(&self) -> bool {
+        let state = self.lock();
+        state.news_bytes > self.limits.merge_bytes || !state.owing.is_empty()
+    }
+
+    /// A view of this table keeps updates back for the connection.
+    pub fn owe(&self, table: LaneId) {
+        let mut state = self.lock();
+        if state.closed.is_none() && !state.owing.contains(&table) {
+            state.owing.push(table);
+        }
+    }
+
+    /// The tables that may hand over now what they kept back.
+    pub fn take_owing(&self) -> Vec<LaneId> {
+        let mut state = self.lock();
+        match state.news_bytes <= self.limits.merge_bytes / 2 {
+            true => std::mem::take(&mut state.owing),
+            false => Vec::new(),
+        }
     }
 
     pub fn session(&self) -> SessionId {
@@ -152,7 +152,7 @@ impl Outlet {
     /// Says something now, behind everything the lane said before.
     pub fn push(&self, lane: LaneId, message: Outgoing) {
         let mut state = self.lock();
-        if state.closed.is_some() || !state.admit(&message) {
+        if state.closed.is_some() || !self.admit(&mut state, &message) {
             return;
         }
         match state.lanes.get_mut(&lane) {
@@ -182,7 +182,7 @@ impl Outlet {
     pub fn take(&self) -> Option<Outgoing> {
         let mut state = self.lock();
         let message = state.ready.pop_front()?;
-        state.release(&message);
+        self.release(&mut state, &message);
         Some(message)
     }
 
@@ -197,7 +197,7 @@ impl Outlet {
 
     /// The connection is over: whatever comes is dropped.
     pub fn end(&self) {
-        self.lock().close(Closed::Ended);
+        self.close(&mut self.lock(), Closed::Ended);
         self.changed.notify_one();
     }
 
@@ -216,7 +216,7 @@ impl Outlet {
         if state.closed.is_some() {
             return;
         }
-        let admitted = message.filter(|message| state.admit(message));
+        let admitted = message.filter(|message| self.admit(&mut state, message));
         if state.closed.is_some() {
             drop(state);
             self.changed.notify_one();
@@ -240,47 +240,56 @@ impl Outlet {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl State {
     /// Counts a message in. False: it is not needed, or the bound is passed.
-    fn admit(&mut self, message: &Outgoing) -> bool {
+    fn admit(&self, state: &mut State, message: &Outgoing) -> bool {
         match message {
-            Outgoing::Answer(frame) => self.answer_bytes += frame.len(),
+            Outgoing::Answer(frame) => {
+                state.answer_bytes += frame.len();
+                self.meters.pending(frame.len() as i64);
+            }
             Outgoing::News(news) => {
                 if let Some(notice) = news.repeatable()
-                    && !self.waiting_notices.insert(notice)
-                    && self.waiting >= knobs::COLLAPSE_AFTER
+                    && !state.waiting_notices.insert(notice)
+                    && state.waiting >= knobs::COLLAPSE_AFTER
                 {
+                    self.meters.news_merged();
                     return false;
                 }
-                self.news_bytes += news.num_bytes();
-                if self.news_bytes > knobs::OUTLET_NEWS_BYTES {
-                    self.close(Closed::TooFarBehind);
+                let others = state.news_bytes;
+                state.news_bytes += news.num_bytes();
+                self.meters.pending(news.num_bytes() as i64);
+                if state.news_bytes > self.limits.news_bytes && others > 0 {
+                    self.close(state, Closed::TooFarBehind);
                     return false;
                 }
             }
         }
-        self.waiting += 1;
+        state.waiting += 1;
         true
     }
 
-    fn release(&mut self, message: &Outgoing) {
-        self.waiting -= 1;
+    fn release(&self, state: &mut State, message: &Outgoing) {
+        state.waiting -= 1;
         match message {
-            Outgoing::Answer(frame) => self.answer_bytes -= frame.len(),
+            Outgoing::Answer(frame) => {
+                state.answer_bytes -= frame.len();
+                self.meters.pending(-(frame.len() as i64));
+            }
             Outgoing::News(news) => {
-                self.news_bytes -= news.num_bytes();
+                state.news_bytes -= news.num_bytes();
+                self.meters.pending(-(news.num_bytes() as i64));
                 if let Some(notice) = news.repeatable() {
-                    self.waiting_notices.remove(&notice);
+                    state.waiting_notices.remove(&notice);
                 }
             }
         }
     }
 
-    fn close(&mut self, why: Closed) {
-        let first = self.closed.unwrap_or(why);
-        *self = State { closed: Some(first), ..State::default() };
+    fn close(&self, state: &mut State, why: Closed) {
+        let first = state.closed.unwrap_or(why);
+        self.meters.pending(-((state.news_bytes + state.answer_bytes) as i64));
+        *state = State { closed: Some(first), ..State::default() };
     }
 }
 
@@ -317,13 +326,19 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::meters::Born;
 
     fn answer(text: &'static str) -> Outgoing {
         Outgoing::Answer(Bytes::from_static(text.as_bytes()))
     }
 
     fn updated(msg_id: u32, rows: Option<Bytes>) -> Outgoing {
-        Outgoing::News(News::Updated { msg_id, view_id: "v".into(), port_id: 0, rows })
+        let born = Born::default();
+        Outgoing::News(News::Updated { msg_id, view_id: "v".into(), port_id: 0, rows, born })
+    }
+
+    fn outlet() -> Arc<Outlet> {
+        Outlet::new(SessionId::fresh(), Limits::default(), Meters::new().unwrap())
     }
 
     fn drain(outlet: &Outlet) -> Vec<Outgoing> {
@@ -332,7 +347,7 @@ mod tests {
 
     #[test]
     fn a_held_place_holds_back_its_own_lane_only() {
-        let outlet = Outlet::new(SessionId::fresh());
+        let outlet = outlet();
         let (slow, other) = (LaneId::fresh(), LaneId::fresh());
         outlet.push(slow, answer("first"));
         let place = outlet.reserve(slow);
@@ -347,7 +362,7 @@ mod tests {
 
     #[test]
     fn places_are_heard_in_the_order_they_were_held() {
-        let outlet = Outlet::new(SessionId::fresh());
+        let outlet = outlet();
         let lane = LaneId::fresh();
         let (first, second, third) = (outlet.reserve(lane), outlet.reserve(lane), outlet.reserve(lane));
         third.fill(answer("3"));
@@ -359,7 +374,7 @@ mod tests {
 
     #[test]
     fn a_late_message_waits_for_nobody() {
-        let outlet = Outlet::new(SessionId::fresh());
+        let outlet = outlet();
         let lane = LaneId::fresh();
         let late = outlet.late(lane);
         outlet.push(lane, answer("before"));
@@ -369,7 +384,7 @@ mod tests {
 
     #[test]
     fn a_reader_that_keeps_up_hears_every_update() {
-        let outlet = Outlet::new(SessionId::fresh());
+        let outlet = outlet();
         for _ in 0..3 {
             outlet.push(LaneId::SERVER, updated(1, None));
         }
@@ -378,7 +393,7 @@ mod tests {
 
     #[test]
     fn a_slow_reader_hears_of_an_update_once() {
-        let outlet = Outlet::new(SessionId::fresh());
+        let outlet = outlet();
         for _ in 0..knobs::COLLAPSE_AFTER {
             outlet.push(LaneId::SERVER, answer("x"));
         }
@@ -394,7 +409,7 @@ mod tests {
 
     #[test]
     fn a_reader_too_far_behind_is_given_up_and_its_memory_freed() {
-        let outlet = Outlet::new(SessionId::fresh());
+        let outlet = outlet();
         let rows = Bytes::from(vec![0; 1 << 20]);
         let mut sent = 0;
         while outlet.closed().is_none() {
@@ -402,13 +417,36 @@ mod tests {
             sent += rows.len();
         }
         assert_eq!(outlet.closed(), Some(Closed::TooFarBehind));
-        assert!(sent <= knobs::OUTLET_NEWS_BYTES + rows.len());
+        assert!(sent <= Limits::default().news_bytes + rows.len());
         assert_eq!(drain(&outlet), []);
     }
 
     #[test]
+    fn one_huge_update_is_no_reason_to_give_up() {
+        let outlet = outlet();
+        let rows = Bytes::from(vec![0; Limits::default().news_bytes + 1]);
+        outlet.push(LaneId::SERVER, updated(1, Some(rows.clone())));
+        assert_eq!((outlet.closed(), outlet.is_full()), (None, true));
+        assert_eq!(drain(&outlet), [updated(1, Some(rows))]);
+        assert!(!outlet.is_full());
+    }
+
+    #[test]
+    fn what_is_owed_is_due_once_there_is_room() {
+        let outlet = outlet();
+        let table = LaneId::fresh();
+        outlet.push(table, updated(1, Some(Bytes::from(vec![0; Limits::default().merge_bytes]))));
+        outlet.owe(table);
+        outlet.owe(table);
+        assert!(outlet.take_owing().is_empty() && outlet.is_behind());
+        drain(&outlet);
+        assert_eq!(outlet.take_owing(), [table]);
+        assert!(outlet.take_owing().is_empty() && !outlet.is_behind());
+    }
+
+    #[test]
     fn an_ended_connection_swallows_what_still_comes() {
-        let outlet = Outlet::new(SessionId::fresh());
+        let outlet = outlet();
         let place = outlet.reserve(LaneId::SERVER);
         outlet.end();
         place.fill(answer("too late"));

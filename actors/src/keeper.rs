@@ -3,12 +3,13 @@
 //! A table that panics is not rebuilt: its rows lived in it alone. (Its snapshots would bring back the batch that broke
 //! it only if that batch was kept; nothing keeps batches yet.)
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use actix::prelude::*;
 use tokio::sync::oneshot;
 
-use crate::directory::{Directory, TableRef};
+use crate::directory::{Directory, Subscriber, TableRef};
+use crate::fanout::{News, Outgoing};
 use crate::mailbox::unbound;
 
 /// Held by a table actor for as long as it lives: dropped with it, however it ends.
@@ -37,10 +38,38 @@ impl Actor for Keeper {
     }
 }
 
+/// Who wants to hear when a table goes, whichever way it does. Shared by the table and its keeper.
+#[derive(Debug, Clone, Default)]
+pub struct Mourners(Arc<Mutex<Vec<Subscriber>>>);
+
+impl Mourners {
+    pub fn add(&self, subscriber: Subscriber) {
+        self.lock().push(subscriber);
+    }
+
+    pub fn retain(&self, is_kept: impl FnMut(&Subscriber) -> bool) {
+        self.lock().retain(is_kept);
+    }
+
+    /// Tells all of them, once.
+    pub fn tell(&self, table: &TableRef) {
+        let told = std::mem::take(&mut *self.lock());
+        for subscriber in told {
+            let news = News::TableDeleted { msg_id: subscriber.msg_id, table: table.name.clone() };
+            subscriber.outlet.push(table.lane, Outgoing::News(news));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Subscriber>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Watches over one table.
 #[derive(Debug)]
 pub struct Watch {
     pub table: TableRef,
+    pub mourners: Mourners,
     pub ended: Ended,
 }
 
@@ -60,7 +89,7 @@ impl Message for Watch {
 impl Handler<Watch> for Keeper {
     type Result = ();
 
-    fn handle(&mut self, Watch { table, ended }: Watch, ctx: &mut Self::Context) {
+    fn handle(&mut self, Watch { table, mourners, ended }: Watch, ctx: &mut Self::Context) {
         let directory = self.directory.clone();
         let watching = async move {
             // Nothing is ever sent: the wait ends with the table.
@@ -68,6 +97,7 @@ impl Handler<Watch> for Keeper {
             // A table that was deleted in order has left the directory before it ended.
             if directory.fail(&table) {
                 tracing::error!(table = %table.name, "a table failed and was removed");
+                mourners.tell(&table);
                 directory.announce(table.lane);
             }
         };

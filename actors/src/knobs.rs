@@ -24,22 +24,11 @@ pub const WAITING_DELTAS: usize = 64;
 /// A connection that keeps up never has that many waiting, so it hears of every update.
 pub const COLLAPSE_AFTER: usize = 64;
 
-/// Bytes of news that may wait in a connection's way out before the connection is given up. The rows of an update are
-/// shared between connections, but a reader this far behind cannot catch up.
-pub const OUTLET_NEWS_BYTES: usize = 64 << 20;
-
 /// Bytes of news (a count of its own fields) that a message without rows is taken to hold.
 pub const NEWS_OVERHEAD_BYTES: usize = 128;
 
 /// Names of failed tables that are remembered, so that later requests hear why they are gone.
 pub const REMEMBERED_FAILURES: usize = 256;
-
-/// Views that one connection may have open: a page has tens; a client that forgets to delete them meets an error that
-/// says so before the server runs out of memory.
-pub const VIEWS_PER_SESSION: usize = 10_000;
-
-/// Tables of the whole server, for the same reason. An empty table costs some kilobytes.
-pub const TABLES: usize = 100_000;
 
 /// How long an `ask` from inside the server (HTTP, Flight) waits by default: a build of a very large view takes seconds.
 pub const ASK_DEADLINE: Duration = Duration::from_secs(60);

@@ -50,12 +50,13 @@ pub enum Offered<M> {
 /// A bounded way to an actor. Clones share the bound.
 pub struct Mailbox<A: Actor> {
     addr: Addr<A>,
+    capacity: usize,
     room: Arc<Semaphore>,
 }
 
 impl<A: Actor> Clone for Mailbox<A> {
     fn clone(&self) -> Self {
-        Mailbox { addr: self.addr.clone(), room: self.room.clone() }
+        Mailbox { addr: self.addr.clone(), capacity: self.capacity, room: self.room.clone() }
     }
 }
 
@@ -68,12 +69,17 @@ impl<A: Actor> std::fmt::Debug for Mailbox<A> {
 impl<A: Actor> Mailbox<A> {
     /// The actor must call [`unbound`] when it starts: `capacity` is the only bound.
     pub fn new(addr: Addr<A>, capacity: usize) -> Self {
-        Mailbox { addr, room: Arc::new(Semaphore::new(capacity)) }
+        Mailbox { addr, capacity, room: Arc::new(Semaphore::new(capacity)) }
     }
 
     /// Whether the actor has ended.
     pub fn is_gone(&self) -> bool {
         !self.addr.connected()
+    }
+
+    /// Messages that wait to be handled.
+    pub fn num_waiting(&self) -> usize {
+        self.capacity - self.room.available_permits().min(self.capacity)
     }
 
     pub fn offer<M>(&self, message: M) -> Offered<M>

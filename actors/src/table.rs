@@ -5,7 +5,7 @@
 //! update hold their place in each subscriber's order and are filled in by the view's actor.
 //!
 //! The orders, a file each: [`introduce`], [`batch`] (update, replace, remove), [`describe`], [`open_view`],
-//! [`read_view`], [`subscribe`], [`delete`], [`session_over`], [`snapshot`], [`follow`], [`crash`]. What a derived table
+//! [`read_view`], [`subscribe`], [`delete`], [`session_over`], [`settle`], [`snapshot`], [`follow`], [`gauges`], [`crash`]. What a derived table
 //! follows is in [`source`]. What the actor knows about its
 //! views is a plain state machine: [`registry`]; how it feeds them: [`feed`].
 
@@ -15,12 +15,14 @@ mod delete;
 mod describe;
 mod feed;
 mod follow;
+mod gauges;
 mod introduce;
 mod news;
 mod open_view;
 mod read_view;
 mod registry;
 mod session_over;
+mod settle;
 mod snapshot;
 mod source;
 mod subscribe;
@@ -37,22 +39,25 @@ pub use describe::{Describe, GetSchema, GetSize, MakePort};
 pub use feed::Receipt;
 pub(crate) use follow::no_view;
 pub use follow::{Follow, Followed, Follower};
+pub use gauges::{Gauges, GetGauges, ViewGauges};
 pub use introduce::Introduce;
 pub use open_view::{CloseView, OpenView};
 pub use read_view::{GetPlan, ReadView};
 pub use registry::HandleId;
 pub use session_over::SessionOver;
+pub use settle::Settle;
 pub use snapshot::TakeSnapshot;
 pub use source::Source;
 pub use subscribe::{Subscribe, Topic, Unsubscribe};
 
 use crate::catalog::Stage;
-use crate::directory::{Subscriber, TableRef};
+use crate::directory::TableRef;
 use crate::error::Fault;
 use crate::fanout::LaneId;
-use crate::keeper::LifeLine;
+use crate::keeper::{LifeLine, Mourners};
 use crate::knobs;
 use crate::mailbox::{Posted, Reply, unbound};
+use crate::meters::TableMeter;
 use follow::Following;
 use registry::Registry;
 
@@ -62,11 +67,12 @@ pub struct TableActor {
     lane: LaneId,
     table: Table,
     stage: Stage,
+    meter: TableMeter,
     /// How others reach this actor; set once by [`Introduce`], its first message.
     myself: Option<TableRef>,
     views: Registry,
     /// Who wants to hear when the table is deleted.
-    on_delete: Vec<Subscriber>,
+    mourners: Mourners,
     /// Deletions that wait for the last view; the table is unlisted while there are any.
     deletions: Vec<Reply<()>>,
     /// Who follows this table; those who gave up are forgotten with the next delta.
@@ -85,16 +91,18 @@ impl TableActor {
         table: Table,
         sources: Vec<Source>,
         stage: Stage,
+        mourners: Mourners,
         life_line: LifeLine,
     ) -> Self {
         TableActor {
+            meter: stage.meters.table(&name),
             name,
             lane,
             table,
             stage,
             myself: None,
             views: Registry::default(),
-            on_delete: Vec::new(),
+            mourners,
             deletions: Vec::new(),
             followings: Vec::new(),
             sources,

@@ -4,6 +4,7 @@
 //! Building happens on a worker thread while parcels wait in the table's feed; large answers are written there too,
 //! from an immutable cut. The actor knows no subscriber beyond the places it is given to fill.
 
+mod behind;
 mod read;
 mod step;
 
@@ -16,7 +17,9 @@ use proscenium_engine::table::Snapshot;
 use proscenium_engine::view::{Handle, Plan, View};
 
 pub use read::{ColumnPaths, Read, TextFormat};
-pub use step::{Receiver, Step, Wanted};
+pub use step::{Receiver, Step, Wanted, Way};
+
+use behind::Behind;
 
 use crate::table::{HandleId, Receipt};
 use crate::workers::Workers;
@@ -28,7 +31,11 @@ pub struct ViewActor {
     /// `None` until it is built; no message is looked at before.
     view: Option<View>,
     handles: HashMap<HandleId, Held>,
+    /// What slow connections have not heard yet.
+    behind: Behind,
     workers: Workers,
+    /// The bound on one answer.
+    export_bytes: usize,
     built: Arc<AtomicBool>,
 }
 
@@ -44,6 +51,8 @@ struct Held {
 #[derive(Debug)]
 pub enum Work {
     Step(Step),
+    /// These subscribers have room for what was kept back for them.
+    Settle(Wanted),
     Open(Opening),
     Close(HandleId),
     Read(HandleId, Read),
@@ -67,8 +76,15 @@ pub struct Parcel {
 }
 
 impl ViewActor {
-    pub(crate) fn new(plan: Arc<Plan>, snapshot: Snapshot, workers: Workers, built: Arc<AtomicBool>) -> Self {
-        ViewActor { start: Some((plan, snapshot)), view: None, handles: HashMap::new(), workers, built }
+    pub(crate) fn new(
+        plan: Arc<Plan>,
+        snapshot: Snapshot,
+        workers: Workers,
+        export_bytes: usize,
+        built: Arc<AtomicBool>,
+    ) -> Self {
+        let (handles, behind) = (HashMap::new(), Behind::default());
+        ViewActor { start: Some((plan, snapshot)), view: None, handles, behind, workers, export_bytes, built }
     }
 }
 
@@ -100,7 +116,8 @@ impl Handler<Parcel> for ViewActor {
         let Some(view) = &mut self.view else { return };
         for work in works {
             match work {
-                Work::Step(step) => step.carry_out(view, &mut self.handles),
+                Work::Step(step) => step.carry_out(view, &mut self.handles, &mut self.behind),
+                Work::Settle(wanted) => self.behind.settle(wanted, view, &mut self.handles),
                 Work::Open(Opening { handle, group_by_depth }) => {
                     let same_rows_as = Some(group_by_depth);
                     self.handles.insert(handle, Held { handle: view.handle(group_by_depth), same_rows_as });
@@ -108,9 +125,10 @@ impl Handler<Parcel> for ViewActor {
                 Work::Crash => panic!("a view was told to crash"),
                 Work::Close(handle) => {
                     self.handles.remove(&handle);
+                    self.behind.forget(handle);
                 }
                 Work::Read(handle, read) => match self.handles.get_mut(&handle) {
-                    Some(held) => read.answer(view, held, &self.workers),
+                    Some(held) => read.answer(view, held, &self.workers, self.export_bytes),
                     None => read.refuse(crate::error::Fault::ViewNotFound),
                 },
             }

@@ -62,11 +62,22 @@ pub struct ViewDelta {
 }
 
 impl ViewDelta {
-    /// Joins what a later step did.
-    pub fn merge(&mut self, later: &ViewDelta) {
-        self.changed.extend_from_slice(&later.changed);
+    /// Joins what later steps did.
+    pub fn merge_all<'a>(&mut self, later: impl IntoIterator<Item = &'a ViewDelta>) {
+        for delta in later {
+            self.changed.extend_from_slice(&delta.changed);
+        }
         self.changed.sort_unstable();
         self.changed.dedup();
+    }
+
+    /// Rows that it names.
+    pub fn len(&self) -> usize {
+        self.changed.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.changed.is_empty()
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
 
 use crate::source::Source;
 
@@ -15,6 +18,8 @@ pub struct Config {
     pub max_frame_bytes: usize,
     /// Bytes of one HTTP upload, which is held in memory.
     pub max_upload_bytes: usize,
+    /// What connections may take up.
+    pub limits: Limits,
     /// Threads for tables and views, and as many for loading, building and exporting.
     pub threads: usize,
     /// The folder with the page.
@@ -25,6 +30,119 @@ pub struct Config {
     pub demo: bool,
 }
 
+/// What one connection, and all of them, may take up. Each has a reason, and each is refused with a message that names
+/// it. Seconds are whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// WebSocket connections; one more is answered 503. An idle one costs some tens of kilobytes and a file descriptor.
+    pub connections: usize,
+    /// Tables of the server.
+    pub tables: usize,
+    /// Views that one connection has open.
+    pub views: usize,
+    /// Subscriptions of one connection.
+    pub subscriptions: usize,
+    /// Requests of one connection that run at once; more wait. Enough to keep its tables busy, few enough that a flood
+    /// from one connection does not fill the tables' mailboxes.
+    pub running_requests: usize,
+    /// Bytes of requests of one connection that may wait to be started, beside one message of the largest size; beyond,
+    /// the connection is closed.
+    pub waiting_request_bytes: usize,
+    /// Bytes of answers waiting for one connection beyond which none of its requests is started.
+    pub waiting_answer_bytes: usize,
+    /// Bytes of one answer.
+    pub export_bytes: usize,
+    /// Bytes written to a connection and not acknowledged by it beyond which nothing is written: a second of a fast
+    /// home connection.
+    pub window_bytes: u64,
+    /// Bytes of news waiting for one connection beyond which updates merge.
+    pub merge_bytes: usize,
+    /// Bytes of news waiting for one connection beyond which it is closed.
+    pub news_bytes: usize,
+    /// Seconds that a connection may be behind before it is closed.
+    pub behind_seconds: u64,
+    /// Seconds between two pings of a connection on which nothing happens.
+    pub ping_seconds: u64,
+    /// Seconds of silence, pings unanswered, after which a connection is taken to be gone.
+    pub silence_seconds: u64,
+    /// Seconds that connections have, when the server ends, to hear what was asked before.
+    pub drain_seconds: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let actors = proscenium_actors::Limits::default();
+        Limits {
+            connections: 20_000,
+            tables: actors.tables,
+            views: actors.views_per_session,
+            subscriptions: actors.subscriptions_per_session,
+            running_requests: 64,
+            waiting_request_bytes: 64 << 20,
+            waiting_answer_bytes: 16 << 20,
+            export_bytes: actors.export_bytes,
+            window_bytes: 4 << 20,
+            merge_bytes: actors.merge_bytes,
+            news_bytes: actors.news_bytes,
+            behind_seconds: 60,
+            ping_seconds: 30,
+            silence_seconds: 120,
+            drain_seconds: 10,
+        }
+    }
+}
+
+impl Limits {
+    /// Those that the actors hold.
+    pub fn actors(&self) -> proscenium_actors::Limits {
+        proscenium_actors::Limits {
+            tables: self.tables,
+            views_per_session: self.views,
+            subscriptions_per_session: self.subscriptions,
+            export_bytes: self.export_bytes,
+            merge_bytes: self.merge_bytes,
+            news_bytes: self.news_bytes,
+        }
+    }
+
+    pub fn behind(&self) -> Duration {
+        Duration::from_secs(self.behind_seconds)
+    }
+
+    pub fn ping_every(&self) -> Duration {
+        Duration::from_secs(self.ping_seconds)
+    }
+
+    pub fn silence(&self) -> Duration {
+        Duration::from_secs(self.silence_seconds)
+    }
+
+    pub fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds)
+    }
+
+    /// How often a connection looks at the clock: a fraction of the shortest time it cares for.
+    pub fn tick(&self) -> Duration {
+        let shortest = self.behind().min(self.ping_every()).min(self.silence());
+        (shortest / 4).clamp(Duration::from_millis(100), Duration::from_secs(5))
+    }
+
+    /// Errors name the key that makes no sense.
+    pub fn check(&self) -> Result<(), String> {
+        let positive = [
+            ("connections", self.connections),
+            ("running_requests", self.running_requests),
+            ("waiting_answer_bytes", self.waiting_answer_bytes),
+            ("window_bytes", self.window_bytes as usize),
+        ];
+        match positive.iter().find(|(_, value)| *value == 0) {
+            Some((key, _)) => Err(format!("limits.{key} must be at least 1")),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {
@@ -32,6 +150,7 @@ impl Default for Config {
             flight: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 8815))),
             max_frame_bytes: 256 << 20,
             max_upload_bytes: 1 << 30,
+            limits: Limits::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             assets: None,
             tables: Vec::new(),

@@ -47,8 +47,7 @@ pub fn open_http(
         .disable_signals()
         // Messages are small and wanted at once: waiting to fill a packet costs up to 40 ms.
         .tcp_nodelay(true)
-        // Live connections end with the server: they are told by a close frame (`Surroundings::ending`), and given this
-        // long, in seconds, to answer it.
+        // Live connections have ended by then (`Running::stop`), or did not want to.
         .shutdown_timeout(1)
         .bind(config.listen)
         .map_err(fault)?;

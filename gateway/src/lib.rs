@@ -19,7 +19,7 @@ pub mod source;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
 use proscenium_actors::Catalog;
@@ -32,7 +32,10 @@ use flight::FlightDoor;
 use http::{Readiness, Shared};
 use metrics::Metrics;
 use request::Meter;
-use session::Surroundings;
+use session::{Roll, Surroundings};
+
+/// How long clients have to answer the close frame of a server that ends.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The whole server; the binary and the tests start the same one.
 #[derive(Debug)]
@@ -45,6 +48,8 @@ pub struct Running {
     catalog: Catalog,
     door: ServerHandle,
     readiness: Readiness,
+    roll: Arc<Roll>,
+    drain: Duration,
     ending: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -58,6 +63,7 @@ struct Open {
     catalog: Catalog,
     door: ServerHandle,
     readiness: Readiness,
+    roll: Arc<Roll>,
 }
 
 impl Server {
@@ -65,13 +71,14 @@ impl Server {
     pub fn start(config: Config) -> Result<Running, StartError> {
         let (started, starting) = channel();
         let (ending, is_ending) = watch::channel(false);
+        let drain = config.limits.drain();
         let thread = std::thread::Builder::new()
             .name("server".into())
             .spawn(move || serve(&config, is_ending, &started))
             .map_err(StartError::Threads)?;
-        let Open { addresses, catalog, door, readiness } =
+        let Open { addresses, catalog, door, readiness, roll } =
             starting.recv().map_err(|_| StartError::Ended)??;
-        Ok(Running { addresses, catalog, door, readiness, ending, thread: Some(thread) })
+        Ok(Running { addresses, catalog, door, readiness, roll, drain, ending, thread: Some(thread) })
     }
 }
 
@@ -90,13 +97,17 @@ async fn run(
     ending: watch::Receiver<bool>,
     started: &Sender<Started>,
 ) -> Result<(), StartError> {
-    let catalog = Catalog::start(config.threads).map_err(StartError::Threads)?;
     let metrics = Metrics::new().map_err(|error| StartError::Load(error.to_string()))?;
+    let catalog = Catalog::start(config.threads, config.limits.actors(), metrics.meters.clone())
+        .map_err(StartError::Threads)?;
+    let roll = Roll::new(config.limits.connections);
     let surroundings = Surroundings {
         catalog: catalog.clone(),
         meter: Arc::new(Meter::start(Instant::now())),
         metrics: metrics.clone(),
         max_frame_bytes: config.max_frame_bytes,
+        limits: config.limits,
+        roll: roll.clone(),
         ending,
     };
     let readiness = Readiness::default();
@@ -119,7 +130,7 @@ async fn run(
     let serving = actix_rt::spawn(door.server);
     load(config, &catalog).await?;
     readiness.set(true);
-    let open = Open { addresses, catalog: catalog.clone(), door: door.handle, readiness };
+    let open = Open { addresses, catalog: catalog.clone(), door: door.handle, readiness, roll };
     if started.send(Ok(open)).is_err() {
         return Ok(());
     }
@@ -167,7 +178,8 @@ impl Running {
         &self.catalog
     }
 
-    /// Closes the doors and ends every thread.
+    /// Lets nobody in, answers what was asked, tells connections to come back later, closes the doors and ends every
+    /// thread.
     pub fn stop(mut self) {
         self.end();
     }
@@ -176,6 +188,11 @@ impl Running {
         let Some(thread) = self.thread.take() else { return };
         self.readiness.set(false);
         self.ending.send_replace(true);
+        // Each connection ends itself within this time; a little more is for the farewell.
+        let left = self.roll.close(self.drain + FAREWELL);
+        if left > 0 {
+            tracing::warn!(connections = left, "some connections did not end in time");
+        }
         // The future only waits for the end, which joining does better; the order to stop is given by calling.
         drop(self.door.stop(true));
         if thread.join().is_err() {

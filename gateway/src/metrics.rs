@@ -2,7 +2,9 @@
 //!
 //! Law: counting never waits; gauges about tables are read when somebody asks.
 
-use prometheus::{Encoder, IntCounter, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use proscenium_actors::Meters;
+use proscenium_actors::table::Gauges;
 
 /// Cheap to clone; all clones count together.
 #[derive(Debug, Clone)]
@@ -18,9 +20,18 @@ pub struct Metrics {
     pub received_bytes_total: IntCounter,
     /// Bytes of WebSocket messages sent.
     pub sent_bytes_total: IntCounter,
+    /// WebSocket connections that have ended, by why they did.
+    pub sessions_closed_total: IntCounterVec,
+    /// WebSocket connections that were refused, because there were as many as there may be or the server was ending.
+    pub sessions_refused_total: IntCounter,
+    /// What tables and views count.
+    pub meters: Meters,
     tables: IntGauge,
     views: IntGauge,
     table_rows: IntGaugeVec,
+    table_queue: IntGaugeVec,
+    view_followers: IntGaugeVec,
+    view_handles: IntGaugeVec,
 }
 
 impl Metrics {
@@ -36,9 +47,30 @@ impl Metrics {
                 "Bytes of WebSocket messages received.",
             )?,
             sent_bytes_total: IntCounter::new("sent_bytes_total", "Bytes of WebSocket messages sent.")?,
+            sessions_closed_total: IntCounterVec::new(
+                Opts::new("sessions_closed_total", "WebSocket connections that have ended, by why they did."),
+                &["why"],
+            )?,
+            sessions_refused_total: IntCounter::new(
+                "sessions_refused_total",
+                "WebSocket connections that were refused.",
+            )?,
+            meters: Meters::new()?,
             tables: IntGauge::new("tables", "Hosted tables.")?,
             views: IntGauge::new("views", "Views that clients hold open.")?,
             table_rows: IntGaugeVec::new(Opts::new("table_rows", "Rows of a hosted table."), &["table"])?,
+            table_queue: IntGaugeVec::new(
+                Opts::new("table_queue", "Orders that wait in a table's mailbox."),
+                &["table"],
+            )?,
+            view_followers: IntGaugeVec::new(
+                Opts::new("view_followers", "Subscriptions to updates of a shared view."),
+                &["table", "view"],
+            )?,
+            view_handles: IntGaugeVec::new(
+                Opts::new("view_handles", "Clients' views that one shared view answers."),
+                &["table", "view"],
+            )?,
             registry,
         };
         metrics.registry.register(Box::new(metrics.sessions.clone()))?;
@@ -49,16 +81,32 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.tables.clone()))?;
         metrics.registry.register(Box::new(metrics.views.clone()))?;
         metrics.registry.register(Box::new(metrics.table_rows.clone()))?;
+        metrics.registry.register(Box::new(metrics.sessions_closed_total.clone()))?;
+        metrics.registry.register(Box::new(metrics.sessions_refused_total.clone()))?;
+        metrics.registry.register(Box::new(metrics.table_queue.clone()))?;
+        metrics.registry.register(Box::new(metrics.view_followers.clone()))?;
+        metrics.registry.register(Box::new(metrics.view_handles.clone()))?;
+        metrics.meters.register(&metrics.registry)?;
         Ok(metrics)
     }
 
-    /// Everything in Prometheus's text form. `rows`: each hosted table's.
-    pub fn text(&self, rows: &[(String, usize)], num_views: usize) -> prometheus::Result<Vec<u8>> {
-        self.tables.set(rows.len() as i64);
+    /// Everything in Prometheus's text form. `hosted`: each hosted table's state. Shared views are told apart by numbers
+    /// that mean nothing elsewhere.
+    pub fn text(&self, hosted: &[(String, Gauges)], num_views: usize) -> prometheus::Result<Vec<u8>> {
+        self.tables.set(hosted.len() as i64);
         self.views.set(num_views as i64);
-        self.table_rows.reset();
-        for (table, rows) in rows {
-            self.table_rows.with_label_values(&[table.as_str()]).set(*rows as i64);
+        for gauges in [&self.table_rows, &self.table_queue, &self.view_followers, &self.view_handles] {
+            gauges.reset();
+        }
+        for (table, gauges) in hosted {
+            self.table_rows.with_label_values(&[table.as_str()]).set(gauges.num_rows as i64);
+            self.table_queue.with_label_values(&[table.as_str()]).set(gauges.num_waiting as i64);
+            for view in &gauges.views {
+                let number = view.number.to_string();
+                let labels = &[table.as_str(), number.as_str()];
+                self.view_followers.with_label_values(labels).set(view.num_followers as i64);
+                self.view_handles.with_label_values(labels).set(view.num_handles as i64);
+            }
         }
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;

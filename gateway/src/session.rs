@@ -4,11 +4,14 @@
 //! a slow client are counted and bounded. Everything but [`socket`] is plain state without a socket.
 
 mod dispatch;
+mod ending;
 mod flow;
 mod frames;
 mod lanes;
 mod news;
+mod roll;
 mod socket;
 
 pub use dispatch::Surroundings;
+pub use roll::Roll;
 pub use socket::connect;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Deserialize;
 
-use crate::config::Config;
+use crate::config::{Config, Limits};
 use crate::http::assets;
 use crate::source::Source;
 
@@ -61,6 +61,7 @@ struct File {
     max_frame_bytes: Option<usize>,
     max_upload_bytes: Option<usize>,
     threads: Option<usize>,
+    limits: Limits,
     #[serde(rename = "table")]
     tables: Vec<Source>,
 }
@@ -87,6 +88,7 @@ impl Options {
         if threads == 0 {
             return Err("threads must be at least 1".into());
         }
+        file.limits.check()?;
         let flight = match self.flight.or(file.flight) {
             Some(addr) => Some(addr),
             None if self.no_flight || file.no_flight => None,
@@ -110,6 +112,7 @@ impl Options {
                 .max_upload_bytes
                 .or(file.max_upload_bytes)
                 .unwrap_or(defaults.max_upload_bytes),
+            limits: file.limits,
             threads,
             assets,
             tables,
@@ -149,8 +152,9 @@ mod tests {
     fn the_command_line_wins_over_the_file() {
         let mut options = in_file(
             "good.toml",
-            "listen = \"127.0.0.1:1\"\nthreads = 3\n[[table]]\nname = \"a\"\npath = \"a.csv\"\nindex = \"id\"\n",
+            "listen = \"127.0.0.1:1\"\nthreads = 3\n[[table]]\nname = \"a\"\npath = \"a.csv\"\nindex = \"id\"\n[limits]\nviews = 7\n",
         );
+        assert_eq!(options.clone().resolve().unwrap().limits.views, 7);
         options.listen = Some("127.0.0.1:2".parse().unwrap());
         options.tables = vec!["b=b.csv".parse().unwrap()];
         let config = options.resolve().unwrap();
@@ -164,6 +168,10 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         assert!(in_file("key.toml", "colour = 3").resolve().unwrap_err().contains("colour"));
+        assert!(in_file("limit.toml", "[limits]\nviewz = 3").resolve().unwrap_err().contains("viewz"));
+        assert!(
+            in_file("no.toml", "[limits]\nwindow_bytes = 0").resolve().unwrap_err().contains("window_bytes")
+        );
         assert!(in_file("zero.toml", "threads = 0").resolve().unwrap_err().contains("threads"));
         let twice = Options {
             tables: vec!["a=a.csv".parse().unwrap(), "a=b.csv".parse().unwrap()],

@@ -45,8 +45,10 @@ impl Handler<Posted<HostJoin>> for CatalogActor {
             let join = move || {
                 let table = Table::join(&followed[0].snapshot, &followed[1].snapshot, &spec)?;
                 let sides = tables.into_iter().zip(followed).zip([JoinSide::Left, JoinSide::Right]);
-                let sources = sides.map(|((table, followed), side)| {
-                    Source { table, tail: followed.tail, side: Some(side) }
+                let sources = sides.map(|((table, followed), side)| Source {
+                    table,
+                    tail: followed.tail,
+                    side: Some(side),
                 });
                 Ok::<_, Fault>((table, sources.collect()))
             };

@@ -4,6 +4,7 @@
 //! news that its batch causes.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use actix::prelude::*;
 use proscenium_engine::TableData;
@@ -25,8 +26,9 @@ pub struct UpdateRows {
 impl Receive<UpdateRows> for TableActor {
     fn receive(&mut self, UpdateRows { data, port_id, reply }: UpdateRows, ctx: &mut Context<Self>) {
         clock::tell_engine();
+        let began = Instant::now();
         let applied = self.table.update(&data, port_id);
-        self.answer_and_tell(applied, reply, ctx);
+        self.answer_and_tell(applied, began, reply, ctx);
     }
 }
 
@@ -40,8 +42,9 @@ pub struct ReplaceRows {
 impl Receive<ReplaceRows> for TableActor {
     fn receive(&mut self, ReplaceRows { data, reply }: ReplaceRows, ctx: &mut Context<Self>) {
         clock::tell_engine();
+        let began = Instant::now();
         let applied = self.table.replace(&data).map(Some);
-        self.answer_and_tell(applied, reply, ctx);
+        self.answer_and_tell(applied, began, reply, ctx);
     }
 }
 
@@ -55,8 +58,9 @@ pub struct RemoveRows {
 impl Receive<RemoveRows> for TableActor {
     fn receive(&mut self, RemoveRows { data, reply }: RemoveRows, ctx: &mut Context<Self>) {
         clock::tell_engine();
+        let began = Instant::now();
         let applied = self.table.remove(&data);
-        self.answer_and_tell(applied, reply, ctx);
+        self.answer_and_tell(applied, began, reply, ctx);
     }
 }
 
@@ -64,11 +68,13 @@ impl TableActor {
     fn answer_and_tell(
         &mut self,
         applied: proscenium_engine::Result<Option<TableDelta>>,
+        began: Instant,
         reply: Reply<()>,
         ctx: &mut Context<Self>,
     ) {
         match applied {
             Ok(Some(delta)) => {
+                self.meter.applied(began);
                 let delta = Arc::new(delta);
                 self.hand_to_tails(&delta);
                 reply.send(Ok(()));

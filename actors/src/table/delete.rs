@@ -8,7 +8,7 @@ use actix::prelude::*;
 use super::{Receive, TableActor};
 use crate::directory::Subscriber;
 use crate::error::Fault;
-use crate::fanout::{News, Outgoing, SessionId};
+use crate::fanout::SessionId;
 use crate::mailbox::Reply;
 
 /// Deletes the table.
@@ -58,7 +58,7 @@ pub struct WatchTable {
 
 impl Receive<WatchTable> for TableActor {
     fn receive(&mut self, WatchTable { subscriber }: WatchTable, _ctx: &mut Context<Self>) {
-        self.on_delete.push(subscriber);
+        self.mourners.add(subscriber);
     }
 }
 
@@ -71,7 +71,7 @@ pub struct UnwatchTable {
 
 impl Receive<UnwatchTable> for TableActor {
     fn receive(&mut self, UnwatchTable { session, msg_id, reply }: UnwatchTable, _ctx: &mut Context<Self>) {
-        self.on_delete.retain(|subscriber| !subscriber.is(session, msg_id));
+        self.mourners.retain(|subscriber| !subscriber.is(session, msg_id));
         reply.send(Ok(()));
     }
 }
@@ -82,12 +82,11 @@ impl TableActor {
         if self.deletions.is_empty() || !self.views.is_empty() {
             return;
         }
+        // Before the name is free for another table.
+        self.meter.forget(&self.name);
         if let Some(myself) = &self.myself {
             self.stage.directory.remove(myself);
-        }
-        for subscriber in std::mem::take(&mut self.on_delete) {
-            let news = News::TableDeleted { msg_id: subscriber.msg_id, table: self.name.clone() };
-            subscriber.outlet.push(self.lane, Outgoing::News(news));
+            self.mourners.tell(myself);
         }
         for source in &self.sources {
             source.tail.end();

@@ -47,6 +47,7 @@ impl Feed {
             // Subscribers are told the port.
             && last.delta.port_id == step.delta.port_id
         {
+            step.meter.meters().delta_merged();
             return last.merge(step);
         }
         self.waiting_deltas += 1;

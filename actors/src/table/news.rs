@@ -9,8 +9,9 @@ use proscenium_engine::view::removed_keys_arrow;
 
 use super::registry::{HandleId, Registry, SharedId};
 use super::{TableActor, feed::Feed};
+use crate::directory::Subscriber;
 use crate::fanout::{LaneId, News, Outgoing};
-use crate::view::{Receiver, Step, Wanted};
+use crate::view::{Receiver, Step, Wanted, Way};
 
 impl TableActor {
     /// Hands a delta to all subscribers and views, in the order the protocol names: per handle in creation order first
@@ -18,6 +19,7 @@ impl TableActor {
     pub(super) fn tell(&mut self, delta: &Arc<TableDelta>, ctx: &mut Context<Self>) {
         let mut keys = RemovedKeys::new(delta, self.table.index());
         let mut wanted: Vec<(SharedId, Wanted)> = Vec::new();
+        let born = self.meter.birth();
         for (id, handle) in self.views.handles() {
             if !handle.on_remove.is_empty()
                 && let Some(keys) = keys.get()
@@ -36,7 +38,7 @@ impl TableActor {
                 continue;
             }
             if handle.wants_rows {
-                let rows = want_rows(&self.views, id, self.lane);
+                let rows = want_rows(&self.views, id, self.lane, |_| true);
                 wanted.extend(rows.map(|rows| (handle.shared, rows)));
                 continue;
             }
@@ -46,13 +48,15 @@ impl TableActor {
                     view_id: handle.view_id.clone(),
                     port_id: delta.port_id,
                     rows: None,
+                    born: born.clone(),
                 };
                 subscriber.outlet.push(self.lane, Outgoing::News(news));
             }
         }
         for (id, feed) in self.views.feeds_mut() {
             let wanted = wanted.extract_if(.., |(shared, _)| *shared == id).map(|(_, rows)| rows).collect();
-            feed.push_step(Step { delta: delta.clone(), wanted });
+            let step = Step { delta: delta.clone(), wanted, born: born.clone(), meter: self.meter.clone() };
+            feed.push_step(step);
         }
         self.feed_all(ctx);
     }
@@ -84,16 +88,27 @@ impl TableActor {
     }
 }
 
-/// Holds a place in each subscriber's order for the rows of one handle.
-fn want_rows(views: &Registry, id: HandleId, lane: LaneId) -> Option<Wanted> {
+/// Holds a place in each subscriber's order for the rows of one handle; a subscriber whose way out is full gets them
+/// later, as one with others.
+pub(super) fn want_rows(
+    views: &Registry,
+    id: HandleId,
+    lane: LaneId,
+    is_meant: impl Fn(&Subscriber) -> bool,
+) -> Option<Wanted> {
     let handle = views.handle(id)?;
     let built = views.feed(handle.shared).is_some_and(Feed::is_built);
-    let receivers = handle.on_update.iter().map(|subscriber| Receiver {
-        msg_id: subscriber.msg_id,
-        place: match built {
-            true => subscriber.outlet.reserve(lane),
-            false => subscriber.outlet.late(lane),
-        },
+    let receivers = handle.on_update.iter().filter(|subscriber| is_meant(subscriber)).map(|subscriber| {
+        let outlet = &subscriber.outlet;
+        let way = match (outlet.is_full(), built) {
+            (true, _) => {
+                outlet.owe(lane);
+                Way::Later(outlet.clone())
+            }
+            (false, true) => Way::Now(outlet.reserve(lane)),
+            (false, false) => Way::Now(outlet.late(lane)),
+        };
+        Receiver { msg_id: subscriber.msg_id, way }
     });
     Some(Wanted { handle: id, view_id: handle.view_id.clone(), receivers: receivers.collect() })
 }

@@ -69,7 +69,9 @@ impl TableActor {
         clock::tell_engine();
         let plan = Arc::new(self.table.plan(config)?);
         let view_id = self.stage.directory.add_view(view_id, self.myself()?, owner)?;
-        let shared = match self.views.shared_by_key(plan.sharing_key()) {
+        let present = self.views.shared_by_key(plan.sharing_key());
+        self.stage.meters.view_opened(present.is_some());
+        let shared = match present {
             Some(shared) => shared,
             None => self.build(plan.clone()),
         };
@@ -85,8 +87,8 @@ impl TableActor {
     fn build(&mut self, plan: Arc<Plan>) -> SharedId {
         let key = plan.sharing_key().to_string();
         let built = Arc::default();
-        let view =
-            ViewActor::new(plan, self.table.snapshot(), self.stage.workers.clone(), Arc::clone(&built));
+        let (workers, export_bytes) = (self.stage.workers.clone(), self.stage.limits.export_bytes);
+        let view = ViewActor::new(plan, self.table.snapshot(), workers, export_bytes, Arc::clone(&built));
         let addr = ViewActor::start_in_arbiter(self.stage.placement.next(), move |_| view);
         self.views.share(key, Feed::new(addr, built))
     }

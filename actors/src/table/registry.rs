@@ -10,6 +10,7 @@ use std::sync::Arc;
 use proscenium_engine::view::Plan;
 
 use super::feed::Feed;
+use super::gauges::ViewGauges;
 use crate::directory::Subscriber;
 use crate::fanout::SessionId;
 
@@ -142,6 +143,21 @@ impl Registry {
 
     pub fn feeds_mut(&mut self) -> impl Iterator<Item = (SharedId, &mut Feed)> {
         self.shared.iter_mut().map(|(id, shared)| (*id, &mut shared.feed))
+    }
+
+    /// What whoever watches the server sees.
+    pub fn gauges(&self) -> Vec<ViewGauges> {
+        let empty = |(id, shared): (&SharedId, &SharedView)| {
+            let gauges = ViewGauges { number: id.0, num_handles: shared.num_handles, num_followers: 0 };
+            (*id, gauges)
+        };
+        let mut gauges: BTreeMap<SharedId, ViewGauges> = self.shared.iter().map(empty).collect();
+        for handle in self.handles.values() {
+            if let Some(view) = gauges.get_mut(&handle.shared) {
+                view.num_followers += handle.on_update.len();
+            }
+        }
+        gauges.into_values().collect()
     }
 
     /// Handles on one shared view, in creation order.

@@ -18,7 +18,7 @@ impl Receive<SessionOver> for TableActor {
             self.drop_handle(id, false);
         }
         self.views.forget_subscriber(session);
-        self.on_delete.retain(|subscriber| subscriber.outlet.session() != session);
+        self.mourners.retain(|subscriber| subscriber.outlet.session() != session);
         self.delete_if_due(ctx);
     }
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use actix::prelude::*;
 use proscenium_engine::table::JoinSide;
 
-use super::TableActor;
 use super::Receive;
+use super::TableActor;
 use crate::directory::TableRef;
 use crate::knobs;
 use crate::mailbox::Reply;
@@ -78,7 +78,7 @@ impl TableActor {
     pub(super) fn settle_sources(&self) -> Option<impl Future<Output = ()> + 'static> {
         let derived = self.sources.iter().filter(|source| !source.table.sources.is_empty());
         let mailboxes: Vec<_> = derived.map(|source| source.table.mailbox.clone()).collect();
-        (!mailboxes.is_empty()).then(|| async move {
+        (!mailboxes.is_empty()).then_some(async move {
             for mailbox in mailboxes {
                 // One that has ended has nothing more to say.
                 let _ = mailbox.ask(knobs::ASK_DEADLINE, |reply| CatchUp { reply }).await;

@@ -6,7 +6,7 @@ use proscenium_engine::export::{self, Compression, JsonOptions, Naming, Window};
 use proscenium_engine::view::{CutOptions, Dimensions, View, Viewport};
 
 use super::Held;
-use crate::error::Fault;
+use crate::error::{Fault, Result};
 use crate::knobs;
 use crate::mailbox::Reply;
 use crate::workers::Workers;
@@ -80,18 +80,30 @@ impl Read {
         }
     }
 
-    pub(super) fn answer(self, view: &mut View, held: &mut Held, workers: &Workers) {
+    pub(super) fn answer(self, view: &mut View, held: &mut Held, workers: &Workers, limit_bytes: usize) {
         match self {
             Read::Dimensions(reply) => reply.send(Ok(view.dimensions(&mut held.handle))),
             Read::Text { viewport, format, reply } => {
-                let write = move |window: &Window| reply.send(Ok(format.write(window)));
+                if let Err(fault) = check_size(view, held, viewport, limit_bytes) {
+                    return reply.send(Err(fault));
+                }
+                let write = move |window: &Window| {
+                    let text = format.write(window);
+                    reply.send(within(text.len(), limit_bytes).map(|()| text));
+                };
                 write_window(view, held, format.cut_options(viewport), workers, write);
             }
             Read::Arrow { viewport, naming, compression, reply } => {
-                let write = move |window: &Window| {
-                    let written = export::arrow(window, naming, compression);
-                    reply.send(written.map(Bytes::from).map_err(Fault::from));
-                };
+                if let Err(fault) = check_size(view, held, viewport, limit_bytes) {
+                    return reply.send(Err(fault));
+                }
+                let write =
+                    move |window: &Window| {
+                        let written = export::arrow(window, naming, compression).map_err(Fault::from);
+                        reply.send(written.and_then(|stream| {
+                            within(stream.len(), limit_bytes).map(|()| Bytes::from(stream))
+                        }));
+                    };
                 let options = CutOptions { viewport, ..CutOptions::default() };
                 write_window(view, held, options, workers, write);
             }
@@ -138,6 +150,21 @@ fn write_window(
         write();
     } else {
         workers.start_job(write);
+    }
+}
+
+/// Refuses what cannot be small enough before any work is done for it: no cell is written in less than a byte, but for
+/// those of Arrow's booleans.
+fn check_size(view: &mut View, held: &mut Held, viewport: Viewport, limit_bytes: usize) -> Result<()> {
+    within(num_cells(view.dimensions(&mut held.handle), viewport) / 8, limit_bytes)
+}
+
+fn within(num_bytes: usize, limit_bytes: usize) -> Result<()> {
+    match num_bytes <= limit_bytes {
+        true => Ok(()),
+        false => Err(Fault::refused(format!(
+            "the answer would be longer than {limit_bytes} bytes, the most that this server gives: ask for fewer rows"
+        ))),
     }
 }
 

@@ -2,21 +2,21 @@
 
 use actix_web::{HttpResponse, web};
 use proscenium_actors::knobs;
-use proscenium_actors::table::GetSize;
+use proscenium_actors::table::GetGauges;
 
 use super::Shared;
 
 pub(super) async fn scrape(shared: web::Data<Shared>) -> HttpResponse {
     let hosted = shared.catalog.list();
-    let mut rows = Vec::with_capacity(hosted.len());
+    let mut gauges = Vec::with_capacity(hosted.len());
     for entry in hosted {
         // A table that goes during the scrape is left out.
         let Ok(table) = shared.catalog.table(&entry.name) else { continue };
-        if let Ok(size) = table.mailbox.ask(knobs::ASK_DEADLINE, |reply| GetSize { reply }).await {
-            rows.push((entry.name.to_string(), size));
+        if let Ok(read) = table.mailbox.ask(knobs::ASK_DEADLINE, |reply| GetGauges { reply }).await {
+            gauges.push((entry.name.to_string(), read));
         }
     }
-    match shared.metrics.text(&rows, shared.catalog.num_views()) {
+    match shared.metrics.text(&gauges, shared.catalog.num_views()) {
         Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),
         Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
     }

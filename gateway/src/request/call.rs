@@ -57,8 +57,16 @@ impl Call {
     }
 
     /// The asker, as somebody who wants to hear more under the number of this request.
-    pub fn subscriber(&self) -> Subscriber {
-        Subscriber { outlet: self.outlet.clone(), msg_id: self.msg_id }
+    ///
+    /// Errors when the connection has as many subscriptions as it may have.
+    pub fn subscriber(&self) -> Result<Subscriber, Fault> {
+        Subscriber::new(self.outlet.clone(), self.msg_id)
+    }
+
+    /// Refuses what was not even sent.
+    pub fn refuse_now(self, fault: Fault) -> Sending {
+        self.refuse(fault);
+        Sending::Taken
     }
 
     /// Takes the mark of this request's end out, for requests that are understood long before they are answered.

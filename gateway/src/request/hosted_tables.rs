@@ -9,7 +9,10 @@ use super::Prepared;
 pub fn prepare(request: GetHostedTablesReq) -> Prepared {
     Prepared::catalog(move |call| {
         if request.subscribe {
-            return call.catalog().watch(call.subscriber());
+            return match call.subscriber() {
+                Ok(subscriber) => call.catalog().watch(subscriber),
+                Err(fault) => call.refuse(fault),
+            };
         }
         let table_infos = call.catalog().list().into_iter().map(to_wire).collect();
         call.answer(ClientResp::GetHostedTablesResp(GetHostedTablesResp { table_infos }));

@@ -7,6 +7,9 @@ use super::call::send;
 use super::{Call, Prepared};
 
 pub fn prepare(_: TableOnDeleteReq) -> Prepared {
-    Prepared::table(|call, table| send(&table.mailbox, WatchTable { subscriber: call.subscriber() }))
-        .or_missing(|_: Call, _| {})
+    Prepared::table(|call, table| match call.subscriber() {
+        Ok(subscriber) => send(&table.mailbox, WatchTable { subscriber }),
+        Err(fault) => call.refuse_now(fault),
+    })
+    .or_missing(|_: Call, _| {})
 }

@@ -10,7 +10,10 @@ use super::{Call, Prepared};
 pub fn prepare(_: ViewOnDeleteReq) -> Prepared {
     Prepared::view(|call, table| {
         let view_id = call.entity_id().to_string();
-        let subscriber = call.subscriber();
+        let subscriber = match call.subscriber() {
+            Ok(subscriber) => subscriber,
+            Err(fault) => return call.refuse_now(fault),
+        };
         send(&table.mailbox, Subscribe { view_id, topic: Topic::Delete, subscriber, reply: Reply::nowhere() })
     })
     .or_missing(|_: Call, _| {})

@@ -10,7 +10,10 @@ pub fn prepare(_: ViewOnRemoveReq) -> Prepared {
     Prepared::view(|call, table| {
         let view_id = call.entity_id().to_string();
         let topic = Topic::Remove;
-        let subscriber = call.subscriber();
+        let subscriber = match call.subscriber() {
+            Ok(subscriber) => subscriber,
+            Err(fault) => return call.refuse_now(fault),
+        };
         send(&table.mailbox, Subscribe { view_id, topic, subscriber, reply: call.reply_faults() })
     })
 }

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use proscenium_actors::table::SessionOver;
+use proscenium_actors::mailbox::Offered;
+use proscenium_actors::table::{SessionOver, Settle};
 use proscenium_actors::{Catalog, Fault, LaneId, Outgoing, Outlet, SessionId, TableRef};
 use proscenium_proto::translate::error as wire_error;
 use proscenium_proto::{frame, response};
@@ -16,17 +17,10 @@ use proscenium_proto::{frame, response};
 use tokio::sync::watch;
 
 use super::lanes::{Lane, Lanes, RequestNumber, Stand};
+use super::roll::Roll;
+use crate::config::Limits;
 use crate::metrics::Metrics;
 use crate::request::{self, About, Call, Claim, Meter, Prepared, Sending};
-
-/// Requests of one connection that may run at once: enough to keep every table it looks at busy.
-const MAX_RUNNING: usize = 256;
-
-/// Bytes of answers that may wait to be written before no further request is started.
-const MAX_ANSWER_BYTES: usize = 16 << 20;
-
-/// Bytes of requests that may wait to be started, beside one message of the largest size.
-const MAX_WAITING_BYTES: usize = 64 << 20;
 
 /// A client sent more than may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +34,8 @@ pub struct Surroundings {
     pub meter: Arc<Meter>,
     pub metrics: Metrics,
     pub max_frame_bytes: usize,
+    pub limits: Limits,
+    pub roll: Arc<Roll>,
     /// Becomes true when the server ends.
     pub ending: watch::Receiver<bool>,
 }
@@ -99,8 +95,8 @@ impl Drop for DoneMark {
 impl Dispatch {
     pub fn new(surroundings: Surroundings) -> Self {
         Dispatch {
+            outlet: surroundings.catalog.outlet(SessionId::fresh()),
             surroundings,
-            outlet: Outlet::new(SessionId::fresh()),
             lanes: Lanes::default(),
             waiting: HashMap::new(),
             waiting_bytes: 0,
@@ -151,7 +147,9 @@ impl Dispatch {
         let waiting = Waiting { msg_id: request.msg_id, entity_id: request.entity_id, prepared, num_bytes };
         self.waiting.insert(number, waiting);
         self.waiting_bytes += num_bytes;
-        if self.waiting_bytes > MAX_WAITING_BYTES + self.surroundings.max_frame_bytes {
+        if self.waiting_bytes
+            > self.surroundings.limits.waiting_request_bytes + self.surroundings.max_frame_bytes
+        {
             return Err(TooMuch);
         }
         Ok(())
@@ -167,7 +165,10 @@ impl Dispatch {
             }
         }
         let mut stalled = Vec::new();
-        while self.lanes.num_running() < MAX_RUNNING && self.outlet.answer_bytes() < MAX_ANSWER_BYTES {
+        let limits = self.surroundings.limits;
+        while self.lanes.num_running() < limits.running_requests
+            && self.outlet.answer_bytes() < limits.waiting_answer_bytes
+        {
             let Some(number) = self.lanes.start_next() else { break };
             let Some(waiting) = self.waiting.remove(&number) else { continue };
             self.waiting_bytes -= waiting.num_bytes;
@@ -199,6 +200,22 @@ impl Dispatch {
         self.lanes.resume(lanes);
     }
 
+    /// Whether every request that was accepted has been answered.
+    pub fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.lanes.num_running() == 0
+    }
+
+    /// The connection has room again: tables that kept updates back for it hand them over.
+    pub fn settle(&mut self) {
+        for lane in self.outlet.take_owing() {
+            let Some(table) = self.tables.get(&lane) else { continue };
+            if let Offered::Full(_) = table.mailbox.offer(Settle { session: self.outlet.session() }) {
+                // The next look finds room.
+                self.outlet.owe(lane);
+            }
+        }
+    }
+
     /// The connection is over. The messages that tell the tables so are to be sent by the caller.
     pub fn finish(&mut self) -> Vec<BoxFuture<'static, ()>> {
         self.outlet.end();
@@ -224,7 +241,8 @@ impl Dispatch {
                 let mut lanes = vec![Lane::Catalog];
                 lanes.extend(entity.then(|| Lane::Table(entity_id.into())));
                 lanes.extend(sources.iter().map(|name| Lane::Table(name.clone())));
-                let behind = sources.iter().flat_map(|source| self.lineage(source)).map(Lane::Table).collect();
+                let behind =
+                    sources.iter().flat_map(|source| self.lineage(source)).map(Lane::Table).collect();
                 if *entity && !sources.is_empty() {
                     self.derived.insert(entity_id.into(), sources);
                     self.makings.insert(self.next_number, entity_id.into());

@@ -5,22 +5,16 @@
 //! frame of any size may always go when nothing is on the way. Time is an argument.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// Bytes on the way beyond which nothing is written: a second of a fast home connection.
-pub const WINDOW_BYTES: u64 = 4 << 20;
+use crate::config::Limits;
 
-/// A ping follows after this many bytes, so that a window has several marks in it.
-pub const PING_EVERY_BYTES: u64 = WINDOW_BYTES / 8;
-
-/// A ping goes at least this often, so that a client that is gone is noticed.
-pub const PING_EVERY: Duration = Duration::from_secs(30);
-
-/// A client that acknowledges nothing for so long is given up.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+/// Pings in one window of bytes: an acknowledgement frees a part of it, not all.
+const MARKS_IN_A_WINDOW: u64 = 8;
 
 #[derive(Debug)]
 pub struct Flow {
+    limits: Limits,
     /// Bytes written, ever.
     written: u64,
     /// Of these, known to have arrived.
@@ -32,11 +26,14 @@ pub struct Flow {
     pinged: u64,
     pinged_at: Instant,
     heard_at: Instant,
+    /// Since when more waits for the client than it takes.
+    behind_since: Option<Instant>,
 }
 
 impl Flow {
-    pub fn new(now: Instant) -> Self {
+    pub fn new(now: Instant, limits: Limits) -> Self {
         Flow {
+            limits,
             written: 0,
             arrived: 0,
             pings: VecDeque::new(),
@@ -44,12 +41,13 @@ impl Flow {
             pinged: 0,
             pinged_at: now,
             heard_at: now,
+            behind_since: None,
         }
     }
 
     /// Whether another frame may be written.
     pub fn has_room(&self) -> bool {
-        self.written - self.arrived < WINDOW_BYTES
+        self.written - self.arrived < self.limits.window_bytes
     }
 
     pub fn wrote(&mut self, bytes: usize) {
@@ -58,8 +56,8 @@ impl Flow {
 
     /// The payload of the ping that is due, if one is.
     pub fn ping(&mut self, now: Instant) -> Option<[u8; 8]> {
-        let by_bytes = self.written - self.pinged >= PING_EVERY_BYTES;
-        if !by_bytes && now.duration_since(self.pinged_at) < PING_EVERY {
+        let by_bytes = self.written - self.pinged >= self.limits.window_bytes / MARKS_IN_A_WINDOW;
+        if !by_bytes && now.duration_since(self.pinged_at) < self.limits.ping_every() {
             return None;
         }
         self.last_ping += 1;
@@ -90,7 +88,17 @@ impl Flow {
 
     /// Whether the client has been silent for too long, with something for it to acknowledge.
     pub fn is_lost(&self, now: Instant) -> bool {
-        !self.pings.is_empty() && now.duration_since(self.heard_at) > PATIENCE
+        !self.pings.is_empty() && now.duration_since(self.heard_at) > self.limits.silence()
+    }
+
+    /// Whether more waits than the client takes, now.
+    pub fn note_behind(&mut self, is_behind: bool, now: Instant) {
+        self.behind_since = is_behind.then(|| self.behind_since.unwrap_or(now));
+    }
+
+    /// Whether the client has been behind for longer than it may.
+    pub fn is_too_slow(&self, now: Instant) -> bool {
+        self.behind_since.is_some_and(|since| now.duration_since(since) > self.limits.behind())
     }
 }
 
@@ -101,7 +109,7 @@ mod tests {
     #[test]
     fn the_window_closes_and_a_pong_opens_it() {
         let now = Instant::now();
-        let mut flow = Flow::new(now);
+        let mut flow = Flow::new(now, Limits::default());
         let mut pings = Vec::new();
         while flow.has_room() {
             flow.wrote(100_000);
@@ -115,13 +123,13 @@ mod tests {
             flow.has_room()
         });
         let room = room.count() as u64 * 100_000;
-        assert!(0 < room && room < WINDOW_BYTES, "{room}");
+        assert!(0 < room && room < Limits::default().window_bytes, "{room}");
     }
 
     #[test]
     fn one_huge_frame_may_go_when_nothing_is_on_the_way() {
         let now = Instant::now();
-        let mut flow = Flow::new(now);
+        let mut flow = Flow::new(now, Limits::default());
         assert!(flow.has_room());
         flow.wrote(1 << 30);
         assert!(!flow.has_room());
@@ -133,7 +141,7 @@ mod tests {
     #[test]
     fn strange_pongs_change_nothing() {
         let now = Instant::now();
-        let mut flow = Flow::new(now);
+        let mut flow = Flow::new(now, Limits::default());
         flow.wrote(1 << 30);
         flow.ping(now);
         flow.pong(b"hello", now);
@@ -143,12 +151,24 @@ mod tests {
 
     #[test]
     fn a_silent_client_is_lost_in_the_end() {
-        let start = Instant::now();
-        let mut flow = Flow::new(start);
-        assert!(flow.ping(start + PING_EVERY).is_some());
-        assert!(!flow.is_lost(start + PING_EVERY));
-        assert!(flow.is_lost(start + PATIENCE + Duration::from_secs(1)));
-        flow.heard(start + PATIENCE);
-        assert!(!flow.is_lost(start + PATIENCE + Duration::from_secs(1)));
+        let (start, limits) = (Instant::now(), Limits::default());
+        let mut flow = Flow::new(start, limits);
+        assert!(flow.ping(start + limits.ping_every()).is_some());
+        assert!(!flow.is_lost(start + limits.ping_every()));
+        assert!(flow.is_lost(start + limits.silence() + std::time::Duration::from_secs(1)));
+        flow.heard(start + limits.silence());
+        assert!(!flow.is_lost(start + limits.silence() + std::time::Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_client_that_stays_behind_is_too_slow_in_the_end() {
+        let (start, limits) = (Instant::now(), Limits::default());
+        let mut flow = Flow::new(start, limits);
+        flow.note_behind(true, start);
+        flow.note_behind(true, start + limits.behind());
+        assert!(!flow.is_too_slow(start + limits.behind()));
+        assert!(flow.is_too_slow(start + 2 * limits.behind()));
+        flow.note_behind(false, start + 2 * limits.behind());
+        assert!(!flow.is_too_slow(start + 3 * limits.behind()));
     }
 }

@@ -8,7 +8,8 @@ use proscenium_proto::{ClientResp, frame, response};
 
 pub fn encode(news: News) -> Bytes {
     let response = match news {
-        News::Updated { msg_id, view_id, port_id, rows } => {
+        News::Updated { msg_id, view_id, port_id, rows, born } => {
+            born.delivered();
             response::answer(msg_id, &*view_id, delta::updated(port_id, rows))
         }
         News::Removed { msg_id, view_id, port_id, keys } => {

@@ -3,6 +3,7 @@
 //! Law: no decision is made here. Frames go to [`Dispatch`], what waits in the [`Outlet`] goes out as far as [`Flow`]
 //! has room.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,31 +11,47 @@ use actix::prelude::*;
 use actix_http::ws::Item;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws;
-use actix_web_actors::ws::{CloseCode, CloseReason, Message, ProtocolError, WebsocketContext};
+use actix_web_actors::ws::{Message, ProtocolError, WebsocketContext};
 use proscenium_actors::fanout::Closed;
 use proscenium_actors::{Outgoing, Outlet};
 
-use super::dispatch::{Dispatch, Stalled, Surroundings};
+use super::dispatch::{Dispatch, Stalled, Surroundings, TooMuch};
+use super::ending::Ending;
 use super::flow::Flow;
 use super::frames::{Assembler, Fragment};
 use super::news;
+use super::roll::Seat;
+use crate::config::Limits;
 use crate::metrics::Metrics;
 
-/// How often the clock is looked at: a fraction of the shortest time that [`Flow`] cares for.
-const TICK: Duration = Duration::from_secs(5);
+/// How long a client has to answer a close frame, and so to read what was written before it.
+const LINGER: Duration = Duration::from_secs(10);
 
-/// Makes a connection of a request for one. Errors when the request is no WebSocket handshake.
+/// Makes a connection of a request for one. Errors when the request is no WebSocket handshake. One connection too many
+/// is answered 503.
 pub fn connect(
     request: &HttpRequest,
     payload: web::Payload,
     surroundings: Surroundings,
 ) -> Result<HttpResponse, actix_web::Error> {
+    let seat = match surroundings.roll.enter() {
+        Ok(seat) => seat,
+        Err(refusal) => {
+            surroundings.metrics.sessions_refused_total.inc();
+            let body = serde_json::json!({ "error": refusal.to_string() });
+            return Ok(HttpResponse::ServiceUnavailable().insert_header(("Retry-After", "5")).json(body));
+        }
+    };
     let max_frame_bytes = surroundings.max_frame_bytes;
     let session = Session {
         metrics: surroundings.metrics.clone(),
+        limits: surroundings.limits,
         frames: Assembler::new(max_frame_bytes),
-        flow: Flow::new(Instant::now()),
+        flow: Flow::new(Instant::now(), surroundings.limits),
         dispatch: Dispatch::new(surroundings),
+        phase: Phase::Open,
+        account: Account::open(request.peer_addr()),
+        _seat: seat,
     };
     ws::WsResponseBuilder::new(session, request, payload).frame_size(max_frame_bytes).start()
 }
@@ -42,9 +59,38 @@ pub fn connect(
 #[derive(Debug)]
 struct Session {
     metrics: Metrics,
+    limits: Limits,
     frames: Assembler,
     flow: Flow,
     dispatch: Dispatch,
+    phase: Phase,
+    account: Account,
+    _seat: Seat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// The server ends: what was asked is answered, nothing new is heard.
+    Draining,
+    /// The close frame is written: its answer is waited for, so that the client can read all that came before it.
+    Closing,
+}
+
+/// What the log says of a connection when it ends.
+#[derive(Debug)]
+struct Account {
+    peer: Option<SocketAddr>,
+    since: Instant,
+    requests: u64,
+    received_bytes: u64,
+    sent_bytes: u64,
+}
+
+impl Account {
+    fn open(peer: Option<SocketAddr>) -> Self {
+        Account { peer, since: Instant::now(), requests: 0, received_bytes: 0, sent_bytes: 0 }
+    }
 }
 
 /// Something changed in the outlet, or a request has ended.
@@ -72,14 +118,12 @@ impl Actor for Session {
             let _ = ending.wait_for(|is_ending| *is_ending).await;
             ServerEnds
         }));
-        ctx.run_interval(TICK, |session, ctx| session.look_at_clock(ctx));
+        ctx.run_interval(self.limits.tick(), |session, ctx| session.look_at_clock(ctx));
     }
 
     fn stopped(&mut self, _ctx: &mut Self::Context) {
         self.metrics.sessions.dec();
-        for telling in self.dispatch.finish() {
-            actix_rt::spawn(telling);
-        }
+        self.leave(&Ending::Left);
     }
 }
 
@@ -92,8 +136,16 @@ impl StreamHandler<Woken> for Session {
 
 impl StreamHandler<ServerEnds> for Session {
     fn handle(&mut self, ServerEnds: ServerEnds, ctx: &mut Self::Context) {
-        give_up(ctx, CloseCode::Away, "the server is ending");
+        if self.phase != Phase::Open {
+            return;
+        }
+        self.phase = Phase::Draining;
+        ctx.run_later(self.limits.drain(), |session, ctx| session.end(&Ending::Server, ctx));
+        self.write(ctx);
     }
+
+    /// The news came; the connection goes on until it is drained.
+    fn finished(&mut self, _ctx: &mut Self::Context) {}
 }
 
 impl StreamHandler<Result<Message, ProtocolError>> for Session {
@@ -114,18 +166,21 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
                 return self.write(ctx);
             }
             Ok(Message::Text(_) | Message::Nop) => return,
-            Ok(Message::Close(_)) => return give_up(ctx, CloseCode::Normal, ""),
-            Err(ProtocolError::Overflow) => {
-                return give_up(ctx, CloseCode::Size, "a message is longer than this server allows");
+            Ok(Message::Close(_)) => {
+                self.end(&Ending::Client, ctx);
+                return ctx.stop();
             }
-            // The client is gone without a word, as a page is that was left.
+            Err(ProtocolError::Overflow) => {
+                let text = "a message is longer than this server allows".to_string();
+                return self.end(&Ending::TooLong(text), ctx);
+            }
             Err(ProtocolError::Io(_)) => return ctx.stop(),
-            Err(error) => return give_up(ctx, CloseCode::Protocol, &error.to_string()),
+            Err(error) => return self.end(&Ending::Protocol(error.to_string()), ctx),
         };
         match self.frames.add(fragment) {
             Ok(Some(frame)) => self.accept(frame, ctx),
             Ok(None) => {}
-            Err(error) => give_up(ctx, CloseCode::Size, &error.to_string()),
+            Err(error) => self.end(&Ending::TooLong(error.to_string()), ctx),
         }
     }
 
@@ -136,16 +191,24 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
 
 impl Session {
     fn accept(&mut self, frame: bytes::Bytes, ctx: &mut WebsocketContext<Self>) {
+        if self.phase != Phase::Open {
+            return;
+        }
         self.metrics.requests_total.inc();
         self.metrics.received_bytes_total.inc_by(frame.len() as u64);
-        if let Err(error) = self.dispatch.accept(frame) {
-            return give_up(ctx, CloseCode::Policy, &error.to_string());
+        self.account.requests += 1;
+        self.account.received_bytes += frame.len() as u64;
+        if let Err(TooMuch) = self.dispatch.accept(frame) {
+            return self.end(&Ending::TooMuch, ctx);
         }
         self.start_requests(ctx);
         self.write(ctx);
     }
 
     fn start_requests(&mut self, ctx: &mut WebsocketContext<Self>) {
+        if self.phase == Phase::Closing {
+            return;
+        }
         for Stalled { lanes, room } in self.dispatch.start() {
             ctx.spawn(room.into_actor(self).map(move |(), session, ctx| {
                 session.dispatch.resume(&lanes);
@@ -156,13 +219,12 @@ impl Session {
 
     /// Writes what waits, as far as there is room.
     fn write(&mut self, ctx: &mut WebsocketContext<Self>) {
+        if self.phase == Phase::Closing {
+            return;
+        }
         let outlet = self.dispatch.outlet().clone();
         if outlet.closed() == Some(Closed::TooFarBehind) {
-            return give_up(
-                ctx,
-                CloseCode::Policy,
-                "the client reads too slowly: too many updates were waiting",
-            );
+            return self.end(&Ending::TooFarBehind, ctx);
         }
         while self.flow.has_room() {
             let Some(message) = outlet.take() else { break };
@@ -171,33 +233,70 @@ impl Session {
                 Outgoing::News(news) => news::encode(news),
             };
             self.metrics.sent_bytes_total.inc_by(frame.len() as u64);
+            self.account.sent_bytes += frame.len() as u64;
             self.flow.wrote(frame.len());
             ctx.binary(frame);
             if let Some(ping) = self.flow.ping(Instant::now()) {
                 ctx.ping(&ping);
             }
         }
-        // Answers that have left make room for requests.
+        // Answers that have left make room for requests, and news for what was kept back.
         self.start_requests(ctx);
+        self.dispatch.settle();
+        if self.phase == Phase::Draining && self.dispatch.is_idle() && outlet.answer_bytes() == 0 {
+            self.end(&Ending::Server, ctx);
+        }
     }
 
     fn look_at_clock(&mut self, ctx: &mut WebsocketContext<Self>) {
         let now = Instant::now();
+        self.flow.note_behind(self.dispatch.outlet().is_behind(), now);
         if self.flow.is_lost(now) {
-            return give_up(ctx, CloseCode::Away, "the client does not answer");
+            return self.end(&Ending::Silent, ctx);
         }
-        if let Some(ping) = self.flow.ping(now) {
+        if self.flow.is_too_slow(now) {
+            return self.end(&Ending::TooSlow, ctx);
+        }
+        if self.phase == Phase::Open
+            && let Some(ping) = self.flow.ping(now)
+        {
             ctx.ping(&ping);
         }
+        self.write(ctx);
     }
-}
 
-/// Ends a connection with a reason the client can show.
-fn give_up(ctx: &mut WebsocketContext<Session>, code: CloseCode, reason: &str) {
-    let description = (!reason.is_empty()).then(|| reason.to_string());
-    if let Some(reason) = &description {
-        tracing::warn!(reason, "connection closed");
+    /// Says why, and waits for the client's answer to that. From now on nothing is heard or written.
+    fn end(&mut self, ending: &Ending, ctx: &mut WebsocketContext<Self>) {
+        if self.phase == Phase::Closing {
+            return;
+        }
+        self.leave(ending);
+        if let Some(reason) = ending.reason() {
+            ctx.close(Some(reason));
+        }
+        ctx.run_later(LINGER, |_, ctx| ctx.stop());
     }
-    ctx.close(Some(CloseReason { code, description }));
-    ctx.stop();
+
+    /// The connection's views and subscriptions end, and the log says why.
+    fn leave(&mut self, ending: &Ending) {
+        if self.phase == Phase::Closing {
+            return;
+        }
+        self.phase = Phase::Closing;
+        for telling in self.dispatch.finish() {
+            actix_rt::spawn(telling);
+        }
+        self.metrics.sessions_closed_total.with_label_values(&[ending.label()]).inc();
+        let Account { peer, since, requests, received_bytes, sent_bytes } = &self.account;
+        tracing::info!(
+            session = self.dispatch.outlet().session().0,
+            peer = peer.map(tracing::field::display),
+            why = ending.label(),
+            seconds = since.elapsed().as_secs_f64(),
+            requests,
+            received_bytes,
+            sent_bytes,
+            "connection ended"
+        );
+    }
 }

@@ -94,10 +94,13 @@ async fn a_table_that_panics_is_gone_and_its_neighbour_is_not() {
     client.make_view("whole", "whole view", ViewConfig::default()).await;
     client.send_as(1, "", ClientReq::GetHostedTablesReq(GetHostedTablesReq { subscribe: true })).await;
     assert_eq!(client.hosted().await, ["broken", "whole"]);
+    client.send_as(3, "broken", ClientReq::TableOnDeleteReq(TableOnDeleteReq {})).await;
+    assert_eq!(client.size("broken").await, 1);
 
     server.catalog().table("broken").unwrap().mailbox.post(Crash { view_id: None }).await;
 
     // The keeper noticed.
+    assert_eq!(short(&client.hear().await), "3 TableOnDelete");
     assert_eq!(short(&client.hear().await), "1 HostedChanged");
     assert_eq!(client.hosted().await, ["whole"]);
     let answer = client.ask("broken", update("[]")).await;
@@ -186,49 +189,6 @@ async fn updates_that_come_while_a_view_is_built_are_merged_and_none_is_lost() {
     assert!(answer.json_string.contains("\"y\":[50300]"), "{}", answer.json_string);
     let news = heard.iter().filter(|response| response.msg_id == 2).count();
     assert!((1..=updates).contains(&news), "{news}");
-}
-
-#[tokio::test]
-async fn a_client_that_does_not_read_is_closed_with_a_reason_and_slows_nobody() {
-    let server = start();
-    let (mut writer, mut reader) = (Client::connect(&server).await, Client::connect(&server).await);
-    let mut sleeper = Client::connect(&server).await;
-    writer.make_table("t", r#"[{"id":1,"text":"a"}]"#, Some("id")).await;
-    for (client, view_id) in [(&mut sleeper, "asleep"), (&mut reader, "awake")] {
-        client.make_view("t", view_id, ViewConfig::default()).await;
-        client.rows(view_id).await;
-        client.send_as(1, view_id, on_update(true)).await;
-        client.size("t").await;
-    }
-    // More than the sleeper's window, the kernel's buffers and the bound on waiting news together.
-    let text = "x".repeat(1 << 20);
-    for round in 0..100 {
-        writer.update("t", &format!(r#"[{{"id":1,"text":"{round}{text}"}}]"#)).await;
-        assert_eq!(short(&reader.hear().await), "1 OnUpdateRows");
-    }
-    let end = loop {
-        if let Err(end) = sleeper.hear_or_end().await {
-            break end;
-        }
-    };
-    let end = end.expect("a close frame");
-    assert_eq!(end.code, CloseCode::Policy);
-    assert!(end.reason.contains("reads too slowly"), "{}", end.reason);
-    // Its view went with it; the others go on.
-    writer.update("t", r#"[{"id":1,"text":"end"}]"#).await;
-    assert_eq!(short(&reader.hear().await), "1 OnUpdateRows");
-}
-
-#[tokio::test]
-async fn a_server_that_ends_says_so() {
-    let server = start();
-    let mut client = Client::connect(&server).await;
-    client.make_table("t", "[]", None).await;
-    let stopping = tokio::task::spawn_blocking(move || server.stop());
-    let end = client.hear_or_end().await.unwrap_err().expect("a close frame");
-    assert_eq!((end.code, end.reason.as_str()), (CloseCode::Away, "the server is ending"));
-    drop(client);
-    stopping.await.unwrap();
 }
 
 #[tokio::test]

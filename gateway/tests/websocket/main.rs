@@ -1,5 +1,6 @@
 //! The WebSocket door of a real server, spoken to in bare messages.
 
+mod bounds;
 mod derived;
 mod harm;
 mod order;

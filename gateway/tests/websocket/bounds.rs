@@ -1,0 +1,231 @@
+//! What a connection may take up, and what becomes of one that takes too much or reads too slowly.
+
+use std::io::Cursor;
+
+use arrow::array::AsArray;
+use arrow::ipc::reader::StreamReader;
+use proscenium_gateway::config::Limits;
+use proscenium_gateway::{Config, Running, Server};
+use proscenium_proto::generated::*;
+use proscenium_proto::{ClientReq, ClientResp, Response};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use super::support::*;
+
+fn start_with(change: impl FnOnce(&mut Limits)) -> Running {
+    let mut config = Config { threads: 2, ..Config::on_free_port() };
+    change(&mut config.limits);
+    Server::start(config).expect("the server starts")
+}
+
+/// A table of one row, a view of it for each client, and a subscription to its rows under number 1.
+async fn watch(writer: &mut Client, watchers: &mut [(&mut Client, &str)]) {
+    writer.make_table("t", r#"[{"id":1,"text":"a"}]"#, Some("id")).await;
+    for (client, view_id) in watchers {
+        client.make_view("t", view_id, ViewConfig::default()).await;
+        client.rows(view_id).await;
+        client.send_as(1, view_id, on_update(true)).await;
+        client.size("t").await;
+    }
+}
+
+/// The first characters of the texts in a delta's rows.
+fn texts(news: &Response, chars: usize) -> Vec<String> {
+    let Some(ClientResp::ViewOnUpdateResp(ViewOnUpdateResp { delta: Some(delta), .. })) = &news.client_resp
+    else {
+        panic!("{}", short(news))
+    };
+    let mut texts = Vec::new();
+    for batch in StreamReader::try_new(Cursor::new(delta), None).expect("an Arrow stream") {
+        let batch = batch.expect("a batch");
+        let column = batch.column_by_name("text").expect("the column");
+        let dictionary = column.as_any_dictionary();
+        let values = dictionary.values().as_string::<i32>();
+        for key in dictionary.normalized_keys() {
+            texts.push(values.value(key).chars().take(chars).collect());
+        }
+    }
+    texts
+}
+
+#[tokio::test]
+async fn updates_merge_for_a_client_that_reads_slowly_and_for_nobody_else() {
+    let server = start();
+    let (mut writer, mut reader) = (Client::connect(&server).await, Client::connect(&server).await);
+    let mut sleeper = Client::connect(&server).await;
+    watch(&mut writer, &mut [(&mut sleeper, "asleep"), (&mut reader, "awake")]).await;
+    // Far more than the sleeper's window, the kernel's buffers and the bound on waiting news together.
+    let text = "x".repeat(1 << 20);
+    let rounds = 100;
+    for round in 0..rounds {
+        let rows =
+            format!(r#"[{{"id":1,"text":"{round:03}{text}"}},{{"id":{},"text":"{round:03}"}}]"#, 10 + round);
+        writer.update("t", &rows).await;
+        assert_eq!(short(&reader.hear().await), "1 OnUpdateRows");
+    }
+    // It wakes up, and hears of every row, the last one of each; in far fewer and larger pieces.
+    let last = format!("{:03}", rounds - 1);
+    let (mut pieces, mut rows) = (0, 0);
+    loop {
+        let heard = texts(&sleeper.hear().await, 3);
+        pieces += 1;
+        rows += heard.len();
+        if heard.first() == Some(&last) {
+            break;
+        }
+    }
+    assert!(pieces < rounds / 2, "{pieces} pieces");
+    // Each piece has the row that always changes; the others came once each.
+    assert_eq!(rows, rounds + pieces);
+    // From now on it hears every update again.
+    for _ in 0..3 {
+        writer.update("t", r#"[{"id":1,"text":"end"}]"#).await;
+        assert_eq!(texts(&sleeper.hear().await, 3), ["end"]);
+        assert_eq!(short(&reader.hear().await), "1 OnUpdateRows");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_stays_behind_is_closed_with_a_reason_and_slows_nobody() {
+    let server = start_with(|limits| limits.behind_seconds = 1);
+    let (mut writer, mut reader) = (Client::connect(&server).await, Client::connect(&server).await);
+    let mut sleeper = Client::connect(&server).await;
+    watch(&mut writer, &mut [(&mut sleeper, "asleep"), (&mut reader, "awake")]).await;
+    let text = "x".repeat(1 << 20);
+    let watching = ClientReq::ViewDimensionsReq(ViewDimensionsReq {});
+    let mut round = 0;
+    // Its view goes with it.
+    loop {
+        round += 1;
+        writer.update("t", &format!(r#"[{{"id":1,"text":"{round}{text}"}}]"#)).await;
+        assert_eq!(short(&reader.hear().await), "1 OnUpdateRows");
+        if let ClientResp::ServerError(error) = writer.ask("asleep", watching.clone()).await {
+            assert_eq!(error.message, "View not found");
+            break;
+        }
+    }
+    let end = loop {
+        if let Err(end) = sleeper.hear_or_end().await {
+            break end.expect("a close frame");
+        }
+    };
+    assert_eq!(end.code, CloseCode::Policy);
+    assert!(end.reason.contains("reads too slowly"), "{}", end.reason);
+    writer.update("t", r#"[{"id":1,"text":"end"}]"#).await;
+    assert_eq!(short(&reader.hear().await), "1 OnUpdateRows");
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_refused_until_another_leaves() {
+    let server = start_with(|limits| limits.connections = 2);
+    let (first, mut second) = (Client::connect(&server).await, Client::connect(&server).await);
+    let url = format!("ws://{}/websocket", server.addresses().http);
+    let refusal = tokio_tungstenite::connect_async(&url).await.expect_err("there is no room");
+    let tokio_tungstenite::tungstenite::Error::Http(refusal) = refusal else { panic!("{refusal}") };
+    assert_eq!(refusal.status(), 503);
+    let text = String::from_utf8(refusal.into_body().expect("a body")).expect("text");
+    assert!(text.contains("2 connections"), "{text}");
+    let mut first = first;
+    first.socket.close(None).await.expect("a farewell");
+    while first.hear_or_end().await.is_ok() {}
+    drop(first);
+    // The seat is free a moment after the farewell was answered.
+    loop {
+        if tokio_tungstenite::connect_async(&url).await.is_ok() {
+            break;
+        }
+        second.hosted().await;
+    }
+}
+
+#[tokio::test]
+async fn views_and_subscriptions_of_a_connection_are_bounded() {
+    let server = start_with(|limits| (limits.views, limits.subscriptions) = (2, 2));
+    let (mut client, mut other) = (Client::connect(&server).await, Client::connect(&server).await);
+    client.make_table("t", "[{\"x\":1}]", None).await;
+    client.make_view("t", "1", ViewConfig::default()).await;
+    client.make_view("t", "2", ViewConfig::default()).await;
+    let refused = client.ask("t", make_view("3", ViewConfig::default())).await;
+    let ClientResp::ServerError(error) = refused else { panic!("{refused:?}") };
+    assert_eq!(error.message, "a connection may have 2 views: delete some first");
+    other.make_view("t", "3", ViewConfig::default()).await;
+
+    client.send_as(11, "1", on_update(false)).await;
+    client.send_as(12, "2", on_update(false)).await;
+    let refused = client.ask("1", on_update(false)).await;
+    let ClientResp::ServerError(error) = refused else { panic!("{refused:?}") };
+    assert_eq!(error.message, "a connection may have 2 subscriptions: end some first");
+    // A view that goes takes its subscriptions along.
+    client.ask("2", delete_view()).await;
+    client.send_as(13, "1", on_update(false)).await;
+    assert!(client.size("t").await == 1);
+    client.send_as(14, "t", update("[{\"x\":2}]")).await;
+    let heard = [client.hear().await, client.hear().await, client.hear().await].map(|news| short(&news));
+    assert_eq!(heard, ["14 Updated", "11 OnUpdate", "13 OnUpdate"]);
+}
+
+#[tokio::test]
+async fn an_answer_beyond_the_bound_is_refused_and_a_smaller_one_is_not() {
+    let server = start_with(|limits| limits.export_bytes = 1000);
+    let mut client = Client::connect(&server).await;
+    let rows: Vec<String> = (0..2000).map(|x| format!(r#"{{"x":{x}}}"#)).collect();
+    client.make_table("t", &format!("[{}]", rows.join(",")), None).await;
+    client.make_view("t", "v", ViewConfig::default()).await;
+    let refused = client.ask("v", to_rows()).await;
+    let ClientResp::ServerError(error) = refused else { panic!("{refused:?}") };
+    assert!(error.message.contains("1000 bytes"), "{}", error.message);
+    let viewport = Some(ViewPort { end_row: Some(2), ..Default::default() });
+    let window = ClientReq::ViewToRowsStringReq(ViewToRowsStringReq { viewport, ..Default::default() });
+    let ClientResp::ViewToRowsStringResp(answer) = client.ask("v", window).await else { panic!("a window") };
+    assert_eq!(answer.json_string, r#"[{"x":0},{"x":1}]"#);
+}
+
+#[tokio::test]
+async fn a_flood_of_requests_from_one_connection_leaves_others_their_turn() {
+    let server = start();
+    let (mut flooder, mut other) = (Client::connect(&server).await, Client::connect(&server).await);
+    let rows: Vec<String> = (0..1000).map(|x| format!(r#"{{"x":{x}}}"#)).collect();
+    flooder.make_table("t", &format!("[{}]", rows.join(",")), None).await;
+    flooder.make_view("t", "v", ViewConfig::default()).await;
+    let flood = 2000;
+    for number in 0..flood {
+        flooder.send_as(number, "v", to_rows()).await;
+    }
+    // Asked behind the whole flood, answered before its end.
+    assert_eq!(other.size("t").await, 1000);
+    let mut answered_after = 0;
+    for number in 0..flood {
+        let response = flooder.hear().await;
+        assert_eq!(response.msg_id, number, "answers keep their order");
+        answered_after += 1;
+    }
+    assert_eq!(answered_after, flood);
+}
+
+#[tokio::test]
+async fn a_server_that_ends_answers_what_was_asked_and_then_says_so() {
+    let server = start();
+    let mut client = Client::connect(&server).await;
+    let rows: Vec<String> = (0..5000).map(|x| format!(r#"{{"x":{x}}}"#)).collect();
+    client.make_table("t", "[{\"x\":0}]", None).await;
+    let batch = format!("[{}]", rows.join(","));
+    for number in 0..20 {
+        client.send_as(number, "t", update(&batch)).await;
+    }
+    // All of them have arrived once the first is answered: they were sent in one go.
+    assert_eq!(short(&client.hear().await), "0 Updated");
+    let http = server.addresses().http;
+    let stopping = tokio::task::spawn_blocking(move || server.stop());
+    let mut answered = 1;
+    let end = loop {
+        match client.hear_or_end().await {
+            Ok(_) => answered += 1,
+            Err(end) => break end.expect("a close frame"),
+        }
+    };
+    assert_eq!((end.code, end.reason.as_str()), (CloseCode::Restart, "the server is ending"));
+    assert!(answered > 1, "{answered}");
+    drop(client);
+    stopping.await.expect("an end");
+    assert!(tokio_tungstenite::connect_async(format!("ws://{http}/websocket")).await.is_err());
+}
