@@ -1,9 +1,13 @@
 """The families of random scripts, by name. Each is a function of seed and number of steps."""
 
+import expressions
 import script
 import tables
+import windows
 
 FAMILIES = {
     "pivots": script.write,
     "tables": tables.write,
+    "expressions": expressions.write,
+    "windows": windows.write,
 }
