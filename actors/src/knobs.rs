@@ -35,3 +35,9 @@ pub const ASK_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Stack of a worker thread, bytes: deeply nested input is parsed there.
 pub const WORKER_STACK_BYTES: usize = 8 << 20;
+
+/// Threads that building one view may take: all cores. A build is short and somebody waits for it; the threads end with
+/// it, and the system shares the cores between builds at once.
+pub fn build_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}

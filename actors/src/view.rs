@@ -93,7 +93,8 @@ impl Actor for ViewActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         let Some((plan, snapshot)) = self.start.take() else { return };
-        let building = self.workers.run(move || View::build(plan, &snapshot));
+        let building =
+            self.workers.run(move || View::build_on(plan, &snapshot, crate::knobs::build_threads()));
         ctx.wait(building.into_actor(self).map(|built, actor, ctx| match built {
             Ok(view) => {
                 actor.view = Some(view);

@@ -5,11 +5,12 @@
 
 mod dictionary;
 mod resting;
+mod scan;
 mod spine;
 
 pub(crate) use dictionary::{Interner, Strings, write_codes};
 pub(crate) use resting::Resting;
-pub(crate) use spine::Chunked;
+pub(crate) use spine::{CHUNK, Chunk, Chunked};
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -287,6 +288,11 @@ impl Column {
                 dictionary::write(codes, strings, interner, values, writes);
             }
         }
+    }
+
+    /// Chunks of [`CHUNK`] slots, up to the last that was ever written.
+    pub(crate) fn num_chunks(&self) -> usize {
+        each_column!(self, cells => cells.num_chunks())
     }
 
     /// Bytes held by the cells (not counting sharing with snapshots).

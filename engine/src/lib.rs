@@ -17,6 +17,7 @@ pub mod export;
 pub mod expr;
 pub mod ingest;
 pub(crate) mod order;
+pub(crate) mod parallel;
 pub mod scalar;
 pub mod schema;
 pub mod table;

@@ -98,8 +98,9 @@ impl Default for OrderTree {
 impl OrderTree {
     /// From entries that are in order already.
     pub(crate) fn from_sorted(entries: impl IntoIterator<Item = u32>) -> OrderTree {
+        let entries = entries.into_iter();
         let mut level: Vec<Child> = Vec::new();
-        let mut leaf: Vec<u32> = Vec::with_capacity(LEAF);
+        let mut leaf: Vec<u32> = Vec::with_capacity(entries.size_hint().0.min(LEAF));
         let mut len = 0;
         for entry in entries {
             leaf.push(entry);

@@ -4,14 +4,17 @@
 //! client (which groups are open) is in its [`Handle`].
 
 mod aggregate;
+mod bulk;
 mod cells;
 mod column_only;
 mod cut;
+mod dense;
 mod filter;
 mod flat;
 mod grouped;
 mod groups;
 mod handle;
+mod kept;
 mod min_max;
 mod plan;
 mod rowwise;
@@ -37,6 +40,7 @@ pub(crate) use text::path_text;
 use crate::delta::TableDelta;
 use crate::error::Result;
 use crate::export::{self, Compression, Naming, Window, WindowColumn, WindowKind};
+use crate::parallel::Threads;
 use crate::scalar::Scalar;
 use crate::table::Snapshot;
 use column_only::ColumnOnly;
@@ -109,12 +113,18 @@ pub struct CutOptions {
 }
 
 impl View {
-    /// One pass over the snapshot.
+    /// One pass over the snapshot, on this thread alone.
     pub fn build(plan: Arc<Plan>, snapshot: &Snapshot) -> View {
+        View::build_on(plan, snapshot, 1)
+    }
+
+    /// As [`View::build`], on up to `num_threads` threads, which end before this returns. The answer is the same.
+    pub fn build_on(plan: Arc<Plan>, snapshot: &Snapshot, num_threads: usize) -> View {
+        let threads = Threads::new(num_threads);
         View(match plan.kind {
-            ViewKind::Flat => Shape::Flat(Box::new(Flat::build(plan, snapshot))),
-            ViewKind::Grouped => Shape::Grouped(Box::new(Grouped::build(plan, snapshot))),
-            ViewKind::ColumnOnly => Shape::ColumnOnly(Box::new(ColumnOnly::build(plan, snapshot))),
+            ViewKind::Flat => Shape::Flat(Box::new(Flat::build(plan, snapshot, threads))),
+            ViewKind::Grouped => Shape::Grouped(Box::new(Grouped::build(plan, snapshot, threads))),
+            ViewKind::ColumnOnly => Shape::ColumnOnly(Box::new(ColumnOnly::build(plan, snapshot, threads))),
         })
     }
 

@@ -25,6 +25,11 @@ impl<T: Copy + Default> Default for Chunk<T> {
 }
 
 impl<T: Copy + Default> Chunk<T> {
+    #[inline]
+    pub(crate) fn get(&self, at: usize) -> Option<T> {
+        (self.valid[at / 64] >> (at % 64) & 1 == 1).then(|| self.values[at])
+    }
+
     fn put(&mut self, at: usize, value: Option<T>) {
         let bit = 1 << (at % 64);
         match value {
@@ -64,8 +69,7 @@ impl<T: Copy + Default> Chunked<T> {
     pub(crate) fn get(&self, slot: u32) -> Option<T> {
         let slot = slot as usize;
         let chunk = self.chunk(slot / CHUNK)?;
-        let at = slot % CHUNK;
-        (chunk.valid[at / 64] >> (at % 64) & 1 == 1).then(|| chunk.values[at])
+        chunk.get(slot % CHUNK)
     }
 
     /// Whether any cell from `slot` on was ever written. (Cells of a chunk that exists count as written.)
@@ -173,6 +177,10 @@ impl<T: Copy + Default> Chunked<T> {
             }
             offset += run;
         }
+    }
+
+    pub(crate) fn num_chunks(&self) -> usize {
+        self.pages.last().map_or(0, |last| (self.pages.len() - 1) * PAGE + last.len())
     }
 
     pub(crate) fn memory(&self) -> usize {

@@ -3,13 +3,18 @@
 //! Law: a cell exists while a row is in it (the grand total always); its number is its place in every aggregate's
 //! state.
 
+use std::ops::Range;
+
 use ahash::RandomState;
 use hashbrown::HashMap;
 
 use super::aggregate::{Aggregate, Kind};
-use super::sums::{Moments, Number, Sum, Weighted};
+use super::kept::{Kept, MANY_ROWS};
+use super::sums::{Moments, Sum, Weighted};
 use super::tree::ROOT;
+use crate::column::Column;
 use crate::order::OrderTree;
+use crate::parallel::Threads;
 use crate::scalar::Scalar;
 use crate::table::Snapshot;
 
@@ -27,6 +32,8 @@ pub(super) struct Cells {
     /// Only cells that are in a split column; a row group's own cell is in its node.
     by_owner: HashMap<(u32, u32), u32, RandomState>,
     states: Vec<States>,
+    /// By cell: what aggregates (by position) keep of it; `None`: its value was looked at once.
+    kept: HashMap<u32, Vec<(usize, Option<Kept>)>, RandomState>,
 }
 
 /// One aggregate's states, by cell.
@@ -62,6 +69,60 @@ impl States {
         }
     }
 
+    fn resize(&mut self, len: usize) {
+        match self {
+            States::Count => {}
+            States::Sums(states) => states.resize(len, Sum::default()),
+            States::Moments(states) => states.resize(len, Moments::default()),
+            States::Weighted(states) => states.resize(len, Weighted::default()),
+            States::Water(states) => states.resize(len, Scalar::Null),
+            States::Lazy(states) => states.resize(len, None),
+        }
+    }
+
+    /// Adds one cell's state to another's.
+    fn merge(&mut self, kind: Kind, into: usize, from: usize) {
+        match self {
+            States::Count | States::Lazy(_) => {}
+            States::Sums(states) => {
+                let other = states[from];
+                states[into].merge(&other);
+            }
+            States::Moments(states) => {
+                let other = states[from];
+                states[into].merge(&other);
+            }
+            States::Weighted(states) => {
+                let other = states[from];
+                states[into].merge(&other);
+            }
+            States::Water(states) => {
+                let other = states[from].clone();
+                raise(kind, &mut states[into], other);
+            }
+        }
+    }
+
+    /// Adds the states of some rows' cells, which are ours from `first` on.
+    fn add_part(&mut self, kind: Kind, first: usize, part: States) {
+        match (self, part) {
+            (States::Sums(all), States::Sums(part)) => {
+                all[first..].iter_mut().zip(part).for_each(|(all, part)| all.merge(&part));
+            }
+            (States::Moments(all), States::Moments(part)) => {
+                all[first..].iter_mut().zip(part).for_each(|(all, part)| all.merge(&part));
+            }
+            (States::Weighted(all), States::Weighted(part)) => {
+                all[first..].iter_mut().zip(part).for_each(|(all, part)| all.merge(&part));
+            }
+            (States::Water(all), States::Water(part)) => {
+                all[first..].iter_mut().zip(part).for_each(|(all, part)| raise(kind, all, part));
+            }
+            // The row count says it all, or nothing is kept.
+            (_, _) => {}
+        }
+    }
+
     fn reset(&mut self, cell: usize) {
         fn put<T: Default + Clone>(states: &mut Vec<T>, cell: usize) {
             if cell >= states.len() {
@@ -90,6 +151,7 @@ impl Cells {
             free: Vec::new(),
             by_owner: HashMap::default(),
             states: aggregates.iter().map(|aggregate| States::new(aggregate.kind)).collect(),
+            kept: HashMap::default(),
         };
         let total = cells.make(ROOT, ROOT);
         debug_assert_eq!(total, TOTAL_CELL);
@@ -120,26 +182,26 @@ impl Cells {
         cell
     }
 
+    /// Makes all cells of a view that has the total only; they have no rows yet.
+    pub(super) fn grow(&mut self, owners: Vec<(u32, u32)>) {
+        let len = owners.len();
+        self.num_rows.resize(len, 0);
+        if self.keeps_members {
+            self.members.resize(len, OrderTree::default());
+        }
+        self.states.iter_mut().for_each(|states| states.resize(len));
+        let split = owners.iter().zip(0..).filter(|((row, column), _)| *row != ROOT && *column != ROOT);
+        self.by_owner = split.map(|(&owner, cell)| (owner, cell)).collect();
+        self.owners = owners;
+    }
+
     /// Tells who owns a cell that was made before its node had a number.
     pub(super) fn set_owner(&mut self, cell: u32, row_node: u32, column_node: u32) {
         self.owners[cell as usize] = (row_node, column_node);
     }
 
-    pub(super) fn owner(&self, cell: u32) -> (u32, u32) {
-        self.owners[cell as usize]
-    }
-
     pub(super) fn num_rows(&self, cell: u32) -> u32 {
         self.num_rows[cell as usize]
-    }
-
-    /// Row node, split node and number of every cell that has rows.
-    pub(super) fn with_rows(&self) -> Vec<(u32, u32, u32)> {
-        let cells = self.owners.iter().zip(&self.num_rows).enumerate();
-        cells
-            .filter(|(_, (_, num_rows))| **num_rows > 0)
-            .map(|(cell, (&(row_node, split_node), _))| (row_node, split_node, cell as u32))
-            .collect()
     }
 
     pub(super) fn keeps_members(&self) -> bool {
@@ -159,6 +221,7 @@ impl Cells {
     pub(super) fn remove(&mut self, cell: u32) {
         let (row_node, column_node) = self.owners[cell as usize];
         self.by_owner.remove(&(row_node, column_node));
+        self.kept.remove(&cell);
         if self.keeps_members {
             self.members[cell as usize] = OrderTree::default();
         }
@@ -179,6 +242,52 @@ impl Cells {
         for (aggregate, states) in aggregates.iter().zip(&mut self.states) {
             states.change(aggregate, at, snapshot, slot, sign);
         }
+        if !self.kept.is_empty() {
+            self.change_kept(aggregates, cell, snapshot, slot, sign);
+        }
+    }
+
+    fn change_kept(
+        &mut self,
+        aggregates: &[Aggregate],
+        cell: u32,
+        snapshot: &Snapshot,
+        slot: u32,
+        sign: i32,
+    ) {
+        let Some(kept) = self.kept.get_mut(&cell) else { return };
+        // Far below, so that a cell on the brink does not make and forget in turn.
+        if self.num_rows[cell as usize] < MANY_ROWS / 4 {
+            self.kept.remove(&cell);
+            return;
+        }
+        for (position, kept) in kept {
+            if let Some(kept) = kept {
+                kept.change(&aggregates[*position], snapshot, slot, sign);
+            }
+        }
+    }
+
+    /// What an aggregate keeps of a cell.
+    pub(super) fn kept(&self, cell: u32, aggregate: usize) -> Option<&Kept> {
+        let kept = self.kept.get(&cell)?;
+        kept.iter().find(|(position, _)| *position == aggregate)?.1.as_ref()
+    }
+
+    pub(super) fn keep(&mut self, cell: u32, aggregate: usize, what: Kept) {
+        let kept = self.kept.entry(cell).or_default();
+        kept.retain(|(position, _)| *position != aggregate);
+        kept.push((aggregate, Some(what)));
+    }
+
+    /// Notes that a value is looked at; yields whether it was before.
+    pub(super) fn is_looked_at_again(&mut self, cell: u32, aggregate: usize) -> bool {
+        let kept = self.kept.entry(cell).or_default();
+        let was = kept.iter().any(|(position, _)| *position == aggregate);
+        if !was {
+            kept.push((aggregate, None));
+        }
+        was
     }
 
     pub(super) fn add_member(&mut self, cell: u32, snapshot: &Snapshot, slot: u32) {
@@ -191,45 +300,62 @@ impl Cells {
         assert!(was_there, "a row that leaves a group was in it");
     }
 
-    /// Adds rows, each to its cell: one pass an aggregate.
+    /// Adds rows, each to its cell, which is one of `into`: one pass an aggregate.
     pub(super) fn fill(
         &mut self,
         aggregates: &[Aggregate],
         snapshot: &Snapshot,
         slots: &[u32],
         cells: &[u32],
+        into: Range<u32>,
+        threads: Threads,
     ) {
-        for &cell in cells {
-            self.num_rows[cell as usize] += 1;
+        if into.len() > slots.len() / 4 {
+            // Parts would have to be added up at the cost of another pass: a thread an aggregate instead.
+            let num_rows = &mut self.num_rows;
+            let states: Vec<_> = aggregates.iter().zip(&mut self.states).collect();
+            let count = || cells.iter().for_each(|&cell| num_rows[cell as usize] += 1);
+            let fill = |(aggregate, states): (&Aggregate, &mut States)| {
+                states.fill(aggregate, snapshot, slots, cells, 0);
+            };
+            threads.both(count, || {
+                states.into_iter().for_each(fill);
+            });
+            return;
         }
-        for (aggregate, states) in aggregates.iter().zip(&mut self.states) {
-            states.fill(aggregate, snapshot, slots, cells);
+        let parts = threads.parts(slots.len(), 1, |part| {
+            let (slots, cells) = (&slots[part.clone()], &cells[part]);
+            let mut num_rows = vec![0_u32; into.len()];
+            cells.iter().for_each(|&cell| num_rows[(cell - into.start) as usize] += 1);
+            let fill = |aggregate: &Aggregate| {
+                let mut states = States::new(aggregate.kind);
+                if !matches!(states, States::Lazy(_)) {
+                    states.resize(into.len());
+                    states.fill(aggregate, snapshot, slots, cells, into.start);
+                }
+                states
+            };
+            (num_rows, aggregates.iter().map(fill).collect::<Vec<States>>())
+        });
+        for (num_rows, states) in parts {
+            for (all, part) in self.num_rows[into.start as usize..].iter_mut().zip(num_rows) {
+                *all += part;
+            }
+            for ((aggregate, all), part) in aggregates.iter().zip(&mut self.states).zip(states) {
+                all.add_part(aggregate.kind, into.start as usize, part);
+            }
         }
     }
 
-    /// Adds the rows of one cell to another.
-    pub(super) fn merge(&mut self, aggregates: &[Aggregate], into: u32, from: u32) {
-        let (into, from) = (into as usize, from as usize);
-        self.num_rows[into] += self.num_rows[from];
+    /// Adds a run of cells, from `first` on, to those that `into` names.
+    pub(super) fn add_up(&mut self, aggregates: &[Aggregate], first: u32, into: &[u32]) {
+        let from = first as usize..first as usize + into.len();
+        for (at, &into) in from.clone().zip(into) {
+            self.num_rows[into as usize] += self.num_rows[at];
+        }
         for (aggregate, states) in aggregates.iter().zip(&mut self.states) {
-            match states {
-                States::Count | States::Lazy(_) => {}
-                States::Sums(states) => {
-                    let other = states[from];
-                    states[into].merge(&other);
-                }
-                States::Moments(states) => {
-                    let other = states[from];
-                    states[into].merge(&other);
-                }
-                States::Weighted(states) => {
-                    let other = states[from];
-                    states[into].merge(&other);
-                }
-                States::Water(states) => {
-                    let other = states[from].clone();
-                    raise(aggregate.kind, &mut states[into], other);
-                }
+            for (at, &into) in from.clone().zip(into) {
+                states.merge(aggregate.kind, into as usize, at);
             }
         }
     }
@@ -297,55 +423,50 @@ impl States {
                 }
             }
             States::Lazy(states) => {
-                let Some(known) = &states[at] else { return };
-                if !stays(aggregate.kind, known, &column.scalar(slot), sign) {
-                    states[at] = None;
+                if let Some(known) = states[at].take() {
+                    states[at] = follow(aggregate.kind, known, column, slot, sign);
                 }
             }
         }
     }
 
-    fn fill(&mut self, aggregate: &Aggregate, snapshot: &Snapshot, slots: &[u32], cells: &[u32]) {
+    /// `cells` are counted from `first`.
+    fn fill(&mut self, aggregate: &Aggregate, snapshot: &Snapshot, slots: &[u32], cells: &[u32], first: u32) {
         let column = snapshot.column(aggregate.column);
         match self {
             States::Count | States::Lazy(_) => {}
             States::Sums(states) => {
                 let is_abs = aggregate.kind == Kind::SumAbs;
-                if let crate::column::Column::Float64(values) = column {
-                    for (&slot, &cell) in slots.iter().zip(cells) {
-                        if let Some(value) = values.get(slot) {
-                            let value = if is_abs { value.abs() } else { value };
-                            states[cell as usize].change(Number::Float(value), 1);
-                        }
+                let mut cells = cells.iter().map(|&cell| (cell - first) as usize);
+                column.each_exact(slots, |value| {
+                    let cell = cells.next().expect("every row has a cell");
+                    if let Some(value) = value {
+                        states[cell].change(if is_abs { value.abs() } else { value }, 1);
                     }
-                    return;
-                }
-                for (&slot, &cell) in slots.iter().zip(cells) {
-                    if let Some(value) = column.exact(slot) {
-                        states[cell as usize].change(if is_abs { value.abs() } else { value }, 1);
-                    }
-                }
+                });
             }
             States::Moments(_) | States::Weighted(_) | States::Water(_) => {
                 for (&slot, &cell) in slots.iter().zip(cells) {
-                    self.change(aggregate, cell as usize, snapshot, slot, 1);
+                    self.change(aggregate, (cell - first) as usize, snapshot, slot, 1);
                 }
             }
         }
     }
 }
 
-/// Whether a known value survives a row's coming or going.
-fn stays(kind: Kind, known: &Scalar, value: &Scalar, sign: i32) -> bool {
+/// A known value after a row came or went; `None` if the row alone does not tell.
+fn follow(kind: Kind, known: Scalar, column: &Column, slot: u32, sign: i32) -> Option<Scalar> {
+    if !matches!(kind, Kind::Max | Kind::Min) {
+        return None;
+    }
+    let value = column.scalar(slot);
     let is_nan = |value: &Scalar| matches!(value, Scalar::Float(value) if value.is_nan());
-    match kind {
-        _ if is_nan(known) || is_nan(value) => false,
+    match (kind, value.cmp(&known)) {
         // Null may also say that there were no rows.
-        _ if known.is_null() => false,
-        Kind::Max => value < known,
-        Kind::Min if sign > 0 => value >= known,
-        Kind::Min => value > known,
-        _ => false,
+        _ if is_nan(&known) || is_nan(&value) || known.is_null() => None,
+        (Kind::Max, std::cmp::Ordering::Less) | (Kind::Min, std::cmp::Ordering::Greater) => Some(known),
+        (_, std::cmp::Ordering::Equal) => (sign > 0).then_some(known),
+        _ => (sign > 0).then_some(value),
     }
 }
 

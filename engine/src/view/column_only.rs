@@ -10,6 +10,7 @@ use super::grouped::Grouped;
 use super::plan::Plan;
 use super::tree::ROOT;
 use crate::delta::TableDelta;
+use crate::parallel::Threads;
 use crate::table::Snapshot;
 
 #[derive(Debug)]
@@ -19,8 +20,11 @@ pub(super) struct ColumnOnly {
 }
 
 impl ColumnOnly {
-    pub(super) fn build(plan: Arc<Plan>, snapshot: &Snapshot) -> ColumnOnly {
-        ColumnOnly { rows: Flat::build(plan.clone(), snapshot), splits: Grouped::build(plan, snapshot) }
+    pub(super) fn build(plan: Arc<Plan>, snapshot: &Snapshot, threads: Threads) -> ColumnOnly {
+        ColumnOnly {
+            rows: Flat::build(plan.clone(), snapshot, threads),
+            splits: Grouped::build(plan, snapshot, threads),
+        }
     }
 
     pub(super) fn step(&mut self, delta: &TableDelta) -> Vec<u32> {

@@ -2,6 +2,10 @@
 //!
 //! Law: linear, remembers nothing: a row is kept or not by its own cells alone.
 
+mod select;
+
+pub(super) use select::joined;
+
 use ahash::RandomState;
 use hashbrown::HashSet;
 use regex::Regex;
@@ -214,14 +218,7 @@ fn compare(column: &Column, slot: u32, comparison: Comparison, operand: &Scalar)
         },
         _ => column.scalar(slot).cmp(operand),
     };
-    match comparison {
-        Comparison::Equal => order.is_eq(),
-        Comparison::NotEqual => order.is_ne(),
-        Comparison::Greater => order.is_gt(),
-        Comparison::GreaterEqual => order.is_ge(),
-        Comparison::Less => order.is_lt(),
-        Comparison::LessEqual => order.is_le(),
-    }
+    comparison.holds(order)
 }
 
 /// Whether `needle` (in lower case) is in `text`; the case of ASCII letters does not matter.

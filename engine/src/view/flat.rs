@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::plan::Plan;
 use crate::delta::TableDelta;
 use crate::order::OrderTree;
+use crate::parallel::Threads;
 use crate::table::Snapshot;
 
 #[derive(Debug, Clone)]
@@ -19,16 +20,14 @@ pub(super) struct Flat {
 }
 
 impl Flat {
-    pub(super) fn build(plan: Arc<Plan>, snapshot: &Snapshot) -> Flat {
+    pub(super) fn build(plan: Arc<Plan>, snapshot: &Snapshot, threads: Threads) -> Flat {
         let is_plain = plan.filter.is_empty() && plan.row_order.terms.is_empty();
         let order = (!is_plain).then(|| {
-            let kept = snapshot.order().iter_from(0).filter(|&slot| plan.filter.keeps(snapshot, slot));
+            let kept = plan.filter.select(snapshot, threads);
             if plan.row_order.terms.is_empty() {
                 return OrderTree::from_sorted(kept);
             }
-            let mut slots: Vec<u32> = kept.collect();
-            super::sort_slots::sort(&mut slots, &plan.row_order, snapshot);
-            OrderTree::from_sorted(slots)
+            OrderTree::from_sorted(super::sort_slots::sort(&kept, &plan.row_order, snapshot, threads))
         });
         Flat { plan, snapshot: snapshot.clone(), order }
     }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::aggregate::Kind;
+use super::bulk::{Axis, ByCell, Layout};
 use super::cells::{Cells, TOTAL_CELL};
+use super::kept::{self, Kept, MANY_ROWS, Means};
 use super::plan::Plan;
 use super::rowwise::{self, Members};
 use super::sums::Sum;
@@ -15,6 +17,7 @@ use super::tree::{ROOT, Tree};
 use crate::config::{GroupRollupMode, SplitRollupMode};
 use crate::delta::TableDelta;
 use crate::order::OrderTree;
+use crate::parallel::Threads;
 use crate::scalar::Scalar;
 use crate::schema::ColumnType;
 use crate::table::Snapshot;
@@ -54,7 +57,7 @@ struct Path {
 
 impl Grouped {
     /// One pass over the rows that pass the filter; then from the deepest cells up.
-    pub(super) fn build(plan: Arc<Plan>, snapshot: &Snapshot) -> Grouped {
+    pub(super) fn build(plan: Arc<Plan>, snapshot: &Snapshot, threads: Threads) -> Grouped {
         let directions = |order: &[(usize, super::sort::Direction)]| {
             order.iter().map(|(_, direction)| *direction).collect()
         };
@@ -71,38 +74,46 @@ impl Grouped {
             walk: Walk::default(),
             blocks: Walk::default(),
         };
-        view.fill();
+        view.fill(threads);
         view
     }
 
-    fn fill(&mut self) {
+    fn fill(&mut self, threads: Threads) {
         let snapshot = self.snapshot.clone();
         let plan = self.plan.clone();
-        let mut slots = Vec::with_capacity(if plan.filter.is_empty() { snapshot.num_rows() } else { 0 });
-        let mut cells = Vec::with_capacity(slots.capacity());
-        let mut path = Path::default();
-        for slot in snapshot.order().iter_from(0) {
-            if plan.filter.keeps(&snapshot, slot) {
-                self.path_of(&snapshot, slot, &mut path);
-                slots.push(slot);
-                cells.push(self.deepest_cell(&path));
+        let slots = plan.filter.select(&snapshot, threads);
+        let rows = Axis::new(&snapshot, &plan.levels, &slots, threads);
+        let splits = Axis::new(&snapshot, &plan.split_by, &slots, threads);
+        let layout = Layout::new(&rows, &splits, slots.len(), threads);
+        self.cells.grow(layout.owners(&rows, &splits));
+        let tree = &mut self.rows;
+        let grow = || tree.grow(rows.nodes(|depth, group| layout.row_cell(depth, group)), rows.num_nodes());
+        let cells = &mut self.cells;
+        threads.both(grow, || {
+            let (of_row, into) = (&layout.of_row, layout.deepest.clone());
+            cells.fill(&plan.aggregates, &snapshot, &slots, of_row, into, threads);
+            for (first, into) in &layout.sums {
+                cells.add_up(&plan.aggregates, *first, into);
+            }
+            if cells.keeps_members() {
+                fill_members(cells, &layout, &slots);
+            }
+        });
+        self.splits.grow(splits.nodes(|depth, group| layout.split_cell(depth, group)), splits.num_nodes());
+        // The deepest first: a parent's sort value may be computed from its children's rows.
+        if self.rows.is_sorted() {
+            for depth in (1..=plan.levels.len() as u32).rev() {
+                let nodes = self.rows.at_depth(depth);
+                let placed = nodes.into_iter().map(|node| (node, self.row_sort_key(node))).collect();
+                self.rows.place_all(placed);
             }
         }
-        self.cells.fill(&plan.aggregates, &snapshot, &slots, &cells);
-        if self.cells.keeps_members() {
-            self.fill_members(&slots, &cells);
-        }
-        self.roll_up();
-        // The deepest first: a parent's sort value may be computed from its children's rows.
-        for depth in (1..=plan.levels.len() as u32).rev() {
-            let nodes = self.rows.at_depth(depth);
-            let placed = nodes.into_iter().map(|node| (node, self.row_sort_key(node))).collect();
-            self.rows.place_all(placed);
-        }
-        for depth in (1..=plan.split_by.len() as u32).rev() {
-            let nodes = self.splits.at_depth(depth);
-            let placed = nodes.into_iter().map(|node| (node, self.split_sort_key(node))).collect();
-            self.splits.place_all(placed);
+        if self.splits.is_sorted() {
+            for depth in (1..=plan.split_by.len() as u32).rev() {
+                let nodes = self.splits.at_depth(depth);
+                let placed = nodes.into_iter().map(|node| (node, self.split_sort_key(node))).collect();
+                self.splits.place_all(placed);
+            }
         }
     }
 
@@ -173,49 +184,6 @@ impl Grouped {
         match self.cell_at(row_node, split_node) {
             Some(cell) => cell,
             None => self.cells.make(row_node, split_node),
-        }
-    }
-
-    fn deepest_cell(&mut self, path: &Path) -> u32 {
-        self.make_cell(path.rows[path.rows.len() - 1], path.splits[path.splits.len() - 1])
-    }
-
-    /// Members stand in the cells of deepest rows, for every split prefix.
-    fn fill_members(&mut self, slots: &[u32], cells: &[u32]) {
-        let mut targets: HashMap<u32, Vec<u32>, ahash::RandomState> = HashMap::default();
-        let mut members: HashMap<u32, Vec<u32>, ahash::RandomState> = HashMap::default();
-        for (&slot, &cell) in slots.iter().zip(cells) {
-            if !targets.contains_key(&cell) {
-                let (row_node, split_node) = self.cells.owner(cell);
-                let prefixes: Vec<u32> = self.splits.ancestry(split_node).collect();
-                let of_cell = prefixes.into_iter().map(|prefix| self.make_cell(row_node, prefix)).collect();
-                targets.insert(cell, of_cell);
-            }
-            for &target in &targets[&cell] {
-                members.entry(target).or_default().push(slot);
-            }
-        }
-        for (cell, slots) in members {
-            self.cells.set_members(cell, OrderTree::from_sorted(slots));
-        }
-    }
-
-    /// Adds every deepest cell to all cells above it.
-    fn roll_up(&mut self) {
-        let plan = self.plan.clone();
-        // Only the deepest cells have rows yet.
-        let full = self.cells.with_rows();
-        for (row_node, split_node, cell) in full {
-            let row_line: Vec<u32> = self.rows.ancestry(row_node).collect();
-            let split_line: Vec<u32> = self.splits.ancestry(split_node).collect();
-            for &row_above in &row_line {
-                for &split_above in &split_line {
-                    if (row_above, split_above) != (row_node, split_node) {
-                        let into = self.make_cell(row_above, split_above);
-                        self.cells.merge(&plan.aggregates, into, cell);
-                    }
-                }
-            }
         }
     }
 
@@ -453,7 +421,7 @@ impl Grouped {
                 Ok(value) => value,
                 Err(Some(known)) => known.clone(),
                 Err(None) => {
-                    let value = self.compute(aggregate, row_node, split_node);
+                    let value = self.compute(aggregate, row_node, split_node, cell);
                     self.cells.remember(aggregate, cell, value.clone());
                     value
                 }
@@ -501,23 +469,84 @@ impl Grouped {
         if self.is_float(aggregate) { Scalar::Float(total) } else { Scalar::Int(total as i64) }
     }
 
-    fn compute(&self, aggregate: usize, row_node: u32, split_node: u32) -> Scalar {
-        let depth = self.plan.levels.len() as u32;
+    /// The value of an aggregate that looks at rows: from what the cell keeps, or by reading them.
+    fn compute(&mut self, aggregate: usize, row_node: u32, split_node: u32, cell: u32) -> Scalar {
+        let plan = self.plan.clone();
+        let of = &plan.aggregates[aggregate];
+        if let Some(kept) = self.cells.kept(cell, aggregate) {
+            let any_row = || self.edge_row(row_node, split_node, false).unwrap_or(0);
+            return kept.value(of, &self.snapshot, any_row);
+        }
+        let depth = plan.levels.len() as u32;
+        let is_leaf = self.rows.node(row_node).depth == depth;
+        let column = self.snapshot.column(of.column);
+        let cell_of = |slot: Option<u32>| slot.map_or(Scalar::Null, |slot| column.scalar(slot));
+        match of.kind {
+            Kind::Last => return cell_of(self.edge_row(row_node, split_node, true)),
+            Kind::LastByIndex if is_leaf => return cell_of(self.edge_row(row_node, split_node, true)),
+            Kind::First if is_leaf => return cell_of(self.edge_row(row_node, split_node, false)),
+            _ => {}
+        }
+        let is_kept = self.cells.num_rows(cell) >= MANY_ROWS
+            && match kept::means(of.kind) {
+                Means::Counts => true,
+                Means::Order => self.cells.is_looked_at_again(cell, aggregate),
+                Means::Nothing => false,
+            };
+        if is_kept {
+            let rows = self.rows_by_key(row_node, split_node);
+            let kept = Kept::new(of, &self.snapshot, &rows);
+            let value = kept.value(of, &self.snapshot, || rows[0]);
+            self.cells.keep(cell, aggregate, kept);
+            return value;
+        }
+        // All rows are there already in the order of their keys, which is all that these ask for.
+        let is_total = (row_node, split_node) == (ROOT, ROOT);
+        let rows = if is_total && kept::means(of.kind) != Means::Nothing {
+            plan.filter.select(&self.snapshot, Threads::ONE)
+        } else {
+            self.rows_by_leaf(row_node, split_node)
+        };
+        rowwise::compute(of, &Members { snapshot: &self.snapshot, rows: &rows, is_leaf })
+    }
+
+    /// The rows of a cell, leaf by leaf.
+    fn rows_by_leaf(&self, row_node: u32, split_node: u32) -> Vec<u32> {
         let mut rows = Vec::new();
-        let mut last_leaf = 0;
-        self.rows.each_at_depth(row_node, depth, &mut |leaf| {
+        self.rows.each_at_depth(row_node, self.plan.levels.len() as u32, &mut |leaf| {
             if let Some(cell) = self.cell_at(leaf, split_node) {
-                last_leaf = rows.len();
                 rows.extend(self.cells.members(cell).iter());
             }
         });
-        let members = Members {
-            snapshot: &self.snapshot,
-            rows: &rows,
-            last_leaf,
-            is_leaf: self.rows.node(row_node).depth == depth,
-        };
-        rowwise::compute(&self.plan.aggregates[aggregate], &members)
+        rows
+    }
+
+    /// The rows of a cell in key order.
+    fn rows_by_key(&self, row_node: u32, split_node: u32) -> Vec<u32> {
+        if (row_node, split_node) == (ROOT, ROOT) {
+            return self.plan.filter.select(&self.snapshot, Threads::ONE);
+        }
+        let mut rows = self.rows_by_leaf(row_node, split_node);
+        if self.rows.node(row_node).depth < self.plan.levels.len() as u32 {
+            rows.sort_unstable_by(|&left, &right| self.snapshot.compare_keys(left, right));
+        }
+        rows
+    }
+
+    /// The first row of the first leaf of a cell, or the last one of the last leaf.
+    fn edge_row(&self, row_node: u32, split_node: u32, is_last: bool) -> Option<u32> {
+        if self.rows.node(row_node).depth as usize == self.plan.levels.len() {
+            let members = self.cells.members(self.cell_at(row_node, split_node)?);
+            return members.get(if is_last { members.len().checked_sub(1)? } else { 0 });
+        }
+        let mut children = self.rows.children_by_value(row_node);
+        if is_last {
+            children.reverse();
+        }
+        children.into_iter().find_map(|child| {
+            self.cell_at(child, split_node)?;
+            self.edge_row(child, split_node, is_last)
+        })
     }
 
     /// The keys' slots of all rows under each of `nodes`; one pass over the table.
@@ -574,6 +603,23 @@ impl Grouped {
             self.walk = Walk { structure: Some(self.rows.structure), nodes: Arc::new(nodes) };
         }
         self.walk.nodes.clone()
+    }
+}
+
+/// Members stand in the cells of deepest rows, for every split prefix.
+fn fill_members(cells: &mut Cells, layout: &Layout, slots: &[u32]) {
+    let first = layout.deepest.start;
+    let mut put = |base: u32, by_cell: ByCell| {
+        for (cell, bounds) in (base..).zip(by_cell.starts.windows(2)) {
+            let rows = &by_cell.slots[bounds[0] as usize..bounds[1] as usize];
+            cells.set_members(cell, OrderTree::from_sorted(rows.iter().copied()));
+        }
+    };
+    put(first, ByCell::new(slots, layout.deepest.len(), |row| layout.of_row[row] - first));
+    for prefix in &layout.prefixes {
+        let base = prefix.first().copied().unwrap_or(0);
+        let len = prefix.last().map_or(0, |last| last - base + 1) as usize;
+        put(base, ByCell::new(slots, len, |row| prefix[(layout.of_row[row] - first) as usize] - base));
     }
 }
 

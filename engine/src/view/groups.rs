@@ -11,6 +11,7 @@ use super::plan::Plan;
 use super::tree::ROOT;
 use crate::config::GroupRollupMode;
 use crate::delta::TableDelta;
+use crate::parallel::Threads;
 use crate::scalar::Scalar;
 use crate::schema::Field;
 use crate::table::Snapshot;
@@ -33,7 +34,7 @@ pub(crate) struct GroupsChange {
 
 impl Groups {
     pub(crate) fn new(plan: Arc<Plan>, source: &Snapshot) -> Groups {
-        let mut view = Grouped::build(plan.clone(), source);
+        let mut view = Grouped::build(plan.clone(), source, Threads::ONE);
         view.tracks_changes = true;
         let mut fields: Vec<Field> =
             plan.group_by.iter().map(|&column| plan.schema.field(column).clone()).collect();

@@ -9,9 +9,10 @@ use std::sync::Arc;
 use hashbrown::{HashMap, HashSet};
 
 use super::aggregate::{Aggregate, Kind};
+use super::kept::canonical;
 use super::text::path_text;
 use crate::column::Column;
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, float_bits};
 use crate::schema::{ColumnType, Storage};
 use crate::table::Snapshot;
 
@@ -23,8 +24,6 @@ pub(super) struct Members<'a> {
     pub(super) snapshot: &'a Snapshot,
     /// In row order.
     pub(super) rows: &'a [u32],
-    /// Where the last deepest group begins in `rows`.
-    pub(super) last_leaf: usize,
     /// Whether the cell is on a deepest row.
     pub(super) is_leaf: bool,
 }
@@ -61,8 +60,6 @@ pub(super) fn compute(aggregate: &Aggregate, members: &Members<'_>) -> Scalar {
         Kind::LastByIndex => {
             at_extreme_key(snapshot, rows, Ordering::Greater).map_or(Scalar::Null, |slot| column.scalar(slot))
         }
-        Kind::Last => at_extreme_key(snapshot, &rows[members.last_leaf.min(rows.len())..], Ordering::Greater)
-            .map_or(Scalar::Null, |slot| column.scalar(slot)),
         Kind::LastMinusFirst => {
             let cell = |order| {
                 at_extreme_key(snapshot, rows, order).map_or(Scalar::Null, |slot| column.scalar(slot))
@@ -82,7 +79,9 @@ pub(super) fn compute(aggregate: &Aggregate, members: &Members<'_>) -> Scalar {
         Kind::MaxBy => by(snapshot, aggregate, rows, Ordering::Greater),
         Kind::MinBy => by(snapshot, aggregate, rows, Ordering::Less),
         Kind::Mul => product(column, rows),
-        Kind::Sum
+        // The last row of the last deepest group, which the pivot finds without reading the others.
+        Kind::Last
+        | Kind::Sum
         | Kind::SumOrZero
         | Kind::AbsSum
         | Kind::SumAbs
@@ -95,16 +94,25 @@ pub(super) fn compute(aggregate: &Aggregate, members: &Members<'_>) -> Scalar {
         | Kind::PctSumParent
         | Kind::PctSumTotal
         | Kind::Variance
-        | Kind::Stddev => unreachable!("{:?} is kept by state, not computed from rows", aggregate.kind),
+        | Kind::Stddev => unreachable!("{:?} is not computed from rows", aggregate.kind),
     }
 }
 
 /// As [`Column::bits`], but `0.0` and `-0.0` are two.
-fn distinct_bits(column: &Column, slot: u32) -> Option<u64> {
+pub(super) fn distinct_bits(column: &Column, slot: u32) -> Option<u64> {
     match column {
         Column::Float32(cells) => cells.get(slot).map(|value| u64::from(value.to_bits())),
         Column::Float64(cells) => cells.get(slot).map(f64::to_bits),
         _ => column.bits(slot),
+    }
+}
+
+/// [`distinct_bits`] as [`Column::bits`].
+pub(super) fn whole(column: &Column, bits: u64) -> u64 {
+    match column {
+        Column::Float32(_) => float_bits(f64::from(f32::from_bits(bits as u32))),
+        Column::Float64(_) => float_bits(f64::from_bits(bits)),
+        _ => bits,
     }
 }
 
@@ -115,7 +123,7 @@ fn unique(column: &Column, rows: &[u32]) -> Scalar {
 }
 
 /// Not null, zero, false or the epoch. Text is truthy even when empty, and so is NaN.
-fn is_truthy(column: &Column, slot: u32) -> bool {
+pub(super) fn is_truthy(column: &Column, slot: u32) -> bool {
     match column {
         Column::Str(..) => column.is_valid(slot),
         _ => column.number(slot).is_some_and(|value| value != 0.0),
@@ -152,6 +160,39 @@ fn at_extreme_key(snapshot: &Snapshot, rows: &[u32], wanted: Ordering) -> Option
 
 /// The largest or smallest cell in the engine's order (null, NaN, ascending); NaN only if there is nothing else.
 fn extreme(column: &Column, rows: &[u32], wanted: Ordering) -> Scalar {
+    match column {
+        Column::Float64(cells) => {
+            // Null ranks 0, NaN 1.
+            let (mut least, mut least_number, mut greatest) = (u64::MAX, u64::MAX, 0);
+            cells.each(rows, |cell| {
+                let rank = cell.map_or(0, float_rank);
+                least = least.min(rank);
+                least_number = least_number.min(if rank < 2 { u64::MAX } else { rank });
+                greatest = greatest.max(rank);
+            });
+            let best = match wanted {
+                Ordering::Greater => greatest,
+                _ if least == 0 || least_number == u64::MAX => least,
+                _ => least_number,
+            };
+            if rows.is_empty() || best == 0 {
+                return Scalar::Null;
+            }
+            return canonical(Scalar::Float(of_float_rank(best)));
+        }
+        Column::Float32(_) | Column::Str(..) | Column::UInt64(_) => {}
+        _ => {
+            let (mut best, mut row): (Option<(Option<i64>, usize)>, usize) = (None, 0);
+            column.each_bits(rows, |bits| {
+                let value = bits.map(|bits| bits as i64);
+                if best.is_none_or(|(best, _)| value.cmp(&best) == wanted) {
+                    best = Some((value, row));
+                }
+                row += 1;
+            });
+            return best.map_or(Scalar::Null, |(_, row)| column.scalar(rows[row]));
+        }
+    }
     let is_nan = |slot: u32| column.number(slot).is_some_and(f64::is_nan);
     let best = rows.iter().copied().reduce(|best, slot| match (is_nan(best), is_nan(slot)) {
         (true, false) if wanted == Ordering::Less => slot,
@@ -159,10 +200,10 @@ fn extreme(column: &Column, rows: &[u32], wanted: Ordering) -> Scalar {
         _ if column.compare(slot, best) == wanted => slot,
         _ => best,
     });
-    best.map_or(Scalar::Null, |slot| column.scalar(slot))
+    best.map_or(Scalar::Null, |slot| canonical(column.scalar(slot)))
 }
 
-fn difference(left: &Scalar, right: &Scalar) -> Scalar {
+pub(super) fn difference(left: &Scalar, right: &Scalar) -> Scalar {
     match (left, right) {
         (Scalar::Int(left), Scalar::Int(right)) => Scalar::Int(left.saturating_sub(*right)),
         (Scalar::UInt(left), Scalar::UInt(right)) => Scalar::UInt(left.saturating_sub(*right)),
@@ -177,19 +218,49 @@ fn quantile(column: &Column, rows: &[u32], quarter: usize) -> Scalar {
     if rows.is_empty() {
         return Scalar::Null;
     }
-    let mut rows = rows.to_vec();
     let at = rows.len() * quarter / 4;
     let is_whole = (rows.len() * quarter).is_multiple_of(4);
+    if let Column::Float64(cells) = column {
+        let mut keys = Vec::with_capacity(rows.len());
+        cells.each(rows, |cell| keys.push(cell.map_or(0, float_rank)));
+        let (before, &mut middle, _) = keys.select_nth_unstable(at);
+        let previous = if is_whole { before.iter().max() } else { None };
+        return match (previous.copied(), middle) {
+            (_, 0) | (Some(0), _) => Scalar::Null,
+            (None, middle) => canonical(Scalar::Float(of_float_rank(middle))),
+            (Some(previous), middle) => {
+                canonical(Scalar::Float((of_float_rank(previous) + of_float_rank(middle)) / 2.0))
+            }
+        };
+    }
+    let mut rows = rows.to_vec();
     let (before, &mut middle, _) =
         rows.select_nth_unstable_by(at, |&left, &right| column.compare(left, right));
-    let is_float = matches!(column, Column::Float32(_) | Column::Float64(_));
-    if !is_float || !is_whole || before.is_empty() {
-        return column.scalar(middle);
+    if !matches!(column, Column::Float32(_)) || !is_whole || before.is_empty() {
+        return canonical(column.scalar(middle));
     }
     let previous = before.iter().copied().max_by(|&left, &right| column.compare(left, right));
     match (previous.and_then(|slot| column.number(slot)), column.number(middle)) {
-        (Some(previous), Some(middle)) => Scalar::Float((previous + middle) / 2.0),
+        (Some(previous), Some(middle)) => canonical(Scalar::Float((previous + middle) / 2.0)),
         _ => Scalar::Null,
+    }
+}
+
+/// A float as a number that ascends with it: NaN is 1; 0 is left for null.
+fn float_rank(value: f64) -> u64 {
+    if value.is_nan() {
+        return 1;
+    }
+    let bits = value.to_bits();
+    // No value but NaN has a rank below 2.
+    if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
+}
+
+fn of_float_rank(rank: u64) -> f64 {
+    match rank {
+        1 => f64::NAN,
+        rank if rank >> 63 == 1 => f64::from_bits(rank & !(1 << 63)),
+        rank => f64::from_bits(!rank),
     }
 }
 
@@ -214,13 +285,15 @@ fn join(column: &Column, rows: &[u32]) -> Scalar {
     Scalar::Str(Arc::from(joined))
 }
 
-/// The value in the first row whose argument is largest or smallest; a null argument is the smallest.
+/// The value in the row whose argument is largest or smallest, of several the first by key; a null argument is the
+/// smallest.
 fn by(snapshot: &Snapshot, aggregate: &Aggregate, rows: &[u32], wanted: Ordering) -> Scalar {
     let argument = snapshot.column(aggregate.argument.expect("checked when the aggregate was parsed"));
-    let best = rows
-        .iter()
-        .copied()
-        .reduce(|best, slot| if argument.compare(slot, best) == wanted { slot } else { best });
+    let best = rows.iter().copied().reduce(|best, slot| match argument.compare(slot, best) {
+        Ordering::Equal if snapshot.compare_keys(slot, best).is_lt() => slot,
+        order if order == wanted => slot,
+        _ => best,
+    });
     best.map_or(Scalar::Null, |slot| snapshot.column(aggregate.column).scalar(slot))
 }
 

@@ -48,6 +48,7 @@ pub(crate) struct Sum {
 
 impl Sum {
     /// Adds (`sign` 1) or takes back (`sign` -1) one value.
+    #[inline]
     pub(crate) fn change(&mut self, value: Number, sign: i32) {
         let step = |count: &mut u32| *count = count.wrapping_add_signed(sign);
         step(&mut self.num_valid);
@@ -201,6 +202,36 @@ impl Column {
             Column::Float64(cells) => Number::Float(cells.get(slot)?),
             Column::Date(_) | Column::Datetime(_) | Column::Str(..) => return None,
         })
+    }
+}
+
+impl Column {
+    /// [`Column::exact`] of each slot.
+    #[inline]
+    pub(crate) fn each_exact(&self, slots: &[u32], mut visit: impl FnMut(Option<Number>)) {
+        macro_rules! integers {
+            ($cells:expr) => {
+                $cells.each(slots, |cell| visit(cell.map(|value| Number::Integer(i128::from(value)))))
+            };
+        }
+        match self {
+            Column::Int8(cells) => integers!(cells),
+            Column::Int16(cells) => integers!(cells),
+            Column::Int32(cells) => integers!(cells),
+            Column::Int64(cells) => integers!(cells),
+            Column::UInt8(cells) => integers!(cells),
+            Column::UInt16(cells) => integers!(cells),
+            Column::UInt32(cells) => integers!(cells),
+            Column::UInt64(cells) => integers!(cells),
+            Column::Bool(cells) => integers!(cells),
+            Column::Float32(cells) => {
+                cells.each(slots, |cell| visit(cell.map(|value| Number::Float(value.into()))));
+            }
+            Column::Float64(cells) => cells.each(slots, |cell| visit(cell.map(Number::Float))),
+            Column::Date(_) | Column::Datetime(_) | Column::Str(..) => {
+                slots.iter().for_each(|_| visit(None));
+            }
+        }
     }
 }
 

@@ -32,6 +32,14 @@ pub(super) struct Node {
     is_placed: bool,
 }
 
+/// A node to be.
+pub(super) struct NewNode {
+    pub(super) parent: u32,
+    pub(super) bits: Option<u64>,
+    pub(super) value: Scalar,
+    pub(super) cell: u32,
+}
+
 #[derive(Debug)]
 pub(super) struct Tree {
     nodes: Vec<Node>,
@@ -67,6 +75,48 @@ impl Tree {
             next_stamp: 1,
             structure: 0,
         }
+    }
+
+    /// Makes all nodes of a tree that has none yet, parents first, siblings together and in value order. Unsorted, they
+    /// stand where they belong; sorted, they stand nowhere until [`Tree::place_all`].
+    pub(super) fn grow(&mut self, nodes: impl Iterator<Item = NewNode>, num_nodes: usize) {
+        debug_assert_eq!(self.nodes.len(), 1, "the tree has its root alone");
+        let is_placed = !self.is_sorted();
+        self.nodes.reserve(num_nodes);
+        let (hasher, mut siblings) = (self.hasher.clone(), 1_u32..1);
+        let hash = |nodes: &[Node], node: u32| {
+            let node = &nodes[node as usize];
+            hasher.hash_one((node.parent, node.bits))
+        };
+        self.by_value.reserve(num_nodes, |&node| hash(&self.nodes, node));
+        for new in nodes {
+            let number = self.nodes.len() as u32;
+            if is_placed && !siblings.is_empty() && self.nodes[siblings.start as usize].parent != new.parent {
+                let parent = self.nodes[siblings.start as usize].parent as usize;
+                self.nodes[parent].children = OrderTree::from_sorted(siblings.clone());
+                siblings = number..number;
+            }
+            siblings.end = number + 1;
+            self.nodes.push(Node {
+                parent: new.parent,
+                depth: self.node(new.parent).depth + 1,
+                bits: new.bits,
+                value: new.value,
+                cell: new.cell,
+                children: OrderTree::default(),
+                sort_key: Box::default(),
+                stamp: u64::from(number),
+                is_placed,
+            });
+            let nodes = &self.nodes;
+            self.by_value.insert_unique(hash(nodes, number), number, |&node| hash(nodes, node));
+        }
+        if is_placed && !siblings.is_empty() {
+            let parent = self.nodes[siblings.start as usize].parent as usize;
+            self.nodes[parent].children = OrderTree::from_sorted(siblings);
+        }
+        self.next_stamp = self.nodes.len() as u64;
+        self.structure += 1;
     }
 
     pub(super) fn node(&self, node: u32) -> &Node {

@@ -1,0 +1,110 @@
+//! Work on several cores, for whoever may: one pass over many rows, cut into parts.
+//!
+//! Law: the answer does not depend on the number of parts. The engine chooses no thread pool: its caller says how many
+//! threads a build may take ([`crate::view::View::build_on`]); they are scoped and end with the pass, which costs tens
+//! of microseconds where a pass takes milliseconds. In the browser's worker everything stays on the one thread.
+
+use std::ops::Range;
+
+/// Fewer rows than this are not worth a thread of their own.
+const PART_ROWS: usize = 32 * 1024;
+
+/// How many threads a pass may take.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Threads(usize);
+
+impl Threads {
+    pub(crate) const ONE: Threads = Threads(1);
+
+    pub(crate) fn new(threads: usize) -> Threads {
+        if cfg!(target_family = "wasm") { Threads::ONE } else { Threads(threads.max(1)) }
+    }
+
+    /// Cuts `0..len` at multiples of `step` into as many parts as there are threads for, and runs `work` on each; the
+    /// results are in the order of the parts.
+    pub(crate) fn parts<T: Send>(
+        self,
+        len: usize,
+        step: usize,
+        work: impl Fn(Range<usize>) -> T + Sync,
+    ) -> Vec<T> {
+        self.parts_of(len, step, PART_ROWS, work)
+    }
+
+    /// As [`Threads::parts`], where `least` are the fewest that are worth a thread.
+    pub(crate) fn parts_of<T: Send>(
+        self,
+        len: usize,
+        step: usize,
+        least: usize,
+        work: impl Fn(Range<usize>) -> T + Sync,
+    ) -> Vec<T> {
+        let num_parts = self.0.min(len / least.max(1)).max(1);
+        let size = len.div_ceil(num_parts).next_multiple_of(step.max(1));
+        let ranges: Vec<Range<usize>> =
+            (0..num_parts).map(|part| (part * size).min(len)..((part + 1) * size).min(len)).collect();
+        self.each(ranges, work)
+    }
+
+    /// Runs `work` on every item, each on a thread of its own (the last one on this); the items are few.
+    pub(crate) fn each<I: Send, T: Send>(self, mut items: Vec<I>, work: impl Fn(I) -> T + Sync) -> Vec<T> {
+        if self.0 == 1 || items.len() < 2 {
+            return items.into_iter().map(work).collect();
+        }
+        let last = items.pop().expect("there are at least two");
+        std::thread::scope(|scope| {
+            let work = &work;
+            let others: Vec<_> = items.into_iter().map(|item| scope.spawn(move || work(item))).collect();
+            let last = work(last);
+            let mut results: Vec<T> = others
+                .into_iter()
+                .map(|thread| match thread.join() {
+                    Ok(result) => result,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                })
+                .collect();
+            results.push(last);
+            results
+        })
+    }
+
+    /// Both, at once if there are two threads.
+    pub(crate) fn both<A: Send, B: Send>(
+        self,
+        first: impl FnOnce() -> A + Send,
+        second: impl FnOnce() -> B,
+    ) -> (A, B) {
+        if self.0 == 1 {
+            return (first(), second());
+        }
+        std::thread::scope(|scope| {
+            let first = scope.spawn(first);
+            let second = second();
+            match first.join() {
+                Ok(first) => (first, second),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_cover_everything_once_and_in_order() {
+        for threads in [1, 2, 3, 7] {
+            for len in [0, 1, 511, 100_000, 1_000_001] {
+                let parts = Threads::new(threads).parts(len, 512, |range| range);
+                let mut next = 0;
+                for part in parts {
+                    assert_eq!(part.start, next.min(len));
+                    assert!(part.start % 512 == 0 || part.start == len);
+                    next = part.end;
+                }
+                assert_eq!(next, len);
+            }
+        }
+    }
+}

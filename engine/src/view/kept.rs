@@ -1,0 +1,264 @@
+//! What a cell with many rows keeps for an aggregate that looks at rows.
+//!
+//! Law: a row comes or goes in O(log) at most, and the value is read in O(log): counts of values say how many are
+//! distinct; the rows in the order of their values say which is the least, the middle, the first. A cell keeps nothing
+//! until somebody looks at it, and a cell with few rows never: reading those again is as quick.
+
+use hashbrown::HashMap;
+
+use super::aggregate::{Aggregate, Kind};
+use super::rowwise::{difference, distinct_bits, is_truthy, whole};
+use super::sort::{Direction, RowOrder};
+use crate::column::Column;
+use crate::order::OrderTree;
+use crate::scalar::Scalar;
+use crate::table::Snapshot;
+
+/// Rows from which on a cell keeps something. Few in tests, so that these meet cells of both kinds.
+pub(super) const MANY_ROWS: u32 = if cfg!(test) { 8 } else { 1024 };
+
+#[derive(Debug)]
+pub(super) enum Kept {
+    /// How often each code of a text column occurs; null is in place 0.
+    Codes {
+        counts: Vec<u32>,
+        num_distinct: usize,
+    },
+    /// How often each value occurs.
+    Values(HashMap<Option<u64>, u32, ahash::RandomState>),
+    /// How many are null, zero, false or the epoch.
+    Falsy(u32),
+    Ordered {
+        order: RowOrder,
+        rows: OrderTree,
+    },
+}
+
+/// What an aggregate keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Means {
+    /// Counts, which cost no more than reading the rows once.
+    Counts,
+    /// An order, which is worth its making only when the value is asked for again.
+    Order,
+    Nothing,
+}
+
+pub(super) fn means(kind: Kind) -> Means {
+    match kind {
+        Kind::DistinctCount | Kind::Unique | Kind::And => Means::Counts,
+        Kind::First
+        | Kind::LastByIndex
+        | Kind::LastMinusFirst
+        | Kind::Max
+        | Kind::Min
+        | Kind::HighMinusLow
+        | Kind::Median
+        | Kind::Q1
+        | Kind::Q3
+        | Kind::MaxBy
+        | Kind::MinBy => Means::Order,
+        _ => Means::Nothing,
+    }
+}
+
+impl Kept {
+    /// From the rows of a cell, in key order if the aggregate needs an order.
+    pub(super) fn new(aggregate: &Aggregate, snapshot: &Snapshot, rows: &[u32]) -> Kept {
+        let column = snapshot.column(aggregate.column);
+        match (means(aggregate.kind), column) {
+            (Means::Counts, _) if aggregate.kind == Kind::And => {
+                Kept::Falsy(rows.iter().filter(|&&slot| !is_truthy(column, slot)).count() as u32)
+            }
+            (Means::Counts, Column::Str(_, strings)) => {
+                let mut counts = vec![0; strings.len() + 1];
+                column.each_bits(rows, |bits| counts[bits.map_or(0, |code| code as usize + 1)] += 1);
+                let num_distinct = counts.iter().filter(|&&count| count > 0).count();
+                Kept::Codes { counts, num_distinct }
+            }
+            (Means::Counts, _) => {
+                let mut counts = HashMap::default();
+                rows.iter().for_each(|&slot| *counts.entry(distinct_bits(column, slot)).or_insert(0) += 1);
+                Kept::Values(counts)
+            }
+            (Means::Order | Means::Nothing, _) => {
+                let order = order(aggregate);
+                let rows = super::sort_slots::sort(rows, &order, snapshot, crate::parallel::Threads::ONE);
+                Kept::Ordered { rows: OrderTree::from_sorted(rows), order }
+            }
+        }
+    }
+
+    /// A row comes (`sign` 1) or goes (`sign` -1), with the cells that it has in `snapshot`.
+    pub(super) fn change(&mut self, aggregate: &Aggregate, snapshot: &Snapshot, slot: u32, sign: i32) {
+        let column = snapshot.column(aggregate.column);
+        match self {
+            Kept::Codes { counts, num_distinct } => {
+                let place = column.bits(slot).map_or(0, |code| code as usize + 1);
+                if place >= counts.len() {
+                    counts.resize(place + 1, 0);
+                }
+                let before = counts[place];
+                counts[place] = before.wrapping_add_signed(sign);
+                *num_distinct += usize::from(before == 0);
+                *num_distinct -= usize::from(counts[place] == 0);
+            }
+            Kept::Values(counts) => {
+                let bits = distinct_bits(column, slot);
+                let count = counts.entry(bits).or_insert(0);
+                *count = count.wrapping_add_signed(sign);
+                if *count == 0 {
+                    counts.remove(&bits);
+                }
+            }
+            Kept::Falsy(count) => {
+                if !is_truthy(column, slot) {
+                    *count = count.wrapping_add_signed(sign);
+                }
+            }
+            Kept::Ordered { order, rows } => {
+                let compare = |left: u32, right: u32| order.compare(snapshot, left, right);
+                if sign > 0 {
+                    rows.insert(slot, &compare);
+                } else {
+                    let was_there = rows.remove(slot, &compare);
+                    assert!(was_there, "a row that leaves a cell was in it");
+                }
+            }
+        }
+    }
+
+    /// The aggregate's value; `any_row` is a row of the cell.
+    pub(super) fn value(
+        &self,
+        aggregate: &Aggregate,
+        snapshot: &Snapshot,
+        any_row: impl Fn() -> u32,
+    ) -> Scalar {
+        let column = snapshot.column(aggregate.column);
+        match self {
+            Kept::Falsy(count) => Scalar::Bool(*count == 0),
+            Kept::Codes { num_distinct, .. } => counted(aggregate, column, *num_distinct, any_row),
+            Kept::Values(counts) if aggregate.kind == Kind::Unique => {
+                // Zeros of both signs are one value here.
+                let mut values = counts.keys().map(|bits| bits.map(|bits| whole(column, bits)));
+                let first = values.next().flatten();
+                let is_unique = values.all(|value| value == first);
+                counted(aggregate, column, if is_unique { 1 } else { 2 }, any_row)
+            }
+            Kept::Values(counts) => counted(aggregate, column, counts.len(), any_row),
+            Kept::Ordered { rows, .. } => ordered(aggregate, snapshot, rows),
+        }
+    }
+}
+
+fn counted(aggregate: &Aggregate, column: &Column, num_distinct: usize, any_row: impl Fn() -> u32) -> Scalar {
+    match aggregate.kind {
+        Kind::Unique if num_distinct == 1 => column.scalar(any_row()),
+        Kind::Unique => Scalar::Null,
+        _ => Scalar::Int(num_distinct as i64),
+    }
+}
+
+/// By the values that decide; by key alone where the place among the rows does.
+fn order(aggregate: &Aggregate) -> RowOrder {
+    let column = match aggregate.kind {
+        Kind::First | Kind::LastByIndex | Kind::LastMinusFirst => None,
+        Kind::MaxBy | Kind::MinBy => aggregate.argument,
+        _ => Some(aggregate.column),
+    };
+    RowOrder { terms: column.map(|column| (column, Direction::Ascending)).into_iter().collect() }
+}
+
+/// `rows` ascend: NaN, null, values; then by key.
+fn ordered(aggregate: &Aggregate, snapshot: &Snapshot, rows: &OrderTree) -> Scalar {
+    let column = snapshot.column(aggregate.column);
+    let at = |position: usize| rows.get(position).map_or(Scalar::Null, |slot| column.scalar(slot));
+    let last = rows.len().saturating_sub(1);
+    let num_nan = || rows.partition_point(|slot| column.number(slot).is_some_and(f64::is_nan));
+    // Null is the least value; NaN only if there is nothing else.
+    let least = || match num_nan() {
+        all if all == rows.len() => at(0),
+        first => canonical(at(first)),
+    };
+    // Only null and NaN: NaN.
+    let greatest = || match at(last) {
+        Scalar::Null => at(0),
+        value => canonical(value),
+    };
+    match aggregate.kind {
+        Kind::First => at(0),
+        Kind::LastByIndex => at(last),
+        Kind::LastMinusFirst => difference(&at(last), &at(0)),
+        Kind::Min => least(),
+        Kind::Max => greatest(),
+        Kind::HighMinusLow => difference(&greatest(), &least()),
+        Kind::MinBy | Kind::MaxBy => by(aggregate, snapshot, rows),
+        Kind::Q1 => quantile(column, rows, 1, num_nan()),
+        Kind::Median => quantile(column, rows, 2, num_nan()),
+        Kind::Q3 => quantile(column, rows, 3, num_nan()),
+        _ => Scalar::Null,
+    }
+}
+
+/// Of the rows with the extreme argument the first by key. A null argument is the smallest, before NaN.
+fn by(aggregate: &Aggregate, snapshot: &Snapshot, rows: &OrderTree) -> Scalar {
+    let argument = snapshot.column(aggregate.argument.expect("checked when the aggregate was parsed"));
+    let num_nan = rows.partition_point(|slot| argument.number(slot).is_some_and(f64::is_nan));
+    let num_low = rows
+        .partition_point(|slot| !argument.is_valid(slot) || argument.number(slot).is_some_and(f64::is_nan));
+    let position = if aggregate.kind == Kind::MinBy {
+        if num_low > num_nan { num_nan } else { 0 }
+    } else if num_low == rows.len() {
+        // Only null and NaN.
+        0
+    } else {
+        let last = rows.get(rows.len() - 1).unwrap_or(0);
+        rows.partition_point(|slot| {
+            // Those in front of the values do not take part in the comparison.
+            !argument.is_valid(slot)
+                || argument.number(slot).is_some_and(f64::is_nan)
+                || argument.compare(slot, last).is_lt()
+        })
+    };
+    rows.get(position).map_or(Scalar::Null, |slot| snapshot.column(aggregate.column).scalar(slot))
+}
+
+/// See [`super::rowwise`]; there nulls come before NaN.
+fn quantile(column: &Column, rows: &OrderTree, quarter: usize, num_nan: usize) -> Scalar {
+    if rows.is_empty() {
+        return Scalar::Null;
+    }
+    let num_low = match num_nan {
+        0 => 0,
+        _ => rows
+            .partition_point(|slot| !column.is_valid(slot) || column.number(slot).is_some_and(f64::is_nan)),
+    };
+    let at = |position: usize| {
+        let swapped = match position {
+            low if low < num_low - num_nan.min(num_low) => low + num_nan,
+            low if low < num_low => low - (num_low - num_nan),
+            other => other,
+        };
+        rows.get(swapped).map_or(Scalar::Null, |slot| column.scalar(slot))
+    };
+    let position = rows.len() * quarter / 4;
+    let is_whole = (rows.len() * quarter).is_multiple_of(4);
+    let is_float = matches!(column, Column::Float32(_) | Column::Float64(_));
+    if !is_float || !is_whole || position == 0 {
+        return canonical(at(position));
+    }
+    match (at(position - 1).as_f64(), at(position).as_f64()) {
+        (Some(previous), Some(middle)) => canonical(Scalar::Float((previous + middle) / 2.0)),
+        _ => Scalar::Null,
+    }
+}
+
+/// Both zeros compare equal, so which of them is found depends on the way; the answer does not.
+pub(super) fn canonical(value: Scalar) -> Scalar {
+    match value {
+        // Adding the other zero takes the sign off and leaves every other value.
+        Scalar::Float(value) => Scalar::Float(value + 0.0),
+        value => value,
+    }
+}
