@@ -283,7 +283,8 @@ mod tests {
             meters: Meters::new().unwrap(),
         };
         let lane = LaneId::fresh();
-        let actor = TableActor::new(name.clone(), lane, made, Vec::new(), stage, Mourners::default(), life_line().0);
+        let actor =
+            TableActor::new(name.clone(), lane, made, Vec::new(), stage, Mourners::default(), life_line().0);
         let table = TableRef { name, lane, mailbox: Mailbox::new(actor.start(), 1), sources: Arc::default() };
         directory.host(table.clone(), None, None);
         table

@@ -112,3 +112,8 @@ def _sort(rng, config, kinds, columns, is_live):
             ops += ["SORT_COL_ASC", "SORT_COL_DESC"]
         terms.append({"column": column, "op": rng.choice(ops)})
     return terms
+
+
+def shown(config):
+    """The names of the chosen columns; none where the default is taken."""
+    return config.get("columns", {}).get("columns", {}).get("columns", [])

@@ -1,5 +1,6 @@
 """The families of random scripts, by name. Each is a function of seed and number of steps."""
 
+import derived
 import expressions
 import script
 import tables
@@ -8,6 +9,7 @@ import windows
 FAMILIES = {
     "pivots": script.write,
     "tables": tables.write,
+    "derived": derived.write,
     "expressions": expressions.write,
     "windows": windows.write,
 }

@@ -106,6 +106,9 @@ def rename(message, prefix):
     message.entity_id = prefix + message.entity_id
     if message.HasField("table_make_view_req"):
         message.table_make_view_req.view_id = prefix + message.table_make_view_req.view_id
+    if message.HasField("make_join_table_req"):
+        join = message.make_join_table_req
+        join.left_table_id, join.right_table_id = prefix + join.left_table_id, prefix + join.right_table_id
     if message.HasField("make_table_req") and message.make_table_req.data.HasField("from_view"):
         message.make_table_req.data.from_view = prefix + message.make_table_req.data.from_view
 

@@ -134,7 +134,8 @@ def plain(response):
     if kind == "view_get_min_max":
         return [kind, [_scalar(body.min), _scalar(body.max)]]
     if kind == "get_hosted_tables":
-        return [kind, sorted([each.entity_id, each.index, each.limit] for each in body.table_infos)]
+        # The peer gives derived tables the largest limit there is.
+        return [kind, sorted([each.entity_id, each.index, each.limit % (2**32 - 1)] for each in body.table_infos)]
     if kind == "view_on_update":
         delta = _arrow(body.delta) if body.HasField("delta") else None
         return [kind, {"port": body.port_id, "delta": delta}]

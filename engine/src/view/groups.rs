@@ -58,6 +58,11 @@ impl Groups {
         self.view.open_walk().to_vec()
     }
 
+    /// The group values of a row, outermost first.
+    pub(crate) fn path(&self, node: u32) -> Vec<Scalar> {
+        self.view.rows.path(node)
+    }
+
     /// The cells of a row, one per field.
     pub(crate) fn row(&mut self, node: u32) -> Vec<Scalar> {
         let path = self.view.rows.path(node);

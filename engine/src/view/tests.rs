@@ -6,9 +6,9 @@ use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int32Array, StringArray
 
 use super::*;
 use crate::config::{FilterTerm, GroupRollupMode, SortDirection, SortTerm, SplitRollupMode, ViewConfig};
-use crate::data::{Batch, BatchColumn, TableOptions};
+use crate::data::{Batch, BatchColumn, TableData, TableOptions};
 use crate::export::JsonOptions;
-use crate::schema::{Field, Schema, Storage};
+use crate::schema::{ColumnType, Field, Schema, Storage};
 use crate::table::OwnedTable as Table;
 
 /// A small generator, so that a failure repeats from its seed.
@@ -300,4 +300,23 @@ fn a_derived_table_follows_its_source() {
     for seed in 0..150 {
         derived_history(seed);
     }
+}
+
+#[test]
+fn groups_of_one_batch_are_rows_by_value() {
+    let schema = TableData::Schema(vec![("g".into(), ColumnType::String), ("v".into(), ColumnType::Integer)]);
+    let mut source = Table::create(&schema, TableOptions::default()).unwrap();
+    let config =
+        ViewConfig { group_by: vec!["g".into()], columns: Some(vec!["v".into()]), ..ViewConfig::default() };
+    let mut table = derive(&config, &source).unwrap();
+    for batch in
+        [r#"[{"g":"d","v":1},{"g":"b","v":2}]"#, r#"[{"g":"c","v":3},{"g":"a","v":4},{"g":"b","v":5}]"#]
+    {
+        let delta = source.update(&TableData::Rows(batch.into()), 0).unwrap().unwrap();
+        table.follow(&delta);
+    }
+    assert_eq!(
+        rows_of(&table.snapshot()).join(","),
+        r#"[{"g":null,"v":15,"g":"b","v":7,"g":"d","v":1,"g":"a","v":4,"g":"c","v":3}]"#
+    );
 }

@@ -1,4 +1,4 @@
-//! A pivot as a table: one row per group, in the order in which the groups came to be.
+//! A pivot as a table: one row per group, in the order in which the groups came to be; those of one batch by value.
 //!
 //! Law: the columns are fixed at creation: the group columns, then one per aggregate and per split value that was there
 //! then. A step writes only the rows of groups that changed.
@@ -82,11 +82,12 @@ impl PivotTable {
         for &node in &removed {
             self.keys.set(node, None);
         }
-        let (updated, inserted): (Vec<u32>, Vec<u32>) =
+        let (updated, mut inserted): (Vec<u32>, Vec<u32>) =
             change.changed.into_iter().partition(|&node| self.keys.get(node).is_some());
         if removed.is_empty() && updated.is_empty() && inserted.is_empty() {
             return None;
         }
+        inserted.sort_by_cached_key(|&node| self.groups.path(node));
         self.add(&inserted);
         self.write(&updated);
         self.write(&inserted);
