@@ -103,3 +103,19 @@ fn a_config_is_read_back_with_its_depth_and_the_aggregates_of_a_split_total() {
     let reported = Plan::new(&config, table.schema()).unwrap().config().aggregates;
     assert_eq!(reported.get("v"), Some(&names(&["sum"])));
 }
+
+#[test]
+fn a_group_column_under_an_aggregate_of_two_is_called_by_both() {
+    for (aggregate, expected) in [("weighted mean", "a (weighted mean by v)"), ("max by", "a (max by v)")] {
+        let config = ViewConfig {
+            group_by: names(&["a"]),
+            columns: Some(names(&["a"])),
+            aggregates: [("a".to_string(), names(&[aggregate, "v"]))].into_iter().collect(),
+            ..ViewConfig::default()
+        };
+        let mut live = Live::new(r#"[{"a":1,"v":1}]"#, &config);
+        let cut = live.view.cut(&mut live.handle, CutOptions::default());
+        let csv = export::csv(&cut.gather());
+        assert!(csv.starts_with(&format!("\"a\",\"{expected}\"\n")), "{csv}");
+    }
+}

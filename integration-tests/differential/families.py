@@ -2,12 +2,14 @@
 
 import derived
 import expressions
+import questions
 import script
 import tables
 import windows
 
 FAMILIES = {
     "pivots": script.write,
+    "questions": questions.write,
     "tables": tables.write,
     "derived": derived.write,
     "expressions": expressions.write,

@@ -177,9 +177,6 @@ class Script:
         if is_live:
             # The peer's live filters let cells through that a new row leaves out.
             config["filter"] = [term for term in config.get("filter", []) if term["op"] != "is not null"]
-            if any(KINDS[term["column"]] == "string" and term["op"] in ("==", "!=") for term in config["filter"]):
-                # They miss rows that come later.
-                config.pop("filterOp", None)
         # Live totals count updated rows again.
         if is_live and (self.is_risky(config) or config["groupRollupMode"] == "TOTAL"):
             config = {key: value for key, value in config.items() if key in ("columns", "filter", "sort")}

@@ -1,8 +1,8 @@
 //! Arrow IPC bytes, stream or file → record batches.
 //!
-//! Law: the bytes come from strangers, and the reader trusts what they say about sizes. So every message is walked
-//! first: it must lie within the bytes, its buffers within its body, and what it unpacks to within a bound. Columns
-//! that lie aligned and unpacked are not copied.
+//! Law: the bytes come from strangers, and the reader trusts what they say about sizes and types. So every message is
+//! walked first: it must lie within the bytes, its buffers within its body, what it unpacks to within a bound, and its
+//! schema must be one. Columns that lie aligned and unpacked are not copied.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -13,6 +13,8 @@ use ::arrow::error::ArrowError;
 use arrow_ipc::reader::StreamDecoder;
 use arrow_ipc::{MessageHeader, root_as_message};
 use bytes::Bytes;
+
+use super::ipc_schema;
 
 const FILE_MAGIC: &[u8] = b"ARROW1";
 /// A file is its magic, padded with zeros to a multiple of this, and then a stream; the footer behind it only repeats
@@ -38,8 +40,8 @@ pub(super) fn read(bytes: &Bytes) -> Result<(SchemaRef, Vec<RecordBatch>), Arrow
     };
     let stream = bytes.slice(header_len..);
     let stream = stream.slice(..stream_len(&stream)?);
-    // The reader asserts where it should answer, for instance on types it does not know. Nothing outlives a panic but
-    // the bytes.
+    // The reader asserts where it should answer, for instance on a batch that lacks a buffer. Nothing outlives a panic
+    // but the bytes.
     catch_unwind(AssertUnwindSafe(|| decode(stream)))
         .unwrap_or_else(|_| Err(ArrowError::IpcError("the reader gave up on these bytes".into())))
 }
@@ -76,6 +78,7 @@ fn stream_len(bytes: &[u8]) -> Result<usize, ArrowError> {
         at += meta.len();
         // The reader verifies it in an aligned place of its own.
         let message = root_as_message(meta).map_err(|error| ArrowError::IpcError(error.to_string()))?;
+        ipc_schema::check(&message)?;
         let body = part(bytes, at, message.bodyLength())?;
         at += body.len();
         let batch = match message.header_type() {

@@ -225,9 +225,10 @@ impl Aggregate {
         let mut aggregate = Aggregate::new(field, column, *kind);
         aggregate.argument = argument;
         aggregate.canonical.extend(words.iter().skip(1).cloned());
-        aggregate.qualifier = match (argument, words.get(1)) {
-            (Some(_), Some(argument)) => format!("{word} {argument}"),
-            _ => word.to_owned(),
+        let argument = words.iter().skip(1).find(|argument| *argument != "by").filter(|_| argument.is_some());
+        aggregate.qualifier = match argument {
+            Some(argument) => format!("{} by {argument}", word.trim_end_matches(" by")),
+            None => word.to_owned(),
         };
         Ok(aggregate)
     }

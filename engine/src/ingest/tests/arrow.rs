@@ -249,3 +249,18 @@ fn nested_arrow() {
         ),
     );
 }
+
+#[test]
+fn a_schema_that_is_none_is_refused_before_the_reader_sees_it() {
+    let spoiled: [(&[u8], &str); 2] = [
+        (
+            include_bytes!("../../../tests/data/spoiled/schema_without_fields.arrow"),
+            "the schema has no fields",
+        ),
+        (include_bytes!("../../../tests/data/spoiled/type_none.arrow"), "has a type that nobody can read"),
+    ];
+    for (bytes, expected) in spoiled {
+        let shown = created(&TableData::Arrow(bytes.into()), &TableOptions::default());
+        assert!(shown.contains(expected), "{shown}");
+    }
+}
