@@ -37,7 +37,7 @@ use function::Function;
 pub(crate) use lanes::{BLOCK_ROWS, Run};
 use lexer::{Token, TokenKind};
 use operate::Incomparable;
-use patterns::Patterns;
+use patterns::{MAX_PATTERNS, Patterns};
 use value::{INT32, Kind, Status};
 
 /// Why an expression is refused, and where: line and column count from zero in the rewritten text.
@@ -63,6 +63,10 @@ impl ExpressionError {
     }
 }
 
+/// An expression's length: reading it takes some milliseconds, in its table's turn.
+const MAX_TEXT_BYTES: usize = 1 << 17;
+/// What the rows of one computation may cost together (some seconds), see [`eval`]; the rows behind are null.
+const MAX_STEPS_TOGETHER: u64 = 200_000_000;
 /// Fewer rows are computed one by one: lanes have a price of their own.
 const LEAST_LANE_ROWS: usize = 16;
 
@@ -133,6 +137,13 @@ impl Expression {
                 format!("Value Error - expression \"{alias}\" cannot overwrite an existing column.");
             return Err(ExpressionError::plain(message));
         }
+        if text.len() > MAX_TEXT_BYTES {
+            let message = format!(
+                "Expression of {} bytes exceeds the maximum allowed length of {MAX_TEXT_BYTES}",
+                text.len()
+            );
+            return Err(ExpressionError::plain(message));
+        }
         let rewritten = rewrite::rewrite(text);
         let mut columns = Vec::new();
         for (_, name) in &rewritten.columns {
@@ -153,6 +164,10 @@ impl Expression {
                 patterns.add(pattern, function == Function::MatchAll);
             }
         });
+        if patterns.len() > MAX_PATTERNS {
+            let message = format!("Expression has more than {MAX_PATTERNS} patterns");
+            return Err(ExpressionError::plain(message));
+        }
         let mut expression = Expression {
             node,
             num_variables,
@@ -219,16 +234,23 @@ impl Expression {
         random: &mut u64,
     ) {
         let mut run = Run::new(self, snapshot, slots.len(), now_ms());
+        let mut steps = 0;
         let mut is_for_rows = slots.len() < LEAST_LANE_ROWS;
         for block in slots.chunks(BLOCK_ROWS) {
             if !is_for_rows && run.write(column, interner.as_mut(), block) {
                 continue;
             }
             is_for_rows = true;
-            let values: Vec<Scalar> = block
-                .iter()
-                .map(|&slot| self.evaluate(&TableRow { snapshot, columns: &self.columns, slot }, random))
-                .collect();
+            let mut value_of = |&slot: &u32| {
+                if steps > MAX_STEPS_TOGETHER {
+                    return Scalar::Null;
+                }
+                let row = TableRow { snapshot, columns: &self.columns, slot };
+                let (value, spent) = self.evaluate_counting(&row, random);
+                steps += spent;
+                value
+            };
+            let values: Vec<Scalar> = block.iter().map(&mut value_of).collect();
             let values = crate::view::array(self.storage, &values);
             let writes = Writes { slots: Slots::List(block), skip: None, first_row: 0 };
             column.write(interner.as_mut(), &values, writes);
@@ -236,13 +258,19 @@ impl Expression {
     }
 
     /// The value on one row, as a cell of [`Expression::storage`]. `random` is the state of `random()`.
+    #[cfg(test)]
     pub(crate) fn evaluate(&self, row: &dyn Row, random: &mut u64) -> Scalar {
+        self.evaluate_counting(row, random).0
+    }
+
+    /// The value, and what it cost.
+    fn evaluate_counting(&self, row: &dyn Row, random: &mut u64) -> (Scalar, u64) {
         let mut machine = self.machine(row, false, random);
         let value = machine.value(&self.node);
         if machine.stop.is_some() {
-            return Scalar::Null;
+            return (Scalar::Null, machine.steps());
         }
-        value.into_scalar(self.storage)
+        (value.into_scalar(self.storage), machine.steps())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Bytes nobody should send: the fuzz targets' checks over a seeded mutator, for a few seconds.
 
+#[path = "../fuzz/src/expression.rs"]
+mod expression;
 #[path = "../fuzz/src/ingest.rs"]
 mod ingest;
 #[path = "../fuzz/src/mutate.rs"]
@@ -61,4 +63,122 @@ fn arrow() {
     let corpus =
         [stream.into_inner().expect("memory takes all"), file.into_inner().expect("memory takes all")];
     mutate::run(&corpus, 500, ingest::arrow);
+}
+
+/// Runs on a stack as small as a browser's worker has; what is not optimised needs more.
+fn on_a_small_stack(run: impl FnOnce() + Send + 'static) {
+    let bytes = if cfg!(debug_assertions) { 32 << 20 } else { 1 << 20 };
+    let thread = std::thread::Builder::new().stack_size(bytes).spawn(run).expect("the system has threads");
+    if let Err(failure) = thread.join() {
+        std::panic::resume_unwind(failure);
+    }
+}
+
+#[test]
+fn expressions() {
+    let corpus = texts(&[
+        "if(\"a\" > 1) { var x := \"b\"; x += 2; x * 3 } else { null }",
+        "concat(upper(\"s\"), '-', replace_all(\"s\", '([a-z])', '\\\\1x'), string(bucket(\"t\", '5m')))",
+        "var v[3] := {1, \"b\"}; for (var i := 0; i < 3; i += 1) { v[i] := i ^ 2 }; sum(v) + v[]",
+        "switch { case \"f\": 'a'; default: substring(\"s\", 1); } // c 'q' \"a\"",
+        "[*] { case \"a\" <= 3 and not(\"f\"): min(\"a\", \"b\", 1e3); case true: -\"a\"; }",
+        "while (x < 3) { break[1] }; ~{ var y := 1; y <=> y }; $f73(1,2,3,4) & 1",
+        "var w[2]; indexof(\"s\", '(b)', w); w[0] ? date(2020, 2, 30) : today()",
+    ]);
+    on_a_small_stack(move || mutate::run(&corpus, 1500, expression::expression));
+}
+
+/// Texts made to be deep, long, or to grow.
+#[test]
+fn expressions_that_would_be_too_much() {
+    let many = |text: &str, count: usize| text.repeat(count);
+    let nested = |open: &str, inner: &str, close: &str, count: usize| {
+        format!("{}{inner}{}", open.repeat(count), close.repeat(count))
+    };
+    let mut texts = Vec::new();
+    for count in [150, 199, 999, 20_000] {
+        for op in ["+", "-", "*", "/", "^", " and ", " or ", " < ", "^-", "--", "+ -", " == 1 == "] {
+            texts.push(format!("{}\"a\"", many(&format!("\"a\"{op}"), count)));
+            texts.push(format!("{}1", many(&format!("1{op}"), count)));
+        }
+        for (open, close) in [
+            ("(", ")"),
+            ("[", "]"),
+            ("{", "}"),
+            ("-(", ")"),
+            ("abs(", ")"),
+            ("upper(", ")"),
+            ("min(1,", ")"),
+            ("~{", "}"),
+            ("if(1<\"a\",", ",2)"),
+            ("if(\"a\"){", "}"),
+            ("swap(", ",1)"),
+            ("(1+\"a\"*(\"b\"-", "))"),
+            ("switch{case \"a\": ", ";}"),
+            ("while(\"a\"){", "}"),
+            ("var x := (", ")"),
+            ("\"a\" ? ", ": 1"),
+        ] {
+            texts.push(nested(open, "\"a\"", close, count));
+            texts.push(nested(open, "", "", count));
+        }
+        for part in [
+            "if(\"a\">1){1} else ",
+            "x := ",
+            "\"a\";",
+            "\"a\" ? 1 : ",
+            "var x := 1;",
+            "+",
+            "- ",
+            "'",
+            "\"",
+            "\\'",
+            "'\\",
+            "match(",
+            "match('a',",
+            "[*]",
+            "< = > ",
+            "/*",
+            "# \n",
+            "9",
+            "null ",
+        ] {
+            texts.push(format!("{}\"a\"", many(part, count)));
+            texts.push(format!("'{}\"a\"", many(part, count)));
+        }
+        texts.push(format!("concat({}\"s\")", many("\"s\",", count)));
+        texts.push(format!("switch {{ {} default: 3; }}", many("case \"a\" > 1: 1;", count)));
+        texts.push(format!("0.{}1", many("0", count)));
+    }
+    texts.extend(
+        [
+            "var v[1e9]; v[0]",
+            "var v[10000]; for (var i := 0; i < 1000000; i += 1) { v := v + 1 }; v[0]",
+            "var v[10000]; var i := \"b\"; while (i != i + 1) { v := v * 2; i := i + 1 }; v[0]",
+            "var n := 0; while (n < 2000000) { n += 1 }",
+            "var n := \"b\"; while (n != -1) { n := abs(n) }; n",
+            "var s := \"s\"; for (var i := 0; i < 100; i += 1) { s := concat(s, s) }; s",
+            "var s := \"s\"; for (var i := 0; i < 100; i += 1) { s := replace_all(s, '.', 'xxxxxxxxxx') }; s",
+            "var s := \"s\"; for (var i := 0; i < 100; i += 1) { s := replace_all(s, 'x*', s) }; length(s)",
+            "match(\"s\", '(a*)*(a*)*(a*)*b')",
+            "match(\"s\", '((a{1000}){1000}){1000}')",
+            "match(\"s\", '(((((((((((a{9}){9}){9}){9}){9}){9}){9}){9}){9}){9}){9})')",
+            "1e308 * 10 ^ 1e308",
+            "1e999",
+        ]
+        .map(String::from),
+    );
+    let mut vectors = String::new();
+    for number in 0..3000 {
+        vectors.push_str(&format!("var v{number}[10000];"));
+    }
+    texts.push(vectors + "1");
+    let patterns: Vec<String> =
+        (0..2000).map(|number| format!("match(\"s\",'\\\\w{{900}}{number}')")).collect();
+    texts.push(patterns.join(" and "));
+    on_a_small_stack(move || {
+        for text in texts {
+            expression::expression(text.as_bytes());
+        }
+    });
 }

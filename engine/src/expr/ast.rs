@@ -25,6 +25,8 @@ pub(super) enum Node {
     Swap(Box<Node>, Box<Node>),
     Sequence(Vec<Node>),
     If(Box<Node>, Box<Node>, Option<Box<Node>>),
+    /// `if … else if … else …`: the first case whose condition holds.
+    Choice(Vec<(Node, Node)>, Option<Box<Node>>),
     While(Box<Node>, Box<Node>),
     For(Box<Loop>),
     Switch(Vec<(Node, Node)>, Option<Box<Node>>),
@@ -146,7 +148,7 @@ impl Node {
                 parts.condition.iter().chain(&parts.step).for_each(&mut *visit);
                 visit(&parts.body);
             }
-            Node::Switch(cases, default) => {
+            Node::Switch(cases, default) | Node::Choice(cases, default) => {
                 for (condition, body) in cases {
                     visit(condition);
                     visit(body);
@@ -218,6 +220,10 @@ impl Node {
                 condition.has_effect() || yes.has_effect() || no.as_ref().is_some_and(|no| no.has_effect())
             }
             Node::Sequence(nodes) => nodes.iter().any(Node::has_effect),
+            Node::Choice(cases, last) => {
+                cases.iter().any(|(condition, body)| condition.has_effect() || body.has_effect())
+                    || last.as_ref().is_some_and(|last| last.has_effect())
+            }
             Node::Switch(..)
             | Node::MultiSwitch(_)
             | Node::Assign(..)

@@ -11,10 +11,16 @@ use super::ast::{Argument, Comparison, Initial, Node};
 use super::function::{self, Function};
 use super::operate::{self, Incomparable};
 use super::patterns::Patterns;
-use super::value::{Kind, Status, Value};
+use super::value::{Kind, Payload, Status, Value};
 
-/// Loop passes of one run.
-pub(super) const MAX_PASSES: u32 = 1_000_000;
+/// Loop passes of one run when an expression is checked, as clients know it.
+const MAX_PASSES: u32 = 1_000_000;
+/// What one run may cost when it is checked (about a second), and on a row: nodes computed, elements of vectors, pieces
+/// of text. Only loops can come near it.
+const MAX_STEPS_CHECKING: u64 = 20_000_000;
+const MAX_STEPS_ROW: u64 = 500_000;
+/// Bytes of text that cost as much as a node.
+const STEP_BYTES: usize = 64;
 
 /// What an expression sees of the table.
 pub(crate) trait Row {
@@ -61,6 +67,8 @@ pub(super) struct Machine<'a> {
     /// Columns that the expression assigned to.
     assigned: HashMap<usize, Value>,
     passes: u32,
+    steps: u64,
+    max_steps: u64,
     pub(super) stop: Option<Stop>,
     /// The value of a `break`.
     broken: Value,
@@ -88,6 +96,8 @@ impl<'a> Machine<'a> {
             vectors: vec![Vec::new(); num_vectors],
             assigned: HashMap::new(),
             passes: 0,
+            steps: 0,
+            max_steps: if is_checking { MAX_STEPS_CHECKING } else { MAX_STEPS_ROW },
             stop: None,
             broken: Value::none(),
             incomparable: None,
@@ -145,7 +155,26 @@ impl<'a> Machine<'a> {
         self.any(node).into_value()
     }
 
+    /// Begins another row with the same machine.
+    pub(super) fn begin(&mut self) {
+        self.steps = 0;
+        self.stop = None;
+    }
+
+    /// What the run has cost so far.
+    pub(super) fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    pub(super) fn spend(&mut self, steps: usize) {
+        self.steps += steps as u64;
+        if self.steps > self.max_steps {
+            self.stop = Some(Stop::Exhausted);
+        }
+    }
+
     pub(super) fn any(&mut self, node: &Node) -> Out {
+        self.spend(1);
         if self.stop.is_some() {
             return Out::Value(Value::none());
         }
@@ -157,7 +186,10 @@ impl<'a> Machine<'a> {
                 None => self.row.cell(*position),
             },
             Node::Variable(slot) => self.variables[*slot].clone(),
-            Node::Vector(slot) => return Out::Vector(self.vectors[*slot].clone()),
+            Node::Vector(slot) => {
+                self.spend(self.vectors[*slot].len());
+                return Out::Vector(self.vectors[*slot].clone());
+            }
             Node::VectorSize(slot) => Value::float(self.vectors[*slot].len() as f64),
             Node::Element(slot, index) => {
                 let index = self.value(index);
@@ -219,7 +251,7 @@ impl<'a> Machine<'a> {
             }
             Node::While(condition, body) => self.run_while(condition, body),
             Node::For(parts) => self.run_for(parts),
-            Node::Switch(cases, default) => {
+            Node::Switch(cases, default) | Node::Choice(cases, default) => {
                 for (condition, body) in cases {
                     let condition = self.value(condition);
                     if condition.is_true() || (self.is_checking && !condition.is_valid()) {
@@ -262,6 +294,7 @@ impl<'a> Machine<'a> {
                 value
             }
             Node::DeclareVector(slot, len, initial) => {
+                self.spend(*len);
                 self.vectors[*slot] = self.initial(*len, initial);
                 self.vectors[*slot][0].clone()
             }
@@ -276,6 +309,9 @@ impl<'a> Machine<'a> {
     ) -> Out {
         let left = self.any(left);
         let right = self.any(right);
+        if let Out::Vector(elements) = &left {
+            self.spend(elements.len());
+        }
         match (left, right) {
             (Out::Value(left), Out::Value(right)) => Out::Value(operate(self, &left, &right)),
             (Out::Vector(left), Out::Vector(right)) => {
@@ -292,15 +328,21 @@ impl<'a> Machine<'a> {
 
     /// Functions of one number work on vectors by element.
     fn call(&mut self, function: Function, arguments: &[Argument]) -> Out {
-        if let (Function::Unary(_) | Function::Not, [Argument::Value(node)]) = (function, arguments)
-            && let Out::Vector(elements) = self.any(node)
-        {
-            let each = elements
-                .into_iter()
-                .map(|element| function::call(self, function, &[Argument::Value(Node::Constant(element))]));
-            return Out::Vector(each.collect());
+        if let (Function::Unary(_) | Function::Not, [Argument::Value(node)]) = (function, arguments) {
+            return match self.any(node) {
+                Out::Vector(elements) => {
+                    let each =
+                        elements.into_iter().map(|element| function::apply(self, function, vec![element]));
+                    Out::Vector(each.collect())
+                }
+                Out::Value(value) => Out::Value(function::apply(self, function, vec![value])),
+            };
         }
-        Out::Value(function::call(self, function, arguments))
+        let value = function::call(self, function, arguments);
+        if let Payload::Text(text) = &value.payload {
+            self.spend(text.len() / STEP_BYTES);
+        }
+        Out::Value(value)
     }
 
     fn position(&self, slot: usize, index: &Value) -> Option<usize> {
@@ -401,7 +443,7 @@ impl<'a> Machine<'a> {
     /// Counts a pass; false when the budget is used up.
     fn may_pass(&mut self) -> bool {
         self.passes += 1;
-        if self.passes > MAX_PASSES {
+        if self.is_checking && self.passes > MAX_PASSES {
             self.stop = Some(Stop::Exhausted);
         }
         self.stop.is_none()

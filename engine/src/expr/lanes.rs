@@ -49,6 +49,8 @@ pub(crate) struct Run<'a> {
     memos: HashMap<usize, Option<Memo>>,
     variables: Vec<Option<Rc<Lane>>>,
     written: Written,
+    /// A row used its budget up: it is null as a whole, which the rows find out.
+    is_exhausted: bool,
     /// False in tests of what would be computed without.
     has_memos: bool,
 }
@@ -84,6 +86,7 @@ impl<'a> Run<'a> {
             memos: HashMap::new(),
             variables: vec![None; expression.num_variables],
             written: Written::default(),
+            is_exhausted: false,
             has_memos: true,
         }
     }
@@ -92,7 +95,8 @@ impl<'a> Run<'a> {
     fn block(&mut self, rows: Rows<'_>) -> Option<Lane> {
         self.made.clear();
         self.variables.fill(None);
-        self.run(&self.expression.node, rows)
+        let lane = self.run(&self.expression.node, rows);
+        lane.filter(|_| !self.is_exhausted)
     }
 
     fn run(&mut self, node: &Node, rows: Rows<'_>) -> Option<Lane> {
@@ -135,7 +139,9 @@ impl<'a> Run<'a> {
                     },
                 )?
             }
-            Node::Switch(cases, default) => self.switch(cases, default.as_deref(), rows)?,
+            Node::Switch(cases, default) | Node::Choice(cases, default) => {
+                self.switch(cases, default.as_deref(), rows)?
+            }
             Node::MultiSwitch(cases) => {
                 let mut last = Lane::float(Cells::Same(0.0), None);
                 for (condition, body) in cases {

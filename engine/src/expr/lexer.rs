@@ -268,29 +268,41 @@ fn escape(rest: &[u8]) -> Option<(u8, usize)> {
 fn join(tokens: &mut Vec<Token>) {
     merge(tokens, JOINS);
     // `[ * ]` is one symbol.
-    let mut at = 0;
-    while at + 2 < tokens.len() {
-        if tokens[at].is("[") && tokens[at + 1].is("*") && tokens[at + 2].is("]") {
-            tokens[at] = Token { kind: TokenKind::Symbol, value: "[*]".into(), at: tokens[at].at };
-            tokens.drain(at + 1..at + 3);
+    let mut joined: Vec<Token> = Vec::with_capacity(tokens.len());
+    for token in tokens.drain(..) {
+        let is_end = token.is("]")
+            && joined.last().is_some_and(|last| last.is("*"))
+            && joined.len() > 1
+            && joined[joined.len() - 2].is("[");
+        if is_end {
+            joined.pop();
+            if let Some(first) = joined.last_mut() {
+                *first = Token { kind: TokenKind::Symbol, value: "[*]".into(), at: first.at };
+            }
+        } else {
+            joined.push(token);
         }
-        at += 1;
     }
+    *tokens = joined;
     merge(tokens, SIGNS);
 }
 
+/// What was joined may join again with what stands before it.
 fn merge(tokens: &mut Vec<Token>, pairs: &[(&str, &str, &str)]) {
-    let mut at = 0;
-    while at + 1 < tokens.len() {
-        match pairs.iter().find(|(first, second, _)| tokens[at].is(first) && tokens[at + 1].is(second)) {
-            Some((_, _, both)) => {
-                tokens[at].value = (*both).to_owned();
-                tokens.remove(at + 1);
-                at = at.saturating_sub(1);
-            }
-            None => at += 1,
+    let mut merged: Vec<Token> = Vec::with_capacity(tokens.len());
+    for token in tokens.drain(..) {
+        merged.push(token);
+        while let [.., left, right] = merged.as_mut_slice() {
+            let Some((_, _, both)) =
+                pairs.iter().find(|(first, second, _)| left.is(first) && right.is(second))
+            else {
+                break;
+            };
+            left.value = (*both).to_owned();
+            merged.pop();
         }
     }
+    *tokens = merged;
 }
 
 /// The value of a number as the language reads it: integer part and fraction apart, then the power of ten.
@@ -303,6 +315,10 @@ pub(super) fn number_value(text: &str) -> Option<f64> {
         return None;
     }
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    // More digits behind the point than powers of ten.
+    if fraction.len() > 308 {
+        return None;
+    }
     let digits = |text: &str| text.bytes().fold(0.0, |value, digit| value * 10.0 + f64::from(digit - b'0'));
     let value = digits(whole) + digits(fraction) / 10f64.powi(fraction.len() as i32);
     Some(match exponent {

@@ -14,17 +14,23 @@ use super::value::Value;
 
 /// Brackets may nest this deep; each level of expression and bracket counts two.
 const MAX_DEPTH: usize = 400;
+/// Operators one below the other, as in a long sum. (Clients know 10000; a thread of a browser has the stack for this.)
+const MAX_TREE_DEPTH: usize = 1000;
 
 pub(super) struct Parser<'a> {
     tokens: &'a [Token],
     text: &'a str,
     at: usize,
     depth: usize,
+    /// How deep the tree is that was made since the operand began that is being read.
+    made: usize,
     loops: usize,
     columns: &'a [String],
     scopes: Vec<Vec<(String, Symbol)>>,
     pub(super) num_variables: usize,
     pub(super) num_vectors: usize,
+    /// Of all vectors together.
+    num_elements: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -50,11 +56,13 @@ impl<'a> Parser<'a> {
             text,
             at: 0,
             depth: 0,
+            made: 0,
             loops: 0,
             columns,
             scopes: vec![Vec::new()],
             num_variables: 0,
             num_vectors: 0,
+            num_elements: 0,
         }
     }
 
@@ -126,14 +134,49 @@ impl<'a> Parser<'a> {
             .map(|(_, symbol)| symbol)
     }
 
-    fn expression(&mut self) -> Parsed {
-        self.depth += 1;
-        if self.depth > MAX_DEPTH / 2 {
+    fn descend(&mut self, by: usize) -> Result<(), ExpressionError> {
+        self.depth += by;
+        if self.depth > MAX_DEPTH {
             return Err(ExpressionError::plain(format!(
                 "Current stack depth {} exceeds maximum allowed stack depth of {MAX_DEPTH}",
                 MAX_DEPTH + 1
             )));
         }
+        Ok(())
+    }
+
+    /// Reads operators of one level and their operands; what was made before is not forgotten.
+    fn chain(&mut self, read: fn(&mut Self) -> Parsed) -> Parsed {
+        let before = std::mem::take(&mut self.made);
+        let node = read(self)?;
+        self.made = self.made.max(before);
+        Ok(node)
+    }
+
+    /// The right side of an operator, one level above which the tree goes on.
+    fn right_side(&mut self, read: fn(&mut Self) -> Parsed) -> Parsed {
+        let left = std::mem::take(&mut self.made);
+        self.descend(1)?;
+        let node = read(self)?;
+        self.depth -= 1;
+        self.made = left.max(self.made) + 1;
+        if self.made > MAX_TREE_DEPTH {
+            let message = format!(
+                "Expression depth of {} exceeds maximum allowed expression depth of {MAX_TREE_DEPTH}",
+                self.made
+            );
+            return Err(self.error_here(message));
+        }
+        Ok(node)
+    }
+
+    fn expression(&mut self) -> Parsed {
+        self.expression_below(2)
+    }
+
+    /// `by`: what its place adds to the depth.
+    fn expression_below(&mut self, by: usize) -> Parsed {
+        self.descend(by)?;
         let condition = self.assignment()?;
         let node = if self.take("?") {
             let yes = self.expression()?;
@@ -143,7 +186,7 @@ impl<'a> Parser<'a> {
         } else {
             condition
         };
-        self.depth -= 1;
+        self.depth -= by;
         Ok(node)
     }
 
@@ -180,7 +223,7 @@ impl<'a> Parser<'a> {
             _ => return Ok(left),
         };
         self.next();
-        let right = self.expression()?;
+        let right = self.expression_below(1)?;
         match left {
             left if is_target(&left) => Ok(Node::Assign(Box::new(left), op, Box::new(right))),
             Node::Constant(_) => Err(self.error(token, "Cannot assign value to const variable")),
@@ -191,6 +234,10 @@ impl<'a> Parser<'a> {
     }
 
     fn logic_or(&mut self) -> Parsed {
+        self.chain(Self::logic_or_chain)
+    }
+
+    fn logic_or_chain(&mut self) -> Parsed {
         let mut left = self.logic_and()?;
         loop {
             let op = match self.current() {
@@ -202,12 +249,16 @@ impl<'a> Parser<'a> {
                 _ => return Ok(left),
             };
             let token = self.next();
-            let right = self.logic_and()?;
+            let right = self.right_side(Self::logic_and)?;
             left = self.logic(op, token, left, right)?;
         }
     }
 
     fn logic_and(&mut self) -> Parsed {
+        self.chain(Self::logic_and_chain)
+    }
+
+    fn logic_and_chain(&mut self) -> Parsed {
         let mut left = self.comparison()?;
         loop {
             let op = match self.current() {
@@ -217,7 +268,7 @@ impl<'a> Parser<'a> {
                 _ => return Ok(left),
             };
             let token = self.next();
-            let right = self.comparison()?;
+            let right = self.right_side(Self::comparison)?;
             left = self.logic(op, token, left, right)?;
         }
     }
@@ -231,6 +282,10 @@ impl<'a> Parser<'a> {
     }
 
     fn comparison(&mut self) -> Parsed {
+        self.chain(Self::comparison_chain)
+    }
+
+    fn comparison_chain(&mut self) -> Parsed {
         let mut left = self.sum()?;
         loop {
             let token = self.current();
@@ -252,7 +307,7 @@ impl<'a> Parser<'a> {
                 _ => return Ok(left),
             };
             self.next();
-            let right = self.sum()?;
+            let right = self.right_side(Self::sum)?;
             self.no_raw(token, &left, &right)?;
             left = match (&left, &right) {
                 (Node::Constant(left), Node::Constant(right)) => {
@@ -274,6 +329,10 @@ impl<'a> Parser<'a> {
     }
 
     fn sum(&mut self) -> Parsed {
+        self.chain(Self::sum_chain)
+    }
+
+    fn sum_chain(&mut self) -> Parsed {
         let mut left = self.product()?;
         loop {
             let op = match self.current() {
@@ -282,13 +341,17 @@ impl<'a> Parser<'a> {
                 _ => return Ok(left),
             };
             let token = self.next();
-            let right = self.product()?;
+            let right = self.right_side(Self::product)?;
             self.no_raw(token, &left, &right)?;
             left = fold::arithmetic(op, left, right);
         }
     }
 
     fn product(&mut self) -> Parsed {
+        self.chain(Self::product_chain)
+    }
+
+    fn product_chain(&mut self) -> Parsed {
         let mut left = self.unary()?;
         loop {
             let op = match self.current() {
@@ -298,7 +361,7 @@ impl<'a> Parser<'a> {
                 _ => return Ok(left),
             };
             let token = self.next();
-            let right = self.unary()?;
+            let right = self.right_side(Self::unary)?;
             self.no_raw(token, &left, &right)?;
             left = fold::arithmetic(op, left, right);
         }
@@ -306,7 +369,10 @@ impl<'a> Parser<'a> {
 
     fn unary(&mut self) -> Parsed {
         if self.take("-") {
-            return Ok(fold::negate(self.power()?));
+            self.descend(2)?;
+            let inner = self.power()?;
+            self.depth -= 2;
+            return Ok(fold::negate(inner));
         }
         if self.take("+") {
             return self.primary();
@@ -320,13 +386,18 @@ impl<'a> Parser<'a> {
         if !self.take("^") {
             return Ok(base);
         }
+        self.descend(1)?;
         let exponent = if self.take("-") {
-            fold::negate(self.power()?)
+            self.descend(2)?;
+            let exponent = self.power()?;
+            self.depth -= 2;
+            fold::negate(exponent)
         } else if self.take("+") {
             self.primary()?
         } else {
             self.power()?
         };
+        self.depth -= 1;
         self.no_raw(token, &base, &exponent)?;
         Ok(fold::arithmetic(Arithmetic::Power, base, exponent))
     }

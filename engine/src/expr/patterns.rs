@@ -6,6 +6,9 @@ use regex::Regex;
 
 use super::function;
 
+/// Patterns of one expression; each may take a megabyte.
+pub(super) const MAX_PATTERNS: usize = 64;
+
 /// By text: how it is searched for, and how it matches a whole text. `None`: no pattern of the dialect.
 #[derive(Debug, Default)]
 pub(super) struct Patterns {
@@ -15,10 +18,16 @@ pub(super) struct Patterns {
 
 impl Patterns {
     pub(super) fn add(&mut self, pattern: &str, is_whole: bool) {
+        let is_full = self.len() > MAX_PATTERNS;
         let patterns = if is_whole { &mut self.whole } else { &mut self.anywhere };
-        if !patterns.contains_key(pattern) {
+        if !is_full && !patterns.contains_key(pattern) {
             patterns.insert(pattern.to_owned(), function::compile_pattern(pattern, is_whole));
         }
+    }
+
+    /// One more than [`MAX_PATTERNS`] stands for any number more.
+    pub(super) fn len(&self) -> usize {
+        self.anywhere.len() + self.whole.len()
     }
 
     pub(super) fn get(&self, pattern: &str, is_whole: bool) -> Option<&Regex> {

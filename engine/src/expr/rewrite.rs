@@ -7,8 +7,6 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-static COLUMN: LazyLock<Regex> = LazyLock::new(|| pattern(r#""(.*?[^\\])""#));
-static LITERAL: LazyLock<Regex> = LazyLock::new(|| pattern(r"'(.*?[^\\])'"));
 static PATTERN_CALL: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(match|match_all|search|indexof|replace|replace_all|contains)\("));
 static WRAPPED: LazyLock<Regex> = LazyLock::new(|| pattern(r"^(.*?,\s*)intern\(('.*?[^\\]')\)"));
@@ -28,7 +26,7 @@ pub(super) fn rewrite(text: &str) -> Rewritten {
     let text = text.replace("true", "True").replace("false", "False");
     let (text, columns) = name_columns(&text);
     let text = name_nulls(&text);
-    let text = LITERAL.replace_all(&text, "intern('$1')").into_owned();
+    let text = replace_quoted(&text, b'\'', |literal| format!("intern('{literal}')"));
     Rewritten { text: unwrap_patterns(&text), columns }
 }
 
@@ -36,8 +34,7 @@ pub(super) fn rewrite(text: &str) -> Rewritten {
 fn name_columns(text: &str) -> (String, Vec<(String, String)>) {
     let mut columns: Vec<(String, String)> = Vec::new();
     let mut count = 0;
-    let named = COLUMN.replace_all(text, |found: &regex::Captures<'_>| {
-        let name = &found[1];
+    let named = replace_quoted(text, b'"', |name| {
         let symbol = match columns.iter().find(|(_, known)| known == name) {
             Some((symbol, _)) => symbol.clone(),
             None => {
@@ -49,7 +46,38 @@ fn name_columns(text: &str) -> (String, Vec<(String, String)>) {
         count += 1;
         symbol
     });
-    (named.into_owned(), columns)
+    (named, columns)
+}
+
+/// Replaces what stands in `quote`s: any characters of a line and one more that is no backslash, as few as possible. In
+/// one pass: where no quote closes on a line, none that opens later on it is closed either.
+fn replace_quoted(text: &str, quote: u8, mut replace: impl FnMut(&str) -> String) -> String {
+    let bytes = text.as_bytes();
+    let mut out = String::with_capacity(text.len());
+    let mut done = 0;
+    let mut at = 0;
+    while let Some(open) = bytes[at..].iter().position(|byte| *byte == quote).map(|offset| at + offset) {
+        let mut end = open + 1;
+        let closing = loop {
+            match bytes.get(end) {
+                None => break None,
+                Some(byte) if *byte == quote && end > open + 1 && bytes[end - 1] != b'\\' => break Some(end),
+                // A line end may be the last character before the quote.
+                Some(b'\n') if bytes.get(end + 1) != Some(&quote) => break None,
+                Some(_) => end += 1,
+            }
+        };
+        match closing {
+            Some(close) => {
+                out.push_str(&text[done..open]);
+                out.push_str(&replace(&text[open + 1..close]));
+                (done, at) = (close + 1, close + 1);
+            }
+            None => at = end.min(bytes.len()),
+        }
+    }
+    out.push_str(&text[done..]);
+    out
 }
 
 /// The word `null` outside single quotes becomes `None`.
@@ -82,19 +110,29 @@ fn name_nulls(text: &str) -> String {
 
 /// The first literal argument behind `match(` and its like, on the same line, stays raw.
 fn unwrap_patterns(text: &str) -> String {
-    let mut text = text.to_owned();
-    let mut from = 0;
-    while let Some(call) = PATTERN_CALL.find_at(&text, from) {
-        from = call.end();
-        if let Some(found) = WRAPPED.captures(&text[from..]) {
-            let unwrapped = format!("{}{}", &found[1], &found[2]);
-            let end = from + found.get(0).map_or(0, |whole| whole.end());
-            text.replace_range(from..end, &unwrapped);
-            // What was looked at belongs to this call: an inner one finds its literal gone.
-            from += unwrapped.len();
+    let mut out = String::with_capacity(text.len());
+    let mut done = 0;
+    // Where this line has no literal any more, no later call on it has one.
+    let mut given_up = 0;
+    while let Some(call) = PATTERN_CALL.find_at(text, done) {
+        let from = call.end();
+        out.push_str(&text[done..from]);
+        done = from;
+        if from < given_up {
+            continue;
+        }
+        match WRAPPED.captures(&text[from..]) {
+            Some(found) => {
+                out.push_str(&found[1]);
+                out.push_str(&found[2]);
+                // What was looked at belongs to this call: an inner one finds its literal gone.
+                done = from + found.get(0).map_or(0, |whole| whole.end());
+            }
+            None => given_up = text[from..].find('\n').map_or(text.len(), |line_end| from + line_end),
         }
     }
-    text
+    out.push_str(&text[done..]);
+    out
 }
 
 #[cfg(test)]
@@ -112,8 +150,25 @@ mod tests {
             ("match (\"s\",'k')", "match (COLUMN0,intern('k'))"),
             ("replace(\"s\",'a','b')", "replace(COLUMN0,'a',intern('b'))"),
             ("contains(\"s\",\n 'k')", "contains(COLUMN0,\n 'k')"),
+            ("concat('','a')", "concat(intern('',')a')"),
         ] {
             assert_eq!(rewrite(text).text, rewritten);
+        }
+    }
+
+    #[test]
+    fn quotes_pair_as_the_pattern_says() {
+        let literal = pattern(r"'(.*?[^\\])'");
+        let mut state: u64 = 5;
+        for _ in 0..20_000 {
+            let text: String = (0..12)
+                .map(|_| {
+                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    ["'", "'", "a", "\\", "\n", "é"][(state >> 33) as usize % 6]
+                })
+                .collect();
+            let wanted = literal.replace_all(&text, "<$1>");
+            assert_eq!(replace_quoted(&text, b'\'', |inner| format!("<{inner}>")), wanted, "{text:?}");
         }
     }
 }

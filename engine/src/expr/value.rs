@@ -50,6 +50,9 @@ pub(crate) struct Value {
     pub(crate) payload: Payload,
 }
 
+/// Bytes of a text that an expression makes; a longer one is null. A loop that doubles a text ends there.
+pub(super) const MAX_TEXT: usize = 1 << 20;
+
 pub(super) const INT32: Kind = Kind::Integer(Storage::Int32);
 pub(super) const INT64: Kind = Kind::Integer(Storage::Int64);
 
@@ -86,9 +89,9 @@ impl Value {
         Value { kind: Kind::Text, status: Status::Valid, payload: Payload::Text(value.into()) }
     }
 
-    /// Text, or null where it is empty.
+    /// Text, or null where it is empty, or longer than a text may become.
     pub(super) fn text_or_null(value: String) -> Value {
-        if value.is_empty() { Value::null(Kind::Text) } else { Value::text(value) }
+        if value.is_empty() || value.len() > MAX_TEXT { Value::null(Kind::Text) } else { Value::text(value) }
     }
 
     pub(super) fn packed_date(packed: i32) -> Value {

@@ -227,6 +227,13 @@ impl ComputedColumns {
         levels.into_iter().map(|(_, position)| position).collect()
     }
 
+    /// Bytes held by the columns.
+    #[cfg(test)]
+    fn memory(&self) -> usize {
+        let columns: usize = self.columns.iter().map(Column::memory).sum();
+        columns + self.interners.iter().flatten().map(Interner::memory).sum::<usize>()
+    }
+
     fn compute(&mut self, position: usize, snapshot: &Snapshot, slots: &[u32]) {
         let Some(Body::Expression(expression)) = self.entries[position].as_ref().map(|entry| &entry.body)
         else {

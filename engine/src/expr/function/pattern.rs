@@ -9,11 +9,13 @@ use regex::{Captures, Regex, RegexBuilder};
 
 use super::super::ast::Argument;
 use super::super::eval::Machine;
-use super::super::value::{Kind, Status, Value};
+use super::super::value::{Kind, MAX_TEXT, Status, Value};
 use super::Function;
 
 /// Largest counted repetition that RE2 takes.
 const MAX_REPEAT: u32 = 1000;
+/// Bytes of a text that cost as much to search as a node to compute.
+const STEP_BYTES: usize = 16;
 
 /// Compiles a pattern of the dialect; `None`: it is none.
 pub(in crate::expr) fn compile(pattern: &str, is_whole: bool) -> Option<Regex> {
@@ -27,7 +29,7 @@ pub(in crate::expr) fn compile(pattern: &str, is_whole: bool) -> Option<Regex> {
     } else {
         translated
     };
-    RegexBuilder::new(&translated).size_limit(1 << 22).build().ok()
+    RegexBuilder::new(&translated).size_limit(1 << 20).build().ok()
 }
 
 fn translate(pattern: &str) -> Option<String> {
@@ -174,6 +176,7 @@ pub(super) fn apply(
     pattern: &str,
     replacement: Option<Value>,
 ) -> Value {
+    machine.spend(subject.as_text().map_or(0, str::len) / STEP_BYTES);
     let kind = match function {
         Function::Match | Function::MatchAll | Function::Contains => Kind::Boolean,
         _ => Kind::Text,
@@ -236,12 +239,27 @@ fn replace(
     if !is_reference_valid(&replacement, pattern.captures_len()) {
         return Value::text(text);
     }
-    let insert = |found: &Captures<'_>| expand(&replacement, found);
-    let replaced = match function {
-        Function::Replace => pattern.replacen(text, 1, insert),
-        _ => pattern.replace_all(text, insert),
-    };
-    Value::text(replaced.into_owned())
+    let most = if function == Function::Replace { 1 } else { usize::MAX };
+    let mut replaced = String::new();
+    let mut done = 0;
+    for found in pattern.captures_iter(text).take(most) {
+        let Some(whole) = found.get(0) else { break };
+        replaced.push_str(&text[done..whole.start()]);
+        expand(&replacement, &found, &mut replaced);
+        done = whole.end();
+        machine.spend(1 + replacement.len() / STEP_BYTES);
+        if machine.stop.is_some() {
+            return Value::null(Kind::Text);
+        }
+        if replaced.len() > MAX_TEXT {
+            return Value::null(Kind::Text);
+        }
+    }
+    replaced.push_str(&text[done..]);
+    if replaced.len() > MAX_TEXT {
+        return Value::null(Kind::Text);
+    }
+    Value::text(replaced)
 }
 
 fn is_reference_valid(replacement: &str, num_groups: usize) -> bool {
@@ -262,8 +280,7 @@ fn is_reference_valid(replacement: &str, num_groups: usize) -> bool {
 }
 
 /// `\0` … `\9` insert groups.
-fn expand(replacement: &str, found: &Captures<'_>) -> String {
-    let mut out = String::new();
+fn expand(replacement: &str, found: &Captures<'_>, out: &mut String) {
     let mut letters = replacement.chars();
     while let Some(letter) = letters.next() {
         if letter != '\\' {
@@ -279,5 +296,4 @@ fn expand(replacement: &str, found: &Captures<'_>) -> String {
             None => {}
         }
     }
-    out
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::super::eval::Machine;
-use super::super::value::{Kind, Payload, Status, Value, unpack};
+use super::super::value::{Kind, MAX_TEXT, Payload, Status, Value, unpack};
 use super::Function;
 use crate::scalar::Scalar;
 use crate::view::path_text;
@@ -35,6 +35,9 @@ pub(super) fn call(machine: &mut Machine<'_>, function: Function, values: &[Valu
             }
             let texts: Option<Vec<&str>> = values.iter().map(Value::as_text).collect();
             match texts {
+                Some(texts) if texts.iter().map(|text| text.len()).sum::<usize>() > MAX_TEXT => {
+                    Value::null(Kind::Text)
+                }
                 Some(texts) if !machine.is_checking() => Value::text_or_null(texts.concat()),
                 _ => Value::null(Kind::Text),
             }
@@ -66,7 +69,11 @@ fn substring(machine: &mut Machine<'_>, values: &[Value]) -> Value {
         return Value::null(Kind::Text);
     }
     let bytes = &text.as_bytes()[start as usize..(start + count) as usize];
-    Value::text(String::from_utf8_lossy(bytes).into_owned())
+    if bytes.len() > MAX_TEXT {
+        return Value::null(Kind::Text);
+    }
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    if text.len() > MAX_TEXT { Value::null(Kind::Text) } else { Value::text(text) }
 }
 
 fn order(machine: &mut Machine<'_>, values: &[Value]) -> Value {

@@ -40,9 +40,16 @@ impl Run<'_> {
     ) -> Lane {
         let mut random = 1;
         let mut machine = self.expression.machine_at(&NoRow, false, self.now, &mut random);
+        let mut is_exhausted = false;
         let values = (0..len)
-            .map(|row| compute(&mut machine, lanes.iter().map(|lane| self.value(lane, row)).collect()))
+            .map(|row| {
+                machine.begin();
+                let value = compute(&mut machine, lanes.iter().map(|lane| self.value(lane, row)).collect());
+                is_exhausted |= machine.stop.is_some();
+                value
+            })
             .collect();
+        self.is_exhausted |= is_exhausted;
         self.lane_of(values)
     }
 

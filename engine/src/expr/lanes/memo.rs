@@ -262,6 +262,7 @@ fn is_closed(node: &Node, is_whole: bool, positions: &mut Vec<usize>) -> bool {
         | Node::Logic(..)
         | Node::If(..)
         | Node::Switch(..)
+        | Node::Choice(..)
         | Node::MultiSwitch(_)
         | Node::Sequence(_) => true,
         _ => is_whole,

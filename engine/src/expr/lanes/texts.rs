@@ -3,7 +3,7 @@
 //! Law: positions and lengths count bytes; an empty text is null where the machine says so.
 
 use super::super::function::{self, Function};
-use super::super::value::Kind;
+use super::super::value::{Kind, MAX_TEXT};
 use super::Run;
 use super::lane::{Cells, Lane, NONE, NULL, POISON, Payloads, Ref, VALID, statuses};
 
@@ -38,6 +38,9 @@ impl Run<'_> {
                             return false;
                         }
                         out.push_str(run.text(cells.at(row)));
+                        if out.len() > MAX_TEXT {
+                            return false;
+                        }
                     }
                     !out.is_empty()
                 }))
@@ -82,6 +85,9 @@ impl Run<'_> {
             let is_inside = start >= 0.0 && start < size && count >= 0.0 && start + count <= size;
             if is_inside {
                 let bytes = &text.as_bytes()[start as usize..(start + count) as usize];
+                if bytes.len() > MAX_TEXT {
+                    return false;
+                }
                 out.push_str(&String::from_utf8_lossy(bytes));
             }
             is_inside
@@ -91,7 +97,7 @@ impl Run<'_> {
     fn string(&mut self, lane: &Lane, len: usize) -> Lane {
         if let Some(cells) = texts(lane) {
             let statuses = statuses(len, |row| match lane.status(row) {
-                VALID if self.text(cells.at(row)).is_empty() => NULL,
+                VALID if !(1..=MAX_TEXT).contains(&self.text(cells.at(row)).len()) => NULL,
                 status => status,
             });
             return Lane::new(Kind::Text, lane.payloads.clone(), statuses);
@@ -112,7 +118,7 @@ impl Run<'_> {
         let mut text = String::new();
         for row in 0..len {
             text.clear();
-            if write(self, row, &mut text) {
+            if write(self, row, &mut text) && text.len() <= MAX_TEXT {
                 places.push(Ref::new(Ref::BLOCK, self.made.push(&text)));
             } else {
                 if known.is_empty() {

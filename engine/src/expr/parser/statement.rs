@@ -9,6 +9,8 @@ use super::{Parsed, Parser, RESERVED, Symbol, is_target, sequence};
 
 /// Elements a vector may have: they are held for every row that is being computed.
 const MAX_VECTOR: f64 = 10_000.0;
+/// Elements that all vectors of an expression may have.
+const MAX_ELEMENTS: usize = 100_000;
 
 const KEYWORDS: &[&str] = &[
     "assert",
@@ -51,8 +53,67 @@ pub(super) fn conditional(condition: Node, yes: Node, no: Option<Node>) -> Node 
     Node::If(Box::new(condition), Box::new(yes), no.map(Box::new))
 }
 
+/// The first case whose condition holds, of cases whose conditions may be constants.
+fn chosen(cases: Vec<(Node, Node)>, mut last: Option<Node>) -> Node {
+    let mut open = Vec::new();
+    for (condition, yes) in cases {
+        match &condition {
+            Node::Constant(value) if value.is_true() => {
+                last = Some(yes);
+                break;
+            }
+            Node::Constant(_) => {}
+            _ => open.push((condition, yes)),
+        }
+    }
+    if open.len() > 1 {
+        return Node::Choice(open, last.map(Box::new));
+    }
+    match (open.pop(), last) {
+        (Some((condition, yes)), last) => conditional(condition, yes, last),
+        (None, last) => last.unwrap_or(Node::Constant(Value::none())),
+    }
+}
+
+/// What an `if` was read as.
+enum IfPart {
+    /// With its alternative in the same brackets.
+    Whole(Node),
+    /// Condition, consequent, and whether an `else` follows.
+    Case(Node, Node, bool),
+}
+
 impl Parser<'_> {
+    /// An `if` with all its `else if`: as one list of conditions, however long.
     pub(super) fn if_statement(&mut self) -> Parsed {
+        let mut cases = Vec::new();
+        let last = loop {
+            let (condition, yes, goes_on) = match self.if_part()? {
+                IfPart::Whole(node) => break Some(node),
+                IfPart::Case(condition, yes, goes_on) => (condition, yes, goes_on),
+            };
+            cases.push((condition, yes));
+            if !goes_on {
+                break None;
+            }
+            self.next();
+            if self.current().is_word("if") {
+                continue;
+            }
+            break Some(if self.current().is("{") {
+                self.block("else")?
+            } else {
+                let no = self.expression()?;
+                // The `;` belongs to the statement: a following one needs its own.
+                self.take(";");
+                no
+            });
+        };
+        Ok(chosen(cases, last))
+    }
+
+    /// From an `if` to before its `else`, if it has one.
+    fn if_part(&mut self) -> Result<IfPart, ExpressionError> {
         self.next();
         let token = self.current();
         self.expect("(", format!("Expected '(' at start of if-statement, instead got: '{}'", token.value))?;
@@ -62,7 +123,7 @@ impl Parser<'_> {
             self.expect(",", "Expected ',' between if-statement consequent and alternative")?;
             let no = self.expression()?;
             self.expect(")", "Expected ')' at the end of if-statement")?;
-            return Ok(conditional(condition, yes, Some(no)));
+            return Ok(IfPart::Whole(conditional(condition, yes, Some(no))));
         }
         let token = self.current();
         self.expect(")", format!("Expected ')' instead of: '{}'", token.value))?;
@@ -77,21 +138,8 @@ impl Parser<'_> {
             }
             yes
         };
-        if !self.current().is_word("else") || !self.may_take_else() {
-            return Ok(conditional(condition, yes, None));
-        }
-        self.next();
-        let no = if self.current().is("{") {
-            self.block("else")?
-        } else if self.current().is_word("if") {
-            self.if_statement()?
-        } else {
-            let no = self.expression()?;
-            // The `;` belongs to the statement: a following one needs its own.
-            self.take(";");
-            no
-        };
-        Ok(conditional(condition, yes, Some(no)))
+        let goes_on = self.current().is_word("else") && self.may_take_else();
+        Ok(IfPart::Case(condition, yes, goes_on))
     }
 
     /// `if (c) 1 else 2` without `;` is no statement.
@@ -309,6 +357,7 @@ impl Parser<'_> {
     }
 
     pub(super) fn swap(&mut self) -> Parsed {
+        self.descend(1)?;
         self.next();
         self.expect("(", "Expected '(' at start of swap statement")?;
         let mut targets = Vec::new();
@@ -330,6 +379,7 @@ impl Parser<'_> {
         let (Some(right), Some(left)) = (targets.pop(), targets.pop()) else {
             return Err(self.error_here("Expected a symbol for variable or vector element definition"));
         };
+        self.depth -= 1;
         Ok(Node::Swap(left, right))
     }
 
@@ -428,6 +478,12 @@ impl Parser<'_> {
             return Err(self.error_here(message));
         }
         let len = size as usize;
+        self.num_elements += len;
+        if self.num_elements > MAX_ELEMENTS {
+            let message =
+                format!("Vectors of more than {MAX_ELEMENTS} elements together, at vector '{name}'");
+            return Err(self.error_here(message));
+        }
         self.expect("]", "Expected ']' as part of vector size definition")?;
         let initial = if self.take(":=") { self.initial(name, len)? } else { Initial::Zero };
         if self.find(name).is_some() {
@@ -487,6 +543,9 @@ fn has_break(node: &Node) -> bool {
                 || default.as_ref().is_some_and(|default| has_break(default))
         }
         Node::MultiSwitch(cases) => cases.iter().any(|(_, body)| has_break(body)),
+        Node::Choice(cases, last) => {
+            cases.iter().any(|(_, body)| has_break(body)) || last.as_ref().is_some_and(|last| has_break(last))
+        }
         Node::Logic(_, left, right) => has_break(left) || has_break(right),
         _ => false,
     }

@@ -216,3 +216,49 @@ fn expressions_group_filter_and_sort() {
     assert_eq!(values(&mut view, "twice"), json!([16.0, 6.0, 10.0, null]));
     assert_eq!(values(&mut view, "__ROW_PATH__"), json!([[], ["A"], ["B"], ["C"]]));
 }
+
+/// An expression sees columns of the table only, no other expression, wherever that stands.
+#[test]
+fn expressions_do_not_see_each_other() {
+    let mut table = table(&json!({"a": "integer"}), None);
+    let config = ViewConfig {
+        expressions: BTreeMap::from([
+            ("e".into(), "\"a\" + 1".into()),
+            ("f".into(), "\"e\" * 2".into()),
+            ("g".into(), "col('e')".into()),
+        ]),
+        ..ViewConfig::default()
+    };
+    let description = describe(&config, table.schema(), None);
+    let faults: BTreeMap<&str, &str> =
+        description.faults.iter().map(|(alias, fault)| (alias.as_str(), fault.message.as_str())).collect();
+    let wanted = json!({
+        "f": "Value Error - Input column \"e\" does not exist.",
+        "g": "Type Error - inputs do not resolve to a valid expression.",
+    });
+    assert_eq!(json!(faults), wanted);
+    let _kept = table.plan(&super::tests::config("e", "\"a\" + 1")).unwrap();
+    assert!(
+        table.plan(&super::tests::config("f", "\"e\" * 2")).is_err(),
+        "not even one that a view computes"
+    );
+}
+
+/// Unique texts churned through an expression take no more room than those that are there.
+#[test]
+fn texts_made_by_expressions_are_reclaimed() {
+    let mut table = table(&json!({"k": "integer", "s": "string"}), Some("k"));
+    let plan = Arc::new(table.plan(&config("e", "concat('made of ', upper(\"s\"))")).unwrap());
+    let mut view = View::build(plan, &table.snapshot());
+    let mut held = Vec::new();
+    for round in 0..200 {
+        let rows: Vec<String> =
+            (0..50).map(|key| format!("{{\"k\":{key},\"s\":\"text {round} {key}\"}}")).collect();
+        let delta = table.update(&TableData::Rows(format!("[{}]", rows.join(","))), 0).unwrap().unwrap();
+        view.step(&delta);
+        drop(delta);
+        held.push(table.computed.memory());
+    }
+    assert!(held[199] <= held[20], "{} bytes after 20 rounds, {} after 200", held[20], held[199]);
+    assert_eq!(values(&mut view, "e").as_array().unwrap()[7], json!("made of TEXT 1199 7"));
+}
