@@ -41,3 +41,7 @@ pub const WORKER_STACK_BYTES: usize = 8 << 20;
 pub fn build_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
+
+/// Batches that a column under way may have to catch up with; a writer that is faster then waits for the computing, so
+/// that what is kept of each batch stays within some megabytes.
+pub const DELTAS_TO_CATCH_UP: usize = 4096;

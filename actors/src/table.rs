@@ -4,12 +4,13 @@
 //! message is looked at. Notices that need no view's work (plain updates, removed keys) leave at once; the rows of an
 //! update hold their place in each subscriber's order and are filled in by the view's actor.
 //!
-//! The orders, a file each: [`introduce`], [`batch`] (update, replace, remove), [`describe`], [`open_view`],
+//! The orders, a file each: [`introduce`], [`batch`] (update, replace, remove), [`compute`], [`describe`], [`open_view`],
 //! [`read_view`], [`subscribe`], [`delete`], [`session_over`], [`settle`], [`snapshot`], [`follow`], [`gauges`], [`crash`]. What a derived table
 //! follows is in [`source`]. What the actor knows about its
 //! views is a plain state machine: [`registry`]; how it feeds them: [`feed`].
 
 mod batch;
+mod compute;
 mod crash;
 mod delete;
 mod describe;
@@ -30,7 +31,7 @@ mod subscribe;
 use std::sync::Arc;
 
 use actix::prelude::*;
-use proscenium_engine::table::Table;
+use proscenium_engine::table::{Preparation, Table};
 
 pub use batch::{RemoveRows, ReplaceRows, UpdateRows};
 pub use crash::Crash;
@@ -79,6 +80,8 @@ pub struct TableActor {
     followings: Vec<Following>,
     /// What this table is derived from; empty for tables that clients write.
     sources: Vec<Source>,
+    /// Columns under way; from [`compute`] until they are adopted.
+    preparations: Vec<Preparation>,
     /// Orders handled since others on this thread had a turn.
     orders_in_a_row: usize,
     _life_line: LifeLine,
@@ -106,6 +109,7 @@ impl TableActor {
             deletions: Vec::new(),
             followings: Vec::new(),
             sources,
+            preparations: Vec::new(),
             orders_in_a_row: 0,
             _life_line: life_line,
         }

@@ -82,6 +82,7 @@ pub(crate) struct Expression {
     pub(crate) columns: Vec<usize>,
     /// Names that it may look up at run time: it depends on every column then.
     pub(crate) looks_up: bool,
+    is_chance: bool,
     patterns: Patterns,
     pub(crate) storage: Storage,
 }
@@ -157,8 +158,9 @@ impl Expression {
         let (node, num_variables, num_vectors) =
             parser::Parser::new(&tokens, &rewritten.text, &symbols).program()?;
         let mut patterns = Patterns::default();
-        let mut looks_up = false;
+        let (mut looks_up, mut is_chance) = (false, false);
         visit_calls(&node, &mut |function, arguments| {
+            is_chance |= function == Function::Random;
             looks_up |= matches!(function, Function::Column | Function::Lookup | Function::Index);
             if let [_, Argument::Raw(pattern), ..] = arguments {
                 patterns.add(pattern, function == Function::MatchAll);
@@ -174,11 +176,25 @@ impl Expression {
             num_vectors,
             columns,
             looks_up,
+            is_chance,
             patterns,
             storage: Storage::Float64,
         };
         expression.storage = expression.check(schema, index, &rewritten.text, &tokens)?;
         Ok(expression)
+    }
+
+    /// Whether both give the same on every row: equal trees over the same columns.
+    pub(crate) fn is_same(&self, other: &Expression) -> bool {
+        let is_equal =
+            self.columns == other.columns && self.storage == other.storage && self.node == other.node;
+        // Zeros of either sign are equal, but do not give the same.
+        is_equal && format!("{:?}", self.node) == format!("{:?}", other.node)
+    }
+
+    /// Whether it gives something else each time.
+    pub(crate) fn is_chance(&self) -> bool {
+        self.is_chance
     }
 
     fn check(

@@ -24,6 +24,7 @@ use crate::schema::{ColumnType, Schema, Storage};
 use crate::view::Plan;
 use crate::window::check_windows;
 use computed::ComputedColumns;
+pub use computed::{Adopted, Preparation, Prepared};
 pub(crate) use computed::{ComputedRef, TableRow};
 use derived::DerivedTable;
 use joined::JoinedTable;
@@ -151,13 +152,49 @@ impl Table {
         let storages: Vec<Storage> = expressions.iter().map(|expression| expression.storage).collect();
         let windows = check_windows(config, stored.schema(), &storages)?;
         for ((alias, text), expression) in config.expressions.iter().zip(expressions) {
-            computed.push(self.computed.hold(alias, text, expression, &stored));
+            let column = self.computed.hold(alias, text, expression, &stored, &computed);
+            computed.push(column);
         }
         for (alias, window) in windows {
             let window = self.computed.hold_window(alias, window, &computed, &stored);
             computed.push(window);
         }
         Plan::with_computed(config, stored.schema(), computed)
+    }
+
+    /// As [`Table::plan`], but leaves new expressions to be computed elsewhere: [`Preparation::run`], then
+    /// [`Table::adopt`]. Until then no view can be built of the plan ([`Table::is_pending`]). Windows are computed now.
+    pub fn plan_later(&mut self, config: &ViewConfig) -> Result<(Plan, Option<Preparation>)> {
+        if config.expressions.is_empty() || !config.windows.is_empty() {
+            return Ok((self.plan(config)?, None));
+        }
+        let stored = self.stored();
+        let expressions = check_expressions(config, stored.schema(), stored.index())?;
+        Plan::check(config, stored.schema(), stored.index())?;
+        self.computed.drop_unused();
+        let mut computed = Vec::with_capacity(expressions.len());
+        let mut missing = Vec::new();
+        for ((alias, text), expression) in config.expressions.iter().zip(expressions) {
+            let column = self.computed.hold_later(alias, text, expression, &computed, &mut missing);
+            computed.push(column);
+        }
+        let plan = Plan::with_computed(config, stored.schema(), computed)?;
+        Ok((plan, ComputedColumns::prepare(stored, missing)))
+    }
+
+    /// Whether some column of a plan is still computed elsewhere.
+    pub fn is_pending(&self, plan: &Plan) -> bool {
+        plan.computed_columns().iter().any(|column| self.computed.is_pending(column))
+    }
+
+    /// Takes columns that were computed elsewhere. What was kept of the table since then is amended by the result.
+    pub fn adopt(&mut self, preparation: &Preparation, prepared: Prepared) -> Adopted {
+        self.computed.adopt(preparation, prepared)
+    }
+
+    /// Batches that columns under way have to catch up with.
+    pub fn num_to_catch_up(&self) -> usize {
+        self.computed.num_logged()
     }
 
     /// Whether clients may write it.

@@ -136,7 +136,7 @@ impl View {
         }
     }
 
-    fn snapshot(&self) -> &Snapshot {
+    pub(crate) fn snapshot(&self) -> &Snapshot {
         match &self.0 {
             Shape::Flat(view) => &view.snapshot,
             Shape::Grouped(view) => &view.snapshot,

@@ -80,6 +80,7 @@ impl TableActor {
                 reply.send(Ok(()));
                 self.tell(&delta, ctx);
                 self.wake_tails();
+                self.limit_catching_up(ctx);
             }
             Ok(None) => reply.send(Ok(())),
             Err(error) => reply.send(Err(Fault::Engine(error))),

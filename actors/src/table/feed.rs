@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::prelude::*;
+use proscenium_engine::table::{Adopted, Snapshot};
+use proscenium_engine::view::Plan;
 
 use super::TableActor;
 use super::registry::SharedId;
@@ -17,7 +19,7 @@ use crate::view::{Parcel, Step, ViewActor, Work};
 
 #[derive(Debug)]
 pub(super) struct Feed {
-    addr: Addr<ViewActor>,
+    view: Stage,
     /// Set by the view once it is built.
     built: Arc<AtomicBool>,
     waiting: VecDeque<Work>,
@@ -26,9 +28,54 @@ pub(super) struct Feed {
     busy: Arc<AtomicBool>,
 }
 
+/// How far a view has come.
+#[derive(Debug)]
+enum Stage {
+    /// Columns of its plan are being computed; it will be built from the table as it was when it was opened.
+    Waits(Arc<Plan>, Snapshot),
+    Started(Addr<ViewActor>),
+}
+
 impl Feed {
-    pub fn new(addr: Addr<ViewActor>, built: Arc<AtomicBool>) -> Self {
-        Feed { addr, built, waiting: VecDeque::new(), waiting_deltas: 0, busy: Arc::default() }
+    /// Of a view that is not started yet: [`Feed::amend`], then [`Feed::start`].
+    pub fn waiting(plan: Arc<Plan>, snapshot: Snapshot) -> Self {
+        Feed {
+            view: Stage::Waits(plan, snapshot),
+            built: Arc::default(),
+            waiting: VecDeque::new(),
+            waiting_deltas: 0,
+            busy: Arc::default(),
+        }
+    }
+
+    /// What the view waits to be built of.
+    pub fn plan_not_started(&self) -> Option<&Arc<Plan>> {
+        match &self.view {
+            Stage::Waits(plan, _) => Some(plan),
+            Stage::Started(_) => None,
+        }
+    }
+
+    pub fn has_reads(&self) -> bool {
+        self.waiting.iter().any(|work| matches!(work, Work::Read(..)))
+    }
+
+    /// Adds computed columns to everything that was kept for the view.
+    pub fn amend(&mut self, adopted: &Adopted) {
+        let Stage::Waits(_, snapshot) = &mut self.view else { return };
+        *snapshot = adopted.amend(snapshot);
+        for work in &mut self.waiting {
+            if let Work::Step(step) = work {
+                step.delta = Arc::new(adopted.amend_delta(&step.delta));
+            }
+        }
+    }
+
+    /// Starts the view if it was not.
+    pub fn start(&mut self, start: impl FnOnce(Arc<Plan>, Snapshot, Arc<AtomicBool>) -> Addr<ViewActor>) {
+        if let Stage::Waits(plan, snapshot) = &self.view {
+            self.view = Stage::Started(start(plan.clone(), snapshot.clone(), self.built.clone()));
+        }
     }
 
     /// Whether the view answers at once. While it is being built nobody should wait for its news.
@@ -56,6 +103,7 @@ impl Feed {
 
     /// Sends everything that waits, if the view is free. The table hears from the receipt when it is again.
     pub fn send(&mut self, view: SharedId, table: Addr<TableActor>) {
+        let Stage::Started(addr) = &self.view else { return };
         if self.waiting.is_empty() || self.busy.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -64,16 +112,17 @@ impl Feed {
         let works = std::mem::take(&mut self.waiting).into();
         // The mailbox has room: this is the only sender, with one parcel on the way. A parcel that an ended view does
         // not take is dropped, and its receipt tells.
-        let _ = self.addr.try_send(Parcel { works, receipt: Some(receipt) });
+        let _ = addr.try_send(Parcel { works, receipt: Some(receipt) });
     }
 
     /// Nobody looks at the view any more: what still waits is sent as it is, and the actor ends once it has answered.
     pub fn finish(self) {
-        if self.waiting.is_empty() {
-            return;
-        }
+        let addr = match self.view {
+            Stage::Started(addr) if !self.waiting.is_empty() => addr,
+            _ => return,
+        };
         // The mailbox has room for a parcel beside the one on the way.
-        if self.addr.try_send(Parcel { works: self.waiting.into(), receipt: None }).is_err() {
+        if addr.try_send(Parcel { works: self.waiting.into(), receipt: None }).is_err() {
             tracing::debug!("a view ended before its last reads were answered");
         }
     }

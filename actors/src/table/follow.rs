@@ -53,14 +53,14 @@ pub(super) struct Following {
 }
 
 impl Receive<Follow> for TableActor {
-    fn receive(&mut self, Follow { follower, reply }: Follow, _ctx: &mut Context<Self>) {
-        let followed = self.begin_following(follower);
+    fn receive(&mut self, Follow { follower, reply }: Follow, ctx: &mut Context<Self>) {
+        let followed = self.begin_following(follower, ctx);
         reply.send(followed);
     }
 }
 
 impl TableActor {
-    fn begin_following(&mut self, follower: Follower) -> Result<Followed> {
+    fn begin_following(&mut self, follower: Follower, ctx: &mut Context<Self>) -> Result<Followed> {
         let tail = Arc::<Tail>::default();
         let mut following = Following { tail: tail.clone(), view: None, join: None };
         let mut plan = None;
@@ -69,7 +69,9 @@ impl TableActor {
             Follower::DerivedTable { view_id } => {
                 let id = self.views.find(&view_id);
                 let handle = id.and_then(|id| self.views.handle(id)).ok_or_else(|| no_view(&view_id))?;
-                (plan, following.view) = (Some(handle.plan.clone()), id);
+                let handle_plan = handle.plan.clone();
+                self.finish_plan(&handle_plan, ctx);
+                (plan, following.view) = (Some(handle_plan), id);
             }
             Follower::JoinTable { name } => following.join = Some(name),
         }

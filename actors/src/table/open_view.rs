@@ -9,6 +9,7 @@ use actix::prelude::*;
 use proscenium_engine::config::ViewConfig;
 use proscenium_engine::view::Plan;
 
+use super::compute::start;
 use super::feed::Feed;
 use super::registry::{HandleId, SharedId};
 use super::{Receive, TableActor};
@@ -16,7 +17,7 @@ use crate::clock;
 use crate::error::{Fault, Result};
 use crate::fanout::{News, Outgoing, SessionId};
 use crate::mailbox::Reply;
-use crate::view::{Opening, ViewActor, Work};
+use crate::view::{Opening, Work};
 
 /// Makes a view under the id that its client chose.
 #[derive(Debug)]
@@ -49,6 +50,7 @@ impl Receive<CloseView> for TableActor {
                 reply.send(Err(Fault::refused("Cannot delete view: it is the source for a derived table")));
             }
             Some(id) => {
+                self.answer_before_closing(id, ctx);
                 self.drop_handle(id, true);
                 reply.send(Ok(()));
                 self.delete_if_due(ctx);
@@ -67,7 +69,11 @@ impl TableActor {
         ctx: &mut Context<Self>,
     ) -> Result<()> {
         clock::tell_engine();
-        let plan = Arc::new(self.table.plan(config)?);
+        let (plan, preparation) = self.table.plan_later(config)?;
+        let plan = Arc::new(plan);
+        if let Some(preparation) = preparation {
+            self.compute(preparation, ctx);
+        }
         let view_id = self.stage.directory.add_view(view_id, self.myself()?, owner)?;
         let present = self.views.shared_by_key(plan.sharing_key());
         self.stage.meters.view_opened(present.is_some());
@@ -83,14 +89,15 @@ impl TableActor {
         Ok(())
     }
 
-    /// Starts a view's actor, which builds itself from the table as it is now.
+    /// Starts a view's actor, which builds itself from the table as it is now, once the plan's columns are computed.
     fn build(&mut self, plan: Arc<Plan>) -> SharedId {
         let key = plan.sharing_key().to_string();
-        let built = Arc::default();
-        let (workers, export_bytes) = (self.stage.workers.clone(), self.stage.limits.export_bytes);
-        let view = ViewActor::new(plan, self.table.snapshot(), workers, export_bytes, Arc::clone(&built));
-        let addr = ViewActor::start_in_arbiter(self.stage.placement.next(), move |_| view);
-        self.views.share(key, Feed::new(addr, built))
+        let is_pending = self.table.is_pending(&plan);
+        let mut feed = Feed::waiting(plan, self.table.snapshot());
+        if !is_pending {
+            start(&mut feed, &self.stage);
+        }
+        self.views.share(key, feed)
     }
 
     /// Forgets a handle everywhere; `tell`: whether those who asked hear of it.

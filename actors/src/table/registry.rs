@@ -141,6 +141,10 @@ impl Registry {
         self.shared.get(&id).map(|shared| &shared.feed)
     }
 
+    pub fn feeds(&self) -> impl Iterator<Item = (SharedId, &Feed)> {
+        self.shared.iter().map(|(id, shared)| (*id, &shared.feed))
+    }
+
     pub fn feeds_mut(&mut self) -> impl Iterator<Item = (SharedId, &mut Feed)> {
         self.shared.iter_mut().map(|(id, shared)| (*id, &mut shared.feed))
     }

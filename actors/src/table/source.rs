@@ -54,6 +54,7 @@ impl TableActor {
                     self.hand_to_tails(&delta);
                     self.tell(&delta, ctx);
                     self.wake_tails();
+                    self.limit_catching_up(ctx);
                 }
             }
         }

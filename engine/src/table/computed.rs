@@ -5,6 +5,7 @@
 //! long as a plan holds its token; its text is reclaimed like any other.
 
 mod frame;
+mod later;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -21,6 +22,7 @@ use crate::expr::{Expression, Row, Value};
 use crate::scalar::Scalar;
 use crate::schema::{Schema, Storage};
 use crate::window::{Source, Window};
+pub use later::{Adopted, Preparation, Prepared};
 use window::{Cells, WindowColumn};
 
 /// A computed column as a plan refers to it.
@@ -43,14 +45,17 @@ pub(super) struct ComputedColumns {
     epoch: Arc<()>,
     /// State of `random()`.
     random: u64,
+    /// What happened to the table since the oldest column was begun that is still being computed elsewhere.
+    log: Vec<TableDelta>,
 }
 
 #[derive(Debug)]
 struct Entry {
     alias: String,
-    /// What it computes; equal texts under one alias are one column.
     text: String,
     body: Body,
+    /// Being computed elsewhere: the column has no values yet.
+    is_pending: bool,
     /// How many computed columns are behind it, one reading the other.
     level: usize,
     token: Weak<()>,
@@ -60,7 +65,7 @@ struct Entry {
 
 #[derive(Debug)]
 enum Body {
-    Expression(Box<Expression>),
+    Expression(Arc<Expression>),
     Window(Box<WindowColumn>),
 }
 
@@ -69,23 +74,46 @@ impl ComputedColumns {
         self.entries.iter().all(Option::is_none)
     }
 
-    /// The column of an expression that was checked before; computed now if no plan holds it yet.
+    /// The column of an expression that was checked before; computed now if no plan holds it yet. `taken`: columns that
+    /// have a name in the plan already.
     pub(super) fn hold(
         &mut self,
         alias: &str,
         text: &str,
         expression: Expression,
         snapshot: &Snapshot,
+        taken: &[ComputedRef],
     ) -> ComputedRef {
         let storage = expression.storage;
-        let (position, token) = self.held(alias, text).unwrap_or_else(|| {
-            let body = Body::Expression(Box::new(expression));
+        let (position, token) = self.same(alias, text, &expression, taken, false).unwrap_or_else(|| {
+            let body = Body::Expression(Arc::new(expression));
             let (position, token) = self.add(alias, text, body, storage, None);
             let slots: Vec<u32> = snapshot.order().iter_from(0).collect();
             self.compute(position, snapshot, &slots);
             (position, token)
         });
         ComputedRef { alias: alias.to_owned(), position, storage, token }
+    }
+
+    /// A column of the same question, whatever its name, blanks and comments; of chance only under the same name.
+    fn same(
+        &self,
+        alias: &str,
+        text: &str,
+        expression: &Expression,
+        taken: &[ComputedRef],
+        or_pending: bool,
+    ) -> Option<(usize, Arc<()>)> {
+        self.entries.iter().enumerate().find_map(|(position, entry)| {
+            let entry = entry.as_ref().filter(|entry| or_pending || !entry.is_pending)?;
+            let Body::Expression(known) = &entry.body else { return None };
+            let is_same = match expression.is_chance() {
+                true => entry.alias == alias && entry.text == text,
+                false => known.is_same(expression),
+            };
+            let is_taken = taken.iter().any(|column| column.position == position);
+            if is_same && !is_taken { Some((position, entry.token.upgrade()?)) } else { None }
+        })
     }
 
     /// The column of a window that was checked before; computed now if no plan holds it yet. `computed`: the columns
@@ -153,6 +181,7 @@ impl ComputedColumns {
             alias: alias.to_owned(),
             text: text.to_owned(),
             body,
+            is_pending: false,
             level,
             token: Arc::downgrade(&token),
             _source: read.map(|read| read.token.clone()),
@@ -170,6 +199,9 @@ impl ComputedColumns {
             self.interners[position] = None;
             self.resting.forget(position);
         }
+        if !self.has_pending() {
+            self.log.clear();
+        }
     }
 
     /// The table with its computed columns.
@@ -183,6 +215,9 @@ impl ComputedColumns {
         if self.is_empty() {
             return delta;
         }
+        if self.has_pending() {
+            self.log.push(delta.clone());
+        }
         let old = self.extend(&delta.old);
         let mut recomputed: BTreeSet<u32> = delta.recomputed.iter().copied().collect();
         for position in self.in_reading_order() {
@@ -191,12 +226,7 @@ impl ComputedColumns {
             match self.entries[position].as_mut().map(|entry| &mut entry.body) {
                 None => {}
                 Some(Body::Expression(expression)) => {
-                    let is_touched = |slot: u32| {
-                        expression.looks_up
-                            || expression.columns.iter().any(|&column| delta.is_changed(column, slot))
-                    };
-                    let mut slots = delta.inserted.clone();
-                    slots.extend(delta.changed().filter(|&slot| is_touched(slot)));
+                    let slots = touched(expression, &delta);
                     drop(new);
                     self.compute(position, &delta.new, &slots);
                 }
@@ -221,7 +251,10 @@ impl ComputedColumns {
     /// The positions of the columns, each behind what it reads.
     fn in_reading_order(&self) -> Vec<usize> {
         let mut levels: Vec<(usize, usize)> = (self.entries.iter().enumerate())
-            .filter_map(|(position, entry)| Some((entry.as_ref()?.level, position)))
+            .filter_map(|(position, entry)| {
+                let entry = entry.as_ref().filter(|entry| !entry.is_pending)?;
+                Some((entry.level, position))
+            })
             .collect();
         levels.sort_unstable();
         levels.into_iter().map(|(_, position)| position).collect()
@@ -250,6 +283,16 @@ impl ComputedColumns {
         self.columns[position].write(self.interners[position].as_mut(), &values, writes);
         slots
     }
+}
+
+/// The rows of which an expression may have another value than before.
+fn touched(expression: &Expression, delta: &TableDelta) -> Vec<u32> {
+    let is_touched = |slot: u32| {
+        expression.looks_up || expression.columns.iter().any(|&column| delta.is_changed(column, slot))
+    };
+    let mut slots = delta.inserted.clone();
+    slots.extend(delta.changed().filter(|&slot| is_touched(slot)));
+    slots
 }
 
 /// One row of a table, as an expression sees it.

@@ -131,6 +131,26 @@ impl Snapshot {
         })
     }
 
+    /// The same table with another computed column at `position` behind its own.
+    pub(super) fn with_computed(&self, position: usize, column: Column) -> Snapshot {
+        let parts = &self.0;
+        let mut columns = parts.columns.clone();
+        let at = parts.schema.len() + position;
+        if at < columns.len() {
+            columns[at] = column;
+        }
+        Snapshot::new(Parts {
+            version: parts.version,
+            schema: parts.schema.clone(),
+            columns,
+            keys: parts.keys.clone(),
+            order: parts.order.clone(),
+            base: parts.base.clone(),
+            _epoch: parts._epoch.clone(),
+            _computed_epoch: parts._computed_epoch.clone(),
+        })
+    }
+
     /// The order of rows: ascending key. Total: distinct rows never compare equal.
     pub(crate) fn compare_keys(&self, left: u32, right: u32) -> Ordering {
         if let Some(base) = &self.0.base {

@@ -301,6 +301,10 @@ impl Plan {
         self.computed.iter().map(|column| column.alias.as_str())
     }
 
+    pub(crate) fn computed_columns(&self) -> &[ComputedRef] {
+        &self.computed
+    }
+
     /// How a shown column is called in CSV and Arrow, under the split path `prefix`.
     pub(crate) fn readable_name(&self, shown: usize, prefix: &str) -> String {
         let column = self.columns[shown];
