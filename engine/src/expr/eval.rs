@@ -142,13 +142,15 @@ impl<'a> Machine<'a> {
     }
 
     pub(super) fn compare(&mut self, op: Comparison, left: &Value, right: &Value) -> Value {
-        if left.status == Status::Poison || right.status == Status::Poison {
-            return Value::poison(Kind::Boolean);
+        let is_poison = left.status == Status::Poison || right.status == Status::Poison;
+        match operate::compare(op, left, right) {
+            Ok(_) if is_poison => Value::poison(Kind::Boolean),
+            Ok(value) => value,
+            Err(incomparable) => {
+                self.incomparable.get_or_insert(incomparable);
+                Value::poison(Kind::Boolean)
+            }
         }
-        operate::compare(op, left, right).unwrap_or_else(|incomparable| {
-            self.incomparable.get_or_insert(incomparable);
-            Value::poison(Kind::Boolean)
-        })
     }
 
     pub(super) fn value(&mut self, node: &Node) -> Value {

@@ -10,7 +10,7 @@ mod text;
 mod time;
 mod vector;
 
-use super::ast::Argument;
+use super::ast::{Argument, Comparison};
 use super::eval::Machine;
 use super::value::{Kind, Value};
 
@@ -155,6 +155,15 @@ impl Function {
         Function::base(word).is_some() || Function::vararg(word).is_some()
     }
 
+    /// The operator that it is another name of.
+    pub(super) fn comparison(self) -> Option<Comparison> {
+        match self {
+            Function::Equal => Some(Comparison::Equal),
+            Function::NotEqual => Some(Comparison::NotEqual),
+            _ => None,
+        }
+    }
+
     /// Whether one argument gives itself.
     pub(super) fn is_fold(self) -> bool {
         matches!(self, Function::Sum | Function::Product | Function::Mean)
@@ -283,7 +292,7 @@ pub(super) fn apply(machine: &mut Machine<'_>, function: Function, mut values: V
         | Function::Root
         | Function::Min
         | Function::Max
-        | Function::PercentOf => math::several(function, &values),
+        | Function::PercentOf => math::several(function, &values, machine.is_checking()),
         Function::Special(number) => math::special(number, &values),
         Function::InRange => math::in_range(machine, &values),
         Function::Bucket => time::bucket(machine, &values),

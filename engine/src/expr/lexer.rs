@@ -320,12 +320,17 @@ pub(super) fn number_value(text: &str) -> Option<f64> {
         return None;
     }
     let digits = |text: &str| text.bytes().fold(0.0, |value, digit| value * 10.0 + f64::from(digit - b'0'));
-    let value = digits(whole) + digits(fraction) / 10f64.powi(fraction.len() as i32);
+    let value = digits(whole) + digits(fraction) / power_of_ten(fraction.len() as i32);
     Some(match exponent {
         0 => value,
-        1.. => value * 10f64.powi(exponent),
-        _ => value / 10f64.powi(-exponent),
+        1.. => value * power_of_ten(exponent),
+        _ => value / power_of_ten(-exponent),
     })
+}
+
+/// The nearest float to a power of ten, which repeated multiplication would miss.
+fn power_of_ten(exponent: i32) -> f64 {
+    format!("1e{exponent}").parse().unwrap_or(f64::INFINITY)
 }
 
 fn check_numbers(tokens: &[Token], text: &str) -> Result<(), ExpressionError> {

@@ -24,6 +24,7 @@ pub(super) fn arithmetic(op: Arithmetic, left: &Value, right: &Value) -> Value {
         _ => floats(op, x, y),
     };
     match op {
+        Arithmetic::Divide | Arithmetic::Modulo if y == 0.0 && is_poison => Value::poison(Kind::Float64),
         Arithmetic::Divide | Arithmetic::Modulo if y == 0.0 => Value::null(Kind::Float64),
         Arithmetic::Add | Arithmetic::Subtract | Arithmetic::Multiply => {
             Value::float(match (left.kind, right.kind) {
@@ -69,6 +70,9 @@ pub(super) fn negate(value: &Value) -> Value {
     }
     if !value.is_numeric() {
         return Value::poison(value.kind);
+    }
+    if value.status == Status::Poison {
+        return Value::null(value.kind);
     }
     let payload = match (&value.payload, value.kind) {
         (Payload::Integer(number), Kind::Integer(storage)) => {
@@ -150,8 +154,8 @@ pub(super) fn order(left: &Value, right: &Value) -> Option<Ordering> {
 }
 
 pub(super) fn logic(op: Logic, left: &Value, right: &Value) -> Value {
-    // An operand of `&` and `|` counts as true unless it is a float that is zero.
-    let counts = |value: &Value| !(value.is_float() && value.raw() == 0.0);
+    // An operand of `&` and `|` counts as true unless it is a float that is zero, of positive sign.
+    let counts = |value: &Value| !(value.is_float() && value.is_valid() && value.raw().to_bits() == 0);
     let (x, y) = (left.is_true(), right.is_true());
     Value::boolean(match op {
         Logic::And => x && y,

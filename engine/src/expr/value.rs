@@ -203,6 +203,11 @@ impl Value {
     }
 }
 
+/// A float as an integer, toward zero; what does not fit becomes the least, as processors have it.
+pub(super) fn to_integer(value: f64) -> i64 {
+    if value >= -(2_f64.powi(63)) && value < 2_f64.powi(63) { value as i64 } else { i64::MIN }
+}
+
 impl Kind {
     pub(super) fn of(storage: Storage) -> Kind {
         match storage {

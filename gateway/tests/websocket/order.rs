@@ -210,3 +210,55 @@ async fn a_port_that_was_never_made_takes_nothing() {
         Some(ClientResp::ViewOnUpdateResp(ViewOnUpdateResp { delta: None, port_id: 1 }))
     );
 }
+
+/// A view with a costly expression is opened and read while batches arrive: each read is of its own place, and requests
+/// about the table itself wait for nothing.
+#[tokio::test]
+async fn reads_of_a_new_expression_are_as_of_their_place() {
+    let server = start();
+    let mut client = Client::connect(&server).await;
+    let rows: Vec<String> = (0..3000).map(|id| format!(r#"{{"id":{id},"v":{id}}}"#)).collect();
+    client.make_table("t", &format!("[{}]", rows.join(",")), Some("id")).await;
+    let text = r#"var n := 0; while (n < 200) { n += 1 }; "v" + n"#;
+    let config = |alias: &str, limit: &str| ViewConfig {
+        columns: Some(ColumnsUpdate {
+            opt_columns: Some(columns_update::OptColumns::Columns(columns_update::Columns {
+                columns: vec![alias.to_owned()],
+            })),
+        }),
+        expressions: [(alias.to_owned(), text.replace("200", limit))].into(),
+        filter: vec![view_config::Filter {
+            column: "id".into(),
+            op: "<".into(),
+            value: vec![Scalar { scalar: Some(scalar::Scalar::Float(2.0)) }],
+        }],
+        ..Default::default()
+    };
+    client.send_as(1, "t", make_view("e", config("e", "200"))).await;
+    client.send_as(2, "e", to_rows()).await;
+    client.send_as(3, "t", update(r#"[{"id":0,"v":1000}]"#)).await;
+    client.send_as(4, "t", make_view("f", config("f", "200"))).await;
+    client.send_as(5, "e", to_rows()).await;
+    client.send_as(6, "f", to_rows()).await;
+    client.send_as(7, "t", update(r#"[{"id":1,"v":2000}]"#)).await;
+    client.send_as(8, "f", to_rows()).await;
+    client.send_as(9, "t", make_view("g", config("g", "199"))).await;
+    client.send_as(10, "g", to_rows()).await;
+    client.send_as(11, "g", delete_view()).await;
+    let mut heard = std::collections::BTreeMap::new();
+    for _ in 0..11 {
+        let response = client.hear().await;
+        let said = match &response.client_resp {
+            Some(ClientResp::ViewToRowsStringResp(rows)) => rows.json_string.clone(),
+            _ => short(&response),
+        };
+        heard.insert(response.msg_id, said);
+    }
+    assert_eq!(heard[&2], r#"[{"e":200.0},{"e":201.0}]"#);
+    assert_eq!(heard[&5], r#"[{"e":1200.0},{"e":201.0}]"#);
+    assert_eq!(heard[&6], r#"[{"f":1200.0},{"f":201.0}]"#);
+    assert_eq!(heard[&8], r#"[{"f":1200.0},{"f":2200.0}]"#);
+    assert_eq!(heard[&10], r#"[{"g":1199.0},{"g":2199.0}]"#);
+    client.update("t", r#"[{"id":0,"v":0}]"#).await;
+    assert_eq!(client.rows("e").await, r#"[{"e":200.0},{"e":2200.0}]"#);
+}

@@ -1,7 +1,7 @@
 //! Conversions, missing values, lookups.
 
 use super::super::eval::Machine;
-use super::super::value::{INT32, INT64, Kind, Payload, Status, Value};
+use super::super::value::{INT32, INT64, Kind, Payload, Status, Value, to_integer};
 use super::Function;
 
 pub(super) fn call(function: Function, value: &Value) -> Value {
@@ -41,7 +41,7 @@ pub(super) fn call(function: Function, value: &Value) -> Value {
     match (function, &value.payload) {
         (Function::Integer, Payload::Integer(number)) => Value::integer(INT64, *number),
         (Function::Integer, Payload::Datetime(ms)) => Value::integer(INT64, *ms),
-        (Function::Integer, _) => Value::integer(INT64, value.raw() as i64),
+        (Function::Integer, _) => Value::integer(INT64, to_integer(value.raw())),
         (_, _) if value.raw().is_nan() => Value::null(Kind::Float64),
         _ => Value::float(value.raw()),
     }
@@ -82,7 +82,7 @@ fn leading_number(text: &str) -> Option<f64> {
 }
 
 fn integer_text(text: &str) -> Option<i64> {
-    leading_number(text).map(|number| number as i64)
+    leading_number(text).map(to_integer)
 }
 
 /// The first value that is there; numbers become floats.

@@ -6,7 +6,7 @@ use std::f64::consts::PI;
 use super::super::ast::{Argument, Arithmetic, Comparison};
 use super::super::eval::{Machine, Out};
 use super::super::operate;
-use super::super::value::{INT32, INT64, Kind, Status, Value};
+use super::super::value::{INT32, INT64, Kind, Status, Value, to_integer};
 use super::Function;
 
 /// Name, definition, whether integers are computed too (else they give null).
@@ -29,7 +29,7 @@ pub(super) const UNARY: &[Unary] = &[
     ("rad2deg", |x| x * (180.0 / PI), true),
     ("deg2grad", |x| x * (10.0 / 9.0), true),
     ("grad2deg", |x| x * (9.0 / 10.0), true),
-    ("frac", f64::fract, true),
+    ("frac", |x| if x.is_infinite() { 0.0_f64.copysign(x) } else { x.fract() }, true),
     ("trunc", f64::trunc, true),
     (
         "sgn",
@@ -84,7 +84,7 @@ pub(super) fn unary(position: usize, value: &Value) -> Value {
     let result = compute(value.raw());
     match kind {
         Kind::Float64 => Value::float(result),
-        kind => Value::integer(kind, result as i64),
+        kind => Value::integer(kind, to_integer(result)),
     }
 }
 
@@ -93,20 +93,23 @@ fn numbers(values: &[Value], takes_none: bool) -> Result<Vec<f64>, Value> {
     if values.iter().any(Value::is_none) {
         return Err(if takes_none { Value::null(Kind::Float64) } else { Value::poison(Kind::Float64) });
     }
-    if values.iter().any(|value| !value.is_numeric() || value.status == Status::Poison) {
+    let is_wrong = values.iter().any(|value| !value.is_numeric() || value.status == Status::Poison);
+    let is_missing = values.iter().any(|value| !value.is_valid());
+    // Values of other types are taken as their raw numbers, like an operator does.
+    if is_wrong && is_missing {
         return Err(Value::poison(Kind::Float64));
     }
-    if values.iter().any(|value| !value.is_valid()) {
+    if is_missing {
         return Err(Value::null(Kind::Float64));
     }
     Ok(values.iter().map(Value::raw).collect())
 }
 
-pub(super) fn several(function: Function, values: &[Value]) -> Value {
+pub(super) fn several(function: Function, values: &[Value], is_checking: bool) -> Value {
     match function {
         Function::Power => return operate::arithmetic(Arithmetic::Power, &values[0], &values[1]),
         Function::Modulo => return operate::arithmetic(Arithmetic::Modulo, &values[0], &values[1]),
-        Function::Clamp | Function::InverseClamp => return clamp(function, values),
+        Function::Clamp | Function::InverseClamp => return clamp(function, values, is_checking),
         _ => {}
     }
     if matches!(function, Function::Min | Function::Max) {
@@ -117,8 +120,10 @@ pub(super) fn several(function: Function, values: &[Value]) -> Value {
         Ok(numbers) => numbers,
         Err(answer) => return answer,
     };
+    let is_raw = values.iter().any(|value| !value.is_numeric());
+    let without = if is_raw { Value::poison(Kind::Float64) } else { Value::null(Kind::Float64) };
     match function {
-        Function::Logarithm if numbers[1] < 0.0 => Value::null(Kind::Float64),
+        Function::Logarithm if numbers[1] < 0.0 => without,
         Function::Logarithm => Value::float(numbers[0].ln() / numbers[1].ln()),
         Function::Root => {
             let degree = numbers[1].trunc();
@@ -127,7 +132,7 @@ pub(super) fn several(function: Function, values: &[Value]) -> Value {
             }
             Value::float(numbers[0].powf(1.0 / numbers[1]))
         }
-        Function::PercentOf if numbers[1] == 0.0 => Value::null(Kind::Float64),
+        Function::PercentOf if numbers[1] == 0.0 => without,
         Function::PercentOf => Value::float(numbers[0] / numbers[1] * 100.0),
         _ => unreachable!("{function:?} is computed elsewhere"),
     }
@@ -150,19 +155,21 @@ fn extreme(function: Function, values: &[Value]) -> Value {
 }
 
 /// The order that `clamp` and its kin use: by type first, then by whether there is a value, then by value.
-fn raw_order(left: &Value, right: &Value) -> Ordering {
+fn raw_order(left: &Value, right: &Value, is_checking: bool) -> Ordering {
     let rank = |value: &Value| match value.kind {
         Kind::None => 0,
         Kind::Integer(_) => 1,
         Kind::Float32 | Kind::Float64 => 2,
         Kind::Boolean => 3,
-        Kind::Date => 4,
-        Kind::Datetime => 5,
+        Kind::Datetime => 4,
+        Kind::Date => 5,
         Kind::Text => 6,
     };
     let status = |value: &Value| match value.status {
         Status::Poison => 0,
         Status::Valid => 1,
+        // A cell that was never written.
+        Status::Null if is_checking => 0,
         Status::Null => 2,
     };
     rank(left)
@@ -171,7 +178,8 @@ fn raw_order(left: &Value, right: &Value) -> Ordering {
         .then_with(|| operate::order(left, right).unwrap_or(Ordering::Equal))
 }
 
-fn clamp(function: Function, values: &[Value]) -> Value {
+fn clamp(function: Function, values: &[Value], is_checking: bool) -> Value {
+    let raw_order = |left: &Value, right: &Value| raw_order(left, right, is_checking);
     let [low, x, high] = values else { return Value::poison(Kind::Float64) };
     let (below, above) = (raw_order(x, low).is_lt(), raw_order(x, high).is_gt());
     if function == Function::Clamp {
@@ -197,9 +205,6 @@ pub(super) fn equal(machine: &mut Machine<'_>, function: Function, values: &[Val
 
 pub(super) fn in_range(machine: &mut Machine<'_>, values: &[Value]) -> Value {
     let [low, x, high] = values else { return Value::poison(Kind::Boolean) };
-    if values.iter().any(Value::is_none) {
-        return Value::null(Kind::Boolean);
-    }
     let first = machine.compare(Comparison::LessEqual, low, x);
     if first.status == Status::Poison {
         return first;
@@ -208,7 +213,7 @@ pub(super) fn in_range(machine: &mut Machine<'_>, values: &[Value]) -> Value {
     if second.status == Status::Poison {
         return second;
     }
-    if values.iter().any(|value| !value.is_valid()) {
+    if values.iter().any(|value| value.is_none() || !value.is_valid()) {
         return Value::null(Kind::Boolean);
     }
     Value::boolean(first.is_true() && second.is_true())

@@ -36,6 +36,8 @@ fn translate(pattern: &str) -> Option<String> {
     let mut out = String::with_capacity(pattern.len() + 8);
     let mut rest = pattern.chars().peekable();
     let mut in_class = false;
+    // Behind a repetition: 1, behind a lazy one: 2.
+    let mut repeats = 0;
     while let Some(letter) = rest.next() {
         match letter {
             '\\' => match rest.next()? {
@@ -131,6 +133,7 @@ fn translate(pattern: &str) -> Option<String> {
                     && rest.clone().any(|letter| letter == '}');
                 if !is_count {
                     out.push_str(r"\{");
+                    repeats = 0;
                     continue;
                 }
                 if counts
@@ -140,19 +143,29 @@ fn translate(pattern: &str) -> Option<String> {
                 {
                     return None;
                 }
-                out.push('{');
+                if repeats > 0 {
+                    return None;
+                }
+                out.push_str(&format!("{{{counts}}}"));
+                rest.by_ref().take(counts.chars().count() + 1).for_each(drop);
+                repeats = 1;
+                continue;
             }
-            '+' if matches!(out.chars().last(), Some('+' | '*' | '?')) && is_repeated(&out) => return None,
+            '*' | '+' | '?' if !in_class => {
+                // One repetition, and a `?` that makes it lazy: no more.
+                repeats = match (repeats, letter) {
+                    (0, _) => 1,
+                    (1, '?') => 2,
+                    _ => return None,
+                };
+                out.push(letter);
+                continue;
+            }
             other => out.push(other),
         }
+        repeats = 0;
     }
     Some(out)
-}
-
-/// Whether the text ends in a repetition that is not escaped: a `+` behind it would be possessive.
-fn is_repeated(out: &str) -> bool {
-    let before = &out[..out.len() - 1];
-    !before.ends_with('\\') && !before.is_empty()
 }
 
 pub(super) fn call(machine: &mut Machine<'_>, function: Function, arguments: &[Argument]) -> Value {

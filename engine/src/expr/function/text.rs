@@ -87,7 +87,7 @@ fn order(machine: &mut Machine<'_>, values: &[Value]) -> Value {
         return Value::null(Kind::Float64);
     }
     let list = &values[1..];
-    let position = list.iter().position(|value| value.as_text() == Some(text)).unwrap_or(list.len());
+    let position = list.iter().rposition(|value| value.as_text() == Some(text)).unwrap_or(list.len());
     Value::float(position as f64)
 }
 

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta};
 
 use super::super::eval::Machine;
-use super::super::value::{INT64, Kind, Payload, Status, Value, days_of, pack, unpack};
+use super::super::value::{INT64, Kind, Payload, Status, Value, days_of, pack, to_integer, unpack};
 use super::Function;
 use crate::scalar::MS_PER_DAY;
 
@@ -37,7 +37,11 @@ pub(super) fn part(machine: &mut Machine<'_>, function: Function, value: &Value)
     if value.is_none() && function == Function::HourOfDay {
         return Value::float(0.0);
     }
-    if !matches!(value.kind, Kind::Date | Kind::Datetime) || value.status == Status::Poison {
+    let is_time = matches!(value.kind, Kind::Date | Kind::Datetime);
+    if !is_time && value.is_valid() && function == Function::HourOfDay {
+        return Value::float(0.0);
+    }
+    if !is_time || value.status == Status::Poison {
         return Value::poison(kind);
     }
     if !value.is_valid() {
@@ -52,7 +56,11 @@ pub(super) fn part(machine: &mut Machine<'_>, function: Function, value: &Value)
     let (Some(date), false) = (date_of(value), machine.is_checking()) else { return Value::null(kind) };
     Value::text(match function {
         Function::DayOfWeek => DAYS[date.weekday().num_days_from_sunday() as usize],
-        _ => MONTHS[date.month0() as usize],
+        _ => match value.payload {
+            // Of a day past its month's end, too, the month that stands there.
+            Payload::Date(packed) => MONTHS[unpack(packed).1.min(11) as usize],
+            _ => MONTHS[date.month0() as usize],
+        },
     })
 }
 
@@ -87,7 +95,7 @@ pub(super) fn datetime(value: &Value) -> Value {
     }
     match value.payload {
         Payload::Integer(ms) if value.is_valid() => Value::datetime(ms),
-        Payload::Float(ms) if value.is_valid() && !ms.is_nan() => Value::datetime(ms as i64),
+        Payload::Float(ms) if value.is_valid() => Value::datetime(to_integer(ms)),
         _ => Value::null(Kind::Datetime),
     }
 }

@@ -5,7 +5,7 @@
 
 use super::super::ast::{Arithmetic, Comparison, Logic};
 use super::super::function::{self, Function};
-use super::super::value::{INT32, INT64, Kind};
+use super::super::value::{INT32, INT64, Kind, to_integer};
 use super::Run;
 use super::lane::{Cells, Lane, NONE, NULL, POISON, Payloads, Ref, VALID, joined, statuses};
 use crate::schema::Storage;
@@ -13,7 +13,7 @@ use crate::schema::Storage;
 impl Run<'_> {
     pub(super) fn negate(&mut self, lane: Lane, len: usize) -> Lane {
         match &lane.payloads {
-            Payloads::Float(cells) if !lane.has(NONE) => {
+            Payloads::Float(cells) if !lane.has(NONE) && !lane.has(POISON) => {
                 Lane::new(lane.kind, Payloads::Float(cells.map(|value| -value)), lane.statuses)
             }
             _ => self.general_negate(lane, len),
@@ -202,7 +202,7 @@ impl Run<'_> {
             (Function::IsNull, [lane]) => Some(Lane::boolean(missing(lane, true, len), None)),
             (Function::IsNotNull, [lane]) => Some(Lane::boolean(missing(lane, false, len), None)),
             (Function::Float, [lane]) => to_float(lane, len),
-            (Function::Integer, [lane]) => to_integer(lane, len),
+            (Function::Integer, [lane]) => to_integers(lane),
             (Function::Boolean, [lane]) if !lane.has(NONE) && !lane.has(POISON) && !lane.is_mixed() => {
                 Some(Lane::boolean(lane.truths(len), None))
             }
@@ -288,7 +288,7 @@ fn unary(position: usize, lane: &Lane, len: usize) -> Option<Lane> {
     let raws = lane.raws()?;
     let payloads = match kind {
         Kind::Float64 => Payloads::Float(raws.map(compute)),
-        _ => Payloads::Int(raws.map(|value| compute(value) as i64)),
+        _ => Payloads::Int(raws.map(|value| to_integer(compute(value)))),
     };
     Some(Lane::new(kind, payloads, lane.statuses.clone()))
 }
@@ -334,13 +334,13 @@ fn to_float(lane: &Lane, len: usize) -> Option<Lane> {
     Some(Lane::float(raws, known))
 }
 
-fn to_integer(lane: &Lane, _len: usize) -> Option<Lane> {
+fn to_integers(lane: &Lane) -> Option<Lane> {
     if lane.has(NONE) {
         return None;
     }
     let cells = match &lane.payloads {
         Payloads::Int(cells) => cells.clone(),
-        Payloads::Float(cells) => cells.map(|value| value as i64),
+        Payloads::Float(cells) => cells.map(to_integer),
         Payloads::Bool(cells) => cells.map(i64::from),
         Payloads::Nothing | Payloads::Text(_) | Payloads::Mixed(_) => return None,
     };

@@ -1,7 +1,7 @@
 //! Dates and times over columns.
 
 use super::super::function::{self, DAYS, Function, MONTHS};
-use super::super::value::{INT64, Kind, Payload, Value, days_of};
+use super::super::value::{INT64, Kind, Payload, Value, days_of, to_integer, unpack};
 use super::Run;
 use super::lane::{Cells, Lane, NONE, NULL, POISON, Payloads, Ref, Statuses, VALID, statuses};
 use crate::calendar::civil_from_days;
@@ -76,9 +76,7 @@ impl Run<'_> {
             (Function::Datetime, [lane]) if lane.kind == Kind::Float64 || lane.kind == INT64 => {
                 let ms = |row: usize| match &lane.payloads {
                     Payloads::Int(cells) => Some(cells.at(row)),
-                    Payloads::Float(cells) => {
-                        Some(cells.at(row)).filter(|ms| !ms.is_nan()).map(|ms| ms as i64)
-                    }
+                    Payloads::Float(cells) => Some(to_integer(cells.at(row))),
                     _ => None,
                 };
                 Some(optional(Kind::Datetime, len, |row| ms(row).filter(|_| lane.status(row) == VALID)))
@@ -113,6 +111,7 @@ impl Run<'_> {
             Some(match function {
                 // 1970-01-01 was a Thursday.
                 Function::DayOfWeek => places[(days + 4).rem_euclid(7) as usize],
+                _ if is_date => places[unpack(value as i32).1.min(11) as usize],
                 _ => places[civil_from_days(days).1 as usize - 1],
             })
         };

@@ -4,7 +4,8 @@ use super::super::ExpressionError;
 use super::super::ast::{Argument, Node};
 use super::super::function::{Function, Signature};
 use super::super::lexer::TokenKind;
-use super::super::value::Value;
+use super::super::operate;
+use super::super::value::{Kind, Value};
 use super::{Parser, Symbol};
 
 /// Parameters that a base function may have.
@@ -51,6 +52,14 @@ impl Parser<'_> {
             let message =
                 format!("Invalid number of input parameters for call to function: '{}'", name.value);
             return Err(self.error(name, message));
+        }
+        if let [Argument::Value(Node::Constant(left)), Argument::Value(Node::Constant(right))] =
+            arguments.as_slice()
+            && let Some(op) = function.comparison()
+        {
+            // Constants of different types are a type error without a place.
+            let value = operate::compare(op, left, right);
+            return Ok(Some(Node::Constant(value.unwrap_or_else(|_| Value::poison(Kind::Boolean)))));
         }
         Ok(Some(Node::Call(function, arguments)))
     }

@@ -259,7 +259,13 @@ fn texts_made_by_expressions_are_reclaimed() {
         drop(delta);
         held.push(table.computed.memory());
     }
-    assert!(held[199] <= held[20], "{} bytes after 20 rounds, {} after 200", held[20], held[199]);
+    // Tables of free places grow in steps.
+    assert!(
+        held[199] <= held[20] + held[20] / 20,
+        "{} bytes after 20 rounds, {} after 200",
+        held[20],
+        held[199]
+    );
     assert_eq!(values(&mut view, "e").as_array().unwrap()[7], json!("made of TEXT 1199 7"));
 }
 
@@ -285,7 +291,7 @@ fn a_column_computed_later_has_the_same_past() {
     let mut deltas = Vec::new();
     for round in 2..9 {
         deltas.push(match round % 3 {
-            0 => table.remove(&TableData::Rows(format!("[{round},{}]", round + 20))).unwrap(),
+            0 => table.remove(&TableData::Rows(format!("[{round},{}]", round + 20))).unwrap().unwrap(),
             _ => table.update(&rows(round * 5, round * 5 + 12, round), 0).unwrap().unwrap(),
         });
     }
