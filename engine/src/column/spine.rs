@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-/// Rows in a chunk: small enough that copying one for a single-row update is cheap (4 KiB of floats), large enough
-/// that pointers are below a tenth of a byte a row.
-pub(crate) const CHUNK: usize = 512;
-/// Chunks in a page.
-const PAGE: usize = 64;
+/// Rows in a chunk: small enough that copying one for a single-row update is cheap (2 KiB of floats), large enough
+/// that pointers and counts are a sixth of a byte a row.
+pub(crate) const CHUNK: usize = 256;
+/// Chunks in a page: copying a page counts every chunk in it up, each a visit to another place in memory, so few.
+const PAGE: usize = 16;
 
 /// [`CHUNK`] cells; a cell whose bit in `valid` is unset is null and holds the default value.
 #[derive(Debug, Clone)]
@@ -45,7 +45,24 @@ impl<T: Copy + Default> Chunk<T> {
     }
 }
 
-type Page<T> = Vec<Arc<Chunk<T>>>;
+#[derive(Debug)]
+struct Page<T> {
+    chunks: [Option<Arc<Chunk<T>>>; PAGE],
+}
+
+impl<T> Default for Page<T> {
+    fn default() -> Self {
+        Page { chunks: [const { None }; PAGE] }
+    }
+}
+
+impl<T> Clone for Page<T> {
+    fn clone(&self) -> Self {
+        // Counting up waits for each chunk in turn; reading the counts first lets the machine fetch them all at once.
+        std::hint::black_box(self.chunks.iter().flatten().map(Arc::strong_count).sum::<usize>());
+        Page { chunks: self.chunks.clone() }
+    }
+}
 
 /// Cells by slot. Slots never written are null.
 #[derive(Debug, Clone)]
@@ -62,7 +79,7 @@ impl<T> Default for Chunked<T> {
 impl<T: Copy + Default> Chunked<T> {
     #[inline]
     pub(crate) fn chunk(&self, chunk: usize) -> Option<&Chunk<T>> {
-        self.pages.get(chunk / PAGE)?.get(chunk % PAGE).map(|chunk| &**chunk)
+        self.pages.get(chunk / PAGE)?.chunks[chunk % PAGE].as_deref()
     }
 
     #[inline]
@@ -75,14 +92,11 @@ impl<T: Copy + Default> Chunked<T> {
     /// Whether any cell from `slot` on was ever written. (Cells of a chunk that exists count as written.)
     pub(crate) fn reaches(&self, slot: u32) -> bool {
         let at = slot as usize;
-        match self.chunk(at / CHUNK) {
-            // The rest of a partly used chunk is fresh when its valid bits are unset and nothing follows it.
-            Some(chunk) => {
-                (at % CHUNK..CHUNK).any(|at| chunk.valid[at / 64] >> (at % 64) & 1 == 1)
-                    || self.chunk(at / CHUNK + 1).is_some()
-            }
-            None => self.pages.len() > at / CHUNK / PAGE + 1,
-        }
+        // The rest of a partly used chunk is fresh when its valid bits are unset and nothing follows it.
+        let is_here = self
+            .chunk(at / CHUNK)
+            .is_some_and(|chunk| (at % CHUNK..CHUNK).any(|at| chunk.valid[at / 64] >> (at % 64) & 1 == 1));
+        is_here || self.num_chunks() > at / CHUNK + 1
     }
 
     pub(crate) fn set(&mut self, slot: u32, value: Option<T>) {
@@ -99,10 +113,7 @@ impl<T: Copy + Default> Chunked<T> {
             pages.push(Arc::default());
         }
         let page = Arc::make_mut(&mut pages[chunk / PAGE]);
-        while page.len() <= chunk % PAGE {
-            page.push(Arc::new(Chunk::default()));
-        }
-        Arc::make_mut(&mut page[chunk % PAGE])
+        Arc::make_mut(page.chunks[chunk % PAGE].get_or_insert_default())
     }
 
     /// Writes consecutive slots, none of them null.
@@ -180,11 +191,13 @@ impl<T: Copy + Default> Chunked<T> {
     }
 
     pub(crate) fn num_chunks(&self) -> usize {
-        self.pages.last().map_or(0, |last| (self.pages.len() - 1) * PAGE + last.len())
+        let Some(last) = self.pages.last() else { return 0 };
+        let len = last.chunks.iter().rposition(Option::is_some).map_or(0, |chunk| chunk + 1);
+        (self.pages.len() - 1) * PAGE + len
     }
 
     pub(crate) fn memory(&self) -> usize {
-        let chunks: usize = self.pages.iter().map(|page| page.len()).sum();
+        let chunks: usize = self.pages.iter().map(|page| page.chunks.iter().flatten().count()).sum();
         chunks * (size_of::<Chunk<T>>() + size_of::<usize>() * 3)
     }
 }
