@@ -20,6 +20,7 @@ use std::sync::Arc;
 use ::arrow::array::{ArrayRef, RecordBatch};
 
 use crate::error::{EngineError, Result};
+use crate::parallel::Threads;
 
 /// The part of a view that was asked for, as Arrow arrays.
 #[derive(Debug, Clone)]
@@ -114,21 +115,41 @@ pub enum Naming {
 
 /// One object of arrays.
 pub fn json_columns(window: &Window, options: JsonOptions) -> String {
-    json_columns::write(window, options)
+    json_columns_on(window, options, 1)
 }
 
 /// An array of objects.
 pub fn json_rows(window: &Window, options: JsonOptions) -> String {
-    json_rows::write_array(window, options)
+    json_rows_on(window, options, 1)
 }
 
 /// One object a line.
 pub fn ndjson(window: &Window, options: JsonOptions) -> String {
-    json_rows::write_lines(window, options)
+    ndjson_on(window, options, 1)
 }
 
 pub fn csv(window: &Window) -> String {
-    csv::write(window)
+    csv_on(window, 1)
+}
+
+/// As [`json_columns`], on up to `num_threads` threads, which end before this returns. The text is the same.
+pub fn json_columns_on(window: &Window, options: JsonOptions, num_threads: usize) -> String {
+    json_columns::write(window, options, Threads::new(num_threads))
+}
+
+/// As [`json_rows`], on up to `num_threads` threads.
+pub fn json_rows_on(window: &Window, options: JsonOptions, num_threads: usize) -> String {
+    json_rows::write_array(window, options, Threads::new(num_threads))
+}
+
+/// As [`ndjson`], on up to `num_threads` threads.
+pub fn ndjson_on(window: &Window, options: JsonOptions, num_threads: usize) -> String {
+    json_rows::write_lines(window, options, Threads::new(num_threads))
+}
+
+/// As [`csv`], on up to `num_threads` threads.
+pub fn csv_on(window: &Window, num_threads: usize) -> String {
+    csv::write(window, Threads::new(num_threads))
 }
 
 /// An Arrow IPC stream with exactly one record batch. In a WASM build never compressed, whatever is asked.
@@ -141,8 +162,17 @@ pub fn record_batch(window: &Window, naming: Naming) -> Result<RecordBatch> {
     arrow::batch(window, naming)
 }
 
-/// A first guess at the bytes of a text, so that the usual window grows its buffer once or never.
-fn capacity(window: &Window) -> usize {
-    const BYTES_PER_CELL: usize = 12;
-    64 + window.num_rows * (window.columns.len() + 1) * BYTES_PER_CELL
+/// A first guess at the bytes of a cell.
+const BYTES_PER_CELL: usize = 12;
+
+/// A first guess at the bytes of a text of some of a window's rows, so that its buffer grows once or never.
+fn capacity(window: &Window, num_rows: usize) -> usize {
+    64 + num_rows * (window.columns.len() + 1) * BYTES_PER_CELL
+}
+
+/// Puts texts behind each other.
+fn append(out: &mut String, parts: Vec<String>) {
+    // What closes the text finds room too.
+    out.reserve(parts.iter().map(String::len).sum::<usize>() + 2);
+    parts.iter().for_each(|part| out.push_str(part));
 }

@@ -191,12 +191,14 @@ impl TextFormat {
         CutOptions { viewport, id: json.id, index: json.index }
     }
 
+    /// A few rows are written on this thread alone, whatever the number of cores.
     fn write(self, window: &Window) -> String {
+        let threads = knobs::build_threads();
         match self {
-            TextFormat::JsonColumns(options) => export::json_columns(window, options),
-            TextFormat::JsonRows(options) => export::json_rows(window, options),
-            TextFormat::Ndjson(options) => export::ndjson(window, options),
-            TextFormat::Csv => export::csv(window),
+            TextFormat::JsonColumns(options) => export::json_columns_on(window, options, threads),
+            TextFormat::JsonRows(options) => export::json_rows_on(window, options, threads),
+            TextFormat::Ndjson(options) => export::ndjson_on(window, options, threads),
+            TextFormat::Csv => export::csv_on(window, threads),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One column as its cells, ready to be written.
 //!
-//! Law: a column is downcast once; a cell costs one match and an append.
+//! Law: a column is downcast once, a dictionary's texts are spelled once; a cell costs one match and an append.
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray};
 use arrow::buffer::NullBuffer;
@@ -15,6 +15,13 @@ use crate::scalar::MS_PER_DAY;
 pub(crate) struct Cells<'a> {
     nulls: Option<&'a NullBuffer>,
     values: Values<'a>,
+}
+
+/// The format whose spelling of text a dictionary is prepared in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spelling {
+    Json,
+    Csv,
 }
 
 enum Values<'a> {
@@ -34,14 +41,22 @@ enum Values<'a> {
     Text(&'a StringArray),
     Coded {
         codes: &'a [i32],
-        texts: &'a StringArray,
+        /// All texts as they are written, one after the other; a null entry is nothing.
+        spelled: String,
+        /// Where each ends.
+        ends: Vec<usize>,
     },
     Date(&'a [i32]),
     Datetime(&'a [i64]),
 }
 
 impl<'a> Cells<'a> {
+    /// For JSON.
     pub(crate) fn new(array: &'a ArrayRef) -> Cells<'a> {
+        Cells::spelled(array, Spelling::Json)
+    }
+
+    pub(super) fn spelled(array: &'a ArrayRef, spelling: Spelling) -> Cells<'a> {
         macro_rules! plain {
             ($kind:ident, $arrow:ty) => {
                 Values::$kind(array.as_primitive::<$arrow>().values())
@@ -64,7 +79,8 @@ impl<'a> Cells<'a> {
             DataType::Timestamp(TimeUnit::Millisecond, _) => plain!(Datetime, TimestampMillisecondType),
             DataType::Dictionary(codes, texts) if **codes == DataType::Int32 && **texts == DataType::Utf8 => {
                 let array = array.as_dictionary::<Int32Type>();
-                Values::Coded { codes: array.keys().values(), texts: array.values().as_string() }
+                let (spelled, ends) = spell(array.values().as_string(), spelling);
+                Values::Coded { codes: array.keys().values(), spelled, ends }
             }
             other => {
                 debug_assert!(*other == DataType::Null, "a window holds storage types only, not {other}");
@@ -94,9 +110,9 @@ impl<'a> Cells<'a> {
             Values::Float32(values) => format::json_float(f64::from(values[row]), out),
             Values::Float64(values) => format::json_float(values[row], out),
             Values::Text(texts) => format::json_text(texts.value(row), out),
-            Values::Coded { codes, texts } => match coded(codes, texts, row) {
-                Some(text) => format::json_text(text, out),
-                None => out.push_str("null"),
+            Values::Coded { codes, spelled, ends } => match coded(codes, spelled, ends, row) {
+                "" => out.push_str("null"),
+                text => out.push_str(text),
             },
             Values::Date(days) if formatted => {
                 out.push('"');
@@ -122,11 +138,7 @@ impl<'a> Cells<'a> {
             Values::Float32(values) => format::csv_f32(values[row], out),
             Values::Float64(values) => format::csv_f64(values[row], out),
             Values::Text(texts) => format::csv_text(texts.value(row), out),
-            Values::Coded { codes, texts } => {
-                if let Some(text) = coded(codes, texts, row) {
-                    format::csv_text(text, out);
-                }
-            }
+            Values::Coded { codes, spelled, ends } => out.push_str(coded(codes, spelled, ends, row)),
             Values::Date(days) => format::date(i64::from(days[row]), Year::Padded, out),
             Values::Datetime(ms) => format::datetime(ms[row], out),
             Values::Null => {}
@@ -147,8 +159,24 @@ fn bool_text(value: bool) -> &'static str {
     if value { "true" } else { "false" }
 }
 
-/// None where the code points at a null entry.
-fn coded<'a>(codes: &[i32], texts: &'a StringArray, row: usize) -> Option<&'a str> {
+/// A cell's text as it is written, never empty but where the code points at a null entry.
+fn coded<'a>(codes: &[i32], spelled: &'a str, ends: &[usize], row: usize) -> &'a str {
     let code = codes[row] as usize;
-    texts.is_valid(code).then(|| texts.value(code))
+    &spelled[code.checked_sub(1).map_or(0, |before| ends[before])..ends[code]]
+}
+
+fn spell(texts: &StringArray, spelling: Spelling) -> (String, Vec<usize>) {
+    let mut spelled = String::with_capacity(texts.value_data().len() + texts.len() * 2);
+    let ends = texts
+        .iter()
+        .map(|text| {
+            match (text, spelling) {
+                (Some(text), Spelling::Json) => format::json_text(text, &mut spelled),
+                (Some(text), Spelling::Csv) => format::csv_text(text, &mut spelled),
+                (None, _) => {}
+            }
+            spelled.len()
+        })
+        .collect();
+    (spelled, ends)
 }

@@ -2,21 +2,26 @@
 //!
 //! Law: a null group and a subtotal look the same here; who must tell them apart reads JSON.
 
-use super::cell::Cells;
+use super::cell::{Cells, Spelling};
 use super::{Window, format};
+use crate::parallel::Threads;
 
 /// Nothing at all, not even line ends, when there is no column to write.
-pub(super) fn write(window: &Window) -> String {
+pub(super) fn write(window: &Window, threads: Threads) -> String {
     let levels = window.row_paths.iter().flat_map(|paths| &paths.levels);
     let columns: Vec<(&str, Cells<'_>)> = levels
-        .map(|(name, values)| (&**name, Cells::new(values)))
-        .chain(window.columns.iter().map(|column| (&*column.readable_name, Cells::new(&column.values))))
+        .map(|(name, values)| (&**name, Cells::spelled(values, Spelling::Csv)))
+        .chain(
+            window
+                .columns
+                .iter()
+                .map(|column| (&*column.readable_name, Cells::spelled(&column.values, Spelling::Csv))),
+        )
         .collect();
     let mut out = String::new();
     if columns.is_empty() {
         return out;
     }
-    out.reserve(super::capacity(window));
     for (position, (name, _)) in columns.iter().enumerate() {
         if position > 0 {
             out.push(',');
@@ -24,14 +29,19 @@ pub(super) fn write(window: &Window) -> String {
         format::csv_text(name, &mut out);
     }
     out.push('\n');
-    for row in 0..window.num_rows {
-        for (position, (_, cells)) in columns.iter().enumerate() {
-            if position > 0 {
-                out.push(',');
+    let parts = threads.parts(window.num_rows, 1, |part| {
+        let mut out = String::with_capacity(super::capacity(window, part.len()));
+        for row in part {
+            for (position, (_, cells)) in columns.iter().enumerate() {
+                if position > 0 {
+                    out.push(',');
+                }
+                cells.write_csv(row, &mut out);
             }
-            cells.write_csv(row, &mut out);
+            out.push('\n');
         }
-        out.push('\n');
-    }
+        out
+    });
+    super::append(&mut out, parts);
     out
 }

@@ -212,17 +212,21 @@ pub(super) fn date(days: i64, year_style: Year, out: &mut String) {
 
 /// `2020-01-31 01:02:03.456`, UTC.
 pub(super) fn datetime(ms: i64, out: &mut String) {
-    date(ms.div_euclid(MS_PER_DAY), Year::Padded, out);
-    let of_day = ms.rem_euclid(MS_PER_DAY) as u64;
-    for (separator, value, width) in [
-        (' ', of_day / 3_600_000, 2),
-        (':', of_day / 60_000 % 60, 2),
-        (':', of_day / 1000 % 60, 2),
-        ('.', of_day % 1000, 3),
-    ] {
-        out.push(separator);
-        padded(value, width, out);
+    let (days, of_day) = (ms.div_euclid(MS_PER_DAY), ms.rem_euclid(MS_PER_DAY) as u64);
+    let digit = |value: u64| char::from(b'0' + (value % 10) as u8);
+    match civil_from_days(days) {
+        (year @ 0..=9999, month, day) => {
+            let (year, month, day) = (year as u64, u64::from(month), u64::from(day));
+            let pair = |value: u64| [digit(value / 10), digit(value)];
+            out.extend(pair(year / 100).into_iter().chain(pair(year)).chain(['-']));
+            out.extend(pair(month).into_iter().chain(['-']).chain(pair(day)));
+        }
+        _ => date(days, Year::Padded, out),
     }
+    let (hours, minutes) = (of_day / 3_600_000, of_day / 60_000 % 60);
+    let (seconds, ms) = (of_day / 1000 % 60, of_day % 1000);
+    out.extend([' ', digit(hours / 10), digit(hours), ':', digit(minutes / 10), digit(minutes)]);
+    out.extend([':', digit(seconds / 10), digit(seconds), '.', digit(ms / 100), digit(ms / 10), digit(ms)]);
 }
 
 fn padded(value: u64, width: u32, out: &mut String) {

@@ -6,11 +6,11 @@ use super::cell::Cells;
 use super::format;
 use super::identity::Identity;
 use super::{JsonOptions, Window, WindowKind};
+use crate::parallel::Threads;
 
-pub(super) fn write(window: &Window, options: JsonOptions) -> String {
+pub(super) fn write(window: &Window, options: JsonOptions, threads: Threads) -> String {
     let identity = Identity::new(window, options);
-    let mut object =
-        Object { num_rows: window.num_rows, out: String::with_capacity(super::capacity(window)) };
+    let mut object = Object { num_rows: window.num_rows, threads, out: String::new() };
     object.out.push('{');
     let is_flat = window.kind == WindowKind::Flat;
     if identity.has_path_in_columns() {
@@ -35,23 +35,29 @@ pub(super) fn write(window: &Window, options: JsonOptions) -> String {
 
 struct Object {
     num_rows: usize,
+    threads: Threads,
     out: String,
 }
 
 impl Object {
-    fn member(&mut self, name: &str, write_cell: impl Fn(usize, &mut String)) {
+    fn member(&mut self, name: &str, write_cell: impl Fn(usize, &mut String) + Sync) {
         let out = &mut self.out;
         if out.len() > 1 {
             out.push(',');
         }
         format::json_text(name, out);
         out.push_str(":[");
-        for row in 0..self.num_rows {
-            if row > 0 {
-                out.push(',');
+        let parts = self.threads.parts(self.num_rows, 1, |part| {
+            let mut out = String::with_capacity(part.len() * super::BYTES_PER_CELL);
+            for row in part {
+                if row > 0 {
+                    out.push(',');
+                }
+                write_cell(row, &mut out);
             }
-            write_cell(row, out);
-        }
+            out
+        });
+        super::append(out, parts);
         out.push(']');
     }
 }

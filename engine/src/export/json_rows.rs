@@ -6,28 +6,29 @@ use super::cell::Cells;
 use super::format;
 use super::identity::Identity;
 use super::{JsonOptions, Window, WindowKind};
+use crate::parallel::Threads;
 
 const ROW_PATH_KEY: &str = "\"__ROW_PATH__\":";
 const ID_KEY: &str = "\"__ID__\":";
 const INDEX_KEY: &str = "\"__INDEX__\":";
 
 /// A flat window without columns and without keys has no rows to show: `[]`.
-pub(super) fn write_array(window: &Window, options: JsonOptions) -> String {
-    let mut out = String::with_capacity(super::capacity(window));
+pub(super) fn write_array(window: &Window, options: JsonOptions, threads: Threads) -> String {
+    let mut out = String::new();
     out.push('[');
-    write_rows(window, options, ',', &mut out);
+    write_rows(window, options, ',', threads, &mut out);
     out.push(']');
     out
 }
 
 /// No line end after the last line; no rows, no text.
-pub(super) fn write_lines(window: &Window, options: JsonOptions) -> String {
-    let mut out = String::with_capacity(super::capacity(window));
-    write_rows(window, options, '\n', &mut out);
+pub(super) fn write_lines(window: &Window, options: JsonOptions, threads: Threads) -> String {
+    let mut out = String::new();
+    write_rows(window, options, '\n', threads, &mut out);
     out
 }
 
-fn write_rows(window: &Window, options: JsonOptions, separator: char, out: &mut String) {
+fn write_rows(window: &Window, options: JsonOptions, separator: char, threads: Threads, out: &mut String) {
     let identity = Identity::new(window, options);
     let has_path = identity.has_path_in_rows();
     let is_bare = window.columns.is_empty() && !options.id && !options.index;
@@ -45,7 +46,7 @@ fn write_rows(window: &Window, options: JsonOptions, separator: char, out: &mut 
             (key, Cells::new(&column.values))
         })
         .collect();
-    for row in 0..window.num_rows {
+    let write_row = |row: usize, out: &mut String| {
         if row > 0 {
             out.push(separator);
         }
@@ -72,5 +73,11 @@ fn write_rows(window: &Window, options: JsonOptions, separator: char, out: &mut 
             cells.write_json(row, options.formatted, out);
         }
         out.push('}');
-    }
+    };
+    let parts = threads.parts(window.num_rows, 1, |part| {
+        let mut out = String::with_capacity(super::capacity(window, part.len()));
+        part.for_each(|row| write_row(row, &mut out));
+        out
+    });
+    super::append(out, parts);
 }

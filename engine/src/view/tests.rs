@@ -1,11 +1,15 @@
 //! Stepping equals starting over: random tables, batches and configs.
 
+mod reference;
+
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int32Array, StringArray};
 
 use super::*;
-use crate::config::{FilterTerm, GroupRollupMode, SortDirection, SortTerm, SplitRollupMode, ViewConfig};
+use crate::config::{
+    FilterReducer, FilterTerm, GroupRollupMode, SortDirection, SortTerm, SplitRollupMode, ViewConfig,
+};
 use crate::data::{Batch, BatchColumn, TableData, TableOptions};
 use crate::export::JsonOptions;
 use crate::schema::{ColumnType, Field, Schema, Storage};
@@ -161,16 +165,22 @@ fn config(random: &mut Random) -> ViewConfig {
             direction: *random.pick(&directions),
         });
     }
-    if random.chance(2) {
-        let (column, op, operand) = match random.below(5) {
-            0 => ("i", ">", Scalar::Float(-2.0)),
-            1 => ("s", "!=", Scalar::from("a")),
-            2 => ("s", "contains", Scalar::from("z")),
-            3 => ("f", "is not null", Scalar::Null),
-            _ => ("b", "==", Scalar::Bool(true)),
+    for _ in 0..random.below(3) {
+        let (column, op, operands) = match random.below(10) {
+            0 => ("i", ">", vec![Scalar::Float(-2.0)]),
+            1 => ("s", "!=", vec![Scalar::from("a")]),
+            2 => ("s", "contains", vec![Scalar::from("z")]),
+            3 => ("f", "is not null", vec![Scalar::Null]),
+            4 => ("f", "<=", vec![Scalar::Float(1.5)]),
+            5 => ("t", "begins with", vec![Scalar::from("A")]),
+            6 => ("s", "not ends with", vec![Scalar::from("Z")]),
+            7 => ("s", "in", vec![Scalar::from("b"), Scalar::from("")]),
+            8 => ("i", "==", vec![Scalar::Float(random.below(4) as f64)]),
+            _ => ("b", "==", vec![Scalar::Bool(true)]),
         };
-        config.filter.push(FilterTerm { column: column.into(), op: op.into(), operands: vec![operand] });
+        config.filter.push(FilterTerm { column: column.into(), op: op.into(), operands });
     }
+    config.filter_op = *random.pick(&[FilterReducer::And, FilterReducer::Or]);
     config
 }
 
@@ -218,6 +228,68 @@ fn history(seed: u64) {
             let mut fresh = View::build(plan.clone(), &table.snapshot());
             assert_eq!(answer(view), answer(&mut fresh), "seed {seed}, step {step}, {:#?}", plan.config());
         }
+    }
+}
+
+/// The table's rows as they are, in key order.
+fn plain_rows(snapshot: &Snapshot) -> Vec<reference::Row> {
+    let row = |slot: u32| {
+        let cell =
+            |(column, name): (usize, &&str)| ((*name).to_owned(), snapshot.column(column).scalar(slot));
+        COLUMNS.iter().enumerate().map(cell).collect()
+    };
+    snapshot.order().iter_from(0).map(row).collect()
+}
+
+fn against_the_reference(seed: u64) {
+    let mut random = Random::new(seed);
+    let mut options = TableOptions::default();
+    match random.below(3) {
+        0 => options.limit = Some(1 + random.below(30) as u32),
+        1 => {}
+        _ => options.index = Some("id".into()),
+    }
+    let mut table = Table::empty_for_test(schema(), options.clone());
+    let keys = 1 + random.below(40);
+    table.apply_for_test(&batch(&mut random, 30, keys));
+    let configs: Vec<ViewConfig> = (0..3).map(|_| config(&mut random)).collect();
+    let plans =
+        configs.iter().filter_map(|config| Plan::new(config, table.schema()).ok().map(|plan| (config, plan)));
+    let mut views: Vec<(&ViewConfig, View)> =
+        plans.map(|(config, plan)| (config, View::build(Arc::new(plan), &table.snapshot()))).collect();
+    for step in 0..8 {
+        let rows = plain_rows(&table.snapshot());
+        for (config, view) in &mut views {
+            let mut handle = view.handle(None);
+            let window = view.cut(&mut handle, CutOptions::default()).gather();
+            let shown = export::json_columns(&window, JsonOptions::default());
+            let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
+            let expected = reference::Reference { config, rows: &rows }.answer();
+            assert!(
+                reference::agree(&shown, &expected),
+                "seed {seed}, step {step}\n{config:#?}\nrows {rows:?}\nshown    {shown}\nexpected {expected}"
+            );
+        }
+        let delta = match random.below(10) {
+            0 => table.clear_for_test(),
+            1 | 2 if options.index.is_some() => {
+                let keys: ArrayRef =
+                    Arc::new(Int32Array::from((0..5).map(|_| random.below(keys) as i32).collect::<Vec<_>>()));
+                table.remove_for_test(&keys)
+            }
+            _ => table.apply_for_test(&batch(&mut random, 12, keys)),
+        };
+        for (_, view) in &mut views {
+            view.step(&delta);
+        }
+    }
+}
+
+#[test]
+fn views_equal_the_slow_reference() {
+    let seeds = std::env::var("PROSCENIUM_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(150);
+    for seed in 0..seeds {
+        against_the_reference(seed);
     }
 }
 
