@@ -2,4 +2,4 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| proscenium_fuzz::ingest::json(bytes));
+libfuzzer_sys::fuzz_target!(init: proscenium_fuzz::quiet(), |bytes: &[u8]| proscenium_fuzz::ingest::json(bytes));
