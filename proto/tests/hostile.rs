@@ -51,10 +51,26 @@ fn frames() {
         ClientReq::TableMakeViewReq(TableMakeViewReq { view_id: "v".into(), config: Some(config.clone()) }),
         ClientReq::TableDescribeReq(TableDescribeReq { config: Some(config) }),
     ];
+    let port = || {
+        let [start_row, end_row, start_col, end_col] = [0, 9, 1, 3].map(Some);
+        Some(ViewPort { start_row, end_row, start_col, end_col, machine_column_names: Some(true) })
+    };
+    let questions = [
+        ClientReq::ViewToColumnsStringReq(ViewToColumnsStringReq { viewport: port(), ..Default::default() }),
+        ClientReq::ViewToArrowReq(ViewToArrowReq { viewport: port(), compression: Some("lz4".into()) }),
+        ClientReq::ViewToCsvReq(ViewToCsvReq { viewport: port() }),
+        ClientReq::ViewColumnPathsReq(ViewColumnPathsReq { start_col: Some(1), end_col: Some(2) }),
+        ClientReq::ViewExpandReq(ViewExpandReq { row_index: 1 }),
+        ClientReq::ViewCollapseReq(ViewCollapseReq { row_index: 1 }),
+        ClientReq::ViewSetDepthReq(ViewSetDepthReq { depth: 0 }),
+        ClientReq::ViewGetMinMaxReq(ViewGetMinMaxReq { column_name: "f".into() }),
+    ];
     let corpus: Vec<Vec<u8>> = requests
+        .into_iter()
+        .chain(questions)
         .map(|request| {
             Request { msg_id: 1, entity_id: "t".into(), client_req: Some(request) }.encode_to_vec()
         })
-        .to_vec();
+        .collect();
     mutate::run(&corpus, 2000, request::request);
 }

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use proscenium_engine::config::ViewConfig;
+use proscenium_engine::export::{self, Compression};
 use proscenium_engine::table::Table;
-use proscenium_engine::view::{Plan, View};
+use proscenium_engine::view::{CutOptions, Plan, View};
 use proscenium_engine::{TableData, TableOptions};
 use proscenium_proto::translate::data::{Source, from_wire, options_from_wire};
-use proscenium_proto::translate::{describe, view_config};
+use proscenium_proto::translate::{column_paths, describe, view_config, viewport};
 use proscenium_proto::{ClientReq, frame};
 
 use super::ingest;
@@ -49,7 +51,47 @@ pub fn request(bytes: &[u8]) {
                 ));
             }
         }
-        _ => {}
+        Some(request) => view_request(request),
+        None => {}
+    }
+}
+
+/// What is asked of a view: windows of any rows and columns, depths, paths and bounds.
+fn view_request(request: ClientReq) {
+    let port = match &request {
+        ClientReq::ViewToColumnsStringReq(body) => body.viewport.as_ref(),
+        ClientReq::ViewToRowsStringReq(body) => body.viewport.as_ref(),
+        ClientReq::ViewToNdjsonStringReq(body) => body.viewport.as_ref(),
+        ClientReq::ViewToCsvReq(body) => body.viewport.as_ref(),
+        ClientReq::ViewToArrowReq(body) => body.viewport.as_ref(),
+        _ => None,
+    };
+    let options = CutOptions { viewport: viewport::from_wire(port), id: true, index: true };
+    let json = viewport::json_options(Some(true), Some(true), Some(true));
+    for (group_by, split_by) in [(vec![], vec![]), (vec!["s".into()], vec!["b".into()])] {
+        let config = ViewConfig { group_by, split_by, ..ViewConfig::default() };
+        let table = table();
+        let plan = Plan::new(&config, table.schema()).expect("the config is a good one");
+        let mut view = View::build(Arc::new(plan), &table.snapshot());
+        let mut handle = view.handle(None);
+        match &request {
+            ClientReq::ViewExpandReq(body) => drop(view.expand(&mut handle, body.row_index as usize)),
+            ClientReq::ViewCollapseReq(body) => drop(view.collapse(&mut handle, body.row_index as usize)),
+            ClientReq::ViewSetDepthReq(body) => view.set_depth(&mut handle, body.depth),
+            ClientReq::ViewGetMinMaxReq(body) => drop(view.min_max(&mut handle, &body.column_name)),
+            ClientReq::ViewColumnPathsReq(body) => {
+                let columns = body.start_col.unwrap_or(0) as usize..body.end_col.unwrap_or(u32::MAX) as usize;
+                column_paths::to_wire(&view.column_names(columns.clone()), &view.column_paths(columns));
+            }
+            _ => {}
+        }
+        let window = view.cut(&mut handle, options).gather();
+        export::json_columns(&window, json);
+        export::json_rows(&window, json);
+        export::ndjson(&window, json);
+        export::csv(&window);
+        let naming = viewport::naming(port);
+        export::arrow(&window, naming, Compression::Lz4).expect("what was read can be written");
     }
 }
 

@@ -14,7 +14,7 @@ use super::{Result, Tree, page, tools};
 const ALL: [&str; 3] = ["--workspace", "--exclude", "proscenium-bindgen"];
 
 /// Of each family of random scripts: what two cores do in about two minutes.
-const DIFFERENTIAL_SEEDS: &str = "250";
+const DIFFERENTIAL_SEEDS: &str = "200";
 
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
     let is_release = match arguments {
