@@ -233,7 +233,7 @@ impl View {
     pub fn min_max(&mut self, handle: &mut Handle, column: &str) -> Result<(Scalar, Scalar)> {
         match &mut self.0 {
             Shape::Flat(view) => min_max::of_rows(view, column),
-            Shape::ColumnOnly(view) => min_max::of_rows(&view.rows, column),
+            Shape::ColumnOnly(view) => min_max::of_rows(&mut view.rows, column),
             Shape::Grouped(view) => min_max::of_groups(view, handle, column),
         }
     }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::min_max::Ranges;
 use super::plan::Plan;
 use crate::delta::TableDelta;
 use crate::order::OrderTree;
@@ -17,6 +18,7 @@ pub(super) struct Flat {
     pub(super) snapshot: Snapshot,
     /// Absent: the table's order.
     order: Option<OrderTree>,
+    pub(super) ranges: Ranges,
 }
 
 impl Flat {
@@ -29,7 +31,7 @@ impl Flat {
             }
             OrderTree::from_sorted(super::sort_slots::sort(&kept, &plan.row_order, snapshot, threads))
         });
-        Flat { plan, snapshot: snapshot.clone(), order }
+        Flat { plan, snapshot: snapshot.clone(), order, ranges: Ranges::default() }
     }
 
     /// Follows the table; yields the rows of the view whose key occurred in the batch, and others of which it
@@ -38,6 +40,7 @@ impl Flat {
         self.snapshot = delta.new.clone();
         let plan = self.plan.clone();
         let filter = &plan.filter;
+        self.ranges.step(delta, filter);
         // A row outside the batch is news only to a view that shows or filters by what changed of it.
         let looked_at: Vec<usize> = if delta.recomputed.is_empty() { Vec::new() } else { plan.looked_at() };
         let looks = |slot: u32| looked_at.iter().any(|&column| delta.is_changed(column, slot));

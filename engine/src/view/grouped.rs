@@ -549,8 +549,12 @@ impl Grouped {
         })
     }
 
-    /// The keys' slots of all rows under each of `nodes`; one pass over the table.
+    /// The slots of all rows under each of `nodes`, in key order: of the members where the view keeps them, else by one
+    /// pass over the table.
     pub(super) fn member_slots(&self, nodes: &[u32]) -> Vec<Vec<u32>> {
+        if self.cells.keeps_members() {
+            return nodes.iter().map(|&node| self.rows_by_key(node, ROOT)).collect();
+        }
         let mut positions: HashMap<u32, Vec<usize>, ahash::RandomState> = HashMap::default();
         for (position, &node) in nodes.iter().enumerate() {
             positions.entry(node).or_default().push(position);

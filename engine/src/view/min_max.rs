@@ -1,23 +1,94 @@
 //! The range of a column, for colour scales and axes.
 //!
-//! Law: null and NaN do not count; without any value both ends are null.
+//! Law: null and NaN do not count; without any value both ends are null. Rows: O(log n) from the second question on, and
+//! O(log n) a changed row.
 
 use super::Handle;
 use super::cut::is_flat_mode;
+use super::filter::Filter;
 use super::flat::Flat;
 use super::grouped::Grouped;
+use super::kept::{MANY_ROWS, canonical};
+use super::sort::{Direction, RowOrder};
+use super::sort_slots;
+use crate::delta::TableDelta;
 use crate::error::{EngineError, Result};
+use crate::order::OrderTree;
+use crate::parallel::Threads;
 use crate::scalar::Scalar;
+use crate::table::Snapshot;
+
+/// What a view of rows keeps of the columns whose range somebody asked for: their rows in the order of their values. A
+/// column is kept from the second time on; the first is one pass.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ranges(Vec<(usize, Option<OrderTree>)>);
+
+fn order_by(column: usize) -> RowOrder {
+    RowOrder { terms: vec![(column, Direction::Ascending)] }
+}
+
+impl Ranges {
+    /// Follows the table: rows that the view lost, kept with another value, or got.
+    pub(super) fn step(&mut self, delta: &TableDelta, filter: &Filter) {
+        for (column, rows) in &mut self.0 {
+            let Some(rows) = rows else { continue };
+            let order = order_by(*column);
+            let kept = |snapshot: &Snapshot, slots: &[u32]| -> Vec<u32> {
+                slots.iter().copied().filter(|&slot| filter.keeps(snapshot, slot)).collect()
+            };
+            let mut leaving = kept(&delta.old, &delta.removed);
+            let mut arriving = kept(&delta.new, &delta.inserted);
+            for slot in delta.changed() {
+                let (was, is) = (filter.keeps(&delta.old, slot), filter.keeps(&delta.new, slot));
+                let moves = was != is || delta.is_changed(*column, slot);
+                if was && moves {
+                    leaving.push(slot);
+                }
+                if is && moves {
+                    arriving.push(slot);
+                }
+            }
+            rows.remove_many(&leaving, &|left, right| order.compare(&delta.old, left, right));
+            rows.insert_many(arriving, &|left, right| order.compare(&delta.new, left, right));
+        }
+    }
+}
 
 /// Any column of the table, over the rows that pass the filter.
-pub(super) fn of_rows(view: &Flat, name: &str) -> Result<(Scalar, Scalar)> {
+pub(super) fn of_rows(view: &mut Flat, name: &str) -> Result<(Scalar, Scalar)> {
     let column = view.plan.schema.index_of(name).ok_or_else(|| unknown(name))?;
     let cells = view.snapshot.column(column);
-    let mut range = Range::default();
-    for slot in view.slots(0, view.len()) {
-        range.add(cells.scalar(slot));
+    let is_number = |slot: u32| cells.is_valid(slot) && !cells.number(slot).is_some_and(f64::is_nan);
+    let ends = |ends: Option<(u32, u32)>| match ends {
+        Some((least, greatest)) => (canonical(cells.scalar(least)), canonical(cells.scalar(greatest))),
+        None => Default::default(),
+    };
+    let known = view.ranges.0.iter().position(|(kept, _)| *kept == column);
+    if known.is_none() || view.len() < MANY_ROWS as usize {
+        if known.is_none() {
+            view.ranges.0.push((column, None));
+        }
+        let mut found: Option<(u32, u32)> = None;
+        for slot in view.slots(0, view.len()).into_iter().filter(|&slot| is_number(slot)) {
+            found = Some(match found {
+                None => (slot, slot),
+                Some((least, greatest)) => (
+                    if cells.compare(slot, least).is_lt() { slot } else { least },
+                    if cells.compare(slot, greatest).is_gt() { slot } else { greatest },
+                ),
+            });
+        }
+        return Ok(ends(found));
     }
-    Ok(range.ends())
+    let (filter, snapshot) = (&view.plan.filter, &view.snapshot);
+    let kept = known.map_or(0, |known| known);
+    let rows = view.ranges.0[kept].1.get_or_insert_with(|| {
+        let rows = filter.select(snapshot, Threads::ONE);
+        OrderTree::from_sorted(sort_slots::sort(&rows, &order_by(column), snapshot, Threads::ONE))
+    });
+    // Null and NaN stand in front.
+    let first = rows.partition_point(|slot| !is_number(slot));
+    Ok(ends(rows.get(first).zip(rows.get(rows.len().saturating_sub(1))).filter(|_| first < rows.len())))
 }
 
 /// A shown or sort column, over all blocks of the deepest visible rows; the total never counts.

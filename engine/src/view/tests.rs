@@ -189,7 +189,8 @@ fn answer(view: &mut View) -> String {
     let cut = view.cut(&mut handle, CutOptions { id: true, ..CutOptions::default() });
     let options = JsonOptions { id: true, ..JsonOptions::default() };
     let json = export::json_columns(&cut.gather(), options);
-    format!("{:?} {json}", view.dimensions(&mut handle))
+    let ranges: Vec<_> = COLUMNS.iter().map(|column| view.min_max(&mut handle, column).ok()).collect();
+    format!("{:?} {json} {ranges:?}", view.dimensions(&mut handle))
 }
 
 fn history(seed: u64) {
