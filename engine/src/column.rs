@@ -407,9 +407,25 @@ pub(crate) fn gather_strings(
     num_rows: usize,
     code_of: impl Fn(usize) -> Option<u32>,
 ) -> ArrayRef {
-    let mut entry_of: hashbrown::HashMap<u32, i32, ahash::RandomState> = hashbrown::HashMap::default();
+    const NONE: i32 = -1;
     let mut entries: Vec<u32> = Vec::new();
     let mut keys: Vec<Option<i32>> = Vec::with_capacity(num_rows);
+    // Many rows of a small dictionary look their code up in a list.
+    if strings.len() <= num_rows {
+        let mut entry_of = vec![NONE; strings.len()];
+        for row in 0..num_rows {
+            keys.push(code_of(row).map(|code| {
+                let entry = &mut entry_of[code as usize];
+                if *entry == NONE {
+                    *entry = entries.len() as i32;
+                    entries.push(code);
+                }
+                *entry
+            }));
+        }
+        return dictionary_array(strings, &entries, keys);
+    }
+    let mut entry_of: hashbrown::HashMap<u32, i32, ahash::RandomState> = hashbrown::HashMap::default();
     let mut previous: Option<(u32, i32)> = None;
     for row in 0..num_rows {
         let Some(code) = code_of(row) else {
@@ -426,6 +442,10 @@ pub(crate) fn gather_strings(
         previous = Some((code, entry));
         keys.push(Some(entry));
     }
+    dictionary_array(strings, &entries, keys)
+}
+
+fn dictionary_array(strings: &Strings, entries: &[u32], keys: Vec<Option<i32>>) -> ArrayRef {
     let values = StringArray::from_iter_values(entries.iter().map(|&code| strings.get(code)));
     let keys = PrimitiveArray::<Int32Type>::from(keys);
     Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(values)))

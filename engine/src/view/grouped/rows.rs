@@ -1,0 +1,120 @@
+//! The rows of a grouped view's cells, for aggregates that look at rows and for their keys.
+//!
+//! Law: what a cell keeps is asked first; rows are gathered only when nothing is kept.
+
+use hashbrown::HashMap;
+
+use super::{Grouped, Path};
+use crate::parallel::Threads;
+use crate::scalar::Scalar;
+use crate::view::aggregate::Kind;
+use crate::view::kept::{self, Kept, MANY_ROWS, Means};
+use crate::view::rowwise::{self, Members};
+use crate::view::tree::ROOT;
+
+impl Grouped {
+    /// The value of an aggregate that looks at rows: from what the cell keeps, or by reading them.
+    pub(super) fn compute(&mut self, aggregate: usize, row_node: u32, split_node: u32, cell: u32) -> Scalar {
+        let plan = self.plan.clone();
+        let of = &plan.aggregates[aggregate];
+        if let Some(kept) = self.cells.kept(cell, aggregate) {
+            let any_row = || self.edge_row(row_node, split_node, false).unwrap_or(0);
+            return kept.value(of, &self.snapshot, any_row);
+        }
+        let depth = plan.levels.len() as u32;
+        let is_leaf = self.rows.node(row_node).depth == depth;
+        let column = self.snapshot.column(of.column);
+        let cell_of = |slot: Option<u32>| slot.map_or(Scalar::Null, |slot| column.scalar(slot));
+        match of.kind {
+            Kind::Last => return cell_of(self.edge_row(row_node, split_node, true)),
+            Kind::LastByIndex if is_leaf => return cell_of(self.edge_row(row_node, split_node, true)),
+            Kind::First if is_leaf => return cell_of(self.edge_row(row_node, split_node, false)),
+            _ => {}
+        }
+        let is_kept = self.cells.num_rows(cell) >= MANY_ROWS
+            && match kept::means(of.kind) {
+                Means::Counts => true,
+                Means::Order => self.cells.is_looked_at_again(cell, aggregate),
+                Means::Nothing => false,
+            };
+        if is_kept {
+            let rows = self.rows_by_key(row_node, split_node);
+            let kept = Kept::new(of, &self.snapshot, &rows);
+            let value = kept.value(of, &self.snapshot, || rows[0]);
+            self.cells.keep(cell, aggregate, kept);
+            return value;
+        }
+        // All rows are there already in the order of their keys, which is all that these ask for.
+        let is_total = (row_node, split_node) == (ROOT, ROOT);
+        let rows = if is_total && kept::means(of.kind) != Means::Nothing {
+            plan.filter.select(&self.snapshot, Threads::ONE)
+        } else {
+            self.rows_by_leaf(row_node, split_node)
+        };
+        rowwise::compute(of, &Members { snapshot: &self.snapshot, rows: &rows, is_leaf })
+    }
+
+    /// The rows of a cell, leaf by leaf.
+    fn rows_by_leaf(&self, row_node: u32, split_node: u32) -> Vec<u32> {
+        let mut rows = Vec::new();
+        self.rows.each_at_depth(row_node, self.plan.levels.len() as u32, &mut |leaf| {
+            if let Some(cell) = self.cell_at(leaf, split_node) {
+                rows.extend(self.cells.members(cell).iter());
+            }
+        });
+        rows
+    }
+
+    /// The rows of a cell in key order.
+    fn rows_by_key(&self, row_node: u32, split_node: u32) -> Vec<u32> {
+        if (row_node, split_node) == (ROOT, ROOT) {
+            return self.plan.filter.select(&self.snapshot, Threads::ONE);
+        }
+        let mut rows = self.rows_by_leaf(row_node, split_node);
+        if self.rows.node(row_node).depth < self.plan.levels.len() as u32 {
+            rows.sort_unstable_by(|&left, &right| self.snapshot.compare_keys(left, right));
+        }
+        rows
+    }
+
+    /// The first row of the first leaf of a cell, or the last one of the last leaf.
+    fn edge_row(&self, row_node: u32, split_node: u32, is_last: bool) -> Option<u32> {
+        if self.rows.node(row_node).depth as usize == self.plan.levels.len() {
+            let members = self.cells.members(self.cell_at(row_node, split_node)?);
+            return members.get(if is_last { members.len().checked_sub(1)? } else { 0 });
+        }
+        let mut children = self.rows.children_by_value(row_node);
+        if is_last {
+            children.reverse();
+        }
+        children.into_iter().find_map(|child| {
+            self.cell_at(child, split_node)?;
+            self.edge_row(child, split_node, is_last)
+        })
+    }
+
+    /// The slots of all rows under each of `nodes`, in key order: of the members where the view keeps them, else by one
+    /// pass over the table.
+    pub(in crate::view) fn member_slots(&self, nodes: &[u32]) -> Vec<Vec<u32>> {
+        if self.cells.keeps_members() {
+            return nodes.iter().map(|&node| self.rows_by_key(node, ROOT)).collect();
+        }
+        let mut positions: HashMap<u32, Vec<usize>, ahash::RandomState> = HashMap::default();
+        for (position, &node) in nodes.iter().enumerate() {
+            positions.entry(node).or_default().push(position);
+        }
+        let mut members = vec![Vec::new(); nodes.len()];
+        let mut path = Path::default();
+        for slot in self.snapshot.order().iter_from(0) {
+            if self.plan.filter.keeps(&self.snapshot, slot) {
+                self.known_path(&self.snapshot, slot, &mut path);
+                for node in &path.rows {
+                    for &position in positions.get(node).into_iter().flatten() {
+                        members[position].push(slot);
+                    }
+                }
+            }
+        }
+        members
+    }
+}
