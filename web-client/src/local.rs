@@ -3,6 +3,7 @@
 //! Law: a request is handled whole, and everything it causes is in the answer of [`LocalServer::handle`], in the order
 //! in which it must be sent: the direct response, then what it caused. So every read sees every earlier write.
 
+mod derived;
 mod table;
 mod view;
 
@@ -14,10 +15,10 @@ use proscenium_proto::generated::{
     GetFeaturesResp, GetHostedTablesResp, HostedTable, RemoveHostedTablesUpdateResp, ServerSystemInfoResp,
 };
 use proscenium_proto::translate::{error, features};
-use proscenium_proto::{ClientReq, ClientResp, frame, request, response};
+use proscenium_proto::{ClientReq, ClientResp, frame, response};
 
 use table::Hosted;
-use view::OpenView;
+use view::{OpenView, SharedId, SharedView};
 
 /// A connection, for as long as the worker lives.
 pub type SessionId = u32;
@@ -77,6 +78,9 @@ struct Call {
 pub struct LocalServer {
     tables: BTreeMap<String, Hosted>,
     views: BTreeMap<String, OpenView>,
+    /// Equal questions share one view.
+    shared: BTreeMap<SharedId, SharedView>,
+    last_shared: SharedId,
     /// Subscribers to the list of tables.
     watchers: Vec<Subscriber>,
     edit_watches: Vec<(EditWatch, String, u32)>,
@@ -188,7 +192,7 @@ impl LocalServer {
             | ClientReq::ViewToNdjsonStringReq(_)
             | ClientReq::ViewOnRemoveReq(_)
             | ClientReq::ViewRemoveOnRemoveReq(_) => self.ask_view(call, asked),
-            ClientReq::MakeJoinTableReq(_) => EngineError::Unsupported(request::name(&asked).into()).into(),
+            ClientReq::MakeJoinTableReq(request) => self.make_join(call, request),
         }
     }
 
@@ -227,8 +231,7 @@ impl LocalServer {
 }
 
 fn features() -> GetFeaturesResp {
-    // Tables from views are the server's.
-    features::features(false)
+    features::features(true)
 }
 
 fn system_info() -> ServerSystemInfoResp {

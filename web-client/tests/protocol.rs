@@ -177,3 +177,81 @@ fn faults_are_answers() {
     assert!(matches!(bad, ClientResp::ServerError(_)));
     assert!(matches!(stage.answer(me, "t", size()), ClientResp::TableSizeResp(answer) if answer.size == 3));
 }
+
+fn from_view(view_id: &str) -> ClientReq {
+    let data = Some(wire::MakeTableData { data: Some(Data::FromView(view_id.into())) });
+    ClientReq::MakeTableReq(wire::MakeTableReq { data, options: None })
+}
+
+fn join(left: &str, right: &str) -> ClientReq {
+    ClientReq::MakeJoinTableReq(wire::MakeJoinTableReq {
+        left_table_id: left.into(),
+        right_table_id: right.into(),
+        on_column: "id".into(),
+        join_type: wire::JoinType::Inner.into(),
+        right_on_column: String::new(),
+    })
+}
+
+fn fault(answer: ClientResp) -> String {
+    match answer {
+        ClientResp::ServerError(error) => error.message,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn derived_tables_follow_their_sources_within_the_request() {
+    let (mut stage, me) = Stage::new();
+    stage.make(me, "left", ROWS);
+    stage.make(me, "right", r#"[{"id":1,"y":10},{"id":3,"y":30}]"#);
+    stage.open(me, "left", "groups", grouped());
+    assert!(matches!(stage.answer(me, "derived", from_view("groups")), ClientResp::MakeTableResp(_)));
+    assert!(matches!(stage.answer(me, "joined", join("left", "right")), ClientResp::MakeJoinTableResp(_)));
+    assert!(matches!(stage.answer(me, "twice", join("joined", "right")), ClientResp::ServerError(_)), "y is in both");
+    stage.open(me, "joined", "rows", wire::ViewConfig::default());
+    assert!(matches!(stage.answer(me, "of rows", from_view("rows")), ClientResp::MakeTableResp(_)));
+    stage.open(me, "derived", "d", wire::ViewConfig::default());
+    stage.open(me, "of rows", "r", wire::ViewConfig::default());
+    let on_update = ClientReq::ViewOnUpdateReq(wire::ViewOnUpdateReq { mode: Some(0) });
+    stage.ask(me, "r", on_update);
+
+    let heard = stage.ask(me, "left", update(r#"[{"id":3,"g":"b","x":7}]"#, 0));
+    assert_eq!(heard.len(), 2, "the answer, and the news of the table two steps away");
+    assert_eq!(heard[1].1.entity_id, "r");
+    assert_eq!(stage.columns(me, "d"), r#"{"g":[null,"a","b"],"x":[10,1,9]}"#);
+    assert_eq!(stage.columns(me, "r"), r#"{"id":[1,3],"g":["a","b"],"x":[1,7],"y":[10,30]}"#);
+
+    assert_eq!(fault(stage.answer(me, "joined", update("[]", 0))), "Cannot update a read-only join table");
+    let delete_view = ClientReq::ViewDeleteReq(wire::ViewDeleteReq {});
+    assert_eq!(
+        fault(stage.answer(me, "groups", delete_view.clone())),
+        "Cannot delete view: it is the source for a derived table"
+    );
+    let delete = ClientReq::TableDeleteReq(wire::TableDeleteReq { is_immediate: true });
+    assert_eq!(
+        fault(stage.answer(me, "right", delete.clone())),
+        "Cannot delete table: it is a source for join table \"joined\""
+    );
+    stage.ask(me, "d", delete_view.clone());
+    assert!(matches!(stage.answer(me, "derived", delete), ClientResp::TableDeleteResp(_)));
+    assert!(matches!(stage.answer(me, "groups", delete_view), ClientResp::ViewDeleteResp(_)));
+    assert_eq!(fault(stage.answer(me, "x", from_view("nobody"))), "View \"nobody\" does not exist");
+}
+
+#[test]
+fn equal_views_expand_apart_and_outlive_each_other() {
+    let (mut stage, me) = Stage::new();
+    let other = stage.server.connect();
+    stage.make(me, "t", ROWS);
+    stage.open(me, "t", "mine", grouped());
+    stage.open(other, "t", "theirs", grouped());
+    stage.ask(me, "mine", ClientReq::ViewCollapseReq(wire::ViewCollapseReq { row_index: 0 }));
+    stage.ask(me, "t", update(r#"[{"id":4,"g":"c","x":5}]"#, 0));
+    assert_eq!(stage.columns(me, "mine"), r#"{"__ROW_PATH__":[[]],"x":[11]}"#);
+    let all = r#"{"__ROW_PATH__":[[],["a"],["b"],["c"]],"x":[11,4,2,5]}"#;
+    assert_eq!(stage.columns(other, "theirs"), all);
+    stage.server.disconnect(me);
+    stage.ask(other, "t", update(r#"[{"id":4,"g":"c","x":6}]"#, 0));
+    assert_eq!(stage.columns(other, "theirs"), all.replace("11", "12").replace("2,5]", "2,6]"));
+}

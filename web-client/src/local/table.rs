@@ -15,12 +15,14 @@ use proscenium_proto::translate::data::{self, Source};
 use proscenium_proto::translate::{self, error, view_config};
 use proscenium_proto::{ClientReq, ClientResp};
 
-use super::{Answer, Call, Edit, LocalServer, SessionId, Subscriber};
+use super::{Answer, Call, Edit, LocalServer, SessionId, Subscriber, derived};
 
 /// A table and who waits for its end.
 #[derive(Debug)]
 pub(super) struct Hosted {
     pub(super) table: Table,
+    /// What it is derived from; empty for a table that clients write.
+    pub(super) sources: Vec<derived::Source>,
     /// In creation order: the order in which they hear of changes.
     pub(super) views: Vec<String>,
     on_delete: Vec<Subscriber>,
@@ -39,22 +41,38 @@ impl LocalServer {
         let options = request.options.unwrap_or_default();
         let source = match data::from_wire(request.data) {
             Ok(Some(Source::Data(data))) => data,
-            Ok(Some(Source::View(_))) => {
-                return EngineError::Unsupported("MakeTable from a view".into()).into();
-            }
+            Ok(Some(Source::View(view_id))) => return self.make_derived(call, &view_id, options),
             Ok(None) => return EngineError::table("MakeTableReq malformed").into(),
             Err(fault) => return fault.into(),
         };
-        if self.tables.contains_key(&call.entity_id) {
-            return EngineError::table(format!("Table \"{}\" already exists", call.entity_id)).into();
+        if options.view_schema.is_some() {
+            return EngineError::table("`schema` is only valid when making a Table from a View").into();
         }
-        let table = match Table::create(&source, data::options_from_wire(&options)) {
-            Ok(table) => table,
-            Err(fault) => return fault.into(),
-        };
-        let hosted = Hosted { table, views: Vec::new(), on_delete: Vec::new(), deletions: Vec::new() };
-        self.tables.insert(call.entity_id.clone(), hosted);
-        self.answer(call, ClientResp::MakeTableResp(MakeTableResp {}));
+        if let Some(taken) = self.name_is_taken(call) {
+            return taken;
+        }
+        match Table::create(&source, data::options_from_wire(&options)) {
+            Ok(table) => self.host(call, table, Vec::new(), ClientResp::MakeTableResp(MakeTableResp {})),
+            Err(fault) => fault.into(),
+        }
+    }
+
+    pub(super) fn name_is_taken(&self, call: &Call) -> Option<Answer> {
+        let taken = self.tables.contains_key(&call.entity_id);
+        taken.then(|| EngineError::table(format!("Table \"{}\" already exists", call.entity_id)).into())
+    }
+
+    /// Hosts a table that is made, and says so.
+    pub(super) fn host(
+        &mut self,
+        call: &Call,
+        table: Table,
+        sources: Vec<derived::Source>,
+        made: ClientResp,
+    ) -> Answer {
+        let (views, on_delete, deletions) = (Vec::new(), Vec::new(), Vec::new());
+        self.tables.insert(call.entity_id.clone(), Hosted { table, sources, views, on_delete, deletions });
+        self.answer(call, made);
         self.announce();
         Answer::Nothing
     }
@@ -195,6 +213,10 @@ impl LocalServer {
     }
 
     pub(super) fn table_delete(&mut self, call: &Call, is_immediate: bool) -> Answer {
+        if let Some(join) = derived::join_of(&self.tables, &call.entity_id) {
+            let message = format!("Cannot delete table: it is a source for join table \"{join}\"");
+            return EngineError::table(message).into();
+        }
         let Some(hosted) = self.tables.get_mut(&call.entity_id) else {
             return Answer::now(ClientResp::TableDeleteResp(TableDeleteResp {}));
         };
@@ -217,6 +239,8 @@ impl LocalServer {
             self.tables.iter().filter(|(_, hosted)| is_due(hosted)).map(|(name, _)| name.clone()).collect();
         for name in due {
             let Some(hosted) = self.tables.remove(&name) else { continue };
+            // What was derived from it stays as it is.
+            derived::forget_source(&mut self.tables, &name);
             for subscriber in hosted.on_delete {
                 self.send(subscriber, &name, ClientResp::TableOnDeleteResp(TableOnDeleteResp {}));
             }

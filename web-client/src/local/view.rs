@@ -1,11 +1,12 @@
 //! Requests about views, and what views are told.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use proscenium_engine::delta::TableDelta;
 use proscenium_engine::export::{self, JsonOptions};
-use proscenium_engine::view::{CutOptions, Handle, View, removed_keys_arrow};
+use proscenium_engine::view::{CutOptions, Handle, Plan, View, ViewDelta, removed_keys_arrow};
 use proscenium_engine::{EngineError, Result};
 use proscenium_proto::generated::{
     TableMakeViewReq, TableMakeViewResp, ViewCollapseResp, ViewDeleteResp, ViewDimensionsResp,
@@ -16,15 +17,29 @@ use proscenium_proto::generated::{
 use proscenium_proto::translate::{self, error, scalar, view_config, viewport};
 use proscenium_proto::{ClientReq, ClientResp};
 
-use super::{Answer, Call, LocalServer, SessionId, Subscriber};
+use super::{Answer, Call, LocalServer, SessionId, Subscriber, derived};
+
+/// The number of a shared view.
+pub(super) type SharedId = u64;
+
+/// What answers all clients that ask the same.
+#[derive(Debug)]
+pub(super) struct SharedView {
+    table: String,
+    key: String,
+    view: View,
+    num_handles: usize,
+}
 
 /// A client's view and who hears of it.
 #[derive(Debug)]
 pub(super) struct OpenView {
-    table: String,
+    pub(super) table: String,
     /// The connection with which it ends.
     pub(super) owner: SessionId,
-    view: View,
+    /// Asked for at creation; `group_by_depth` is a handle's own, so the shared plan does not have it.
+    pub(super) plan: Arc<Plan>,
+    shared: SharedId,
     handle: Handle,
     on_update: Vec<Subscriber>,
     /// Whether anybody ever asked for the changed rows.
@@ -42,22 +57,23 @@ impl OpenView {
 
     fn text(
         &mut self,
+        view: &mut View,
         viewport: Option<&proscenium_proto::generated::ViewPort>,
         json: JsonOptions,
         write: impl FnOnce(&export::Window) -> String,
     ) -> String {
         let viewport = viewport::from_wire(viewport);
         let options = CutOptions { viewport, id: json.id, index: json.index };
-        write(&self.view.cut(&mut self.handle, options).gather())
+        write(&view.cut(&mut self.handle, options).gather())
     }
 
-    fn arrow(&mut self, request: &proscenium_proto::generated::ViewToArrowReq) -> Result<Vec<u8>> {
+    fn arrow(&mut self, view: &mut View, request: &proscenium_proto::generated::ViewToArrowReq) -> Result<Vec<u8>> {
         let options =
             CutOptions { viewport: viewport::from_wire(request.viewport.as_ref()), ..CutOptions::default() };
         // A codec that nobody knows is an error here as on a server; a known one is not worth its time, and its writer
         // is broken on 32 bits: nothing leaves the machine.
         viewport::compression(request.compression.as_deref())?;
-        let window = self.view.cut(&mut self.handle, options).gather();
+        let window = view.cut(&mut self.handle, options).gather();
         export::arrow(&window, viewport::naming(request.viewport.as_ref()), export::Compression::None)
     }
 }
@@ -77,12 +93,28 @@ impl LocalServer {
             Ok(planned) => planned,
             Err(fault) => return fault.into(),
         };
-        let view = View::build(Arc::new(plan), &hosted.table.snapshot());
+        let plan = Arc::new(plan);
+        let key = plan.sharing_key();
+        let present = self.shared.iter_mut().find(|(_, shared)| shared.table == call.entity_id && shared.key == key);
+        let (shared, handle) = match present {
+            Some((id, shared)) => {
+                shared.num_handles += 1;
+                (*id, shared.view.handle(depth))
+            }
+            None => {
+                let view = View::build(plan.clone(), &hosted.table.snapshot());
+                let (handle, table, key) = (view.handle(depth), call.entity_id.clone(), key.to_owned());
+                self.last_shared += 1;
+                self.shared.insert(self.last_shared, SharedView { table, key, view, num_handles: 1 });
+                (self.last_shared, handle)
+            }
+        };
         let opened = OpenView {
             table: call.entity_id.clone(),
             owner: call.subscriber.session,
-            handle: view.handle(depth),
-            view,
+            plan,
+            shared,
+            handle,
             on_update: Vec::new(),
             wants_rows: false,
             on_remove: Vec::new(),
@@ -94,6 +126,10 @@ impl LocalServer {
     }
 
     pub(super) fn view_delete(&mut self, call: &Call) -> Answer {
+        if derived::is_source(&self.tables, &call.entity_id) {
+            let message = "Cannot delete view: it is the source for a derived table";
+            return EngineError::table(message).into();
+        }
         let Some(view) = self.forget_view(&call.entity_id) else {
             return Answer::now(error::view_not_found());
         };
@@ -110,12 +146,21 @@ impl LocalServer {
         if let Some(hosted) = self.tables.get_mut(&view.table) {
             hosted.views.retain(|known| known != view_id);
         }
+        if let Some(shared) = self.shared.get_mut(&view.shared) {
+            shared.num_handles -= 1;
+            if shared.num_handles == 0 {
+                self.shared.remove(&view.shared);
+            }
+        }
+        derived::forget_view(&mut self.tables, view_id);
         Some(view)
     }
 
     pub(super) fn ask_view(&mut self, call: &Call, asked: ClientReq) -> Answer {
         let ended = |id| Subscriber { msg_id: id, ..call.subscriber };
-        let Some(open) = self.views.get_mut(&call.entity_id) else {
+        let found = self.views.get_mut(&call.entity_id);
+        let found = found.and_then(|open| Some((self.shared.get_mut(&open.shared)?, open)));
+        let Some((SharedView { view, .. }, open)) = found else {
             return match asked {
                 ClientReq::ViewRemoveOnUpdateReq(_) => {
                     Answer::now(ClientResp::ViewRemoveOnUpdateResp(ViewRemoveOnUpdateResp {}))
@@ -127,12 +172,12 @@ impl LocalServer {
                 _ => Answer::now(error::view_not_found()),
             };
         };
-        let OpenView { view, handle, .. } = &mut *open;
+        let OpenView { handle, plan, .. } = &mut *open;
         Answer::now(match asked {
             ClientReq::ViewOnUpdateReq(request) => {
                 if request.mode.is_some() {
                     open.wants_rows = true;
-                    open.view.track_changes(true);
+                    view.track_changes(true);
                 }
                 open.on_update.push(call.subscriber);
                 return Answer::Nothing;
@@ -167,17 +212,17 @@ impl LocalServer {
                 })
             }
             ClientReq::ViewSchemaReq(_) => {
-                let columns = view.plan().schema();
+                let columns = plan.schema();
                 let schema = translate::schema::map_to_wire(columns.iter().map(|(name, kind)| (name, kind)));
                 ClientResp::ViewSchemaResp(ViewSchemaResp { schema })
             }
             ClientReq::ViewExpressionSchemaReq(_) => {
-                let columns = view.plan().expression_schema();
+                let columns = plan.expression_schema();
                 let schema = translate::schema::map_to_wire(columns.iter().map(|(name, kind)| (name, kind)));
                 ClientResp::ViewExpressionSchemaResp(ViewExpressionSchemaResp { schema })
             }
             ClientReq::ViewGetConfigReq(_) => {
-                let config = Some(view_config::to_wire(view.plan().config()));
+                let config = Some(view_config::to_wire(plan.config()));
                 ClientResp::ViewGetConfigResp(ViewGetConfigResp { config })
             }
             ClientReq::ViewColumnPathsReq(request) => {
@@ -205,47 +250,53 @@ impl LocalServer {
                 view.set_depth(handle, request.depth);
                 ClientResp::ViewSetDepthResp(ViewSetDepthResp {})
             }
-            ClientReq::ViewToArrowReq(request) => match open.arrow(&request) {
+            ClientReq::ViewToArrowReq(request) => match open.arrow(view, &request) {
                 Ok(arrow) => ClientResp::ViewToArrowResp(ViewToArrowResp { arrow: arrow.into() }),
                 Err(fault) => error::to_wire(&fault),
             },
             ClientReq::ViewToColumnsStringReq(request) => {
                 let json = viewport::json_options(request.id, request.index, request.formatted);
                 let json_string =
-                    open.text(request.viewport.as_ref(), json, |window| export::json_columns(window, json));
+                    open.text(view, request.viewport.as_ref(), json, |window| export::json_columns(window, json));
                 ClientResp::ViewToColumnsStringResp(ViewToColumnsStringResp { json_string })
             }
             ClientReq::ViewToRowsStringReq(request) => {
                 let json = viewport::json_options(request.id, request.index, request.formatted);
                 let json_string =
-                    open.text(request.viewport.as_ref(), json, |window| export::json_rows(window, json));
+                    open.text(view, request.viewport.as_ref(), json, |window| export::json_rows(window, json));
                 ClientResp::ViewToRowsStringResp(ViewToRowsStringResp { json_string })
             }
             ClientReq::ViewToNdjsonStringReq(request) => {
                 let json = viewport::json_options(request.id, request.index, request.formatted);
                 let ndjson_string =
-                    open.text(request.viewport.as_ref(), json, |window| export::ndjson(window, json));
+                    open.text(view, request.viewport.as_ref(), json, |window| export::ndjson(window, json));
                 ClientResp::ViewToNdjsonStringResp(ViewToNdjsonStringResp { ndjson_string })
             }
             ClientReq::ViewToCsvReq(request) => {
-                let csv = open.text(request.viewport.as_ref(), JsonOptions::default(), export::csv);
+                let csv = open.text(view, request.viewport.as_ref(), JsonOptions::default(), export::csv);
                 ClientResp::ViewToCsvResp(ViewToCsvResp { csv })
             }
             _ => error::unhandled(),
         })
     }
 
-    /// Steps the table's views and tells their subscribers: per view removed keys, then the change.
+    /// Steps the table's views and tells their subscribers: per view removed keys, then the change. Then follows what is
+    /// derived from the table.
     pub(super) fn changed(&mut self, table: &str, delta: &TableDelta) {
         let Some(hosted) = self.tables.get(table) else { return };
         let index = hosted.table.index().map(str::to_owned);
-        for view_id in hosted.views.clone() {
+        let views = hosted.views.clone();
+        let of_table = self.shared.iter_mut().filter(|(_, shared)| shared.table == table);
+        let steps: BTreeMap<SharedId, ViewDelta> =
+            of_table.map(|(id, shared)| (*id, shared.view.step(delta))).collect();
+        for view_id in views {
             let Some(open) = self.views.get_mut(&view_id) else { continue };
-            let step = open.view.step(delta);
-            let rows = if open.wants_rows && !open.on_update.is_empty() {
-                open.view.row_delta(&mut open.handle, &step).ok().map(Bytes::from)
-            } else {
-                None
+            let shared = self.shared.get_mut(&open.shared);
+            let rows = match (shared, steps.get(&open.shared)) {
+                (Some(shared), Some(step)) if open.wants_rows && !open.on_update.is_empty() => {
+                    shared.view.row_delta(&mut open.handle, step).ok().map(Bytes::from)
+                }
+                _ => None,
             };
             let (on_remove, on_update) = (open.on_remove.clone(), open.on_update.clone());
             if let Some(index) = index.as_deref().filter(|_| !on_remove.is_empty())
@@ -262,6 +313,7 @@ impl LocalServer {
                 self.send(subscriber, &view_id, news);
             }
         }
+        self.changed_sources(table, delta);
     }
 }
 

@@ -1,0 +1,221 @@
+//! One connection that speaks bare messages, and one that follows a view.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{SinkExt, StreamExt};
+use hdrhistogram::Histogram;
+use proscenium_proto::generated::make_table_data::Data;
+use proscenium_proto::generated::make_table_req::MakeTableOptions;
+use proscenium_proto::generated::make_table_req::make_table_options::MakeTableType;
+use proscenium_proto::generated::*;
+use proscenium_proto::{ClientReq, ClientResp, Request, Response};
+use prost::Message as _;
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use super::{Failure, market};
+
+/// The kind of view that shows everything.
+pub const ALL: usize = usize::MAX;
+
+/// How long anything may take before the run has failed.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+pub struct Client {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    next_id: u32,
+}
+
+impl Client {
+    pub async fn connect(url: &str) -> Result<Client, Failure> {
+        let (socket, _) = tokio_tungstenite::connect_async(url).await?;
+        if let MaybeTlsStream::Plain(stream) = socket.get_ref() {
+            stream.set_nodelay(true)?;
+        }
+        Ok(Client { socket, next_id: 0 })
+    }
+
+    pub async fn make_table(&mut self, name: &str, arrow: &[u8]) -> Result<(), Failure> {
+        let options = MakeTableOptions {
+            make_table_type: Some(MakeTableType::MakeIndexTable("id".into())),
+            ..Default::default()
+        };
+        let request = MakeTableReq { data: data(arrow), options: Some(options) };
+        match self.ask(name, ClientReq::MakeTableReq(request)).await? {
+            ClientResp::MakeTableResp(_) => Ok(()),
+            other => Err(strange(&other)),
+        }
+    }
+
+    pub async fn open_view(&mut self, table: &str, view_id: &str, config: ViewConfig) -> Result<(), Failure> {
+        let request = TableMakeViewReq { view_id: view_id.into(), config: Some(config) };
+        match self.ask(table, ClientReq::TableMakeViewReq(request)).await? {
+            ClientResp::TableMakeViewResp(_) => Ok(()),
+            other => Err(strange(&other)),
+        }
+    }
+
+    /// The first rows of a view, as a screen shows them.
+    pub async fn send_window(&mut self, view_id: &str) -> Result<(), Failure> {
+        let viewport = Some(ViewPort { end_row: Some(50), ..Default::default() });
+        let request = ViewToColumnsStringReq { viewport, ..Default::default() };
+        self.send(view_id, ClientReq::ViewToColumnsStringReq(request)).await.map(drop)
+    }
+
+    /// All rows of a view.
+    pub async fn export(&mut self, view_id: &str) -> Result<(), Failure> {
+        match self.ask(view_id, ClientReq::ViewToCsvReq(ViewToCsvReq::default())).await? {
+            ClientResp::ViewToCsvResp(_) => Ok(()),
+            other => Err(strange(&other)),
+        }
+    }
+
+    pub async fn send_update(&mut self, table: &str, arrow: &[u8]) -> Result<(), Failure> {
+        let request = TableUpdateReq { data: data(arrow), port_id: 0 };
+        self.send(table, ClientReq::TableUpdateReq(request)).await.map(drop)
+    }
+
+    /// The answer to an update.
+    pub async fn hear_update(&mut self) -> Result<(), Failure> {
+        match self.hear().await?.client_resp {
+            Some(ClientResp::TableUpdateResp(_)) => Ok(()),
+            other => Err(strange(&other)),
+        }
+    }
+
+    async fn ask(&mut self, entity: &str, request: ClientReq) -> Result<ClientResp, Failure> {
+        let msg_id = self.send(entity, request).await?;
+        loop {
+            let response = self.hear().await?;
+            if response.msg_id == msg_id {
+                return response.client_resp.ok_or_else(|| "an answer that says nothing".into());
+            }
+        }
+    }
+
+    async fn send(&mut self, entity: &str, request: ClientReq) -> Result<u32, Failure> {
+        self.next_id += 1;
+        let request = Request { msg_id: self.next_id, entity_id: entity.into(), client_req: Some(request) };
+        self.socket.send(Message::Binary(request.encode_to_vec().into())).await?;
+        Ok(self.next_id)
+    }
+
+    pub async fn hear(&mut self) -> Result<Response, Failure> {
+        loop {
+            let message = tokio::time::timeout(PATIENCE, self.socket.next()).await?;
+            match message {
+                Some(Ok(Message::Binary(bytes))) => return Ok(Response::decode(bytes)?),
+                Some(Ok(Message::Close(frame))) => return Err(format!("closed: {frame:?}").into()),
+                Some(Ok(_)) => {}
+                Some(Err(error)) => return Err(error.into()),
+                None => return Err("the connection has ended".into()),
+            }
+        }
+    }
+}
+
+fn data(arrow: &[u8]) -> Option<MakeTableData> {
+    Some(MakeTableData { data: Some(Data::FromArrow(Bytes::copy_from_slice(arrow).into())) })
+}
+
+fn strange(what: &impl std::fmt::Debug) -> Failure {
+    let mut text = format!("the server answered {what:?}");
+    text.truncate(500);
+    text.into()
+}
+
+/// When updates are due, and which of them count.
+#[derive(Debug, Clone, Copy)]
+pub struct Watch {
+    pub start: Instant,
+    pub interval: Duration,
+    pub num_updates: usize,
+    pub first_measured: usize,
+}
+
+impl Watch {
+    pub fn due(&self, update: usize) -> Instant {
+        self.start + self.interval * update as u32
+    }
+}
+
+/// What one client heard.
+pub struct Heard {
+    /// Microseconds from due to delivered.
+    pub latency: Histogram<u64>,
+    pub bytes: u64,
+    /// News that came, of as many updates.
+    pub news: usize,
+    pub sleeps: bool,
+    /// How the connection ended, if the server ended it.
+    pub ended: Option<String>,
+}
+
+/// A client with a view and a subscription to its changed rows.
+pub struct Follower {
+    client: Client,
+    subscription: u32,
+    sleeps: Option<Duration>,
+}
+
+impl Follower {
+    pub async fn open(
+        mut client: Client,
+        table: &str,
+        number: usize,
+        kinds: usize,
+        sleeps: Option<Duration>,
+    ) -> Result<Follower, Failure> {
+        let view_id = format!("view {number}");
+        client.open_view(table, &view_id, market::kind(number % kinds.max(1))).await?;
+        let subscribe = ViewOnUpdateReq { mode: Some(view_on_update_req::Mode::Row.into()) };
+        let subscription = client.send(&view_id, ClientReq::ViewOnUpdateReq(subscribe)).await?;
+        // Answered behind the subscription and the view's building.
+        client.send_window(&view_id).await?;
+        client.hear().await?;
+        Ok(Follower { client, subscription, sleeps })
+    }
+
+    /// Hears of every update; a sleeper hears of the first, sleeps, and then hears until nothing more comes.
+    pub async fn follow(mut self, watch: Watch) -> Result<Heard, Failure> {
+        /// After this much silence, everything that was to come has come.
+        const SILENCE: Duration = Duration::from_secs(3);
+        let latency = Histogram::new_with_bounds(1, 600_000_000, 3)?;
+        let sleeps = self.sleeps.is_some();
+        let mut heard = Heard { latency, bytes: 0, news: 0, sleeps, ended: None };
+        let last_due = watch.due(watch.num_updates);
+        while heard.news < watch.num_updates {
+            let next = tokio::time::timeout_at(
+                last_due.max(Instant::now()) + SILENCE + watch.interval,
+                self.client.hear(),
+            );
+            let response = match next.await {
+                Ok(Ok(response)) => response,
+                Ok(Err(error)) => {
+                    heard.ended = Some(error.to_string());
+                    break;
+                }
+                Err(_) => break,
+            };
+            let Some(ClientResp::ViewOnUpdateResp(news)) = response.client_resp else { continue };
+            if response.msg_id != self.subscription {
+                continue;
+            }
+            if heard.news >= watch.first_measured && !sleeps {
+                let micros = watch.due(heard.news).elapsed().as_micros();
+                heard.latency.saturating_record((micros as u64).max(1));
+            }
+            heard.news += 1;
+            heard.bytes += news.delta.as_ref().map_or(0, |delta| delta.len() as u64);
+            if heard.news == 1
+                && let Some(asleep) = self.sleeps
+            {
+                tokio::time::sleep(asleep).await;
+            }
+        }
+        Ok(heard)
+    }
+}

@@ -1,0 +1,76 @@
+//! The server under load: started here, or running already; and what it uses.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::Failure;
+
+#[derive(Debug)]
+pub struct Server {
+    pub url: String,
+    child: Option<Child>,
+    pid: Option<u32>,
+}
+
+/// Memory and processor time of a process; zeros where they are not known.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Usage {
+    pub resident_bytes: u64,
+    pub busy: Duration,
+}
+
+impl Server {
+    pub fn start(binary: &Path) -> Result<Server, Failure> {
+        let mut child = Command::new(binary)
+            .args(["serve", "--listen", "127.0.0.1:0", "--no-flight"])
+            .env("RUST_LOG", "error")
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("{}: {error}", binary.display()))?;
+        let output = child.stdout.take().ok_or("the server has no output")?;
+        for line in BufReader::new(output).lines() {
+            if let Some(address) = line?.strip_prefix("listening http://") {
+                let pid = Some(child.id());
+                return Ok(Server { url: format!("ws://{address}/websocket"), child: Some(child), pid });
+            }
+        }
+        Err("the server ended before it listened".into())
+    }
+
+    pub fn running(url: &str, pid: Option<u32>) -> Server {
+        Server { url: url.into(), child: None, pid }
+    }
+
+    pub fn usage(&self) -> Usage {
+        let Some(pid) = self.pid else { return Usage::default() };
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = resident.and_then(|text| text.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        // Fields 14 and 15, counted behind the name in parentheses, in hundredths of a second on every Linux.
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+        let ticks: u64 = fields.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+        Usage { resident_bytes: kib.unwrap_or_default() * 1024, busy: Duration::from_millis(ticks * 10) }
+    }
+
+    /// Ends a server that was started here.
+    pub fn stop(mut self) -> Result<(), Failure> {
+        if let Some(mut child) = self.child.take() {
+            child.kill()?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
