@@ -1,8 +1,9 @@
 //! Threads for work on immutable data: making tables from bytes, building views, writing large answers.
 //!
 //! Law: a job owns what it needs and tells its result itself; a job that panics is reported as gone and takes no thread
-//! with it. How many jobs wait is bounded by those who order them (one build per view, the requests in flight per
-//! session).
+//! with it. Worker threads stand behind all others for a processor, so that a big build or export takes the time that
+//! updates and sockets leave; there are more of them than cores, so that a small job does not wait for two big ones. How
+//! many jobs wait is bounded by those who order them (one build per view, the requests in flight per session).
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,6 +14,13 @@ use tokio::sync::oneshot;
 
 use crate::error::{Fault, Result};
 use crate::knobs;
+
+/// Workers for each core: the system shares the cores among them.
+const WORKERS_A_CORE: usize = 2;
+
+/// A tenth of the processor time that a thread of the doors and tables gets when both want it.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 10;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -27,7 +35,7 @@ impl Workers {
     pub fn start(threads: usize) -> std::io::Result<Workers> {
         let (jobs, queue) = channel::<Job>();
         let queue = Arc::new(Mutex::new(queue));
-        for number in 0..threads.max(1) {
+        for number in 0..WORKERS_A_CORE * threads.max(1) {
             let queue = queue.clone();
             std::thread::Builder::new()
                 .name(format!("worker-{number}"))
@@ -58,12 +66,22 @@ impl Workers {
 }
 
 fn work(queue: &Mutex<Receiver<Job>>) {
+    stand_back();
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
         if catch_unwind(AssertUnwindSafe(job)).is_err() {
             tracing::error!("a worker's job panicked");
         }
+    }
+}
+
+/// This thread, and those that it starts, give way to others. (Elsewhere than on Linux that is a property of the whole
+/// process.)
+fn stand_back() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        tracing::debug!(%error, "a worker runs like any other thread");
     }
 }
 

@@ -27,12 +27,25 @@ fn main() -> ExitCode {
         )
         .with_writer(std::io::stderr)
         .init();
+    open_many_files();
     let Command::Serve(options) = Cli::parse().command;
     match run(*options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("proscenium: {error}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+/// A connection is an open file, and the usual bound is a thousand: takes as many as the system lets it have.
+fn open_many_files() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+        if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+            tracing::warn!(%error, "the number of connections is bounded by the system's limit on open files");
         }
     }
 }

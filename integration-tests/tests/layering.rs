@@ -33,6 +33,7 @@ fn our_crates_depend_downwards() {
         ("proscenium-gateway", vec!["proscenium-actors", "proscenium-engine", "proscenium-proto"]),
         ("proscenium-bindgen", vec![]),
         ("proscenium-integration-tests", vec![]),
+        ("proscenium-load", vec!["proscenium-engine", "proscenium-proto"]),
     ]);
     for (package, wanted) in allowed {
         let ours: Vec<String> = uses(package)

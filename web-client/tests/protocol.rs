@@ -208,7 +208,10 @@ fn derived_tables_follow_their_sources_within_the_request() {
     stage.open(me, "left", "groups", grouped());
     assert!(matches!(stage.answer(me, "derived", from_view("groups")), ClientResp::MakeTableResp(_)));
     assert!(matches!(stage.answer(me, "joined", join("left", "right")), ClientResp::MakeJoinTableResp(_)));
-    assert!(matches!(stage.answer(me, "twice", join("joined", "right")), ClientResp::ServerError(_)), "y is in both");
+    assert!(
+        matches!(stage.answer(me, "twice", join("joined", "right")), ClientResp::ServerError(_)),
+        "y is in both"
+    );
     stage.open(me, "joined", "rows", wire::ViewConfig::default());
     assert!(matches!(stage.answer(me, "of rows", from_view("rows")), ClientResp::MakeTableResp(_)));
     stage.open(me, "derived", "d", wire::ViewConfig::default());

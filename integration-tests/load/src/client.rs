@@ -169,7 +169,7 @@ impl Follower {
         kinds: usize,
         sleeps: Option<Duration>,
     ) -> Result<Follower, Failure> {
-        let view_id = format!("view {number}");
+        let view_id = format!("{table} view {number}");
         client.open_view(table, &view_id, market::kind(number % kinds.max(1))).await?;
         let subscribe = ViewOnUpdateReq { mode: Some(view_on_update_req::Mode::Row.into()) };
         let subscription = client.send(&view_id, ClientReq::ViewOnUpdateReq(subscribe)).await?;

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use futures::future::join_all;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::Instant;
 
 use client::{Client, Follower, Watch};
@@ -42,6 +43,9 @@ struct Options {
     /// Its process, to read its memory and processor time.
     #[arg(long)]
     pid: Option<u32>,
+    /// The table to make.
+    #[arg(long, default_value = "load")]
+    table: String,
     /// Clients that follow a view each.
     #[arg(long, default_value_t = 1000)]
     clients: usize,
@@ -85,6 +89,9 @@ struct Options {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    // Where the system does not allow more, connecting says so.
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = runtime.map_err(Failure::from).and_then(|runtime| runtime.block_on(run(&options)));
     match outcome {
@@ -104,6 +111,13 @@ fn fail(error: &Failure) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// Which server, and which table there.
+#[derive(Debug, Clone)]
+struct Target {
+    url: String,
+    table: String,
+}
+
 const WARM_UP: Duration = Duration::from_secs(2);
 
 async fn run(options: &Options) -> Result<Report, Failure> {
@@ -114,7 +128,7 @@ async fn run(options: &Options) -> Result<Report, Failure> {
     };
     let market = Market::new(options.table_rows, options.rows);
     let mut writer = Client::connect(&server.url).await?;
-    writer.make_table("load", &market.table()?).await?;
+    writer.make_table(&options.table, &market.table()?).await?;
     let before = server.usage();
 
     let idle = connect_all(&server.url, options.idle).await?;
@@ -122,21 +136,24 @@ async fn run(options: &Options) -> Result<Report, Failure> {
     let mut followers = Vec::with_capacity(options.clients);
     for (number, client) in connect_all(&server.url, options.clients).await?.into_iter().enumerate() {
         let sleeps = (number < options.sleepers).then(|| Duration::from_secs(options.asleep));
-        followers.push(Follower::open(client, "load", number, options.kinds, sleeps).await?);
+        followers.push(Follower::open(client, &options.table, number, options.kinds, sleeps).await?);
     }
     let opened = server.usage();
 
     let num_updates = (options.rate * (WARM_UP.as_secs() + options.seconds) as f64) as usize;
     let first_measured = (options.rate * WARM_UP.as_secs_f64()) as usize;
     let start = Instant::now() + Duration::from_millis(200);
-    let watch = Watch { start, interval: Duration::from_secs_f64(1.0 / options.rate), num_updates, first_measured };
-    let following: Vec<_> = followers.into_iter().map(|follower| tokio::spawn(follower.follow(watch))).collect();
+    let watch =
+        Watch { start, interval: Duration::from_secs_f64(1.0 / options.rate), num_updates, first_measured };
+    let following: Vec<_> =
+        followers.into_iter().map(|follower| tokio::spawn(follower.follow(watch))).collect();
+    let to = Target { url: server.url.clone(), table: options.table.clone() };
     let extras = [
-        (options.churn > 0).then(|| tokio::spawn(churn(server.url.clone(), options.churn, is_over.clone()))),
-        options.exports.then(|| tokio::spawn(export(server.url.clone(), is_over.clone()))),
-        options.flood.then(|| tokio::spawn(flood(server.url.clone(), is_over.clone()))),
+        (options.churn > 0).then(|| tokio::spawn(churn(to.clone(), options.churn, is_over.clone()))),
+        options.exports.then(|| tokio::spawn(export(to.clone(), is_over.clone()))),
+        options.flood.then(|| tokio::spawn(flood(to.clone(), is_over.clone()))),
     ];
-    let updated = write(&mut writer, &market, watch).await?;
+    let updated = write(&mut writer, &options.table, &market, watch).await?;
     let mut report = Report::new(&updated, num_updates);
     for outcome in join_all(following).await {
         report.add(outcome??);
@@ -168,14 +185,19 @@ async fn connect_all(url: &str, count: usize) -> Result<Vec<Client>, Failure> {
 }
 
 /// Sends every update when it is due, whatever became of those before; how long each took until it was answered.
-async fn write(writer: &mut Client, market: &Market, watch: Watch) -> Result<Vec<Duration>, Failure> {
+async fn write(
+    writer: &mut Client,
+    table: &str,
+    market: &Market,
+    watch: Watch,
+) -> Result<Vec<Duration>, Failure> {
     let mut answered = Vec::new();
     let mut sent = 0;
     while answered.len() < watch.num_updates {
         let due = watch.due(sent);
         tokio::select! {
             () = tokio::time::sleep_until(due), if sent < watch.num_updates => {
-                writer.send_update("load", &market.update(sent)?).await?;
+                writer.send_update(table, &market.update(sent)?).await?;
                 sent += 1;
             }
             answer = writer.hear_update(), if sent > answered.len() => {
@@ -188,17 +210,17 @@ async fn write(writer: &mut Client, market: &Market, watch: Watch) -> Result<Vec
 }
 
 /// Connections that come and go; how many did.
-async fn churn(url: String, rate: u64, is_over: Arc<AtomicBool>) -> Result<usize, Failure> {
+async fn churn(to: Target, rate: u64, is_over: Arc<AtomicBool>) -> Result<usize, Failure> {
     let mut ticks = tokio::time::interval(Duration::from_secs_f64(1.0 / rate as f64));
     let mut visits = Vec::new();
     let mut number = 1_000_000;
     while !is_over.load(Ordering::Relaxed) {
         ticks.tick().await;
         number += 1;
-        let url = url.clone();
+        let to = to.clone();
         visits.push(tokio::spawn(async move {
-            let client = Client::connect(&url).await?;
-            let follower = Follower::open(client, "load", number, 4, None).await?;
+            let client = Client::connect(&to.url).await?;
+            let follower = Follower::open(client, &to.table, number, 4, None).await?;
             drop(follower);
             Ok::<(), Failure>(())
         }));
@@ -209,9 +231,9 @@ async fn churn(url: String, rate: u64, is_over: Arc<AtomicBool>) -> Result<usize
 }
 
 /// Full exports, one after the other; how many there were.
-async fn export(url: String, is_over: Arc<AtomicBool>) -> Result<usize, Failure> {
-    let mut client = Client::connect(&url).await?;
-    client.open_view("load", "export", market::kind(client::ALL)).await?;
+async fn export(to: Target, is_over: Arc<AtomicBool>) -> Result<usize, Failure> {
+    let mut client = Client::connect(&to.url).await?;
+    client.open_view(&to.table, "export", market::kind(client::ALL)).await?;
     let mut count = 0;
     while !is_over.load(Ordering::Relaxed) {
         client.export("export").await?;
@@ -221,10 +243,10 @@ async fn export(url: String, is_over: Arc<AtomicBool>) -> Result<usize, Failure>
 }
 
 /// Requests that wait for no answer, a thousand on the way; how many were answered.
-async fn flood(url: String, is_over: Arc<AtomicBool>) -> Result<usize, Failure> {
+async fn flood(to: Target, is_over: Arc<AtomicBool>) -> Result<usize, Failure> {
     const ON_THE_WAY: usize = 1000;
-    let mut client = Client::connect(&url).await?;
-    client.open_view("load", "flood", market::kind(client::ALL)).await?;
+    let mut client = Client::connect(&to.url).await?;
+    client.open_view(&to.table, "flood", market::kind(client::ALL)).await?;
     for _ in 0..ON_THE_WAY {
         client.send_window("flood").await?;
     }

@@ -50,7 +50,10 @@ fn stream(ids: &[u64], generation: u64) -> Result<Vec<u8>, Failure> {
         ("id", Arc::new(Int32Array::from_iter_values(ids.iter().map(|id| *id as i32)))),
         ("symbol", Arc::new(StringArray::from_iter_values(ids.iter().map(symbol)))),
         ("venue", Arc::new(StringArray::from_iter_values(ids.iter().map(venue)))),
-        ("side", Arc::new(StringArray::from_iter_values(ids.iter().map(|id| ["buy", "sell"][(id % 2) as usize])))),
+        (
+            "side",
+            Arc::new(StringArray::from_iter_values(ids.iter().map(|id| ["buy", "sell"][(id % 2) as usize]))),
+        ),
         ("price", Arc::new(Float64Array::from_iter_values(ids.iter().map(price)))),
         ("qty", Arc::new(Int32Array::from_iter_values(ids.iter().map(|id| (noise(*id) % 1000) as i32)))),
     ];

@@ -48,9 +48,7 @@ impl LocalServer {
         let made = Table::derive(plan, &snapshot, source.table.limit(), columns.as_deref());
         let source = Source { table: view.table.clone(), side: None, view: Some(view_id.to_owned()) };
         match made {
-            Ok(table) => {
-                self.host(call, table, vec![source], ClientResp::MakeTableResp(MakeTableResp {}))
-            }
+            Ok(table) => self.host(call, table, vec![source], ClientResp::MakeTableResp(MakeTableResp {})),
             Err(fault) => fault.into(),
         }
     }
@@ -74,9 +72,7 @@ impl LocalServer {
         let sides = names.into_iter().zip([JoinSide::Left, JoinSide::Right]);
         let sources = sides.map(|(table, side)| Source { table, side: Some(side), view: None }).collect();
         match Table::join(&snapshots[0], &snapshots[1], &spec) {
-            Ok(table) => {
-                self.host(call, table, sources, ClientResp::MakeJoinTableResp(MakeJoinTableResp {}))
-            }
+            Ok(table) => self.host(call, table, sources, ClientResp::MakeJoinTableResp(MakeJoinTableResp {})),
             Err(fault) => fault.into(),
         }
     }

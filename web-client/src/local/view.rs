@@ -67,7 +67,11 @@ impl OpenView {
         write(&view.cut(&mut self.handle, options).gather())
     }
 
-    fn arrow(&mut self, view: &mut View, request: &proscenium_proto::generated::ViewToArrowReq) -> Result<Vec<u8>> {
+    fn arrow(
+        &mut self,
+        view: &mut View,
+        request: &proscenium_proto::generated::ViewToArrowReq,
+    ) -> Result<Vec<u8>> {
         let options =
             CutOptions { viewport: viewport::from_wire(request.viewport.as_ref()), ..CutOptions::default() };
         // A codec that nobody knows is an error here as on a server; a known one is not worth its time, and its writer
@@ -95,7 +99,8 @@ impl LocalServer {
         };
         let plan = Arc::new(plan);
         let key = plan.sharing_key();
-        let present = self.shared.iter_mut().find(|(_, shared)| shared.table == call.entity_id && shared.key == key);
+        let present =
+            self.shared.iter_mut().find(|(_, shared)| shared.table == call.entity_id && shared.key == key);
         let (shared, handle) = match present {
             Some((id, shared)) => {
                 shared.num_handles += 1;
@@ -256,14 +261,14 @@ impl LocalServer {
             },
             ClientReq::ViewToColumnsStringReq(request) => {
                 let json = viewport::json_options(request.id, request.index, request.formatted);
-                let json_string =
-                    open.text(view, request.viewport.as_ref(), json, |window| export::json_columns(window, json));
+                let json_string = open
+                    .text(view, request.viewport.as_ref(), json, |window| export::json_columns(window, json));
                 ClientResp::ViewToColumnsStringResp(ViewToColumnsStringResp { json_string })
             }
             ClientReq::ViewToRowsStringReq(request) => {
                 let json = viewport::json_options(request.id, request.index, request.formatted);
-                let json_string =
-                    open.text(view, request.viewport.as_ref(), json, |window| export::json_rows(window, json));
+                let json_string = open
+                    .text(view, request.viewport.as_ref(), json, |window| export::json_rows(window, json));
                 ClientResp::ViewToRowsStringResp(ViewToRowsStringResp { json_string })
             }
             ClientReq::ViewToNdjsonStringReq(request) => {
