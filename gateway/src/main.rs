@@ -1,5 +1,6 @@
 //! The binary: reads the command line, starts the server, waits for the signal to end.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -38,6 +39,11 @@ fn main() -> ExitCode {
     }
 }
 
+/// Tells whoever started the server; nobody needs to listen.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
 /// A connection is an open file, and the usual bound is a thousand: takes as many as the system lets it have.
 fn open_many_files() {
     #[cfg(unix)]
@@ -53,13 +59,13 @@ fn open_many_files() {
 fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::start(options.resolve()?)?;
     let addresses = server.addresses();
-    println!("listening http://{}", addresses.http);
+    say(&format!("listening http://{}", addresses.http));
     if let Some(flight) = addresses.flight {
-        println!("listening grpc://{flight}");
+        say(&format!("listening grpc://{flight}"));
     }
-    println!("ready");
+    say("ready");
     actix_rt::System::new().block_on(shutdown::signal())?;
-    println!("stopping");
+    say("stopping");
     server.stop();
     Ok(())
 }

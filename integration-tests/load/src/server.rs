@@ -30,10 +30,15 @@ impl Server {
             .spawn()
             .map_err(|error| format!("{}: {error}", binary.display()))?;
         let output = child.stdout.take().ok_or("the server has no output")?;
+        let mut url = None;
         for line in BufReader::new(output).lines() {
-            if let Some(address) = line?.strip_prefix("listening http://") {
+            let line = line?;
+            if let Some(address) = line.strip_prefix("listening http://") {
+                url = Some(format!("ws://{address}/websocket"));
+            }
+            if let ("ready", Some(url)) = (line.as_str(), &url) {
                 let pid = Some(child.id());
-                return Ok(Server { url: format!("ws://{address}/websocket"), child: Some(child), pid });
+                return Ok(Server { url: url.clone(), child: Some(child), pid });
             }
         }
         Err("the server ended before it listened".into())
