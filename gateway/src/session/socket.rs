@@ -24,6 +24,10 @@ use super::roll::Seat;
 use crate::config::Limits;
 use crate::metrics::Metrics;
 
+/// Frames of one connection handled before the others on its thread have a turn: a client that sends without end would
+/// never let them have one.
+const FRAMES_IN_A_ROW: usize = 16;
+
 /// How long a client has to answer a close frame, and so to read what was written before it.
 const LINGER: Duration = Duration::from_secs(10);
 
@@ -50,6 +54,7 @@ pub fn connect(
         flow: Flow::new(Instant::now(), surroundings.limits),
         dispatch: Dispatch::new(surroundings),
         phase: Phase::Open,
+        frames_in_a_row: 0,
         account: Account::open(request.peer_addr()),
         _seat: seat,
     };
@@ -64,6 +69,7 @@ struct Session {
     flow: Flow,
     dispatch: Dispatch,
     phase: Phase,
+    frames_in_a_row: usize,
     account: Account,
     _seat: Seat,
 }
@@ -203,6 +209,11 @@ impl Session {
         }
         self.start_requests(ctx);
         self.write(ctx);
+        self.frames_in_a_row += 1;
+        if self.frames_in_a_row >= FRAMES_IN_A_ROW {
+            self.frames_in_a_row = 0;
+            ctx.wait(tokio::task::yield_now().into_actor(self));
+        }
     }
 
     fn start_requests(&mut self, ctx: &mut WebsocketContext<Self>) {

@@ -1,0 +1,42 @@
+//! The binary as a process.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Long enough for a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[test]
+fn it_outlives_whoever_stopped_listening_to_it() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_proscenium"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--no-flight"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+    let first = lines.next().expect("a line").expect("text");
+    // Whatever it says from now on reaches nobody.
+    drop(lines);
+    let address = first.strip_prefix("listening http://").expect("where it listens").to_owned();
+    let began = Instant::now();
+    while !is_ready(&address) {
+        assert!(child.try_wait().expect("a child").is_none(), "it has ended");
+        assert!(began.elapsed() < PATIENCE, "it is not ready");
+    }
+    assert!(child.try_wait().expect("a child").is_none(), "it has ended");
+    child.kill().expect("an end");
+    child.wait().expect("an end");
+}
+
+fn is_ready(address: &str) -> bool {
+    let asked = TcpStream::connect(address).and_then(|mut socket| {
+        socket.write_all(b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer)?;
+        Ok(answer.starts_with("HTTP/1.1 200"))
+    });
+    asked.unwrap_or(false)
+}
