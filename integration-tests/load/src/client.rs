@@ -118,7 +118,7 @@ impl Client {
 }
 
 fn data(arrow: &[u8]) -> Option<MakeTableData> {
-    Some(MakeTableData { data: Some(Data::FromArrow(Bytes::copy_from_slice(arrow).into())) })
+    Some(MakeTableData { data: Some(Data::FromArrow(Bytes::copy_from_slice(arrow))) })
 }
 
 fn strange(what: &impl std::fmt::Debug) -> Failure {
