@@ -5,7 +5,7 @@
 //! update hold their place in each subscriber's order and are filled in by the view's actor.
 //!
 //! The orders, a file each: [`introduce`], [`batch`] (update, replace, remove), [`compute`], [`describe`], [`open_view`],
-//! [`read_view`], [`subscribe`], [`delete`], [`session_over`], [`settle`], [`snapshot`], [`follow`], [`gauges`], [`crash`]. What a derived table
+//! [`plan_view`], [`read_view`], [`subscribe`], [`delete`], [`session_over`], [`settle`], [`snapshot`], [`follow`], [`gauges`], [`crash`]. What a derived table
 //! follows is in [`source`]. What the actor knows about its
 //! views is a plain state machine: [`registry`]; how it feeds them: [`feed`].
 
@@ -20,6 +20,7 @@ mod gauges;
 mod introduce;
 mod news;
 mod open_view;
+mod plan_view;
 mod read_view;
 mod registry;
 mod session_over;
@@ -43,6 +44,7 @@ pub use follow::{Follow, Followed, Follower};
 pub use gauges::{Gauges, GetGauges, ViewGauges};
 pub use introduce::Introduce;
 pub use open_view::{CloseView, OpenView};
+pub use plan_view::{PlanView, Planned};
 pub use read_view::{GetPlan, ReadView};
 pub use registry::HandleId;
 pub use session_over::SessionOver;
@@ -60,6 +62,7 @@ use crate::knobs;
 use crate::mailbox::{Posted, Reply, unbound};
 use crate::meters::TableMeter;
 use follow::Following;
+use plan_view::Awaited;
 use registry::Registry;
 
 #[derive(Debug)]
@@ -82,6 +85,8 @@ pub struct TableActor {
     sources: Vec<Source>,
     /// Columns under way; from [`compute`] until they are adopted.
     preparations: Vec<Preparation>,
+    /// Who waits for those columns to build a view elsewhere.
+    awaited: Vec<Awaited>,
     /// Orders handled since others on this thread had a turn.
     orders_in_a_row: usize,
     _life_line: LifeLine,
@@ -110,6 +115,7 @@ impl TableActor {
             followings: Vec::new(),
             sources,
             preparations: Vec::new(),
+            awaited: Vec::new(),
             orders_in_a_row: 0,
             _life_line: life_line,
         }

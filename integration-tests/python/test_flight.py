@@ -82,6 +82,96 @@ def test_a_view_is_fetched(client):
     assert got["x"].to_pylist() == [6, 4, 2]
 
 
+TICKS = pa.table({"id": [1, 2, 3, 4], "g": ["a", "b", "a", "b"], "x": [1.0, 2.0, 3.0, 4.0]})
+COMPUTED = {
+    "columns": ["id", "double", "so far", "before"],
+    "expressions": {"double": '"x" * 2'},
+    "windows": {
+        "before": {"column": "x", "aggregate": "lag", "partition_by": ["g"], "order_by": ["id", "desc"]},
+        "so far": {"column": "double", "aggregate": "sum", "rows": 1},
+    },
+}
+
+
+def ask(client, table, view):
+    return get(client, json.dumps({"table": table, "view": view}).encode())
+
+
+def test_expressions_and_windows_are_fetched(client):
+    name = next(NAMES)
+    put(client, TICKS, name, mode="create", index="id")
+    got = ask(client, name, COMPUTED)
+    assert got.to_pydict() == {
+        "id": [1, 2, 3, 4],
+        "double": [2.0, 4.0, 6.0, 8.0],
+        "so far": [2.0, 6.0, 10.0, 14.0],
+        "before": [3.0, 4.0, None, None],
+    }
+    upper = {"columns": ["X"], "expressions": {"X": 'upper("g")'}, "filter": [["X", "==", "A"]]}
+    assert ask(client, name, upper).to_pydict() == {"X": ["A", "A"]}
+    assert ask(client, name, {"expressions": {"e": "1"}}).column_names == ["id", "g", "x", "e"]
+    grouped = {"group_by": ["X"], "columns": ["y"], "expressions": {"X": 'upper("g")', "y": '"x" + 1'}}
+    assert ask(client, name, grouped)["y"].to_pylist() == [14.0, 6.0, 8.0]
+    # As they were put, and again after a change.
+    put(client, pa.table({"id": [1], "x": [10.0]}), name, mode="upsert")
+    assert ask(client, name, COMPUTED)["so far"].to_pylist() == [20.0, 24.0, 10.0, 14.0]
+    command = json.dumps({"table": name, "view": COMPUTED}).encode()
+    info = client.get_flight_info(flight.FlightDescriptor.for_command(command))
+    assert (info.total_records, info.schema.names) == (4, COMPUTED["columns"])
+
+
+def test_a_get_equals_what_a_websocket_client_gets(client, run):
+    name = next(NAMES)
+    put(client, TICKS, name, mode="create", index="id")
+
+    async def talk(other):
+        table = await other.open_table(name)
+        view = await table.view(**COMPUTED)
+        assert await view.to_columns() == (await asyncio.to_thread(ask, client, name, COMPUTED)).to_pydict()
+        await view.delete()
+
+    run(talk)
+
+
+@pytest.mark.parametrize(
+    ("view", "wrong"),
+    [
+        ({"expressions": {"bad one": '"nope" + 1'}}, "bad one|nope"),
+        ({"expressions": {"x": "1"}}, "x"),
+        ({"expressions": {"e": "1 +"}}, "e"),
+        ({"windows": {"w": {"column": "nope", "aggregate": "sum"}}}, "nope"),
+        ({"windows": {"w": {"column": "g", "aggregate": "sum"}}}, "w"),
+        ({"windows": {"w": {"column": "x", "aggregate": "summe"}}}, "summe"),
+        ({"windows": {"w": {"column": "x", "aggregate": "sum", "size": 3}}}, "\"w\".*size"),
+        ({"windows": {"w": {"column": "x", "aggregate": "sum", "rows": 1, "range": 2}}}, "\"w\".*exclude"),
+    ],
+)
+def test_what_is_wrong_with_a_view_is_named(client, view, wrong):
+    name = next(NAMES)
+    put(client, TICKS, name, mode="create", index="id")
+    with pytest.raises(pa.ArrowInvalid, match=wrong):
+        ask(client, name, view)
+    assert ask(client, name, COMPUTED).num_rows == 4
+
+
+def test_a_get_given_up_leaves_nothing_behind(client, run):
+    """A view of a call that is over would keep the table from being deleted."""
+    name = next(NAMES)
+    count = 300_000
+    put(client, pa.table({"id": range(count), "x": [0.5] * count}), name, mode="create", index="id")
+    view = {"expressions": {"twice": '"x" * 2'}, "windows": {"w": {"column": "x", "aggregate": "sum"}}}
+    reader = client.do_get(flight.Ticket(json.dumps({"table": name, "view": view}).encode()))
+    assert reader.read_chunk().data["twice"][0].as_py() == 1.0
+    reader.cancel()
+
+    async def talk(other):
+        await (await other.open_table(name)).delete()
+
+    run(talk)
+    with pytest.raises(pa.ArrowKeyError, match=name):
+        get(client, name.encode())
+
+
 def test_tables_are_listed_and_described(client):
     name = next(NAMES)
     put(client, ROWS, name, mode="create")

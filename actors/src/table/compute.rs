@@ -74,6 +74,8 @@ impl TableActor {
                 start(feed, &self.stage);
             }
         }
+        self.amend_planned(&adopted);
+        self.answer_planned();
         self.feed_all(ctx);
     }
 
@@ -83,6 +85,7 @@ impl TableActor {
 
     fn give_up(&mut self, preparation: &Preparation, ctx: &mut Context<Self>) {
         self.preparations.retain(|other| !other.is(preparation));
+        self.refuse_planned();
         for id in self.not_started() {
             self.view_failed(id, ctx);
         }

@@ -1,7 +1,8 @@
 //! DoGet: a table, or a view config over it, at one version.
 //!
 //! Law: rows are cut and encoded a piece at a time, when the client has room for the next, so that a get of any size
-//! holds a bounded amount of memory beside the shared snapshot.
+//! holds a bounded amount of memory beside the shared snapshot. The table plans the view in its own order, expressions
+//! and windows included; the view is built here and known to nobody else, so that a call that ends takes it along.
 
 use std::sync::Arc;
 
@@ -10,12 +11,10 @@ use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
 use arrow_flight::{FlightData, Ticket};
 use futures::{Stream, StreamExt, TryStreamExt};
-use proscenium_actors::table::TakeSnapshot;
+use proscenium_actors::table::{PlanView, Planned};
 use proscenium_actors::{Catalog, knobs};
-use proscenium_engine::config::ViewConfig;
 use proscenium_engine::export::{self, Naming};
-use proscenium_engine::table::Snapshot;
-use proscenium_engine::view::{CutOptions, Handle, Plan, View, Viewport};
+use proscenium_engine::view::{CutOptions, Handle, View, Viewport};
 use tonic::Status;
 
 use super::ticket::{self, Wanted};
@@ -46,23 +45,23 @@ pub(super) struct Answer {
 
 pub(super) async fn open(catalog: &Catalog, wanted: Wanted) -> Result<Answer, Status> {
     let table = catalog.table(&wanted.table).map_err(|_| no_table(&wanted.table))?;
-    let snapshot = table
+    let config = wanted.view.unwrap_or_default();
+    let group_by_depth = config.group_by_depth;
+    let planned = table
         .mailbox
-        .ask(knobs::ASK_DEADLINE, |reply| TakeSnapshot { reply })
+        .ask(knobs::ASK_DEADLINE, |reply| PlanView { config, reply })
         .await
         .map_err(|fault| status(&fault))?;
-    work(move || build(&snapshot, &wanted.view.unwrap_or_default())).await?
+    work(move || build(planned, group_by_depth)).await?
 }
 
 fn no_table(name: &str) -> Status {
     Status::not_found(format!("table \"{name}\" is not hosted"))
 }
 
-fn build(snapshot: &Snapshot, config: &ViewConfig) -> Result<Answer, Status> {
-    let plan =
-        Plan::new(config, snapshot.schema()).map_err(|error| Status::invalid_argument(error.to_string()))?;
-    let mut view = View::build(Arc::new(plan), snapshot);
-    let mut handle = view.handle(config.group_by_depth);
+fn build(Planned { plan, snapshot }: Planned, group_by_depth: Option<u32>) -> Result<Answer, Status> {
+    let mut view = View::build(plan, &snapshot);
+    let mut handle = view.handle(group_by_depth);
     let num_rows = view.dimensions(&mut handle).num_view_rows;
     let none = Viewport { end_row: Some(0), ..Viewport::default() };
     let window = view.cut(&mut handle, CutOptions { viewport: none, ..CutOptions::default() }).gather();

@@ -1,10 +1,13 @@
 //! View configs as JSON, in the words that Perspective's clients use.
 
+mod window;
+
 use std::collections::BTreeMap;
 
 use proscenium_engine::Scalar;
 use proscenium_engine::config::{
     FilterReducer, FilterTerm, GroupRollupMode, SortDirection, SortTerm, SplitRollupMode, ViewConfig,
+    WindowSpec,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -26,6 +29,8 @@ struct Json {
     expressions: BTreeMap<String, String>,
     #[serde(default)]
     aggregates: BTreeMap<String, Words>,
+    #[serde(default)]
+    windows: BTreeMap<String, Value>,
     group_by_depth: Option<u32>,
     group_rollup_mode: Option<String>,
     split_rollup_mode: Option<String>,
@@ -62,7 +67,7 @@ pub(super) fn parse(view: &Value) -> Result<ViewConfig, String> {
                 Words::Many(words) => (column, words),
             })
             .collect(),
-        windows: BTreeMap::new(),
+        windows: windows(&json.windows)?,
         group_by_depth: json.group_by_depth,
         group_rollup_mode: match json.group_rollup_mode.as_deref() {
             None | Some("rollup") => GroupRollupMode::Rollup,
@@ -78,6 +83,14 @@ pub(super) fn parse(view: &Value) -> Result<ViewConfig, String> {
             Some(other) => return Err(format!("split_rollup_mode \"{other}\" is neither flat nor rollup")),
         },
     })
+}
+
+fn windows(specs: &BTreeMap<String, Value>) -> Result<BTreeMap<String, WindowSpec>, String> {
+    let spec = |(alias, spec): (&String, &Value)| match window::parse(spec) {
+        Ok(spec) => Ok((alias.clone(), spec)),
+        Err(error) => Err(format!("window \"{alias}\": {error}")),
+    };
+    specs.iter().map(spec).collect()
 }
 
 fn filter(term: &[Value]) -> Result<FilterTerm, String> {
@@ -147,6 +160,8 @@ mod tests {
             (serde_json::json!({"sort": [["v", "up"]]}), "\"up\""),
             (serde_json::json!({"filter": [["v"]]}), "[\"v\"]"),
             (serde_json::json!({"rows": 3}), "rows"),
+            (serde_json::json!({"windows": {"w": {"column": "v"}}}), "window \"w\""),
+            (serde_json::json!({"expressions": {"e": 3}}), "string"),
         ] {
             let error = parse(&view).unwrap_err();
             assert!(error.contains(wrong), "{error}");
