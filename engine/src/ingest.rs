@@ -12,6 +12,7 @@ mod flatten_json;
 mod infer;
 mod intake;
 mod ipc;
+mod ipc_batch;
 mod ipc_schema;
 mod json_columns;
 mod json_rows;

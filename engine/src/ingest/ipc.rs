@@ -1,8 +1,8 @@
 //! Arrow IPC bytes, stream or file → record batches.
 //!
 //! Law: the bytes come from strangers, and the reader trusts what they say about sizes and types. So every message is
-//! walked first: it must lie within the bytes, its buffers within its body, what it unpacks to within a bound, and its
-//! schema must be one. Columns that lie aligned and unpacked are not copied.
+//! walked first: it must lie within the bytes, its buffers within its body, what it unpacks to within a bound, its
+//! schema must be one, and its batches must have what that schema asks for. Columns that lie aligned and unpacked are not copied.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -11,9 +11,10 @@ use ::arrow::buffer::Buffer;
 use ::arrow::datatypes::SchemaRef;
 use ::arrow::error::ArrowError;
 use arrow_ipc::reader::StreamDecoder;
-use arrow_ipc::{MessageHeader, root_as_message};
+use arrow_ipc::{Buffer as Part, MessageHeader, root_as_message};
 use bytes::Bytes;
 
+use super::ipc_batch::Checker;
 use super::ipc_schema;
 
 const FILE_MAGIC: &[u8] = b"ARROW1";
@@ -64,6 +65,7 @@ fn decode(stream: Bytes) -> Result<(SchemaRef, Vec<RecordBatch>), ArrowError> {
 fn stream_len(bytes: &[u8]) -> Result<usize, ArrowError> {
     let mut at = 0;
     let mut unpacked = 0;
+    let mut batches = Checker::default();
     while at < bytes.len() {
         let mut meta_len = word(bytes, at)?;
         at += 4;
@@ -88,11 +90,9 @@ fn stream_len(bytes: &[u8]) -> Result<usize, ArrowError> {
             }
             _ => None,
         };
-        let Some(batch) = batch else { continue };
-        for buffer in batch.buffers().iter().flatten() {
-            let start = usize::try_from(buffer.offset()).map_err(|_| truncated())?;
-            let packed = part(body, start, buffer.length())?;
-            if batch.compression().is_some() && !packed.is_empty() {
+        for buffer in batch.and_then(|batch| batch.buffers()).iter().flatten() {
+            let packed = part_of(body, buffer)?;
+            if batch.is_some_and(|batch| batch.compression().is_some()) && !packed.is_empty() {
                 // -1: not packed after all.
                 let prefix = packed.first_chunk::<8>().ok_or_else(truncated)?;
                 unpacked += i64::from_le_bytes(*prefix).clamp(-1, MAX_UNPACKED_BYTES).max(0);
@@ -103,17 +103,24 @@ fn stream_len(bytes: &[u8]) -> Result<usize, ArrowError> {
                 )));
             }
         }
+        batches.check(&message, body)?;
     }
     Ok(at)
 }
 
-fn truncated() -> ArrowError {
+pub(super) fn truncated() -> ArrowError {
     ArrowError::IpcError("a message reaches beyond the bytes given".into())
 }
 
 fn word(bytes: &[u8], at: usize) -> Result<u32, ArrowError> {
     let word = bytes.get(at..).and_then(|rest| rest.first_chunk::<4>()).ok_or_else(truncated)?;
     Ok(u32::from_le_bytes(*word))
+}
+
+/// One buffer of a body.
+pub(super) fn part_of<'a>(body: &'a [u8], buffer: &Part) -> Result<&'a [u8], ArrowError> {
+    let start = usize::try_from(buffer.offset()).map_err(|_| truncated())?;
+    part(body, start, buffer.length())
 }
 
 fn part(bytes: &[u8], start: usize, len: i64) -> Result<&[u8], ArrowError> {

@@ -3,6 +3,7 @@
 //! A batch is shown as the types of its columns and their JSON, missing cells as `?`.
 
 mod arrow;
+mod arrow_spoiled;
 mod json;
 
 use std::sync::Arc;

@@ -199,11 +199,11 @@ fn arrow_into_existing_columns() {
     check("b", Int32Array::from(vec![1]), &iterate("b"));
 }
 
-fn list(values: Vec<Option<Vec<Option<i64>>>>) -> ArrayRef {
+pub(super) fn list(values: Vec<Option<Vec<Option<i64>>>>) -> ArrayRef {
     Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(values))
 }
 
-fn some(values: &[i64]) -> Option<Vec<Option<i64>>> {
+pub(super) fn some(values: &[i64]) -> Option<Vec<Option<i64>>> {
     Some(values.iter().copied().map(Some).collect())
 }
 
@@ -248,19 +248,4 @@ fn nested_arrow() {
              flatten mode.\n"
         ),
     );
-}
-
-#[test]
-fn a_schema_that_is_none_is_refused_before_the_reader_sees_it() {
-    let spoiled: [(&[u8], &str); 2] = [
-        (
-            include_bytes!("../../../tests/data/spoiled/schema_without_fields.arrow"),
-            "the schema has no fields",
-        ),
-        (include_bytes!("../../../tests/data/spoiled/type_none.arrow"), "has a type that nobody can read"),
-    ];
-    for (bytes, expected) in spoiled {
-        let shown = created(&TableData::Arrow(bytes.into()), &TableOptions::default());
-        assert!(shown.contains(expected), "{shown}");
-    }
 }

@@ -1,0 +1,176 @@
+//! Whether a record batch has what the reader takes for granted.
+//!
+//! Law: as in [`super::ipc_schema`], the reader asserts what this refuses: rows of a negative number, a bitmap of nulls
+//! that ends before its rows do, a buffer that ends within a number, buffers counted wrong. Nodes and buffers are walked in the reader's order. What the
+//! reader checks itself (the lengths of values, offsets, codes) is left to it.
+
+use std::sync::Arc;
+
+use ::arrow::datatypes::{DataType, Field, Schema};
+use ::arrow::error::ArrowError;
+use arrow_ipc::{Buffer, DictionaryBatch, FieldNode, Message, MessageHeader, RecordBatch};
+
+/// The schema so far, by which batches are read.
+#[derive(Debug, Default)]
+pub(super) struct Checker {
+    schema: Option<Schema>,
+}
+
+impl Checker {
+    /// `message` has passed [`super::ipc_schema::check`], and its buffers lie within `body`.
+    pub(super) fn check(&mut self, message: &Message<'_>, body: &[u8]) -> Result<(), ArrowError> {
+        match (message.header_type(), &self.schema) {
+            (MessageHeader::Schema, None) => {
+                self.schema = message.header_as_schema().map(arrow_ipc::convert::fb_to_schema);
+                Ok(())
+            }
+            (MessageHeader::RecordBatch, Some(schema)) => {
+                let batch = message.header_as_record_batch().ok_or_else(|| bad("", "is missing"))?;
+                let fields: Vec<&Field> = schema.fields().iter().map(Arc::as_ref).collect();
+                check_batch(batch, body, &fields)
+            }
+            (MessageHeader::DictionaryBatch, Some(schema)) => {
+                let dictionary = message.header_as_dictionary_batch().ok_or_else(|| bad("", "is missing"))?;
+                check_dictionary(dictionary, body, schema)
+            }
+            // A second schema, or anything before the first: the reader refuses it.
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_dictionary(dictionary: DictionaryBatch<'_>, body: &[u8], schema: &Schema) -> Result<(), ArrowError> {
+    let data = dictionary.data().ok_or_else(|| bad("", "of a dictionary has no values"))?;
+    #[expect(deprecated, reason = "the reader finds the type of a dictionary's values by this")]
+    let users = schema.fields_with_dict_id(dictionary.id());
+    match users.first().map(|field| (field.name(), field.data_type())) {
+        Some((name, DataType::Dictionary(_, values))) => {
+            check_batch(data, body, &[&Field::new(name, values.as_ref().clone(), true)])
+        }
+        // The reader says that nobody uses it.
+        _ => Ok(()),
+    }
+}
+
+fn check_batch(batch: RecordBatch<'_>, body: &[u8], fields: &[&Field]) -> Result<(), ArrowError> {
+    num_rows(batch.length()).ok_or_else(|| bad("", "has a number of rows that cannot be"))?;
+    let (Some(nodes), Some(buffers)) = (batch.nodes(), batch.buffers()) else {
+        return Err(bad("", "has no nodes or no buffers"));
+    };
+    let mut walk = Walk {
+        nodes: nodes.iter(),
+        buffers: buffers.iter(),
+        num_view_buffers: batch.variadicBufferCounts().into_iter().flatten().collect::<Vec<_>>().into_iter(),
+        is_packed: batch.compression().is_some(),
+        body,
+    };
+    fields.iter().try_for_each(|field| walk.array(field))?;
+    match walk.num_view_buffers.next() {
+        None => Ok(()),
+        Some(_) => Err(bad("", "counts buffers of views that no column has")),
+    }
+}
+
+/// Nodes and buffers, each once and in order.
+struct Walk<'a, N, B, C> {
+    nodes: N,
+    buffers: B,
+    num_view_buffers: C,
+    is_packed: bool,
+    body: &'a [u8],
+}
+
+impl<'a, N, B, C> Walk<'a, N, B, C>
+where
+    N: Iterator<Item = &'a FieldNode>,
+    B: Iterator<Item = &'a Buffer>,
+    C: Iterator<Item = i64>,
+{
+    fn array(&mut self, field: &Field) -> Result<(), ArrowError> {
+        let node = self.nodes.next().ok_or_else(|| short(field))?;
+        let len = num_rows(node.length()).ok_or_else(|| bad(field.name(), "has a length that cannot be"))?;
+        let num_buffers = match field.data_type() {
+            DataType::Null | DataType::RunEndEncoded(..) => 0,
+            DataType::Struct(_) | DataType::FixedSizeList(..) => 1,
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Binary | DataType::LargeBinary => 3,
+            DataType::ListView(_) | DataType::LargeListView(_) => 3,
+            DataType::Utf8View | DataType::BinaryView => {
+                let count = self.num_view_buffers.next().and_then(num_rows).ok_or_else(|| short(field))?;
+                count.saturating_add(2)
+            }
+            _ => 2,
+        };
+        let has_nulls = match field.data_type() {
+            // Here the reader takes a count below zero for a large one.
+            DataType::Struct(_) => node.null_count() != 0,
+            _ => node.null_count() > 0,
+        };
+        for number in 0..num_buffers {
+            let buffer = self.buffers.next().ok_or_else(|| short(field))?;
+            match number {
+                0 if has_nulls && self.unpacked_len(buffer)? < len.div_ceil(8) => {
+                    return Err(bad(field.name(), "has a bitmap of nulls that is shorter than its rows"));
+                }
+                // The sizes of a list view lie behind its offsets.
+                1 | 2 if !self.unpacked_len(buffer)?.is_multiple_of(width(field.data_type(), number)) => {
+                    return Err(bad(field.name(), "has a buffer that ends in the middle of a value"));
+                }
+                _ => {}
+            }
+        }
+        match field.data_type() {
+            DataType::List(child) | DataType::LargeList(child) | DataType::FixedSizeList(child, _) => {
+                self.array(child)
+            }
+            DataType::ListView(child) | DataType::LargeListView(child) => self.array(child),
+            DataType::Map(entries, _) => self.array(entries),
+            DataType::Struct(children) => children.iter().try_for_each(|child| self.array(child)),
+            DataType::RunEndEncoded(ends, values) => {
+                self.array(ends)?;
+                self.array(values)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What the buffer will hold: a packed one says so in its first eight bytes, -1 if it is not packed after all.
+    fn unpacked_len(&self, buffer: &Buffer) -> Result<usize, ArrowError> {
+        let packed = super::ipc::part_of(self.body, buffer)?;
+        if !self.is_packed || packed.is_empty() {
+            return Ok(packed.len());
+        }
+        let (prefix, rest) = packed.split_first_chunk::<8>().ok_or_else(super::ipc::truncated)?;
+        Ok(usize::try_from(i64::from_le_bytes(*prefix)).unwrap_or(rest.len()))
+    }
+}
+
+/// The bytes of one number in a buffer that the reader takes as a row of numbers; 1 for all others.
+fn width(data_type: &DataType, number: usize) -> usize {
+    match (data_type, number) {
+        (DataType::Dictionary(codes, _), 1) => codes.primitive_width().unwrap_or(1),
+        (DataType::Utf8 | DataType::Binary | DataType::List(_) | DataType::Map(..), 1) => 4,
+        (DataType::LargeUtf8 | DataType::LargeBinary | DataType::LargeList(_), 1) => 8,
+        (DataType::ListView(_), _) => 4,
+        (DataType::LargeListView(_), _) => 8,
+        (DataType::Utf8View | DataType::BinaryView, 1) => 16,
+        // The ends of runs are such numbers.
+        (data_type, 1) if data_type.is_integer() => data_type.primitive_width().unwrap_or(1),
+        _ => 1,
+    }
+}
+
+fn num_rows(claimed: i64) -> Option<usize> {
+    usize::try_from(claimed).ok()
+}
+
+fn short(field: &Field) -> ArrowError {
+    bad(field.name(), "has fewer nodes or buffers than its type needs")
+}
+
+/// `name`: the column at fault, empty if it is none.
+fn bad(name: &str, is: &str) -> ArrowError {
+    ArrowError::IpcError(match name {
+        "" => format!("a record batch {is}"),
+        name => format!("column `{name}` {is}"),
+    })
+}
