@@ -11,8 +11,21 @@ use proscenium_gateway::{Server, shutdown};
 #[derive(Debug, Parser)]
 #[command(name = "proscenium", version)]
 struct Cli {
+    /// How the log, which goes to standard error, is written.
+    #[arg(long, value_enum, default_value_t, global = true)]
+    log: LogFormat,
     #[command(subcommand)]
     command: Command,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line, for what collects logs.
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -22,14 +35,14 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into()),
-        )
-        .with_writer(std::io::stderr)
-        .init();
+    let Cli { log, command: Command::Serve(options) } = Cli::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match log {
+        LogFormat::Text => logs.init(),
+        LogFormat::Json => logs.json().flatten_event(true).init(),
+    }
     open_many_files();
-    let Command::Serve(options) = Cli::parse().command;
     match run(*options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -31,6 +31,16 @@ fn it_outlives_whoever_stopped_listening_to_it() {
     child.wait().expect("an end");
 }
 
+#[test]
+fn the_log_can_be_read_by_programs() {
+    let output = Command::new(env!("CARGO_BIN_EXE_proscenium"))
+        .args(["--log", "yaml", "serve"])
+        .output()
+        .expect("the binary starts");
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("json"), "what is possible is named");
+}
+
 fn is_ready(address: &str) -> bool {
     let asked = TcpStream::connect(address).and_then(|mut socket| {
         socket.write_all(b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;

@@ -202,6 +202,59 @@ async fn a_flood_of_requests_from_one_connection_leaves_others_their_turn() {
     assert_eq!(answered_after, flood);
 }
 
+/// The figures of `/metrics`, by name and labels.
+async fn metrics(server: &Running) -> std::collections::HashMap<String, f64> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut socket = tokio::net::TcpStream::connect(server.addresses().http).await.expect("a connection");
+    let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    socket.write_all(request).await.expect("a request");
+    let mut text = String::new();
+    socket.read_to_string(&mut text).await.expect("an answer");
+    let figures = text.lines().filter_map(|line| line.rsplit_once(' '));
+    figures.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect()
+}
+
+#[tokio::test]
+async fn what_happens_can_be_read_in_the_metrics() {
+    let server = start();
+    let (mut writer, mut reader) = (Client::connect(&server).await, Client::connect(&server).await);
+    watch(&mut writer, &mut [(&mut reader, "one")]).await;
+    reader.make_view("t", "the same", ViewConfig::default()).await;
+    for round in 0..5 {
+        writer.update("t", &format!(r#"[{{"id":1,"text":"{round}"}}]"#)).await;
+        assert_eq!(short(&reader.hear().await), "1 OnUpdateRows");
+    }
+    let visitor = Client::connect(&server).await;
+    let mut visitor = visitor;
+    visitor.socket.close(None).await.expect("a farewell");
+    while visitor.hear_or_end().await.is_ok() {}
+    let read = metrics(&server).await;
+    let expected = [
+        ("proscenium_table_rows{table=\"t\"}", 1.0),
+        ("proscenium_table_queue{table=\"t\"}", 0.0),
+        ("proscenium_views", 2.0),
+        ("proscenium_views_built_total", 1.0),
+        ("proscenium_shared_view_hits_total", 1.0),
+        ("proscenium_merged_news_total", 0.0),
+        ("proscenium_pending_bytes", 0.0),
+        ("proscenium_apply_seconds_count{table=\"t\"}", 5.0),
+        ("proscenium_view_step_seconds_count{table=\"t\"}", 5.0),
+        ("proscenium_delivery_seconds_count{table=\"t\"}", 5.0),
+        ("proscenium_sessions_closed_total{why=\"client\"}", 1.0),
+    ];
+    for (name, value) in expected {
+        assert_eq!(read.get(name), Some(&value), "{name}");
+    }
+    let of_view =
+        |gauge: &str, value: f64| read.iter().any(|(name, is)| name.starts_with(gauge) && *is == value);
+    assert!(of_view("proscenium_view_followers{", 1.0) && of_view("proscenium_view_handles{", 2.0));
+    // A table that goes takes its figures along.
+    reader.ask("one", delete_view()).await;
+    reader.ask("the same", delete_view()).await;
+    writer.ask("t", delete_table(false)).await;
+    assert!(metrics(&server).await.keys().all(|name| !name.contains("table=\"t\"")));
+}
+
 #[tokio::test]
 async fn a_server_that_ends_answers_what_was_asked_and_then_says_so() {
     let server = start();
