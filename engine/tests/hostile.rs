@@ -88,6 +88,13 @@ fn expressions() {
     on_a_small_stack(move || mutate::run(&corpus, 1500, expression::expression));
 }
 
+/// What libFuzzer found, once.
+#[test]
+fn expressions_that_once_broke_something() {
+    let texts = ["$b\u{fffd}\u{753}\u{fffd}\u{753}"];
+    on_a_small_stack(move || texts.iter().for_each(|text| expression::expression(text.as_bytes())));
+}
+
 /// Texts made to be deep, long, or to grow.
 #[test]
 fn expressions_that_would_be_too_much() {

@@ -187,9 +187,9 @@ impl Lexer<'_> {
             && rest[2].is_ascii_digit()
             && rest[3].is_ascii_digit();
         if !is_known {
-            let end = (at + 11).min(self.text.len());
-            let quoted = String::from_utf8_lossy(&self.text[at..end]).into_owned();
-            let quoted = if rest.len() >= 11 { quoted[..4.min(quoted.len())].to_owned() } else { quoted };
+            // Bytes, which may end in the middle of a character.
+            let quoted = if rest.len() >= 11 { &rest[..4] } else { rest };
+            let quoted = String::from_utf8_lossy(quoted);
             return Err(self.error(at, format!("Invalid special function token: {quoted}")));
         }
         self.at += 4;
