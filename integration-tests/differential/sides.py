@@ -57,12 +57,21 @@ class Ours:
             which = wire.SUBSCRIPTIONS[0]
         if which not in wire.SUBSCRIPTIONS + wire.DELETES:
             responses += [(asking, each) for each in self._until(links[asking], number, prefix)]
+        if which == "table_make_view_req":
+            self._built(links[asking], message.table_make_view_req.view_id, prefix)
         if which in wire.WRITES + wire.SUBSCRIPTIONS + wire.DELETES:
             # News of a write leave before the answer to any later request about the same tables; a lazy delete has no
             # answer yet.
             for session in sorted(self.listening, key=lambda each: each != asking):
                 responses += [(session, each) for each in self._barrier(links[session], prefix)]
         return wire.outcome(number, asking, responses)
+
+    def _built(self, link, view, prefix):
+        """Waits until a view is built: while it is, nobody waits for its news, which may come after later answers."""
+        question = wire.proto.Request(msg_id=1_000_000, entity_id=view)
+        question.view_dimensions_req.SetInParent()
+        link.send_binary(question.SerializeToString())
+        self._until(link, 1_000_000, prefix)
 
     def _barrier(self, link, prefix):
         responses = []
