@@ -1,7 +1,7 @@
 //! Work on several cores, for whoever may: one pass over many rows, cut into parts.
 //!
 //! Law: the answer does not depend on the number of parts. The engine chooses no thread pool: its caller says how many
-//! threads a build may take ([`crate::view::View::build_on`]); they are scoped and end with the pass, which costs tens
+//! threads a build may take ([`crate::view::View::build_on`]), and a load of many rows takes what the machine has; they are scoped and end with the pass, which costs tens
 //! of microseconds where a pass takes milliseconds. In the browser's worker everything stays on the one thread.
 
 use std::ops::Range;
@@ -18,6 +18,30 @@ impl Threads {
 
     pub(crate) fn new(threads: usize) -> Threads {
         if cfg!(target_family = "wasm") { Threads::ONE } else { Threads(threads.max(1)) }
+    }
+
+    /// What the machine has, for work on `num_rows` rows that a table's owner waits for; one thread where they are few.
+    pub(crate) fn for_load(num_rows: usize) -> Threads {
+        if cfg!(target_family = "wasm") || num_rows < 2 * PART_ROWS {
+            return Threads::ONE;
+        }
+        Threads::new(std::thread::available_parallelism().map_or(1, usize::from))
+    }
+
+    /// Runs `work` on every item, on as many threads as there are; the results are in the order of the items. Items
+    /// that take long should not all be an equal number of threads apart.
+    pub(crate) fn deal<I: Send, T: Send>(self, items: Vec<I>, work: impl Fn(I) -> T + Sync) -> Vec<T> {
+        let num_hands = self.0.min(items.len()).max(1);
+        let mut hands: Vec<Vec<(usize, I)>> = (0..num_hands).map(|_| Vec::new()).collect();
+        for (position, item) in items.into_iter().enumerate() {
+            hands[position % num_hands].push((position, item));
+        }
+        let done = self.each(hands, |hand| {
+            hand.into_iter().map(|(position, item)| (position, work(item))).collect::<Vec<_>>()
+        });
+        let mut done: Vec<(usize, T)> = done.into_iter().flatten().collect();
+        done.sort_unstable_by_key(|(position, _)| *position);
+        done.into_iter().map(|(_, result)| result).collect()
     }
 
     /// Cuts `0..len` at multiples of `step` into as many parts as there are threads for, and runs `work` on each; the
@@ -91,6 +115,16 @@ impl Threads {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dealt_items_come_back_in_order() {
+        for threads in [1, 2, 3, 7] {
+            for len in [0, 1, 2, 9] {
+                let doubled = Threads::new(threads).deal((0..len).collect(), |item| item * 2);
+                assert_eq!(doubled, (0..len).map(|item| item * 2).collect::<Vec<_>>());
+            }
+        }
+    }
 
     #[test]
     fn parts_cover_everything_once_and_in_order() {

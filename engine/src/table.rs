@@ -209,6 +209,16 @@ impl Table {
         Ok(delta.map(|delta| self.computed.step(delta)))
     }
 
+    /// As [`Table::update`] where nobody is to hear what changed (no views, no followers): no delta is made, and cells
+    /// that no snapshot holds are written in place. Says whether something happened.
+    pub fn update_unheard(&mut self, data: &TableData, port_id: u32) -> Result<bool> {
+        self.computed.drop_unused();
+        if !self.computed.is_empty() {
+            return Ok(self.update(data, port_id)?.is_some());
+        }
+        self.written()?.update_unheard(data, port_id)
+    }
+
     /// Clears, then appends, in one step. Bad data leaves the table as it was.
     pub fn replace(&mut self, data: &TableData) -> Result<TableDelta> {
         let delta = self.written()?.replace(data)?;

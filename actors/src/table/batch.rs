@@ -27,6 +27,14 @@ impl Receive<UpdateRows> for TableActor {
     fn receive(&mut self, UpdateRows { data, port_id, reply }: UpdateRows, ctx: &mut Context<Self>) {
         clock::tell_engine();
         let began = Instant::now();
+        if self.is_unheard() {
+            let applied = self.table.update_unheard(&data, port_id);
+            if matches!(applied, Ok(true)) {
+                self.meter.applied(began);
+            }
+            reply.send(applied.map(drop).map_err(Fault::Engine));
+            return self.limit_catching_up(ctx);
+        }
         let applied = self.table.update(&data, port_id);
         self.answer_and_tell(applied, began, reply, ctx);
     }
@@ -65,6 +73,11 @@ impl Receive<RemoveRows> for TableActor {
 }
 
 impl TableActor {
+    /// Whether nobody hears of a batch: then what changed need not be told apart from what was.
+    fn is_unheard(&mut self) -> bool {
+        self.views.is_empty() && self.views.feeds().next().is_none() && self.live_followings().is_empty()
+    }
+
     fn answer_and_tell(
         &mut self,
         applied: proscenium_engine::Result<Option<TableDelta>>,

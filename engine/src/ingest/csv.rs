@@ -16,6 +16,7 @@ use super::store::TextValues;
 use super::{temporal, unique_names};
 use crate::data::{Batch, BatchColumn};
 use crate::error::{EngineError, Result};
+use crate::parallel::Threads;
 use crate::schema::{Field, Schema, Storage};
 
 /// The columns of a new table.
@@ -24,8 +25,12 @@ pub(super) fn create(text: &str) -> Result<(Schema, Batch)> {
     let num_rows = split.num_rows;
     let mut fields = Vec::new();
     let mut columns = Vec::new();
-    for (position, (name, texts)) in split.columns.into_iter().enumerate() {
-        let (storage, values) = infer(texts, &name)?;
+    let read = Threads::for_load(num_rows).deal(split.columns, |(name, texts)| {
+        let inferred = infer(texts, &name);
+        (name, inferred)
+    });
+    for (position, (name, inferred)) in read.into_iter().enumerate() {
+        let (storage, values) = inferred?;
         fields.push(Field::new(name, storage));
         columns.push(BatchColumn { column: position, values, missing: None });
     }
@@ -36,11 +41,13 @@ pub(super) fn create(text: &str) -> Result<(Schema, Batch)> {
 pub(super) fn update(text: &str, schema: &Schema) -> Result<Batch> {
     let split = split(text)?;
     let mut batch = Batch { num_rows: split.num_rows, ..Batch::default() };
-    for (csv_position, (name, texts)) in split.columns.into_iter().enumerate() {
-        if let Some(column) = schema.index_of(&name) {
-            let values = read(texts, schema.field(column).storage, csv_position, &name)?;
-            batch.columns.push(BatchColumn { column, values, missing: None });
-        }
+    let columns = split.columns.into_iter().enumerate().collect();
+    let read = Threads::for_load(split.num_rows).deal(columns, |(csv_position, (name, texts))| {
+        let column = schema.index_of(&name)?;
+        Some((column, read(texts, schema.field(column).storage, csv_position, &name)))
+    });
+    for (column, values) in read.into_iter().flatten() {
+        batch.columns.push(BatchColumn { column, values: values?, missing: None });
     }
     Ok(batch)
 }

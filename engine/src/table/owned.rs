@@ -174,6 +174,18 @@ impl OwnedTable {
         Ok(Some(self.finish(old, port_id, changes)))
     }
 
+    /// As [`OwnedTable::update`] where nobody is to hear what changed: without snapshots, so what no reader holds is
+    /// written in place. Says whether something happened.
+    pub fn update_unheard(&mut self, data: &TableData, port_id: u32) -> Result<bool> {
+        let batch = self.read(data)?;
+        if batch.num_rows == 0 || port_id > self.num_ports {
+            return Ok(false);
+        }
+        self.apply(&batch, false);
+        self.end_batch();
+        Ok(true)
+    }
+
     /// Clears, then appends, in one step. Bad data leaves the table as it was.
     pub fn replace(&mut self, data: &TableData) -> Result<TableDelta> {
         let batch = self.read(data)?;

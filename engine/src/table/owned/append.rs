@@ -5,7 +5,8 @@ use arrow::array::{Array, ArrayRef, Int64Array};
 use super::key_index::KeyIndex;
 use super::{Changes, Keys, OwnedTable};
 use crate::column::{Chunked, Slots, Writes, typed};
-use crate::data::Batch;
+use crate::data::{Batch, BatchColumn};
+use crate::parallel::Threads;
 use crate::table::order::{KeyOrder, wrap};
 
 impl OwnedTable {
@@ -152,14 +153,25 @@ impl OwnedTable {
         except: Option<usize>,
     ) {
         let is_run = slots.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1));
+        let to = match (is_run, slots.first()) {
+            (true, Some(&start)) => Slots::Run { start, len: slots.len() },
+            _ => Slots::List(slots),
+        };
+        let threads = Threads::for_load(slots.len());
+        let mut given: Vec<Vec<&BatchColumn>> = vec![Vec::new(); self.columns.len()];
         for column in batch.columns.iter().filter(|column| Some(column.column) != except) {
-            let slots = match (is_run, slots.first()) {
-                (true, Some(&start)) => Slots::Run { start, len: slots.len() },
-                _ => Slots::List(slots),
-            };
-            let writes = Writes { slots, skip: column.missing.as_ref(), first_row };
-            self.columns[column.column].write(self.interners[column.column].as_mut(), &column.values, writes);
+            given[column.column].push(column);
         }
+        let cells = self.columns.iter_mut().zip(&mut self.interners).zip(given);
+        let mut jobs: Vec<_> = cells.filter(|(_, given)| !given.is_empty()).collect();
+        // Texts take longest; dealt first, no thread gets them all.
+        jobs.sort_by_key(|((_, interner), _)| interner.is_none());
+        threads.deal(jobs, |((column, interner), given)| {
+            for values in given {
+                let writes = Writes { slots: to, skip: values.missing.as_ref(), first_row };
+                column.write(interner.as_mut(), &values.values, writes);
+            }
+        });
     }
 
     pub(super) fn clear_slots(&mut self, slots: &[u32]) {
