@@ -37,6 +37,8 @@ pub(super) struct Memo {
     kind: Kind,
     is_all_valid: bool,
     rows_seen: usize,
+    /// Answers before it must prove useful; no bound where there are few keys for all the rows to come.
+    free_answers: usize,
 }
 
 /// Key → answer.
@@ -100,11 +102,20 @@ impl Memo {
             true => Known::Table(vec![UNKNOWN; num_keys as usize]),
             false => Known::Map(HashMap::default()),
         };
-        Some(Memo { columns, known, answers: Vec::new(), kind: Kind::None, is_all_valid: true, rows_seen: 0 })
+        let pays_anyway = num_keys <= (num_rows / ROWS_PER_ANSWER) as u64;
+        Some(Memo {
+            columns,
+            known,
+            answers: Vec::new(),
+            kind: Kind::None,
+            is_all_valid: true,
+            rows_seen: 0,
+            free_answers: if pays_anyway { num_keys as usize } else { FREE_ANSWERS },
+        })
     }
 
     fn is_useless(&self) -> bool {
-        self.answers.len() > FREE_ANSWERS + self.rows_seen / ROWS_PER_ANSWER
+        self.answers.len() > self.free_answers + self.rows_seen / ROWS_PER_ANSWER
     }
 
     fn keys(&self, run: &Run<'_>, rows: Rows<'_>) -> Vec<u64> {
