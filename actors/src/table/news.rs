@@ -1,5 +1,6 @@
 //! Telling subscribers and views what a batch changed.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix::prelude::*;
@@ -18,7 +19,7 @@ impl TableActor {
     /// the removals, then the updates.
     pub(super) fn tell(&mut self, delta: &Arc<TableDelta>, ctx: &mut Context<Self>) {
         let mut keys = RemovedKeys::new(delta, self.table.index());
-        let mut wanted: Vec<(SharedId, Wanted)> = Vec::new();
+        let mut wanted: HashMap<SharedId, Vec<Wanted>> = HashMap::new();
         let born = self.meter.birth();
         for (id, handle) in self.views.handles() {
             if !handle.on_remove.is_empty()
@@ -39,7 +40,7 @@ impl TableActor {
             }
             if handle.wants_rows {
                 let rows = want_rows(&self.views, id, self.lane, |_| true);
-                wanted.extend(rows.map(|rows| (handle.shared, rows)));
+                wanted.entry(handle.shared).or_default().extend(rows);
                 continue;
             }
             for subscriber in &handle.on_update {
@@ -54,7 +55,7 @@ impl TableActor {
             }
         }
         for (id, feed) in self.views.feeds_mut() {
-            let wanted = wanted.extract_if(.., |(shared, _)| *shared == id).map(|(_, rows)| rows).collect();
+            let wanted = wanted.remove(&id).unwrap_or_default();
             let step = Step { delta: delta.clone(), wanted, born: born.clone(), meter: self.meter.clone() };
             feed.push_step(step);
         }
