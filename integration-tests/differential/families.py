@@ -2,6 +2,7 @@
 
 import derived
 import expressions
+import nested
 import questions
 import script
 import tables
@@ -11,6 +12,7 @@ FAMILIES = {
     "pivots": script.write,
     "questions": questions.write,
     "tables": tables.write,
+    "nested": nested.write,
     "derived": derived.write,
     "expressions": expressions.write,
     "windows": windows.write,

@@ -60,9 +60,19 @@ def _compile():
 proto = _compile()
 
 
+def _arrow_type(kind):
+    """`list<integer>`, `struct<a:integer,b:string>`, or one of the plain kinds."""
+    if kind.startswith("list<"):
+        return pa.list_(_arrow_type(kind[5:-1]))
+    if kind.startswith("struct<"):
+        fields = [field.split(":") for field in kind[7:-1].split(",")]
+        return pa.struct([(name, _arrow_type(inner)) for name, inner in fields])
+    return _TYPES[kind]
+
+
 def arrow_bytes(columns):
     """An IPC stream of `[[name, type, values], ...]`; dates and datetimes are epoch days and milliseconds."""
-    arrays = [pa.array(values, type=_TYPES[kind]) for _, kind, values in columns]
+    arrays = [pa.array(values, type=_arrow_type(kind)) for _, kind, values in columns]
     table = pa.table(arrays, names=[name for name, _, _ in columns])
     sink = io.BytesIO()
     with pa.ipc.new_stream(sink, table.schema) as writer:
