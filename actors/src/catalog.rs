@@ -159,8 +159,7 @@ impl CatalogActor {
         let hosting = making.into_actor(self).map(move |made, catalog, _| match made {
             Ok((table, sources)) => {
                 catalog.raise(name, table, sources);
-                reply.send(Ok(()));
-                catalog.stage.directory.announce(LaneId::SERVER);
+                catalog.stage.directory.announce_after(LaneId::SERVER, vec![reply]);
             }
             Err(fault) => {
                 catalog.stage.directory.release(&name);

@@ -12,7 +12,7 @@ use crate::error::{Fault, Result};
 use crate::fanout::{LaneId, News, Outgoing, Outlet, SessionId};
 use crate::knobs;
 use crate::limits::Limits;
-use crate::mailbox::Mailbox;
+use crate::mailbox::{Mailbox, Reply};
 use crate::table::TableActor;
 
 /// How to reach one table.
@@ -242,11 +242,28 @@ impl Directory {
 
     /// Tells everybody who watches that the list changed, in the order of `lane`.
     pub fn announce(&self, lane: LaneId) {
+        self.announce_after::<()>(lane, Vec::new());
+    }
+
+    /// Says to those who asked that it is done, then to everybody who watches that the list changed. Nobody's later
+    /// request about the list is answered before.
+    pub fn announce_after<T: Default + 'static>(&self, lane: LaneId, asked: Vec<Reply<T>>) {
         let told = |watcher: &Subscriber| (watcher.outlet.clone(), watcher.msg_id);
-        let watchers: Vec<(Arc<Outlet>, u32)> = self.read().watchers.iter().map(told).collect();
-        for (outlet, msg_id) in watchers {
+        let (after, before): (Vec<_>, Vec<_>) = {
+            let watchers = &self.read().watchers;
+            let has_asked = |session| asked.iter().any(|reply| reply.asker() == Some(session));
+            watchers.iter().map(told).partition(|(outlet, _)| has_asked(outlet.session()))
+        };
+        let places: Vec<_> =
+            before.into_iter().map(|(outlet, msg_id)| (outlet.reserve(lane), msg_id)).collect();
+        let unended: Vec<_> = asked.into_iter().map(|reply| reply.begin(Ok(T::default()))).collect();
+        for (outlet, msg_id) in after {
             outlet.push(lane, Outgoing::News(News::HostedChanged { msg_id }));
         }
+        for (place, msg_id) in places {
+            place.fill(Outgoing::News(News::HostedChanged { msg_id }));
+        }
+        drop(unended);
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Inner> {

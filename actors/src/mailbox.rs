@@ -13,6 +13,7 @@ use actix::prelude::*;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::error::{Fault, Result};
+use crate::fanout::SessionId;
 
 /// A message on its way, with the room it takes up.
 pub struct Posted<M> {
@@ -148,24 +149,46 @@ pub fn unbound<A: Actor<Context = Context<A>>>(ctx: &mut Context<A>) {
 
 /// Where an answer goes: called once, on the thread of whoever answers. Dropped unanswered it says [`Fault::Gone`], so
 /// that nobody waits for an actor that died.
-pub struct Reply<T>(Option<Answer<T>>);
+pub struct Reply<T> {
+    callback: Option<Answer<T>>,
+    asker: Option<SessionId>,
+}
 
-type Answer<T> = Box<dyn FnOnce(Result<T>) + Send>;
+type Answer<T> = Box<dyn FnOnce(Result<T>) -> Done + Send>;
+
+/// The mark of a request's end: once it is dropped, requests that had to wait for this one begin.
+pub type Done = Box<dyn Send>;
 
 impl<T: 'static> Reply<T> {
     pub fn new(answer: impl FnOnce(Result<T>) + Send + 'static) -> Self {
-        Reply(Some(Box::new(answer)))
+        let callback = move |given| -> Done {
+            answer(given);
+            Box::new(())
+        };
+        Reply { callback: Some(Box::new(callback)), asker: None }
+    }
+
+    /// The answer to a request of a connection.
+    pub fn to(asker: SessionId, answer: impl FnOnce(Result<T>) -> Done + Send + 'static) -> Self {
+        Reply { callback: Some(Box::new(answer)), asker: Some(asker) }
     }
 
     /// Nobody cares.
     pub fn nowhere() -> Self {
-        Reply(None)
+        Reply { callback: None, asker: None }
     }
 
-    pub fn send(mut self, answer: Result<T>) {
-        if let Some(callback) = self.0.take() {
-            callback(answer);
-        }
+    pub fn asker(&self) -> Option<SessionId> {
+        self.asker
+    }
+
+    pub fn send(self, answer: Result<T>) {
+        drop(self.begin(answer));
+    }
+
+    /// Answers, and keeps the request from ending while there is more to say about it.
+    pub fn begin(mut self, answer: Result<T>) -> Option<Done> {
+        self.callback.take().map(|callback| callback(answer))
     }
 
     fn channel() -> (Self, oneshot::Receiver<Result<T>>)
@@ -183,8 +206,8 @@ impl<T: 'static> Reply<T> {
 
 impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
-        if let Some(callback) = self.0.take() {
-            callback(Err(Fault::Gone));
+        if let Some(callback) = self.callback.take() {
+            drop(callback(Err(Fault::Gone)));
         }
     }
 }

@@ -47,7 +47,7 @@ mod view_to_rows_string;
 
 use proscenium_proto::ClientReq;
 
-pub use call::{Call, Done};
+pub use call::Call;
 pub use prepared::{About, Claim, Prepared, Sending};
 pub use system_info::Meter;
 

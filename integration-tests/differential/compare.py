@@ -60,7 +60,10 @@ class Replay:
         return Context(self, self.views[name], is_live)
 
     def take(self, number, step):
-        if "tableMakeViewReq" in step:
+        if "close" in step:
+            for name in step["gone"]:
+                self.views.pop(name, None)
+        elif "tableMakeViewReq" in step:
             body = step["tableMakeViewReq"]
             self.views[body["viewId"]] = body["config"]
             self.live.discard(body["viewId"])

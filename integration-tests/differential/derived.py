@@ -93,6 +93,20 @@ class Derived:
         self.push({"entityId": name, "tableSchemaReq": {}})
         self.push({"entityId": name, "tableUpdateReq": {"data": {"fromRows": "[]"}}})
 
+    def wanted(self, config):
+        """Some of the view's columns, in another order, one that it lacks, now and then one of another type."""
+        rng = self.rng
+        types = {"id": "INTEGER", "k": "STRING", "v": "INTEGER", "w": "STRING", "e": "FLOAT"}
+        names = config.get("groupBy", []) + config.get("columns", {}).get("columns", {}).get("columns", list("kvw") + ["id"])
+        names = list(dict.fromkeys(names))
+        names = rng.sample(names, rng.randint(1, len(names))) if rng.random() < 0.5 else names
+        wanted = [{"name": name, "type": types[name]} for name in names]
+        if rng.random() < 0.3:
+            wanted.insert(rng.randrange(len(wanted) + 1), {"name": "other", "type": rng.choice(["STRING", "FLOAT", "DATE"])})
+        if rng.random() < 0.15:
+            rng.choice(wanted)["type"] = "BOOLEAN"
+        return wanted
+
     def write(self, num_steps):
         rng = self.rng
         kinds = ["INNER", "LEFT", "OUTER"]
@@ -131,7 +145,8 @@ class Derived:
                 ]
             )
             source = self.watch("l", config)
-            self.push({"entityId": "d", "makeTableReq": {"data": {"fromView": source}}})
+            options = {"viewSchema": {"schema": self.wanted(config)}} if rng.random() < 0.4 else {}
+            self.push({"entityId": "d", "makeTableReq": {"data": {"fromView": source}, "options": options}})
             self.push({"entityId": "d", "tableSchemaReq": {}})
             self.push({"entityId": "", "getHostedTablesReq": {}})
             if "filter" in config or "groupBy" in config:

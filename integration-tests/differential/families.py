@@ -5,6 +5,7 @@ import expressions
 import nested
 import questions
 import script
+import sessions
 import tables
 import windows
 
@@ -13,6 +14,7 @@ FAMILIES = {
     "questions": questions.write,
     "tables": tables.write,
     "nested": nested.write,
+    "sessions": sessions.write,
     "derived": derived.write,
     "expressions": expressions.write,
     "windows": windows.write,

@@ -20,14 +20,22 @@ def run(script):
     """Two clients of one server: the first unless a step says otherwise."""
     sent = []
     server = perspective.Server()
-    sessions = [server.new_session(lambda data, number=number: sent.append((number, bytes(data)))) for number in (0, 1)]
+
+    def connect(number):
+        return server.new_session(lambda data: sent.append((number, bytes(data))))
+
+    sessions = [connect(number) for number in (0, 1)]
     for number, step in enumerate(script, start=1):
         asking = step.get("session", 0)
-        sessions[asking].handle_request(wire.request(step, number).SerializeToString())
+        if "close" in step:
+            sessions[step["close"]].close()
+            sessions[step["close"]] = connect(step["close"])
+        else:
+            sessions[asking].handle_request(wire.request(step, number).SerializeToString())
         responses = [(session, wire.proto.Response.FromString(data)) for session, data in sent]
         sent.clear()
         yield wire.outcome(number, asking, responses)
-    # Closing sessions is one of the things that abort it: the process ends with them open.
+    # Closing them all is one of the things that abort it: the process ends with them open.
     KEPT.append(sessions)
 
 

@@ -33,12 +33,9 @@ class Ours:
 
     def run(self, script, prefix):
         """The answers of a script whose tables and views get names that begin with `prefix`."""
-        links = [
-            websocket.create_connection(self.url, timeout=20, sockopt=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)])
-            for _ in range(2)
-        ]
+        links = [self._connect() for _ in range(2)]
         # The second client is only listened to where a script has one.
-        self.listening = range(2) if any("session" in step for step in script) else range(1)
+        self.listening = range(2) if any("session" in step or "close" in step for step in script) else range(1)
         self.tables = sorted({step["entityId"] for step in script if "makeTableReq" in step or "makeJoinTableReq" in step})
         try:
             return [self._step(links, step, number, prefix) for number, step in enumerate(script, start=1)]
@@ -46,7 +43,28 @@ class Ours:
             for link in links:
                 link.close()
 
+    def _connect(self):
+        return websocket.create_connection(self.url, timeout=20, sockopt=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)])
+
+    def _hang_up(self, links, step, prefix):
+        """Ends a connection, waits until the server has noticed, and makes another."""
+        links[step["close"]].close()
+        links[step["close"]] = self._connect()
+        responses = []
+        for view in step["gone"]:
+            is_there = True
+            while is_there:
+                question = wire.proto.Request(msg_id=1_000_000, entity_id=prefix + view)
+                question.view_dimensions_req.SetInParent()
+                links[0].send_binary(question.SerializeToString())
+                *news, answer = self._until(links[0], 1_000_000, prefix)
+                responses += [(0, each) for each in news]
+                is_there = not answer.HasField("server_error")
+        return responses
+
     def _step(self, links, step, number, prefix):
+        if "close" in step:
+            return wire.outcome(number, 0, self._hang_up(links, step, prefix))
         message = wire.request(step, number)
         rename(message, prefix)
         which = message.WhichOneof("client_req")

@@ -155,7 +155,7 @@ class Tables(script.Script):
         )
 
     def by_row_number(self):
-        if self.limit is not None or (self.index is not None and self.index in "dm"):
+        if self.limit is not None:
             return self.shared()
         rng = self.rng
         keys = range(10) if self.index is None else [k for k in (self.cell(self.index) for _ in range(4)) if k is not None]

@@ -91,10 +91,7 @@ impl TableActor {
         for source in &self.sources {
             source.tail.end();
         }
-        for reply in std::mem::take(&mut self.deletions) {
-            reply.send(Ok(()));
-        }
-        self.stage.directory.announce(self.lane);
+        self.stage.directory.announce_after(self.lane, std::mem::take(&mut self.deletions));
         ctx.stop();
     }
 }

@@ -6,15 +6,12 @@ use actix::dev::ToEnvelope;
 use actix::prelude::*;
 use futures::FutureExt;
 use proscenium_actors::directory::Subscriber;
-use proscenium_actors::mailbox::{Mailbox, Offered, Posted};
+use proscenium_actors::mailbox::{Done, Mailbox, Offered, Posted};
 use proscenium_actors::{Catalog, Fault, LaneId, Outgoing, Outlet, Reply, SessionId};
 use proscenium_proto::translate::error as wire_error;
 use proscenium_proto::{ClientResp, frame, response};
 
 use super::{About, Meter, Sending};
-
-/// Dropped when the request is done, whether it was answered or not.
-pub type Done = Box<dyn Send>;
 
 pub struct Call {
     pub(crate) msg_id: u32,
@@ -25,6 +22,7 @@ pub struct Call {
     pub(crate) about: About,
     /// The order that the answer stands in.
     pub(crate) lane: LaneId,
+    /// Dropped when the request is done, whether it was answered or not.
     pub(crate) done: Done,
 }
 
@@ -75,8 +73,14 @@ impl Call {
     }
 
     pub fn answer(self, answer: ClientResp) {
+        drop(self.begin_answer(answer));
+    }
+
+    /// Answers; the request ends when what comes back is dropped.
+    fn begin_answer(self, answer: ClientResp) -> Done {
         let response = response::answer(self.msg_id, self.entity_id, answer);
         self.outlet.push(self.lane, Outgoing::Answer(frame::encode(&response)));
+        self.done
     }
 
     pub fn refuse(self, fault: Fault) {
@@ -99,9 +103,12 @@ impl Call {
 
     /// The answer comes from somebody else, on whose thread it is encoded.
     pub fn reply<T: 'static>(self, encode: impl FnOnce(T) -> ClientResp + Send + 'static) -> Reply<T> {
-        Reply::new(move |answer| match answer {
-            Ok(value) => self.answer(encode(value)),
-            Err(fault) => self.refuse(fault),
+        Reply::to(self.session(), move |answer| match answer {
+            Ok(value) => self.begin_answer(encode(value)),
+            Err(fault) => {
+                let fault = self.explain(fault);
+                self.begin_answer(fault_to_wire(&fault))
+            }
         })
     }
 
@@ -116,7 +123,7 @@ impl Call {
 
     /// What is not there any more needs no ending: success, too.
     pub fn reply_always(self, answer: ClientResp) -> Reply<()> {
-        Reply::new(move |_| self.answer(answer))
+        Reply::to(self.session(), move |_| self.begin_answer(answer))
     }
 }
 

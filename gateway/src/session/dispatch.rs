@@ -1,7 +1,7 @@
 //! Frames → orders: reads each request, puts it in its place, starts it when its turn has come.
 //!
 //! Law: nothing a client sends fails the connection, except more than the bounds allow. What has ended is learned from
-//! [`Done`] marks, which any thread may drop.
+//! [`DoneMark`]s, which any thread may drop.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

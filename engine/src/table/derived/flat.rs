@@ -36,7 +36,9 @@ impl FlatTable {
         let index = columns.iter().position(|(_, shown)| {
             source.index().is_some() && shown.map(|shown| plan.columns[shown]) == source.index()
         });
-        if let (None, Some(source_index), Some(_)) = (index, source.index(), wanted) {
+        if let (None, Some(source_index), Some(_)) = (index, source.index(), wanted)
+            && plan.columns.contains(&source_index)
+        {
             let name = &source.schema().field(source_index).name;
             return Err(EngineError::table(format!("the schema must contain the index column \"{name}\"")));
         }
