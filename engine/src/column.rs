@@ -112,6 +112,11 @@ impl Column {
         each_column!(self, cells => cells.get(slot).is_some())
     }
 
+    /// Reads the cells for the machine's sake ([`Chunked::touch`]).
+    pub(crate) fn touch_all(&self, slots: &[u32]) {
+        each_column!(self, cells => slots.iter().for_each(|&slot| cells.touch(slot)));
+    }
+
     /// The cell as bits that are equal exactly when the values are (text by code: only within one column and while
     /// the code lives); `None` is null.
     pub(crate) fn bits(&self, slot: u32) -> Option<u64> {
@@ -266,6 +271,9 @@ impl Column {
     /// Writes `values[row]` to the slot of each row of `writes`. `values` is of this column's storage (checked by
     /// whoever made the batch).
     pub(crate) fn write(&mut self, interner: Option<&mut Interner>, values: &ArrayRef, writes: Writes<'_>) {
+        if let Slots::List(slots) = writes.slots {
+            self.touch_all(slots);
+        }
         match self {
             Column::Int8(cells) => write_primitive::<Int8Type>(cells, values, writes),
             Column::Int16(cells) => write_primitive::<Int16Type>(cells, values, writes),

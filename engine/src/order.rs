@@ -5,6 +5,10 @@
 //! the tree *now*, so whoever changes sort keys first removes the touched entries (comparing old values) and then
 //! inserts them again (comparing new ones).
 
+mod many;
+
+pub(crate) use many::{Compare, touch};
+
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -176,15 +180,21 @@ impl OrderTree {
     }
 
     /// The position of `entry`, if it is there.
-    pub(crate) fn rank(&self, entry: u32, compare: &impl Fn(u32, u32) -> Ordering) -> Option<usize> {
-        let position = self.partition_point(|other| compare(other, entry) == Ordering::Less);
+    pub(crate) fn rank(&self, entry: u32, order: &impl Compare) -> Option<usize> {
+        let position = self.partition_point(|other| order.compare(other, entry) == Ordering::Less);
         (self.get(position) == Some(entry)).then_some(position)
     }
 
     /// Puts `entry` behind everything that is not greater.
-    pub(crate) fn insert(&mut self, entry: u32, compare: &impl Fn(u32, u32) -> Ordering) {
+    pub(crate) fn insert(&mut self, entry: u32, order: &impl Compare) {
+        let position = self.partition_point(|other| order.compare(other, entry) != Ordering::Greater);
+        self.insert_at(position, entry);
+    }
+
+    /// Puts `entry` before what is at `position` now.
+    fn insert_at(&mut self, position: usize, entry: u32) {
         let root = Arc::make_mut(&mut self.root);
-        insert_below(root, entry, compare);
+        insert_below(root, position, entry);
         if root.is_too_wide() {
             let right = root.split();
             let left = std::mem::replace(root, Node::Leaf(Vec::new()));
@@ -194,14 +204,17 @@ impl OrderTree {
     }
 
     /// Takes `entry` out. The order must be total: no two entries compare equal.
-    pub(crate) fn remove(&mut self, entry: u32, compare: &impl Fn(u32, u32) -> Ordering) -> bool {
-        if self.is_empty() {
-            return false;
+    pub(crate) fn remove(&mut self, entry: u32, order: &impl Compare) -> bool {
+        let position = self.rank(entry, order);
+        if let Some(position) = position {
+            self.remove_at(position);
         }
-        let root = Arc::make_mut(&mut self.root);
-        if !remove_below(root, entry, compare) {
-            return false;
-        }
+        position.is_some()
+    }
+
+    /// Takes the entry at `position` out, which is there.
+    fn remove_at(&mut self, position: usize) {
+        remove_below(Arc::make_mut(&mut self.root), position);
         self.len -= 1;
         while let Node::Inner(children) = &*self.root {
             if children.len() > 1 {
@@ -212,30 +225,23 @@ impl OrderTree {
                 None => Arc::new(Node::Leaf(Vec::new())),
             };
         }
-        true
     }
 
     /// Takes many entries out (any order). As [`OrderTree::remove`] for each, in one pass when they are many.
-    pub(crate) fn remove_many(&mut self, entries: &[u32], compare: &impl Fn(u32, u32) -> Ordering) {
+    pub(crate) fn remove_many(&mut self, entries: &[u32], order: &impl Compare) {
         if entries.len() * BULK_SHARE < self.len {
-            for &entry in entries {
-                self.remove(entry, compare);
-            }
-            return;
+            return self.remove_each(entries, order);
         }
         let leaving: hashbrown::HashSet<u32, ahash::RandomState> = entries.iter().copied().collect();
         *self = OrderTree::from_sorted(self.iter().filter(|entry| !leaving.contains(entry)));
     }
 
     /// Puts many entries in (any order).
-    pub(crate) fn insert_many(&mut self, mut entries: Vec<u32>, compare: &impl Fn(u32, u32) -> Ordering) {
+    pub(crate) fn insert_many(&mut self, mut entries: Vec<u32>, order: &impl Compare) {
         if entries.len() * BULK_SHARE < self.len {
-            for entry in entries {
-                self.insert(entry, compare);
-            }
-            return;
+            return self.insert_each(&entries, order);
         }
-        entries.sort_by(|&left, &right| compare(left, right));
+        entries.sort_by(|&left, &right| order.compare(left, right));
         if self.is_empty() {
             *self = OrderTree::from_sorted(entries);
             return;
@@ -243,7 +249,7 @@ impl OrderTree {
         let mut merged = Vec::with_capacity(self.len + entries.len());
         let mut arriving = entries.into_iter().peekable();
         for entry in self.iter() {
-            while let Some(next) = arriving.next_if(|&next| compare(next, entry) == Ordering::Less) {
+            while let Some(next) = arriving.next_if(|&next| order.compare(next, entry) == Ordering::Less) {
                 merged.push(next);
             }
             merged.push(entry);
@@ -305,21 +311,24 @@ impl OrderTree {
     }
 }
 
-fn child_for(children: &[Child], entry: u32, compare: &impl Fn(u32, u32) -> Ordering) -> usize {
-    children.partition_point(|child| compare(child.first, entry) != Ordering::Greater).saturating_sub(1)
+/// The child in which `position` is, and the position in it; the end belongs to the last child.
+fn child_at(children: &[Child], mut position: usize) -> (usize, usize) {
+    let mut at = 0;
+    while at + 1 < children.len() && position >= children[at].len as usize {
+        position -= children[at].len as usize;
+        at += 1;
+    }
+    (at, position)
 }
 
-fn insert_below(node: &mut Node, entry: u32, compare: &impl Fn(u32, u32) -> Ordering) {
+fn insert_below(node: &mut Node, position: usize, entry: u32) {
     match node {
-        Node::Leaf(entries) => {
-            let at = entries.partition_point(|&other| compare(other, entry) != Ordering::Greater);
-            entries.insert(at, entry);
-        }
+        Node::Leaf(entries) => entries.insert(position, entry),
         Node::Inner(children) => {
-            let at = child_for(children, entry, compare);
+            let (at, position) = child_at(children, position);
             let child = &mut children[at];
             let below = Arc::make_mut(&mut child.node);
-            insert_below(below, entry, compare);
+            insert_below(below, position, entry);
             let right = below.is_too_wide().then(|| below.split());
             child.len = below.len() as u32;
             child.first = below.first();
@@ -330,31 +339,21 @@ fn insert_below(node: &mut Node, entry: u32, compare: &impl Fn(u32, u32) -> Orde
     }
 }
 
-fn remove_below(node: &mut Node, entry: u32, compare: &impl Fn(u32, u32) -> Ordering) -> bool {
+fn remove_below(node: &mut Node, position: usize) {
     match node {
-        Node::Leaf(entries) => {
-            let at = entries.partition_point(|&other| compare(other, entry) == Ordering::Less);
-            if entries.get(at) != Some(&entry) {
-                return false;
-            }
-            entries.remove(at);
-            true
-        }
+        Node::Leaf(entries) => drop(entries.remove(position)),
         Node::Inner(children) => {
-            let at = child_for(children, entry, compare);
+            let (at, position) = child_at(children, position);
             let child = &mut children[at];
             let below = Arc::make_mut(&mut child.node);
-            if !remove_below(below, entry, compare) {
-                return false;
-            }
+            remove_below(below, position);
             if below.width() == 0 {
                 children.remove(at);
-                return true;
+                return;
             }
             child.len -= 1;
             child.first = below.first();
             merge_if_sparse(children, at);
-            true
         }
     }
 }

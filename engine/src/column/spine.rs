@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use crate::order::touch;
+
 /// Rows in a chunk: small enough that copying one for a single-row update is cheap (2 KiB of floats), large enough
 /// that pointers and counts are a sixth of a byte a row.
 pub(crate) const CHUNK: usize = 256;
@@ -87,6 +89,16 @@ impl<T: Copy + Default> Chunked<T> {
         let slot = slot as usize;
         let chunk = self.chunk(slot / CHUNK)?;
         chunk.get(slot % CHUNK)
+    }
+
+    /// Reads the cell for the machine's sake: what follows finds it near. Independent of what it holds, so many of these
+    /// wait for memory together.
+    #[inline]
+    pub(crate) fn touch(&self, slot: u32) {
+        let slot = slot as usize;
+        if let Some(chunk) = self.chunk(slot / CHUNK) {
+            touch((chunk.values[slot % CHUNK], chunk.valid[slot % CHUNK / 64]));
+        }
     }
 
     /// Whether any cell from `slot` on was ever written. (Cells of a chunk that exists count as written.)

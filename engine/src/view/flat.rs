@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::min_max::Ranges;
 use super::plan::Plan;
+use super::sort::Rows;
 use crate::delta::TableDelta;
 use crate::order::OrderTree;
 use crate::parallel::Threads;
@@ -41,6 +42,7 @@ impl Flat {
         let plan = self.plan.clone();
         let filter = &plan.filter;
         self.ranges.step(delta, filter);
+        delta.touch(filter.columns().chain(plan.row_order.terms.iter().map(|&(column, _)| column)));
         // A row outside the batch is news only to a view that shows or filters by what changed of it.
         let looked_at: Vec<usize> = if delta.recomputed.is_empty() { Vec::new() } else { plan.looked_at() };
         let looks = |slot: u32| looked_at.iter().any(|&column| delta.is_changed(column, slot));
@@ -70,8 +72,9 @@ impl Flat {
                 arriving.push(slot);
             }
         }
-        order.remove_many(&leaving, &|left, right| plan.row_order.compare(&delta.old, left, right));
-        order.insert_many(arriving, &|left, right| plan.row_order.compare(&delta.new, left, right));
+        order.remove_many(&leaving, &Rows::new(&plan.row_order, &delta.old, &leaving));
+        let by_new = Rows::new(&plan.row_order, &delta.new, &arriving);
+        order.insert_many(arriving, &by_new);
         touched
     }
 

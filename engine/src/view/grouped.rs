@@ -273,6 +273,7 @@ impl Grouped {
     /// nothing changed that the view looks at are in neither.
     fn changed_rows(&self, delta: &TableDelta) -> (Vec<u32>, Vec<u32>) {
         let filter = &self.plan.filter;
+        delta.touch(filter.columns().chain(self.inputs.iter().copied()));
         let kept = |snapshot: &Snapshot, slots: &[u32]| -> Vec<u32> {
             slots.iter().copied().filter(|&slot| filter.keeps(snapshot, slot)).collect()
         };

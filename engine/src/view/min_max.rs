@@ -9,7 +9,7 @@ use super::filter::Filter;
 use super::flat::Flat;
 use super::grouped::Grouped;
 use super::kept::{MANY_ROWS, canonical};
-use super::sort::{Direction, RowOrder};
+use super::sort::{Direction, RowOrder, Rows};
 use super::sort_slots;
 use crate::delta::TableDelta;
 use crate::error::{EngineError, Result};
@@ -48,8 +48,9 @@ impl Ranges {
                     arriving.push(slot);
                 }
             }
-            rows.remove_many(&leaving, &|left, right| order.compare(&delta.old, left, right));
-            rows.insert_many(arriving, &|left, right| order.compare(&delta.new, left, right));
+            rows.remove_many(&leaving, &Rows::new(&order, &delta.old, &leaving));
+            let by_new = Rows::new(&order, &delta.new, &arriving);
+            rows.insert_many(arriving, &by_new);
         }
     }
 }

@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 
 use crate::column::Column;
 use crate::config::SortDirection;
+use crate::order::Compare;
 use crate::scalar::{Scalar, compare_floats};
 use crate::table::Snapshot;
 
@@ -45,6 +46,56 @@ pub(crate) struct RowOrder {
     pub(crate) terms: Vec<(usize, Direction)>,
 }
 
+/// The order of a snapshot's rows, for a batch of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    order: &'a RowOrder,
+    snapshot: &'a Snapshot,
+    /// What the first sort column's texts in the batch begin with, all of them: texts tell themselves apart behind it.
+    prefix: &'a str,
+}
+
+impl<'a> Rows<'a> {
+    pub(crate) fn new(order: &'a RowOrder, snapshot: &'a Snapshot, batch: &[u32]) -> Rows<'a> {
+        let column = order.terms.first().map(|&(column, _)| snapshot.column(column));
+        let prefix = match column {
+            Some(column @ Column::Str(..)) => common_prefix(column, batch),
+            _ => "",
+        };
+        Rows { order, snapshot, prefix }
+    }
+}
+
+impl Compare for Rows<'_> {
+    fn compare(&self, left: u32, right: u32) -> Ordering {
+        self.order.compare(self.snapshot, left, right)
+    }
+
+    #[inline]
+    fn rank(&self, slot: u32) -> u64 {
+        let Some(&(column, direction)) = self.order.terms.first() else { return 0 };
+        let column = self.snapshot.column(column);
+        match direction {
+            Direction::Ascending => cell_rank(column, slot, self.prefix),
+            Direction::Descending => !cell_rank(column, slot, self.prefix),
+            Direction::AscendingAbs => abs_rank(column, slot),
+            Direction::DescendingAbs => !abs_rank(column, slot),
+        }
+    }
+}
+
+/// What all texts of some rows begin with; nulls have no say.
+fn common_prefix<'a>(column: &'a Column, slots: &[u32]) -> &'a str {
+    let mut texts = slots.iter().filter_map(|&slot| column.text(slot));
+    let Some(first) = texts.next() else { return "" };
+    let common = |len: usize, text: &str| {
+        first.bytes().zip(text.bytes()).take(len).take_while(|(one, other)| one == other).count()
+    };
+    let len = texts.fold(first.len(), common);
+    // Not within a character.
+    &first[..first.floor_char_boundary(len)]
+}
+
 impl RowOrder {
     pub(crate) fn compare(&self, snapshot: &Snapshot, left: u32, right: u32) -> Ordering {
         for &(column, direction) in &self.terms {
@@ -55,6 +106,41 @@ impl RowOrder {
         }
         snapshot.compare_keys(left, right)
     }
+}
+
+/// A number that never descends where cells ascend ([`compare_cells`]). Texts that do not begin with `prefix` are all
+/// less or all greater than those that do.
+#[inline]
+fn cell_rank(column: &Column, slot: u32, prefix: &str) -> u64 {
+    match column {
+        Column::Float32(cells) => cells.get(slot).map_or(1, |value| float_rank(value.into())),
+        Column::Float64(cells) => cells.get(slot).map_or(1, float_rank),
+        Column::Str(codes, strings) => codes.get(slot).map_or(0, |code| {
+            let text = strings.get(code);
+            match text.strip_prefix(prefix) {
+                Some(rest) => super::dense::head(rest),
+                None if text.as_bytes() < prefix.as_bytes() => 0,
+                None => u64::MAX,
+            }
+        }),
+        Column::UInt64(cells) => cells.get(slot).map_or(1, |value| value.saturating_add(2)),
+        _ => column.bits(slot).map_or(1, |bits| (bits ^ (1 << 63)).saturating_add(2)),
+    }
+}
+
+fn abs_rank(column: &Column, slot: u32) -> u64 {
+    float_rank(column.number(slot).unwrap_or(0.0).abs())
+}
+
+/// A float as a number that ascends with it; NaN is 0, and nothing is 1.
+pub(super) fn float_rank(value: f64) -> u64 {
+    if value.is_nan() {
+        return 0;
+    }
+    // Both zeros are one value.
+    let bits = (value + 0.0).to_bits();
+    let rank = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
+    rank.max(2)
 }
 
 fn compare_cells(column: &Column, left: u32, right: u32, direction: Direction) -> Ordering {

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::sort::{Direction, RowOrder};
+use super::sort::{Direction, RowOrder, float_rank};
 use crate::column::{Column, Strings};
 use crate::parallel::Threads;
 use crate::table::Snapshot;
@@ -179,14 +179,14 @@ fn refine(rows: &mut [u32], keys: &[Keys], scratch: &mut Vec<u128>) {
 fn numbers(column: &Column, slots: &[u32], is_abs: bool, ranks: &[u32]) -> Vec<u64> {
     let slots = slots.iter().copied();
     if is_abs {
-        return slots.map(|slot| float_key(column.number(slot).unwrap_or(0.0).abs())).collect();
+        return slots.map(|slot| float_rank(column.number(slot).unwrap_or(0.0).abs())).collect();
     }
     // 0 is NaN, 1 is null; values follow.
     match column {
         Column::Float32(cells) => {
-            slots.map(|slot| cells.get(slot).map_or(1, |value| float_key(value.into()))).collect()
+            slots.map(|slot| cells.get(slot).map_or(1, |value| float_rank(value.into()))).collect()
         }
-        Column::Float64(cells) => slots.map(|slot| cells.get(slot).map_or(1, float_key)).collect(),
+        Column::Float64(cells) => slots.map(|slot| cells.get(slot).map_or(1, float_rank)).collect(),
         Column::Str(codes, _) => {
             slots.map(|slot| codes.get(slot).map_or(1, |code| u64::from(ranks[code as usize]) + 2)).collect()
         }
@@ -198,17 +198,6 @@ fn numbers(column: &Column, slots: &[u32], is_abs: bool, ranks: &[u32]) -> Vec<u
             .map(|slot| column.bits(slot).map_or(1, |bits| (bits ^ (1 << 63)).saturating_add(2)))
             .collect(),
     }
-}
-
-/// A float as a number that ascends with it; NaN is 0, and nothing is 1.
-fn float_key(value: f64) -> u64 {
-    if value.is_nan() {
-        return 0;
-    }
-    // Both zeros are one value.
-    let bits = (value + 0.0).to_bits();
-    let key = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
-    key.max(2)
 }
 
 /// The position of every code's text among all texts of the dictionary.

@@ -41,6 +41,13 @@ impl KeyIndex {
         }
     }
 
+    /// The slots where a search for each of `keys` looks first. They do not depend on each other, so the machine fetches
+    /// them all at once, where [`KeyIndex::find`] key by key waits for each.
+    pub(super) fn first_looks(&self, keys: &[KeyBits]) -> Vec<u32> {
+        let first = |bits: u64| self.slots.iter_hash(self.hasher.hash_one(bits)).next().copied();
+        keys.iter().filter_map(|&bits| first(bits?)).collect()
+    }
+
     /// `slot` holds `key` already, and no other slot does.
     pub(super) fn insert(&mut self, key: KeyBits, slot: u32, bits_of: impl Fn(u32) -> KeyBits) {
         match key {
