@@ -28,6 +28,18 @@ impl Threads {
         Threads::new(std::thread::available_parallelism().map_or(1, usize::from))
     }
 
+    /// What the machine has, for work on text that a table's owner waits for; at least `least` bytes each.
+    pub(crate) fn for_bytes(len: usize, least: usize) -> Threads {
+        match len / least.max(1) {
+            0 | 1 => Threads::ONE,
+            most => Threads::new(std::thread::available_parallelism().map_or(1, usize::from).min(most)),
+        }
+    }
+
+    pub(crate) fn count(self) -> usize {
+        self.0
+    }
+
     /// Runs `work` on every item, on as many threads as there are; the results are in the order of the items. Items
     /// that take long should not all be an equal number of threads apart.
     pub(crate) fn deal<I: Send, T: Send>(self, items: Vec<I>, work: impl Fn(I) -> T + Sync) -> Vec<T> {

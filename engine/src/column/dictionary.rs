@@ -5,6 +5,7 @@
 //! strings. So memory does not grow under a churn of unique strings, and no reader sees a code change its meaning.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
 use ahash::RandomState;
@@ -235,6 +236,13 @@ pub(super) fn write(
         codes.write_run(start, &new, |offset| array.is_valid(writes.first_row + offset));
         return;
     }
+    if let (Slots::Run { start, len }, None) = (writes.slots, writes.skip)
+        && let Some(array) = values.as_any().downcast_ref::<DictionaryArray<Int32Type>>()
+        && !codes.reaches(start)
+    {
+        write_fresh_coded(codes, strings, interner, array, start, writes.first_row..writes.first_row + len);
+        return;
+    }
     let mut put = |interner: &mut Interner, strings: &mut Strings, slot: u32, code: Option<u32>| {
         // The new use is counted before the old one is given up: the same text may be both.
         if let Some(old) = codes.get(slot) {
@@ -264,6 +272,40 @@ pub(super) fn write(
         let code = array.is_valid(row).then(|| interner.intern(strings, array.value(row)));
         put(interner, strings, slot, code);
     });
+}
+
+/// Fresh rows of a coded array: each entry is looked up once, and only if a row uses it.
+fn write_fresh_coded(
+    codes: &mut Chunked<u32>,
+    strings: &mut Strings,
+    interner: &mut Interner,
+    array: &DictionaryArray<Int32Type>,
+    start: u32,
+    rows: Range<usize>,
+) {
+    let entries = typed::<StringArray>(array.values());
+    let keys = array.keys();
+    let is_given = |row: usize| keys.is_valid(row);
+    let mut uses = vec![0_u32; entries.len()];
+    for row in rows.clone().filter(|row| is_given(*row)) {
+        uses[keys.value(row) as usize] += 1;
+    }
+    let mut code_of = vec![0_u32; entries.len()];
+    for (entry, &uses) in uses.iter().enumerate().filter(|(_, uses)| **uses > 0) {
+        let text = if entries.is_valid(entry) { entries.value(entry) } else { "" };
+        let code = interner.code(strings, text);
+        // Two entries may be the same text.
+        interner.uses[code as usize] += uses;
+        code_of[entry] = code;
+    }
+    let first_row = rows.start;
+    let new: Vec<u32> =
+        rows.map(|row| if is_given(row) { code_of[keys.value(row) as usize] } else { 0 }).collect();
+    if keys.null_count() == 0 {
+        codes.write_valid_run(start, &new);
+    } else {
+        codes.write_run(start, &new, |offset| is_given(first_row + offset));
+    }
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ enum Values {
 const MAX_TEXT_BYTES: usize = i32::MAX as usize;
 
 /// Texts one after the other.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct TextValues {
     pub(super) bytes: String,
     /// Where each text ends.
@@ -61,9 +61,19 @@ impl TextValues {
         &self.bytes[start..self.ends[row]]
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
     pub(super) fn push(&mut self, text: &str) {
         self.bytes.push_str(text);
         self.ends.push(self.bytes.len());
+    }
+
+    pub(super) fn append(&mut self, texts: &TextValues) {
+        let start = self.bytes.len();
+        self.bytes.push_str(&texts.bytes);
+        self.ends.extend(texts.ends.iter().map(|end| start + end));
     }
 
     /// Without a copy of the bytes.

@@ -95,6 +95,42 @@ impl Moment {
 
 /// Reads a whole text; none when it is no date.
 pub(super) fn parse(text: &str) -> Option<Moment> {
+    parse_iso(text.as_bytes()).or_else(|| parse_any(text))
+}
+
+/// The spelling of most data, read at fixed places: `2020-01-02` or `2020-01-02 03:04:05.678`. None for any other, which
+/// may be a date all the same.
+fn parse_iso(text: &[u8]) -> Option<Moment> {
+    let two = |at: usize| {
+        let (tens, ones) = (text[at].wrapping_sub(b'0'), text[at + 1].wrapping_sub(b'0'));
+        (tens < 10 && ones < 10).then(|| u32::from(tens * 10 + ones))
+    };
+    if text.len() < 10 || text[4] != b'-' || text[7] != b'-' {
+        return None;
+    }
+    let date = Date { year: two(0)? * 100 + two(2)?, month: two(5)?, day: two(8)? };
+    if text.len() == 10 {
+        return date.at(0, Shape::IsoDay);
+    }
+    if text.len() < 19 || !matches!(text[10], b' ' | b'T') || text[13] != b':' || text[16] != b':' {
+        return None;
+    }
+    let (hour, minute, second) = (two(11)?, two(14)?, two(17)?);
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let ms = match &text[19..] {
+        [] => 0,
+        [b'.', digits @ ..] if (1..=9).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) => {
+            let digit = |at: usize| digits.get(at).map_or(0, |digit| u32::from(digit - b'0'));
+            digit(0) * 100 + digit(1) * 10 + digit(2)
+        }
+        _ => return None,
+    };
+    date.at(i64::from((hour * 3600 + minute * 60 + second) * 1000 + ms), Shape::IsoClock)
+}
+
+fn parse_any(text: &str) -> Option<Moment> {
     let mut scan = Scan { rest: text.as_bytes() };
     let first = scan.digits(1, 8)?;
     match (first.len, scan.rest.first()) {
@@ -177,8 +213,8 @@ impl Date {
             return None;
         }
         let days = days_from_civil(i64::from(self.year), self.month, self.day);
-        let (_, month, _) = crate::calendar::civil_from_days(days);
-        Some(Moment { shape, ms: days * MS_PER_DAY + ms_of_day, overflows: month != self.month })
+        let overflows = self.day > 28 && crate::calendar::civil_from_days(days).1 != self.month;
+        Some(Moment { shape, ms: days * MS_PER_DAY + ms_of_day, overflows })
     }
 }
 
@@ -328,6 +364,8 @@ mod tests {
     #[track_caller]
     fn check(text: &str, csv: char, json: char, datetime: Option<i64>, date: Option<i64>) {
         let moment = parse(text);
+        let shown = |moment: Moment| (moment.shape, moment.ms, moment.overflows);
+        assert_eq!(moment.map(shown), parse_any(text).map(shown), "{text}: whichever way it is read");
         let csv_letter = match moment {
             Some(moment) if moment.csv_day().is_some() => 'd',
             Some(moment) if moment.csv_ms().is_some() => 't',

@@ -1,0 +1,373 @@
+//! A column's cells on their way into an array, and what they say about its type.
+//!
+//! Law: a kind is possible as long as no value has refuted it. A reader tries the first possible kind; a misfit within
+//! its first block makes it begin again with the next, a later one leaves the column to another round.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array,
+    Int64Array, NullBufferBuilder, TimestampMillisecondArray, UInt8Array, UInt16Array, UInt32Array,
+    UInt64Array,
+};
+use arrow::buffer::NullBuffer;
+
+use super::parse::{self, is_null};
+use super::split::Block;
+use super::texts::{self, Texts};
+use crate::error::Result;
+use crate::schema::Storage;
+
+/// What a new column may be, in the order in which it is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Integer,
+    Boolean,
+    Date,
+    Clock,
+    Datetime,
+    Float,
+    Text,
+}
+
+/// A bit for each kind.
+#[derive(Debug, Clone, Copy)]
+struct Kinds(u8);
+
+impl Kind {
+    pub(super) const FIRST: Kind = Kind::Integer;
+    const ALL: [Kind; 7] =
+        [Kind::Integer, Kind::Boolean, Kind::Date, Kind::Clock, Kind::Datetime, Kind::Float, Kind::Text];
+
+    pub(super) fn storage(self) -> Storage {
+        match self {
+            Kind::Integer => Storage::Int64,
+            Kind::Boolean => Storage::Bool,
+            Kind::Date => Storage::Date32,
+            Kind::Clock => Storage::UInt32,
+            Kind::Datetime => Storage::TimestampMs,
+            Kind::Float => Storage::Float64,
+            Kind::Text => Storage::Utf8,
+        }
+    }
+
+    fn takes(self, text: &str) -> bool {
+        match self {
+            Kind::Integer => parse::integer(text).is_some(),
+            Kind::Boolean => parse::boolean(text).is_some(),
+            Kind::Date => parse::date(text).is_some(),
+            Kind::Clock => parse::clock(text).is_some(),
+            Kind::Datetime => parse::datetime(text).is_some(),
+            Kind::Float => parse::float(text).is_some(),
+            Kind::Text => true,
+        }
+    }
+
+    /// The first kind that none of the readers of one column has refuted.
+    pub(super) fn agreed(readers: &[Reader]) -> Kind {
+        Kinds(readers.iter().fold(u8::MAX, |kinds, reader| kinds & reader.possible.0)).first()
+    }
+}
+
+impl Kinds {
+    /// This kind and those that are tried after it.
+    fn from(kind: Kind) -> Kinds {
+        Kinds(u8::MAX << kind as u8)
+    }
+
+    /// Those that take a value that is not null.
+    fn of(text: &str) -> Kinds {
+        Kinds(
+            Kind::ALL.iter().filter(|kind| kind.takes(text)).fold(0, |kinds, kind| kinds | 1 << *kind as u8),
+        )
+    }
+
+    fn first(self) -> Kind {
+        let first = Kind::ALL.into_iter().find(|kind| self.0 >> *kind as u8 & 1 == 1);
+        first.unwrap_or(Kind::Text)
+    }
+}
+
+/// Reads the cells of one column in one part of the text.
+#[derive(Debug)]
+pub(super) struct Reader {
+    /// Of a new column; none if the storage stands.
+    kind: Option<Kind>,
+    possible: Kinds,
+    cells: Cells,
+    num_rows: usize,
+    /// The first row that does not fit, and its text; nothing is read from there on.
+    misfit: Option<(usize, String)>,
+}
+
+impl Reader {
+    /// Finds the type; `kind` and those after it are possible.
+    pub(super) fn inferring(kind: Kind) -> Reader {
+        Reader { kind: Some(kind), possible: Kinds::from(kind), ..Reader::fixed(kind.storage()) }
+    }
+
+    pub(super) fn fixed(storage: Storage) -> Reader {
+        let possible = Kinds::from(Kind::FIRST);
+        Reader { kind: None, possible, cells: Cells::new(storage), num_rows: 0, misfit: None }
+    }
+
+    pub(super) fn is_of(&self, kind: Kind) -> bool {
+        self.kind == Some(kind) && self.misfit.is_none()
+    }
+
+    /// Whether all cells are spelled nulls.
+    pub(super) fn is_null(&self) -> bool {
+        self.misfit.is_none() && self.cells.is_null()
+    }
+
+    pub(super) fn misfit(&self) -> Option<(usize, &str)> {
+        self.misfit.as_ref().map(|(row, value)| (*row, &**value))
+    }
+
+    /// Reads the cells of a block.
+    pub(super) fn take(&mut self, text: &str, block: &Block, column: usize) {
+        while self.misfit.is_none() {
+            let Err(row) = self.cells.take(text, block, column, self.kind) else {
+                self.num_rows += block.num_rows();
+                return;
+            };
+            let value = block.get(text, row, column);
+            if self.kind.is_some() {
+                self.possible.0 &= Kinds::of(value).0;
+                let kind = self.possible.first();
+                self.kind = Some(kind);
+                self.cells = Cells::new(kind.storage());
+                if self.num_rows == 0 {
+                    continue;
+                }
+            }
+            self.misfit = Some((self.num_rows + row, value.to_owned()));
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Cells {
+    Int8(Values<i8>),
+    Int16(Values<i16>),
+    Int32(Values<i32>),
+    Int64(Values<i64>),
+    UInt8(Values<u8>),
+    UInt16(Values<u16>),
+    UInt32(Values<u32>),
+    UInt64(Values<u64>),
+    Float32(Values<f32>),
+    Float64(Values<f64>),
+    Bool(Values<bool>),
+    Date(Values<i32>),
+    Datetime(Values<i64>),
+    Text(Texts),
+}
+
+impl Cells {
+    fn new(storage: Storage) -> Cells {
+        match storage {
+            Storage::Int8 => Cells::Int8(Values::default()),
+            Storage::Int16 => Cells::Int16(Values::default()),
+            Storage::Int32 => Cells::Int32(Values::default()),
+            Storage::Int64 => Cells::Int64(Values::default()),
+            Storage::UInt8 => Cells::UInt8(Values::default()),
+            Storage::UInt16 => Cells::UInt16(Values::default()),
+            Storage::UInt32 => Cells::UInt32(Values::default()),
+            Storage::UInt64 => Cells::UInt64(Values::default()),
+            Storage::Float32 => Cells::Float32(Values::default()),
+            Storage::Float64 => Cells::Float64(Values::default()),
+            Storage::Bool => Cells::Bool(Values::default()),
+            Storage::Date32 => Cells::Date(Values::default()),
+            Storage::TimestampMs => Cells::Datetime(Values::default()),
+            Storage::Utf8 => Cells::Text(Texts::default()),
+        }
+    }
+
+    fn is_null(&self) -> bool {
+        match self {
+            Cells::Int8(values) => values.is_null(),
+            Cells::Int16(values) => values.is_null(),
+            Cells::Int32(values) | Cells::Date(values) => values.is_null(),
+            Cells::Int64(values) | Cells::Datetime(values) => values.is_null(),
+            Cells::UInt8(values) => values.is_null(),
+            Cells::UInt16(values) => values.is_null(),
+            Cells::UInt32(values) => values.is_null(),
+            Cells::UInt64(values) => values.is_null(),
+            Cells::Float32(values) => values.is_null(),
+            Cells::Float64(values) => values.is_null(),
+            Cells::Bool(values) => values.is_null(),
+            Cells::Text(_) => false,
+        }
+    }
+
+    /// The row within the block of the first cell that does not fit is the error; some before it were taken.
+    fn take(&mut self, text: &str, block: &Block, column: usize, kind: Option<Kind>) -> Result<(), usize> {
+        let cells = (0..block.num_rows()).map(|row| block.get(text, row, column));
+        match self {
+            Cells::Int8(values) => values.take(cells, parse::narrow_integer::<i8>),
+            Cells::Int16(values) => values.take(cells, parse::narrow_integer::<i16>),
+            Cells::Int32(values) => values.take(cells, parse::narrow_integer::<i32>),
+            Cells::Int64(values) => values.take(cells, parse::integer),
+            Cells::UInt8(values) => values.take(cells, parse::narrow_integer::<u8>),
+            Cells::UInt16(values) => values.take(cells, parse::narrow_integer::<u16>),
+            Cells::UInt32(values) if kind.is_some() => values.take(cells, parse::clock),
+            // The clock times of a CSV are kept as seconds in such columns.
+            Cells::UInt32(values) => {
+                values.take(cells, |text| parse::narrow_integer::<u32>(text).or_else(|| parse::clock(text)))
+            }
+            Cells::UInt64(values) => values.take(cells, parse::unsigned_integer),
+            Cells::Float32(values) => values.take(cells, |text| parse::float(text).map(|value| value as f32)),
+            Cells::Float64(values) => values.take(cells, parse::float),
+            Cells::Bool(values) => values.take(cells, parse::boolean),
+            Cells::Date(values) => values.take(cells, parse::date),
+            Cells::Datetime(values) if kind.is_some() => values.take(cells, parse::datetime),
+            Cells::Datetime(values) => {
+                values.take(cells, |text| parse::datetime(text).or_else(|| parse::integer(text)))
+            }
+            Cells::Text(texts) => {
+                texts.take(cells);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// One value a row; that of a null is a filler.
+#[derive(Debug)]
+struct Values<T> {
+    values: Vec<T>,
+    valid: NullBufferBuilder,
+    num_nulls: usize,
+}
+
+impl<T> Default for Values<T> {
+    fn default() -> Self {
+        // It takes no memory before the first null.
+        Values { values: Vec::new(), valid: NullBufferBuilder::new(0), num_nulls: 0 }
+    }
+}
+
+impl<T: Copy + Default> Values<T> {
+    fn is_null(&self) -> bool {
+        self.num_nulls == self.values.len()
+    }
+
+    #[inline]
+    fn take<'a>(
+        &mut self,
+        cells: impl ExactSizeIterator<Item = &'a str>,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<(), usize> {
+        self.values.reserve(cells.len());
+        for (row, cell) in cells.enumerate() {
+            match parse(cell) {
+                Some(value) => {
+                    self.values.push(value);
+                    self.valid.append_non_null();
+                }
+                None if is_null(cell) => {
+                    self.values.push(T::default());
+                    self.valid.append_null();
+                    self.num_nulls += 1;
+                }
+                None => return Err(row),
+            }
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, other: &Values<T>, other_nulls: Option<&NullBuffer>) {
+        self.values.extend_from_slice(&other.values);
+        self.num_nulls += other.num_nulls;
+        match other_nulls {
+            Some(nulls) => self.valid.append_buffer(nulls),
+            None => self.valid.append_n_non_nulls(other.values.len()),
+        }
+    }
+}
+
+/// The parts of one column as one array. All are of one type.
+pub(super) fn join(parts: Vec<Reader>, name: &str) -> Result<ArrayRef> {
+    let storage = parts.first().map(|part| part.cells.storage());
+    macro_rules! joined {
+        ($variant:ident, $array:ident) => {{
+            let mut parts = parts.into_iter().filter_map(|part| match part.cells {
+                Cells::$variant(values) => Some(values),
+                _ => None,
+            });
+            let mut joined = parts.next().unwrap_or_default();
+            let parts: Vec<_> = parts.collect();
+            joined.values.reserve_exact(parts.iter().map(|part| part.values.len()).sum());
+            for mut part in parts {
+                let nulls = part.valid.finish();
+                joined.append(&part, nulls.as_ref());
+            }
+            let nulls = joined.valid.finish();
+            Ok(Arc::new($array::new(joined.values.into(), nulls)) as ArrayRef)
+        }};
+    }
+    match storage {
+        Some(Storage::Int8) => joined!(Int8, Int8Array),
+        Some(Storage::Int16) => joined!(Int16, Int16Array),
+        Some(Storage::Int32) => joined!(Int32, Int32Array),
+        Some(Storage::Int64) => joined!(Int64, Int64Array),
+        Some(Storage::UInt8) => joined!(UInt8, UInt8Array),
+        Some(Storage::UInt16) => joined!(UInt16, UInt16Array),
+        Some(Storage::UInt32) => joined!(UInt32, UInt32Array),
+        Some(Storage::UInt64) => joined!(UInt64, UInt64Array),
+        Some(Storage::Float32) => joined!(Float32, Float32Array),
+        Some(Storage::Float64) => joined!(Float64, Float64Array),
+        Some(Storage::Bool) => joined!(Bool, BooleanArray),
+        Some(Storage::Date32) => joined!(Date, Date32Array),
+        Some(Storage::TimestampMs) => joined!(Datetime, TimestampMillisecondArray),
+        Some(Storage::Utf8) | None => {
+            let texts = parts.into_iter().filter_map(|part| match part.cells {
+                Cells::Text(texts) => Some(texts),
+                _ => None,
+            });
+            texts::join(texts.collect(), name)
+        }
+    }
+}
+
+impl Cells {
+    fn storage(&self) -> Storage {
+        match self {
+            Cells::Int8(_) => Storage::Int8,
+            Cells::Int16(_) => Storage::Int16,
+            Cells::Int32(_) => Storage::Int32,
+            Cells::Int64(_) => Storage::Int64,
+            Cells::UInt8(_) => Storage::UInt8,
+            Cells::UInt16(_) => Storage::UInt16,
+            Cells::UInt32(_) => Storage::UInt32,
+            Cells::UInt64(_) => Storage::UInt64,
+            Cells::Float32(_) => Storage::Float32,
+            Cells::Float64(_) => Storage::Float64,
+            Cells::Bool(_) => Storage::Bool,
+            Cells::Date(_) => Storage::Date32,
+            Cells::Datetime(_) => Storage::TimestampMs,
+            Cells::Text(_) => Storage::Utf8,
+        }
+    }
+}
+
+/// A storage as conversion errors call it.
+pub(super) fn type_name(storage: Storage) -> &'static str {
+    match storage {
+        Storage::Int8 => "int8",
+        Storage::Int16 => "int16",
+        Storage::Int32 => "int32",
+        Storage::Int64 => "int64",
+        Storage::UInt8 => "uint8",
+        Storage::UInt16 => "uint16",
+        Storage::UInt32 => "uint32",
+        Storage::UInt64 => "uint64",
+        Storage::Float32 => "float",
+        Storage::Float64 => "double",
+        Storage::Bool => "bool",
+        Storage::Utf8 => "string",
+        Storage::Date32 => "date64[ms]",
+        Storage::TimestampMs => "timestamp[ms]",
+    }
+}

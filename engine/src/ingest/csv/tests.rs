@@ -1,0 +1,175 @@
+use std::fmt::Write;
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::DataType;
+
+use super::*;
+
+/// Texts that a fixed sequence makes of pieces that matter to a reader of CSV.
+fn random_texts(count: usize) -> impl Iterator<Item = String> {
+    const PIECES: [&str; 24] = [
+        ",",
+        ",",
+        ",",
+        "\n",
+        "\n",
+        "\r\n",
+        "\r",
+        "\"",
+        "\"",
+        "\"\"",
+        "a",
+        "bc",
+        "12",
+        "3.5",
+        "",
+        "é",
+        " ",
+        "x\"y",
+        "\"q\"",
+        "\"a,b\"",
+        "\"c\nd\"",
+        "\"e\"\"f\"",
+        "NA",
+        "2020-01-02",
+    ];
+    let mut state = 1_u64;
+    let mut random = move |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) as usize % below
+    };
+    (0..count).map(move |_| (0..random(60)).map(|_| PIECES[random(PIECES.len())]).collect())
+}
+
+fn records_of_crate(text: &str) -> Vec<Vec<String>> {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
+    reader.records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect()
+}
+
+#[test]
+fn records_are_those_of_the_csv_crate() {
+    for text in random_texts(20_000) {
+        let mut splitter = Splitter::new(&text, 0, text.len());
+        let mut records = Vec::new();
+        let mut block = Block::default();
+        loop {
+            block.fill_one(&mut splitter).unwrap();
+            if block.num_rows() == 0 {
+                break;
+            }
+            let record = (0..block.width()).map(|column| block.get(&text, 0, column).to_owned());
+            records.push(record.collect::<Vec<_>>());
+        }
+        assert_eq!(records, records_of_crate(&text), "{text:?}");
+    }
+}
+
+fn shown(result: Result<(Schema, Batch)>) -> String {
+    let (schema, batch) = match result {
+        Ok(found) => found,
+        Err(error) => return error.to_string(),
+    };
+    let mut out = format!("{} rows", batch.num_rows);
+    for (field, column) in schema.fields().iter().zip(&batch.columns) {
+        let values = match column.values.data_type() {
+            DataType::Dictionary(..) => arrow::compute::cast(&column.values, &DataType::Utf8).unwrap(),
+            _ => column.values.clone(),
+        };
+        write!(out, "\n{} {:?} {values:?}", field.name, field.storage).unwrap();
+    }
+    out
+}
+
+#[test]
+fn how_a_text_is_cut_does_not_show() {
+    for (number, text) in random_texts(3000).enumerate() {
+        // A header that some of the rows fit.
+        let text = format!("{}\n{text}", ["x", "x,y", "x,y,z"][number % 3]);
+        let whole = shown(create_on(&text, Threads::ONE));
+        for threads in [2, 3, 7] {
+            assert_eq!(shown(create_on(&text, Threads::new(threads))), whole, "{threads} threads: {text:?}");
+        }
+    }
+}
+
+#[test]
+fn rows_of_one_width_are_the_same_in_parts() {
+    let values = [
+        "1",
+        "2.5",
+        "",
+        "NA",
+        "true",
+        "2020-01-02",
+        "12:30",
+        "\"a\nb\"",
+        "\"c,\"\"d\"",
+        "2020-01-02 03:04:05",
+    ];
+    for first in 0..values.len() {
+        for second in 0..values.len() {
+            let mut text = String::from("a,b,c\n");
+            for row in 0..40 {
+                // The last value comes late, so that it refutes what some parts have found.
+                let late = if row == 33 { second } else { first };
+                let _ = writeln!(text, "{row},{},{}", values[late], values[(first + row) % 2 + second / 2]);
+            }
+            let whole = shown(create_on(&text, Threads::ONE));
+            for threads in [2, 3, 5] {
+                assert_eq!(
+                    shown(create_on(&text, Threads::new(threads))),
+                    whole,
+                    "{threads} threads: {text:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_value_far_behind_the_first_block_changes_the_type() {
+    let mut text = String::from("n,t\n");
+    for row in 0..20_000 {
+        let _ = writeln!(text, "{row},{}", if row == 19_000 { "x" } else { "7" });
+    }
+    text.push_str("0.5,8\n");
+    for threads in [1, 2, 3] {
+        let (schema, batch) = create_on(&text, Threads::new(threads)).unwrap();
+        let storages: Vec<Storage> = schema.fields().iter().map(|field| field.storage).collect();
+        assert_eq!(storages, [Storage::Float64, Storage::Utf8]);
+        assert_eq!(batch.num_rows, 20_001);
+        assert_eq!(
+            batch.columns[0].values.as_primitive::<arrow::datatypes::Float64Type>().value(20_000),
+            0.5
+        );
+    }
+}
+
+#[test]
+fn many_different_texts_are_not_coded() {
+    let mut text = String::from("many,few\n");
+    for row in 0..20_000 {
+        let _ = writeln!(text, "row {row},\"{}\"", row % 3);
+    }
+    for threads in [1, 3] {
+        let (_, batch) = create_on(&text, Threads::new(threads)).unwrap();
+        assert_eq!(batch.columns[0].values.as_string::<i32>().value(19_999), "row 19999");
+        let few = &batch.columns[1].values;
+        assert_eq!(*few.data_type(), DataType::Int64, "digits in quotes are numbers");
+    }
+}
+
+#[test]
+fn an_update_says_which_row_of_the_whole_text_does_not_fit() {
+    let schema = Schema::new(vec![Field::new("a", Storage::Int32), Field::new("s", Storage::Utf8)]);
+    let mut text = String::from("s,a\n");
+    for row in 0..100 {
+        let _ = writeln!(text, "\"q\n{row}\",{}", if row >= 77 { "bad" } else { "1" });
+    }
+    for threads in [1, 2, 5] {
+        let error = update_on(&text, &schema, Threads::new(threads)).unwrap_err().to_string();
+        let expected =
+            "Invalid: In CSV column #1: CSV conversion error to int32: invalid value 'bad' at index 77";
+        assert_eq!(error, expected, "{threads} threads");
+    }
+}
