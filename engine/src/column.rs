@@ -289,6 +289,11 @@ impl Column {
             Column::Datetime(cells) => write_primitive::<TimestampMillisecondType>(cells, values, writes),
             Column::Bool(cells) => {
                 let array = typed::<BooleanArray>(values);
+                if let (Slots::Run { start, len }, None, 0) = (writes.slots, writes.skip, array.null_count())
+                {
+                    let values = array.values().slice(writes.first_row, len);
+                    return cells.write_valid_run(start, &values.iter().collect::<Vec<bool>>());
+                }
                 writes.each(|row, slot| cells.set(slot, array.is_valid(row).then(|| array.value(row))));
             }
             Column::Str(codes, strings) => {

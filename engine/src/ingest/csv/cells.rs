@@ -203,7 +203,7 @@ impl Cells {
 
     /// The row within the block of the first cell that does not fit is the error; some before it were taken.
     fn take(&mut self, text: &str, block: &Block, column: usize, kind: Option<Kind>) -> Result<(), usize> {
-        let cells = (0..block.num_rows()).map(|row| block.get(text, row, column));
+        let cells = block.column(text, column);
         match self {
             Cells::Int8(values) => values.take(cells, parse::narrow_integer::<i8>),
             Cells::Int16(values) => values.take(cells, parse::narrow_integer::<i16>),

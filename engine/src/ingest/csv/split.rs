@@ -143,24 +143,30 @@ impl Block {
         self.width
     }
 
-    /// `text` is what the block was read from.
+    /// The texts of one column. `text` is what the block was read from.
     #[inline]
+    pub(super) fn column<'a>(
+        &'a self,
+        text: &'a str,
+        column: usize,
+    ) -> impl ExactSizeIterator<Item = &'a str> {
+        let text = &text[self.base..];
+        self.places.iter().skip(column).step_by(self.width.max(1)).map(move |place| {
+            let (start, len) = (place.start as usize, place.len as usize);
+            if place.is_copy { &self.copies[start..start + len] } else { &text[start..start + len] }
+        })
+    }
+
     pub(super) fn get<'a>(&'a self, text: &'a str, row: usize, column: usize) -> &'a str {
-        let Place { start, len, is_copy } = self.places[row * self.width + column];
-        let (start, len) = (start as usize, len as usize);
-        if is_copy {
-            &self.copies[start..start + len]
-        } else {
-            let start = self.base + start;
-            &text[start..start + len]
-        }
+        self.column(text, column).nth(row).expect("the row is one of the block")
     }
 
     /// The next record, whatever its width.
     pub(super) fn fill_one(&mut self, splitter: &mut Splitter<'_>) -> Result<()> {
         self.clear(splitter);
         if splitter.has_record() {
-            self.width = self.record(splitter, usize::MAX)?;
+            self.width = self.record(splitter, usize::MAX);
+            self.check_len(splitter)?;
             self.num_rows = 1;
         }
         Ok(())
@@ -176,7 +182,8 @@ impl Block {
             && splitter.has_record()
         {
             let start = splitter.position;
-            let found = self.record(splitter, width)?;
+            let found = self.record(splitter, width);
+            self.check_len(splitter)?;
             if found != width {
                 return Err(EngineError::data(format!(
                     "Invalid: CSV parse error: Expected {width} columns, got {found}: {}",
@@ -197,16 +204,16 @@ impl Block {
 
     /// Reads one record, keeps at most `most` of its fields, and says how many it has.
     #[inline]
-    fn record(&mut self, splitter: &mut Splitter<'_>, most: usize) -> Result<usize> {
+    fn record(&mut self, splitter: &mut Splitter<'_>, most: usize) -> usize {
         let bytes = splitter.text.as_bytes();
         let mut num_fields = 0;
         let mut start = splitter.position;
         loop {
             let (place, end) = if bytes.get(start) == Some(&b'"') {
-                self.quoted(splitter, start)?
+                self.quoted(splitter, start)
             } else {
                 let end = plain_end(splitter, bytes);
-                (self.place(start, end)?, end)
+                (self.place(start, end), end)
             };
             if num_fields < most {
                 self.places.push(place);
@@ -214,7 +221,7 @@ impl Block {
             num_fields += 1;
             if bytes.get(end) != Some(&b',') {
                 splitter.end_line(end);
-                return Ok(num_fields);
+                return num_fields;
             }
             start = end + 1;
         }
@@ -222,7 +229,7 @@ impl Block {
 
     /// A field that begins with the quote at `start`; where it ends.
     #[inline]
-    fn quoted(&mut self, splitter: &mut Splitter<'_>, start: usize) -> Result<(Place, usize)> {
+    fn quoted(&mut self, splitter: &mut Splitter<'_>, start: usize) -> (Place, usize) {
         let bytes = splitter.text.as_bytes();
         splitter.next_mark();
         let mut from = start + 1;
@@ -233,7 +240,7 @@ impl Block {
                 Some(b'"') => {}
                 Some(_) => continue,
                 // Nobody closes it: it is the rest of the text.
-                None => break Ok((self.copied(splitter, from, mark, copied_before)?, mark)),
+                None => break (self.copied(splitter, from, mark, copied_before), mark),
             }
             match bytes.get(mark + 1) {
                 Some(b'"') => {
@@ -243,14 +250,14 @@ impl Block {
                 }
                 None | Some(b',' | b'\n' | b'\r') => {
                     let end = splitter.next_mark();
-                    break Ok((self.copied(splitter, from, mark, copied_before)?, end));
+                    break (self.copied(splitter, from, mark, copied_before), end);
                 }
                 Some(_) => {
                     self.copies.push_str(&splitter.text[from..mark]);
                     let end = plain_end(splitter, bytes);
                     self.copies.push_str(&splitter.text[mark + 1..end]);
                     from = end;
-                    break Ok((self.copied(splitter, from, end, copied_before)?, end));
+                    break (self.copied(splitter, from, end, copied_before), end);
                 }
             }
         }
@@ -258,7 +265,7 @@ impl Block {
 
     /// What stands at `from..to`, behind what was copied of the same field.
     #[inline]
-    fn copied(&mut self, splitter: &Splitter<'_>, from: usize, to: usize, before: usize) -> Result<Place> {
+    fn copied(&mut self, splitter: &Splitter<'_>, from: usize, to: usize, before: usize) -> Place {
         if self.copies.len() == before {
             return self.place(from, to);
         }
@@ -267,17 +274,22 @@ impl Block {
     }
 
     #[inline]
-    fn place(&self, from: usize, to: usize) -> Result<Place> {
+    fn place(&self, from: usize, to: usize) -> Place {
         place(from - self.base, to - from, false)
+    }
+
+    /// Places were cut to 32 bits before this.
+    fn check_len(&self, splitter: &Splitter<'_>) -> Result<()> {
+        match u32::try_from(splitter.position - self.base) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(EngineError::data("Invalid: CSV parse error: more than 4 GiB of text in one row")),
+        }
     }
 }
 
 #[inline]
-fn place(start: usize, len: usize, is_copy: bool) -> Result<Place> {
-    match (u32::try_from(start), u32::try_from(len)) {
-        (Ok(start), Ok(len)) => Ok(Place { start, len, is_copy }),
-        _ => Err(EngineError::data("Invalid: CSV parse error: more than 4 GiB of text in one row")),
-    }
+fn place(start: usize, len: usize, is_copy: bool) -> Place {
+    Place { start: start as u32, len: len as u32, is_copy }
 }
 
 /// The end of a field in which quotes mean nothing.

@@ -46,28 +46,76 @@ impl Texts {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Coded {
     entries: TextValues,
-    table: HashTable<i32>,
+    /// Codes of texts of at most seven bytes, by these bytes as a number.
+    short: HashTable<(u64, i32)>,
+    long: HashTable<i32>,
     hasher: RandomState,
+    seed: u64,
     /// One a row.
     codes: Vec<i32>,
+}
+
+impl Default for Coded {
+    fn default() -> Self {
+        let hasher = RandomState::new();
+        Coded {
+            entries: TextValues::default(),
+            short: HashTable::new(),
+            long: HashTable::new(),
+            seed: hasher.hash_one(0),
+            hasher,
+            codes: Vec::new(),
+        }
+    }
+}
+
+/// A text of at most seven bytes and its length as one number.
+#[inline]
+fn packed(text: &[u8]) -> Option<u64> {
+    let len = text.len();
+    // The first and the last bytes, which overlap where they are the same.
+    let bytes = match (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        (Some(first), Some(last)) if len < 8 => {
+            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << ((len - 4) * 8)
+        }
+        (Some(_), _) => return None,
+        (None, _) => text.iter().rev().fold(0, |bytes, byte| bytes << 8 | u64::from(*byte)),
+    };
+    Some(bytes | (len as u64) << 56)
+}
+
+/// Spreads the bits of a packed text over a hash that nobody outside can foresee.
+#[inline]
+fn spread(packed: u64, seed: u64) -> u64 {
+    let product = u128::from(packed ^ seed) * u128::from(seed | 1);
+    (product >> 64) as u64 ^ product as u64
 }
 
 impl Coded {
     #[inline]
     fn code(&mut self, text: &str) -> i32 {
-        let hash = self.hasher.hash_one(text);
-        if let Some(code) = self.table.find(hash, |&code| self.entries.get(code as usize) == text) {
-            return *code;
-        }
         // Rows are counted in 32 bits, and entries are fewer.
-        let code = self.entries.len() as i32;
+        let next = self.entries.len() as i32;
+        if let Some(packed) = packed(text.as_bytes()) {
+            let seed = self.seed;
+            let hash = spread(packed, seed);
+            if let Some((_, code)) = self.short.find(hash, |(other, _)| *other == packed) {
+                return *code;
+            }
+            self.short.insert_unique(hash, (packed, next), |(packed, _)| spread(*packed, seed));
+        } else {
+            let (entries, hasher) = (&self.entries, &self.hasher);
+            let hash = hasher.hash_one(text);
+            if let Some(code) = self.long.find(hash, |&code| entries.get(code as usize) == text) {
+                return *code;
+            }
+            self.long.insert_unique(hash, next, |&code| hasher.hash_one(entries.get(code as usize)));
+        }
         self.entries.push(text);
-        let (entries, hasher) = (&self.entries, &self.hasher);
-        self.table.insert_unique(hash, code, |&code| hasher.hash_one(entries.get(code as usize)));
-        code
+        next
     }
 
     fn spelled_out(&self) -> TextValues {
