@@ -14,6 +14,7 @@ use actix::prelude::*;
 use proscenium_engine::table::Table;
 use proscenium_engine::{TableData, TableOptions};
 
+use crate::audience::Part;
 use crate::directory::{Directory, Hosted, Subscriber, TableRef};
 use crate::error::Result;
 use crate::fanout::{LaneId, Outlet, SessionId};
@@ -140,8 +141,8 @@ impl Actor for CatalogActor {
     }
 }
 
-/// A table that is made, and what it follows.
-pub(crate) type Made = (Table, Vec<Source>);
+/// A table that is made, what it follows, and its place among those who speak of a batch.
+pub(crate) type Made = (Table, Vec<Source>, Part);
 
 impl CatalogActor {
     /// Makes a table under a name: reserves the name, lets `making` make the table, hosts it, answers, announces.
@@ -157,8 +158,8 @@ impl CatalogActor {
             Err(fault) => return reply.send(Err(fault)),
         };
         let hosting = making.into_actor(self).map(move |made, catalog, _| match made {
-            Ok((table, sources)) => {
-                catalog.raise(name, table, sources);
+            Ok((table, sources, part)) => {
+                catalog.raise(name, table, sources, part);
                 catalog.stage.directory.announce_after(LaneId::SERVER, vec![reply]);
             }
             Err(fault) => {
@@ -170,7 +171,7 @@ impl CatalogActor {
     }
 
     /// Starts the actor of a table that is made, under its reserved name.
-    fn raise(&mut self, name: Arc<str>, table: Table, sources: Vec<Source>) {
+    fn raise(&mut self, name: Arc<str>, table: Table, sources: Vec<Source>, part: Part) {
         let stage = self.stage.clone();
         let (index, limit) = (table.index().map(str::to_string), table.limit());
         let lane = LaneId::fresh();
@@ -181,8 +182,13 @@ impl CatalogActor {
         let addr = TableActor::start_in_arbiter(self.stage.placement.next(), move |_| {
             TableActor::new(table_name, lane, table, sources, stage, mourners, life_line)
         });
-        let table =
-            TableRef { name, lane, mailbox: Mailbox::new(addr, knobs::TABLE_MAILBOX), sources: lineage };
+        let table = TableRef {
+            name,
+            lane,
+            mailbox: Mailbox::new(addr, knobs::TABLE_MAILBOX),
+            sources: lineage,
+            part,
+        };
         // The table learns its own address before anybody else does.
         if let Offered::Full(_) | Offered::Gone(_) =
             table.mailbox.offer(crate::table::Introduce { table: table.clone() })

@@ -8,6 +8,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use crate::audience::{Listening, Part};
 use crate::error::{Fault, Result};
 use crate::fanout::{LaneId, News, Outgoing, Outlet, SessionId};
 use crate::knobs;
@@ -24,6 +25,23 @@ pub struct TableRef {
     pub mailbox: Mailbox<TableActor>,
     /// The tables that this one is derived from; empty for a table that clients write.
     pub sources: Arc<[TableRef]>,
+    pub part: Part,
+}
+
+impl TableRef {
+    /// Counts a connection among the listeners of this table and of every table that it is derived of, for as long as
+    /// what comes back is held. Written tables need not know.
+    pub(crate) fn listen(&self, outlet: &Arc<Outlet>) -> Vec<Listening> {
+        let mut listening = Vec::new();
+        let mut open = vec![self];
+        while let Some(table) = open.pop() {
+            if !table.sources.is_empty() {
+                listening.push(table.part.audience.enter(outlet));
+                open.extend(table.sources.iter());
+            }
+        }
+        listening
+    }
 }
 
 /// One entry of the list of hosted tables.
@@ -40,6 +58,8 @@ pub struct Hosted {
 pub struct Subscriber {
     pub outlet: Arc<Outlet>,
     pub msg_id: u32,
+    /// Of news of a derived table.
+    pub(crate) listening: Vec<Listening>,
 }
 
 impl Drop for Subscriber {
@@ -52,7 +72,7 @@ impl Subscriber {
     /// Errors when the connection has as many subscriptions as it may have.
     pub fn new(outlet: Arc<Outlet>, msg_id: u32) -> Result<Self> {
         outlet.enter_subscription()?;
-        Ok(Subscriber { outlet, msg_id })
+        Ok(Subscriber { outlet, msg_id, listening: Vec::new() })
     }
 
     /// Unsubscribing needs both the number and the connection it was given by.
@@ -302,7 +322,13 @@ mod tests {
         let lane = LaneId::fresh();
         let actor =
             TableActor::new(name.clone(), lane, made, Vec::new(), stage, Mourners::default(), life_line().0);
-        let table = TableRef { name, lane, mailbox: Mailbox::new(actor.start(), 1), sources: Arc::default() };
+        let table = TableRef {
+            name,
+            lane,
+            mailbox: Mailbox::new(actor.start(), 1),
+            sources: Arc::default(),
+            part: Part::default(),
+        };
         directory.host(table.clone(), None, None);
         table
     }

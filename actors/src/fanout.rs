@@ -3,9 +3,13 @@
 //! Law: the order in which tables speak is the order in which the connection hears. Answers and news of one table share
 //! a lane. News whose bytes are still being computed (the rows of an update) hold their place in the lane: what the
 //! table says later waits behind them, other lanes do not. A reader that falls behind gets fewer and bigger updates,
-//! then is given up; nothing is dropped in silence and nobody else waits.
+//! then is given up; nothing is dropped in silence and nobody else waits. What waits for what is in [`lanes`]; how tables
+//! derived of others speak in the order of those, in [`turn`].
 
-use std::collections::{HashMap, HashSet, VecDeque};
+mod lanes;
+mod turn;
+
+use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,6 +22,8 @@ use crate::limits::Limits;
 use crate::meters::Meters;
 pub use crate::news::News;
 use crate::news::Repeatable;
+use lanes::{Key, Lanes};
+pub use turn::{Section, Turn, Turns};
 
 /// One connection, for as long as the server runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -68,8 +74,8 @@ pub struct Outlet {
 struct State {
     /// Free to be written, in this order.
     ready: VecDeque<Outgoing>,
-    /// Lanes that wait for a place to be filled; absent when nothing waits.
-    lanes: HashMap<LaneId, Lane>,
+    /// What waits for a place to be filled.
+    lanes: Lanes,
     /// Repeatable notices that wait; set by `push`, cleared by `take`.
     waiting_notices: HashSet<Repeatable>,
     waiting: usize,
@@ -87,14 +93,6 @@ pub enum Closed {
     Ended,
     /// More news waited than [`Limits::news_bytes`].
     TooFarBehind,
-}
-
-#[derive(Debug, Default)]
-struct Lane {
-    /// Number of the first place.
-    first: u64,
-    /// `None`: still to be filled. A filled place may be empty.
-    places: VecDeque<Option<Vec<Outgoing>>>,
 }
 
 impl Outlet {
@@ -155,27 +153,25 @@ impl Outlet {
         if state.closed.is_some() || !self.admit(&mut state, &message) {
             return;
         }
-        match state.lanes.get_mut(&lane) {
-            Some(lane) => lane.places.push_back(Some(vec![message])),
-            None => state.ready.push_back(message),
-        }
+        let State { lanes, ready, .. } = &mut *state;
+        lanes.push(lane, message, ready);
         drop(state);
         self.changed.notify_one();
     }
 
     /// Holds a place for something that is still being computed.
     pub fn reserve(self: &Arc<Self>, lane: LaneId) -> Place {
-        let mut state = self.lock();
-        let places = state.lanes.entry(lane).or_default();
-        places.places.push_back(None);
-        let number = places.first + places.places.len() as u64 - 1;
-        drop(state);
-        Place { outlet: self.clone(), lane, number: Some(number) }
+        let key = self.lock().lanes.reserve(lane);
+        self.place(lane, key)
+    }
+
+    fn place(self: &Arc<Self>, lane: LaneId, key: Key) -> Place {
+        Place { outlet: self.clone(), lane, key: Some(key) }
     }
 
     /// A place that nobody waits behind: what fills it is said when it comes.
     pub fn late(self: &Arc<Self>, lane: LaneId) -> Place {
-        Place { outlet: self.clone(), lane, number: None }
+        Place { outlet: self.clone(), lane, key: None }
     }
 
     /// The next message that may be written.
@@ -211,28 +207,14 @@ impl Outlet {
         self.changed.notify_one();
     }
 
-    fn fill(&self, lane_id: LaneId, number: u64, message: Option<Outgoing>) {
+    fn fill(&self, lane: LaneId, key: Key, message: Option<Outgoing>) {
         let mut state = self.lock();
-        if state.closed.is_some() {
-            return;
+        if state.closed.is_none() {
+            let admitted = message.filter(|message| self.admit(&mut state, message));
+            // A connection that is given up over this message has no lanes any more.
+            let State { lanes, ready, .. } = &mut *state;
+            lanes.fill(lane, key, admitted, ready);
         }
-        let admitted = message.filter(|message| self.admit(&mut state, message));
-        if state.closed.is_some() {
-            drop(state);
-            self.changed.notify_one();
-            return;
-        }
-        let Some(lane) = state.lanes.get_mut(&lane_id) else { return };
-        lane.places[(number - lane.first) as usize] = Some(admitted.into_iter().collect());
-        let mut free = Vec::new();
-        while let Some(Some(_)) = lane.places.front() {
-            free.extend(lane.places.pop_front().flatten().unwrap_or_default());
-            lane.first += 1;
-        }
-        if lane.places.is_empty() {
-            state.lanes.remove(&lane_id);
-        }
-        state.ready.extend(free);
         drop(state);
         self.changed.notify_one();
     }
@@ -299,7 +281,7 @@ pub struct Place {
     outlet: Arc<Outlet>,
     lane: LaneId,
     /// `None`: no place is held.
-    number: Option<u64>,
+    key: Option<Key>,
 }
 
 impl Place {
@@ -308,8 +290,8 @@ impl Place {
     }
 
     pub fn fill(mut self, message: Outgoing) {
-        match self.number.take() {
-            Some(number) => self.outlet.fill(self.lane, number, Some(message)),
+        match self.key.take() {
+            Some(key) => self.outlet.fill(self.lane, key, Some(message)),
             None => self.outlet.push(self.lane, message),
         }
     }
@@ -317,31 +299,31 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(number) = self.number.take() {
-            self.outlet.fill(self.lane, number, None);
+        if let Some(key) = self.key.take() {
+            self.outlet.fill(self.lane, key, None);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::meters::Born;
 
-    fn answer(text: &'static str) -> Outgoing {
+    pub fn answer(text: &'static str) -> Outgoing {
         Outgoing::Answer(Bytes::from_static(text.as_bytes()))
     }
 
-    fn updated(msg_id: u32, rows: Option<Bytes>) -> Outgoing {
+    pub fn updated(msg_id: u32, rows: Option<Bytes>) -> Outgoing {
         let born = Born::default();
         Outgoing::News(News::Updated { msg_id, view_id: "v".into(), port_id: 0, rows, born })
     }
 
-    fn outlet() -> Arc<Outlet> {
+    pub fn outlet() -> Arc<Outlet> {
         Outlet::new(SessionId::fresh(), Limits::default(), Meters::new().unwrap())
     }
 
-    fn drain(outlet: &Outlet) -> Vec<Outgoing> {
+    pub fn drain(outlet: &Outlet) -> Vec<Outgoing> {
         std::iter::from_fn(|| outlet.take()).collect()
     }
 

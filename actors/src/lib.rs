@@ -8,6 +8,7 @@
 //! are kept ([`directory`]), then the actors: [`catalog`], [`table`], [`view`], [`keeper`]; what they run on
 //! ([`placement`], [`workers`]).
 
+pub mod audience;
 pub mod catalog;
 mod clock;
 pub mod directory;

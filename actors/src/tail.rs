@@ -5,32 +5,46 @@
 //! again a delta. Deltas are gapless: each begins where the one before it ends.
 
 use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use proscenium_engine::delta::TableDelta;
 use tokio::sync::Notify;
 
+use crate::fanout::Turns;
 use crate::knobs;
 
 /// Shared by the table and its follower.
 #[derive(Debug, Default)]
 pub struct Tail {
-    waiting: Mutex<VecDeque<Arc<TableDelta>>>,
+    waiting: Mutex<VecDeque<Arrival>>,
     changed: Notify,
     ended: AtomicBool,
 }
 
+/// A delta, and where the follower may speak of it.
+pub type Arrival = (Arc<TableDelta>, Turns);
+
 impl Tail {
     /// The follower hears of it with the next [`Tail::wake`], or looks by itself.
-    pub(crate) fn push(&self, delta: Arc<TableDelta>) {
+    pub(crate) fn push(&self, delta: Arc<TableDelta>, turns: Turns) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.ended.load(Ordering::Acquire) {
+            return;
+        }
         if waiting.len() >= knobs::WAITING_DELTAS
-            && let Some(last) = waiting.back_mut()
+            && let Some((last, held)) = waiting.back_mut()
         {
             *last = Arc::new(last.then(&delta));
+            for (session, turn) in turns {
+                // Each connection's first turn is kept, so that no later answer overtakes the news of the first batch.
+                if let Entry::Vacant(entry) = held.entry(session) {
+                    entry.insert(turn);
+                }
+            }
         } else {
-            waiting.push_back(delta);
+            waiting.push_back((delta, turns));
         }
     }
 
@@ -39,7 +53,7 @@ impl Tail {
     }
 
     /// Everything that waits, in order.
-    pub fn drain(&self) -> VecDeque<Arc<TableDelta>> {
+    pub fn drain(&self) -> VecDeque<Arrival> {
         std::mem::take(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -48,9 +62,14 @@ impl Tail {
         self.changed.notified().await;
     }
 
-    /// The follower wants no more.
+    /// The follower wants no more, and says no more.
     pub fn end(&self) {
-        self.ended.store(true, Ordering::Release);
+        let unheard = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            self.ended.store(true, Ordering::Release);
+            std::mem::take(&mut *waiting)
+        };
+        drop(unheard);
     }
 
     /// Whether anybody but the table holds the tail and wants more.
@@ -73,9 +92,9 @@ mod tests {
         let tail = Tail::default();
         let mut version = table.version();
         for number in 0..10 * knobs::WAITING_DELTAS {
-            tail.push(Arc::new(table.update(&rows(number), 0).unwrap().unwrap()));
+            tail.push(Arc::new(table.update(&rows(number), 0).unwrap().unwrap()), Turns::default());
         }
-        let waiting = tail.drain();
+        let waiting: Vec<_> = tail.drain().into_iter().map(|(delta, _)| delta).collect();
         assert_eq!(waiting.len(), knobs::WAITING_DELTAS);
         for delta in &waiting {
             assert_eq!(delta.from(), version);

@@ -33,9 +33,11 @@ class Replay:
         self.live = set()
         self.watchers = {}
         # Views of joins, by name: the peer lists every row of a join as changed.
-        self.joins, self.views_of_joins = set(), set()
+        self.joins, self.views_of_joins = set(), {}
         # Views of tables from views: the peer may tell them even if none of their rows is touched.
         self.derived, self.views_of_derived = set(), set()
+        # With a schema of their own, also if what changed is not in it.
+        self.has_schemas = False
         # Whether a write after the creation can have set a cell to null.
         self.has_nulls = False
         self.index = None
@@ -49,12 +51,22 @@ class Replay:
         def is_vain(msg_id, kind, body):
             name, _ = self.watchers.get(msg_id, (None, None))
             rows = kind == "view_on_update" and body["delta"] and body["delta"]["rows"]
-            is_vain = rows == 0 or "tableRemoveReq" in step
+            is_vain = rows == 0 or self.has_schemas or "tableRemoveReq" in step or "tableReplaceReq" in step
             return name in self.views_of_derived and msg_id not in heard and is_vain
 
         if not self.derived:
             return theirs
         return [each for each in theirs if not is_vain(*each[:3])]
+
+    def joins_in_turn(self, messages, msg_id):
+        """The messages with those of views of joins, among the places that they have, by join: joins of one table do
+        not wait for each other. `msg_id`: which member says the subscription."""
+
+        def join(message):
+            return self.views_of_joins.get(self.watchers.get(message[msg_id], (None, None))[0])
+
+        sorted_ones = iter(sorted((each for each in messages if join(each)), key=join))
+        return [next(sorted_ones) if join(each) else each for each in messages]
 
     def context(self, name, is_live):
         return Context(self, self.views[name], is_live)
@@ -68,11 +80,12 @@ class Replay:
             self.views[body["viewId"]] = body["config"]
             self.live.discard(body["viewId"])
             if step["entityId"] in self.joins:
-                self.views_of_joins.add(body["viewId"])
+                self.views_of_joins[body["viewId"]] = step["entityId"]
             if step["entityId"] in self.derived:
                 self.views_of_derived.add(body["viewId"])
         elif step.get("makeTableReq", {}).get("data", {}).get("fromView"):
             self.derived.add(step["entityId"])
+            self.has_schemas |= "viewSchema" in step["makeTableReq"].get("options", {})
         elif "makeJoinTableReq" in step:
             self.joins.add(step["entityId"])
         elif "viewOnUpdateReq" in step or "viewOnRemoveReq" in step:
@@ -104,9 +117,15 @@ def compare(script, ours, theirs):
         if what:
             return number, what, our["answer"], their["answer"]
         their_news = replay.relevant(step, our["news"], their["news"])
-        what = _news(replay, our["news"], their_news)
-        if not what and not (replay.joins or replay.derived) and any(_order(our, session) != _order(their, session) for session in (0, 1)):
+        vain = {each[0] for each in their["news"] if each not in their_news}
+        our_news, their_news = (replay.joins_in_turn(news, 0) for news in (our["news"], their_news))
+        what = _news(replay, our_news, their_news)
+        their_order = [each for each in their["order"] if each[1] not in vain]
+        our_order, their_order = (replay.joins_in_turn(order, 1) for order in (our["order"], their_order))
+        if not what and any(_order(our_order, session) != _order(their_order, session) for session in (0, 1)):
             return number, "the order of answer and news differs", our["order"], their["order"]
+        if not what and our.get("overdue"):
+            what = "news came after a later answer of the table"
         if what:
             return number, what, our["news"], their["news"]
     return None
@@ -360,9 +379,6 @@ RULES = {
 
 
 def _news(replay, ours, theirs):
-    if replay.joins or replay.derived:
-        # Tables do not wait for each other: no order among the news of several.
-        ours, theirs = (sorted(side, key=lambda each: each[0]) for side in (ours, theirs))
     if any(_heard(ours, session) != _heard(theirs, session) for session in (0, 1)):
         return "news differ"
     ours, theirs = (sorted(side, key=lambda each: each[3]) for side in (ours, theirs))
@@ -377,7 +393,7 @@ def _news(replay, ours, theirs):
             # Once anybody asked for rows they may be sent to all.
             what = None
         elif kind == "view_on_update":
-            what = _delta(context, our["delta"], their["delta"], name in replay.views_of_joins | replay.views_of_derived)
+            what = _delta(context, our["delta"], their["delta"], name in replay.views_of_joins or name in replay.views_of_derived)
         else:
             what = None if _key_set(our["keys"]) == _key_set(their["keys"]) else "removed keys differ"
         if what:
@@ -385,9 +401,9 @@ def _news(replay, ours, theirs):
     return None
 
 
-def _order(side, session):
+def _order(order, session):
     """One client's messages; clients do not wait for each other."""
-    return [msg_id for receiver, msg_id in side["order"] if receiver == session]
+    return [msg_id for receiver, msg_id in order if receiver == session]
 
 
 def _heard(news, session):

@@ -115,6 +115,8 @@ class Derived:
             same = rng.random() < 0.5
             self.make_source("r", ["rid", "k" if same else "rk", "rv", "rw"])
             self.join("j", "l", "r", "k", "k" if same else "rk", rng.choice(kinds))
+            if rng.random() < 0.5:
+                self.watch(rng.choice("lr"), {})
             self.watch("j", {})
             if rng.random() < 0.4:
                 self.watch("j", {"groupBy": ["w"], "columns": columns("rv"), "aggregates": {"rv": {"aggregations": ["sum"]}}})
@@ -124,6 +126,10 @@ class Derived:
                 self.make_source("x", ["xid", "xk", "xv", "xw"])
                 self.join("jj", "j", "x", "k", "xk", rng.choice(kinds))
                 self.watch("jj", {})
+                if rng.random() < 0.5:
+                    # Another that follows the same tables.
+                    self.join("jx", "x", "r", "xk", "k" if same else "rk", rng.choice(kinds))
+                    self.watch("jx", {})
             for wrong in rng.sample(
                 [("e1", "l", "nobody", "k"), ("e2", "l", "r", "nobody"), ("e3", "l", "l", "k"), ("j", "l", "r", "k")], 1
             ):

@@ -80,8 +80,16 @@ class Ours:
         if which in wire.WRITES + wire.SUBSCRIPTIONS + wire.DELETES:
             # News of a write leave before the answer to any later request about the same tables; a lazy delete has no
             # answer yet.
+            overdue = 0
             for session in sorted(self.listening, key=lambda each: each != asking):
-                responses += [(session, each) for each in self._barrier(links[session], prefix)]
+                written = step["entityId"] if which in wire.WRITES[2:] and step["entityId"] in self.tables else None
+                if written:
+                    # Whatever a batch causes, in whatever table, is heard before a later answer of the table it went to.
+                    responses += [(session, each) for each in self._barrier(links[session], prefix, [written])]
+                rest = self._barrier(links[session], prefix, [*self.tables, None])
+                responses += [(session, each) for each in rest]
+                overdue += len(rest) if written else 0
+            return wire.outcome(number, asking, responses) | {"overdue": overdue}
         return wire.outcome(number, asking, responses)
 
     def _built(self, link, view, prefix):
@@ -91,9 +99,10 @@ class Ours:
         link.send_binary(question.SerializeToString())
         self._until(link, 1_000_000, prefix)
 
-    def _barrier(self, link, prefix):
+    def _barrier(self, link, prefix, tables):
+        """What is heard until these tables, and the list of tables, have answered."""
         responses = []
-        for table in [*self.tables, None]:
+        for table in tables:
             barrier = wire.proto.Request(msg_id=1_000_000)
             if table is None:
                 barrier.get_hosted_tables_req.SetInParent()

@@ -10,6 +10,7 @@ use proscenium_engine::table::Table;
 use proscenium_engine::view::Plan;
 
 use super::CatalogActor;
+use crate::audience::Part;
 use crate::error::Fault;
 use crate::knobs;
 use crate::mailbox::{Posted, Reply};
@@ -34,7 +35,8 @@ impl Handler<Posted<HostDerived>> for CatalogActor {
         let source = self.stage.directory.table_of_view(&view_id);
         let making = async move {
             let source = source.ok_or_else(|| no_view(&view_id))?;
-            let follower = Follower::DerivedTable { view_id };
+            let part = Part::of_view(&source.part);
+            let follower = Follower::DerivedTable { view_id, part: part.clone() };
             let asked = source.mailbox.ask(knobs::ASK_DEADLINE, |reply| Follow { follower, reply });
             let followed = asked.await?;
             let derive = move || {
@@ -50,7 +52,7 @@ impl Handler<Posted<HostDerived>> for CatalogActor {
                 (table, followed.tail)
             };
             let (table, tail) = workers.run(derive).await?;
-            Ok((table.map_err(Fault::from)?, vec![Source { table: source, tail, side: None }]))
+            Ok((table.map_err(Fault::from)?, vec![Source { table: source, tail, side: None }], part))
         };
         self.make(&name, making, reply, ctx);
     }

@@ -5,6 +5,7 @@ use proscenium_engine::table::Table;
 use proscenium_engine::{TableData, TableOptions};
 
 use super::CatalogActor;
+use crate::audience::Part;
 use crate::error::Fault;
 use crate::mailbox::{Posted, Reply};
 
@@ -25,7 +26,7 @@ impl Handler<Posted<Host>> for CatalogActor {
         let workers = self.stage.workers.clone();
         let making = async move {
             let made = workers.run(move || Table::create(&data, options)).await?;
-            Ok((made.map_err(Fault::from)?, Vec::new()))
+            Ok((made.map_err(Fault::from)?, Vec::new(), Part::default()))
         };
         self.make(&name, making, reply, ctx);
     }

@@ -6,6 +6,7 @@ use actix::prelude::*;
 use proscenium_engine::table::{JoinSide, JoinSpec, Table};
 
 use super::CatalogActor;
+use crate::audience::Part;
 use crate::error::Fault;
 use crate::knobs;
 use crate::mailbox::{Posted, Reply};
@@ -30,17 +31,19 @@ impl Handler<Posted<HostJoin>> for CatalogActor {
         let directory = self.stage.directory.clone();
         let join_name = name.clone();
         let making = async move {
-            let mut followed = Vec::new();
-            let mut tables = Vec::new();
-            for source in [left, right] {
-                let table = directory.table(&source).map_err(|fault| match fault {
+            let find = |source: &str| {
+                directory.table(source).map_err(|fault| match fault {
                     Fault::TableNotFound => Fault::refused(format!("Table \"{source}\" not found")),
                     fault => fault,
-                })?;
-                let follower = Follower::JoinTable { name: join_name.clone() };
+                })
+            };
+            let tables = [find(&left)?, find(&right)?];
+            let part = Part::of_join(tables.iter().map(|table| &table.part));
+            let mut followed = Vec::new();
+            for table in &tables {
+                let follower = Follower::JoinTable { name: join_name.clone(), part: part.clone() };
                 let asked = table.mailbox.ask(knobs::ASK_DEADLINE, |reply| Follow { follower, reply });
                 followed.push(asked.await?);
-                tables.push(table);
             }
             let join = move || {
                 let table = Table::join(&followed[0].snapshot, &followed[1].snapshot, &spec)?;
@@ -50,7 +53,7 @@ impl Handler<Posted<HostJoin>> for CatalogActor {
                     tail: followed.tail,
                     side: Some(side),
                 });
-                Ok::<_, Fault>((table, sources.collect()))
+                Ok::<_, Fault>((table, sources.collect(), part))
             };
             workers.run(join).await?
         };

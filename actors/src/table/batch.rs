@@ -13,6 +13,7 @@ use proscenium_engine::delta::TableDelta;
 use super::{Receive, TableActor};
 use crate::clock;
 use crate::error::Fault;
+use crate::fanout::Turns;
 use crate::mailbox::Reply;
 
 /// Adds and changes rows.
@@ -89,9 +90,10 @@ impl TableActor {
             Ok(Some(delta)) => {
                 self.meter.applied(began);
                 let delta = Arc::new(delta);
-                self.hand_to_tails(&delta);
+                let sections = self.hand_to_tails(&delta, &Turns::default());
                 reply.send(Ok(()));
-                self.tell(&delta, ctx);
+                self.tell(&delta, &Turns::default(), ctx);
+                drop(sections);
                 self.wake_tails();
                 self.limit_catching_up(ctx);
             }

@@ -88,9 +88,8 @@ impl TableActor {
             self.stage.directory.remove(myself);
             self.mourners.tell(myself);
         }
-        for source in &self.sources {
-            source.tail.end();
-        }
+        // Nothing is followed any more, even while the actor goes on to its end.
+        self.sources.clear();
         self.stage.directory.announce_after(self.lane, std::mem::take(&mut self.deletions));
         ctx.stop();
     }

@@ -1,5 +1,6 @@
 //! Following a table: its columns now, and every delta from then on.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix::prelude::*;
@@ -9,7 +10,9 @@ use proscenium_engine::view::Plan;
 
 use super::registry::HandleId;
 use super::{Receive, TableActor};
+use crate::audience::Part;
 use crate::error::{Fault, Result};
+use crate::fanout::{Section, Turns};
 use crate::mailbox::Reply;
 use crate::tail::Tail;
 
@@ -21,14 +24,14 @@ pub struct Follow {
 }
 
 /// Who follows; decides what may not be deleted meanwhile.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Follower {
     /// An export; nothing depends on it.
     Export,
     /// A table made from the view with this id.
-    DerivedTable { view_id: String },
+    DerivedTable { view_id: String, part: Part },
     /// A join of this table with another, under this name.
-    JoinTable { name: String },
+    JoinTable { name: String, part: Part },
 }
 
 /// What a follower begins with.
@@ -50,6 +53,8 @@ pub(super) struct Following {
     pub view: Option<HandleId>,
     /// The name of a join that keeps the table from being deleted.
     pub join: Option<String>,
+    /// Of a table that is derived.
+    part: Option<Part>,
 }
 
 impl Receive<Follow> for TableActor {
@@ -62,18 +67,21 @@ impl Receive<Follow> for TableActor {
 impl TableActor {
     fn begin_following(&mut self, follower: Follower, ctx: &mut Context<Self>) -> Result<Followed> {
         let tail = Arc::<Tail>::default();
-        let mut following = Following { tail: tail.clone(), view: None, join: None };
+        let mut following = Following { tail: tail.clone(), view: None, join: None, part: None };
         let mut plan = None;
         match follower {
             Follower::Export => {}
-            Follower::DerivedTable { view_id } => {
+            Follower::DerivedTable { view_id, part } => {
+                following.part = Some(part);
                 let id = self.views.find(&view_id);
                 let handle = id.and_then(|id| self.views.handle(id)).ok_or_else(|| no_view(&view_id))?;
                 let handle_plan = handle.plan.clone();
                 self.finish_plan(&handle_plan, ctx);
                 (plan, following.view) = (Some(handle_plan), id);
             }
-            Follower::JoinTable { name } => following.join = Some(name),
+            Follower::JoinTable { name, part } => {
+                (following.join, following.part) = (Some(name), Some(part));
+            }
         }
         self.followings.push(following);
         Ok(Followed { snapshot: self.table.snapshot(), limit: self.table.limit(), plan, tail })
@@ -85,12 +93,31 @@ impl TableActor {
         &self.followings
     }
 
-    /// Must come before the batch's sender is answered.
-    pub(super) fn hand_to_tails(&mut self, delta: &Arc<TableDelta>) {
+    /// Must come before the batch's sender is answered. `own`: where this table speaks of the batch, if it is derived.
+    ///
+    /// For each connection that listens to a table derived of this one, a turn is held; what this table says goes before
+    /// it until the sections that come back are dropped.
+    pub(super) fn hand_to_tails(&mut self, delta: &Arc<TableDelta>, own: &Turns) -> Vec<Section> {
         self.live_followings();
+        let mut sections = HashMap::new();
         for following in &self.followings {
-            following.tail.push(delta.clone());
+            let mut turns = Turns::new();
+            if let Some(Part { stage, audience }) = &following.part {
+                for outlet in audience.outlets() {
+                    let session = outlet.session();
+                    let turn = match own.get(&session) {
+                        Some(own) => own.turn(*stage),
+                        None => {
+                            let open = || Section::open(&outlet, self.lane);
+                            sections.entry(session).or_insert_with(open).turn(*stage)
+                        }
+                    };
+                    turns.insert(session, turn);
+                }
+            }
+            following.tail.push(delta.clone(), turns);
         }
+        sections.into_values().collect()
     }
 
     pub(super) fn wake_tails(&self) {

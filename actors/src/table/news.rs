@@ -11,13 +11,19 @@ use proscenium_engine::view::removed_keys_arrow;
 use super::registry::{HandleId, Registry, SharedId};
 use super::{TableActor, feed::Feed};
 use crate::directory::Subscriber;
-use crate::fanout::{LaneId, News, Outgoing};
+use crate::fanout::{LaneId, News, Outgoing, Turns};
 use crate::view::{Receiver, Step, Wanted, Way};
 
 impl TableActor {
     /// Hands a delta to all subscribers and views, in the order the protocol names: per handle in creation order first
     /// the removals, then the updates.
-    pub(super) fn tell(&mut self, delta: &Arc<TableDelta>, ctx: &mut Context<Self>) {
+    /// Where this table is derived, in the turns that were held for it.
+    pub(super) fn tell(&mut self, delta: &Arc<TableDelta>, turns: &Turns, ctx: &mut Context<Self>) {
+        let lane = self.lane;
+        let say = |subscriber: &Subscriber, news| match turns.get(&subscriber.outlet.session()) {
+            Some(turn) => turn.push(Outgoing::News(news)),
+            None => subscriber.outlet.push(lane, Outgoing::News(news)),
+        };
         let mut keys = RemovedKeys::new(delta, self.table.index());
         let mut wanted: HashMap<SharedId, Vec<Wanted>> = HashMap::new();
         let born = self.meter.birth();
@@ -32,14 +38,14 @@ impl TableActor {
                         port_id: delta.port_id,
                         keys: keys.clone(),
                     };
-                    subscriber.outlet.push(self.lane, Outgoing::News(news));
+                    say(subscriber, news);
                 }
             }
             if handle.on_update.is_empty() {
                 continue;
             }
             if handle.wants_rows {
-                let rows = want_rows(&self.views, id, self.lane, |_| true);
+                let rows = want_rows(&self.views, id, lane, turns, |_| true);
                 wanted.entry(handle.shared).or_default().extend(rows);
                 continue;
             }
@@ -51,7 +57,7 @@ impl TableActor {
                     rows: None,
                     born: born.clone(),
                 };
-                subscriber.outlet.push(self.lane, Outgoing::News(news));
+                say(subscriber, news);
             }
         }
         for (id, feed) in self.views.feeds_mut() {
@@ -95,6 +101,7 @@ pub(super) fn want_rows(
     views: &Registry,
     id: HandleId,
     lane: LaneId,
+    turns: &Turns,
     is_meant: impl Fn(&Subscriber) -> bool,
 ) -> Option<Wanted> {
     let handle = views.handle(id)?;
@@ -106,7 +113,10 @@ pub(super) fn want_rows(
                 outlet.owe(lane);
                 Way::Later(outlet.clone())
             }
-            (false, true) => Way::Now(outlet.reserve(lane)),
+            (false, true) => Way::Now(match turns.get(&outlet.session()) {
+                Some(turn) => turn.reserve(),
+                None => outlet.reserve(lane),
+            }),
             (false, false) => Way::Now(outlet.late(lane)),
         };
         Receiver { msg_id: subscriber.msg_id, way }

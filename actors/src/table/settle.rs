@@ -4,7 +4,7 @@ use actix::prelude::*;
 
 use super::news::want_rows;
 use super::{Receive, TableActor};
-use crate::fanout::SessionId;
+use crate::fanout::{SessionId, Turns};
 use crate::view::Work;
 
 /// Hands over, as one update each, what the views merged for this connection while it was behind.
@@ -21,8 +21,9 @@ impl Receive<Settle> for TableActor {
         });
         let subscribed: Vec<_> = subscribed.map(|(id, handle)| (id, handle.shared)).collect();
         for (id, shared) in subscribed {
-            let rows =
-                want_rows(&self.views, id, self.lane, |subscriber| subscriber.outlet.session() == session);
+            let rows = want_rows(&self.views, id, self.lane, &Turns::default(), |subscriber| {
+                subscriber.outlet.session() == session
+            });
             if let (Some(rows), Some(feed)) = (rows, self.views.feed_mut(shared)) {
                 feed.push(Work::Settle(rows));
             }

@@ -25,6 +25,13 @@ pub struct Source {
     pub side: Option<JoinSide>,
 }
 
+impl Drop for Source {
+    /// However the table ends: nobody waits for what it would have said.
+    fn drop(&mut self) {
+        self.tail.end();
+    }
+}
+
 /// The tail of a source has something new.
 #[derive(Debug)]
 struct SourceChanged;
@@ -44,16 +51,20 @@ impl TableActor {
     pub(super) fn catch_up(&mut self, ctx: &mut Context<Self>) {
         for source in 0..self.sources.len() {
             let side = self.sources[source].side;
-            for delta in self.sources[source].tail.drain() {
+            for (delta, turns) in self.sources[source].tail.drain() {
                 let followed = match side {
                     None => self.table.follow(&delta),
                     Some(side) => self.table.follow_side(side, &delta),
                 };
                 if let Some(delta) = followed {
                     let delta = Arc::new(delta);
-                    self.hand_to_tails(&delta);
-                    self.tell(&delta, ctx);
+                    let sections = self.hand_to_tails(&delta, &turns);
+                    self.tell(&delta, &turns, ctx);
+                    drop(sections);
                     self.wake_tails();
+                    for turn in turns.into_values() {
+                        turn.end(self.lane);
+                    }
                     self.limit_catching_up(ctx);
                 }
             }

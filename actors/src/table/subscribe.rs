@@ -30,7 +30,10 @@ pub struct Subscribe {
 
 impl Receive<Subscribe> for TableActor {
     fn receive(&mut self, order: Subscribe, _ctx: &mut Context<Self>) {
-        let Subscribe { view_id, topic, subscriber, reply } = order;
+        let Subscribe { view_id, topic, mut subscriber, reply } = order;
+        if let (Topic::Update { .. } | Topic::Remove, Some(myself)) = (topic, &self.myself) {
+            subscriber.listening = myself.listen(&subscriber.outlet);
+        }
         let Some(handle) = self.views.find(&view_id).and_then(|id| self.views.handle_mut(id)) else {
             return reply.send(Err(Fault::ViewNotFound));
         };
