@@ -13,8 +13,8 @@ pub fn prepare(_: ServerSystemInfoReq) -> Prepared {
         let used = call.meter().read(Instant::now());
         let milliseconds = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
         call.answer(ClientResp::ServerSystemInfoResp(ServerSystemInfoResp {
-            heap_size: used.reserved_bytes,
-            used_size: used.resident_bytes,
+            heap_size: used.resident_bytes,
+            used_size: used.own_bytes,
             cpu_time: milliseconds(used.busy),
             cpu_time_epoch: milliseconds(used.passed),
         }));
@@ -24,8 +24,10 @@ pub fn prepare(_: ServerSystemInfoReq) -> Prepared {
 /// What the process has used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Used {
-    pub reserved_bytes: u64,
+    /// Memory the process holds.
     pub resident_bytes: u64,
+    /// Of these, what is not shared with files and others.
+    pub own_bytes: u64,
     /// Of all threads, since the last reading.
     pub busy: Duration,
     /// Since the last reading.
@@ -47,24 +49,26 @@ impl Meter {
         let busy = processor_time();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let (last_now, last_busy) = std::mem::replace(&mut *last, (now, busy));
-        let (reserved_bytes, resident_bytes) = memory();
+        let (resident_bytes, own_bytes) = memory();
         Used {
-            reserved_bytes,
             resident_bytes,
+            own_bytes,
             busy: busy.saturating_sub(last_busy),
             passed: now.saturating_duration_since(last_now),
         }
     }
 }
 
-/// Bytes the process has reserved and bytes it holds; zeros where the system does not say.
+/// Bytes the process holds, and those of them that are its alone; zeros where the system does not say.
 fn memory() -> (u64, u64) {
     // Linux counts pages of 4 KiB on every platform this server is built for.
     const PAGE_BYTES: u64 = 4096;
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let mut pages =
         text.split_whitespace().map(|pages| pages.parse::<u64>().unwrap_or_default() * PAGE_BYTES);
-    (pages.next().unwrap_or_default(), pages.next().unwrap_or_default())
+    // The first is address space, most of which was never touched.
+    let resident = pages.nth(1).unwrap_or_default();
+    (resident, resident.saturating_sub(pages.next().unwrap_or_default()))
 }
 
 /// Processor time of all threads since the process began; zero where the system does not say.
@@ -81,6 +85,16 @@ fn processor_time() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_used_is_part_of_what_is_held_and_follows_the_data() {
+        let meter = Meter::start(Instant::now());
+        let before = meter.read(Instant::now());
+        assert!(before.own_bytes <= before.resident_bytes);
+        let data = vec![1u8; 64 << 20];
+        let after = meter.read(Instant::now());
+        assert!(after.own_bytes >= before.own_bytes + data.len() as u64 / 2);
+    }
 
     #[test]
     fn a_reading_counts_from_the_one_before() {

@@ -116,6 +116,38 @@ async fn a_client_that_stays_behind_is_closed_with_a_reason_and_slows_nobody() {
 }
 
 #[tokio::test]
+async fn a_connection_that_says_nothing_any_more_is_taken_to_be_gone_and_its_views_go() {
+    let server = start_with(|limits| (limits.ping_seconds, limits.silence_seconds) = (1, 2));
+    let (mut other, mut silent) = (Client::connect(&server).await, Client::connect(&server).await);
+    watch(&mut other, &mut [(&mut silent, "unseen")]).await;
+    // It does not read, so it answers no ping, as a machine that was switched off; the other does both.
+    let look = ClientReq::ViewDimensionsReq(ViewDimensionsReq {});
+    while !matches!(other.ask("unseen", look.clone()).await, ClientResp::ServerError(_)) {}
+    assert_eq!(other.size("t").await, 1);
+}
+
+#[tokio::test]
+async fn a_client_that_asks_and_asks_without_reading_is_closed_with_a_reason() {
+    let mut config = Config { threads: 2, max_frame_bytes: 4096, ..Config::on_free_port() };
+    config.limits = Limits { window_bytes: 1, waiting_answer_bytes: 1, ..config.limits };
+    config.limits.waiting_request_bytes = 4096;
+    let server = Server::start(config).expect("the server starts");
+    let (mut greedy, mut other) = (Client::connect(&server).await, Client::connect(&server).await);
+    other.make_table("t", "[{\"x\":1}]", None).await;
+    for number in 0..4096 {
+        greedy.send_as(number, "t", ClientReq::TableSizeReq(TableSizeReq {})).await;
+    }
+    let end = loop {
+        if let Err(end) = greedy.hear_or_end().await {
+            break end.expect("a close frame");
+        }
+    };
+    assert_eq!(end.code, CloseCode::Policy);
+    assert!(end.reason.contains("too many requests"), "{}", end.reason);
+    assert_eq!(other.size("t").await, 1);
+}
+
+#[tokio::test]
 async fn one_connection_too_many_is_refused_until_another_leaves() {
     let server = start_with(|limits| limits.connections = 2);
     let (first, mut second) = (Client::connect(&server).await, Client::connect(&server).await);
