@@ -46,8 +46,17 @@ impl Catalog {
     ///
     /// Errors when the system gives no threads.
     pub fn start(threads: usize, limits: Limits, meters: Meters) -> std::io::Result<Catalog> {
+        Catalog::start_on(Workers::start(threads)?, threads, limits, meters)
+    }
+
+    /// As [`Catalog::start`], beside these workers.
+    pub(crate) fn start_on(
+        workers: Workers,
+        threads: usize,
+        limits: Limits,
+        meters: Meters,
+    ) -> std::io::Result<Catalog> {
         let directory = Arc::new(Directory::new(limits));
-        let workers = Workers::start(threads)?;
         let placement = Placement::start(threads);
         let keeper = {
             let directory = directory.clone();

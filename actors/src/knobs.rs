@@ -36,12 +36,20 @@ pub const ASK_DEADLINE: Duration = Duration::from_secs(60);
 /// Stack of a worker thread, bytes: deeply nested input is parsed there.
 pub const WORKER_STACK_BYTES: usize = 8 << 20;
 
-/// Threads that building one view may take: all cores. A build is short and somebody waits for it; the threads end with
+/// Threads that building one view, or computing its columns, may take: all cores. A build is short and somebody waits for it; the threads end with
 /// it, and the system shares the cores between builds at once.
 pub fn build_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Batches that a column under way may have to catch up with; a writer that is faster then waits for the computing, so
-/// that what is kept of each batch stays within some megabytes.
+/// Batches that are kept apart for columns under way, so that what is kept stays within some megabytes; beyond, those
+/// between which nobody looks are merged.
 pub const DELTAS_TO_CATCH_UP: usize = 4096;
+
+/// Batches that a column which was computed elsewhere follows in its table's turn: few, since a window may look at all
+/// its rows for each of them. More are followed on a worker.
+pub const DELTAS_TO_FOLLOW_AT_ONCE: usize = 4;
+
+/// Times that a worker is sent after a table. Each round has only what happened in the one before, so a few are enough
+/// unless the writer is faster than the column; then the writer waits, once.
+pub const FOLLOWING_ROUNDS: usize = 32;

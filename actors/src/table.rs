@@ -11,6 +11,8 @@
 
 mod batch;
 mod compute;
+#[cfg(test)]
+mod compute_tests;
 mod crash;
 mod delete;
 mod describe;
@@ -32,7 +34,7 @@ mod subscribe;
 use std::sync::Arc;
 
 use actix::prelude::*;
-use proscenium_engine::table::{Preparation, Table};
+use proscenium_engine::table::Table;
 
 pub use batch::{RemoveRows, ReplaceRows, UpdateRows};
 pub use crash::Crash;
@@ -61,6 +63,7 @@ use crate::keeper::{LifeLine, Mourners};
 use crate::knobs;
 use crate::mailbox::{Posted, Reply, unbound};
 use crate::meters::TableMeter;
+use compute::Underway;
 use follow::Following;
 use plan_view::Awaited;
 use registry::Registry;
@@ -84,7 +87,9 @@ pub struct TableActor {
     /// What this table is derived from; empty for tables that clients write.
     sources: Vec<Source>,
     /// Columns under way; from [`compute`] until they are adopted.
-    preparations: Vec<Preparation>,
+    underway: Vec<Underway>,
+    /// Batches that had to be kept for them when their number was last bounded, see [`compute`].
+    needed_to_catch_up: usize,
     /// Who waits for those columns to build a view elsewhere.
     awaited: Vec<Awaited>,
     /// Orders handled since others on this thread had a turn.
@@ -114,7 +119,8 @@ impl TableActor {
             deletions: Vec::new(),
             followings: Vec::new(),
             sources,
-            preparations: Vec::new(),
+            underway: Vec::new(),
+            needed_to_catch_up: 0,
             awaited: Vec::new(),
             orders_in_a_row: 0,
             _life_line: life_line,

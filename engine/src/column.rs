@@ -4,15 +4,18 @@
 //! column therefore *is* its snapshot: readers keep a clone, the writer goes on.
 
 mod dictionary;
+mod live;
 mod resting;
 mod scan;
 mod spine;
 
 pub(crate) use dictionary::{Interner, Strings, write_codes};
+pub(crate) use live::{Live, LiveSlots};
 pub(crate) use resting::Resting;
-pub(crate) use spine::{CHUNK, Chunk, Chunked};
+pub(crate) use spine::{CHUNK, Chunk, Chunked, PAGE_ROWS};
 
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -300,6 +303,26 @@ impl Column {
                 let interner = interner.expect("a text column has an interner");
                 dictionary::write(codes, strings, interner, values, writes);
             }
+        }
+    }
+
+    /// Takes over the pages of [`PAGE_ROWS`] slots in `pages` from a column of the same storage, without its texts.
+    pub(crate) fn take_pages(&mut self, from: Column, pages: Range<usize>) {
+        match (self, from) {
+            (Column::Int8(cells), Column::Int8(from)) => cells.take_pages(&from, pages),
+            (Column::Int16(cells), Column::Int16(from)) => cells.take_pages(&from, pages),
+            (Column::Int32(cells), Column::Int32(from)) => cells.take_pages(&from, pages),
+            (Column::Int64(cells), Column::Int64(from)) => cells.take_pages(&from, pages),
+            (Column::UInt8(cells), Column::UInt8(from)) => cells.take_pages(&from, pages),
+            (Column::UInt16(cells), Column::UInt16(from)) => cells.take_pages(&from, pages),
+            (Column::UInt32(cells), Column::UInt32(from)) => cells.take_pages(&from, pages),
+            (Column::UInt64(cells), Column::UInt64(from)) => cells.take_pages(&from, pages),
+            (Column::Float32(cells), Column::Float32(from)) => cells.take_pages(&from, pages),
+            (Column::Float64(cells), Column::Float64(from)) => cells.take_pages(&from, pages),
+            (Column::Bool(cells), Column::Bool(from)) => cells.take_pages(&from, pages),
+            (Column::Date(cells), Column::Date(from)) => cells.take_pages(&from, pages),
+            (Column::Datetime(cells), Column::Datetime(from)) => cells.take_pages(&from, pages),
+            (to, from) => panic!("pages of {:?} are none of {:?}", from.storage(), to.storage()),
         }
     }
 

@@ -15,10 +15,12 @@ mod lexer;
 mod operate;
 mod parser;
 mod patterns;
+mod plain;
 mod rewrite;
 #[cfg(test)]
 mod tests;
 mod value;
+mod whole;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -15,6 +15,8 @@ pub use joined::{JoinKind, JoinSide, JoinSpec};
 pub(crate) use order::KeyOrder;
 pub use snapshot::Snapshot;
 
+use std::collections::BTreeSet;
+
 use crate::config::ViewConfig;
 use crate::data::{TableData, TableOptions};
 use crate::delta::TableDelta;
@@ -24,7 +26,7 @@ use crate::schema::{ColumnType, Schema, Storage};
 use crate::view::Plan;
 use crate::window::check_windows;
 use computed::ComputedColumns;
-pub use computed::{Adopted, Preparation, Prepared};
+pub use computed::{Adopted, Backlog, Preparation, Prepared};
 pub(crate) use computed::{ComputedRef, TableRow};
 use derived::DerivedTable;
 use joined::JoinedTable;
@@ -162,15 +164,18 @@ impl Table {
         Plan::with_computed(config, stored.schema(), computed)
     }
 
-    /// As [`Table::plan`], but leaves new expressions to be computed elsewhere: [`Preparation::run`], then
-    /// [`Table::adopt`]. Until then no view can be built of the plan ([`Table::is_pending`]). Windows are computed now.
+    /// As [`Table::plan`], but leaves new expressions and windows to be computed elsewhere: [`Preparation::run_on`], then
+    /// [`Table::adopt`], then what is ready ([`Table::take_ready`]). Until then no view can be built of the plan
+    /// ([`Table::is_pending`]).
     pub fn plan_later(&mut self, config: &ViewConfig) -> Result<(Plan, Option<Preparation>)> {
-        if config.expressions.is_empty() || !config.windows.is_empty() {
+        if config.expressions.is_empty() && config.windows.is_empty() {
             return Ok((self.plan(config)?, None));
         }
         let stored = self.stored();
         let expressions = check_expressions(config, stored.schema(), stored.index())?;
         Plan::check(config, stored.schema(), stored.index())?;
+        let storages: Vec<Storage> = expressions.iter().map(|expression| expression.storage).collect();
+        let windows = check_windows(config, stored.schema(), &storages)?;
         self.computed.drop_unused();
         let mut computed = Vec::with_capacity(expressions.len());
         let mut missing = Vec::new();
@@ -178,8 +183,13 @@ impl Table {
             let column = self.computed.hold_later(alias, text, expression, &computed, &mut missing);
             computed.push(column);
         }
+        let num_columns = stored.schema().len();
+        for (alias, window) in windows {
+            let column = self.computed.hold_window_later(alias, window, num_columns, &computed, &mut missing);
+            computed.push(column);
+        }
         let plan = Plan::with_computed(config, stored.schema(), computed)?;
-        Ok((plan, ComputedColumns::prepare(stored, missing)))
+        Ok((plan, self.computed.prepare(&stored, missing)))
     }
 
     /// Whether some column of a plan is still computed elsewhere.
@@ -192,9 +202,30 @@ impl Table {
         self.computed.adopt(preparation, prepared)
     }
 
-    /// Batches that columns under way have to catch up with.
+    /// What can be computed now that columns were adopted which it reads.
+    pub fn take_ready(&mut self) -> Vec<Preparation> {
+        self.computed.take_ready()
+    }
+
+    /// Columns cannot be computed: what waits for them is given up.
+    pub fn forget_waiting(&mut self) {
+        self.computed.forget_waiting();
+    }
+
+    /// What columns that were computed elsewhere have to catch up with, see [`Prepared::follow`].
+    pub fn backlog(&self, prepared: &Prepared) -> Backlog {
+        self.computed.backlog(prepared)
+    }
+
+    /// Batches that are kept for columns under way.
     pub fn num_to_catch_up(&self) -> usize {
         self.computed.num_logged()
+    }
+
+    /// Merges the batches that are kept for columns under way; only at `needed` versions can snapshots and deltas be
+    /// amended, and columns followed, after that.
+    pub fn shorten_catching_up(&mut self, needed: &BTreeSet<u64>) {
+        self.computed.shorten_log(needed);
     }
 
     /// Whether clients may write it.

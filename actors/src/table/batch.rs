@@ -34,7 +34,7 @@ impl Receive<UpdateRows> for TableActor {
                 self.meter.applied(began);
             }
             reply.send(applied.map(drop).map_err(Fault::Engine));
-            return self.limit_catching_up(ctx);
+            return self.limit_catching_up();
         }
         let applied = self.table.update(&data, port_id);
         self.answer_and_tell(applied, began, reply, ctx);
@@ -95,7 +95,7 @@ impl TableActor {
                 self.tell(&delta, &Turns::default(), ctx);
                 drop(sections);
                 self.wake_tails();
-                self.limit_catching_up(ctx);
+                self.limit_catching_up();
             }
             Ok(None) => reply.send(Ok(())),
             Err(error) => reply.send(Err(Fault::Engine(error))),

@@ -71,6 +71,16 @@ impl Feed {
         }
     }
 
+    /// The versions of what is kept for a view that was not started.
+    pub fn versions_waiting(&self) -> Vec<u64> {
+        let Stage::Waits(_, snapshot) = &self.view else { return Vec::new() };
+        let steps = self.waiting.iter().filter_map(|work| match work {
+            Work::Step(step) => Some([step.delta.from(), step.delta.to()]),
+            _ => None,
+        });
+        [snapshot.version()].into_iter().chain(steps.flatten()).collect()
+    }
+
     /// Starts the view if it was not.
     pub fn start(&mut self, start: impl FnOnce(Arc<Plan>, Snapshot, Arc<AtomicBool>) -> Addr<ViewActor>) {
         if let Stage::Waits(plan, snapshot) = &self.view {

@@ -37,6 +37,13 @@ pub(super) struct Awaited {
     reply: Reply<Planned>,
 }
 
+impl Awaited {
+    /// Of the snapshot that is kept for the asker.
+    pub(super) fn version(&self) -> u64 {
+        self.planned.snapshot.version()
+    }
+}
+
 impl Receive<PlanView> for TableActor {
     fn receive(&mut self, PlanView { config, reply }: PlanView, ctx: &mut Context<Self>) {
         clock::tell_engine();

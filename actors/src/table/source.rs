@@ -65,7 +65,7 @@ impl TableActor {
                     for turn in turns.into_values() {
                         turn.end(self.lane);
                     }
-                    self.limit_catching_up(ctx);
+                    self.limit_catching_up();
                 }
             }
         }

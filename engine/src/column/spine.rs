@@ -3,6 +3,7 @@
 //! Law: `clone` is O(1); `set` copies at most one chunk ([`CHUNK`] rows) and two short lists of pointers, and copies
 //! nothing that no clone holds.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::order::touch;
@@ -12,6 +13,8 @@ use crate::order::touch;
 pub(crate) const CHUNK: usize = 256;
 /// Chunks in a page: copying a page counts every chunk in it up, each a visit to another place in memory, so few.
 const PAGE: usize = 16;
+/// Rows in a page.
+pub(crate) const PAGE_ROWS: usize = PAGE * CHUNK;
 
 /// [`CHUNK`] cells; a cell whose bit in `valid` is unset is null and holds the default value.
 #[derive(Debug, Clone)]
@@ -126,6 +129,25 @@ impl<T: Copy + Default> Chunked<T> {
         }
         let page = Arc::make_mut(&mut pages[chunk / PAGE]);
         Arc::make_mut(page.chunks[chunk % PAGE].get_or_insert_default())
+    }
+
+    /// Writes a whole chunk. Its null cells hold the default value.
+    pub(crate) fn put_chunk(&mut self, chunk: usize, cells: Chunk<T>) {
+        let pages = Arc::make_mut(&mut self.pages);
+        while pages.len() <= chunk / PAGE {
+            pages.push(Arc::default());
+        }
+        Arc::make_mut(&mut pages[chunk / PAGE]).chunks[chunk % PAGE] = Some(Arc::new(cells));
+    }
+
+    /// Has the pages in `range` from another; what was there goes.
+    pub(crate) fn take_pages(&mut self, from: &Chunked<T>, range: Range<usize>) {
+        let pages = Arc::make_mut(&mut self.pages);
+        let end = range.end.min(from.pages.len());
+        if pages.len() < end {
+            pages.resize_with(end, Arc::default);
+        }
+        pages[range.start.min(end)..end].clone_from_slice(&from.pages[range.start.min(end)..end]);
     }
 
     /// Writes consecutive slots, none of them null.

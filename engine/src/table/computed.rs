@@ -7,6 +7,8 @@
 mod frame;
 mod later;
 #[cfg(test)]
+mod later_tests;
+#[cfg(test)]
 mod tests;
 mod window;
 #[cfg(test)]
@@ -22,7 +24,7 @@ use crate::expr::{Expression, Row, Value};
 use crate::scalar::Scalar;
 use crate::schema::{Schema, Storage};
 use crate::window::{Source, Window};
-pub use later::{Adopted, Preparation, Prepared};
+pub use later::{Adopted, Backlog, Preparation, Prepared};
 use window::{Cells, WindowColumn};
 
 /// A computed column as a plan refers to it.
@@ -45,8 +47,11 @@ pub(super) struct ComputedColumns {
     epoch: Arc<()>,
     /// State of `random()`.
     random: u64,
-    /// What happened to the table since the oldest column was begun that is still being computed elsewhere.
-    log: Vec<TableDelta>,
+    /// What happened to the table since the oldest column was begun that is still being computed elsewhere, with the
+    /// columns that are here.
+    log: Vec<Arc<TableDelta>>,
+    /// Windows over columns that are being computed elsewhere.
+    waiting: Vec<Preparation>,
 }
 
 #[derive(Debug)]
@@ -67,6 +72,8 @@ struct Entry {
 enum Body {
     Expression(Arc<Expression>),
     Window(Box<WindowColumn>),
+    /// A window that is being computed elsewhere.
+    Awaited,
 }
 
 impl ComputedColumns {
@@ -126,33 +133,27 @@ impl ComputedColumns {
         snapshot: &Snapshot,
     ) -> ComputedRef {
         let storage = window.storage;
-        let read = match &window.source {
-            Source::Table(_) => None,
-            Source::Computed(name) => computed.iter().find(|column| column.alias == *name),
-        };
-        let source = match (&window.source, read) {
-            (Source::Table(column), _) => *column,
-            (Source::Computed(_), read) => {
-                snapshot.schema().len() + read.expect("a checked window reads a column that is held").position
-            }
-        };
-        // No expression begins like this.
-        let text = format!("\0{source} {window:?}");
-        let (position, token) = self.held(alias, &text).unwrap_or_else(|| {
+        let (source, read) = source_of(&window, snapshot.schema().len(), computed);
+        let text = window_text(&window, source);
+        let (position, token) = self.held(alias, &text, false).unwrap_or_else(|| {
             let extended = self.extend(snapshot);
             let (column, cells) = WindowColumn::build(window, source, &extended);
             let body = Body::Window(Box::new(column));
             let (position, token) = self.add(alias, &text, body, storage, read);
-            self.write_window(position, &cells, extended.column(source));
+            let interner = self.interners[position].as_mut();
+            write_window(&mut self.columns[position], interner, &cells, extended.column(source));
             (position, token)
         });
         ComputedRef { alias: alias.to_owned(), position, storage, token }
     }
 
     /// A column that some plan holds.
-    fn held(&self, alias: &str, text: &str) -> Option<(usize, Arc<()>)> {
+    fn held(&self, alias: &str, text: &str, or_pending: bool) -> Option<(usize, Arc<()>)> {
         self.entries.iter().enumerate().find_map(|(position, entry)| {
             let entry = entry.as_ref().filter(|entry| entry.alias == alias && entry.text == text)?;
+            if entry.is_pending && !or_pending {
+                return None;
+            }
             Some((position, entry.token.upgrade()?))
         })
     }
@@ -215,16 +216,13 @@ impl ComputedColumns {
         if self.is_empty() {
             return delta;
         }
-        if self.has_pending() {
-            self.log.push(delta.clone());
-        }
         let old = self.extend(&delta.old);
         let mut recomputed: BTreeSet<u32> = delta.recomputed.iter().copied().collect();
         for position in self.in_reading_order() {
             self.columns[position].clear(self.interners[position].as_mut(), &delta.removed);
             let new = self.extend(&delta.new);
             match self.entries[position].as_mut().map(|entry| &mut entry.body) {
-                None => {}
+                None | Some(Body::Awaited) => {}
                 Some(Body::Expression(expression)) => {
                     let slots = touched(expression, &delta);
                     drop(new);
@@ -238,14 +236,19 @@ impl ComputedColumns {
                         delta.updated.binary_search(slot).is_err()
                             && delta.inserted.binary_search(slot).is_err()
                     };
-                    recomputed
-                        .extend(self.write_window(position, &cells, &source).into_iter().filter(is_outside));
+                    let interner = self.interners[position].as_mut();
+                    let written = write_window(&mut self.columns[position], interner, &cells, &source);
+                    recomputed.extend(written.into_iter().filter(is_outside));
                 }
             }
         }
         self.resting.end_batch(&mut self.columns, &mut self.interners, &mut self.epoch);
         let new = self.extend(&delta.new);
-        TableDelta { old, new, recomputed: recomputed.into_iter().collect(), ..delta }
+        let delta = TableDelta { old, new, recomputed: recomputed.into_iter().collect(), ..delta };
+        if self.has_pending() {
+            self.log.push(Arc::new(delta.clone()));
+        }
+        delta
     }
 
     /// The positions of the columns, each behind what it reads.
@@ -275,14 +278,40 @@ impl ComputedColumns {
         let (column, interner) = (&mut self.columns[position], &mut self.interners[position]);
         expression.write_rows(snapshot, slots, column, interner, &mut self.random);
     }
+}
 
-    /// Writes what is not there yet; yields the rows.
-    fn write_window(&mut self, position: usize, cells: &Cells, source: &Column) -> Vec<u32> {
-        let (slots, values) = cells.changed(&self.columns[position], source);
-        let writes = Writes { slots: Slots::List(&slots), skip: None, first_row: 0 };
-        self.columns[position].write(self.interners[position].as_mut(), &values, writes);
-        slots
+/// Writes what is not there yet; yields the rows.
+fn write_window(
+    column: &mut Column,
+    interner: Option<&mut Interner>,
+    cells: &Cells,
+    source: &Column,
+) -> Vec<u32> {
+    let (slots, values) = cells.changed(column, source);
+    column.write(interner, &values, Writes { slots: Slots::List(&slots), skip: None, first_row: 0 });
+    slots
+}
+
+/// The position of a window's source among the table's and computed columns; the source, if it is computed. `computed`:
+/// the columns that the window may read.
+fn source_of<'a>(
+    window: &Window,
+    num_columns: usize,
+    computed: &'a [ComputedRef],
+) -> (usize, Option<&'a ComputedRef>) {
+    match &window.source {
+        Source::Table(column) => (*column, None),
+        Source::Computed(name) => {
+            let read = computed.iter().find(|column| column.alias == *name);
+            let read = read.expect("a checked window reads a column that is held");
+            (num_columns + read.position, Some(read))
+        }
     }
+}
+
+/// What tells a window from others. No expression begins like this.
+fn window_text(window: &Window, source: usize) -> String {
+    format!("\0{source} {window:?}")
 }
 
 /// The rows of which an expression may have another value than before.

@@ -5,6 +5,7 @@
 
 use std::cmp::Ordering;
 
+use crate::column::LiveSlots;
 use crate::order::{Iter, OrderTree};
 
 #[derive(Debug, Clone)]
@@ -57,6 +58,18 @@ impl KeyOrder {
                 positions: position.min(*len as usize)..*len as usize,
             },
             KeyOrder::Tree(tree) => KeyOrderIter::Tree(tree.iter_from(position)),
+        }
+    }
+
+    /// The slots without their order.
+    pub(crate) fn live_slots(&self) -> LiveSlots {
+        match self {
+            KeyOrder::Ring { start, len, capacity }
+                if u64::from(*start) + u64::from(*len) <= u64::from(*capacity) =>
+            {
+                LiveSlots::Run(*start, start + len)
+            }
+            _ => LiveSlots::of(self.iter_from(0), self.len()),
         }
     }
 

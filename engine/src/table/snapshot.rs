@@ -74,6 +74,11 @@ impl Snapshot {
         &self.0.columns[column]
     }
 
+    /// Absent: a computed column that was not there yet.
+    pub(in crate::table) fn find_column(&self, column: usize) -> Option<&Column> {
+        self.0.columns.get(column)
+    }
+
     pub(crate) fn order(&self) -> &KeyOrder {
         &self.0.order
     }

@@ -1,6 +1,10 @@
 """Expressions: views with computed columns over the table of all trades."""
 
-import numpy as np
+import json
+import pathlib
+import statistics
+import subprocess
+import time
 
 from trades import all_trades, hosted
 
@@ -28,7 +32,29 @@ def polars_product(table):
     return lambda: frame.select((polars.col("price") * polars.col("qty")).alias("e"))
 
 
+def evaluation(bench):
+    """The product alone, from a snapshot to the finished column, without server, view and socket; beside Polars' product,
+    each as often, one after the other. Needs `cargo build --release -p proscenium-engine --example expressions`."""
+    name = "price * qty, evaluation alone"
+    example = pathlib.Path(bench.options.binary).resolve().parent / "examples" / "expressions"
+    if not bench.wants(name) or not example.exists():
+        return
+    text = '"price" * "qty"'
+    given = subprocess.run([example, str(bench.options.rows), text], capture_output=True, check=True, text=True)
+    product = polars_product(all_trades(bench.options.rows)[0])
+    beside = {}
+    if product:
+        took = []
+        for _ in range(21):
+            start = time.perf_counter()
+            product()
+            took.append((time.perf_counter() - start) * 1000)
+        beside["polars"] = {"value": statistics.median(took), "at_most": 2}
+    bench.record(name, json.loads(given.stdout)[text], None, "ms", None, beside)
+
+
 async def run(bench):
+    evaluation(bench)
     # Distinct expressions for each repetition: nothing is answered from before.
     for name, text in FLAT:
 

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::data::{TableData, TableOptions};
+use crate::parallel::Threads;
 use crate::scalar::Scalar;
 use crate::schema::ColumnType;
 use crate::table::{Table, TableRow};
@@ -27,6 +28,13 @@ const KEPT: &[&str] = &[
     "concat(string(\"x\"), ' ', string(\"t\"), ' ', string(\"d\"))",
     "replace_all(\"s\", 'a', \"u\")",
     "is_null(null) and \"p\"",
+    "\"i\" * \"i\" + \"b\" * \"i\"",
+    "-(\"x\" * 2) ^ 2",
+    "\"x\" / (\"y\" - 1.5) % \"i\"",
+    "if(\"x\" > \"i\" and not(\"p\"), \"x\", \"y\")",
+    "if((\"x\" == \"y\") xor \"p\", \"x\" + 1, if(\"b\" != 2, 0, \"y\" * \"b\"))",
+    "if(\"x\" <= \"y\" or \"q\", -\"x\", 1 - \"i\" / 0)",
+    "if(\"i\" > 2 nand \"p\", \"x\", \"i\")",
 ];
 
 struct Choices<'a> {
@@ -269,6 +277,13 @@ fn differs(text: &str, table: &Table) -> Result<bool, String> {
             expression.evaluate(&row, &mut 1)
         })
         .collect();
+    let (column, _) = expression.column(&snapshot, Threads::new(3), &mut 1);
+    for (&slot, wanted) in slots.iter().zip(&wanted) {
+        if format!("{:?}", column.scalar(slot)) != format!("{wanted:?}") {
+            let whole = column.scalar(slot);
+            return Err(format!("{text}\n  row {slot}: the whole column {whole:?}, machine {wanted:?}"));
+        }
+    }
     for has_memos in [true, false] {
         let mut run = Run::new(&expression, &snapshot, slots.len(), NOW);
         run.has_memos = has_memos;

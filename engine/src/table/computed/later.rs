@@ -2,26 +2,72 @@
 //!
 //! Law: a column that is computed from an older snapshot and then follows what happened since has, at every version, the
 //! values it would have had if it had been there all the time; whoever kept a snapshot or a delta of that time gets the
-//! column added to it ([`Adopted`]).
+//! column added to it ([`Adopted`]). What happened is kept as a log; a column follows it on any thread ([`Backlog`]), and
+//! the last few batches when it comes to the table.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Body, ComputedColumns, ComputedRef, touched};
+use super::window::WindowColumn;
+use super::{Body, ComputedColumns, ComputedRef, touched, write_window};
 use crate::column::{Column, Interner};
 use crate::delta::TableDelta;
 use crate::expr::Expression;
+use crate::parallel::Threads;
 use crate::table::Snapshot;
+use crate::window::Window;
 
 /// Columns to be computed, on any thread.
 #[derive(Debug, Clone)]
 pub struct Preparation {
     snapshot: Snapshot,
-    columns: Vec<(ComputedRef, Arc<Expression>)>,
+    columns: Vec<Missing>,
 }
 
-/// The columns of a [`Preparation`].
+/// A column that nobody has computed yet.
+#[derive(Debug, Clone)]
+pub(in crate::table) struct Missing {
+    column: ComputedRef,
+    question: Question,
+}
+
+#[derive(Debug, Clone)]
+enum Question {
+    Expression(Arc<Expression>),
+    /// With the position of its source among the table's and computed columns.
+    Window(Window, usize),
+}
+
+/// The columns of a [`Preparation`], as of some version.
 #[derive(Debug)]
-pub struct Prepared(Vec<(Column, Option<Interner>)>);
+pub struct Prepared {
+    columns: Vec<Made>,
+    version: u64,
+    /// State of `random()`.
+    random: u64,
+}
+
+#[derive(Debug)]
+struct Made {
+    cells: Column,
+    interner: Option<Interner>,
+    /// Of a window.
+    window: Option<Box<WindowColumn>>,
+    past: Vec<Past>,
+}
+
+/// A column at a version.
+#[derive(Debug)]
+struct Past {
+    version: u64,
+    column: Column,
+    /// Rows outside the batch that led to the version, whose cell it changed.
+    recomputed: Vec<u32>,
+}
+
+/// What happened to the table since columns were computed.
+#[derive(Debug)]
+pub struct Backlog(Vec<Arc<TableDelta>>);
 
 /// Columns that came to the table: how they were at each version since they were begun.
 #[derive(Debug)]
@@ -29,34 +75,103 @@ pub struct Adopted(Vec<States>);
 
 #[derive(Debug)]
 struct States {
+    /// Among the table's and computed columns.
+    column: usize,
     position: usize,
     /// By version, ascending.
-    at: Vec<(u64, Column)>,
+    past: Vec<Past>,
+}
+
+impl Missing {
+    fn make(&self, snapshot: &Snapshot, threads: Threads, random: &mut u64) -> Made {
+        let (cells, interner, window) = match &self.question {
+            Question::Expression(expression) => {
+                let (cells, interner) = expression.column(snapshot, threads, random);
+                (cells, interner, None)
+            }
+            Question::Window(window, source) => {
+                let (window, new) = WindowColumn::build(window.clone(), *source, snapshot);
+                let mut cells = Column::new(self.column.storage);
+                let mut interner = matches!(cells, Column::Str(..)).then(Interner::default);
+                write_window(&mut cells, interner.as_mut(), &new, snapshot.column(*source));
+                (cells, interner, Some(Box::new(window)))
+            }
+        };
+        let past = vec![Past { version: snapshot.version(), column: cells.clone(), recomputed: Vec::new() }];
+        Made { cells, interner, window, past }
+    }
+}
+
+impl Made {
+    fn follow(&mut self, question: &Question, delta: &TableDelta, random: &mut u64) {
+        self.cells.clear(self.interner.as_mut(), &delta.removed);
+        let mut recomputed = Vec::new();
+        match (question, &mut self.window) {
+            (Question::Expression(expression), _) => {
+                let slots = touched(expression, delta);
+                expression.write_rows(&delta.new, &slots, &mut self.cells, &mut self.interner, random);
+            }
+            (Question::Window(_, source), Some(window)) => {
+                let reread: BTreeSet<u32> = delta.recomputed.iter().copied().collect();
+                let new = window.step(delta, &delta.old, &delta.new, &reread);
+                let source = delta.new.column(*source);
+                recomputed = write_window(&mut self.cells, self.interner.as_mut(), &new, source);
+            }
+            (Question::Window(..), None) => {}
+        }
+        self.past.push(Past { version: delta.to(), column: self.cells.clone(), recomputed });
+    }
 }
 
 impl Preparation {
-    /// Computes the columns from the snapshot that the preparation was made of.
-    pub fn run(&self) -> Prepared {
-        let slots: Vec<u32> = self.snapshot.order().iter_from(0).collect();
-        let computed = self.columns.iter().map(|(column, expression)| {
-            let mut cells = Column::new(column.storage);
-            let mut interner = matches!(cells, Column::Str(..)).then(Interner::default);
-            expression.write_rows(&self.snapshot, &slots, &mut cells, &mut interner, &mut 1);
-            (cells, interner)
-        });
-        Prepared(computed.collect())
+    /// Computes the columns from the snapshot that the preparation was made of, on so many threads.
+    pub fn run_on(&self, threads: usize) -> Prepared {
+        let threads = Threads::new(threads);
+        let mut random = 1;
+        let columns =
+            self.columns.iter().map(|missing| missing.make(&self.snapshot, threads, &mut random)).collect();
+        Prepared { columns, version: self.version(), random }
     }
 
     /// Whether it is the same preparation.
     pub fn is(&self, other: &Preparation) -> bool {
-        let tokens =
-            |preparation: &Preparation| preparation.columns.first().map(|(column, _)| column.token.clone());
-        matches!((tokens(self), tokens(other)), (Some(one), Some(other)) if Arc::ptr_eq(&one, &other))
+        let token = |preparation: &Preparation| {
+            preparation.columns.first().map(|missing| missing.column.token.clone())
+        };
+        matches!((token(self), token(other)), (Some(one), Some(other)) if Arc::ptr_eq(&one, &other))
     }
 
     /// The table's version when the preparation was made.
     pub fn version(&self) -> u64 {
         self.snapshot.version()
+    }
+}
+
+impl Prepared {
+    /// Leads the columns of a preparation over what happened since.
+    pub fn follow(&mut self, preparation: &Preparation, backlog: &Backlog) {
+        for delta in backlog.0.iter().filter(|delta| delta.from() >= self.version) {
+            for (made, missing) in self.columns.iter_mut().zip(&preparation.columns) {
+                made.follow(&missing.question, delta, &mut self.random);
+            }
+        }
+        self.version = backlog.version().unwrap_or(self.version).max(self.version);
+    }
+}
+
+impl Backlog {
+    /// Batches, or several merged into one.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// To which it leads.
+    pub fn version(&self) -> Option<u64> {
+        self.0.last().map(|delta| delta.to())
     }
 }
 
@@ -68,29 +183,45 @@ impl Adopted {
     /// A snapshot with the columns as they were at its version.
     pub fn amend(&self, snapshot: &Snapshot) -> Snapshot {
         self.0.iter().fold(snapshot.clone(), |snapshot, states| {
-            let before = states.at.partition_point(|(version, _)| *version <= snapshot.version());
-            let state = before.checked_sub(1).and_then(|at| states.at.get(at));
-            match state {
-                Some((_, column)) => snapshot.with_computed(states.position, column.clone()),
+            let before = states.past.partition_point(|past| past.version <= snapshot.version());
+            match before.checked_sub(1).and_then(|at| states.past.get(at)) {
+                Some(past) => snapshot.with_computed(states.position, past.column.clone()),
                 None => snapshot,
             }
         })
     }
 
-    /// A delta with the columns in both its snapshots.
+    /// A delta with the columns in both its snapshots, and the rows outside the batch in which they changed.
     pub fn amend_delta(&self, delta: &TableDelta) -> TableDelta {
-        TableDelta { old: self.amend(&delta.old), new: self.amend(&delta.new), ..delta.clone() }
+        let mut amended =
+            TableDelta { old: self.amend(&delta.old), new: self.amend(&delta.new), ..delta.clone() };
+        let mut recomputed: BTreeSet<u32> = delta.recomputed.iter().copied().collect();
+        for States { column, past, .. } in &self.0 {
+            let within = past.partition_point(|past| past.version <= delta.from())
+                ..past.partition_point(|past| past.version <= delta.to());
+            // A view that was opened before the column was begun has no use for it.
+            let (Some(old), Some(new)) = (amended.old.find_column(*column), amended.new.find_column(*column))
+            else {
+                continue;
+            };
+            // To the bit: zeros have signs.
+            let cell = |cells: &Column, slot| (cells.bits(slot), cells.number(slot).map(f64::to_bits));
+            let is_outside = |slot: &u32| {
+                [&delta.inserted, &delta.updated, &delta.removed]
+                    .iter()
+                    .all(|slots| slots.binary_search(slot).is_err())
+            };
+            let slots = past[within].iter().flat_map(|past| past.recomputed.iter().copied());
+            recomputed.extend(slots.filter(|slot| is_outside(slot) && cell(old, *slot) != cell(new, *slot)));
+        }
+        amended.recomputed = recomputed.into_iter().collect();
+        amended
     }
 }
 
 impl ComputedColumns {
     pub(super) fn has_pending(&self) -> bool {
         self.entries.iter().flatten().any(|entry| entry.is_pending)
-    }
-
-    /// Deltas that columns under way have to catch up with.
-    pub(in crate::table) fn num_logged(&self) -> usize {
-        self.log.len()
     }
 
     pub(in crate::table) fn is_pending(&self, column: &ComputedRef) -> bool {
@@ -104,7 +235,7 @@ impl ComputedColumns {
         text: &str,
         expression: Expression,
         taken: &[ComputedRef],
-        missing: &mut Vec<(ComputedRef, Arc<Expression>)>,
+        missing: &mut Vec<Missing>,
     ) -> ComputedRef {
         let storage = expression.storage;
         if let Some((position, token)) = self.same(alias, text, &expression, taken, true) {
@@ -112,45 +243,150 @@ impl ComputedColumns {
         }
         let expression = Arc::new(expression);
         let (position, token) = self.add(alias, text, Body::Expression(expression.clone()), storage, None);
-        if let Some(entry) = &mut self.entries[position] {
-            entry.is_pending = true;
-        }
         let column = ComputedRef { alias: alias.to_owned(), position, storage, token };
-        missing.push((column.clone(), expression));
+        self.await_column(&column, Question::Expression(expression), missing);
         column
     }
 
+    /// As [`ComputedColumns::hold_window`], but a new column is left to be computed: it is added to `missing`.
+    pub(in crate::table) fn hold_window_later(
+        &mut self,
+        alias: &str,
+        window: Window,
+        num_columns: usize,
+        computed: &[ComputedRef],
+        missing: &mut Vec<Missing>,
+    ) -> ComputedRef {
+        let storage = window.storage;
+        let (source, read) = super::source_of(&window, num_columns, computed);
+        let text = super::window_text(&window, source);
+        if let Some((position, token)) = self.held(alias, &text, true) {
+            return ComputedRef { alias: alias.to_owned(), position, storage, token };
+        }
+        let (position, token) = self.add(alias, &text, Body::Awaited, storage, read);
+        let column = ComputedRef { alias: alias.to_owned(), position, storage, token };
+        self.await_column(&column, Question::Window(window, source), missing);
+        column
+    }
+
+    fn await_column(&mut self, column: &ComputedRef, question: Question, missing: &mut Vec<Missing>) {
+        if let Some(entry) = &mut self.entries[column.position] {
+            entry.is_pending = true;
+        }
+        missing.push(Missing { column: column.clone(), question });
+    }
+
+    /// What can be computed now of the columns that are missing. Windows over columns that are under way wait for
+    /// these, with the snapshot.
     pub(in crate::table) fn prepare(
-        snapshot: Snapshot,
-        columns: Vec<(ComputedRef, Arc<Expression>)>,
+        &mut self,
+        stored: &Snapshot,
+        missing: Vec<Missing>,
     ) -> Option<Preparation> {
+        let snapshot = self.extend(stored);
+        let (waiting, columns): (Vec<Missing>, Vec<Missing>) =
+            missing.into_iter().partition(|missing| self.waits(missing, &snapshot));
+        let one = |missing| Preparation { snapshot: snapshot.clone(), columns: vec![missing] };
+        self.waiting.extend(waiting.into_iter().map(one));
         (!columns.is_empty()).then_some(Preparation { snapshot, columns })
     }
 
+    /// Whether the source of a window is under way.
+    fn waits(&self, missing: &Missing, snapshot: &Snapshot) -> bool {
+        let Question::Window(_, source) = &missing.question else { return false };
+        let Some(position) = source.checked_sub(snapshot.schema().len()) else { return false };
+        self.entries[position].as_ref().is_some_and(|entry| entry.is_pending)
+    }
+
+    /// The preparations that waited for columns that have come.
+    pub(in crate::table) fn take_ready(&mut self) -> Vec<Preparation> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let (waiting, ready) = waiting.into_iter().partition(|preparation| {
+            preparation.columns.iter().any(|missing| self.waits(missing, &preparation.snapshot))
+        });
+        self.waiting = waiting;
+        ready
+    }
+
+    /// Forgets the preparations that wait for others.
+    pub(in crate::table) fn forget_waiting(&mut self) {
+        self.waiting.clear();
+    }
+
+    /// What prepared columns have not followed.
+    pub(in crate::table) fn backlog(&self, prepared: &Prepared) -> Backlog {
+        let begin = self.log.partition_point(|delta| delta.from() < prepared.version);
+        Backlog(self.log[begin..].to_vec())
+    }
+
+    /// Deltas that are kept for columns under way.
+    pub(in crate::table) fn num_logged(&self) -> usize {
+        self.log.len()
+    }
+
+    /// Merges what is kept for columns under way: of the versions within only `needed` ones can be told apart.
+    pub(in crate::table) fn shorten_log(&mut self, needed: &BTreeSet<u64>) {
+        let is_needed = |version: u64| {
+            needed.contains(&version)
+                || self.waiting.iter().any(|preparation| preparation.version() == version)
+        };
+        let mut runs: Vec<Vec<Arc<TableDelta>>> = Vec::new();
+        for delta in std::mem::take(&mut self.log) {
+            match runs.last_mut() {
+                Some(run) if !is_needed(delta.from()) => run.push(delta),
+                _ => runs.push(vec![delta]),
+            }
+        }
+        // Neighbours first: each row is looked at as often as a run can be halved.
+        self.log = runs
+            .into_iter()
+            .filter_map(|mut run| {
+                while run.len() > 1 {
+                    run = run
+                        .chunks(2)
+                        .map(|pair| match pair {
+                            [first, second] => Arc::new(first.then(second)),
+                            _ => pair[0].clone(),
+                        })
+                        .collect();
+                }
+                run.pop()
+            })
+            .collect();
+    }
+
     /// Takes columns that were computed elsewhere and leads them to the present. Nothing, if they are here already.
-    pub(in crate::table) fn adopt(&mut self, preparation: &Preparation, prepared: Prepared) -> Adopted {
+    pub(in crate::table) fn adopt(&mut self, preparation: &Preparation, mut prepared: Prepared) -> Adopted {
         let mut adopted = Vec::new();
-        for ((column, expression), (mut cells, mut interner)) in preparation.columns.iter().zip(prepared.0) {
-            let position = column.position;
+        prepared.follow(preparation, &self.backlog(&prepared));
+        for (missing, made) in preparation.columns.iter().zip(prepared.columns) {
+            let position = missing.column.position;
             // The preparation holds the column's token, so the place is still its own.
             let Some(entry) = self.entries[position].as_mut().filter(|entry| entry.is_pending) else {
                 continue;
             };
             entry.is_pending = false;
-            let mut at = vec![(preparation.version(), cells.clone())];
-            for delta in self.log.iter().filter(|delta| delta.from() >= preparation.version()) {
-                cells.clear(interner.as_mut(), &delta.removed);
-                let slots = touched(expression, delta);
-                expression.write_rows(&delta.new, &slots, &mut cells, &mut interner, &mut self.random);
-                at.push((delta.to(), cells.clone()));
+            if let Some(window) = made.window {
+                entry.body = Body::Window(window);
             }
-            self.columns[position] = cells;
-            self.interners[position] = interner;
-            adopted.push(States { position, at });
+            self.columns[position] = made.cells;
+            self.interners[position] = made.interner;
+            let column = preparation.snapshot.schema().len() + position;
+            adopted.push(States { column, position, past: made.past });
         }
+        let adopted = Adopted(adopted);
         if !self.has_pending() {
             self.log.clear();
         }
-        Adopted(adopted)
+        // Windows that read these columns follow them.
+        for delta in &mut self.log {
+            if delta.from() >= preparation.version() {
+                *delta = Arc::new(adopted.amend_delta(delta));
+            }
+        }
+        for waiting in &mut self.waiting {
+            waiting.snapshot = adopted.amend(&waiting.snapshot);
+        }
+        adopted
     }
 }

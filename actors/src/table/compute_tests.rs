@@ -1,0 +1,126 @@
+//! A table whose new columns take long: the workers are held at a gate meanwhile.
+
+use std::sync::mpsc::{Sender, channel};
+
+use proscenium_engine::config::{ViewConfig, WindowSpec};
+use proscenium_engine::export::JsonOptions;
+use proscenium_engine::view::Viewport;
+use proscenium_engine::{TableData, TableOptions};
+
+use crate::catalog::Catalog;
+use crate::directory::TableRef;
+use crate::fanout::SessionId;
+use crate::knobs;
+use crate::limits::Limits;
+use crate::mailbox::Reply;
+use crate::meters::Meters;
+use crate::table::{GetSize, OpenView, ReadView, UpdateRows};
+use crate::view::{Read, TextFormat};
+use crate::workers::Workers;
+
+/// Worker threads of [`Workers::start`] with one core.
+const NUM_WORKERS: usize = 2;
+
+/// Keeps all workers busy until the sender is dropped.
+fn hold(workers: &Workers) -> Sender<()> {
+    let (gate, opened) = channel::<()>();
+    let opened = std::sync::Arc::new(std::sync::Mutex::new(opened));
+    let (here, arrived) = channel();
+    for _ in 0..NUM_WORKERS {
+        let (here, opened) = (here.clone(), opened.clone());
+        workers.start_job(move || {
+            here.send(()).unwrap();
+            // Ends when the gate is dropped; the others then find it open.
+            let _ = opened.lock().unwrap().recv();
+        });
+    }
+    (0..NUM_WORKERS).for_each(|_| arrived.recv().unwrap());
+    gate
+}
+
+async fn update(table: &TableRef, rows: String) {
+    let data = TableData::Rows(rows);
+    table.mailbox.ask(knobs::ASK_DEADLINE, |reply| UpdateRows { data, port_id: 0, reply }).await.unwrap();
+}
+
+async fn open(table: &TableRef, view_id: &str, config: ViewConfig) {
+    let (view_id, owner) = (view_id.to_owned(), SessionId::fresh());
+    let order = |reply| OpenView { view_id, config, owner, reply };
+    table.mailbox.ask(knobs::ASK_DEADLINE, order).await.unwrap();
+}
+
+fn read(view_id: &str, reply: Reply<String>) -> ReadView {
+    let format = TextFormat::JsonColumns(JsonOptions::default());
+    ReadView {
+        view_id: view_id.to_owned(),
+        read: Read::Text { viewport: Viewport::default(), format, reply },
+    }
+}
+
+async fn shown(table: &TableRef, view_id: &str) -> String {
+    table.mailbox.ask(knobs::ASK_DEADLINE, |reply| read(view_id, reply)).await.unwrap()
+}
+
+/// Two windows, the one over the other, over an expression.
+fn config() -> ViewConfig {
+    let window = |source: &str, op: &str| WindowSpec {
+        source: source.into(),
+        op: op.into(),
+        partition_by: Vec::new(),
+        order_by: None,
+        frame: None,
+        offset: None,
+        alpha: None,
+    };
+    ViewConfig {
+        columns: Some(vec!["sum".into(), "then".into()]),
+        expressions: [("twice".to_owned(), "\"v\" * 2".to_owned())].into(),
+        windows: [("sum".to_owned(), window("twice", "sum")), ("then".to_owned(), window("sum", "lag"))]
+            .into_iter()
+            .collect(),
+        ..ViewConfig::default()
+    }
+}
+
+#[actix::test]
+async fn batches_are_applied_while_windows_are_computed() {
+    let workers = Workers::start(1).unwrap();
+    let catalog = Catalog::start_on(workers.clone(), 1, Limits::default(), Meters::new().unwrap()).unwrap();
+    let options = TableOptions { index: Some("k".into()), ..TableOptions::default() };
+    let rows = r#"[{"k":1,"v":1},{"k":2,"v":2},{"k":3,"v":3}]"#;
+    catalog.host("t", TableData::Rows(rows.into()), options).await.unwrap();
+    let table = catalog.table("t").unwrap();
+    open(&table, "plain", ViewConfig::default()).await;
+    shown(&table, "plain").await;
+
+    let gate = hold(&workers);
+    open(&table, "late", config()).await;
+    // More than are kept apart.
+    let num_batches = knobs::DELTAS_TO_CATCH_UP + 100;
+    for batch in 0..num_batches {
+        update(&table, format!(r#"[{{"k":2,"v":{batch}}}]"#)).await;
+    }
+    assert_eq!(shown(&table, "plain").await, format!(r#"{{"k":[1,2,3],"v":[1,{},3]}}"#, num_batches - 1));
+    // A read takes its place among the batches, and its answer waits.
+    let (answered, answer) = tokio::sync::oneshot::channel();
+    let reply = Reply::new(move |answer| answered.send(answer).unwrap());
+    table.mailbox.post(read("late", reply)).await;
+    update(&table, r#"[{"k":2,"v":-1},{"k":4,"v":10}]"#.into()).await;
+    open(&table, "later", config()).await;
+    update(&table, r#"[{"k":1,"v":100}]"#.into()).await;
+    let size = table.mailbox.ask(knobs::ASK_DEADLINE, |reply| GetSize { reply }).await;
+    assert_eq!(size, Ok(4));
+
+    drop(gate);
+    let sum = 2.0 * (num_batches - 1) as f64;
+    let expected =
+        format!(r#"{{"sum":[2.0,{:.1},{:.1}],"then":[null,2.0,{:.1}]}}"#, 2.0 + sum, 8.0 + sum, 2.0 + sum);
+    assert_eq!(answer.await.unwrap().unwrap(), expected);
+    let now = r#"{"sum":[200.0,198.0,204.0,224.0],"then":[null,200.0,198.0,204.0]}"#;
+    assert_eq!(shown(&table, "late").await, now);
+    assert_eq!(shown(&table, "later").await, now);
+    update(&table, r#"[{"k":1,"v":1}]"#.into()).await;
+    let now = r#"{"sum":[2.0,0.0,6.0,26.0],"then":[null,2.0,0.0,6.0]}"#;
+    assert_eq!(shown(&table, "late").await, now);
+    assert_eq!(shown(&table, "later").await, now);
+}
