@@ -61,7 +61,9 @@ impl ExpressionError {
         let begin =
             before.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).map_or(0, |newline| newline + 1);
         let line = before.iter().filter(|byte| **byte == b'\n').count();
-        ExpressionError { message, line: line as u32, column: (before.len() - begin) as u32 }
+        // Behind a line end that begins the text, columns count it.
+        let column = before.len() - begin + usize::from(begin == 1 && line == 1);
+        ExpressionError { message, line: line as u32, column: column as u32 }
     }
 }
 
@@ -351,13 +353,7 @@ fn comparison_error(
     };
     let places: Vec<usize> = (0..tokens.len()).filter(|&at| is_op(&tokens[at])).collect();
     match places.iter().copied().find(|&at| fits(at)).or(places.first().copied()) {
-        Some(at) => {
-            let mut error = ExpressionError::at(text, tokens[at].at, message);
-            // Behind a line end that begins the text, columns of comparisons count it.
-            let line_begin = tokens[at].at - error.column as usize;
-            error.column += u32::from(line_begin == 1);
-            error
-        }
+        Some(at) => ExpressionError::at(text, tokens[at].at, message),
         None => ExpressionError::plain(message),
     }
 }

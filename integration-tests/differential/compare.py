@@ -7,7 +7,7 @@ import math
 from collections import Counter
 
 import config as configs
-from script import KINDS
+from script import KINDS, kind_of
 
 # Aggregates that take one value out of many: on parent rows the order is the peer's history, or that of its split trees.
 HISTORY = {"any", "or", "dominant", "last", "max by", "min by"}
@@ -177,8 +177,10 @@ class Context:
 
     def aggregate(self, name):
         column = name.rsplit("|", 1)[-1]
-        is_known = column in KINDS or column in self.config.get("aggregates", {})
-        return configs.aggregate_of(self.config, KINDS, column) if is_known else None
+        computed = [*self.config.get("expressions", {}), *self.config.get("windows", {})]
+        kinds = KINDS | {name: kind_of(name) for name in computed if kind_of(name) in KINDS.values()}
+        is_known = column in kinds or column in self.config.get("aggregates", {})
+        return configs.aggregate_of(self.config, kinds, column) if is_known else None
 
     def argument(self, name):
         given = self.config.get("aggregates", {}).get(name.rsplit("|", 1)[-1])
@@ -341,7 +343,7 @@ def _csv(context, our, their):
 
 
 def _min_max(context, our, their):
-    if context.is_flat and KINDS.get(context.asked_column) == "date":
+    if context.is_flat and kind_of(context.asked_column or "") == "date":
         return None
     if _same(our, their) or not context.is_flat:
         return None
@@ -354,6 +356,9 @@ def _config(context, our, their):
         our, their = our | {"filter": None}, their | {"filter": None}
     if any("COL" in term["op"] for term in context.config.get("sort", [])):
         our, their = our | {"sort": None}, their | {"sort": None}
+    # The peer forgets what windows it was asked for.
+    our = our | {"windows": None}
+    their = their | {"windows": None}
     if not configs.shown(context.config):
         our = our | {"columns": None}
         their = their | {"columns": None}

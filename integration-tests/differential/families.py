@@ -1,5 +1,6 @@
 """The families of random scripts, by name. Each is a function of seed and number of steps."""
 
+import computed
 import derived
 import expressions
 import nested
@@ -17,5 +18,6 @@ FAMILIES = {
     "sessions": sessions.write,
     "derived": derived.write,
     "expressions": expressions.write,
+    "computed": computed.write,
     "windows": windows.write,
 }

@@ -24,6 +24,11 @@ KINDS = {
 }
 
 
+def kind_of(name):
+    """The type of a column; the names of computed ones begin with it (computed.py)."""
+    return KINDS.get(name) or name.rstrip("0123456789")
+
+
 class Script:
     """Writes the steps of one seed."""
 
@@ -170,16 +175,19 @@ class Script:
             data = {"fromRows": json.dumps([json_value(self.index, key) for key in keys])}
         self.push({"entityId": "t", "tableRemoveReq": {"data": data}})
 
+    def random_config(self, is_live):
+        return configs.random_config(self.rng, KINDS, is_live, self.value)
+
     def open_view(self, is_live):
         self.num_views += 1
         name = f"v{self.num_views}"
-        config = configs.random_config(self.rng, KINDS, is_live, self.value)
+        config = self.random_config(is_live)
         if is_live:
             # The peer's live filters let cells through that a new row leaves out.
             config["filter"] = [term for term in config.get("filter", []) if term["op"] != "is not null"]
         # Live totals count updated rows again.
         if is_live and (self.is_risky(config) or config["groupRollupMode"] == "TOTAL"):
-            config = {key: value for key, value in config.items() if key in ("columns", "filter", "sort")}
+            config = {key: value for key, value in config.items() if key in ("columns", "filter", "sort", "expressions", "windows")}
             config["sort"] = [term for term in config.get("sort", []) if "COL" not in term["op"]]
         if is_live and self.removes and self.index is not None:
             # Removing a row that the filter hides takes another one out of the peer's view.

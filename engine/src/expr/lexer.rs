@@ -41,6 +41,7 @@ const MARKS: &[&str] = &[
 ];
 
 /// Neighbours that become one token even with blanks between.
+/// Two equality signs in a row count as one here.
 const JOINS: &[(&str, &str, &str)] = &[
     (":", "=", ":="),
     ("+", "=", "+="),
@@ -52,6 +53,18 @@ const JOINS: &[(&str, &str, &str)] = &[
     ("<", "=", "<="),
     ("=", "=", "=="),
     ("!", "=", "!="),
+    (":", "==", ":="),
+    ("+", "==", "+="),
+    ("-", "==", "-="),
+    ("*", "==", "*="),
+    ("/", "==", "/="),
+    ("%", "==", "%="),
+    (">", "==", ">="),
+    ("<", "==", "<="),
+    ("=", "==", "=="),
+    ("==", "=", "=="),
+    ("==", "==", "=="),
+    ("!", "==", "!="),
     ("<", ">", "<>"),
     ("<=", ">", "<=>"),
 ];
@@ -396,37 +409,21 @@ fn is_bad_pair(left: &Token, right: &Token) -> bool {
         return false;
     }
     let is_sign = |mark: &str| matches!(mark, "+" | "-");
-    let is_operator = |mark: &str| {
+    let is_plain = |mark: &str| {
         matches!(
             mark,
-            "+" | "-"
-                | "*"
-                | "/"
-                | "%"
-                | "^"
-                | "<"
-                | ">"
-                | "="
-                | "<="
-                | ">="
-                | "=="
-                | "!="
-                | "<>"
-                | ":="
-                | "+="
-                | "-="
-                | "*="
-                | "/="
-                | "%="
-                | "<=>"
+            "+" | "-" | "*" | "/" | "%" | "^" | "<" | ">" | "=" | "<=" | ">=" | "==" | "!=" | "<>" | ":="
         )
     };
+    let is_operator = |mark: &str| is_plain(mark) || matches!(mark, "+=" | "-=" | "*=" | "/=" | "%=" | "<=>");
     let (left, right) = (left.value.as_str(), right.value.as_str());
     match (left, right) {
         ("(" | "[" | "{", ";" | ",") => true,
         ("(" | "[" | "{", right) => is_operator(right) && !is_sign(right),
         (left, ")" | "]" | "}") if is_operator(left) || left == "," => true,
-        ("?", ":") => true,
-        (left, right) => is_operator(left) && is_operator(right) && !is_sign(right),
+        ("?" | ":" | ",", ":" | ",") => true,
+        (left, ":" | ",") => is_plain(left),
+        ("?" | ":" | ",", right) => is_plain(right) && !is_sign(right),
+        (left, right) => is_plain(left) && is_plain(right) && !is_sign(right),
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Parser<'a> {
     /// How deep the tree is that was made since the operand began that is being read.
     made: usize,
     loops: usize,
+    /// The token behind the loop, `switch` or sequence that was read last.
+    block_end: usize,
     columns: &'a [String],
     scopes: Vec<Vec<(String, Symbol)>>,
     pub(super) num_variables: usize,
@@ -39,6 +41,9 @@ enum Symbol {
     Constant(Value),
     Vector { slot: usize, len: usize },
 }
+
+/// Of an expression that is none; a branch says so in its own words.
+const NOTHING_FOUND: &str = "Invalid expression encountered";
 
 type Parsed = Result<Node, ExpressionError>;
 
@@ -58,6 +63,7 @@ impl<'a> Parser<'a> {
             depth: 0,
             made: 0,
             loops: 0,
+            block_end: usize::MAX,
             columns,
             scopes: vec![Vec::new()],
             num_variables: 0,
@@ -179,15 +185,25 @@ impl<'a> Parser<'a> {
         self.descend(by)?;
         let condition = self.assignment()?;
         let node = if self.take("?") {
-            let yes = self.expression()?;
+            let yes = self.branch("consequent")?;
             self.expect(":", "Expected ':' between ternary if-statement consequent and alternative")?;
-            let no = self.expression()?;
+            let no = self.branch("alternative")?;
             statement::conditional(condition, yes, Some(no))
         } else {
             condition
         };
         self.depth -= by;
         Ok(node)
+    }
+
+    fn branch(&mut self, of: &str) -> Parsed {
+        self.expression().map_err(|error| match error.message.as_str() {
+            NOTHING_FOUND => {
+                let message = format!("Failed to parse {of} for ternary if-statement");
+                ExpressionError { message, ..error }
+            }
+            _ => error,
+        })
     }
 
     fn assignment(&mut self) -> Parsed {
@@ -226,6 +242,10 @@ impl<'a> Parser<'a> {
         let right = self.expression_below(1)?;
         match left {
             left if is_target(&left) => Ok(Node::Assign(Box::new(left), op, Box::new(right))),
+            _ if op.is_some() => {
+                let message = format!("Invalid branch pair for assignment operator '{}'", token.value);
+                Err(self.error(token, message))
+            }
             Node::Constant(_) => Err(self.error(token, "Cannot assign value to const variable")),
             _ => {
                 Err(self.error(token, format!("Invalid branches for assignment operator '{}'", token.value)))
@@ -248,6 +268,7 @@ impl<'a> Parser<'a> {
                 token if token.is("|") => Logic::ShortOr,
                 _ => return Ok(left),
             };
+            self.check_not_behind_block()?;
             let token = self.next();
             let right = self.right_side(Self::logic_and)?;
             left = self.logic(op, token, left, right)?;
@@ -267,10 +288,21 @@ impl<'a> Parser<'a> {
                 token if token.is("&") => Logic::ShortAnd,
                 _ => return Ok(left),
             };
+            self.check_not_behind_block()?;
             let token = self.next();
             let right = self.right_side(Self::comparison)?;
             left = self.logic(op, token, left, right)?;
         }
+    }
+
+    /// Behind a loop, a `switch` or a sequence the published language knows no `and`, `or`, ….
+    fn check_not_behind_block(&self) -> Result<(), ExpressionError> {
+        if self.block_end != self.at {
+            return Ok(());
+        }
+        let message =
+            format!("Invalid syntax '{}' possible missing operator or context", self.current().value);
+        Err(self.error_here(message))
     }
 
     fn logic(&self, op: Logic, token: &Token, left: Node, right: Node) -> Parsed {
@@ -402,6 +434,12 @@ impl<'a> Parser<'a> {
         Ok(fold::arithmetic(Arithmetic::Power, base, exponent))
     }
 
+    fn ending_block(&mut self, read: fn(&mut Self) -> Parsed) -> Parsed {
+        let node = read(self)?;
+        self.block_end = self.at;
+        Ok(node)
+    }
+
     fn primary(&mut self) -> Parsed {
         let token = self.current();
         match token.kind {
@@ -420,7 +458,7 @@ impl<'a> Parser<'a> {
                 "(" => self.group(")"),
                 "[" => self.group("]"),
                 "{" => self.group("}"),
-                "~" => self.multi_sequence(),
+                "~" => self.ending_block(Self::multi_sequence),
                 ";" => Err(self.error_here("Premature end of expression[1]")),
                 "&" | "|" => {
                     Err(self.error_here(format!("Invalid use of reserved symbol '{}'", token.value)))
@@ -457,10 +495,10 @@ impl<'a> Parser<'a> {
         let word = token.value.to_ascii_lowercase();
         match word.as_str() {
             "if" => return self.if_statement(),
-            "while" => return self.while_loop(),
-            "for" => return self.for_loop(),
-            "switch" => return self.switch(),
-            "[*]" => return self.multi_switch(),
+            "while" => return self.ending_block(Self::while_loop),
+            "for" => return self.ending_block(Self::for_loop),
+            "switch" => return self.ending_block(Self::switch),
+            "[*]" => return self.ending_block(Self::multi_switch),
             "var" => return self.definition(false),
             "const" => return self.definition(true),
             "break" => return self.break_loop(),

@@ -26,6 +26,9 @@ async fn a_batch_is_answered_then_told_view_by_view() {
     client.make_table("t", ROWS, Some("id")).await;
     client.make_view("t", "first", grouped()).await;
     client.make_view("t", "second", ViewConfig::default()).await;
+    // While a view is being built nobody waits for its news.
+    client.rows("first").await;
+    client.rows("second").await;
     // In another order than the views were made.
     client.send_as(20, "second", on_update(false)).await;
     client.send_as(21, "second", ClientReq::ViewOnRemoveReq(ViewOnRemoveReq {})).await;

@@ -20,13 +20,14 @@ impl Parser<'_> {
         let Some((function, arity)) = Function::base(word) else { return Ok(None) };
         let name = self.next();
         let token = self.current();
-        self.expect(
-            "(",
-            format!(
+        let message = match name.value.starts_with('$') {
+            true => format!("Expected '(' for special function '{}'", name.value),
+            false => format!(
                 "Expected a '(' at start of function call to '{}', instead got: '{}'",
                 name.value, token.value
             ),
-        )?;
+        };
+        self.expect("(", message)?;
         if self.current().is(")") {
             let message = format!("Expected at least one input parameter for function call '{}'", name.value);
             return Err(self.error_here(message));

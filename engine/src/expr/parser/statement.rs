@@ -5,7 +5,7 @@ use super::super::ast::{Initial, Loop, Node};
 use super::super::function::Function;
 use super::super::lexer::TokenKind;
 use super::super::value::Value;
-use super::{Parsed, Parser, RESERVED, Symbol, is_target, sequence};
+use super::{NOTHING_FOUND, Parsed, Parser, RESERVED, Symbol, is_target, sequence};
 
 /// Elements a vector may have: they are held for every row that is being computed.
 const MAX_VECTOR: f64 = 10_000.0;
@@ -212,7 +212,7 @@ impl Parser<'_> {
     }
 
     pub(super) fn while_loop(&mut self) -> Parsed {
-        let begin = self.next();
+        self.next();
         self.expect("(", "Expected '(' at start of while-loop condition statement")?;
         let condition = self.expression()?;
         let token = self.current();
@@ -228,22 +228,22 @@ impl Parser<'_> {
             if !has_break(&body) {
                 let message =
                     "Infinite loop condition without 'break' or 'return' not allowed in while-loops";
-                return Err(self.error(begin, message));
+                return Err(ExpressionError::plain(message));
             }
         }
         Ok(Node::While(Box::new(condition), Box::new(body)))
     }
 
     pub(super) fn for_loop(&mut self) -> Parsed {
-        let begin = self.next();
+        self.next();
         self.expect("(", "Expected '(' at start of for-loop")?;
         self.scopes.push(Vec::new());
-        let parsed = self.for_parts(begin.at);
+        let parsed = self.for_parts();
         self.scopes.pop();
         parsed
     }
 
-    fn for_parts(&mut self, begin: usize) -> Parsed {
+    fn for_parts(&mut self) -> Parsed {
         let first = self.expression()?;
         self.expect(";", "Expected ';' after initialisation section of for-loop")?;
         let condition = if self.current().is(";") { None } else { Some(self.expression()?) };
@@ -260,7 +260,7 @@ impl Parser<'_> {
             && !has_break(&body)
         {
             let message = "Infinite loop condition without 'break' or 'return' not allowed in for-loop";
-            return Err(ExpressionError::at(self.text, begin, message.into()));
+            return Err(ExpressionError::plain(message));
         }
         Ok(Node::For(Box::new(Loop { first, condition, step, body })))
     }
@@ -280,8 +280,10 @@ impl Parser<'_> {
             self.expect(";", "Expected ';' at end of default for switch statement")?;
         }
         if cases.is_empty() && default.is_none() {
-            self.take("}");
-            return Err(self.error_here("Invalid expression encountered"));
+            if !self.take("}") {
+                return Err(self.error_here("Expected '}' at end of switch statement"));
+            }
+            return Err(self.error_here(NOTHING_FOUND));
         }
         let token = self.current();
         self.expect("}", format!("Expected '}}' instead of: '{}'", token.value))?;

@@ -1,0 +1,79 @@
+"""Random scripts of live pivots, sorts and filters over computed columns, on a table that changes.
+
+Law: as in script.py; a view asks for expressions (and flat ones for windows) and uses them like any other column. They are
+never null (differences.md: the peer keeps nulls that come later apart), and grouped numbers are few.
+"""
+
+import config as configs
+import expressions
+import script
+
+# Of each kind: what a text of that kind is wrapped in, so that it has a value, and few of them.
+WHOLE = {
+    "integer": "coalesce(integer(float(\"i\") % {n}), 1)",
+    "float": "coalesce(float({text}) % 8, 0.5)",
+    "string": "coalesce({text}, 'none')",
+    "boolean": "{text}",
+    "date": "coalesce({text}, date(2020, 1, 2))",
+    "datetime": "coalesce({text}, datetime(1577836800000))",
+}
+# Texts that cannot overflow, or be cut apart.
+PLAIN = {
+    "float": ['"f"', '"i" + "f"', '"f" * "i"', 'if("b", "f", 1.5)', 'abs("f") - 1', 'floor("f")', 'length("s") * 1.5', 'bucket("f", 2)'],
+    "string": ['upper("s")', 'concat("s", "t")', 'if("i" > 1, "s", \'low\')', 'day_of_week("d")', 'string("i")', 'if("b", "t", "s")', 'lower("t")', 'replace("s", \'z\', \'y\')'],
+    "boolean": ['"i" > 1', '"b" and "f" > 0', 'is_null("f")', 'contains("s", \'z\')', '"s" == "t"', 'not("b")', '"d" > date(2020, 1, 2)'],
+    "date": ['"d"', 'bucket("d", \'M\')', 'bucket("m", \'D\')', 'bucket("d", \'Y\')'],
+    "datetime": ['"m"', 'bucket("m", \'h\')', 'bucket("m", \'15m\')'],
+}
+
+
+class Computed(script.Script):
+    def __init__(self, seed):
+        super().__init__(seed)
+        self.kinds = {}
+        # The same few expressions in all views: columns are shared.
+        rng = self.rng
+        self.texts = {}
+        for at in range(4):
+            kind = rng.choice(list(WHOLE))
+            text = rng.choice(PLAIN.get(kind, ['"i"']))
+            # The name says the kind: see script.kind_of.
+            self.texts[f"{kind}{at}"] = (kind, WHOLE[kind].format(text=text, n=rng.choice([2, 3])))
+
+    def value(self, kind):
+        value = super().value(kind)
+        return "e" if value == "é" else value
+
+    def random_config(self, is_live):
+        rng = self.rng
+        used = dict(rng.sample(sorted(self.texts.items()), rng.randint(1, 3)))
+        kinds = script.KINDS | {name: kind for name, (kind, _) in used.items()}
+        windows = {}
+        if rng.random() < 0.3:
+            windows[f"integer{len(self.texts)}"] = self.window()
+        # Mostly the computed ones.
+        few = {name: kinds[name] for name in kinds if name in used or name in "idsbf" or rng.random() < 0.3}
+        few |= {name: "integer" for name in windows}
+        config = configs.random_config(rng, few, is_live, self.value)
+        config["expressions"] = {name: text for name, (_, text) in used.items()}
+        if windows:
+            config["windows"] = windows
+        return config
+
+    def window(self):
+        """One that is never null. Not by texts: the peer mixes up its partitions when a batch brings new ones."""
+        rng = self.rng
+        spec = {"source": rng.choice(["i", "f", "s"]), "op": rng.choice(["count", "row_number"])}
+        if rng.random() < 0.5:
+            spec["partitionBy"] = [rng.choice(["b", "d"])]
+        if rng.random() < 0.5:
+            spec["orderBy"] = {"column": rng.choice(["i", "f", "m", "id"]), "desc": rng.random() < 0.4}
+        if spec["op"] == "count" and rng.random() < 0.5:
+            spec["rows"] = rng.randrange(4)
+        else:
+            spec["cumulative"] = None
+        return spec
+
+
+def write(seed, num_steps=12):
+    return Computed(seed).write(num_steps)
