@@ -243,7 +243,9 @@ def _table(context, names, rows_of_names, our_rows, their_rows):
         return "numbers of rows differ"
     if context.is_loose and context.is_window:
         return None
-    if context.is_loose:
+    # The null key has a place of its own in live column-only views.
+    has_null_key = context.is_live and context.is_column_only and any([None] in row for row in our_rows)
+    if context.is_loose or has_null_key:
         if has_path:
             our_rows = sorted(our_rows, key=lambda row: repr(row[0]))
             their_rows = sorted(their_rows, key=lambda row: repr(row[0]))

@@ -14,7 +14,7 @@ import time
 
 import compare
 import families
-from sides import Ours, Peer
+from sides import Ours, Peer, Worker
 
 KEPT = pathlib.Path(__file__).resolve().parent / "kept"
 
@@ -22,9 +22,9 @@ KEPT = pathlib.Path(__file__).resolve().parent / "kept"
 class Bench:
     """Both sides; runs a script and says how they differ."""
 
-    def __init__(self, binary, patience_secs):
-        self.ours = Ours(binary)
-        self.peer = Peer(patience_secs)
+    def __init__(self, options):
+        self.ours = Worker(options.worker) if options.worker else Ours(options.binary)
+        self.peer = Peer(options.patience)
         self.runs = 0
 
     def difference(self, script):
@@ -70,7 +70,7 @@ def describe(name, script, found):
 
 def work(options, tasks, results):
     """One worker: a pair of servers of its own, and whatever the queue holds."""
-    bench = Bench(options.binary, options.patience)
+    bench = Bench(options)
     try:
         while True:
             try:
@@ -95,7 +95,7 @@ def work(options, tasks, results):
                 lines = [f"{name}: {type(error).__name__}: {error}", *map(json.dumps, script)]
                 text, lived = "\n    ".join(lines), True
                 bench.close()
-                bench = Bench(options.binary, options.patience)
+                bench = Bench(options)
             results.put((name, size, lived, text))
     finally:
         bench.close()
@@ -115,7 +115,9 @@ def tasks_of(options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kept", nargs="*", help="scripts to run instead of the kept and the random ones")
-    parser.add_argument("--binary", required=True, help="the server to test")
+    ours = parser.add_mutually_exclusive_group(required=True)
+    ours.add_argument("--binary", help="the server to test")
+    ours.add_argument("--worker", help="the folder of the browser's engine, to test that instead")
     parser.add_argument("--seeds", type=int, default=200, help="of each family")
     parser.add_argument("--from", type=int, default=0, dest="first")
     parser.add_argument("--families", nargs="*", choices=list(families.FAMILIES))

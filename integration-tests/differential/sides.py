@@ -1,5 +1,6 @@
-"""The two sides of the comparison: ours behind its WebSocket, the peer in a child process."""
+"""The sides of the comparison: ours behind its WebSocket, or as the browser's worker; the peer in a child process."""
 
+import base64
 import json
 import pathlib
 import queue
@@ -135,6 +136,39 @@ class Ours:
     def close(self):
         self.process.terminate()
         self.process.wait(20)
+
+
+class Worker:
+    """The browser's engine, as WebAssembly in Node; a new one for each script."""
+
+    def __init__(self, folder):
+        self.process = subprocess.Popen(
+            ["node", str(_HERE / "worker.mjs"), folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+
+    def run(self, script, _prefix):
+        self._say({"reset": True})
+        outcomes = []
+        for number, step in enumerate(script, start=1):
+            if "close" in step:
+                heard = self._say({"close": step["close"]})
+            else:
+                frame = base64.b64encode(wire.request(step, number).SerializeToString()).decode()
+                heard = self._say({"session": step.get("session", 0), "frame": frame})
+            responses = [(session, wire.proto.Response.FromString(base64.b64decode(data))) for session, data in heard]
+            outcomes.append(wire.outcome(number, step.get("session", 0), responses))
+        return outcomes
+
+    def _say(self, order):
+        self.process.stdin.write(json.dumps(order) + "\n")
+        line = self.process.stdout.readline()
+        if not line:
+            raise BrokenPipeError("the engine has ended")
+        return json.loads(line)
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
 
 
 def rename(message, prefix):

@@ -86,12 +86,14 @@ impl Handle {
             return 0;
         }
         let visible = self.visible(view);
-        if self.closed_after.is_none() {
+        let group = visible.get(row).copied().filter(|&node| !view.rows.node(node).children.is_empty());
+        // As published: a row without children counts as opened or closed by hand, unless the view is split.
+        if self.closed_after.is_none() && (group.is_some() || view.plan.split_by.is_empty()) {
             self.closed_after = Some(view.rows.last_stamp());
             self.rows.structure = None;
         }
-        let Some(&node) = visible.get(row) else { return 0 };
-        if view.rows.node(node).children.is_empty() || self.is_open(&view.rows, node) == open {
+        let Some(node) = group else { return 0 };
+        if self.is_open(&view.rows, node) == open {
             return 0;
         }
         let tree = &view.rows;

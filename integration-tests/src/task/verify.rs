@@ -15,6 +15,8 @@ const ALL: [&str; 3] = ["--workspace", "--exclude", "proscenium-bindgen"];
 
 /// Of each family of random scripts: what two cores do in about two minutes.
 const DIFFERENTIAL_SEEDS: &str = "200";
+/// The same for the browser's engine, which needs no waiting: half a minute.
+const WORKER_SEEDS: &str = "60";
 
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
     let is_release = match arguments {
@@ -97,17 +99,17 @@ impl Run {
         python.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "python"]);
         python.env("PYTHONDONTWRITEBYTECODE", "1");
         self.check("Python client and Arrow Flight", self.with_server(python, is_release))?;
-        let mut differential = Command::new(self.tree.venv().join("bin/python"));
-        differential.args([
-            "-B",
-            "differential/run.py",
-            "--seeds",
-            DIFFERENTIAL_SEEDS,
-            "--keep-going",
-            "--binary",
-        ]);
-        differential.arg(self.tree.binary(is_release));
-        self.check("random scripts, beside the published engine", self.with_server(differential, is_release))
+        let differential = |seeds: &[&str], side: &str, tested: PathBuf| {
+            let mut command = Command::new(self.tree.venv().join("bin/python"));
+            command.args(["-B", "differential/run.py", "--keep-going"]).args(seeds).arg(side).arg(tested);
+            self.with_server(command, is_release)
+        };
+        let server = differential(&["--seeds", DIFFERENTIAL_SEEDS], "--binary", self.tree.binary(is_release));
+        // Other seeds than the server's: what holds for one holds for both.
+        let seeds = ["--from", "10000", "--seeds", WORKER_SEEDS];
+        let worker = differential(&seeds, "--worker", self.tree.page().join("engine"));
+        self.check("random scripts, beside the published engine", server)?;
+        self.check("the same in the browser's engine, as WebAssembly", worker)
     }
 
     fn with_server(&self, mut command: Command, is_release: bool) -> Command {

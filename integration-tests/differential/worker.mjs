@@ -1,0 +1,41 @@
+// The browser's engine, as WebAssembly, behind standard input: one line in, one line out.
+//
+//   {"reset": true}                       a new engine with two connections
+//   {"session": 0, "frame": "base64"}     one request; answered with all that was said, [[session, "base64"], ...]
+//   {"close": 1}                          ends a connection and makes another
+//
+// `node worker.mjs <folder of engine.js>`
+
+import { readFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { pathToFileURL } from "node:url";
+
+const folder = resolve(process.argv[2]);
+const { default: start, Engine } = await import(pathToFileURL(join(folder, "engine.js")));
+await start({ module_or_path: await readFile(join(folder, "engine_bg.wasm")) });
+
+let engine;
+let connections = [];
+let said = [];
+
+function connect(session) {
+    connections[session] = engine.connect((bytes) => said.push([session, Buffer.from(bytes).toString("base64")]));
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+    const order = JSON.parse(line);
+    said = [];
+    if (order.reset) {
+        connections.forEach((connection) => connection.free());
+        engine?.free();
+        engine = new Engine();
+        [0, 1].forEach(connect);
+    } else if (order.close !== undefined) {
+        connections[order.close].free();
+        connect(order.close);
+    } else {
+        connections[order.session].handle(new Uint8Array(Buffer.from(order.frame, "base64")));
+    }
+    process.stdout.write(JSON.stringify(said) + "\n");
+}
