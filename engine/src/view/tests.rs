@@ -1,10 +1,13 @@
 //! Stepping equals starting over: random tables, batches and configs.
 
+mod history;
 mod reference;
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int32Array, StringArray};
+
+use history::{History, histories, try_all};
 
 use super::*;
 use crate::config::{
@@ -193,43 +196,26 @@ fn answer(view: &mut View) -> String {
     format!("{:?} {json} {ranges:?}", view.dimensions(&mut handle))
 }
 
-fn history(seed: u64) {
-    let mut random = Random::new(seed);
-    let mut options = TableOptions::default();
-    match random.below(3) {
-        0 => options.limit = Some(1 + random.below(30) as u32),
-        1 => {}
-        _ => options.index = Some("id".into()),
-    }
-    let mut table = Table::empty_for_test(schema(), options.clone());
-    let keys = 1 + random.below(60);
-    table.apply_for_test(&batch(&mut random, 40, keys));
-    let configs: Vec<ViewConfig> = (0..4).map(|_| config(&mut random)).collect();
+fn stepping_equals_a_fresh_view(history: &History) {
+    let mut table = history.begin();
+    let configs: Vec<ViewConfig> =
+        history.configs.iter().map(|&seed| config(&mut Random::new(seed))).collect();
     let plans: Vec<Arc<Plan>> =
         configs.iter().filter_map(|config| Plan::new(config, table.schema()).ok()).map(Arc::new).collect();
     let mut views: Vec<View> =
         plans.iter().map(|plan| View::build(plan.clone(), &table.snapshot())).collect();
-    for view in &mut views {
-        view.track_changes(random.chance(2));
+    for (number, view) in views.iter_mut().enumerate() {
+        view.track_changes(number % 2 == 0);
     }
-    for step in 0..25 {
-        let delta = match random.below(12) {
-            0 => table.clear_for_test(),
-            1 | 2 if options.index.is_some() => {
-                let keys: ArrayRef =
-                    Arc::new(Int32Array::from((0..5).map(|_| random.below(keys) as i32).collect::<Vec<_>>()));
-                table.remove_for_test(&keys)
-            }
-            _ => table.apply_for_test(&batch(&mut random, 12, keys)),
-        };
+    history.go_on(&mut table, |table, delta| {
         for (view, plan) in views.iter_mut().zip(&plans) {
-            let change = view.step(&delta);
+            let change = view.step(delta);
             let mut handle = view.handle(None);
             view.row_delta(&mut handle, &change).expect("a row delta is always written");
             let mut fresh = View::build(plan.clone(), &table.snapshot());
-            assert_eq!(answer(view), answer(&mut fresh), "seed {seed}, step {step}, {:#?}", plan.config());
+            assert_eq!(answer(view), answer(&mut fresh), "{:#?}", plan.config());
         }
-    }
+    });
 }
 
 /// The table's rows as they are, in key order.
@@ -242,25 +228,17 @@ fn plain_rows(snapshot: &Snapshot) -> Vec<reference::Row> {
     snapshot.order().iter_from(0).map(row).collect()
 }
 
-fn against_the_reference(seed: u64) {
-    let mut random = Random::new(seed);
-    let mut options = TableOptions::default();
-    match random.below(3) {
-        0 => options.limit = Some(1 + random.below(30) as u32),
-        1 => {}
-        _ => options.index = Some("id".into()),
-    }
-    let mut table = Table::empty_for_test(schema(), options.clone());
-    let keys = 1 + random.below(40);
-    table.apply_for_test(&batch(&mut random, 30, keys));
-    let configs: Vec<ViewConfig> = (0..3).map(|_| config(&mut random)).collect();
+fn views_equal_the_reference(history: &History) {
+    let mut table = history.begin();
+    let configs: Vec<ViewConfig> =
+        history.configs.iter().map(|&seed| config(&mut Random::new(seed))).collect();
     let plans =
         configs.iter().filter_map(|config| Plan::new(config, table.schema()).ok().map(|plan| (config, plan)));
     let mut views: Vec<(&ViewConfig, View)> =
         plans.map(|(config, plan)| (config, View::build(Arc::new(plan), &table.snapshot()))).collect();
-    for step in 0..8 {
+    let look = |views: &mut [(&ViewConfig, View)], table: &Table| {
         let rows = plain_rows(&table.snapshot());
-        for (config, view) in &mut views {
+        for (config, view) in views {
             let mut handle = view.handle(None);
             let window = view.cut(&mut handle, CutOptions::default()).gather();
             let shown = export::json_columns(&window, JsonOptions::default());
@@ -268,39 +246,27 @@ fn against_the_reference(seed: u64) {
             let expected = reference::Reference { config, rows: &rows }.answer();
             assert!(
                 reference::agree(&shown, &expected),
-                "seed {seed}, step {step}\n{config:#?}\nrows {rows:?}\nshown    {shown}\nexpected {expected}"
+                "{config:#?}\nrows {rows:?}\nshown    {shown}\nexpected {expected}"
             );
         }
-        let delta = match random.below(10) {
-            0 => table.clear_for_test(),
-            1 | 2 if options.index.is_some() => {
-                let keys: ArrayRef =
-                    Arc::new(Int32Array::from((0..5).map(|_| random.below(keys) as i32).collect::<Vec<_>>()));
-                table.remove_for_test(&keys)
-            }
-            _ => table.apply_for_test(&batch(&mut random, 12, keys)),
-        };
+    };
+    look(&mut views, &table);
+    history.go_on(&mut table, |table, delta| {
         for (_, view) in &mut views {
-            view.step(&delta);
+            view.step(delta);
         }
-    }
+        look(&mut views, table);
+    });
 }
 
 #[test]
 fn views_equal_the_slow_reference() {
-    let seeds = std::env::var("PROSCENIUM_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(150);
-    for seed in 0..seeds {
-        against_the_reference(seed);
-    }
+    try_all(300, histories(3, 8), |history| views_equal_the_reference(&history));
 }
 
 #[test]
 fn stepping_equals_starting_over() {
-    // More by hand: PROSCENIUM_SEEDS=5000.
-    let seeds = std::env::var("PROSCENIUM_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(120);
-    for seed in 0..seeds {
-        history(seed);
-    }
+    try_all(300, histories(4, 25), |history| stepping_equals_a_fresh_view(&history));
 }
 
 /// Every row with its key, in key order.
@@ -317,37 +283,21 @@ fn derive(config: &ViewConfig, source: &Table) -> Result<crate::table::Table> {
     crate::table::Table::derive(Plan::new(config, source.schema())?, &source.snapshot(), None, None)
 }
 
-fn derived_history(seed: u64) {
-    let mut random = Random::new(seed);
-    let mut options = TableOptions::default();
-    if random.chance(2) {
-        options.index = Some("id".into());
-    }
-    let mut source = Table::empty_for_test(schema(), options.clone());
-    let keys = 1 + random.below(40);
-    source.apply_for_test(&batch(&mut random, 30, keys));
-    let config = ViewConfig { sort: Vec::new(), ..config(&mut random) };
+fn a_derived_table_follows(history: &History) {
+    let mut source = history.begin();
+    let config = ViewConfig { sort: Vec::new(), ..config(&mut Random::new(history.configs[0])) };
     let Ok(mut table) = derive(&config, &source) else { return };
     // A view of the derived table follows by the derived deltas alone.
     let over = ViewConfig::default();
     let plan = Arc::new(Plan::new(&over, table.schema()).unwrap());
     let mut view = View::build(plan.clone(), &table.snapshot());
     let is_flat = config.group_by.is_empty() && config.group_rollup_mode != GroupRollupMode::Total;
-    for step in 0..20 {
-        let delta = match random.below(10) {
-            0 => source.clear_for_test(),
-            1 if options.index.is_some() => {
-                let keys: ArrayRef =
-                    Arc::new(Int32Array::from(vec![random.below(keys) as i32, random.below(keys) as i32]));
-                source.remove_for_test(&keys)
-            }
-            _ => source.apply_for_test(&batch(&mut random, 10, keys)),
-        };
-        if let Some(delta) = table.follow(&delta) {
+    history.go_on(&mut source, |source, delta| {
+        if let Some(delta) = table.follow(delta) {
             view.step(&delta);
         }
         assert_eq!(view.version(), table.version());
-        let mut expected = rows_of(&derive(&config, &source).unwrap().snapshot());
+        let mut expected = rows_of(&derive(&config, source).unwrap().snapshot());
         let mut rows = rows_of(&table.snapshot());
         let mut handle = view.handle(None);
         let window = view.cut(&mut handle, CutOptions::default()).gather();
@@ -363,16 +313,14 @@ fn derived_history(seed: u64) {
                     .map(|row| row.trim_matches(['[', ']', '{', '}']).to_owned())
                     .collect::<std::collections::BTreeSet<_>>()
             };
-            assert_eq!(trim(&rows), trim(&expected), "seed {seed}, step {step}, {config:#?}");
+            assert_eq!(trim(&rows), trim(&expected), "{config:#?}");
         }
-    }
+    });
 }
 
 #[test]
 fn a_derived_table_follows_its_source() {
-    for seed in 0..150 {
-        derived_history(seed);
-    }
+    try_all(300, histories(1, 20), |history| a_derived_table_follows(&history));
 }
 
 #[test]
