@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_tail_is_bounded_and_gapless() {
-        let rows = |number: usize| TableData::Rows(format!("[{{\"x\":{number}}}]"));
+        let rows = |number: usize| TableData::Rows(format!("[{{\"x\":{number}}}]").into());
         let mut table = Table::create(&rows(0), TableOptions::default()).unwrap();
         let tail = Tail::default();
         let mut version = table.version();

@@ -4,6 +4,7 @@ use arrow::array::{ArrayRef, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use crate::schema::ColumnType;
 
@@ -11,15 +12,15 @@ use crate::schema::ColumnType;
 #[derive(Clone)]
 pub enum TableData {
     Schema(Vec<(String, ColumnType)>),
-    Csv(String),
+    Csv(ByteString),
     /// An Arrow IPC stream or file.
     Arrow(Bytes),
     /// A JSON array of objects (for `remove`: of plain keys).
-    Rows(String),
+    Rows(ByteString),
     /// A JSON object of arrays.
-    Columns(String),
+    Columns(ByteString),
     /// Concatenated JSON objects.
-    Ndjson(String),
+    Ndjson(ByteString),
     /// Arrow data that is in memory already (Flight, Parquet).
     Batches(SchemaRef, Vec<RecordBatch>),
 }

@@ -234,7 +234,7 @@ mod tests {
                 let rows = format!(r#"[{{"k":{one},"v":{value}}},{{"k":{other}}}]"#);
                 let delta = match random(5) {
                     0 => remove(&mut table, &format!("[{one},{other}]")),
-                    1 => table.replace(&TableData::Rows(rows)).unwrap(),
+                    1 => table.replace(&TableData::Rows(rows.into())).unwrap(),
                     _ => update(&mut table, &rows),
                 };
                 merged = Some(match merged {

@@ -32,6 +32,8 @@ use crate::error::{EngineError, Result};
 use crate::schema::{ColumnType, Field, Schema, Storage};
 use intake::Intake;
 
+pub use ipc::Messages as ArrowMessages;
+
 /// The column that holds the rows' keys in updates and in Arrow data.
 const ROW_KEYS: &str = "__INDEX__";
 

@@ -216,8 +216,10 @@ fn aggregates_follow_updates_moves_and_removes() {
         differences.expect(aggregate, &column(&mut view, "v"), list(steps.next().unwrap()));
         for (step, expected) in list(&data["mutations"]["steps"]).iter().zip(steps) {
             let delta = match (step.get("update"), step.get("remove")) {
-                (Some(row), _) => table.update(&TableData::Rows(format!("[{row}]")), 0).unwrap().unwrap(),
-                (_, Some(keys)) => table.remove(&TableData::Rows(keys.to_string())).unwrap().unwrap(),
+                (Some(row), _) => {
+                    table.update(&TableData::Rows(format!("[{row}]").into()), 0).unwrap().unwrap()
+                }
+                (_, Some(keys)) => table.remove(&TableData::Rows(keys.to_string().into())).unwrap().unwrap(),
                 _ => panic!("no such step: {step}"),
             };
             view.step(&delta);

@@ -92,7 +92,7 @@ pub async fn run(catalog: Catalog) {
 /// False when the table is gone.
 async fn send(catalog: &Catalog, table: &str, rows: serde_json::Value) -> bool {
     let Ok(table) = catalog.table(table) else { return false };
-    let data = TableData::Rows(rows.to_string());
+    let data = TableData::Rows(rows.to_string().into());
     let update = |reply| UpdateRows { data, port_id: 0, reply };
     if let Err(fault) = table.mailbox.ask(PATIENCE, update).await {
         tracing::warn!(table = %table.name, %fault, "the demonstration skipped a tick");

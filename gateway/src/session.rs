@@ -11,6 +11,7 @@ mod lanes;
 mod news;
 mod roll;
 mod socket;
+mod wire;
 
 pub use dispatch::Surroundings;
 pub use roll::Roll;

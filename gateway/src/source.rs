@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proscenium_engine::{TableData, TableOptions};
 use serde::Deserialize;
@@ -115,8 +116,7 @@ fn format_of(path: &Path) -> Result<Format, String> {
 /// Bytes of a file or a request body as table data.
 pub fn decode(format: Format, bytes: Bytes) -> Result<TableData, String> {
     let text = |bytes: Bytes| {
-        String::from_utf8(bytes.into())
-            .map_err(|error| format!("not UTF-8 at byte {}", error.utf8_error().valid_up_to()))
+        ByteString::try_from(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))
     };
     Ok(match format {
         Format::Csv => TableData::Csv(text(bytes)?),

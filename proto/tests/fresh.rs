@@ -5,8 +5,12 @@
 use std::path::Path;
 
 /// Fields that carry whole tables: shared buffers instead of copies.
-const BYTES_FIELDS: [&str; 4] = [
+const BYTES_FIELDS: [&str; 8] = [
+    ".perspective.proto.MakeTableData.from_csv",
     ".perspective.proto.MakeTableData.from_arrow",
+    ".perspective.proto.MakeTableData.from_rows",
+    ".perspective.proto.MakeTableData.from_cols",
+    ".perspective.proto.MakeTableData.from_ndjson",
     ".perspective.proto.ViewToArrowResp.arrow",
     ".perspective.proto.ViewOnUpdateResp.delta",
     ".perspective.proto.ViewOnRemoveResp.indices",

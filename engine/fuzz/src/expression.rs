@@ -30,7 +30,9 @@ pub fn table() -> Table {
         })
         .collect();
     rows.push(r#"{"a":-2147483648,"b":-1e300,"d":"1600-02-29","f":true}"#.into());
-    table.update(&TableData::Rows(format!("[{}]", rows.join(","))), 0).expect("the rows are good ones");
+    table
+        .update(&TableData::Rows(format!("[{}]", rows.join(",")).into()), 0)
+        .expect("the rows are good ones");
     table
 }
 

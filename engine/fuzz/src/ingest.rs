@@ -9,14 +9,14 @@ use proscenium_engine::view::{CutOptions, Plan, View};
 use proscenium_engine::{ColumnType, ListFlatten, TableData, TableOptions};
 
 pub fn csv(bytes: &[u8]) {
-    both(&TableData::Csv(String::from_utf8_lossy(bytes).into_owned()));
+    both(&TableData::Csv(String::from_utf8_lossy(bytes).into_owned().into()));
 }
 
 pub fn json(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes).into_owned();
-    both(&TableData::Rows(text.clone()));
-    both(&TableData::Columns(text.clone()));
-    both(&TableData::Ndjson(text));
+    both(&TableData::Rows(text.clone().into()));
+    both(&TableData::Columns(text.clone().into()));
+    both(&TableData::Ndjson(text.into()));
 }
 
 pub fn arrow(bytes: &[u8]) {

@@ -17,7 +17,78 @@ use crate::error::{EngineError, Result};
 /// A few bytes of `cartesian` input multiply to more rows than memory holds; one row of input makes no more than this.
 const MAX_ROWS_PER_ROW: usize = 1_000_000;
 
+/// What flattening may make: a number of cells for each value that was given, so that memory stays proportional to the
+/// input. A row counts as a cell, and so does each [`BYTES_A_CELL`] of text.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    left: std::cell::Cell<usize>,
+}
+
+/// Cells for each value given: a long array may stand beside so many single values.
+const CELLS_A_VALUE: usize = 64;
+/// Cells beside those: about 100 MB, for products of short arrays.
+const FREE_CELLS: usize = 1 << 20;
+const BYTES_A_CELL: usize = 64;
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Allowance { left: std::cell::Cell::new(FREE_CELLS) }
+    }
+}
+
+impl Allowance {
+    /// One more row is about to be flattened.
+    pub(super) fn grant(&self, row: &RowCells<'_>) {
+        let num_values: usize = row
+            .iter()
+            .map(|(_, cell)| match cell {
+                Cell::Nested(value) => num_values(value),
+                _ => 1,
+            })
+            .sum();
+        self.left.set(self.left.get().saturating_add(num_values.saturating_mul(CELLS_A_VALUE)));
+    }
+
+    fn spend(&self, num_cells: usize, path: &str) -> Result<()> {
+        match self.left.get().checked_sub(num_cells) {
+            Some(left) => {
+                self.left.set(left);
+                Ok(())
+            }
+            None => Err(EngineError::data(format!(
+                "flattening around `{path}` makes more than {CELLS_A_VALUE} cells of each value given (and \
+                 {FREE_CELLS} beside); use the `stringify` list flatten mode"
+            ))),
+        }
+    }
+}
+
+fn num_values(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.iter().map(num_values).sum::<usize>() + 1,
+        Value::Object(members) => members.values().map(num_values).sum::<usize>() + 1,
+        _ => 1,
+    }
+}
+
+/// What a copy of these records takes.
+fn num_cells(records: &[RowCells<'_>]) -> usize {
+    records.iter().map(|record| 1 + record.len()).sum::<usize>() + text_len(records) / BYTES_A_CELL
+}
+
+fn text_len(records: &[RowCells<'_>]) -> usize {
+    let cells = records.iter().flatten();
+    cells
+        .map(|(_, cell)| match cell {
+            Cell::Text(text) => text.len(),
+            Cell::Stringified(text) => text.len(),
+            _ => 0,
+        })
+        .sum()
+}
+
 pub(super) struct Flattener<'t> {
+    pub(super) allowance: &'t Allowance,
     pub(super) list_flatten: ListFlatten,
     pub(super) index: Option<&'t str>,
     pub(super) is_update: bool,
@@ -98,14 +169,17 @@ impl Flattener<'_> {
                 }
                 Ok(records)
             }
-            scalar => Ok(vec![vec![(Cow::Owned(path), scalar)]]),
+            scalar => {
+                self.allowance.spend(2, &path)?;
+                Ok(vec![vec![(Cow::Owned(path), scalar)]])
+            }
         }
     }
 
     fn combine<'de>(&self, members: Vec<(Cow<'de, str>, Records<'de>)>) -> Result<Records<'de>> {
         match self.list_flatten {
             ListFlatten::Zip | ListFlatten::Stringify => self.zip(members),
-            ListFlatten::Cartesian => product(members),
+            ListFlatten::Cartesian => self.product(members),
         }
     }
 
@@ -126,16 +200,39 @@ impl Flattener<'_> {
             }
         }
         let num_rows = longest.map_or(1, |(_, len)| len);
-        let mut rows: Records<'de> = vec![Vec::with_capacity(members.len()); num_rows];
+        let mut rows: Records<'de> = vec![Vec::new(); num_rows];
         for (key, records) in members {
             if records.len() == 1 {
                 check_repeats(&records, num_rows, &key)?;
+                self.allowance.spend(num_cells(&records).saturating_mul(num_rows), &key)?;
                 for row in &mut rows {
                     row.extend(records[0].iter().cloned());
                 }
             } else {
                 rows.iter_mut().zip(records).for_each(|(row, record)| row.extend(record));
             }
+        }
+        Ok(rows)
+    }
+}
+
+impl Flattener<'_> {
+    fn product<'de>(&self, members: Vec<(Cow<'de, str>, Records<'de>)>) -> Result<Records<'de>> {
+        let mut rows: Records<'de> = vec![Vec::new()];
+        for (key, records) in members {
+            check_rows(rows.len().saturating_mul(records.len()), &key)?;
+            check_repeats(&records, rows.len(), &key)?;
+            check_repeats(&rows, records.len(), &key)?;
+            let copies = num_cells(&rows).saturating_mul(records.len());
+            self.allowance
+                .spend(copies.saturating_add(num_cells(&records).saturating_mul(rows.len())), &key)?;
+            rows = rows
+                .iter()
+                .flat_map(|row| {
+                    let joined = |record| row.iter().chain(record).cloned().collect::<RowCells<'de>>();
+                    records.iter().map(joined)
+                })
+                .collect();
         }
         Ok(rows)
     }
@@ -160,22 +257,6 @@ pub(super) fn paths_with_values(path: String, value: &Value, mode: ListFlatten, 
     }
 }
 
-fn product<'de>(members: Vec<(Cow<'de, str>, Records<'de>)>) -> Result<Records<'de>> {
-    let mut rows: Records<'de> = vec![Vec::new()];
-    for (key, records) in members {
-        check_rows(rows.len().saturating_mul(records.len()), &key)?;
-        check_repeats(&records, rows.len(), &key)?;
-        check_repeats(&rows, records.len(), &key)?;
-        rows = rows
-            .iter()
-            .flat_map(|row| {
-                records.iter().map(move |record| row.iter().chain(record).cloned().collect::<RowCells<'de>>())
-            })
-            .collect();
-    }
-    Ok(rows)
-}
-
 fn check_rows(num_rows: usize, path: &str) -> Result<()> {
     if num_rows <= MAX_ROWS_PER_ROW {
         return Ok(());
@@ -186,12 +267,7 @@ fn check_rows(num_rows: usize, path: &str) -> Result<()> {
 }
 
 fn check_repeats(records: &Records<'_>, num_repeats: usize, path: &str) -> Result<()> {
-    let text_len = |(_, cell): &(Cow<'_, str>, Cell<'_>)| match cell {
-        Cell::Text(text) => text.len(),
-        Cell::Stringified(text) => text.len(),
-        _ => 0,
-    };
-    let num_bytes: usize = records.iter().flatten().map(text_len).sum();
+    let num_bytes = text_len(records);
     if num_repeats == 1 || num_bytes.saturating_mul(num_repeats) <= MAX_REPEATED_BYTES {
         return Ok(());
     }

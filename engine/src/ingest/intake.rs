@@ -10,7 +10,7 @@ use ahash::AHashMap;
 use serde_json::Value;
 
 use super::cell::Cell;
-use super::flatten_json::{Flattener, paths_with_values};
+use super::flatten_json::{Allowance, Flattener, paths_with_values};
 use super::store::ColumnStore;
 use super::{MAX_CLAIMED_ROWS, ROW_KEYS, UpdateTarget};
 use crate::data::{Batch, BatchColumn, ListFlatten};
@@ -33,6 +33,7 @@ pub(super) struct Intake<'t> {
     num_put: usize,
     /// Creation looks for columns until every key seen has a type; later keys count from their first value.
     is_scanning: bool,
+    allowance: Allowance,
 }
 
 #[derive(Clone, Copy)]
@@ -77,6 +78,7 @@ impl<'t> Intake<'t> {
             num_touched: 0,
             num_put: 0,
             is_scanning: true,
+            allowance: Allowance::default(),
         }
     }
 
@@ -95,15 +97,23 @@ impl<'t> Intake<'t> {
         if !cells.iter().any(|(_, cell)| matches!(cell, Cell::Nested(_))) {
             return self.put_flat_row(cells);
         }
+        self.allowance.grant(cells);
+        let allowance = &self.allowance;
         let flattener = match self.mode {
             Mode::Create { index, list_flatten } => {
-                Flattener { list_flatten, index, is_update: false, row_in_error }
+                Flattener { allowance, list_flatten, index, is_update: false, row_in_error }
             }
             Mode::Update(target) => {
                 let columns = &self.columns;
                 cells.retain(|(key, _)| columns.iter().any(|column| is_at_or_under(&column.name, key)));
                 let index = target.index.map(|index| &*target.schema.field(index).name);
-                Flattener { list_flatten: target.list_flatten, index, is_update: true, row_in_error }
+                Flattener {
+                    allowance,
+                    list_flatten: target.list_flatten,
+                    index,
+                    is_update: true,
+                    row_in_error,
+                }
             }
         };
         let rows = flattener.flatten(cells)?;

@@ -11,11 +11,12 @@ use ::arrow::buffer::Buffer;
 use ::arrow::datatypes::SchemaRef;
 use ::arrow::error::ArrowError;
 use arrow_ipc::reader::StreamDecoder;
-use arrow_ipc::{Buffer as Part, MessageHeader, root_as_message};
+use arrow_ipc::{Buffer as Part, Message, MessageHeader, root_as_message};
 use bytes::Bytes;
 
 use super::ipc_batch::Checker;
 use super::ipc_schema;
+use crate::error::EngineError;
 
 const FILE_MAGIC: &[u8] = b"ARROW1";
 /// A file is its magic, padded with zeros to a multiple of this, and then a stream; the footer behind it only repeats
@@ -65,7 +66,7 @@ fn decode(stream: Bytes) -> Result<(SchemaRef, Vec<RecordBatch>), ArrowError> {
 fn stream_len(bytes: &[u8]) -> Result<usize, ArrowError> {
     let mut at = 0;
     let mut unpacked = 0;
-    let mut batches = Checker::default();
+    let mut messages = Messages::default();
     while at < bytes.len() {
         let mut meta_len = word(bytes, at)?;
         at += 4;
@@ -78,11 +79,42 @@ fn stream_len(bytes: &[u8]) -> Result<usize, ArrowError> {
         }
         let meta = part(bytes, at, i64::from(meta_len))?;
         at += meta.len();
-        // The reader verifies it in an aligned place of its own.
-        let message = root_as_message(meta).map_err(|error| ArrowError::IpcError(error.to_string()))?;
-        ipc_schema::check(&message)?;
+        let message = message(meta)?;
         let body = part(bytes, at, message.bodyLength())?;
         at += body.len();
+        messages.check_message(&message, body, &mut unpacked)?;
+    }
+    Ok(at)
+}
+
+// The reader verifies it in an aligned place of its own.
+fn message(meta: &[u8]) -> Result<Message<'_>, ArrowError> {
+    let message = root_as_message(meta).map_err(|error| ArrowError::IpcError(error.to_string()))?;
+    ipc_schema::check(&message)?;
+    Ok(message)
+}
+
+/// Checks the messages of one stream, one after the other, before Arrow's reader sees them: whoever has a reader of its
+/// own (Flight) asks this first.
+#[derive(Debug, Default)]
+pub struct Messages {
+    batches: Checker,
+}
+
+impl Messages {
+    /// `meta` and `body` as they came. The error says what is wrong.
+    pub fn check(&mut self, meta: &[u8], body: &[u8]) -> Result<(), EngineError> {
+        let checked = message(meta).and_then(|message| self.check_message(&message, body, &mut 0));
+        checked.map_err(|error| EngineError::data(error.to_string()))
+    }
+
+    /// `unpacked`: what all messages before unpack to.
+    fn check_message(
+        &mut self,
+        message: &Message<'_>,
+        body: &[u8],
+        unpacked: &mut i64,
+    ) -> Result<(), ArrowError> {
         let batch = match message.header_type() {
             MessageHeader::RecordBatch => message.header_as_record_batch(),
             MessageHeader::DictionaryBatch => {
@@ -95,17 +127,16 @@ fn stream_len(bytes: &[u8]) -> Result<usize, ArrowError> {
             if batch.is_some_and(|batch| batch.compression().is_some()) && !packed.is_empty() {
                 // -1: not packed after all.
                 let prefix = packed.first_chunk::<8>().ok_or_else(truncated)?;
-                unpacked += i64::from_le_bytes(*prefix).clamp(-1, MAX_UNPACKED_BYTES).max(0);
+                *unpacked += i64::from_le_bytes(*prefix).clamp(-1, MAX_UNPACKED_BYTES).max(0);
             }
-            if unpacked >= MAX_UNPACKED_BYTES {
+            if *unpacked >= MAX_UNPACKED_BYTES {
                 return Err(ArrowError::IpcError(format!(
                     "the bytes unpack to {MAX_UNPACKED_BYTES} bytes or more; send them in parts"
                 )));
             }
         }
-        batches.check(&message, body)?;
+        self.batches.check(message, body)
     }
-    Ok(at)
 }
 
 pub(super) fn truncated() -> ArrowError {

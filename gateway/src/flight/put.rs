@@ -12,6 +12,7 @@ use arrow_flight::{FlightData, PutResult};
 use futures::{Stream, StreamExt, TryStreamExt};
 use proscenium_actors::table::{RemoveRows, ReplaceRows, UpdateRows};
 use proscenium_actors::{Catalog, Fault, knobs};
+use proscenium_engine::ingest::ArrowMessages;
 use proscenium_engine::{TableData, TableOptions};
 use tonic::{Status, Streaming};
 
@@ -31,12 +32,30 @@ pub(super) async fn put(
     let first =
         messages.try_next().await?.ok_or_else(|| Status::invalid_argument("the put has no message"))?;
     let order = ticket::put_order(first.flight_descriptor.as_ref())?;
-    let all = futures::stream::once(async { Ok(first) })
-        .chain(messages)
-        .map_err(|status| FlightError::Tonic(Box::new(status)));
-    let batches = FlightRecordBatchStream::new_from_flight_data(all);
+    let batches = decoded(futures::stream::once(async { Ok(first) }).chain(messages));
     let load = Load::new(catalog, order)?;
     Ok(Box::pin(apply_all(load, batches)))
+}
+
+/// The decoder trusts what a message says about its buffers, so it gets only those that keep their word.
+fn decoded(
+    messages: impl Stream<Item = Result<FlightData, Status>> + Send + 'static,
+) -> FlightRecordBatchStream {
+    let mut checked = ArrowMessages::default();
+    let messages = messages
+        .and_then(move |message| std::future::ready(check(&mut checked, message)))
+        .map_err(|status| FlightError::Tonic(Box::new(status)));
+    FlightRecordBatchStream::new_from_flight_data(messages)
+}
+
+fn check(checked: &mut ArrowMessages, message: FlightData) -> Result<FlightData, Status> {
+    // Metadata may come without data.
+    if !message.data_header.is_empty() {
+        checked
+            .check(&message.data_header, &message.data_body)
+            .map_err(|error| Status::invalid_argument(format!("the put is no Arrow data: {error}")))?;
+    }
+    Ok(message)
 }
 
 /// A put on its way.
@@ -163,5 +182,53 @@ fn not_arrow(error: FlightError) -> Status {
     match error {
         FlightError::Tonic(status) => *status,
         error => Status::invalid_argument(format!("the put is no Arrow data: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The messages of an IPC stream, as Flight carries them.
+    fn messages(mut stream: &[u8]) -> Vec<Result<FlightData, Status>> {
+        let mut messages = Vec::new();
+        while let Some((head, rest)) = stream.split_at_checked(8) {
+            let meta_len = u32::from_le_bytes(head[4..].try_into().unwrap()) as usize;
+            if meta_len == 0 {
+                break;
+            }
+            let (meta, rest) = rest.split_at(meta_len);
+            let body_len = arrow::ipc::root_as_message(meta).unwrap().bodyLength() as usize;
+            let (body, rest) = rest.split_at(body_len);
+            stream = rest;
+            let header = bytes::Bytes::copy_from_slice(meta);
+            messages.push(Ok(FlightData::new().with_data_header(header).with_data_body(body.to_vec())));
+        }
+        messages
+    }
+
+    #[actix_rt::test]
+    async fn a_batch_that_lies_about_its_buffers_is_refused() {
+        let short = include_bytes!("../../../engine/tests/data/spoiled/short_bitmap.arrow");
+        let messages = messages(short);
+        assert_eq!(messages.len(), 2, "a schema and a batch");
+        let read: Result<Vec<RecordBatch>, FlightError> =
+            decoded(futures::stream::iter(messages)).try_collect().await;
+        let error = not_arrow(read.unwrap_err());
+        assert_eq!(error.code(), tonic::Code::InvalidArgument);
+        let expected = "column `x` has a bitmap of nulls that is shorter than its rows";
+        assert!(error.message().contains(expected), "{}", error.message());
+    }
+
+    #[actix_rt::test]
+    async fn what_keeps_its_word_is_decoded() {
+        let ids: arrow::array::ArrayRef =
+            std::sync::Arc::new(arrow::array::Int32Array::from(vec![Some(1), None]));
+        let batch = RecordBatch::try_from_iter([("id", ids)]).unwrap();
+        let messages =
+            arrow_flight::utils::batches_to_flight_data(&batch.schema(), vec![batch.clone(), batch.clone()]);
+        let messages = futures::stream::iter(messages.unwrap().into_iter().map(Ok));
+        let read: Result<Vec<RecordBatch>, FlightError> = decoded(messages).try_collect().await;
+        assert_eq!(read.unwrap(), [batch.clone(), batch]);
     }
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use actix_http::ws::Item;
+use actix_web::error::PayloadError;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws;
 use actix_web_actors::ws::{Message, ProtocolError, WebsocketContext};
@@ -21,6 +22,7 @@ use super::flow::Flow;
 use super::frames::{Assembler, Fragment};
 use super::news;
 use super::roll::Seat;
+use super::wire::Messages;
 use crate::config::Limits;
 use crate::metrics::Metrics;
 
@@ -58,7 +60,13 @@ pub fn connect(
         account: Account::open(request.peer_addr()),
         _seat: seat,
     };
-    ws::WsResponseBuilder::new(session, request, payload).frame_size(max_frame_bytes).start()
+    // Its own reader of frames gets nothing to read: it would keep the memory of each large frame.
+    let unread = futures::stream::pending::<Result<bytes::Bytes, PayloadError>>();
+    let stream = WebsocketContext::with_factory(unread, move |ctx| {
+        ctx.add_stream(Messages::new(payload, max_frame_bytes));
+        session
+    });
+    Ok(ws::handshake(request)?.streaming(stream))
 }
 
 #[derive(Debug)]

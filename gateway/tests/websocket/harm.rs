@@ -43,7 +43,7 @@ async fn bad_data_is_an_error_and_nothing_else() {
     let bad = [
         make_table_data::Data::FromArrow(Bytes::from_static(b"ARROW1\0\0broken")),
         make_table_data::Data::FromRows("[{\"x\":".into()),
-        make_table_data::Data::FromRows("[".repeat(10_000)),
+        make_table_data::Data::FromRows("[".repeat(10_000).into()),
         make_table_data::Data::FromNdjson("{".into()),
     ];
     for data in bad {
@@ -145,7 +145,7 @@ async fn a_view_that_is_being_built_holds_nobody_up() {
     let csv: String = std::iter::once("x,y\n".to_string())
         .chain((0..100_000).map(|row| format!("{row},{}\n", row % 1000)))
         .collect();
-    let data = Some(MakeTableData { data: Some(make_table_data::Data::FromCsv(csv)) });
+    let data = Some(MakeTableData { data: Some(make_table_data::Data::FromCsv(csv.into())) });
     client.ask("big", ClientReq::MakeTableReq(MakeTableReq { data, options: None })).await;
     client.make_view("big", "plain", ViewConfig::default()).await;
     let groups = ViewConfig { group_by: vec!["x".into(), "y".into()], ..Default::default() };
@@ -171,7 +171,7 @@ async fn updates_that_come_while_a_view_is_built_are_merged_and_none_is_lost() {
     let mut client = Client::connect(&server).await;
     let csv: String =
         std::iter::once("x,y\n".to_string()).chain((0..50_000).map(|row| format!("{row},1\n"))).collect();
-    let data = Some(MakeTableData { data: Some(make_table_data::Data::FromCsv(csv)) });
+    let data = Some(MakeTableData { data: Some(make_table_data::Data::FromCsv(csv.into())) });
     client.ask("big", ClientReq::MakeTableReq(MakeTableReq { data, options: None })).await;
     let groups = ViewConfig { group_by: vec!["x".into()], group_by_depth: Some(1), ..Default::default() };
     client.send_as(1, "big", make_view("slow", groups)).await;

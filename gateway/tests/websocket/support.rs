@@ -168,7 +168,7 @@ pub fn delete_view() -> ClientReq {
 }
 
 pub fn data(rows: &str) -> Option<MakeTableData> {
-    Some(MakeTableData { data: Some(Data::FromRows(rows.into())) })
+    Some(MakeTableData { data: Some(Data::FromRows(rows.to_owned().into())) })
 }
 
 /// What a response is, in short: its number, and its kind.

@@ -232,18 +232,19 @@ pub mod make_table_data {
     pub enum Data {
         #[prost(message, tag = "1")]
         FromSchema(super::Schema),
-        #[prost(string, tag = "2")]
-        FromCsv(::prost::alloc::string::String),
+        /// Texts of any size are `string` to clients, which is the same on the wire; as bytes they are read where they came.
+        #[prost(bytes, tag = "2")]
+        FromCsv(::prost::bytes::Bytes),
         #[prost(bytes, tag = "3")]
         FromArrow(::prost::bytes::Bytes),
-        #[prost(string, tag = "4")]
-        FromRows(::prost::alloc::string::String),
-        #[prost(string, tag = "5")]
-        FromCols(::prost::alloc::string::String),
+        #[prost(bytes, tag = "4")]
+        FromRows(::prost::bytes::Bytes),
+        #[prost(bytes, tag = "5")]
+        FromCols(::prost::bytes::Bytes),
         #[prost(string, tag = "6")]
         FromView(::prost::alloc::string::String),
-        #[prost(string, tag = "7")]
-        FromNdjson(::prost::alloc::string::String),
+        #[prost(bytes, tag = "7")]
+        FromNdjson(::prost::bytes::Bytes),
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]

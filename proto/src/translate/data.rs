@@ -1,6 +1,8 @@
 //! A table's rows or shape as a client sends them, and the options a table is made with.
 
-use proscenium_engine::{ListFlatten, Result, TableData, TableOptions};
+use bytes::Bytes;
+use bytestring::ByteString;
+use proscenium_engine::{EngineError, ListFlatten, Result, TableData, TableOptions};
 
 use crate::generated as wire;
 use crate::generated::make_table_data::Data;
@@ -21,14 +23,19 @@ pub fn from_wire(data: Option<wire::MakeTableData>) -> Result<Option<Source>> {
     let Some(data) = data.and_then(|message| message.data) else { return Ok(None) };
     let data = match data {
         Data::FromSchema(columns) => TableData::Schema(schema::from_wire(columns)?),
-        Data::FromCsv(text) => TableData::Csv(text),
+        Data::FromCsv(bytes) => TableData::Csv(text(bytes)?),
         Data::FromArrow(bytes) => TableData::Arrow(bytes),
-        Data::FromRows(text) => TableData::Rows(text),
-        Data::FromCols(text) => TableData::Columns(text),
-        Data::FromNdjson(text) => TableData::Ndjson(text),
+        Data::FromRows(bytes) => TableData::Rows(text(bytes)?),
+        Data::FromCols(bytes) => TableData::Columns(text(bytes)?),
+        Data::FromNdjson(bytes) => TableData::Ndjson(text(bytes)?),
         Data::FromView(view_id) => return Ok(Some(Source::View(view_id))),
     };
     Ok(Some(Source::Data(data)))
+}
+
+/// Without a copy: the text stays in the frame that it came in.
+fn text(bytes: Bytes) -> Result<ByteString> {
+    ByteString::try_from(bytes).map_err(|error| EngineError::data(format!("the text is not UTF-8: {error}")))
 }
 
 /// An empty index name means no index; how the pages are kept (`page_to_disk`) is a hint that this engine needs not.
@@ -64,6 +71,17 @@ mod tests {
             panic!("arrow stays arrow")
         };
         assert_eq!(received.as_ptr(), sent.as_ptr());
+    }
+
+    #[test]
+    fn texts_are_shared_and_checked() {
+        let read = |bytes: &'static [u8]| {
+            from_wire(Some(wire::MakeTableData { data: Some(Data::FromCsv(Bytes::from_static(bytes))) }))
+        };
+        let sent = "é\n1\n".as_bytes();
+        let Ok(Some(Source::Data(TableData::Csv(received)))) = read(sent) else { panic!("a text stays one") };
+        assert_eq!(received.as_ptr(), sent.as_ptr());
+        assert!(read(b"x\n\xff\n").unwrap_err().to_string().contains("not UTF-8"));
     }
 
     #[test]

@@ -257,7 +257,7 @@ fn table(num_rows: u64, seed: u64) -> Table {
         let _ = write!(rows, "{comma}{{{}}}", cells.join(","));
     }
     rows.push(']');
-    table.update(&TableData::Rows(rows), 0).unwrap();
+    table.update(&TableData::Rows(rows.into()), 0).unwrap();
     table
 }
 

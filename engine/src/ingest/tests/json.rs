@@ -264,6 +264,28 @@ fn flattening_repeats_no_mountains_of_text() {
 }
 
 #[test]
+fn flattening_makes_no_more_than_its_input_allows() {
+    let options = TableOptions { list_flatten: ListFlatten::Cartesian, ..TableOptions::default() };
+    let limit = "makes more than 64 cells of each value given (and 1048576 beside)";
+    // Products, by rows that are small each.
+    let row = format!(r#"{{"a":[{ones}],"b":[{ones}],"c":[{ones}]}}"#, ones = vec!["1"; 60].join(","));
+    let shown = created(&rows(&format!("[{}]", vec![row; 10].join(","))), &options);
+    assert!(shown.starts_with("error: flattening around `c` ") && shown.contains(limit), "{}", &shown[..80]);
+    // Many single values beside a long array.
+    let singles = (0..3000).map(|key| format!(r#""k{key}":1"#)).collect::<Vec<_>>().join(",");
+    let text = format!(r#"{{"long":[{}],{singles}}}"#, vec!["1"; 3000].join(","));
+    let shown = created(&rows(&format!("[{text}]")), &TableOptions::default());
+    assert!(shown.contains(limit), "{}", &shown[..80]);
+    // What a client might mean passes: a long array beside some single values, a product of two short ones.
+    let few = (0..30).map(|key| format!(r#""k{key}":"text""#)).collect::<Vec<_>>().join(",");
+    let text = format!(r#"[{{"long":[{}],{few}}}]"#, vec!["1"; 20_000].join(","));
+    let (_, batch) = create(&rows(&text), &TableOptions::default()).unwrap();
+    assert_eq!((batch.num_rows, batch.columns.len()), (20_000, 31));
+    let text = format!(r#"[{{"a":[{ones}],"b":[{ones}]}}]"#, ones = vec!["1"; 300].join(","));
+    assert_eq!(create(&rows(&text), &options).unwrap().1.num_rows, 90_000);
+}
+
+#[test]
 fn ever_new_keys_make_no_square() {
     let keys =
         |first: usize| (first..5000).map(|key| format!(r#"{{"k{key}":1}}"#)).collect::<Vec<_>>().join(",");

@@ -51,7 +51,7 @@ fn lanes_are_rows() {
     let mut num_in_lanes = 0;
     for case in recorded["cases"].as_array().unwrap() {
         let mut table = table(&case["columns"], None);
-        table.update(&TableData::Rows(case["rows"].to_string()), 0).unwrap();
+        table.update(&TableData::Rows(case["rows"].to_string().into()), 0).unwrap();
         let text = case["expr"].as_str().unwrap();
         // The deepest cases need more stack than a test thread has, when nothing is optimised.
         if text.len() > 300 || text.contains("random") || text.contains("now") {
@@ -88,7 +88,7 @@ fn recorded_histories() {
         for (step, after) in
             case["steps"].as_array().unwrap().iter().zip(case["values_after"].as_array().unwrap())
         {
-            let rows = |key: &str| TableData::Rows(step[key].to_string());
+            let rows = |key: &str| TableData::Rows(step[key].to_string().into());
             let delta = if step.get("update").is_some() {
                 table.update(&rows("update"), 0).unwrap()
             } else if step.get("remove").is_some() {
@@ -255,7 +255,8 @@ fn texts_made_by_expressions_are_reclaimed() {
     for round in 1000..1200 {
         let rows: Vec<String> =
             (0..50).map(|key| format!("{{\"k\":{key},\"s\":\"text {round} {key}\"}}")).collect();
-        let delta = table.update(&TableData::Rows(format!("[{}]", rows.join(","))), 0).unwrap().unwrap();
+        let delta =
+            table.update(&TableData::Rows(format!("[{}]", rows.join(",")).into()), 0).unwrap().unwrap();
         view.step(&delta);
         drop(delta);
         held.push(table.computed.memory());
@@ -279,7 +280,7 @@ fn a_column_computed_later_has_the_same_past() {
         let rows: Vec<String> = (from..to)
             .map(|key| format!("{{\"k\":{key},\"s\":\"t{}\",\"v\":{}}}", (key + round) % 7, key * round))
             .collect();
-        TableData::Rows(format!("[{}]", rows.join(",")))
+        TableData::Rows(format!("[{}]", rows.join(",")).into())
     };
     table.update(&rows(0, 100, 1), 0).unwrap();
     let asked = config("e", "concat(upper(\"s\"), string(\"v\"))");
@@ -292,7 +293,7 @@ fn a_column_computed_later_has_the_same_past() {
     let mut deltas = Vec::new();
     for round in 2..9 {
         deltas.push(match round % 3 {
-            0 => table.remove(&TableData::Rows(format!("[{round},{}]", round + 20))).unwrap().unwrap(),
+            0 => table.remove(&TableData::Rows(format!("[{round},{}]", round + 20).into())).unwrap().unwrap(),
             _ => table.update(&rows(round * 5, round * 5 + 12, round), 0).unwrap().unwrap(),
         });
     }

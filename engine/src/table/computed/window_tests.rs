@@ -40,7 +40,7 @@ fn config(windows: &[(&str, WindowSpec)]) -> ViewConfig {
 
 fn table(rows: &Json, index: Option<&str>) -> Table {
     let options = TableOptions { index: index.map(str::to_owned), ..TableOptions::default() };
-    Table::create(&TableData::Rows(rows.to_string()), options).unwrap()
+    Table::create(&TableData::Rows(rows.to_string().into()), options).unwrap()
 }
 
 fn shown(view: &mut View) -> Json {
@@ -307,7 +307,7 @@ fn history(seed: u64) {
     let mut table = Table::create(&TableData::Schema(schema), options).unwrap();
     let (most, keys) = if random.below(6) == 0 { (600, 900) } else { (20, 1 + random.below(60)) };
     let start = random.rows(most, keys);
-    table.update(&TableData::Rows(start.to_string()), 0).unwrap();
+    table.update(&TableData::Rows(start.to_string().into()), 0).unwrap();
     let mut sources = vec!["v", "i", "s", "d", "b", "e", "k"];
     let mut windows: BTreeMap<String, WindowSpec> = BTreeMap::new();
     for alias in ["w1", "w2", "w3", "w4"] {
@@ -338,12 +338,12 @@ fn history(seed: u64) {
     let mut pending: Option<TableDelta> = None;
     for step in 0..12 {
         let delta = match random.below(10) {
-            0 => table.replace(&TableData::Rows(random.rows(most, keys).to_string())).unwrap(),
+            0 => table.replace(&TableData::Rows(random.rows(most, keys).to_string().into())).unwrap(),
             1 | 2 if is_indexed => {
                 let gone = json!([random.below(keys), random.below(keys), random.below(keys)]);
-                table.remove(&TableData::Rows(gone.to_string())).unwrap().unwrap()
+                table.remove(&TableData::Rows(gone.to_string().into())).unwrap().unwrap()
             }
-            _ => table.update(&TableData::Rows(random.rows(6, keys).to_string()), 0).unwrap().unwrap(),
+            _ => table.update(&TableData::Rows(random.rows(6, keys).to_string().into()), 0).unwrap().unwrap(),
         };
         pending = Some(match pending {
             None => delta.clone(),

@@ -93,13 +93,13 @@ fn stepping_equals_starting_over() {
                 batch.push(format!("{{\"{id}\":{},{cells}}}", random(12)));
             }
             let delta = match random(12) {
-                0 => source.replace(&TableData::Rows(format!("[{}]", batch.join(",")))).unwrap(),
+                0 => source.replace(&TableData::Rows(format!("[{}]", batch.join(",")).into())).unwrap(),
                 1..4 if indexed => {
-                    let keys = TableData::Rows(format!("[{},{}]", random(12), random(12)));
+                    let keys = TableData::Rows(format!("[{},{}]", random(12), random(12)).into());
                     source.remove(&keys).unwrap().unwrap()
                 }
                 _ => {
-                    let rows = TableData::Rows(format!("[{}]", batch.join(",")));
+                    let rows = TableData::Rows(format!("[{}]", batch.join(",")).into());
                     source.update(&rows, 0).unwrap().unwrap()
                 }
             };
