@@ -39,7 +39,7 @@ fn hold(workers: &Workers) -> Sender<()> {
 }
 
 async fn update(table: &TableRef, rows: String) {
-    let data = TableData::Rows(rows);
+    let data = TableData::Rows(rows.into());
     table.mailbox.ask(knobs::ASK_DEADLINE, |reply| UpdateRows { data, port_id: 0, reply }).await.unwrap();
 }
 

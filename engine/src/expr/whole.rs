@@ -104,9 +104,9 @@ mod tests {
             ),
             list(keys(num_rows).map(|key| (key % 5).to_string()).collect()),
         );
-        table.update(&TableData::Columns(data), 0).unwrap();
+        table.update(&TableData::Columns(data.into()), 0).unwrap();
         let gone = list(keys(9000).map(|key| key.to_string()).collect());
-        table.remove(&TableData::Rows(gone)).unwrap();
+        table.remove(&TableData::Rows(gone.into())).unwrap();
         let snapshot = table.snapshot();
         let slots: Vec<u32> = snapshot.order().iter_from(0).collect();
         for text in [

@@ -87,7 +87,7 @@ fn batch(chance: &mut Chance, table: &mut Table) -> TableDelta {
     let key = |chance: &mut Chance| chance.below(24);
     if chance.below(4) == 0 {
         let keys: Vec<u64> = (0..1 + chance.below(3)).map(|_| key(chance)).collect();
-        return table.remove(&TableData::Rows(json!(keys).to_string())).unwrap().unwrap();
+        return table.remove(&TableData::Rows(json!(keys).to_string().into())).unwrap().unwrap();
     }
     let rows: Vec<Json> = (0..1 + chance.below(5))
         .map(|_| {
@@ -99,7 +99,7 @@ fn batch(chance: &mut Chance, table: &mut Table) -> TableDelta {
             }
         })
         .collect();
-    table.update(&TableData::Rows(json!(rows).to_string()), 0).unwrap().unwrap()
+    table.update(&TableData::Rows(json!(rows).to_string().into()), 0).unwrap().unwrap()
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn history(seed: u64) -> usize {
     let rows =
         json!([{"k": 0, "s": "s0", "v": 1.5}, {"k": 1, "s": "s1", "v": 2.5}, {"k": 2, "s": "s0", "v": 0.5}]);
     let options = TableOptions { index: Some("k".into()), ..TableOptions::default() };
-    let mut table = Table::create(&TableData::Rows(rows.to_string()), options).unwrap();
+    let mut table = Table::create(&TableData::Rows(rows.to_string().into()), options).unwrap();
     let mut underway: Vec<(Preparation, Prepared, u64)> = Vec::new();
     let mut awaited: Vec<Awaited> = Vec::new();
     let mut num_checked = 0;
@@ -208,7 +208,7 @@ fn fresh(config: &ViewConfig, snapshot: &Snapshot) -> View {
     let schema = fields.map(|field| (field.name.to_string(), field.column_type())).collect();
     let mut table = Table::create(&TableData::Schema(schema), options).unwrap();
     let rows = export::json_rows(&window, JsonOptions::default());
-    table.update(&TableData::Rows(rows), 0).unwrap();
+    table.update(&TableData::Rows(rows.into()), 0).unwrap();
     let plan = Arc::new(table.plan(config).unwrap());
     View::build(plan, &table.snapshot())
 }
