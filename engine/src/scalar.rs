@@ -94,6 +94,18 @@ impl Ord for Scalar {
     }
 }
 
+impl Scalar {
+    /// Whether both are written the same: two zeros are equal, but only one of them has a sign.
+    pub(crate) fn reads_as(&self, other: &Scalar) -> bool {
+        match (self, other) {
+            (Scalar::Float(left), Scalar::Float(right)) if *left == 0.0 && *right == 0.0 => {
+                left.is_sign_negative() == right.is_sign_negative()
+            }
+            _ => self == other,
+        }
+    }
+}
+
 impl PartialOrd for Scalar {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))

@@ -258,9 +258,14 @@ impl Grouped {
             .iter()
             .filter(|(position, (row_node, split_node, cell))| {
                 let is_shown = self.is_shown_split(*split_node);
-                is_shown
-                    && (*position >= known
-                        || before.get(cell) != Some(&self.shown_values(*row_node, *split_node)))
+                if !is_shown || *position >= known {
+                    return is_shown;
+                }
+                let now = self.shown_values(*row_node, *split_node);
+                let is_known = before
+                    .get(cell)
+                    .is_some_and(|before| before.iter().zip(&now).all(|(before, now)| before.reads_as(now)));
+                !is_known
             })
             .map(|(_, (row_node, ..))| *row_node)
             .collect();
