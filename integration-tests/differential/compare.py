@@ -372,7 +372,25 @@ def _changed(context, our, their):
     return _same(our, their) or not plain or "numbers of rows changed differ"
 
 
+# What the peer says about nonsense that is well formed, or of which it takes a part for something else.
+BY_ITS_OWN_RULES = ("Type Error", "Value Error - Input column", "Invalid string token", "Invalid token sequence: '.' and")
+
+
+def _description(_context, our, their):
+    if _same(our, their):
+        return True
+    names = [*our.get("expressionErrors", {}), *our.get("expressionSchema", {})]
+    if not names or not all(name.startswith("broken") for name in names):
+        return "answers differ"
+    said = [answer.get("expressionErrors", {}).get(names[0], {}).get("errorMessage", "") for answer in (our, their)]
+    is_nonsense = any(text.startswith(BY_ITS_OWN_RULES) for text in said)
+    # The bare name of a function that takes any number of arguments.
+    is_name = said[0].startswith("Failed parameter type check") and said[0].endswith("call set: ''")
+    return is_nonsense or is_name or "refusals differ"
+
+
 RULES = {
+    "table_describe": _description,
     "view_to_columns_string": _columns,
     "view_to_rows_string": _rows,
     "view_to_ndjson_string": _rows,

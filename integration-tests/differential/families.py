@@ -5,6 +5,7 @@ import derived
 import expressions
 import nested
 import questions
+import refusals
 import script
 import sessions
 import tables
@@ -19,5 +20,6 @@ FAMILIES = {
     "derived": derived.write,
     "expressions": expressions.write,
     "computed": computed.write,
+    "refusals": refusals.write,
     "windows": windows.write,
 }

@@ -220,7 +220,13 @@ impl<'a> Machine<'a> {
                 return self.pairwise(left, right, &|machine, left, right| machine.compare(*op, left, right));
             }
             Node::Logic(op, left, right) => {
-                return self.pairwise(left, right, &|_, left, right| operate::logic(*op, left, right));
+                return self.pairwise(left, right, &|machine, left, right| {
+                    let is_poison = left.status == Status::Poison || right.status == Status::Poison;
+                    match machine.is_checking && is_poison {
+                        true => Value::poison(Kind::Boolean),
+                        false => operate::logic(*op, left, right),
+                    }
+                });
             }
             Node::Call(function, arguments) => return self.call(*function, arguments),
             Node::Assign(target, op, value) => self.assign(target, *op, value),

@@ -12,7 +12,7 @@ mod vector;
 
 use super::ast::{Argument, Comparison};
 use super::eval::Machine;
-use super::value::{Kind, Value};
+use super::value::{Kind, Status, Value};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Function {
@@ -281,6 +281,9 @@ pub(super) fn call(machine: &mut Machine<'_>, function: Function, arguments: &[A
 pub(super) fn apply(machine: &mut Machine<'_>, function: Function, mut values: Vec<Value>) -> Value {
     match function {
         Function::Unary(position) => math::unary(position, &values[0]),
+        Function::Not if machine.is_checking() && values[0].status == Status::Poison => {
+            Value::poison(Kind::Boolean)
+        }
         Function::Not => Value::boolean(!values[0].is_true()),
         Function::Never => Value::poison(Kind::Float64),
         Function::Equal | Function::NotEqual => math::equal(machine, function, &values),

@@ -418,7 +418,7 @@ fn is_bad_pair(left: &Token, right: &Token) -> bool {
     let is_operator = |mark: &str| is_plain(mark) || matches!(mark, "+=" | "-=" | "*=" | "/=" | "%=" | "<=>");
     let (left, right) = (left.value.as_str(), right.value.as_str());
     match (left, right) {
-        ("(" | "[" | "{", ";" | ",") => true,
+        ("(" | "[" | "{", ";" | "," | "." | "!") | ("!", ")" | "]" | "}") | (")", ":=") => true,
         ("(" | "[" | "{", right) => is_operator(right) && !is_sign(right),
         (left, ")" | "]" | "}") if is_operator(left) || left == "," => true,
         ("?" | ":" | ",", ":" | ",") => true,

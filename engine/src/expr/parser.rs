@@ -10,7 +10,7 @@ use super::ExpressionError;
 use super::ast::{Arithmetic, Comparison, Logic, Node};
 use super::fold;
 use super::lexer::{Token, TokenKind, number_value};
-use super::value::Value;
+use super::value::{Kind, Status, Value};
 
 /// Brackets may nest this deep; each level of expression and bracket counts two.
 const MAX_DEPTH: usize = 400;
@@ -209,7 +209,7 @@ impl<'a> Parser<'a> {
     fn assignment(&mut self) -> Parsed {
         let left = self.logic_or()?;
         let token = self.current();
-        if token.kind != TokenKind::Mark {
+        if token.kind != TokenKind::Mark || token.is("~") {
             let before = self.tokens.get(self.at.wrapping_sub(1));
             let has_ended = before.is_none_or(|before| before.is("}") || before.is(";"));
             if token.kind != TokenKind::End && !has_ended {
@@ -308,7 +308,11 @@ impl<'a> Parser<'a> {
     fn logic(&self, op: Logic, token: &Token, left: Node, right: Node) -> Parsed {
         self.no_raw(token, &left, &right)?;
         if let (Node::Constant(left), Node::Constant(right)) = (&left, &right) {
-            return Ok(Node::Constant(super::operate::logic(op, left, right)));
+            let is_poison = left.status == Status::Poison || right.status == Status::Poison;
+            return Ok(Node::Constant(match is_poison {
+                true => Value::poison(Kind::Boolean),
+                false => super::operate::logic(op, left, right),
+            }));
         }
         Ok(Node::Logic(op, Box::new(left), Box::new(right)))
     }
@@ -345,7 +349,7 @@ impl<'a> Parser<'a> {
                 (Node::Constant(left), Node::Constant(right)) => {
                     // Constants of different types are a type error without a place.
                     let value = super::operate::compare(op, left, right);
-                    Node::Constant(value.unwrap_or_else(|_| Value::poison(super::value::Kind::Boolean)))
+                    Node::Constant(value.unwrap_or_else(|_| Value::poison(Kind::Boolean)))
                 }
                 _ => Node::Compare(op, Box::new(left), Box::new(right)),
             };

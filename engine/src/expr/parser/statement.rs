@@ -152,7 +152,7 @@ impl Parser<'_> {
         let token = self.current();
         let goes_on = token.kind == TokenKind::End
             || token.is_word("else")
-            || (token.kind == TokenKind::Mark && !matches!(token.value.as_str(), "(" | "[" | "{" | "~"));
+            || (token.kind == TokenKind::Mark && !matches!(token.value.as_str(), "(" | "[" | "{" | "~" | ","));
         if goes_on {
             return Ok(());
         }
@@ -285,8 +285,7 @@ impl Parser<'_> {
             }
             return Err(self.error_here(NOTHING_FOUND));
         }
-        let token = self.current();
-        self.expect("}", format!("Expected '}}' instead of: '{}'", token.value))?;
+        self.expect("}", "Expected '}' at end of switch statement")?;
         Ok(Node::Switch(cases, default))
     }
 
@@ -416,6 +415,11 @@ impl Parser<'_> {
         if self.current().is("[") {
             return self.vector_definition(&name.value);
         }
+        if self.find(&name.value).is_some() {
+            // Reported where the name stands.
+            let message = format!("Illegal redefinition of local variable: '{}'", name.value);
+            return Err(self.error_behind_name(message, name.at, &name.value));
+        }
         let initial = if self.take(":=") {
             Some(self.expression()?)
         } else if self.current().is("{") && self.ahead(1).is("}") {
@@ -428,11 +432,6 @@ impl Parser<'_> {
         let ends = token.kind == TokenKind::End || matches!(token.value.as_str(), ";" | ")" | "}" | "]");
         if !ends || (token.kind != TokenKind::Mark && token.kind != TokenKind::End) {
             return refuse(self, format!("Expected ';' after variable '{}' definition", name.value));
-        }
-        if self.find(&name.value).is_some() {
-            // Reported where the name stands.
-            let message = format!("Illegal redefinition of local variable: '{}'", name.value);
-            return Err(self.error_behind_name(message, name.at, &name.value));
         }
         if is_const {
             let Some(Node::Constant(value)) = &initial else {

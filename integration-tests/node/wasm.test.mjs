@@ -1,0 +1,123 @@
+// The engine of the browser's worker, in node: the recorded cases of the expression language, as WebAssembly has them.
+//
+// The published client speaks to the module through plain functions, so that nothing but the engine is between a question
+// and its answer.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import { make_client } from "@perspective-dev/client";
+
+const fromRoot = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
+const ASSETS = process.env.PROSCENIUM_ASSETS ?? fromRoot("target/page");
+const recorded = (name) => JSON.parse(readFileSync(fromRoot(`engine/tests/data/${name}.json`), "utf8"));
+
+let client;
+
+before(async () => {
+    // The page's folder says nowhere that its scripts are modules.
+    const script = readFileSync(`${ASSETS}/engine/engine.js`);
+    const { default: start, Engine } = await import(`data:text/javascript;base64,${script.toString("base64")}`);
+    await start({ module_or_path: readFileSync(`${ASSETS}/engine/engine_bg.wasm`) });
+    const engine = new Engine();
+    let connection;
+    client = await make_client(
+        async (request) => connection.handle(request.slice()),
+        async () => connection.free(),
+    );
+    connection = engine.connect((response) => client.handle_response(response));
+});
+
+/** Answers that differ on purpose: see the engine's own test of the same cases. */
+const DIFFERENT = new Set(["NULL == 1", '/* it\'s */ "i" == null']);
+
+/** JSON has no NaN and no infinities: the client shows them as null. */
+const shown = (value) => (["NaN", "Infinity", "-Infinity"].includes(value) ? null : value);
+
+function isSame(given, wanted, isApproximate) {
+    if (typeof given === "number" && typeof wanted === "number") {
+        const least = isApproximate ? 1e-12 * Math.max(Math.abs(given), Math.abs(wanted)) : 0;
+        return Math.abs(given - wanted) <= least;
+    }
+    return given === wanted;
+}
+
+/** What is wrong with the answer to a case, if anything. */
+async function wrong(table, { expr, type, values, error, approx }) {
+    const expressions = { e: expr };
+    const { expression_schema, errors } = await table.validate_expressions(expressions);
+    if (error) {
+        const given = errors.e && { message: errors.e.error_message, line: errors.e.line, column: errors.e.column };
+        try {
+            assert.deepEqual(given, error);
+        } catch {
+            return `is ${JSON.stringify(given)}, not ${JSON.stringify(error)}`;
+        }
+        return undefined;
+    }
+    if (expression_schema.e !== type) {
+        return `is ${expression_schema.e ?? JSON.stringify(errors.e)}, not ${type}`;
+    }
+    const view = await table.view({ expressions, columns: ["e"] });
+    const { e } = await view.to_columns();
+    await view.delete();
+    const wanted = values.map(shown);
+    const isRight = e.length === wanted.length && e.every((value, row) => isSame(value, wanted[row], approx));
+    return isRight ? undefined : `is ${JSON.stringify(e)}, not ${JSON.stringify(wanted)}`;
+}
+
+/** The cases over tables of these columns and rows; what fails, with its expression. */
+async function failures(cases) {
+    const tables = new Map();
+    const failed = [];
+    for (const each of cases) {
+        const key = JSON.stringify([each.columns, each.rows]);
+        if (!tables.has(key)) {
+            const table = await client.table(each.columns);
+            await table.update(each.rows);
+            tables.set(key, table);
+        }
+        if (DIFFERENT.has(each.expr)) {
+            continue;
+        }
+        const fault = await wrong(tables.get(key), each);
+        if (fault) {
+            failed.push(`${each.expr} ${fault}`);
+        }
+    }
+    for (const table of tables.values()) {
+        await table.delete();
+    }
+    return failed;
+}
+
+test("every recorded case of the expression language", async () => {
+    const { cases } = recorded("expressions");
+    assert.ok(cases.length > 1400);
+    const failed = await failures(cases);
+    assert.equal(failed.length, 0, failed.join("\n"));
+});
+
+test("patterns, dates far away, letters of other alphabets", async () => {
+    const columns = { s: "string", t: "datetime", d: "date" };
+    const rows = [
+        { s: "Straße ΑΣ İ", t: 253402300799000, d: "9999-12-31" },
+        { s: "aaaa東京", t: -62135596800000, d: "0001-01-01" },
+    ];
+    const cases = [
+        ["upper(\"s\")", "string", ["STRAßE ΑΣ İ", "AAAA東京"]],
+        ["lower(\"s\")", "string", ["straße ΑΣ İ", "aaaa東京"]],
+        ["match_all(\"s\", 'a+[^ ]*')", "boolean", [false, true]],
+        ["match(\"s\", '^a+')", "boolean", [false, true]],
+        ["search(\"s\", '(a{2})')", "string", [null, "aa"]],
+        ["length(\"s\")", "float", [15, 10]],
+        ["day_of_week(\"t\")", "string", ["6 Friday", "2 Monday"]],
+        ["hour_of_day(\"t\")", "float", [23, 0]],
+        ["bucket(\"t\", 'Y')", "date", [253370764800000, -62135596800000]],
+        ["string(\"d\")", "string", ["9999-12-31", "1-01-01"]],
+    ].map(([expr, type, values]) => ({ expr, type, values, columns, rows }));
+    const failed = await failures(cases);
+    assert.equal(failed.length, 0, failed.join("\n"));
+});
