@@ -17,6 +17,7 @@ mod parser;
 mod patterns;
 mod plain;
 mod rewrite;
+mod stack;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -40,6 +41,7 @@ pub(crate) use lanes::{BLOCK_ROWS, Run};
 use lexer::{Token, TokenKind};
 use operate::Incomparable;
 use patterns::{MAX_PATTERNS, Patterns};
+use stack::{may_be_deep, with_stack};
 use value::{INT32, Kind, Status};
 
 /// Why an expression is refused, and where: line and column count from zero in the rewritten text.
@@ -89,6 +91,17 @@ pub(crate) struct Expression {
     is_chance: bool,
     patterns: Patterns,
     pub(crate) storage: Storage,
+    /// The tree may be too deep for whatever stack there is: see [`stack`].
+    is_deep: bool,
+}
+
+impl Drop for Expression {
+    fn drop(&mut self) {
+        if self.is_deep {
+            let node = std::mem::replace(&mut self.node, Node::Continue);
+            with_stack(true, move || drop(node));
+        }
+    }
 }
 
 /// What `random()` and the clock give: set by whoever runs the engine, since the engine has neither.
@@ -149,6 +162,10 @@ impl Expression {
             );
             return Err(ExpressionError::plain(message));
         }
+        with_stack(may_be_deep(text), || Expression::parse(text, schema, index))
+    }
+
+    fn parse(text: &str, schema: &Schema, index: Option<usize>) -> Result<Self, ExpressionError> {
         let rewritten = rewrite::rewrite(text);
         let mut columns = Vec::new();
         for (_, name) in &rewritten.columns {
@@ -183,6 +200,7 @@ impl Expression {
             is_chance,
             patterns,
             storage: Storage::Float64,
+            is_deep: may_be_deep(text),
         };
         expression.storage = expression.check(schema, index, &rewritten.text, &tokens)?;
         Ok(expression)
@@ -190,10 +208,12 @@ impl Expression {
 
     /// Whether both give the same on every row: equal trees over the same columns.
     pub(crate) fn is_same(&self, other: &Expression) -> bool {
-        let is_equal =
-            self.columns == other.columns && self.storage == other.storage && self.node == other.node;
+        let is_equal = self.columns == other.columns && self.storage == other.storage;
         // Zeros of either sign are equal, but do not give the same.
-        is_equal && format!("{:?}", self.node) == format!("{:?}", other.node)
+        is_equal
+            && with_stack(self.is_deep || other.is_deep, || {
+                self.node == other.node && format!("{:?}", self.node) == format!("{:?}", other.node)
+            })
     }
 
     /// Whether it gives something else each time.
@@ -246,6 +266,17 @@ impl Expression {
 
     /// Computes the rows and writes them to `column`, which is of [`Expression::storage`].
     pub(crate) fn write_rows(
+        &self,
+        snapshot: &Snapshot,
+        slots: &[u32],
+        column: &mut Column,
+        interner: &mut Option<Interner>,
+        random: &mut u64,
+    ) {
+        with_stack(self.is_deep, || self.write(snapshot, slots, column, interner, random));
+    }
+
+    fn write(
         &self,
         snapshot: &Snapshot,
         slots: &[u32],

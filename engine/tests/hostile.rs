@@ -65,9 +65,9 @@ fn arrow() {
     mutate::run(&corpus, 500, ingest::arrow);
 }
 
-/// Runs on a stack as small as a browser's worker has; what is not optimised needs more.
+/// Runs on a stack as small as a browser's worker has, optimised; else on that of any thread.
 fn on_a_small_stack(run: impl FnOnce() + Send + 'static) {
-    let bytes = if cfg!(debug_assertions) { 32 << 20 } else { 1 << 20 };
+    let bytes = if cfg!(debug_assertions) { 2 << 20 } else { 1 << 20 };
     let thread = std::thread::Builder::new().stack_size(bytes).spawn(run).expect("the system has threads");
     if let Err(failure) = thread.join() {
         std::panic::resume_unwind(failure);

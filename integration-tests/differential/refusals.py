@@ -8,7 +8,7 @@ import expressions
 import script
 
 MARKS = list("()[]{},;:+-*/%^<>=&|~?!.#@$\\_`") + [":=", "+=", "<=", "==", "!=", "<>", "<=>", "//", "/*", "*/", "\n", "  ", "''"]
-WORDS = ["foo", "x", "null", "true", "and", "or", "if", "else", "var", "while", "for", "switch", "case", "default"]
+WORDS = ["foo", "x", "null", "true", "and", "or", "if", "var", "while", "for", "switch", "case", "default"]
 WORDS += ["break", "continue", "return", "repeat", "in", "like", "swap", "pi", "inf", "sum", "upper", "bucket", "mand", "today()"]
 LITERALS = ["1e", "1.2.3", "1e400", "1e-400", "0x10", "1_000", "2x", "'é'", "\"nobody\"", "1e+", "..", "5.", ".5", "$f01", "''"]
 WHOLE = [
@@ -18,7 +18,7 @@ WHOLE = [
     "if", "if(", "if(true)", "if(true) 1 else 2", "if(true) 1; else", "if(true, 1)", "if(true, 1, 2, 3)", "if(true) {1}", "if(true) {1} \"i\"",
     "while(true) {1}", "while(1 < 2)", "while(\"i\" > 1) 1", "for(;;) {1}", "for(var j := 0; j < 3; j += 1) 1", "for(var j := 0; true; j += 1) {j}",
     "switch {}", "switch {default: 1;}", "switch {case true: 1}", "switch {case true: 1;}", "switch {case true 1; default: 2;}", "[*] {}", "[*] {default: 1;}",
-    "break", "continue", "return 1", "repeat 1 until true", "~{", "~{}", "~()", "~{1; 2", "1 ? 2", "1 ? 2 :", "1 ? : 2", "? 1 : 2",
+    "break", "continue", "return 1", "repeat 1 until true", "~{", "~(", "~{1; 2", "1 ? 2", "1 ? 2 :", "1 ? : 2", "? 1 : 2",
     "swap(1, 2)", "swap(\"i\")", "upper", "upper(", "upper()", "upper(1)", "upper('a', 'b')", "concat()", "length()", "length(\"i\")", "bucket(\"d\")",
     "bucket(\"d\", 'q')", "bucket(\"i\", 'D')", "bucket(\"s\", 'D')", "match(\"s\")", "match(\"s\", 1)", "match(\"s\", '(')", "match(\"s\", \"t\")",
     "replace(\"s\", 'a')", "substring(\"s\")", "order(\"s\")", "vlookup('s')", "col()", "col('nobody')", "index(1)", "date(1)",

@@ -121,3 +121,33 @@ test("patterns, dates far away, letters of other alphabets", async () => {
     const failed = await failures(cases);
     assert.equal(failed.length, 0, failed.join("\n"));
 });
+
+test("expressions as deep as the language allows, and deeper, on the stack that WebAssembly has", async () => {
+    const table = await client.table({ a: [1, 2], s: ["x", "y"] });
+    const nested = (open, close, count) => `${open.repeat(count)}"a"${close.repeat(count)}`;
+    const pairs = [
+        ["(", ")"], ["-(", ")"], ["abs(", ")"], ["min(1,", ")"], ["~{", "}"], ['if("a" > 1) {', "}"], ['"a" ? ', ": 1"],
+        ["(1 + \"a\" * (\"a\" - ", "))"], ['switch {case "a" > 0: ', ";}"], ['while("a" > 2) {', "}"], ["upper(", ")"],
+    ];
+    const operators = ["+", "*", "^", " and ", " < ", "^-", "--"];
+    let numAccepted = 0;
+    for (const count of [60, 150, 199, 999, 20_000]) {
+        const texts = [
+            ...pairs.map(([open, close]) => nested(open, close, count)),
+            ...operators.map((operator) => `${`"a"${operator}`.repeat(count)}"a"`),
+        ];
+        for (const text of texts) {
+            const { errors } = await table.validate_expressions({ e: text });
+            if (errors.e) {
+                assert.ok(errors.e.error_message.length > 0);
+                continue;
+            }
+            numAccepted += 1;
+            const view = await table.view({ expressions: { e: text }, columns: ["e"] });
+            assert.equal((await view.to_columns()).e.length, 2);
+            await view.delete();
+        }
+    }
+    assert.ok(numAccepted > 20, `${numAccepted} were accepted`);
+    await table.delete();
+});

@@ -4,9 +4,11 @@
 //! time and on several threads, each of which makes pages of its own; what goes row by row, and texts, whose codes are
 //! given one after the other, are computed in key order on one thread.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::plain::Plain;
+use super::stack::with_stack;
 use super::{Expression, Run, now_ms};
 use crate::column::{CHUNK, Column, Interner, PAGE_ROWS};
 use crate::parallel::Threads;
@@ -42,7 +44,7 @@ impl Expression {
         let plain = Plain::of(self, snapshot);
         let now = now_ms();
         let is_for_rows = AtomicBool::new(false);
-        let parts = threads.parts_of(live.num_pages(), 1, PART_PAGES, |pages| {
+        let compute = |pages: Range<usize>| {
             let mut column = Column::new(self.storage);
             if let Some(plain) = &plain {
                 let chunks = PAGE_ROWS / CHUNK;
@@ -64,7 +66,9 @@ impl Expression {
                 }
             }
             (pages, column)
-        });
+        };
+        let parts = threads
+            .parts_of(live.num_pages(), 1, PART_PAGES, |pages| with_stack(self.is_deep, || compute(pages)));
         if is_for_rows.into_inner() {
             return None;
         }

@@ -152,7 +152,8 @@ impl Parser<'_> {
         let token = self.current();
         let goes_on = token.kind == TokenKind::End
             || token.is_word("else")
-            || (token.kind == TokenKind::Mark && !matches!(token.value.as_str(), "(" | "[" | "{" | "~" | ","));
+            || (token.kind == TokenKind::Mark
+                && !matches!(token.value.as_str(), "(" | "[" | "{" | "~" | ","));
         if goes_on {
             return Ok(());
         }
@@ -428,19 +429,19 @@ impl Parser<'_> {
         } else {
             None
         };
+        if is_const && !matches!(initial, Some(Node::Constant(_))) {
+            let message = format!(
+                "initialisation expression for const-variable: '{}' must be a constant/literal",
+                name.value
+            );
+            return Err(self.error_here(message));
+        }
         let token = self.current();
         let ends = token.kind == TokenKind::End || matches!(token.value.as_str(), ";" | ")" | "}" | "]");
         if !ends || (token.kind != TokenKind::Mark && token.kind != TokenKind::End) {
             return refuse(self, format!("Expected ';' after variable '{}' definition", name.value));
         }
-        if is_const {
-            let Some(Node::Constant(value)) = &initial else {
-                let message = format!(
-                    "initialisation expression for const-variable: '{}' must be a constant/literal",
-                    name.value
-                );
-                return Err(self.error_here(message));
-            };
+        if let (true, Some(Node::Constant(value))) = (is_const, &initial) {
             let value = value.clone();
             self.define(&name.value, Symbol::Constant(value.clone()));
             return Ok(Node::Constant(value));
