@@ -207,3 +207,25 @@ fn more_recorded_cases() {
     }
     assert!(failed.is_empty(), "{} of {} cases:\n{}", failed.len(), cases.len(), failed.join("\n"));
 }
+
+/// Broken expressions, recorded of the published engine: message, line and column of each.
+#[test]
+fn recorded_refusals() {
+    let recorded: Json =
+        serde_json::from_str(include_str!("../../tests/data/refusals.json")).expect("the cases are JSON");
+    let schema = schema(&recorded["columns"]);
+    let mut failed = Vec::new();
+    for case in recorded["cases"].as_array().unwrap() {
+        let given = match Expression::new("e", case["expr"].as_str().unwrap(), &schema, None) {
+            Ok(expression) => expression.storage.column_type().name().into(),
+            Err(error) => {
+                serde_json::json!({"message": error.message, "line": error.line, "column": error.column})
+            }
+        };
+        let wanted = case.get("error").or(case.get("type")).unwrap();
+        if given != *wanted {
+            failed.push(format!("{}\n   want {wanted}\n   have {given}", case["expr"]));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
