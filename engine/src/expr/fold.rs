@@ -126,6 +126,8 @@ fn regroup(op: Arithmetic, left: &Node, right: &Node) -> Option<Node> {
 
 pub(super) fn negate(inner: Node) -> Node {
     match inner {
+        // The literal `null` stays what it is.
+        Node::Constant(value) if value.is_none() => Node::Constant(value),
         Node::Constant(value) => Node::Constant(operate::negate(&value)),
         Node::Negate(value) if value.is_variable() => *value,
         inner => Node::Negate(Box::new(inner)),

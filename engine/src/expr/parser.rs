@@ -3,6 +3,7 @@
 //! Law: recursive descent over the grammar of the published language; the first error found reports, with the message
 //! and the position that clients know. Parts: operators here, [`statement`]s, [`call`]s.
 
+mod block;
 mod call;
 mod statement;
 
@@ -41,9 +42,6 @@ enum Symbol {
     Constant(Value),
     Vector { slot: usize, len: usize },
 }
-
-/// Of an expression that is none; a branch says so in its own words.
-const NOTHING_FOUND: &str = "Invalid expression encountered";
 
 type Parsed = Result<Node, ExpressionError>;
 
@@ -196,16 +194,6 @@ impl<'a> Parser<'a> {
         Ok(node)
     }
 
-    fn branch(&mut self, of: &str) -> Parsed {
-        self.expression().map_err(|error| match error.message.as_str() {
-            NOTHING_FOUND => {
-                let message = format!("Failed to parse {of} for ternary if-statement");
-                ExpressionError { message, ..error }
-            }
-            _ => error,
-        })
-    }
-
     fn assignment(&mut self) -> Parsed {
         let left = self.logic_or()?;
         let token = self.current();
@@ -293,16 +281,6 @@ impl<'a> Parser<'a> {
             let right = self.right_side(Self::comparison)?;
             left = self.logic(op, token, left, right)?;
         }
-    }
-
-    /// Behind a loop, a `switch` or a sequence the published language knows no `and`, `or`, ….
-    fn check_not_behind_block(&self) -> Result<(), ExpressionError> {
-        if self.block_end != self.at {
-            return Ok(());
-        }
-        let message =
-            format!("Invalid syntax '{}' possible missing operator or context", self.current().value);
-        Err(self.error_here(message))
     }
 
     fn logic(&self, op: Logic, token: &Token, left: Node, right: Node) -> Parsed {
@@ -436,12 +414,6 @@ impl<'a> Parser<'a> {
         self.depth -= 1;
         self.no_raw(token, &base, &exponent)?;
         Ok(fold::arithmetic(Arithmetic::Power, base, exponent))
-    }
-
-    fn ending_block(&mut self, read: fn(&mut Self) -> Parsed) -> Parsed {
-        let node = read(self)?;
-        self.block_end = self.at;
-        Ok(node)
     }
 
     fn primary(&mut self) -> Parsed {

@@ -229,3 +229,18 @@ fn recorded_refusals() {
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
 }
+
+#[test]
+fn a_bucket_of_a_year_that_no_date_has_is_null() {
+    let schema = Schema::new(vec![Field::new("t", Storage::TimestampMs)]);
+    for (unit, year) in [("Y", 2_000_000_000_000_000_i64), ("M", 2_000_000_000_000_000), ("D", 1 << 53)] {
+        let text = format!("bucket(\"t\", '{unit}')");
+        let expression = Expression::new("e", &text, &schema, None).unwrap();
+        let rows = [serde_json::json!({ "t": year }), serde_json::json!({ "t": 0 })];
+        let at = |row| {
+            let cells = Cells { schema: &schema, rows: &rows, row, columns: &expression.columns };
+            expression.evaluate(&cells, &mut 1)
+        };
+        assert_eq!((at(0), at(1)), (Scalar::Null, Scalar::Date(0)), "{unit}");
+    }
+}

@@ -141,8 +141,13 @@ pub(super) fn bucket_ms(ms: i64, count: i64, letter: u8) -> Option<i64> {
     })
 }
 
-/// The packed date of the bucket of a date, or of a datetime by days or more.
+/// The packed date of the bucket of a date, or of a datetime by days or more; none of years that a packed date cannot have.
 pub(super) fn bucket_date(x: &Value, count: i64, letter: u8) -> Option<i32> {
+    if let (Payload::Datetime(_), Some((year, _))) = (&x.payload, year_and_month(x))
+        && i16::try_from(year).is_err()
+    {
+        return None;
+    }
     match (&x.payload, letter) {
         (Payload::Date(packed), b's' | b'm' | b'h' | b'D') => Some(*packed),
         (_, b'D') => date_of(x).map(pack),

@@ -5,7 +5,8 @@ use super::super::ast::{Initial, Loop, Node};
 use super::super::function::Function;
 use super::super::lexer::TokenKind;
 use super::super::value::Value;
-use super::{NOTHING_FOUND, Parsed, Parser, RESERVED, Symbol, is_target, sequence};
+use super::block::NOTHING_FOUND;
+use super::{Parsed, Parser, RESERVED, Symbol, is_target, sequence};
 
 /// Elements a vector may have: they are held for every row that is being computed.
 const MAX_VECTOR: f64 = 10_000.0;
