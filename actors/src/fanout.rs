@@ -13,7 +13,6 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
 use tokio::sync::Notify;
 
 use crate::error::{Fault, Result};
@@ -22,6 +21,7 @@ use crate::limits::Limits;
 use crate::meters::Meters;
 pub use crate::news::News;
 use crate::news::Repeatable;
+use crate::rope::Rope;
 use lanes::{Key, Lanes};
 pub use turn::{Section, Turn, Turns};
 
@@ -54,7 +54,7 @@ impl LaneId {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outgoing {
     /// A frame that is encoded already.
-    Answer(Bytes),
+    Answer(Rope),
     News(News),
 }
 
@@ -307,11 +307,13 @@ impl Drop for Place {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use bytes::Bytes;
+
     use super::*;
     use crate::meters::Born;
 
     pub fn answer(text: &'static str) -> Outgoing {
-        Outgoing::Answer(Bytes::from_static(text.as_bytes()))
+        Outgoing::Answer(Bytes::from_static(text.as_bytes()).into())
     }
 
     pub fn updated(msg_id: u32, rows: Option<Bytes>) -> Outgoing {

@@ -22,7 +22,7 @@ use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, BooleanArray, BooleanBuilder, DictionaryArray, PrimitiveArray,
     StringArray,
 };
-use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::{
     Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     TimestampMillisecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
@@ -211,7 +211,26 @@ impl Column {
 
     /// The cells at `slots`, in that order; text as `Dictionary<Int32, Utf8>` with codes in order of appearance.
     pub(crate) fn gather(&self, slots: &[u32]) -> ArrayRef {
-        self.gather_optional(slots.len(), |row| Some(slots[row]))
+        macro_rules! plain {
+            ($cells:ident, $arrow:ty) => {
+                Arc::new(PrimitiveArray::<$arrow>::new($cells.cells_of(slots), $cells.nulls_of(slots)))
+            };
+        }
+        match self {
+            Column::Int8(cells) => plain!(cells, Int8Type),
+            Column::Int16(cells) => plain!(cells, Int16Type),
+            Column::Int32(cells) => plain!(cells, Int32Type),
+            Column::Int64(cells) => plain!(cells, Int64Type),
+            Column::UInt8(cells) => plain!(cells, UInt8Type),
+            Column::UInt16(cells) => plain!(cells, UInt16Type),
+            Column::UInt32(cells) => plain!(cells, UInt32Type),
+            Column::UInt64(cells) => plain!(cells, UInt64Type),
+            Column::Float32(cells) => plain!(cells, Float32Type),
+            Column::Float64(cells) => plain!(cells, Float64Type),
+            Column::Date(cells) => plain!(cells, Date32Type),
+            Column::Datetime(cells) => plain!(cells, TimestampMillisecondType),
+            Column::Bool(_) | Column::Str(..) => self.gather_optional(slots.len(), |row| Some(slots[row])),
+        }
     }
 
     /// As [`Column::gather`]; a row without a slot is null.
@@ -445,12 +464,13 @@ pub(crate) fn gather_strings(
 ) -> ArrayRef {
     const NONE: i32 = -1;
     let mut entries: Vec<u32> = Vec::new();
-    let mut keys: Vec<Option<i32>> = Vec::with_capacity(num_rows);
-    // Many rows of a small dictionary look their code up in a list.
-    if strings.len() <= num_rows {
+    // Rows without a text are marked, and told apart at the end.
+    let mut keys: Vec<i32> = Vec::with_capacity(num_rows);
+    // Rows of a dictionary that is not much larger look their code up in a list.
+    if strings.len() <= num_rows * 4 {
         let mut entry_of = vec![NONE; strings.len()];
         for row in 0..num_rows {
-            keys.push(code_of(row).map(|code| {
+            keys.push(code_of(row).map_or(NONE, |code| {
                 let entry = &mut entry_of[code as usize];
                 if *entry == NONE {
                     *entry = entries.len() as i32;
@@ -459,30 +479,32 @@ pub(crate) fn gather_strings(
                 *entry
             }));
         }
-        return dictionary_array(strings, &entries, keys);
+    } else {
+        let mut entry_of: hashbrown::HashMap<u32, i32, ahash::RandomState> = hashbrown::HashMap::default();
+        let mut previous: Option<(u32, i32)> = None;
+        for row in 0..num_rows {
+            let Some(code) = code_of(row) else {
+                keys.push(NONE);
+                continue;
+            };
+            let entry = match previous {
+                Some((previous_code, entry)) if previous_code == code => entry,
+                _ => *entry_of.entry(code).or_insert_with(|| {
+                    entries.push(code);
+                    entries.len() as i32 - 1
+                }),
+            };
+            previous = Some((code, entry));
+            keys.push(entry);
+        }
     }
-    let mut entry_of: hashbrown::HashMap<u32, i32, ahash::RandomState> = hashbrown::HashMap::default();
-    let mut previous: Option<(u32, i32)> = None;
-    for row in 0..num_rows {
-        let Some(code) = code_of(row) else {
-            keys.push(None);
-            continue;
-        };
-        let entry = match previous {
-            Some((previous_code, entry)) if previous_code == code => entry,
-            _ => *entry_of.entry(code).or_insert_with(|| {
-                entries.push(code);
-                entries.len() as i32 - 1
-            }),
-        };
-        previous = Some((code, entry));
-        keys.push(Some(entry));
+    let is_valid = |row: usize| keys[row] != NONE;
+    let nulls =
+        keys.contains(&NONE).then(|| NullBuffer::new(BooleanBuffer::collect_bool(num_rows, is_valid)));
+    if nulls.is_some() {
+        keys.iter_mut().for_each(|key| *key = (*key).max(0));
     }
-    dictionary_array(strings, &entries, keys)
-}
-
-fn dictionary_array(strings: &Strings, entries: &[u32], keys: Vec<Option<i32>>) -> ArrayRef {
     let values = StringArray::from_iter_values(entries.iter().map(|&code| strings.get(code)));
-    let keys = PrimitiveArray::<Int32Type>::from(keys);
+    let keys = PrimitiveArray::<Int32Type>::new(ScalarBuffer::from(keys), nulls);
     Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(values)))
 }

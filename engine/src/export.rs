@@ -9,15 +9,20 @@ mod format;
 mod identity;
 mod json_columns;
 mod json_rows;
+mod pieces;
 #[cfg(test)]
 mod tests;
 
 /// A column as JSON cells; lists that become text are written by it too.
 pub(crate) use cell::Cells as JsonCells;
+pub use pieces::TextFormat;
+pub(crate) use pieces::{PIECE_CELLS, Parts, Source};
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use ::arrow::array::{ArrayRef, RecordBatch};
+use bytes::Bytes;
 
 use crate::error::{EngineError, Result};
 use crate::parallel::Threads;
@@ -36,6 +41,26 @@ pub struct Window {
     pub keys: Option<ArrayRef>,
     /// Grouped views, when `index` is asked for: the keys of all table rows under each row.
     pub member_keys: Option<Vec<ArrayRef>>,
+}
+
+impl Window {
+    /// Some rows, and of them some columns; the cells are shared.
+    pub(crate) fn slice(&self, rows: Range<usize>, columns: Range<usize>) -> Window {
+        let slice = |values: &ArrayRef| values.slice(rows.start, rows.len());
+        let column = |column: &WindowColumn| WindowColumn { values: slice(&column.values), ..column.clone() };
+        let paths = |paths: &RowPaths| RowPaths {
+            depths: paths.depths[rows.clone()].to_vec(),
+            levels: paths.levels.iter().map(|(name, values)| (name.clone(), slice(values))).collect(),
+        };
+        Window {
+            kind: self.kind,
+            num_rows: rows.len(),
+            columns: self.columns[columns].iter().map(column).collect(),
+            row_paths: self.row_paths.as_ref().map(paths),
+            keys: self.keys.as_ref().map(slice),
+            member_keys: self.member_keys.as_ref().map(|keys| keys[rows.clone()].to_vec()),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,64 +140,43 @@ pub enum Naming {
 
 /// One object of arrays.
 pub fn json_columns(window: &Window, options: JsonOptions) -> String {
-    json_columns_on(window, options, 1)
+    text(window, TextFormat::JsonColumns(options))
 }
 
 /// An array of objects.
 pub fn json_rows(window: &Window, options: JsonOptions) -> String {
-    json_rows_on(window, options, 1)
+    text(window, TextFormat::JsonRows(options))
 }
 
 /// One object a line.
 pub fn ndjson(window: &Window, options: JsonOptions) -> String {
-    ndjson_on(window, options, 1)
+    text(window, TextFormat::Ndjson(options))
 }
 
 pub fn csv(window: &Window) -> String {
-    csv_on(window, 1)
+    text(window, TextFormat::Csv)
 }
 
-/// As [`json_columns`], on up to `num_threads` threads, which end before this returns. The text is the same.
-pub fn json_columns_on(window: &Window, options: JsonOptions, num_threads: usize) -> String {
-    json_columns::write(window, options, Threads::new(num_threads))
+fn text(window: &Window, format: TextFormat) -> String {
+    pieces::write(Source::Whole(window), format, Threads::ONE).concat()
 }
 
-/// As [`json_rows`], on up to `num_threads` threads.
-pub fn json_rows_on(window: &Window, options: JsonOptions, num_threads: usize) -> String {
-    json_rows::write_array(window, options, Threads::new(num_threads))
-}
-
-/// As [`ndjson`], on up to `num_threads` threads.
-pub fn ndjson_on(window: &Window, options: JsonOptions, num_threads: usize) -> String {
-    json_rows::write_lines(window, options, Threads::new(num_threads))
-}
-
-/// As [`csv`], on up to `num_threads` threads.
-pub fn csv_on(window: &Window, num_threads: usize) -> String {
-    csv::write(window, Threads::new(num_threads))
+/// A text in pieces, to be written one behind the other, on up to `num_threads` threads, which end before this returns.
+pub(crate) fn text_pieces(source: Source<'_>, format: TextFormat, num_threads: usize) -> Vec<String> {
+    pieces::write(source, format, Threads::new(num_threads))
 }
 
 /// An Arrow IPC stream with exactly one record batch. In a WASM build never compressed, whatever is asked.
 pub fn arrow(window: &Window, naming: Naming, compression: Compression) -> Result<Vec<u8>> {
-    arrow::write(window, naming, compression)
+    Ok(arrow::pieces(window, naming, compression)?.concat())
+}
+
+/// As [`arrow`], in pieces to be written one behind the other.
+pub(crate) fn arrow_pieces(window: &Window, naming: Naming, compression: Compression) -> Result<Vec<Bytes>> {
+    arrow::pieces(window, naming, compression)
 }
 
 /// The window as one record batch, text as `Dictionary<Int32, Utf8>`.
 pub fn record_batch(window: &Window, naming: Naming) -> Result<RecordBatch> {
     arrow::batch(window, naming)
-}
-
-/// A first guess at the bytes of a cell.
-const BYTES_PER_CELL: usize = 12;
-
-/// A first guess at the bytes of a text of some of a window's rows, so that its buffer grows once or never.
-fn capacity(window: &Window, num_rows: usize) -> usize {
-    64 + num_rows * (window.columns.len() + 1) * BYTES_PER_CELL
-}
-
-/// Puts texts behind each other.
-fn append(out: &mut String, parts: Vec<String>) {
-    // What closes the text finds room too.
-    out.reserve(parts.iter().map(String::len).sum::<usize>() + 2);
-    parts.iter().for_each(|part| out.push_str(part));
 }

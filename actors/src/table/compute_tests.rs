@@ -14,6 +14,7 @@ use crate::knobs;
 use crate::limits::Limits;
 use crate::mailbox::Reply;
 use crate::meters::Meters;
+use crate::rope::Rope;
 use crate::table::{GetSize, OpenView, ReadView, UpdateRows};
 use crate::view::{Read, TextFormat};
 use crate::workers::Workers;
@@ -49,7 +50,7 @@ async fn open(table: &TableRef, view_id: &str, config: ViewConfig) {
     table.mailbox.ask(knobs::ASK_DEADLINE, order).await.unwrap();
 }
 
-fn read(view_id: &str, reply: Reply<String>) -> ReadView {
+fn read(view_id: &str, reply: Reply<Rope>) -> ReadView {
     let format = TextFormat::JsonColumns(JsonOptions::default());
     ReadView {
         view_id: view_id.to_owned(),
@@ -58,7 +59,11 @@ fn read(view_id: &str, reply: Reply<String>) -> ReadView {
 }
 
 async fn shown(table: &TableRef, view_id: &str) -> String {
-    table.mailbox.ask(knobs::ASK_DEADLINE, |reply| read(view_id, reply)).await.unwrap()
+    text(table.mailbox.ask(knobs::ASK_DEADLINE, |reply| read(view_id, reply)).await.unwrap())
+}
+
+fn text(answer: Rope) -> String {
+    String::from_utf8(answer.into_bytes().to_vec()).unwrap()
 }
 
 /// Two windows, the one over the other, over an expression.
@@ -115,7 +120,7 @@ async fn batches_are_applied_while_windows_are_computed() {
     let sum = 2.0 * (num_batches - 1) as f64;
     let expected =
         format!(r#"{{"sum":[2.0,{:.1},{:.1}],"then":[null,2.0,{:.1}]}}"#, 2.0 + sum, 8.0 + sum, 2.0 + sum);
-    assert_eq!(answer.await.unwrap().unwrap(), expected);
+    assert_eq!(text(answer.await.unwrap().unwrap()), expected);
     let now = r#"{"sum":[200.0,198.0,204.0,224.0],"then":[null,200.0,198.0,204.0]}"#;
     assert_eq!(shown(&table, "late").await, now);
     assert_eq!(shown(&table, "later").await, now);

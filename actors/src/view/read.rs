@@ -2,13 +2,15 @@
 
 use bytes::Bytes;
 use proscenium_engine::Scalar;
-use proscenium_engine::export::{self, Compression, JsonOptions, Naming, Window};
-use proscenium_engine::view::{CutOptions, Dimensions, View, Viewport};
+pub use proscenium_engine::export::TextFormat;
+use proscenium_engine::export::{Compression, JsonOptions, Naming};
+use proscenium_engine::view::{Cut, CutOptions, Dimensions, View, Viewport};
 
 use super::Held;
 use crate::error::{Fault, Result};
 use crate::knobs;
 use crate::mailbox::Reply;
+use crate::rope::Rope;
 use crate::workers::Workers;
 
 /// A question, and where its answer goes.
@@ -19,14 +21,14 @@ pub enum Read {
     Text {
         viewport: Viewport,
         format: TextFormat,
-        reply: Reply<String>,
+        reply: Reply<Rope>,
     },
     /// A window as an Arrow stream.
     Arrow {
         viewport: Viewport,
         naming: Naming,
         compression: Compression,
-        reply: Reply<Bytes>,
+        reply: Reply<Rope>,
     },
     ColumnPaths {
         start_col: Option<u32>,
@@ -49,14 +51,6 @@ pub enum Read {
         depth: u32,
         reply: Reply<()>,
     },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TextFormat {
-    JsonColumns(JsonOptions),
-    JsonRows(JsonOptions),
-    Ndjson(JsonOptions),
-    Csv,
 }
 
 /// Joined names, and the same level by level.
@@ -87,23 +81,23 @@ impl Read {
                 if let Err(fault) = check_size(view, held, viewport, limit_bytes) {
                     return reply.send(Err(fault));
                 }
-                let write = move |window: &Window| {
-                    let text = format.write(window);
+                let write = move |cut: Cut| {
+                    // A few rows are written on this thread alone, whatever the number of cores.
+                    let pieces = cut.text(format, knobs::build_threads());
+                    let text: Rope = pieces.into_iter().map(Bytes::from).collect();
                     reply.send(within(text.len(), limit_bytes).map(|()| text));
                 };
-                write_window(view, held, format.cut_options(viewport), workers, write);
+                write_window(view, held, cut_options(format, viewport), workers, write);
             }
             Read::Arrow { viewport, naming, compression, reply } => {
                 if let Err(fault) = check_size(view, held, viewport, limit_bytes) {
                     return reply.send(Err(fault));
                 }
-                let write =
-                    move |window: &Window| {
-                        let written = export::arrow(window, naming, compression).map_err(Fault::from);
-                        reply.send(written.and_then(|stream| {
-                            within(stream.len(), limit_bytes).map(|()| Bytes::from(stream))
-                        }));
-                    };
+                let write = move |cut: Cut| {
+                    let written = cut.arrow(naming, compression, knobs::build_threads());
+                    let stream = written.map(Rope::from_iter).map_err(Fault::from);
+                    reply.send(stream.and_then(|stream| within(stream.len(), limit_bytes).map(|()| stream)));
+                };
                 let options = CutOptions { viewport, ..CutOptions::default() };
                 write_window(view, held, options, workers, write);
             }
@@ -135,17 +129,17 @@ impl Read {
     }
 }
 
-/// Cuts now; gathers and writes now if that is little, on a worker thread otherwise.
+/// Cuts now; writes now if that is little, on a worker thread otherwise.
 fn write_window(
     view: &mut View,
     held: &mut Held,
     options: CutOptions,
     workers: &Workers,
-    write: impl FnOnce(&Window) + Send + 'static,
+    write: impl FnOnce(Cut) + Send + 'static,
 ) {
     let cells = num_cells(view.dimensions(&mut held.handle), options.viewport);
     let cut = view.cut(&mut held.handle, options);
-    let write = move || write(&cut.gather());
+    let write = move || write(cut);
     if cells <= knobs::INLINE_CELLS {
         write();
     } else {
@@ -179,26 +173,13 @@ fn num_cells(dimensions: Dimensions, viewport: Viewport) -> usize {
     rows.saturating_mul(columns)
 }
 
-impl TextFormat {
-    /// The rows' own keys are cut only where they are written.
-    fn cut_options(self, viewport: Viewport) -> CutOptions {
-        let json = match self {
-            TextFormat::JsonColumns(options)
-            | TextFormat::JsonRows(options)
-            | TextFormat::Ndjson(options) => options,
-            TextFormat::Csv => JsonOptions::default(),
-        };
-        CutOptions { viewport, id: json.id, index: json.index }
-    }
-
-    /// A few rows are written on this thread alone, whatever the number of cores.
-    fn write(self, window: &Window) -> String {
-        let threads = knobs::build_threads();
-        match self {
-            TextFormat::JsonColumns(options) => export::json_columns_on(window, options, threads),
-            TextFormat::JsonRows(options) => export::json_rows_on(window, options, threads),
-            TextFormat::Ndjson(options) => export::ndjson_on(window, options, threads),
-            TextFormat::Csv => export::csv_on(window, threads),
+/// The rows' own keys are cut only where they are written.
+fn cut_options(format: TextFormat, viewport: Viewport) -> CutOptions {
+    let json = match format {
+        TextFormat::JsonColumns(options) | TextFormat::JsonRows(options) | TextFormat::Ndjson(options) => {
+            options
         }
-    }
+        TextFormat::Csv => JsonOptions::default(),
+    };
+    CutOptions { viewport, id: json.id, index: json.index }
 }

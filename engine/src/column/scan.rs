@@ -3,6 +3,10 @@
 //! Law: the same cells as one by one; the type is looked at once a pass and the chunk once a run of rows, so that a
 //! pass in slot order is a loop over plain values.
 
+use arrow::array::BooleanBufferBuilder;
+use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::datatypes::ArrowNativeType;
+
 use super::Column;
 use super::spine::{CHUNK, Chunk, Chunked};
 use crate::scalar::float_bits;
@@ -22,6 +26,46 @@ impl<T: Copy + Default> Chunked<T> {
             visit(chunk.and_then(|chunk| chunk.get(slot % CHUNK)));
         }
     }
+
+    /// The cells of some slots; nulls are default values.
+    pub(super) fn cells_of(&self, slots: &[u32]) -> ScalarBuffer<T>
+    where
+        T: ArrowNativeType,
+    {
+        let mut values: Vec<T> = Vec::with_capacity(slots.len());
+        for run in runs(slots) {
+            match self.chunk(run[0] as usize / CHUNK) {
+                Some(chunk) => {
+                    let at = run[0] as usize % CHUNK;
+                    values.extend_from_slice(&chunk.values[at..at + run.len()]);
+                }
+                None => values.resize(values.len() + run.len(), T::default()),
+            }
+        }
+        ScalarBuffer::from(values)
+    }
+
+    /// Which of some slots are null, if any is.
+    pub(super) fn nulls_of(&self, slots: &[u32]) -> Option<NullBuffer> {
+        let is_full = |run: &[u32]| {
+            let at = run[0] as usize % CHUNK;
+            let words = at / 64..(at + run.len()).div_ceil(64);
+            self.chunk(run[0] as usize / CHUNK)
+                .is_some_and(|chunk| words.into_iter().all(|word| chunk.valid[word] == u64::MAX))
+        };
+        if runs(slots).all(is_full) {
+            return None;
+        }
+        let mut valid = BooleanBufferBuilder::new(slots.len());
+        self.each(slots, |cell| valid.append(cell.is_some()));
+        let nulls = NullBuffer::new(valid.finish());
+        (nulls.null_count() > 0).then_some(nulls)
+    }
+}
+
+/// Slots that follow each other in one chunk, run by run.
+fn runs(slots: &[u32]) -> impl Iterator<Item = &[u32]> {
+    slots.chunk_by(|&slot, &next| next == slot.wrapping_add(1) && !(next as usize).is_multiple_of(CHUNK))
 }
 
 impl Column {

@@ -9,16 +9,36 @@ use ahash::AHashMap;
 use arrow::array::{
     Array, ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch, RecordBatchOptions, StringArray,
 };
+use arrow::buffer::Buffer;
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use arrow::error::ArrowError;
 use arrow_ipc::CompressionType;
-use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
+use arrow_ipc::writer::{IpcWriteOptions, StreamEncoder};
+use bytes::Bytes;
 
 use super::{Compression, Naming, Window};
 use crate::error::{EngineError, Result};
 
-pub(super) fn write(window: &Window, naming: Naming, compression: Compression) -> Result<Vec<u8>> {
-    encode(window, naming, compression)
+/// The stream in pieces. What is not compressed is the arrays' own memory, so the stream exists once.
+pub(super) fn pieces(window: &Window, naming: Naming, compression: Compression) -> Result<Vec<Bytes>> {
+    let batch = batch(window, naming)?;
+    let encode = || {
+        let options = IpcWriteOptions::default().try_with_compression(codec(compression))?;
+        let mut encoder = StreamEncoder::try_new_with_options(&batch.schema(), options)?;
+        let mut buffers = encoder.encode(&batch)?;
+        buffers.append(&mut encoder.finish()?);
+        Ok(buffers)
+    };
+    Ok(encode().map_err(cannot_write)?.into_iter().map(|buffer| Bytes::from_owner(Shared(buffer))).collect())
+}
+
+/// A buffer that lives as long as what is read of it.
+struct Shared(Buffer);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_slice()
+    }
 }
 
 /// The window as one record batch: key columns, then columns.
@@ -44,17 +64,6 @@ pub(super) fn batch(window: &Window, naming: Naming) -> Result<RecordBatch> {
     }
     let num_rows = RecordBatchOptions::new().with_row_count(Some(window.num_rows));
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &num_rows).map_err(cannot_write)
-}
-
-fn encode(window: &Window, naming: Naming, compression: Compression) -> Result<Vec<u8>> {
-    let batch = batch(window, naming)?;
-    let write = || {
-        let options = IpcWriteOptions::default().try_with_compression(codec(compression))?;
-        let mut writer = StreamWriter::try_new_with_options(Vec::new(), &batch.schema(), options)?;
-        writer.write(&batch)?;
-        writer.into_inner()
-    };
-    write().map_err(cannot_write)
 }
 
 fn cannot_write(error: ArrowError) -> EngineError {

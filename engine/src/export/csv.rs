@@ -2,46 +2,47 @@
 //!
 //! Law: a null group and a subtotal look the same here; who must tell them apart reads JSON.
 
+use std::ops::Range;
+
 use super::cell::{Cells, Spelling};
 use super::{Window, format};
-use crate::parallel::Threads;
 
-/// Nothing at all, not even line ends, when there is no column to write.
-pub(super) fn write(window: &Window, threads: Threads) -> String {
-    let levels = window.row_paths.iter().flat_map(|paths| &paths.levels);
-    let columns: Vec<(&str, Cells<'_>)> = levels
-        .map(|(name, values)| (&**name, Cells::spelled(values, Spelling::Csv)))
-        .chain(
-            window
-                .columns
-                .iter()
-                .map(|column| (&*column.readable_name, Cells::spelled(&column.values, Spelling::Csv))),
-        )
-        .collect();
+/// The names, group keys first; nothing at all, not even a line end, when there is no column to write.
+pub(super) fn header(window: &Window) -> String {
+    let levels = window.row_paths.iter().flat_map(|paths| &paths.levels).map(|(name, _)| &**name);
+    let names = levels.chain(window.columns.iter().map(|column| &*column.readable_name));
     let mut out = String::new();
-    if columns.is_empty() {
-        return out;
-    }
-    for (position, (name, _)) in columns.iter().enumerate() {
+    for (position, name) in names.enumerate() {
         if position > 0 {
             out.push(',');
         }
         format::csv_text(name, &mut out);
     }
-    out.push('\n');
-    let parts = threads.parts(window.num_rows, 1, |part| {
-        let mut out = String::with_capacity(super::capacity(window, part.len()));
-        for row in part {
-            for (position, (_, cells)) in columns.iter().enumerate() {
+    if !out.is_empty() {
+        out.push('\n');
+    }
+    out
+}
+
+/// The rows of one window.
+pub(super) struct Rows<'a>(Vec<Cells<'a>>);
+
+impl<'a> Rows<'a> {
+    pub(super) fn new(window: &'a Window) -> Rows<'a> {
+        let levels = window.row_paths.iter().flat_map(|paths| &paths.levels).map(|(_, values)| values);
+        let values = levels.chain(window.columns.iter().map(|column| &column.values));
+        Rows(values.map(|values| Cells::spelled(values, Spelling::Csv)).collect())
+    }
+
+    pub(super) fn write(&self, rows: Range<usize>, out: &mut String) {
+        for row in rows {
+            for (position, cells) in self.0.iter().enumerate() {
                 if position > 0 {
                     out.push(',');
                 }
-                cells.write_csv(row, &mut out);
+                cells.write_csv(row, out);
             }
             out.push('\n');
         }
-        out
-    });
-    super::append(&mut out, parts);
-    out
+    }
 }

@@ -32,11 +32,16 @@ pub(crate) fn json_float(value: f64, out: &mut String) {
     }
     let mut buffer = zmij::Buffer::new();
     let shortest = buffer.format_finite(value);
-    if shortest.contains('e') {
+    if has_exponent(shortest) {
         Digits::of(shortest).write(JSON, out);
     } else {
         out.push_str(shortest);
     }
+}
+
+/// A search for one byte costs more than a look at the few there are.
+fn has_exponent(shortest: &str) -> bool {
+    shortest.bytes().any(|byte| byte == b'e')
 }
 
 pub(super) fn csv_f64(value: f64, out: &mut String) {
@@ -52,7 +57,7 @@ fn csv_float(value: f64, shortest: &str, out: &mut String) {
         out.push_str("nan");
     } else if value.is_infinite() {
         out.push_str(if value > 0.0 { "inf" } else { "-inf" });
-    } else if shortest.contains('e') || value.abs() >= 1e10 {
+    } else if has_exponent(shortest) || value.abs() >= 1e10 {
         Digits::of(shortest).write(CSV, out);
     } else {
         out.push_str(shortest.strip_suffix(".0").unwrap_or(shortest));
@@ -212,21 +217,31 @@ pub(super) fn date(days: i64, year_style: Year, out: &mut String) {
 
 /// `2020-01-31 01:02:03.456`, UTC.
 pub(super) fn datetime(ms: i64, out: &mut String) {
-    let (days, of_day) = (ms.div_euclid(MS_PER_DAY), ms.rem_euclid(MS_PER_DAY) as u64);
-    let digit = |value: u64| char::from(b'0' + (value % 10) as u8);
+    let (days, of_day) = (ms.div_euclid(MS_PER_DAY), ms.rem_euclid(MS_PER_DAY) as u32);
+    // All digits at once: text grows byte by byte only slowly.
+    let mut text = *b"0000-00-00 00:00:00.000";
+    let mut put = |at: usize, width: u32, value: u32| {
+        (0..width).for_each(|digit| {
+            text[at + digit as usize] = b'0' + (value / 10_u32.pow(width - 1 - digit) % 10) as u8;
+        });
+    };
+    put(11, 2, of_day / 3_600_000);
+    put(14, 2, of_day / 60_000 % 60);
+    put(17, 2, of_day / 1000 % 60);
+    put(20, 3, of_day % 1000);
+    let mut from = 0;
     match civil_from_days(days) {
         (year @ 0..=9999, month, day) => {
-            let (year, month, day) = (year as u64, u64::from(month), u64::from(day));
-            let pair = |value: u64| [digit(value / 10), digit(value)];
-            out.extend(pair(year / 100).into_iter().chain(pair(year)).chain(['-']));
-            out.extend(pair(month).into_iter().chain(['-']).chain(pair(day)));
+            put(0, 4, year as u32);
+            put(5, 2, month);
+            put(8, 2, day);
         }
-        _ => date(days, Year::Padded, out),
+        _ => {
+            date(days, Year::Padded, out);
+            from = "0000-00-00".len();
+        }
     }
-    let (hours, minutes) = (of_day / 3_600_000, of_day / 60_000 % 60);
-    let (seconds, ms) = (of_day / 1000 % 60, of_day % 1000);
-    out.extend([' ', digit(hours / 10), digit(hours), ':', digit(minutes / 10), digit(minutes)]);
-    out.extend([':', digit(seconds / 10), digit(seconds), '.', digit(ms / 100), digit(ms / 10), digit(ms)]);
+    out.push_str(std::str::from_utf8(&text[from..]).expect("digits are text"));
 }
 
 fn padded(value: u64, width: u32, out: &mut String) {

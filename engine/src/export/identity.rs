@@ -23,11 +23,11 @@ impl<'a> Identity<'a> {
 
     /// The single row of an ungrouped total has a row path in the rows forms only.
     pub(super) fn has_path_in_rows(&self) -> bool {
-        self.has_path_in_columns() || self.window.kind == (WindowKind::Total { split: false })
+        Identity::has_path_in_columns(self.window) || self.window.kind == (WindowKind::Total { split: false })
     }
 
-    pub(super) fn has_path_in_columns(&self) -> bool {
-        self.window.row_paths.is_some()
+    pub(super) fn has_path_in_columns(window: &Window) -> bool {
+        window.row_paths.is_some()
     }
 
     /// The group values, outermost first; the total is `[]`.

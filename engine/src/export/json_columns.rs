@@ -2,62 +2,83 @@
 //!
 //! Law: the order of the keys is part of the format; the datagrid takes its column order from it.
 
+use std::ops::Range;
+
 use super::cell::Cells;
 use super::format;
 use super::identity::Identity;
 use super::{JsonOptions, Window, WindowKind};
-use crate::parallel::Threads;
 
-pub(super) fn write(window: &Window, options: JsonOptions, threads: Threads) -> String {
-    let identity = Identity::new(window, options);
-    let mut object = Object { num_rows: window.num_rows, threads, out: String::new() };
-    object.out.push('{');
-    let is_flat = window.kind == WindowKind::Flat;
-    if identity.has_path_in_columns() {
-        object.member("__ROW_PATH__", |row, out| identity.write_path(row, out));
-    }
-    if options.id && !is_flat {
-        object.member("__ID__", |row, out| identity.write_id(row, out));
-    }
-    for column in &window.columns {
-        let cells = Cells::new(&column.values);
-        object.member(&column.name, |row, out| cells.write_json(row, options.formatted, out));
-    }
-    if options.index {
-        object.member("__INDEX__", |row, out| identity.write_index(row, out));
-    }
-    if options.id && is_flat {
-        object.member("__ID__", |row, out| identity.write_id(row, out));
-    }
-    object.out.push('}');
-    object.out
+/// One key of the object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Member {
+    Path,
+    Id,
+    /// By its position in the window.
+    Column(usize),
+    Index,
 }
 
-struct Object {
-    num_rows: usize,
-    threads: Threads,
-    out: String,
-}
-
-impl Object {
-    fn member(&mut self, name: &str, write_cell: impl Fn(usize, &mut String) + Sync) {
-        let out = &mut self.out;
-        if out.len() > 1 {
-            out.push(',');
+impl Member {
+    /// The object's keys in their order.
+    pub(super) fn all(window: &Window, options: JsonOptions) -> Vec<Member> {
+        let is_flat = window.kind == WindowKind::Flat;
+        let mut members = Vec::with_capacity(window.columns.len() + 3);
+        if Identity::has_path_in_columns(window) {
+            members.push(Member::Path);
         }
-        format::json_text(name, out);
+        if options.id && !is_flat {
+            members.push(Member::Id);
+        }
+        members.extend((0..window.columns.len()).map(Member::Column));
+        if options.index {
+            members.push(Member::Index);
+        }
+        if options.id && is_flat {
+            members.push(Member::Id);
+        }
+        members
+    }
+
+    /// The key, and where the array begins.
+    pub(super) fn begin(self, window: &Window, out: &mut String) {
+        match self {
+            Member::Path => out.push_str("\"__ROW_PATH__\""),
+            Member::Id => out.push_str("\"__ID__\""),
+            Member::Index => out.push_str("\"__INDEX__\""),
+            Member::Column(position) => format::json_text(&window.columns[position].name, out),
+        }
         out.push_str(":[");
-        let parts = self.threads.parts(self.num_rows, 1, |part| {
-            let mut out = String::with_capacity(part.len() * super::BYTES_PER_CELL);
-            for row in part {
-                if row > 0 {
-                    out.push(',');
-                }
-                write_cell(row, &mut out);
+    }
+}
+
+/// One member's cells in one window.
+pub(super) enum Values<'a> {
+    Cells(Cells<'a>),
+    Identity(Member, Box<Identity<'a>>),
+}
+
+impl<'a> Values<'a> {
+    /// `window` holds the member's column alone, if it is one.
+    pub(super) fn new(member: Member, window: &'a Window, column: usize, options: JsonOptions) -> Values<'a> {
+        match member {
+            Member::Column(_) => Values::Cells(Cells::new(&window.columns[column].values)),
+            _ => Values::Identity(member, Box::new(Identity::new(window, options))),
+        }
+    }
+
+    /// Writes the cells of some rows of the window; before each but the first of all stands a comma.
+    pub(super) fn write(&self, rows: Range<usize>, has_first: bool, options: JsonOptions, out: &mut String) {
+        for row in rows.clone() {
+            if row > rows.start || !has_first {
+                out.push(',');
             }
-            out
-        });
-        super::append(out, parts);
-        out.push(']');
+            match self {
+                Values::Cells(cells) => cells.write_json(row, options.formatted, out),
+                Values::Identity(Member::Path, identity) => identity.write_path(row, out),
+                Values::Identity(Member::Index, identity) => identity.write_index(row, out),
+                Values::Identity(_, identity) => identity.write_id(row, out),
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Law: a cut is immutable and `Send`. Of flat views it holds the snapshot and a clone of the order, so that a worker
 //! thread can gather any number of rows while the view goes on; of pivots it holds the gathered window.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -11,6 +12,7 @@ use arrow::array::{
     UInt64Array,
 };
 use arrow::datatypes::Int32Type;
+use bytes::Bytes;
 
 use super::column_only::ColumnOnly;
 use super::flat::Flat;
@@ -18,7 +20,11 @@ use super::grouped::Grouped;
 use super::text::path_text;
 use super::{CutOptions, Handle, Viewport};
 use crate::config::GroupRollupMode;
-use crate::export::{RowPaths, Window, WindowColumn, WindowKind};
+use crate::error::Result;
+use crate::export::{
+    self, Compression, Naming, PIECE_CELLS, Parts, RowPaths, TextFormat, Window, WindowColumn, WindowKind,
+};
+use crate::parallel::Threads;
 use crate::scalar::Scalar;
 use crate::schema::Storage;
 
@@ -40,13 +46,57 @@ impl Cut {
         }
     }
 
+    /// The window as text, in pieces to be written one behind the other, on up to `num_threads` threads, which end before
+    /// this returns. The cells of a flat view are gathered piece by piece.
+    pub fn text(&self, format: TextFormat, num_threads: usize) -> Vec<String> {
+        let source = match &self.0 {
+            Source::Ready(window) => export::Source::Whole(window),
+            Source::Flat { .. } => export::Source::Parts(self),
+        };
+        export::text_pieces(source, format, num_threads)
+    }
+
+    /// The window as an Arrow stream of one record batch, in pieces to be written one behind the other. Its cells are
+    /// gathered on up to `num_threads` threads, and what is gathered is what is written.
+    pub fn arrow(self, naming: Naming, compression: Compression, num_threads: usize) -> Result<Vec<Bytes>> {
+        export::arrow_pieces(&self.gather_on(Threads::new(num_threads)), naming, compression)
+    }
+
     /// Reads the cells.
     pub fn gather(self) -> Window {
+        self.gather_on(Threads::ONE)
+    }
+
+    fn gather_on(self, threads: Threads) -> Window {
         match self.0 {
             Source::Ready(window) => *window,
             Source::Flat { view, start, end, columns, keys } => {
                 let slots = view.slots(start, end);
-                flat_window(&view, &slots, &columns, keys)
+                let threads = if slots.len() < PIECE_CELLS { Threads::ONE } else { threads };
+                flat_window_on(&view, &slots, &columns, keys, threads)
+            }
+        }
+    }
+}
+
+impl Parts for Cut {
+    fn num_rows(&self) -> usize {
+        Cut::num_rows(self)
+    }
+
+    fn num_columns(&self) -> usize {
+        match &self.0 {
+            Source::Ready(window) => window.columns.len(),
+            Source::Flat { columns, .. } => columns.len(),
+        }
+    }
+
+    fn window(&self, rows: Range<usize>, shown: Range<usize>) -> Window {
+        match &self.0 {
+            Source::Ready(window) => window.slice(rows, shown),
+            Source::Flat { view, start, columns, keys, .. } => {
+                let slots = view.slots(start + rows.start, start + rows.end);
+                flat_window(view, &slots, &columns[shown], *keys)
             }
         }
     }
@@ -68,7 +118,11 @@ pub(super) fn flat(view: &Flat, options: CutOptions) -> Cut {
 }
 
 pub(super) fn flat_window(view: &Flat, slots: &[u32], columns: &[usize], keys: bool) -> Window {
-    let column = |&column: &usize| {
+    flat_window_on(view, slots, columns, keys, Threads::ONE)
+}
+
+fn flat_window_on(view: &Flat, slots: &[u32], columns: &[usize], keys: bool, threads: Threads) -> Window {
+    let column = |column: usize| {
         let name = view.plan.schema.field(column).name.clone();
         WindowColumn {
             name: name.clone(),
@@ -79,7 +133,7 @@ pub(super) fn flat_window(view: &Flat, slots: &[u32], columns: &[usize], keys: b
     Window {
         kind: WindowKind::Flat,
         num_rows: slots.len(),
-        columns: columns.iter().map(column).collect(),
+        columns: threads.deal(columns.to_vec(), column),
         row_paths: None,
         keys: keys.then(|| view.snapshot.keys(slots)),
         member_keys: None,

@@ -10,22 +10,28 @@
 //!
 //! An upload's format is the parameter, else the `Content-Type`.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
+use actix_web::body::SizedStream;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
 use proscenium_actors::table::{DeleteTable, ReplaceRows, TakeSnapshot, UpdateRows};
-use proscenium_actors::{Fault, TableRef, knobs};
+use proscenium_actors::{Fault, Rope, TableRef, knobs};
 use proscenium_engine::config::ViewConfig;
-use proscenium_engine::export::{self, Compression, JsonOptions, Naming, Window};
-use proscenium_engine::view::{CutOptions, Plan, View};
+use proscenium_engine::export::{Compression, JsonOptions, Naming, TextFormat};
+use proscenium_engine::view::{Cut, CutOptions, Plan, View};
 use proscenium_engine::{TableData, TableOptions};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::Shared;
 use crate::source::{Format, decode};
+
+/// A download goes to the socket in pieces of this many bytes.
+const BODY_PIECE_BYTES: usize = 128 * 1024;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -180,15 +186,19 @@ impl Form {
         }
     }
 
-    fn write(self, window: &Window) -> proscenium_engine::Result<Vec<u8>> {
+    fn write(self, cut: Cut) -> proscenium_engine::Result<Rope> {
         let options = JsonOptions::default();
-        Ok(match self {
-            Form::Json => export::json_rows(window, options).into_bytes(),
-            Form::Columns => export::json_columns(window, options).into_bytes(),
-            Form::Ndjson => export::ndjson(window, options).into_bytes(),
-            Form::Csv => export::csv(window).into_bytes(),
-            Form::Arrow => return export::arrow(window, Naming::Readable, Compression::None),
-        })
+        let format = match self {
+            Form::Json => TextFormat::JsonRows(options),
+            Form::Columns => TextFormat::JsonColumns(options),
+            Form::Ndjson => TextFormat::Ndjson(options),
+            Form::Csv => TextFormat::Csv,
+            Form::Arrow => {
+                let pieces = cut.arrow(Naming::Readable, Compression::None, knobs::build_threads())?;
+                return Ok(pieces.into_iter().collect());
+            }
+        };
+        Ok(cut.text(format, knobs::build_threads()).into_iter().map(Bytes::from).collect())
     }
 }
 
@@ -214,10 +224,15 @@ pub(super) async fn download(
         let plan = Plan::new(&ViewConfig::default(), snapshot.schema())?;
         let mut view = View::build(Arc::new(plan), &snapshot);
         let mut handle = view.handle(None);
-        form.write(&view.cut(&mut handle, CutOptions::default()).gather())
+        form.write(view.cut(&mut handle, CutOptions::default()))
     });
     match written.await {
-        Ok(Ok(body)) => HttpResponse::Ok().content_type(form.content_type()).body(body),
+        Ok(Ok(mut rope)) => {
+            let num_bytes = rope.len() as u64;
+            let pieces = std::iter::from_fn(move || rope.take(BODY_PIECE_BYTES).map(Ok::<_, Infallible>));
+            let body = SizedStream::new(num_bytes, futures::stream::iter(pieces));
+            HttpResponse::Ok().content_type(form.content_type()).body(body)
+        }
         Ok(Err(fault)) => error(StatusCode::INTERNAL_SERVER_ERROR, &fault.to_string()),
         Err(_) => error(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping"),
     }

@@ -7,7 +7,8 @@ use actix::prelude::*;
 use futures::FutureExt;
 use proscenium_actors::directory::Subscriber;
 use proscenium_actors::mailbox::{Done, Mailbox, Offered, Posted};
-use proscenium_actors::{Catalog, Fault, LaneId, Outgoing, Outlet, Reply, SessionId};
+use proscenium_actors::{Catalog, Fault, LaneId, Outgoing, Outlet, Reply, Rope, SessionId};
+use proscenium_proto::response::Long;
 use proscenium_proto::translate::error as wire_error;
 use proscenium_proto::{ClientResp, frame, response};
 
@@ -79,13 +80,17 @@ impl Call {
     /// Answers; the request ends when what comes back is dropped.
     fn begin_answer(self, answer: ClientResp) -> Done {
         let response = response::answer(self.msg_id, self.entity_id, answer);
-        self.outlet.push(self.lane, Outgoing::Answer(frame::encode(&response)));
+        self.outlet.push(self.lane, Outgoing::Answer(frame::encode(&response).into()));
         self.done
     }
 
     pub fn refuse(self, fault: Fault) {
+        drop(self.begin_refusal(fault));
+    }
+
+    fn begin_refusal(self, fault: Fault) -> Done {
         let fault = self.explain(fault);
-        self.answer(fault_to_wire(&fault));
+        self.begin_answer(fault_to_wire(&fault))
     }
 
     /// Whoever was asked has ended: if that is because it was deleted meanwhile, this is what the client is told.
@@ -105,10 +110,19 @@ impl Call {
     pub fn reply<T: 'static>(self, encode: impl FnOnce(T) -> ClientResp + Send + 'static) -> Reply<T> {
         Reply::to(self.session(), move |answer| match answer {
             Ok(value) => self.begin_answer(encode(value)),
-            Err(fault) => {
-                let fault = self.explain(fault);
-                self.begin_answer(fault_to_wire(&fault))
+            Err(fault) => self.begin_refusal(fault),
+        })
+    }
+
+    /// As [`Call::reply`], where the answer is one long text, or one long run of bytes: it goes out as it is.
+    pub fn reply_long(self, long: Long) -> Reply<Rope> {
+        Reply::to(self.session(), move |answer: Result<Rope, Fault>| match answer {
+            Ok(mut rope) => {
+                rope.push_front(response::head_of_long(self.msg_id, self.entity_id, long, rope.len()));
+                self.outlet.push(self.lane, Outgoing::Answer(rope));
+                self.done
             }
+            Err(fault) => self.begin_refusal(fault),
         })
     }
 

@@ -5,7 +5,7 @@ use proscenium_actors::table::ReadView;
 use proscenium_actors::view::{Read, TextFormat};
 use proscenium_actors::{Fault, TableRef};
 use proscenium_engine::view::Viewport;
-use proscenium_proto::ClientResp;
+use proscenium_proto::response::Long;
 
 use super::Call;
 use super::call::send;
@@ -136,12 +136,8 @@ impl Prepared {
     }
 
     /// A window of the view, as text.
-    pub fn text(
-        viewport: Viewport,
-        format: TextFormat,
-        encode: impl FnOnce(String) -> ClientResp + Send + 'static,
-    ) -> Self {
-        Prepared::read(move |call| Read::Text { viewport, format, reply: call.reply(encode) })
+    pub fn text(viewport: Viewport, format: TextFormat, long: Long) -> Self {
+        Prepared::read(move |call| Read::Text { viewport, format, reply: call.reply_long(long) })
     }
 
     /// Opens a view: requests about it that come before it is there stand behind this one.

@@ -1,8 +1,8 @@
 //! `ViewToArrow`: a window of the view as an Arrow stream.
 
 use proscenium_actors::view::Read;
-use proscenium_proto::ClientResp;
-use proscenium_proto::generated::{ViewToArrowReq, ViewToArrowResp};
+use proscenium_proto::generated::ViewToArrowReq;
+use proscenium_proto::response::Long;
 use proscenium_proto::translate::viewport;
 
 use super::Prepared;
@@ -15,7 +15,7 @@ pub fn prepare(request: ViewToArrowReq) -> Prepared {
     let naming = viewport::naming(request.viewport.as_ref());
     let viewport = viewport::from_wire(request.viewport.as_ref());
     Prepared::read(move |call| {
-        let reply = call.reply(|arrow| ClientResp::ViewToArrowResp(ViewToArrowResp { arrow }));
+        let reply = call.reply_long(Long::Arrow);
         Read::Arrow { viewport, naming, compression, reply }
     })
 }

@@ -1,17 +1,14 @@
 //! `ViewToNdjsonString`: a window of the view as text.
 
 use proscenium_actors::view::TextFormat;
-use proscenium_proto::ClientResp;
-use proscenium_proto::generated::{ViewToNdjsonStringReq, ViewToNdjsonStringResp};
+use proscenium_proto::generated::ViewToNdjsonStringReq;
+use proscenium_proto::response::Long;
 use proscenium_proto::translate::viewport;
 
 use super::Prepared;
 
 pub fn prepare(request: ViewToNdjsonStringReq) -> Prepared {
     let options = viewport::json_options(request.id, request.index, request.formatted);
-    Prepared::text(
-        viewport::from_wire(request.viewport.as_ref()),
-        TextFormat::Ndjson(options),
-        |ndjson_string| ClientResp::ViewToNdjsonStringResp(ViewToNdjsonStringResp { ndjson_string }),
-    )
+    let viewport = viewport::from_wire(request.viewport.as_ref());
+    Prepared::text(viewport, TextFormat::Ndjson(options), Long::NdjsonString)
 }

@@ -303,6 +303,6 @@ impl Dispatch {
 
     fn say_unhandled(&self, msg_id: u32, entity_id: String) {
         let response = response::answer(msg_id, entity_id, wire_error::unhandled());
-        self.outlet.push(LaneId::SERVER, Outgoing::Answer(frame::encode(&response)));
+        self.outlet.push(LaneId::SERVER, Outgoing::Answer(frame::encode(&response).into()));
     }
 }

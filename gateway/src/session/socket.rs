@@ -13,8 +13,9 @@ use actix_web::error::PayloadError;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws;
 use actix_web_actors::ws::{Message, ProtocolError, WebsocketContext};
+use bytes::Bytes;
 use proscenium_actors::fanout::Closed;
-use proscenium_actors::{Outgoing, Outlet};
+use proscenium_actors::{Outgoing, Outlet, Rope};
 
 use super::dispatch::{Dispatch, Stalled, Surroundings, TooMuch};
 use super::ending::Ending;
@@ -29,6 +30,10 @@ use crate::metrics::Metrics;
 /// Frames of one connection handled before the others on its thread have a turn: a client that sends without end would
 /// never let them have one.
 const FRAMES_IN_A_ROW: usize = 16;
+
+/// A frame beyond this goes out in fragments of this many bytes, the next one when the socket has taken the last: so
+/// the ways to the socket never hold a long frame as a whole, and what is copied on them stays in the processor's cache.
+const FRAGMENT_BYTES: usize = 128 * 1024;
 
 /// How long a client has to answer a close frame, and so to read what was written before it.
 const LINGER: Duration = Duration::from_secs(10);
@@ -57,6 +62,7 @@ pub fn connect(
         dispatch: Dispatch::new(surroundings),
         phase: Phase::Open,
         frames_in_a_row: 0,
+        unsent: None,
         account: Account::open(request.peer_addr()),
         _seat: seat,
     };
@@ -78,6 +84,8 @@ struct Session {
     dispatch: Dispatch,
     phase: Phase,
     frames_in_a_row: usize,
+    /// The rest of the frame that is being written in fragments; set by its first, cleared by its last.
+    unsent: Option<Rope>,
     account: Account,
     _seat: Seat,
 }
@@ -204,7 +212,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
 }
 
 impl Session {
-    fn accept(&mut self, frame: bytes::Bytes, ctx: &mut WebsocketContext<Self>) {
+    fn accept(&mut self, frame: Bytes, ctx: &mut WebsocketContext<Self>) {
         if self.phase != Phase::Open {
             return;
         }
@@ -245,25 +253,54 @@ impl Session {
         if outlet.closed() == Some(Closed::TooFarBehind) {
             return self.end(&Ending::TooFarBehind, ctx);
         }
-        while self.flow.has_room() {
+        while self.unsent.is_none() && self.flow.has_room() {
             let Some(message) = outlet.take() else { break };
             let frame = match message {
                 Outgoing::Answer(frame) => frame,
-                Outgoing::News(news) => news::encode(news),
+                Outgoing::News(news) => news::encode(news).into(),
             };
             self.metrics.sent_bytes_total.inc_by(frame.len() as u64);
             self.account.sent_bytes += frame.len() as u64;
-            self.flow.wrote(frame.len());
-            ctx.binary(frame);
-            if let Some(ping) = self.flow.ping(Instant::now()) {
-                ctx.ping(&ping);
+            if frame.len() > FRAGMENT_BYTES {
+                self.unsent = Some(frame);
+                self.write_fragment(Item::FirstBinary, ctx);
+                break;
             }
+            self.flow.wrote(frame.len());
+            ctx.binary(frame.into_bytes());
+            self.ping_if_due(ctx);
         }
         // Answers that have left make room for requests, and news for what was kept back.
         self.start_requests(ctx);
         self.dispatch.settle();
-        if self.phase == Phase::Draining && self.dispatch.is_idle() && outlet.answer_bytes() == 0 {
+        let is_written = self.unsent.is_none() && outlet.answer_bytes() == 0;
+        if self.phase == Phase::Draining && self.dispatch.is_idle() && is_written {
             self.end(&Ending::Server, ctx);
+        }
+    }
+
+    /// Writes the next fragment of the frame that is being written.
+    fn write_fragment(&mut self, item: fn(Bytes) -> Item, ctx: &mut WebsocketContext<Self>) {
+        // A connection that ends writes no more of it.
+        let Some(frame) = self.unsent.as_mut().filter(|_| self.phase != Phase::Closing) else { return };
+        let fragment = frame.take(FRAGMENT_BYTES).unwrap_or_default();
+        let is_last = frame.is_empty();
+        self.flow.wrote(fragment.len());
+        let item = if is_last { Item::Last(fragment) } else { item(fragment) };
+        ctx.write_raw(Message::Continuation(item));
+        self.ping_if_due(ctx);
+        if is_last {
+            self.unsent = None;
+            return self.write(ctx);
+        }
+        // This actor is polled again when the socket has taken what was written.
+        let turn = tokio::task::yield_now().into_actor(self);
+        ctx.spawn(turn.map(|(), session, ctx| session.write_fragment(Item::Continue, ctx)));
+    }
+
+    fn ping_if_due(&mut self, ctx: &mut WebsocketContext<Self>) {
+        if let Some(ping) = self.flow.ping(Instant::now()) {
+            ctx.ping(&ping);
         }
     }
 
@@ -276,10 +313,8 @@ impl Session {
         if self.flow.is_too_slow(now) {
             return self.end(&Ending::TooSlow, ctx);
         }
-        if self.phase == Phase::Open
-            && let Some(ping) = self.flow.ping(now)
-        {
-            ctx.ping(&ping);
+        if self.phase == Phase::Open {
+            self.ping_if_due(ctx);
         }
         self.write(ctx);
     }

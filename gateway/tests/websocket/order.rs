@@ -265,3 +265,34 @@ async fn reads_of_a_new_expression_are_as_of_their_place() {
     client.update("t", r#"[{"id":0,"v":0}]"#).await;
     assert_eq!(client.rows("e").await, r#"[{"e":200.0},{"e":2200.0}]"#);
 }
+
+#[tokio::test]
+async fn long_answers_arrive_whole_and_hold_nobody_up() {
+    let server = start();
+    let (mut reader, mut writer) = (Client::connect(&server).await, Client::connect(&server).await);
+    let row = |id: usize| format!(r#"{{"id":{id},"text":"{id} {}"}}"#, "x".repeat(200));
+    let rows: Vec<String> = (0..20_000).map(row).collect();
+    writer.make_table("t", &format!("[{}]", rows.join(",")), Some("id")).await;
+    reader.make_view("t", "v", ViewConfig::default()).await;
+    // Asked twice, and not read: longer than the socket takes.
+    let first = reader.send("v", to_rows()).await;
+    let second = reader.send("v", to_rows()).await;
+    let size = reader.send("t", ClientReq::TableSizeReq(TableSizeReq {})).await;
+    writer.update("t", r#"[{"id":0,"text":"new"}]"#).await;
+    assert_eq!(writer.size("t").await, 20_000);
+    // A long answer holds up no short one.
+    let mut answers = Vec::new();
+    for _ in 0..3 {
+        answers.push(reader.hear().await);
+    }
+    answers.sort_by_key(|answer| answer.msg_id);
+    assert_eq!(answers.iter().map(|answer| answer.msg_id).collect::<Vec<_>>(), [first, second, size]);
+    for answer in answers.drain(..2) {
+        let Some(ClientResp::ViewToRowsStringResp(ViewToRowsStringResp { json_string })) = answer.client_resp
+        else {
+            panic!("another answer")
+        };
+        assert!(json_string.ends_with(&format!("{}]", rows[rows.len() - 1])), "the end is missing");
+        assert_eq!(json_string.matches(r#""id":"#).count(), rows.len());
+    }
+}

@@ -1,0 +1,302 @@
+//! Long texts, written in pieces.
+//!
+//! Law: the pieces one behind the other are the text, however many threads write them. What is cut in parts is gathered
+//! for one piece at a time and thread, so beyond its text a text of any length holds a bounded amount of memory.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::json_columns::{Member, Values};
+use super::{JsonOptions, Window, csv, json_rows};
+use crate::parallel::Threads;
+
+/// Cells gathered for a piece: what of them is written fits the processor's cache, and starting a piece costs little
+/// beside them.
+pub(crate) const PIECE_CELLS: usize = 64 * 1024;
+/// A first guess at the bytes of a cell.
+const BYTES_PER_CELL: usize = 12;
+
+/// A text format and its options.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TextFormat {
+    /// One object of arrays.
+    JsonColumns(JsonOptions),
+    /// An array of objects.
+    JsonRows(JsonOptions),
+    /// One object a line. No line end after the last line; no rows, no text.
+    Ndjson(JsonOptions),
+    Csv,
+}
+
+/// What is written: gathered already, or gathered part by part.
+#[derive(Clone, Copy)]
+pub(crate) enum Source<'a> {
+    Whole(&'a Window),
+    Parts(&'a dyn Parts),
+}
+
+/// Rows that need not be gathered all at once.
+pub(crate) trait Parts: Sync {
+    fn num_rows(&self) -> usize;
+
+    fn num_columns(&self) -> usize;
+
+    /// Some rows, and of them some columns.
+    fn window(&self, rows: Range<usize>, columns: Range<usize>) -> Window;
+}
+
+/// The text of a source, in pieces.
+pub(crate) fn write(source: Source<'_>, format: TextFormat, threads: Threads) -> Vec<String> {
+    match format {
+        TextFormat::JsonColumns(options) => columns(source, options, threads),
+        TextFormat::JsonRows(options) => {
+            let mut pieces = rows(source, options, ',', threads);
+            match pieces.as_mut_slice() {
+                [] => pieces.push("[]".into()),
+                [.., last] => last.push(']'),
+            }
+            pieces
+        }
+        TextFormat::Ndjson(options) => rows(source, options, '\n', threads),
+        TextFormat::Csv => separated(source, threads),
+    }
+}
+
+fn rows(source: Source<'_>, options: JsonOptions, separator: char, threads: Threads) -> Vec<String> {
+    if json_rows::is_bare(&source.head(), options) {
+        return Vec::new();
+    }
+    let begin = |has_first: bool, out: &mut String| {
+        if has_first && separator == ',' {
+            out.push('[');
+        }
+    };
+    match source {
+        Source::Whole(window) => {
+            let rows = json_rows::Rows::new(window, options, separator);
+            each_piece(source, window.columns.len(), threads, |range, out| {
+                begin(range.start == 0, out);
+                rows.write(range.clone(), range.start == 0, out);
+            })
+        }
+        Source::Parts(parts) => each_piece(source, parts.num_columns(), threads, |range, out| {
+            let window = parts.window(range.clone(), 0..parts.num_columns());
+            begin(range.start == 0, out);
+            let rows = json_rows::Rows::new(&window, options, separator);
+            rows.write(0..range.len(), range.start == 0, out);
+        }),
+    }
+}
+
+fn separated(source: Source<'_>, threads: Threads) -> Vec<String> {
+    let header = csv::header(&source.head());
+    if header.is_empty() {
+        return Vec::new();
+    }
+    let begin = |has_first: bool, out: &mut String| {
+        if has_first {
+            out.push_str(&header);
+        }
+    };
+    match source {
+        Source::Whole(window) => {
+            let rows = csv::Rows::new(window);
+            each_piece(source, window.columns.len(), threads, |range, out| {
+                begin(range.start == 0, out);
+                rows.write(range.clone(), out);
+            })
+        }
+        Source::Parts(parts) => each_piece(source, parts.num_columns(), threads, |range, out| {
+            let window = parts.window(range.clone(), 0..parts.num_columns());
+            begin(range.start == 0, out);
+            csv::Rows::new(&window).write(0..range.len(), out);
+        }),
+    }
+}
+
+fn columns(source: Source<'_>, options: JsonOptions, threads: Threads) -> Vec<String> {
+    let head = source.head();
+    let members = Member::all(&head, options);
+    let mut pieces = vec!["{".to_owned()];
+    let num_rows = source.num_rows();
+    // A piece is some rows of one member.
+    let ranges = ranges(num_rows, 1);
+    let jobs = members.iter().flat_map(|member| ranges.iter().map(|range| (*member, range.clone())));
+    let prepared: Vec<Option<Values<'_>>> = members
+        .iter()
+        .map(|&member| match (source, member) {
+            (Source::Whole(window), Member::Column(column)) => {
+                Some(Values::new(member, window, column, options))
+            }
+            (Source::Whole(window), _) => Some(Values::new(member, window, 0, options)),
+            (Source::Parts(_), _) => None,
+        })
+        .collect();
+    let estimate = Estimate::new(1);
+    pieces.extend(threads.deal(jobs.collect(), |(member, range)| {
+        let mut out = String::with_capacity(estimate.capacity(range.len()));
+        let at = members.iter().position(|other| *other == member).unwrap_or(0);
+        if range.start == 0 {
+            out.push_str(if at == 0 { "" } else { "," });
+            member.begin(&head, &mut out);
+        }
+        match (source, &prepared[at]) {
+            (_, Some(values)) => values.write(range.clone(), range.start == 0, options, &mut out),
+            (Source::Parts(parts), None) => {
+                let columns = match member {
+                    Member::Column(column) => column..column + 1,
+                    _ => 0..0,
+                };
+                let window = parts.window(range.clone(), columns);
+                let values = Values::new(member, &window, 0, options);
+                values.write(0..range.len(), range.start == 0, options, &mut out);
+            }
+            (Source::Whole(_), None) => {}
+        }
+        if range.end == num_rows {
+            out.push(']');
+        }
+        estimate.note(range.len(), out.len());
+        out
+    }));
+    pieces.push("}".into());
+    pieces
+}
+
+impl Source<'_> {
+    fn num_rows(self) -> usize {
+        match self {
+            Source::Whole(window) => window.num_rows,
+            Source::Parts(parts) => parts.num_rows(),
+        }
+    }
+
+    /// The window without its rows: kind and names.
+    fn head(self) -> Window {
+        match self {
+            Source::Whole(window) => window.clone(),
+            Source::Parts(parts) => parts.window(0..0, 0..parts.num_columns()),
+        }
+    }
+}
+
+/// Cuts `0..num_rows`; at least one range, which may be empty.
+fn ranges(num_rows: usize, num_columns: usize) -> Vec<Range<usize>> {
+    let size = (PIECE_CELLS / num_columns.max(1)).max(1);
+    let starts = (0..num_rows.max(1)).step_by(size);
+    starts.map(|start| start..(start + size).min(num_rows)).collect()
+}
+
+fn each_piece(
+    source: Source<'_>,
+    num_columns: usize,
+    threads: Threads,
+    write: impl Fn(Range<usize>, &mut String) + Sync,
+) -> Vec<String> {
+    let estimate = Estimate::new(num_columns + 1);
+    threads.deal(ranges(source.num_rows(), num_columns), |range| {
+        // What closes the text finds room, too.
+        let mut out = String::with_capacity(estimate.capacity(range.len()) + 1);
+        write(range.clone(), &mut out);
+        estimate.note(range.len(), out.len());
+        out
+    })
+}
+
+/// What the rows so far took, so that the next piece's text need not grow.
+struct Estimate(AtomicUsize);
+
+impl Estimate {
+    fn new(num_cells: usize) -> Estimate {
+        Estimate(AtomicUsize::new(num_cells * BYTES_PER_CELL))
+    }
+
+    fn capacity(&self, num_rows: usize) -> usize {
+        64 + num_rows * self.0.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, num_rows: usize, num_bytes: usize) {
+        // Few rows are mostly what stands before and behind them.
+        if num_rows > 64 {
+            self.0.fetch_max(num_bytes / num_rows + 1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+
+    use arrow::array::{Int64Array, StringDictionaryBuilder};
+    use arrow::datatypes::Int32Type;
+
+    use super::super::{WindowColumn, WindowKind};
+    use super::*;
+
+    /// Numbers, and the most of them that was gathered at once.
+    struct Numbers {
+        num_rows: usize,
+        most_cells: AtomicUsize,
+    }
+
+    impl Parts for Numbers {
+        fn num_rows(&self) -> usize {
+            self.num_rows
+        }
+
+        fn num_columns(&self) -> usize {
+            3
+        }
+
+        fn window(&self, rows: Range<usize>, columns: Range<usize>) -> Window {
+            self.most_cells.fetch_max(rows.len() * columns.len(), Ordering::Relaxed);
+            let column = |position: usize| {
+                let name: Arc<str> = format!("c{position}").into();
+                let mut texts = StringDictionaryBuilder::<Int32Type>::new();
+                rows.clone().for_each(|row| texts.append_value(format!("t{}", row % 1000)));
+                WindowColumn {
+                    name: name.clone(),
+                    readable_name: name,
+                    values: match position {
+                        1 => Arc::new(texts.finish()),
+                        _ => Arc::new(Int64Array::from_iter_values(
+                            rows.clone().map(|row| (row * (position + 1)) as i64),
+                        )),
+                    },
+                }
+            };
+            Window {
+                kind: WindowKind::Flat,
+                num_rows: rows.len(),
+                columns: columns.map(column).collect(),
+                row_paths: None,
+                keys: Some(Arc::new(Int64Array::from_iter_values(rows.map(|row| row as i64)))),
+                member_keys: None,
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_text_gathers_a_bounded_part_at_a_time_and_is_the_same() {
+        let options = JsonOptions { id: true, index: true, formatted: true };
+        let formats = [
+            TextFormat::JsonColumns(options),
+            TextFormat::JsonColumns(JsonOptions::default()),
+            TextFormat::JsonRows(options),
+            TextFormat::Ndjson(options),
+            TextFormat::Csv,
+        ];
+        for num_rows in [0, 1, 200_001] {
+            for format in formats {
+                let parts = Numbers { num_rows, most_cells: AtomicUsize::new(0) };
+                let whole = parts.window(0..num_rows, 0..3);
+                parts.most_cells.store(0, Ordering::Relaxed);
+                let text = write(Source::Parts(&parts), format, Threads::new(2)).concat();
+                assert!(parts.most_cells.load(Ordering::Relaxed) <= PIECE_CELLS, "{format:?}");
+                let of_whole = write(Source::Whole(&whole), format, Threads::ONE).concat();
+                assert!(text == of_whole, "{format:?} of {num_rows} rows");
+            }
+        }
+    }
+}
