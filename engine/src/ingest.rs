@@ -15,6 +15,7 @@ mod ipc;
 mod ipc_batch;
 mod ipc_schema;
 mod json_columns;
+mod json_parts;
 mod json_rows;
 mod remove;
 mod store;
@@ -54,14 +55,10 @@ pub fn create(data: &TableData, options: &TableOptions) -> Result<(Schema, Batch
             arrow::create(arrow::join_in_memory(schema, batches)?, index, list_flatten)?
         }
         TableData::Rows(text) => {
-            let mut intake = Intake::create(index, list_flatten);
-            json_rows::read_array(text, &mut intake)?;
-            intake.finish_create()?
+            json_rows::read_array(text, || Intake::create(index, list_flatten))?.finish_create()?
         }
         TableData::Ndjson(text) => {
-            let mut intake = Intake::create(index, list_flatten);
-            json_rows::read_lines(text, &mut intake)?;
-            intake.finish_create()?
+            json_rows::read_lines(text, || Intake::create(index, list_flatten))?.finish_create()?
         }
         TableData::Columns(text) => {
             json_columns::read(text, || Intake::create(index, list_flatten))?.finish_create()?
@@ -125,16 +122,8 @@ pub fn update(data: &TableData, target: UpdateTarget<'_>) -> Result<Batch> {
         TableData::Csv(text) => csv::update(text, target.schema),
         TableData::Arrow(bytes) => arrow::update(arrow::read(bytes)?, target),
         TableData::Batches(schema, batches) => arrow::update(arrow::join_in_memory(schema, batches)?, target),
-        TableData::Rows(text) => {
-            let mut intake = Intake::update(target);
-            json_rows::read_array(text, &mut intake)?;
-            intake.finish_update()
-        }
-        TableData::Ndjson(text) => {
-            let mut intake = Intake::update(target);
-            json_rows::read_lines(text, &mut intake)?;
-            intake.finish_update()
-        }
+        TableData::Rows(text) => json_rows::read_array(text, || Intake::update(target))?.finish_update(),
+        TableData::Ndjson(text) => json_rows::read_lines(text, || Intake::update(target))?.finish_update(),
         TableData::Columns(text) => json_columns::read(text, || Intake::update(target))?.finish_update(),
     }
 }

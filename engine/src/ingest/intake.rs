@@ -82,6 +82,45 @@ impl<'t> Intake<'t> {
         }
     }
 
+    /// An intake for rows that follow, with the columns found so far.
+    pub(super) fn fork(&self) -> Intake<'t> {
+        let mut fork = Intake::new(self.mode);
+        fork.is_scanning = self.is_scanning;
+        fork.by_name = self.by_name.clone();
+        fork.hints = self.hints.clone();
+        fork.num_typed = self.num_typed;
+        for Column { name, store, typed_at, target } in &self.columns {
+            let (store, typed_at, target) = (store.like(), *typed_at, *target);
+            fork.columns.push(Column { name: name.clone(), store, typed_at, target });
+        }
+        fork
+    }
+
+    /// Whether a fork of `origin` has found nothing that changes the columns.
+    pub(super) fn is_like(&self, origin: &Intake<'_>) -> bool {
+        let pairs = self.columns.iter().zip(&origin.columns);
+        self.columns.len() == origin.columns.len()
+            && pairs.into_iter().all(|(left, right)| left.store.storage() == right.store.storage())
+    }
+
+    /// The rows of a fork follow; it is like this one.
+    pub(super) fn absorb(&mut self, part: Intake<'t>) -> Result<()> {
+        for (column, part) in self.columns.iter_mut().zip(part.columns) {
+            if part.store.len() > 0 {
+                self.num_touched += usize::from(column.store.len() == 0);
+                column.store.pad_to(self.num_rows);
+                column.store.append(part.store);
+            }
+        }
+        self.num_rows += part.num_rows;
+        self.num_put += part.num_put;
+        if self.num_rows > MAX_CLAIMED_ROWS {
+            // Whether they are too many depends on what flattening made of them.
+            return Err(EngineError::data(format!("more than {MAX_CLAIMED_ROWS} rows in parts")));
+        }
+        self.check_padding()
+    }
+
     pub(super) fn is_update(&self) -> bool {
         matches!(self.mode, Mode::Update(_))
     }

@@ -10,7 +10,9 @@ use serde_json::Deserializer;
 
 use super::cell::{Cell, CellSeed, KIND_ARRAY, KIND_OBJECT, KeySeed};
 use super::intake::{Intake, RowCells};
+use super::json_parts::{self, Between};
 use crate::error::{EngineError, Result};
+use crate::parallel::Threads;
 
 pub(super) const NO_COLUMN_NAMES: &str = "Cannot determine data types without column names!\n";
 
@@ -18,7 +20,29 @@ pub(super) fn json_error(error: &serde_json::Error) -> EngineError {
     EngineError::data(format!("Invalid JSON: {error}"))
 }
 
-pub(super) fn read_array(text: &str, intake: &mut Intake<'_>) -> Result<()> {
+/// `fresh` makes the intake; it is asked again when the rows cannot be read in parts.
+pub(super) fn read_array<'t>(text: &str, fresh: impl Fn() -> Intake<'t>) -> Result<Intake<'t>> {
+    read_array_on(text, fresh, json_parts::threads(text))
+}
+
+pub(super) fn read_array_on<'t>(
+    text: &str,
+    fresh: impl Fn() -> Intake<'t>,
+    threads: Threads,
+) -> Result<Intake<'t>> {
+    let blank = [' ', '\t', '\n', '\r'];
+    let rows = text.trim_matches(blank).strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    if let Some(intake) =
+        rows.and_then(|rows| json_parts::read(rows, Between::Comma, fresh(), |_| (), threads))
+    {
+        return Ok(intake);
+    }
+    let mut intake = fresh();
+    read_array_alone(text, &mut intake)?;
+    Ok(intake)
+}
+
+fn read_array_alone(text: &str, intake: &mut Intake<'_>) -> Result<()> {
     let mut deserializer = Deserializer::from_str(text);
     let mut failure = None;
     let result = deserializer.deserialize_any(RowsVisitor { intake, failure: &mut failure });
@@ -29,9 +53,32 @@ pub(super) fn read_array(text: &str, intake: &mut Intake<'_>) -> Result<()> {
     }
 }
 
+pub(super) fn read_lines<'t>(text: &str, fresh: impl Fn() -> Intake<'t>) -> Result<Intake<'t>> {
+    read_lines_on(text, fresh, json_parts::threads(text))
+}
+
+pub(super) fn read_lines_on<'t>(
+    text: &str,
+    fresh: impl Fn() -> Intake<'t>,
+    threads: Threads,
+) -> Result<Intake<'t>> {
+    if let Some(intake) = json_parts::read(text, Between::Nothing, fresh(), settle_first, threads) {
+        return Ok(intake);
+    }
+    let mut intake = fresh();
+    read_lines_alone(text, &mut intake)?;
+    Ok(intake)
+}
+
+fn settle_first(intake: &mut Intake<'_>) {
+    if !intake.is_update() {
+        intake.settle();
+    }
+}
+
 /// The columns of a new table that its first record leaves null are STRING for good. A record that cannot be read is
 /// an error that names its line; nothing is dropped in silence.
-pub(super) fn read_lines(text: &str, intake: &mut Intake<'_>) -> Result<()> {
+fn read_lines_alone(text: &str, intake: &mut Intake<'_>) -> Result<()> {
     let mut is_first = true;
     // Not one deserializer asked again and again for its end: each such question counts lines from the start.
     for record in Deserializer::from_str(text).into_iter::<Record<'_>>() {
@@ -40,17 +87,17 @@ pub(super) fn read_lines(text: &str, intake: &mut Intake<'_>) -> Result<()> {
             return Err(EngineError::data(format!("Received non-object {kind}")));
         }
         intake.put_row(&mut cells, None)?;
-        if std::mem::take(&mut is_first) && !intake.is_update() {
-            intake.settle();
+        if std::mem::take(&mut is_first) {
+            settle_first(intake);
         }
     }
     Ok(())
 }
 
 /// One NDJSON record: the kind of JSON value, and the cells of an object.
-struct Record<'de> {
-    kind: u8,
-    cells: RowCells<'de>,
+pub(super) struct Record<'de> {
+    pub(super) kind: u8,
+    pub(super) cells: RowCells<'de>,
 }
 
 impl<'de> Deserialize<'de> for Record<'de> {

@@ -98,6 +98,28 @@ impl ColumnStore {
         ColumnStore { storage: Some(storage), is_growing: false, states: Vec::new(), values }
     }
 
+    /// An empty store of the same type.
+    pub(super) fn like(&self) -> Self {
+        let values = self.storage.map_or(Values::Untyped, Values::new);
+        ColumnStore { storage: self.storage, is_growing: self.is_growing, states: Vec::new(), values }
+    }
+
+    /// The cells of another store of the same type follow.
+    pub(super) fn append(&mut self, other: ColumnStore) {
+        match (&mut self.values, other.values) {
+            (Values::Ints(values), Values::Ints(more)) | (Values::Millis(values), Values::Millis(more)) => {
+                values.extend(more);
+            }
+            (Values::Floats(values), Values::Floats(more)) => values.extend(more),
+            (Values::Bools(values), Values::Bools(more)) => values.extend(more),
+            (Values::Days(values), Values::Days(more)) => values.extend(more),
+            (Values::Texts(texts), Values::Texts(more)) => texts.append(&more),
+            (Values::Untyped, Values::Untyped) => {}
+            _ => unreachable!("the other store is of the same type"),
+        }
+        self.states.extend(other.states);
+    }
+
     pub(super) fn len(&self) -> usize {
         self.states.len()
     }
