@@ -16,9 +16,19 @@ const BYTES_FIELDS: [&str; 8] = [
     ".perspective.proto.ViewOnRemoveResp.indices",
 ];
 
+/// Fields of `MakeTableData` that are `string` to clients, which is the same on the wire: texts of any size, which as
+/// bytes are read where they came (and checked by whoever reads them).
+const TEXT_FIELDS: [&str; 4] = ["from_csv", "from_rows", "from_cols", "from_ndjson"];
+
 fn generate() -> String {
     let protos = Path::new(env!("CARGO_MANIFEST_DIR")).join("protos");
-    let descriptors = protox::compile(["perspective.proto"], [protos]).expect("the .proto compiles");
+    let mut descriptors = protox::compile(["perspective.proto"], [protos]).expect("the .proto compiles");
+    let messages = descriptors.file.iter_mut().flat_map(|file| &mut file.message_type);
+    let fields =
+        messages.filter(|message| message.name() == "MakeTableData").flat_map(|data| &mut data.field);
+    for field in fields.filter(|field| TEXT_FIELDS.contains(&field.name())) {
+        field.set_type(prost_types::field_descriptor_proto::Type::Bytes);
+    }
     let out_dir = std::env::temp_dir().join(format!("proscenium-proto-{}", std::process::id()));
     std::fs::create_dir_all(&out_dir).expect("a folder for the output");
     prost_build::Config::new()

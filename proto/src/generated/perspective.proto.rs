@@ -232,7 +232,6 @@ pub mod make_table_data {
     pub enum Data {
         #[prost(message, tag = "1")]
         FromSchema(super::Schema),
-        /// Texts of any size are `string` to clients, which is the same on the wire; as bytes they are read where they came.
         #[prost(bytes, tag = "2")]
         FromCsv(::prost::bytes::Bytes),
         #[prost(bytes, tag = "3")]
