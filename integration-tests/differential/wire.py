@@ -86,10 +86,16 @@ def request(step, msg_id):
     step.pop("session", None)
     for body in step.values():
         data = body.get("data") if isinstance(body, dict) else None
-        if isinstance(data, dict) and "fromArrowBytes" in data:
-            data["fromArrow"] = base64.b64encode(data.pop("fromArrowBytes").encode()).decode()
-        elif isinstance(data, dict) and "fromArrow" in data:
+        if not isinstance(data, dict):
+            continue
+        if "fromArrow" in data:
             data["fromArrow"] = base64.b64encode(arrow_bytes(data["fromArrow"])).decode()
+        if "fromArrowBytes" in data:
+            data["fromArrow"] = base64.b64encode(data.pop("fromArrowBytes").encode()).decode()
+        # Our side of the protocol takes texts as bytes, which JSON writes in base64.
+        for text in ("fromCsv", "fromRows", "fromCols", "fromNdjson"):
+            if text in data:
+                data[text] = base64.b64encode(data[text].encode()).decode()
     message = json_format.ParseDict(step, proto.Request())
     message.msg_id = msg_id
     return message
