@@ -70,6 +70,13 @@ def _arrow_type(kind):
     return _TYPES[kind]
 
 
+TEXTS_AS_BYTES = [
+    field.json_name
+    for field in proto.MakeTableData.DESCRIPTOR.fields
+    if field.type == field.TYPE_BYTES and field.name in ("from_csv", "from_rows", "from_cols", "from_ndjson")
+]
+
+
 def arrow_bytes(columns):
     """An IPC stream of `[[name, type, values], ...]`; dates and datetimes are epoch days and milliseconds."""
     arrays = [pa.array(values, type=_arrow_type(kind)) for _, kind, values in columns]
@@ -92,8 +99,8 @@ def request(step, msg_id):
             data["fromArrow"] = base64.b64encode(arrow_bytes(data["fromArrow"])).decode()
         if "fromArrowBytes" in data:
             data["fromArrow"] = base64.b64encode(data.pop("fromArrowBytes").encode()).decode()
-        # Our side of the protocol takes texts as bytes, which JSON writes in base64.
-        for text in ("fromCsv", "fromRows", "fromCols", "fromNdjson"):
+        # Where the protocol's file takes texts as bytes, JSON writes them in base64.
+        for text in TEXTS_AS_BYTES:
             if text in data:
                 data[text] = base64.b64encode(data[text].encode()).decode()
     message = json_format.ParseDict(step, proto.Request())
