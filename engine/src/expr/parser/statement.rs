@@ -247,7 +247,7 @@ impl Parser<'_> {
 
     fn for_parts(&mut self) -> Parsed {
         let first = self.expression()?;
-        self.expect(";", "Expected ';' after initialisation section of for-loop")?;
+        self.expect(";", "Expected ';' after initialiser of for-loop")?;
         let condition = if self.current().is(";") { None } else { Some(self.expression()?) };
         self.expect(";", "Expected ';' after condition section of for-loop")?;
         let step = if self.current().is(")") { None } else { Some(self.expression()?) };
