@@ -7,7 +7,7 @@
 use hashbrown::HashMap;
 
 use super::aggregate::{Aggregate, Kind};
-use super::rowwise::{difference, distinct_bits, is_truthy, whole};
+use super::rowwise::{difference, distinct_bits, is_truthy, joined, not_one, whole};
 use super::sort::{Direction, RowOrder};
 use crate::column::Column;
 use crate::order::OrderTree;
@@ -46,7 +46,7 @@ pub(super) enum Means {
 
 pub(super) fn means(kind: Kind) -> Means {
     match kind {
-        Kind::DistinctCount | Kind::Unique | Kind::And => Means::Counts,
+        Kind::DistinctCount | Kind::DistinctLeaf | Kind::Unique | Kind::And => Means::Counts,
         Kind::First
         | Kind::LastByIndex
         | Kind::LastMinusFirst
@@ -57,7 +57,8 @@ pub(super) fn means(kind: Kind) -> Means {
         | Kind::Q1
         | Kind::Q3
         | Kind::MaxBy
-        | Kind::MinBy => Means::Order,
+        | Kind::MinBy
+        | Kind::Join => Means::Order,
         _ => Means::Nothing,
     }
 }
@@ -139,7 +140,7 @@ impl Kept {
         match self {
             Kept::Falsy(count) => Scalar::Bool(*count == 0),
             Kept::Codes { num_distinct, .. } => counted(aggregate, column, *num_distinct, any_row),
-            Kept::Values(counts) if aggregate.kind == Kind::Unique => {
+            Kept::Values(counts) if matches!(aggregate.kind, Kind::Unique | Kind::DistinctLeaf) => {
                 // Zeros of both signs are one value here.
                 let mut values = counts.keys().map(|bits| bits.map(|bits| whole(column, bits)));
                 let first = values.next().flatten();
@@ -154,8 +155,9 @@ impl Kept {
 
 fn counted(aggregate: &Aggregate, column: &Column, num_distinct: usize, any_row: impl Fn() -> u32) -> Scalar {
     match aggregate.kind {
-        Kind::Unique if num_distinct == 1 => column.scalar(any_row()),
+        Kind::Unique | Kind::DistinctLeaf if num_distinct == 1 => column.scalar(any_row()),
         Kind::Unique => Scalar::Null,
+        Kind::DistinctLeaf => not_one(aggregate),
         _ => Scalar::Int(num_distinct as i64),
     }
 }
@@ -197,8 +199,29 @@ fn ordered(aggregate: &Aggregate, snapshot: &Snapshot, rows: &OrderTree) -> Scal
         Kind::Q1 => quantile(column, rows, 1, num_nan()),
         Kind::Median => quantile(column, rows, 2, num_nan()),
         Kind::Q3 => quantile(column, rows, 3, num_nan()),
+        Kind::Join => join(column, rows, num_nan()),
         _ => Scalar::Null,
     }
+}
+
+/// One row of each value, found by leaping from value to value: as many leaps as texts fit.
+fn join(column: &Column, rows: &OrderTree, num_nan: usize) -> Scalar {
+    let num_low =
+        rows.partition_point(|slot| !column.is_valid(slot) || column.number(slot).is_some_and(f64::is_nan));
+    // Here null comes before NaN.
+    let null = (num_low > num_nan).then(|| rows.get(num_nan)).flatten();
+    let nan = (num_nan > 0).then(|| rows.get(0)).flatten();
+    let mut next = num_low;
+    let values = std::iter::from_fn(|| {
+        let slot = rows.get(next)?;
+        next = rows.partition_point(|other| {
+            !column.is_valid(other)
+                || column.number(other).is_some_and(f64::is_nan)
+                || column.compare(other, slot).is_le()
+        });
+        Some(slot)
+    });
+    joined(column, null.into_iter().chain(nan).chain(values))
 }
 
 /// Of the rows with the extreme argument the first by key. A null argument is the smallest, before NaN.

@@ -41,17 +41,11 @@ pub(super) fn compute(aggregate: &Aggregate, members: &Members<'_>) -> Scalar {
         }
         Kind::Unique => unique(column, rows),
         Kind::DistinctLeaf if members.is_leaf => match unique(column, rows) {
-            // Text that is not unique is empty; no text at all is null.
-            Scalar::Null
-                if aggregate.input == Storage::Utf8 && rows.iter().any(|&slot| column.is_valid(slot)) =>
-            {
-                Scalar::from("")
-            }
+            Scalar::Null if rows.iter().any(|&slot| column.is_valid(slot)) => not_one(aggregate),
             value => value,
         },
-        Kind::DistinctLeaf if aggregate.input == Storage::Utf8 => Scalar::from(""),
-        Kind::DistinctLeaf => Scalar::Null,
-        Kind::Any | Kind::Or => any(column, rows),
+        Kind::DistinctLeaf => not_one(aggregate),
+        Kind::Any | Kind::Or => any(column, rows.iter().copied()),
         Kind::And => Scalar::Bool(rows.iter().all(|&slot| is_truthy(column, slot))),
         Kind::Dominant => dominant(column, rows),
         Kind::First => {
@@ -75,7 +69,7 @@ pub(super) fn compute(aggregate: &Aggregate, members: &Members<'_>) -> Scalar {
         Kind::Median => quantile(column, rows, 2),
         Kind::Q1 => quantile(column, rows, 1),
         Kind::Q3 => quantile(column, rows, 3),
-        Kind::Join => join(column, rows),
+        Kind::Join => join(snapshot, column, rows),
         Kind::MaxBy => by(snapshot, aggregate, rows, Ordering::Greater),
         Kind::MinBy => by(snapshot, aggregate, rows, Ordering::Less),
         Kind::Mul => product(column, rows),
@@ -116,6 +110,11 @@ pub(super) fn whole(column: &Column, bits: u64) -> u64 {
     }
 }
 
+/// What `distinct leaf` says of rows with several values.
+pub(super) fn not_one(aggregate: &Aggregate) -> Scalar {
+    if aggregate.input == Storage::Utf8 { Scalar::from("") } else { Scalar::Null }
+}
+
 fn unique(column: &Column, rows: &[u32]) -> Scalar {
     let Some((&first, rest)) = rows.split_first() else { return Scalar::Null };
     let bits = column.bits(first);
@@ -131,10 +130,15 @@ pub(super) fn is_truthy(column: &Column, slot: u32) -> bool {
 }
 
 /// The first truthy value, else a falsy one if there is any that is not null.
-fn any(column: &Column, rows: &[u32]) -> Scalar {
-    let truthy = rows.iter().find(|&&slot| is_truthy(column, slot));
-    let found = truthy.or_else(|| rows.iter().find(|&&slot| column.is_valid(slot)));
-    found.map_or(Scalar::Null, |&slot| column.scalar(slot))
+pub(super) fn any(column: &Column, mut rows: impl Iterator<Item = u32>) -> Scalar {
+    let mut falsy = None;
+    let truthy = rows.find(|&slot| {
+        if falsy.is_none() && column.is_valid(slot) {
+            falsy = Some(slot);
+        }
+        is_truthy(column, slot)
+    });
+    truthy.or(falsy).map_or(Scalar::Null, |slot| column.scalar(slot))
 }
 
 /// The most frequent valid value; on a tie the one that reached the count first.
@@ -265,15 +269,24 @@ fn of_float_rank(rank: u64) -> f64 {
 }
 
 /// Distinct values as text, ascending, as many as fit.
-fn join(column: &Column, rows: &[u32]) -> Scalar {
+fn join(snapshot: &Snapshot, column: &Column, rows: &[u32]) -> Scalar {
     let mut distinct: HashMap<Option<u64>, u32, ahash::RandomState> = HashMap::default();
     for &slot in rows {
-        distinct.entry(column.bits(slot)).or_insert(slot);
+        let first = distinct.entry(column.bits(slot)).or_insert(slot);
+        // The zeros of both signs are one value with two texts: that of the first row by key.
+        if column.number(slot) == Some(0.0) && snapshot.compare_keys(slot, *first).is_lt() {
+            *first = slot;
+        }
     }
     let mut slots: Vec<u32> = distinct.into_values().collect();
     slots.sort_unstable_by(|&left, &right| column.compare(left, right));
+    joined(column, slots.into_iter())
+}
+
+/// The texts of `slots`, as many as fit.
+pub(super) fn joined(column: &Column, slots: impl Iterator<Item = u32>) -> Scalar {
     let mut joined = String::new();
-    for (position, &slot) in slots.iter().enumerate() {
+    for (position, slot) in slots.enumerate() {
         let text = path_text(&column.scalar(slot));
         let separator = if position == 0 { "" } else { ", " };
         if joined.len() + separator.len() + text.len() > JOIN_BYTES {

@@ -29,6 +29,9 @@ impl Grouped {
             Kind::Last => return cell_of(self.edge_row(row_node, split_node, true)),
             Kind::LastByIndex if is_leaf => return cell_of(self.edge_row(row_node, split_node, true)),
             Kind::First if is_leaf => return cell_of(self.edge_row(row_node, split_node, false)),
+            // Read no further than to the first row that decides.
+            Kind::Any | Kind::Or => return rowwise::any(column, self.each_row(row_node, split_node)),
+            Kind::DistinctLeaf if !is_leaf => return rowwise::not_one(of),
             _ => {}
         }
         let is_kept = self.cells.num_rows(cell) >= MANY_ROWS
@@ -52,6 +55,23 @@ impl Grouped {
             self.rows_by_leaf(row_node, split_node)
         };
         rowwise::compute(of, &Members { snapshot: &self.snapshot, rows: &rows, is_leaf })
+    }
+
+    /// As [`Grouped::rows_by_leaf`], one after the other.
+    fn each_row(&self, row_node: u32, split_node: u32) -> impl Iterator<Item = u32> {
+        let depth = self.plan.levels.len() as u32;
+        let mut waiting = vec![row_node];
+        let leaves = std::iter::from_fn(move || {
+            loop {
+                let node = waiting.pop()?;
+                if self.rows.node(node).depth == depth {
+                    return Some(node);
+                }
+                waiting.extend(self.rows.children_by_value(node).into_iter().rev());
+            }
+        });
+        let members = move |leaf| Some(self.cells.members(self.cell_at(leaf, split_node)?).iter());
+        leaves.filter_map(members).flatten()
     }
 
     /// The rows of a cell, leaf by leaf.
