@@ -26,6 +26,25 @@ impl Filter {
             return joined(parts);
         }
         let kept = self.bits(snapshot, threads);
+        // Rows that lie in their order from the first slot on are read off the bits, words without any skipped.
+        if order.ring_position(0) == Some(0) && order.len() <= kept.len() * 64 {
+            let parts = threads.parts(order.len(), 64, |part| {
+                let mut slots = Vec::new();
+                let words = part.start / 64..part.end.div_ceil(64);
+                for (word, &bits) in words.clone().zip(&kept[words]) {
+                    let mut bits = bits;
+                    while bits != 0 {
+                        let slot = word as u32 * 64 + bits.trailing_zeros();
+                        if (slot as usize) < part.end {
+                            slots.push(slot);
+                        }
+                        bits &= bits - 1;
+                    }
+                }
+                slots
+            });
+            return joined(parts);
+        }
         let parts = threads.parts(order.len(), 1, |part| {
             let slots = order.iter_from(part.start).take(part.len());
             slots.filter(|&slot| self.is_set(&kept, snapshot, slot)).collect::<Vec<u32>>()
@@ -57,20 +76,22 @@ impl Filter {
         let parts = threads.parts(num_chunks * CHUNK, CHUNK, |part| {
             let mut words = Vec::with_capacity(part.len() / 64);
             for chunk in part.start / CHUNK..part.end.div_ceil(CHUNK) {
-                let mut masks = terms
-                    .iter()
-                    .map(|(test, column, keeps_null, codes)| test.mask(column, chunk, *keeps_null, codes));
-                let first = masks.next().unwrap_or([!0; WORDS]);
-                let join = |mut all: Mask, mask: Mask| {
-                    for (all, one) in all.iter_mut().zip(mask) {
+                let mut all: Option<Mask> = None;
+                for (test, column, keeps_null, codes) in &terms {
+                    // A chunk of which nothing is left needs no other term.
+                    if self.reducer == FilterReducer::And && all == Some([0; WORDS]) {
+                        break;
+                    }
+                    let mask = test.mask(column, chunk, *keeps_null, codes);
+                    let before = all.get_or_insert(mask);
+                    for (all, one) in before.iter_mut().zip(mask) {
                         match self.reducer {
                             FilterReducer::And => *all &= one,
                             FilterReducer::Or => *all |= one,
                         }
                     }
-                    all
-                };
-                words.extend_from_slice(&masks.fold(first, join));
+                }
+                words.extend_from_slice(&all.unwrap_or([!0; WORDS]));
             }
             words
         });
