@@ -71,7 +71,7 @@ impl Stage {
 }
 
 fn data(rows: &str) -> Option<wire::MakeTableData> {
-    Some(wire::MakeTableData { data: Some(Data::FromRows(rows.into())) })
+    Some(wire::MakeTableData { data: Some(Data::FromRows(rows.to_owned().into())) })
 }
 
 fn update(rows: &str, port_id: u32) -> ClientReq {
