@@ -35,7 +35,8 @@ pub struct Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// WebSocket connections; one more is answered 503. An idle one costs some tens of kilobytes and a file descriptor.
+    /// WebSocket connections; one more is answered 503. An idle one costs some tens of kilobytes and two file
+    /// descriptors.
     pub connections: usize,
     /// Tables of the server.
     pub tables: usize,
@@ -66,6 +67,9 @@ pub struct Limits {
     pub ping_seconds: u64,
     /// Seconds of silence, pings unanswered, after which a connection is taken to be gone.
     pub silence_seconds: u64,
+    /// Seconds that a client has to read the reason why it is closed, and all that was written before, until it is cut
+    /// off.
+    pub closing_seconds: u64,
     /// Seconds that connections have, when the server ends, to hear what was asked before.
     pub drain_seconds: u64,
 }
@@ -88,6 +92,7 @@ impl Default for Limits {
             behind_seconds: 60,
             ping_seconds: 30,
             silence_seconds: 120,
+            closing_seconds: 10,
             drain_seconds: 10,
         }
     }
@@ -116,6 +121,10 @@ impl Limits {
 
     pub fn silence(&self) -> Duration {
         Duration::from_secs(self.silence_seconds)
+    }
+
+    pub fn closing(&self) -> Duration {
+        Duration::from_secs(self.closing_seconds)
     }
 
     pub fn drain(&self) -> Duration {

@@ -8,7 +8,7 @@ use actix_web::{App, HttpServer};
 use crate::config::Config;
 use crate::error::StartError;
 use crate::http::{self, Shared};
-use crate::session::Surroundings;
+use crate::session::{self, Surroundings};
 
 /// The addresses that clients can use now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +45,7 @@ pub fn open_http(
         move || App::new().configure(|routes| http::routes(routes, &surroundings, &shared, max_upload_bytes));
     let server = HttpServer::new(app)
         .disable_signals()
+        .on_connect(session::note_connection)
         // Messages are small and wanted at once: waiting to fill a packet costs up to 40 ms.
         .tcp_nodelay(true)
         // Live connections have ended by then (`Running::stop`), or did not want to.

@@ -9,10 +9,13 @@ mod flow;
 mod frames;
 mod lanes;
 mod news;
+mod pipe;
 mod roll;
+mod sever;
 mod socket;
 mod wire;
 
 pub use dispatch::Surroundings;
 pub use roll::Roll;
+pub use sever::note_connection;
 pub use socket::connect;

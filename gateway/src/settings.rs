@@ -138,26 +138,29 @@ fn read(path: &Path) -> Result<File, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
-    fn in_file(name: &str, text: &str) -> Options {
-        let folder = std::env::temp_dir().join(format!("proscenium-settings-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let path = folder.join(name);
+    /// `options` beside a configuration file with this text.
+    fn resolved(text: &str, options: Options) -> Result<Config, String> {
+        static FILES: AtomicUsize = AtomicUsize::new(0);
+        let number = FILES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("proscenium-settings-{}-{number}.toml", std::process::id());
+        let path = std::env::temp_dir().join(name);
         std::fs::write(&path, text).unwrap();
-        Options { config: Some(path), ..Options::default() }
+        let config = Options { config: Some(path.clone()), ..options }.resolve();
+        std::fs::remove_file(path).unwrap();
+        config
     }
 
     #[test]
     fn the_command_line_wins_over_the_file() {
-        let mut options = in_file(
-            "good.toml",
-            "listen = \"127.0.0.1:1\"\nthreads = 3\n[[table]]\nname = \"a\"\npath = \"a.csv\"\nindex = \"id\"\n[limits]\nviews = 7\n",
-        );
-        assert_eq!(options.clone().resolve().unwrap().limits.views, 7);
-        options.listen = Some("127.0.0.1:2".parse().unwrap());
-        options.tables = vec!["b=b.csv".parse().unwrap()];
-        let config = options.resolve().unwrap();
+        let text = "listen = \"127.0.0.1:1\"\nthreads = 3\n[[table]]\nname = \"a\"\npath = \"a.csv\"\nindex = \"id\"\n[limits]\nviews = 7\n";
+        let config = resolved(text, Options::default()).unwrap();
+        assert_eq!((config.limits.views, config.listen), (7, "127.0.0.1:1".parse().unwrap()));
+        let (listen, tables) = ("127.0.0.1:2".parse().unwrap(), vec!["b=b.csv".parse().unwrap()]);
+        let config = resolved(text, Options { listen: Some(listen), tables, ..Options::default() }).unwrap();
         assert_eq!(config.listen, "127.0.0.1:2".parse().unwrap());
         assert_eq!(config.threads, 3);
         let names: Vec<&str> = config.tables.iter().map(|table| table.name.as_str()).collect();
@@ -167,12 +170,11 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        assert!(in_file("key.toml", "colour = 3").resolve().unwrap_err().contains("colour"));
-        assert!(in_file("limit.toml", "[limits]\nviewz = 3").resolve().unwrap_err().contains("viewz"));
-        assert!(
-            in_file("no.toml", "[limits]\nwindow_bytes = 0").resolve().unwrap_err().contains("window_bytes")
-        );
-        assert!(in_file("zero.toml", "threads = 0").resolve().unwrap_err().contains("threads"));
+        let fault = |text| resolved(text, Options::default()).unwrap_err();
+        assert!(fault("colour = 3").contains("colour"));
+        assert!(fault("[limits]\nviewz = 3").contains("viewz"));
+        assert!(fault("[limits]\nwindow_bytes = 0").contains("window_bytes"));
+        assert!(fault("threads = 0").contains("threads"));
         let twice = Options {
             tables: vec!["a=a.csv".parse().unwrap(), "a=b.csv".parse().unwrap()],
             ..Options::default()

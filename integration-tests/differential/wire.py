@@ -46,15 +46,17 @@ def _compile():
     from grpc_tools import protoc
 
     protos = _ROOT / "proto" / "protos"
-    folder = tempfile.mkdtemp(prefix="proscenium-proto-")
     include = pathlib.Path(protoc.__file__).parent / "_proto"
-    code = protoc.main(
-        ["protoc", f"-I{protos}", f"-I{include}", f"--python_out={folder}", str(protos / "perspective.proto")]
-    )
-    if code != 0:
-        raise RuntimeError("the protocol does not compile")
-    sys.path.insert(0, folder)
-    return importlib.import_module("perspective_pb2")
+    with tempfile.TemporaryDirectory(prefix="proscenium-proto-") as folder:
+        code = protoc.main(
+            ["protoc", f"-I{protos}", f"-I{include}", f"--python_out={folder}", str(protos / "perspective.proto")]
+        )
+        if code != 0:
+            raise RuntimeError("the protocol does not compile")
+        sys.path.insert(0, folder)
+        module = importlib.import_module("perspective_pb2")
+        sys.path.remove(folder)
+        return module
 
 
 proto = _compile()

@@ -1,18 +1,19 @@
 //! The WebSocket itself: the only file that names actix-web-actors, so that it can be exchanged.
 //!
-//! Law: no decision is made here. Frames go to [`Dispatch`], what waits in the [`Outlet`] goes out as far as [`Flow`]
-//! has room.
+//! Law: no decision is made here. Frames go to [`Dispatch`], what waits in the [`Outlet`] goes into the [`Pipe`] as far
+//! as [`Flow`] has room. The session is an actor of its own, beside the web server's task that moves bytes: it hears its
+//! client and the clock also while the socket takes nothing.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix::prelude::*;
 use actix_http::ws::Item;
-use actix_web::error::PayloadError;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws;
-use actix_web_actors::ws::{Message, ProtocolError, WebsocketContext};
+use actix_web_actors::ws::{Message, ProtocolError};
 use bytes::Bytes;
 use proscenium_actors::fanout::Closed;
 use proscenium_actors::{Outgoing, Outlet, Rope};
@@ -22,7 +23,8 @@ use super::ending::Ending;
 use super::flow::Flow;
 use super::frames::{Assembler, Fragment};
 use super::news;
-use super::roll::Seat;
+use super::pipe::{Kind, Pipe, pipe};
+use super::sever::Lifeline;
 use super::wire::Messages;
 use crate::config::Limits;
 use crate::metrics::Metrics;
@@ -34,9 +36,6 @@ const FRAMES_IN_A_ROW: usize = 16;
 /// A frame beyond this goes out in fragments of this many bytes, the next one when the socket has taken the last: so
 /// the ways to the socket never hold a long frame as a whole, and what is copied on them stays in the processor's cache.
 const FRAGMENT_BYTES: usize = 128 * 1024;
-
-/// How long a client has to answer a close frame, and so to read what was written before it.
-const LINGER: Duration = Duration::from_secs(10);
 
 /// Makes a connection of a request for one. Errors when the request is no WebSocket handshake. One connection too many
 /// is answered 503.
@@ -54,6 +53,8 @@ pub fn connect(
         }
     };
     let max_frame_bytes = surroundings.max_frame_bytes;
+    let mut response = ws::handshake(request)?;
+    let (pipe, body) = pipe(seat);
     let session = Session {
         metrics: surroundings.metrics.clone(),
         limits: surroundings.limits,
@@ -64,15 +65,14 @@ pub fn connect(
         frames_in_a_row: 0,
         unsent: None,
         account: Account::open(request.peer_addr()),
-        _seat: seat,
+        pipe,
+        lifeline: Lifeline::of(request),
     };
-    // Its own reader of frames gets nothing to read: it would keep the memory of each large frame.
-    let unread = futures::stream::pending::<Result<bytes::Bytes, PayloadError>>();
-    let stream = WebsocketContext::with_factory(unread, move |ctx| {
+    Session::create(move |ctx| {
         ctx.add_stream(Messages::new(payload, max_frame_bytes));
         session
     });
-    Ok(ws::handshake(request)?.streaming(stream))
+    Ok(response.streaming(body))
 }
 
 #[derive(Debug)]
@@ -87,7 +87,8 @@ struct Session {
     /// The rest of the frame that is being written in fragments; set by its first, cleared by its last.
     unsent: Option<Rope>,
     account: Account,
-    _seat: Seat,
+    pipe: Pipe,
+    lifeline: Lifeline,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +125,7 @@ struct Woken;
 struct ServerEnds;
 
 impl Actor for Session {
-    type Context = WebsocketContext<Self>;
+    type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.metrics.sessions.inc();
@@ -141,6 +142,7 @@ impl Actor for Session {
             ServerEnds
         }));
         ctx.run_interval(self.limits.tick(), |session, ctx| session.look_at_clock(ctx));
+        ctx.spawn(self.pipe.gone().into_actor(self).map(|(), _, ctx| ctx.stop()));
     }
 
     fn stopped(&mut self, _ctx: &mut Self::Context) {
@@ -182,21 +184,22 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
                 Item::Continue(bytes) => Fragment::Next(bytes),
                 Item::Last(bytes) => Fragment::Last(bytes),
             },
-            Ok(Message::Ping(payload)) => return ctx.pong(&payload),
+            Ok(Message::Ping(payload)) => return self.pipe.write(Kind::Pong, payload),
             Ok(Message::Pong(payload)) => {
                 self.flow.pong(&payload, now);
                 return self.write(ctx);
             }
             Ok(Message::Text(_) | Message::Nop) => return,
             Ok(Message::Close(_)) => {
+                // The answer to it is the last frame, if it was not this server that began to close.
                 self.end(&Ending::Client, ctx);
-                return ctx.stop();
+                return self.pipe.end();
             }
             Err(ProtocolError::Overflow) => {
                 let text = "a message is longer than this server allows".to_string();
                 return self.end(&Ending::TooLong(text), ctx);
             }
-            Err(ProtocolError::Io(_)) => return ctx.stop(),
+            Err(ProtocolError::Io(error)) if error.kind() != ErrorKind::InvalidData => return ctx.stop(),
             Err(error) => return self.end(&Ending::Protocol(error.to_string()), ctx),
         };
         match self.frames.add(fragment) {
@@ -212,7 +215,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
 }
 
 impl Session {
-    fn accept(&mut self, frame: Bytes, ctx: &mut WebsocketContext<Self>) {
+    fn accept(&mut self, frame: Bytes, ctx: &mut Context<Self>) {
         if self.phase != Phase::Open {
             return;
         }
@@ -232,7 +235,7 @@ impl Session {
         }
     }
 
-    fn start_requests(&mut self, ctx: &mut WebsocketContext<Self>) {
+    fn start_requests(&mut self, ctx: &mut Context<Self>) {
         if self.phase == Phase::Closing {
             return;
         }
@@ -245,7 +248,7 @@ impl Session {
     }
 
     /// Writes what waits, as far as there is room.
-    fn write(&mut self, ctx: &mut WebsocketContext<Self>) {
+    fn write(&mut self, ctx: &mut Context<Self>) {
         if self.phase == Phase::Closing {
             return;
         }
@@ -263,12 +266,12 @@ impl Session {
             self.account.sent_bytes += frame.len() as u64;
             if frame.len() > FRAGMENT_BYTES {
                 self.unsent = Some(frame);
-                self.write_fragment(Item::FirstBinary, ctx);
+                self.write_fragment(Kind::First, ctx);
                 break;
             }
             self.flow.wrote(frame.len());
-            ctx.binary(frame.into_bytes());
-            self.ping_if_due(ctx);
+            self.pipe.write(Kind::Binary, frame.into_bytes());
+            self.ping_if_due();
         }
         // Answers that have left make room for requests, and news for what was kept back.
         self.start_requests(ctx);
@@ -280,31 +283,29 @@ impl Session {
     }
 
     /// Writes the next fragment of the frame that is being written.
-    fn write_fragment(&mut self, item: fn(Bytes) -> Item, ctx: &mut WebsocketContext<Self>) {
+    fn write_fragment(&mut self, kind: Kind, ctx: &mut Context<Self>) {
         // A connection that ends writes no more of it.
         let Some(frame) = self.unsent.as_mut().filter(|_| self.phase != Phase::Closing) else { return };
         let fragment = frame.take(FRAGMENT_BYTES).unwrap_or_default();
         let is_last = frame.is_empty();
         self.flow.wrote(fragment.len());
-        let item = if is_last { Item::Last(fragment) } else { item(fragment) };
-        ctx.write_raw(Message::Continuation(item));
-        self.ping_if_due(ctx);
+        self.pipe.write(if is_last { Kind::Last } else { kind }, fragment);
+        self.ping_if_due();
         if is_last {
             self.unsent = None;
             return self.write(ctx);
         }
-        // This actor is polled again when the socket has taken what was written.
-        let turn = tokio::task::yield_now().into_actor(self);
-        ctx.spawn(turn.map(|(), session, ctx| session.write_fragment(Item::Continue, ctx)));
+        let emptied = self.pipe.emptied().into_actor(self);
+        ctx.spawn(emptied.map(|(), session, ctx| session.write_fragment(Kind::Next, ctx)));
     }
 
-    fn ping_if_due(&mut self, ctx: &mut WebsocketContext<Self>) {
+    fn ping_if_due(&mut self) {
         if let Some(ping) = self.flow.ping(Instant::now()) {
-            ctx.ping(&ping);
+            self.pipe.write(Kind::Ping, Bytes::copy_from_slice(&ping));
         }
     }
 
-    fn look_at_clock(&mut self, ctx: &mut WebsocketContext<Self>) {
+    fn look_at_clock(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
         self.flow.note_behind(self.dispatch.outlet().is_behind(), now);
         if self.flow.is_lost(now) {
@@ -314,21 +315,21 @@ impl Session {
             return self.end(&Ending::TooSlow, ctx);
         }
         if self.phase == Phase::Open {
-            self.ping_if_due(ctx);
+            self.ping_if_due();
         }
         self.write(ctx);
     }
 
-    /// Says why, and waits for the client's answer to that. From now on nothing is heard or written.
-    fn end(&mut self, ending: &Ending, ctx: &mut WebsocketContext<Self>) {
+    /// Says why, and waits for the client's answer to that, but not for long. From now on nothing is heard or written.
+    fn end(&mut self, ending: &Ending, ctx: &mut Context<Self>) {
         if self.phase == Phase::Closing {
             return;
         }
         self.leave(ending);
         if let Some(reason) = ending.reason() {
-            ctx.close(Some(reason));
+            self.pipe.close(reason);
         }
-        ctx.run_later(LINGER, |_, ctx| ctx.stop());
+        ctx.run_later(self.limits.closing(), |session, _| session.lifeline.cut());
     }
 
     /// The connection's views and subscriptions end, and the log says why.

@@ -127,6 +127,31 @@ async fn a_connection_that_says_nothing_any_more_is_taken_to_be_gone_and_its_vie
 }
 
 #[tokio::test]
+async fn a_client_whose_socket_takes_nothing_more_loses_its_views_and_is_cut_off() {
+    // The window is far more than the kernel takes for a client that does not read.
+    let server = start_with(|limits| {
+        (limits.window_bytes, limits.news_bytes) = (1 << 30, 1 << 30);
+        (limits.ping_seconds, limits.silence_seconds, limits.closing_seconds) = (1, 2, 1);
+    });
+    let (mut writer, mut silent) = (Client::connect(&server).await, Client::connect(&server).await);
+    watch(&mut writer, &mut [(&mut silent, "unseen")]).await;
+    let text = "x".repeat(1 << 20);
+    for round in 0..32 {
+        writer.update("t", &format!(r#"[{{"id":1,"text":"{round}{text}"}}]"#)).await;
+    }
+    let look = ClientReq::ViewDimensionsReq(ViewDimensionsReq {});
+    while !matches!(writer.ask("unseen", look.clone()).await, ClientResp::ServerError(_)) {}
+    while metrics(&server).await["proscenium_sessions"] > 1.0 {}
+    let end = loop {
+        if let Err(end) = silent.hear_or_end().await {
+            break end;
+        }
+    };
+    assert_eq!(end, None, "what was not read in time is not waited for");
+    assert_eq!(writer.size("t").await, 1);
+}
+
+#[tokio::test]
 async fn a_client_that_asks_and_asks_without_reading_is_closed_with_a_reason() {
     let mut config = Config { threads: 2, max_frame_bytes: 4096, ..Config::on_free_port() };
     config.limits = Limits { window_bytes: 1, waiting_answer_bytes: 1, ..config.limits };
