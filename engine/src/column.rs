@@ -12,7 +12,7 @@ mod spine;
 pub(crate) use dictionary::{Interner, Strings, write_codes};
 pub(crate) use live::{Live, LiveSlots};
 pub(crate) use resting::Resting;
-pub(crate) use spine::{CHUNK, Chunk, Chunked, PAGE_ROWS};
+pub(crate) use spine::{CHUNK, Cell, Chunk, Chunked, PAGE_ROWS};
 
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -420,7 +420,7 @@ fn write_primitive<T: ArrowPrimitiveType>(
     values: &ArrayRef,
     writes: Writes<'_>,
 ) where
-    T::Native: Default + Send + Sync,
+    T::Native: Cell,
 {
     let array = typed::<PrimitiveArray<T>>(values);
     if let (Slots::Run { start, len }, None) = (writes.slots, writes.skip) {

@@ -1,7 +1,7 @@
 //! The chunked vector behind a column: pages of chunks, every level `Arc`-shared and copied on write.
 //!
 //! Law: `clone` is O(1); `set` copies at most one chunk ([`CHUNK`] rows) and two short lists of pointers, and copies
-//! nothing that no clone holds.
+//! nothing that no clone holds, and nothing where the cell has the value already.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,6 +15,27 @@ pub(crate) const CHUNK: usize = 256;
 const PAGE: usize = 16;
 /// Rows in a page.
 pub(crate) const PAGE_ROWS: usize = PAGE * CHUNK;
+
+/// What a cell may hold.
+pub(crate) trait Cell: Copy + Default {
+    /// Whether nobody could tell the two apart; 0.0 and -0.0 can be told apart, and a NaN is itself.
+    fn is_same(self, other: Self) -> bool;
+}
+
+macro_rules! cell {
+    ($($type:ty),*; $is_same:expr) => {
+        $(impl Cell for $type {
+            #[inline]
+            fn is_same(self, other: Self) -> bool {
+                $is_same(self, other)
+            }
+        })*
+    };
+}
+
+cell!(i8, i16, i32, i64, u8, u16, u32, u64, bool; |left, right| left == right);
+cell!(f32; |left: f32, right: f32| left.to_bits() == right.to_bits());
+cell!(f64; |left: f64, right: f64| left.to_bits() == right.to_bits());
 
 /// [`CHUNK`] cells; a cell whose bit in `valid` is unset is null and holds the default value.
 #[derive(Debug, Clone)]
@@ -114,14 +135,6 @@ impl<T: Copy + Default> Chunked<T> {
         is_here || self.num_chunks() > at / CHUNK + 1
     }
 
-    pub(crate) fn set(&mut self, slot: u32, value: Option<T>) {
-        let slot = slot as usize;
-        if value.is_none() && self.chunk(slot / CHUNK).is_none() {
-            return;
-        }
-        self.chunk_mut(slot / CHUNK).put(slot % CHUNK, value);
-    }
-
     fn chunk_mut(&mut self, chunk: usize) -> &mut Chunk<T> {
         let pages = Arc::make_mut(&mut self.pages);
         while pages.len() <= chunk / PAGE {
@@ -148,47 +161,6 @@ impl<T: Copy + Default> Chunked<T> {
             pages.resize_with(end, Arc::default);
         }
         pages[range.start.min(end)..end].clone_from_slice(&from.pages[range.start.min(end)..end]);
-    }
-
-    /// Writes consecutive slots, none of them null.
-    pub(crate) fn write_valid_run(&mut self, start: u32, values: &[T]) {
-        let mut offset = 0;
-        while offset < values.len() {
-            let slot = start as usize + offset;
-            let at = slot % CHUNK;
-            let len = (CHUNK - at).min(values.len() - offset);
-            let chunk = self.chunk_mut(slot / CHUNK);
-            chunk.values[at..at + len].copy_from_slice(&values[offset..offset + len]);
-            if len == CHUNK {
-                chunk.valid = [u64::MAX; CHUNK / 64];
-            } else {
-                (at..at + len).for_each(|at| chunk.valid[at / 64] |= 1 << (at % 64));
-            }
-            offset += len;
-        }
-    }
-
-    /// Writes consecutive slots, chunk by chunk.
-    pub(crate) fn write_run(&mut self, start: u32, values: &[T], is_valid: impl Fn(usize) -> bool) {
-        let mut offset = 0;
-        while offset < values.len() {
-            let slot = start as usize + offset;
-            let at = slot % CHUNK;
-            let len = (CHUNK - at).min(values.len() - offset);
-            let chunk = self.chunk_mut(slot / CHUNK);
-            chunk.values[at..at + len].copy_from_slice(&values[offset..offset + len]);
-            for position in 0..len {
-                let at = at + position;
-                let bit = 1 << (at % 64);
-                if is_valid(offset + position) {
-                    chunk.valid[at / 64] |= bit;
-                } else {
-                    chunk.valid[at / 64] &= !bit;
-                    chunk.values[at] = T::default();
-                }
-            }
-            offset += len;
-        }
     }
 
     /// Appends the cells of `len` slots from `start` on; null cells as the default value, and `null` hears of each by
@@ -236,6 +208,67 @@ impl<T: Copy + Default> Chunked<T> {
     }
 }
 
+impl<T: Cell> Chunked<T> {
+    pub(crate) fn set(&mut self, slot: u32, value: Option<T>) {
+        let slot = slot as usize;
+        let is_known = match (self.chunk(slot / CHUNK).map(|chunk| chunk.get(slot % CHUNK)), value) {
+            (None | Some(None), None) => true,
+            (Some(Some(old)), Some(new)) => old.is_same(new),
+            _ => false,
+        };
+        if !is_known {
+            self.chunk_mut(slot / CHUNK).put(slot % CHUNK, value);
+        }
+    }
+
+    /// Writes consecutive slots, none of them null.
+    pub(crate) fn write_valid_run(&mut self, start: u32, values: &[T]) {
+        if let [value] = values {
+            return self.set(start, Some(*value));
+        }
+        let mut offset = 0;
+        while offset < values.len() {
+            let slot = start as usize + offset;
+            let at = slot % CHUNK;
+            let len = (CHUNK - at).min(values.len() - offset);
+            let chunk = self.chunk_mut(slot / CHUNK);
+            chunk.values[at..at + len].copy_from_slice(&values[offset..offset + len]);
+            if len == CHUNK {
+                chunk.valid = [u64::MAX; CHUNK / 64];
+            } else {
+                (at..at + len).for_each(|at| chunk.valid[at / 64] |= 1 << (at % 64));
+            }
+            offset += len;
+        }
+    }
+
+    /// Writes consecutive slots, chunk by chunk.
+    pub(crate) fn write_run(&mut self, start: u32, values: &[T], is_valid: impl Fn(usize) -> bool) {
+        if let [value] = values {
+            return self.set(start, is_valid(0).then_some(*value));
+        }
+        let mut offset = 0;
+        while offset < values.len() {
+            let slot = start as usize + offset;
+            let at = slot % CHUNK;
+            let len = (CHUNK - at).min(values.len() - offset);
+            let chunk = self.chunk_mut(slot / CHUNK);
+            chunk.values[at..at + len].copy_from_slice(&values[offset..offset + len]);
+            for position in 0..len {
+                let at = at + position;
+                let bit = 1 << (at % 64);
+                if is_valid(offset + position) {
+                    chunk.valid[at / 64] |= bit;
+                } else {
+                    chunk.valid[at / 64] &= !bit;
+                    chunk.values[at] = T::default();
+                }
+            }
+            offset += len;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,5 +285,23 @@ mod tests {
         assert_eq!((cells.get(3), cells.get(4), cells.get(100_000)), (Some(-3), None, Some(1)));
         assert_eq!(before.get(100_000), None);
         assert_eq!(cells.get(99_999), None);
+    }
+
+    #[test]
+    fn what_is_there_already_is_not_copied() {
+        let mut cells = Chunked::<f64>::default();
+        cells.write_valid_run(0, &[0.0; CHUNK]);
+        cells.set(1, None);
+        let before = cells.clone();
+        cells.set(0, Some(0.0));
+        cells.set(1, None);
+        cells.write_valid_run(2, &[0.0]);
+        cells.write_run(1, &[5.0], |_| false);
+        let is_shared = |cells: &Chunked<f64>| Arc::ptr_eq(&cells.pages, &before.pages);
+        assert!(is_shared(&cells));
+        cells.set(0, Some(-0.0));
+        assert!(!is_shared(&cells));
+        assert!(before.get(0).is_some_and(f64::is_sign_positive));
+        assert!(cells.get(0).is_some_and(f64::is_sign_negative));
     }
 }

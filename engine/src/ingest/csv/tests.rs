@@ -1,3 +1,5 @@
+//! CSV text → columns, the same however it is cut into parts.
+
 use std::fmt::Write;
 
 use arrow::array::{Array, AsArray};
