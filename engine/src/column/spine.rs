@@ -1,8 +1,10 @@
 //! The chunked vector behind a column: pages of chunks, every level `Arc`-shared and copied on write.
 //!
 //! Law: `clone` is O(1); `set` copies at most one chunk ([`CHUNK`] rows) and two short lists of pointers, and copies
-//! nothing that no clone holds, and nothing where the cell has the value already.
+//! nothing that no clone holds, and nothing where the cell has the value already. The memory of chunks that were
+//! replaced is used again once no clone holds them.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -38,7 +40,7 @@ cell!(f32; |left: f32, right: f32| left.to_bits() == right.to_bits());
 cell!(f64; |left: f64, right: f64| left.to_bits() == right.to_bits());
 
 /// [`CHUNK`] cells; a cell whose bit in `valid` is unset is null and holds the default value.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Chunk<T> {
     pub(crate) values: [T; CHUNK],
     pub(crate) valid: [u64; CHUNK / 64],
@@ -91,14 +93,56 @@ impl<T> Clone for Page<T> {
 }
 
 /// Cells by slot. Slots never written are null.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Chunked<T> {
     pages: Arc<Vec<Arc<Page<T>>>>,
+    retired: Retired<T>,
+}
+
+impl<T> Clone for Chunked<T> {
+    fn clone(&self) -> Self {
+        Chunked { pages: Arc::clone(&self.pages), retired: Retired::default() }
+    }
 }
 
 impl<T> Default for Chunked<T> {
     fn default() -> Self {
-        Chunked { pages: Arc::default() }
+        Chunked { pages: Arc::default(), retired: Retired::default() }
+    }
+}
+
+/// Chunks that the writer replaced, the oldest first. Readers still hold the latest of them; what they have let go is
+/// where the next copies are made: a steady stream of updates asks the allocator for nothing, and gives it nothing back
+/// on the readers' threads.
+#[derive(Debug)]
+struct Retired<T>(VecDeque<Arc<Chunk<T>>>);
+
+impl<T> Default for Retired<T> {
+    fn default() -> Self {
+        Retired(VecDeque::new())
+    }
+}
+
+/// Chunks of a column that are kept for their memory: so many at most, and at most an eighth of the column.
+const MOST_RETIRED: usize = 1024;
+
+impl<T: Copy> Retired<T> {
+    fn copy_of(&mut self, chunk: &Chunk<T>) -> Arc<Chunk<T>> {
+        let is_free = |oldest: &mut Arc<Chunk<T>>| Arc::get_mut(oldest).is_some();
+        if self.0.front_mut().is_some_and(is_free)
+            && let Some(mut reused) = self.0.pop_front()
+            && let Some(cells) = Arc::get_mut(&mut reused)
+        {
+            *cells = *chunk;
+            return reused;
+        }
+        Arc::new(*chunk)
+    }
+
+    fn keep(&mut self, chunk: Arc<Chunk<T>>, num_chunks: usize) {
+        if self.0.len() < MOST_RETIRED.min(num_chunks / 8) {
+            self.0.push_back(chunk);
+        }
     }
 }
 
@@ -140,8 +184,14 @@ impl<T: Copy + Default> Chunked<T> {
         while pages.len() <= chunk / PAGE {
             pages.push(Arc::default());
         }
+        let num_chunks = pages.len() * PAGE;
         let page = Arc::make_mut(&mut pages[chunk / PAGE]);
-        Arc::make_mut(page.chunks[chunk % PAGE].get_or_insert_default())
+        let cells = page.chunks[chunk % PAGE].get_or_insert_default();
+        if Arc::get_mut(cells).is_none() {
+            let copy = self.retired.copy_of(cells);
+            self.retired.keep(std::mem::replace(cells, copy), num_chunks);
+        }
+        Arc::get_mut(cells).expect("nobody else has seen the copy")
     }
 
     /// Writes a whole chunk. Its null cells hold the default value.
@@ -204,7 +254,7 @@ impl<T: Copy + Default> Chunked<T> {
 
     pub(crate) fn memory(&self) -> usize {
         let chunks: usize = self.pages.iter().map(|page| page.chunks.iter().flatten().count()).sum();
-        chunks * (size_of::<Chunk<T>>() + size_of::<usize>() * 3)
+        (chunks + self.retired.0.len()) * (size_of::<Chunk<T>>() + size_of::<usize>() * 3)
     }
 }
 
@@ -285,6 +335,26 @@ mod tests {
         assert_eq!((cells.get(3), cells.get(4), cells.get(100_000)), (Some(-3), None, Some(1)));
         assert_eq!(before.get(100_000), None);
         assert_eq!(cells.get(99_999), None);
+    }
+
+    #[test]
+    fn the_memory_of_replaced_chunks_is_used_again_once_nobody_reads_them() {
+        let mut cells = Chunked::<i64>::default();
+        cells.write_valid_run(0, &[0; 64 * CHUNK]);
+        let (mut readers, mut places) = (VecDeque::new(), std::collections::HashSet::new());
+        for round in 1..200_i64 {
+            readers.push_back((round - 1, cells.clone()));
+            cells.set(7, Some(round));
+            places.insert(std::ptr::from_ref(cells.chunk(0).unwrap()));
+            if readers.len() > 3 {
+                readers.pop_front();
+            }
+            for (value, reader) in &readers {
+                assert_eq!(reader.get(7), Some(*value));
+            }
+        }
+        assert!(places.len() <= 5, "{}", places.len());
+        assert!(cells.retired.0.len() <= 64 / 8);
     }
 
     #[test]

@@ -222,8 +222,10 @@ async def live(bench):
 
 
 async def updates(bench, watched, size, target, repeats):
-    batches = [ipc(some_trades(size, bench.options.rows, 100 + seed)) for seed in range(repeats)]
     num_views = len(next(iter(watched.values())).views)
+    # Never a batch that came before: it would change nothing.
+    seeds = range(100 * num_views, 100 * num_views + repeats)
+    batches = [ipc(some_trades(size, bench.options.rows, size + seed)) for seed in seeds]
 
     async def update(side, repeat):
         await watched[side.name].update(batches[repeat])
