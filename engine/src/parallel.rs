@@ -5,9 +5,22 @@
 //! of microseconds where a pass takes milliseconds. In the browser's worker everything stays on the one thread.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 /// Fewer rows than this are not worth a thread of their own.
 const PART_ROWS: usize = 32 * 1024;
+
+/// The same where each row is at a place of its own in memory.
+const SCATTERED_ROWS: usize = 256;
+
+/// Threads that writing scattered rows may take: more would wait for the same memory.
+const MOST_SCATTERED: usize = 4;
+
+/// What the machine has; asked once, since the answer takes reading files.
+fn machine() -> usize {
+    static MACHINE: OnceLock<usize> = OnceLock::new();
+    *MACHINE.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
 
 /// How many threads a pass may take.
 #[derive(Debug, Clone, Copy)]
@@ -25,14 +38,22 @@ impl Threads {
         if cfg!(target_family = "wasm") || num_rows < 2 * PART_ROWS {
             return Threads::ONE;
         }
-        Threads::new(std::thread::available_parallelism().map_or(1, usize::from))
+        Threads::new(machine())
+    }
+
+    /// As [`Threads::for_load`], where the rows lie far apart.
+    pub(crate) fn for_scattered(num_rows: usize) -> Threads {
+        match num_rows / SCATTERED_ROWS {
+            0 | 1 => Threads::ONE,
+            most => Threads::new(machine().min(MOST_SCATTERED).min(most)),
+        }
     }
 
     /// What the machine has, for work on text that a table's owner waits for; at least `least` bytes each.
     pub(crate) fn for_bytes(len: usize, least: usize) -> Threads {
         match len / least.max(1) {
             0 | 1 => Threads::ONE,
-            most => Threads::new(std::thread::available_parallelism().map_or(1, usize::from).min(most)),
+            most => Threads::new(machine().min(most)),
         }
     }
 

@@ -157,7 +157,10 @@ impl OwnedTable {
             (true, Some(&start)) => Slots::Run { start, len: slots.len() },
             _ => Slots::List(slots),
         };
-        let threads = Threads::for_load(slots.len());
+        let threads = match to {
+            Slots::Run { len, .. } => Threads::for_load(len),
+            Slots::List(list) => Threads::for_scattered(list.len()),
+        };
         let mut given: Vec<Vec<&BatchColumn>> = vec![Vec::new(); self.columns.len()];
         for column in batch.columns.iter().filter(|column| Some(column.column) != except) {
             given[column.column].push(column);
