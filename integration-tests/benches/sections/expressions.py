@@ -72,7 +72,9 @@ async def run(bench):
         table, _ = all_trades(bench.options.rows)
         product = polars_product(table) if name == "price * qty" else None
         others = {"polars": (product, 2)} if product else None
-        await bench.compare(f"expression {name}", opened, target=10, others=others, after=closed)
+        # So short that a few times, the first on fresh memory, say little.
+        repeats = 21 if product else None
+        await bench.compare(f"expression {name}", opened, target=10, repeats=repeats, others=others, after=closed)
 
     async def grouped(side, repeat):
         trades = await hosted(bench, side)
