@@ -3,7 +3,8 @@
 //! Law: `insert`, `remove`, `rank` and `get` are O(log n); `clone` is O(1) and a write copies only the path it walks.
 //! The tree stores no sort keys: the caller brings the comparison. It must be consistent with the order of what is in
 //! the tree *now*, so whoever changes sort keys first removes the touched entries (comparing old values) and then
-//! inserts them again (comparing new ones).
+//! inserts them again (comparing new ones). Only the ranks of the entries that nodes begin with are remembered, so that
+//! the way down looks at no cell; of one tree they must all be of one kind ([`Compare::rank`]).
 
 mod many;
 
@@ -28,14 +29,28 @@ enum Node {
 struct Child {
     /// The first entry below.
     first: u32,
+    /// Its rank; 0 is none, or not known.
+    rank: u64,
     /// Entries below.
     len: u32,
     node: Arc<Node>,
 }
 
 impl Child {
-    fn new(node: Node) -> Child {
-        Child { first: node.first(), len: node.len() as u32, node: Arc::new(node) }
+    fn new(node: Node, order: &impl Compare) -> Child {
+        let (first, rank) = match &node {
+            Node::Leaf(entries) => (entries[0], order.rank(entries[0])),
+            Node::Inner(children) => (children[0].first, children[0].rank),
+        };
+        Child { first, rank, len: node.len() as u32, node: Arc::new(node) }
+    }
+
+    /// After the node below has changed.
+    fn note_first(&mut self, order: &impl Compare) {
+        let first = self.node.first();
+        if first != self.first {
+            (self.first, self.rank) = (first, order.rank(first));
+        }
     }
 }
 
@@ -100,8 +115,13 @@ impl Default for OrderTree {
 }
 
 impl OrderTree {
-    /// From entries that are in order already.
+    /// From entries that are in order already, by an order without ranks.
     pub(crate) fn from_sorted(entries: impl IntoIterator<Item = u32>) -> OrderTree {
+        OrderTree::from_ranked(entries, &|_, _| Ordering::Equal)
+    }
+
+    /// From entries that are in `order` already.
+    pub(crate) fn from_ranked(entries: impl IntoIterator<Item = u32>, order: &impl Compare) -> OrderTree {
         let entries = entries.into_iter();
         let mut level: Vec<Child> = Vec::new();
         let mut leaf: Vec<u32> = Vec::with_capacity(entries.size_hint().0.min(LEAF));
@@ -111,17 +131,18 @@ impl OrderTree {
             len += 1;
             // Leaves start three quarters full, so that the next insertions need no split.
             if leaf.len() == LEAF * 3 / 4 {
-                level.push(Child::new(Node::Leaf(std::mem::replace(&mut leaf, Vec::with_capacity(LEAF)))));
+                let full = std::mem::replace(&mut leaf, Vec::with_capacity(LEAF));
+                level.push(Child::new(Node::Leaf(full), order));
             }
         }
         if !leaf.is_empty() {
             leaf.shrink_to_fit();
-            level.push(Child::new(Node::Leaf(leaf)));
+            level.push(Child::new(Node::Leaf(leaf), order));
         }
         while level.len() > 1 {
             level = level
                 .chunks(FANOUT * 3 / 4)
-                .map(|children| Child::new(Node::Inner(children.to_vec())))
+                .map(|children| Child::new(Node::Inner(children.to_vec()), order))
                 .collect();
         }
         match level.pop() {
@@ -188,17 +209,17 @@ impl OrderTree {
     /// Puts `entry` behind everything that is not greater.
     pub(crate) fn insert(&mut self, entry: u32, order: &impl Compare) {
         let position = self.partition_point(|other| order.compare(other, entry) != Ordering::Greater);
-        self.insert_at(position, entry);
+        self.insert_at(position, entry, order);
     }
 
     /// Puts `entry` before what is at `position` now.
-    fn insert_at(&mut self, position: usize, entry: u32) {
+    fn insert_at(&mut self, position: usize, entry: u32, order: &impl Compare) {
         let root = Arc::make_mut(&mut self.root);
-        insert_below(root, position, entry);
+        insert_below(root, position, entry, order);
         if root.is_too_wide() {
             let right = root.split();
             let left = std::mem::replace(root, Node::Leaf(Vec::new()));
-            *root = Node::Inner(vec![Child::new(left), Child::new(right)]);
+            *root = Node::Inner(vec![Child::new(left, order), Child::new(right, order)]);
         }
         self.len += 1;
     }
@@ -207,14 +228,14 @@ impl OrderTree {
     pub(crate) fn remove(&mut self, entry: u32, order: &impl Compare) -> bool {
         let position = self.rank(entry, order);
         if let Some(position) = position {
-            self.remove_at(position);
+            self.remove_at(position, order);
         }
         position.is_some()
     }
 
     /// Takes the entry at `position` out, which is there.
-    fn remove_at(&mut self, position: usize) {
-        remove_below(Arc::make_mut(&mut self.root), position);
+    fn remove_at(&mut self, position: usize, order: &impl Compare) {
+        remove_below(Arc::make_mut(&mut self.root), position, order);
         self.len -= 1;
         while let Node::Inner(children) = &*self.root {
             if children.len() > 1 {
@@ -233,7 +254,7 @@ impl OrderTree {
             return self.remove_each(entries, order);
         }
         let leaving: hashbrown::HashSet<u32, ahash::RandomState> = entries.iter().copied().collect();
-        *self = OrderTree::from_sorted(self.iter().filter(|entry| !leaving.contains(entry)));
+        *self = OrderTree::from_ranked(self.iter().filter(|entry| !leaving.contains(entry)), order);
     }
 
     /// Puts many entries in (any order).
@@ -243,7 +264,7 @@ impl OrderTree {
         }
         entries.sort_by(|&left, &right| order.compare(left, right));
         if self.is_empty() {
-            *self = OrderTree::from_sorted(entries);
+            *self = OrderTree::from_ranked(entries, order);
             return;
         }
         let mut merged = Vec::with_capacity(self.len + entries.len());
@@ -255,7 +276,7 @@ impl OrderTree {
             merged.push(entry);
         }
         merged.extend(arriving);
-        *self = OrderTree::from_sorted(merged);
+        *self = OrderTree::from_ranked(merged, order);
     }
 
     /// All entries in order.
@@ -285,6 +306,18 @@ impl OrderTree {
                 }
             }
         }
+    }
+
+    #[cfg(test)]
+    fn check_ranks(&self, order: &impl Compare) {
+        fn below(node: &Node, order: &impl Compare) {
+            let Node::Inner(children) = node else { return };
+            for child in children {
+                assert_eq!(child.rank, order.rank(child.first));
+                below(&child.node, order);
+            }
+        }
+        below(&self.root, order);
     }
 
     #[cfg(test)]
@@ -321,38 +354,38 @@ fn child_at(children: &[Child], mut position: usize) -> (usize, usize) {
     (at, position)
 }
 
-fn insert_below(node: &mut Node, position: usize, entry: u32) {
+fn insert_below(node: &mut Node, position: usize, entry: u32, order: &impl Compare) {
     match node {
         Node::Leaf(entries) => entries.insert(position, entry),
         Node::Inner(children) => {
             let (at, position) = child_at(children, position);
             let child = &mut children[at];
             let below = Arc::make_mut(&mut child.node);
-            insert_below(below, position, entry);
+            insert_below(below, position, entry, order);
             let right = below.is_too_wide().then(|| below.split());
             child.len = below.len() as u32;
-            child.first = below.first();
+            child.note_first(order);
             if let Some(right) = right {
-                children.insert(at + 1, Child::new(right));
+                children.insert(at + 1, Child::new(right, order));
             }
         }
     }
 }
 
-fn remove_below(node: &mut Node, position: usize) {
+fn remove_below(node: &mut Node, position: usize, order: &impl Compare) {
     match node {
         Node::Leaf(entries) => drop(entries.remove(position)),
         Node::Inner(children) => {
             let (at, position) = child_at(children, position);
             let child = &mut children[at];
             let below = Arc::make_mut(&mut child.node);
-            remove_below(below, position);
+            remove_below(below, position, order);
             if below.width() == 0 {
                 children.remove(at);
                 return;
             }
             child.len -= 1;
-            child.first = below.first();
+            child.note_first(order);
             merge_if_sparse(children, at);
         }
     }
@@ -463,6 +496,48 @@ mod tests {
         }
         tree.check();
         assert!(tree.is_empty());
+    }
+
+    /// Entries by a number of each, which changes.
+    struct Numbers<'a>(&'a [u64]);
+
+    impl Compare for Numbers<'_> {
+        fn compare(&self, left: u32, right: u32) -> Ordering {
+            (self.0[left as usize], left).cmp(&(self.0[right as usize], right))
+        }
+
+        fn rank(&self, entry: u32) -> u64 {
+            // Several numbers have one rank.
+            self.0[entry as usize] / 3
+        }
+    }
+
+    #[test]
+    fn ranks_follow_what_changes() {
+        let mut state = 88_172_645_463_325_252;
+        let mut numbers: Vec<u64> = (0..20_000).map(|_| next(&mut state) % 5_000).collect();
+        let mut model: Vec<u32> = (0..20_000).collect();
+        model.sort_by(|&left, &right| Numbers(&numbers).compare(left, right));
+        let mut tree = OrderTree::from_ranked(model, &Numbers(&numbers));
+        for round in 0..300 {
+            let mut touched: Vec<u32> =
+                (0..1 + round % 90).map(|_| (next(&mut state) % 20_000) as u32).collect();
+            touched.sort_unstable();
+            touched.dedup();
+            tree.remove_many(&touched, &Numbers(&numbers));
+            assert_eq!(tree.len(), 20_000 - touched.len());
+            for &entry in &touched {
+                numbers[entry as usize] = next(&mut state) % 5_000;
+            }
+            tree.insert_many(touched, &Numbers(&numbers));
+            tree.check();
+            tree.check_ranks(&Numbers(&numbers));
+            if round % 50 == 0 {
+                let mut model: Vec<u32> = (0..20_000).collect();
+                model.sort_by(|&left, &right| Numbers(&numbers).compare(left, right));
+                assert!(tree.iter().eq(model));
+            }
+        }
     }
 
     #[test]

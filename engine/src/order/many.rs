@@ -2,12 +2,13 @@
 //!
 //! Law: as one by one. In a large tree a search waits for memory at every step, and does not know its next step before
 //! the last one has come; but many searches know one step each. So they go down side by side: each round first reads
-//! the ranks of what all of them look at, which the machine fetches at once, and only then compares.
+//! the ranks of what all of them look at, which the machine fetches at once, and only then compares. Above the leaves
+//! the ranks are in the tree.
 
 use std::cmp::Ordering;
 use std::hint::black_box;
 
-use super::{Node, OrderTree};
+use super::{Child, Node, OrderTree};
 
 /// Fewer entries than this are not worth the rounds.
 const FEW: usize = 4;
@@ -16,7 +17,8 @@ const FEW: usize = 4;
 pub(crate) trait Compare {
     fn compare(&self, left: u32, right: u32) -> Ordering;
 
-    /// A number that never descends where the order ascends. Of entries with one rank [`Compare::compare`] decides.
+    /// A number that never descends where the order ascends. Of entries with one rank [`Compare::compare`] decides. The
+    /// tree remembers ranks: an entry's stays the same as long as its place does, whatever else is compared with it.
     fn rank(&self, _entry: u32) -> u64 {
         0
     }
@@ -47,11 +49,13 @@ impl Search<'_> {
     fn look(&mut self, order: &impl Compare) {
         let middle = (self.low + self.high) / 2;
         if self.low < self.high {
-            let other = match self.node {
-                Node::Leaf(entries) => entries[middle],
-                Node::Inner(children) => children[middle].first,
+            self.middle = match self.node {
+                Node::Leaf(entries) => (entries[middle], order.rank(entries[middle])),
+                Node::Inner(children) => match &children[middle] {
+                    Child { first, rank: 0, .. } => (*first, order.rank(*first)),
+                    Child { first, rank, .. } => (*first, *rank),
+                },
             };
-            self.middle = (other, order.rank(other));
         }
     }
 
@@ -126,7 +130,7 @@ impl OrderTree {
         positions.sort_unstable();
         // The last first, so that the others stay where they are.
         for position in positions.into_iter().rev() {
-            self.remove_at(position);
+            self.remove_at(position, order);
         }
     }
 
@@ -146,7 +150,7 @@ impl OrderTree {
         });
         // The last first, so that the places of the others stay right.
         for (position, _, entry) in arriving.into_iter().rev() {
-            self.insert_at(position, entry);
+            self.insert_at(position, entry, order);
         }
     }
 }

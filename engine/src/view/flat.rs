@@ -19,20 +19,25 @@ pub(super) struct Flat {
     pub(super) snapshot: Snapshot,
     /// Absent: the table's order.
     order: Option<OrderTree>,
+    /// What most texts that it is sorted by begin with; set once.
+    prefix: Arc<str>,
     pub(super) ranges: Ranges,
 }
 
 impl Flat {
     pub(super) fn build(plan: Arc<Plan>, snapshot: &Snapshot, threads: Threads) -> Flat {
         let is_plain = plan.filter.is_empty() && plan.row_order.terms.is_empty();
+        let mut prefix = Arc::default();
         let order = (!is_plain).then(|| {
             let kept = plan.filter.select(snapshot, threads);
             if plan.row_order.terms.is_empty() {
                 return OrderTree::from_sorted(kept);
             }
-            OrderTree::from_sorted(super::sort_slots::sort(&kept, &plan.row_order, snapshot, threads))
+            let sorted = super::sort_slots::sort(&kept, &plan.row_order, snapshot, threads);
+            prefix = plan.row_order.prefix(snapshot, &sorted).into();
+            OrderTree::from_ranked(sorted, &Rows::new(&plan.row_order, snapshot, &prefix))
         });
-        Flat { plan, snapshot: snapshot.clone(), order, ranges: Ranges::default() }
+        Flat { plan, snapshot: snapshot.clone(), order, prefix, ranges: Ranges::default() }
     }
 
     /// Follows the table; yields the rows of the view whose key occurred in the batch, and others of which it
@@ -72,9 +77,8 @@ impl Flat {
                 arriving.push(slot);
             }
         }
-        order.remove_many(&leaving, &Rows::new(&plan.row_order, &delta.old, &leaving));
-        let by_new = Rows::new(&plan.row_order, &delta.new, &arriving);
-        order.insert_many(arriving, &by_new);
+        order.remove_many(&leaving, &Rows::new(&plan.row_order, &delta.old, &self.prefix));
+        order.insert_many(arriving, &Rows::new(&plan.row_order, &delta.new, &self.prefix));
         touched
     }
 

@@ -48,9 +48,8 @@ impl Ranges {
                     arriving.push(slot);
                 }
             }
-            rows.remove_many(&leaving, &Rows::new(&order, &delta.old, &leaving));
-            let by_new = Rows::new(&order, &delta.new, &arriving);
-            rows.insert_many(arriving, &by_new);
+            rows.remove_many(&leaving, &Rows::new(&order, &delta.old, ""));
+            rows.insert_many(arriving, &Rows::new(&order, &delta.new, ""));
         }
     }
 }
@@ -85,7 +84,9 @@ pub(super) fn of_rows(view: &mut Flat, name: &str) -> Result<(Scalar, Scalar)> {
     let kept = known.map_or(0, |known| known);
     let rows = view.ranges.0[kept].1.get_or_insert_with(|| {
         let rows = filter.select(snapshot, Threads::ONE);
-        OrderTree::from_sorted(sort_slots::sort(&rows, &order_by(column), snapshot, Threads::ONE))
+        let order = order_by(column);
+        let sorted = sort_slots::sort(&rows, &order, snapshot, Threads::ONE);
+        OrderTree::from_ranked(sorted, &Rows::new(&order, snapshot, ""))
     });
     // Null and NaN stand in front.
     let first = rows.partition_point(|slot| !is_number(slot));

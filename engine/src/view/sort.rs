@@ -46,22 +46,18 @@ pub(crate) struct RowOrder {
     pub(crate) terms: Vec<(usize, Direction)>,
 }
 
-/// The order of a snapshot's rows, for a batch of them.
+/// The order of a snapshot's rows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rows<'a> {
     order: &'a RowOrder,
     snapshot: &'a Snapshot,
-    /// What the first sort column's texts in the batch begin with, all of them: texts tell themselves apart behind it.
+    /// What most of the first sort column's texts begin with ([`RowOrder::prefix`]); one for the life of a tree, since
+    /// ranks depend on it.
     prefix: &'a str,
 }
 
 impl<'a> Rows<'a> {
-    pub(crate) fn new(order: &'a RowOrder, snapshot: &'a Snapshot, batch: &[u32]) -> Rows<'a> {
-        let column = order.terms.first().map(|&(column, _)| snapshot.column(column));
-        let prefix = match column {
-            Some(column @ Column::Str(..)) => common_prefix(column, batch),
-            _ => "",
-        };
+    pub(crate) fn new(order: &'a RowOrder, snapshot: &'a Snapshot, prefix: &'a str) -> Rows<'a> {
         Rows { order, snapshot, prefix }
     }
 }
@@ -84,19 +80,26 @@ impl Compare for Rows<'_> {
     }
 }
 
-/// What all texts of some rows begin with; nulls have no say.
-fn common_prefix<'a>(column: &'a Column, slots: &[u32]) -> &'a str {
-    let mut texts = slots.iter().filter_map(|&slot| column.text(slot));
-    let Some(first) = texts.next() else { return "" };
-    let common = |len: usize, text: &str| {
-        first.bytes().zip(text.bytes()).take(len).take_while(|(one, other)| one == other).count()
-    };
-    let len = texts.fold(first.len(), common);
-    // Not within a character.
-    &first[..first.floor_char_boundary(len)]
-}
+/// Rows whose texts say what most texts begin with.
+const SAMPLE: usize = 64;
 
 impl RowOrder {
+    /// What the first sort column's texts begin with, all that a few of `slots` have: behind it texts tell themselves
+    /// apart. Empty where that column has no texts.
+    pub(crate) fn prefix(&self, snapshot: &Snapshot, slots: &[u32]) -> Box<str> {
+        let Some(&(column, _)) = self.terms.first() else { return Box::default() };
+        let column = snapshot.column(column);
+        let every = slots.len().div_ceil(SAMPLE).max(1);
+        let mut texts = slots.iter().step_by(every).filter_map(|&slot| column.text(slot));
+        let Some(first) = texts.next() else { return Box::default() };
+        let common = |len: usize, text: &str| {
+            first.bytes().zip(text.bytes()).take(len).take_while(|(one, other)| one == other).count()
+        };
+        let len = texts.fold(first.len(), common);
+        // Not within a character.
+        first[..first.floor_char_boundary(len)].into()
+    }
+
     pub(crate) fn compare(&self, snapshot: &Snapshot, left: u32, right: u32) -> Ordering {
         for &(column, direction) in &self.terms {
             let order = compare_cells(snapshot.column(column), left, right, direction);
