@@ -12,6 +12,7 @@ use super::ast::{Arithmetic, Comparison, Logic, Node};
 use super::fold;
 use super::lexer::{Token, TokenKind, number_value};
 use super::value::{Kind, Status, Value};
+use block::NOTHING_FOUND;
 
 /// Brackets may nest this deep; each level of expression and bracket counts two.
 const MAX_DEPTH: usize = 400;
@@ -158,10 +159,10 @@ impl<'a> Parser<'a> {
     }
 
     /// The right side of an operator, one level above which the tree goes on.
-    fn right_side(&mut self, read: fn(&mut Self) -> Parsed) -> Parsed {
+    fn right_side(&mut self, operator: &Token, read: fn(&mut Self) -> Parsed) -> Parsed {
         let left = std::mem::take(&mut self.made);
         self.descend(1)?;
-        let node = read(self)?;
+        let node = read(self).map_err(|error| self.missing_side(operator, error))?;
         self.depth -= 1;
         self.made = left.max(self.made) + 1;
         if self.made > MAX_TREE_DEPTH {
@@ -172,6 +173,15 @@ impl<'a> Parser<'a> {
             return Err(self.error_here(message));
         }
         Ok(node)
+    }
+
+    fn missing_side(&self, operator: &Token, error: ExpressionError) -> ExpressionError {
+        match error.message.as_str() {
+            NOTHING_FOUND => {
+                self.error(operator, format!("General parsing error at token: '{}'", operator.value))
+            }
+            _ => error,
+        }
     }
 
     fn expression(&mut self) -> Parsed {
@@ -258,7 +268,7 @@ impl<'a> Parser<'a> {
             };
             self.check_not_behind_block()?;
             let token = self.next();
-            let right = self.right_side(Self::logic_and)?;
+            let right = self.right_side(token, Self::logic_and)?;
             left = self.logic(op, token, left, right)?;
         }
     }
@@ -278,7 +288,7 @@ impl<'a> Parser<'a> {
             };
             self.check_not_behind_block()?;
             let token = self.next();
-            let right = self.right_side(Self::comparison)?;
+            let right = self.right_side(token, Self::comparison)?;
             left = self.logic(op, token, left, right)?;
         }
     }
@@ -321,7 +331,7 @@ impl<'a> Parser<'a> {
                 _ => return Ok(left),
             };
             self.next();
-            let right = self.right_side(Self::sum)?;
+            let right = self.right_side(token, Self::sum)?;
             self.no_raw(token, &left, &right)?;
             left = match (&left, &right) {
                 (Node::Constant(left), Node::Constant(right)) => {
@@ -355,7 +365,7 @@ impl<'a> Parser<'a> {
                 _ => return Ok(left),
             };
             let token = self.next();
-            let right = self.right_side(Self::product)?;
+            let right = self.right_side(token, Self::product)?;
             self.no_raw(token, &left, &right)?;
             left = fold::arithmetic(op, left, right);
         }
@@ -375,7 +385,7 @@ impl<'a> Parser<'a> {
                 _ => return Ok(left),
             };
             let token = self.next();
-            let right = self.right_side(Self::unary)?;
+            let right = self.right_side(token, Self::unary)?;
             self.no_raw(token, &left, &right)?;
             left = fold::arithmetic(op, left, right);
         }
@@ -403,14 +413,15 @@ impl<'a> Parser<'a> {
         self.descend(1)?;
         let exponent = if self.take("-") {
             self.descend(2)?;
-            let exponent = self.power()?;
+            let exponent = self.power();
             self.depth -= 2;
-            fold::negate(exponent)
+            exponent.map(fold::negate)
         } else if self.take("+") {
-            self.primary()?
+            self.primary()
         } else {
-            self.power()?
+            self.power()
         };
+        let exponent = exponent.map_err(|error| self.missing_side(token, error))?;
         self.depth -= 1;
         self.no_raw(token, &base, &exponent)?;
         Ok(fold::arithmetic(Arithmetic::Power, base, exponent))

@@ -341,3 +341,70 @@ fn groups_of_one_batch_are_rows_by_value() {
         r#"[{"g":null,"v":15,"g":"b","v":7,"g":"d","v":1,"g":"a","v":4,"g":"c","v":3}]"#
     );
 }
+
+/// Texts of which nearly all begin alike; the others stand before, among and behind them.
+fn text(random: &mut Random) -> Option<String> {
+    match random.below(30) {
+        0 => None,
+        1 => Some((*random.pick(&["", "tr", "trader", "trader ", "tz", "ü", "Zoë"])).to_owned()),
+        _ => Some(format!("trader {:03}", random.below(400))),
+    }
+}
+
+fn float(random: &mut Random) -> Option<f64> {
+    match random.below(20) {
+        0 => None,
+        1 => Some(*random.pick(&[f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0])),
+        _ => Some(random.below(2_000) as f64 / 4.0 - 200.0),
+    }
+}
+
+/// Rows with these keys.
+fn rows(random: &mut Random, keys: Vec<i32>) -> Batch {
+    let texts: StringArray = keys.iter().map(|_| text(random)).collect();
+    let floats: Float64Array = keys.iter().map(|_| float(random)).collect();
+    let num_rows = keys.len();
+    let columns: [ArrayRef; 3] = [Arc::new(Int32Array::from(keys)), Arc::new(texts), Arc::new(floats)];
+    let column = |(column, values)| BatchColumn { column, values, missing: None };
+    Batch { num_rows, columns: columns.into_iter().enumerate().map(column).collect(), keys: None }
+}
+
+#[test]
+fn long_sorted_views_follow() {
+    let fields = [("id", Storage::Int32), ("t", Storage::Utf8), ("f", Storage::Float64)];
+    let schema = Schema::new(fields.iter().map(|&(name, storage)| Field::new(name, storage)).collect());
+    let options = TableOptions { index: Some("id".into()), ..TableOptions::default() };
+    let random = &mut Random::new(7);
+    let mut table = Table::empty_for_test(schema, options);
+    table.apply_for_test(&rows(random, (0..9_000).collect()));
+    let sort = |of: &[(&str, SortDirection)]| {
+        of.iter().map(|&(column, direction)| SortTerm { column: column.into(), direction }).collect()
+    };
+    let sorts: [Vec<SortTerm>; 5] = [
+        sort(&[("t", SortDirection::Asc)]),
+        sort(&[("t", SortDirection::Desc), ("f", SortDirection::Asc)]),
+        sort(&[("f", SortDirection::Asc)]),
+        sort(&[("f", SortDirection::DescAbs)]),
+        sort(&[("f", SortDirection::Desc), ("t", SortDirection::Desc)]),
+    ];
+    let plan = |sort| Plan::new(&ViewConfig { sort, ..ViewConfig::default() }, table.schema()).unwrap();
+    let plans = sorts.map(|sort| Arc::new(plan(sort)));
+    let mut views = plans.clone().map(|plan| View::build(plan, &table.snapshot()));
+    for step in 0..60 {
+        let keys: Vec<i32> = (0..1 + random.below(150)).map(|_| random.below(10_000) as i32).collect();
+        let delta = match step % 5 {
+            4 => table.remove_for_test(&(Arc::new(Int32Array::from(keys)) as ArrayRef)),
+            _ => table.apply_for_test(&rows(random, keys)),
+        };
+        for (view, plan) in views.iter_mut().zip(&plans) {
+            view.step(&delta);
+            let mut fresh = View::build(plan.clone(), &table.snapshot());
+            let slots = |view: &mut View| {
+                let mut handle = view.handle(None);
+                let cut = view.cut(&mut handle, CutOptions { id: true, ..CutOptions::default() });
+                export::json_columns(&cut.gather(), JsonOptions { id: true, ..JsonOptions::default() })
+            };
+            assert!(slots(view) == slots(&mut fresh), "step {step} of {:?}", plan.config().sort);
+        }
+    }
+}

@@ -3,16 +3,18 @@
 use super::super::ExpressionError;
 use super::{Parsed, Parser};
 
-/// Of an expression that is none; a branch says so in its own words.
+/// Of an expression that is none; what it is a part of says so in its own words.
 pub(super) const NOTHING_FOUND: &str = "Invalid expression encountered";
 
 impl Parser<'_> {
     pub(super) fn branch(&mut self, of: &str) -> Parsed {
+        self.part(|| format!("Failed to parse {of} for ternary if-statement"))
+    }
+
+    /// An expression that is a part of something; what is none is reported in that one's words.
+    pub(super) fn part(&mut self, message: impl FnOnce() -> String) -> Parsed {
         self.expression().map_err(|error| match error.message.as_str() {
-            NOTHING_FOUND => {
-                let message = format!("Failed to parse {of} for ternary if-statement");
-                ExpressionError { message, ..error }
-            }
+            NOTHING_FOUND => ExpressionError { message: message(), ..error },
             _ => error,
         })
     }

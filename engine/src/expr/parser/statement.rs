@@ -118,16 +118,16 @@ impl Parser<'_> {
         self.next();
         let token = self.current();
         self.expect("(", format!("Expected '(' at start of if-statement, instead got: '{}'", token.value))?;
-        let condition = self.expression()?;
+        let part = |of: &'static str| move || format!("Failed to parse {of} for if-statement");
+        let condition = self.part(part("condition"))?;
         if self.take(",") {
-            let yes = self.expression()?;
+            let yes = self.part(part("consequent"))?;
             self.expect(",", "Expected ',' between if-statement consequent and alternative")?;
-            let no = self.expression()?;
+            let no = self.part(part("alternative"))?;
             self.expect(")", "Expected ')' at the end of if-statement")?;
             return Ok(IfPart::Whole(conditional(condition, yes, Some(no))));
         }
-        let token = self.current();
-        self.expect(")", format!("Expected ')' instead of: '{}'", token.value))?;
+        self.expect(")", "Invalid if-statement")?;
         let yes = if self.current().is("{") {
             let yes = self.block("if-statement")?;
             self.check_after_block()?;
@@ -216,7 +216,7 @@ impl Parser<'_> {
     pub(super) fn while_loop(&mut self) -> Parsed {
         self.next();
         self.expect("(", "Expected '(' at start of while-loop condition statement")?;
-        let condition = self.expression()?;
+        let condition = self.part(|| "Failed to parse condition for while-loop".into())?;
         let token = self.current();
         self.expect(")", format!("Expected ')' instead of: '{}'", token.value))?;
         self.loops += 1;
@@ -423,7 +423,9 @@ impl Parser<'_> {
             return Err(self.error_behind_name(message, name.at, &name.value));
         }
         let initial = if self.take(":=") {
-            Some(self.expression()?)
+            let message =
+                || format!("Failed to parse initialisation expression for variable '{}'", name.value);
+            Some(self.part(message)?)
         } else if self.current().is("{") && self.ahead(1).is("}") {
             self.at += 2;
             None
