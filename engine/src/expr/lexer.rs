@@ -421,7 +421,7 @@ fn is_bad_pair(left: &Token, right: &Token) -> bool {
         ("(" | "[" | "{", ";" | "," | "." | "!") | ("!", ")" | "]" | "}") | (")", ":=") => true,
         ("(" | "[" | "{", right) => is_operator(right) && !is_sign(right),
         (left, ")" | "]" | "}") if is_operator(left) || left == "," => true,
-        ("?" | ":" | ",", ":" | ",") => true,
+        ("?" | ":" | ",", ":" | ",") | ("<<" | ">>", "=") => true,
         (left, ":" | ",") => is_plain(left),
         ("?" | ":" | ",", right) => is_plain(right) && !is_sign(right),
         (left, right) => is_plain(left) && is_plain(right) && !is_sign(right),

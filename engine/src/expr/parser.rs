@@ -313,7 +313,7 @@ impl<'a> Parser<'a> {
         let mut left = self.sum()?;
         loop {
             let token = self.current();
-            if token.is_word("in") || token.is_word("like") || token.is_word("ilike") {
+            if ["in", "like", "ilike", "not"].iter().any(|word| token.is_word(word)) {
                 self.next();
                 self.sum()?;
                 return Err(self.error(token, format!("General parsing error at token: '{}'", token.value)));
