@@ -84,10 +84,11 @@ class Bench:
     def wants(self, name):
         return self.options.only is None or self.options.only in name
 
-    async def compare(self, name, act, target=None, repeats=None, after=None, others=None):
+    async def compare(self, name, act, target=None, repeats=None, after=None, others=None, rows=None):
         """Times `await act(side, repeat)` on both sides in turn; `after(side, what act gave)` is not timed.
 
-        `others`: more yardsticks, name → (plain function, factor that we may at most take of its time)."""
+        `others`: more yardsticks, name → (plain function, factor that we may at most take of its time). `rows`: how many
+        rows a call brings, for figures in rows a second."""
         if not self.wants(name):
             return
         took = {side.name: [] for side in self.sides}
@@ -107,14 +108,16 @@ class Bench:
         beside = {}
         for other, times in other_took.items():
             beside[other] = {"value": statistics.median(times), "at_most": others[other][1]}
-        self.record(name, medians.get("ours"), medians.get("peer"), "ms", target, beside)
+        self.record(name, medians.get("ours"), medians.get("peer"), "ms", target, beside, rows)
 
-    def record(self, name, ours, peer, unit, target=None, beside=None):
+    def record(self, name, ours, peer, unit, target=None, beside=None, rows=None):
         """One line: `target` is how many times better (smaller) ours is to be."""
         figure = {"section": self.section, "name": name, "unit": unit, "ours": ours, "peer": peer}
         figure["ratio"] = peer / max(ours, 1e-9) if ours is not None and peer is not None else None
         figure["target"] = target
         figure["beside"] = beside or {}
+        if rows:
+            figure["rows_per_second"] = {"ours": ours and rows / ours * 1000, "peer": peer and rows / peer * 1000}
         self.results.append(figure)
         print("  " + line(figure), file=sys.stderr, flush=True)
 
@@ -134,6 +137,9 @@ def line(figure):
     ratio = f"{figure['ratio']:8.1f}x" if figure["ratio"] is not None else " " * 9
     target = f"{figure['target']:5g}x" if figure["target"] else " " * 6
     beside = "".join(f"  {other} {of['value']:.1f}" for other, of in figure["beside"].items())
+    if "rows_per_second" in figure:
+        pace = [f"{pace:,.0f}" if pace else "-" for pace in figure["rows_per_second"].values()]
+        beside += f"  {' / '.join(pace)} rows/s"
     start = f"{figure['name']:48} {number(figure['ours'])} {number(figure['peer'])}  {figure['unit']:9}"
     return f"{start}{ratio} {target}{beside}  {verdict(figure)}".rstrip()
 

@@ -14,17 +14,18 @@ async def run(bench):
     rows = bench.options.rows
     table, data = all_trades(rows)
     await memory(bench, data)
-    await load(bench, f"load Arrow {rows} x 9", lambda: data, target=3, index="id")
+    # The client's own time (encoding, masking, sending) is half of the first and none of the raw frame.
+    await load(bench, "Arrow", rows, lambda: data, target=3, index="id")
+    await load_raw(bench, "Arrow", rows, lambda: data, target=3, index="id")
     few = table.slice(0, rows // 5)
-    # The clients' own time (encoding, masking and sending the text) is most of the first and none of the second.
-    await load(bench, f"load CSV {len(few)} x 9", lambda: csv(few), target=3)
-    await load_raw(bench, f"load CSV {len(few)} x 9, raw frame", lambda: csv(few), target=3)
-    await load(bench, f"load JSON rows {len(few)} x 9", lambda: json_rows(few), format="json")
-    await load(bench, f"load JSON columns {len(few)} x 9", lambda: json_columns(few), format="columns")
-    await load(bench, f"load NDJSON {len(few)} x 9", lambda: ndjson(few), format="ndjson")
-    await load_raw(bench, f"load JSON rows {len(few)} x 9, raw frame", lambda: json_rows(few), format="json")
-    await load_raw(bench, f"load JSON columns {len(few)} x 9, raw frame", lambda: json_columns(few), format="columns")
-    await load_raw(bench, f"load NDJSON {len(few)} x 9, raw frame", lambda: ndjson(few), format="ndjson")
+    await load(bench, "CSV", len(few), lambda: csv(few), target=3)
+    await load_raw(bench, "CSV", len(few), lambda: csv(few), target=3)
+    await load(bench, "JSON rows", len(few), lambda: json_rows(few), format="json")
+    await load(bench, "JSON columns", len(few), lambda: json_columns(few), format="columns")
+    await load(bench, "NDJSON", len(few), lambda: ndjson(few), format="ndjson")
+    await load_raw(bench, "JSON rows", len(few), lambda: json_rows(few), format="json")
+    await load_raw(bench, "JSON columns", len(few), lambda: json_columns(few), format="columns")
+    await load_raw(bench, "NDJSON", len(few), lambda: ndjson(few), format="ndjson")
     for size in (1, 10, 100, 1000, 10_000):
         name = f"update {size} rows of an indexed table"
         if size > rows or not bench.wants(name):
@@ -37,11 +38,12 @@ async def run(bench):
 
         for side in bench.sides:
             await hosted(bench, side)
-        await bench.compare(name, update, repeats=len(batches))
+        await bench.compare(name, update, repeats=len(batches), rows=size)
 
 
-async def load(bench, name, make, target=None, **options):
+async def load(bench, kind, rows, make, target=None, **options):
     """Makes a table by the published client."""
+    name = f"load {kind} {rows} x 9"
     if not bench.wants(name):
         return
     data = make()
@@ -52,11 +54,12 @@ async def load(bench, name, make, target=None, **options):
     async def delete(side, loaded):
         await loaded.delete()
 
-    await bench.compare(name, act, target=target, repeats=bench.options.repeats, after=delete)
+    await bench.compare(name, act, target=target, after=delete, rows=rows)
 
 
-async def load_raw(bench, name, make, target=None, **options):
+async def load_raw(bench, kind, rows, make, target=None, **options):
     """As `load`, by a connection that only sends: what the servers alone take, receiving included."""
+    name = f"load {kind} {rows} x 9, raw frame"
     if not bench.wants(name):
         return
     frame = await raw.make_table_frame("raw", make(), **options)
@@ -70,7 +73,7 @@ async def load_raw(bench, name, make, target=None, **options):
     async def delete(side, _):
         await (await side.client.open_table("raw")).delete()
 
-    await bench.compare(name, act, target=target, repeats=bench.options.repeats, after=delete)
+    await bench.compare(name, act, target=target, after=delete, rows=rows)
 
 
 def csv(table):
