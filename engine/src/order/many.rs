@@ -1,27 +1,34 @@
 //! Many entries at once.
 //!
 //! Law: as one by one. In a large tree a search waits for memory at every step, and does not know its next step before
-//! the last one has come; but many searches know one step each. So they go down side by side: each round first reads
-//! the ranks of what all of them look at, which the machine fetches at once, and only then compares. Above the leaves
-//! the ranks are in the tree.
+//! the last one has come; but many searches know one step each. So they go down side by side, and what one of them
+//! waits for, the machine fetches while it serves the others. Where ranks tie, and in trees without ranks, each round
+//! first reads the cells of what all of them look at, and only then compares.
 
 use std::cmp::Ordering;
 use std::hint::black_box;
 
-use super::{Child, Node, OrderTree};
-
-/// Fewer entries than this are not worth the rounds.
-const FEW: usize = 4;
+use super::OrderTree;
+use super::edit::Arrival;
+use super::node::Node;
 
 /// The order of entries.
 pub(crate) trait Compare {
     fn compare(&self, left: u32, right: u32) -> Ordering;
+
+    /// Whether [`Compare::rank`] says anything.
+    fn has_ranks(&self) -> bool {
+        false
+    }
 
     /// A number that never descends where the order ascends. Of entries with one rank [`Compare::compare`] decides. The
     /// tree remembers ranks: an entry's stays the same as long as its place does, whatever else is compared with it.
     fn rank(&self, _entry: u32) -> u64 {
         0
     }
+
+    /// Reads for the machine's sake what comparing an entry with one of the same rank reads.
+    fn look(&self, _entry: u32) {}
 }
 
 impl<F: Fn(u32, u32) -> Ordering> Compare for F {
@@ -39,119 +46,128 @@ struct Search<'a> {
     before: usize,
     entry: u32,
     rank: u64,
-    /// What is compared next, and its rank.
-    middle: (u32, u64),
 }
 
-impl Search<'_> {
-    /// Looks up what is compared next. A search that is over looks at nothing.
+impl<'a> Search<'a> {
+    /// Begins at the node: between `low` and `high` is what has the same rank.
     #[inline]
-    fn look(&mut self, order: &impl Compare) {
-        let middle = (self.low + self.high) / 2;
-        if self.low < self.high {
-            self.middle = match self.node {
-                Node::Leaf(entries) => (entries[middle], order.rank(entries[middle])),
-                Node::Inner(children) => match &children[middle] {
-                    Child { first, rank: 0, .. } => (*first, order.rank(*first)),
-                    Child { first, rank, .. } => (*first, *rank),
-                },
-            };
+    fn enter(&mut self) {
+        let ranks = match self.node {
+            Node::Leaf(leaf) => &leaf.ranks,
+            Node::Inner(inner) => &inner.ranks,
+        };
+        if ranks.is_empty() {
+            (self.low, self.high) = (0, self.node.width());
+            return;
         }
+        self.low = ranks.partition_point(|&other| other < self.rank);
+        let ties = &ranks[self.low..];
+        let num_ties = match ties.first() {
+            Some(&rank) if rank == self.rank => ties.partition_point(|&other| other == rank),
+            _ => 0,
+        };
+        self.high = self.low + num_ties;
     }
 
-    /// Compares, and goes down as soon as one child is left.
+    /// What is compared next.
+    #[inline]
+    fn middle(&self) -> Option<u32> {
+        let middle = (self.low + self.high) / 2;
+        (self.low < self.high).then(|| match self.node {
+            Node::Leaf(leaf) => leaf.entries[middle],
+            Node::Inner(inner) => inner.firsts[middle],
+        })
+    }
+
     fn narrow(&mut self, order: &impl Compare) {
-        if self.low < self.high {
-            let (other, rank) = self.middle;
+        if let Some(other) = self.middle() {
             let middle = (self.low + self.high) / 2;
-            let is_greater = match rank.cmp(&self.rank) {
-                Ordering::Equal => order.compare(other, self.entry) == Ordering::Greater,
-                unequal => unequal == Ordering::Greater,
-            };
-            if is_greater {
+            if order.compare(other, self.entry) == Ordering::Greater {
                 self.high = middle;
             } else {
                 self.low = middle + 1;
             }
         }
-        if self.low == self.high
-            && let Node::Inner(children) = self.node
-        {
+    }
+
+    /// From an inner node in which one child is left to that child.
+    #[inline]
+    fn go_down(&mut self) {
+        if let Node::Inner(inner) = self.node {
             let below = self.low.saturating_sub(1);
-            self.before += children[..below].iter().map(|child| child.len as usize).sum::<usize>();
-            self.node = &children[below].node;
-            (self.low, self.high) = (0, self.node.width());
+            self.before += inner.len_before(below);
+            self.node = &inner.nodes[below];
         }
     }
 }
 
+/// Ends the searches within their nodes.
+fn narrow_all(searches: &mut [Search<'_>], order: &impl Compare) {
+    while searches.iter().any(|search| search.low < search.high) {
+        for search in &*searches {
+            if let Some(other) = search.middle() {
+                order.look(other);
+            }
+        }
+        searches.iter_mut().for_each(|search| search.narrow(order));
+    }
+}
+
 impl OrderTree {
-    /// Searches for `entries`, each at least as far as its leaf.
-    fn search<'a>(&'a self, entries: &[u32], order: &impl Compare, into_leaves: bool) -> Vec<Search<'a>> {
-        let node = &*self.root;
-        let search = |&entry: &u32| Search {
-            node,
-            low: 0,
-            high: node.width(),
-            before: 0,
-            entry,
-            rank: order.rank(entry),
-            middle: (0, 0),
+    /// Searches for `entries`, each to its leaf.
+    fn search<'a>(&'a self, entries: &[u32], order: &impl Compare) -> Vec<Search<'a>> {
+        let root = &*self.root;
+        let search = |&entry: &u32| {
+            let mut search =
+                Search { node: root, low: 0, high: 0, before: 0, entry, rank: order.rank(entry) };
+            search.enter();
+            search
         };
         let mut searches: Vec<Search<'_>> = entries.iter().map(search).collect();
-        let is_over = |search: &Search<'_>| match search.node {
-            Node::Leaf(_) => !into_leaves || search.low == search.high,
-            Node::Inner(_) => false,
-        };
-        while !searches.iter().all(is_over) {
-            searches.iter_mut().for_each(|search| search.look(order));
-            searches.iter_mut().for_each(|search| search.narrow(order));
+        // All leaves are at one depth.
+        while let Some(Search { node: Node::Inner(_), .. }) = searches.first() {
+            narrow_all(&mut searches, order);
+            searches.iter_mut().for_each(Search::go_down);
+            searches.iter().for_each(|search| touch(search.node.width()));
+            searches.iter().for_each(|search| search.node.touch());
+            searches.iter_mut().for_each(Search::enter);
         }
         searches
     }
 
     /// As [`OrderTree::remove`] for each.
     pub(super) fn remove_each(&mut self, entries: &[u32], order: &impl Compare) {
-        if entries.len() < FEW {
-            for &entry in entries {
-                self.remove(entry, order);
-            }
-            return;
-        }
         // In its leaf an entry is found by itself, without a look at any cell.
         let position = |search: Search<'_>| match search.node {
             Node::Leaf(leaf) => {
-                leaf.iter().position(|&other| other == search.entry).map(|at| search.before + at)
+                let ties = &leaf.entries[search.low..search.high];
+                let at = ties.iter().position(|&other| other == search.entry)?;
+                Some(search.before + search.low + at)
             }
             Node::Inner(_) => None,
         };
         let mut positions: Vec<usize> =
-            self.search(entries, order, false).into_iter().filter_map(position).collect();
+            self.search(entries, order).into_iter().filter_map(position).collect();
         positions.sort_unstable();
-        // The last first, so that the others stay where they are.
-        for position in positions.into_iter().rev() {
-            self.remove_at(position, order);
-        }
+        self.remove_at(&positions);
     }
 
     /// As [`OrderTree::insert`] for each.
     pub(super) fn insert_each(&mut self, entries: &[u32], order: &impl Compare) {
-        if entries.len() < FEW {
-            for &entry in entries {
-                self.insert(entry, order);
-            }
-            return;
-        }
-        let place = |search: Search<'_>| (search.before + search.low, search.rank, search.entry);
-        let mut arriving: Vec<(usize, u64, u32)> =
-            self.search(entries, order, true).into_iter().map(place).collect();
-        arriving.sort_by(|left, right| {
-            (left.0, left.1).cmp(&(right.0, right.1)).then_with(|| order.compare(left.2, right.2))
+        let mut searches = self.search(entries, order);
+        narrow_all(&mut searches, order);
+        let arrival = |search: Search<'_>| Arrival {
+            position: search.before + search.low,
+            rank: search.rank,
+            entry: search.entry,
+        };
+        let mut arrivals: Vec<Arrival> = searches.into_iter().map(arrival).collect();
+        arrivals.sort_by(|left, right| {
+            (left.position, left.rank)
+                .cmp(&(right.position, right.rank))
+                .then_with(|| order.compare(left.entry, right.entry))
         });
-        // The last first, so that the places of the others stay right.
-        for (position, _, entry) in arriving.into_iter().rev() {
-            self.insert_at(position, entry, order);
-        }
+        self.insert_at(&arrivals, order.has_ranks());
     }
 }
 

@@ -177,6 +177,15 @@ impl Snapshot {
         .then(left.cmp(&right))
     }
 
+    /// The column whose values are the keys, of a table with an index.
+    pub(crate) fn index_column(&self) -> Option<&Column> {
+        let snapshot = self.0.base.as_ref().unwrap_or(self);
+        match &snapshot.0.keys {
+            RowKeys::Index(column) => Some(&snapshot.0.columns[*column]),
+            _ => None,
+        }
+    }
+
     pub(crate) fn key(&self, slot: u32) -> Scalar {
         if let Some(base) = &self.0.base {
             return base.key(slot);

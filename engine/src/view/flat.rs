@@ -3,13 +3,15 @@
 //! Law: unsorted and unfiltered it is the table's own order and remembers nothing; else it keeps a counted tree of
 //! slots and moves only the rows of the delta, in O(log n) each.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::min_max::Ranges;
 use super::plan::Plan;
+use super::ranking::Ranking;
 use super::sort::Rows;
 use crate::delta::TableDelta;
-use crate::order::OrderTree;
+use crate::order::{Leaves, OrderTree};
 use crate::parallel::Threads;
 use crate::table::Snapshot;
 
@@ -19,25 +21,45 @@ pub(super) struct Flat {
     pub(super) snapshot: Snapshot,
     /// Absent: the table's order.
     order: Option<OrderTree>,
-    /// What most texts that it is sorted by begin with; set once.
-    prefix: Arc<str>,
+    /// The ranks that the order remembers; chosen when it is made.
+    ranking: Arc<Ranking>,
     pub(super) ranges: Ranges,
 }
 
 impl Flat {
     pub(super) fn build(plan: Arc<Plan>, snapshot: &Snapshot, threads: Threads) -> Flat {
         let is_plain = plan.filter.is_empty() && plan.row_order.terms.is_empty();
-        let mut prefix = Arc::default();
-        let order = (!is_plain).then(|| {
-            let kept = plan.filter.select(snapshot, threads);
-            if plan.row_order.terms.is_empty() {
-                return OrderTree::from_sorted(kept);
-            }
-            let sorted = super::sort_slots::sort(&kept, &plan.row_order, snapshot, threads);
-            prefix = plan.row_order.prefix(snapshot, &sorted).into();
-            OrderTree::from_ranked(sorted, &Rows::new(&plan.row_order, snapshot, &prefix))
-        });
-        Flat { plan, snapshot: snapshot.clone(), order, prefix, ranges: Ranges::default() }
+        let mut view = Flat {
+            plan,
+            snapshot: snapshot.clone(),
+            order: None,
+            ranking: Arc::default(),
+            ranges: Ranges::default(),
+        };
+        if !is_plain {
+            let kept = view.plan.filter.select(snapshot, threads);
+            view.put_in_order(&kept, threads);
+        }
+        view
+    }
+
+    /// Starts the order over from `kept`, which are in key order.
+    fn put_in_order(&mut self, kept: &[u32], threads: Threads) {
+        let (order, snapshot) = (&self.plan.row_order, &self.snapshot);
+        if order.terms.is_empty() {
+            self.order = Some(OrderTree::from_sorted(kept.iter().copied()));
+            return;
+        }
+        let rows = super::sort_slots::sort_rows(kept, order, snapshot, threads);
+        let ranking = Ranking::new(order, snapshot, rows.len(), |at| kept[rows[at] as usize]);
+        // In key order, which is nearly the order of the cells in memory.
+        let ranked = |part: Range<usize>| -> Vec<(u32, u64)> {
+            kept[part.clone()].iter().copied().zip(ranking.ranks(order, snapshot, &kept[part])).collect()
+        };
+        let ranked = super::filter::joined(threads.parts(kept.len(), 1, ranked));
+        let leaves = |part: Range<usize>| Leaves::ranked(&rows[part], |&row| ranked[row as usize]);
+        self.order = Some(OrderTree::from_leaves(threads.parts(rows.len(), 1, leaves)));
+        self.ranking = Arc::new(ranking);
     }
 
     /// Follows the table; yields the rows of the view whose key occurred in the batch, and others of which it
@@ -77,8 +99,14 @@ impl Flat {
                 arriving.push(slot);
             }
         }
-        order.remove_many(&leaving, &Rows::new(&plan.row_order, &delta.old, &self.prefix));
-        order.insert_many(arriving, &Rows::new(&plan.row_order, &delta.new, &self.prefix));
+        if order.is_empty() {
+            // The first rows choose the ranking.
+            arriving.sort_by(|&left, &right| delta.new.compare_keys(left, right));
+            self.put_in_order(&arriving, Threads::ONE);
+            return touched;
+        }
+        order.remove_many(&leaving, &Rows::new(&plan.row_order, &delta.old, &self.ranking));
+        order.insert_many(arriving, &Rows::new(&plan.row_order, &delta.new, &self.ranking));
         touched
     }
 
@@ -105,8 +133,7 @@ impl Flat {
     fn contains(&self, slot: u32) -> bool {
         match &self.order {
             Some(order) => {
-                let compare = |left, right| self.plan.row_order.compare(&self.snapshot, left, right);
-                order.rank(slot, &compare).is_some()
+                order.rank(slot, &Rows::new(&self.plan.row_order, &self.snapshot, &self.ranking)).is_some()
             }
             None => true,
         }

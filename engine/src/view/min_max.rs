@@ -9,6 +9,7 @@ use super::filter::Filter;
 use super::flat::Flat;
 use super::grouped::Grouped;
 use super::kept::{MANY_ROWS, canonical};
+use super::ranking::Ranking;
 use super::sort::{Direction, RowOrder, Rows};
 use super::sort_slots;
 use crate::delta::TableDelta;
@@ -48,8 +49,9 @@ impl Ranges {
                     arriving.push(slot);
                 }
             }
-            rows.remove_many(&leaving, &Rows::new(&order, &delta.old, ""));
-            rows.insert_many(arriving, &Rows::new(&order, &delta.new, ""));
+            let ranking = Ranking::default();
+            rows.remove_many(&leaving, &Rows::new(&order, &delta.old, &ranking));
+            rows.insert_many(arriving, &Rows::new(&order, &delta.new, &ranking));
         }
     }
 }
@@ -86,7 +88,7 @@ pub(super) fn of_rows(view: &mut Flat, name: &str) -> Result<(Scalar, Scalar)> {
         let rows = filter.select(snapshot, Threads::ONE);
         let order = order_by(column);
         let sorted = sort_slots::sort(&rows, &order, snapshot, Threads::ONE);
-        OrderTree::from_ranked(sorted, &Rows::new(&order, snapshot, ""))
+        OrderTree::from_ordered(&sorted, &Rows::new(&order, snapshot, &Ranking::default()))
     });
     // Null and NaN stand in front.
     let first = rows.partition_point(|slot| !is_number(slot));

@@ -5,9 +5,10 @@
 
 use std::cmp::Ordering;
 
+use super::ranking::Ranking;
 use crate::column::Column;
 use crate::config::SortDirection;
-use crate::order::Compare;
+use crate::order::{Compare, touch};
 use crate::scalar::{Scalar, compare_floats};
 use crate::table::Snapshot;
 
@@ -17,6 +18,16 @@ pub(crate) enum Direction {
     Descending,
     AscendingAbs,
     DescendingAbs,
+}
+
+impl Direction {
+    pub(super) fn is_descending(self) -> bool {
+        matches!(self, Direction::Descending | Direction::DescendingAbs)
+    }
+
+    pub(super) fn is_absolute(self) -> bool {
+        matches!(self, Direction::AscendingAbs | Direction::DescendingAbs)
+    }
 }
 
 /// Whether a sort term orders rows or split columns.
@@ -51,14 +62,13 @@ pub(crate) struct RowOrder {
 pub(crate) struct Rows<'a> {
     order: &'a RowOrder,
     snapshot: &'a Snapshot,
-    /// What most of the first sort column's texts begin with ([`RowOrder::prefix`]); one for the life of a tree, since
-    /// ranks depend on it.
-    prefix: &'a str,
+    /// One for the life of a tree.
+    ranking: &'a Ranking,
 }
 
 impl<'a> Rows<'a> {
-    pub(crate) fn new(order: &'a RowOrder, snapshot: &'a Snapshot, prefix: &'a str) -> Rows<'a> {
-        Rows { order, snapshot, prefix }
+    pub(crate) fn new(order: &'a RowOrder, snapshot: &'a Snapshot, ranking: &'a Ranking) -> Rows<'a> {
+        Rows { order, snapshot, ranking }
     }
 }
 
@@ -67,39 +77,27 @@ impl Compare for Rows<'_> {
         self.order.compare(self.snapshot, left, right)
     }
 
+    fn has_ranks(&self) -> bool {
+        !self.order.terms.is_empty()
+    }
+
     #[inline]
     fn rank(&self, slot: u32) -> u64 {
-        let Some(&(column, direction)) = self.order.terms.first() else { return 0 };
-        let column = self.snapshot.column(column);
-        match direction {
-            Direction::Ascending => cell_rank(column, slot, self.prefix),
-            Direction::Descending => !cell_rank(column, slot, self.prefix),
-            Direction::AscendingAbs => abs_rank(column, slot),
-            Direction::DescendingAbs => !abs_rank(column, slot),
+        self.ranking.rank(self.order, self.snapshot, slot)
+    }
+
+    #[inline]
+    fn look(&self, slot: u32) {
+        for &(column, _) in &self.order.terms {
+            touch(self.snapshot.column(column).bits(slot));
+        }
+        if let Some(column) = self.snapshot.index_column() {
+            touch(column.bits(slot));
         }
     }
 }
 
-/// Rows whose texts say what most texts begin with.
-const SAMPLE: usize = 64;
-
 impl RowOrder {
-    /// What the first sort column's texts begin with, all that a few of `slots` have: behind it texts tell themselves
-    /// apart. Empty where that column has no texts.
-    pub(crate) fn prefix(&self, snapshot: &Snapshot, slots: &[u32]) -> Box<str> {
-        let Some(&(column, _)) = self.terms.first() else { return Box::default() };
-        let column = snapshot.column(column);
-        let every = slots.len().div_ceil(SAMPLE).max(1);
-        let mut texts = slots.iter().step_by(every).filter_map(|&slot| column.text(slot));
-        let Some(first) = texts.next() else { return Box::default() };
-        let common = |len: usize, text: &str| {
-            first.bytes().zip(text.bytes()).take(len).take_while(|(one, other)| one == other).count()
-        };
-        let len = texts.fold(first.len(), common);
-        // Not within a character.
-        first[..first.floor_char_boundary(len)].into()
-    }
-
     pub(crate) fn compare(&self, snapshot: &Snapshot, left: u32, right: u32) -> Ordering {
         for &(column, direction) in &self.terms {
             let order = compare_cells(snapshot.column(column), left, right, direction);
@@ -109,30 +107,6 @@ impl RowOrder {
         }
         snapshot.compare_keys(left, right)
     }
-}
-
-/// A number that never descends where cells ascend ([`compare_cells`]). Texts that do not begin with `prefix` are all
-/// less or all greater than those that do.
-#[inline]
-fn cell_rank(column: &Column, slot: u32, prefix: &str) -> u64 {
-    match column {
-        Column::Float32(cells) => cells.get(slot).map_or(1, |value| float_rank(value.into())),
-        Column::Float64(cells) => cells.get(slot).map_or(1, float_rank),
-        Column::Str(codes, strings) => codes.get(slot).map_or(0, |code| {
-            let text = strings.get(code);
-            match text.strip_prefix(prefix) {
-                Some(rest) => super::dense::head(rest),
-                None if text.as_bytes() < prefix.as_bytes() => 0,
-                None => u64::MAX,
-            }
-        }),
-        Column::UInt64(cells) => cells.get(slot).map_or(1, |value| value.saturating_add(2)),
-        _ => column.bits(slot).map_or(1, |bits| (bits ^ (1 << 63)).saturating_add(2)),
-    }
-}
-
-fn abs_rank(column: &Column, slot: u32) -> u64 {
-    float_rank(column.number(slot).unwrap_or(0.0).abs())
 }
 
 /// A float as a number that ascends with it; NaN is 0, and nothing is 1.

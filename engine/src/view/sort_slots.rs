@@ -17,6 +17,14 @@ const FEW: u64 = 1 << 16;
 
 /// Sorts `slots`, which are in key order.
 pub(super) fn sort(slots: &[u32], order: &RowOrder, snapshot: &Snapshot, threads: Threads) -> Vec<u32> {
+    let rows = sort_rows(slots, order, snapshot, threads);
+    let parts = threads
+        .parts(rows.len(), 1, |part| rows[part].iter().map(|&row| slots[row as usize]).collect::<Vec<u32>>());
+    super::filter::joined(parts)
+}
+
+/// As [`sort`], but yields positions in `slots`.
+pub(super) fn sort_rows(slots: &[u32], order: &RowOrder, snapshot: &Snapshot, threads: Threads) -> Vec<u32> {
     let terms = order.terms.iter();
     let keys: Vec<Keys> = terms
         .map(|&(column, direction)| Keys::new(snapshot.column(column), slots, direction, threads))
@@ -28,9 +36,7 @@ pub(super) fn sort(slots: &[u32], order: &RowOrder, snapshot: &Snapshot, threads
     if keys.len() > 1 {
         refine_all(&mut rows, &keys, threads);
     }
-    let parts = threads
-        .parts(rows.len(), 1, |part| rows[part].iter().map(|&row| slots[row as usize]).collect::<Vec<u32>>());
-    super::filter::joined(parts)
+    rows
 }
 
 /// Numbers that ascend as the cells do, by position in key order; the least of them is 0.
@@ -41,8 +47,7 @@ struct Keys {
 
 impl Keys {
     fn new(column: &Column, slots: &[u32], direction: Direction, threads: Threads) -> Keys {
-        let is_abs = matches!(direction, Direction::AscendingAbs | Direction::DescendingAbs);
-        let is_descending = matches!(direction, Direction::Descending | Direction::DescendingAbs);
+        let (is_abs, is_descending) = (direction.is_absolute(), direction.is_descending());
         let ranks = match column {
             Column::Str(_, strings) if !is_abs => ranks(strings),
             _ => Vec::new(),
