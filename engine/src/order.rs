@@ -42,6 +42,14 @@ impl Leaves {
         Leaves(leaves)
     }
 
+    /// Entries that are in `order`.
+    pub(crate) fn ordered(entries: &[u32], order: &impl Compare) -> Leaves {
+        match order.has_ranks() {
+            true => Leaves::ranked(entries, |&entry| (entry, order.rank(entry))),
+            false => Leaves::plain(entries.iter().copied()),
+        }
+    }
+
     /// Entries with their ranks, in the order of `items`.
     pub(crate) fn ranked<T>(items: &[T], entry: impl Fn(&T) -> (u32, u64)) -> Leaves {
         let leaf = |items: &[T]| {
@@ -71,10 +79,7 @@ impl OrderTree {
 
     /// From entries that are in `order` already.
     pub(crate) fn from_ordered(entries: &[u32], order: &impl Compare) -> OrderTree {
-        OrderTree::from_leaves([match order.has_ranks() {
-            true => Leaves::ranked(entries, |&entry| (entry, order.rank(entry))),
-            false => Leaves::plain(entries.iter().copied()),
-        }])
+        OrderTree::from_leaves([Leaves::ordered(entries, order)])
     }
 
     /// From parts in their order.

@@ -47,7 +47,9 @@ impl Flat {
     fn put_in_order(&mut self, kept: &[u32], threads: Threads) {
         let (order, snapshot) = (&self.plan.row_order, &self.snapshot);
         if order.terms.is_empty() {
-            self.order = Some(OrderTree::from_sorted(kept.iter().copied()));
+            let order = Rows::new(order, snapshot, &self.ranking);
+            let leaves = |part: Range<usize>| Leaves::ordered(&kept[part], &order);
+            self.order = Some(OrderTree::from_leaves(threads.parts(kept.len(), 1, leaves)));
             return;
         }
         let rows = super::sort_slots::sort_rows(kept, order, snapshot, threads);

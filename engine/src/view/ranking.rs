@@ -74,10 +74,12 @@ impl Ranking {
         Ranking { low_base, low_shift: low_bits.saturating_sub(64 - ranking.high_bits), ..ranking }
     }
 
-    /// The rank of a row.
+    /// The rank of a row; by the key alone where nothing sorts.
     #[inline]
     pub(super) fn rank(&self, order: &RowOrder, snapshot: &Snapshot, slot: u32) -> u64 {
-        let Some(&(column, direction)) = order.terms.first() else { return 0 };
+        let Some(&(column, direction)) = order.terms.first() else {
+            return low_number(order, snapshot, slot);
+        };
         let column = snapshot.column(column);
         let (high, place) = match column {
             Column::Str(codes, strings) if !direction.is_absolute() => match codes.get(slot) {
@@ -209,7 +211,15 @@ fn low_number(order: &RowOrder, snapshot: &Snapshot, slot: u32) -> u64 {
             let number = number(snapshot.column(column), slot, direction);
             if direction.is_descending() { !number } else { number }
         }
-        None => snapshot.index_column().map_or(0, |column| number(column, slot, Direction::Ascending)),
+        None => snapshot.index_column().map_or(0, |column| key_number(column, slot)),
+    }
+}
+
+/// As [`number`], but among keys null comes before NaN.
+fn key_number(column: &Column, slot: u32) -> u64 {
+    match (column, number(column, slot, Direction::Ascending)) {
+        (Column::Float32(_) | Column::Float64(_), number @ 0..2) => 1 - number,
+        (_, number) => number,
     }
 }
 
@@ -348,6 +358,29 @@ mod tests {
             }
         }
         assert!(num_ties > 0, "some values do not fit");
+    }
+
+    #[test]
+    fn keys_that_are_nothing_or_no_number_have_ranks_too() {
+        let keys = [Some(2.5), None, Some(f64::NAN), Some(-1.0), Some(f64::INFINITY), Some(0.0)];
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("id", Arc::new(Float64Array::from(keys.to_vec()))),
+            ("few", Arc::new(Int64Array::from(vec![7; keys.len()]))),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).expect("the columns have one length");
+        let options = TableOptions { index: Some("id".into()), ..TableOptions::default() };
+        let table =
+            Table::create(&TableData::Batches(batch.schema(), vec![batch]), options).expect("good data");
+        let snapshot = table.snapshot();
+        for terms in [Vec::new(), vec![(1, Direction::Ascending)], vec![(1, Direction::Descending)]] {
+            let order = RowOrder { terms };
+            let mut sorted: Vec<u32> = snapshot.order().iter_from(0).collect();
+            assert_eq!(sorted.len(), keys.len());
+            sorted.sort_by(|&left, &right| order.compare(&snapshot, left, right));
+            let ranking = Ranking::new(&order, &snapshot, sorted.len(), |at| sorted[at]);
+            let ranks: Vec<u64> = sorted.iter().map(|&slot| ranking.rank(&order, &snapshot, slot)).collect();
+            assert!(ranks.is_sorted(), "{ranks:?}");
+        }
     }
 
     #[test]

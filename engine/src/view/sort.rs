@@ -72,13 +72,18 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// Whether rows have ranks: what sorts them gives one, and so does a key that is in a column.
+pub(super) fn has_ranks(order: &RowOrder, snapshot: &Snapshot) -> bool {
+    !order.terms.is_empty() || snapshot.index_column().is_some()
+}
+
 impl Compare for Rows<'_> {
     fn compare(&self, left: u32, right: u32) -> Ordering {
         self.order.compare(self.snapshot, left, right)
     }
 
     fn has_ranks(&self) -> bool {
-        !self.order.terms.is_empty()
+        has_ranks(self.order, self.snapshot)
     }
 
     #[inline]
