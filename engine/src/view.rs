@@ -17,6 +17,7 @@ mod handle;
 mod kept;
 mod min_max;
 mod plan;
+mod product;
 mod ranking;
 mod rowwise;
 mod sort;

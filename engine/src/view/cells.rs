@@ -274,6 +274,12 @@ impl Cells {
         kept.iter().find(|(position, _)| *position == aggregate)?.1.as_ref()
     }
 
+    /// As [`Cells::kept`], to change it.
+    pub(super) fn kept_mut(&mut self, cell: u32, aggregate: usize) -> Option<&mut Kept> {
+        let kept = self.kept.get_mut(&cell)?;
+        kept.iter_mut().find(|(position, _)| *position == aggregate)?.1.as_mut()
+    }
+
     pub(super) fn keep(&mut self, cell: u32, aggregate: usize, what: Kept) {
         let kept = self.kept.entry(cell).or_default();
         kept.retain(|(position, _)| *position != aggregate);

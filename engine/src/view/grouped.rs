@@ -2,6 +2,7 @@
 //!
 //! Law: a step touches only the paths of the rows in the delta; stepping equals starting over.
 
+mod gross;
 mod rows;
 
 use std::sync::Arc;
@@ -301,10 +302,15 @@ impl Grouped {
     fn change_path(&mut self, path: &Path, snapshot: &Snapshot, slot: u32, sign: i32) {
         let plan = self.plan.clone();
         let leaf = path.rows[path.rows.len() - 1];
-        for &row_node in &path.rows {
+        let has_gross = plan.aggregates.iter().any(|aggregate| aggregate.kind == Kind::Gmv);
+        for (depth, &row_node) in path.rows.iter().enumerate() {
             for &split_node in &path.splits {
                 let cell = self.cell_at(row_node, split_node).expect("the path's cells exist");
+                let above = if has_gross { depth.checked_sub(1) } else { None };
+                let parent = above.and_then(|above| self.cell_at(path.rows[above], split_node));
+                self.change_gross(parent, cell, -1);
                 self.cells.change(&plan.aggregates, cell, snapshot, slot, sign);
+                self.change_gross(parent, cell, 1);
                 if row_node == leaf && self.cells.keeps_members() {
                     if sign > 0 {
                         self.cells.add_member(cell, snapshot, slot);
@@ -458,21 +464,6 @@ impl Grouped {
             (Some(part), Some(whole)) if whole != 0.0 => Scalar::Float(100.0 * part / whole),
             _ => Scalar::Null,
         }
-    }
-
-    /// On a deepest row the plain sum; above, the children's absolute sums.
-    fn gmv(&self, aggregate: usize, row_node: u32, split_node: u32, cell: u32) -> Scalar {
-        let is_leaf = self.rows.node(row_node).depth as usize == self.plan.levels.len();
-        let total = if is_leaf {
-            self.sum(aggregate, cell).finite()
-        } else {
-            let children = self.rows.node(row_node).children.iter();
-            children
-                .filter_map(|child| self.cell_at(child, split_node))
-                .map(|cell| self.sum(aggregate, cell).finite().abs())
-                .sum()
-        };
-        if self.is_float(aggregate) { Scalar::Float(total) } else { Scalar::Int(total as i64) }
     }
 
     fn is_shown_split(&self, split_node: u32) -> bool {

@@ -1,21 +1,33 @@
 //! What a cell with many rows keeps for an aggregate that looks at rows.
 //!
 //! Law: a row comes or goes in O(log) at most, and the value is read in O(log): counts of values say how many are
-//! distinct; the rows in the order of their values say which is the least, the middle, the first. A cell keeps nothing
-//! until somebody looks at it, and a cell with few rows never: reading those again is as quick.
+//! distinct; the rows in the order of their values say which is the least, the middle, the first; the most frequent value
+//! ([`leaders`]) and the product ([`products`]) have structures of their own. A cell keeps nothing until somebody looks
+//! at it, as a rule again, and a cell with few rows never: reading those is as quick.
+
+mod leaders;
+mod products;
+
+use std::cmp::Ordering;
 
 use hashbrown::HashMap;
 
 use super::aggregate::{Aggregate, Kind};
-use super::rowwise::{difference, distinct_bits, is_truthy, joined, not_one, whole};
+use super::rowwise::{difference, distinct_bits, finished_product, is_truthy, joined, not_one, whole};
 use super::sort::{Direction, RowOrder};
+use super::sums::Sum;
 use crate::column::Column;
 use crate::order::OrderTree;
 use crate::scalar::Scalar;
 use crate::table::Snapshot;
+use leaders::Leaders;
+use products::Products;
 
 /// Rows from which on a cell keeps something. Few in tests, so that these meet cells of both kinds.
 pub(super) const MANY_ROWS: u32 = if cfg!(test) { 8 } else { 1024 };
+
+/// Strings of the table for each row of a cell, up to which their occurrences are counted in an array.
+const STRINGS_A_ROW: usize = 8;
 
 #[derive(Debug)]
 pub(super) enum Kept {
@@ -32,6 +44,43 @@ pub(super) enum Kept {
         order: RowOrder,
         rows: OrderTree,
     },
+    /// Rows with a value, the truthy ones first, then in row order.
+    Truthy {
+        row_order: RowOrderOf,
+        rows: OrderTree,
+    },
+    Leaders(Leaders),
+    Products(Products),
+    /// The absolute sums of the groups below, added up; the pivot tells how they change.
+    Gross(Sum),
+}
+
+/// The row order of a cell: by the values of the groups below it, then by key.
+#[derive(Debug, Clone)]
+pub(super) struct RowOrderOf {
+    levels: Box<[usize]>,
+}
+
+impl RowOrderOf {
+    /// `levels`: the columns that make groups below the cell.
+    pub(super) fn new(levels: &[usize]) -> RowOrderOf {
+        RowOrderOf { levels: levels.into() }
+    }
+
+    fn compare(&self, snapshot: &Snapshot, left: u32, right: u32) -> Ordering {
+        for &level in &self.levels {
+            let order = snapshot.column(level).compare(left, right);
+            if order.is_ne() {
+                return order;
+            }
+        }
+        snapshot.compare_keys(left, right)
+    }
+
+    fn truthy_first(&self, column: &Column, snapshot: &Snapshot, left: u32, right: u32) -> Ordering {
+        let is_falsy = |slot| !is_truthy(column, slot);
+        is_falsy(left).cmp(&is_falsy(right)).then_with(|| self.compare(snapshot, left, right))
+    }
 }
 
 /// What an aggregate keeps.
@@ -46,7 +95,7 @@ pub(super) enum Means {
 
 pub(super) fn means(kind: Kind) -> Means {
     match kind {
-        Kind::DistinctCount | Kind::DistinctLeaf | Kind::Unique | Kind::And => Means::Counts,
+        Kind::DistinctCount | Kind::DistinctLeaf | Kind::Unique | Kind::And | Kind::Gmv => Means::Counts,
         Kind::First
         | Kind::LastByIndex
         | Kind::LastMinusFirst
@@ -58,20 +107,49 @@ pub(super) fn means(kind: Kind) -> Means {
         | Kind::Q3
         | Kind::MaxBy
         | Kind::MinBy
-        | Kind::Join => Means::Order,
+        | Kind::Join
+        | Kind::Any
+        | Kind::Or
+        | Kind::Dominant
+        | Kind::Mul => Means::Order,
         _ => Means::Nothing,
     }
 }
 
+/// Whether what is kept is made of rows in row order; else they come in key order.
+pub(super) fn follows_row_order(kind: Kind) -> bool {
+    matches!(kind, Kind::Any | Kind::Or | Kind::Dominant | Kind::Mul)
+}
+
 impl Kept {
-    /// From the rows of a cell, in key order if the aggregate needs an order.
-    pub(super) fn new(aggregate: &Aggregate, snapshot: &Snapshot, rows: &[u32]) -> Kept {
+    /// From the rows of a cell, in key order or in row order ([`follows_row_order`]).
+    pub(super) fn new(
+        aggregate: &Aggregate,
+        snapshot: &Snapshot,
+        rows: &[u32],
+        row_order: RowOrderOf,
+    ) -> Kept {
         let column = snapshot.column(aggregate.column);
+        match aggregate.kind {
+            Kind::Mul => return Kept::Products(Products::new(rows)),
+            Kind::Dominant => {
+                return Kept::Leaders(Leaders::new(aggregate.column, row_order, snapshot, rows));
+            }
+            Kind::Any | Kind::Or => {
+                let valid = rows.iter().copied().filter(|&slot| column.is_valid(slot));
+                let (mut rows, falsy): (Vec<u32>, Vec<u32>) =
+                    valid.partition(|&slot| is_truthy(column, slot));
+                rows.extend(falsy);
+                return Kept::Truthy { rows: OrderTree::from_sorted(rows), row_order };
+            }
+            _ => {}
+        }
         match (means(aggregate.kind), column) {
             (Means::Counts, _) if aggregate.kind == Kind::And => {
                 Kept::Falsy(rows.iter().filter(|&&slot| !is_truthy(column, slot)).count() as u32)
             }
-            (Means::Counts, Column::Str(_, strings)) => {
+            // One count a string of the table, unless most of them are not in the cell.
+            (Means::Counts, Column::Str(_, strings)) if strings.len() <= rows.len() * STRINGS_A_ROW => {
                 let mut counts = vec![0; strings.len() + 1];
                 column.each_bits(rows, |bits| counts[bits.map_or(0, |code| code as usize + 1)] += 1);
                 let num_distinct = counts.iter().filter(|&&count| count > 0).count();
@@ -110,6 +188,10 @@ impl Kept {
                 *count = count.wrapping_add_signed(sign);
                 if *count == 0 {
                     counts.remove(&bits);
+                    // A look walks over empty places too.
+                    if counts.len() < counts.capacity() / 8 {
+                        counts.shrink_to(counts.len() * 2);
+                    }
                 }
             }
             Kept::Falsy(count) => {
@@ -126,6 +208,28 @@ impl Kept {
                     assert!(was_there, "a row that leaves a cell was in it");
                 }
             }
+            Kept::Truthy { row_order, rows } => {
+                let compare = |left: u32, right: u32| row_order.truthy_first(column, snapshot, left, right);
+                if !column.is_valid(slot) {
+                } else if sign > 0 {
+                    rows.insert(slot, &compare);
+                } else {
+                    let was_there = rows.remove(slot, &compare);
+                    assert!(was_there, "a row that leaves a cell was in it");
+                }
+            }
+            Kept::Leaders(leaders) if sign > 0 => leaders.insert(snapshot, slot),
+            Kept::Leaders(leaders) => leaders.remove(snapshot, slot),
+            Kept::Products(products) if sign > 0 => products.insert(slot),
+            Kept::Products(products) => products.remove(slot),
+            Kept::Gross(_) => {}
+        }
+    }
+
+    /// Does what was put off until somebody looks. To be called before [`Kept::value`].
+    pub(super) fn settle(&mut self, aggregate: &Aggregate, snapshot: &Snapshot) {
+        if let Kept::Products(products) = self {
+            products.settle(snapshot.column(aggregate.column));
         }
     }
 
@@ -149,6 +253,12 @@ impl Kept {
             }
             Kept::Values(counts) => counted(aggregate, column, counts.len(), any_row),
             Kept::Ordered { rows, .. } => ordered(aggregate, snapshot, rows),
+            Kept::Truthy { rows, .. } => rows.get(0).map_or(Scalar::Null, |slot| column.scalar(slot)),
+            Kept::Leaders(leaders) => leaders.first().map_or(Scalar::Null, |slot| column.scalar(slot)),
+            Kept::Products(products) => {
+                finished_product(column, products.len(), any_row, || products.value())
+            }
+            Kept::Gross(_) => unreachable!("the pivot reads it, which knows the groups below"),
         }
     }
 }

@@ -10,6 +10,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::aggregate::{Aggregate, Kind};
 use super::kept::canonical;
+use super::product::Product;
 use super::text::path_text;
 use crate::column::Column;
 use crate::scalar::{Scalar, float_bits};
@@ -310,25 +311,27 @@ fn by(snapshot: &Snapshot, aggregate: &Aggregate, rows: &[u32], wanted: Ordering
     best.map_or(Scalar::Null, |slot| snapshot.column(aggregate.column).scalar(slot))
 }
 
-/// The product; a null counts as 0 unless it is the only row.
+/// The product, rounded once; a null counts as 0 unless it is the only row.
 fn product(column: &Column, rows: &[u32]) -> Scalar {
-    if let [only] = rows {
-        return match column.scalar(*only) {
+    let any_row = || rows.first().copied().unwrap_or(0);
+    finished_product(column, rows.len(), any_row, || Product::of(column, rows.iter().copied()))
+}
+
+/// The published server multiplies row by row, so that its products overflow and vanish on the way and wrap around in 64
+/// bits; here only what the product is decides, and integers stay at the bound.
+pub(super) fn finished_product(
+    column: &Column,
+    num_rows: usize,
+    any_row: impl Fn() -> u32,
+    product: impl Fn() -> Product,
+) -> Scalar {
+    match num_rows {
+        0 => Scalar::Null,
+        1 => match column.scalar(any_row()) {
             Scalar::Bool(value) => Scalar::Int(value.into()),
             value => value,
-        };
+        },
+        _ if column.storage().column_type() == ColumnType::Float => Scalar::Float(product().float()),
+        _ => Scalar::Int(product().integer()),
     }
-    if rows.is_empty() {
-        return Scalar::Null;
-    }
-    if column.storage().column_type() == ColumnType::Float {
-        return Scalar::Float(rows.iter().map(|&slot| column.number(slot).unwrap_or(0.0)).product());
-    }
-    let cell = |slot: u32| match column.scalar(slot) {
-        Scalar::Int(value) => value,
-        Scalar::UInt(value) => i64::try_from(value).unwrap_or(i64::MAX),
-        Scalar::Bool(value) => value.into(),
-        _ => 0,
-    };
-    Scalar::Int(rows.iter().fold(1, |product, &slot| product.saturating_mul(cell(slot))))
 }

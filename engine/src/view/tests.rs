@@ -1,6 +1,7 @@
 //! Stepping equals starting over: random tables, batches and configs.
 
 mod history;
+mod kept_cells;
 mod reference;
 
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use super::{Grouped, Path};
 use crate::parallel::Threads;
 use crate::scalar::Scalar;
 use crate::view::aggregate::Kind;
-use crate::view::kept::{self, Kept, MANY_ROWS, Means};
+use crate::view::kept::{self, Kept, MANY_ROWS, Means, RowOrderOf};
 use crate::view::rowwise::{self, Members};
 use crate::view::tree::ROOT;
 
@@ -17,6 +17,9 @@ impl Grouped {
     pub(super) fn compute(&mut self, aggregate: usize, row_node: u32, split_node: u32, cell: u32) -> Scalar {
         let plan = self.plan.clone();
         let of = &plan.aggregates[aggregate];
+        if let Some(kept) = self.cells.kept_mut(cell, aggregate) {
+            kept.settle(of, &self.snapshot);
+        }
         if let Some(kept) = self.cells.kept(cell, aggregate) {
             let any_row = || self.edge_row(row_node, split_node, false).unwrap_or(0);
             return kept.value(of, &self.snapshot, any_row);
@@ -29,8 +32,15 @@ impl Grouped {
             Kind::Last => return cell_of(self.edge_row(row_node, split_node, true)),
             Kind::LastByIndex if is_leaf => return cell_of(self.edge_row(row_node, split_node, true)),
             Kind::First if is_leaf => return cell_of(self.edge_row(row_node, split_node, false)),
-            // Read no further than to the first row that decides.
-            Kind::Any | Kind::Or => return rowwise::any(column, self.each_row(row_node, split_node)),
+            // Read no further than to the first row that decides, which as a rule is one of the first.
+            Kind::Any | Kind::Or => {
+                let mut num_read = 0;
+                let rows = self.each_row(row_node, split_node).inspect(|_| num_read += 1);
+                let value = rowwise::any(column, rows);
+                if num_read < MANY_ROWS || !self.cells.is_looked_at_again(cell, aggregate) {
+                    return value;
+                }
+            }
             Kind::DistinctLeaf if !is_leaf => return rowwise::not_one(of),
             _ => {}
         }
@@ -41,15 +51,21 @@ impl Grouped {
                 Means::Nothing => false,
             };
         if is_kept {
-            let rows = self.rows_by_key(row_node, split_node);
-            let kept = Kept::new(of, &self.snapshot, &rows);
+            let rows = if kept::follows_row_order(of.kind) {
+                self.rows_by_leaf(row_node, split_node)
+            } else {
+                self.rows_by_key(row_node, split_node)
+            };
+            let row_order = RowOrderOf::new(&plan.levels[self.rows.node(row_node).depth as usize..]);
+            let mut kept = Kept::new(of, &self.snapshot, &rows, row_order);
+            kept.settle(of, &self.snapshot);
             let value = kept.value(of, &self.snapshot, || rows[0]);
             self.cells.keep(cell, aggregate, kept);
             return value;
         }
         // All rows are there already in the order of their keys, which is all that these ask for.
         let is_total = (row_node, split_node) == (ROOT, ROOT);
-        let rows = if is_total && kept::means(of.kind) != Means::Nothing {
+        let rows = if is_total && !kept::follows_row_order(of.kind) {
             plan.filter.select(&self.snapshot, Threads::ONE)
         } else {
             self.rows_by_leaf(row_node, split_node)

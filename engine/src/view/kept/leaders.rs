@@ -1,0 +1,118 @@
+//! The most frequent value of a cell's rows.
+//!
+//! Law: a row comes or goes in O(log). Of values that are equally frequent that one leads that reached its count first
+//! in row order, which is to say: the one whose last row comes first. So values are known by their last rows, and stand
+//! in order of count, then of these.
+
+use std::cmp::Ordering;
+
+use hashbrown::HashMap;
+
+use super::RowOrderOf;
+use crate::order::OrderTree;
+use crate::table::Snapshot;
+
+#[derive(Debug)]
+pub(in crate::view) struct Leaders {
+    column: usize,
+    row_order: RowOrderOf,
+    /// Rows with a value: by value (in no order that means anything), then in row order.
+    rows: OrderTree,
+    /// By value: how many rows have it, and the last of them.
+    counts: HashMap<u64, (u32, u32), ahash::RandomState>,
+    /// The last rows of all values, the most frequent first.
+    leaders: OrderTree,
+}
+
+impl Leaders {
+    /// From rows in row order.
+    pub(super) fn new(column: usize, row_order: RowOrderOf, snapshot: &Snapshot, rows: &[u32]) -> Leaders {
+        let cells = snapshot.column(column);
+        let mut counts: HashMap<u64, (u32, u32), ahash::RandomState> = HashMap::default();
+        let mut valued: Vec<(u64, u32)> = Vec::with_capacity(rows.len());
+        // Here the last rows are places among the rows.
+        for (place, &slot) in (0..).zip(rows) {
+            let Some(bits) = cells.bits(slot) else { continue };
+            let (count, last) = counts.entry(bits).or_insert((0, 0));
+            (*count, *last) = (*count + 1, place);
+            valued.push((bits, slot));
+        }
+        valued.sort_by_key(|&(bits, _)| bits);
+        let mut leaders: Vec<(u32, u32)> = counts.values().copied().collect();
+        leaders.sort_unstable_by(|left, right| right.0.cmp(&left.0).then(left.1.cmp(&right.1)));
+        counts.values_mut().for_each(|(_, last)| *last = rows[*last as usize]);
+        Leaders {
+            column,
+            row_order,
+            rows: OrderTree::from_sorted(valued.into_iter().map(|(_, slot)| slot)),
+            counts,
+            leaders: OrderTree::from_sorted(leaders.into_iter().map(|(_, place)| rows[place as usize])),
+        }
+    }
+
+    pub(super) fn insert(&mut self, snapshot: &Snapshot, slot: u32) {
+        let Some(bits) = snapshot.column(self.column).bits(slot) else { return };
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.insert(slot, &|left, right| self.by_value(snapshot, left, right));
+        self.rows = rows;
+        let now = match self.counts.get(&bits).copied() {
+            None => (1, slot),
+            Some((count, last)) => {
+                self.dethrone(snapshot, last);
+                let is_later = self.row_order.compare(snapshot, last, slot).is_lt();
+                (count + 1, if is_later { slot } else { last })
+            }
+        };
+        self.counts.insert(bits, now);
+        self.enthrone(snapshot, now.1);
+    }
+
+    pub(super) fn remove(&mut self, snapshot: &Snapshot, slot: u32) {
+        let Some(bits) = snapshot.column(self.column).bits(slot) else { return };
+        let (count, last) = self.counts.get(&bits).copied().expect("a row that leaves a cell was counted");
+        self.dethrone(snapshot, last);
+        let position = self.rows.partition_point(|other| self.by_value(snapshot, other, slot).is_lt());
+        let mut rows = std::mem::take(&mut self.rows);
+        let was_there = rows.remove(slot, &|left, right| self.by_value(snapshot, left, right));
+        assert!(was_there, "a row that leaves a cell was in it");
+        self.rows = rows;
+        if count == 1 {
+            self.counts.remove(&bits);
+            return;
+        }
+        let before = || self.rows.get(position - 1).expect("another row has the value, and comes before");
+        let last = if slot == last { before() } else { last };
+        self.counts.insert(bits, (count - 1, last));
+        self.enthrone(snapshot, last);
+    }
+
+    /// The row with which the most frequent value reached its count.
+    pub(super) fn first(&self) -> Option<u32> {
+        self.leaders.get(0)
+    }
+
+    fn by_value(&self, snapshot: &Snapshot, left: u32, right: u32) -> Ordering {
+        let cells = snapshot.column(self.column);
+        cells.bits(left).cmp(&cells.bits(right)).then_with(|| self.row_order.compare(snapshot, left, right))
+    }
+
+    fn by_count(&self, snapshot: &Snapshot, left: u32, right: u32) -> Ordering {
+        let cells = snapshot.column(self.column);
+        let count = |slot| cells.bits(slot).and_then(|bits| self.counts.get(&bits)).map(|(count, _)| *count);
+        count(right).cmp(&count(left)).then_with(|| self.row_order.compare(snapshot, left, right))
+    }
+
+    /// Takes a value's last row from among the leaders, before its count or its last row changes.
+    fn dethrone(&mut self, snapshot: &Snapshot, last: u32) {
+        let mut leaders = std::mem::take(&mut self.leaders);
+        let was_there = leaders.remove(last, &|left, right| self.by_count(snapshot, left, right));
+        assert!(was_there, "every value that occurs stands among the leaders");
+        self.leaders = leaders;
+    }
+
+    fn enthrone(&mut self, snapshot: &Snapshot, last: u32) {
+        let mut leaders = std::mem::take(&mut self.leaders);
+        leaders.insert(last, &|left, right| self.by_count(snapshot, left, right));
+        self.leaders = leaders;
+    }
+}
