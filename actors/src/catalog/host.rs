@@ -25,7 +25,11 @@ impl Handler<Posted<Host>> for CatalogActor {
         let Host { name, data, options, reply } = posted.open();
         let workers = self.stage.workers.clone();
         let making = async move {
-            let made = workers.run(move || Table::create(&data, options)).await?;
+            // To give megabytes back takes milliseconds, for which nobody waits: a worker does it behind the answer.
+            let kept = data.clone();
+            let made = workers.run(move || Table::create(&data, options)).await;
+            workers.start_job(move || drop(kept));
+            let made = made?;
             Ok((made.map_err(Fault::from)?, Vec::new(), Part::default()))
         };
         self.make(&name, making, reply, ctx);

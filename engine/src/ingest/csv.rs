@@ -5,10 +5,12 @@
 //! text column nothing is null.
 
 mod cells;
+mod masks;
 mod parse;
 mod part;
 mod split;
 mod texts;
+mod whole_fields;
 
 use std::sync::Arc;
 

@@ -100,26 +100,28 @@ pub(super) fn parse(text: &str) -> Option<Moment> {
 
 /// The spelling of most data, read at fixed places: `2020-01-02` or `2020-01-02 03:04:05.678`. None for any other, which
 /// may be a date all the same.
+#[inline]
 fn parse_iso(text: &[u8]) -> Option<Moment> {
-    let two = |at: usize| {
-        let (tens, ones) = (text[at].wrapping_sub(b'0'), text[at + 1].wrapping_sub(b'0'));
-        (tens < 10 && ones < 10).then(|| u32::from(tens * 10 + ones))
-    };
-    if text.len() < 10 || text[4] != b'-' || text[7] != b'-' {
+    let (day, clock) = text.split_first_chunk::<10>()?;
+    if day[4] != b'-' || day[7] != b'-' {
         return None;
     }
-    let date = Date { year: two(0)? * 100 + two(2)?, month: two(5)?, day: two(8)? };
-    if text.len() == 10 {
+    let [year_start, year_end, month, day] =
+        two_digits([[day[0], day[1]], [day[2], day[3]], [day[5], day[6]], [day[8], day[9]]])?;
+    let date = Date { year: year_start * 100 + year_end, month, day };
+    if clock.is_empty() {
         return date.at(0, Shape::IsoDay);
     }
-    if text.len() < 19 || !matches!(text[10], b' ' | b'T') || text[13] != b':' || text[16] != b':' {
+    let (clock, fraction) = clock.split_first_chunk::<9>()?;
+    if !matches!(clock[0], b' ' | b'T') || clock[3] != b':' || clock[6] != b':' {
         return None;
     }
-    let (hour, minute, second) = (two(11)?, two(14)?, two(17)?);
+    let [hour, minute, second, _] =
+        two_digits([[clock[1], clock[2]], [clock[4], clock[5]], [clock[7], clock[8]], [b'0'; 2]])?;
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let ms = match &text[19..] {
+    let ms = match fraction {
         [] => 0,
         [b'.', digits @ ..] if (1..=9).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) => {
             let digit = |at: usize| digits.get(at).map_or(0, |digit| u32::from(digit - b'0'));
@@ -128,6 +130,19 @@ fn parse_iso(text: &[u8]) -> Option<Moment> {
         _ => return None,
     };
     date.at(i64::from((hour * 3600 + minute * 60 + second) * 1000 + ms), Shape::IsoClock)
+}
+
+/// The numbers that four pairs of digits spell.
+#[inline]
+fn two_digits(pairs: [[u8; 2]; 4]) -> Option<[u32; 4]> {
+    // One branch for all of them.
+    let mut is_number = true;
+    let numbers = pairs.map(|[tens, ones]| {
+        let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+        is_number &= tens < 10 && ones < 10;
+        u32::from(tens) * 10 + u32::from(ones)
+    });
+    is_number.then_some(numbers)
 }
 
 fn parse_any(text: &str) -> Option<Moment> {

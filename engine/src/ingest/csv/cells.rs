@@ -13,7 +13,7 @@ use arrow::array::{
 use arrow::buffer::NullBuffer;
 
 use super::parse::{self, is_null};
-use super::split::Block;
+use super::split::{Block, Cell};
 use super::texts::{self, Texts};
 use crate::error::Result;
 use crate::schema::Storage;
@@ -124,6 +124,11 @@ impl Reader {
         self.misfit.as_ref().map(|(row, value)| (*row, &**value))
     }
 
+    /// Makes room for so many rows in all, as far as that can be foreseen.
+    pub(super) fn expect(&mut self, num_rows: usize) {
+        self.cells.expect(num_rows);
+    }
+
     /// Reads the cells of a block.
     pub(super) fn take(&mut self, text: &str, block: &Block, column: usize) {
         while self.misfit.is_none() {
@@ -184,6 +189,23 @@ impl Cells {
         }
     }
 
+    fn expect(&mut self, num_rows: usize) {
+        match self {
+            Cells::Int8(values) => values.expect(num_rows),
+            Cells::Int16(values) => values.expect(num_rows),
+            Cells::Int32(values) | Cells::Date(values) => values.expect(num_rows),
+            Cells::Int64(values) | Cells::Datetime(values) => values.expect(num_rows),
+            Cells::UInt8(values) => values.expect(num_rows),
+            Cells::UInt16(values) => values.expect(num_rows),
+            Cells::UInt32(values) => values.expect(num_rows),
+            Cells::UInt64(values) => values.expect(num_rows),
+            Cells::Float32(values) => values.expect(num_rows),
+            Cells::Float64(values) => values.expect(num_rows),
+            Cells::Bool(values) => values.expect(num_rows),
+            Cells::Text(texts) => texts.expect(num_rows),
+        }
+    }
+
     fn is_null(&self) -> bool {
         match self {
             Cells::Int8(values) => values.is_null(),
@@ -205,25 +227,29 @@ impl Cells {
     fn take(&mut self, text: &str, block: &Block, column: usize, kind: Option<Kind>) -> Result<(), usize> {
         let cells = block.column(text, column);
         match self {
-            Cells::Int8(values) => values.take(cells, parse::narrow_integer::<i8>),
-            Cells::Int16(values) => values.take(cells, parse::narrow_integer::<i16>),
-            Cells::Int32(values) => values.take(cells, parse::narrow_integer::<i32>),
-            Cells::Int64(values) => values.take(cells, parse::integer),
-            Cells::UInt8(values) => values.take(cells, parse::narrow_integer::<u8>),
-            Cells::UInt16(values) => values.take(cells, parse::narrow_integer::<u16>),
-            Cells::UInt32(values) if kind.is_some() => values.take(cells, parse::clock),
+            Cells::Int8(values) => values.take(cells, |cell| parse::narrow_integer::<i8>(cell.text)),
+            Cells::Int16(values) => values.take(cells, |cell| parse::narrow_integer::<i16>(cell.text)),
+            Cells::Int32(values) => values.take(cells, |cell| i32::try_from(parse::integer_cell(cell)?).ok()),
+            Cells::Int64(values) => values.take(cells, parse::integer_cell),
+            Cells::UInt8(values) => values.take(cells, |cell| parse::narrow_integer::<u8>(cell.text)),
+            Cells::UInt16(values) => values.take(cells, |cell| parse::narrow_integer::<u16>(cell.text)),
+            Cells::UInt32(values) if kind.is_some() => values.take(cells, |cell| parse::clock(cell.text)),
             // The clock times of a CSV are kept as seconds in such columns.
-            Cells::UInt32(values) => {
-                values.take(cells, |text| parse::narrow_integer::<u32>(text).or_else(|| parse::clock(text)))
+            Cells::UInt32(values) => values.take(cells, |cell| {
+                parse::narrow_integer::<u32>(cell.text).or_else(|| parse::clock(cell.text))
+            }),
+            Cells::UInt64(values) => values.take(cells, |cell| parse::unsigned_integer(cell.text)),
+            Cells::Float32(values) => {
+                values.take(cells, |cell| parse::float(cell.text).map(|value| value as f32))
             }
-            Cells::UInt64(values) => values.take(cells, parse::unsigned_integer),
-            Cells::Float32(values) => values.take(cells, |text| parse::float(text).map(|value| value as f32)),
-            Cells::Float64(values) => values.take(cells, parse::float),
-            Cells::Bool(values) => values.take(cells, parse::boolean),
-            Cells::Date(values) => values.take(cells, parse::date),
-            Cells::Datetime(values) if kind.is_some() => values.take(cells, parse::datetime),
+            Cells::Float64(values) => values.take(cells, |cell| parse::float(cell.text)),
+            Cells::Bool(values) => values.take(cells, |cell| parse::boolean(cell.text)),
+            Cells::Date(values) => values.take(cells, |cell| parse::date(cell.text)),
+            Cells::Datetime(values) if kind.is_some() => {
+                values.take(cells, |cell| parse::datetime(cell.text))
+            }
             Cells::Datetime(values) => {
-                values.take(cells, |text| parse::datetime(text).or_else(|| parse::integer(text)))
+                values.take(cells, |cell| parse::datetime(cell.text).or_else(|| parse::integer_cell(cell)))
             }
             Cells::Text(texts) => {
                 texts.take(cells);
@@ -249,6 +275,10 @@ impl<T> Default for Values<T> {
 }
 
 impl<T: Copy + Default> Values<T> {
+    fn expect(&mut self, num_rows: usize) {
+        self.values.reserve(num_rows.saturating_sub(self.values.len()));
+    }
+
     fn is_null(&self) -> bool {
         self.num_nulls == self.values.len()
     }
@@ -256,24 +286,29 @@ impl<T: Copy + Default> Values<T> {
     #[inline]
     fn take<'a>(
         &mut self,
-        cells: impl ExactSizeIterator<Item = &'a str>,
-        parse: impl Fn(&str) -> Option<T>,
+        cells: impl ExactSizeIterator<Item = Cell<'a>>,
+        parse: impl Fn(Cell<'a>) -> Option<T>,
     ) -> Result<(), usize> {
         self.values.reserve(cells.len());
-        for (row, cell) in cells.enumerate() {
-            match parse(cell) {
-                Some(value) => {
-                    self.values.push(value);
-                    self.valid.append_non_null();
-                }
-                None if is_null(cell) => {
-                    self.values.push(T::default());
-                    self.valid.append_null();
-                    self.num_nulls += 1;
-                }
-                None => return Err(row),
+        let first = self.values.len();
+        // Of these rows, those whose bit is already appended.
+        let mut num_marked = 0;
+        for cell in cells {
+            if let Some(value) = parse(cell) {
+                self.values.push(value);
+                continue;
             }
+            let row = self.values.len() - first;
+            if !is_null(cell.text) {
+                return Err(row);
+            }
+            self.valid.append_n_non_nulls(row - num_marked);
+            self.valid.append_null();
+            num_marked = row + 1;
+            self.values.push(T::default());
+            self.num_nulls += 1;
         }
+        self.valid.append_n_non_nulls(self.values.len() - first - num_marked);
         Ok(())
     }
 

@@ -54,7 +54,8 @@ impl Cut {
         open: &(impl Fn() -> Vec<Option<Reader>> + Sync),
     ) -> Result<Vec<Part>> {
         let ranges: Vec<(usize, usize)> = self.0.windows(2).map(|pair| (pair[0], pair[1])).collect();
-        let read = |(start, limit): (usize, usize)| read_part(text, start, limit, width, open());
+        let read =
+            |(start, limit): (usize, usize)| read_part(text, start, limit, width, start == self.0[0], open());
         let mut parts = Vec::with_capacity(ranges.len());
         for (part, (_, limit)) in
             Threads::new(ranges.len()).each(ranges.clone(), read).into_iter().zip(ranges)
@@ -63,7 +64,7 @@ impl Cut {
             let part = part?;
             if part.end != limit {
                 let start = self.0[0];
-                return Ok(vec![read_part(text, start, text.len(), width, open())?]);
+                return Ok(vec![read_part(text, start, text.len(), width, true, open())?]);
             }
             parts.push(part);
         }
@@ -91,14 +92,24 @@ fn line_start(bytes: &[u8], from: usize, mut is_quoted: bool) -> usize {
     bytes.len()
 }
 
+/// How many rows `most_bytes` of text may have, if those further on are like the first: a little more than that.
+fn expected_rows(num_rows: usize, num_bytes: usize, most_bytes: usize) -> usize {
+    const PERCENT: usize = 103;
+    // A row has a byte for each column, so this is never much more than eight times the text.
+    (most_bytes / num_bytes.max(1)).saturating_mul(num_rows).saturating_mul(PERCENT) / 100
+}
+
 fn read_part(
     text: &str,
     start: usize,
     limit: usize,
     width: usize,
+    is_first_part: bool,
     mut readers: Vec<Option<Reader>>,
 ) -> Result<Part> {
     let mut splitter = Splitter::new(text, start, limit);
+    // The first part takes the rows of the others when it is done.
+    let most_bytes = if is_first_part { text.len() - start } else { limit - start };
     let mut block = Block::default();
     let mut num_rows = 0;
     loop {
@@ -106,10 +117,14 @@ fn read_part(
         if block.num_rows() == 0 {
             return Ok(Part { num_rows, readers, end: splitter.position() });
         }
+        let is_first = num_rows == 0;
         num_rows += block.num_rows();
         for (column, reader) in readers.iter_mut().enumerate() {
             if let Some(reader) = reader {
                 reader.take(text, &block, column);
+                if is_first {
+                    reader.expect(expected_rows(num_rows, splitter.position() - start, most_bytes));
+                }
             }
         }
     }

@@ -5,10 +5,9 @@
 //! both. Bytes that mean something are found 64 at a time; fields are places in the text, and only those with doubled
 //! quotes are copied.
 
+use super::masks::{Masks, STEP};
+use super::whole_fields;
 use crate::error::{EngineError, Result};
-
-/// Bytes looked at together: one bit of a word each.
-const STEP: usize = 64;
 
 /// Walks the text from record to record.
 #[derive(Debug)]
@@ -27,8 +26,13 @@ impl<'t> Splitter<'t> {
     /// `start` is the beginning of a record.
     pub(super) fn new(text: &'t str, start: usize, limit: usize) -> Self {
         let step_start = start - start % STEP;
-        let marks = marks(text.as_bytes(), step_start) & (u64::MAX << (start % STEP));
+        let marks = Masks::at(text.as_bytes(), step_start).all() & (u64::MAX << (start % STEP));
         Splitter { text, position: start, limit, marks, step_start }
+    }
+
+    /// `position` is the beginning of a record.
+    fn seek(&mut self, position: usize) {
+        *self = Splitter::new(self.text, position, self.limit);
     }
 
     /// Where the next record begins.
@@ -45,7 +49,7 @@ impl<'t> Splitter<'t> {
                 self.step_start = self.text.len();
                 return self.text.len();
             }
-            self.marks = marks(self.text.as_bytes(), self.step_start);
+            self.marks = Masks::at(self.text.as_bytes(), self.step_start).all();
         }
         let at = self.step_start + self.marks.trailing_zeros() as usize;
         self.marks &= self.marks - 1;
@@ -81,32 +85,6 @@ fn is_line_end(byte: u8) -> bool {
     byte == b'\n' || byte == b'\r'
 }
 
-/// A bit for each of the bytes from `start` on that is a comma, a quote or a line end.
-fn marks(bytes: &[u8], start: usize) -> u64 {
-    // Beyond the text there is nothing that means anything.
-    let mut padded = [0; STEP];
-    let block: &[u8; STEP] = match bytes.get(start..).and_then(|rest| rest.first_chunk()) {
-        Some(block) => block,
-        None => {
-            let rest = bytes.get(start..).unwrap_or(&[]);
-            padded[..rest.len()].copy_from_slice(rest);
-            &padded
-        }
-    };
-    // Plain loops over bytes: the compiler makes vector instructions of the first; the second gathers eight bytes of 0
-    // or 1 into eight bits by one multiplication.
-    let flags: [u8; STEP] = std::array::from_fn(|at| {
-        let byte = block[at];
-        u8::from(byte == b',') | u8::from(byte == b'"') | u8::from(byte == b'\n') | u8::from(byte == b'\r')
-    });
-    let mut marks = 0;
-    for (at, eight) in flags.chunks_exact(8).enumerate() {
-        let eight = u64::from_le_bytes(eight.try_into().expect("chunks have eight bytes"));
-        marks |= (eight.wrapping_mul(0x0102_0408_1020_4080) >> 56) << (at * 8);
-    }
-    marks
-}
-
 /// Where a field's text is.
 #[derive(Debug, Clone, Copy)]
 struct Place {
@@ -115,6 +93,63 @@ struct Place {
     len: u32,
     is_copy: bool,
 }
+
+/// A field's text.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cell<'a> {
+    pub(super) text: &'a str,
+    /// Its first eight bytes, the first one lowest; zeros behind a shorter text.
+    pub(super) head: u64,
+}
+
+impl<'a> Cell<'a> {
+    pub(super) fn whole(text: &'a str) -> Cell<'a> {
+        Cell::at(text, 0, text.len())
+    }
+
+    /// What stands at `start` in `text`.
+    #[inline(always)]
+    fn at(text: &'a str, start: usize, len: usize) -> Cell<'a> {
+        let cell = &text[start..start + len];
+        let head = match text.as_bytes()[start..].first_chunk() {
+            // What follows the field in the text is masked out.
+            Some(word) => u64::from_le_bytes(*word) & low_bytes(len),
+            None => cell.bytes().rev().fold(0, |head, byte| head << 8 | u64::from(byte)),
+        };
+        Cell { text: cell, head }
+    }
+}
+
+/// The lowest `len` bytes of a word.
+#[inline]
+fn low_bytes(len: usize) -> u64 {
+    if len < 8 { (1 << (len * 8)) - 1 } else { u64::MAX }
+}
+
+/// The fields of one column.
+#[derive(Debug)]
+pub(super) struct Column<'a> {
+    rows: std::slice::Chunks<'a, Place>,
+    text: &'a str,
+    copies: &'a str,
+}
+
+impl<'a> Iterator for Column<'a> {
+    type Item = Cell<'a>;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<Cell<'a>> {
+        let Place { start, len, is_copy } = self.rows.next()?[0];
+        let text = if is_copy { self.copies } else { self.text };
+        Some(Cell::at(text, start as usize, len as usize))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.rows.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Column<'_> {}
 
 /// Some records, so many that they and what is made of them stay close to the core.
 #[derive(Debug, Default)]
@@ -129,7 +164,7 @@ pub(super) struct Block {
 }
 
 /// Fields in a block.
-const BLOCK_FIELDS: usize = 8 * 1024;
+const BLOCK_FIELDS: usize = 2 * 1024;
 
 /// Text in a block, beyond which no other record begins.
 const BLOCK_BYTES: usize = 1 << 20;
@@ -143,22 +178,15 @@ impl Block {
         self.width
     }
 
-    /// The texts of one column. `text` is what the block was read from.
+    /// The fields of one column. `text` is what the block was read from.
     #[inline]
-    pub(super) fn column<'a>(
-        &'a self,
-        text: &'a str,
-        column: usize,
-    ) -> impl ExactSizeIterator<Item = &'a str> {
-        let text = &text[self.base..];
-        self.places.iter().skip(column).step_by(self.width.max(1)).map(move |place| {
-            let (start, len) = (place.start as usize, place.len as usize);
-            if place.is_copy { &self.copies[start..start + len] } else { &text[start..start + len] }
-        })
+    pub(super) fn column<'a>(&'a self, text: &'a str, column: usize) -> Column<'a> {
+        let rows = self.places.get(column..).unwrap_or(&[]).chunks(self.width.max(1));
+        Column { rows, text: &text[self.base..], copies: &self.copies }
     }
 
     pub(super) fn get<'a>(&'a self, text: &'a str, row: usize, column: usize) -> &'a str {
-        self.column(text, column).nth(row).expect("the row is one of the block")
+        self.column(text, column).nth(row).expect("the row is one of the block").text
     }
 
     /// The next record, whatever its width.
@@ -177,10 +205,17 @@ impl Block {
         self.clear(splitter);
         self.width = width;
         let most_rows = (BLOCK_FIELDS / width.max(1)).max(1);
-        while self.num_rows < most_rows
-            && splitter.position - self.base < BLOCK_BYTES
-            && splitter.has_record()
-        {
+        self.places.reserve((most_rows + 1) * width);
+        let mut is_plain = true;
+        while self.num_rows < most_rows && splitter.position - self.base < BLOCK_BYTES {
+            // Where these end at once, others like it follow.
+            is_plain = is_plain && self.fill_plain(splitter, most_rows);
+            if is_plain && (self.num_rows == most_rows || splitter.position - self.base >= BLOCK_BYTES) {
+                break;
+            }
+            if !splitter.has_record() {
+                break;
+            }
             let start = splitter.position;
             let found = self.record(splitter, width);
             self.check_len(splitter)?;
@@ -193,6 +228,26 @@ impl Block {
             self.num_rows += 1;
         }
         Ok(())
+    }
+
+    /// Records that can be read by whole fields; whether there were any.
+    fn fill_plain(&mut self, splitter: &mut Splitter<'_>, most_rows: usize) -> bool {
+        let limit = splitter.limit.min(self.base + BLOCK_BYTES);
+        let (base, places) = (self.base, &mut self.places);
+        let found = whole_fields::read(
+            splitter.text.as_bytes(),
+            splitter.position,
+            limit,
+            self.width,
+            most_rows - self.num_rows,
+            |start, end| places.push(place(start - base, end - start, false)),
+        );
+        self.num_rows += found.num_rows;
+        self.places.truncate(self.num_rows * self.width);
+        if found.num_rows > 0 {
+            splitter.seek(found.position);
+        }
+        found.num_rows > 0
     }
 
     fn clear(&mut self, splitter: &Splitter<'_>) {

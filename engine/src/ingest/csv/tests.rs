@@ -66,6 +66,87 @@ fn records_are_those_of_the_csv_crate() {
     }
 }
 
+/// Texts of many rows of `width` fields, most of which need no second look; now and then something else stands between.
+fn tables(count: usize, width: usize) -> impl Iterator<Item = String> {
+    const FIELDS: [&str; 10] = [
+        "1",
+        "\"q\"",
+        "",
+        "\"\"",
+        "\"a,b\"",
+        "\"c\nd\r\n\"",
+        "é",
+        "longer than others",
+        "2.25",
+        "\"thirty bytes of text in quotes\"",
+    ];
+    let oddities: Vec<String> = random_texts(count * 8).collect();
+    (0..count).map(move |number| {
+        let mut state = number as u64 + 1;
+        let mut random = move |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % below
+        };
+        let line_end = ["\n", "\n", "\r\n", "\r"][number % 4];
+        let mut text = String::new();
+        for _ in 0..random(60) {
+            for column in 0..width {
+                text.push_str(FIELDS[random(FIELDS.len())]);
+                text.push_str(if column + 1 < width { "," } else { line_end });
+            }
+            match random(40) {
+                0 => text.push_str(&oddities[random(oddities.len())]),
+                1 => text.push_str(line_end),
+                2 if width == 2 => text.push_str("\"e\"\"f\",x\"y\n"),
+                _ => {}
+            }
+        }
+        text
+    })
+}
+
+#[test]
+fn blocks_of_one_width_are_those_of_the_csv_crate() {
+    for width in [1, 2, 3, 70] {
+        for text in tables(600, width) {
+            let mut splitter = Splitter::new(&text, 0, text.len());
+            let (mut block, mut found) = (Block::default(), Vec::new());
+            let is_error = loop {
+                if block.fill(&mut splitter, width).is_err() {
+                    break true;
+                }
+                if block.num_rows() == 0 {
+                    break false;
+                }
+                for row in 0..block.num_rows() {
+                    let fields = (0..width).map(|column| block.get(&text, row, column).to_owned());
+                    found.push(fields.collect::<Vec<_>>());
+                }
+            };
+            let expected = records_of_crate(&text);
+            let num_good = expected.iter().take_while(|record| record.len() == width).count();
+            assert_eq!(is_error, num_good < expected.len(), "{text:?}");
+            // A block that ends with an error gives nothing of its rows.
+            let num_found = if is_error { found.len() } else { num_good };
+            assert_eq!(found, expected[..num_found], "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn a_cell_begins_with_its_head_and_nothing_else() {
+    let text = "head,é,12345678,123456789,,x";
+    let mut splitter = Splitter::new(text, 0, text.len());
+    let mut block = Block::default();
+    block.fill_one(&mut splitter).unwrap();
+    for column in 0..block.width() {
+        let cell = block.column(text, column).next().unwrap();
+        let mut bytes = cell.text.as_bytes().to_vec();
+        bytes.resize(8.max(bytes.len()), 0);
+        assert_eq!(cell.head.to_le_bytes(), bytes[..8], "{:?}", cell.text);
+    }
+}
+
 fn shown(result: Result<(Schema, Batch)>) -> String {
     let (schema, batch) = match result {
         Ok(found) => found,

@@ -10,6 +10,7 @@ use arrow::datatypes::Int32Type;
 use hashbrown::HashTable;
 
 use super::super::store::TextValues;
+use super::split::Cell;
 use crate::error::{EngineError, Result};
 
 /// Rows after which texts that mostly differ are no longer coded.
@@ -28,9 +29,17 @@ impl Default for Texts {
 }
 
 impl Texts {
-    pub(super) fn take<'a>(&mut self, cells: impl Iterator<Item = &'a str>) {
+    pub(super) fn expect(&mut self, num_rows: usize) {
         match self {
-            Texts::Plain(texts) => cells.for_each(|cell| texts.push(cell)),
+            Texts::Coded(coded) => coded.codes.reserve(num_rows.saturating_sub(coded.codes.len())),
+            // How long they are is not known.
+            Texts::Plain(_) => {}
+        }
+    }
+
+    pub(super) fn take<'a>(&mut self, cells: impl Iterator<Item = Cell<'a>>) {
+        match self {
+            Texts::Plain(texts) => cells.for_each(|cell| texts.push(cell.text)),
             Texts::Coded(coded) => {
                 coded.codes.reserve(cells.size_hint().0);
                 for cell in cells {
@@ -74,17 +83,9 @@ impl Default for Coded {
 
 /// A text of at most seven bytes and its length as one number.
 #[inline]
-fn packed(text: &[u8]) -> Option<u64> {
-    let len = text.len();
-    // The first and the last bytes, which overlap where they are the same.
-    let bytes = match (text.first_chunk::<4>(), text.last_chunk::<4>()) {
-        (Some(first), Some(last)) if len < 8 => {
-            u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << ((len - 4) * 8)
-        }
-        (Some(_), _) => return None,
-        (None, _) => text.iter().rev().fold(0, |bytes, byte| bytes << 8 | u64::from(*byte)),
-    };
-    Some(bytes | (len as u64) << 56)
+fn packed(cell: Cell<'_>) -> Option<u64> {
+    let len = cell.text.len();
+    (len < 8).then_some(cell.head | (len as u64) << 56)
 }
 
 /// Spreads the bits of a packed text over a hash that nobody outside can foresee.
@@ -96,10 +97,11 @@ fn spread(packed: u64, seed: u64) -> u64 {
 
 impl Coded {
     #[inline]
-    fn code(&mut self, text: &str) -> i32 {
+    fn code(&mut self, cell: Cell<'_>) -> i32 {
+        let text = cell.text;
         // Rows are counted in 32 bits, and entries are fewer.
         let next = self.entries.len() as i32;
-        if let Some(packed) = packed(text.as_bytes()) {
+        if let Some(packed) = packed(cell) {
             let seed = self.seed;
             let hash = spread(packed, seed);
             if let Some((_, code)) = self.short.find(hash, |(other, _)| *other == packed) {
@@ -145,7 +147,7 @@ pub(super) fn join(parts: Vec<Texts>, name: &str) -> Result<ArrayRef> {
     let mut joined = coded.next().unwrap_or_default();
     for part in coded {
         let code_of: Vec<i32> =
-            (0..part.entries.len()).map(|entry| joined.code(part.entries.get(entry))).collect();
+            (0..part.entries.len()).map(|entry| joined.code(Cell::whole(part.entries.get(entry)))).collect();
         joined.codes.extend(part.codes.iter().map(|code| code_of[*code as usize]));
     }
     let entries = joined.entries.finish(None, name)?;
