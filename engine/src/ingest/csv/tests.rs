@@ -243,6 +243,23 @@ fn many_different_texts_are_not_coded() {
 }
 
 #[test]
+fn texts_that_take_long_to_come_again_are_coded() {
+    let number = |row: usize| row * row / 7 % 5003;
+    let mut text = String::from("t\n");
+    for row in 0..40_000 {
+        let _ = writeln!(text, "text {}", number(row));
+    }
+    for threads in [1, 2] {
+        let (_, batch) = create_on(&text, Threads::new(threads)).unwrap();
+        let values = batch.columns[0].values.as_dictionary::<arrow::datatypes::Int32Type>();
+        assert!(values.values().len() <= 5003);
+        let entry = values.keys().value(39_999) as usize;
+        let expected = format!("text {}", number(39_999));
+        assert_eq!(values.values().as_string::<i32>().value(entry), expected);
+    }
+}
+
+#[test]
 fn an_update_says_which_row_of_the_whole_text_does_not_fit() {
     let schema = Schema::new(vec![Field::new("a", Storage::Int32), Field::new("s", Storage::Utf8)]);
     let mut text = String::from("s,a\n");

@@ -13,8 +13,11 @@ use super::super::store::TextValues;
 use super::split::Cell;
 use crate::error::{EngineError, Result};
 
-/// Rows after which texts that mostly differ are no longer coded.
-const TRIAL_ROWS: usize = 4096;
+/// Rows after which texts of which nearly all differ are no longer coded.
+const SHORT_TRIAL_ROWS: usize = 4096;
+
+/// Rows after which texts that mostly differ are no longer coded: some thousand texts in turn take long to come again.
+const TRIAL_ROWS: usize = 16 * 1024;
 
 #[derive(Debug)]
 pub(super) enum Texts {
@@ -46,8 +49,7 @@ impl Texts {
                     let code = coded.code(cell);
                     coded.codes.push(code);
                 }
-                let num_rows = coded.codes.len();
-                if num_rows >= TRIAL_ROWS && coded.entries.len() > num_rows / 2 {
+                if coded.is_in_vain() {
                     *self = Texts::Plain(coded.spelled_out());
                 }
             }
@@ -118,6 +120,17 @@ impl Coded {
         }
         self.entries.push(text);
         next
+    }
+
+    /// Whether texts come again too rarely.
+    fn is_in_vain(&self) -> bool {
+        let (num_rows, num_entries) = (self.codes.len(), self.entries.len());
+        let most_entries = match num_rows {
+            0..SHORT_TRIAL_ROWS => num_rows,
+            SHORT_TRIAL_ROWS..TRIAL_ROWS => num_rows - num_rows / 8,
+            _ => num_rows / 2,
+        };
+        num_entries > most_entries
     }
 
     fn spelled_out(&self) -> TextValues {
