@@ -4,6 +4,8 @@
 //! (the table keeps them) until every snapshot taken before that moment is gone; only then are they given to other
 //! strings. So memory does not grow under a churn of unique strings, and no reader sees a code change its meaning.
 
+mod recent;
+
 use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
@@ -13,6 +15,7 @@ use arrow::array::{Array, ArrayRef, DictionaryArray, StringArray};
 use arrow::datatypes::Int32Type;
 use hashbrown::HashTable;
 
+use self::recent::Recent;
 use super::{Chunked, Slots, Writes, typed};
 
 /// Strings in a chunk of the code → string table.
@@ -217,18 +220,26 @@ pub(super) fn write(
     {
         // Fresh rows: nothing is given up, and the codes are written chunk by chunk.
         let rows = writes.first_row..writes.first_row + len;
+        let (offsets, data) = (array.value_offsets(), array.value_data());
+        let mut recent = Recent::for_rows(len);
         let mut previous: Option<(&str, u32)> = None;
         let new: Vec<u32> = rows
             .map(|row| {
                 if array.is_null(row) {
                     return 0;
                 }
-                let text = array.value(row);
-                let code = match previous {
-                    Some((same, code)) if same == text => code,
-                    _ => interner.code(strings, text),
-                };
-                previous = Some((text, code));
+                let start = offsets[row] as usize;
+                let packed = recent::packed(data, start, offsets[row + 1] as usize - start);
+                let code = recent.find(packed).unwrap_or_else(|| {
+                    let text = array.value(row);
+                    let code = match previous {
+                        Some((same, code)) if same == text => code,
+                        _ => interner.code(strings, text),
+                    };
+                    previous = Some((text, code));
+                    recent.keep(packed, code);
+                    code
+                });
                 interner.uses[code as usize] += 1;
                 code
             })

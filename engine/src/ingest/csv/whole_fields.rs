@@ -6,7 +6,8 @@
 
 use super::masks::{Masks, STEP, between};
 
-/// Where the fields of some records stand.
+/// How far it was read.
+#[derive(Debug)]
 pub(super) struct Found {
     pub(super) num_rows: usize,
     /// Where the next record begins, or a blank line.
