@@ -1,8 +1,8 @@
 //! The cost laws, measured: a fixed batch against tables of growing size.
 //!
 //! `cargo run --release -p proscenium-engine --example laws [-- MAX_ROWS]` prints, for each kind of view, the time of
-//! one step after a batch of 100 updated rows, and at the end the ratio of the largest table to the smallest. The law:
-//! at most 2.
+//! one step after a batch of 100 updated rows (of some, with a look at fifty rows in the midst of the view), and at the
+//! end the ratio of the largest table to the smallest. The law: at most 2.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -109,8 +109,21 @@ fn configs() -> Vec<(&'static str, ViewConfig)> {
                 group_by: names(&["venue"]),
                 split_by: names(&["side"]),
                 columns: Some(names(&["price", "qty"])),
-                ..base
+                ..base.clone()
             },
+        ),
+        (
+            "a group a row, sorted, looked at",
+            ViewConfig {
+                group_by: names(&["id"]),
+                columns: Some(names(&["price"])),
+                sort: sort("price", SortDirection::Desc),
+                ..base.clone()
+            },
+        ),
+        (
+            "many groups come and go, looked at",
+            ViewConfig { group_by: names(&["symbol", "trader"]), columns: Some(names(&["price"])), ..base },
         ),
     ]
 }
@@ -119,7 +132,8 @@ fn main() {
     let max: usize = std::env::args().nth(1).and_then(|rows| rows.parse().ok()).unwrap_or(1_000_000);
     let sizes: Vec<usize> =
         [10_000, 100_000, 1_000_000, 10_000_000].into_iter().filter(|&size| size <= max).collect();
-    let mut results: Vec<Vec<f64>> = vec![Vec::new(); configs().len() + 1];
+    let configs = configs();
+    let mut results: Vec<Vec<f64>> = vec![Vec::new(); configs.len() + 1];
     for &size in &sizes {
         let mut random = Random(88_172_645_463_325_252);
         let ids: Vec<i64> = (0..size as i64).collect();
@@ -136,9 +150,9 @@ fn main() {
             table.memory() as f64 / size as f64
         );
         let mut views = Vec::new();
-        for (name, config) in configs() {
+        for (name, config) in &configs {
             let begin = Instant::now();
-            let plan = Plan::new(&config, table.schema()).expect("the config is good");
+            let plan = Plan::new(config, table.schema()).expect("the config is good");
             let mut view = View::build(Arc::new(plan), &table.snapshot());
             let built = begin.elapsed();
             let mut handle = view.handle(None);
@@ -158,9 +172,15 @@ fn main() {
             let begin = Instant::now();
             let delta = table.update(&data, 0).expect("the data is good").expect("the batch has rows");
             times[0].push(begin.elapsed().as_secs_f64());
-            for (at, (view, _)) in views.iter_mut().enumerate() {
+            for (at, (view, handle)) in views.iter_mut().enumerate() {
                 let begin = Instant::now();
                 black_box(view.step(&delta));
+                if configs[at].0.ends_with("looked at") {
+                    let viewport =
+                        Viewport { start_row: Some(5000), end_row: Some(5050), ..Viewport::default() };
+                    let options = CutOptions { viewport, ..CutOptions::default() };
+                    black_box(view.cut(handle, options).gather());
+                }
                 times[at + 1].push(begin.elapsed().as_secs_f64());
             }
         }
@@ -172,9 +192,8 @@ fn main() {
     println!("\nmedian microseconds of a step after {BATCH_ROWS} updated rows, by rows of the table");
     let header: Vec<String> = sizes.iter().map(|size| format!("{size:>12}")).collect();
     println!("{:<40}{}   last / first", "", header.join(""));
-    let names = std::iter::once("apply the batch")
-        .chain(configs().into_iter().map(|(name, _)| name))
-        .collect::<Vec<_>>();
+    let names =
+        std::iter::once("apply the batch").chain(configs.iter().map(|(name, _)| *name)).collect::<Vec<_>>();
     for (name, result) in names.iter().zip(&results) {
         let cells: Vec<String> = result.iter().map(|time| format!("{time:>12.1}")).collect();
         let ratio = result.last().unwrap_or(&1.0) / result.first().unwrap_or(&1.0);

@@ -179,7 +179,7 @@ impl View {
         let num_table_rows = self.snapshot().num_rows();
         let (num_view_rows, num_view_columns) = match &mut self.0 {
             Shape::Flat(view) => (view.len(), plan.columns.len()),
-            Shape::Grouped(view) => (handle.visible(view).len(), view.blocks().len() * plan.columns.len()),
+            Shape::Grouped(view) => (handle.num_visible(view), view.blocks().len() * plan.columns.len()),
             Shape::ColumnOnly(view) => (view.rows.len(), view.splits.blocks().len() * plan.columns.len()),
         };
         Dimensions {
@@ -276,10 +276,8 @@ impl View {
             }
             Shape::Grouped(view) => {
                 // Of a table that was cleared nothing is told, not even the total that became null.
-                let visible =
-                    if view.snapshot.num_rows() == 0 { Arc::default() } else { handle.visible(view) };
-                let is_changed = |node: &u32| delta.changed.binary_search(node).is_ok();
-                let nodes: Vec<u32> = visible.iter().copied().filter(is_changed).collect();
+                let is_empty = view.snapshot.num_rows() == 0;
+                let nodes = if is_empty { Vec::new() } else { handle.visible_of(view, &delta.changed) };
                 let mut window = cut::grouped_window(view, &nodes, Viewport::default());
                 window.row_paths = None;
                 window.kind = WindowKind::Flat;

@@ -179,11 +179,12 @@ pub(super) fn column_only_window(
 }
 
 pub(super) fn grouped(view: &mut Grouped, handle: &mut Handle, options: CutOptions) -> Cut {
-    let rows = handle.visible(view);
-    let (start, end) = clamp(options.viewport.start_row, options.viewport.end_row, rows.len());
-    let mut window = grouped_window(view, &rows[start..end], options.viewport);
+    let num_rows = handle.num_visible(view);
+    let (start, end) = clamp(options.viewport.start_row, options.viewport.end_row, num_rows);
+    let rows = handle.window(view, start, end);
+    let mut window = grouped_window(view, &rows, options.viewport);
     if options.index {
-        let members = view.member_slots(&rows[start..end]);
+        let members = view.member_slots(&rows);
         window.member_keys = Some(members.iter().map(|slots| view.snapshot.keys(slots)).collect());
     }
     Cut(Source::Ready(Box::new(window)))

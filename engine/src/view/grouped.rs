@@ -38,7 +38,6 @@ pub(super) struct Grouped {
     buried: Vec<u32>,
     /// Row groups that lost a cell in the last step, and stayed.
     lost_cells: Vec<u32>,
-    walk: Walk,
     blocks: Walk,
 }
 
@@ -62,9 +61,12 @@ impl Grouped {
         let directions = |order: &[(usize, super::sort::Direction)]| {
             order.iter().map(|(_, direction)| *direction).collect()
         };
+        let only_leaves = plan.group_mode == GroupRollupMode::Flat;
+        // Without levels nothing is a leaf.
+        let only_depth = only_leaves.then(|| plan.levels.len().max(1) as u32);
         let mut view = Grouped {
-            rows: Tree::new(directions(&plan.group_order)),
-            splits: Tree::new(directions(&plan.column_order)),
+            rows: Tree::new(directions(&plan.group_order), only_depth),
+            splits: Tree::new(directions(&plan.column_order), None),
             cells: Cells::new(&plan.aggregates),
             inputs: plan.inputs(),
             plan,
@@ -72,7 +74,6 @@ impl Grouped {
             tracks_changes: false,
             buried: Vec::new(),
             lost_cells: Vec::new(),
-            walk: Walk::default(),
             blocks: Walk::default(),
         };
         view.fill(threads);
@@ -483,22 +484,6 @@ impl Grouped {
             self.blocks = Walk { structure: Some(self.splits.structure), nodes: Arc::new(nodes) };
         }
         self.blocks.nodes.clone()
-    }
-
-    /// All row nodes that are shown when every group is open.
-    pub(super) fn open_walk(&mut self) -> Arc<Vec<u32>> {
-        if self.walk.structure != Some(self.rows.structure) {
-            let mut nodes = Vec::with_capacity(self.rows.len());
-            let only_leaves = self.plan.group_mode == GroupRollupMode::Flat;
-            let depth = self.plan.levels.len() as u32;
-            walk(&self.rows, ROOT, &mut |node| {
-                if !only_leaves || (self.rows.node(node).depth == depth && depth > 0) {
-                    nodes.push(node);
-                }
-            });
-            self.walk = Walk { structure: Some(self.rows.structure), nodes: Arc::new(nodes) };
-        }
-        self.walk.nodes.clone()
     }
 }
 

@@ -1,6 +1,7 @@
 //! One client's view on a shared view: which groups are open.
 //!
-//! Law: a handle changes nothing that another handle sees. Groups are open down to a depth, but for those that the
+//! Law: a handle changes nothing that another handle sees. While all groups are open, rows are found in the tree; a
+//! handle with closed groups lists those that it shows, again after groups came, went or moved. Groups are open down to a depth, but for those that the
 //! client opened or closed itself; once it has asked for either, even in vain, groups that arrive later arrive closed.
 
 use std::sync::Arc;
@@ -22,7 +23,7 @@ pub struct Handle {
     rows: Rows,
 }
 
-/// The visible rows, as of a structure of the tree.
+/// The visible rows, as of a structure of the tree; not used while all groups are open.
 #[derive(Debug, Clone, Default)]
 struct Rows {
     structure: Option<u64>,
@@ -35,13 +36,40 @@ impl Handle {
         Handle { open_depth: group_by_depth.filter(|&depth| depth > 0), ..Handle::default() }
     }
 
-    /// The visible rows of a grouped view, top to bottom.
-    pub(super) fn visible(&mut self, view: &mut Grouped) -> Arc<Vec<u32>> {
-        let all_open = self.open_depth.is_none_or(|depth| depth as usize >= view.plan.levels.len());
-        let is_fixed = view.plan.group_mode != GroupRollupMode::Rollup;
-        if is_fixed || (all_open && self.toggled.is_empty() && self.closed_after.is_none()) {
-            return view.open_walk();
+    /// The number of visible rows of a grouped view.
+    pub(super) fn num_visible(&mut self, view: &Grouped) -> usize {
+        if self.is_all_open(view) { view.rows.num_rows() } else { self.flattened(view).len() }
+    }
+
+    /// The visible rows `start..end`, top to bottom.
+    pub(super) fn window(&mut self, view: &Grouped, start: usize, end: usize) -> Vec<u32> {
+        if self.is_all_open(view) {
+            return view.rows.window(start, end);
         }
+        let rows = self.flattened(view);
+        rows[start.min(rows.len())..end.min(rows.len())].to_vec()
+    }
+
+    /// Those of `nodes` that are visible, top to bottom.
+    pub(super) fn visible_of(&self, view: &Grouped, nodes: &[u32]) -> Vec<u32> {
+        let (tree, mode) = (&view.rows, view.plan.group_mode);
+        let is_open = |above: u32| mode != GroupRollupMode::Rollup || self.is_open(tree, above);
+        let is_visible = |&node: &u32| {
+            tree.is_placed(node) && tree.is_row(node) && tree.ancestry(node).skip(1).all(is_open)
+        };
+        let mut visible: Vec<u32> = nodes.iter().copied().filter(is_visible).collect();
+        visible.sort_by(|&left, &right| tree.compare_rows(left, right));
+        visible
+    }
+
+    fn is_all_open(&self, view: &Grouped) -> bool {
+        let is_deep = self.open_depth.is_none_or(|depth| depth as usize >= view.plan.levels.len());
+        view.plan.group_mode != GroupRollupMode::Rollup
+            || (is_deep && self.toggled.is_empty() && self.closed_after.is_none())
+    }
+
+    /// All visible rows, where some groups are closed.
+    fn flattened(&mut self, view: &Grouped) -> Arc<Vec<u32>> {
         if self.rows.structure != Some(view.rows.structure) {
             let mut nodes = Vec::new();
             self.walk(&view.rows, ROOT, &mut nodes);
@@ -85,8 +113,12 @@ impl Handle {
         if view.plan.group_mode != GroupRollupMode::Rollup {
             return 0;
         }
-        let visible = self.visible(view);
-        let group = visible.get(row).copied().filter(|&node| !view.rows.node(node).children.is_empty());
+        let before = self.num_visible(view);
+        let group = self
+            .window(view, row, row.saturating_add(1))
+            .first()
+            .copied()
+            .filter(|&node| !view.rows.node(node).children.is_empty());
         // As published: a row without children counts as opened or closed by hand, unless the view is split.
         if self.closed_after.is_none() && (group.is_some() || view.plan.split_by.is_empty()) {
             self.closed_after = Some(view.rows.last_stamp());
@@ -108,8 +140,7 @@ impl Handle {
             }
         }
         self.rows.structure = None;
-        let after = self.visible(view).len();
-        after.abs_diff(visible.len()) as u32
+        self.num_visible(view).abs_diff(before) as u32
     }
 
     /// Opens levels `0..=depth`; nothing happens beyond the number of levels.

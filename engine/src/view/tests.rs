@@ -3,6 +3,7 @@
 mod history;
 mod kept_cells;
 mod reference;
+mod windows;
 
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! A tree of groups: rows of a grouped view, or split values of its columns.
 //!
 //! Law: a node exists while at least one row is under it (the root always); siblings stand in a counted order, so that
-//! a position is found in O(log); a node's `stamp` is never used twice, so that it names the node for good while node
+//! a position among them is found in O(log); every node knows how many rows it and what is below show when all is open,
+//! so that a row is found without a look at what is below those before it; a node's `stamp` is never used twice, so that it names the node for good while node
 //! numbers are used again.
 
 use std::cmp::Ordering;
@@ -30,6 +31,8 @@ pub(super) struct Node {
     sort_key: Box<[Scalar]>,
     pub(super) stamp: u64,
     is_placed: bool,
+    /// Rows that this node and those below that stand in their places show, when all groups are open.
+    num_rows: u32,
 }
 
 /// A node to be.
@@ -48,13 +51,16 @@ pub(super) struct Tree {
     hasher: RandomState,
     directions: Vec<Direction>,
     next_stamp: u64,
+    /// The depth that alone shows rows; absent: all do.
+    only_depth: Option<u32>,
     /// Raised whenever a node comes, goes or moves.
     pub(super) structure: u64,
 }
 
 impl Tree {
-    /// `directions`: how siblings are sorted; ties, and all when empty, by value.
-    pub(super) fn new(directions: Vec<Direction>) -> Tree {
+    /// `directions`: how siblings are sorted; ties, and all when empty, by value. `only_depth`: the depth that alone
+    /// shows rows.
+    pub(super) fn new(directions: Vec<Direction>, only_depth: Option<u32>) -> Tree {
         let root = Node {
             parent: ROOT,
             depth: 0,
@@ -65,6 +71,7 @@ impl Tree {
             sort_key: Box::default(),
             stamp: 0,
             is_placed: true,
+            num_rows: u32::from(only_depth.is_none_or(|depth| depth == 0)),
         };
         Tree {
             nodes: vec![root],
@@ -73,6 +80,7 @@ impl Tree {
             hasher: RandomState::with_seeds(1, 2, 3, 4),
             directions,
             next_stamp: 1,
+            only_depth,
             structure: 0,
         }
     }
@@ -97,9 +105,10 @@ impl Tree {
                 siblings = number..number;
             }
             siblings.end = number + 1;
+            let depth = self.node(new.parent).depth + 1;
             self.nodes.push(Node {
                 parent: new.parent,
-                depth: self.node(new.parent).depth + 1,
+                depth,
                 bits: new.bits,
                 value: new.value,
                 cell: new.cell,
@@ -107,6 +116,7 @@ impl Tree {
                 sort_key: Box::default(),
                 stamp: u64::from(number),
                 is_placed,
+                num_rows: self.own_rows(depth),
             });
             let nodes = &self.nodes;
             self.by_value.insert_unique(hash(nodes, number), number, |&node| hash(nodes, node));
@@ -115,8 +125,95 @@ impl Tree {
             let parent = self.nodes[siblings.start as usize].parent as usize;
             self.nodes[parent].children = OrderTree::from_sorted(siblings);
         }
+        // Parents come first.
+        for number in (1..self.nodes.len()).rev().filter(|_| is_placed) {
+            let (parent, num_rows) = (self.nodes[number].parent, self.nodes[number].num_rows);
+            self.nodes[parent as usize].num_rows += num_rows;
+        }
         self.next_stamp = self.nodes.len() as u64;
         self.structure += 1;
+    }
+
+    /// Rows that a node of this depth shows itself.
+    fn own_rows(&self, depth: u32) -> u32 {
+        u32::from(self.only_depth.is_none_or(|only| only == depth))
+    }
+
+    /// Tells those above that `node` came to its place or leaves it.
+    fn count(&mut self, node: u32, is_coming: bool) {
+        let num_rows = self.node(node).num_rows;
+        let mut above = node;
+        while above != ROOT {
+            above = self.node(above).parent;
+            let entry = &mut self.nodes[above as usize];
+            entry.num_rows = if is_coming { entry.num_rows + num_rows } else { entry.num_rows - num_rows };
+            if !entry.is_placed {
+                break;
+            }
+        }
+    }
+
+    /// The number of rows when all groups are open.
+    pub(super) fn num_rows(&self) -> usize {
+        self.node(ROOT).num_rows as usize
+    }
+
+    /// The nodes of the rows `start..end` when all groups are open, top to bottom: O(log) among the deepest siblings,
+    /// and a look at each sibling on the way there.
+    pub(super) fn window(&self, start: usize, end: usize) -> Vec<u32> {
+        let mut window = Vec::with_capacity(end.saturating_sub(start));
+        self.collect(ROOT, &mut { start }, end.saturating_sub(start), &mut window);
+        window
+    }
+
+    fn collect(&self, node: u32, skip: &mut usize, len: usize, window: &mut Vec<u32>) {
+        let entry = self.node(node);
+        if window.len() == len {
+            return;
+        }
+        if *skip >= entry.num_rows as usize {
+            *skip -= entry.num_rows as usize;
+            return;
+        }
+        let own = self.own_rows(entry.depth) as usize;
+        if own > 0 && *skip == 0 {
+            window.push(node);
+        }
+        *skip = skip.saturating_sub(own);
+        let are_children_rows = match self.only_depth {
+            // Nothing is below them.
+            None => entry.children.len() + own == entry.num_rows as usize,
+            Some(depth) => entry.depth + 1 == depth,
+        };
+        if are_children_rows {
+            let skipped = std::mem::take(skip);
+            window.extend(entry.children.iter_from(skipped).take(len - window.len()));
+            return;
+        }
+        for child in entry.children.iter() {
+            if window.len() == len {
+                return;
+            }
+            self.collect(child, skip, len, window);
+        }
+    }
+
+    /// How two nodes that stand in their places follow each other on the screen: parents before what is below.
+    pub(super) fn compare_rows(&self, left: u32, right: u32) -> Ordering {
+        let (mut one, mut other) = (left, right);
+        while self.node(one).depth > self.node(other).depth {
+            one = self.node(one).parent;
+        }
+        while self.node(other).depth > self.node(one).depth {
+            other = self.node(other).parent;
+        }
+        if one == other {
+            return self.node(left).depth.cmp(&self.node(right).depth);
+        }
+        while self.node(one).parent != self.node(other).parent {
+            (one, other) = (self.node(one).parent, self.node(other).parent);
+        }
+        self.compare(one, other)
     }
 
     pub(super) fn node(&self, node: u32) -> &Node {
@@ -160,7 +257,9 @@ impl Tree {
             sort_key: Box::default(),
             stamp: self.next_stamp,
             is_placed: false,
+            num_rows: 0,
         };
+        let node = Node { num_rows: self.own_rows(node.depth), ..node };
         self.next_stamp += 1;
         let number = match self.free.pop() {
             Some(number) => {
@@ -194,6 +293,7 @@ impl Tree {
         let mut children = std::mem::take(&mut self.nodes[parent].children);
         children.insert(node, &|left, right| self.compare(left, right));
         self.nodes[parent].children = children;
+        self.count(node, true);
         self.structure += 1;
     }
 
@@ -213,6 +313,7 @@ impl Tree {
             }
             for &node in &siblings {
                 self.nodes[node as usize].is_placed = true;
+                self.count(node, true);
             }
             let mut children = std::mem::take(&mut self.nodes[parent as usize].children);
             children.insert_many(siblings, &|left, right| self.compare(left, right));
@@ -231,6 +332,7 @@ impl Tree {
         let was_there = children.remove(node, &|left, right| self.compare(left, right));
         assert!(was_there, "a placed node stands among its parent's children");
         self.nodes[parent].children = children;
+        self.count(node, false);
         self.nodes[node as usize].is_placed = false;
         self.structure += 1;
     }
@@ -318,12 +420,12 @@ impl Tree {
         (0..self.nodes.len() as u32).filter(|&node| self.node(node).depth == depth).collect()
     }
 
-    pub(super) fn is_placed(&self, node: u32) -> bool {
-        self.node(node).is_placed
+    /// Whether a node shows a row when all groups are open.
+    pub(super) fn is_row(&self, node: u32) -> bool {
+        self.own_rows(self.node(node).depth) > 0
     }
 
-    /// Number of nodes, the root included.
-    pub(super) fn len(&self) -> usize {
-        self.nodes.len() - self.free.len()
+    pub(super) fn is_placed(&self, node: u32) -> bool {
+        self.node(node).is_placed
     }
 }

@@ -1,0 +1,88 @@
+//! Rows of pivots by position, beside a walk over all groups.
+//!
+//! Law: whatever came, went and moved, every window is the part of the whole walk that its bounds say.
+
+use std::sync::Arc;
+
+use super::super::grouped::Grouped;
+use super::super::handle::Handle;
+use super::super::tree::{ROOT, Tree};
+use super::super::{Plan, Shape, View};
+use super::history::{History, histories, try_all};
+use super::{Random, config};
+
+/// The rows of a tree, top to bottom, as all groups are open.
+fn walk(tree: &Tree, node: u32, rows: &mut Vec<u32>) {
+    if tree.is_row(node) {
+        rows.push(node);
+    }
+    for child in tree.node(node).children.iter() {
+        walk(tree, child, rows);
+    }
+}
+
+fn check_tree(tree: &Tree, random: &mut Random) {
+    let mut all = Vec::new();
+    walk(tree, ROOT, &mut all);
+    assert_eq!(tree.num_rows(), all.len());
+    for _ in 0..6 {
+        let end = random.below(all.len() + 1);
+        let start = random.below(end + 1);
+        assert_eq!(tree.window(start, end), all[start..end], "rows {start}..{end} of {}", all.len());
+    }
+    let mut sorted: Vec<u32> = all.iter().copied().rev().collect();
+    sorted.sort_by(|&left, &right| tree.compare_rows(left, right));
+    assert_eq!(sorted, all);
+}
+
+fn check_handle(view: &Grouped, handle: &mut Handle, random: &mut Random) {
+    let num_visible = handle.num_visible(view);
+    let all = handle.window(view, 0, num_visible);
+    assert_eq!(all.len(), num_visible);
+    let end = random.below(num_visible + 1);
+    let start = random.below(end + 1);
+    assert_eq!(handle.window(view, start, end), all[start..end]);
+    let mut open = Vec::new();
+    walk(&view.rows, ROOT, &mut open);
+    open.reverse();
+    assert_eq!(handle.visible_of(view, &open), all);
+}
+
+fn windows_are_parts_of_the_walk(history: &History) {
+    let mut table = history.begin();
+    let configs = history.configs.iter().map(|&seed| config(&mut Random::new(seed)));
+    let plans = configs.filter_map(|config| Plan::new(&config, table.schema()).ok().map(Arc::new));
+    let views = plans.map(|plan| View::build(plan, &table.snapshot()));
+    let mut views: Vec<(View, [Handle; 3])> = views
+        .map(|view| {
+            let handles = [view.handle(None), view.handle(Some(1)), view.handle(None)];
+            (view, handles)
+        })
+        .collect();
+    let mut random = Random::new(history.configs[0]);
+    history.go_on(&mut table, |_, delta| {
+        for (view, handles) in &mut views {
+            view.step(delta);
+            let Shape::Grouped(view) = &mut view.0 else { continue };
+            check_tree(&view.rows, &mut random);
+            check_tree(&view.splits, &mut random);
+            for handle in handles.iter_mut() {
+                check_handle(view, handle, &mut random);
+            }
+            let [_, _, toggled] = handles;
+            let before = toggled.num_visible(view);
+            let row = random.below(before + 1);
+            let moved = match random.chance(2) {
+                true => toggled.collapse(view, row),
+                false => toggled.expand(view, row),
+            };
+            assert_eq!(toggled.num_visible(view).abs_diff(before), moved as usize);
+            check_handle(view, toggled, &mut random);
+        }
+    });
+}
+
+#[test]
+fn windows_of_pivots_are_parts_of_the_walk() {
+    try_all(300, histories(3, 12), |history| windows_are_parts_of_the_walk(&history));
+}
