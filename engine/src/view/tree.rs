@@ -377,10 +377,15 @@ impl Tree {
         path
     }
 
-    /// The node with this path of group values.
+    /// The node with this path of group values: O(log) a level while siblings stand in value order.
     pub(super) fn find_path(&self, path: &[Scalar]) -> Option<u32> {
         path.iter().try_fold(ROOT, |node, value| {
-            self.node(node).children.iter().find(|&child| self.node(child).value == *value)
+            let children = &self.node(node).children;
+            let is_it = |&child: &u32| self.node(child).value == *value;
+            if self.is_sorted() {
+                return children.iter().find(is_it);
+            }
+            children.get(children.partition_point(|child| self.node(child).value < *value)).filter(is_it)
         })
     }
 

@@ -119,14 +119,25 @@ impl Grouped {
             let members = self.cells.members(self.cell_at(row_node, split_node)?);
             return members.get(if is_last { members.len().checked_sub(1)? } else { 0 });
         }
+        let edge_of = |child: u32| {
+            self.cell_at(child, split_node)?;
+            self.edge_row(child, split_node, is_last)
+        };
+        if !self.rows.is_sorted() {
+            // Siblings stand in value order: one child is looked at, unless it has no row under the split value.
+            let children = &self.rows.node(row_node).children;
+            if !is_last {
+                return children.iter().find_map(edge_of);
+            }
+            return (0..children.len()).rev().find_map(|position| edge_of(children.get(position)?));
+        }
+        // Sorted by aggregates they are put in value order first: a second order of all groups, kept for this alone,
+        // would cost every view memory.
         let mut children = self.rows.children_by_value(row_node);
         if is_last {
             children.reverse();
         }
-        children.into_iter().find_map(|child| {
-            self.cell_at(child, split_node)?;
-            self.edge_row(child, split_node, is_last)
-        })
+        children.into_iter().find_map(edge_of)
     }
 
     /// The slots of all rows under each of `nodes`, in key order: of the members where the view keeps them, else by one
