@@ -5,6 +5,7 @@
 //! in order of count, then of these.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 
@@ -20,8 +21,8 @@ pub(in crate::view) struct Leaders {
     rows: OrderTree,
     /// By value: how many rows have it, and the last of them.
     counts: HashMap<u64, (u32, u32), ahash::RandomState>,
-    /// The last rows of all values, the most frequent first.
-    leaders: OrderTree,
+    /// By count: the last rows of the values that are so frequent, in row order.
+    leaders: BTreeMap<u32, OrderTree>,
 }
 
 impl Leaders {
@@ -38,15 +39,20 @@ impl Leaders {
             valued.push((bits, slot));
         }
         valued.sort_by_key(|&(bits, _)| bits);
-        let mut leaders: Vec<(u32, u32)> = counts.values().copied().collect();
-        leaders.sort_unstable_by(|left, right| right.0.cmp(&left.0).then(left.1.cmp(&right.1)));
+        let mut by_count: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        counts.values().for_each(|&(count, last)| by_count.entry(count).or_default().push(last));
+        let leaders = by_count.into_iter().map(|(count, mut places)| {
+            places.sort_unstable();
+            (count, OrderTree::from_sorted(places.into_iter().map(|place| rows[place as usize])))
+        });
+        let leaders = leaders.collect();
         counts.values_mut().for_each(|(_, last)| *last = rows[*last as usize]);
         Leaders {
             column,
             row_order,
             rows: OrderTree::from_sorted(valued.into_iter().map(|(_, slot)| slot)),
             counts,
-            leaders: OrderTree::from_sorted(leaders.into_iter().map(|(_, place)| rows[place as usize])),
+            leaders,
         }
     }
 
@@ -58,19 +64,19 @@ impl Leaders {
         let now = match self.counts.get(&bits).copied() {
             None => (1, slot),
             Some((count, last)) => {
-                self.dethrone(snapshot, last);
+                self.dethrone(snapshot, count, last);
                 let is_later = self.row_order.compare(snapshot, last, slot).is_lt();
                 (count + 1, if is_later { slot } else { last })
             }
         };
         self.counts.insert(bits, now);
-        self.enthrone(snapshot, now.1);
+        self.enthrone(snapshot, now.0, now.1);
     }
 
     pub(super) fn remove(&mut self, snapshot: &Snapshot, slot: u32) {
         let Some(bits) = snapshot.column(self.column).bits(slot) else { return };
         let (count, last) = self.counts.get(&bits).copied().expect("a row that leaves a cell was counted");
-        self.dethrone(snapshot, last);
+        self.dethrone(snapshot, count, last);
         let position = self.rows.partition_point(|other| self.by_value(snapshot, other, slot).is_lt());
         let mut rows = std::mem::take(&mut self.rows);
         let was_there = rows.remove(slot, &|left, right| self.by_value(snapshot, left, right));
@@ -83,12 +89,12 @@ impl Leaders {
         let before = || self.rows.get(position - 1).expect("another row has the value, and comes before");
         let last = if slot == last { before() } else { last };
         self.counts.insert(bits, (count - 1, last));
-        self.enthrone(snapshot, last);
+        self.enthrone(snapshot, count - 1, last);
     }
 
     /// The row with which the most frequent value reached its count.
     pub(super) fn first(&self) -> Option<u32> {
-        self.leaders.get(0)
+        self.leaders.last_key_value()?.1.get(0)
     }
 
     fn by_value(&self, snapshot: &Snapshot, left: u32, right: u32) -> Ordering {
@@ -96,23 +102,20 @@ impl Leaders {
         cells.bits(left).cmp(&cells.bits(right)).then_with(|| self.row_order.compare(snapshot, left, right))
     }
 
-    fn by_count(&self, snapshot: &Snapshot, left: u32, right: u32) -> Ordering {
-        let cells = snapshot.column(self.column);
-        let count = |slot| cells.bits(slot).and_then(|bits| self.counts.get(&bits)).map(|(count, _)| *count);
-        count(right).cmp(&count(left)).then_with(|| self.row_order.compare(snapshot, left, right))
-    }
-
-    /// Takes a value's last row from among the leaders, before its count or its last row changes.
-    fn dethrone(&mut self, snapshot: &Snapshot, last: u32) {
-        let mut leaders = std::mem::take(&mut self.leaders);
-        let was_there = leaders.remove(last, &|left, right| self.by_count(snapshot, left, right));
+    /// Takes a value's last row from among those that are as frequent.
+    fn dethrone(&mut self, snapshot: &Snapshot, count: u32, last: u32) {
+        let row_order = &self.row_order;
+        let leaders = self.leaders.get_mut(&count).expect("every value that occurs stands among the leaders");
+        let was_there = leaders.remove(last, &|left, right| row_order.compare(snapshot, left, right));
         assert!(was_there, "every value that occurs stands among the leaders");
-        self.leaders = leaders;
+        if leaders.is_empty() {
+            self.leaders.remove(&count);
+        }
     }
 
-    fn enthrone(&mut self, snapshot: &Snapshot, last: u32) {
-        let mut leaders = std::mem::take(&mut self.leaders);
-        leaders.insert(last, &|left, right| self.by_count(snapshot, left, right));
-        self.leaders = leaders;
+    fn enthrone(&mut self, snapshot: &Snapshot, count: u32, last: u32) {
+        let row_order = &self.row_order;
+        let leaders = self.leaders.entry(count).or_default();
+        leaders.insert(last, &|left, right| row_order.compare(snapshot, left, right));
     }
 }
