@@ -400,12 +400,14 @@ impl Tree {
     }
 
     /// Children in value order, whatever the sort.
-    pub(super) fn children_by_value(&self, node: u32) -> Vec<u32> {
-        let mut children: Vec<u32> = self.node(node).children.iter().collect();
-        if self.is_sorted() {
-            children.sort_by(|&left, &right| self.node(left).value.cmp(&self.node(right).value));
+    pub(super) fn children_by_value(&self, node: u32) -> Box<dyn Iterator<Item = u32> + '_> {
+        let children = self.node(node).children.iter();
+        if !self.is_sorted() {
+            return Box::new(children);
         }
-        children
+        let mut children: Vec<u32> = children.collect();
+        children.sort_by(|&left, &right| self.node(left).value.cmp(&self.node(right).value));
+        Box::new(children.into_iter())
     }
 
     /// Calls `visit` for every node of depth `depth` under `node` in value order.

@@ -76,14 +76,14 @@ impl Grouped {
     /// As [`Grouped::rows_by_leaf`], one after the other.
     fn each_row(&self, row_node: u32, split_node: u32) -> impl Iterator<Item = u32> {
         let depth = self.plan.levels.len() as u32;
-        let mut waiting = vec![row_node];
+        let mut levels: Vec<Box<dyn Iterator<Item = u32> + '_>> = vec![Box::new(std::iter::once(row_node))];
         let leaves = std::iter::from_fn(move || {
             loop {
-                let node = waiting.pop()?;
-                if self.rows.node(node).depth == depth {
-                    return Some(node);
+                match levels.last_mut()?.next() {
+                    Some(node) if self.rows.node(node).depth == depth => return Some(node),
+                    Some(node) => levels.push(self.rows.children_by_value(node)),
+                    None => drop(levels.pop()),
                 }
-                waiting.extend(self.rows.children_by_value(node).into_iter().rev());
             }
         });
         let members = move |leaf| Some(self.cells.members(self.cell_at(leaf, split_node)?).iter());
@@ -133,7 +133,7 @@ impl Grouped {
         }
         // Sorted by aggregates they are put in value order first: a second order of all groups, kept for this alone,
         // would cost every view memory.
-        let mut children = self.rows.children_by_value(row_node);
+        let mut children: Vec<u32> = self.rows.children_by_value(row_node).collect();
         if is_last {
             children.reverse();
         }
