@@ -4,6 +4,8 @@
 //! one step after a batch of 100 updated rows (of some, with a look at fifty rows in the midst of the view), and at the
 //! end the ratio of the largest table to the smallest. The law: at most 2.
 
+mod random;
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,23 +18,12 @@ use proscenium_engine::export::Window;
 use proscenium_engine::table::Table;
 use proscenium_engine::view::{CutOptions, Handle, Plan, View, Viewport};
 use proscenium_engine::{Scalar, TableData, TableOptions};
+use random::Random;
 
 const BATCH_ROWS: usize = 100;
 const STEPS: usize = 200;
 /// How the names of those views end that have many groups, and are looked at after each step.
 const LARGE: &str = "looked at";
-
-/// A repeatable stream of numbers (xorshift64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 >> 11
-    }
-}
 
 fn trades(ids: &[i64], random: &mut Random) -> TableData {
     let mut pick = |of: u64| random.next() % of;
