@@ -7,10 +7,13 @@
 //! rank of every entry, so that only ties look at cells; of one tree all orders must have the same ranks.
 
 mod edit;
+mod layer;
 mod many;
 mod node;
+mod staged;
 
 pub(crate) use many::{Compare, touch};
+pub(crate) use staged::StagedOrder;
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -115,6 +118,27 @@ impl OrderTree {
         }
     }
 
+    /// The rank of the entry at `position`; absent in a tree without ranks.
+    fn rank_at(&self, position: usize) -> Option<u64> {
+        self.iter_from(position).next_ranked().map(|(rank, _)| rank)
+    }
+
+    /// The number of entries whose rank is less, in a tree with ranks.
+    fn num_below(&self, rank: u64) -> usize {
+        let mut node = &*self.root;
+        let mut before = 0;
+        loop {
+            match node {
+                Node::Leaf(leaf) => return before + leaf.ranks.partition_point(|&other| other < rank),
+                Node::Inner(inner) => {
+                    let below = inner.ranks.partition_point(|&first| first < rank).saturating_sub(1);
+                    before += inner.len_before(below);
+                    node = &inner.nodes[below];
+                }
+            }
+        }
+    }
+
     /// The number of entries for which `is_before` holds; it must hold for a prefix.
     pub(crate) fn partition_point(&self, is_before: impl Fn(u32) -> bool) -> usize {
         let mut node = &*self.root;
@@ -199,18 +223,15 @@ impl OrderTree {
 
     /// The entries from `position` on.
     pub(crate) fn iter_from(&self, position: usize) -> Iter<'_> {
-        let mut iter = Iter { stack: Vec::new(), leaf: [].iter() };
+        let mut stack = Vec::new();
         let mut node = &*self.root;
         let mut position = position.min(self.len);
         loop {
             match node {
-                Node::Leaf(leaf) => {
-                    iter.leaf = leaf.entries[position.min(leaf.entries.len())..].iter();
-                    return iter;
-                }
+                Node::Leaf(leaf) => return Iter { stack, leaf, at: position },
                 Node::Inner(inner) => {
                     let (at, below) = inner.child_at(position);
-                    iter.stack.push(inner.nodes[at + 1..].iter());
+                    stack.push(inner.nodes[at + 1..].iter());
                     (node, position) = (&inner.nodes[at], below);
                 }
             }
@@ -221,39 +242,98 @@ impl OrderTree {
 #[derive(Debug, Clone)]
 pub(crate) struct Iter<'a> {
     stack: Vec<std::slice::Iter<'a, Arc<Node>>>,
-    leaf: std::slice::Iter<'a, u32>,
+    leaf: &'a Leaf,
+    /// In the leaf.
+    at: usize,
+}
+
+impl Iter<'_> {
+    /// The next entry and its rank, in a tree with ranks.
+    fn next_ranked(&mut self) -> Option<(u64, u32)> {
+        let entry = self.next()?;
+        Some((*self.leaf.ranks.get(self.at - 1)?, entry))
+    }
+
+    /// The next entry if it has this rank.
+    fn next_if_ranked(&mut self, rank: u64) -> Option<u32> {
+        if self.at == self.leaf.entries.len() {
+            self.next_leaf()?;
+        }
+        let entry = *self.leaf.entries.get(self.at)?;
+        (self.leaf.ranks.get(self.at) == Some(&rank)).then(|| {
+            self.at += 1;
+            entry
+        })
+    }
+
+    /// To the first entry that has not a lesser rank: how many have been passed. Gives up where that is more than some
+    /// leaves away.
+    fn skip_below(&mut self, rank: u64, num_leaves: usize) -> Option<usize> {
+        let mut num_skipped = 0;
+        for _ in 0..num_leaves {
+            let rest = &self.leaf.ranks[self.at..];
+            let num_less = match rest.last() {
+                Some(&last) if last < rank => rest.len(),
+                _ => rest.partition_point(|&other| other < rank),
+            };
+            num_skipped += num_less;
+            self.at += num_less;
+            self.look_ahead();
+            if self.at < self.leaf.ranks.len() || self.next_leaf().is_none() {
+                return Some(num_skipped);
+            }
+        }
+        None
+    }
+
+    /// Reads for the machine's sake what the walk comes to.
+    fn look_ahead(&self) {
+        if let Some([next, others @ ..]) = self.stack.last().map(std::slice::Iter::as_slice) {
+            next.touch();
+            if let Some(later) = others.get(1) {
+                touch(later.width());
+            }
+        }
+    }
+
+    /// To the first entry of the next leaf.
+    fn next_leaf(&mut self) -> Option<()> {
+        let mut node = loop {
+            match self.stack.last_mut()?.next() {
+                Some(node) => break &**node,
+                None => {
+                    self.stack.pop();
+                }
+            }
+        };
+        loop {
+            match node {
+                Node::Leaf(leaf) => {
+                    (self.leaf, self.at) = (leaf, 0);
+                    return Some(());
+                }
+                Node::Inner(inner) => {
+                    let mut rest = inner.nodes.iter();
+                    let first = rest.next()?;
+                    self.stack.push(rest);
+                    node = first;
+                }
+            }
+        }
+    }
 }
 
 impl Iterator for Iter<'_> {
     type Item = u32;
 
+    #[inline]
     fn next(&mut self) -> Option<u32> {
         loop {
-            if let Some(&entry) = self.leaf.next() {
+            if let Some(&entry) = self.leaf.entries.get(self.at) {
+                self.at += 1;
                 return Some(entry);
             }
-            let mut node = loop {
-                match self.stack.last_mut()?.next() {
-                    Some(node) => break &**node,
-                    None => {
-                        self.stack.pop();
-                    }
-                }
-            };
-            loop {
-                match node {
-                    Node::Leaf(leaf) => {
-                        self.leaf = leaf.entries.iter();
-                        break;
-                    }
-                    Node::Inner(inner) => {
-                        let mut rest = inner.nodes.iter();
-                        let first = rest.next()?;
-                        self.stack.push(rest);
-                        node = first;
-                    }
-                }
-            }
+            self.next_leaf()?;
         }
     }
 }
@@ -263,18 +343,18 @@ mod tests {
     use super::*;
 
     /// A small generator, so that the test needs no crate and repeats exactly.
-    fn next(state: &mut u64) -> u64 {
+    pub(super) fn next(state: &mut u64) -> u64 {
         *state ^= *state << 13;
         *state ^= *state >> 7;
         *state ^= *state << 17;
         *state
     }
 
-    fn check(tree: &OrderTree) {
+    pub(super) fn check(tree: &OrderTree) {
         assert_eq!(node::check(&tree.root, true), tree.len);
     }
 
-    fn check_ranks(tree: &OrderTree, order: &impl Compare) {
+    pub(super) fn check_ranks(tree: &OrderTree, order: &impl Compare) {
         node::check_ranks(&tree.root, &|entry| order.rank(entry));
     }
 
@@ -317,7 +397,7 @@ mod tests {
     }
 
     /// Entries by a number of each, which changes.
-    struct Numbers<'a>(&'a [u64]);
+    pub(super) struct Numbers<'a>(pub(super) &'a [u64]);
 
     impl Compare for Numbers<'_> {
         fn compare(&self, left: u32, right: u32) -> Ordering {

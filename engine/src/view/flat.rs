@@ -1,6 +1,6 @@
 //! The flat view: which rows, in which order.
 //!
-//! Law: unsorted and unfiltered it is the table's own order and remembers nothing; else it keeps a counted tree of
+//! Law: unsorted and unfiltered it is the table's own order and remembers nothing; else it keeps counted trees of
 //! slots and moves only the rows of the delta, in O(log n) each.
 
 use std::ops::Range;
@@ -11,7 +11,7 @@ use super::plan::Plan;
 use super::ranking::Ranking;
 use super::sort::Rows;
 use crate::delta::TableDelta;
-use crate::order::{Leaves, OrderTree};
+use crate::order::{Leaves, StagedOrder};
 use crate::parallel::Threads;
 use crate::table::Snapshot;
 
@@ -20,7 +20,7 @@ pub(super) struct Flat {
     pub(super) plan: Arc<Plan>,
     pub(super) snapshot: Snapshot,
     /// Absent: the table's order.
-    order: Option<OrderTree>,
+    order: Option<StagedOrder>,
     /// The ranks that the order remembers; chosen when it is made.
     ranking: Arc<Ranking>,
     pub(super) ranges: Ranges,
@@ -49,7 +49,7 @@ impl Flat {
         if order.terms.is_empty() {
             let order = Rows::new(order, snapshot, &self.ranking);
             let leaves = |part: Range<usize>| Leaves::ordered(&kept[part], &order);
-            self.order = Some(OrderTree::from_leaves(threads.parts(kept.len(), 1, leaves)));
+            self.order = Some(StagedOrder::from_leaves(threads.parts(kept.len(), 1, leaves)));
             return;
         }
         let rows = super::sort_slots::sort_rows(kept, order, snapshot, threads);
@@ -60,7 +60,7 @@ impl Flat {
         };
         let ranked = super::filter::joined(threads.parts(kept.len(), 1, ranked));
         let leaves = |part: Range<usize>| Leaves::ranked(&rows[part], |&row| ranked[row as usize]);
-        self.order = Some(OrderTree::from_leaves(threads.parts(rows.len(), 1, leaves)));
+        self.order = Some(StagedOrder::from_leaves(threads.parts(rows.len(), 1, leaves)));
         self.ranking = Arc::new(ranking);
     }
 
@@ -107,20 +107,21 @@ impl Flat {
             self.put_in_order(&arriving, Threads::ONE);
             return touched;
         }
-        order.remove_many(&leaving, &Rows::new(&plan.row_order, &delta.old, &self.ranking));
-        order.insert_many(arriving, &Rows::new(&plan.row_order, &delta.new, &self.ranking));
+        let before = Rows::new(&plan.row_order, &delta.old, &self.ranking);
+        let after = Rows::new(&plan.row_order, &delta.new, &self.ranking);
+        order.step(&leaving, &before, arriving, &after);
         touched
     }
 
     pub(super) fn len(&self) -> usize {
-        self.order.as_ref().map_or(self.snapshot.num_rows(), OrderTree::len)
+        self.order.as_ref().map_or(self.snapshot.num_rows(), StagedOrder::len)
     }
 
     /// The slots of the rows `start..end`.
     pub(super) fn slots(&self, start: usize, end: usize) -> Vec<u32> {
         let len = end.saturating_sub(start);
         match &self.order {
-            Some(order) => order.iter_from(start).take(len).collect(),
+            Some(order) => order.iter_from(start, &self.rows()).take(len).collect(),
             None => self.snapshot.order().iter_from(start).take(len).collect(),
         }
     }
@@ -134,10 +135,12 @@ impl Flat {
 
     fn contains(&self, slot: u32) -> bool {
         match &self.order {
-            Some(order) => {
-                order.rank(slot, &Rows::new(&self.plan.row_order, &self.snapshot, &self.ranking)).is_some()
-            }
+            Some(order) => order.contains(slot, &self.rows()),
             None => true,
         }
+    }
+
+    fn rows(&self) -> Rows<'_> {
+        Rows::new(&self.plan.row_order, &self.snapshot, &self.ranking)
     }
 }

@@ -3,9 +3,12 @@
 //! Law: a rank depends on a row's cells, its key and the ranking alone, and a ranking is made once for the life of a
 //! tree. Where the values of the first sort column fit in a part of the 64 bits, the rest is for the second one, or for
 //! the key: so rows with one symbol are told apart without a look at their cells. A value that does not fit shares its
-//! rank with others, which costs time and nothing else.
+//! rank with others, which costs time and nothing else. Floats that are decimals of a few places (prices) are whole
+//! numbers of the last place, and so need fewer bits.
 //!
 //! [`Compare::rank`]: crate::order::Compare::rank
+
+use std::cmp::Ordering;
 
 use super::sort::{Direction, RowOrder, float_rank};
 use crate::column::Column;
@@ -13,6 +16,8 @@ use crate::table::Snapshot;
 
 /// Rows that are looked at to choose a ranking.
 const SAMPLE: usize = 256;
+/// Decimal places that are looked for among floats.
+const PLACES: i32 = 6;
 /// The most bits of the first column that leave room for another one.
 const MOST_BITS: u32 = 48;
 
@@ -20,6 +25,8 @@ const MOST_BITS: u32 = 48;
 pub(super) struct Ranking {
     /// What most of the first column's texts begin with.
     prefix: Box<str>,
+    /// What most of the first column's floats become whole numbers by, if they do.
+    scale: Option<f64>,
     /// Bits for the first column; 64: no others.
     high_bits: u32,
     /// The least number of the first column, if that has no texts.
@@ -40,7 +47,7 @@ enum Place {
 
 impl Default for Ranking {
     fn default() -> Self {
-        Ranking { prefix: Box::default(), high_bits: 64, base: 0, low_base: 0, low_shift: 64 }
+        Ranking { prefix: Box::default(), scale: None, high_bits: 64, base: 0, low_base: 0, low_shift: 64 }
     }
 }
 
@@ -63,12 +70,12 @@ impl Ranking {
             let rests = texts.iter().map(|text| text.len() - ranking.prefix.len());
             ranking.high_bits = rests.max().map_or(64, |longest| longest.max(1) as u32 * 8);
         } else {
-            let numbers =
-                sample.iter().map(|&slot| number(column, slot, direction)).filter(|&number| number > 1);
-            (ranking.base, ranking.high_bits) = room(numbers);
+            ranking.scale = scale(column, &sample, direction);
+            let number = |&slot: &u32| ranking.number(column, slot, direction).0;
+            (ranking.base, ranking.high_bits) = room(sample.iter().map(number).filter(|&number| number > 1));
         }
         if ranking.high_bits > MOST_BITS {
-            return Ranking { high_bits: 64, ..ranking };
+            return Ranking { high_bits: 64, scale: None, ..ranking };
         }
         let (low_base, low_bits) = room(sample.iter().map(|&slot| low_number(order, snapshot, slot)));
         Ranking { low_base, low_shift: low_bits.saturating_sub(64 - ranking.high_bits), ..ranking }
@@ -86,7 +93,10 @@ impl Ranking {
                 None => (0, Place::Before),
                 Some(code) => self.of_text(strings.get(code)),
             },
-            _ => self.of_number(number(column, slot, direction)),
+            _ => {
+                let (number, place) = self.number(column, slot, direction);
+                self.of_number(number, place)
+            }
         };
         self.with_low(high, place, order, direction, snapshot, slot)
     }
@@ -155,7 +165,25 @@ impl Ranking {
         }
     }
 
-    fn of_number(&self, number: u64) -> (u64, Place) {
+    /// As the function of this name, in whole numbers of the last decimal place if there is one; and where the cell
+    /// stands beside that number.
+    #[inline]
+    fn number(&self, column: &Column, slot: u32, direction: Direction) -> (u64, Place) {
+        let Some(scale) = self.scale else { return (number(column, slot, direction), Place::Exact) };
+        let Some(value) = float(column, slot, direction) else { return (1, Place::Exact) };
+        if value.is_nan() {
+            return (0, Place::Exact);
+        }
+        let (nearest, decimal) = nearest(column, value, scale);
+        let place = match decimal.total_cmp(&(value + 0.0)) {
+            Ordering::Less => Place::Behind,
+            Ordering::Equal => Place::Exact,
+            Ordering::Greater => Place::Before,
+        };
+        ((nearest as u64 ^ (1 << 63)).saturating_add(2), place)
+    }
+
+    fn of_number(&self, number: u64, place: Place) -> (u64, Place) {
         if self.high_bits == 64 {
             return (number, Place::Exact);
         }
@@ -168,7 +196,7 @@ impl Ranking {
             Some(number) if number > most || number.saturating_add(self.base) == u64::MAX => {
                 (most, Place::Behind)
             }
-            Some(number) => (number, Place::Exact),
+            Some(number) => (number, place),
         }
     }
 }
@@ -181,6 +209,33 @@ impl Place {
             Place::Behind => Place::Before,
         }
     }
+}
+
+/// The float that sorts; none is null.
+#[inline]
+fn float(column: &Column, slot: u32, direction: Direction) -> Option<f64> {
+    match column {
+        _ if direction.is_absolute() => Some(column.number(slot).unwrap_or(0.0).abs()),
+        Column::Float32(cells) => cells.get(slot).map(f64::from),
+        Column::Float64(cells) => cells.get(slot),
+        _ => None,
+    }
+}
+
+/// The whole number of parts of one that is nearest to a value, and the column's value for that.
+#[inline]
+fn nearest(column: &Column, value: f64, scale: f64) -> (i64, f64) {
+    let whole = (value * scale).round();
+    let decimal = whole / scale + 0.0;
+    (whole as i64, if matches!(column, Column::Float32(_)) { f64::from(decimal as f32) } else { decimal })
+}
+
+/// The least power of ten that makes whole numbers of floats: of all in a sample that are numbers.
+fn scale(column: &Column, sample: &[u32], direction: Direction) -> Option<f64> {
+    let values = sample.iter().filter_map(|&slot| float(column, slot, direction));
+    let values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
+    let is_whole = |scale: &f64| values.iter().all(|&value| nearest(column, value, *scale).1 == value);
+    (0..=PLACES).map(|places| 10_f64.powi(places)).find(is_whole).filter(|_| !values.is_empty())
 }
 
 /// Where a range of numbers begins, and the bits that it takes, with as much room again below and above.
@@ -243,11 +298,10 @@ fn number(column: &Column, slot: u32, direction: Direction) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::cmp::Ordering;
     use std::sync::Arc;
 
     use arrow::array::{
-        ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, UInt64Array,
+        ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray, UInt64Array,
     };
 
     use super::*;
@@ -319,9 +373,51 @@ mod tests {
                 ),
             ),
         ];
+        let columns = columns.into_iter().chain([
+            (
+                "price",
+                Arc::new(
+                    rows.clone().map(|row| maybe(row, 23).map(|()| price(row))).collect::<Float64Array>(),
+                ) as ArrayRef,
+            ),
+            ("single", Arc::new(rows.map(|row| Some(price(row) as f32)).collect::<Float32Array>())),
+        ]);
         let batch = RecordBatch::try_from_iter(columns).expect("the columns have one length");
         let options = TableOptions { index: Some("id".into()), ..TableOptions::default() };
         Table::create(&TableData::Batches(batch.schema(), vec![batch]), options).expect("the data is good")
+    }
+
+    /// Mostly of two decimal places.
+    fn price(row: usize) -> f64 {
+        match row % 41 {
+            3 => [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, 0.0][row % 5],
+            7 => [0.295, 0.2950001, 0.294_999_999_999, 1e300, -1e300, 1e-300][row % 6],
+            11 => f64::from_bits((row as f64 / 100.0).to_bits() + 1),
+            _ => (row * 7 % 500) as f64 / 100.0 - 1.0,
+        }
+    }
+
+    #[test]
+    fn rows_with_one_price_are_told_apart_by_key() {
+        let prices: Vec<f64> = (0..3000).map(|row| f64::from(row % 29) / 100.0).collect();
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("id", Arc::new((0..3000).map(|row| row * 7919 % 3000).collect::<Int64Array>())),
+            ("price", Arc::new(Float64Array::from(prices.clone()))),
+            ("single", Arc::new(prices.iter().map(|&price| Some(price as f32)).collect::<Float32Array>())),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).expect("the columns have one length");
+        let options = TableOptions { index: Some("id".into()), ..TableOptions::default() };
+        let table =
+            Table::create(&TableData::Batches(batch.schema(), vec![batch]), options).expect("good data");
+        let snapshot = table.snapshot();
+        for column in [1, 2] {
+            let order = RowOrder { terms: vec![(column, Direction::Descending)] };
+            let mut sorted: Vec<u32> = snapshot.order().iter_from(0).collect();
+            sorted.sort_by(|&left, &right| order.compare(&snapshot, left, right));
+            let ranking = Ranking::new(&order, &snapshot, sorted.len(), |at| sorted[at]);
+            let ranks: Vec<u64> = sorted.iter().map(|&slot| ranking.rank(&order, &snapshot, slot)).collect();
+            assert!(ranks.is_sorted_by(|left, right| left < right));
+        }
     }
 
     #[test]
@@ -331,8 +427,8 @@ mod tests {
         let directions =
             [Direction::Ascending, Direction::Descending, Direction::AscendingAbs, Direction::DescendingAbs];
         let mut num_ties = 0;
-        for first in 1..7 {
-            for second in [None, Some(1), Some(2), Some(5), Some(6)] {
+        for first in 1..9 {
+            for second in [None, Some(1), Some(2), Some(5), Some(6), Some(7)] {
                 for (at, &direction) in directions.iter().enumerate() {
                     let mut terms = vec![(first, direction)];
                     terms.extend(second.map(|column| (column, directions[(at + 1) % 4])));

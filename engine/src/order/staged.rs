@@ -1,0 +1,478 @@
+//! The order of a large sorted view: a settled tree, and beside it what happened lately.
+//!
+//! Law: a step of k changes costs O(k log k) and as much again now and then, whatever the number of entries: it looks
+//! at no place of the tree. What leaves and what comes is written down by rank in a layer of its own; small layers are
+//! merged into larger ones, at most one entry in `SHARE` is in them, and then they are settled piece by piece in the
+//! order of ranks, so that changes of many batches meet in one leaf while it is in the machine's caches. What reads by
+//! position looks at the tree and the layers, in O(log² n). (O'Neil et al., "The log-structured merge-tree", 1996.)
+//!
+//! An entry that has left below a layer has other cells by now, so it is never compared by cells: it is known by rank
+//! and number. Hence an order in which many entries share one rank is not staged.
+
+use std::sync::Arc;
+
+use super::edit::Arrival;
+use super::layer::{Change, Layer};
+use super::{Compare, Iter, Leaves, OrderTree};
+
+/// Smaller sequences are not staged: they fit into the caches.
+const LEAST: usize = if cfg!(test) { 24 } else { 1 << 14 };
+/// Layers that settle have at most one change for this many entries, and so have those that gather.
+const SHARE: usize = if cfg!(test) { 3 } else { 16 };
+/// A layer is at least so much larger than the next one.
+const GROWTH: usize = 4;
+/// How many places a sequence is asked for ties.
+const PROBES: usize = 256;
+/// The longest run of ties that may be staged.
+const MOST_TIES: usize = 64;
+/// A walk along the leaves passes so many before it is better to search anew.
+const NEAR: usize = 4;
+
+/// Passing so many entries is as good as another search.
+const NEAR_ROWS: usize = if cfg!(test) { 4 } else { 64 };
+/// How often a position is guessed before it is searched for.
+const MOST_GUESSES: usize = 6;
+
+/// The sequence.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct StagedOrder {
+    settled: OrderTree,
+    /// Is settling: its changes up to `num_drained` are in `settled`.
+    draining: Arc<Layer>,
+    num_drained: usize,
+    /// What happened since, the oldest first.
+    layers: Vec<Arc<Layer>>,
+    has_long_ties: bool,
+}
+
+impl StagedOrder {
+    /// From parts in their order.
+    pub(crate) fn from_leaves(parts: impl IntoIterator<Item = Leaves>) -> StagedOrder {
+        let mut order = StagedOrder { settled: OrderTree::from_leaves(parts), ..StagedOrder::default() };
+        order.has_long_ties = order.ties_at_probes();
+        order
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        let net: i32 = self.staged().map(|(layer, start)| layer.net(start, layer.len())).sum();
+        self.settled.len().strict_add_signed(net as isize)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes entries out, as they were in the order `before`, and puts entries in, as they are in the order `after`.
+    pub(crate) fn step(
+        &mut self,
+        leaving: &[u32],
+        before: &impl Compare,
+        arriving: Vec<u32>,
+        after: &impl Compare,
+    ) {
+        let num_changes = leaving.len() + arriving.len();
+        if !before.has_ranks()
+            || self.has_long_ties
+            || self.settled.len() < LEAST
+            || num_changes > self.limit()
+        {
+            self.settle(before);
+            self.settled.remove_many(leaving, before);
+            self.settled.insert_many(arriving, after);
+            if num_changes > self.limit() {
+                self.has_long_ties = self.ties_at_probes();
+            }
+            return;
+        }
+        let leaving = leaving.iter().map(|&entry| Change::leaving(before.rank(entry), entry));
+        let arriving = arriving.iter().map(|&entry| Change::coming(after.rank(entry), entry));
+        self.push(Layer::new(leaving.chain(arriving).collect()));
+        // It is through shortly before the next one is full.
+        self.drain(num_changes + num_changes / 8 + 1, after);
+        if self.draining.len() == 0
+            && self.layers.iter().map(|layer| layer.len()).sum::<usize>() > self.limit()
+        {
+            self.gather();
+        }
+        if self.has_long_ties {
+            self.settle(after);
+        }
+    }
+
+    /// Whether `entry` is there, with the cells that it has in `order`.
+    pub(crate) fn contains(&self, entry: u32, order: &impl Compare) -> bool {
+        if self.staged().next().is_none() {
+            return self.settled.rank(entry, order).is_some();
+        }
+        let rank = order.rank(entry);
+        match self.change(rank, entry) {
+            Some(change) => change.comes,
+            None => {
+                let mut ties = self.settled.iter_from(self.settled.num_below(rank));
+                std::iter::from_fn(|| ties.next_ranked())
+                    .take_while(|&(other, _)| other == rank)
+                    .any(|(_, other)| other == entry)
+            }
+        }
+    }
+
+    /// The entries from `position` on.
+    pub(crate) fn iter_from<'a, C: Compare>(&'a self, position: usize, order: &'a C) -> StagedIter<'a, C> {
+        let mut iter = StagedIter {
+            settled: self.settled.iter_from(position),
+            next_settled: None,
+            staged: Vec::new(),
+            group: Vec::new().into_iter(),
+            order,
+        };
+        if self.staged().next().is_some() {
+            let rank = self.rank_before(position);
+            iter.settled = self.settled.iter_from(self.settled.num_below(rank));
+            iter.next_settled = iter.settled.next_ranked();
+            iter.staged = self
+                .staged()
+                .map(|(layer, start)| &layer.changes()[layer.num_below(rank).max(start)..])
+                .collect();
+            for _ in self.num_below(rank)..position {
+                iter.next();
+            }
+        }
+        iter
+    }
+
+    /// The layers, the oldest first, and the first change of each that is not settled.
+    fn staged(&self) -> impl Iterator<Item = (&Layer, usize)> {
+        let layers = self.layers.iter().map(|layer| (&**layer, 0));
+        (self.draining.len() > 0).then_some((&*self.draining, self.num_drained)).into_iter().chain(layers)
+    }
+
+    /// What the layers say of an entry.
+    fn change(&self, rank: u64, entry: u32) -> Option<Change> {
+        Change::all(self.staged().filter_map(|(layer, start)| layer.get(start, rank, entry)))
+    }
+
+    /// How many entries have lesser ranks.
+    fn num_below(&self, rank: u64) -> usize {
+        let net = |(layer, start): (&Layer, usize)| layer.net(start, layer.num_below(rank).max(start));
+        self.settled.num_below(rank).strict_add_signed(self.staged().map(net).sum::<i32>() as isize)
+    }
+
+    /// A rank of which at most `position` entries have a lesser one, and not many less where ranks are told apart.
+    fn rank_before(&self, position: usize) -> u64 {
+        if position < NEAR_ROWS {
+            return 0;
+        }
+        // Among neighbours the layers add to positions much the same.
+        let mut guess = position;
+        for _ in 0..MOST_GUESSES {
+            let Some(rank) = self.settled.rank_at(guess) else { break };
+            let num_below = self.num_below(rank);
+            if num_below <= position && position - num_below < NEAR_ROWS {
+                return rank;
+            }
+            guess = (guess + position).saturating_sub(num_below + NEAR_ROWS / 4);
+        }
+        self.last_rank_before(position)
+    }
+
+    /// The largest rank that anything has, and of which at most `position` entries have a lesser one.
+    fn last_rank_before(&self, position: usize) -> u64 {
+        let last_before = |mut low: usize, mut high: usize, rank_at: &dyn Fn(usize) -> Option<u64>| {
+            let mut rank = 0;
+            while low < high {
+                let middle = (low + high) / 2;
+                match rank_at(middle) {
+                    Some(at) if self.num_below(at) <= position => {
+                        rank = at;
+                        low = middle + 1;
+                    }
+                    _ => high = middle,
+                }
+            }
+            rank
+        };
+        let num_staged: usize = self.staged().map(|(layer, start)| layer.len() - start).sum();
+        let low = position.saturating_sub(num_staged);
+        let high = (position + num_staged + 1).min(self.settled.len());
+        let settled = last_before(low, high, &|at| self.settled.rank_at(at));
+        let staged = self.staged().map(|(layer, start)| {
+            last_before(start, layer.len(), &|at| layer.changes().get(at).map(|change| change.rank))
+        });
+        staged.fold(settled, u64::max)
+    }
+
+    fn limit(&self) -> usize {
+        self.settled.len() / SHARE
+    }
+
+    /// Whether a run of ties is so long that it reaches from probe to probe, as all do in a tree without ranks.
+    fn ties_at_probes(&self) -> bool {
+        let stride = (self.settled.len() / PROBES).max(MOST_TIES);
+        let ranks: Vec<Option<u64>> =
+            (0..self.settled.len()).step_by(stride).map(|position| self.settled.rank_at(position)).collect();
+        ranks.windows(2).any(|pair| pair[0] == pair[1])
+    }
+
+    fn push(&mut self, layer: Layer) {
+        let mut layer = layer;
+        while let Some(below) = self.layers.pop_if(|below| below.len() < layer.len() * GROWTH) {
+            layer = below.then(&layer);
+        }
+        self.layers.push(Arc::new(layer));
+    }
+
+    /// All layers begin to settle; none does yet.
+    fn gather(&mut self) {
+        let layers = std::mem::take(&mut self.layers);
+        let all = layers.into_iter().rev().reduce(|above, below| Arc::new(below.then(&above)));
+        (self.draining, self.num_drained) = (all.unwrap_or_default(), 0);
+    }
+
+    /// Settles everything. What is there has the cells of `order`.
+    fn settle(&mut self, order: &impl Compare) {
+        self.drain(usize::MAX, order);
+        self.gather();
+        self.drain(usize::MAX, order);
+    }
+
+    /// Settles the next changes, about `num_changes`: whole runs of ties. What is there has the cells of `order`.
+    fn drain(&mut self, num_changes: usize, order: &impl Compare) {
+        let layer = self.draining.clone();
+        let changes = &layer.changes()[self.num_drained..];
+        let Some(first) = changes.first() else { return };
+        let (mut leaving, mut arriving) = (Vec::new(), Vec::new());
+        let mut position = self.settled.num_below(first.rank);
+        let mut walk = self.settled.iter_from(position);
+        let mut num_done = 0;
+        for group in changes.chunk_by(|left, right| left.rank == right.rank) {
+            if num_done >= num_changes {
+                break;
+            }
+            num_done += group.len();
+            let rank = group[0].rank;
+            match walk.skip_below(rank, NEAR) {
+                Some(num_skipped) => position += num_skipped,
+                None => {
+                    position = self.settled.num_below(rank);
+                    walk = self.settled.iter_from(position);
+                }
+            }
+            let run: Vec<u32> = std::iter::from_fn(|| walk.next_if_ranked(rank)).collect();
+            self.has_long_ties |= run.len() + group.len() > MOST_TIES;
+            let start = position - leaving.len();
+            let arrival = |entry: u32| Arrival { position: start, rank, entry };
+            match (&*run, group) {
+                ([], [change]) => {
+                    assert!(!change.leaves, "what leaves is there");
+                    arriving.push(arrival(change.entry));
+                }
+                ([entry], [change]) if change.entry == *entry => {
+                    assert!(change.leaves, "what comes is not there");
+                    if !change.comes {
+                        leaving.push(position);
+                    }
+                }
+                _ => {
+                    let stays =
+                        |entry: &u32| group.binary_search_by_key(entry, |change| change.entry).is_err();
+                    let came = group.iter().filter(|change| change.comes).map(|change| change.entry);
+                    let entries = run.iter().copied().filter(stays).chain(came);
+                    // What later layers take out may stand anywhere: here it stands in front.
+                    let left_later =
+                        |&entry: &u32| self.layers_change(rank, entry).is_some_and(|change| change.leaves);
+                    let (mut all, mut live): (Vec<u32>, Vec<u32>) = entries.partition(left_later);
+                    live.sort_by(|&left, &right| order.compare(left, right));
+                    all.extend(live);
+                    leaving.extend(position..position + run.len());
+                    arriving.extend(all.into_iter().map(arrival));
+                }
+            }
+            position += run.len();
+        }
+        self.settled.remove_at(&leaving);
+        self.settled.insert_at(&arriving, true);
+        self.num_drained += num_done;
+        if self.num_drained == layer.len() {
+            (self.draining, self.num_drained) = (Arc::default(), 0);
+            self.has_long_ties |= self.ties_at_probes();
+        }
+    }
+
+    /// What the layers say of an entry that do not settle yet.
+    fn layers_change(&self, rank: u64, entry: u32) -> Option<Change> {
+        Change::all(self.layers.iter().filter_map(|layer| layer.get(0, rank, entry)))
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct StagedIter<'a, C> {
+    settled: Iter<'a>,
+    /// Where something is staged: read already from `settled`.
+    next_settled: Option<(u64, u32)>,
+    /// The changes that follow, layer by layer; empty: everything is settled.
+    staged: Vec<&'a [Change]>,
+    /// Entries of one rank.
+    group: std::vec::IntoIter<u32>,
+    order: &'a C,
+}
+
+impl<C: Compare> StagedIter<'_, C> {
+    /// All entries of a rank for which there are changes.
+    fn take_group(&mut self, rank: u64) -> Vec<u32> {
+        let mut changes: Vec<Change> = Vec::new();
+        for rest in &mut self.staged {
+            let num_here = rest.iter().take_while(|change| change.rank == rank).count();
+            changes.extend_from_slice(&rest[..num_here]);
+            *rest = &rest[num_here..];
+        }
+        changes.sort_by_key(|change| change.entry);
+        let changes: Vec<Change> = changes
+            .chunk_by(|left, right| left.entry == right.entry)
+            .filter_map(|same| Change::all(same.iter().copied()))
+            .collect();
+        let mut entries = Vec::new();
+        while let Some((_, entry)) = self.next_settled.filter(|next| next.0 == rank) {
+            let at = changes.binary_search_by_key(&entry, |change| change.entry);
+            if !at.is_ok_and(|at| changes[at].leaves) {
+                entries.push(entry);
+            }
+            self.next_settled = self.settled.next_ranked();
+        }
+        entries.extend(changes.iter().filter(|change| change.comes).map(|change| change.entry));
+        entries.sort_by(|&left, &right| self.order.compare(left, right));
+        entries
+    }
+}
+
+impl<C: Compare> Iterator for StagedIter<'_, C> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        if self.staged.is_empty() {
+            return self.settled.next();
+        }
+        loop {
+            if let Some(entry) = self.group.next() {
+                return Some(entry);
+            }
+            let next_changed =
+                self.staged.iter().filter_map(|rest| rest.first()).map(|change| change.rank).min();
+            match (self.next_settled, next_changed) {
+                (None, None) => return None,
+                (Some((rank, entry)), changed) if changed.is_none_or(|changed| rank < changed) => {
+                    self.next_settled = self.settled.next_ranked();
+                    return Some(entry);
+                }
+                (_, changed) => self.group = self.take_group(changed?).into_iter(),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Numbers, check, next};
+    use super::*;
+
+    const NUM_ENTRIES: u32 = 3_000;
+
+    /// What is there, in order.
+    fn sorted(is_there: &[bool], numbers: &[u64]) -> Vec<u32> {
+        let mut entries: Vec<u32> = (0..NUM_ENTRIES).filter(|&entry| is_there[entry as usize]).collect();
+        entries.sort_by(|&left, &right| Numbers(numbers).compare(left, right));
+        entries
+    }
+
+    fn check_all(order: &StagedOrder, is_there: &[bool], numbers: &[u64], state: &mut u64) {
+        let model = sorted(is_there, numbers);
+        let by = Numbers(numbers);
+        assert_eq!(order.len(), model.len());
+        assert_eq!(order.is_empty(), model.is_empty());
+        check(&order.settled);
+        assert!(order.iter_from(0, &by).eq(model.iter().copied()));
+        for _ in 0..20 {
+            let position = next(state) as usize % (model.len() + 2);
+            let expected = model.iter().copied().skip(position).take(5);
+            assert!(order.iter_from(position, &by).take(5).eq(expected), "from {position}");
+            let entry = (next(state) % u64::from(NUM_ENTRIES)) as u32;
+            if is_there[entry as usize] || order.has_long_ties {
+                assert_eq!(order.contains(entry, &by), is_there[entry as usize]);
+            }
+        }
+    }
+
+    /// Rounds of entries that come, go and move, of which `num_values` numbers are to be told apart.
+    fn random_history(num_values: u64, rounds: usize, at_most: u64) {
+        let mut state = 88_172_645_463_325_252 ^ num_values;
+        let mut numbers: Vec<u64> = (0..NUM_ENTRIES).map(|_| next(&mut state) % num_values).collect();
+        let mut is_there: Vec<bool> = numbers.iter().map(|number| number % 5 < 3).collect();
+        let first = sorted(&is_there, &numbers);
+        let mut order = StagedOrder::from_leaves([Leaves::ordered(&first, &Numbers(&numbers))]);
+        let mut most_staged = 0;
+        for round in 0..rounds {
+            let mut touched: Vec<u32> = (0..1 + next(&mut state) % at_most)
+                .map(|_| (next(&mut state) % u64::from(NUM_ENTRIES)) as u32)
+                .collect();
+            touched.sort_unstable();
+            touched.dedup();
+            let leaving: Vec<u32> =
+                touched.iter().copied().filter(|&entry| is_there[entry as usize]).collect();
+            let before = numbers.clone();
+            for &entry in &touched {
+                numbers[entry as usize] = next(&mut state) % num_values;
+                // Times of growth and times of shrinking.
+                is_there[entry as usize] = next(&mut state) % 8 < if round / 100 % 2 == 0 { 7 } else { 2 };
+            }
+            let arriving: Vec<u32> = touched.into_iter().filter(|&entry| is_there[entry as usize]).collect();
+            order.step(&leaving, &Numbers(&before), arriving, &Numbers(&numbers));
+            let num_staged = order.staged().map(|(layer, _)| layer.len()).sum::<usize>();
+            most_staged = most_staged.max(num_staged);
+            assert!(num_staged <= (order.len() + num_staged) / SHARE * 3 + 200);
+            if round % 10 == 0 {
+                check_all(&order, &is_there, &numbers, &mut state);
+            }
+        }
+        check_all(&order, &is_there, &numbers, &mut state);
+        assert_eq!(most_staged > 0, num_values > 100, "what has long ties is not staged");
+        // The last leave together.
+        let rest = sorted(&is_there, &numbers);
+        order.step(&rest, &Numbers(&numbers), Vec::new(), &Numbers(&numbers));
+        assert!(order.is_empty() && order.iter_from(0, &Numbers(&numbers)).next().is_none());
+    }
+
+    #[test]
+    fn behaves_as_a_sorted_vector() {
+        random_history(1 << 40, 600, 90);
+    }
+
+    #[test]
+    fn so_it_does_with_ties() {
+        random_history(2_000, 600, 90);
+    }
+
+    #[test]
+    fn so_it_does_with_few_ranks_and_many_changes() {
+        random_history(20, 200, 90);
+        random_history(1 << 40, 60, 4_000);
+    }
+
+    #[test]
+    fn what_becomes_alike_is_settled() {
+        let mut numbers: Vec<u64> = (0..u64::from(NUM_ENTRIES)).map(|entry| entry * 30).collect();
+        let is_there = vec![true; numbers.len()];
+        let mut order =
+            StagedOrder::from_leaves([Leaves::ordered(&sorted(&is_there, &numbers), &Numbers(&numbers))]);
+        let mut state = 88_172_645_463_325_252;
+        let mut was_staged = false;
+        for start in (0..NUM_ENTRIES).step_by(20) {
+            let touched: Vec<u32> = (start..start + 20).map(|entry| entry * 7 % NUM_ENTRIES).collect();
+            let before = numbers.clone();
+            touched.iter().for_each(|&entry| numbers[entry as usize] = 40_000);
+            order.step(&touched, &Numbers(&before), touched.clone(), &Numbers(&numbers));
+            was_staged |= order.staged().next().is_some();
+            check_all(&order, &is_there, &numbers, &mut state);
+        }
+        assert!(was_staged && order.has_long_ties);
+        assert!(order.staged().next().is_none());
+    }
+}
