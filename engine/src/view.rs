@@ -15,6 +15,7 @@ mod grouped;
 mod groups;
 mod handle;
 mod kept;
+mod members;
 mod min_max;
 mod plan;
 mod product;

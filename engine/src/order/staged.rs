@@ -21,6 +21,8 @@ const LEAST: usize = if cfg!(test) { 24 } else { 1 << 14 };
 const SHARE: usize = if cfg!(test) { 3 } else { 16 };
 /// A layer is at least so much larger than the next one.
 const GROWTH: usize = 4;
+/// Fewer changes do not settle: a walk begins with a search.
+const PIECE: usize = if cfg!(test) { 8 } else { 128 };
 /// How many places a sequence is asked for ties.
 const PROBES: usize = 256;
 /// The longest run of ties that may be staged.
@@ -40,6 +42,8 @@ pub(crate) struct StagedOrder {
     /// Is settling: its changes up to `num_drained` are in `settled`.
     draining: Arc<Layer>,
     num_drained: usize,
+    /// How many are to be settled by now.
+    num_owed: usize,
     /// What happened since, the oldest first.
     layers: Vec<Arc<Layer>>,
     has_long_ties: bool,
@@ -87,8 +91,12 @@ impl StagedOrder {
         let leaving = leaving.iter().map(|&entry| Change::leaving(before.rank(entry), entry));
         let arriving = arriving.iter().map(|&entry| Change::coming(after.rank(entry), entry));
         self.push(Layer::new(leaving.chain(arriving).collect()));
-        // It is through shortly before the next one is full.
-        self.drain(num_changes + num_changes / 8 + 1, after);
+        // What settles is through shortly before the next is full.
+        self.num_owed += num_changes + num_changes / 8 + 1;
+        if self.num_owed >= PIECE {
+            self.drain(self.num_owed, after);
+            self.num_owed = 0;
+        }
         if self.draining.len() == 0
             && self.layers.iter().map(|layer| layer.len()).sum::<usize>() > self.limit()
         {

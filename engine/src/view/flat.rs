@@ -6,6 +6,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::members::Members;
 use super::min_max::Ranges;
 use super::plan::Plan;
 use super::ranking::Ranking;
@@ -21,6 +22,8 @@ pub(super) struct Flat {
     pub(super) snapshot: Snapshot,
     /// Absent: the table's order.
     order: Option<StagedOrder>,
+    /// The rows in the order; of an unfiltered view nothing: it has all.
+    members: Members,
     /// The ranks that the order remembers; chosen when it is made.
     ranking: Arc<Ranking>,
     pub(super) ranges: Ranges,
@@ -33,11 +36,15 @@ impl Flat {
             plan,
             snapshot: snapshot.clone(),
             order: None,
+            members: Members::default(),
             ranking: Arc::default(),
             ranges: Ranges::default(),
         };
         if !is_plain {
             let kept = view.plan.filter.select(snapshot, threads);
+            if !view.plan.filter.is_empty() {
+                view.members = Members::new(&kept);
+            }
             view.put_in_order(&kept, threads);
         }
         view
@@ -71,28 +78,30 @@ impl Flat {
         let plan = self.plan.clone();
         let filter = &plan.filter;
         self.ranges.step(delta, filter);
-        delta.touch(filter.columns().chain(plan.row_order.terms.iter().map(|&(column, _)| column)));
+        delta.touch(plan.row_order.terms.iter().map(|&(column, _)| column));
+        filter.columns().for_each(|column| delta.new.column(column).touch_all(&delta.updated));
+        let keeps = |&slot: &u32| filter.keeps(&delta.new, slot);
+        let changed: Vec<(u32, bool)> = delta.changed().map(|slot| (slot, keeps(&slot))).collect();
+        let mut arriving: Vec<u32> = delta.inserted.iter().copied().filter(keeps).collect();
         // A row outside the batch is news only to a view that shows or filters by what changed of it.
         let looked_at: Vec<usize> = if delta.recomputed.is_empty() { Vec::new() } else { plan.looked_at() };
         let looks = |slot: u32| looked_at.iter().any(|&column| delta.is_changed(column, slot));
-        let mut touched: Vec<u32> = delta
-            .inserted
-            .iter()
-            .chain(&delta.updated)
-            .copied()
-            .chain(delta.recomputed.iter().copied().filter(|&slot| looks(slot)))
-            .filter(|&slot| filter.keeps(&delta.new, slot))
-            .collect();
+        let mut touched = arriving.clone();
+        for (at, &(slot, is_kept)) in changed.iter().enumerate() {
+            if is_kept && (at < delta.updated.len() || looks(slot)) {
+                touched.push(slot);
+            }
+        }
         touched.sort_unstable();
         let Some(order) = &mut self.order else { return touched };
         let sorts =
             |slot: u32| plan.row_order.terms.iter().any(|&(column, _)| delta.is_changed(column, slot));
+        let has_all = filter.is_empty();
+        let members = &mut self.members;
         let mut leaving: Vec<u32> =
-            delta.removed.iter().copied().filter(|&slot| filter.keeps(&delta.old, slot)).collect();
-        let mut arriving: Vec<u32> =
-            delta.inserted.iter().copied().filter(|&slot| filter.keeps(&delta.new, slot)).collect();
-        for slot in delta.changed() {
-            let (was, is) = (filter.keeps(&delta.old, slot), filter.keeps(&delta.new, slot));
+            delta.removed.iter().copied().filter(|&slot| has_all || members.contains(slot)).collect();
+        for &(slot, is) in &changed {
+            let was = has_all || members.contains(slot);
             let moves = was != is || sorts(slot);
             if was && moves {
                 leaving.push(slot);
@@ -100,6 +109,10 @@ impl Flat {
             if is && moves {
                 arriving.push(slot);
             }
+        }
+        if !has_all {
+            leaving.iter().for_each(|&slot| members.set(slot, false));
+            arriving.iter().for_each(|&slot| members.set(slot, true));
         }
         if order.is_empty() {
             // The first rows choose the ranking.
@@ -135,6 +148,7 @@ impl Flat {
 
     fn contains(&self, slot: u32) -> bool {
         match &self.order {
+            Some(_) if !self.plan.filter.is_empty() => self.members.contains(slot),
             Some(order) => order.contains(slot, &self.rows()),
             None => true,
         }
