@@ -195,23 +195,28 @@ impl OrderTree {
     }
 
     /// Puts many entries in (any order).
-    pub(crate) fn insert_many(&mut self, mut entries: Vec<u32>, order: &impl Compare) {
+    pub(crate) fn insert_many(&mut self, entries: Vec<u32>, order: &impl Compare) {
         if entries.len() * BULK_SHARE < self.len {
             return self.insert_each(&entries, order);
         }
-        entries.sort_by(|&left, &right| order.compare(left, right));
+        let mut arriving: Vec<(u64, u32)> =
+            entries.into_iter().map(|entry| (order.rank(entry), entry)).collect();
+        arriving.sort_by(|left, right| left.0.cmp(&right.0).then_with(|| order.compare(left.1, right.1)));
+        let mut arriving = arriving.into_iter().map(|(_, entry)| entry);
         if self.is_empty() {
-            *self = OrderTree::from_ordered(&entries, order);
+            *self = OrderTree::from_ordered(&arriving.collect::<Vec<u32>>(), order);
             return;
         }
-        let mut merged = Vec::with_capacity(self.len + entries.len());
-        let mut arriving = entries.into_iter().peekable();
+        let mut merged = Vec::with_capacity(self.len + arriving.len());
+        let mut next = arriving.next();
         for entry in self.iter() {
-            while let Some(next) = arriving.next_if(|&next| order.compare(next, entry) == Ordering::Less) {
-                merged.push(next);
+            while let Some(new) = next.filter(|&new| order.compare(new, entry) == Ordering::Less) {
+                merged.push(new);
+                next = arriving.next();
             }
             merged.push(entry);
         }
+        merged.extend(next);
         merged.extend(arriving);
         *self = OrderTree::from_ordered(&merged, order);
     }

@@ -215,18 +215,12 @@ impl Grouped {
             HashMap::default()
         };
         if self.rows.is_sorted() {
-            for &(row_node, split_node, _) in &touched {
-                if split_node == ROOT {
-                    self.rows.displace(row_node);
-                }
-            }
+            let of_total = touched.iter().filter(|&&(_, split_node, _)| split_node == ROOT);
+            self.rows.displace_all(of_total.map(|&(row_node, ..)| row_node).collect());
         }
         if self.splits.is_sorted() {
-            for &(row_node, split_node, _) in &touched {
-                if row_node == ROOT {
-                    self.splits.displace(split_node);
-                }
-            }
+            let of_total = touched.iter().filter(|&&(row_node, ..)| row_node == ROOT);
+            self.splits.displace_all(of_total.map(|&(_, split_node, _)| split_node).collect());
         }
         for &slot in &leaving {
             self.known_path(&delta.old, slot, &mut path);
@@ -251,7 +245,8 @@ impl Grouped {
             .enumerate()
             .partition(|(_, (_, _, cell))| self.cells.num_rows(*cell) > 0 || *cell == TOTAL_CELL);
         self.bury(dead.into_iter().map(|(_, cell)| *cell).collect());
-        self.place(alive.iter().map(|(_, (row_node, split_node, _))| (*row_node, *split_node)).collect());
+        let nodes = alive.iter().map(|(_, (row_node, split_node, _))| (*row_node, *split_node));
+        self.place(&nodes.collect::<Vec<_>>());
         // A table that was cleared has no changed rows, though its total became null.
         if !self.tracks_changes || delta.new.num_rows() == 0 {
             return Vec::new();
@@ -325,21 +320,16 @@ impl Grouped {
 
     /// Puts new and displaced groups where they belong. Rows come before splits, and the deepest first: a sort value
     /// may be computed from all rows below, which are found through the groups that stand already.
-    fn place(&mut self, mut touched: Vec<(u32, u32)>) {
-        touched.sort_by_key(|&(row_node, split_node)| {
-            std::cmp::Reverse(self.rows.node(row_node).depth + self.splits.node(split_node).depth)
-        });
-        for &(row_node, split_node) in &touched {
-            if split_node == ROOT && !self.rows.is_placed(row_node) {
-                let key = self.row_sort_key(row_node);
-                self.rows.place(row_node, key);
-            }
+    fn place(&mut self, touched: &[(u32, u32)]) {
+        let rows = touched.iter().filter(|&&(_, split_node)| split_node == ROOT);
+        for siblings in self.rows.displaced(rows.map(|&(row_node, _)| row_node)) {
+            let keyed = siblings.into_iter().map(|node| (node, self.row_sort_key(node))).collect();
+            self.rows.place_all(keyed);
         }
-        for &(row_node, split_node) in &touched {
-            if row_node == ROOT && !self.splits.is_placed(split_node) {
-                let key = self.split_sort_key(split_node);
-                self.splits.place(split_node, key);
-            }
+        let splits = touched.iter().filter(|&&(row_node, _)| row_node == ROOT);
+        for siblings in self.splits.displaced(splits.map(|&(_, split_node)| split_node)) {
+            let keyed = siblings.into_iter().map(|node| (node, self.split_sort_key(node))).collect();
+            self.splits.place_all(keyed);
         }
     }
 

@@ -167,3 +167,70 @@ pub(crate) fn compare_scalars(left: &Scalar, right: &Scalar, direction: Directio
         Direction::DescendingAbs => compare_abs(right.as_f64(), left.as_f64()),
     }
 }
+
+/// A number that never descends where aggregate values ascend by [`compare_scalars`]. Values of other types stand as the
+/// types do.
+pub(super) fn scalar_rank(value: &Scalar, direction: Direction) -> u64 {
+    const TYPE_BITS: u32 = 3;
+    let signed = |number: i64| number as u64 ^ (1 << 63);
+    let rank = if direction.is_absolute() {
+        float_rank(value.as_f64().unwrap_or(0.0).abs())
+    } else {
+        let (place, rank) = match value {
+            Scalar::Null => (0, 0),
+            Scalar::Float(value) if value.is_nan() => (0, 0),
+            Scalar::Bool(value) => (1, u64::from(*value) << TYPE_BITS),
+            Scalar::Int(value) => (2, signed(*value)),
+            Scalar::UInt(value) => (2, signed((*value).min(i64::MAX as u64) as i64)),
+            Scalar::Float(value) => (3, float_rank(*value)),
+            Scalar::Date(days) => (4, signed((*days).into())),
+            Scalar::Datetime(ms) => (5, signed(*ms)),
+            Scalar::Str(text) => (6, super::dense::head(text)),
+        };
+        place << (64 - TYPE_BITS) | rank >> TYPE_BITS
+    };
+    if direction.is_descending() { !rank } else { rank }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_of_scalars_never_descend_where_they_ascend() {
+        let mut values = vec![Scalar::Null, Scalar::Bool(false), Scalar::Bool(true)];
+        values.extend([i64::MIN, -9, -1, 0, 1, 7, 8, 1 << 40, i64::MAX].map(Scalar::Int));
+        values.extend([0, 7, 9, i64::MAX as u64, 1 << 63, u64::MAX].map(Scalar::UInt));
+        values.extend(
+            [f64::NEG_INFINITY, -2.5, -0.0, 0.0, 1e-300, 1.0, 1.0 + f64::EPSILON, 2.5, f64::INFINITY]
+                .map(Scalar::Float),
+        );
+        values.extend([-400, -1, 0, 20_000].map(Scalar::Date));
+        values.extend([i64::MIN, -1, 0, 1_700_000_000_000].map(Scalar::Datetime));
+        values.extend(["", "a", "aa", "longer than eight", "longer than eighty", "é"].map(Scalar::from));
+        let nan = Scalar::Float(f64::NAN);
+        for direction in
+            [Direction::Ascending, Direction::Descending, Direction::AscendingAbs, Direction::DescendingAbs]
+        {
+            for left in &values {
+                for right in values.iter().filter(|right| compare_scalars(left, right, direction).is_le()) {
+                    let (one, other) = (scalar_rank(left, direction), scalar_rank(right, direction));
+                    assert!(one <= other, "{left:?} {right:?} {direction:?}");
+                }
+            }
+            // Not a number has a place among floats, and before null.
+            for other in values.iter().filter(|value| matches!(value, Scalar::Float(_) | Scalar::Null)) {
+                let order = scalar_rank(&nan, direction).cmp(&scalar_rank(other, direction));
+                assert!(
+                    order.is_eq() || order == compare_scalars(&nan, other, direction),
+                    "{other:?} {direction:?}"
+                );
+            }
+        }
+        let differ = |left: f64, right: f64| {
+            let rank = |value: f64| scalar_rank(&Scalar::Float(value), Direction::Ascending);
+            rank(left) < rank(right)
+        };
+        assert!(differ(1.0, 1.001) && differ(-1.001, -1.0));
+    }
+}

@@ -10,8 +10,8 @@ use std::cmp::Ordering;
 use ahash::RandomState;
 use hashbrown::HashTable;
 
-use super::sort::{Direction, compare_scalars};
-use crate::order::OrderTree;
+use super::sort::{Direction, compare_scalars, scalar_rank};
+use crate::order::{Compare, OrderTree, touch};
 use crate::scalar::Scalar;
 
 pub(super) const ROOT: u32 = 0;
@@ -33,6 +33,28 @@ pub(super) struct Node {
     is_placed: bool,
     /// Rows that this node and those below that stand in their places show, when all groups are open.
     num_rows: u32,
+}
+
+/// The order of siblings; where they are sorted, the tree remembers the rank of the first sort value.
+struct Siblings<'a>(&'a Tree);
+
+impl Compare for Siblings<'_> {
+    fn compare(&self, left: u32, right: u32) -> Ordering {
+        self.0.compare(left, right)
+    }
+
+    fn has_ranks(&self) -> bool {
+        self.0.is_sorted()
+    }
+
+    fn rank(&self, node: u32) -> u64 {
+        let sort_key = self.0.node(node).sort_key.first();
+        sort_key.zip(self.0.directions.first()).map_or(0, |(value, &direction)| scalar_rank(value, direction))
+    }
+
+    fn look(&self, node: u32) {
+        touch(self.0.node(node).bits);
+    }
 }
 
 /// A node to be.
@@ -245,7 +267,7 @@ impl Tree {
             .copied()
     }
 
-    /// Makes a child; it stands nowhere until [`Tree::place`].
+    /// Makes a child; it stands nowhere until [`Tree::place_all`].
     pub(super) fn make_child(&mut self, parent: u32, bits: Option<u64>, value: Scalar, cell: u32) -> u32 {
         let node = Node {
             parent,
@@ -280,25 +302,12 @@ impl Tree {
         number
     }
 
-    /// Puts a node among its siblings; `sort_key` holds one value per direction.
-    pub(super) fn place(&mut self, node: u32, sort_key: Box<[Scalar]>) {
-        debug_assert_eq!(sort_key.len(), self.directions.len());
-        let entry = &mut self.nodes[node as usize];
-        if entry.is_placed {
+    /// Puts nodes that stand nowhere yet among their siblings, those of a parent together; a sort key holds one value
+    /// per direction.
+    pub(super) fn place_all(&mut self, mut placed: Vec<(u32, Box<[Scalar]>)>) {
+        if placed.is_empty() {
             return;
         }
-        entry.sort_key = sort_key;
-        entry.is_placed = true;
-        let parent = entry.parent as usize;
-        let mut children = std::mem::take(&mut self.nodes[parent].children);
-        children.insert(node, &|left, right| self.compare(left, right));
-        self.nodes[parent].children = children;
-        self.count(node, true);
-        self.structure += 1;
-    }
-
-    /// Places many nodes that stand nowhere yet: one sort a parent.
-    pub(super) fn place_all(&mut self, mut placed: Vec<(u32, Box<[Scalar]>)>) {
         placed.sort_by_key(|(node, _)| self.nodes[*node as usize].parent);
         let mut rest = placed.into_iter().peekable();
         while let Some((node, sort_key)) = rest.next() {
@@ -316,30 +325,52 @@ impl Tree {
                 self.count(node, true);
             }
             let mut children = std::mem::take(&mut self.nodes[parent as usize].children);
-            children.insert_many(siblings, &|left, right| self.compare(left, right));
+            children.insert_many(siblings, &Siblings(self));
             self.nodes[parent as usize].children = children;
         }
         self.structure += 1;
     }
 
-    /// Takes a node from among its siblings, before its sort values change.
-    pub(super) fn displace(&mut self, node: u32) {
-        if node == ROOT || !self.node(node).is_placed {
-            return;
+    /// Those of `nodes` that stand nowhere, the deepest first: all of a depth together.
+    pub(super) fn displaced(&self, nodes: impl Iterator<Item = u32>) -> Vec<Vec<u32>> {
+        let mut nodes: Vec<u32> = nodes.filter(|&node| !self.node(node).is_placed).collect();
+        nodes.sort_by_key(|&node| std::cmp::Reverse(self.node(node).depth));
+        let of_depth = nodes.chunk_by(|&left, &right| self.node(left).depth == self.node(right).depth);
+        of_depth.map(<[u32]>::to_vec).collect()
+    }
+
+    /// Takes nodes that stand there from among their siblings, those of a parent together, before their sort values
+    /// change.
+    pub(super) fn displace_all(&mut self, mut nodes: Vec<u32>) {
+        nodes.retain(|&node| node != ROOT && self.node(node).is_placed);
+        nodes.sort_unstable_by_key(|&node| (self.node(node).parent, node));
+        nodes.dedup();
+        let mut rest = nodes.as_slice();
+        while let Some(&first) = rest.first() {
+            let parent = self.node(first).parent;
+            let (siblings, others) =
+                rest.split_at(rest.partition_point(|&node| self.node(node).parent == parent));
+            rest = others;
+            let mut children = std::mem::take(&mut self.nodes[parent as usize].children);
+            let num_children = children.len();
+            children.remove_many(siblings, &Siblings(self));
+            assert_eq!(
+                children.len() + siblings.len(),
+                num_children,
+                "placed nodes stand among their parent's children"
+            );
+            self.nodes[parent as usize].children = children;
+            for &node in siblings {
+                self.count(node, false);
+                self.nodes[node as usize].is_placed = false;
+            }
+            self.structure += 1;
         }
-        let parent = self.node(node).parent as usize;
-        let mut children = std::mem::take(&mut self.nodes[parent].children);
-        let was_there = children.remove(node, &|left, right| self.compare(left, right));
-        assert!(was_there, "a placed node stands among its parent's children");
-        self.nodes[parent].children = children;
-        self.count(node, false);
-        self.nodes[node as usize].is_placed = false;
-        self.structure += 1;
     }
 
     /// Forgets a node without rows; its children must be gone.
     pub(super) fn remove(&mut self, node: u32) {
-        self.displace(node);
+        self.displace_all(vec![node]);
         let entry = &mut self.nodes[node as usize];
         assert!(entry.children.is_empty(), "a group without rows has no groups below");
         entry.value = Scalar::Null;
