@@ -37,11 +37,10 @@ impl OwnedTable {
         let first_row = batch.num_rows.saturating_sub(*capacity as usize);
         let num_new = batch.num_rows - first_row;
         let num_evicted = (*len as usize + num_new).saturating_sub(*capacity as usize);
-        let removed: Vec<u32> = (0..num_evicted).map(|position| wrap(*start, position, *capacity)).collect();
+        let removed = ring_slots(*start, num_evicted, *capacity);
         *start = wrap(*start, num_evicted, *capacity);
         *len -= num_evicted as u32;
-        let inserted: Vec<u32> =
-            (0..num_new).map(|offset| wrap(*start, *len as usize + offset, *capacity)).collect();
+        let inserted = ring_slots(wrap(*start, *len as usize, *capacity), num_new, *capacity);
         *len += num_new as u32;
         if let Keys::Sequential { first_key } = &mut self.keys {
             *first_key = self.counter - i64::from(*len);
@@ -204,5 +203,29 @@ impl OwnedTable {
             (_, None) => left.cmp(&right),
         };
         self.order.insert(inserted, &compare);
+    }
+}
+
+/// The slots of so many rows of a ring, which has room for them, from one on.
+fn ring_slots(first: u32, num_rows: usize, capacity: u32) -> Vec<u32> {
+    // One of the two runs may be empty. Counted in 32 bits, since slots are.
+    let num_before_end = num_rows.min((capacity - first) as usize) as u32;
+    (first..first + num_before_end).chain(0..num_rows as u32 - num_before_end).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_of_a_ring_begin_again_at_its_end() {
+        for capacity in [1, 2, 5, u32::MAX] {
+            for first in [0, 1, 4, u32::MAX - 1].into_iter().filter(|first| *first < capacity) {
+                for num_rows in (0..=5).filter(|rows| *rows <= capacity as usize) {
+                    let expected: Vec<u32> = (0..num_rows).map(|row| wrap(first, row, capacity)).collect();
+                    assert_eq!(ring_slots(first, num_rows, capacity), expected);
+                }
+            }
+        }
     }
 }
