@@ -12,7 +12,8 @@ use crate::schema::ColumnType;
 #[derive(Clone)]
 pub enum TableData {
     Schema(Vec<(String, ColumnType)>),
-    Csv(ByteString),
+    /// Text whose encoding is checked when it is read.
+    Csv(Bytes),
     /// An Arrow IPC stream or file.
     Arrow(Bytes),
     /// A JSON array of objects (for `remove`: of plain keys).
@@ -29,7 +30,7 @@ impl std::fmt::Debug for TableData {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             TableData::Schema(columns) => write!(f, "Schema({} columns)", columns.len()),
-            TableData::Csv(text) => write!(f, "Csv({} bytes)", text.len()),
+            TableData::Csv(bytes) => write!(f, "Csv({} bytes)", bytes.len()),
             TableData::Arrow(bytes) => write!(f, "Arrow({} bytes)", bytes.len()),
             TableData::Rows(text) => write!(f, "Rows({} bytes)", text.len()),
             TableData::Columns(text) => write!(f, "Columns({} bytes)", text.len()),

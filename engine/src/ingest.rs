@@ -7,6 +7,7 @@ mod arrow;
 mod cell;
 mod coerce;
 mod csv;
+mod digits;
 mod flatten_arrow;
 mod flatten_json;
 mod infer;
@@ -49,7 +50,7 @@ pub fn create(data: &TableData, options: &TableOptions) -> Result<(Schema, Batch
     let list_flatten = options.list_flatten;
     let (schema, batch) = match data {
         TableData::Schema(columns) => (schema_of(columns)?, Batch::default()),
-        TableData::Csv(text) => csv::create(text)?,
+        TableData::Csv(bytes) => csv::create(csv::text(bytes)?)?,
         TableData::Arrow(bytes) => arrow::create(arrow::read(bytes)?, index, list_flatten)?,
         TableData::Batches(schema, batches) => {
             arrow::create(arrow::join_in_memory(schema, batches)?, index, list_flatten)?
@@ -119,7 +120,7 @@ impl UpdateTarget<'_> {
 pub fn update(data: &TableData, target: UpdateTarget<'_>) -> Result<Batch> {
     match data {
         TableData::Schema(_) => Err(EngineError::data("MakeTableReq malformed")),
-        TableData::Csv(text) => csv::update(text, target.schema),
+        TableData::Csv(bytes) => csv::update(csv::text(bytes)?, target.schema),
         TableData::Arrow(bytes) => arrow::update(arrow::read(bytes)?, target),
         TableData::Batches(schema, batches) => arrow::update(arrow::join_in_memory(schema, batches)?, target),
         TableData::Rows(text) => json_rows::read_array(text, || Intake::update(target))?.finish_update(),

@@ -5,7 +5,7 @@
 //! of microseconds where a pass takes milliseconds. In the browser's worker everything stays on the one thread.
 
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Fewer rows than this are not worth a thread of their own.
 const PART_ROWS: usize = 32 * 1024;
@@ -61,16 +61,22 @@ impl Threads {
         self.0
     }
 
-    /// Runs `work` on every item, on as many threads as there are; the results are in the order of the items. Items
-    /// that take long should not all be an equal number of threads apart.
+    /// Runs `work` on every item, on as many threads as there are; the results are in the order of the items. A thread
+    /// that is done takes the next item, so one that began late holds nobody up; items that take long should come first.
     pub(crate) fn deal<I: Send, T: Send>(self, items: Vec<I>, work: impl Fn(I) -> T + Sync) -> Vec<T> {
-        let num_hands = self.0.min(items.len()).max(1);
-        let mut hands: Vec<Vec<(usize, I)>> = (0..num_hands).map(|_| Vec::new()).collect();
-        for (position, item) in items.into_iter().enumerate() {
-            hands[position % num_hands].push((position, item));
+        let num_hands = self.0.min(items.len());
+        if num_hands < 2 {
+            return items.into_iter().map(work).collect();
         }
-        let done = self.each(hands, |hand| {
-            hand.into_iter().map(|(position, item)| (position, work(item))).collect::<Vec<_>>()
+        let waiting = Mutex::new(items.into_iter().enumerate());
+        // Whoever panics has taken its item already.
+        let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let done = self.each(vec![(); num_hands], |()| {
+            let mut done = Vec::new();
+            while let Some((position, item)) = next() {
+                done.push((position, work(item)));
+            }
+            done
         });
         let mut done: Vec<(usize, T)> = done.into_iter().flatten().collect();
         done.sort_unstable_by_key(|(position, _)| *position);

@@ -119,7 +119,7 @@ pub fn decode(format: Format, bytes: Bytes) -> Result<TableData, String> {
         ByteString::try_from(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))
     };
     Ok(match format {
-        Format::Csv => TableData::Csv(text(bytes)?),
+        Format::Csv => TableData::Csv(text(bytes)?.into_bytes()),
         Format::Ndjson => TableData::Ndjson(text(bytes)?),
         Format::Arrow => TableData::Arrow(bytes),
         Format::Json => {

@@ -28,6 +28,11 @@ use crate::schema::{Field, Schema, Storage};
 /// Less text than this is not worth a thread of its own.
 const PART_BYTES: usize = 1 << 20;
 
+/// Bytes that are text.
+pub(super) fn text(bytes: &[u8]) -> Result<&str> {
+    std::str::from_utf8(bytes).map_err(|error| EngineError::data(format!("the text is not UTF-8: {error}")))
+}
+
 /// The columns of a new table.
 pub(super) fn create(text: &str) -> Result<(Schema, Batch)> {
     create_on(text, Threads::for_bytes(text.len(), PART_BYTES))

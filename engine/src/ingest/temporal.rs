@@ -4,6 +4,7 @@
 //! are cut. Which spellings count depends on who asks (CSV inference, JSON inference, a DATE column, a DATETIME
 //! column), so a text is read once into its shape and each asker looks at the shape.
 
+use super::digits::eight_digits;
 use crate::calendar::days_from_civil;
 use crate::scalar::MS_PER_DAY;
 use crate::schema::Storage;
@@ -102,27 +103,37 @@ pub(super) fn parse(text: &str) -> Option<Moment> {
 /// may be a date all the same.
 #[inline]
 fn parse_iso(text: &[u8]) -> Option<Moment> {
-    let (day, clock) = text.split_first_chunk::<10>()?;
-    if day[4] != b'-' || day[7] != b'-' {
+    let (year_month, rest) = text.split_first_chunk::<8>()?;
+    let (day, rest) = rest.split_first_chunk::<2>()?;
+    if year_month[4] != b'-' || year_month[7] != b'-' {
         return None;
     }
-    let [year_start, year_end, month, day] =
-        two_digits([[day[0], day[1]], [day[2], day[3]], [day[5], day[6]], [day[8], day[9]]])?;
-    let date = Date { year: year_start * 100 + year_end, month, day };
-    if clock.is_empty() {
-        return date.at(0, Shape::IsoDay);
-    }
-    let (clock, fraction) = clock.split_first_chunk::<9>()?;
-    if !matches!(clock[0], b' ' | b'T') || clock[3] != b':' || clock[6] != b':' {
+    let word = u64::from_le_bytes(*year_month);
+    let day = u64::from(u16::from_le_bytes(*day));
+    let number = eight_digits(word & 0xffff_ffff | (word >> 40 & 0xffff) << 32 | day << 48)?;
+    let date = Date { year: number / 10_000, month: number / 100 % 100, day: number % 100 };
+    let Some((separator, clock)) = rest.split_first() else { return date.at(0, Shape::IsoDay) };
+    let (clock, fraction) = clock.split_first_chunk::<8>()?;
+    if !matches!(separator, b' ' | b'T') || clock[2] != b':' || clock[5] != b':' {
         return None;
     }
-    let [hour, minute, second, _] =
-        two_digits([[clock[1], clock[2]], [clock[4], clock[5]], [clock[7], clock[8]], [b'0'; 2]])?;
+    // Hour, minute, second and two zeros.
+    const ZEROS: u64 = 0x3030 << 48;
+    let word = u64::from_le_bytes(*clock);
+    let number = eight_digits(word & 0xffff | (word >> 24 & 0xffff) << 16 | word >> 48 << 32 | ZEROS)?;
+    let (hour, minute, second) = (number / 1_000_000, number / 10_000 % 100, number / 100 % 100);
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
     let ms = match fraction {
         [] => 0,
+        [b'.', tenth, hundredth, thousandth] => {
+            let digits = [*tenth, *hundredth, *thousandth].map(|digit| u32::from(digit.wrapping_sub(b'0')));
+            if digits[0] > 9 || digits[1] > 9 || digits[2] > 9 {
+                return None;
+            }
+            digits[0] * 100 + digits[1] * 10 + digits[2]
+        }
         [b'.', digits @ ..] if (1..=9).contains(&digits.len()) && digits.iter().all(u8::is_ascii_digit) => {
             let digit = |at: usize| digits.get(at).map_or(0, |digit| u32::from(digit - b'0'));
             digit(0) * 100 + digit(1) * 10 + digit(2)
@@ -130,19 +141,6 @@ fn parse_iso(text: &[u8]) -> Option<Moment> {
         _ => return None,
     };
     date.at(i64::from((hour * 3600 + minute * 60 + second) * 1000 + ms), Shape::IsoClock)
-}
-
-/// The numbers that four pairs of digits spell.
-#[inline]
-fn two_digits(pairs: [[u8; 2]; 4]) -> Option<[u32; 4]> {
-    // One branch for all of them.
-    let mut is_number = true;
-    let numbers = pairs.map(|[tens, ones]| {
-        let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
-        is_number &= tens < 10 && ones < 10;
-        u32::from(tens) * 10 + u32::from(ones)
-    });
-    is_number.then_some(numbers)
 }
 
 fn parse_any(text: &str) -> Option<Moment> {
@@ -223,6 +221,7 @@ struct Date {
 }
 
 impl Date {
+    #[inline]
     fn at(&self, ms_of_day: i64, shape: Shape) -> Option<Moment> {
         if !(1..=12).contains(&self.month) || !(1..=31).contains(&self.day) {
             return None;
@@ -395,6 +394,19 @@ mod tests {
         assert_eq!(moment.map(Moment::ms), datetime, "{text}: as DATETIME");
         let day = moment.and_then(Moment::day).map(|day| i64::from(day) * MS_PER_DAY);
         assert_eq!(day, date, "{text}: as DATE");
+    }
+
+    #[test]
+    fn one_wrong_character_is_read_like_any_text() {
+        for text in ["2020-01-02", "2020-02-30T23:59:59", "2020-12-31 03:04:05.678"] {
+            for at in 0..text.len() {
+                for other in ["", "0", "9", "/", ":", "-", ".", " ", "T", "é", "\0", "55"] {
+                    let text = format!("{}{other}{}", &text[..at], &text[at + 1..]);
+                    let shown = |moment: Moment| (moment.shape, moment.ms, moment.overflows);
+                    assert_eq!(parse(&text).map(shown), parse_any(&text).map(shown), "{text}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -72,7 +72,7 @@ fn ndjson(text: &str) -> TableData {
 }
 
 fn csv_text(text: &str) -> TableData {
-    TableData::Csv(text.into())
+    TableData::Csv(text.to_owned().into())
 }
 
 fn schema(fields: &[(&str, Storage)]) -> Schema {

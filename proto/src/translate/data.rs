@@ -23,7 +23,7 @@ pub fn from_wire(data: Option<wire::MakeTableData>) -> Result<Option<Source>> {
     let Some(data) = data.and_then(|message| message.data) else { return Ok(None) };
     let data = match data {
         Data::FromSchema(columns) => TableData::Schema(schema::from_wire(columns)?),
-        Data::FromCsv(bytes) => TableData::Csv(text(bytes)?),
+        Data::FromCsv(bytes) => TableData::Csv(bytes),
         Data::FromArrow(bytes) => TableData::Arrow(bytes),
         Data::FromRows(bytes) => TableData::Rows(text(bytes)?),
         Data::FromCols(bytes) => TableData::Columns(text(bytes)?),
@@ -76,12 +76,14 @@ mod tests {
     #[test]
     fn texts_are_shared_and_checked() {
         let read = |bytes: &'static [u8]| {
-            from_wire(Some(wire::MakeTableData { data: Some(Data::FromCsv(Bytes::from_static(bytes))) }))
+            from_wire(Some(wire::MakeTableData { data: Some(Data::FromRows(Bytes::from_static(bytes))) }))
         };
-        let sent = "é\n1\n".as_bytes();
-        let Ok(Some(Source::Data(TableData::Csv(received)))) = read(sent) else { panic!("a text stays one") };
+        let sent = r#"[{"é":1}]"#.as_bytes();
+        let Ok(Some(Source::Data(TableData::Rows(received)))) = read(sent) else {
+            panic!("a text stays one")
+        };
         assert_eq!(received.as_ptr(), sent.as_ptr());
-        assert!(read(b"x\n\xff\n").unwrap_err().to_string().contains("not UTF-8"));
+        assert!(read(b"[\"\xff\"]").unwrap_err().to_string().contains("not UTF-8"));
     }
 
     #[test]

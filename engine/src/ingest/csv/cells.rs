@@ -10,7 +10,7 @@ use arrow::array::{
     Int64Array, NullBufferBuilder, TimestampMillisecondArray, UInt8Array, UInt16Array, UInt32Array,
     UInt64Array,
 };
-use arrow::buffer::NullBuffer;
+use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 
 use super::parse::{self, is_null};
 use super::split::{Block, Cell};
@@ -227,29 +227,29 @@ impl Cells {
     fn take(&mut self, text: &str, block: &Block, column: usize, kind: Option<Kind>) -> Result<(), usize> {
         let cells = block.column(text, column);
         match self {
-            Cells::Int8(values) => values.take(cells, |cell| parse::narrow_integer::<i8>(cell.text)),
-            Cells::Int16(values) => values.take(cells, |cell| parse::narrow_integer::<i16>(cell.text)),
+            Cells::Int8(values) => values.take(cells, |cell| parse::narrow_integer::<i8>(cell.text())),
+            Cells::Int16(values) => values.take(cells, |cell| parse::narrow_integer::<i16>(cell.text())),
             Cells::Int32(values) => values.take(cells, |cell| i32::try_from(parse::integer_cell(cell)?).ok()),
             Cells::Int64(values) => values.take(cells, parse::integer_cell),
-            Cells::UInt8(values) => values.take(cells, |cell| parse::narrow_integer::<u8>(cell.text)),
-            Cells::UInt16(values) => values.take(cells, |cell| parse::narrow_integer::<u16>(cell.text)),
-            Cells::UInt32(values) if kind.is_some() => values.take(cells, |cell| parse::clock(cell.text)),
+            Cells::UInt8(values) => values.take(cells, |cell| parse::narrow_integer::<u8>(cell.text())),
+            Cells::UInt16(values) => values.take(cells, |cell| parse::narrow_integer::<u16>(cell.text())),
+            Cells::UInt32(values) if kind.is_some() => values.take(cells, |cell| parse::clock(cell.text())),
             // The clock times of a CSV are kept as seconds in such columns.
             Cells::UInt32(values) => values.take(cells, |cell| {
-                parse::narrow_integer::<u32>(cell.text).or_else(|| parse::clock(cell.text))
+                parse::narrow_integer::<u32>(cell.text()).or_else(|| parse::clock(cell.text()))
             }),
-            Cells::UInt64(values) => values.take(cells, |cell| parse::unsigned_integer(cell.text)),
+            Cells::UInt64(values) => values.take(cells, |cell| parse::unsigned_integer(cell.text())),
             Cells::Float32(values) => {
-                values.take(cells, |cell| parse::float(cell.text).map(|value| value as f32))
+                values.take(cells, |cell| parse::float(cell.text()).map(|value| value as f32))
             }
-            Cells::Float64(values) => values.take(cells, |cell| parse::float(cell.text)),
-            Cells::Bool(values) => values.take(cells, |cell| parse::boolean(cell.text)),
-            Cells::Date(values) => values.take(cells, |cell| parse::date(cell.text)),
+            Cells::Float64(values) => values.take(cells, |cell| parse::float(cell.text())),
+            Cells::Bool(values) => values.take(cells, |cell| parse::boolean(cell.text())),
+            Cells::Date(values) => values.take(cells, |cell| parse::date(cell.text())),
             Cells::Datetime(values) if kind.is_some() => {
-                values.take(cells, |cell| parse::datetime(cell.text))
+                values.take(cells, |cell| parse::datetime(cell.text()))
             }
             Cells::Datetime(values) => {
-                values.take(cells, |cell| parse::datetime(cell.text).or_else(|| parse::integer_cell(cell)))
+                values.take(cells, |cell| parse::datetime(cell.text()).or_else(|| parse::integer_cell(cell)))
             }
             Cells::Text(texts) => {
                 texts.take(cells);
@@ -299,7 +299,7 @@ impl<T: Copy + Default> Values<T> {
                 continue;
             }
             let row = self.values.len() - first;
-            if !is_null(cell.text) {
+            if !is_null(cell.text()) {
                 return Err(row);
             }
             self.valid.append_n_non_nulls(row - num_marked);
@@ -326,7 +326,10 @@ impl<T: Copy + Default> Values<T> {
 pub(super) fn join(parts: Vec<Reader>, name: &str) -> Result<ArrayRef> {
     let storage = parts.first().map(|part| part.cells.storage());
     macro_rules! joined {
-        ($variant:ident, $array:ident) => {{
+        ($variant:ident, $array:ident) => {
+            joined!($variant, $array, ScalarBuffer::from)
+        };
+        ($variant:ident, $array:ident, $packed:expr) => {{
             let mut parts = parts.into_iter().filter_map(|part| match part.cells {
                 Cells::$variant(values) => Some(values),
                 _ => None,
@@ -339,7 +342,7 @@ pub(super) fn join(parts: Vec<Reader>, name: &str) -> Result<ArrayRef> {
                 joined.append(&part, nulls.as_ref());
             }
             let nulls = joined.valid.finish();
-            Ok(Arc::new($array::new(joined.values.into(), nulls)) as ArrayRef)
+            Ok(Arc::new($array::new($packed(joined.values), nulls)) as ArrayRef)
         }};
     }
     match storage {
@@ -353,7 +356,9 @@ pub(super) fn join(parts: Vec<Reader>, name: &str) -> Result<ArrayRef> {
         Some(Storage::UInt64) => joined!(UInt64, UInt64Array),
         Some(Storage::Float32) => joined!(Float32, Float32Array),
         Some(Storage::Float64) => joined!(Float64, Float64Array),
-        Some(Storage::Bool) => joined!(Bool, BooleanArray),
+        Some(Storage::Bool) => joined!(Bool, BooleanArray, |bools: Vec<bool>| {
+            BooleanBuffer::collect_bool(bools.len(), |row| bools[row])
+        }),
         Some(Storage::Date32) => joined!(Date, Date32Array),
         Some(Storage::TimestampMs) => joined!(Datetime, TimestampMillisecondArray),
         Some(Storage::Utf8) | None => {

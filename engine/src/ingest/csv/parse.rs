@@ -1,5 +1,6 @@
 //! The values of CSV fields: a type is a function from text to value.
 
+use super::super::digits::eight_digits;
 use super::super::temporal;
 use super::split::Cell;
 
@@ -50,34 +51,19 @@ pub(super) fn integer(text: &str) -> Option<i64> {
 /// As [`integer`], quickly where the text is up to eight digits and nothing else.
 #[inline]
 pub(super) fn integer_cell(cell: Cell<'_>) -> Option<i64> {
-    short_integer(cell).or_else(|| integer(cell.text))
+    short_integer(cell).or_else(|| integer(cell.text()))
 }
 
 #[inline]
 fn short_integer(cell: Cell<'_>) -> Option<i64> {
-    let len = cell.text.len();
+    let len = cell.len;
     if !(1..=8).contains(&len) {
         return None;
     }
     // Zeros in front make eight digits of it.
     let missing_bits = 64 - len * 8;
     let zeros = (0x3030_3030_3030_3030_u128 >> (len * 8)) as u64;
-    digits(cell.head << missing_bits | zeros).map(i64::from)
-}
-
-/// The number that eight digits spell, the first in the lowest byte.
-#[inline]
-fn digits(word: u64) -> Option<u32> {
-    const ZEROS: u64 = 0x3030_3030_3030_3030;
-    let values = word ^ ZEROS;
-    // A value above nine carries into the upper half of its byte; one above fifteen is there.
-    if (values | values.wrapping_add(0x0606_0606_0606_0606)) & 0xf0f0_f0f0_f0f0_f0f0 != 0 {
-        return None;
-    }
-    // Neighbours joined: two digits, four, eight.
-    let twos = values.wrapping_mul(10).wrapping_add(values >> 8) & 0x00ff_00ff_00ff_00ff;
-    let fours = twos.wrapping_mul(100).wrapping_add(twos >> 16) & 0x0000_ffff_0000_ffff;
-    Some(fours.wrapping_mul(10_000).wrapping_add(fours >> 32) as u32)
+    eight_digits(cell.head << missing_bits | zeros).map(i64::from)
 }
 
 pub(super) fn narrow_integer<T: TryFrom<i64>>(text: &str) -> Option<T> {

@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use super::PART_BYTES as LEAST_BYTES;
 use super::cells::Reader;
 use super::split::{Block, Splitter};
 use crate::error::Result;
@@ -21,29 +22,52 @@ pub(super) struct Part {
     end: usize,
 }
 
-/// Where the rows of each part begin, and the end of the text.
+/// Where the parts of a text begin, and its end.
 #[derive(Debug)]
-pub(super) struct Cut(Vec<usize>);
+pub(super) struct Cut {
+    borders: Vec<usize>,
+    threads: Threads,
+}
+
+/// Small parts for each thread, behind a large one.
+const SMALL_PARTS: usize = 1;
+
+/// How much of the text is in small parts.
+const SMALL_SHARE: f64 = 0.25;
+
+/// Where the parts of `len` bytes begin. A part costs a dictionary for each column of texts, so they are few: a large
+/// one for each thread, and then small ones, so that a thread that began late leaves some of its share to the others.
+fn starts(len: usize, num_threads: usize) -> Vec<usize> {
+    let num_small = num_threads * SMALL_PARTS;
+    let small = (len as f64 * SMALL_SHARE / num_small as f64) as usize;
+    if num_threads == 1 || small < LEAST_BYTES {
+        let size = len.div_ceil(num_threads).max(1);
+        return (0..num_threads).map(|part| part * size).collect();
+    }
+    let small_start = len - small * num_small;
+    let large = small_start.div_ceil(num_threads);
+    let large_starts = (0..num_threads).map(|part| part * large);
+    large_starts.chain((0..num_small).map(|part| small_start + part * small)).collect()
+}
 
 impl Cut {
-    /// Cuts the text from `start` on into as many parts as there are threads.
+    /// Cuts the text from `start` on for so many threads.
     pub(super) fn new(text: &str, start: usize, threads: Threads) -> Cut {
         let bytes = text.as_bytes();
-        let size = (bytes.len() - start).div_ceil(threads.count()).max(1);
-        let guesses: Vec<usize> =
-            (0..threads.count()).map(|part| (start + part * size).min(bytes.len())).collect();
-        let ranges = guesses.windows(2).map(|pair| pair[0]..pair[1]).collect();
-        let quotes = threads.each(ranges, |range: Range<usize>| count_quotes(&bytes[range]));
+        let guesses: Vec<usize> = starts(bytes.len() - start, threads.count())
+            .into_iter()
+            .map(|guess| (start + guess).min(bytes.len()))
+            .collect();
+        let told: Option<Vec<bool>> = guesses.iter().skip(1).map(|guess| is_quoted(bytes, *guess)).collect();
+        let quoted = told.unwrap_or_else(|| count_parity(bytes, &guesses, threads));
         let mut borders = vec![start];
-        let mut is_quoted = false;
-        for (guess, num_quotes) in guesses.into_iter().skip(1).zip(quotes) {
-            is_quoted ^= num_quotes % 2 == 1;
+        for (guess, is_quoted) in guesses.into_iter().skip(1).zip(quoted) {
             borders.push(line_start(bytes, guess, is_quoted));
         }
         borders.dedup();
         borders.retain(|border| *border == start || *border < bytes.len());
         borders.push(bytes.len());
-        Cut(borders)
+        Cut { borders, threads }
     }
 
     /// Reads all rows, of `width` fields each, into the readers that `open` makes for each part.
@@ -53,23 +77,57 @@ impl Cut {
         width: usize,
         open: &(impl Fn() -> Vec<Option<Reader>> + Sync),
     ) -> Result<Vec<Part>> {
-        let ranges: Vec<(usize, usize)> = self.0.windows(2).map(|pair| (pair[0], pair[1])).collect();
+        let ranges: Vec<(usize, usize)> = self.borders.windows(2).map(|pair| (pair[0], pair[1])).collect();
+        let first = self.borders[0];
         let read =
-            |(start, limit): (usize, usize)| read_part(text, start, limit, width, start == self.0[0], open());
+            |(start, limit): (usize, usize)| read_part(text, start, limit, width, start == first, open());
         let mut parts = Vec::with_capacity(ranges.len());
-        for (part, (_, limit)) in
-            Threads::new(ranges.len()).each(ranges.clone(), read).into_iter().zip(ranges)
-        {
+        for (part, (_, limit)) in self.threads.deal(ranges.clone(), read).into_iter().zip(ranges) {
             // An error is the first one in the text, since all before it was read.
             let part = part?;
             if part.end != limit {
-                let start = self.0[0];
-                return Ok(vec![read_part(text, start, text.len(), width, true, open())?]);
+                return Ok(vec![read_part(text, first, text.len(), width, true, open())?]);
             }
             parts.push(part);
         }
         Ok(parts)
     }
+}
+
+/// Whether `from` is within quotes, as the quotes that follow tell: one that opens a field stands behind a comma or a line
+/// end, one that closes it before them. None if they do not tell.
+fn is_quoted(bytes: &[u8], from: usize) -> Option<bool> {
+    /// Where there are no quotes for so long, nothing is quoted.
+    const WINDOW_BYTES: usize = 16 * 1024;
+    let is_edge = |byte: Option<&u8>| matches!(byte, None | Some(b',' | b'\n' | b'\r'));
+    let is_inner = |byte: Option<&u8>| !is_edge(byte) && byte != Some(&b'"');
+    let window = &bytes[from..bytes.len().min(from + WINDOW_BYTES)];
+    let mut num_quotes = 0;
+    for (offset, _) in window.iter().enumerate().filter(|(_, byte)| **byte == b'"') {
+        let at = from + offset;
+        let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+        let after = bytes.get(at + 1);
+        let is_even = num_quotes % 2 == 0;
+        if is_edge(before) && is_inner(after) {
+            return Some(!is_even);
+        }
+        if is_inner(before) && is_edge(after) {
+            return Some(is_even);
+        }
+        num_quotes += 1;
+    }
+    (num_quotes == 0).then_some(false)
+}
+
+/// Whether each guess but the first is within quotes, as all quotes before it tell.
+fn count_parity(bytes: &[u8], guesses: &[usize], threads: Threads) -> Vec<bool> {
+    let ranges = guesses.windows(2).map(|pair| pair[0]..pair[1]).collect();
+    let counts = threads.deal(ranges, |range: Range<usize>| count_quotes(&bytes[range]));
+    let sums = counts.into_iter().scan(0, |sum, count| {
+        *sum += count;
+        Some(*sum)
+    });
+    sums.map(|num_quotes| num_quotes % 2 == 1).collect()
 }
 
 fn count_quotes(bytes: &[u8]) -> usize {
@@ -124,6 +182,45 @@ fn read_part(
                 reader.take(text, &block, column);
                 if is_first {
                     reader.expect(expected_rows(num_rows, splitter.position() - start, most_bytes));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quotes_tell_what_is_within_them() {
+        let text = b"a,\"b c\",d\n\"\",\"e,\nf\",1\n";
+        let mut is_within = false;
+        for (at, byte) in text.iter().enumerate() {
+            if let Some(told) = is_quoted(text, at) {
+                assert_eq!(told, is_within, "at {at}");
+            }
+            is_within ^= *byte == b'"';
+        }
+        assert_eq!(is_quoted(text, 4), Some(true));
+        assert_eq!(is_quoted(text, 10), Some(false));
+        assert_eq!(is_quoted(b"\"\",\"\"", 1), None);
+    }
+
+    #[test]
+    fn long_texts_leave_small_parts_for_the_end() {
+        for num_threads in [1, 2, 3, 16] {
+            for len in [0, 1, 100, 5 * LEAST_BYTES, 1000 * LEAST_BYTES + 17] {
+                let starts = starts(len, num_threads);
+                let ends = starts.iter().skip(1).copied().chain([len]);
+                let sizes: Vec<usize> =
+                    starts.iter().zip(ends).map(|(start, end)| end.saturating_sub(*start)).collect();
+                assert_eq!(starts[0], 0);
+                assert_eq!(sizes.iter().sum::<usize>(), len.max(starts[starts.len() - 1]));
+                if num_threads > 1 && len > 100 * LEAST_BYTES {
+                    assert_eq!(sizes.len(), num_threads * (1 + SMALL_PARTS));
+                    assert!(sizes[0] > 2 * sizes[num_threads], "{sizes:?}");
+                    assert!(sizes[num_threads..].iter().all(|size| *size >= LEAST_BYTES), "{sizes:?}");
                 }
             }
         }

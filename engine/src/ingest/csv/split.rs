@@ -97,7 +97,10 @@ struct Place {
 /// A field's text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cell<'a> {
-    pub(super) text: &'a str,
+    /// Where it stands among others. Cutting it out takes a look at its borders, which most values need not.
+    among: &'a str,
+    start: usize,
+    pub(super) len: usize,
     /// Its first eight bytes, the first one lowest; zeros behind a shorter text.
     pub(super) head: u64,
 }
@@ -110,13 +113,18 @@ impl<'a> Cell<'a> {
     /// What stands at `start` in `text`.
     #[inline(always)]
     fn at(text: &'a str, start: usize, len: usize) -> Cell<'a> {
-        let cell = &text[start..start + len];
-        let head = match text.as_bytes()[start..].first_chunk() {
+        let rest = &text.as_bytes()[start..];
+        let head = match rest.first_chunk() {
             // What follows the field in the text is masked out.
             Some(word) => u64::from_le_bytes(*word) & low_bytes(len),
-            None => cell.bytes().rev().fold(0, |head, byte| head << 8 | u64::from(byte)),
+            None => rest[..len].iter().rev().fold(0, |head, byte| head << 8 | u64::from(*byte)),
         };
-        Cell { text: cell, head }
+        Cell { among: text, start, len, head }
+    }
+
+    #[inline]
+    pub(super) fn text(self) -> &'a str {
+        &self.among[self.start..self.start + self.len]
     }
 }
 
@@ -186,7 +194,7 @@ impl Block {
     }
 
     pub(super) fn get<'a>(&'a self, text: &'a str, row: usize, column: usize) -> &'a str {
-        self.column(text, column).nth(row).expect("the row is one of the block").text
+        self.column(text, column).nth(row).expect("the row is one of the block").text()
     }
 
     /// The next record, whatever its width.

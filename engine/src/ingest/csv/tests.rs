@@ -141,9 +141,9 @@ fn a_cell_begins_with_its_head_and_nothing_else() {
     block.fill_one(&mut splitter).unwrap();
     for column in 0..block.width() {
         let cell = block.column(text, column).next().unwrap();
-        let mut bytes = cell.text.as_bytes().to_vec();
+        let mut bytes = cell.text().as_bytes().to_vec();
         bytes.resize(8.max(bytes.len()), 0);
-        assert_eq!(cell.head.to_le_bytes(), bytes[..8], "{:?}", cell.text);
+        assert_eq!(cell.head.to_le_bytes(), bytes[..8], "{:?}", cell.text());
     }
 }
 
@@ -272,4 +272,11 @@ fn an_update_says_which_row_of_the_whole_text_does_not_fit() {
             "Invalid: In CSV column #1: CSV conversion error to int32: invalid value 'bad' at index 77";
         assert_eq!(error, expected, "{threads} threads");
     }
+}
+
+#[test]
+fn bytes_that_are_no_text_are_an_error_that_says_where() {
+    let error = text(b"x\n\xff\n").unwrap_err().to_string();
+    assert_eq!(error, "the text is not UTF-8: invalid utf-8 sequence of 1 bytes from index 2");
+    assert_eq!(text("é\n1\n".as_bytes()).unwrap(), "é\n1\n");
 }

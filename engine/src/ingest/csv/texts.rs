@@ -42,7 +42,7 @@ impl Texts {
 
     pub(super) fn take<'a>(&mut self, cells: impl Iterator<Item = Cell<'a>>) {
         match self {
-            Texts::Plain(texts) => cells.for_each(|cell| texts.push(cell.text)),
+            Texts::Plain(texts) => cells.for_each(|cell| texts.push(cell.text())),
             Texts::Coded(coded) => {
                 coded.codes.reserve(cells.size_hint().0);
                 for cell in cells {
@@ -86,8 +86,7 @@ impl Default for Coded {
 /// A text of at most seven bytes and its length as one number.
 #[inline]
 fn packed(cell: Cell<'_>) -> Option<u64> {
-    let len = cell.text.len();
-    (len < 8).then_some(cell.head | (len as u64) << 56)
+    (cell.len < 8).then_some(cell.head | (cell.len as u64) << 56)
 }
 
 /// Spreads the bits of a packed text over a hash that nobody outside can foresee.
@@ -100,7 +99,6 @@ fn spread(packed: u64, seed: u64) -> u64 {
 impl Coded {
     #[inline]
     fn code(&mut self, cell: Cell<'_>) -> i32 {
-        let text = cell.text;
         // Rows are counted in 32 bits, and entries are fewer.
         let next = self.entries.len() as i32;
         if let Some(packed) = packed(cell) {
@@ -111,6 +109,7 @@ impl Coded {
             }
             self.short.insert_unique(hash, (packed, next), |(packed, _)| spread(*packed, seed));
         } else {
+            let text = cell.text();
             let (entries, hasher) = (&self.entries, &self.hasher);
             let hash = hasher.hash_one(text);
             if let Some(code) = self.long.find(hash, |&code| entries.get(code as usize) == text) {
@@ -118,7 +117,7 @@ impl Coded {
             }
             self.long.insert_unique(hash, next, |&code| hasher.hash_one(entries.get(code as usize)));
         }
-        self.entries.push(text);
+        self.entries.push(cell.text());
         next
     }
 
