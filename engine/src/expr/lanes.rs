@@ -99,33 +99,62 @@ impl<'a> Run<'a> {
         lane.filter(|_| !self.is_exhausted)
     }
 
+    /// A long sum is as many of these on the stack as it has operands, so what they do is done in functions that have
+    /// returned, or that are bounded otherwise, before the next one begins.
     fn run(&mut self, node: &Node, rows: Rows<'_>) -> Option<Lane> {
+        if matches!(node, Node::Constant(_) | Node::Column(_) | Node::Variable(_)) {
+            return self.leaf(node, rows);
+        }
+        let lane = self.recall(node, rows);
+        if lane.is_some() {
+            return lane;
+        }
+        let len = rows.len();
         match node {
-            Node::Constant(value) => return Some(self.constant(value, rows.len())),
-            Node::Column(position) => return Some(self.column(*position, rows)),
-            Node::Variable(slot) => return self.variables[*slot].as_ref().map(|lane| Lane::clone(lane)),
-            _ => {}
+            Node::Arithmetic(op, left, right) => {
+                self.pair(left, right, rows, &mut |run, left, right| run.arithmetic(*op, left, right, len))
+            }
+            Node::Compare(op, left, right) => {
+                self.pair(left, right, rows, &mut |run, left, right| run.compare(*op, left, right, len))
+            }
+            Node::Logic(op, left, right) => {
+                self.pair(left, right, rows, &mut |run, left, right| run.logic(*op, left, right, len))
+            }
+            _ => self.other(node, rows),
         }
-        if let Some(lane) = self.recall(node, rows) {
-            return Some(lane);
+    }
+
+    #[inline(never)]
+    fn leaf(&mut self, node: &Node, rows: Rows<'_>) -> Option<Lane> {
+        match node {
+            Node::Constant(value) => Some(self.constant(value, rows.len())),
+            Node::Column(position) => Some(self.column(*position, rows)),
+            Node::Variable(slot) => self.variables[*slot].as_ref().map(|lane| Lane::clone(lane)),
+            _ => None,
         }
+    }
+
+    #[inline(never)]
+    fn pair(
+        &mut self,
+        left: &Node,
+        right: &Node,
+        rows: Rows<'_>,
+        combine: &mut dyn FnMut(&mut Self, Lane, Lane) -> Lane,
+    ) -> Option<Lane> {
+        let left = self.run(left, rows)?;
+        let right = self.run(right, rows)?;
+        Some(combine(self, left, right))
+    }
+
+    /// What is no deeper than brackets may be.
+    #[inline(never)]
+    fn other(&mut self, node: &Node, rows: Rows<'_>) -> Option<Lane> {
         let len = rows.len();
         Some(match node {
             Node::Negate(inner) => {
                 let lane = self.run(inner, rows)?;
                 self.negate(lane, len)
-            }
-            Node::Arithmetic(op, left, right) => {
-                let (left, right) = (self.run(left, rows)?, self.run(right, rows)?);
-                self.arithmetic(*op, left, right, len)
-            }
-            Node::Compare(op, left, right) => {
-                let (left, right) = (self.run(left, rows)?, self.run(right, rows)?);
-                self.compare(*op, left, right, len)
-            }
-            Node::Logic(op, left, right) => {
-                let (left, right) = (self.run(left, rows)?, self.run(right, rows)?);
-                self.logic(*op, left, right, len)
             }
             Node::If(condition, yes, no) => {
                 let condition = self.run(condition, rows)?;
@@ -179,8 +208,13 @@ impl<'a> Run<'a> {
                 lane
             }
             Node::Call(function, arguments) => self.call(*function, arguments, rows)?,
-            Node::Constant(_) | Node::Column(_) | Node::Variable(_) => return None,
-            Node::Raw(_)
+            Node::Constant(_)
+            | Node::Column(_)
+            | Node::Variable(_)
+            | Node::Arithmetic(..)
+            | Node::Compare(..)
+            | Node::Logic(..)
+            | Node::Raw(_)
             | Node::Vector(_)
             | Node::VectorSize(_)
             | Node::Element(..)

@@ -31,6 +31,9 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     run.cargo("clippy", &[&["clippy"], &ALL[..], &["--all-targets", "--", "-D", "warnings"]].concat())?;
     // The slow ones, which plain `cargo test` leaves out, too.
     run.cargo("tests", &[&["test", "--no-fail-fast"], &ALL[..], &["--", "--include-ignored"]].concat())?;
+    // Only what is optimised has to do with the stack that a browser gives.
+    let hostile = ["test", "--release", "-p", "proscenium-engine", "--test", "hostile"];
+    run.cargo("hostile input, optimised, on small stacks", &hostile)?;
     println!("End to end");
     match run.prepare(is_release) {
         Ok(()) => run.end_to_end(is_release)?,

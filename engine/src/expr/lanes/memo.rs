@@ -238,6 +238,7 @@ impl Memo {
 
 impl Run<'_> {
     /// The lane of a node from its memo, if it has one.
+    #[inline(never)]
     pub(super) fn recall(&mut self, node: &Node, rows: Rows<'_>) -> Option<Lane> {
         let id = std::ptr::from_ref(node) as usize;
         let memo = match self.memos.remove(&id) {
