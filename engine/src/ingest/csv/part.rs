@@ -62,10 +62,12 @@ impl Cut {
         let quoted = told.unwrap_or_else(|| count_parity(bytes, &guesses, threads));
         let mut borders = vec![start];
         for (guess, is_quoted) in guesses.into_iter().skip(1).zip(quoted) {
-            borders.push(line_start(bytes, guess, is_quoted));
+            let border = line_start(bytes, guess, is_quoted);
+            // What was told wrong may lead far, beyond the next cut.
+            if border < bytes.len() && borders.last().is_some_and(|last| *last < border) {
+                borders.push(border);
+            }
         }
-        borders.dedup();
-        borders.retain(|border| *border == start || *border < bytes.len());
         borders.push(bytes.len());
         Cut { borders, threads }
     }
