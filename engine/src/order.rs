@@ -202,21 +202,21 @@ impl OrderTree {
         let mut arriving: Vec<(u64, u32)> =
             entries.into_iter().map(|entry| (order.rank(entry), entry)).collect();
         arriving.sort_by(|left, right| left.0.cmp(&right.0).then_with(|| order.compare(left.1, right.1)));
-        let mut arriving = arriving.into_iter().map(|(_, entry)| entry);
         if self.is_empty() {
-            *self = OrderTree::from_ordered(&arriving.collect::<Vec<u32>>(), order);
+            *self = OrderTree::from_leaves([match order.has_ranks() {
+                true => Leaves::ranked(&arriving, |&(rank, entry)| (entry, rank)),
+                false => Leaves::plain(arriving.iter().map(|&(_, entry)| entry)),
+            }]);
             return;
         }
+        let mut arriving = arriving.into_iter().map(|(_, entry)| entry).peekable();
         let mut merged = Vec::with_capacity(self.len + arriving.len());
-        let mut next = arriving.next();
         for entry in self.iter() {
-            while let Some(new) = next.filter(|&new| order.compare(new, entry) == Ordering::Less) {
+            while let Some(new) = arriving.next_if(|&new| order.compare(new, entry) == Ordering::Less) {
                 merged.push(new);
-                next = arriving.next();
             }
             merged.push(entry);
         }
-        merged.extend(next);
         merged.extend(arriving);
         *self = OrderTree::from_ordered(&merged, order);
     }

@@ -84,7 +84,8 @@ impl StagedOrder {
             self.settled.remove_many(leaving, before);
             self.settled.insert_many(arriving, after);
             if num_changes > self.limit() {
-                self.has_long_ties = self.ties_at_probes();
+                // A small one that grows is asked when it first settles.
+                self.has_long_ties = self.settled.len() >= LEAST && self.ties_at_probes();
             }
             return;
         }

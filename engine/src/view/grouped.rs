@@ -339,6 +339,10 @@ impl Grouped {
         dead.sort_by_key(|&(row_node, split_node, _)| {
             std::cmp::Reverse(self.rows.node(row_node).depth + self.splits.node(split_node).depth)
         });
+        let rows = dead.iter().filter(|&&(_, split_node, _)| split_node == ROOT);
+        self.rows.displace_all(rows.map(|&(row_node, ..)| row_node).collect());
+        let splits = dead.iter().filter(|&&(row_node, ..)| row_node == ROOT);
+        self.splits.displace_all(splits.map(|&(_, split_node, _)| split_node).collect());
         self.buried.clear();
         self.lost_cells.clear();
         for (row_node, split_node, cell) in dead {
@@ -360,7 +364,8 @@ impl Grouped {
 
     /// Row groups that lost a cell in the last step, and stayed.
     pub(super) fn lost_cells(&self) -> Vec<u32> {
-        self.lost_cells.iter().copied().filter(|node| !self.buried.contains(node)).collect()
+        let buried: hashbrown::HashSet<u32, ahash::RandomState> = self.buried.iter().copied().collect();
+        self.lost_cells.iter().copied().filter(|node| !buried.contains(node)).collect()
     }
 
     fn row_sort_key(&mut self, row_node: u32) -> Box<[Scalar]> {

@@ -368,10 +368,10 @@ impl Tree {
         }
     }
 
-    /// Forgets a node without rows; its children must be gone.
+    /// Forgets a node without rows that stands nowhere; its children must be gone.
     pub(super) fn remove(&mut self, node: u32) {
-        self.displace_all(vec![node]);
         let entry = &mut self.nodes[node as usize];
+        assert!(!entry.is_placed, "a group that goes stands nowhere");
         assert!(entry.children.is_empty(), "a group without rows has no groups below");
         entry.value = Scalar::Null;
         entry.sort_key = Box::default();
