@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::http::site::SiteConfig;
 use crate::source::Source;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Config {
     pub max_upload_bytes: usize,
     /// What connections may take up.
     pub limits: Limits,
+    /// Whose pages may use the server, and under which names it is served.
+    pub sites: SiteConfig,
     /// Threads for tables and views, and as many for loading, building and exporting.
     pub threads: usize,
     /// The folder with the page.
@@ -160,6 +163,7 @@ impl Default for Config {
             max_frame_bytes: 256 << 20,
             max_upload_bytes: 1 << 30,
             limits: Limits::default(),
+            sites: SiteConfig::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             assets: None,
             tables: Vec::new(),

@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 
 use actix_web::dev::{Server, ServerHandle};
+use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer};
 
 use crate::config::Config;
 use crate::error::StartError;
+use crate::http::site::{self, SiteGuard};
 use crate::http::{self, Shared};
 use crate::session::{self, Surroundings};
 
@@ -41,8 +43,12 @@ pub fn open_http(
     let fault = |source| StartError::Listen { address: config.listen, source };
     let (surroundings, shared, max_upload_bytes) =
         (surroundings.clone(), shared.clone(), config.max_upload_bytes);
-    let app =
-        move || App::new().configure(|routes| http::routes(routes, &surroundings, &shared, max_upload_bytes));
+    let sites = SiteGuard::new(&config.sites, config.listen.ip());
+    let app = move || {
+        App::new()
+            .wrap(from_fn(site::check))
+            .configure(|routes| http::routes(routes, &surroundings, &shared, &sites, max_upload_bytes))
+    };
     let server = HttpServer::new(app)
         .disable_signals()
         .on_connect(session::note_connection)

@@ -6,6 +6,7 @@
 pub mod assets;
 mod health;
 mod metrics;
+pub mod site;
 mod tables;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use proscenium_actors::Catalog;
 
 use crate::metrics::Metrics;
 use crate::session::{self, Surroundings};
+use site::SiteGuard;
 
 /// What the handlers share.
 #[derive(Debug, Clone)]
@@ -43,17 +45,19 @@ impl Readiness {
     }
 }
 
-/// Registers every route. `max_upload_bytes` bounds an upload.
+/// Registers every route. `max_upload_bytes` bounds an upload; `sites` says whose pages may use the server.
 pub fn routes(
     config: &mut ServiceConfig,
     surroundings: &Surroundings,
     shared: &Shared,
+    sites: &SiteGuard,
     max_upload_bytes: usize,
 ) {
     let is_websocket = guard::fn_guard(|request| request.head().uri.path().ends_with("/websocket"));
     config
         .app_data(web::Data::new(surroundings.clone()))
         .app_data(web::Data::new(shared.clone()))
+        .app_data(web::Data::new(sites.clone()))
         .app_data(web::PayloadConfig::new(max_upload_bytes))
         .service(web::resource("/{path:.*}").guard(is_websocket).route(web::get().to(connect)))
         .route("/health/live", web::get().to(health::live))

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::config::{Config, Limits};
 use crate::http::assets;
+use crate::http::site::SiteConfig;
 use crate::source::Source;
 
 /// The options of `proscenium serve`.
@@ -44,6 +45,12 @@ pub struct Options {
     /// Largest HTTP upload, in bytes [default: 1 GiB].
     #[arg(long, value_name = "BYTES")]
     pub max_upload_bytes: Option<usize>,
+    /// Lets pages of another site use the server: scheme://host[:port], or * for every site; may be given many times.
+    #[arg(long = "origin", value_name = "ORIGIN")]
+    pub origins: Vec<String>,
+    /// A name that the server is reached by, as behind a proxy; may be given many times.
+    #[arg(long = "host", value_name = "NAME")]
+    pub hosts: Vec<String>,
     /// Threads for tables and views, and as many for loading and exporting [default: one a core].
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
@@ -62,6 +69,8 @@ struct File {
     max_upload_bytes: Option<usize>,
     threads: Option<usize>,
     limits: Limits,
+    #[serde(rename = "http")]
+    sites: SiteConfig,
     #[serde(rename = "table")]
     tables: Vec<Source>,
 }
@@ -89,6 +98,10 @@ impl Options {
             return Err("threads must be at least 1".into());
         }
         file.limits.check()?;
+        let mut sites = file.sites;
+        sites.origins.extend(self.origins);
+        sites.hosts.extend(self.hosts);
+        sites.check()?;
         let flight = match self.flight.or(file.flight) {
             Some(addr) => Some(addr),
             None if self.no_flight || file.no_flight => None,
@@ -113,6 +126,7 @@ impl Options {
                 .or(file.max_upload_bytes)
                 .unwrap_or(defaults.max_upload_bytes),
             limits: file.limits,
+            sites,
             threads,
             assets,
             tables,
@@ -156,6 +170,12 @@ mod tests {
 
     #[test]
     fn the_command_line_wins_over_the_file() {
+        let sites = resolved(
+            "[http]\nhosts = [\"a.test\"]",
+            Options { origins: vec!["https://b.test".into()], ..Options::default() },
+        );
+        let SiteConfig { origins, hosts } = sites.unwrap().sites;
+        assert_eq!((origins, hosts), (vec!["https://b.test".to_owned()], vec!["a.test".to_owned()]));
         let text = "listen = \"127.0.0.1:1\"\nthreads = 3\n[[table]]\nname = \"a\"\npath = \"a.csv\"\nindex = \"id\"\n[limits]\nviews = 7\n";
         let config = resolved(text, Options::default()).unwrap();
         assert_eq!((config.limits.views, config.listen), (7, "127.0.0.1:1".parse().unwrap()));
@@ -175,6 +195,10 @@ mod tests {
         assert!(fault("[limits]\nviewz = 3").contains("viewz"));
         assert!(fault("[limits]\nwindow_bytes = 0").contains("window_bytes"));
         assert!(fault("threads = 0").contains("threads"));
+        assert!(
+            fault("[http]\norigins = [\"desk.example.com\"]").contains("\"desk.example.com\" is no origin")
+        );
+        assert!(fault("[http]\nhosts = [\"*\"]").contains("\"*\" is no host name"));
         let twice = Options {
             tables: vec!["a=a.csv".parse().unwrap(), "a=b.csv".parse().unwrap()],
             ..Options::default()

@@ -9,10 +9,11 @@ import { chromium } from "playwright-core";
 const CHROMIUM = process.env.PROSCENIUM_CHROMIUM ?? "/usr/bin/chromium";
 const ARTIFACTS = process.env.PROSCENIUM_ARTIFACTS ?? fileURLToPath(new URL("../../artifacts", import.meta.url));
 
-export function launch() {
+/** Further `options` are those of Chromium's command line. */
+export function launch(...options) {
     const args = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
     const quiet = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
-    return chromium.launch({ executablePath: CHROMIUM, headless: true, args: [...args, ...quiet] });
+    return chromium.launch({ executablePath: CHROMIUM, headless: true, args: [...args, ...quiet, ...options] });
 }
 
 /**

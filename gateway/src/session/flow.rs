@@ -1,8 +1,9 @@
 //! How much is on the way to a client: written to the socket, and not acknowledged.
 //!
-//! Law: pings are put between the frames, and a pong says that everything before its ping has arrived in the client, not
-//! only in some kernel's buffer. Beyond the window nothing is written, so what waits stays where it can be merged; one
-//! frame of any size may always go when nothing is on the way. Time is an argument.
+//! Invariant: pings are put between the frames, and a pong shows that everything before its ping has arrived in the
+//! client, not only in some kernel's buffer. Beyond the window nothing is written, so what waits stays where it can be
+//! merged; one frame of any size may always go when nothing is on the way. Within a frame, where no ping can be, the
+//! socket's progress shows that the client is there. Time is an argument.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -26,6 +27,8 @@ pub struct Flow {
     pinged: u64,
     pinged_at: Instant,
     heard_at: Instant,
+    /// A frame is being written in pieces.
+    is_frame_open: bool,
     /// Since when more waits for the client than it takes.
     behind_since: Option<Instant>,
 }
@@ -41,6 +44,7 @@ impl Flow {
             pinged: 0,
             pinged_at: now,
             heard_at: now,
+            is_frame_open: false,
             behind_since: None,
         }
     }
@@ -52,6 +56,18 @@ impl Flow {
 
     pub fn wrote(&mut self, bytes: usize) {
         self.written += bytes as u64;
+    }
+
+    /// A frame is begun that is written in pieces.
+    pub fn begin_frame(&mut self) {
+        self.is_frame_open = true;
+    }
+
+    /// A piece of the open frame was written: the socket has taken the one before it.
+    pub fn wrote_piece(&mut self, bytes: usize, is_last: bool, now: Instant) {
+        self.wrote(bytes);
+        self.heard(now);
+        self.is_frame_open = !is_last;
     }
 
     /// The payload of the ping that is due, if one is.
@@ -86,9 +102,10 @@ impl Flow {
         self.heard_at = now;
     }
 
-    /// Whether the client has been silent for too long, with something for it to acknowledge.
+    /// Whether the client has been silent for too long, with something for it to acknowledge or to take.
     pub fn is_lost(&self, now: Instant) -> bool {
-        !self.pings.is_empty() && now.duration_since(self.heard_at) > self.limits.silence()
+        (self.is_frame_open || !self.pings.is_empty())
+            && now.duration_since(self.heard_at) > self.limits.silence()
     }
 
     /// Whether more waits than the client takes, now.
@@ -158,6 +175,23 @@ mod tests {
         assert!(flow.is_lost(start + limits.silence() + std::time::Duration::from_secs(1)));
         flow.heard(start + limits.silence());
         assert!(!flow.is_lost(start + limits.silence() + std::time::Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_client_that_takes_a_long_frame_is_there_and_one_that_stops_is_lost() {
+        let (start, limits) = (Instant::now(), Limits::default());
+        let mut flow = Flow::new(start, limits);
+        flow.begin_frame();
+        let mut now = start;
+        for _ in 0..5 {
+            now += limits.silence();
+            assert!(!flow.is_lost(now));
+            flow.wrote_piece(1 << 17, false, now);
+        }
+        let later = now + limits.silence() + std::time::Duration::from_secs(1);
+        assert!(flow.is_lost(later));
+        flow.wrote_piece(1, true, now);
+        assert!(!flow.is_lost(later), "nothing is asked of a client that has taken all");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The way from a session to its socket: WebSocket frames (RFC 6455) as a server writes them.
 //!
-//! Law: a session runs whether or not its socket takes bytes. What it writes waits here until the socket has room, long
-//! payloads without a copy; how much that may be is the session's to decide. When one end is dropped the other hears of
-//! it.
+//! Invariant: a session runs whether or not its socket takes bytes. What it writes waits here until the socket has room,
+//! long payloads without a copy; how much that may be is the session's decision. A message whose payload is written in
+//! pieces is one frame: its head states the whole length, and frames that become due before its last piece follow it.
+//! When one end is dropped the other is notified.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -24,16 +25,11 @@ const SHORT_BYTES: usize = 4096;
 /// The most that the reason of a close frame may take, beside its code.
 const MAX_REASON_BYTES: usize = 123;
 
-/// What a frame is: its first byte.
+/// What a frame is: its first byte. Every frame is a whole message or a control frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
-    /// A whole message.
     Binary = 0x82,
-    /// The first part of a message, one between, and the last.
-    First = 0x02,
-    Next = 0x00,
-    Last = 0x80,
     Ping = 0x89,
     Pong = 0x8a,
     Close = 0x88,
@@ -44,6 +40,11 @@ struct State {
     /// In order; `short` is behind all of them.
     parts: VecDeque<Bytes>,
     short: BytesMut,
+    /// Bytes of the open frame's payload that are not written yet; set by [`Pipe::begin`], counted down by
+    /// [`Pipe::append`].
+    unwritten: usize,
+    /// Control frames that became due while a frame was open, in the order in which they follow it.
+    deferred: VecDeque<(Kind, Bytes)>,
     /// Nothing more is written.
     is_ended: bool,
     /// The socket's end is dropped.
@@ -53,6 +54,38 @@ struct State {
 }
 
 impl State {
+    /// Whether what is written now reaches nobody.
+    fn is_closed(&self) -> bool {
+        self.is_ended || self.is_gone
+    }
+
+    fn put_head(&mut self, kind: Kind, payload_bytes: usize) {
+        self.short.put_u8(kind as u8);
+        match payload_bytes {
+            len @ 0..126 => self.short.put_u8(len as u8),
+            len @ 126..0x1_0000 => {
+                self.short.put_u8(126);
+                self.short.put_u16(len as u16);
+            }
+            len => {
+                self.short.put_u8(127);
+                self.short.put_u64(len as u64);
+            }
+        }
+    }
+
+    fn put(&mut self, bytes: Bytes) {
+        if bytes.len() <= SHORT_BYTES {
+            self.short.extend_from_slice(&bytes);
+        } else {
+            let before = self.short.split().freeze();
+            if !before.is_empty() {
+                self.parts.push_back(before);
+            }
+            self.parts.push_back(bytes);
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.parts.is_empty() && self.short.is_empty()
     }
@@ -87,34 +120,59 @@ pub fn pipe(seat: Seat) -> (Pipe, Body) {
 }
 
 impl Pipe {
-    /// Writes one frame; nothing after [`Pipe::end`].
+    /// Writes one frame; nothing after [`Pipe::end`]. While another frame is open, a control frame waits for its end:
+    /// of several pongs only the last is sent (RFC 6455, section 5.5.3), so that a client's pings cannot pile up here.
     pub fn write(&self, kind: Kind, payload: Bytes) {
         let mut state = self.0.borrow_mut();
-        if state.is_ended || state.is_gone {
+        if state.is_closed() {
             return;
         }
-        state.short.put_u8(kind as u8);
-        match payload.len() {
-            len @ 0..126 => state.short.put_u8(len as u8),
-            len @ 126..0x1_0000 => {
-                state.short.put_u8(126);
-                state.short.put_u16(len as u16);
-            }
-            len => {
-                state.short.put_u8(127);
-                state.short.put_u64(len as u64);
-            }
+        if state.unwritten > 0 {
+            assert!(kind != Kind::Binary, "a message is not written inside another");
+            state.deferred.retain(|(earlier, _)| *earlier != kind);
+            state.deferred.push_back((kind, payload));
+            return;
         }
-        if payload.len() <= SHORT_BYTES {
-            state.short.extend_from_slice(&payload);
-        } else {
-            let before = state.short.split().freeze();
-            state.parts.extend([before, payload]);
+        state.put_head(kind, payload.len());
+        state.put(payload);
+        state.wake_socket();
+    }
+
+    /// Opens a message's frame of `payload_bytes`, at least one, which [`Pipe::append`] writes.
+    pub fn begin(&self, payload_bytes: usize) {
+        let mut state = self.0.borrow_mut();
+        if state.is_closed() {
+            return;
+        }
+        assert!(state.unwritten == 0, "one frame is open at a time");
+        state.put_head(Kind::Binary, payload_bytes);
+        state.unwritten = payload_bytes;
+    }
+
+    /// Writes the next piece of the open frame. The last one closes it.
+    pub fn append(&self, piece: Bytes) {
+        let mut state = self.0.borrow_mut();
+        if state.is_closed() {
+            return;
+        }
+        assert!(piece.len() <= state.unwritten, "a frame is as long as its head states");
+        state.unwritten -= piece.len();
+        state.put(piece);
+        if state.unwritten == 0 {
+            for (kind, payload) in std::mem::take(&mut state.deferred) {
+                state.put_head(kind, payload.len());
+                state.put(payload);
+            }
         }
         state.wake_socket();
     }
 
-    /// Writes a close frame with as much of the reason's text as one holds.
+    /// Whether a frame is open: its head is written, its last piece is not.
+    pub fn is_open(&self) -> bool {
+        self.0.borrow().unwritten > 0
+    }
+
+    /// Writes a close frame with as much of the reason's text as one holds; behind the open frame, if one is.
     pub fn close(&self, reason: CloseReason) {
         let mut payload = Vec::from(u16::from(reason.code).to_be_bytes());
         let text = reason.description.unwrap_or_default();
@@ -227,6 +285,23 @@ mod tests {
             rest = rest.strip_prefix(&payload[..]).expect("the payload");
         }
         assert!(rest.is_empty());
+    }
+
+    #[test]
+    fn a_message_in_pieces_is_one_frame_and_control_frames_follow_it() {
+        let (pipe, mut body) = new();
+        let payload: Vec<u8> = (0..70_000_u32).map(|number| number as u8).collect();
+        pipe.begin(payload.len());
+        pipe.append(Bytes::copy_from_slice(&payload[..65_536]));
+        assert!(pipe.is_open());
+        pipe.write(Kind::Pong, Bytes::from_static(b"first"));
+        pipe.write(Kind::Pong, Bytes::from_static(b"last"));
+        pipe.close(CloseReason { code: CloseCode::Normal, description: None });
+        pipe.append(Bytes::copy_from_slice(&payload[65_536..]));
+        assert!(!pipe.is_open());
+        let head = [&[0x82, 127][..], &70_000_u64.to_be_bytes()].concat();
+        let expected = [&head[..], &payload, b"\x8a\x04last", b"\x88\x02\x03\xe8"].concat();
+        assert_eq!(taken(&mut body), expected);
     }
 
     #[test]

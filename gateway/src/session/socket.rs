@@ -33,9 +33,11 @@ use crate::metrics::Metrics;
 /// never let them have one.
 const FRAMES_IN_A_ROW: usize = 16;
 
-/// A frame beyond this goes out in fragments of this many bytes, the next one when the socket has taken the last: so
-/// the ways to the socket never hold a long frame as a whole, and what is copied on them stays in the processor's cache.
-const FRAGMENT_BYTES: usize = 128 * 1024;
+/// A longer frame goes out in pieces of this many bytes, the next one when the socket has taken the last: so the buffers
+/// on the way to the socket never hold a long frame as a whole, and what is copied there stays in the processor's cache.
+/// It remains one WebSocket frame: clients that concatenate continuation frames would copy a long message once a
+/// fragment.
+const PIECE_BYTES: usize = 128 * 1024;
 
 /// Makes a connection of a request for one. Errors when the request is no WebSocket handshake. One connection too many
 /// is answered 503.
@@ -64,6 +66,7 @@ pub fn connect(
         phase: Phase::Open,
         frames_in_a_row: 0,
         unsent: None,
+        ends_after_frame: false,
         account: Account::open(request.peer_addr()),
         pipe,
         lifeline: Lifeline::of(request),
@@ -84,8 +87,10 @@ struct Session {
     dispatch: Dispatch,
     phase: Phase,
     frames_in_a_row: usize,
-    /// The rest of the frame that is being written in fragments; set by its first, cleared by its last.
+    /// The rest of the frame that is being written in pieces; set when it is begun, cleared by its last piece.
     unsent: Option<Rope>,
+    /// The client has closed while a frame was open: nothing follows the frame but the answer to that.
+    ends_after_frame: bool,
     account: Account,
     pipe: Pipe,
     lifeline: Lifeline,
@@ -193,7 +198,11 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
             Ok(Message::Close(_)) => {
                 // The answer to it is the last frame, if it was not this server that began to close.
                 self.end(&Ending::Client, ctx);
-                return self.pipe.end();
+                self.ends_after_frame = self.pipe.is_open();
+                if !self.ends_after_frame {
+                    self.pipe.end();
+                }
+                return;
             }
             Err(ProtocolError::Overflow) => {
                 let text = "a message is longer than this server allows".to_string();
@@ -264,9 +273,11 @@ impl Session {
             };
             self.metrics.sent_bytes_total.inc_by(frame.len() as u64);
             self.account.sent_bytes += frame.len() as u64;
-            if frame.len() > FRAGMENT_BYTES {
+            if frame.len() > PIECE_BYTES {
+                self.pipe.begin(frame.len());
+                self.flow.begin_frame();
                 self.unsent = Some(frame);
-                self.write_fragment(Kind::First, ctx);
+                self.write_piece(ctx);
                 break;
             }
             self.flow.wrote(frame.len());
@@ -282,24 +293,33 @@ impl Session {
         }
     }
 
-    /// Writes the next fragment of the frame that is being written.
-    fn write_fragment(&mut self, kind: Kind, ctx: &mut Context<Self>) {
-        // A connection that ends writes no more of it.
-        let Some(frame) = self.unsent.as_mut().filter(|_| self.phase != Phase::Closing) else { return };
-        let fragment = frame.take(FRAGMENT_BYTES).unwrap_or_default();
+    /// Writes the next piece of the frame that is being written. A connection that ends still completes the frame, as
+    /// far as its client reads on in the time that it has: the close frame follows it.
+    fn write_piece(&mut self, ctx: &mut Context<Self>) {
+        let Some(frame) = self.unsent.as_mut() else { return };
+        let piece = frame.take(PIECE_BYTES).unwrap_or_default();
         let is_last = frame.is_empty();
-        self.flow.wrote(fragment.len());
-        self.pipe.write(if is_last { Kind::Last } else { kind }, fragment);
-        self.ping_if_due();
+        self.flow.wrote_piece(piece.len(), is_last, Instant::now());
+        self.pipe.append(piece);
         if is_last {
             self.unsent = None;
+            if self.ends_after_frame {
+                return self.pipe.end();
+            }
+            if self.phase == Phase::Closing {
+                return;
+            }
+            self.ping_if_due();
             return self.write(ctx);
         }
         let emptied = self.pipe.emptied().into_actor(self);
-        ctx.spawn(emptied.map(|(), session, ctx| session.write_fragment(Kind::Next, ctx)));
+        ctx.spawn(emptied.map(|(), session, ctx| session.write_piece(ctx)));
     }
 
     fn ping_if_due(&mut self) {
+        if self.pipe.is_open() {
+            return;
+        }
         if let Some(ping) = self.flow.ping(Instant::now()) {
             self.pipe.write(Kind::Ping, Bytes::copy_from_slice(&ping));
         }
@@ -320,7 +340,8 @@ impl Session {
         self.write(ctx);
     }
 
-    /// Says why, and waits for the client's answer to that, but not for long. From now on nothing is heard or written.
+    /// Sends the reason, and waits for the client's answer to it, but not for long. From now on nothing is received, and
+    /// nothing written but the rest of an open frame.
     fn end(&mut self, ending: &Ending, ctx: &mut Context<Self>) {
         if self.phase == Phase::Closing {
             return;

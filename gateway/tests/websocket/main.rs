@@ -2,6 +2,9 @@
 
 mod bounds;
 mod derived;
+mod frames;
 mod harm;
 mod order;
+mod raw;
+mod sites;
 mod support;

@@ -1,0 +1,332 @@
+//! Which web sites a browser may act for: the check of `Origin` and `Host` before any handler runs.
+//!
+//! A browser lets every page open a WebSocket to any address and send simple requests there, with the user's network
+//! position: a server on loopback would be open to each site that its user visits. A browser states the page's site in
+//! `Origin`, and the name that it resolved in `Host`; neither can be set by a page.
+//!
+//! Invariant: a WebSocket handshake or a request that may change something passes only if its `Origin` is absent (not a
+//! browser), the server's own, or listed; a request to a loopback address passes only if its `Host` is a loopback name
+//! or listed, so that a foreign name that was made to resolve to loopback (DNS rebinding) reads nothing. What is refused
+//! is answered 403, with one line in the log.
+
+use std::net::IpAddr;
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_MAX_AGE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, UPGRADE, VARY,
+};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpResponse, web};
+use serde::Deserialize;
+use serde_json::json;
+
+/// The `[http]` section of the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SiteConfig {
+    /// Sites beside the server's own whose pages may use it: `https://desk.example.com`, or `*` for every one.
+    pub origins: Vec<String>,
+    /// Names that the server is reached by, without port. On a loopback address they add to the loopback names; on any
+    /// other, where they are given, no other name is served.
+    pub hosts: Vec<String>,
+}
+
+impl SiteConfig {
+    /// Errors name the entry that is no origin or no host name.
+    pub fn check(&self) -> Result<(), String> {
+        for origin in &self.origins {
+            let is_known = origin == "*" || origin == "null" || authority_of(origin).is_some();
+            if !is_known {
+                return Err(format!(
+                    "http.origins: \"{origin}\" is no origin; write scheme://host or scheme://host:port without a path, or \"*\""
+                ));
+            }
+        }
+        for host in &self.hosts {
+            let is_name = !host.is_empty() && !host.contains(['/', ' ', '*', '@']);
+            if !is_name || Authority::parse(host).is_none_or(|authority| authority.port.is_some()) {
+                return Err(format!(
+                    "http.hosts: \"{host}\" is no host name; write it without scheme, port and path"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The check, for one listening address.
+#[derive(Debug, Clone)]
+pub struct SiteGuard {
+    origins: Vec<String>,
+    hosts: Vec<String>,
+    is_loopback: bool,
+}
+
+/// Why a request is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("pages of the origin \"{0}\" may not use this server; http.origins lists those that may")]
+    Origin(String),
+    #[error("this server is not served under the host name \"{0}\"; http.hosts lists its names")]
+    Host(String),
+}
+
+/// What a request may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    /// `GET`, `HEAD`, `OPTIONS`: another site's page can send it, but not read the answer.
+    Read,
+    /// All other methods, and WebSocket handshakes, whose answers every page could read.
+    Act,
+}
+
+/// A page's site in relation to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Site {
+    /// No browser, or the server's own page.
+    Own,
+    Listed,
+    Foreign,
+}
+
+impl SiteGuard {
+    /// `address`: where the server listens.
+    pub fn new(config: &SiteConfig, address: IpAddr) -> SiteGuard {
+        SiteGuard {
+            origins: config.origins.iter().map(|origin| origin.to_ascii_lowercase()).collect(),
+            hosts: config.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
+            is_loopback: address.is_loopback(),
+        }
+    }
+
+    fn check(&self, headers: &HeaderMap, effect: Effect) -> Result<Site, Refusal> {
+        let host =
+            headers.get(HOST).map(|host| String::from_utf8_lossy(host.as_bytes()).to_ascii_lowercase());
+        // Without a `Host` it is not a browser that asks.
+        if let Some(host) = host.as_deref().filter(|host| !self.serves(host)) {
+            return Err(Refusal::Host(host.to_owned()));
+        }
+        let Some(origin) = headers.get(ORIGIN) else { return Ok(Site::Own) };
+        let origin = String::from_utf8_lossy(origin.as_bytes()).to_ascii_lowercase();
+        match self.site(&origin, host.as_deref()) {
+            Site::Foreign if effect == Effect::Act => Err(Refusal::Origin(origin)),
+            site => Ok(site),
+        }
+    }
+
+    fn serves(&self, host: &str) -> bool {
+        if !self.is_loopback && self.hosts.is_empty() {
+            return true;
+        }
+        let Some(authority) = Authority::parse(host) else { return false };
+        let is_listed = self.hosts.iter().any(|listed| listed == authority.host);
+        is_listed || (self.is_loopback && authority.is_loopback())
+    }
+
+    fn site(&self, origin: &str, host: Option<&str>) -> Site {
+        let own = host.and_then(Authority::parse);
+        match authority_of(origin) {
+            Some(authority) if own.is_some_and(|own| own.is_same(authority)) => Site::Own,
+            _ if self.origins.iter().any(|listed| listed == "*" || listed == origin) => Site::Listed,
+            _ => Site::Foreign,
+        }
+    }
+}
+
+/// Host and port as an origin and a `Host` header state them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Authority<'a> {
+    host: &'a str,
+    port: Option<u16>,
+}
+
+impl<'a> Authority<'a> {
+    /// `host`, `host:port`, `[v6]`, `[v6]:port`; the brackets stay.
+    fn parse(text: &'a str) -> Option<Authority<'a>> {
+        let host_len = match text.strip_prefix('[') {
+            Some(rest) => rest.find(']')? + 2,
+            None => text.find(':').unwrap_or(text.len()),
+        };
+        let (host, port) = text.split_at(host_len);
+        let port = match port {
+            "" => None,
+            port => Some(port.strip_prefix(':')?.parse().ok()?),
+        };
+        (!host.is_empty()).then_some(Authority { host, port })
+    }
+
+    /// A name or an address of loopback: no other site's name resolves to these.
+    fn is_loopback(&self) -> bool {
+        let address = self.host.trim_matches(['[', ']']);
+        self.host == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    /// Whether an origin is of this host. Browsers leave a scheme's own port out of both.
+    fn is_same(&self, origin: Authority<'_>) -> bool {
+        let port = |port: Option<u16>| port.filter(|port| ![80, 443].contains(port));
+        self.host == origin.host && port(self.port) == port(origin.port)
+    }
+}
+
+/// The host and port of an origin: `scheme://host[:port]`.
+fn authority_of(origin: &str) -> Option<Authority<'_>> {
+    let (scheme, rest) = origin.split_once("://")?;
+    let is_scheme = !scheme.is_empty()
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    (is_scheme && !rest.contains(['/', '@', '?', '#'])).then(|| Authority::parse(rest))?
+}
+
+/// The middleware: checks a request before its handler, and lets pages of listed sites read the answer.
+///
+/// Without a [`SiteGuard`] in the application's data every request fails.
+pub async fn check(
+    sites: web::Data<SiteGuard>,
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
+    let is_handshake = request.headers().contains_key(UPGRADE);
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) && !is_handshake;
+    let site = match sites.check(request.headers(), if is_read { Effect::Read } else { Effect::Act }) {
+        Ok(site) => site,
+        Err(refusal) => {
+            let (method, path) = (request.method(), request.path());
+            tracing::warn!(%method, path, peer = ?request.peer_addr(), why = %refusal, "request refused");
+            let response = HttpResponse::Forbidden().json(json!({ "error": refusal.to_string() }));
+            return Ok(request.into_response(response).map_into_right_body());
+        }
+    };
+    let origin = request.headers().get(ORIGIN).filter(|_| site == Site::Listed).cloned();
+    let is_preflight = *request.method() == Method::OPTIONS && origin.is_some();
+    let mut response = match is_preflight {
+        true => request.into_response(HttpResponse::NoContent().finish()).map_into_right_body(),
+        false => next.call(request).await?.map_into_left_body(),
+    };
+    let headers = response.headers_mut();
+    headers.append(VARY, HeaderValue::from_static("origin"));
+    headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+    if let Some(origin) = origin {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        if is_preflight {
+            let allow = |text| HeaderValue::from_static(text);
+            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, allow("GET, HEAD, PUT, POST, DELETE"));
+            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allow("content-type, content-encoding"));
+            headers.insert(ACCESS_CONTROL_MAX_AGE, allow("600"));
+        }
+    }
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guard_of(address: &str, origins: &[&str], hosts: &[&str]) -> SiteGuard {
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let config = SiteConfig { origins: texts(origins), hosts: texts(hosts) };
+        config.check().unwrap();
+        SiteGuard::new(&config, address.parse().unwrap())
+    }
+
+    fn check(guard: &SiteGuard, host: &str, origin: &str, effect: Effect) -> Result<Site, Refusal> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [(HOST, host), (ORIGIN, origin)] {
+            if !value.is_empty() {
+                headers.insert(name, value.parse().unwrap());
+            }
+        }
+        guard.check(&headers, effect)
+    }
+
+    #[test]
+    fn on_loopback_only_loopback_names_are_served() {
+        let guard = guard_of("127.0.0.1", &[], &["desk.example.com"]);
+        let served = |host| check(&guard, host, "", Effect::Read).is_ok();
+        for host in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1:8080",
+            "127.1.2.3",
+            "[::1]:8080",
+            "desk.example.com:443",
+        ] {
+            assert!(served(host), "{host}");
+        }
+        for host in [
+            "evil.test",
+            "localhost.evil.test",
+            "127.0.0.1.evil.test:8080",
+            "10.0.0.1",
+            "[::2]",
+            "[::1",
+            "a:b",
+            "foo.localhost",
+        ] {
+            assert!(!served(host), "{host}");
+        }
+        assert_eq!(
+            check(&guard, "", "", Effect::Act),
+            Ok(Site::Own),
+            "a client without a host is no browser"
+        );
+    }
+
+    #[test]
+    fn on_other_addresses_names_are_checked_where_they_are_given() {
+        let any = guard_of("0.0.0.0", &[], &[]);
+        assert!(check(&any, "whatever.test", "", Effect::Act).is_ok());
+        let named = guard_of("0.0.0.0", &[], &["Desk.Example.com"]);
+        assert!(check(&named, "desk.example.com", "", Effect::Act).is_ok());
+        assert!(check(&named, "127.0.0.1", "", Effect::Read).is_err());
+    }
+
+    #[test]
+    fn pages_of_other_sites_may_not_act() {
+        let guard = guard_of("127.0.0.1", &["https://desk.example.com"], &["proxy.example.com"]);
+        let act = |host, origin| check(&guard, host, origin, Effect::Act);
+        assert_eq!(act("127.0.0.1:8080", "http://127.0.0.1:8080"), Ok(Site::Own));
+        assert_eq!(act("localhost", "http://localhost:80"), Ok(Site::Own));
+        assert_eq!(act("proxy.example.com", "https://proxy.example.com"), Ok(Site::Own));
+        assert_eq!(act("127.0.0.1:8080", "https://desk.example.com"), Ok(Site::Listed));
+        assert_eq!(act("127.0.0.1:8080", "HTTPS://DESK.example.com"), Ok(Site::Listed));
+        for origin in [
+            "http://127.0.0.1:9000",
+            "http://localhost:8080",
+            "null",
+            "https://desk.example.com.evil.test",
+            "http://desk.example.com",
+            "https://evil.test",
+            "127.0.0.1:8080",
+            "http://127.0.0.1:8080@evil.test",
+            "file://",
+        ] {
+            assert_eq!(act("127.0.0.1:8080", origin), Err(Refusal::Origin(origin.to_owned())), "{origin}");
+            assert_eq!(check(&guard, "127.0.0.1:8080", origin, Effect::Read), Ok(Site::Foreign), "{origin}");
+        }
+    }
+
+    #[test]
+    fn every_site_must_be_asked_for_by_name() {
+        let guard = guard_of("127.0.0.1", &["*"], &[]);
+        assert_eq!(check(&guard, "127.0.0.1", "https://evil.test", Effect::Act), Ok(Site::Listed));
+        assert_eq!(check(&guard, "127.0.0.1", "null", Effect::Act), Ok(Site::Listed));
+    }
+
+    #[test]
+    fn what_is_no_origin_or_host_is_named() {
+        let fault = |origins: &[&str], hosts: &[&str]| {
+            let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+            SiteConfig { origins: texts(origins), hosts: texts(hosts) }.check().unwrap_err()
+        };
+        for origin in
+            ["desk.example.com", "https://desk.example.com/", "https://", "https://*.example.com/x", ""]
+        {
+            assert!(fault(&[origin], &[]).contains(&format!("\"{origin}\"")), "{origin}");
+        }
+        for host in ["https://desk.example.com", "desk.example.com:80", "*", ""] {
+            assert!(fault(&[], &[host]).contains(&format!("\"{host}\"")), "{host}");
+        }
+    }
+}
