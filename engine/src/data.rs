@@ -1,11 +1,14 @@
 //! What comes in: a client's bytes ([`TableData`]) and what they mean for a table ([`Batch`]).
 
+use std::sync::Arc;
+
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use bytestring::ByteString;
 
+use crate::error::Result;
 use crate::schema::ColumnType;
 
 /// A table's rows, or its shape, as a client wrote them.
@@ -22,9 +25,22 @@ pub enum TableData {
     Columns(ByteString),
     /// Concatenated JSON objects.
     Ndjson(ByteString),
-    /// Arrow data that is in memory already (Flight, Parquet).
+    /// Arrow data that is in memory already (Flight).
     Batches(SchemaRef, Vec<RecordBatch>),
+    /// Arrow data that is decoded while it is read (Parquet).
+    Stream(Arc<dyn BatchSource>),
 }
+
+/// Arrow data in batches that are decoded one after the other, so that they need not be in memory together.
+pub trait BatchSource: std::fmt::Debug + Send + Sync {
+    /// The type of every batch.
+    fn schema(&self) -> SchemaRef;
+
+    /// All batches from the first on, whenever it is called. An error ends them and names the column at fault.
+    fn batches(&self) -> Result<BatchIter<'_>>;
+}
+
+pub type BatchIter<'a> = Box<dyn Iterator<Item = Result<RecordBatch>> + 'a>;
 
 impl std::fmt::Debug for TableData {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -39,6 +55,7 @@ impl std::fmt::Debug for TableData {
                 let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
                 write!(f, "Batches({} columns, {rows} rows)", schema.fields().len())
             }
+            TableData::Stream(source) => write!(f, "Stream({} columns)", source.schema().fields().len()),
         }
     }
 }

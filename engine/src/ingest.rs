@@ -10,10 +10,12 @@ mod csv;
 mod digits;
 mod flatten_arrow;
 mod flatten_json;
+mod guard;
 mod infer;
 mod intake;
 mod ipc;
 mod ipc_batch;
+mod ipc_file;
 mod ipc_schema;
 mod json_columns;
 mod json_parts;
@@ -34,6 +36,7 @@ use crate::error::{EngineError, Result};
 use crate::schema::{ColumnType, Field, Schema, Storage};
 use intake::Intake;
 
+pub use guard::{guarded, reading_column};
 pub use ipc::Messages as ArrowMessages;
 
 /// The column that holds the rows' keys in updates and in Arrow data.
@@ -46,15 +49,23 @@ const MAX_CLAIMED_ROWS: usize = 20_000_000;
 ///
 /// `__INDEX__` in Arrow data becomes [`Batch::keys`]. Checks that `options.index` names a column of the data.
 pub fn create(data: &TableData, options: &TableOptions) -> Result<(Schema, Batch)> {
+    guarded(|| read_new(data, options))
+}
+
+fn read_new(data: &TableData, options: &TableOptions) -> Result<(Schema, Batch)> {
     let index = options.index.as_deref().filter(|index| !index.is_empty());
     let list_flatten = options.list_flatten;
     let (schema, batch) = match data {
         TableData::Schema(columns) => (schema_of(columns)?, Batch::default()),
         TableData::Csv(bytes) => csv::create(csv::text(bytes)?)?,
-        TableData::Arrow(bytes) => arrow::create(arrow::read(bytes)?, index, list_flatten)?,
-        TableData::Batches(schema, batches) => {
-            arrow::create(arrow::join_in_memory(schema, batches)?, index, list_flatten)?
+        TableData::Arrow(bytes) => {
+            let (schema, batches) = arrow::read(bytes)?;
+            arrow::create(&schema, batches.into_iter().map(Ok), index, list_flatten)?
         }
+        TableData::Batches(schema, batches) => {
+            arrow::create(schema, batches.iter().cloned().map(Ok), index, list_flatten)?
+        }
+        TableData::Stream(source) => arrow::create(&source.schema(), source.batches()?, index, list_flatten)?,
         TableData::Rows(text) => {
             json_rows::read_array(text, || Intake::create(index, list_flatten))?.finish_create()?
         }
@@ -86,7 +97,7 @@ fn check_index(data: &TableData, schema: &Schema, index: &str) -> Result<()> {
             TableData::Schema(_) => {
                 format!("Specified index `{index}` does not appear in the Table.\n")
             }
-            TableData::Csv(_) | TableData::Arrow(_) | TableData::Batches(..) => {
+            TableData::Csv(_) | TableData::Arrow(_) | TableData::Batches(..) | TableData::Stream(_) => {
                 format!("Specified index `{index}` is invalid as it does not appear in the Table.\n")
             }
             TableData::Rows(_) | TableData::Columns(_) | TableData::Ndjson(_) => {
@@ -118,11 +129,19 @@ impl UpdateTarget<'_> {
 
 /// Reads rows for an existing table: coerces every cell to its column's storage; unknown columns are ignored.
 pub fn update(data: &TableData, target: UpdateTarget<'_>) -> Result<Batch> {
+    guarded(|| read_rows(data, target))
+}
+
+fn read_rows(data: &TableData, target: UpdateTarget<'_>) -> Result<Batch> {
     match data {
         TableData::Schema(_) => Err(EngineError::data("MakeTableReq malformed")),
         TableData::Csv(bytes) => csv::update(csv::text(bytes)?, target.schema),
-        TableData::Arrow(bytes) => arrow::update(arrow::read(bytes)?, target),
-        TableData::Batches(schema, batches) => arrow::update(arrow::join_in_memory(schema, batches)?, target),
+        TableData::Arrow(bytes) => {
+            let (schema, batches) = arrow::read(bytes)?;
+            arrow::update(&schema, batches.into_iter().map(Ok), target)
+        }
+        TableData::Batches(schema, batches) => arrow::update(schema, batches.iter().cloned().map(Ok), target),
+        TableData::Stream(source) => arrow::update(&source.schema(), source.batches()?, target),
         TableData::Rows(text) => json_rows::read_array(text, || Intake::update(target))?.finish_update(),
         TableData::Ndjson(text) => json_rows::read_lines(text, || Intake::update(target))?.finish_update(),
         TableData::Columns(text) => json_columns::read(text, || Intake::update(target))?.finish_update(),
@@ -131,7 +150,7 @@ pub fn update(data: &TableData, target: UpdateTarget<'_>) -> Result<Batch> {
 
 /// Reads the keys of rows to remove: an array of the index column's storage.
 pub fn remove_keys(data: &TableData, index_name: &str, index: Storage) -> Result<ArrayRef> {
-    remove::keys(data, index_name, index)
+    guarded(|| remove::keys(data, index_name, index))
 }
 
 /// Parses a date or datetime as a filter operand: days (`Date`) or milliseconds (`Datetime`).

@@ -1,283 +1,275 @@
-//! Arrow data: IPC streams and files, and batches that are in memory already.
+//! Arrow data: IPC streams and files, and batches that are in memory already or are read one after the other.
 //!
-//! Law: no cell is looked at alone. Columns pass through as they are, or through one kernel; text stays
-//! dictionary-coded. A number that does not fit its column is an error that names it; it never wraps.
+//! Invariant: no cell is looked at alone where a kernel does it. Columns pass through as they are, or through one
+//! kernel; text stays dictionary-coded. A number that does not fit its column is an error that names it; it never wraps.
+//! Cost: batch after batch becomes columns of storage types and is dropped; at the end each column is joined and its
+//! pieces are freed before the next one is. So beside its source a load holds its columns once, and one column twice.
 
-use std::sync::Arc;
+mod decimal;
+mod nested;
+mod text;
+mod types;
+mod unpack;
 
 use ::arrow::array::{
-    Array, ArrayRef, AsArray, Date32Array, DictionaryArray, PrimitiveArray, RecordBatch, RecordBatchOptions,
-    StringArray, TimestampMillisecondArray, UInt32Array, new_null_array,
+    Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, RecordBatch, new_empty_array, new_null_array,
 };
 use ::arrow::compute::{CastOptions, cast_with_options, concat};
-use ::arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Date64Type, FieldRef, Fields, Float32Type, Float64Type, Int32Type,
-    SchemaRef, Time32MillisecondType, Time32SecondType, TimeUnit, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
-};
+use ::arrow::datatypes::{DataType, FieldRef, Float32Type, Float64Type, SchemaRef};
 use ::arrow::error::ArrowError;
 use bytes::Bytes;
 
+use super::guard::reading_column;
 use super::{ROW_KEYS, UpdateTarget, column_error, flatten_arrow, ipc, unique_names};
 use crate::data::{Batch, BatchColumn, ListFlatten};
 use crate::error::{EngineError, Result};
-use crate::scalar::MS_PER_DAY;
 use crate::schema::{ColumnType, Field, Schema, Storage};
 
-/// Named columns of equal length. Names may repeat.
+pub(super) use nested::{Ranges, json_texts, list_ranges};
+pub(super) use types::{is_list, natural};
+pub(super) use unpack::{codable, is_packed, unpacked};
+
+/// One batch's columns of equal length. Names may repeat.
 pub(super) struct Columns {
     pub(super) num_rows: usize,
-    pub(super) columns: Vec<(String, ArrayRef)>,
+    pub(super) columns: Vec<Column>,
+}
+
+pub(super) struct Column {
+    pub(super) name: String,
+    /// Its own field: the type, and metadata that may name an extension type.
+    pub(super) field: FieldRef,
+    pub(super) values: ArrayRef,
 }
 
 /// Reads an IPC stream or file; any number of batches.
-pub(super) fn read(bytes: &Bytes) -> Result<Columns> {
-    let (schema, batches) = ipc::read(bytes)
-        .map_err(|error| EngineError::data(format!("Failed to open RecordBatchStreamReader: {error}")))?;
-    join(&schema, &batches)
+pub(super) fn read(bytes: &Bytes) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+    ipc::read(bytes)
+        .map_err(|error| EngineError::data(format!("Failed to open RecordBatchStreamReader: {error}")))
 }
 
-/// One array per column. A single batch is taken as it is.
-pub(super) fn join(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Columns> {
-    let mut columns = Vec::with_capacity(schema.fields().len());
-    for (position, field) in schema.fields().iter().enumerate() {
-        let mut chunks = Vec::with_capacity(batches.len());
-        for batch in batches {
-            chunks.push(joinable(batch.column(position), field.name())?);
+/// The batches, or an empty one if there are none, so that types are known.
+fn at_least_one(
+    schema: &SchemaRef,
+    batches: impl Iterator<Item = Result<RecordBatch>>,
+) -> impl Iterator<Item = Result<RecordBatch>> {
+    let mut empty = Some(RecordBatch::new_empty(schema.clone()));
+    let mut batches = batches;
+    std::iter::from_fn(move || match batches.next() {
+        Some(batch) => {
+            empty = None;
+            Some(batch)
         }
-        let values = match &chunks[..] {
-            [] => ::arrow::array::new_empty_array(field.data_type()),
-            [only] => only.clone(),
-            many => {
-                let many: Vec<&dyn Array> = many.iter().map(|chunk| &**chunk).collect();
-                concat(&many).map_err(|error| column_error(field.name(), &error))?
+        None => empty.take().map(Ok),
+    })
+}
+
+/// What batches have become so far.
+#[derive(Default)]
+struct Pieces {
+    num_rows: usize,
+    columns: Vec<PieceColumn>,
+    keys: Vec<ArrayRef>,
+}
+
+struct PieceColumn {
+    name: String,
+    storage: Storage,
+    /// Position in the table's schema.
+    position: usize,
+    pieces: Vec<ArrayRef>,
+}
+
+impl Pieces {
+    fn push(&mut self, name: &str, storage: Storage, position: usize, at: usize, values: ArrayRef) {
+        match self.columns.get_mut(at) {
+            Some(column) => column.pieces.push(values),
+            None => {
+                let name = name.to_string();
+                self.columns.push(PieceColumn { name, storage, position, pieces: vec![values] });
             }
-        };
-        columns.push((field.name().clone(), values));
-    }
-    Ok(Columns { num_rows: batches.iter().map(RecordBatch::num_rows).sum(), columns })
-}
-
-/// Batches that never were a client's bytes (Flight, Parquet): their readers choose among more types than the protocol
-/// takes, so what has a plain sibling is cast to it first.
-pub(super) fn join_in_memory(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Columns> {
-    let plain = Arc::new(::arrow::datatypes::Schema::new(plain_fields(schema.fields())));
-    if plain.fields() == schema.fields() {
-        return join(schema, batches);
-    }
-    let mut cast = Vec::with_capacity(batches.len());
-    for batch in batches {
-        let mut columns = Vec::with_capacity(batch.num_columns());
-        for (values, field) in batch.columns().iter().zip(plain.fields()) {
-            let values = strict_cast(values, field.data_type());
-            columns.push(values.map_err(|error| column_error(field.name(), &error))?);
         }
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        let batch = RecordBatch::try_new_with_options(plain.clone(), columns, &options);
-        cast.push(batch.map_err(|error| EngineError::data(error.to_string()))?);
     }
-    join(&plain, &cast)
-}
 
-fn plain_fields(fields: &Fields) -> Fields {
-    let plain = |field: &FieldRef| field.as_ref().clone().with_data_type(plain_type(field.data_type()));
-    fields.iter().map(plain).collect()
-}
-
-fn plain_type(data_type: &DataType) -> DataType {
-    let plain_item =
-        |field: &FieldRef| Arc::new(field.as_ref().clone().with_data_type(plain_type(field.data_type())));
-    match data_type {
-        DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
-        DataType::BinaryView | DataType::LargeBinary => DataType::Binary,
-        DataType::Float16 => DataType::Float32,
-        DataType::Decimal32(_, _) | DataType::Decimal64(_, _) | DataType::Decimal256(_, _) => {
-            DataType::Float64
+    fn finish(self) -> Result<Batch> {
+        let mut columns = Vec::with_capacity(self.columns.len());
+        for column in self.columns {
+            let values = joined(column.pieces, column.storage, &column.name)?;
+            columns.push(BatchColumn { column: column.position, values, missing: None });
         }
-        DataType::Dictionary(_, entries) if **entries == DataType::Utf8View => DataType::Utf8,
-        DataType::List(item) => DataType::List(plain_item(item)),
-        DataType::LargeList(item) => DataType::LargeList(plain_item(item)),
-        DataType::FixedSizeList(item, _) => DataType::List(plain_item(item)),
-        DataType::Struct(fields) => DataType::Struct(plain_fields(fields)),
-        other => other.clone(),
+        Ok(Batch { num_rows: self.num_rows, columns, keys: None })
     }
 }
 
-/// Dictionaries with small codes could overflow them when joined.
-fn joinable(values: &ArrayRef, name: &str) -> Result<ArrayRef> {
-    match values.data_type() {
-        DataType::Dictionary(codes, entries) if **codes != DataType::Int32 => {
-            let wide = DataType::Dictionary(Box::new(DataType::Int32), entries.clone());
-            strict_cast(values, &wide).map_err(|error| column_error(name, &error))
+/// One array of a column's pieces. A single one is taken as it is.
+fn joined(mut pieces: Vec<ArrayRef>, storage: Storage, name: &str) -> Result<ArrayRef> {
+    reading_column(name);
+    match pieces.len() {
+        0 => Ok(new_empty_array(&storage.arrow())),
+        1 => Ok(pieces.remove(0)),
+        _ => {
+            let all: Vec<&dyn Array> = pieces.iter().map(|piece| &**piece).collect();
+            concat(&all).map_err(|error| column_error(name, &error))
         }
-        _ => Ok(values.clone()),
     }
+}
+
+fn columns_of(batch: &RecordBatch, names: &[String]) -> Columns {
+    let named = names.iter().zip(batch.schema_ref().fields()).zip(batch.columns());
+    let columns = named.map(|((name, field), values)| Column {
+        name: name.clone(),
+        field: field.clone(),
+        values: values.clone(),
+    });
+    Columns { num_rows: batch.num_rows(), columns: columns.collect() }
 }
 
 pub(super) fn create(
-    data: Columns,
+    schema: &SchemaRef,
+    batches: impl Iterator<Item = Result<RecordBatch>>,
     index: Option<&str>,
     list_flatten: ListFlatten,
 ) -> Result<(Schema, Batch)> {
-    let names = unique_names(data.columns.iter().map(|(name, _)| name.clone()));
-    let columns = names.into_iter().zip(data.columns.into_iter().map(|(_, values)| values)).collect();
-    let context = flatten_arrow::Context { list_flatten, index, is_update: false };
-    let data = flatten_arrow::flatten(Columns { num_rows: data.num_rows, columns }, context)?;
-    let mut fields: Vec<Field> = Vec::with_capacity(data.columns.len());
-    let mut batch = Batch { num_rows: data.num_rows, ..Batch::default() };
-    let mut keys = None;
-    for (name, values) in data.columns {
-        if name == ROW_KEYS {
-            keys = Some(values);
-            continue;
+    let names = unique_names(schema.fields().iter().map(|field| field.name().clone()));
+    let mut pieces = Pieces::default();
+    let mut fields: Vec<Field> = Vec::new();
+    for (number, batch) in at_least_one(schema, batches).enumerate() {
+        let context =
+            flatten_arrow::Context { list_flatten, index, is_update: false, rows_before: pieces.num_rows };
+        let data = flatten_arrow::flatten(columns_of(&batch?, &names), context)?;
+        let mut keys = None;
+        let mut at = 0;
+        for Column { name, field, values } in data.columns {
+            if name == ROW_KEYS {
+                keys = Some((field, values));
+                continue;
+            }
+            reading_column(&name);
+            let (storage, values) = fitted(&field, &values, &name)?;
+            pieces.push(&name, storage, at, at, values);
+            if number == 0 {
+                fields.push(Field::new(name, storage));
+            }
+            at += 1;
         }
-        let (storage, values) = natural(&values, &name)?;
-        batch.columns.push(BatchColumn { column: fields.len(), values, missing: None });
-        fields.push(Field::new(name, storage));
+        if let Some((field, values)) = keys {
+            let index = fields.iter().find(|field| Some(&*field.name) == index);
+            let storage = index.map_or(Storage::Int64, |field| field.storage);
+            pieces.keys.push(coerced(&field, &values, storage, ROW_KEYS, pieces.num_rows)?);
+        }
+        pieces.num_rows += data.num_rows;
     }
-    if let Some(keys) = keys {
-        let index = fields.iter().find(|field| Some(&*field.name) == index);
-        let storage = index.map_or(Storage::Int64, |field| field.storage);
-        batch.keys = Some(coerced(&keys, storage, ROW_KEYS)?);
+    let schema = Schema::new(fields);
+    if schema.is_empty() {
+        return Ok((schema, Batch::default()));
     }
-    if fields.is_empty() {
-        batch = Batch::default();
-    }
-    Ok((Schema::new(fields), batch))
+    let keys = match std::mem::take(&mut pieces.keys) {
+        keys if keys.is_empty() => None,
+        keys => Some(joined(keys, Storage::Int64, ROW_KEYS)?),
+    };
+    Ok((schema, Batch { keys, ..pieces.finish()? }))
 }
 
-pub(super) fn update(mut data: Columns, target: UpdateTarget<'_>) -> Result<Batch> {
+pub(super) fn update(
+    schema: &SchemaRef,
+    batches: impl Iterator<Item = Result<RecordBatch>>,
+    target: UpdateTarget<'_>,
+) -> Result<Batch> {
     let is_wanted = |name: &str| {
         let is_under = |path: &str| path.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
         name == ROW_KEYS
             || target.schema.fields().iter().any(|field| *field.name == *name || is_under(&field.name))
     };
-    data.columns.retain(|(name, _)| is_wanted(name));
+    let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
     let index = target.index.map(|index| &*target.schema.field(index).name);
-    let context = flatten_arrow::Context { list_flatten: target.list_flatten, index, is_update: true };
-    let data = flatten_arrow::flatten(data, context)?;
-    let mut batch = Batch { num_rows: data.num_rows, ..Batch::default() };
-    let mut keys = None;
-    for (name, values) in &data.columns {
-        if name == ROW_KEYS {
-            keys = Some(coerced(values, target.key_storage(), ROW_KEYS)?);
-        } else if let Some(column) = target.schema.index_of(name)
-            && batch.columns.iter().all(|earlier| earlier.column != column)
-        {
-            let values = coerced(values, target.schema.field(column).storage, name)?;
-            batch.columns.push(BatchColumn { column, values, missing: None });
+    let mut pieces = Pieces::default();
+    for batch in at_least_one(schema, batches) {
+        let mut data = columns_of(&batch?, &names);
+        data.columns.retain(|column| is_wanted(&column.name));
+        let list_flatten = target.list_flatten;
+        let context =
+            flatten_arrow::Context { list_flatten, index, is_update: true, rows_before: pieces.num_rows };
+        let data = flatten_arrow::flatten(data, context)?;
+        let mut taken = Vec::new();
+        for Column { name, field, values } in &data.columns {
+            reading_column(name);
+            if name == ROW_KEYS {
+                pieces.keys.push(coerced(field, values, target.key_storage(), ROW_KEYS, pieces.num_rows)?);
+            } else if let Some(position) = target.schema.index_of(name)
+                && !taken.contains(&position)
+            {
+                let storage = target.schema.field(position).storage;
+                let values = coerced(field, values, storage, name, pieces.num_rows)?;
+                pieces.push(name, storage, position, taken.len(), values);
+                taken.push(position);
+            }
         }
+        pieces.num_rows += data.num_rows;
     }
-    if let Some(keys) = keys {
+    let keys = std::mem::take(&mut pieces.keys);
+    let mut batch = pieces.finish()?;
+    if !keys.is_empty() {
+        let keys = joined(keys, target.key_storage(), ROW_KEYS)?;
         super::set_row_keys(&mut batch, target, keys, None)?;
     }
     Ok(batch)
 }
 
-/// An Arrow column as the storage that fits it best.
-fn natural(values: &ArrayRef, name: &str) -> Result<(Storage, ArrayRef)> {
-    let cast = |storage: Storage| {
-        let values = strict_cast(values, &storage.arrow()).map_err(|error| column_error(name, &error))?;
-        Ok((storage, values))
-    };
-    let as_is = |storage| Ok((storage, values.clone()));
-    match values.data_type() {
-        DataType::Int8 => as_is(Storage::Int8),
-        DataType::Int16 => as_is(Storage::Int16),
-        DataType::Int32 => as_is(Storage::Int32),
-        DataType::Int64 => as_is(Storage::Int64),
-        DataType::UInt8 => as_is(Storage::UInt8),
-        DataType::UInt16 => as_is(Storage::UInt16),
-        DataType::UInt32 => as_is(Storage::UInt32),
-        DataType::UInt64 => as_is(Storage::UInt64),
-        DataType::Float32 => as_is(Storage::Float32),
-        DataType::Float64 => as_is(Storage::Float64),
-        DataType::Decimal128(_, _) => cast(Storage::Float64),
-        DataType::Boolean => as_is(Storage::Bool),
-        DataType::Utf8 => as_is(Storage::Utf8),
-        DataType::LargeUtf8 | DataType::Binary => cast(Storage::Utf8),
-        DataType::Null => Ok((Storage::Utf8, new_null_array(&DataType::Utf8, values.len()))),
-        DataType::Dictionary(_, entries) if matches!(**entries, DataType::Utf8 | DataType::LargeUtf8) => {
-            Ok((Storage::Utf8, coded_text(values).map_err(|error| column_error(name, &error))?))
-        }
-        DataType::Date32 => as_is(Storage::Date32),
-        DataType::Date64 => {
-            let days = values.as_primitive::<Date64Type>();
-            // A day number beyond 32 bits is no date of any calendar; it saturates on both sides.
-            let day = |ms: i64| ms.div_euclid(MS_PER_DAY).clamp(i32::MIN.into(), i32::MAX.into()) as i32;
-            let days: Date32Array = days.unary(day);
-            Ok((Storage::Date32, Arc::new(days)))
-        }
-        DataType::Timestamp(unit, _) => {
-            let ms = milliseconds(values, *unit).map_err(|error| column_error(name, &error))?;
-            Ok((Storage::TimestampMs, ms))
-        }
-        DataType::Time32(TimeUnit::Second) => raw_clock::<Time32SecondType>(values),
-        DataType::Time32(_) => raw_clock::<Time32MillisecondType>(values),
-        DataType::Time64(unit) => {
-            let unit = if *unit == TimeUnit::Nanosecond { "ns" } else { "us" };
-            Err(EngineError::data(format!("Could not load Arrow column of type `time64[{unit}]`.\n")))
-        }
-        other => Err(EngineError::data(format!(
-            "Could not load arrow column of type `{}`\n",
-            flatten_arrow::type_word(other)
-        ))),
+/// One column as a storage; `None` if no column has the name.
+pub(super) fn column(
+    schema: &SchemaRef,
+    batches: impl Iterator<Item = Result<RecordBatch>>,
+    name: &str,
+    storage: Storage,
+) -> Result<Option<ArrayRef>> {
+    let Ok(position) = schema.index_of(name) else { return Ok(None) };
+    let mut pieces = Vec::new();
+    let mut num_rows = 0;
+    for batch in batches {
+        let batch = batch?;
+        let field = &batch.schema_ref().fields()[position];
+        pieces.push(coerced(field, batch.column(position), storage, name, num_rows)?);
+        num_rows += batch.num_rows();
     }
+    joined(pieces, storage, name).map(Some)
 }
 
-fn raw_clock<T: ArrowPrimitiveType<Native = i32>>(values: &ArrayRef) -> Result<(Storage, ArrayRef)> {
-    let raw: UInt32Array = values.as_primitive::<T>().unary(|value| value as u32);
-    Ok((Storage::UInt32, Arc::new(raw)))
+/// [`natural`]; the error names the column and its type.
+fn fitted(field: &FieldRef, values: &ArrayRef, name: &str) -> Result<(Storage, ArrayRef)> {
+    natural(field, values).map_err(|error| typed_error(name, values.data_type(), &error))
 }
 
-/// Instants in UTC, whatever zone they are shown in; what is finer than a millisecond is cut toward zero.
-fn milliseconds(values: &ArrayRef, unit: TimeUnit) -> Result<ArrayRef, ArrowError> {
-    fn scale<T: ArrowPrimitiveType<Native = i64>>(
-        values: &ArrayRef,
-        op: impl Fn(i64) -> i64,
-    ) -> TimestampMillisecondArray {
-        values.as_primitive::<T>().unary(op)
-    }
-    Ok(Arc::new(match unit {
-        TimeUnit::Second => values.as_primitive::<TimestampSecondType>().try_unary(|seconds| {
-            seconds.checked_mul(1000).ok_or_else(|| {
-                ArrowError::ComputeError(format!("{seconds} s is beyond milliseconds of 64 bits"))
-            })
-        })?,
-        TimeUnit::Millisecond => {
-            values.as_primitive::<TimestampMillisecondType>().clone().with_timezone_opt(None::<Arc<str>>)
-        }
-        TimeUnit::Microsecond => scale::<TimestampMicrosecondType>(values, |micros| micros / 1000),
-        TimeUnit::Nanosecond => scale::<TimestampNanosecondType>(values, |nanos| nanos / 1_000_000),
-    }))
+/// An error about a column, with its type.
+pub(super) fn typed_error(name: &str, data_type: &DataType, error: &ArrowError) -> EngineError {
+    EngineError::data(format!(
+        "cannot read column `{name}` of type {}: {error}",
+        flatten_arrow::type_text(data_type)
+    ))
 }
 
-/// `Dictionary<Int32, Utf8>`; a null among the entries reads as the empty text.
-fn coded_text(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    let wanted = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-    let coded = if *values.data_type() == wanted { values.clone() } else { strict_cast(values, &wanted)? };
-    let dictionary = coded.as_dictionary::<Int32Type>();
-    if dictionary.values().null_count() == 0 {
-        return Ok(coded);
-    }
-    let entries = dictionary.values().as_string::<i32>().iter();
-    let entries: StringArray = entries.map(|entry| Some(entry.unwrap_or(""))).collect();
-    Ok(Arc::new(DictionaryArray::try_new(dictionary.keys().clone(), Arc::new(entries))?))
-}
-
-/// An Arrow column as the storage of an existing column.
-pub(super) fn coerced(values: &ArrayRef, storage: Storage, name: &str) -> Result<ArrayRef> {
+/// An Arrow column as the storage of an existing column. `rows_before`: in batches before this one.
+fn coerced(
+    field: &FieldRef,
+    values: &ArrayRef,
+    storage: Storage,
+    name: &str,
+    rows_before: usize,
+) -> Result<ArrayRef> {
     if *values.data_type() == DataType::Null {
         return Ok(new_null_array(&storage.arrow(), values.len()));
     }
-    let (found, values) = natural(values, name)?;
+    if values.data_type().is_decimal() && storage.column_type() == ColumnType::Integer {
+        // By way of a double, long ids would lose digits.
+        return number(values, storage, name, rows_before);
+    }
+    let (found, values) = fitted(field, values, name)?;
     if found == storage {
         return Ok(values);
     }
     let is_number =
         |storage: Storage| matches!(storage.column_type(), ColumnType::Integer | ColumnType::Float);
     match (is_number(found), is_number(storage)) {
-        (true, true) => number(&values, storage, name),
+        (true, true) => number(&values, storage, name, rows_before),
         (true, false) => Err(EngineError::data(format!(
             "Could not fill arrow column `{name}` iteratively due to mismatched types."
         ))),
@@ -290,7 +282,7 @@ pub(super) fn coerced(values: &ArrayRef, storage: Storage, name: &str) -> Result
 }
 
 /// Fractions are cut and NaN has no integer, so it is null; a number beyond the storage is an error.
-fn number(values: &ArrayRef, storage: Storage, name: &str) -> Result<ArrayRef> {
+fn number(values: &ArrayRef, storage: Storage, name: &str, rows_before: usize) -> Result<ArrayRef> {
     let options = CastOptions { safe: true, ..CastOptions::default() };
     let cast =
         cast_with_options(values, &storage.arrow(), &options).map_err(|error| column_error(name, &error))?;
@@ -302,6 +294,7 @@ fn number(values: &ArrayRef, storage: Storage, name: &str) -> Result<ArrayRef> {
         None => Ok(cast),
         Some(row) => {
             let value = ::arrow::util::display::array_value_to_string(values, row).unwrap_or_default();
+            let row = rows_before + row;
             Err(EngineError::data(format!(
                 "Cannot append {value} to column \"{name}\" of type {} at index {row}: beyond {}\n",
                 storage.column_type().name(),
@@ -317,10 +310,6 @@ fn is_nan(values: &ArrayRef, row: usize) -> bool {
     }
     value::<Float64Type>(values, row).is_some_and(f64::is_nan)
         || value::<Float32Type>(values, row).is_some_and(f32::is_nan)
-}
-
-fn strict_cast(values: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
-    cast_with_options(values, wanted, &CastOptions { safe: false, ..CastOptions::default() })
 }
 
 /// A storage as the error messages call it.

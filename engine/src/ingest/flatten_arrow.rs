@@ -6,37 +6,44 @@
 
 use std::sync::Arc;
 
-use ::arrow::array::{Array, ArrayRef, AsArray, StringBuilder, UInt64Array, make_array};
+use ::arrow::array::{Array, ArrayRef, AsArray, UInt64Array, make_array};
 use ::arrow::buffer::NullBuffer;
-use ::arrow::compute::{cast, take};
-use ::arrow::datatypes::{DataType, TimeUnit};
+use ::arrow::compute::take;
+use ::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use ::arrow::error::ArrowError;
 
-use super::arrow::Columns;
+use super::arrow::{
+    Column, Columns, Ranges, codable, is_list, is_packed, json_texts, list_ranges, natural, typed_error,
+    unpacked,
+};
+use super::guard::reading_column;
 use super::{MAX_CLAIMED_ROWS, column_error};
 use crate::data::ListFlatten;
 use crate::error::{EngineError, Result};
-use crate::export::JsonCells;
 
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
     pub(super) list_flatten: ListFlatten,
     pub(super) index: Option<&'a str>,
     pub(super) is_update: bool,
+    /// Rows that earlier batches of the same data have become.
+    pub(super) rows_before: usize,
 }
 
 pub(super) fn flatten(mut data: Columns, context: Context<'_>) -> Result<Columns> {
     loop {
         data.columns = flatten_structs(data.columns)?;
-        check_weight(&data)?;
-        if !data.columns.iter().any(|(_, values)| is_list(values)) {
+        check_weight(&data, context)?;
+        if !data.columns.iter().any(has_lists) {
             return Ok(data);
         }
         if context.list_flatten == ListFlatten::Stringify {
-            for (name, values) in &mut data.columns {
-                if is_list(values) {
-                    *values = stringified(values, name)?;
-                }
+            for column in data.columns.iter_mut().filter(|column| has_lists(column)) {
+                reading_column(&column.name);
+                let texts = json_texts(&column.field, &column.values);
+                column.values =
+                    texts.map_err(|error| typed_error(&column.name, column.field.data_type(), &error))?;
+                column.field = Arc::new(Field::new(&column.name, DataType::Utf8, true));
             }
             return Ok(data);
         }
@@ -45,62 +52,97 @@ pub(super) fn flatten(mut data: Columns, context: Context<'_>) -> Result<Columns
 }
 
 /// Columns of nothing but nulls (or no columns) take no bytes, so a few bytes can claim any number of such rows.
-fn check_weight(data: &Columns) -> Result<()> {
-    let is_weightless = data.columns.iter().all(|(_, values)| *values.data_type() == DataType::Null);
-    if is_weightless && data.num_rows > MAX_CLAIMED_ROWS {
+fn check_weight(data: &Columns, context: Context<'_>) -> Result<()> {
+    let is_weightless = data.columns.iter().all(|column| *column.values.data_type() == DataType::Null);
+    if is_weightless && data.num_rows.saturating_add(context.rows_before) > MAX_CLAIMED_ROWS {
         return Err(EngineError::data(format!("more than {MAX_CLAIMED_ROWS} rows without any values")));
     }
     Ok(())
 }
 
-fn is_list(values: &ArrayRef) -> bool {
-    matches!(values.data_type(), DataType::List(_) | DataType::LargeList(_))
+fn has_lists(column: &Column) -> bool {
+    is_list(column.values.data_type())
 }
 
-fn flatten_structs(columns: Vec<(String, ArrayRef)>) -> Result<Vec<(String, ArrayRef)>> {
-    if !columns.iter().any(|(_, values)| matches!(values.data_type(), DataType::Struct(_))) {
+fn flatten_structs(columns: Vec<Column>) -> Result<Vec<Column>> {
+    let is_flat = |column: &Column| {
+        !is_packed(column.values.data_type()) && !matches!(column.values.data_type(), DataType::Struct(_))
+    };
+    if columns.iter().all(is_flat) {
         return Ok(columns);
     }
-    let mut flat: Vec<(String, ArrayRef)> = Vec::with_capacity(columns.len());
-    for (name, values) in columns {
-        push_flat(name, &values, &mut flat)?;
+    let mut flat: Vec<Column> = Vec::with_capacity(columns.len());
+    let mut has_structs = false;
+    for column in columns {
+        push_flat(column, &mut flat, &mut has_structs)?;
+    }
+    if !has_structs {
+        return Ok(flat);
     }
     let mut names = ahash::AHashSet::new();
-    match flat.iter().find(|(name, _)| !names.insert(name)) {
+    match flat.iter().find(|column| !names.insert(&column.name)) {
         None => Ok(flat),
-        Some((name, _)) => Err(EngineError::data(format!(
-            "Column `{name}` is both a key and the flattened path of an object\n"
+        Some(column) => Err(EngineError::data(format!(
+            "Column `{}` is both a key and the flattened path of an object\n",
+            column.name
         ))),
     }
 }
 
-fn push_flat(name: String, values: &ArrayRef, flat: &mut Vec<(String, ArrayRef)>) -> Result<()> {
+/// Takes coded columns and structs apart.
+fn push_flat(column: Column, flat: &mut Vec<Column>, has_structs: &mut bool) -> Result<()> {
+    let Column { name, field, values } = column;
+    reading_column(&name);
+    if is_packed(values.data_type()) {
+        let unpacked = unpacked(&field, &values);
+        let (field, values) = unpacked.map_err(|error| typed_error(&name, values.data_type(), &error))?;
+        return push_flat(Column { name, field, values }, flat, has_structs);
+    }
     let Some(parent) = values.as_struct_opt() else {
-        flat.push((name, values.clone()));
+        flat.push(Column { name, field, values });
         return Ok(());
     };
+    *has_structs = true;
     for (field, child) in parent.fields().iter().zip(parent.columns()) {
         let path = format!("{name}.{}", field.name());
-        let child = under_nulls(child, parent.nulls()).map_err(|error| column_error(&path, &error))?;
-        push_flat(path, &child, flat)?;
+        let (field, values) = under_nulls(field, child, parent.nulls())
+            .map_err(|error| typed_error(&path, child.data_type(), &error))?;
+        push_flat(Column { name: path, field, values }, flat, has_structs)?;
     }
     Ok(())
 }
 
 /// A null parent has null children.
-fn under_nulls(child: &ArrayRef, parent: Option<&NullBuffer>) -> Result<ArrayRef, ArrowError> {
-    if parent.is_none() || *child.data_type() == DataType::Null {
-        return Ok(child.clone());
+fn under_nulls(
+    field: &FieldRef,
+    child: &ArrayRef,
+    parent: Option<&NullBuffer>,
+) -> Result<(FieldRef, ArrayRef), ArrowError> {
+    match child.data_type() {
+        _ if parent.is_none() => Ok((field.clone(), child.clone())),
+        DataType::Null => Ok((field.clone(), child.clone())),
+        // These have no nulls of their own.
+        DataType::RunEndEncoded(..) => {
+            let (field, child) = unpacked(field, child)?;
+            under_nulls(&field, &child, parent)
+        }
+        DataType::Union(..) => {
+            let (storage, child) = natural(field, child)?;
+            let field = Arc::new(Field::new(field.name(), storage.arrow(), true));
+            under_nulls(&field, &child, parent)
+        }
+        _ => {
+            let nulls = NullBuffer::union(child.nulls(), parent);
+            Ok((field.clone(), make_array(child.to_data().into_builder().nulls(nulls).build()?)))
+        }
     }
-    let nulls = NullBuffer::union(child.nulls(), parent);
-    Ok(make_array(child.to_data().into_builder().nulls(nulls).build()?))
 }
 
-/// One level of lists, as 64-bit offsets.
+/// One level of lists.
 struct Lists<'a> {
     name: &'a str,
-    /// Where the items of row `i` lie in `items`: `offsets[i]..offsets[i + 1]`; none for null lists.
-    offsets: Vec<i64>,
+    ranges: Ranges,
+    field: FieldRef,
     items: ArrayRef,
     nulls: Option<NullBuffer>,
     /// For each row made, the item it gets.
@@ -108,50 +150,40 @@ struct Lists<'a> {
 }
 
 impl Lists<'_> {
-    fn start(&self, row: usize) -> u64 {
-        self.offsets[row] as u64
-    }
-
     fn len(&self, row: usize) -> usize {
         if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
             return 0;
         }
-        (self.offsets[row + 1] - self.offsets[row]) as usize
+        (self.ranges.ends[row] - self.ranges.starts[row]) as usize
     }
 
     fn item(&self, row: usize, position: usize) -> Option<u64> {
-        (position < self.len(row)).then(|| self.start(row) + position as u64)
+        (position < self.len(row)).then(|| self.ranges.starts[row] as u64 + position as u64)
     }
 }
 
-fn lists<'a>(name: &'a str, values: &ArrayRef) -> Lists<'a> {
-    let (offsets, items): (Vec<i64>, ArrayRef) = match values.data_type() {
-        DataType::List(_) => {
-            let list = values.as_list::<i32>();
-            (list.offsets().iter().map(|offset| i64::from(*offset)).collect(), list.values().clone())
-        }
-        _ => {
-            let list = values.as_list::<i64>();
-            (list.offsets().to_vec(), list.values().clone())
-        }
-    };
-    Lists { name, offsets, items, nulls: values.nulls().cloned(), taken: Vec::new() }
+/// `None` if the column has no lists.
+fn lists(column: &Column) -> Option<Lists<'_>> {
+    if !has_lists(column) {
+        return None;
+    }
+    let (field, items, ranges) = list_ranges(&column.values)?;
+    let nulls = column.values.nulls().cloned();
+    Some(Lists { name: &column.name, ranges, field, items, nulls, taken: Vec::new() })
 }
 
 fn expand(data: Columns, context: Context<'_>) -> Result<Columns> {
-    let mut expanding: Vec<Lists<'_>> = data
-        .columns
-        .iter()
-        .filter(|(_, values)| is_list(values))
-        .map(|(name, values)| lists(name, values))
-        .collect();
+    let mut expanding: Vec<Lists<'_>> = data.columns.iter().filter_map(lists).collect();
     let mut source_rows: Vec<u64> = Vec::with_capacity(data.num_rows);
     for row in 0..data.num_rows {
         let num_rows = match context.list_flatten {
             ListFlatten::Cartesian => product_len(&expanding, row),
-            ListFlatten::Zip | ListFlatten::Stringify => take_zip(&mut expanding, row)?,
+            ListFlatten::Zip | ListFlatten::Stringify => {
+                take_zip(&mut expanding, row, context.rows_before + row)?
+            }
         };
-        if num_rows > MAX_CLAIMED_ROWS - source_rows.len().min(MAX_CLAIMED_ROWS) {
+        let so_far = source_rows.len().saturating_add(context.rows_before);
+        if num_rows > MAX_CLAIMED_ROWS - so_far.min(MAX_CLAIMED_ROWS) {
             return Err(EngineError::data(format!(
                 "flattening `{}` makes more than {MAX_CLAIMED_ROWS} rows; use the `stringify` list flatten mode",
                 expanding[0].name
@@ -178,29 +210,32 @@ fn expand(data: Columns, context: Context<'_>) -> Result<Columns> {
     // The lists stand in the order of their columns.
     let mut expanded = expanding.into_iter();
     let mut columns = Vec::with_capacity(data.columns.len());
-    for (name, values) in &data.columns {
-        let lists = if is_list(values) { expanded.next() } else { None };
-        let values = match lists {
-            Some(lists) => take(&lists.items, &UInt64Array::from(lists.taken), None),
-            None => codable(values).and_then(|values| take(&values, &source_rows, None)),
+    for column in &data.columns {
+        let name = &column.name;
+        reading_column(name);
+        let lists = if has_lists(column) { expanded.next() } else { None };
+        let made = match lists {
+            Some(lists) => {
+                let items = match lists.taken.len() > lists.items.len() {
+                    // Some items are taken again and again.
+                    true => codable(&lists.field, &lists.items),
+                    false => Ok((lists.field, lists.items)),
+                };
+                items.and_then(|(field, items)| {
+                    Ok((field, take(&items, &UInt64Array::from(lists.taken), None)?))
+                })
+            }
+            None => codable(&column.field, &column.values)
+                .and_then(|(field, values)| Ok((field, take(&values, &source_rows, None)?))),
         };
-        columns.push((name.clone(), values.map_err(|error| column_error(name, &error))?));
+        let (field, values) = made.map_err(|error| column_error(name, &error))?;
+        columns.push(Column { name: name.clone(), field, values });
     }
     Ok(Columns { num_rows, columns })
 }
 
-/// Text as codes, so that repeating it repeats no bytes: one long text beside one long list would fill the memory.
-fn codable(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    match values.data_type() {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Binary => {
-            let text = cast(values, &DataType::Utf8)?;
-            cast(&text, &DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)))
-        }
-        _ => Ok(values.clone()),
-    }
-}
-
-fn take_zip(expanding: &mut [Lists<'_>], row: usize) -> Result<usize> {
+/// `shown_row`: the row as an error names it.
+fn take_zip(expanding: &mut [Lists<'_>], row: usize, shown_row: usize) -> Result<usize> {
     let mut longest: Option<(&str, usize)> = None;
     for lists in expanding.iter() {
         let len = lists.len(row);
@@ -208,7 +243,7 @@ fn take_zip(expanding: &mut [Lists<'_>], row: usize) -> Result<usize> {
             Some((first, first_len)) if len > 0 && len != first_len => {
                 return Err(EngineError::data(format!(
                     "Cannot zip list columns `{first}` ({first_len}) and `{}` ({len}) of differing length in row \
-                     {row}; use the `cartesian` list flatten mode.\n",
+                     {shown_row}; use the `cartesian` list flatten mode.\n",
                     lists.name
                 )));
             }
@@ -246,72 +281,17 @@ fn fill_product(expanding: &mut [Lists<'_>], row: usize, num_rows: usize) {
 
 /// Only an index that is drawn from the single list of its level is not repeated.
 fn is_repeated(data: &Columns, index: &str, list_flatten: ListFlatten) -> bool {
-    let num_lists = data.columns.iter().filter(|(_, values)| is_list(values)).count();
+    let num_lists = data.columns.iter().filter(|column| has_lists(column)).count();
     let holds_index =
         |name: &str| index.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    match data.columns.iter().find(|(name, _)| holds_index(name)) {
+    match data.columns.iter().find(|column| holds_index(&column.name)) {
         None => false,
-        Some((_, values)) => !is_list(values) || (list_flatten == ListFlatten::Cartesian && num_lists > 1),
-    }
-}
-
-/// Lists as JSON text.
-fn stringified(values: &ArrayRef, name: &str) -> Result<ArrayRef> {
-    let lists = lists(name, values);
-    let item_type = lists.items.data_type();
-    let is_plain = item_type.is_integer()
-        || matches!(item_type, DataType::Float32 | DataType::Float64 | DataType::Boolean | DataType::Utf8);
-    if !is_plain {
-        return Err(EngineError::data(format!("Given Unsupported type '{}'.\n", type_text(item_type))));
-    }
-    let cells = JsonCells::new(&lists.items);
-    let mut texts = StringBuilder::with_capacity(values.len(), values.len() * 16);
-    let mut text = String::new();
-    for row in 0..values.len() {
-        if values.is_null(row) {
-            texts.append_null();
-            continue;
-        }
-        text.clear();
-        text.push('[');
-        for position in 0..lists.len(row) {
-            if position > 0 {
-                text.push(',');
-            }
-            cells.write_json(lists.start(row) as usize + position, false, &mut text);
-        }
-        text.push(']');
-        texts.append_value(&text);
-    }
-    Ok(Arc::new(texts.finish()))
-}
-
-/// A type's family, as error messages call it.
-pub(super) fn type_word(data_type: &DataType) -> &'static str {
-    match data_type {
-        DataType::Float16 => "halffloat",
-        DataType::Decimal32(_, _) => "decimal32",
-        DataType::Decimal64(_, _) => "decimal64",
-        DataType::Decimal256(_, _) => "decimal256",
-        DataType::Utf8View => "utf8_view",
-        DataType::BinaryView => "binary_view",
-        DataType::LargeBinary => "large_binary",
-        DataType::FixedSizeBinary(_) => "fixed_size_binary",
-        DataType::FixedSizeList(_, _) => "fixed_size_list",
-        DataType::ListView(_) => "list_view",
-        DataType::LargeListView(_) => "large_list_view",
-        DataType::Map(_, _) => "map",
-        DataType::Duration(_) => "duration",
-        DataType::Interval(_) => "interval",
-        DataType::RunEndEncoded(_, _) => "run_end_encoded",
-        DataType::Dictionary(_, _) => "dictionary",
-        DataType::Union(_, _) => "union",
-        _ => "unknown",
+        Some(column) => !has_lists(column) || (list_flatten == ListFlatten::Cartesian && num_lists > 1),
     }
 }
 
 /// A whole type, as error messages write it.
-fn type_text(data_type: &DataType) -> String {
+pub(super) fn type_text(data_type: &DataType) -> String {
     let unit_text = |unit: &TimeUnit| match unit {
         TimeUnit::Second => "s",
         TimeUnit::Millisecond => "ms",

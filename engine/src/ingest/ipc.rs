@@ -4,53 +4,47 @@
 //! walked first: it must lie within the bytes, its buffers within its body, what it unpacks to within a bound, its
 //! schema must be one, and its batches must have what that schema asks for. Columns that lie aligned and unpacked are not copied.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use ::arrow::array::RecordBatch;
 use ::arrow::buffer::Buffer;
 use ::arrow::datatypes::SchemaRef;
 use ::arrow::error::ArrowError;
 use arrow_ipc::reader::StreamDecoder;
-use arrow_ipc::{Buffer as Part, Message, MessageHeader, root_as_message};
+use arrow_ipc::{Buffer as Part, Message, MessageHeader, MetadataVersion, root_as_message};
 use bytes::Bytes;
 
 use super::ipc_batch::Checker;
-use super::ipc_schema;
+use super::{MAX_CLAIMED_ROWS, ipc_file, ipc_schema};
 use crate::error::EngineError;
 
-const FILE_MAGIC: &[u8] = b"ARROW1";
-/// A file is its magic, padded with zeros to a multiple of this, and then a stream; the footer behind it only repeats
-/// where things are.
-const FILE_ALIGNMENT: usize = 8;
+/// What a file begins and ends with.
+pub(super) const FILE_MAGIC: &[u8] = b"ARROW1";
+/// What files of Feather's first version begin with, which was another format.
+const FEATHER_MAGIC: &[u8] = b"FEA1";
 
 /// How much all bodies of one payload may unpack to. A few compressed bytes can claim any size and the memory is
 /// asked for before they are unpacked, which would end the process; text columns hold no more than this either.
 const MAX_UNPACKED_BYTES: i64 = 1 << 31;
 
-const CONTINUATION: u32 = u32::MAX;
+/// How many cells one payload may claim, or the bits that it has, whichever is more: columns of runs and of nothing but
+/// nulls take no bytes.
+const MAX_CLAIMED_CELLS: usize = 10 * MAX_CLAIMED_ROWS;
+
+pub(super) const CONTINUATION: u32 = u32::MAX;
 
 pub(super) fn read(bytes: &Bytes) -> Result<(SchemaRef, Vec<RecordBatch>), ArrowError> {
-    let header_len = if bytes.starts_with(FILE_MAGIC) {
-        let num_zero_words = bytes
-            .chunks(FILE_ALIGNMENT)
-            .skip(1)
-            .take_while(|word| word.iter().all(|byte| *byte == 0))
-            .count();
-        (FILE_ALIGNMENT * (1 + num_zero_words)).min(bytes.len())
-    } else {
-        0
-    };
-    let stream = bytes.slice(header_len..);
-    let stream = stream.slice(..stream_len(&stream)?);
-    // The reader asserts where it should answer, for instance on a batch that lacks a buffer. Nothing outlives a panic
-    // but the bytes.
-    catch_unwind(AssertUnwindSafe(|| decode(stream)))
-        .unwrap_or_else(|_| Err(ArrowError::IpcError("the reader gave up on these bytes".into())))
+    if bytes.starts_with(FILE_MAGIC) {
+        return ipc_file::read(bytes);
+    }
+    if bytes.starts_with(FEATHER_MAGIC) {
+        let text = "this is Feather version 1, which is no Arrow; write it as version 2";
+        return Err(ArrowError::IpcError(text.into()));
+    }
+    let (len, messages) = walk(bytes)?;
+    decode(messages.aligned(bytes.slice(..len)))
 }
 
-fn decode(stream: Bytes) -> Result<(SchemaRef, Vec<RecordBatch>), ArrowError> {
+fn decode(mut buffer: Buffer) -> Result<(SchemaRef, Vec<RecordBatch>), ArrowError> {
     let mut decoder = StreamDecoder::new();
-    let mut buffer = Buffer::from(stream);
     let mut batches = Vec::new();
     while let Some(batch) = decoder.decode(&mut buffer)? {
         batches.push(batch);
@@ -62,11 +56,11 @@ fn decode(stream: Bytes) -> Result<(SchemaRef, Vec<RecordBatch>), ArrowError> {
     }
 }
 
-/// Walks the messages up to and including the end mark.
-fn stream_len(bytes: &[u8]) -> Result<usize, ArrowError> {
+/// Walks the messages up to and including the end mark, and says where they end. Before Arrow 0.15 messages had no
+/// continuation mark; the reader takes both.
+fn walk(bytes: &[u8]) -> Result<(usize, Messages), ArrowError> {
     let mut at = 0;
-    let mut unpacked = 0;
-    let mut messages = Messages::default();
+    let mut messages = Messages::of_payload(bytes.len());
     while at < bytes.len() {
         let mut meta_len = word(bytes, at)?;
         at += 4;
@@ -75,21 +69,25 @@ fn stream_len(bytes: &[u8]) -> Result<usize, ArrowError> {
             at += 4;
         }
         if meta_len == 0 {
-            return Ok(at);
+            return Ok((at, messages));
         }
         let meta = part(bytes, at, i64::from(meta_len))?;
         at += meta.len();
         let message = message(meta)?;
         let body = part(bytes, at, message.bodyLength())?;
         at += body.len();
-        messages.check_message(&message, body, &mut unpacked)?;
+        messages.check_message(&message, body)?;
     }
-    Ok(at)
+    Ok((at, messages))
 }
 
 // The reader verifies it in an aligned place of its own.
-fn message(meta: &[u8]) -> Result<Message<'_>, ArrowError> {
+pub(super) fn message(meta: &[u8]) -> Result<Message<'_>, ArrowError> {
     let message = root_as_message(meta).map_err(|error| ArrowError::IpcError(error.to_string()))?;
+    if message.version() < MetadataVersion::V4 {
+        let text = "messages of metadata before version 4 (Arrow 0.8) are not read; write the data anew";
+        return Err(ArrowError::IpcError(text.into()));
+    }
     ipc_schema::check(&message)?;
     Ok(message)
 }
@@ -99,43 +97,95 @@ fn message(meta: &[u8]) -> Result<Message<'_>, ArrowError> {
 #[derive(Debug, Default)]
 pub struct Messages {
     batches: Checker,
+    /// The length of all messages, where they come together.
+    payload_len: Option<usize>,
+    /// What all messages so far unpack to.
+    unpacked: i64,
+    num_cells: usize,
+    num_rows: usize,
 }
 
 impl Messages {
+    /// Messages that come as one payload of this length, by which they are bounded together.
+    pub(super) fn of_payload(len: usize) -> Messages {
+        Messages { payload_len: Some(len), ..Messages::default() }
+    }
+
     /// `meta` and `body` as they came. The error says what is wrong.
     pub fn check(&mut self, meta: &[u8], body: &[u8]) -> Result<(), EngineError> {
-        let checked = message(meta).and_then(|message| self.check_message(&message, body, &mut 0));
+        if self.payload_len.is_none() {
+            // Each message is bounded by itself.
+            (self.unpacked, self.num_cells, self.num_rows) = (0, 0, 0);
+        }
+        let checked = message(meta).and_then(|message| self.check_message(&message, body));
         checked.map_err(|error| EngineError::data(error.to_string()))
     }
 
-    /// `unpacked`: what all messages before unpack to.
-    fn check_message(
-        &mut self,
-        message: &Message<'_>,
-        body: &[u8],
-        unpacked: &mut i64,
-    ) -> Result<(), ArrowError> {
-        let batch = match message.header_type() {
-            MessageHeader::RecordBatch => message.header_as_record_batch(),
+    /// Whether the reader asserts that bodies lie at addresses that are multiples of eight.
+    pub fn needs_alignment(&self) -> bool {
+        self.batches.has_dense_unions()
+    }
+
+    pub(super) fn set_schema(&mut self, schema: ::arrow::datatypes::Schema) {
+        self.batches.set_schema(schema);
+    }
+
+    /// The bytes as the reader takes them, copied only where it needs them aligned.
+    pub(super) fn aligned(&self, bytes: Bytes) -> Buffer {
+        match self.needs_alignment() {
+            true => Buffer::from_slice_ref(&bytes),
+            false => Buffer::from(bytes),
+        }
+    }
+
+    pub(super) fn check_message(&mut self, message: &Message<'_>, body: &[u8]) -> Result<(), ArrowError> {
+        let (batch, is_rows) = match message.header_type() {
+            MessageHeader::RecordBatch => (message.header_as_record_batch(), true),
             MessageHeader::DictionaryBatch => {
-                message.header_as_dictionary_batch().and_then(|dictionary| dictionary.data())
+                (message.header_as_dictionary_batch().and_then(|dictionary| dictionary.data()), false)
             }
-            _ => None,
+            _ => (None, false),
         };
         for buffer in batch.and_then(|batch| batch.buffers()).iter().flatten() {
             let packed = part_of(body, buffer)?;
             if batch.is_some_and(|batch| batch.compression().is_some()) && !packed.is_empty() {
                 // -1: not packed after all.
                 let prefix = packed.first_chunk::<8>().ok_or_else(truncated)?;
-                *unpacked += i64::from_le_bytes(*prefix).clamp(-1, MAX_UNPACKED_BYTES).max(0);
+                self.unpacked += i64::from_le_bytes(*prefix).clamp(-1, MAX_UNPACKED_BYTES).max(0);
             }
-            if *unpacked >= MAX_UNPACKED_BYTES {
+            if self.unpacked >= MAX_UNPACKED_BYTES {
                 return Err(ArrowError::IpcError(format!(
                     "the bytes unpack to {MAX_UNPACKED_BYTES} bytes or more; send them in parts"
                 )));
             }
         }
+        if let Some(batch) = batch.filter(|_| is_rows) {
+            self.check_claims(usize::try_from(batch.length()).unwrap_or(0), body.len())?;
+        }
         self.batches.check(message, body)
+    }
+
+    /// Rows and cells cost memory later, so there may be no more of them than the bytes have bits, beyond a number that
+    /// memory holds anyway.
+    fn check_claims(&mut self, num_rows: usize, body_len: usize) -> Result<(), ArrowError> {
+        let num_bits = self.payload_len.unwrap_or(body_len).saturating_mul(8);
+        self.num_rows = self.num_rows.saturating_add(num_rows);
+        self.num_cells = self.num_cells.saturating_add(num_rows.saturating_mul(self.batches.num_columns()));
+        if self.num_rows > MAX_CLAIMED_ROWS.max(num_bits) {
+            return Err(ArrowError::IpcError(format!(
+                "{} rows in {} bytes; more than {MAX_CLAIMED_ROWS} need a bit each",
+                self.num_rows,
+                num_bits / 8
+            )));
+        }
+        if self.num_cells > MAX_CLAIMED_CELLS.max(num_bits) {
+            return Err(ArrowError::IpcError(format!(
+                "{} cells in {} bytes; more than {MAX_CLAIMED_CELLS} need a bit each",
+                self.num_cells,
+                num_bits / 8
+            )));
+        }
+        Ok(())
     }
 }
 
@@ -143,7 +193,7 @@ pub(super) fn truncated() -> ArrowError {
     ArrowError::IpcError("a message reaches beyond the bytes given".into())
 }
 
-fn word(bytes: &[u8], at: usize) -> Result<u32, ArrowError> {
+pub(super) fn word(bytes: &[u8], at: usize) -> Result<u32, ArrowError> {
     let word = bytes.get(at..).and_then(|rest| rest.first_chunk::<4>()).ok_or_else(truncated)?;
     Ok(u32::from_le_bytes(*word))
 }
@@ -154,7 +204,7 @@ pub(super) fn part_of<'a>(body: &'a [u8], buffer: &Part) -> Result<&'a [u8], Arr
     part(body, start, buffer.length())
 }
 
-fn part(bytes: &[u8], start: usize, len: i64) -> Result<&[u8], ArrowError> {
+pub(super) fn part(bytes: &[u8], start: usize, len: i64) -> Result<&[u8], ArrowError> {
     let end = usize::try_from(len).ok().and_then(|len| start.checked_add(len)).ok_or_else(truncated)?;
     bytes.get(start..end).ok_or_else(truncated)
 }

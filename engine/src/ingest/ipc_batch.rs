@@ -6,9 +6,9 @@
 
 use std::sync::Arc;
 
-use ::arrow::datatypes::{DataType, Field, Schema};
+use ::arrow::datatypes::{DataType, Field, Schema, UnionFields, UnionMode};
 use ::arrow::error::ArrowError;
-use arrow_ipc::{Buffer, DictionaryBatch, FieldNode, Message, MessageHeader, RecordBatch};
+use arrow_ipc::{Buffer, DictionaryBatch, FieldNode, Message, MessageHeader, MetadataVersion, RecordBatch};
 
 /// The schema so far, by which batches are read.
 #[derive(Debug, Default)]
@@ -17,6 +17,19 @@ pub(super) struct Checker {
 }
 
 impl Checker {
+    pub(super) fn set_schema(&mut self, schema: Schema) {
+        self.schema = Some(schema);
+    }
+
+    pub(super) fn num_columns(&self) -> usize {
+        self.schema.as_ref().map_or(0, |schema| schema.fields().len())
+    }
+
+    pub(super) fn has_dense_unions(&self) -> bool {
+        let has = |field: &Arc<Field>| has_dense_unions(field.data_type());
+        self.schema.as_ref().is_some_and(|schema| schema.fields().iter().any(has))
+    }
+
     /// `message` has passed [`super::ipc_schema::check`], and its buffers lie within `body`.
     pub(super) fn check(&mut self, message: &Message<'_>, body: &[u8]) -> Result<(), ArrowError> {
         match (message.header_type(), &self.schema) {
@@ -27,11 +40,11 @@ impl Checker {
             (MessageHeader::RecordBatch, Some(schema)) => {
                 let batch = message.header_as_record_batch().ok_or_else(|| bad("", "is missing"))?;
                 let fields: Vec<&Field> = schema.fields().iter().map(Arc::as_ref).collect();
-                check_batch(batch, body, &fields)
+                check_batch(batch, message.version(), body, &fields)
             }
             (MessageHeader::DictionaryBatch, Some(schema)) => {
                 let dictionary = message.header_as_dictionary_batch().ok_or_else(|| bad("", "is missing"))?;
-                check_dictionary(dictionary, body, schema)
+                check_dictionary(dictionary, message.version(), body, schema)
             }
             // A second schema, or anything before the first: the reader refuses it.
             _ => Ok(()),
@@ -39,20 +52,50 @@ impl Checker {
     }
 }
 
-fn check_dictionary(dictionary: DictionaryBatch<'_>, body: &[u8], schema: &Schema) -> Result<(), ArrowError> {
+fn has_dense_unions(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Union(_, UnionMode::Dense) => true,
+        DataType::Union(fields, UnionMode::Sparse) => {
+            fields.iter().any(|(_, field)| has_dense_unions(field.data_type()))
+        }
+        DataType::List(child) | DataType::LargeList(child) | DataType::FixedSizeList(child, _) => {
+            has_dense_unions(child.data_type())
+        }
+        DataType::ListView(child) | DataType::LargeListView(child) | DataType::Map(child, _) => {
+            has_dense_unions(child.data_type())
+        }
+        DataType::Struct(fields) => fields.iter().any(|field| has_dense_unions(field.data_type())),
+        DataType::Dictionary(_, entries) => has_dense_unions(entries),
+        DataType::RunEndEncoded(_, values) => has_dense_unions(values.data_type()),
+        _ => false,
+    }
+}
+
+fn check_dictionary(
+    dictionary: DictionaryBatch<'_>,
+    version: MetadataVersion,
+    body: &[u8],
+    schema: &Schema,
+) -> Result<(), ArrowError> {
     let data = dictionary.data().ok_or_else(|| bad("", "of a dictionary has no values"))?;
     #[expect(deprecated, reason = "the reader finds the type of a dictionary's values by this")]
     let users = schema.fields_with_dict_id(dictionary.id());
     match users.first().map(|field| (field.name(), field.data_type())) {
         Some((name, DataType::Dictionary(_, values))) => {
-            check_batch(data, body, &[&Field::new(name, values.as_ref().clone(), true)])
+            let field = Field::new(name, values.as_ref().clone(), true);
+            check_batch(data, version, body, &[&field])
         }
         // The reader says that nobody uses it.
         _ => Ok(()),
     }
 }
 
-fn check_batch(batch: RecordBatch<'_>, body: &[u8], fields: &[&Field]) -> Result<(), ArrowError> {
+fn check_batch(
+    batch: RecordBatch<'_>,
+    version: MetadataVersion,
+    body: &[u8],
+    fields: &[&Field],
+) -> Result<(), ArrowError> {
     num_rows(batch.length()).ok_or_else(|| bad("", "has a number of rows that cannot be"))?;
     let (Some(nodes), Some(buffers)) = (batch.nodes(), batch.buffers()) else {
         return Err(bad("", "has no nodes or no buffers"));
@@ -62,6 +105,7 @@ fn check_batch(batch: RecordBatch<'_>, body: &[u8], fields: &[&Field]) -> Result
         buffers: buffers.iter(),
         num_view_buffers: batch.variadicBufferCounts().into_iter().flatten().collect::<Vec<_>>().into_iter(),
         is_packed: batch.compression().is_some(),
+        version,
         body,
     };
     fields.iter().try_for_each(|field| walk.array(field))?;
@@ -77,6 +121,7 @@ struct Walk<'a, N, B, C> {
     buffers: B,
     num_view_buffers: C,
     is_packed: bool,
+    version: MetadataVersion,
     body: &'a [u8],
 }
 
@@ -89,6 +134,9 @@ where
     fn array(&mut self, field: &Field) -> Result<(), ArrowError> {
         let node = self.nodes.next().ok_or_else(|| short(field))?;
         let len = num_rows(node.length()).ok_or_else(|| bad(field.name(), "has a length that cannot be"))?;
+        if let DataType::Union(members, mode) = field.data_type() {
+            return self.union(field, len, members, *mode);
+        }
         let num_buffers = match field.data_type() {
             DataType::Null | DataType::RunEndEncoded(..) => 0,
             DataType::Struct(_) | DataType::FixedSizeList(..) => 1,
@@ -131,6 +179,28 @@ where
             }
             _ => Ok(()),
         }
+    }
+
+    /// Before metadata V5 a union had a bitmap of nulls.
+    fn union(
+        &mut self,
+        field: &Field,
+        len: usize,
+        members: &UnionFields,
+        mode: UnionMode,
+    ) -> Result<(), ArrowError> {
+        if self.version < MetadataVersion::V5 {
+            self.buffers.next().ok_or_else(|| short(field))?;
+        }
+        let widths = if mode == UnionMode::Dense { &[1, 4][..] } else { &[1] };
+        for width in widths {
+            let buffer = self.buffers.next().ok_or_else(|| short(field))?;
+            let unpacked = self.unpacked_len(buffer)?;
+            if len.checked_mul(*width).is_none_or(|needed| unpacked < needed) {
+                return Err(bad(field.name(), "has a buffer that is shorter than its rows"));
+            }
+        }
+        members.iter().try_for_each(|(_, member)| self.array(member))
     }
 
     /// What the buffer will hold: a packed one says so in its first eight bytes, -1 if it is not packed after all.

@@ -6,6 +6,7 @@
 use ::arrow::error::ArrowError;
 use arrow_ipc::{
     DateUnit, Endianness, Field, Int, IntervalUnit, MessageHeader, Precision, Schema, TimeUnit, Type,
+    UnionMode,
 };
 
 const INT_BITS: [i32; 4] = [8, 16, 32, 64];
@@ -22,7 +23,7 @@ pub(super) fn check(message: &arrow_ipc::Message<'_>) -> Result<(), ArrowError> 
     }
 }
 
-fn check_schema(schema: Schema<'_>) -> Result<(), ArrowError> {
+pub(super) fn check_schema(schema: Schema<'_>) -> Result<(), ArrowError> {
     if schema.endianness() != Endianness::Little {
         return Err(bad("the schema", "is not little-endian"));
     }
@@ -76,7 +77,8 @@ fn check_field(field: Field<'_>) -> Result<(), ArrowError> {
             most.is_some_and(|(_, digits)| (1..=*digits).contains(&decimal.precision()))
                 && i8::try_from(decimal.scale()).is_ok()
         }),
-        // A union has no column here; what else there is, nobody has defined.
+        Type::Union => is_union(field),
+        // What else there is, nobody has defined.
         _ => false,
     };
     if !is_right {
@@ -96,6 +98,20 @@ fn is_known(unit: TimeUnit) -> bool {
 fn is_list_of_pairs(field: Field<'_>) -> bool {
     let Some(children) = field.children().filter(|children| children.len() == 1) else { return false };
     children.get(0).type_type() == Type::Struct_ && num_children(children.get(0)) == 2
+}
+
+/// The reader takes a member for each child, with ids that are distinct and not negative.
+fn is_union(field: Field<'_>) -> bool {
+    let Some(union) = field.type_as_union() else { return false };
+    let num_members = num_children(field);
+    let is_known = [UnionMode::Sparse, UnionMode::Dense].contains(&union.mode());
+    let has_ids = union.typeIds().is_none_or(|ids| {
+        let distinct: std::collections::BTreeSet<i32> = ids.iter().collect();
+        ids.len() == num_members
+            && distinct.len() == num_members
+            && distinct.iter().all(|id| i8::try_from(*id).is_ok_and(|id| id >= 0))
+    });
+    is_known && (1..=127).contains(&num_members) && has_ids
 }
 
 fn has_run_ends(field: Field<'_>) -> bool {

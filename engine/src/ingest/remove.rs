@@ -3,7 +3,8 @@
 use serde::de::{DeserializeSeed, SeqAccess, Visitor};
 use serde_json::{Deserializer, Value};
 
-use ::arrow::array::ArrayRef;
+use ::arrow::array::{ArrayRef, RecordBatch};
+use ::arrow::datatypes::SchemaRef;
 
 use super::cell::{Cell, CellSeed};
 use super::coerce::Misfit;
@@ -17,23 +18,29 @@ use crate::schema::Storage;
 pub(super) fn keys(data: &TableData, index_name: &str, index: Storage) -> Result<ArrayRef> {
     match data {
         TableData::Rows(text) | TableData::Columns(text) => plain_keys(text, index_name, index),
-        TableData::Arrow(bytes) => arrow_keys(arrow::read(bytes)?, index_name, index),
-        TableData::Batches(schema, batches) => {
-            arrow_keys(arrow::join_in_memory(schema, batches)?, index_name, index)
+        TableData::Arrow(bytes) => {
+            let (schema, batches) = arrow::read(bytes)?;
+            arrow_keys(&schema, batches.into_iter().map(Ok), index_name, index)
         }
+        TableData::Batches(schema, batches) => {
+            arrow_keys(schema, batches.iter().cloned().map(Ok), index_name, index)
+        }
+        TableData::Stream(source) => arrow_keys(&source.schema(), source.batches()?, index_name, index),
         TableData::Csv(_) | TableData::Ndjson(_) | TableData::Schema(_) => {
             Err(EngineError::data("remove malformed"))
         }
     }
 }
 
-fn arrow_keys(data: arrow::Columns, index_name: &str, index: Storage) -> Result<ArrayRef> {
-    let Some((_, values)) = data.columns.iter().find(|(name, _)| name == index_name) else {
-        return Err(EngineError::data(format!(
-            "Cannot remove: Arrow is missing index column `{index_name}`\n"
-        )));
-    };
-    arrow::coerced(values, index, index_name)
+fn arrow_keys(
+    schema: &SchemaRef,
+    batches: impl Iterator<Item = Result<RecordBatch>>,
+    index_name: &str,
+    index: Storage,
+) -> Result<ArrayRef> {
+    arrow::column(schema, batches, index_name, index)?.ok_or_else(|| {
+        EngineError::data(format!("Cannot remove: Arrow is missing index column `{index_name}`\n"))
+    })
 }
 
 fn plain_keys(text: &str, index_name: &str, index: Storage) -> Result<ArrayRef> {

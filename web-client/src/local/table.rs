@@ -203,7 +203,7 @@ impl LocalServer {
             TableData::Ndjson(text) => ("ndjson", text.as_bytes()),
             TableData::Csv(bytes) => ("csv", &bytes[..]),
             TableData::Arrow(bytes) => ("arrow", bytes),
-            TableData::Schema(_) | TableData::Batches(..) => return,
+            TableData::Schema(_) | TableData::Batches(..) | TableData::Stream(_) => return,
         };
         for (watch, watched, feed_port) in &self.edit_watches {
             if watched == table && *feed_port != port_id {

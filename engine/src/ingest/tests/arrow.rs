@@ -5,8 +5,7 @@ use std::sync::Arc;
 use ::arrow::array::{
     Array, BinaryArray, BooleanArray, Decimal128Array, DictionaryArray, Float32Array, Float64Array,
     Int8Array, Int32Array, Int64Array, LargeStringArray, ListArray, NullArray, RecordBatch, StringArray,
-    StructArray, Time32SecondArray, Time64MicrosecondArray, TimestampMicrosecondArray, TimestampSecondArray,
-    UInt64Array,
+    StructArray, Time32SecondArray, TimestampMicrosecondArray, TimestampSecondArray, UInt64Array,
 };
 use ::arrow::datatypes::{Int32Type, Int64Type};
 use arrow_ipc::CompressionType;
@@ -56,17 +55,10 @@ fn arrow_keeps_types() {
         concat!(
             "i:Int8[-1,null,2] u:UInt64[18446744073709551615,0,1] ",
             "f:Float32[0.10000000149011612,1.0,null] c:Float64[1.5,0.02,0.0] b:Bool[true,false,true] ",
-            r#"s:Utf8["a","",null] l:Utf8["x","","y"] y:Utf8["ab","","c"] n:Utf8[null,null,null] "#,
-            "t:TimestampMs[-1,1,null] z:TimestampMs[1000,2000,3000] k:UInt32[1,2,3]"
+            r#"s:Utf8["a",null,null] l:Utf8["x","","y"] y:Utf8["ab","","c"] n:Utf8[null,null,null] "#,
+            "t:TimestampMs[-1,1,null] z:TimestampMs[1000,2000,3000] ",
+            r#"k:Utf8["00:00:01","00:00:02","00:00:03"]"#
         ),
-    );
-    check_created(
-        arrow_data(vec![("t", Arc::new(Time64MicrosecondArray::from(vec![1])))]),
-        "error: Could not load Arrow column of type `time64[us]`.\n",
-    );
-    check_created(
-        arrow_data(vec![("t", Arc::new(::arrow::array::LargeBinaryArray::from(vec![&b"a"[..]])))]),
-        "error: Could not load arrow column of type `large_binary`\n",
     );
 }
 
@@ -104,7 +96,12 @@ fn batches_in_memory_take_more_types() {
 fn weightless_rows_are_bounded() {
     let shown =
         created(&arrow_data(vec![("n", Arc::new(NullArray::new(1 << 40)))]), &TableOptions::default());
-    assert_eq!(shown, "error: more than 20000000 rows without any values");
+    assert!(shown.contains("1099511627776 rows in"), "{shown}");
+    let one = batch_of(vec![("n", Arc::new(NullArray::new(1 << 40)))]);
+    check_created(
+        TableData::Batches(one.schema(), vec![one]),
+        "error: more than 20000000 rows without any values",
+    );
 }
 
 /// Whatever bytes come, the answer is a batch or an error; neither a panic nor memory without bound.
