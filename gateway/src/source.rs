@@ -2,12 +2,13 @@
 //!
 //! Law: the format is the file's ending or the one that is named; errors name the file and what to do.
 
+mod parquet;
+
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proscenium_engine::{TableData, TableOptions};
 use serde::Deserialize;
 
@@ -129,14 +130,7 @@ pub fn decode(format: Format, bytes: Bytes) -> Result<TableData, String> {
                 _ => TableData::Rows(text),
             }
         }
-        Format::Parquet => {
-            let builder =
-                ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|error| error.to_string())?;
-            let schema = builder.schema().clone();
-            let reader = builder.with_batch_size(65_536).build().map_err(|error| error.to_string())?;
-            let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|error| error.to_string())?;
-            TableData::Batches(schema, batches)
-        }
+        Format::Parquet => parquet::open(bytes).map_err(|error| error.to_string())?,
     })
 }
 

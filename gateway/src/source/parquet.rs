@@ -1,0 +1,119 @@
+//! Parquet → Arrow batches, one after the other.
+//!
+//! Invariant: what a file claims is bounded by its length before memory is taken for it ([`claims`]); a fault is an error
+//! that names its column. Cost: a row group's pages and one batch are in memory at a time; text stays coded where the
+//! file has it coded.
+
+mod claims;
+mod schema;
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+use parquet::errors::ParquetError;
+use proscenium_engine::ingest::guarded;
+use proscenium_engine::{BatchIter, BatchSource, EngineError, Result, TableData};
+
+/// Cells decoded at a time: enough that a batch's own cost does not show, and some tens of MiB at most.
+const BATCH_CELLS: usize = 1 << 20;
+const BATCH_ROWS: std::ops::RangeInclusive<usize> = 1_024..=65_536;
+
+/// Reads what the file says of itself. Errors name what is wrong with it.
+pub(super) fn open(bytes: Bytes) -> Result<TableData> {
+    guarded(|| {
+        let claimed = ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new()).map_err(fault)?;
+        claims::check(&bytes, claimed.metadata())?;
+        let wanted = ArrowReaderOptions::new().with_schema(schema::wanted(&claimed));
+        let metadata = ArrowReaderMetadata::try_new(claimed.metadata().clone(), wanted).map_err(fault)?;
+        Ok(TableData::Stream(Arc::new(ParquetFile { bytes, metadata })))
+    })
+}
+
+struct ParquetFile {
+    bytes: Bytes,
+    metadata: ArrowReaderMetadata,
+}
+
+impl std::fmt::Debug for ParquetFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ParquetFile({} bytes)", self.bytes.len())
+    }
+}
+
+impl ParquetFile {
+    /// `column`: the position of the only one that is read.
+    fn reader(&self, column: Option<usize>) -> Result<ParquetRecordBatchReader> {
+        let num_columns = self.metadata.parquet_schema().num_columns();
+        let num_rows = (BATCH_CELLS / num_columns.max(1)).clamp(*BATCH_ROWS.start(), *BATCH_ROWS.end());
+        let mut builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(self.bytes.clone(), self.metadata.clone())
+                .with_batch_size(num_rows);
+        if let Some(column) = column {
+            let mask = ProjectionMask::roots(self.metadata.parquet_schema(), [column]);
+            builder = builder.with_projection(mask);
+        }
+        builder.build().map_err(fault)
+    }
+
+    /// Names the column at fault: the first that cannot be read alone.
+    fn blame(&self, error: EngineError) -> EngineError {
+        for (position, field) in self.schema().fields().iter().enumerate() {
+            let alone = guarded(|| {
+                self.reader(Some(position))?.try_for_each(|batch| match batch {
+                    Ok(_) => Ok(()),
+                    Err(error) => Err(EngineError::data(error.to_string())),
+                })
+            });
+            if let Err(error) = alone {
+                return EngineError::data(format!("column `{}`: {error}", field.name()));
+            }
+        }
+        error
+    }
+}
+
+impl BatchSource for ParquetFile {
+    fn schema(&self) -> SchemaRef {
+        self.metadata.schema().clone()
+    }
+
+    fn batches(&self) -> Result<BatchIter<'_>> {
+        let reader = guarded(|| self.reader(None)).map_err(|error| self.blame(error))?;
+        Ok(Box::new(Batches { file: self, reader: Some(reader) }))
+    }
+}
+
+struct Batches<'a> {
+    file: &'a ParquetFile,
+    /// None after the last batch, and after a fault: what panicked is not asked again.
+    reader: Option<ParquetRecordBatchReader>,
+}
+
+impl Iterator for Batches<'_> {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Result<RecordBatch>> {
+        let reader = self.reader.as_mut()?;
+        let read =
+            guarded(|| reader.next().transpose().map_err(|error| EngineError::data(error.to_string())));
+        match read {
+            Ok(Some(batch)) => return Some(Ok(batch)),
+            Ok(None) => self.reader = None,
+            Err(error) => {
+                self.reader = None;
+                return Some(Err(self.file.blame(error)));
+            }
+        }
+        None
+    }
+}
+
+fn fault(error: ParquetError) -> EngineError {
+    EngineError::data(error.to_string())
+}
