@@ -12,7 +12,8 @@ mod types;
 mod unpack;
 
 use ::arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, RecordBatch, new_empty_array, new_null_array,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, RecordBatch, new_empty_array,
+    new_null_array,
 };
 use ::arrow::compute::{CastOptions, cast_with_options, concat};
 use ::arrow::datatypes::{DataType, FieldRef, Float32Type, Float64Type, SchemaRef};
@@ -78,17 +79,35 @@ struct PieceColumn {
     /// Position in the table's schema.
     position: usize,
     pieces: Vec<ArrayRef>,
+    /// Of plain text so far; a column's offsets are of 32 bits.
+    text_bytes: usize,
 }
 
 impl Pieces {
-    fn push(&mut self, name: &str, storage: Storage, position: usize, at: usize, values: ArrayRef) {
-        match self.columns.get_mut(at) {
-            Some(column) => column.pieces.push(values),
-            None => {
-                let name = name.to_string();
-                self.columns.push(PieceColumn { name, storage, position, pieces: vec![values] });
+    /// The `at`-th column that is given gets its next piece.
+    fn push(
+        &mut self,
+        name: &str,
+        storage: Storage,
+        position: usize,
+        at: usize,
+        values: ArrayRef,
+    ) -> Result<()> {
+        if at == self.columns.len() {
+            let (name, pieces) = (name.to_string(), Vec::new());
+            self.columns.push(PieceColumn { name, storage, position, pieces, text_bytes: 0 });
+        }
+        let column = &mut self.columns[at];
+        if let Some(texts) = values.as_string_opt::<i32>() {
+            let (first, last) = (texts.value_offsets().first(), texts.value_offsets().last());
+            let used = first.zip(last).map_or(0, |(first, last)| last - first);
+            column.text_bytes += used as usize;
+            if column.text_bytes > text::MAX_TEXT_BYTES {
+                return Err(column_error(name, &text::too_much()));
             }
         }
+        column.pieces.push(values);
+        Ok(())
     }
 
     fn finish(self) -> Result<Batch> {
@@ -146,7 +165,7 @@ pub(super) fn create(
             }
             reading_column(&name);
             let (storage, values) = fitted(&field, &values, &name)?;
-            pieces.push(&name, storage, at, at, values);
+            pieces.push(&name, storage, at, at, values)?;
             if number == 0 {
                 fields.push(Field::new(name, storage));
             }
@@ -200,7 +219,7 @@ pub(super) fn update(
             {
                 let storage = target.schema.field(position).storage;
                 let values = coerced(field, values, storage, name, pieces.num_rows)?;
-                pieces.push(name, storage, position, taken.len(), values);
+                pieces.push(name, storage, position, taken.len(), values)?;
                 taken.push(position);
             }
         }

@@ -75,6 +75,7 @@ fn walk(bytes: &[u8]) -> Result<(usize, Messages), ArrowError> {
         at += meta.len();
         let message = message(meta)?;
         let body = part(bytes, at, message.bodyLength())?;
+        messages.check_place(at)?;
         at += body.len();
         messages.check_message(&message, body)?;
     }
@@ -135,6 +136,14 @@ impl Messages {
         match self.needs_alignment() {
             true => Buffer::from_slice_ref(&bytes),
             false => Buffer::from(bytes),
+        }
+    }
+
+    /// `body_at`: where a body begins in the payload.
+    pub(super) fn check_place(&self, body_at: usize) -> Result<(), ArrowError> {
+        match self.needs_alignment() && !body_at.is_multiple_of(8) {
+            false => Ok(()),
+            true => Err(ArrowError::IpcError("a body does not begin at a multiple of eight".into())),
         }
     }
 

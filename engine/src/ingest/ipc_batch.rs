@@ -199,6 +199,9 @@ where
             if len.checked_mul(*width).is_none_or(|needed| unpacked < needed) {
                 return Err(bad(field.name(), "has a buffer that is shorter than its rows"));
             }
+            if !usize::try_from(buffer.offset()).is_ok_and(|offset| offset.is_multiple_of(*width)) {
+                return Err(bad(field.name(), "has a buffer that begins in the middle of a value"));
+            }
         }
         members.iter().try_for_each(|(_, member)| self.array(member))
     }

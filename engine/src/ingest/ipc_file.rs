@@ -76,6 +76,7 @@ fn check_block(
     let start = usize::try_from(block.offset()).map_err(|_| bad("has a block before its begin"))?;
     let head = part(bytes, start, i64::from(block.metaDataLength()))?;
     let body = part(bytes, start + head.len(), block.bodyLength())?;
+    messages.check_place(start + head.len())?;
     *left = left
         .checked_sub(head.len() + body.len())
         .ok_or_else(|| bad("has blocks that are longer than itself"))?;

@@ -4,6 +4,7 @@
 
 mod arrow;
 mod arrow_spoiled;
+mod arrow_types;
 mod json;
 
 use std::sync::Arc;

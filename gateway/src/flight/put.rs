@@ -4,6 +4,9 @@
 //! is acknowledged by a message with JSON `{"rows": applied so far}`. A replacement is one piece, whatever its size,
 //! since it must be one step. An error says how many rows were applied before it.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow_flight::decode::FlightRecordBatchStream;
@@ -12,7 +15,7 @@ use arrow_flight::{FlightData, PutResult};
 use futures::{Stream, StreamExt, TryStreamExt};
 use proscenium_actors::table::{RemoveRows, ReplaceRows, UpdateRows};
 use proscenium_actors::{Catalog, Fault, knobs};
-use proscenium_engine::ingest::ArrowMessages;
+use proscenium_engine::ingest::{ArrowMessages, guarded};
 use proscenium_engine::{TableData, TableOptions};
 use tonic::{Status, Streaming};
 
@@ -37,25 +40,56 @@ pub(super) async fn put(
     Ok(Box::pin(apply_all(load, batches)))
 }
 
-/// The decoder trusts what a message says about its buffers, so it gets only those that keep their word.
-fn decoded(
-    messages: impl Stream<Item = Result<FlightData, Status>> + Send + 'static,
-) -> FlightRecordBatchStream {
+/// The decoder trusts what a message says about its buffers, so it gets only those that keep their word; where it panics
+/// nevertheless, the put ends with an error.
+fn decoded(messages: impl Stream<Item = Result<FlightData, Status>> + Send + 'static) -> Batches {
     let mut checked = ArrowMessages::default();
     let messages = messages
         .and_then(move |message| std::future::ready(check(&mut checked, message)))
         .map_err(|status| FlightError::Tonic(Box::new(status)));
-    FlightRecordBatchStream::new_from_flight_data(messages)
+    Batches { decoder: FlightRecordBatchStream::new_from_flight_data(messages), is_over: false }
 }
 
-fn check(checked: &mut ArrowMessages, message: FlightData) -> Result<FlightData, Status> {
+fn check(checked: &mut ArrowMessages, mut message: FlightData) -> Result<FlightData, Status> {
     // Metadata may come without data.
     if !message.data_header.is_empty() {
         checked
             .check(&message.data_header, &message.data_body)
             .map_err(|error| Status::invalid_argument(format!("the put is no Arrow data: {error}")))?;
+        if checked.needs_alignment() && !message.data_body.as_ptr().cast::<u64>().is_aligned() {
+            message.data_body = message.data_body.to_vec().into();
+        }
     }
     Ok(message)
+}
+
+/// The batches of a put.
+struct Batches {
+    decoder: FlightRecordBatchStream,
+    /// What panicked is not asked again.
+    is_over: bool,
+}
+
+impl Batches {
+    fn schema(&self) -> Option<&SchemaRef> {
+        self.decoder.schema()
+    }
+}
+
+impl Stream for Batches {
+    type Item = Result<RecordBatch, FlightError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        let polled = guarded(|| Ok(self.decoder.poll_next_unpin(context)));
+        polled.unwrap_or_else(|error| {
+            self.is_over = true;
+            let text = format!("the put is no Arrow data: {error}");
+            Poll::Ready(Some(Err(FlightError::Tonic(Box::new(Status::invalid_argument(text))))))
+        })
+    }
 }
 
 /// A put on its way.
@@ -149,10 +183,7 @@ impl Load {
     }
 }
 
-fn apply_all(
-    load: Load,
-    batches: FlightRecordBatchStream,
-) -> impl Stream<Item = Result<PutResult, Status>> + Send {
+fn apply_all(load: Load, batches: Batches) -> impl Stream<Item = Result<PutResult, Status>> + Send {
     futures::stream::try_unfold((load, batches), |(mut load, mut batches)| async move {
         if load.is_over {
             return Ok(None);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
-use parquet::basic::Type as PhysicalType;
+use parquet::basic::{ConvertedType, Type as PhysicalType};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 
 pub(super) fn wanted(claimed: &ArrowReaderMetadata) -> SchemaRef {
@@ -56,18 +56,22 @@ impl Leaves<'_> {
             other => other,
         };
         let columns = self.metadata.file_metadata().schema_descr().columns();
-        match (data_type, columns.get(column).map(|column| column.physical_type())) {
-            (DataType::Timestamp(_, zone), Some(PhysicalType::INT96)) => {
+        let Some(described) = columns.get(column) else { return data_type.clone() };
+        match (data_type, described.physical_type(), described.converted_type()) {
+            (DataType::Timestamp(_, zone), PhysicalType::INT96, _) => {
                 DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
             }
-            (DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View, Some(PhysicalType::BYTE_ARRAY)) => {
-                self.text(DataType::Utf8, column)
-            }
+            (
+                DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View,
+                PhysicalType::BYTE_ARRAY,
+                ConvertedType::UTF8,
+            ) => self.text(DataType::Utf8, column),
             (
                 DataType::Binary | DataType::LargeBinary | DataType::BinaryView,
-                Some(PhysicalType::BYTE_ARRAY),
+                PhysicalType::BYTE_ARRAY,
+                ConvertedType::NONE,
             ) => self.text(DataType::Binary, column),
-            (other, _) => other.clone(),
+            (other, _, _) => other.clone(),
         }
     }
 
