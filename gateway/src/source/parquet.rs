@@ -6,6 +6,8 @@
 
 mod claims;
 mod schema;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

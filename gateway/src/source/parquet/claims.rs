@@ -22,7 +22,17 @@ const VALUES_A_BYTE: u64 = 16;
 /// What one value of a column takes when it is decoded, unless its type says more.
 const VALUE_BYTES: u64 = 8;
 
+/// What a file of any length may claim.
+struct Most {
+    rows: u64,
+    values: u64,
+}
+
 pub(super) fn check(bytes: &Bytes, metadata: &ParquetMetaData) -> Result<()> {
+    check_against(bytes, metadata, &Most { rows: MAX_ROWS, values: MAX_VALUES })
+}
+
+fn check_against(bytes: &Bytes, metadata: &ParquetMetaData, most: &Most) -> Result<()> {
     let len = bytes.len() as u64;
     let within = |claimed: u64, what: &str, most: u64, factor: u64| match claimed > most.max(len * factor) {
         false => Ok(()),
@@ -41,9 +51,9 @@ pub(super) fn check(bytes: &Bytes, metadata: &ParquetMetaData) -> Result<()> {
             num_bytes = num_bytes.saturating_add(values.saturating_mul(width));
         }
     }
-    within(num_rows, "rows", MAX_ROWS, ROWS_A_BYTE)?;
-    within(num_values, "values", MAX_VALUES, VALUES_A_BYTE)?;
-    within(num_bytes, "bytes of values", MAX_VALUES * VALUE_BYTES, VALUES_A_BYTE * VALUE_BYTES)
+    within(num_rows, "rows", most.rows, ROWS_A_BYTE)?;
+    within(num_values, "values", most.values, VALUES_A_BYTE)?;
+    within(num_bytes, "bytes of values", most.values * VALUE_BYTES, VALUES_A_BYTE * VALUE_BYTES)
 }
 
 fn values_of(bytes: &Bytes, chunk: &ColumnChunkMetaData, group_rows: u64) -> Result<u64> {
@@ -80,4 +90,44 @@ fn values_in_pages(bytes: &Bytes, chunk: &ColumnChunkMetaData, group_rows: u64) 
 
 fn count(claimed: i64) -> Result<u64> {
     u64::try_from(claimed).map_err(|_| EngineError::data(format!("the file claims {claimed} rows or values")))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, FixedSizeBinaryArray, Int64Array, ListArray, RecordBatch};
+    use arrow::datatypes::Int64Type;
+    use parquet::arrow::ArrowWriter;
+    use parquet::file::metadata::ParquetMetaDataReader;
+
+    use super::*;
+
+    fn refused(column: ArrayRef, rows: u64, values: u64) -> String {
+        let batch = RecordBatch::try_from_iter([("x", column)]).unwrap();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        let bytes = Bytes::from(writer.into_inner().unwrap());
+        let metadata = ParquetMetaDataReader::new().parse_and_finish(&bytes).unwrap();
+        let len = format!(" in {} bytes", bytes.len());
+        match check_against(&bytes, &metadata, &Most { rows, values }) {
+            Ok(()) => String::new(),
+            Err(error) => error.to_string().replace(&len, ""),
+        }
+    }
+
+    #[test]
+    fn rows_values_and_bytes_are_bounded() {
+        let constant = || Arc::new(Int64Array::from(vec![7; 50_000])) as ArrayRef;
+        assert_eq!(refused(constant(), 50_000, 50_000), "");
+        let rows = refused(constant(), 49_999, 50_000);
+        assert_eq!(rows, "the file claims 50000 rows; more than 49999 need a byte for every 8");
+        let items = ListArray::from_iter_primitive::<Int64Type, _, _>([Some(vec![Some(7); 50_000])]);
+        let values = refused(Arc::new(items), 1, 49_999);
+        assert_eq!(values, "the file claims 50000 values; more than 49999 need a byte for every 16");
+        let wide = FixedSizeBinaryArray::try_from_iter(std::iter::repeat_n([0_u8; 1000], 5_000)).unwrap();
+        let bytes = refused(Arc::new(wide), 5_000, 50_000);
+        assert_eq!(
+            bytes,
+            "the file claims 5000000 bytes of values; more than 400000 need a byte for every 128"
+        );
+    }
 }
