@@ -33,11 +33,14 @@ pub(super) fn coded_type() -> DataType {
 
 /// Lists, whose items become rows or texts.
 pub(crate) fn is_list(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => true,
-        DataType::ListView(_) | DataType::LargeListView(_) => true,
-        _ => false,
-    }
+    matches!(
+        data_type,
+        DataType::List(_)
+            | DataType::LargeList(_)
+            | DataType::FixedSizeList(..)
+            | DataType::ListView(_)
+            | DataType::LargeListView(_)
+    )
 }
 
 /// Whether a column's values become text of any length. (Nulls are text, too, of no length.)
