@@ -28,7 +28,7 @@ use crate::schema::{ColumnType, Field, Schema, Storage};
 
 pub(super) use nested::{Ranges, json_texts, list_ranges};
 pub(super) use types::{is_list, natural};
-pub(super) use unpack::{codable, is_packed, unpacked};
+pub(super) use unpack::{codable, is_packed, spread, unpacked};
 
 /// One batch's columns of equal length. Names may repeat.
 pub(super) struct Columns {

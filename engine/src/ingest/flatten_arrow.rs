@@ -13,8 +13,8 @@ use ::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use ::arrow::error::ArrowError;
 
 use super::arrow::{
-    Column, Columns, Ranges, codable, is_list, is_packed, json_texts, list_ranges, natural, typed_error,
-    unpacked,
+    Column, Columns, Ranges, codable, is_list, is_packed, json_texts, list_ranges, natural, spread,
+    typed_error, unpacked,
 };
 use super::guard::reading_column;
 use super::{MAX_CLAIMED_ROWS, column_error};
@@ -145,6 +145,8 @@ struct Lists<'a> {
     field: FieldRef,
     items: ArrayRef,
     nulls: Option<NullBuffer>,
+    /// Whether several lists may have the same items.
+    may_share: bool,
     /// For each row made, the item it gets.
     taken: Vec<Option<u64>>,
 }
@@ -169,7 +171,8 @@ fn lists(column: &Column) -> Option<Lists<'_>> {
     }
     let (field, items, ranges) = list_ranges(&column.values)?;
     let nulls = column.values.nulls().cloned();
-    Some(Lists { name: &column.name, ranges, field, items, nulls, taken: Vec::new() })
+    let may_share = matches!(column.values.data_type(), DataType::ListView(_) | DataType::LargeListView(_));
+    Some(Lists { name: &column.name, ranges, field, items, nulls, may_share, taken: Vec::new() })
 }
 
 fn expand(data: Columns, context: Context<'_>) -> Result<Columns> {
@@ -216,14 +219,14 @@ fn expand(data: Columns, context: Context<'_>) -> Result<Columns> {
         let lists = if has_lists(column) { expanded.next() } else { None };
         let made = match lists {
             Some(lists) => {
-                let items = match lists.taken.len() > lists.items.len() {
-                    // Some items are taken again and again.
-                    true => codable(&lists.field, &lists.items),
-                    false => Ok((lists.field, lists.items)),
-                };
-                items.and_then(|(field, items)| {
-                    Ok((field, take(&items, &UInt64Array::from(lists.taken), None)?))
-                })
+                // Of other lists every item is taken once at most.
+                if lists.may_share || context.list_flatten == ListFlatten::Cartesian {
+                    let rows = lists.taken.iter().map(|item| item.map(|item| item as u32)).collect();
+                    spread(&lists.field, &lists.items, &rows)
+                } else {
+                    take(&lists.items, &UInt64Array::from(lists.taken), None)
+                        .map(|values| (lists.field, values))
+                }
             }
             None => codable(&column.field, &column.values)
                 .and_then(|(field, values)| Ok((field, take(&values, &source_rows, None)?))),

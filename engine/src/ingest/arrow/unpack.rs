@@ -41,31 +41,41 @@ pub(crate) fn unpacked(field: &Field, values: &ArrayRef) -> Result<(FieldRef, Ar
         DataType::RunEndEncoded(_, inner) if !inner.metadata().is_empty() => inner.metadata().clone(),
         _ => field.metadata().clone(),
     };
-    let with_type = |data_type: &DataType| Field::new(field.name(), data_type.clone(), true);
-    let entry_field = Arc::new(with_type(entries.data_type()).with_metadata(metadata));
-    if is_packed(entries.data_type()) {
-        return Ok((entry_field, take(&entries, &rows, None)?));
+    let entry_field = Field::new(field.name(), entries.data_type().clone(), true).with_metadata(metadata);
+    spread(&Arc::new(entry_field), &entries, &rows)
+}
+
+/// For each row, the entry that it names, however often it is named.
+pub(crate) fn spread(
+    field: &FieldRef,
+    entries: &ArrayRef,
+    rows: &UInt32Array,
+) -> Result<(FieldRef, ArrayRef), ArrowError> {
+    if let DataType::RunEndEncoded(..) = entries.data_type() {
+        // Taking rows of runs would repeat the values.
+        let (field, entries) = unpacked(field, entries)?;
+        return spread(&field, &entries, rows);
     }
-    let unpacked: ArrayRef = match entries.data_type() {
-        DataType::Struct(_) => coded_members(entries.as_struct(), &rows)?,
-        other if is_list(other) => shared_lists(&entries, &rows)?,
-        _ if is_text(&entry_field) => {
-            let (_, texts) = natural(&entry_field, &entries)?;
+    let spread: ArrayRef = match entries.data_type() {
+        DataType::Struct(_) => coded_members(entries.as_struct(), rows)?,
+        other if is_list(other) => shared_lists(entries, rows)?,
+        other if !is_packed(other) && is_text(field) => {
+            let (_, texts) = natural(field, entries)?;
             // The text says all that an extension type meant.
             let coded = coded_entries(&texts, rows)?;
-            return Ok((Arc::new(with_type(coded.data_type())), coded));
+            return Ok((Arc::new(Field::new(field.name(), coded.data_type().clone(), true)), coded));
         }
-        _ => return Ok((entry_field, take(&entries, &rows, None)?)),
+        _ => return Ok((field.clone(), take(entries, rows, None)?)),
     };
-    Ok((Arc::new(with_type(unpacked.data_type())), unpacked))
+    Ok((Arc::new(Field::new(field.name(), spread.data_type().clone(), true)), spread))
 }
 
 /// `Dictionary<Int32, Utf8>` of entries that are `Utf8` or coded themselves.
-fn coded_entries(texts: &ArrayRef, rows: UInt32Array) -> Result<ArrayRef, ArrowError> {
+fn coded_entries(texts: &ArrayRef, rows: &UInt32Array) -> Result<ArrayRef, ArrowError> {
     if *texts.data_type() != DataType::Utf8 {
-        return take(texts, &rows, None);
+        return take(texts, rows, None);
     }
-    let keys = cast_with_options(&rows, &DataType::Int32, &STRICT)?;
+    let keys = cast_with_options(rows, &DataType::Int32, &STRICT)?;
     let keys = without_null_entries(keys.as_primitive::<Int32Type>(), texts);
     Ok(Arc::new(DictionaryArray::try_new(keys, texts.clone())?))
 }

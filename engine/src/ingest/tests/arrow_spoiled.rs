@@ -34,7 +34,7 @@ fn what_is_wrong_is_said_before_the_reader_sees_it() {
 }
 
 /// A column of every shape in which buffers lie, each with a null.
-fn columns_of_all_shapes() -> Vec<(&'static str, ArrayRef)> {
+pub(super) fn columns_of_all_shapes() -> Vec<(&'static str, ArrayRef)> {
     let coded: DictionaryArray<Int32Type> = [Some("a"), None, Some("b")].into_iter().collect();
     let numbers = Int32Array::from(vec![Some(1), None, Some(3)]);
     let inner = Arc::new(Field::new("i", DataType::Int32, true));

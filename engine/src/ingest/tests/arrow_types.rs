@@ -292,6 +292,38 @@ fn small_claims_of_many_rows_are_bounded() {
     assert_eq!(made.num_rows, 100_000);
 }
 
+/// Lists of views may all show one long text.
+#[test]
+fn shared_items_are_not_repeated() {
+    let long = "x".repeat(1 << 20);
+    let texts = ::arrow::array::LargeStringArray::from(vec![long.as_str(), ""]);
+    let inner = StructArray::from(batch_of(vec![("t", Arc::new(texts) as ArrayRef)]));
+    let item = Arc::new(ArrowField::new("item", inner.data_type().clone(), true));
+    let num_rows = 100_000;
+    let (starts, lens) = (vec![0; num_rows].into(), vec![1; num_rows].into());
+    let views = ListViewArray::new(item, starts, lens, Arc::new(inner), None);
+    let batch = batch_of(vec![("x", Arc::new(views))]);
+    let (_, made) =
+        create(&TableData::Batches(batch.schema(), vec![batch]), &TableOptions::default()).unwrap();
+    let bytes: usize = made.columns.iter().map(|column| column.values.get_array_memory_size()).sum();
+    assert!(bytes < 8 << 20, "{bytes}");
+    assert_eq!(made.num_rows, num_rows);
+}
+
+/// What comes without rows has the types that it would have with some.
+#[test]
+fn types_are_known_without_rows() {
+    let batch = batch_of(super::arrow_spoiled::columns_of_all_shapes());
+    let types = |batches: Vec<RecordBatch>| {
+        let data = TableData::Batches(batch.schema(), batches);
+        create(&data, &TableOptions { list_flatten: ListFlatten::Stringify, ..TableOptions::default() })
+            .unwrap()
+            .0
+    };
+    assert_eq!(types(vec![]), types(vec![batch.clone()]));
+    assert_eq!(types(vec![batch.slice(0, 0)]), types(vec![batch.clone(), batch.clone()]));
+}
+
 /// A block that the footer names twice is there once.
 #[test]
 fn a_footer_cannot_multiply_rows() {
