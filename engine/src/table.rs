@@ -153,8 +153,8 @@ impl Table {
         let mut computed = Vec::with_capacity(expressions.len());
         let storages: Vec<Storage> = expressions.iter().map(|expression| expression.storage).collect();
         let windows = check_windows(config, stored.schema(), &storages)?;
-        for ((alias, text), expression) in config.expressions.iter().zip(expressions) {
-            let column = self.computed.hold(alias, text, expression, &stored, &computed);
+        for (alias, expression) in config.expressions.keys().zip(expressions) {
+            let column = self.computed.hold(alias, expression, &stored, &computed);
             computed.push(column);
         }
         for (alias, window) in windows {
@@ -179,8 +179,8 @@ impl Table {
         self.computed.drop_unused();
         let mut computed = Vec::with_capacity(expressions.len());
         let mut missing = Vec::new();
-        for ((alias, text), expression) in config.expressions.iter().zip(expressions) {
-            let column = self.computed.hold_later(alias, text, expression, &computed, &mut missing);
+        for (alias, expression) in config.expressions.keys().zip(expressions) {
+            let column = self.computed.hold_later(alias, expression, &computed, &mut missing);
             computed.push(column);
         }
         let num_columns = stored.schema().len();

@@ -21,6 +21,7 @@ mod plan;
 mod product;
 mod ranking;
 mod rowwise;
+mod sharing_key;
 mod sort;
 mod sort_slots;
 mod sums;
@@ -38,6 +39,7 @@ pub(crate) use groups::Groups;
 pub use handle::Handle;
 pub use plan::Plan;
 pub(crate) use plan::ViewKind;
+pub use sharing_key::SharingKey;
 pub(crate) use text::path_text;
 
 use crate::delta::TableDelta;

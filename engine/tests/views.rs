@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use proscenium_engine::config::{GroupRollupMode, SplitRollupMode, ViewConfig};
+use proscenium_engine::config::{FilterTerm, GroupRollupMode, SplitRollupMode, ViewConfig};
 use proscenium_engine::export::{self, JsonOptions};
 use proscenium_engine::table::Table;
 use proscenium_engine::view::{CutOptions, Handle, Plan, View};
-use proscenium_engine::{TableData, TableOptions};
+use proscenium_engine::{Scalar, TableData, TableOptions};
 
 fn rows(text: &str) -> TableData {
     TableData::Rows(text.into())
@@ -92,7 +92,7 @@ fn a_config_is_read_back_with_its_depth_and_the_aggregates_of_a_split_total() {
     let plan = Plan::new(&config, table.schema()).unwrap();
     assert_eq!(plan.config().group_by_depth, Some(1));
     let other = Plan::new(&grouped(), table.schema()).unwrap();
-    assert_eq!(plan.sharing_key(), other.sharing_key());
+    assert_eq!(plan.sharing_key(0), other.sharing_key(0));
 
     let config = ViewConfig {
         split_by: names(&["b"]),
@@ -118,4 +118,69 @@ fn a_group_column_under_an_aggregate_of_two_is_called_by_both() {
         let csv = export::csv(&cut.gather());
         assert!(csv.starts_with(&format!("\"a\",\"{expected}\"\n")), "{csv}");
     }
+}
+
+#[test]
+fn what_decides_the_content_of_a_view_is_in_its_key() {
+    let table = Table::create(&rows(r#"[{"a":"x","b":"p","v":1,"w":2}]"#), TableOptions::default()).unwrap();
+    let key = |config: &ViewConfig| Plan::new(config, table.schema()).unwrap().sharing_key(0);
+    let total = |words: &[&str]| ViewConfig {
+        columns: Some(names(&["v"])),
+        aggregates: [("v".to_string(), names(words))].into_iter().collect(),
+        group_rollup_mode: GroupRollupMode::Total,
+        ..ViewConfig::default()
+    };
+    assert_ne!(key(&total(&["sum"])), key(&total(&["max"])));
+    assert_ne!(key(&total(&["max by", "v"])), key(&total(&["max by", "w"])));
+    assert_eq!(key(&total(&["avg"])), key(&total(&["mean"])), "two spellings of one aggregate");
+    // The spelling shows in the name of a column that is a group key, too.
+    let named = |word: &str| ViewConfig {
+        group_by: names(&["v"]),
+        group_rollup_mode: GroupRollupMode::Rollup,
+        ..total(&[word])
+    };
+    assert_ne!(key(&named("avg")), key(&named("mean")));
+
+    let filtered = |column: &str, op: &str, operand: Scalar| ViewConfig {
+        filter: vec![FilterTerm { column: column.into(), op: op.into(), operands: vec![operand] }],
+        ..ViewConfig::default()
+    };
+    let of_v = |operand| key(&filtered("v", "==", operand));
+    assert_ne!(of_v(Scalar::Float(1.0)), of_v(Scalar::Float(2.0)));
+    assert_eq!(of_v(Scalar::Float(1.5)), of_v(Scalar::from("1")), "both are the integer 1");
+    let of_a = |op: &str, text: &str| key(&filtered("a", op, Scalar::from(text)));
+    assert_ne!(of_a("==", "1"), of_a("==", "1.0"));
+    assert_ne!(of_a("==", "x"), of_a("==", "X"));
+    assert_ne!(of_a("contains", "x"), of_a("begins with", "x"));
+    assert_eq!(of_a("startswith", "x"), of_a("begins with", "X"));
+    let nan = || filtered("v", "in", Scalar::Float(1.0));
+    assert_eq!(key(&nan()), key(&nan()));
+
+    // A flat view has no aggregates and no groups: what is said of them makes no difference.
+    let flat = ViewConfig { columns: Some(names(&["v"])), ..ViewConfig::default() };
+    let ignored = ViewConfig {
+        aggregates: [("v".to_string(), names(&["max"]))].into_iter().collect(),
+        group_rollup_mode: GroupRollupMode::Flat,
+        split_rollup_mode: SplitRollupMode::Rollup,
+        ..flat.clone()
+    };
+    assert_eq!(key(&flat), key(&ignored));
+    let twice = ViewConfig { columns: Some(names(&["v", "v"])), ..ViewConfig::default() };
+    assert_ne!(key(&flat), key(&twice));
+}
+
+#[test]
+fn a_view_that_remembers_is_shared_with_those_of_its_own_version_only() {
+    let table = Table::create(&rows(r#"[{"v":1}]"#), TableOptions::default()).unwrap();
+    let key = |word: &str, version| {
+        let config = ViewConfig {
+            aggregates: [("v".to_string(), names(&[word]))].into_iter().collect(),
+            group_rollup_mode: GroupRollupMode::Total,
+            ..ViewConfig::default()
+        };
+        Plan::new(&config, table.schema()).unwrap().sharing_key(version)
+    };
+    assert_eq!(key("high", 3), key("high", 3));
+    assert_ne!(key("high", 3), key("high", 4));
+    assert_eq!(key("max", 3), key("max", 4));
 }

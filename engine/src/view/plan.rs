@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::aggregate::{Aggregate, Kind};
 use super::filter::Filter;
+use super::sharing_key::SharingKey;
 use super::sort::{Axis, Direction, RowOrder, direction};
 use crate::config::{GroupRollupMode, SortTerm, SplitRollupMode, ViewConfig};
 use crate::error::{EngineError, Result};
@@ -16,7 +17,7 @@ use crate::schema::{ColumnType, Field, Schema, Storage};
 use crate::table::ComputedRef;
 use crate::window::check_windows;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum ViewKind {
     /// One row per table row.
     Flat,
@@ -53,7 +54,6 @@ pub struct Plan {
     /// Split views: positions in `aggregates`.
     pub(crate) column_order: Vec<(usize, Direction)>,
     config: ViewConfig,
-    sharing_key: String,
 }
 
 impl Plan {
@@ -157,18 +157,13 @@ impl Plan {
             config: ViewConfig {
                 columns: Some(shown),
                 filter: canonical_filter,
-                group_by_depth: None,
                 aggregates: BTreeMap::new(),
                 ..config.clone()
             },
-            sharing_key: String::new(),
         };
         plan.choose_aggregates(&asked, &sorts)?;
         plan.choose_orders(&sorts);
         plan.config.aggregates = plan.reported_aggregates();
-        plan.sharing_key = format!("{:?}", plan.config);
-        // Which levels are open belongs to each handle; it is only reported.
-        plan.config.group_by_depth = config.group_by_depth;
         Ok(plan)
     }
 
@@ -247,9 +242,10 @@ impl Plan {
             .collect()
     }
 
-    /// Equal keys: equal questions, one shared [`super::View`].
-    pub fn sharing_key(&self) -> &str {
-        &self.sharing_key
+    /// What decides the content of a view that is opened when its table is at `version`: plans of one table with equal
+    /// keys share one [`super::View`].
+    pub fn sharing_key(&self, version: u64) -> SharingKey {
+        SharingKey::of(self, version)
     }
 
     /// The config as clients read it back, with the `group_by_depth` of this plan's own handle.

@@ -5,6 +5,9 @@ mod derived;
 mod frames;
 mod harm;
 mod order;
+#[path = "../../../proto/tests/sharing/mod.rs"]
+mod random_views;
 mod raw;
+mod sharing;
 mod sites;
 mod support;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proscenium_engine::delta::TableDelta;
 use proscenium_engine::export::{self, JsonOptions};
-use proscenium_engine::view::{CutOptions, Handle, Plan, View, ViewDelta, removed_keys_arrow};
+use proscenium_engine::view::{CutOptions, Handle, Plan, SharingKey, View, ViewDelta, removed_keys_arrow};
 use proscenium_engine::{EngineError, Result};
 use proscenium_proto::generated::{
     TableMakeViewReq, TableMakeViewResp, ViewCollapseResp, ViewDeleteResp, ViewDimensionsResp,
@@ -26,7 +26,7 @@ pub(super) type SharedId = u64;
 #[derive(Debug)]
 pub(super) struct SharedView {
     table: String,
-    key: String,
+    key: SharingKey,
     view: View,
     num_handles: usize,
 }
@@ -98,7 +98,7 @@ impl LocalServer {
             Err(fault) => return fault.into(),
         };
         let plan = Arc::new(plan);
-        let key = plan.sharing_key();
+        let key = plan.sharing_key(hosted.table.version());
         let present =
             self.shared.iter_mut().find(|(_, shared)| shared.table == call.entity_id && shared.key == key);
         let (shared, handle) = match present {
@@ -108,7 +108,7 @@ impl LocalServer {
             }
             None => {
                 let view = View::build(plan.clone(), &hosted.table.snapshot());
-                let (handle, table, key) = (view.handle(depth), call.entity_id.clone(), key.to_owned());
+                let (handle, table) = (view.handle(depth), call.entity_id.clone());
                 self.last_shared += 1;
                 self.shared.insert(self.last_shared, SharedView { table, key, view, num_handles: 1 });
                 (self.last_shared, handle)
