@@ -35,14 +35,14 @@ fn main() -> Result<(), Error> {
 
     let window = window(&sample(TEXT_ROWS)?);
     let plain = JsonOptions::default();
-    load("CSV", &TableData::Csv(export::csv(&window).into()), TEXT_ROWS)?;
+    load("CSV", &TableData::Csv(export::csv(&window, Naming::Readable).into()), TEXT_ROWS)?;
     load("JSON rows", &TableData::Rows(export::json_rows(&window, plain).into()), TEXT_ROWS)?;
     load("JSON columns", &TableData::Columns(export::json_columns(&window, plain).into()), TEXT_ROWS)?;
     load("NDJSON", &TableData::Ndjson(export::ndjson(&window, plain).into()), TEXT_ROWS)?;
 
     write("JSON rows", || export::json_rows(&window, plain).len());
     write("JSON columns", || export::json_columns(&window, plain).len());
-    write("CSV", || export::csv(&window).len());
+    write("CSV", || export::csv(&window, Naming::Readable).len());
     write("Arrow", || {
         export::arrow(&window, Naming::Readable, Compression::None).map_or(0, |bytes| bytes.len())
     });

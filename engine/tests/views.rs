@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use proscenium_engine::config::{FilterTerm, GroupRollupMode, SplitRollupMode, ViewConfig};
-use proscenium_engine::export::{self, JsonOptions};
+use proscenium_engine::export::{self, JsonOptions, Naming};
 use proscenium_engine::table::Table;
 use proscenium_engine::view::{CutOptions, Handle, Plan, View};
 use proscenium_engine::{Scalar, TableData, TableOptions};
@@ -115,7 +115,7 @@ fn a_group_column_under_an_aggregate_of_two_is_called_by_both() {
         };
         let mut live = Live::new(r#"[{"a":1,"v":1}]"#, &config);
         let cut = live.view.cut(&mut live.handle, CutOptions::default());
-        let csv = export::csv(&cut.gather());
+        let csv = export::csv(&cut.gather(), Naming::Readable);
         assert!(csv.starts_with(&format!("\"a\",\"{expected}\"\n")), "{csv}");
     }
 }

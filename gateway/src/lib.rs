@@ -108,6 +108,7 @@ async fn run(
         max_frame_bytes: config.max_frame_bytes,
         limits: config.limits,
         roll: roll.clone(),
+        default_generation: config.default_generation,
         ending,
     };
     let readiness = Readiness::default();

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use proscenium_proto::client_generation;
 use serde::Deserialize;
 
 use crate::config::{Config, Limits};
@@ -67,6 +68,7 @@ struct File {
     assets: Option<PathBuf>,
     max_frame_bytes: Option<usize>,
     max_upload_bytes: Option<usize>,
+    default_generation: Option<String>,
     threads: Option<usize>,
     limits: Limits,
     #[serde(rename = "http")]
@@ -107,6 +109,10 @@ impl Options {
             None if self.no_flight || file.no_flight => None,
             None => defaults.flight,
         };
+        let default_generation = match file.default_generation.as_deref().map(client_generation::parse) {
+            Some(parsed) => parsed.map_err(|error| format!("default_generation: {error}"))?,
+            None => defaults.default_generation,
+        };
         let mut tables = file.tables;
         tables.extend(self.tables);
         for (position, table) in tables.iter().enumerate() {
@@ -125,6 +131,7 @@ impl Options {
                 .max_upload_bytes
                 .or(file.max_upload_bytes)
                 .unwrap_or(defaults.max_upload_bytes),
+            default_generation,
             limits: file.limits,
             sites,
             threads,
@@ -199,6 +206,7 @@ mod tests {
             fault("[http]\norigins = [\"desk.example.com\"]").contains("\"desk.example.com\" is no origin")
         );
         assert!(fault("[http]\nhosts = [\"*\"]").contains("\"*\" is no host name"));
+        assert!(fault("default_generation = \"new\"").contains("default_generation"));
         let twice = Options {
             tables: vec!["a=a.csv".parse().unwrap(), "a=b.csv".parse().unwrap()],
             ..Options::default()

@@ -62,6 +62,8 @@ pub(crate) struct Aggregate {
     /// The name that shows in CSV and Arrow where the column is a group key too.
     pub(crate) qualifier: String,
     pub(crate) input: Storage,
+    /// Whether the sum of rows that have no value is 0 rather than null; of plain sums and shares only.
+    pub(crate) is_zero_without_values: bool,
 }
 
 /// Name, aliases, canonical name.
@@ -242,6 +244,18 @@ impl Aggregate {
             canonical: vec![kind.canonical().to_owned()],
             qualifier: kind.canonical().to_owned(),
             input: field.storage,
+            is_zero_without_values: false,
+        }
+    }
+
+    /// Computes and reports it as clients up to 5.5 expect. `words`: as it was asked.
+    pub(super) fn follow_older_rules(&mut self, words: &[String]) {
+        self.is_zero_without_values = matches!(
+            self.kind,
+            Kind::Sum | Kind::AbsSum | Kind::SumAbs | Kind::PctSumParent | Kind::PctSumTotal
+        );
+        if words.first().is_some_and(|word| matches!(word.as_str(), "sum not null" | "sum_not_null")) {
+            self.canonical[0] = "sum not null".to_owned();
         }
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::aggregate::Kind;
+use super::aggregate::{Aggregate, Kind};
 use super::bulk::{Axis, ByCell, Layout};
 use super::cells::{Cells, TOTAL_CELL};
 use super::plan::Plan;
@@ -447,8 +447,9 @@ impl Grouped {
 
     fn plain_sum(&self, aggregate: usize, cell: u32) -> Scalar {
         let sum = self.sum(aggregate, cell);
+        let Aggregate { is_zero_without_values, .. } = self.plan.aggregates[aggregate];
         match sum.num_valid {
-            0 => Scalar::Null,
+            0 if !is_zero_without_values || self.cells.num_rows(cell) == 0 => Scalar::Null,
             _ if self.is_float(aggregate) => Scalar::Float(sum.float()),
             _ => Scalar::Int(sum.integer()),
         }

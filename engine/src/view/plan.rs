@@ -10,7 +10,7 @@ use super::aggregate::{Aggregate, Kind};
 use super::filter::Filter;
 use super::sharing_key::SharingKey;
 use super::sort::{Axis, Direction, RowOrder, direction};
-use crate::config::{GroupRollupMode, SortTerm, SplitRollupMode, ViewConfig};
+use crate::config::{Generation, GroupRollupMode, SortTerm, SplitRollupMode, ViewConfig};
 use crate::error::{EngineError, Result};
 use crate::expr::check_expressions;
 use crate::schema::{ColumnType, Field, Schema, Storage};
@@ -117,11 +117,16 @@ impl Plan {
         let mut asked: BTreeMap<&str, Aggregate> = BTreeMap::new();
         for (name, words) in &config.aggregates {
             let column = column_of(name).ok_or_else(|| invalid(name, "aggregates"))?;
-            asked.insert(name, Aggregate::parse(schema.field(column), column, words, column_of)?);
+            let mut aggregate = Aggregate::parse(schema.field(column), column, words, column_of)?;
+            if config.generation == Generation::V5_5 {
+                aggregate.follow_older_rules(words);
+            }
+            asked.insert(name, aggregate);
         }
         let group_by = columns_named(&config.group_by, "group_by", column_of)?;
         for (position, name) in config.group_by.iter().enumerate() {
-            if config.group_by[..position].contains(name) {
+            let may_repeat = config.generation == Generation::V5_5;
+            if !may_repeat && config.group_by[..position].contains(name) {
                 return Err(EngineError::config(format!(
                     "Duplicate column '{name}' found in View group_by.\n"
                 )));
@@ -174,7 +179,14 @@ impl Plan {
         }
         let default = |field: &Field, column: usize| match self.kind {
             ViewKind::ColumnOnly => Aggregate::new(field, column, Kind::Any),
-            _ => Aggregate::new(field, column, Kind::default_for(field.column_type())),
+            _ => {
+                let kind = Kind::default_for(field.column_type());
+                let mut aggregate = Aggregate::new(field, column, kind);
+                if self.config.generation == Generation::V5_5 {
+                    aggregate.follow_older_rules(&[]);
+                }
+                aggregate
+            }
         };
         let mut aggregates = Vec::new();
         for &column in &self.columns {

@@ -42,6 +42,7 @@ struct AggregateKey {
     argument: Option<usize>,
     /// The aggregate's spelling, where it is part of a column's readable name.
     spelling: Option<String>,
+    is_zero_without_values: bool,
 }
 
 impl SharingKey {
@@ -56,6 +57,7 @@ impl SharingKey {
             column: aggregate.column,
             argument: aggregate.argument,
             spelling: spelling(position),
+            is_zero_without_values: aggregate.is_zero_without_values,
         });
         // Water marks remember rows that are gone, which a new view has not seen.
         let remembers = plan.aggregates.iter().any(|each| matches!(each.kind, Kind::High | Kind::Low));

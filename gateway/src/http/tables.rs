@@ -192,7 +192,7 @@ impl Form {
             Form::Json => TextFormat::JsonRows(options),
             Form::Columns => TextFormat::JsonColumns(options),
             Form::Ndjson => TextFormat::Ndjson(options),
-            Form::Csv => TextFormat::Csv,
+            Form::Csv => TextFormat::Csv(Naming::Readable),
             Form::Arrow => {
                 let pieces = cut.arrow(Naming::Readable, Compression::None, knobs::build_threads())?;
                 return Ok(pieces.into_iter().collect());

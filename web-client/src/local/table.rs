@@ -110,13 +110,15 @@ impl LocalServer {
                     &description,
                 ))
             }
-            ClientReq::TableDescribeReq(request) => match view_config::from_wire(request.config) {
-                Ok(config) => {
-                    let description = describe(&config, table.schema(), table.index());
-                    ClientResp::TableDescribeResp(translate::describe::to_wire(&description))
+            ClientReq::TableDescribeReq(request) => {
+                match view_config::from_wire(request.config, call.client.generation()) {
+                    Ok(config) => {
+                        let description = describe(&config, table.schema(), table.index());
+                        ClientResp::TableDescribeResp(translate::describe::to_wire(&description))
+                    }
+                    Err(fault) => error::to_wire(&fault),
                 }
-                Err(fault) => error::to_wire(&fault),
-            },
+            }
             ClientReq::TableOnDeleteReq(_) => {
                 hosted.on_delete.push(call.subscriber);
                 return Answer::Nothing;

@@ -71,6 +71,7 @@ impl OpenView {
         &mut self,
         view: &mut View,
         request: &proscenium_proto::generated::ViewToArrowReq,
+        naming: export::Naming,
     ) -> Result<Vec<u8>> {
         let options =
             CutOptions { viewport: viewport::from_wire(request.viewport.as_ref()), ..CutOptions::default() };
@@ -78,7 +79,7 @@ impl OpenView {
         // is broken on 32 bits: nothing leaves the machine.
         viewport::compression(request.compression.as_deref())?;
         let window = view.cut(&mut self.handle, options).gather();
-        export::arrow(&window, viewport::naming(request.viewport.as_ref()), export::Compression::None)
+        export::arrow(&window, naming, export::Compression::None)
     }
 }
 
@@ -91,7 +92,7 @@ impl LocalServer {
         if self.views.contains_key(&view_id) {
             return EngineError::config(format!("View \"{view_id}\" already exists")).into();
         }
-        let planned = view_config::from_wire(request.config)
+        let planned = view_config::from_wire(request.config, call.client.generation())
             .and_then(|config| Ok((config.group_by_depth, hosted.table.plan(&config)?)));
         let (depth, plan) = match planned {
             Ok(planned) => planned,
@@ -255,10 +256,12 @@ impl LocalServer {
                 view.set_depth(handle, request.depth);
                 ClientResp::ViewSetDepthResp(ViewSetDepthResp {})
             }
-            ClientReq::ViewToArrowReq(request) => match open.arrow(view, &request) {
-                Ok(arrow) => ClientResp::ViewToArrowResp(ViewToArrowResp { arrow: arrow.into() }),
-                Err(fault) => error::to_wire(&fault),
-            },
+            ClientReq::ViewToArrowReq(request) => {
+                match open.arrow(view, &request, call.client.naming(request.viewport.as_ref())) {
+                    Ok(arrow) => ClientResp::ViewToArrowResp(ViewToArrowResp { arrow: arrow.into() }),
+                    Err(fault) => error::to_wire(&fault),
+                }
+            }
             ClientReq::ViewToColumnsStringReq(request) => {
                 let json = viewport::json_options(request.id, request.index, request.formatted);
                 let json_string = open
@@ -278,7 +281,10 @@ impl LocalServer {
                 ClientResp::ViewToNdjsonStringResp(ViewToNdjsonStringResp { ndjson_string })
             }
             ClientReq::ViewToCsvReq(request) => {
-                let csv = open.text(view, request.viewport.as_ref(), JsonOptions::default(), export::csv);
+                let naming = call.client.csv_naming();
+                let csv = open.text(view, request.viewport.as_ref(), JsonOptions::default(), |window| {
+                    export::csv(window, naming)
+                });
                 ClientResp::ViewToCsvResp(ViewToCsvResp { csv })
             }
             _ => error::unhandled(),
