@@ -52,7 +52,8 @@ def _config(config):
 
 def _aggregate(words):
     given = words["aggregations"]
-    return {"aggregations": ["sum not null", *given[1:]]} if given[:1] == ["sum or zero"] else words
+    # Its predecessor, `sum not null`, loses the sign of integers.
+    return {"aggregations": ["sum"]} if given[:1] == ["sum or zero"] else words
 
 
 def _window(spec):

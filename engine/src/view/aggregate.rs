@@ -62,8 +62,17 @@ pub(crate) struct Aggregate {
     /// The name that shows in CSV and Arrow where the column is a group key too.
     pub(crate) qualifier: String,
     pub(crate) input: Storage,
-    /// Whether the sum of rows that have no value is 0 rather than null; of plain sums and shares only.
-    pub(crate) is_zero_without_values: bool,
+    pub(crate) sum_of_nothing: SumOfNothing,
+}
+
+/// What plain sums and shares are where no row has a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum SumOfNothing {
+    Null,
+    /// Null only where there are no rows.
+    Zero,
+    /// Also where a filter keeps no row.
+    ZeroWithoutRows,
 }
 
 /// Name, aliases, canonical name.
@@ -244,17 +253,21 @@ impl Aggregate {
             canonical: vec![kind.canonical().to_owned()],
             qualifier: kind.canonical().to_owned(),
             input: field.storage,
-            is_zero_without_values: false,
+            sum_of_nothing: SumOfNothing::Null,
         }
     }
 
     /// Computes and reports it as clients up to 5.5 expect. `words`: as it was asked.
     pub(super) fn follow_older_rules(&mut self, words: &[String]) {
-        self.is_zero_without_values = matches!(
-            self.kind,
-            Kind::Sum | Kind::AbsSum | Kind::SumAbs | Kind::PctSumParent | Kind::PctSumTotal
-        );
-        if words.first().is_some_and(|word| matches!(word.as_str(), "sum not null" | "sum_not_null")) {
+        let word = words.first().map_or("", String::as_str);
+        let is_not_null = matches!(word, "sum not null" | "sum_not_null");
+        self.sum_of_nothing = match self.kind {
+            Kind::AbsSum | Kind::SumAbs => SumOfNothing::ZeroWithoutRows,
+            Kind::Sum if is_not_null => SumOfNothing::ZeroWithoutRows,
+            Kind::Sum | Kind::PctSumParent | Kind::PctSumTotal => SumOfNothing::Zero,
+            _ => SumOfNothing::Null,
+        };
+        if is_not_null {
             self.canonical[0] = "sum not null".to_owned();
         }
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::aggregate::{Aggregate, Kind};
+use super::aggregate::{Kind, SumOfNothing};
 use super::bulk::{Axis, ByCell, Layout};
 use super::cells::{Cells, TOTAL_CELL};
 use super::plan::Plan;
@@ -416,6 +416,13 @@ impl Grouped {
                 sum => Scalar::Float(sum.float() / f64::from(sum.num_valid)),
             },
             Kind::Gmv => self.gmv(aggregate, row_node, split_node, cell),
+            // For clients up to 5.5 a total is all of itself, whatever that is.
+            Kind::PctSumParent
+                if (row_node, split_node) == (ROOT, ROOT)
+                    && self.plan.aggregates[aggregate].sum_of_nothing != SumOfNothing::Null =>
+            {
+                Scalar::Float(100.0)
+            }
             Kind::PctSumParent => {
                 let whole = match (row_node, split_node) {
                     (ROOT, ROOT) => Some(cell),
@@ -447,9 +454,13 @@ impl Grouped {
 
     fn plain_sum(&self, aggregate: usize, cell: u32) -> Scalar {
         let sum = self.sum(aggregate, cell);
-        let Aggregate { is_zero_without_values, .. } = self.plan.aggregates[aggregate];
+        let is_null = match self.plan.aggregates[aggregate].sum_of_nothing {
+            SumOfNothing::Null => true,
+            SumOfNothing::Zero => self.cells.num_rows(cell) == 0,
+            SumOfNothing::ZeroWithoutRows => false,
+        };
         match sum.num_valid {
-            0 if !is_zero_without_values || self.cells.num_rows(cell) == 0 => Scalar::Null,
+            0 if is_null => Scalar::Null,
             _ if self.is_float(aggregate) => Scalar::Float(sum.float()),
             _ => Scalar::Int(sum.integer()),
         }

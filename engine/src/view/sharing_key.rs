@@ -4,7 +4,7 @@
 //! is only reported back (spellings, the configured aggregates of a flat view) is not part of it, nor are depth and
 //! expansion, which belong to each client's handle.
 
-use super::aggregate::Kind;
+use super::aggregate::{Kind, SumOfNothing};
 use super::filter::FilterKey;
 use super::plan::{Plan, ViewKind};
 use super::sort::Direction;
@@ -42,7 +42,7 @@ struct AggregateKey {
     argument: Option<usize>,
     /// The aggregate's spelling, where it is part of a column's readable name.
     spelling: Option<String>,
-    is_zero_without_values: bool,
+    sum_of_nothing: SumOfNothing,
 }
 
 impl SharingKey {
@@ -57,7 +57,7 @@ impl SharingKey {
             column: aggregate.column,
             argument: aggregate.argument,
             spelling: spelling(position),
-            is_zero_without_values: aggregate.is_zero_without_values,
+            sum_of_nothing: aggregate.sum_of_nothing,
         });
         // Water marks remember rows that are gone, which a new view has not seen.
         let remembers = plan.aggregates.iter().any(|each| matches!(each.kind, Kind::High | Kind::Low));
