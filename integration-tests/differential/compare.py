@@ -172,9 +172,8 @@ class Context:
         self.counts_again = is_live and replay.index in self.groups and self.has({"last"})
         self.is_window = False
         self.zero_of_nothing = ZERO_OF_NOTHING_5_5 if is_older() else ZERO_OF_NOTHING
-        # Live pivots of 5.5 pass over new rows whose cell is that of a row without values.
-        texts = config.get("expressions", {}).values()
-        self.loses_rows = is_older() and is_live and not self.is_flat and any("coalesce(" in text for text in texts)
+        # Live pivots of 5.5 pass over new rows whose expressions are those of a row without values.
+        self.loses_rows = is_older() and is_live and not self.is_flat and bool(config.get("expressions"))
         sort = config.get("sort", [])
         # Ties, and values equal in size alone, are in no promised order.
         self.is_loose = bool(sort) and not self.is_total and (
@@ -212,7 +211,8 @@ class Context:
         is_top = self.is_total or path == []
         if self.is_total and (self.groups or self.splits) and aggregate == "gmv":
             return True
-        if is_top and self.is_live and our is None and aggregate in self.zero_of_nothing and (their is True or their in ZEROS):
+        is_sum_of_nothing = is_older() and aggregate == "sum"
+        if is_top and (self.is_live or is_sum_of_nothing) and our is None and aggregate in self.zero_of_nothing and (their is True or their in ZEROS):
             return True
         if self.counts_again and aggregate == "count" and our is not None and their > our:
             return True
@@ -352,7 +352,7 @@ def _csv(context, our, their):
         return None
     if context.is_total and context.has({"gmv"}):
         return None
-    if context.is_live and context.has(context.zero_of_nothing) and our.count("\n") <= 2:
+    if (context.is_live or is_older()) and context.has(context.zero_of_nothing) and our.count("\n") <= 2:
         return None
     return our == their.replace(" by by ", " by ") or "texts differ"
 

@@ -395,11 +395,15 @@ impl Grouped {
     /// The value of an aggregate where a row group and a split value meet.
     pub(super) fn value(&mut self, aggregate: usize, row_node: u32, split_node: u32) -> Scalar {
         let Some(cell) = self.cell_at(row_node, split_node) else { return Scalar::Null };
-        if self.snapshot.num_rows() == 0 {
-            return Scalar::Null;
-        }
         let kind = self.plan.aggregates[aggregate].kind;
+        let is_older_share = kind == Kind::PctSumParent
+            && self.plan.aggregates[aggregate].sum_of_nothing != SumOfNothing::Null;
         match kind {
+            // For clients up to 5.5 a total is all of itself, whatever that is.
+            Kind::PctSumParent if is_older_share && (row_node, split_node) == (ROOT, ROOT) => {
+                Scalar::Float(100.0)
+            }
+            _ if self.snapshot.num_rows() == 0 => Scalar::Null,
             Kind::Sum | Kind::SumAbs => self.plain_sum(aggregate, cell),
             Kind::SumOrZero => match self.plain_sum(aggregate, cell) {
                 Scalar::Null if self.is_float(aggregate) => Scalar::Float(0.0),
@@ -416,13 +420,6 @@ impl Grouped {
                 sum => Scalar::Float(sum.float() / f64::from(sum.num_valid)),
             },
             Kind::Gmv => self.gmv(aggregate, row_node, split_node, cell),
-            // For clients up to 5.5 a total is all of itself, whatever that is.
-            Kind::PctSumParent
-                if (row_node, split_node) == (ROOT, ROOT)
-                    && self.plan.aggregates[aggregate].sum_of_nothing != SumOfNothing::Null =>
-            {
-                Scalar::Float(100.0)
-            }
             Kind::PctSumParent => {
                 let whole = match (row_node, split_node) {
                     (ROOT, ROOT) => Some(cell),

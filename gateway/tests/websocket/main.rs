@@ -3,6 +3,7 @@
 mod bounds;
 mod derived;
 mod frames;
+mod generations;
 mod harm;
 mod order;
 #[path = "../../../proto/tests/sharing/mod.rs"]
