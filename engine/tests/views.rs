@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use proscenium_engine::config::{FilterTerm, GroupRollupMode, SplitRollupMode, ViewConfig};
+use proscenium_engine::config::{FilterTerm, Generation, GroupRollupMode, SplitRollupMode, ViewConfig};
 use proscenium_engine::export::{self, JsonOptions, Naming};
 use proscenium_engine::table::Table;
 use proscenium_engine::view::{CutOptions, Handle, Plan, View};
@@ -183,4 +183,57 @@ fn a_view_that_remembers_is_shared_with_those_of_its_own_version_only() {
     assert_eq!(key("high", 3), key("high", 3));
     assert_ne!(key("high", 3), key("high", 4));
     assert_eq!(key("max", 3), key("max", 4));
+}
+
+/// What a sum is of rows without a value, of no rows, and in an empty table, by the generation of the client.
+#[test]
+fn sums_of_nothing_go_by_the_generation() {
+    let filtered = FilterTerm { column: "a".into(), op: "==".into(), operands: vec![Scalar::from("nobody")] };
+    let cases = [
+        ("sum", Generation::V5_5, ["[2,0,2]", "[null]", "[null]"]),
+        ("sum not null", Generation::V5_5, ["[2,0,2]", "[0]", "[null]"]),
+        ("abs sum", Generation::V5_5, ["[2,0,2]", "[0]", "[null]"]),
+        ("sum abs", Generation::V5_5, ["[2,0,2]", "[0]", "[null]"]),
+        ("pct sum parent", Generation::V5_5, ["[100.0,0.0,100.0]", "[100.0]", "[100.0]"]),
+        ("pct sum grand total", Generation::V5_5, ["[100.0,0.0,100.0]", "[null]", "[null]"]),
+        ("mean", Generation::V5_5, ["[2.0,null,2.0]", "[null]", "[null]"]),
+        ("sum", Generation::V5_6, ["[2,null,2]", "[null]", "[null]"]),
+        ("sum not null", Generation::V5_6, ["[2,null,2]", "[null]", "[null]"]),
+        ("sum or zero", Generation::V5_6, ["[2,0,2]", "[0]", "[null]"]),
+        ("pct sum parent", Generation::V5_6, ["[100.0,null,100.0]", "[null]", "[null]"]),
+    ];
+    for (word, generation, expected) in cases {
+        let config = ViewConfig {
+            group_by: names(&["a"]),
+            columns: Some(names(&["v"])),
+            aggregates: [("v".to_string(), names(&[word]))].into_iter().collect(),
+            generation,
+            ..ViewConfig::default()
+        };
+        let filtered = ViewConfig { filter: vec![filtered.clone()], ..config.clone() };
+        let of = |config: &ViewConfig| Live::new(r#"[{"a":"x","v":null},{"a":"y","v":2}]"#, config);
+        let mut empty = of(&config);
+        let delta = empty.table.replace(&rows("[]")).unwrap();
+        empty.view.step(&delta);
+        let shown = [of(&config).columns(), of(&filtered).columns(), empty.columns()];
+        for (shown, expected) in shown.iter().zip(expected) {
+            assert!(shown.ends_with(&format!(r#""v":{expected}}}"#)), "{word} of {generation:?}: {shown}");
+        }
+        let reported = Plan::new(&config, empty.table.schema()).unwrap().config().aggregates;
+        let is_merged = (word, generation) == ("sum not null", Generation::V5_6);
+        assert_eq!(reported["v"], names(&[if is_merged { "sum" } else { word }]));
+    }
+}
+
+#[test]
+fn only_older_clients_group_by_a_column_twice() {
+    let table = Table::create(&rows(r#"[{"a":"x","v":1}]"#), TableOptions::default()).unwrap();
+    let twice = |generation| ViewConfig { group_by: names(&["a", "a"]), generation, ..ViewConfig::default() };
+    assert!(Plan::new(&twice(Generation::V5_6), table.schema()).is_err());
+    let config = ViewConfig { columns: Some(names(&["v"])), ..twice(Generation::V5_5) };
+    let mut live = Live::new(r#"[{"a":"x","v":1}]"#, &config);
+    assert_eq!(live.columns(), r#"{"__ROW_PATH__":[[],["x"],["x","x"]],"v":[1,1,1]}"#);
+    let cut = live.view.cut(&mut live.handle, CutOptions::default());
+    let csv = export::csv(&cut.gather(), Naming::Legacy);
+    assert_eq!(csv, "\"a (Group by 1)\",\"a (Group by 2)\",\"v\"\n,,1\n\"x\",,1\n\"x\",\"x\",1\n");
 }

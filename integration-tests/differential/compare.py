@@ -172,6 +172,8 @@ class Context:
         self.counts_again = is_live and replay.index in self.groups and self.has({"last"})
         self.is_window = False
         self.zero_of_nothing = ZERO_OF_NOTHING_5_5 if is_older() else ZERO_OF_NOTHING
+        # Live sums of 5.5 keep a value that a write takes away.
+        self.keeps_values = is_older() and is_live and has_nulls and not self.is_flat
         # Live pivots of 5.5 pass over new rows whose expressions are those of a row without values.
         self.loses_rows = is_older() and is_live and not self.is_flat and bool(config.get("expressions"))
         sort = config.get("sort", [])
@@ -204,6 +206,8 @@ class Context:
         aggregate = self.aggregate(name)
         if self.is_column_only:
             return our is None and their in ZEROS
+        if self.keeps_values and name.rsplit("|", 1)[-1] in ("f", "id"):
+            return True
         if aggregate in OF_NULLS and self.has_nulls and name.rsplit("|", 1)[-1] == "f":
             return True
         if aggregate in BY_COLUMN and self.has_nulls and self.argument(name) == "f":
@@ -348,7 +352,7 @@ def _arrow(context, our, their):
 
 def _csv(context, our, their):
     forgiven = HISTORY | ZERO_FOR_NULL_IN_TOTAL | DRIFTING | (OF_NULLS if context.has_nulls else set())
-    if context.is_loose or context.has(forgiven) or context.is_column_only or context.counts_again:
+    if context.is_loose or context.has(forgiven) or context.is_column_only or context.counts_again or context.keeps_values:
         return None
     if context.is_total and context.has({"gmv"}):
         return None
@@ -473,7 +477,7 @@ def _delta(context, our, their, is_part=False):
     if our["fields"] != their["fields"]:
         return f"fields of the delta differ: ours {our['fields']}, theirs {their['fields']}"
     if not context.is_flat:
-        if context.splits or context.has(HISTORY | ZERO_FOR_NULL_IN_TOTAL | DRIFTING | OF_NULLS):
+        if context.splits or context.keeps_values or context.has(HISTORY | ZERO_FOR_NULL_IN_TOTAL | DRIFTING | OF_NULLS):
             return None
     shown = [at for at, (name, _) in enumerate(our["fields"]) if name != context.hidden_key and not name.endswith(" (count)")]
     # A live sum over no rows, see ZERO_OF_NOTHING_5_5.

@@ -3,13 +3,9 @@
 Law: a translated script asks the same where the older clients can ask it; what they cannot ask is left out.
 """
 
-import json
-
 
 def translate(script):
     """The script as an older client would send it."""
-    if any("makeLimitTable" in step.get("makeTableReq", {}).get("options", {}) for step in script):
-        script = [_without_null_ids(step) for step in script]
     derived, views = set(), set()
     translated = []
     for step in script:
@@ -30,18 +26,6 @@ def translate(script):
         _translate(step)
         translated.append(step)
     return translated
-
-
-def _without_null_ids(step):
-    """Where a row takes the place of an evicted one, a null that is written leaves the evicted value in live pivots."""
-    text = json.dumps(step).replace('\\"id\\": null', '\\"id\\": 1')
-    step = json.loads(text)
-    for body in step.values():
-        columns = body.get("data", {}).get("fromArrow", []) if isinstance(body, dict) else []
-        for name, _, values in columns:
-            if name == "id":
-                values[:] = [1 if value is None else value for value in values]
-    return step
 
 
 def _translate(step):

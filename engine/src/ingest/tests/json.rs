@@ -35,6 +35,11 @@ fn rows_make_columns() {
     );
     check(r#"[{"a":"a\u0000b"}]"#, r#"a:Utf8["a\u0000b"]"#);
     check(r#"[{"x":{},"y":1}]"#, "y:Int32[1]");
+    let check_columns = |text: &str, expected: &str| check_created(columns(text), expected);
+    check_columns(r#"{"a":[1,2],"b":[{},{}]}"#, "a:Int32[1,2]");
+    check_columns(r#"{"a":[1],"b":[{"c":{}}],"d":[[]],"e":[[{}]]}"#, "a:Int32[1]");
+    check_columns(r#"{"a":[1,2],"b":[{},{"c":3}]}"#, "a:Int32[1,2] b.c:Int32[null,3]");
+    check_columns(r#"{"a":[1],"b":[null]}"#, "a:Int32[1] b:Utf8[null]");
     check("[]", "");
     check("[{}]", "");
     check("[1,2]", "error: Cannot determine data types without column names!\n");
