@@ -78,7 +78,8 @@ def work(options, tasks, results):
     try:
         while True:
             try:
-                name, script = tasks.get_nowait()
+                # The queue may seem empty while it is still being filled.
+                name, script = tasks.get(timeout=2)
             except queue.Empty:
                 break
             if isinstance(script, list):
