@@ -4,11 +4,12 @@
 mod random_views;
 
 use bytes::Bytes;
+use proscenium_engine::config::Generation;
 use proscenium_proto::generated::make_table_data::Data;
 use proscenium_proto::generated::make_table_req::MakeTableOptions;
 use proscenium_proto::generated::make_table_req::make_table_options::MakeTableType;
 use proscenium_proto::generated::{self as wire, Request, Response};
-use proscenium_proto::{ClientReq, ClientResp};
+use proscenium_proto::{ClientGeneration, ClientReq, ClientResp};
 use proscenium_web::{LocalServer, SessionId};
 use prost::Message;
 use random_views::Random;
@@ -59,7 +60,9 @@ fn random_views_opened_together_answer_as_alone() {
         let configs = random_views::pair(&mut random);
         let mut server = LocalServer::default();
         let me = server.connect();
-        let second = if random.one_in(2) { me } else { server.connect() };
+        // The other client is of another generation than what a worker takes its clients for.
+        let newer = ClientGeneration::known(Generation::V5_6);
+        let second = if random.one_in(2) { me } else { server.connect_as(newer) };
         for table in ["first", "second", "both"] {
             make_table(&mut server, me, table);
         }
@@ -70,7 +73,7 @@ fn random_views_opened_together_answer_as_alone() {
         if random.one_in(2) {
             update(&mut server, me, random_views::UPDATE);
         }
-        let opened = open(&mut server, me, "second", "alone 1", &configs[1]);
+        let opened = open(&mut server, second, "second", "alone 1", &configs[1]);
         assert_eq!(open(&mut server, second, "both", "together 1", &configs[1]), opened);
         if !opened {
             continue;
@@ -79,7 +82,7 @@ fn random_views_opened_together_answer_as_alone() {
         for round in 0..2 {
             for (position, asking) in [(0, me), (1, second)] {
                 for question in random_views::questions() {
-                    let alone = ask(&mut server, me, &format!("alone {position}"), question.clone());
+                    let alone = ask(&mut server, asking, &format!("alone {position}"), question.clone());
                     let together = ask(&mut server, asking, &format!("together {position}"), question);
                     assert_eq!(
                         together, alone,
