@@ -104,7 +104,12 @@ fn window(batch: &RecordBatch) -> Window {
 fn load(what: &str, data: &TableData, num_rows: usize) -> Result<(), Error> {
     let options = TableOptions::default();
     let (schema, _) = ingest::create(data, &options)?;
-    let target = UpdateTarget { schema: &schema, index: None, list_flatten: ListFlatten::Zip };
+    let target = UpdateTarget {
+        schema: &schema,
+        index: None,
+        list_flatten: ListFlatten::Zip,
+        unknown_columns: proscenium_engine::UnknownColumns::Ignore,
+    };
     let create = best(|| ingest::create(data, &options).map_or(0, |(_, batch)| batch.num_rows));
     let update = best(|| ingest::update(data, target).map_or(0, |batch| batch.num_rows));
     let mut line = format!("load  {what:<18}");

@@ -19,12 +19,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, BooleanBuilder, DictionaryArray, PrimitiveArray,
-    StringArray,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, BooleanBuilder, DictionaryArray,
+    PrimitiveArray, StringArray,
 };
 use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::{
-    Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    DataType, Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     TimestampMillisecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 
@@ -34,6 +34,7 @@ use crate::schema::Storage;
 /// The cells of one column, by slot.
 #[derive(Debug, Clone)]
 pub(crate) enum Column {
+    Integer(Chunked<i64>, Width),
     Int8(Chunked<i8>),
     Int16(Chunked<i16>),
     Int32(Chunked<i32>),
@@ -50,10 +51,26 @@ pub(crate) enum Column {
     Str(Chunked<u32>, Strings),
 }
 
+/// How wide the values are that a column of [`Storage::Integer`] has held.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Width {
+    /// Beyond 32 bits. Set by the first such value, taken back only when all cells are forgotten.
+    is_wide: bool,
+}
+
+impl Width {
+    /// Invariant: a function of what was written, not of what is left, so that equal logs give equal columns.
+    fn widen_for(&mut self, values: &ArrayRef) {
+        let fits = |value: &i64| i32::try_from(*value).is_ok();
+        self.is_wide = self.is_wide || !typed::<PrimitiveArray<Int64Type>>(values).values().iter().all(fits);
+    }
+}
+
 /// Runs `$body` with `$cells` bound to the typed cells of whichever variant `$column` is. Text binds its codes.
 macro_rules! each_column {
     ($column:expr, $cells:ident => $body:expr) => {
         match $column {
+            Column::Integer($cells, _) => $body,
             Column::Int8($cells) => $body,
             Column::Int16($cells) => $body,
             Column::Int32($cells) => $body,
@@ -75,6 +92,7 @@ macro_rules! each_column {
 impl Column {
     pub(crate) fn new(storage: Storage) -> Column {
         match storage {
+            Storage::Integer => Column::Integer(Chunked::default(), Width::default()),
             Storage::Int8 => Column::Int8(Chunked::default()),
             Storage::Int16 => Column::Int16(Chunked::default()),
             Storage::Int32 => Column::Int32(Chunked::default()),
@@ -94,6 +112,7 @@ impl Column {
 
     pub(crate) fn storage(&self) -> Storage {
         match self {
+            Column::Integer(..) => Storage::Integer,
             Column::Int8(_) => Storage::Int8,
             Column::Int16(_) => Storage::Int16,
             Column::Int32(_) => Storage::Int32,
@@ -127,7 +146,9 @@ impl Column {
             Column::Int8(cells) => cells.get(slot).map(|value| value as i64 as u64),
             Column::Int16(cells) => cells.get(slot).map(|value| value as i64 as u64),
             Column::Int32(cells) | Column::Date(cells) => cells.get(slot).map(|value| value as i64 as u64),
-            Column::Int64(cells) | Column::Datetime(cells) => cells.get(slot).map(|value| value as u64),
+            Column::Integer(cells, _) | Column::Int64(cells) | Column::Datetime(cells) => {
+                cells.get(slot).map(|value| value as u64)
+            }
             Column::UInt8(cells) => cells.get(slot).map(u64::from),
             Column::UInt16(cells) => cells.get(slot).map(u64::from),
             Column::UInt32(cells) | Column::Str(cells, _) => cells.get(slot).map(u64::from),
@@ -144,7 +165,9 @@ impl Column {
             Column::Int8(cells) => cells.get(slot).map(f64::from),
             Column::Int16(cells) => cells.get(slot).map(f64::from),
             Column::Int32(cells) => cells.get(slot).map(f64::from),
-            Column::Int64(cells) | Column::Datetime(cells) => cells.get(slot).map(|value| value as f64),
+            Column::Integer(cells, _) | Column::Int64(cells) | Column::Datetime(cells) => {
+                cells.get(slot).map(|value| value as f64)
+            }
             Column::UInt8(cells) => cells.get(slot).map(f64::from),
             Column::UInt16(cells) => cells.get(slot).map(f64::from),
             Column::UInt32(cells) => cells.get(slot).map(f64::from),
@@ -169,7 +192,9 @@ impl Column {
             Column::Int8(cells) => cells.get(slot).map_or(Scalar::Null, |value| Scalar::Int(value.into())),
             Column::Int16(cells) => cells.get(slot).map_or(Scalar::Null, |value| Scalar::Int(value.into())),
             Column::Int32(cells) => cells.get(slot).map_or(Scalar::Null, |value| Scalar::Int(value.into())),
-            Column::Int64(cells) => cells.get(slot).map_or(Scalar::Null, Scalar::Int),
+            Column::Integer(cells, _) | Column::Int64(cells) => {
+                cells.get(slot).map_or(Scalar::Null, Scalar::Int)
+            }
             Column::UInt8(cells) => cells.get(slot).map_or(Scalar::Null, |value| Scalar::Int(value.into())),
             Column::UInt16(cells) => cells.get(slot).map_or(Scalar::Null, |value| Scalar::Int(value.into())),
             Column::UInt32(cells) => cells.get(slot).map_or(Scalar::Null, |value| Scalar::Int(value.into())),
@@ -200,7 +225,9 @@ impl Column {
             Column::Int8(cells) => cells.get(left).cmp(&cells.get(right)),
             Column::Int16(cells) => cells.get(left).cmp(&cells.get(right)),
             Column::Int32(cells) | Column::Date(cells) => cells.get(left).cmp(&cells.get(right)),
-            Column::Int64(cells) | Column::Datetime(cells) => cells.get(left).cmp(&cells.get(right)),
+            Column::Integer(cells, _) | Column::Int64(cells) | Column::Datetime(cells) => {
+                cells.get(left).cmp(&cells.get(right))
+            }
             Column::UInt8(cells) => cells.get(left).cmp(&cells.get(right)),
             Column::UInt16(cells) => cells.get(left).cmp(&cells.get(right)),
             Column::UInt32(cells) => cells.get(left).cmp(&cells.get(right)),
@@ -220,7 +247,7 @@ impl Column {
             Column::Int8(cells) => plain!(cells, Int8Type),
             Column::Int16(cells) => plain!(cells, Int16Type),
             Column::Int32(cells) => plain!(cells, Int32Type),
-            Column::Int64(cells) => plain!(cells, Int64Type),
+            Column::Integer(cells, _) | Column::Int64(cells) => plain!(cells, Int64Type),
             Column::UInt8(cells) => plain!(cells, UInt8Type),
             Column::UInt16(cells) => plain!(cells, UInt16Type),
             Column::UInt32(cells) => plain!(cells, UInt32Type),
@@ -230,6 +257,28 @@ impl Column {
             Column::Date(cells) => plain!(cells, Date32Type),
             Column::Datetime(cells) => plain!(cells, TimestampMillisecondType),
             Column::Bool(_) | Column::Str(..) => self.gather_optional(slots.len(), |row| Some(slots[row])),
+        }
+    }
+
+    /// The Arrow type by which clients see the column's values, text aside: that of its storage, and for
+    /// [`Storage::Integer`] the one that all values fit that it has held.
+    pub(crate) fn shown_type(&self) -> DataType {
+        match self {
+            Column::Integer(_, Width { is_wide: false }) => DataType::Int32,
+            column => column.storage().arrow(),
+        }
+    }
+
+    /// Values of this column (or some that lie between them) as clients see them.
+    pub(crate) fn shown(&self, values: ArrayRef) -> ArrayRef {
+        match self {
+            Column::Integer(_, Width { is_wide: false }) if *values.data_type() == DataType::Int64 => {
+                // Values that the column held between two snapshots may be wider than both.
+                let narrow = |value| i32::try_from(value).map_err(|_| ());
+                let narrow = values.as_primitive::<Int64Type>().try_unary::<_, Int32Type, ()>(narrow);
+                narrow.map_or(values, |narrow| Arc::new(narrow))
+            }
+            _ => values,
         }
     }
 
@@ -243,7 +292,9 @@ impl Column {
             Column::Int8(cells) => gather_primitive::<Int8Type>(cells, num_rows, slot_of),
             Column::Int16(cells) => gather_primitive::<Int16Type>(cells, num_rows, slot_of),
             Column::Int32(cells) => gather_primitive::<Int32Type>(cells, num_rows, slot_of),
-            Column::Int64(cells) => gather_primitive::<Int64Type>(cells, num_rows, slot_of),
+            Column::Integer(cells, _) | Column::Int64(cells) => {
+                gather_primitive::<Int64Type>(cells, num_rows, slot_of)
+            }
             Column::UInt8(cells) => gather_primitive::<UInt8Type>(cells, num_rows, slot_of),
             Column::UInt16(cells) => gather_primitive::<UInt16Type>(cells, num_rows, slot_of),
             Column::UInt32(cells) => gather_primitive::<UInt32Type>(cells, num_rows, slot_of),
@@ -287,6 +338,9 @@ impl Column {
         if let (Column::Str(_, strings), Some(interner)) = (&mut *self, interner) {
             interner.release_all(strings);
         }
+        if let Column::Integer(_, width) = self {
+            *width = Width::default();
+        }
         each_column!(self, cells => *cells = Chunked::default());
     }
 
@@ -297,6 +351,10 @@ impl Column {
             self.touch_all(slots);
         }
         match self {
+            Column::Integer(cells, width) => {
+                width.widen_for(values);
+                write_primitive::<Int64Type>(cells, values, writes);
+            }
             Column::Int8(cells) => write_primitive::<Int8Type>(cells, values, writes),
             Column::Int16(cells) => write_primitive::<Int16Type>(cells, values, writes),
             Column::Int32(cells) => write_primitive::<Int32Type>(cells, values, writes),
@@ -328,6 +386,10 @@ impl Column {
     /// Takes over the pages of [`PAGE_ROWS`] slots in `pages` from a column of the same storage, without its texts.
     pub(crate) fn take_pages(&mut self, from: Column, pages: Range<usize>) {
         match (self, from) {
+            (Column::Integer(cells, width), Column::Integer(from, from_width)) => {
+                width.is_wide |= from_width.is_wide;
+                cells.take_pages(&from, pages);
+            }
             (Column::Int8(cells), Column::Int8(from)) => cells.take_pages(&from, pages),
             (Column::Int16(cells), Column::Int16(from)) => cells.take_pages(&from, pages),
             (Column::Int32(cells), Column::Int32(from)) => cells.take_pages(&from, pages),

@@ -29,11 +29,12 @@ use ::arrow::buffer::BooleanBuffer;
 use ::arrow::compute::kernels::zip::zip;
 use ahash::AHashSet;
 
-use crate::data::{Batch, BatchColumn, ListFlatten, TableData, TableOptions};
+use crate::data::{Batch, BatchColumn, ListFlatten, TableData, TableOptions, UnknownColumns};
 use crate::error::{EngineError, Result};
 use crate::schema::{ColumnType, Field, Schema, Storage};
 use intake::Intake;
 
+pub use csv::CsvOptions;
 pub use ipc::Messages as ArrowMessages;
 
 /// The column that holds the rows' keys in updates and in Arrow data.
@@ -50,7 +51,8 @@ pub fn create(data: &TableData, options: &TableOptions) -> Result<(Schema, Batch
     let list_flatten = options.list_flatten;
     let (schema, batch) = match data {
         TableData::Schema(columns) => (schema_of(columns)?, Batch::default()),
-        TableData::Csv(bytes) => csv::create(csv::text(bytes)?)?,
+        TableData::Csv(bytes) => csv::create(csv::text(bytes)?, CsvOptions::default(), index)?,
+        TableData::Delimited(bytes, options) => csv::create(csv::text(bytes)?, *options, index)?,
         TableData::Arrow(bytes) => arrow::create(arrow::read(bytes)?, index, list_flatten)?,
         TableData::Batches(schema, batches) => {
             arrow::create(arrow::join_in_memory(schema, batches)?, index, list_flatten)?
@@ -86,7 +88,7 @@ fn check_index(data: &TableData, schema: &Schema, index: &str) -> Result<()> {
             TableData::Schema(_) => {
                 format!("Specified index `{index}` does not appear in the Table.\n")
             }
-            TableData::Csv(_) | TableData::Arrow(_) | TableData::Batches(..) => {
+            TableData::Csv(_) | TableData::Delimited(..) | TableData::Arrow(_) | TableData::Batches(..) => {
                 format!("Specified index `{index}` is invalid as it does not appear in the Table.\n")
             }
             TableData::Rows(_) | TableData::Columns(_) | TableData::Ndjson(_) => {
@@ -107,20 +109,30 @@ pub struct UpdateTarget<'a> {
     /// Position of the index column.
     pub index: Option<usize>,
     pub list_flatten: ListFlatten,
+    pub unknown_columns: UnknownColumns,
 }
 
 impl UpdateTarget<'_> {
+    /// A column was found that the table does not have.
+    fn unknown_column(&self, name: &str) -> Result<()> {
+        match self.unknown_columns {
+            UnknownColumns::Ignore => Ok(()),
+            UnknownColumns::Refuse => Err(EngineError::data(format!("the table has no column \"{name}\""))),
+        }
+    }
+
     /// What [`Batch::keys`] are stored as.
     fn key_storage(&self) -> Storage {
         self.index.map_or(Storage::Int64, |index| self.schema.field(index).storage)
     }
 }
 
-/// Reads rows for an existing table: coerces every cell to its column's storage; unknown columns are ignored.
+/// Reads rows for an existing table: coerces every cell to its column's storage.
 pub fn update(data: &TableData, target: UpdateTarget<'_>) -> Result<Batch> {
     match data {
         TableData::Schema(_) => Err(EngineError::data("MakeTableReq malformed")),
-        TableData::Csv(bytes) => csv::update(csv::text(bytes)?, target.schema),
+        TableData::Csv(bytes) => csv::update(csv::text(bytes)?, CsvOptions::default(), target),
+        TableData::Delimited(bytes, options) => csv::update(csv::text(bytes)?, *options, target),
         TableData::Arrow(bytes) => arrow::update(arrow::read(bytes)?, target),
         TableData::Batches(schema, batches) => arrow::update(arrow::join_in_memory(schema, batches)?, target),
         TableData::Rows(text) => json_rows::read_array(text, || Intake::update(target))?.finish_update(),

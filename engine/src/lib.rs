@@ -24,7 +24,7 @@ pub mod table;
 pub mod view;
 pub(crate) mod window;
 
-pub use data::{Batch, BatchColumn, ListFlatten, TableData, TableOptions};
+pub use data::{Batch, BatchColumn, ListFlatten, TableData, TableOptions, UnknownColumns, WriteOptions};
 pub use error::{EngineError, Result};
 pub use scalar::Scalar;
 pub use schema::{ColumnType, Field, Schema, Storage};

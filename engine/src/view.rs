@@ -295,7 +295,9 @@ impl View {
 pub fn removed_keys_arrow(delta: &TableDelta, index: &str) -> Result<Option<Vec<u8>>> {
     let Some(keys) = &delta.removed_keys else { return Ok(None) };
     let name: Arc<str> = index.into();
-    let column = WindowColumn { name: name.clone(), readable_name: name, values: keys.clone() };
+    let cells = delta.old.schema().index_of(index).map(|index| delta.old.column(index));
+    let values = cells.map_or_else(|| keys.clone(), |cells| cells.shown(keys.clone()));
+    let column = WindowColumn { name: name.clone(), readable_name: name, values };
     let window = Window {
         kind: WindowKind::Flat,
         num_rows: keys.len(),

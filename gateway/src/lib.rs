@@ -4,11 +4,14 @@
 //! one connection ([`session`]), one request a file ([`request`]); where tables come from ([`source`], [`demo`]).
 
 pub mod config;
+pub mod content_coding;
 pub mod demo;
 pub mod doors;
 pub mod error;
 pub mod flight;
 pub mod http;
+pub mod json_form;
+pub mod load_options;
 pub mod metrics;
 pub mod request;
 pub mod session;

@@ -20,7 +20,10 @@ use crate::source::Source;
 pub struct Options {
     /// Hosts a file as a table; may be given many times. CSV, JSON, NDJSON, Arrow and Parquet, by the file's ending or
     /// by `format=`.
-    #[arg(long = "table", value_name = "NAME=FILE[,index=COLUMN][,limit=ROWS][,format=FORMAT]")]
+    /// Compressed with gzip, zstd or brotli by a second ending (`.gz`, `.zst`, `.br`). Options: `index=`, `limit=`,
+    /// `format=`, `lists=zip|cartesian|stringify`, and of CSV `separator=`, `decimal=`, `header=true|false`; a comma in a
+    /// value is `\,`.
+    #[arg(long = "table", value_name = "NAME=FILE[,OPTION=VALUE]…")]
     pub tables: Vec<Source>,
     /// Hosts the demonstration: a real data set and a market that ticks.
     #[arg(long)]
@@ -116,6 +119,7 @@ impl Options {
         let mut tables = file.tables;
         tables.extend(self.tables);
         for (position, table) in tables.iter().enumerate() {
+            table.check()?;
             if tables[..position].iter().any(|other| other.name == table.name) {
                 return Err(format!("table \"{}\" is named twice", table.name));
             }

@@ -152,6 +152,9 @@ pub(super) fn update(mut data: Columns, target: UpdateTarget<'_>) -> Result<Batc
         name == ROW_KEYS
             || target.schema.fields().iter().any(|field| *field.name == *name || is_under(&field.name))
     };
+    if let Some((unknown, _)) = data.columns.iter().find(|(name, _)| !is_wanted(name)) {
+        target.unknown_column(unknown)?;
+    }
     data.columns.retain(|(name, _)| is_wanted(name));
     let index = target.index.map(|index| &*target.schema.field(index).name);
     let context = flatten_arrow::Context { list_flatten: target.list_flatten, index, is_update: true };
@@ -166,6 +169,8 @@ pub(super) fn update(mut data: Columns, target: UpdateTarget<'_>) -> Result<Batc
         {
             let values = coerced(values, target.schema.field(column).storage, name)?;
             batch.columns.push(BatchColumn { column, values, missing: None });
+        } else if target.schema.index_of(name).is_none() {
+            target.unknown_column(name)?;
         }
     }
     if let Some(keys) = keys {
@@ -329,7 +334,7 @@ fn storage_word(storage: Storage) -> &'static str {
         Storage::Int8 => "int8",
         Storage::Int16 => "int16",
         Storage::Int32 => "int32",
-        Storage::Int64 => "int64",
+        Storage::Integer | Storage::Int64 => "int64",
         Storage::UInt8 => "uint8",
         Storage::UInt16 => "uint16",
         Storage::UInt32 => "uint32",

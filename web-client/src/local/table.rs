@@ -203,7 +203,7 @@ impl LocalServer {
             TableData::Rows(text) => ("json", text.as_bytes()),
             TableData::Columns(text) => ("columns", text.as_bytes()),
             TableData::Ndjson(text) => ("ndjson", text.as_bytes()),
-            TableData::Csv(bytes) => ("csv", &bytes[..]),
+            TableData::Csv(bytes) | TableData::Delimited(bytes, _) => ("csv", &bytes[..]),
             TableData::Arrow(bytes) => ("arrow", bytes),
             TableData::Schema(_) | TableData::Batches(..) => return,
         };
