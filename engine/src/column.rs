@@ -8,11 +8,13 @@ mod live;
 mod resting;
 mod scan;
 mod spine;
+mod width;
 
 pub(crate) use dictionary::{Interner, Strings, write_codes};
 pub(crate) use live::{Live, LiveSlots};
 pub(crate) use resting::Resting;
 pub(crate) use spine::{CHUNK, Cell, Chunk, Chunked, PAGE_ROWS};
+pub(crate) use width::Width;
 
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -49,21 +51,6 @@ pub(crate) enum Column {
     Date(Chunked<i32>),
     Datetime(Chunked<i64>),
     Str(Chunked<u32>, Strings),
-}
-
-/// How wide the values are that a column of [`Storage::Integer`] has held.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Width {
-    /// Beyond 32 bits. Set by the first such value, taken back only when all cells are forgotten.
-    is_wide: bool,
-}
-
-impl Width {
-    /// Invariant: a function of what was written, not of what is left, so that equal logs give equal columns.
-    fn widen_for(&mut self, values: &ArrayRef) {
-        let fits = |value: &i64| i32::try_from(*value).is_ok();
-        self.is_wide = self.is_wide || !typed::<PrimitiveArray<Int64Type>>(values).values().iter().all(fits);
-    }
 }
 
 /// Runs `$body` with `$cells` bound to the typed cells of whichever variant `$column` is. Text binds its codes.
@@ -257,28 +244,6 @@ impl Column {
             Column::Date(cells) => plain!(cells, Date32Type),
             Column::Datetime(cells) => plain!(cells, TimestampMillisecondType),
             Column::Bool(_) | Column::Str(..) => self.gather_optional(slots.len(), |row| Some(slots[row])),
-        }
-    }
-
-    /// The Arrow type by which clients see the column's values, text aside: that of its storage, and for
-    /// [`Storage::Integer`] the one that all values fit that it has held.
-    pub(crate) fn shown_type(&self) -> DataType {
-        match self {
-            Column::Integer(_, Width { is_wide: false }) => DataType::Int32,
-            column => column.storage().arrow(),
-        }
-    }
-
-    /// Values of this column (or some that lie between them) as clients see them.
-    pub(crate) fn shown(&self, values: ArrayRef) -> ArrayRef {
-        match self {
-            Column::Integer(_, Width { is_wide: false }) if *values.data_type() == DataType::Int64 => {
-                // Values that the column held between two snapshots may be wider than both.
-                let narrow = |value| i32::try_from(value).map_err(|_| ());
-                let narrow = values.as_primitive::<Int64Type>().try_unary::<_, Int32Type, ()>(narrow);
-                narrow.map_or(values, |narrow| Arc::new(narrow))
-            }
-            _ => values,
         }
     }
 

@@ -16,10 +16,10 @@ BINARY = os.environ.get("PROSCENIUM_BIN", str(ROOT / "target/debug/proscenium"))
 PATIENCE_SECS = 60
 
 
-@pytest.fixture(scope="session")
-def server():
-    """Its addresses: `http`, `websocket`, `grpc`."""
-    command = [BINARY, "serve", "--listen", "127.0.0.1:0", "--flight", "127.0.0.1:0"]
+@contextlib.contextmanager
+def serve(*extra):
+    """A server with these arguments. Its addresses: `http`, `websocket`, `grpc`."""
+    command = [BINARY, "serve", "--listen", "127.0.0.1:0", "--flight", "127.0.0.1:0", *extra]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     found = types.SimpleNamespace()
     try:
@@ -38,6 +38,12 @@ def server():
     finally:
         child.terminate()
         child.wait(PATIENCE_SECS)
+
+
+@pytest.fixture(scope="session")
+def server():
+    with serve() as found:
+        yield found
 
 
 @contextlib.asynccontextmanager

@@ -2,7 +2,7 @@
 //!
 //! Law: the text is read in one pass, in as many parts as there are cores; what the parts read does not depend on where
 //! they were cut. A column has the first type whose parser takes every value that is not null. Nulls are spelled; in a
-//! text column nothing is null. A column of integers of which one is beyond 64 bits is one of texts.
+//! text column only a field without anything is null, and one of two quotes is the empty text. A column of integers of which one is beyond 64 bits is one of texts.
 
 mod cells;
 mod dialect;

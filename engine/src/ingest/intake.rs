@@ -66,11 +66,11 @@ impl<'t> Intake<'t> {
         let mut intake = Intake::new(Mode::Update(target));
         for (position, field) in target.schema.fields().iter().enumerate() {
             if &*field.name != ROW_KEYS {
-                let store = ColumnStore::fixed(field.storage).as_key(target.index == Some(position));
+                let store = ColumnStore::fixed(field.storage).for_keys(target.index == Some(position));
                 intake.add_column(field.name.clone(), store, Some(position));
             }
         }
-        intake.add_column(ROW_KEYS.into(), ColumnStore::fixed(target.key_storage()).as_key(true), None);
+        intake.add_column(ROW_KEYS.into(), ColumnStore::fixed(target.key_storage()).for_keys(true), None);
         intake
     }
 
@@ -121,7 +121,7 @@ impl<'t> Intake<'t> {
             Some(respell @ (Respell::Digits | Respell::Texts)) => ColumnStore::respelled(respell),
             Some(Respell::Given) | None => ColumnStore::growing(),
         };
-        store.as_key(index == Some(name))
+        store.for_keys(index == Some(name))
     }
 
     /// An intake for rows that follow, with the columns found so far.
@@ -320,7 +320,7 @@ impl<'t> Intake<'t> {
             Some(column) => {
                 // A repeated member replaces the earlier one.
                 let fresh = match self.columns[column].store.storage() {
-                    Some(storage) if is_update => ColumnStore::fixed(storage).as_key(self.is_key(column)),
+                    Some(storage) if is_update => ColumnStore::fixed(storage).for_keys(self.is_key(column)),
                     _ => self.growing(name),
                 };
                 self.columns[column].store = fresh;

@@ -44,7 +44,7 @@ fn plain_keys(text: &str, index_name: &str, index: Storage) -> Result<ArrayRef> 
         Err(error) if error.is_data() => return Err(EngineError::data("Cannot remove fish!\n")),
         Err(error) => return Err(json_error(&error)),
     };
-    let mut store = ColumnStore::fixed(index).as_key(true);
+    let mut store = ColumnStore::fixed(index).for_keys(true);
     for (row, key) in keys.iter().enumerate() {
         let pushed = match key {
             // Text would take an object as text; a key is a plain value.

@@ -136,7 +136,7 @@ impl ColumnStore {
     }
 
     /// Of rows' keys.
-    pub(super) fn as_key(self, is_key: bool) -> Self {
+    pub(super) fn for_keys(self, is_key: bool) -> Self {
         ColumnStore { is_key, ..self }
     }
 

@@ -120,7 +120,8 @@ fn csv_makes_columns() {
     check("x\n1\n-99999999999999999999\n\n", r#"x:Utf8["1","-99999999999999999999"]"#);
     check("x\n0.5\n18446744073709551617\n", "x:Float64[0.5,18446744073709552000.0]");
     check("x\n1e20\n3\n", "x:Float64[100000000000000000000.0,3.0]");
-    check("x,y\n1,a\n2,\n3,NA\n", r#"x:Int64[1,2,3] y:Utf8["a","","NA"]"#);
+    check("x,y\n1,a\n2,\n3,NA\n4,\"\"\n", r#"x:Int64[1,2,3,4] y:Utf8["a",null,"NA",""]"#);
+    check("y,x\n,1\n\"\",2\na,\n", r#"y:Utf8[null,"","a"] x:Int64[1,2,null]"#);
     check("x\n007\n-1\n0x10\n 5 \n", "x:Int64[7,-1,16,5]");
     check("x\n1\n0\ntrue\n", "x:Bool[true,false,true]");
     check("x\ntrue\nNA\n", "x:Bool[true,null]");
@@ -128,7 +129,7 @@ fn csv_makes_columns() {
     check("x\n 2020-01-02 \n", "x:Date32[1577923200000]");
     check("x\n 2020-01-02 03:04\n", r#"x:Utf8[" 2020-01-02 03:04"]"#);
     check("x\n12:00\n01:02:03\n", r#"x:Utf8["12:00","01:02:03"]"#);
-    check("x,y\n10:30,1\n,2\n", r#"x:Utf8["10:30",""] y:Int64[1,2]"#);
+    check("x,y\n10:30,1\n,2\n", r#"x:Utf8["10:30",null] y:Int64[1,2]"#);
     check("x\n2020-01-02 03:04:05\n2020-01-02\n", "x:TimestampMs[1577934245000,1577923200000]");
     check("x\n2020-01-02\n01/03/2020\n", "x:TimestampMs[1577923200000,1578009600000]");
     check("x\n1.\n.5\n1e3\n+2\ninf\nnan\n", "x:Float64[1.0,0.5,1000.0,2.0,null,null]");

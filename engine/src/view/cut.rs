@@ -244,9 +244,22 @@ fn row_paths(view: &Grouped, nodes: &[u32]) -> RowPaths {
     RowPaths { depths: paths.iter().map(|path| path.len() as u32).collect(), levels }
 }
 
-/// What stands before the column name in a block: the split values, each followed by `|`.
+/// What stands before the column name in a block: the split values, each followed by `|`. The text `null` is in quotes
+/// where it stands beside the null that is called so.
 pub(super) fn prefix(view: &Grouped, block: u32) -> String {
-    view.splits.path(block).iter().map(|value| format!("{}|", path_text(value))).collect()
+    let mut nodes: Vec<u32> = view.splits.ancestry(block).collect();
+    nodes.reverse();
+    let mut prefix = String::new();
+    for pair in nodes.windows(2) {
+        let text = path_text(&view.splits.node(pair[1]).value);
+        let is_ambiguous = text == "null" && !view.splits.node(pair[1]).value.is_null();
+        match view.splits.child(pair[0], None) {
+            Some(_) if is_ambiguous => prefix.push_str("\"null\""),
+            _ => prefix.push_str(&text),
+        }
+        prefix.push('|');
+    }
+    prefix
 }
 
 /// The names of all shown columns of a pivot, left to right.

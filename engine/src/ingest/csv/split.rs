@@ -124,6 +124,13 @@ impl<'a> Cell<'a> {
         Cell { among: text, start, len, head }
     }
 
+    /// Whether there is nothing, not even quotes.
+    #[inline]
+    pub(super) fn is_absent(self) -> bool {
+        let is_quoted = || self.start > 0 && self.among.as_bytes()[self.start - 1] == b'"';
+        self.len == 0 && !is_quoted()
+    }
+
     #[inline]
     pub(super) fn text(self) -> &'a str {
         &self.among[self.start..self.start + self.len]

@@ -306,3 +306,27 @@ fn bytes_that_are_no_text_are_an_error_that_says_where() {
     assert_eq!(error, "the text is not UTF-8: invalid utf-8 sequence of 1 bytes from index 2");
     assert_eq!(text("é\n1\n".as_bytes()).unwrap(), "é\n1\n");
 }
+
+#[test]
+fn a_field_without_anything_is_null_among_texts() {
+    let mut text = String::from("t,u,n\n");
+    for row in 0..30_000 {
+        let cell = ["", "\"\"", "a"][row % 3];
+        let _ = writeln!(
+            text,
+            "{cell},{},{row}",
+            if row % 3 == 0 { String::new() } else { format!("text {row}") }
+        );
+    }
+    for threads in [1, 3] {
+        let (_, batch) = create_on(&text, commas(), None, Threads::new(threads)).unwrap();
+        for column in 0..2 {
+            let values = arrow::compute::cast(&batch.columns[column].values, &DataType::Utf8).unwrap();
+            let values = values.as_string::<i32>();
+            assert_eq!(values.null_count(), 10_000);
+            assert!(values.is_null(29_997) && values.is_valid(29_998));
+        }
+        let values = arrow::compute::cast(&batch.columns[0].values, &DataType::Utf8).unwrap();
+        assert_eq!(values.as_string::<i32>().value(1), "");
+    }
+}

@@ -129,7 +129,7 @@ fn null_and_missing_in_updates() {
     check_updated(columns(r#"{"x":[1,null,3],"s":["a"]}"#), r#"3 x:Int32[1,null,3] s:Utf8["a",?,?]"#);
     check_updated(columns(r#"{"q":[1,2]}"#), "2 ");
     check_updated(ndjson("{\"x\":1}\n{\"f\":2}"), "2 x:Int32[1,?] f:Float64[?,2.0]");
-    check_updated(csv_text("x,s,q\nNA,,1\n2,NA,2\n"), r#"2 x:Int32[null,2] s:Utf8["","NA"]"#);
+    check_updated(csv_text("x,s,q\nNA,,1\n2,NA,2\n"), r#"2 x:Int32[null,2] s:Utf8[null,"NA"]"#);
     for nothing in [rows("[]"), columns("{}"), ndjson(""), csv_text("x\n")] {
         assert!(updated(&six(), None, &nothing).starts_with("0 "));
     }
