@@ -353,8 +353,7 @@ impl<'t> Intake<'t> {
             }
         }
         // Objects and arrays without a value say nothing about their column, as in rows.
-        let is_nested = |item: &Value| matches!(item, Value::Object(_) | Value::Array(_));
-        if paths.is_empty() && !items.iter().all(is_nested) {
+        if paths.is_empty() && !items.iter().all(Cell::is_nested) {
             paths.push(name.to_owned());
         }
         for path in paths {
