@@ -35,14 +35,14 @@ fn main() -> Result<(), Error> {
 
     let window = window(&sample(TEXT_ROWS)?);
     let plain = JsonOptions::default();
-    load("CSV", &TableData::Csv(export::csv(&window).into()), TEXT_ROWS)?;
+    load("CSV", &TableData::Csv(export::csv(&window, Naming::Readable).into()), TEXT_ROWS)?;
     load("JSON rows", &TableData::Rows(export::json_rows(&window, plain).into()), TEXT_ROWS)?;
     load("JSON columns", &TableData::Columns(export::json_columns(&window, plain).into()), TEXT_ROWS)?;
     load("NDJSON", &TableData::Ndjson(export::ndjson(&window, plain).into()), TEXT_ROWS)?;
 
     write("JSON rows", || export::json_rows(&window, plain).len());
     write("JSON columns", || export::json_columns(&window, plain).len());
-    write("CSV", || export::csv(&window).len());
+    write("CSV", || export::csv(&window, Naming::Readable).len());
     write("Arrow", || {
         export::arrow(&window, Naming::Readable, Compression::None).map_or(0, |bytes| bytes.len())
     });
@@ -104,7 +104,12 @@ fn window(batch: &RecordBatch) -> Window {
 fn load(what: &str, data: &TableData, num_rows: usize) -> Result<(), Error> {
     let options = TableOptions::default();
     let (schema, _) = ingest::create(data, &options)?;
-    let target = UpdateTarget { schema: &schema, index: None, list_flatten: ListFlatten::Zip };
+    let target = UpdateTarget {
+        schema: &schema,
+        index: None,
+        list_flatten: ListFlatten::Zip,
+        unknown_columns: proscenium_engine::UnknownColumns::Ignore,
+    };
     let create = best(|| ingest::create(data, &options).map_or(0, |(_, batch)| batch.num_rows));
     let update = best(|| ingest::update(data, target).map_or(0, |batch| batch.num_rows));
     let mut line = format!("load  {what:<18}");

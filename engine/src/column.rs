@@ -4,25 +4,26 @@
 //! column therefore *is* its snapshot: readers keep a clone, the writer goes on.
 
 mod dictionary;
+mod gather;
 mod live;
 mod resting;
 mod scan;
 mod spine;
+mod width;
 
 pub(crate) use dictionary::{Interner, Strings, write_codes};
+use gather::gather_primitive;
+pub(crate) use gather::gather_strings;
 pub(crate) use live::{Live, LiveSlots};
 pub(crate) use resting::Resting;
 pub(crate) use spine::{CHUNK, Cell, Chunk, Chunked, PAGE_ROWS};
+pub(crate) use width::Width;
 
 use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, BooleanBuilder, DictionaryArray, PrimitiveArray,
-    StringArray,
-};
-use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, BooleanArray, BooleanBuilder, PrimitiveArray};
 use arrow::datatypes::{
     Date32Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     TimestampMillisecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
@@ -34,6 +35,7 @@ use crate::schema::Storage;
 /// The cells of one column, by slot.
 #[derive(Debug, Clone)]
 pub(crate) enum Column {
+    Integer(Chunked<i64>, Width),
     Int8(Chunked<i8>),
     Int16(Chunked<i16>),
     Int32(Chunked<i32>),
@@ -54,6 +56,7 @@ pub(crate) enum Column {
 macro_rules! each_column {
     ($column:expr, $cells:ident => $body:expr) => {
         match $column {
+            Column::Integer($cells, _) => $body,
             Column::Int8($cells) => $body,
             Column::Int16($cells) => $body,
             Column::Int32($cells) => $body,
@@ -75,6 +78,7 @@ macro_rules! each_column {
 impl Column {
     pub(crate) fn new(storage: Storage) -> Column {
         match storage {
+            Storage::Integer => Column::Integer(Chunked::default(), Width::default()),
             Storage::Int8 => Column::Int8(Chunked::default()),
             Storage::Int16 => Column::Int16(Chunked::default()),
             Storage::Int32 => Column::Int32(Chunked::default()),
@@ -94,6 +98,7 @@ impl Column {
 
     pub(crate) fn storage(&self) -> Storage {
         match self {
+            Column::Integer(..) => Storage::Integer,
             Column::Int8(_) => Storage::Int8,
             Column::Int16(_) => Storage::Int16,
             Column::Int32(_) => Storage::Int32,
@@ -127,7 +132,9 @@ impl Column {
             Column::Int8(cells) => cells.get(slot).map(|value| value as i64 as u64),
             Column::Int16(cells) => cells.get(slot).map(|value| value as i64 as u64),
             Column::Int32(cells) | Column::Date(cells) => cells.get(slot).map(|value| value as i64 as u64),
-            Column::Int64(cells) | Column::Datetime(cells) => cells.get(slot).map(|value| value as u64),
+            Column::Integer(cells, _) | Column::Int64(cells) | Column::Datetime(cells) => {
+                cells.get(slot).map(|value| value as u64)
+            }
             Column::UInt8(cells) => cells.get(slot).map(u64::from),
             Column::UInt16(cells) => cells.get(slot).map(u64::from),
             Column::UInt32(cells) | Column::Str(cells, _) => cells.get(slot).map(u64::from),
@@ -144,7 +151,9 @@ impl Column {
             Column::Int8(cells) => cells.get(slot).map(f64::from),
             Column::Int16(cells) => cells.get(slot).map(f64::from),
             Column::Int32(cells) => cells.get(slot).map(f64::from),
-            Column::Int64(cells) | Column::Datetime(cells) => cells.get(slot).map(|value| value as f64),
+            Column::Integer(cells, _) | Column::Int64(cells) | Column::Datetime(cells) => {
+                cells.get(slot).map(|value| value as f64)
+            }
             Column::UInt8(cells) => cells.get(slot).map(f64::from),
             Column::UInt16(cells) => cells.get(slot).map(f64::from),
             Column::UInt32(cells) => cells.get(slot).map(f64::from),
@@ -169,7 +178,9 @@ impl Column {
             Column::Int8(cells) => cells.get(slot).map_or(Scalar::Null, |value| Scalar::Int(value.into())),
             Column::Int16(cells) => cells.get(slot).map_or(Scalar::Null, |value| Scalar::Int(value.into())),
             Column::Int32(cells) => cells.get(slot).map_or(Scalar::Null, |value| Scalar::Int(value.into())),
-            Column::Int64(cells) => cells.get(slot).map_or(Scalar::Null, Scalar::Int),
+            Column::Integer(cells, _) | Column::Int64(cells) => {
+                cells.get(slot).map_or(Scalar::Null, Scalar::Int)
+            }
             Column::UInt8(cells) => cells.get(slot).map_or(Scalar::Null, |value| Scalar::Int(value.into())),
             Column::UInt16(cells) => cells.get(slot).map_or(Scalar::Null, |value| Scalar::Int(value.into())),
             Column::UInt32(cells) => cells.get(slot).map_or(Scalar::Null, |value| Scalar::Int(value.into())),
@@ -200,7 +211,9 @@ impl Column {
             Column::Int8(cells) => cells.get(left).cmp(&cells.get(right)),
             Column::Int16(cells) => cells.get(left).cmp(&cells.get(right)),
             Column::Int32(cells) | Column::Date(cells) => cells.get(left).cmp(&cells.get(right)),
-            Column::Int64(cells) | Column::Datetime(cells) => cells.get(left).cmp(&cells.get(right)),
+            Column::Integer(cells, _) | Column::Int64(cells) | Column::Datetime(cells) => {
+                cells.get(left).cmp(&cells.get(right))
+            }
             Column::UInt8(cells) => cells.get(left).cmp(&cells.get(right)),
             Column::UInt16(cells) => cells.get(left).cmp(&cells.get(right)),
             Column::UInt32(cells) => cells.get(left).cmp(&cells.get(right)),
@@ -220,7 +233,7 @@ impl Column {
             Column::Int8(cells) => plain!(cells, Int8Type),
             Column::Int16(cells) => plain!(cells, Int16Type),
             Column::Int32(cells) => plain!(cells, Int32Type),
-            Column::Int64(cells) => plain!(cells, Int64Type),
+            Column::Integer(cells, _) | Column::Int64(cells) => plain!(cells, Int64Type),
             Column::UInt8(cells) => plain!(cells, UInt8Type),
             Column::UInt16(cells) => plain!(cells, UInt16Type),
             Column::UInt32(cells) => plain!(cells, UInt32Type),
@@ -243,7 +256,9 @@ impl Column {
             Column::Int8(cells) => gather_primitive::<Int8Type>(cells, num_rows, slot_of),
             Column::Int16(cells) => gather_primitive::<Int16Type>(cells, num_rows, slot_of),
             Column::Int32(cells) => gather_primitive::<Int32Type>(cells, num_rows, slot_of),
-            Column::Int64(cells) => gather_primitive::<Int64Type>(cells, num_rows, slot_of),
+            Column::Integer(cells, _) | Column::Int64(cells) => {
+                gather_primitive::<Int64Type>(cells, num_rows, slot_of)
+            }
             Column::UInt8(cells) => gather_primitive::<UInt8Type>(cells, num_rows, slot_of),
             Column::UInt16(cells) => gather_primitive::<UInt16Type>(cells, num_rows, slot_of),
             Column::UInt32(cells) => gather_primitive::<UInt32Type>(cells, num_rows, slot_of),
@@ -287,6 +302,9 @@ impl Column {
         if let (Column::Str(_, strings), Some(interner)) = (&mut *self, interner) {
             interner.release_all(strings);
         }
+        if let Column::Integer(_, width) = self {
+            *width = Width::default();
+        }
         each_column!(self, cells => *cells = Chunked::default());
     }
 
@@ -297,6 +315,10 @@ impl Column {
             self.touch_all(slots);
         }
         match self {
+            Column::Integer(cells, width) => {
+                width.widen_for(values);
+                write_primitive::<Int64Type>(cells, values, writes);
+            }
             Column::Int8(cells) => write_primitive::<Int8Type>(cells, values, writes),
             Column::Int16(cells) => write_primitive::<Int16Type>(cells, values, writes),
             Column::Int32(cells) => write_primitive::<Int32Type>(cells, values, writes),
@@ -328,6 +350,10 @@ impl Column {
     /// Takes over the pages of [`PAGE_ROWS`] slots in `pages` from a column of the same storage, without its texts.
     pub(crate) fn take_pages(&mut self, from: Column, pages: Range<usize>) {
         match (self, from) {
+            (Column::Integer(cells, width), Column::Integer(from, from_width)) => {
+                width.is_wide |= from_width.is_wide;
+                cells.take_pages(&from, pages);
+            }
             (Column::Int8(cells), Column::Int8(from)) => cells.take_pages(&from, pages),
             (Column::Int16(cells), Column::Int16(from)) => cells.take_pages(&from, pages),
             (Column::Int32(cells), Column::Int32(from)) => cells.take_pages(&from, pages),
@@ -433,78 +459,4 @@ fn write_primitive<T: ArrowPrimitiveType>(
         return;
     }
     writes.each(|row, slot| cells.set(slot, array.is_valid(row).then(|| array.value(row))));
-}
-
-fn gather_primitive<T: ArrowPrimitiveType>(
-    cells: &Chunked<T::Native>,
-    num_rows: usize,
-    slot_of: impl Fn(usize) -> Option<u32>,
-) -> ArrayRef
-where
-    T::Native: Default + Send + Sync,
-{
-    let mut values: Vec<T::Native> = Vec::with_capacity(num_rows);
-    let mut valid = arrow::array::BooleanBufferBuilder::new(num_rows);
-    let mut num_nulls = 0;
-    for row in 0..num_rows {
-        let cell = slot_of(row).and_then(|slot| cells.get(slot));
-        values.push(cell.unwrap_or_default());
-        valid.append(cell.is_some());
-        num_nulls += usize::from(cell.is_none());
-    }
-    let nulls = (num_nulls > 0).then(|| NullBuffer::new(valid.finish()));
-    Arc::new(PrimitiveArray::<T>::new(ScalarBuffer::from(values), nulls))
-}
-
-/// A dictionary array of the strings whose codes `code_of` gives, entries in order of first appearance.
-pub(crate) fn gather_strings(
-    strings: &Strings,
-    num_rows: usize,
-    code_of: impl Fn(usize) -> Option<u32>,
-) -> ArrayRef {
-    const NONE: i32 = -1;
-    let mut entries: Vec<u32> = Vec::new();
-    // Rows without a text are marked, and told apart at the end.
-    let mut keys: Vec<i32> = Vec::with_capacity(num_rows);
-    // Rows of a dictionary that is not much larger look their code up in a list.
-    if strings.len() <= num_rows * 4 {
-        let mut entry_of = vec![NONE; strings.len()];
-        for row in 0..num_rows {
-            keys.push(code_of(row).map_or(NONE, |code| {
-                let entry = &mut entry_of[code as usize];
-                if *entry == NONE {
-                    *entry = entries.len() as i32;
-                    entries.push(code);
-                }
-                *entry
-            }));
-        }
-    } else {
-        let mut entry_of: hashbrown::HashMap<u32, i32, ahash::RandomState> = hashbrown::HashMap::default();
-        let mut previous: Option<(u32, i32)> = None;
-        for row in 0..num_rows {
-            let Some(code) = code_of(row) else {
-                keys.push(NONE);
-                continue;
-            };
-            let entry = match previous {
-                Some((previous_code, entry)) if previous_code == code => entry,
-                _ => *entry_of.entry(code).or_insert_with(|| {
-                    entries.push(code);
-                    entries.len() as i32 - 1
-                }),
-            };
-            previous = Some((code, entry));
-            keys.push(entry);
-        }
-    }
-    let is_valid = |row: usize| keys[row] != NONE;
-    let nulls =
-        keys.contains(&NONE).then(|| NullBuffer::new(BooleanBuffer::collect_bool(num_rows, is_valid)));
-    if nulls.is_some() {
-        keys.iter_mut().for_each(|key| *key = (*key).max(0));
-    }
-    let values = StringArray::from_iter_values(entries.iter().map(|&code| strings.get(code)));
-    let keys = PrimitiveArray::<Int32Type>::new(ScalarBuffer::from(keys), nulls);
-    Arc::new(DictionaryArray::<Int32Type>::new(keys, Arc::new(values)))
 }

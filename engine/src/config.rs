@@ -23,6 +23,19 @@ pub struct ViewConfig {
     pub group_by_depth: Option<u32>,
     pub group_rollup_mode: GroupRollupMode,
     pub split_rollup_mode: SplitRollupMode,
+    pub generation: Generation,
+}
+
+/// Whose rules decide where the published clients' generations differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Generation {
+    /// Clients up to 5.5: sums of rows without a value are 0, a column may be grouped by twice, keys are called
+    /// `a (Group by 1)` in CSV and Arrow.
+    V5_5,
+    /// Clients from 5.6 on: sums of rows without a value are null, no column is grouped by twice, keys have the names of
+    /// their columns.
+    #[default]
+    V5_6,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -1,5 +1,6 @@
 //! What comes in: a client's bytes ([`TableData`]) and what they mean for a table ([`Batch`]).
 
+use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
@@ -9,14 +10,17 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::error::Result;
+use crate::ingest::CsvOptions;
 use crate::schema::ColumnType;
 
 /// A table's rows, or its shape, as a client wrote them.
 #[derive(Clone)]
 pub enum TableData {
     Schema(Vec<(String, ColumnType)>),
-    /// Text whose encoding is checked when it is read.
+    /// Text whose encoding is checked when it is read; how it is written is recognised.
     Csv(Bytes),
+    /// As `Csv`, and its sender says how it is written.
+    Delimited(Bytes, CsvOptions),
     /// An Arrow IPC stream or file.
     Arrow(Bytes),
     /// A JSON array of objects (for `remove`: of plain keys).
@@ -46,7 +50,7 @@ impl std::fmt::Debug for TableData {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             TableData::Schema(columns) => write!(f, "Schema({} columns)", columns.len()),
-            TableData::Csv(bytes) => write!(f, "Csv({} bytes)", bytes.len()),
+            TableData::Csv(bytes) | TableData::Delimited(bytes, _) => write!(f, "Csv({} bytes)", bytes.len()),
             TableData::Arrow(bytes) => write!(f, "Arrow({} bytes)", bytes.len()),
             TableData::Rows(text) => write!(f, "Rows({} bytes)", text.len()),
             TableData::Columns(text) => write!(f, "Columns({} bytes)", text.len()),
@@ -69,6 +73,27 @@ pub enum ListFlatten {
     Stringify,
 }
 
+impl ListFlatten {
+    /// The word for it in configurations and requests.
+    pub fn name(self) -> &'static str {
+        match self {
+            ListFlatten::Zip => "zip",
+            ListFlatten::Cartesian => "cartesian",
+            ListFlatten::Stringify => "stringify",
+        }
+    }
+}
+
+impl FromStr for ListFlatten {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<ListFlatten, String> {
+        let known = [ListFlatten::Zip, ListFlatten::Cartesian, ListFlatten::Stringify];
+        let found = known.into_iter().find(|mode| mode.name() == word);
+        found.ok_or_else(|| format!("lists \"{word}\" is none of zip, cartesian, stringify"))
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TableOptions {
     /// The column whose values are the rows' keys. At most one of `index` and `limit` is set.
@@ -76,6 +101,35 @@ pub struct TableOptions {
     /// The table keeps the last `limit` rows.
     pub limit: Option<u32>,
     pub list_flatten: ListFlatten,
+}
+
+/// What a write says about the table that it goes to. What is not given is not looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WriteOptions {
+    pub unknown_columns: UnknownColumns,
+    /// The table must have this index.
+    pub index: Option<String>,
+    /// The table must have this limit.
+    pub limit: Option<u32>,
+    /// The table must flatten lists so.
+    pub list_flatten: Option<ListFlatten>,
+}
+
+/// What becomes of columns of a write that its table does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UnknownColumns {
+    /// As clients of the protocol expect.
+    #[default]
+    Ignore,
+    /// The write is refused with an error that names one.
+    Refuse,
+}
+
+impl UnknownColumns {
+    /// Refuses them, unless the sender says that they are to be ignored.
+    pub fn unless(are_ignored: bool) -> UnknownColumns {
+        if are_ignored { UnknownColumns::Ignore } else { UnknownColumns::Refuse }
+    }
 }
 
 /// Rows for one table, checked and coerced: applying it cannot fail.

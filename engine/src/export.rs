@@ -128,14 +128,34 @@ impl Compression {
     }
 }
 
-/// How key columns and aggregates are named in Arrow.
+/// How key columns and aggregates are named in CSV and Arrow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Naming {
     /// `g`, `g (count)`.
     #[default]
     Readable,
+    /// `g (Group by 1)`, plain aggregates: what clients up to 5.5 show.
+    Legacy,
     /// `__ROW_PATH_0__`, plain aggregates.
     Machine,
+}
+
+impl Naming {
+    /// The name of the group column `name` on a level, counted from 0.
+    pub(crate) fn key(self, level: usize, name: &str) -> String {
+        match self {
+            Naming::Readable => name.to_owned(),
+            Naming::Legacy => format!("{name} (Group by {})", level + 1),
+            Naming::Machine => format!("__ROW_PATH_{level}__"),
+        }
+    }
+
+    pub(crate) fn column(self, column: &WindowColumn) -> &str {
+        match self {
+            Naming::Readable => &column.readable_name,
+            Naming::Legacy | Naming::Machine => &column.name,
+        }
+    }
 }
 
 /// One object of arrays.
@@ -153,8 +173,8 @@ pub fn ndjson(window: &Window, options: JsonOptions) -> String {
     text(window, TextFormat::Ndjson(options))
 }
 
-pub fn csv(window: &Window) -> String {
-    text(window, TextFormat::Csv)
+pub fn csv(window: &Window, naming: Naming) -> String {
+    text(window, TextFormat::Csv(naming))
 }
 
 fn text(window: &Window, format: TextFormat) -> String {

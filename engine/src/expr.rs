@@ -88,7 +88,8 @@ pub(crate) struct Expression {
     pub(crate) columns: Vec<usize>,
     /// Names that it may look up at run time: it depends on every column then.
     pub(crate) looks_up: bool,
-    is_chance: bool,
+    is_random: bool,
+    is_volatile: bool,
     patterns: Patterns,
     pub(crate) storage: Storage,
     /// The tree may be too deep for whatever stack there is: see [`stack`].
@@ -179,9 +180,10 @@ impl Expression {
         let (node, num_variables, num_vectors) =
             parser::Parser::new(&tokens, &rewritten.text, &symbols).program()?;
         let mut patterns = Patterns::default();
-        let (mut looks_up, mut is_chance) = (false, false);
+        let (mut looks_up, mut is_random, mut is_volatile) = (false, false, false);
         visit_calls(&node, &mut |function, arguments| {
-            is_chance |= function == Function::Random;
+            is_random |= function == Function::Random;
+            is_volatile |= matches!(function, Function::Random | Function::Now | Function::Today);
             looks_up |= matches!(function, Function::Column | Function::Lookup | Function::Index);
             if let [_, Argument::Raw(pattern), ..] = arguments {
                 patterns.add(pattern, function == Function::MatchAll);
@@ -197,7 +199,8 @@ impl Expression {
             num_vectors,
             columns,
             looks_up,
-            is_chance,
+            is_random,
+            is_volatile,
             patterns,
             storage: Storage::Float64,
             is_deep: may_be_deep(text),
@@ -216,9 +219,9 @@ impl Expression {
             })
     }
 
-    /// Whether it gives something else each time.
-    pub(crate) fn is_chance(&self) -> bool {
-        self.is_chance
+    /// Whether its value depends on chance or on the clock: computed anew it gives something else.
+    pub(crate) fn is_volatile(&self) -> bool {
+        self.is_volatile
     }
 
     fn check(

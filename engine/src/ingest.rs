@@ -31,11 +31,12 @@ use ::arrow::buffer::BooleanBuffer;
 use ::arrow::compute::kernels::zip::zip;
 use ahash::AHashSet;
 
-use crate::data::{Batch, BatchColumn, ListFlatten, TableData, TableOptions};
+use crate::data::{Batch, BatchColumn, ListFlatten, TableData, TableOptions, UnknownColumns};
 use crate::error::{EngineError, Result};
 use crate::schema::{ColumnType, Field, Schema, Storage};
 use intake::Intake;
 
+pub use csv::CsvOptions;
 pub use guard::{guarded, reading_column};
 pub use ipc::Messages as ArrowMessages;
 
@@ -57,7 +58,8 @@ fn read_new(data: &TableData, options: &TableOptions) -> Result<(Schema, Batch)>
     let list_flatten = options.list_flatten;
     let (schema, batch) = match data {
         TableData::Schema(columns) => (schema_of(columns)?, Batch::default()),
-        TableData::Csv(bytes) => csv::create(csv::text(bytes)?)?,
+        TableData::Csv(bytes) => csv::create(csv::text(bytes)?, CsvOptions::default(), index)?,
+        TableData::Delimited(bytes, options) => csv::create(csv::text(bytes)?, *options, index)?,
         TableData::Arrow(bytes) => {
             let (schema, batches) = arrow::read(bytes)?;
             arrow::create(&schema, batches.into_iter().map(Ok), index, list_flatten)?
@@ -97,7 +99,11 @@ fn check_index(data: &TableData, schema: &Schema, index: &str) -> Result<()> {
             TableData::Schema(_) => {
                 format!("Specified index `{index}` does not appear in the Table.\n")
             }
-            TableData::Csv(_) | TableData::Arrow(_) | TableData::Batches(..) | TableData::Stream(_) => {
+            TableData::Csv(_)
+            | TableData::Delimited(..)
+            | TableData::Arrow(_)
+            | TableData::Batches(..)
+            | TableData::Stream(_) => {
                 format!("Specified index `{index}` is invalid as it does not appear in the Table.\n")
             }
             TableData::Rows(_) | TableData::Columns(_) | TableData::Ndjson(_) => {
@@ -118,16 +124,25 @@ pub struct UpdateTarget<'a> {
     /// Position of the index column.
     pub index: Option<usize>,
     pub list_flatten: ListFlatten,
+    pub unknown_columns: UnknownColumns,
 }
 
 impl UpdateTarget<'_> {
+    /// A column was found that the table does not have.
+    fn unknown_column(&self, name: &str) -> Result<()> {
+        match self.unknown_columns {
+            UnknownColumns::Ignore => Ok(()),
+            UnknownColumns::Refuse => Err(EngineError::data(format!("the table has no column \"{name}\""))),
+        }
+    }
+
     /// What [`Batch::keys`] are stored as.
     fn key_storage(&self) -> Storage {
         self.index.map_or(Storage::Int64, |index| self.schema.field(index).storage)
     }
 }
 
-/// Reads rows for an existing table: coerces every cell to its column's storage; unknown columns are ignored.
+/// Reads rows for an existing table: coerces every cell to its column's storage.
 pub fn update(data: &TableData, target: UpdateTarget<'_>) -> Result<Batch> {
     guarded(|| read_rows(data, target))
 }
@@ -135,7 +150,8 @@ pub fn update(data: &TableData, target: UpdateTarget<'_>) -> Result<Batch> {
 fn read_rows(data: &TableData, target: UpdateTarget<'_>) -> Result<Batch> {
     match data {
         TableData::Schema(_) => Err(EngineError::data("MakeTableReq malformed")),
-        TableData::Csv(bytes) => csv::update(csv::text(bytes)?, target.schema),
+        TableData::Csv(bytes) => csv::update(csv::text(bytes)?, CsvOptions::default(), target),
+        TableData::Delimited(bytes, options) => csv::update(csv::text(bytes)?, *options, target),
         TableData::Arrow(bytes) => {
             let (schema, batches) = arrow::read(bytes)?;
             arrow::update(&schema, batches.into_iter().map(Ok), target)

@@ -24,7 +24,10 @@ pub mod table;
 pub mod view;
 pub(crate) mod window;
 
-pub use data::{Batch, BatchColumn, BatchIter, BatchSource, ListFlatten, TableData, TableOptions};
+pub use data::{
+    Batch, BatchColumn, BatchIter, BatchSource, ListFlatten, TableData, TableOptions, UnknownColumns,
+    WriteOptions,
+};
 pub use error::{EngineError, Result};
 pub use scalar::Scalar;
 pub use schema::{ColumnType, Field, Schema, Storage};

@@ -43,16 +43,19 @@ impl ColumnType {
             ColumnType::String => Storage::Utf8,
             ColumnType::Date => Storage::Date32,
             ColumnType::Datetime => Storage::TimestampMs,
-            ColumnType::Integer => Storage::Int32,
+            ColumnType::Integer => Storage::Integer,
             ColumnType::Float => Storage::Float64,
             ColumnType::Boolean => Storage::Bool,
         }
     }
 }
 
-/// How a column is stored; shows in Arrow output.
+/// How a column is stored; shows in Arrow output (see [`Storage::Integer`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Storage {
+    /// An integer column whose width nobody gave (a schema, JSON): 64 bits. Clients that read Arrow see `int32` as long
+    /// as the column has never held a value beyond it, and `int64` from then on.
+    Integer,
     Int8,
     Int16,
     Int32,
@@ -75,7 +78,8 @@ pub enum Storage {
 impl Storage {
     pub fn column_type(self) -> ColumnType {
         match self {
-            Storage::Int8
+            Storage::Integer
+            | Storage::Int8
             | Storage::Int16
             | Storage::Int32
             | Storage::Int64
@@ -97,7 +101,7 @@ impl Storage {
             Storage::Int8 => DataType::Int8,
             Storage::Int16 => DataType::Int16,
             Storage::Int32 => DataType::Int32,
-            Storage::Int64 => DataType::Int64,
+            Storage::Integer | Storage::Int64 => DataType::Int64,
             Storage::UInt8 => DataType::UInt8,
             Storage::UInt16 => DataType::UInt16,
             Storage::UInt32 => DataType::UInt32,

@@ -18,7 +18,7 @@ pub use snapshot::Snapshot;
 use std::collections::BTreeSet;
 
 use crate::config::ViewConfig;
-use crate::data::{TableData, TableOptions};
+use crate::data::{TableData, TableOptions, WriteOptions};
 use crate::delta::TableDelta;
 use crate::error::{EngineError, Result};
 use crate::expr::check_expressions;
@@ -153,8 +153,8 @@ impl Table {
         let mut computed = Vec::with_capacity(expressions.len());
         let storages: Vec<Storage> = expressions.iter().map(|expression| expression.storage).collect();
         let windows = check_windows(config, stored.schema(), &storages)?;
-        for ((alias, text), expression) in config.expressions.iter().zip(expressions) {
-            let column = self.computed.hold(alias, text, expression, &stored, &computed);
+        for (alias, expression) in config.expressions.keys().zip(expressions) {
+            let column = self.computed.hold(alias, expression, &stored, &computed);
             computed.push(column);
         }
         for (alias, window) in windows {
@@ -179,8 +179,8 @@ impl Table {
         self.computed.drop_unused();
         let mut computed = Vec::with_capacity(expressions.len());
         let mut missing = Vec::new();
-        for ((alias, text), expression) in config.expressions.iter().zip(expressions) {
-            let column = self.computed.hold_later(alias, text, expression, &computed, &mut missing);
+        for (alias, expression) in config.expressions.keys().zip(expressions) {
+            let column = self.computed.hold_later(alias, expression, &computed, &mut missing);
             computed.push(column);
         }
         let num_columns = stored.schema().len();
@@ -236,23 +236,38 @@ impl Table {
     /// Merges (indexed) or appends rows. `None`: nothing happened and nobody is told (no rows, or a port that was never
     /// made).
     pub fn update(&mut self, data: &TableData, port_id: u32) -> Result<Option<TableDelta>> {
-        let delta = self.written()?.update(data, port_id)?;
+        self.update_with(data, port_id, &WriteOptions::default())
+    }
+
+    /// As [`Table::update`]. Errors when the table is not what `options` say, or lacks a column.
+    pub fn update_with(
+        &mut self,
+        data: &TableData,
+        port_id: u32,
+        options: &WriteOptions,
+    ) -> Result<Option<TableDelta>> {
+        let delta = self.written()?.update(data, port_id, options)?;
         Ok(delta.map(|delta| self.computed.step(delta)))
     }
 
-    /// As [`Table::update`] where nobody is to hear what changed (no views, no followers): no delta is made, and cells
+    /// As [`Table::update_with`] where nobody is to hear what changed (no views, no followers): no delta is made, and cells
     /// that no snapshot holds are written in place. Says whether something happened.
-    pub fn update_unheard(&mut self, data: &TableData, port_id: u32) -> Result<bool> {
+    pub fn update_unheard(&mut self, data: &TableData, port_id: u32, options: &WriteOptions) -> Result<bool> {
         self.computed.drop_unused();
         if !self.computed.is_empty() {
-            return Ok(self.update(data, port_id)?.is_some());
+            return Ok(self.update_with(data, port_id, options)?.is_some());
         }
-        self.written()?.update_unheard(data, port_id)
+        self.written()?.update_unheard(data, port_id, options)
     }
 
     /// Clears, then appends, in one step. Bad data leaves the table as it was.
     pub fn replace(&mut self, data: &TableData) -> Result<TableDelta> {
-        let delta = self.written()?.replace(data)?;
+        self.replace_with(data, &WriteOptions::default())
+    }
+
+    /// As [`Table::replace`]. Errors when the table is not what `options` say, or lacks a column.
+    pub fn replace_with(&mut self, data: &TableData, options: &WriteOptions) -> Result<TableDelta> {
+        let delta = self.written()?.replace(data, options)?;
         Ok(self.computed.step(delta))
     }
 

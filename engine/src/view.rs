@@ -21,6 +21,7 @@ mod plan;
 mod product;
 mod ranking;
 mod rowwise;
+mod sharing_key;
 mod sort;
 mod sort_slots;
 mod sums;
@@ -38,6 +39,7 @@ pub(crate) use groups::Groups;
 pub use handle::Handle;
 pub use plan::Plan;
 pub(crate) use plan::ViewKind;
+pub use sharing_key::SharingKey;
 pub(crate) use text::path_text;
 
 use crate::delta::TableDelta;
@@ -293,7 +295,9 @@ impl View {
 pub fn removed_keys_arrow(delta: &TableDelta, index: &str) -> Result<Option<Vec<u8>>> {
     let Some(keys) = &delta.removed_keys else { return Ok(None) };
     let name: Arc<str> = index.into();
-    let column = WindowColumn { name: name.clone(), readable_name: name, values: keys.clone() };
+    let cells = delta.old.schema().index_of(index).map(|index| delta.old.column(index));
+    let values = cells.map_or_else(|| keys.clone(), |cells| cells.shown(keys.clone()));
+    let column = WindowColumn { name: name.clone(), readable_name: name, values };
     let window = Window {
         kind: WindowKind::Flat,
         num_rows: keys.len(),

@@ -33,8 +33,8 @@ pub(crate) enum Source {
     Computed(String),
 }
 
-/// A checked window column.
-#[derive(Debug, Clone)]
+/// A checked window column. Its numbers are none of NaN and zeros with signs, so equal windows give the same.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Window {
     pub(crate) op: Op,
     pub(crate) source: Source,

@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use proscenium_engine::config::{GroupRollupMode, SplitRollupMode, ViewConfig};
-use proscenium_engine::export::{self, JsonOptions};
+use proscenium_engine::config::{FilterTerm, Generation, GroupRollupMode, SplitRollupMode, ViewConfig};
+use proscenium_engine::export::{self, JsonOptions, Naming};
 use proscenium_engine::table::Table;
 use proscenium_engine::view::{CutOptions, Handle, Plan, View};
-use proscenium_engine::{TableData, TableOptions};
+use proscenium_engine::{Scalar, TableData, TableOptions};
 
 fn rows(text: &str) -> TableData {
     TableData::Rows(text.into())
@@ -92,7 +92,7 @@ fn a_config_is_read_back_with_its_depth_and_the_aggregates_of_a_split_total() {
     let plan = Plan::new(&config, table.schema()).unwrap();
     assert_eq!(plan.config().group_by_depth, Some(1));
     let other = Plan::new(&grouped(), table.schema()).unwrap();
-    assert_eq!(plan.sharing_key(), other.sharing_key());
+    assert_eq!(plan.sharing_key(0), other.sharing_key(0));
 
     let config = ViewConfig {
         split_by: names(&["b"]),
@@ -115,7 +115,125 @@ fn a_group_column_under_an_aggregate_of_two_is_called_by_both() {
         };
         let mut live = Live::new(r#"[{"a":1,"v":1}]"#, &config);
         let cut = live.view.cut(&mut live.handle, CutOptions::default());
-        let csv = export::csv(&cut.gather());
+        let csv = export::csv(&cut.gather(), Naming::Readable);
         assert!(csv.starts_with(&format!("\"a\",\"{expected}\"\n")), "{csv}");
     }
+}
+
+#[test]
+fn what_decides_the_content_of_a_view_is_in_its_key() {
+    let table = Table::create(&rows(r#"[{"a":"x","b":"p","v":1,"w":2}]"#), TableOptions::default()).unwrap();
+    let key = |config: &ViewConfig| Plan::new(config, table.schema()).unwrap().sharing_key(0);
+    let total = |words: &[&str]| ViewConfig {
+        columns: Some(names(&["v"])),
+        aggregates: [("v".to_string(), names(words))].into_iter().collect(),
+        group_rollup_mode: GroupRollupMode::Total,
+        ..ViewConfig::default()
+    };
+    assert_ne!(key(&total(&["sum"])), key(&total(&["max"])));
+    assert_ne!(key(&total(&["max by", "v"])), key(&total(&["max by", "w"])));
+    assert_eq!(key(&total(&["avg"])), key(&total(&["mean"])), "two spellings of one aggregate");
+    // The spelling shows in the name of a column that is a group key, too.
+    let named = |word: &str| ViewConfig {
+        group_by: names(&["v"]),
+        group_rollup_mode: GroupRollupMode::Rollup,
+        ..total(&[word])
+    };
+    assert_ne!(key(&named("avg")), key(&named("mean")));
+
+    let filtered = |column: &str, op: &str, operand: Scalar| ViewConfig {
+        filter: vec![FilterTerm { column: column.into(), op: op.into(), operands: vec![operand] }],
+        ..ViewConfig::default()
+    };
+    let of_v = |operand| key(&filtered("v", "==", operand));
+    assert_ne!(of_v(Scalar::Float(1.0)), of_v(Scalar::Float(2.0)));
+    assert_eq!(of_v(Scalar::Float(1.5)), of_v(Scalar::from("1")), "both are the integer 1");
+    let of_a = |op: &str, text: &str| key(&filtered("a", op, Scalar::from(text)));
+    assert_ne!(of_a("==", "1"), of_a("==", "1.0"));
+    assert_ne!(of_a("==", "x"), of_a("==", "X"));
+    assert_ne!(of_a("contains", "x"), of_a("begins with", "x"));
+    assert_eq!(of_a("startswith", "x"), of_a("begins with", "X"));
+    let nan = || filtered("v", "in", Scalar::Float(1.0));
+    assert_eq!(key(&nan()), key(&nan()));
+
+    // A flat view has no aggregates and no groups: what is said of them makes no difference.
+    let flat = ViewConfig { columns: Some(names(&["v"])), ..ViewConfig::default() };
+    let ignored = ViewConfig {
+        aggregates: [("v".to_string(), names(&["max"]))].into_iter().collect(),
+        group_rollup_mode: GroupRollupMode::Flat,
+        split_rollup_mode: SplitRollupMode::Rollup,
+        ..flat.clone()
+    };
+    assert_eq!(key(&flat), key(&ignored));
+    let twice = ViewConfig { columns: Some(names(&["v", "v"])), ..ViewConfig::default() };
+    assert_ne!(key(&flat), key(&twice));
+}
+
+#[test]
+fn a_view_that_remembers_is_shared_with_those_of_its_own_version_only() {
+    let table = Table::create(&rows(r#"[{"v":1}]"#), TableOptions::default()).unwrap();
+    let key = |word: &str, version| {
+        let config = ViewConfig {
+            aggregates: [("v".to_string(), names(&[word]))].into_iter().collect(),
+            group_rollup_mode: GroupRollupMode::Total,
+            ..ViewConfig::default()
+        };
+        Plan::new(&config, table.schema()).unwrap().sharing_key(version)
+    };
+    assert_eq!(key("high", 3), key("high", 3));
+    assert_ne!(key("high", 3), key("high", 4));
+    assert_eq!(key("max", 3), key("max", 4));
+}
+
+/// What a sum is of rows without a value, of no rows, and in an empty table, by the generation of the client.
+#[test]
+fn sums_of_nothing_go_by_the_generation() {
+    let filtered = FilterTerm { column: "a".into(), op: "==".into(), operands: vec![Scalar::from("nobody")] };
+    let cases = [
+        ("sum", Generation::V5_5, ["[2,0,2]", "[null]", "[null]"]),
+        ("sum not null", Generation::V5_5, ["[2,0,2]", "[0]", "[null]"]),
+        ("abs sum", Generation::V5_5, ["[2,0,2]", "[0]", "[null]"]),
+        ("sum abs", Generation::V5_5, ["[2,0,2]", "[0]", "[null]"]),
+        ("pct sum parent", Generation::V5_5, ["[100.0,0.0,100.0]", "[100.0]", "[100.0]"]),
+        ("pct sum grand total", Generation::V5_5, ["[100.0,0.0,100.0]", "[null]", "[null]"]),
+        ("mean", Generation::V5_5, ["[2.0,null,2.0]", "[null]", "[null]"]),
+        ("sum", Generation::V5_6, ["[2,null,2]", "[null]", "[null]"]),
+        ("sum not null", Generation::V5_6, ["[2,null,2]", "[null]", "[null]"]),
+        ("sum or zero", Generation::V5_6, ["[2,0,2]", "[0]", "[null]"]),
+        ("pct sum parent", Generation::V5_6, ["[100.0,null,100.0]", "[null]", "[null]"]),
+    ];
+    for (word, generation, expected) in cases {
+        let config = ViewConfig {
+            group_by: names(&["a"]),
+            columns: Some(names(&["v"])),
+            aggregates: [("v".to_string(), names(&[word]))].into_iter().collect(),
+            generation,
+            ..ViewConfig::default()
+        };
+        let filtered = ViewConfig { filter: vec![filtered.clone()], ..config.clone() };
+        let of = |config: &ViewConfig| Live::new(r#"[{"a":"x","v":null},{"a":"y","v":2}]"#, config);
+        let mut empty = of(&config);
+        let delta = empty.table.replace(&rows("[]")).unwrap();
+        empty.view.step(&delta);
+        let shown = [of(&config).columns(), of(&filtered).columns(), empty.columns()];
+        for (shown, expected) in shown.iter().zip(expected) {
+            assert!(shown.ends_with(&format!(r#""v":{expected}}}"#)), "{word} of {generation:?}: {shown}");
+        }
+        let reported = Plan::new(&config, empty.table.schema()).unwrap().config().aggregates;
+        let is_merged = (word, generation) == ("sum not null", Generation::V5_6);
+        assert_eq!(reported["v"], names(&[if is_merged { "sum" } else { word }]));
+    }
+}
+
+#[test]
+fn only_older_clients_group_by_a_column_twice() {
+    let table = Table::create(&rows(r#"[{"a":"x","v":1}]"#), TableOptions::default()).unwrap();
+    let twice = |generation| ViewConfig { group_by: names(&["a", "a"]), generation, ..ViewConfig::default() };
+    assert!(Plan::new(&twice(Generation::V5_6), table.schema()).is_err());
+    let config = ViewConfig { columns: Some(names(&["v"])), ..twice(Generation::V5_5) };
+    let mut live = Live::new(r#"[{"a":"x","v":1}]"#, &config);
+    assert_eq!(live.columns(), r#"{"__ROW_PATH__":[[],["x"],["x","x"]],"v":[1,1,1]}"#);
+    let cut = live.view.cut(&mut live.handle, CutOptions::default());
+    let csv = export::csv(&cut.gather(), Naming::Legacy);
+    assert_eq!(csv, "\"a (Group by 1)\",\"a (Group by 2)\",\"v\"\n,,1\n\"x\",,1\n\"x\",\"x\",1\n");
 }

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use proscenium_engine::config::Generation;
 use serde::Deserialize;
 
 use crate::http::site::SiteConfig;
@@ -19,6 +20,8 @@ pub struct Config {
     pub max_frame_bytes: usize,
     /// Bytes of one HTTP upload, which is held in memory.
     pub max_upload_bytes: usize,
+    /// Whose rules count for clients that show no generation.
+    pub default_generation: Generation,
     /// What connections may take up.
     pub limits: Limits,
     /// Whose pages may use the server, and under which names it is served.
@@ -162,6 +165,7 @@ impl Default for Config {
             flight: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 8815))),
             max_frame_bytes: 256 << 20,
             max_upload_bytes: 1 << 30,
+            default_generation: Generation::default(),
             limits: Limits::default(),
             sites: SiteConfig::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use proscenium_actors::Catalog;
 use proscenium_actors::table::UpdateRows;
-use proscenium_engine::{ColumnType, TableData, TableOptions};
+use proscenium_engine::{ColumnType, TableData, TableOptions, WriteOptions};
 use serde_json::json;
 
 /// The data set in the assets folder.
@@ -93,7 +93,7 @@ pub async fn run(catalog: Catalog) {
 async fn send(catalog: &Catalog, table: &str, rows: serde_json::Value) -> bool {
     let Ok(table) = catalog.table(table) else { return false };
     let data = TableData::Rows(rows.to_string().into());
-    let update = |reply| UpdateRows { data, port_id: 0, reply };
+    let update = |reply| UpdateRows { data, port_id: 0, options: WriteOptions::default(), reply };
     if let Err(fault) = table.mailbox.ask(PATIENCE, update).await {
         tracing::warn!(table = %table.name, %fault, "the demonstration skipped a tick");
     }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, guard};
+use actix_web::{HttpRequest, HttpResponse, guard, middleware};
 use proscenium_actors::Catalog;
 
 use crate::metrics::Metrics;
@@ -58,7 +58,7 @@ pub fn routes(
         .app_data(web::Data::new(surroundings.clone()))
         .app_data(web::Data::new(shared.clone()))
         .app_data(web::Data::new(sites.clone()))
-        .app_data(web::PayloadConfig::new(max_upload_bytes))
+        .app_data(web::Data::new(tables::MaxUpload(max_upload_bytes)))
         .service(web::resource("/{path:.*}").guard(is_websocket).route(web::get().to(connect)))
         .route("/health/live", web::get().to(health::live))
         .route("/health/ready", web::get().to(health::ready))
@@ -66,6 +66,7 @@ pub fn routes(
         .route("/api/v1/tables", web::get().to(tables::list))
         .service(
             web::resource("/api/v1/tables/{table}")
+                .wrap(middleware::Compress::default())
                 .route(web::get().to(tables::download))
                 .route(web::put().to(tables::put))
                 .route(web::post().to(tables::post))

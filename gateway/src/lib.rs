@@ -4,11 +4,14 @@
 //! one connection ([`session`]), one request a file ([`request`]); where tables come from ([`source`], [`demo`]).
 
 pub mod config;
+pub mod content_coding;
 pub mod demo;
 pub mod doors;
 pub mod error;
 pub mod flight;
 pub mod http;
+pub mod json_form;
+pub mod load_options;
 pub mod metrics;
 pub mod request;
 pub mod session;
@@ -108,6 +111,7 @@ async fn run(
         max_frame_bytes: config.max_frame_bytes,
         limits: config.limits,
         roll: roll.clone(),
+        default_generation: config.default_generation,
         ending,
     };
     let readiness = Readiness::default();

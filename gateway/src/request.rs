@@ -45,19 +45,19 @@ mod view_to_csv;
 mod view_to_ndjson_string;
 mod view_to_rows_string;
 
-use proscenium_proto::ClientReq;
+use proscenium_proto::{ClientGeneration, ClientReq};
 
 pub use call::Call;
 pub use prepared::{About, Claim, Prepared, Sending};
 pub use system_info::Meter;
 
-/// Finds the request's file.
-pub fn prepare(request: ClientReq) -> Prepared {
+/// Finds the request's file. `client`: whose rules the answer follows.
+pub fn prepare(request: ClientReq, client: ClientGeneration) -> Prepared {
     match request {
         ClientReq::GetFeaturesReq(request) => features::prepare(request),
         ClientReq::GetHostedTablesReq(request) => hosted_tables::prepare(request),
         ClientReq::TableMakePortReq(request) => table_make_port::prepare(request),
-        ClientReq::TableMakeViewReq(request) => table_make_view::prepare(request),
+        ClientReq::TableMakeViewReq(request) => table_make_view::prepare(request, client),
         ClientReq::TableSchemaReq(request) => table_schema::prepare(request),
         ClientReq::TableSizeReq(request) => table_size::prepare(request),
         ClientReq::TableValidateExprReq(request) => table_validate_expr::prepare(request),
@@ -67,7 +67,7 @@ pub fn prepare(request: ClientReq) -> Prepared {
         ClientReq::ViewExpressionSchemaReq(request) => view_expression_schema::prepare(request),
         ClientReq::ViewGetConfigReq(request) => view_get_config::prepare(request),
         ClientReq::ViewSchemaReq(request) => view_schema::prepare(request),
-        ClientReq::ViewToArrowReq(request) => view_to_arrow::prepare(request),
+        ClientReq::ViewToArrowReq(request) => view_to_arrow::prepare(request, client),
         ClientReq::ServerSystemInfoReq(request) => system_info::prepare(request),
         ClientReq::ViewCollapseReq(request) => view_collapse::prepare(request),
         ClientReq::ViewExpandReq(request) => view_expand::prepare(request),
@@ -76,7 +76,7 @@ pub fn prepare(request: ClientReq) -> Prepared {
         ClientReq::ViewRemoveOnUpdateReq(request) => view_remove_on_update::prepare(request),
         ClientReq::ViewSetDepthReq(request) => view_set_depth::prepare(request),
         ClientReq::ViewToColumnsStringReq(request) => view_to_columns_string::prepare(request),
-        ClientReq::ViewToCsvReq(request) => view_to_csv::prepare(request),
+        ClientReq::ViewToCsvReq(request) => view_to_csv::prepare(request, client),
         ClientReq::ViewToRowsStringReq(request) => view_to_rows_string::prepare(request),
         ClientReq::MakeTableReq(request) => make_table::prepare(request),
         ClientReq::TableDeleteReq(request) => table_delete::prepare(request),
@@ -92,6 +92,6 @@ pub fn prepare(request: ClientReq) -> Prepared {
         ClientReq::MakeJoinTableReq(request) => make_join_table::prepare(request),
         ClientReq::ViewOnRemoveReq(request) => view_on_remove::prepare(request),
         ClientReq::ViewRemoveOnRemoveReq(request) => view_remove_on_remove::prepare(request),
-        ClientReq::TableDescribeReq(request) => table_describe::prepare(request),
+        ClientReq::TableDescribeReq(request) => table_describe::prepare(request, client),
     }
 }

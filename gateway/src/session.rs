@@ -7,6 +7,7 @@ mod dispatch;
 mod ending;
 mod flow;
 mod frames;
+mod generation;
 mod lanes;
 mod news;
 mod pipe;

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use proscenium_proto::client_generation;
 use serde::Deserialize;
 
 use crate::config::{Config, Limits};
@@ -19,7 +20,10 @@ use crate::source::Source;
 pub struct Options {
     /// Hosts a file as a table; may be given many times. CSV, JSON, NDJSON, Arrow and Parquet, by the file's ending or
     /// by `format=`.
-    #[arg(long = "table", value_name = "NAME=FILE[,index=COLUMN][,limit=ROWS][,format=FORMAT]")]
+    /// Compressed with gzip, zstd or brotli by a second ending (`.gz`, `.zst`, `.br`). Options: `index=`, `limit=`,
+    /// `format=`, `lists=zip|cartesian|stringify`, and of CSV `separator=`, `decimal=`, `header=true|false`; a comma in a
+    /// value is `\,`.
+    #[arg(long = "table", value_name = "NAME=FILE[,OPTION=VALUE]…")]
     pub tables: Vec<Source>,
     /// Hosts the demonstration: a real data set and a market that ticks.
     #[arg(long)]
@@ -67,6 +71,7 @@ struct File {
     assets: Option<PathBuf>,
     max_frame_bytes: Option<usize>,
     max_upload_bytes: Option<usize>,
+    default_generation: Option<String>,
     threads: Option<usize>,
     limits: Limits,
     #[serde(rename = "http")]
@@ -107,9 +112,14 @@ impl Options {
             None if self.no_flight || file.no_flight => None,
             None => defaults.flight,
         };
+        let default_generation = match file.default_generation.as_deref().map(client_generation::parse) {
+            Some(parsed) => parsed.map_err(|error| format!("default_generation: {error}"))?,
+            None => defaults.default_generation,
+        };
         let mut tables = file.tables;
         tables.extend(self.tables);
         for (position, table) in tables.iter().enumerate() {
+            table.check()?;
             if tables[..position].iter().any(|other| other.name == table.name) {
                 return Err(format!("table \"{}\" is named twice", table.name));
             }
@@ -125,6 +135,7 @@ impl Options {
                 .max_upload_bytes
                 .or(file.max_upload_bytes)
                 .unwrap_or(defaults.max_upload_bytes),
+            default_generation,
             limits: file.limits,
             sites,
             threads,
@@ -199,6 +210,7 @@ mod tests {
             fault("[http]\norigins = [\"desk.example.com\"]").contains("\"desk.example.com\" is no origin")
         );
         assert!(fault("[http]\nhosts = [\"*\"]").contains("\"*\" is no host name"));
+        assert!(fault("default_generation = \"new\"").contains("default_generation"));
         let twice = Options {
             tables: vec!["a=a.csv".parse().unwrap(), "a=b.csv".parse().unwrap()],
             ..Options::default()

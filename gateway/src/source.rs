@@ -12,8 +12,12 @@ use bytestring::ByteString;
 use proscenium_engine::{TableData, TableOptions};
 use serde::Deserialize;
 
-/// One table to host: `name=path[,index=column][,limit=rows][,format=csv]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+use crate::content_coding::Coding;
+use crate::json_form;
+use crate::load_options::{CsvWords, Lists};
+
+/// One table to host: `name=path`, and options behind commas. A comma within a value is written `\,`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
     pub name: String,
@@ -24,6 +28,16 @@ pub struct Source {
     pub limit: Option<u32>,
     #[serde(default)]
     pub format: Option<Format>,
+    /// What becomes of lists.
+    #[serde(default)]
+    pub lists: Option<Lists>,
+    /// Of CSV: what stands between fields (recognised if absent), the decimal sign, whether there is a header.
+    #[serde(default)]
+    pub separator: Option<String>,
+    #[serde(default)]
+    pub decimal: Option<String>,
+    #[serde(default)]
+    pub header: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -41,7 +55,7 @@ impl FromStr for Format {
 
     fn from_str(word: &str) -> Result<Format, String> {
         match word.to_ascii_lowercase().as_str() {
-            "csv" => Ok(Format::Csv),
+            "csv" | "tsv" => Ok(Format::Csv),
             "json" => Ok(Format::Json),
             "ndjson" | "jsonl" => Ok(Format::Ndjson),
             "arrow" | "arrows" | "ipc" | "feather" => Ok(Format::Arrow),
@@ -51,20 +65,23 @@ impl FromStr for Format {
     }
 }
 
+const USAGE: &str = "NAME=FILE[,index=COLUMN][,limit=ROWS][,format=FORMAT][,lists=zip|cartesian|stringify]\
+    [,separator=CHARACTER][,decimal=.|\\,][,header=true|false]";
+
 impl FromStr for Source {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Source, String> {
-        let (name, rest) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(|| {
-            format!("\"{text}\" is not NAME=FILE[,index=COLUMN][,limit=ROWS][,format=FORMAT]")
-        })?;
-        let mut parts = rest.split(',');
+        let (name, rest) = text
+            .split_once('=')
+            .filter(|(name, _)| !name.is_empty())
+            .ok_or_else(|| format!("\"{text}\" is not {USAGE}"))?;
+        let mut parts = parts(rest).into_iter();
         let path = parts
             .next()
             .filter(|path| !path.is_empty())
             .ok_or_else(|| format!("\"{text}\" names no file"))?;
-        let mut source =
-            Source { name: name.to_owned(), path: path.into(), index: None, limit: None, format: None };
+        let mut source = Source { name: name.to_owned(), path: path.into(), ..Source::default() };
         for part in parts {
             match part.split_once('=') {
                 Some(("index", column)) => source.index = Some(column.to_owned()),
@@ -74,33 +91,86 @@ impl FromStr for Source {
                     source.limit = Some(rows);
                 }
                 Some(("format", format)) => source.format = Some(format.parse()?),
-                _ => return Err(format!("\"{part}\" is none of index=COLUMN, limit=ROWS, format=FORMAT")),
+                Some(("lists", lists)) => source.lists = Some(lists.parse()?),
+                Some(("separator", separator)) => source.separator = Some(separator.to_owned()),
+                Some(("decimal", decimal)) => source.decimal = Some(decimal.to_owned()),
+                Some(("header", header)) => {
+                    let header = header
+                        .parse()
+                        .map_err(|_| format!("header \"{header}\" is neither true nor false"))?;
+                    source.header = Some(header);
+                }
+                _ => return Err(format!("\"{part}\" is none of the options in {USAGE}")),
             }
         }
-        if source.index.is_some() && source.limit.is_some() {
-            return Err(format!("table \"{name}\" has both an index and a limit; choose one"));
-        }
+        source.check()?;
         Ok(source)
     }
 }
 
+/// What stands between commas; `\,` is a comma.
+fn parts(text: &str) -> Vec<String> {
+    let mut parts = vec![String::new()];
+    let mut rest = text.chars().peekable();
+    while let Some(character) = rest.next() {
+        let is_escaped = character == '\\' && rest.next_if_eq(&',').is_some();
+        match parts.last_mut() {
+            Some(part) if is_escaped => part.push(','),
+            Some(part) if character != ',' => part.push(character),
+            _ => parts.push(String::new()),
+        }
+    }
+    parts
+}
+
 impl Source {
+    /// Errors name the table and the options that cannot be together, or the one that is wrong.
+    pub fn check(&self) -> Result<(), String> {
+        if self.index.is_some() && self.limit.is_some() {
+            return Err(format!("table \"{}\" has both an index and a limit; choose one", self.name));
+        }
+        match self.format {
+            Some(format) => self.csv().options(format).map(drop),
+            None => self.csv().options(Format::Csv).map(drop),
+        }
+        .map_err(|error| format!("table \"{}\": {error}", self.name))
+    }
+
+    fn csv(&self) -> CsvWords<'_> {
+        CsvWords {
+            separator: self.separator.as_deref(),
+            decimal: self.decimal.as_deref(),
+            header: self.header,
+        }
+    }
+
     pub fn options(&self) -> TableOptions {
-        TableOptions { index: self.index.clone(), limit: self.limit, ..TableOptions::default() }
+        TableOptions {
+            index: self.index.clone(),
+            limit: self.limit,
+            list_flatten: self.lists.unwrap_or_default().0,
+        }
     }
 
     /// Reads the file. Blocks.
     pub fn read(&self) -> Result<TableData, String> {
+        let cannot = |error: String| {
+            format!("cannot load {} as table \"{}\": {error}", self.path.display(), self.name)
+        };
+        let (inner, coding) = Coding::of_path(&self.path);
         let format = match self.format {
             Some(format) => format,
-            None => format_of(&self.path)?,
+            None => format_of(&inner)?,
         };
         let bytes = std::fs::read(&self.path).map_err(|error| {
             format!("cannot read {} for table \"{}\": {error}", self.path.display(), self.name)
         })?;
-        decode(format, bytes.into()).map_err(|error| {
-            format!("cannot load {} as table \"{}\": {error}", self.path.display(), self.name)
-        })
+        let bytes = match coding {
+            // The operator's own file: it is held whole, as any other.
+            Some(coding) => coding.decode(&bytes, usize::MAX).map_err(|error| cannot(error.to_string()))?,
+            None => bytes.into(),
+        };
+        decode(format, self.csv(), bytes).map_err(cannot)
     }
 }
 
@@ -115,20 +185,18 @@ fn format_of(path: &Path) -> Result<Format, String> {
 }
 
 /// Bytes of a file or a request body as table data.
-pub fn decode(format: Format, bytes: Bytes) -> Result<TableData, String> {
+pub fn decode(format: Format, csv: CsvWords<'_>, bytes: Bytes) -> Result<TableData, String> {
+    let csv = csv.options(format)?;
     let text = |bytes: Bytes| {
         ByteString::try_from(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))
     };
     Ok(match format {
-        Format::Csv => TableData::Csv(text(bytes)?.into_bytes()),
+        Format::Csv => TableData::Delimited(text(bytes)?.into_bytes(), csv),
         Format::Ndjson => TableData::Ndjson(text(bytes)?),
         Format::Arrow => TableData::Arrow(bytes),
         Format::Json => {
             let text = text(bytes)?;
-            match text.trim_start().as_bytes().first() {
-                Some(b'{') => TableData::Columns(text),
-                _ => TableData::Rows(text),
-            }
+            if json_form::is_columns(&text) { TableData::Columns(text) } else { TableData::Rows(text) }
         }
         Format::Parquet => parquet::open(bytes).map_err(|error| error.to_string())?,
     })
@@ -165,9 +233,33 @@ mod tests {
     }
 
     #[test]
+    fn options_stand_behind_commas() {
+        let source: Source =
+            r"t=a\,b.txt,format=csv,separator=\,,lists=cartesian,header=false".parse().unwrap();
+        assert_eq!(source.path, PathBuf::from("a,b.txt"));
+        assert_eq!((source.separator.as_deref(), source.header), (Some(","), Some(false)));
+        assert_eq!(source.options().list_flatten, proscenium_engine::ListFlatten::Cartesian);
+        let source: Source = r"t=C:\data\x.csv,separator=;,decimal=\,,index=id".parse().unwrap();
+        assert_eq!(source.path, PathBuf::from(r"C:\data\x.csv"));
+        assert_eq!((source.separator.as_deref(), source.decimal.as_deref()), (Some(";"), Some(",")));
+        for (text, wrong) in [
+            ("t=a.csv,header=no", "header \"no\""),
+            ("t=a.csv,lists=all", "lists \"all\""),
+            ("t=a.csv,separator=ab", "separator \"ab\""),
+            ("t=a.json,format=json,separator=;", "CSV"),
+        ] {
+            let error = text.parse::<Source>().unwrap_err();
+            assert!(error.contains(wrong), "{text}: {error}");
+        }
+    }
+
+    #[test]
     fn json_is_rows_or_columns() {
+        let decode = |format, bytes: Bytes| decode(format, CsvWords::default(), bytes);
         assert!(matches!(decode(Format::Json, " [{}]".into()), Ok(TableData::Rows(_))));
         assert!(matches!(decode(Format::Json, "{\"a\":[1]}".into()), Ok(TableData::Columns(_))));
+        assert!(matches!(decode(Format::Json, "\u{feff}{\"a\":[1]}".into()), Ok(TableData::Columns(_))));
+        assert!(matches!(decode(Format::Json, "{\"a\":[1],\"b\":2}".into()), Ok(TableData::Rows(_))));
         assert!(decode(Format::Csv, vec![b'a', 0xff].into()).unwrap_err().contains("byte 1"));
     }
 }

@@ -15,6 +15,8 @@ import perspective
 
 import wire
 
+wire.GENERATION = sys.argv[1]
+
 
 def run(script):
     """Two clients of one server: the first unless a step says otherwise."""

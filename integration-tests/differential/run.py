@@ -14,6 +14,8 @@ import time
 
 import compare
 import families
+import older
+import wire
 from sides import Ours, Peer, Worker
 
 KEPT = pathlib.Path(__file__).resolve().parent / "kept"
@@ -23,8 +25,10 @@ class Bench:
     """Both sides; runs a script and says how they differ."""
 
     def __init__(self, options):
+        wire.GENERATION = options.client
+        self.is_older = options.client == "5.5"
         self.ours = Worker(options.worker) if options.worker else Ours(options.binary)
-        self.peer = Peer(options.patience)
+        self.peer = Peer(options.peer, options.patience)
         self.runs = 0
 
     def difference(self, script):
@@ -74,7 +78,8 @@ def work(options, tasks, results):
     try:
         while True:
             try:
-                name, script = tasks.get_nowait()
+                # The queue may seem empty while it is still being filled.
+                name, script = tasks.get(timeout=2)
             except queue.Empty:
                 break
             if isinstance(script, list):
@@ -82,6 +87,8 @@ def work(options, tasks, results):
                 script = families.FAMILIES[family](seed, steps)
             else:
                 script = json.loads(pathlib.Path(script).read_text())["script"]
+            if bench.is_older:
+                script = older.translate(script)
             size = len(script)
             try:
                 found, lived = bench.difference(script)
@@ -124,6 +131,8 @@ def main():
     parser.add_argument("--steps", type=int, default=12, help="table-changing steps a seed")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--patience", type=float, default=10, help="seconds the peer may take for one answer")
+    parser.add_argument("--client", default="5.6", choices=["5.5", "5.6"], help="the generation that both sides serve")
+    parser.add_argument("--peer", default=sys.executable, help="the Python that has the published engine of that generation")
     parser.add_argument("--keep-going", action="store_true", help="report every seed instead of the first failure")
     parser.add_argument("--no-shrink", action="store_true")
     options = parser.parse_args()

@@ -312,7 +312,8 @@ def iso(millis):
 
 def csv_text(name, value):
     if value is None:
-        return ""
+        # A field without anything is null with us, and the empty text with the peer; two quotes are that for both.
+        return '""' if KINDS[name] == "string" else ""
     if KINDS[name] == "string":
         return '"' + value.replace('"', '""') + '"'
     if KINDS[name] == "boolean":

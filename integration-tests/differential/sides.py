@@ -28,7 +28,7 @@ class Ours:
         )
         for line in self.process.stdout:
             if line.startswith("listening http://"):
-                self.url = line.strip().replace("listening http", "ws") + "/websocket"
+                self.url = line.strip().replace("listening http", "ws") + "/websocket?client=" + wire.GENERATION
             if line.startswith("ready"):
                 break
 
@@ -143,7 +143,7 @@ class Worker:
 
     def __init__(self, folder):
         self.process = subprocess.Popen(
-            ["node", str(_HERE / "worker.mjs"), folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+            ["node", str(_HERE / "worker.mjs"), folder, wire.GENERATION], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
         )
 
     def run(self, script, _prefix):
@@ -186,13 +186,14 @@ def rename(message, prefix):
 class Peer:
     """Restarted whenever it dies or stands still; `run` then yields what it had answered and says so."""
 
-    def __init__(self, patience_secs=10):
+    def __init__(self, python=sys.executable, patience_secs=10):
+        self.python = python
         self.patience_secs = patience_secs
         self.process = None
 
     def _start(self):
         self.process = subprocess.Popen(
-            [sys.executable, str(_HERE / "peer.py")],
+            [self.python, str(_HERE / "peer.py"), wire.GENERATION],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

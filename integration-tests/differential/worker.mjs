@@ -4,14 +4,14 @@
 //   {"session": 0, "frame": "base64"}     one request; answered with all that was said, [[session, "base64"], ...]
 //   {"close": 1}                          ends a connection and makes another
 //
-// `node worker.mjs <folder of engine.js>`
+// `node worker.mjs <folder of engine.js> <generation of the clients>`
 
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
 
-const folder = resolve(process.argv[2]);
+const [folder, client] = [resolve(process.argv[2]), process.argv[3]];
 const { default: start, Engine } = await import(pathToFileURL(join(folder, "engine.js")));
 await start({ module_or_path: await readFile(join(folder, "engine_bg.wasm")) });
 
@@ -20,7 +20,8 @@ let connections = [];
 let said = [];
 
 function connect(session) {
-    connections[session] = engine.connect((bytes) => said.push([session, Buffer.from(bytes).toString("base64")]));
+    const send = (bytes) => said.push([session, Buffer.from(bytes).toString("base64")]);
+    connections[session] = engine.connect(send, client);
 }
 
 for await (const line of createInterface({ input: process.stdin })) {

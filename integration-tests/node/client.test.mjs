@@ -165,6 +165,18 @@ test("a view is read as CSV and as Arrow", async () => {
     assert.deepEqual(rows, ROWS);
 });
 
+test("a pivot has the names and sums that clients of its generation know", async () => {
+    const table = await client.table({ region: ["a", "b"], amount: [null, 2] }, { name: freshName("sums") });
+    const config = { group_by: ["region"], columns: ["amount", "region"] };
+    const csv = await ask(table, config, (view) => view.to_csv());
+    assert.equal(csv.split("\n")[0], '"region (Group by 1)","amount","region"');
+    assert.deepEqual(await ask(table, config, (view) => view.to_columns()), {
+        __ROW_PATH__: [[], ["a"], ["b"]],
+        amount: [2, 0, 2],
+        region: [2, 1, 1],
+    });
+});
+
 test("what a view wrote as Arrow makes an equal table", async () => {
     const table = await orders();
     const copy = await client.table(await ask(table, {}, (view) => view.to_arrow()), { name: freshName("copy") });

@@ -17,9 +17,9 @@ PATIENCE_SECS = 60
 
 
 @contextlib.contextmanager
-def serving(*arguments):
+def serve(*extra):
     """A server with these arguments. Its addresses: `http`, `websocket`, `grpc`."""
-    command = [BINARY, "serve", "--listen", "127.0.0.1:0", "--flight", "127.0.0.1:0", *arguments]
+    command = [BINARY, "serve", "--listen", "127.0.0.1:0", "--flight", "127.0.0.1:0", *extra]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     found = types.SimpleNamespace()
     try:
@@ -42,8 +42,7 @@ def serving(*arguments):
 
 @pytest.fixture(scope="session")
 def server():
-    """The server of all tests that need no other."""
-    with serving() as found:
+    with serve() as found:
         yield found
 
 

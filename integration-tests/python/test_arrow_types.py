@@ -109,7 +109,7 @@ def with_files(tmp_path_factory):
         path = folder / f"{number}.{kind}"
         path.write_bytes(data)
         arguments += ["--table", f"t{number}={path}"]
-    with conftest.serving(*arguments) as found:
+    with conftest.serve(*arguments) as found:
         yield found
 
 

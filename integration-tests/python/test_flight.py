@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import urllib.request
 
 import pyarrow as pa
 import pyarrow.flight as flight
@@ -223,3 +224,55 @@ def test_a_million_rows_go_both_ways(client):
 def test_a_missing_table_is_named(client):
     with pytest.raises(pa.ArrowKeyError, match="nowhere"):
         get(client, b"nowhere")
+
+
+def test_a_put_to_another_table_than_it_says_is_refused(client):
+    name = next(NAMES)
+    put(client, ROWS, name, mode="create", index="id")
+    more = ROWS.append_column("unknown", pa.array([1, 2, 3]))
+    for rows, options, wrong in [
+        (more, {}, "unknown"),
+        (more, {"mode": "replace"}, "unknown"),
+        (ROWS, {"index": "name"}, '"id"'),
+        (ROWS, {"limit": 3}, "limit"),
+        (ROWS, {"lists": "cartesian"}, "zip"),
+    ]:
+        with pytest.raises(pa.ArrowException, match=wrong):
+            put(client, rows, name, **{"mode": "upsert", **options})
+    assert plain(get(client, name.encode())) == plain(ROWS)
+    put(client, more.slice(0, 1), name, mode="replace", ignore_unknown=True)
+    assert plain(get(client, name.encode())) == plain(ROWS.slice(0, 1))
+
+
+def test_lists_are_flattened_as_asked(client):
+    rows = pa.table({"x": [[1, 2]], "y": [[3, 4]]})
+    for lists, expected in [("zip", 2), ("cartesian", 4), ("stringify", 1)]:
+        name = next(NAMES)
+        put(client, rows, name, lists=lists)
+        assert get(client, name.encode()).num_rows == expected
+    with pytest.raises(pa.ArrowException, match="all"):
+        put(client, rows, next(NAMES), lists="all")
+
+
+def test_integers_are_as_wide_as_their_values(client, server):
+    """A table made from JSON: `int32` until a value is beyond it."""
+    name = next(NAMES)
+    url = f"{server.http}/api/v1/tables/{name}"
+
+    def send(method, body):
+        headers = {"content-type": "application/json"}
+        urllib.request.urlopen(urllib.request.Request(url, body, headers, method=method), timeout=60).close()
+
+    send("PUT", b'[{"g":"a","n":1},{"g":"a","n":2147483647}]')
+    by_group = json.dumps({"table": name, "view": {"group_by": ["g"], "columns": ["n"], "aggregates": {"n": "max"}}})
+    assert get(client, name.encode()).schema.field("n").type == pa.int32()
+    assert get(client, by_group.encode()).schema.field("n").type == pa.int32()
+    send("POST", b'[{"g":"a","n":9007199254740993}]')
+    got = get(client, name.encode())
+    assert got.schema.field("n").type == pa.int64()
+    assert got["n"].to_pylist() == [1, 2147483647, 9007199254740993]
+    info = client.get_flight_info(flight.FlightDescriptor.for_path(name))
+    assert info.schema.field("n").type == pa.int64()
+    listed = next(one for one in client.list_flights() if one.descriptor.path == [name.encode()])
+    assert listed.schema.field("n").type == pa.int64()
+    assert get(client, by_group.encode())["n"].to_pylist() == [9007199254740993] * 2

@@ -57,6 +57,11 @@ impl Tree {
         self.target.join("venv")
     }
 
+    /// The published engine of the older generation of clients, and what reads its answers.
+    pub fn older_venv(&self) -> PathBuf {
+        self.target.join("venv-5.5")
+    }
+
     pub fn binary(&self, is_release: bool) -> PathBuf {
         self.target.join(if is_release { "release" } else { "debug" }).join("proscenium")
     }

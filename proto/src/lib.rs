@@ -4,14 +4,17 @@
 //! nobody else's.
 //!
 //! Reading order: the messages ([`generated`], written from `protos/perspective.proto`), bytes to messages ([`frame`]),
-//! what each is called ([`request`]), messages to the engine's words and back ([`translate`]).
+//! what each is called ([`request`]), messages to the engine's words and back ([`translate`]), for which generation of
+//! clients ([`client_generation`]).
 
+pub mod client_generation;
 pub mod frame;
 pub mod generated;
 pub mod request;
 pub mod response;
 pub mod translate;
 
+pub use client_generation::ClientGeneration;
 pub use generated::request::ClientReq;
 pub use generated::response::ClientResp;
 pub use generated::{Request, Response};

@@ -11,11 +11,12 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use proscenium_engine::EngineError;
+use proscenium_engine::config::Generation;
 use proscenium_proto::generated::{
     GetFeaturesResp, GetHostedTablesResp, HostedTable, RemoveHostedTablesUpdateResp, ServerSystemInfoResp,
 };
 use proscenium_proto::translate::{error, features};
-use proscenium_proto::{ClientReq, ClientResp, frame, response};
+use proscenium_proto::{ClientGeneration, ClientReq, ClientResp, frame, response};
 
 use table::Hosted;
 use view::{OpenView, SharedId, SharedView};
@@ -72,6 +73,8 @@ impl From<EngineError> for Answer {
 struct Call {
     subscriber: Subscriber,
     entity_id: String,
+    /// Whose rules the answer follows.
+    client: ClientGeneration,
 }
 
 #[derive(Debug, Default)]
@@ -85,19 +88,27 @@ pub struct LocalServer {
     watchers: Vec<Subscriber>,
     edit_watches: Vec<(EditWatch, String, u32)>,
     edits: Vec<Edit>,
+    clients: BTreeMap<SessionId, ClientGeneration>,
     num_sessions: SessionId,
     outgoing: Vec<Outgoing>,
 }
 
 impl LocalServer {
-    /// A new connection.
+    /// A new connection of a client that is taken for one of the newest that is published for browsers.
     pub fn connect(&mut self) -> SessionId {
+        self.connect_as(ClientGeneration::assumed(Generation::V5_5))
+    }
+
+    /// A new connection of a client of this generation.
+    pub fn connect_as(&mut self, client: ClientGeneration) -> SessionId {
         self.num_sessions += 1;
+        self.clients.insert(self.num_sessions, client);
         self.num_sessions
     }
 
     /// Ends a connection: its views and subscriptions go, its tables stay.
     pub fn disconnect(&mut self, session: SessionId) {
+        self.clients.remove(&session);
         let owned: Vec<String> =
             self.views.iter().filter(|(_, view)| view.owner == session).map(|(id, _)| id.clone()).collect();
         for view_id in owned {
@@ -114,10 +125,16 @@ impl LocalServer {
 
     /// Handles one request. What comes back is to be sent in its order.
     pub fn handle(&mut self, session: SessionId, request: Bytes) -> Vec<Outgoing> {
+        let mut client =
+            self.clients.get(&session).copied().unwrap_or(ClientGeneration::assumed(Generation::V5_5));
         match frame::decode(request) {
             Ok(request) => {
                 let subscriber = Subscriber { session, msg_id: request.msg_id };
-                let call = Call { subscriber, entity_id: request.entity_id };
+                if let Some(asked) = &request.client_req {
+                    client.observe(asked);
+                    self.clients.insert(session, client);
+                }
+                let call = Call { subscriber, entity_id: request.entity_id, client };
                 match request.client_req {
                     Some(asked) => {
                         if let Answer::Now(response) = self.ask(&call, asked) {
@@ -129,7 +146,7 @@ impl LocalServer {
             }
             Err(bad) => {
                 let subscriber = Subscriber { session, msg_id: bad.msg_id };
-                self.answer(&Call { subscriber, entity_id: bad.entity_id }, error::unhandled());
+                self.answer(&Call { subscriber, entity_id: bad.entity_id, client }, error::unhandled());
             }
         }
         std::mem::take(&mut self.outgoing)

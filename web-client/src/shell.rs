@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use js_sys::{Function, Uint8Array};
+use proscenium_proto::client_generation::{self, ClientGeneration};
 use wasm_bindgen::prelude::*;
 
 use crate::local::{Edit, EditWatch, LocalServer, Outgoing, SessionId};
@@ -43,10 +44,14 @@ impl Engine {
         Engine::default()
     }
 
-    /// Opens a connection; `send` is called with each response, a `Uint8Array` of its own.
-    pub fn connect(&self, send: Function) -> Connection {
+    /// Opens a connection; `send` is called with each response, a `Uint8Array` of its own. `client`: its version, `5.5` or
+    /// `5.6`; absent or no version, the newest published for browsers, until its requests show another.
+    pub fn connect(&self, send: Function, client: Option<String>) -> Connection {
         let mut inner = self.inner.borrow_mut();
-        let session = inner.server.connect();
+        let session = match client.as_deref().map(client_generation::parse) {
+            Some(Ok(generation)) => inner.server.connect_as(ClientGeneration::known(generation)),
+            Some(Err(_)) | None => inner.server.connect(),
+        };
         inner.senders.insert(session, send);
         Connection { inner: self.inner.clone(), session }
     }

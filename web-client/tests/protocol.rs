@@ -258,3 +258,30 @@ fn equal_views_expand_apart_and_outlive_each_other() {
     stage.ask(other, "t", update(r#"[{"id":4,"g":"c","x":6}]"#, 0));
     assert_eq!(stage.columns(other, "theirs"), all.replace("11", "12").replace("2,5]", "2,6]"));
 }
+
+#[test]
+fn clients_of_both_generations_share_a_worker() {
+    use proscenium_engine::config::Generation;
+    use proscenium_proto::ClientGeneration;
+
+    let (mut stage, old) = Stage::new();
+    let new = stage.server.connect_as(ClientGeneration::known(Generation::V5_6));
+    stage.make(old, "t", r#"[{"id":1,"g":"a","x":null},{"id":2,"g":"b","x":2}]"#);
+    let csv = |stage: &mut Stage, session, view: &str| match stage.answer(
+        session,
+        view,
+        ClientReq::ViewToCsvReq(wire::ViewToCsvReq::default()),
+    ) {
+        ClientResp::ViewToCsvResp(answer) => answer.csv,
+        other => panic!("{other:?}"),
+    };
+    stage.open(old, "t", "old", grouped());
+    stage.open(new, "t", "new", grouped());
+    assert_eq!(csv(&mut stage, old, "old"), "\"g (Group by 1)\",\"x\"\n,2\n\"a\",0\n\"b\",2\n");
+    assert_eq!(csv(&mut stage, new, "new"), "\"g\",\"x\"\n,2\n\"a\",\n\"b\",2\n");
+    // What only newer clients ask shows that a connection is one of theirs.
+    let third = stage.server.connect();
+    stage.answer(third, "t", ClientReq::TableDescribeReq(wire::TableDescribeReq::default()));
+    stage.open(third, "t", "third", grouped());
+    assert_eq!(csv(&mut stage, third, "third"), csv(&mut stage, new, "new"));
+}

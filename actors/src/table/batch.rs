@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix::prelude::*;
-use proscenium_engine::TableData;
 use proscenium_engine::delta::TableDelta;
+use proscenium_engine::{TableData, WriteOptions};
 
 use super::{Receive, TableActor};
 use crate::clock;
@@ -21,22 +21,24 @@ use crate::mailbox::Reply;
 pub struct UpdateRows {
     pub data: TableData,
     pub port_id: u32,
+    pub options: WriteOptions,
     pub reply: Reply<()>,
 }
 
 impl Receive<UpdateRows> for TableActor {
-    fn receive(&mut self, UpdateRows { data, port_id, reply }: UpdateRows, ctx: &mut Context<Self>) {
+    fn receive(&mut self, write: UpdateRows, ctx: &mut Context<Self>) {
+        let UpdateRows { data, port_id, options, reply } = write;
         clock::tell_engine();
         let began = Instant::now();
         if self.is_unheard() {
-            let applied = self.table.update_unheard(&data, port_id);
+            let applied = self.table.update_unheard(&data, port_id, &options);
             if matches!(applied, Ok(true)) {
                 self.meter.applied(began);
             }
             reply.send(applied.map(drop).map_err(Fault::Engine));
             return self.limit_catching_up();
         }
-        let applied = self.table.update(&data, port_id);
+        let applied = self.table.update_with(&data, port_id, &options);
         self.answer_and_tell(applied, began, reply, ctx);
     }
 }
@@ -45,14 +47,15 @@ impl Receive<UpdateRows> for TableActor {
 #[derive(Debug)]
 pub struct ReplaceRows {
     pub data: TableData,
+    pub options: WriteOptions,
     pub reply: Reply<()>,
 }
 
 impl Receive<ReplaceRows> for TableActor {
-    fn receive(&mut self, ReplaceRows { data, reply }: ReplaceRows, ctx: &mut Context<Self>) {
+    fn receive(&mut self, ReplaceRows { data, options, reply }: ReplaceRows, ctx: &mut Context<Self>) {
         clock::tell_engine();
         let began = Instant::now();
-        let applied = self.table.replace(&data).map(Some);
+        let applied = self.table.replace_with(&data, &options).map(Some);
         self.answer_and_tell(applied, began, reply, ctx);
     }
 }

@@ -41,7 +41,11 @@ fn hold(workers: &Workers) -> Sender<()> {
 
 async fn update(table: &TableRef, rows: String) {
     let data = TableData::Rows(rows.into());
-    table.mailbox.ask(knobs::ASK_DEADLINE, |reply| UpdateRows { data, port_id: 0, reply }).await.unwrap();
+    table
+        .mailbox
+        .ask(knobs::ASK_DEADLINE, |reply| UpdateRows { data, port_id: 0, options: Default::default(), reply })
+        .await
+        .unwrap();
 }
 
 async fn open(table: &TableRef, view_id: &str, config: ViewConfig) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use proscenium_engine::config::ViewConfig;
-use proscenium_engine::view::Plan;
+use proscenium_engine::view::{Plan, SharingKey};
 
 use super::compute::start;
 use super::feed::Feed;
@@ -75,11 +75,12 @@ impl TableActor {
             self.compute(preparation, ctx);
         }
         let view_id = self.stage.directory.add_view(view_id, self.myself()?, owner)?;
-        let present = self.views.shared_by_key(plan.sharing_key());
+        let key = plan.sharing_key(self.table.version());
+        let present = self.views.shared_by_key(&key);
         self.stage.meters.view_opened(present.is_some());
         let shared = match present {
             Some(shared) => shared,
-            None => self.build(plan.clone()),
+            None => self.build(plan.clone(), key),
         };
         let handle = self.views.open(view_id, owner, shared, plan);
         if let Some(feed) = self.views.feed_mut(shared) {
@@ -90,8 +91,7 @@ impl TableActor {
     }
 
     /// Starts a view's actor, which builds itself from the table as it is now, once the plan's columns are computed.
-    fn build(&mut self, plan: Arc<Plan>) -> SharedId {
-        let key = plan.sharing_key().to_string();
+    fn build(&mut self, plan: Arc<Plan>, key: SharingKey) -> SharedId {
         let is_pending = self.table.is_pending(&plan);
         let mut feed = Feed::waiting(plan, self.table.snapshot());
         if !is_pending {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use proscenium_engine::view::Plan;
+use proscenium_engine::view::{Plan, SharingKey};
 
 use super::feed::Feed;
 use super::gauges::ViewGauges;
@@ -39,7 +39,7 @@ pub(super) struct ViewHandle {
 
 #[derive(Debug)]
 pub(super) struct SharedView {
-    pub key: String,
+    pub key: SharingKey,
     pub feed: Feed,
     num_handles: usize,
 }
@@ -49,7 +49,7 @@ pub(super) struct Registry {
     handles: BTreeMap<HandleId, ViewHandle>,
     by_view_id: HashMap<Arc<str>, HandleId>,
     shared: BTreeMap<SharedId, SharedView>,
-    by_key: HashMap<String, SharedId>,
+    by_key: HashMap<SharingKey, SharedId>,
     last_id: u64,
 }
 
@@ -59,12 +59,12 @@ impl Registry {
     }
 
     /// The shared view that answers `key`, if somebody asked the same before.
-    pub fn shared_by_key(&self, key: &str) -> Option<SharedId> {
+    pub fn shared_by_key(&self, key: &SharingKey) -> Option<SharedId> {
         self.by_key.get(key).copied()
     }
 
     /// A shared view nobody points at yet; [`Registry::open`] must follow.
-    pub fn share(&mut self, key: String, feed: Feed) -> SharedId {
+    pub fn share(&mut self, key: SharingKey, feed: Feed) -> SharedId {
         let id = SharedId(self.fresh());
         self.by_key.insert(key.clone(), id);
         self.shared.insert(id, SharedView { key, feed, num_handles: 0 });

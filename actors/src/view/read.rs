@@ -179,7 +179,7 @@ fn cut_options(format: TextFormat, viewport: Viewport) -> CutOptions {
         TextFormat::JsonColumns(options) | TextFormat::JsonRows(options) | TextFormat::Ndjson(options) => {
             options
         }
-        TextFormat::Csv => JsonOptions::default(),
+        TextFormat::Csv(_) => JsonOptions::default(),
     };
     CutOptions { viewport, id: json.id, index: json.index }
 }

@@ -77,6 +77,6 @@ pub fn write(view: &mut View) {
     let window = view.cut(&mut handle, CutOptions::default()).gather();
     export::json_columns(&window, JsonOptions::default());
     export::json_rows(&window, JsonOptions { formatted: true, ..JsonOptions::default() });
-    export::csv(&window);
+    export::csv(&window, Naming::Readable);
     export::arrow(&window, Naming::Readable, Compression::None).expect("what was read can be written");
 }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use proscenium_engine::config::ViewConfig;
+use proscenium_engine::config::{Generation, ViewConfig};
 use proscenium_engine::export::{self, Compression};
 use proscenium_engine::table::Table;
 use proscenium_engine::view::{CutOptions, Plan, View};
 use proscenium_engine::{TableData, TableOptions};
 use proscenium_proto::translate::data::{Source, from_wire, options_from_wire};
 use proscenium_proto::translate::{column_paths, describe, view_config, viewport};
-use proscenium_proto::{ClientReq, frame};
+use proscenium_proto::{ClientGeneration, ClientReq, frame};
 
 use super::ingest;
 
@@ -35,7 +35,7 @@ pub fn request(bytes: &[u8]) {
         }),
         Some(ClientReq::TableMakeViewReq(body)) => {
             let table = table();
-            if let Ok(config) = view_config::from_wire(body.config)
+            if let Ok(config) = view_config::from_wire(body.config, Generation::V5_6)
                 && let Ok(plan) = Plan::new(&config, table.schema())
             {
                 view_config::to_wire(plan.config());
@@ -43,7 +43,7 @@ pub fn request(bytes: &[u8]) {
             }
         }
         Some(ClientReq::TableDescribeReq(body)) => {
-            if let Ok(config) = view_config::from_wire(body.config) {
+            if let Ok(config) = view_config::from_wire(body.config, Generation::V5_5) {
                 describe::to_wire(&proscenium_engine::describe::describe(
                     &config,
                     table().schema(),
@@ -89,8 +89,8 @@ fn view_request(request: ClientReq) {
         export::json_columns(&window, json);
         export::json_rows(&window, json);
         export::ndjson(&window, json);
-        export::csv(&window);
-        let naming = viewport::naming(port);
+        export::csv(&window, export::Naming::Legacy);
+        let naming = ClientGeneration::assumed(Generation::V5_5).naming(port);
         export::arrow(&window, naming, Compression::Lz4).expect("what was read can be written");
     }
 }

@@ -78,7 +78,7 @@ impl Column {
             Column::Int32(cells) | Column::Date(cells) => {
                 cells.each(slots, |cell| visit(cell.map(|value| value as i64 as u64)));
             }
-            Column::Int64(cells) | Column::Datetime(cells) => {
+            Column::Integer(cells, _) | Column::Int64(cells) | Column::Datetime(cells) => {
                 cells.each(slots, |cell| visit(cell.map(|value| value as u64)));
             }
             Column::UInt8(cells) => cells.each(slots, |cell| visit(cell.map(u64::from))),

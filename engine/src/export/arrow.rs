@@ -51,16 +51,10 @@ pub(super) fn batch(window: &Window, naming: Naming) -> Result<RecordBatch> {
         arrays.push(values);
     };
     for (position, (name, values)) in window.row_paths.iter().flat_map(|paths| &paths.levels).enumerate() {
-        match naming {
-            Naming::Readable => push(name.to_string(), values),
-            Naming::Machine => push(format!("__ROW_PATH_{position}__"), values),
-        }
+        push(naming.key(position, name), values);
     }
     for column in &window.columns {
-        match naming {
-            Naming::Readable => push(column.readable_name.to_string(), &column.values),
-            Naming::Machine => push(column.name.to_string(), &column.values),
-        }
+        push(naming.column(column).to_owned(), &column.values);
     }
     let num_rows = RecordBatchOptions::new().with_row_count(Some(window.num_rows));
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &num_rows).map_err(cannot_write)

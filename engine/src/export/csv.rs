@@ -5,18 +5,19 @@
 use std::ops::Range;
 
 use super::cell::{Cells, Spelling};
-use super::{Window, format};
+use super::{Naming, Window, format};
 
 /// The names, group keys first; nothing at all, not even a line end, when there is no column to write.
-pub(super) fn header(window: &Window) -> String {
-    let levels = window.row_paths.iter().flat_map(|paths| &paths.levels).map(|(name, _)| &**name);
-    let names = levels.chain(window.columns.iter().map(|column| &*column.readable_name));
+pub(super) fn header(window: &Window, naming: Naming) -> String {
+    let levels = window.row_paths.iter().flat_map(|paths| &paths.levels).enumerate();
+    let levels = levels.map(|(level, (name, _))| naming.key(level, name));
+    let names = levels.chain(window.columns.iter().map(|column| naming.column(column).to_owned()));
     let mut out = String::new();
     for (position, name) in names.enumerate() {
         if position > 0 {
             out.push(',');
         }
-        format::csv_text(name, &mut out);
+        format::csv_text(&name, &mut out);
     }
     if !out.is_empty() {
         out.push('\n');

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::json_columns::{Member, Values};
-use super::{JsonOptions, Window, csv, json_rows};
+use super::{JsonOptions, Naming, Window, csv, json_rows};
 use crate::parallel::Threads;
 
 /// Cells gathered for a piece: what of them is written fits the processor's cache, and starting a piece costs little
@@ -25,7 +25,7 @@ pub enum TextFormat {
     JsonRows(JsonOptions),
     /// One object a line. No line end after the last line; no rows, no text.
     Ndjson(JsonOptions),
-    Csv,
+    Csv(Naming),
 }
 
 /// What is written: gathered already, or gathered part by part.
@@ -58,7 +58,7 @@ pub(crate) fn write(source: Source<'_>, format: TextFormat, threads: Threads) ->
             pieces
         }
         TextFormat::Ndjson(options) => rows(source, options, '\n', threads),
-        TextFormat::Csv => separated(source, threads),
+        TextFormat::Csv(naming) => separated(source, naming, threads),
     }
 }
 
@@ -88,8 +88,8 @@ fn rows(source: Source<'_>, options: JsonOptions, separator: char, threads: Thre
     }
 }
 
-fn separated(source: Source<'_>, threads: Threads) -> Vec<String> {
-    let header = csv::header(&source.head());
+fn separated(source: Source<'_>, naming: Naming, threads: Threads) -> Vec<String> {
+    let header = csv::header(&source.head(), naming);
     if header.is_empty() {
         return Vec::new();
     }
@@ -285,7 +285,7 @@ mod tests {
             TextFormat::JsonColumns(JsonOptions::default()),
             TextFormat::JsonRows(options),
             TextFormat::Ndjson(options),
-            TextFormat::Csv,
+            TextFormat::Csv(Naming::Readable),
         ];
         for num_rows in [0, 1, 200_001] {
             for format in formats {

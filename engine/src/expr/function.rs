@@ -370,6 +370,11 @@ pub(super) fn bucket_unit(text: &str) -> Option<(i64, u8)> {
     time::parse_unit(text)
 }
 
+/// The packed date of a year, a month and a day, which are whole numbers.
+pub(super) fn packed_day(year: f64, month: f64, day: f64) -> Option<i32> {
+    time::packed_day(year, month, day)
+}
+
 /// A date in a bucket of days or longer.
 pub(super) fn bucket_date(value: &Value, count: i64, letter: u8) -> Option<i32> {
     time::bucket_date(value, count, letter)

@@ -311,7 +311,9 @@ impl<'a> Run<'a> {
             Column::Int8(cells) => ints(cells, rows, i64::from),
             Column::Int16(cells) => ints(cells, rows, i64::from),
             Column::Int32(cells) => ints(cells, rows, i64::from),
-            Column::Int64(cells) | Column::Datetime(cells) => ints(cells, rows, |value| value),
+            Column::Integer(cells, _) | Column::Int64(cells) | Column::Datetime(cells) => {
+                ints(cells, rows, |value| value)
+            }
             Column::UInt8(cells) => ints(cells, rows, i64::from),
             Column::UInt16(cells) => ints(cells, rows, i64::from),
             Column::UInt32(cells) => ints(cells, rows, i64::from),

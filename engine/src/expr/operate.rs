@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 
 use super::ast::{Arithmetic, Comparison, Logic};
-use super::value::{INT32, INT64, Kind, Payload, Status, Value};
+use super::value::{INT32, INT64, INTEGER, Kind, Payload, Status, Value};
 use crate::schema::Storage;
 
 pub(super) fn arithmetic(op: Arithmetic, left: &Value, right: &Value) -> Value {
@@ -29,7 +29,7 @@ pub(super) fn arithmetic(op: Arithmetic, left: &Value, right: &Value) -> Value {
         Arithmetic::Add | Arithmetic::Subtract | Arithmetic::Multiply => {
             Value::float(match (left.kind, right.kind) {
                 (INT32, INT32) => integers(|op, x, y| i64::from(wrap32(op, x as i32, y as i32))),
-                (INT64, INT64) => integers(wrap64),
+                (INTEGER, INTEGER) | (INT64, INT64) => integers(wrap64),
                 _ => floats(op, x, y),
             })
         }

@@ -243,13 +243,15 @@ fn wrapping(op: Arithmetic, left: &Column, right: &Column, chunk: usize, out: &m
         (Column::Int32(x), Column::Int32(y), _) => {
             each((x, y), chunk, out, |x, y| f64::from(x.wrapping_mul(y)));
         }
-        (Column::Int64(x), Column::Int64(y), Arithmetic::Add) => {
+        (Column::Integer(x, _), Column::Integer(y, _), Arithmetic::Add)
+        | (Column::Int64(x), Column::Int64(y), Arithmetic::Add) => {
             each((x, y), chunk, out, |x, y| x.wrapping_add(y) as f64);
         }
-        (Column::Int64(x), Column::Int64(y), Arithmetic::Subtract) => {
+        (Column::Integer(x, _), Column::Integer(y, _), Arithmetic::Subtract)
+        | (Column::Int64(x), Column::Int64(y), Arithmetic::Subtract) => {
             each((x, y), chunk, out, |x, y| x.wrapping_sub(y) as f64);
         }
-        (Column::Int64(x), Column::Int64(y), _) => {
+        (Column::Integer(x, _), Column::Integer(y, _), _) | (Column::Int64(x), Column::Int64(y), _) => {
             each((x, y), chunk, out, |x, y| x.wrapping_mul(y) as f64);
         }
         _ => out.valid = [0; CHUNK / 64],
@@ -275,7 +277,7 @@ fn read(column: &Column, chunk: usize, out: &mut Numbers) {
         Column::Int8(cells) => each(cells, chunk, out, f64::from),
         Column::Int16(cells) => each(cells, chunk, out, f64::from),
         Column::Int32(cells) => each(cells, chunk, out, f64::from),
-        Column::Int64(cells) => each(cells, chunk, out, |value| value as f64),
+        Column::Integer(cells, _) | Column::Int64(cells) => each(cells, chunk, out, |value| value as f64),
         Column::UInt8(cells) => each(cells, chunk, out, f64::from),
         Column::UInt16(cells) => each(cells, chunk, out, f64::from),
         Column::UInt32(cells) => each(cells, chunk, out, f64::from),
@@ -340,7 +342,7 @@ impl Reader<'_> {
             Node::Arithmetic(op, left, right) => {
                 if let (Some((x, kind)), Some((y, other))) = (self.storage(left), self.storage(right))
                     && kind == other
-                    && matches!(kind, Storage::Int32 | Storage::Int64)
+                    && matches!(kind, Storage::Integer | Storage::Int32 | Storage::Int64)
                     && matches!(op, Arithmetic::Add | Arithmetic::Subtract | Arithmetic::Multiply)
                 {
                     return Some(Plain::Wrapping(*op, x, y));
@@ -368,7 +370,7 @@ impl Reader<'_> {
                 // Integers of 64 bits compare exactly among themselves.
                 let is_wide = |node: &Node| {
                     let storage = self.storage(node).map(|(_, storage)| storage);
-                    matches!(storage, Some(Storage::Int64 | Storage::UInt64))
+                    matches!(storage, Some(Storage::Integer | Storage::Int64 | Storage::UInt64))
                 };
                 if is_wide(left) || is_wide(right) {
                     return None;

@@ -16,7 +16,12 @@ fn schema(columns: &Json) -> Schema {
     let field = |(name, word): (&String, &Json)| {
         let column_type =
             ColumnType::ALL.into_iter().find(|known| Some(known.name()) == word.as_str()).unwrap();
-        Field::new(name.as_str(), column_type.default_storage())
+        // The recorded engine keeps integers in 32 bits, and so does a column that Arrow says is so wide.
+        let storage = match column_type {
+            ColumnType::Integer => Storage::Int32,
+            other => other.default_storage(),
+        };
+        Field::new(name.as_str(), storage)
     };
     Schema::new(columns.iter().map(field).collect())
 }
@@ -176,7 +181,7 @@ fn check_recorded() {
 
 /// More cases, recorded of the published engine: every function over every type, with edge values. One table for all.
 /// Not among them, since decided otherwise: rows of another type than the expression (the published engine shows their raw
-/// bits), years beyond 32767, the sign of a NaN in text, `clamp` of types that do not compare, `order` by columns.
+/// bits), days past their month's end, years beyond 32767, the sign of a NaN in text, `clamp` of types that do not compare, `order` by columns.
 #[test]
 fn more_recorded_cases() {
     let path = std::env::var("PROSCENIUM_CASES");

@@ -37,7 +37,7 @@ pub(crate) enum Payload {
     Float(f64),
     Boolean(bool),
     Text(Arc<str>),
-    /// `year << 16 | month from 0 << 8 | day`; the day may be past the month's end.
+    /// `year << 16 | month from 0 << 8 | day`
     Date(i32),
     /// Milliseconds since 1970.
     Datetime(i64),
@@ -53,6 +53,8 @@ pub(crate) struct Value {
 /// Bytes of a text that an expression makes; a longer one is null. A loop that doubles a text ends there.
 pub(super) const MAX_TEXT: usize = 1 << 20;
 
+/// A column of integers whose width nobody gave: computed in 64 bits.
+pub(super) const INTEGER: Kind = Kind::Integer(Storage::Integer);
 pub(super) const INT32: Kind = Kind::Integer(Storage::Int32);
 pub(super) const INT64: Kind = Kind::Integer(Storage::Int64);
 

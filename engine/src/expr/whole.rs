@@ -37,7 +37,7 @@ impl Expression {
     }
 
     fn column_by_slot(&self, snapshot: &Snapshot, threads: Threads) -> Option<Column> {
-        if self.storage == Storage::Utf8 || self.is_chance {
+        if self.storage == Storage::Utf8 || self.is_random {
             return None;
         }
         let live = snapshot.order().live_slots();

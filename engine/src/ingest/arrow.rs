@@ -204,6 +204,9 @@ pub(super) fn update(
     let mut pieces = Pieces::default();
     for batch in at_least_one(schema, batches) {
         let mut data = columns_of(&batch?, &names);
+        if let Some(unknown) = data.columns.iter().find(|column| !is_wanted(&column.name)) {
+            target.unknown_column(&unknown.name)?;
+        }
         data.columns.retain(|column| is_wanted(&column.name));
         let list_flatten = target.list_flatten;
         let context =
@@ -221,6 +224,8 @@ pub(super) fn update(
                 let values = coerced(field, values, storage, name, pieces.num_rows)?;
                 pieces.push(name, storage, position, taken.len(), values)?;
                 taken.push(position);
+            } else if target.schema.index_of(name).is_none() {
+                target.unknown_column(name)?;
             }
         }
         pieces.num_rows += data.num_rows;
@@ -337,7 +342,7 @@ fn storage_word(storage: Storage) -> &'static str {
         Storage::Int8 => "int8",
         Storage::Int16 => "int16",
         Storage::Int32 => "int32",
-        Storage::Int64 => "int64",
+        Storage::Integer | Storage::Int64 => "int64",
         Storage::UInt8 => "uint8",
         Storage::UInt16 => "uint16",
         Storage::UInt32 => "uint32",

@@ -1,15 +1,16 @@
 //! One JSON value on its way into a column, and how it is read.
 //!
-//! Law: scalars are never put into a tree of values; only nested ones are, because they must be taken apart. The
-//! reader's own bound on nesting (128) stands for every value, so recursion over a cell is bounded too.
+//! Law: a number is read as a number; only where a column turns out to need how it was spelled is the text read once more
+//! with the spellings ([`CellSeed`] says which). The reader's own bound on nesting (128) holds for every value, so
+//! recursion over a cell is bounded too.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::Deserialize;
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
+use ahash::AHashMap;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+use serde_json::value::RawValue;
 
 #[derive(Debug, Clone)]
 pub(super) enum Cell<'a> {
@@ -19,9 +20,17 @@ pub(super) enum Cell<'a> {
     /// Beyond `i64`.
     UInt(u64),
     Float(f64),
+    /// A number as it was written: a float, or an integer beyond 64 bits. Only where spellings are read.
+    Spelled {
+        value: f64,
+        text: Cow<'a, str>,
+        is_integer: bool,
+    },
     Text(Cow<'a, str>),
-    /// An array or object that is still to be flattened.
-    Nested(Value),
+    /// Still to be flattened.
+    Array(Vec<Cell<'a>>),
+    /// Still to be flattened. Keys are distinct.
+    Object(Vec<(Cow<'a, str>, Cell<'a>)>),
     /// An array that stays whole, as its JSON text.
     Stringified(String),
 }
@@ -36,43 +45,112 @@ impl Cell<'_> {
             Cell::Null => 0,
             Cell::Bool(false) => 1,
             Cell::Bool(true) => 2,
-            Cell::Nested(Value::Object(_)) => KIND_OBJECT,
-            Cell::Nested(_) | Cell::Stringified(_) => KIND_ARRAY,
+            Cell::Object(_) => KIND_OBJECT,
+            Cell::Array(_) | Cell::Stringified(_) => KIND_ARRAY,
             Cell::Text(_) => 5,
-            Cell::Int(_) | Cell::UInt(_) | Cell::Float(_) => 6,
+            Cell::Int(_) | Cell::UInt(_) | Cell::Float(_) | Cell::Spelled { .. } => 6,
+        }
+    }
+
+    /// Whether flattening has something to do.
+    pub(super) fn is_nested(&self) -> bool {
+        matches!(self, Cell::Array(_) | Cell::Object(_))
+    }
+
+    /// Whether this may be an integer beyond 64 bits: a float from here on may have been written without a fraction.
+    pub(super) fn may_be_huge(&self) -> bool {
+        const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
+        match self {
+            Cell::UInt(_) => true,
+            Cell::Float(value) => value.abs() >= TWO_TO_63,
+            Cell::Spelled { is_integer, .. } => *is_integer,
+            _ => false,
         }
     }
 }
 
-impl From<Value> for Cell<'static> {
-    fn from(value: Value) -> Self {
-        match value {
-            Value::Null => Cell::Null,
-            Value::Bool(value) => Cell::Bool(value),
-            Value::Number(number) => match (number.as_i64(), number.as_u64()) {
-                (Some(value), _) => Cell::Int(value),
-                (None, Some(value)) => Cell::UInt(value),
-                (None, None) => Cell::Float(number.as_f64().unwrap_or(f64::NAN)),
-            },
-            Value::String(text) => Cell::Text(Cow::Owned(text)),
-            nested @ (Value::Array(_) | Value::Object(_)) => Cell::Nested(nested),
+/// As JSON, without blanks.
+impl Serialize for Cell<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Cell::Null => serializer.serialize_unit(),
+            Cell::Bool(value) => serializer.serialize_bool(*value),
+            Cell::Int(value) => serializer.serialize_i64(*value),
+            Cell::UInt(value) => serializer.serialize_u64(*value),
+            Cell::Float(value) | Cell::Spelled { value, is_integer: false, .. } => {
+                serializer.serialize_f64(*value)
+            }
+            Cell::Spelled { text, .. } => {
+                let digits: Box<RawValue> =
+                    RawValue::from_string(text.to_string()).map_err(serde::ser::Error::custom)?;
+                digits.serialize(serializer)
+            }
+            Cell::Text(text) => serializer.serialize_str(text),
+            Cell::Stringified(text) => serializer.serialize_str(text),
+            Cell::Array(items) => {
+                let mut seq = serializer.serialize_seq(Some(items.len()))?;
+                for item in items {
+                    seq.serialize_element(item)?;
+                }
+                seq.end()
+            }
+            Cell::Object(members) => {
+                let mut map = serializer.serialize_map(Some(members.len()))?;
+                for (key, value) in members {
+                    map.serialize_entry(&**key, value)?;
+                }
+                map.end()
+            }
         }
     }
 }
 
-/// Reads any JSON value as a [`Cell`].
+/// Reads any JSON value as a [`Cell`]; `SPELLED`: with the spelling of floats and huge integers, which takes a text in
+/// memory and about twice the time.
 #[derive(Clone, Copy)]
-pub(super) struct CellSeed;
+pub(super) struct CellSeed<const SPELLED: bool>;
 
-impl<'de> DeserializeSeed<'de> for CellSeed {
+impl<'de, const SPELLED: bool> DeserializeSeed<'de> for CellSeed<SPELLED> {
     type Value = Cell<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cell<'de>, D::Error> {
+        if SPELLED {
+            let raw = serde::Deserialize::deserialize(deserializer)?;
+            return spelled(raw).map_err(D::Error::custom);
+        }
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for CellSeed {
+fn spelled(raw: &RawValue) -> serde_json::Result<Cell<'_>> {
+    let text = raw.get();
+    match text.as_bytes().first() {
+        Some(b'-' | b'0'..=b'9') => Ok(spelled_number(text)),
+        Some(b'"') if !text.contains('\\') => Ok(Cell::Text(Cow::Borrowed(&text[1..text.len() - 1]))),
+        _ => {
+            let mut deserializer = serde_json::Deserializer::from_str(text);
+            deserializer.deserialize_any(CellSeed::<SPELLED>)
+        }
+    }
+}
+
+/// Reads what is inside with spellings, too.
+const SPELLED: bool = true;
+
+/// `text` is a number of JSON's grammar.
+fn spelled_number(text: &str) -> Cell<'_> {
+    let is_integer = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') && text != "-0";
+    match text.parse::<i64>() {
+        Ok(value) if is_integer => return Cell::Int(value),
+        _ => {}
+    }
+    match text.parse::<u64>() {
+        Ok(value) if is_integer => Cell::UInt(value),
+        _ => Cell::Spelled { value: text.parse().unwrap_or(f64::NAN), text: Cow::Borrowed(text), is_integer },
+    }
+}
+
+impl<'de, const SPELLED: bool> Visitor<'de> for CellSeed<SPELLED> {
     type Value = Cell<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -107,13 +185,37 @@ impl<'de> Visitor<'de> for CellSeed {
         Ok(Cell::Text(Cow::Owned(text.to_owned())))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Cell<'de>, A::Error> {
-        Value::deserialize(SeqAccessDeserializer::new(items)).map(Cell::Nested)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Cell<'de>, A::Error> {
+        let mut cells = Vec::new();
+        while let Some(cell) = items.next_element_seed(self)? {
+            cells.push(cell);
+        }
+        Ok(Cell::Array(cells))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<Cell<'de>, A::Error> {
-        Value::deserialize(MapAccessDeserializer::new(members)).map(Cell::Nested)
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Cell<'de>, A::Error> {
+        let mut cells = Vec::new();
+        while let Some(key) = members.next_key_seed(KeySeed)? {
+            cells.push((key, members.next_value_seed(self)?));
+        }
+        Ok(Cell::Object(distinct(cells)))
     }
+}
+
+/// Of members with the same key the last one, in the place of the first.
+pub(super) fn distinct<'a>(members: Vec<(Cow<'a, str>, Cell<'a>)>) -> Vec<(Cow<'a, str>, Cell<'a>)> {
+    let mut places: AHashMap<Cow<'a, str>, usize> = AHashMap::with_capacity(members.len());
+    let mut kept: Vec<(Cow<'a, str>, Cell<'a>)> = Vec::with_capacity(members.len());
+    for (key, cell) in members {
+        match places.get(&key) {
+            Some(&place) => kept[place].1 = cell,
+            None => {
+                places.insert(key.clone(), kept.len());
+                kept.push((key, cell));
+            }
+        }
+    }
+    kept
 }
 
 /// Reads an object's key, borrowed where it has no escapes.

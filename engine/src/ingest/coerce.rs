@@ -18,6 +18,8 @@ pub(super) enum Misfit {
     Append { found: &'static str },
     /// The number is beyond the column's storage.
     Range { value: String },
+    /// An integer that a key of floats would be rounded to.
+    Inexact { value: String },
     /// Any other text.
     Other(String),
 }
@@ -36,6 +38,11 @@ impl Misfit {
                 "Cannot append {value} to column \"{column}\" of type {wire_type} at index {row}: beyond {}\n",
                 storage.arrow()
             ),
+            Misfit::Inexact { value } => {
+                format!(
+                    "{value} is no exact FLOAT, so it cannot be a key in column \"{column}\" at index {row}"
+                )
+            }
             Misfit::Other(text) => format!("{text} in column \"{column}\" at index {row}"),
         }
     }
@@ -50,17 +57,20 @@ pub(super) fn to_int(cell: &Cell<'_>, storage: Storage) -> Fit<i64> {
         Cell::Null => Ok(None),
         Cell::Int(value) => in_range(i128::from(*value), storage),
         Cell::UInt(value) => in_range(i128::from(*value), storage),
-        Cell::Float(value) if storage == Storage::Int64 && value.fract() != 0.0 => {
+        Cell::Float(value) | Cell::Spelled { value, .. }
+            if storage == Storage::Int64 && value.fract() != 0.0 =>
+        {
             Err(Misfit::Append { found: "float" })
         }
-        Cell::Float(value) => float_in_range(*value, storage),
+        Cell::Spelled { text, is_integer: true, .. } => Err(Misfit::Range { value: text.to_string() }),
+        Cell::Float(value) | Cell::Spelled { value, .. } => float_in_range(*value, storage),
         Cell::Text(text) if text.is_empty() => Ok(None),
-        Cell::Text(text) => match (infer::integer_text(text), infer::float_text(text)) {
+        Cell::Text(text) => match (infer::whole_text(text), infer::float_text(text)) {
             (Some(value), _) => in_range(value, storage),
             (None, Some(value)) if !value.is_nan() => float_in_range(value, storage),
             _ => Err(Misfit::Append { found: "string" }),
         },
-        Cell::Bool(_) | Cell::Nested(_) | Cell::Stringified(_) => {
+        Cell::Bool(_) | Cell::Array(_) | Cell::Object(_) | Cell::Stringified(_) => {
             Err(Misfit::Kind { expected: "int", found: cell.kind() })
         }
     }
@@ -84,7 +94,8 @@ fn in_range(value: i128, storage: Storage) -> Fit<i64> {
         Storage::UInt16 => 0..=i128::from(u16::MAX),
         Storage::UInt32 => 0..=i128::from(u32::MAX),
         Storage::UInt64 => 0..=i128::from(u64::MAX),
-        Storage::Int64
+        Storage::Integer
+        | Storage::Int64
         | Storage::Float32
         | Storage::Float64
         | Storage::Bool
@@ -105,9 +116,9 @@ pub(super) fn to_float(cell: &Cell<'_>) -> Fit<f64> {
         Cell::Null => Ok(None),
         Cell::Int(value) => Ok(Some(*value as f64)),
         Cell::UInt(value) => Ok(Some(*value as f64)),
-        Cell::Float(value) => Ok(Some(*value)),
+        Cell::Float(value) | Cell::Spelled { value, .. } => Ok(Some(*value)),
         Cell::Text(text) => Ok(infer::float_text(text)),
-        Cell::Bool(_) | Cell::Nested(_) | Cell::Stringified(_) => {
+        Cell::Bool(_) | Cell::Array(_) | Cell::Object(_) | Cell::Stringified(_) => {
             Err(Misfit::Kind { expected: "double", found: cell.kind() })
         }
     }
@@ -121,7 +132,9 @@ pub(super) fn to_bool(cell: &Cell<'_>) -> Fit<bool> {
         Cell::Int(value) => Ok(Some(*value != 0)),
         Cell::UInt(_) => Ok(Some(true)),
         Cell::Text(text) => infer::bool_text(text).map(Some).ok_or(misfit),
-        Cell::Float(_) | Cell::Nested(_) | Cell::Stringified(_) => Err(misfit),
+        Cell::Float(_) | Cell::Spelled { .. } | Cell::Array(_) | Cell::Object(_) | Cell::Stringified(_) => {
+            Err(misfit)
+        }
     }
 }
 
@@ -131,7 +144,7 @@ pub(super) fn to_days(cell: &Cell<'_>) -> Fit<i32> {
         Cell::Null => return Ok(None),
         Cell::Int(ms) => i32::try_from(ms.div_euclid(MS_PER_DAY)).ok(),
         // A whole number of milliseconds that was written with an exponent.
-        Cell::Float(ms) if ms.fract() == 0.0 && ms.abs() < 1e15 => {
+        Cell::Float(ms) | Cell::Spelled { value: ms, .. } if ms.fract() == 0.0 && ms.abs() < 1e15 => {
             i32::try_from((*ms as i64).div_euclid(MS_PER_DAY)).ok()
         }
         Cell::Text(text) => temporal::parse(text.trim_start()).and_then(temporal::Moment::day),
@@ -146,17 +159,23 @@ pub(super) fn to_ms(cell: &Cell<'_>) -> Fit<i64> {
         Cell::Null => return Ok(None),
         Cell::Int(ms) => Some(*ms),
         // Up to 2^63, from where the cast would clamp.
-        Cell::Float(ms) if ms.abs() < 9.2e18 => Some(*ms as i64),
+        Cell::Float(ms) | Cell::Spelled { value: ms, .. } if ms.abs() < 9.2e18 => Some(*ms as i64),
         Cell::Text(text) => temporal::parse(text.trim_start()).map(temporal::Moment::ms),
         Cell::Bool(_) => {
             return Err(Misfit::Other(format!("Could not coerce {} to a time.", cell.kind())));
         }
-        Cell::Float(_) | Cell::UInt(_) | Cell::Nested(_) | Cell::Stringified(_) => None,
+        Cell::Float(_)
+        | Cell::Spelled { .. }
+        | Cell::UInt(_)
+        | Cell::Array(_)
+        | Cell::Object(_)
+        | Cell::Stringified(_) => None,
     };
     ms.map(Some).ok_or_else(|| Misfit::Other("Could not coerce to time".into()))
 }
 
-/// Appends a cell that is not null as text; floats with six decimals. False for null.
+/// Appends a cell that is not null as text, numbers as they were spelled (a float that comes without its spelling says
+/// the number). False for null.
 pub(super) fn write_text(cell: &Cell<'_>, out: &mut String) -> bool {
     // Writing to a String cannot fail.
     let _ = match cell {
@@ -164,12 +183,12 @@ pub(super) fn write_text(cell: &Cell<'_>, out: &mut String) -> bool {
         Cell::Bool(value) => write!(out, "{value}"),
         Cell::Int(value) => write!(out, "{value}"),
         Cell::UInt(value) => write!(out, "{value}"),
-        Cell::Float(value) => write!(out, "{value:.6}"),
-        Cell::Text(text) => {
+        Cell::Float(value) => write!(out, "{value}"),
+        Cell::Text(text) | Cell::Spelled { text, .. } => {
             out.push_str(text);
             Ok(())
         }
-        Cell::Nested(value) => write!(out, "{value}"),
+        Cell::Array(_) | Cell::Object(_) => return false,
         Cell::Stringified(text) => {
             out.push_str(text);
             Ok(())
@@ -236,8 +255,7 @@ mod tests {
             assert!(write_text(&cell, &mut out));
             assert_eq!(out, expected);
         }
-        check(Cell::Float(1.5), "1.500000");
-        check(Cell::Float(1e20), "100000000000000000000.000000");
+        check(Cell::Spelled { value: 1.5, text: "1.50".into(), is_integer: false }, "1.50");
         check(Cell::Int(12_345_678_901), "12345678901");
         check(Cell::Bool(true), "true");
     }

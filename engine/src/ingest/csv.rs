@@ -1,10 +1,11 @@
-//! CSV: comma separated, a header line, quotes doubled; types as the published server infers them.
+//! CSV: fields between separators, a header line, quotes doubled; types as the published server infers them.
 //!
 //! Law: the text is read in one pass, in as many parts as there are cores; what the parts read does not depend on where
 //! they were cut. A column has the first type whose parser takes every value that is not null. Nulls are spelled; in a
-//! text column nothing is null.
+//! text column only a field without anything is null, and one of two quotes is the empty text. A column of integers of which one is beyond 64 bits is one of texts.
 
 mod cells;
+mod dialect;
 mod masks;
 mod parse;
 mod part;
@@ -14,12 +15,14 @@ mod whole_fields;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::datatypes::{DataType, Float64Type, Int32Type};
 
-use self::cells::{Kind, Reader};
+use self::cells::{Kind, Numbers, Reader};
+pub use self::dialect::CsvOptions;
 use self::part::Cut;
 use self::split::{Block, Splitter};
-use super::unique_names;
+use super::{UpdateTarget, unique_names};
 use crate::data::{Batch, BatchColumn};
 use crate::error::{EngineError, Result};
 use crate::parallel::Threads;
@@ -34,19 +37,28 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str> {
 }
 
 /// The columns of a new table.
-pub(super) fn create(text: &str) -> Result<(Schema, Batch)> {
-    create_on(text, Threads::for_bytes(text.len(), PART_BYTES))
+pub(super) fn create(text: &str, options: CsvOptions, index: Option<&str>) -> Result<(Schema, Batch)> {
+    create_on(text, options, index, Threads::for_bytes(text.len(), PART_BYTES))
 }
 
-fn create_on(text: &str, threads: Threads) -> Result<(Schema, Batch)> {
-    let table = Table::open(text, threads)?;
+fn create_on(
+    text: &str,
+    options: CsvOptions,
+    index: Option<&str>,
+    threads: Threads,
+) -> Result<(Schema, Batch)> {
+    let table = Table::open(text, options, threads)?;
     let width = table.names.len();
+    let numbers = Numbers { has_comma: options.has_decimal_comma(), is_key: false };
+    // Floats that may be integers beyond what a float holds; their texts decide.
+    let mut doubtful: Vec<Option<ArrayRef>> = vec![None; width];
     let mut columns: Vec<Option<(Storage, ArrayRef)>> = vec![None; width];
     let mut kinds: Vec<Kind> = vec![Kind::FIRST; width];
     let mut num_rows;
     // Mostly one round; a column whose type is refuted far behind its start, or in one part only, is read once more.
     loop {
-        let open = |column: usize| columns[column].is_none().then(|| Reader::inferring(kinds[column]));
+        let open =
+            |column: usize| columns[column].is_none().then(|| Reader::inferring(kinds[column], numbers));
         let parts = table.read(&open)?;
         num_rows = parts.iter().map(|part| part.num_rows).sum();
         let mut found: Vec<(usize, Vec<Reader>)> = Vec::new();
@@ -60,7 +72,6 @@ fn create_on(text: &str, threads: Threads) -> Result<(Schema, Batch)> {
                 found.push((column, column_readers));
             }
         }
-        let is_last = found.len() == columns.iter().filter(|column| column.is_none()).count();
         for (column, inferred) in Threads::for_load(num_rows).deal(found, |(column, readers)| {
             let values = if readers.iter().all(Reader::is_null) {
                 Ok((Storage::Utf8, Arc::new(StringArray::new_null(num_rows)) as ArrayRef))
@@ -70,13 +81,22 @@ fn create_on(text: &str, threads: Threads) -> Result<(Schema, Batch)> {
             };
             (column, values)
         }) {
-            columns[column] = Some(inferred?);
+            let (storage, values) = inferred?;
+            let is_index = index == Some(&*table.names[column]);
+            columns[column] = match doubtful[column].take() {
+                Some(floats) => Some(decided(floats, values, is_index, &table.names[column])?),
+                None if storage == Storage::Float64 && may_round(&values, is_index) => {
+                    doubtful[column] = Some(values);
+                    kinds[column] = Kind::Text;
+                    None
+                }
+                None => Some((storage, values)),
+            };
         }
-        if is_last {
+        if columns.iter().all(Option::is_some) {
             break;
         }
     }
-    table.check_rows(num_rows)?;
     let mut fields = Vec::with_capacity(width);
     let mut batch = Batch { num_rows, ..Batch::default() };
     for (position, (name, inferred)) in table.names.into_iter().zip(columns).enumerate() {
@@ -87,18 +107,61 @@ fn create_on(text: &str, threads: Threads) -> Result<(Schema, Batch)> {
     Ok((Schema::new(fields), batch))
 }
 
-/// Rows for the columns of `schema`; others are ignored.
-pub(super) fn update(text: &str, schema: &Schema) -> Result<Batch> {
-    update_on(text, schema, Threads::for_bytes(text.len(), PART_BYTES))
+/// Whether floats may stand for integers that were rounded: beyond 64 bits, or for an index beyond what a float holds.
+fn may_round(floats: &ArrayRef, is_index: bool) -> bool {
+    let bound = if is_index { 2_f64.powi(53) } else { 2_f64.powi(63) };
+    let floats = floats.as_primitive::<Float64Type>();
+    floats.iter().flatten().any(|value| value.is_finite() && value.abs() >= bound)
 }
 
-fn update_on(text: &str, schema: &Schema, threads: Threads) -> Result<Batch> {
-    let table = Table::open(text, threads)?;
-    let targets: Vec<Option<usize>> = table.names.iter().map(|name| schema.index_of(name)).collect();
-    let open = |column: usize| Some(Reader::fixed(schema.field(targets[column]?).storage));
+/// A column of numbers as floats, or as the texts that they were where all are integers.
+fn decided(floats: ArrayRef, texts: ArrayRef, is_index: bool, name: &str) -> Result<(Storage, ArrayRef)> {
+    let values = floats.as_primitive::<Float64Type>();
+    let spelled = |row: usize| match texts.data_type() {
+        DataType::Dictionary(..) => {
+            let coded = texts.as_dictionary::<Int32Type>();
+            coded.values().as_string::<i32>().value(coded.keys().value(row) as usize)
+        }
+        _ => texts.as_string::<i32>().value(row),
+    };
+    let mut given = (0..values.len()).filter(|row| values.is_valid(*row));
+    if given.clone().all(|row| parse::is_digits(spelled(row))) {
+        return Ok((Storage::Utf8, texts));
+    }
+    let is_rounded =
+        |row: usize| parse::is_digits(spelled(row)) && !parse::is_exactly(values.value(row), spelled(row));
+    if is_index && given.any(is_rounded) {
+        return Err(EngineError::data(format!(
+            "column \"{name}\" is the index and has both fractions and integers beyond 2^53, which would be rounded"
+        )));
+    }
+    Ok((Storage::Float64, floats))
+}
+
+/// Rows for the columns of `schema`; others are ignored, or an error where `is_strict`. Without a header the fields are
+/// for the first columns.
+pub(super) fn update(text: &str, options: CsvOptions, target: UpdateTarget<'_>) -> Result<Batch> {
+    update_on(text, options, target, Threads::for_bytes(text.len(), PART_BYTES))
+}
+
+fn update_on(text: &str, options: CsvOptions, target: UpdateTarget<'_>, threads: Threads) -> Result<Batch> {
+    let schema = target.schema;
+    let table = Table::open(text, options, threads)?;
+    let targets: Vec<Option<usize>> = match options.has_header() {
+        true => table.names.iter().map(|name| schema.index_of(name)).collect(),
+        false => (0..table.names.len()).map(|field| (field < schema.len()).then_some(field)).collect(),
+    };
+    if let Some(unknown) = targets.iter().position(Option::is_none) {
+        target.unknown_column(&table.names[unknown])?;
+    }
+    let open = |column: usize| {
+        let column = targets[column]?;
+        let numbers =
+            Numbers { has_comma: options.has_decimal_comma(), is_key: target.index == Some(column) };
+        Some(Reader::fixed(schema.field(column).storage, numbers))
+    };
     let parts = table.read(&open)?;
     let num_rows = parts.iter().map(|part| part.num_rows).sum();
-    table.check_rows(num_rows)?;
     let part_rows: Vec<usize> = parts.iter().map(|part| part.num_rows).collect();
     let mut readers: Vec<_> = parts.into_iter().map(|part| part.readers).collect();
     let mut found = Vec::new();
@@ -140,32 +203,29 @@ struct Table<'t> {
 }
 
 impl<'t> Table<'t> {
-    fn open(text: &'t str, threads: Threads) -> Result<Table<'t>> {
+    fn open(text: &'t str, options: CsvOptions, threads: Threads) -> Result<Table<'t>> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut splitter = Splitter::new(text, 0, text.len());
-        let mut header = Block::default();
-        header.fill_one(&mut splitter)?;
-        if header.num_rows() == 0 {
+        let separator = options.separator_of(text);
+        let mut splitter = Splitter::new(text, separator, 0, text.len());
+        let mut first = Block::default();
+        first.fill_one(&mut splitter)?;
+        if first.num_rows() == 0 {
             return Err(EngineError::data("Invalid: Empty CSV file"));
         }
-        let names = unique_names((0..header.width()).map(|column| header.get(text, 0, column).to_owned()));
-        let cut = Cut::new(text, splitter.position(), threads);
-        Ok(Table { text, names, cut })
+        let (names, start) = match options.has_header() {
+            true => {
+                let names = (0..first.width()).map(|column| first.get(text, 0, column).to_owned());
+                (unique_names(names), splitter.position())
+            }
+            false => ((1..=first.width()).map(|number| format!("column_{number}")).collect(), 0),
+        };
+        Ok(Table { text, names, cut: Cut::new(text, separator, start, threads) })
     }
 
     /// All rows, into the readers that `open` gives for each column.
     fn read(&self, open: &(impl Fn(usize) -> Option<Reader> + Sync)) -> Result<Vec<part::Part>> {
         let open_all = || (0..self.names.len()).map(open).collect();
         self.cut.read(self.text, self.names.len(), &open_all)
-    }
-
-    fn check_rows(&self, num_rows: usize) -> Result<()> {
-        if num_rows == 0 && !self.text.ends_with(['\n', '\r']) {
-            return Err(EngineError::data(
-                "Invalid: CSV parse error: Empty CSV file or block: cannot infer number of columns",
-            ));
-        }
-        Ok(())
     }
 }
 

@@ -7,9 +7,8 @@
 use std::borrow::Cow;
 
 use ahash::AHashSet;
-use serde_json::Value;
 
-use super::cell::Cell;
+use super::cell::{Cell, distinct};
 use super::intake::RowCells;
 use crate::data::ListFlatten;
 use crate::error::{EngineError, Result};
@@ -39,13 +38,7 @@ impl Default for Allowance {
 impl Allowance {
     /// One more row is about to be flattened.
     pub(super) fn grant(&self, row: &RowCells<'_>) {
-        let num_values: usize = row
-            .iter()
-            .map(|(_, cell)| match cell {
-                Cell::Nested(value) => num_values(value),
-                _ => 1,
-            })
-            .sum();
+        let num_values: usize = row.iter().map(|(_, cell)| num_values(cell)).sum();
         self.left.set(self.left.get().saturating_add(num_values.saturating_mul(CELLS_A_VALUE)));
     }
 
@@ -63,10 +56,10 @@ impl Allowance {
     }
 }
 
-fn num_values(value: &Value) -> usize {
+fn num_values(value: &Cell<'_>) -> usize {
     match value {
-        Value::Array(items) => items.iter().map(num_values).sum::<usize>() + 1,
-        Value::Object(members) => members.values().map(num_values).sum::<usize>() + 1,
+        Cell::Array(items) => items.iter().map(num_values).sum::<usize>() + 1,
+        Cell::Object(members) => members.iter().map(|(_, value)| num_values(value)).sum::<usize>() + 1,
         _ => 1,
     }
 }
@@ -80,7 +73,7 @@ fn text_len(records: &[RowCells<'_>]) -> usize {
     let cells = records.iter().flatten();
     cells
         .map(|(_, cell)| match cell {
-            Cell::Text(text) => text.len(),
+            Cell::Text(text) | Cell::Spelled { text, .. } => text.len(),
             Cell::Stringified(text) => text.len(),
             _ => 0,
         })
@@ -104,13 +97,7 @@ type Records<'de> = Vec<RowCells<'de>>;
 impl Flattener<'_> {
     /// The rows that one row becomes.
     pub(super) fn flatten<'de>(&self, cells: &mut RowCells<'de>) -> Result<Records<'de>> {
-        let mut members: RowCells<'de> = Vec::with_capacity(cells.len());
-        for (key, cell) in cells.drain(..) {
-            match members.iter_mut().find(|(earlier, _)| *earlier == key) {
-                Some((_, earlier)) => *earlier = cell,
-                None => members.push((key, cell)),
-            }
-        }
+        let members = distinct(std::mem::take(cells));
         let repeats_index = self.list_flatten != ListFlatten::Stringify
             && self.index.is_some_and(|index| {
                 let members: Vec<(&str, &Cell<'_>)> =
@@ -142,21 +129,24 @@ impl Flattener<'_> {
 
     fn expand<'de>(&self, path: String, cell: Cell<'de>) -> Result<Records<'de>> {
         match cell {
-            Cell::Nested(Value::Object(members)) => {
+            Cell::Object(members) => {
                 let mut expanded = Vec::with_capacity(members.len());
                 for (key, value) in members {
-                    let records = self.expand(format!("{path}.{key}"), value.into())?;
-                    expanded.push((Cow::Owned(key), records));
+                    let records = self.expand(format!("{path}.{key}"), value)?;
+                    expanded.push((key, records));
                 }
                 self.combine(expanded)
             }
-            Cell::Nested(array @ Value::Array(_)) if self.list_flatten == ListFlatten::Stringify => {
-                Ok(vec![vec![(Cow::Owned(path), Cell::Stringified(array.to_string()))]])
+            array @ Cell::Array(_) if self.list_flatten == ListFlatten::Stringify => {
+                let text = serde_json::to_string(&array).map_err(|error| {
+                    EngineError::data(format!("cannot write the list in `{path}` as text: {error}"))
+                })?;
+                Ok(vec![vec![(Cow::Owned(path), Cell::Stringified(text))]])
             }
-            Cell::Nested(Value::Array(items)) => {
+            Cell::Array(items) => {
                 let mut records = Vec::with_capacity(items.len());
                 for item in items {
-                    records.extend(self.expand(path.clone(), item.into())?);
+                    records.extend(self.expand(path.clone(), item)?);
                     check_rows(records.len(), &path)?;
                 }
                 if records.is_empty() {
@@ -239,15 +229,15 @@ impl Flattener<'_> {
 }
 
 /// The flattened paths below `path` at which `value` has anything but nulls, in order of appearance.
-pub(super) fn paths_with_values(path: String, value: &Value, mode: ListFlatten, paths: &mut Vec<String>) {
+pub(super) fn paths_with_values(path: String, value: &Cell<'_>, mode: ListFlatten, paths: &mut Vec<String>) {
     match value {
-        Value::Null => {}
-        Value::Object(members) => {
+        Cell::Null => {}
+        Cell::Object(members) => {
             for (key, value) in members {
                 paths_with_values(format!("{path}.{key}"), value, mode, paths);
             }
         }
-        Value::Array(items) if mode != ListFlatten::Stringify => {
+        Cell::Array(items) if mode != ListFlatten::Stringify => {
             for item in items {
                 paths_with_values(path.clone(), item, mode, paths);
             }
@@ -278,10 +268,10 @@ fn check_repeats(records: &Records<'_>, num_repeats: usize, path: &str) -> Resul
 }
 
 fn repeats_index_in_row(members: &[(&str, &Cell<'_>)], index: &str, mode: ListFlatten) -> bool {
-    let is_array_in = |cell: &Cell<'_>| matches!(cell, Cell::Nested(value) if has_array(value));
+    let is_array_in = |cell: &Cell<'_>| has_array(cell);
     let Some(holder) = members.iter().position(|(key, cell)| match index.strip_prefix(key) {
         Some("") => true,
-        Some(rest) => rest.starts_with('.') && matches!(cell, Cell::Nested(_)),
+        Some(rest) => rest.starts_with('.') && cell.is_nested(),
         None => false,
     }) else {
         return false;
@@ -289,21 +279,20 @@ fn repeats_index_in_row(members: &[(&str, &Cell<'_>)], index: &str, mode: ListFl
     let (key, cell) = members[holder];
     let mut others = members.iter().enumerate().filter(|(position, _)| *position != holder);
     let has_other_array = others.any(|(_, (_, cell))| is_array_in(cell));
-    let Cell::Nested(value) = cell else { return has_other_array };
+    if !cell.is_nested() {
+        return has_other_array;
+    }
     let rest = index[key.len()..].trim_start_matches('.');
-    repeats_within(value, rest, mode)
-        || has_other_array && (mode == ListFlatten::Cartesian || !is_listed(value, rest))
+    repeats_within(cell, rest, mode)
+        || has_other_array && (mode == ListFlatten::Cartesian || !is_listed(cell, rest))
 }
 
 /// Whether the index at `path` below `value` is repeated by arrays below `value`.
-fn repeats_within(value: &Value, path: &str, mode: ListFlatten) -> bool {
+fn repeats_within(value: &Cell<'_>, path: &str, mode: ListFlatten) -> bool {
     match value {
-        Value::Array(items) => items.iter().any(|item| repeats_within(item, path, mode)),
-        Value::Object(members) => {
-            let cells: Vec<(&String, Cell<'_>)> =
-                members.iter().map(|(key, value)| (key, value.clone().into())).collect();
-            let members: Vec<(&str, &Cell<'_>)> =
-                cells.iter().map(|(key, cell)| (key.as_str(), cell)).collect();
+        Cell::Array(items) => items.iter().any(|item| repeats_within(item, path, mode)),
+        Cell::Object(members) => {
+            let members: Vec<(&str, &Cell<'_>)> = members.iter().map(|(key, cell)| (&**key, cell)).collect();
             repeats_index_in_row(&members, path, mode)
         }
         _ => false,
@@ -311,11 +300,11 @@ fn repeats_within(value: &Value, path: &str, mode: ListFlatten) -> bool {
 }
 
 /// Whether the value at `path` below `value` is drawn from an array.
-fn is_listed(value: &Value, path: &str) -> bool {
+fn is_listed(value: &Cell<'_>, path: &str) -> bool {
     match value {
-        Value::Array(_) => true,
-        Value::Object(members) => members.iter().any(|(key, value)| match path.strip_prefix(key.as_str()) {
-            Some("") => value.is_array(),
+        Cell::Array(_) => true,
+        Cell::Object(members) => members.iter().any(|(key, value)| match path.strip_prefix(&**key) {
+            Some("") => matches!(value, Cell::Array(_)),
             Some(rest) => rest.starts_with('.') && is_listed(value, &rest[1..]),
             None => false,
         }),
@@ -323,10 +312,10 @@ fn is_listed(value: &Value, path: &str) -> bool {
     }
 }
 
-fn has_array(value: &Value) -> bool {
+fn has_array(value: &Cell<'_>) -> bool {
     match value {
-        Value::Array(_) => true,
-        Value::Object(members) => members.values().any(has_array),
+        Cell::Array(_) => true,
+        Cell::Object(members) => members.iter().any(|(_, value)| has_array(value)),
         _ => false,
     }
 }

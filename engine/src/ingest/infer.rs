@@ -1,10 +1,10 @@
 //! What a JSON value says about the type of a new column.
 //!
-//! Law: a column's type is that of its first value that is not null; texts that read as a number, a bool or a date
-//! count as such.
+//! Law: a column's type is that of its first value that is not null. What is in quotes is text, whatever it looks like,
+//! dates and datetimes aside.
 
 use super::cell::Cell;
-use super::temporal;
+use super::temporal::{self, Moment};
 use crate::schema::Storage;
 
 /// None for null.
@@ -12,30 +12,18 @@ pub(super) fn storage_of(cell: &Cell<'_>) -> Option<Storage> {
     Some(match cell {
         Cell::Null => return None,
         Cell::Bool(_) => Storage::Bool,
-        Cell::Int(value) => integer_storage(i128::from(*value)),
-        Cell::UInt(_) | Cell::Float(_) => Storage::Float64,
-        Cell::Text(text) => text_storage(text),
-        Cell::Nested(_) | Cell::Stringified(_) => Storage::Utf8,
+        Cell::Int(_) => Storage::Integer,
+        Cell::UInt(_) | Cell::Float(_) | Cell::Spelled { .. } => Storage::Float64,
+        Cell::Text(text) => moment_in(text).map_or(Storage::Utf8, Moment::inferred_from_json),
+        Cell::Array(_) | Cell::Object(_) | Cell::Stringified(_) => Storage::Utf8,
     })
 }
 
-/// JSON integers are 32 bits wide; a bigger one makes a FLOAT, not a wrapped number.
-fn integer_storage(value: i128) -> Storage {
-    if i32::try_from(value).is_ok() { Storage::Int32 } else { Storage::Float64 }
-}
-
-fn text_storage(text: &str) -> Storage {
-    if bool_text(text).is_some() {
-        Storage::Bool
-    } else if let Some(value) = integer_text(text) {
-        integer_storage(value)
-    } else if float_text(text).is_some() {
-        Storage::Float64
-    } else if let Some(moment) = temporal::parse(text.trim_start()) {
-        moment.inferred_from_json()
-    } else {
-        Storage::Utf8
-    }
+/// The date or datetime that a text of a new column is.
+pub(super) fn moment_in(text: &str) -> Option<Moment> {
+    // What is nothing but digits is an identifier.
+    let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_digits { None } else { temporal::parse(text) }
 }
 
 pub(super) fn bool_text(text: &str) -> Option<bool> {
@@ -54,6 +42,12 @@ pub(super) fn integer_text(text: &str) -> Option<i128> {
     let last = *text.as_bytes().last()?;
     // `parse` takes a sign alone for an error and signs, digits and nothing else for a number.
     if last.is_ascii_digit() { text.parse().ok() } else { None }
+}
+
+/// As [`integer_text`], and an integer with a fraction, which is cut, exactly.
+pub(super) fn whole_text(text: &str) -> Option<i128> {
+    let Some((whole, fraction)) = text.split_once('.') else { return integer_text(text) };
+    if fraction.bytes().all(|byte| byte.is_ascii_digit()) { integer_text(whole) } else { None }
 }
 
 /// What C's `strtod` reads to the end: also `nan`, `inf` and hexadecimal integers.
@@ -81,59 +75,48 @@ fn trim_c_blanks(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use serde::de::DeserializeSeed;
+
+    use super::super::cell::CellSeed;
     use super::*;
 
     #[test]
     fn first_values() {
         #[track_caller]
         fn check(json: &str, expected: Option<Storage>) {
-            let value: serde_json::Value = serde_json::from_str(json).unwrap();
-            assert_eq!(storage_of(&Cell::from(value)), expected, "{json}");
+            let mut deserializer = serde_json::Deserializer::from_str(json);
+            let cell = CellSeed::<false>.deserialize(&mut deserializer).unwrap();
+            assert_eq!(storage_of(&cell), expected, "{json}");
         }
-        let int = Some(Storage::Int32);
+        let int = Some(Storage::Integer);
         let float = Some(Storage::Float64);
         let text = Some(Storage::Utf8);
         let cases = [
             ("null", None),
             ("1", int),
-            ("2147483647", int),
-            ("-2147483648", int),
-            ("2147483648", float),
-            ("-2147483649", float),
-            ("18446744073709551615", float),
+            ("9223372036854775807", int),
+            ("-9223372036854775808", int),
             ("1.0", float),
             ("1e3", float),
             ("true", Some(Storage::Bool)),
-            (r#""TRUE""#, Some(Storage::Bool)),
-            (r#""False""#, Some(Storage::Bool)),
-            (r#""12""#, int),
-            (r#"" 1""#, int),
-            (r#""-3""#, int),
-            (r#""+5""#, int),
-            (r#""3000000000""#, float),
-            (r#""1.5""#, float),
-            (r#""1e5""#, float),
-            (r#"".5""#, float),
-            (r#""nan""#, float),
-            (r#""inf""#, float),
-            (r#""infinity""#, float),
-            (r#""0x10""#, float),
-            (r#""""#, text),
-            (r#"" ""#, text),
-            (r#""-""#, text),
-            (r#""1 ""#, text),
-            (r#""1.5f""#, text),
-            (r#""0xg""#, text),
-            (r#""0x""#, text),
-            (r#""abc""#, text),
-            (r#""20200102""#, int),
             (r#""2020-01-02""#, Some(Storage::Date32)),
+            (r#""2020-01-02 00:00:00Z""#, Some(Storage::Date32)),
             (r#""2020-01-02 03:04""#, Some(Storage::TimestampMs)),
-            (r#""03:04:05""#, text),
+            (r#""2020-01-02 00:00:00.500""#, Some(Storage::TimestampMs)),
         ];
+        for like in
+            ["", " ", "TRUE", "false", "12", " 1", "-3", "+5", "1.5", "1e5", "nan", "inf", "0x10", "abc"]
+        {
+            check(&format!("\"{like}\""), text);
+        }
+        for like in ["20200102", "03:04", "03:04:05", "2020-02-30", "2020-02-30T01:02:03Z", "1-10", "2020"] {
+            check(&format!("\"{like}\""), text);
+        }
         for (json, expected) in cases {
             check(json, expected);
         }
+        assert_eq!(whole_text("9007199254740993.9"), Some(9_007_199_254_740_993));
+        assert_eq!(whole_text("1e3"), None);
         assert_eq!(float_text("0x10"), Some(16.0));
         assert_eq!(float_text("-0x10"), Some(-16.0));
     }

@@ -7,11 +7,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use ahash::AHashMap;
-use serde_json::Value;
 
 use super::cell::Cell;
 use super::flatten_json::{Allowance, Flattener, paths_with_values};
-use super::store::ColumnStore;
+use super::store::{ColumnStore, Respell};
 use super::{MAX_CLAIMED_ROWS, ROW_KEYS, UpdateTarget};
 use crate::data::{Batch, BatchColumn, ListFlatten};
 use crate::error::{EngineError, Result};
@@ -20,8 +19,13 @@ use crate::schema::{Field, Schema, Storage};
 /// One row's keys and values, before it is flattened.
 pub(super) type RowCells<'de> = Vec<(Cow<'de, str>, Cell<'de>)>;
 
+/// What a reading found out for the next one, which reads numbers with their spelling.
+pub(super) type Respellings = AHashMap<Arc<str>, Respell>;
+
 pub(super) struct Intake<'t> {
     mode: Mode<'t>,
+    /// Set: numbers come with their spelling. Of new columns, what becomes of them.
+    respellings: Option<Respellings>,
     columns: Vec<Column>,
     by_name: AHashMap<Arc<str>, usize>,
     /// What the key at each position of the last row meant; objects mostly repeat their order.
@@ -34,6 +38,8 @@ pub(super) struct Intake<'t> {
     /// Creation looks for columns until every key seen has a type; later keys count from their first value.
     is_scanning: bool,
     allowance: Allowance,
+    /// A key of an update that is no column.
+    unknown: Option<String>,
 }
 
 #[derive(Clone, Copy)]
@@ -60,16 +66,18 @@ impl<'t> Intake<'t> {
         let mut intake = Intake::new(Mode::Update(target));
         for (position, field) in target.schema.fields().iter().enumerate() {
             if &*field.name != ROW_KEYS {
-                intake.add_column(field.name.clone(), ColumnStore::fixed(field.storage), Some(position));
+                let store = ColumnStore::fixed(field.storage).for_keys(target.index == Some(position));
+                intake.add_column(field.name.clone(), store, Some(position));
             }
         }
-        intake.add_column(ROW_KEYS.into(), ColumnStore::fixed(target.key_storage()), None);
+        intake.add_column(ROW_KEYS.into(), ColumnStore::fixed(target.key_storage()).for_keys(true), None);
         intake
     }
 
     fn new(mode: Mode<'t>) -> Self {
         Intake {
             mode,
+            respellings: None,
             columns: Vec::new(),
             by_name: AHashMap::new(),
             hints: Vec::new(),
@@ -79,7 +87,41 @@ impl<'t> Intake<'t> {
             num_put: 0,
             is_scanning: true,
             allowance: Allowance::default(),
+            unknown: None,
         }
+    }
+
+    /// For the next reading of the same text, with spellings.
+    pub(super) fn spelled(self, respellings: &Respellings) -> Self {
+        Intake { respellings: Some(respellings.clone()), ..self }
+    }
+
+    pub(super) fn is_spelled(&self) -> bool {
+        self.respellings.is_some()
+    }
+
+    /// Set if the text must be read once more, with spellings. Not after a reading with spellings.
+    pub(super) fn respellings(&self) -> Option<Respellings> {
+        let found: Respellings = self
+            .columns
+            .iter()
+            .filter_map(|column| Some((column.name.clone(), column.store.respell()?)))
+            .collect();
+        (!self.is_spelled() && !found.is_empty()).then_some(found)
+    }
+
+    /// The store of a new column.
+    fn growing(&self, name: &str) -> ColumnStore {
+        let index = match self.mode {
+            Mode::Create { index, .. } => index,
+            Mode::Update(_) => None,
+        };
+        let respell = self.respellings.as_ref().and_then(|respellings| respellings.get(name).copied());
+        let store = match respell {
+            Some(respell @ (Respell::Digits | Respell::Texts)) => ColumnStore::respelled(respell),
+            Some(Respell::Given) | None => ColumnStore::growing(),
+        };
+        store.for_keys(index == Some(name))
     }
 
     /// An intake for rows that follow, with the columns found so far.
@@ -112,6 +154,7 @@ impl<'t> Intake<'t> {
                 column.store.append(part.store);
             }
         }
+        self.unknown = self.unknown.take().or(part.unknown);
         self.num_rows += part.num_rows;
         self.num_put += part.num_put;
         if self.num_rows > MAX_CLAIMED_ROWS {
@@ -125,6 +168,13 @@ impl<'t> Intake<'t> {
         matches!(self.mode, Mode::Update(_))
     }
 
+    /// Whether a column of an update holds rows' keys.
+    fn is_key(&self, column: usize) -> bool {
+        let Mode::Update(target) = self.mode else { return false };
+        let position = self.columns[column].target;
+        position.is_none() || position == target.index
+    }
+
     fn add_column(&mut self, name: Arc<str>, store: ColumnStore, target: Option<usize>) -> usize {
         self.by_name.insert(name.clone(), self.columns.len());
         self.columns.push(Column { name, store, typed_at: None, target });
@@ -133,7 +183,7 @@ impl<'t> Intake<'t> {
 
     /// `row_in_error`: whether an error about lists that do not match should say which row; only columns do.
     pub(super) fn put_row(&mut self, cells: &mut RowCells<'_>, row_in_error: Option<usize>) -> Result<()> {
-        if !cells.iter().any(|(_, cell)| matches!(cell, Cell::Nested(_))) {
+        if !cells.iter().any(|(_, cell)| cell.is_nested()) {
             return self.put_flat_row(cells);
         }
         self.allowance.grant(cells);
@@ -144,7 +194,14 @@ impl<'t> Intake<'t> {
             }
             Mode::Update(target) => {
                 let columns = &self.columns;
-                cells.retain(|(key, _)| columns.iter().any(|column| is_at_or_under(&column.name, key)));
+                let unknown = &mut self.unknown;
+                cells.retain(|(key, _)| {
+                    let is_known = columns.iter().any(|column| is_at_or_under(&column.name, key));
+                    if !is_known {
+                        unknown.get_or_insert_with(|| key.to_string());
+                    }
+                    is_known
+                });
                 let index = target.index.map(|index| &*target.schema.field(index).name);
                 Flattener {
                     allowance,
@@ -208,7 +265,7 @@ impl<'t> Intake<'t> {
             let storage = store.storage().unwrap_or(Storage::Utf8);
             return Err(EngineError::Data(misfit.message(name, storage, row)));
         }
-        if typed_at.is_none() && store.storage().is_some() {
+        if typed_at.is_none() && !matches!(cell, Cell::Null) {
             *typed_at = Some(self.num_typed);
             self.num_typed += 1;
         }
@@ -226,11 +283,14 @@ impl<'t> Intake<'t> {
             Some(column) => Some(*column),
             None if self.is_update() => None,
             None if matches!(cell, Cell::Null) && !self.is_scanning => return None,
-            None => Some(self.add_column(key.into(), ColumnStore::growing(), None)),
+            None => Some(self.add_column(key.into(), self.growing(key), None)),
         };
         let name = match column {
             Some(column) => self.columns[column].name.clone(),
-            None => key.into(),
+            None => {
+                self.unknown.get_or_insert_with(|| key.to_owned());
+                key.into()
+            }
         };
         // Beyond this many keys in a row a lookup each is fine; rows with ever new keys must not pile up hints.
         const MAX_HINTS: usize = 4096;
@@ -242,13 +302,12 @@ impl<'t> Intake<'t> {
         column
     }
 
-    /// Columns that have seen only nulls become texts, in the order of their names.
-    pub(super) fn settle(&mut self) {
+    /// Columns that have seen only nulls take their places behind the others, in the order of their names.
+    pub(super) fn place_untyped(&mut self) {
         let mut untyped: Vec<usize> =
             (0..self.columns.len()).filter(|column| self.columns[*column].typed_at.is_none()).collect();
         untyped.sort_by(|left, right| self.columns[*left].name.cmp(&self.columns[*right].name));
         for column in untyped {
-            self.columns[column].store.settle();
             self.columns[column].typed_at = Some(self.num_typed);
             self.num_typed += 1;
         }
@@ -260,16 +319,19 @@ impl<'t> Intake<'t> {
         match self.by_name.get(name).copied() {
             Some(column) => {
                 // A repeated member replaces the earlier one.
-                let store = &mut self.columns[column].store;
-                *store = match store.storage() {
-                    Some(storage) if is_update => ColumnStore::fixed(storage),
-                    _ => ColumnStore::growing(),
+                let fresh = match self.columns[column].store.storage() {
+                    Some(storage) if is_update => ColumnStore::fixed(storage).for_keys(self.is_key(column)),
+                    _ => self.growing(name),
                 };
+                self.columns[column].store = fresh;
                 Some(column)
             }
-            None if is_update => None,
+            None if is_update => {
+                self.unknown.get_or_insert_with(|| name.to_owned());
+                None
+            }
             None => {
-                let column = self.add_column(name.into(), ColumnStore::growing(), None);
+                let column = self.add_column(name.into(), self.growing(name), None);
                 // The order of the members stands.
                 self.columns[column].typed_at = Some(self.num_typed);
                 self.num_typed += 1;
@@ -280,7 +342,7 @@ impl<'t> Intake<'t> {
 
     /// The columns that a nested member of JSON columns will make, by its first item that has a value: the order of
     /// the members stands.
-    pub(super) fn reserve(&mut self, name: &str, items: &[Value]) {
+    pub(super) fn reserve(&mut self, name: &str, items: &[Cell<'_>]) {
         let Mode::Create { list_flatten, .. } = self.mode else { return };
         self.is_scanning = false;
         let mut paths = Vec::new();
@@ -290,7 +352,8 @@ impl<'t> Intake<'t> {
                 break;
             }
         }
-        if paths.is_empty() {
+        // Objects and arrays without a value say nothing about their column, as in rows.
+        if paths.is_empty() && !items.iter().all(Cell::is_nested) {
             paths.push(name.to_owned());
         }
         for path in paths {
@@ -314,7 +377,7 @@ impl<'t> Intake<'t> {
 
     /// The schema and rows of a new table.
     pub(super) fn finish_create(mut self) -> Result<(Schema, Batch)> {
-        self.settle();
+        self.place_untyped();
         self.columns.sort_by_key(|column| column.typed_at);
         let mut fields = Vec::with_capacity(self.columns.len());
         let mut columns = Vec::with_capacity(self.columns.len());
@@ -334,6 +397,9 @@ impl<'t> Intake<'t> {
         let Mode::Update(target) = self.mode else {
             return Err(EngineError::data("a new table has no update"));
         };
+        if let Some(unknown) = &self.unknown {
+            target.unknown_column(unknown)?;
+        }
         let mut batch = Batch { num_rows: self.num_rows, ..Batch::default() };
         let mut explicit_keys = None;
         for mut column in self.columns.into_iter().filter(|column| column.store.len() > 0) {

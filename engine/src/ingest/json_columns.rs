@@ -6,21 +6,30 @@
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::{Deserializer, Map, Value};
+use serde_json::Deserializer;
 
 use super::cell::{Cell, CellSeed, KeySeed};
 use super::intake::{Intake, RowCells};
-use super::json_rows::{NO_COLUMN_NAMES, json_error};
+use super::json_rows::{NO_COLUMN_NAMES, json_error, twice, without_mark};
 use crate::error::{EngineError, Result};
 
 /// `fresh` makes the intake; it is asked again when the columns turn out to be nested.
 pub(super) fn read<'t>(text: &str, fresh: impl Fn() -> Intake<'t>) -> Result<Intake<'t>> {
+    let text = without_mark(text);
+    twice(fresh, |fresh, is_spelled| match is_spelled {
+        true => read_once::<true>(text, fresh),
+        false => read_once::<false>(text, fresh),
+    })
+}
+
+fn read_once<'t, const SPELLED: bool>(text: &str, fresh: &dyn Fn() -> Intake<'t>) -> Result<Intake<'t>> {
     let mut intake = fresh();
     let mut deserializer = Deserializer::from_str(text);
     let mut stop = None;
-    let result = deserializer.deserialize_any(ColumnsVisitor { intake: &mut intake, stop: &mut stop });
+    let visitor = ColumnsVisitor::<SPELLED> { intake: &mut intake, stop: &mut stop };
+    let result = deserializer.deserialize_any(visitor);
     match (result.and_then(|()| deserializer.end()), stop) {
-        (_, Some(Stop::Nested)) => read_nested(text, fresh()),
+        (_, Some(Stop::Nested)) => read_nested::<SPELLED>(text, fresh()),
         (_, Some(Stop::Failure(failure))) => Err(failure),
         (Err(error), None) if error.is_data() => Err(EngineError::data(NO_COLUMN_NAMES)),
         (Err(error), None) => Err(json_error(&error)),
@@ -28,11 +37,16 @@ pub(super) fn read<'t>(text: &str, fresh: impl Fn() -> Intake<'t>) -> Result<Int
     }
 }
 
-fn read_nested<'t>(text: &str, mut intake: Intake<'t>) -> Result<Intake<'t>> {
-    let members: Map<String, Value> = serde_json::from_str(text).map_err(|error| json_error(&error))?;
+fn read_nested<'t, const SPELLED: bool>(text: &str, mut intake: Intake<'t>) -> Result<Intake<'t>> {
+    let mut deserializer = Deserializer::from_str(text);
+    let members = CellSeed::<SPELLED>
+        .deserialize(&mut deserializer)
+        .and_then(|members| deserializer.end().map(|()| members))
+        .map_err(|error| json_error(&error))?;
+    let Cell::Object(members) = members else { return Err(EngineError::data(NO_COLUMN_NAMES)) };
     let mut columns = Vec::with_capacity(members.len());
     for (name, value) in members {
-        let Value::Array(items) = value else { return Err(EngineError::data(MALFORMED)) };
+        let Cell::Array(items) = value else { return Err(EngineError::data(MALFORMED)) };
         if items.is_empty() {
             return Err(EngineError::data(EMPTY));
         }
@@ -43,7 +57,7 @@ fn read_nested<'t>(text: &str, mut intake: Intake<'t>) -> Result<Intake<'t>> {
         let mut cells: RowCells<'_> = Vec::with_capacity(columns.len());
         for (name, items) in &mut columns {
             if let Some(item) = items.next() {
-                cells.push((name.clone().into(), item.into()));
+                cells.push((name.clone(), item));
             }
         }
         if cells.is_empty() {
@@ -63,12 +77,12 @@ enum Stop {
     Failure(EngineError),
 }
 
-struct ColumnsVisitor<'a, 't> {
+struct ColumnsVisitor<'a, 't, const SPELLED: bool> {
     intake: &'a mut Intake<'t>,
     stop: &'a mut Option<Stop>,
 }
 
-impl<'de> Visitor<'de> for ColumnsVisitor<'_, '_> {
+impl<'de, const SPELLED: bool> Visitor<'de> for ColumnsVisitor<'_, '_, SPELLED> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -78,19 +92,23 @@ impl<'de> Visitor<'de> for ColumnsVisitor<'_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         while let Some(name) = members.next_key_seed(KeySeed)? {
             let column = self.intake.open_column(&name);
-            members.next_value_seed(ColumnSeed { column, intake: self.intake, stop: self.stop })?;
+            members.next_value_seed(ColumnSeed::<SPELLED> {
+                column,
+                intake: self.intake,
+                stop: self.stop,
+            })?;
         }
         Ok(())
     }
 }
 
-struct ColumnSeed<'a, 't> {
+struct ColumnSeed<'a, 't, const SPELLED: bool> {
     column: Option<usize>,
     intake: &'a mut Intake<'t>,
     stop: &'a mut Option<Stop>,
 }
 
-impl ColumnSeed<'_, '_> {
+impl<const SPELLED: bool> ColumnSeed<'_, '_, SPELLED> {
     fn fail<E: serde::de::Error>(self, stop: Stop) -> E {
         *self.stop = Some(stop);
         E::custom("a column is at fault")
@@ -101,7 +119,7 @@ impl ColumnSeed<'_, '_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for ColumnSeed<'_, '_> {
+impl<'de, const SPELLED: bool> DeserializeSeed<'de> for ColumnSeed<'_, '_, SPELLED> {
     type Value = ();
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -109,7 +127,7 @@ impl<'de> DeserializeSeed<'de> for ColumnSeed<'_, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for ColumnSeed<'_, '_> {
+impl<'de, const SPELLED: bool> Visitor<'de> for ColumnSeed<'_, '_, SPELLED> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -118,8 +136,8 @@ impl<'de> Visitor<'de> for ColumnSeed<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         let mut num_rows = 0;
-        while let Some(cell) = items.next_element_seed(CellSeed)? {
-            if matches!(cell, Cell::Nested(_)) {
+        while let Some(cell) = items.next_element_seed(CellSeed::<SPELLED>)? {
+            if cell.is_nested() {
                 return Err(self.fail(Stop::Nested));
             }
             num_rows += 1;

@@ -37,7 +37,10 @@ pub(super) fn read<'t>(
     threads: Threads,
 ) -> Option<Intake<'t>> {
     // A part ends with the comma before the next one; at the very end there must be none.
-    if threads.count() < 2 || between == Between::Comma && rows.trim_end_matches(is_blank).ends_with(',') {
+    if threads.count() < 2
+        || intake.is_spelled()
+        || between == Between::Comma && rows.trim_end_matches(is_blank).ends_with(',')
+    {
         return None;
     }
     let first_key = first_key(rows)?;
@@ -78,7 +81,7 @@ pub(super) fn read<'t>(
 
 /// Takes a row, and what stands between it and the next one, from the start of the text.
 fn read_row(text: &mut &str, between: Between, intake: &mut Intake<'_>) -> Option<()> {
-    let mut records = Deserializer::from_str(text).into_iter::<Record<'_>>();
+    let mut records = Deserializer::from_str(text).into_iter::<Record<'_, false>>();
     let Record { kind, mut cells } = records.next()?.ok()?;
     let len = records.byte_offset();
     if kind != KIND_OBJECT {
@@ -136,7 +139,7 @@ mod tests {
     use arrow::array::ArrayRef;
 
     use super::*;
-    use crate::data::{BatchColumn, ListFlatten, TableData, TableOptions};
+    use crate::data::{BatchColumn, ListFlatten, TableData, TableOptions, UnknownColumns};
     use crate::error::Result;
     use crate::ingest::json_rows::{read_array_on, read_lines_on};
     use crate::schema::Field;
@@ -220,8 +223,12 @@ mod tests {
         let options = TableOptions { index: Some("id".into()), ..TableOptions::default() };
         let first = TableData::Rows(r#"[{"id":2,"s":"old"},{"id":5,"s":"old"}]"#.into());
         let (schema, _) = crate::ingest::create(&first, &options).unwrap();
-        let target =
-            crate::ingest::UpdateTarget { schema: &schema, index: Some(0), list_flatten: ListFlatten::Zip };
+        let target = crate::ingest::UpdateTarget {
+            schema: &schema,
+            index: Some(0),
+            list_flatten: ListFlatten::Zip,
+            unknown_columns: UnknownColumns::Ignore,
+        };
         let text = format!("[{}]", rows.join(","));
         let read = |threads| {
             let intake = read_array_on(&text, || Intake::update(target), threads).unwrap();

@@ -20,9 +20,38 @@ pub(super) fn json_error(error: &serde_json::Error) -> EngineError {
     EngineError::data(format!("Invalid JSON: {error}"))
 }
 
-/// `fresh` makes the intake; it is asked again when the rows cannot be read in parts.
+/// `fresh` makes the intake; it is asked again when the rows cannot be read in parts. A single object, or several without
+/// brackets, are rows as well.
 pub(super) fn read_array<'t>(text: &str, fresh: impl Fn() -> Intake<'t>) -> Result<Intake<'t>> {
-    read_array_on(text, fresh, json_parts::threads(text))
+    let text = without_mark(text);
+    if text.trim_start_matches(BLANKS).starts_with('{') {
+        return read_lines(text, fresh);
+    }
+    twice(fresh, |fresh, is_spelled| {
+        read_array_on(text, fresh, if is_spelled { Threads::ONE } else { json_parts::threads(text) })
+    })
+}
+
+const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
+
+/// The text behind its byte order mark.
+pub(super) fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
+/// Reads a text, and once more with the spelling of its numbers if a column turned out to need them.
+pub(super) fn twice<'t>(
+    fresh: impl Fn() -> Intake<'t>,
+    read: impl Fn(&dyn Fn() -> Intake<'t>, bool) -> Result<Intake<'t>>,
+) -> Result<Intake<'t>> {
+    let first = read(&fresh, false)?;
+    match first.respellings() {
+        None => Ok(first),
+        Some(respellings) => {
+            drop(first);
+            read(&|| fresh().spelled(&respellings), true)
+        }
+    }
 }
 
 pub(super) fn read_array_on<'t>(
@@ -30,8 +59,7 @@ pub(super) fn read_array_on<'t>(
     fresh: impl Fn() -> Intake<'t>,
     threads: Threads,
 ) -> Result<Intake<'t>> {
-    let blank = [' ', '\t', '\n', '\r'];
-    let rows = text.trim_matches(blank).strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+    let rows = text.trim_matches(BLANKS).strip_prefix('[').and_then(|text| text.strip_suffix(']'));
     if let Some(intake) =
         rows.and_then(|rows| json_parts::read(rows, Between::Comma, fresh(), |_| (), threads))
     {
@@ -45,7 +73,11 @@ pub(super) fn read_array_on<'t>(
 fn read_array_alone(text: &str, intake: &mut Intake<'_>) -> Result<()> {
     let mut deserializer = Deserializer::from_str(text);
     let mut failure = None;
-    let result = deserializer.deserialize_any(RowsVisitor { intake, failure: &mut failure });
+    let result = if intake.is_spelled() {
+        deserializer.deserialize_any(RowsVisitor::<true> { intake, failure: &mut failure })
+    } else {
+        deserializer.deserialize_any(RowsVisitor::<false> { intake, failure: &mut failure })
+    };
     match (result.and_then(|()| deserializer.end()), failure) {
         (_, Some(failure)) => Err(failure),
         (Err(error), None) => Err(json_error(&error)),
@@ -54,7 +86,10 @@ fn read_array_alone(text: &str, intake: &mut Intake<'_>) -> Result<()> {
 }
 
 pub(super) fn read_lines<'t>(text: &str, fresh: impl Fn() -> Intake<'t>) -> Result<Intake<'t>> {
-    read_lines_on(text, fresh, json_parts::threads(text))
+    let text = without_mark(text);
+    twice(fresh, |fresh, is_spelled| {
+        read_lines_on(text, fresh, if is_spelled { Threads::ONE } else { json_parts::threads(text) })
+    })
 }
 
 pub(super) fn read_lines_on<'t>(
@@ -62,59 +97,62 @@ pub(super) fn read_lines_on<'t>(
     fresh: impl Fn() -> Intake<'t>,
     threads: Threads,
 ) -> Result<Intake<'t>> {
-    if let Some(intake) = json_parts::read(text, Between::Nothing, fresh(), settle_first, threads) {
+    if let Some(intake) = json_parts::read(text, Between::Nothing, fresh(), place_first, threads) {
         return Ok(intake);
     }
     let mut intake = fresh();
-    read_lines_alone(text, &mut intake)?;
+    match intake.is_spelled() {
+        true => read_lines_alone::<true>(text, &mut intake)?,
+        false => read_lines_alone::<false>(text, &mut intake)?,
+    }
     Ok(intake)
 }
 
-fn settle_first(intake: &mut Intake<'_>) {
+fn place_first(intake: &mut Intake<'_>) {
     if !intake.is_update() {
-        intake.settle();
+        intake.place_untyped();
     }
 }
 
-/// The columns of a new table that its first record leaves null are STRING for good. A record that cannot be read is
-/// an error that names its line; nothing is dropped in silence.
-fn read_lines_alone(text: &str, intake: &mut Intake<'_>) -> Result<()> {
+/// The columns of the first record stand where it has them, also those that it leaves null. A record that cannot be read
+/// is an error that names its line; nothing is dropped in silence.
+fn read_lines_alone<const SPELLED: bool>(text: &str, intake: &mut Intake<'_>) -> Result<()> {
     let mut is_first = true;
     // Not one deserializer asked again and again for its end: each such question counts lines from the start.
-    for record in Deserializer::from_str(text).into_iter::<Record<'_>>() {
+    for record in Deserializer::from_str(text).into_iter::<Record<'_, SPELLED>>() {
         let Record { kind, mut cells } = record.map_err(|error| json_error(&error))?;
         if kind != KIND_OBJECT {
             return Err(EngineError::data(format!("Received non-object {kind}")));
         }
         intake.put_row(&mut cells, None)?;
         if std::mem::take(&mut is_first) {
-            settle_first(intake);
+            place_first(intake);
         }
     }
     Ok(())
 }
 
 /// One NDJSON record: the kind of JSON value, and the cells of an object.
-pub(super) struct Record<'de> {
+pub(super) struct Record<'de, const SPELLED: bool> {
     pub(super) kind: u8,
     pub(super) cells: RowCells<'de>,
 }
 
-impl<'de> Deserialize<'de> for Record<'de> {
+impl<'de, const SPELLED: bool> Deserialize<'de> for Record<'de, SPELLED> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut cells = RowCells::new();
-        let kind = RowSeed { cells: &mut cells }.deserialize(deserializer)?;
+        let kind = RowSeed::<SPELLED> { cells: &mut cells }.deserialize(deserializer)?;
         Ok(Record { kind, cells })
     }
 }
 
-struct RowsVisitor<'a, 't> {
+struct RowsVisitor<'a, 't, const SPELLED: bool> {
     intake: &'a mut Intake<'t>,
     /// What the rows themselves have wrong; the reader's own errors carry only its text.
     failure: &'a mut Option<EngineError>,
 }
 
-impl<'de> Visitor<'de> for RowsVisitor<'_, '_> {
+impl<'de, const SPELLED: bool> Visitor<'de> for RowsVisitor<'_, '_, SPELLED> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -123,7 +161,7 @@ impl<'de> Visitor<'de> for RowsVisitor<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<(), A::Error> {
         let mut cells = RowCells::new();
-        while let Some(kind) = rows.next_element_seed(RowSeed { cells: &mut cells })? {
+        while let Some(kind) = rows.next_element_seed(RowSeed::<SPELLED> { cells: &mut cells })? {
             let outcome = if kind == KIND_OBJECT {
                 self.intake.put_row(&mut cells, None)
             } else {
@@ -139,11 +177,11 @@ impl<'de> Visitor<'de> for RowsVisitor<'_, '_> {
 }
 
 /// Reads one row's cells; yields the kind of JSON value that was found.
-struct RowSeed<'a, 'de> {
+struct RowSeed<'a, 'de, const SPELLED: bool> {
     cells: &'a mut RowCells<'de>,
 }
 
-impl<'de> DeserializeSeed<'de> for RowSeed<'_, 'de> {
+impl<'de, const SPELLED: bool> DeserializeSeed<'de> for RowSeed<'_, 'de, SPELLED> {
     type Value = u8;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<u8, D::Error> {
@@ -151,7 +189,7 @@ impl<'de> DeserializeSeed<'de> for RowSeed<'_, 'de> {
     }
 }
 
-impl<'de> Visitor<'de> for RowSeed<'_, 'de> {
+impl<'de, const SPELLED: bool> Visitor<'de> for RowSeed<'_, 'de, SPELLED> {
     type Value = u8;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -161,7 +199,7 @@ impl<'de> Visitor<'de> for RowSeed<'_, 'de> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<u8, A::Error> {
         self.cells.clear();
         while let Some(key) = members.next_key_seed(KeySeed)? {
-            let cell = members.next_value_seed(CellSeed)?;
+            let cell = members.next_value_seed(CellSeed::<SPELLED>)?;
             self.cells.push((key, cell));
         }
         Ok(KIND_OBJECT)

@@ -1,14 +1,14 @@
 //! The keys of rows to remove: a JSON array of plain keys, or Arrow data with a column named after the index.
 
 use serde::de::{DeserializeSeed, SeqAccess, Visitor};
-use serde_json::{Deserializer, Value};
+use serde_json::Deserializer;
 
 use ::arrow::array::{ArrayRef, RecordBatch};
 use ::arrow::datatypes::SchemaRef;
 
 use super::cell::{Cell, CellSeed};
 use super::coerce::Misfit;
-use super::json_rows::json_error;
+use super::json_rows::{json_error, without_mark};
 use super::store::ColumnStore;
 use super::{ROW_KEYS, arrow};
 use crate::data::TableData;
@@ -26,7 +26,7 @@ pub(super) fn keys(data: &TableData, index_name: &str, index: Storage) -> Result
             arrow_keys(schema, batches.iter().cloned().map(Ok), index_name, index)
         }
         TableData::Stream(source) => arrow_keys(&source.schema(), source.batches()?, index_name, index),
-        TableData::Csv(_) | TableData::Ndjson(_) | TableData::Schema(_) => {
+        TableData::Csv(_) | TableData::Delimited(..) | TableData::Ndjson(_) | TableData::Schema(_) => {
             Err(EngineError::data("remove malformed"))
         }
     }
@@ -44,26 +44,29 @@ fn arrow_keys(
 }
 
 fn plain_keys(text: &str, index_name: &str, index: Storage) -> Result<ArrayRef> {
-    let mut deserializer = Deserializer::from_str(text);
+    let mut deserializer = Deserializer::from_str(without_mark(text));
     let keys = KeysSeed.deserialize(&mut deserializer).and_then(|keys| deserializer.end().map(|()| keys));
     let keys = match keys {
         Ok(keys) => keys,
         Err(error) if error.is_data() => return Err(EngineError::data("Cannot remove fish!\n")),
         Err(error) => return Err(json_error(&error)),
     };
-    let mut store = ColumnStore::fixed(index);
+    let mut store = ColumnStore::fixed(index).for_keys(true);
     for (row, key) in keys.iter().enumerate() {
         let pushed = match key {
             // Text would take an object as text; a key is a plain value.
-            Cell::Nested(Value::Object(_)) if index == Storage::Utf8 => {
+            Cell::Object(_) if index == Storage::Utf8 => {
                 Err(Misfit::Other("Cannot coerce object to string".into()))
+            }
+            Cell::Array(_) if index == Storage::Utf8 => {
+                Err(Misfit::Other("Cannot coerce array to string".into()))
             }
             key => store.push(key),
         };
         match pushed {
             Ok(()) => {}
-            // No row has a key beyond the column's storage, and unknown keys are ignored.
-            Err(Misfit::Range { .. }) => {}
+            // No row has a key that the column's storage cannot hold, and unknown keys are ignored.
+            Err(Misfit::Range { .. } | Misfit::Inexact { .. }) => {}
             Err(misfit) => return Err(EngineError::Data(misfit.message(index_name, index, row))),
         }
     }
@@ -89,7 +92,7 @@ impl<'de> Visitor<'de> for KeysSeed {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         let mut keys = Vec::new();
-        while let Some(key) = items.next_element_seed(CellSeed)? {
+        while let Some(key) = items.next_element_seed(CellSeed::<true>)? {
             keys.push(key);
         }
         Ok(keys)

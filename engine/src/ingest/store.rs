@@ -1,8 +1,9 @@
 //! A column under construction from JSON cells.
 //!
-//! Law: a growing column (at creation) takes its type from its first value and is promoted only INTEGER → FLOAT and
-//! INTEGER → STRING; a fixed column (of an existing table) never changes its type. Every cell is given, null or
-//! missing (not given at all); what a missing cell means is the table's business.
+//! Law: a growing column (at creation) takes its type from its first value and is promoted INTEGER → FLOAT, DATE →
+//! DATETIME, and to STRING by a text that is of no such type; a fixed column (of an existing table) never changes its type.
+//! Values that were read as numbers or dates before their spelling was needed are read again ([`ColumnStore::respell`]).
+//! Every cell is given, null or missing (not given at all); what a missing cell means is the table's business.
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use super::cell::Cell;
 use super::coerce::{self, Misfit};
 use super::infer;
 use crate::error::{EngineError, Result};
+use crate::scalar::MS_PER_DAY;
 use crate::schema::Storage;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,33 @@ pub(super) struct ColumnStore {
     is_growing: bool,
     states: Vec<State>,
     values: Values,
+    /// Whether the values are rows' keys: an integer must not be rounded into one.
+    is_key: bool,
+    /// What the next reading of the text should do about the column.
+    respell: Option<Respell>,
+    found: Found,
+}
+
+/// Why a text is to be read once more, with the spelling of its numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Respell {
+    /// A number went into texts.
+    Given,
+    /// All numbers are integers, some perhaps beyond 64 bits: they stay texts, unless one was written as a float.
+    Digits,
+    /// The column turned into one of texts.
+    Texts,
+}
+
+/// What a growing column of numbers has seen.
+#[derive(Debug, Clone, Copy, Default)]
+struct Found {
+    /// A number with a fraction or an exponent.
+    has_fraction: bool,
+    /// An integer beyond 64 bits, or a float that may be one.
+    has_huge: bool,
+    /// An integer that no float is equal to.
+    has_inexact: bool,
 }
 
 /// One value per state; the value of a cell that is not given is a filler.
@@ -90,18 +119,42 @@ impl TextValues {
 
 impl ColumnStore {
     pub(super) fn growing() -> Self {
-        ColumnStore { storage: None, is_growing: true, states: Vec::new(), values: Values::Untyped }
+        ColumnStore {
+            storage: None,
+            is_growing: true,
+            states: Vec::new(),
+            values: Values::Untyped,
+            is_key: false,
+            respell: None,
+            found: Found::default(),
+        }
+    }
+
+    /// A growing column of which an earlier reading said what becomes of it.
+    pub(super) fn respelled(respell: Respell) -> Self {
+        ColumnStore { respell: Some(respell), ..ColumnStore::fixed(Storage::Utf8) }
+    }
+
+    /// Of rows' keys.
+    pub(super) fn for_keys(self, is_key: bool) -> Self {
+        ColumnStore { is_key, ..self }
     }
 
     pub(super) fn fixed(storage: Storage) -> Self {
         let values = Values::new(storage);
-        ColumnStore { storage: Some(storage), is_growing: false, states: Vec::new(), values }
+        ColumnStore { storage: Some(storage), is_growing: false, values, ..ColumnStore::growing() }
     }
 
     /// An empty store of the same type.
     pub(super) fn like(&self) -> Self {
         let values = self.storage.map_or(Values::Untyped, Values::new);
-        ColumnStore { storage: self.storage, is_growing: self.is_growing, states: Vec::new(), values }
+        ColumnStore {
+            storage: self.storage,
+            is_growing: self.is_growing,
+            is_key: self.is_key,
+            values,
+            ..ColumnStore::growing()
+        }
     }
 
     /// The cells of another store of the same type follow.
@@ -118,6 +171,20 @@ impl ColumnStore {
             _ => unreachable!("the other store is of the same type"),
         }
         self.states.extend(other.states);
+        self.respell = self.respell.max(other.respell);
+        self.found.has_fraction |= other.found.has_fraction;
+        self.found.has_huge |= other.found.has_huge;
+        self.found.has_inexact |= other.found.has_inexact;
+    }
+
+    /// Why the text has to be read once more, if it has to.
+    pub(super) fn respell(&self) -> Option<Respell> {
+        let Found { has_fraction, has_huge, .. } = self.found;
+        let is_undecided = self.is_growing && self.storage == Some(Storage::Float64);
+        if is_undecided && has_huge && (!has_fraction || self.is_key) {
+            return Some(Respell::Digits);
+        }
+        self.respell
     }
 
     pub(super) fn len(&self) -> usize {
@@ -167,6 +234,12 @@ impl ColumnStore {
             self.grow_for(cell);
         }
         let storage = self.storage.unwrap_or(Storage::Utf8);
+        match (storage, cell) {
+            (Storage::Utf8, Cell::Float(_)) => self.respell = self.respell.max(Some(Respell::Given)),
+            (Storage::Utf8, Cell::Spelled { is_integer: false, .. }) => self.found.has_fraction = true,
+            (Storage::Float32 | Storage::Float64, _) => self.check_exact(cell, storage)?,
+            _ => {}
+        }
         let state = match &mut self.values {
             Values::Ints(values) => push_value(values, coerce::to_int(cell, storage)?),
             Values::Floats(values) => push_value(values, coerce::to_float(cell)?),
@@ -192,19 +265,64 @@ impl ColumnStore {
         self.values.push_filler();
     }
 
+    /// Notes integers that a FLOAT column holds only nearly; a given key must not be one.
+    fn check_exact(&mut self, cell: &Cell<'_>, storage: Storage) -> Result<(), Misfit> {
+        let is_exact = match cell {
+            Cell::Int(value) if storage == Storage::Float32 => *value as f32 as i128 == i128::from(*value),
+            Cell::Int(value) => *value as f64 as i128 == i128::from(*value),
+            Cell::Float(value) => {
+                if self.is_key && !self.is_growing && cell.may_be_huge() {
+                    self.respell = self.respell.max(Some(Respell::Given));
+                }
+                self.found.has_fraction |= value.abs() < 1e15;
+                true
+            }
+            Cell::UInt(value) => *value as f64 as u128 == u128::from(*value),
+            Cell::Spelled { value, text, is_integer } => !is_integer || is_exactly(*value, text),
+            _ => true,
+        };
+        self.found.has_huge |= cell.may_be_huge();
+        self.found.has_inexact |= !is_exact && self.is_growing;
+        if is_exact || !self.is_key || self.is_growing {
+            return Ok(());
+        }
+        let mut number = String::new();
+        coerce::write_text(cell, &mut number);
+        Err(Misfit::Inexact { value: number })
+    }
+
     /// Types or promotes the column so that `cell` fits, where the rules allow it.
     fn grow_for(&mut self, cell: &Cell<'_>) {
-        let Some(found) = infer::storage_of(cell) else { return };
-        match self.storage {
-            None => self.become_typed(found),
-            Some(Storage::Int32) => match (found, cell) {
-                (Storage::Float64, _) => self.promote_ints_to_floats(),
-                (Storage::Int32, _) => {}
-                (_, Cell::Text(_)) => self.promote_ints_to_texts(),
-                _ => {}
+        match (self.storage, cell) {
+            (None, cell) => {
+                if let Some(storage) = infer::storage_of(cell) {
+                    self.become_typed(storage);
+                }
+            }
+            (Some(Storage::Integer), Cell::Float(_) | Cell::UInt(_) | Cell::Spelled { .. }) => {
+                self.promote_ints_to_floats();
+            }
+            (Some(Storage::Integer | Storage::Bool), Cell::Text(_)) => self.promote_to_texts(),
+            (Some(Storage::Float64), Cell::Text(_)) => self.give_up(),
+            (Some(Storage::Date32), Cell::Text(text)) => match infer::moment_in(text) {
+                Some(moment) if moment.inferred_from_json() == Storage::Date32 => {}
+                Some(_) => self.promote_days_to_ms(),
+                None => self.give_up(),
             },
-            Some(_) => {}
+            (Some(Storage::Date32), Cell::Int(ms)) if ms.rem_euclid(MS_PER_DAY) != 0 => {
+                self.promote_days_to_ms();
+            }
+            (Some(Storage::TimestampMs), Cell::Text(text)) if infer::moment_in(text).is_none() => {
+                self.give_up();
+            }
+            _ => {}
         }
+    }
+
+    /// The column is one of texts, but its spellings are gone: it is filled up with anything until the next reading.
+    fn give_up(&mut self) {
+        self.respell = Some(Respell::Texts);
+        self.become_typed(Storage::Utf8);
     }
 
     fn become_typed(&mut self, storage: Storage) {
@@ -217,29 +335,61 @@ impl ColumnStore {
 
     fn promote_ints_to_floats(&mut self) {
         if let Values::Ints(values) = &self.values {
+            self.found.has_inexact |= values.iter().any(|value| *value as f64 as i128 != i128::from(*value));
             self.values = Values::Floats(values.iter().map(|value| *value as f64).collect());
             self.storage = Some(Storage::Float64);
         }
     }
 
-    fn promote_ints_to_texts(&mut self) {
-        if let Values::Ints(values) = &self.values {
-            let mut texts = TextValues::default();
-            for (value, state) in values.iter().zip(&self.states) {
-                match state {
-                    State::Given => texts.push(&value.to_string()),
-                    State::Null | State::Missing => texts.push(""),
-                }
-            }
-            self.values = Values::Texts(texts);
-            self.storage = Some(Storage::Utf8);
+    fn promote_days_to_ms(&mut self) {
+        if let Values::Days(values) = &self.values {
+            self.values = Values::Millis(values.iter().map(|days| i64::from(*days) * MS_PER_DAY).collect());
+            self.storage = Some(Storage::TimestampMs);
         }
+    }
+
+    /// Texts that all are numbers, some of them floats.
+    fn promote_digits_to_floats(&mut self) {
+        let Values::Texts(texts) = &self.values else { return };
+        let mut floats = Vec::with_capacity(texts.len());
+        for (row, state) in self.states.iter().enumerate() {
+            let text = if *state == State::Given { texts.get(row) } else { "0" };
+            let value = text.parse().unwrap_or(f64::NAN);
+            let is_integer = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+            self.found.has_inexact |= is_integer && !is_exactly(value, text);
+            floats.push(value);
+        }
+        self.values = Values::Floats(floats);
+        self.storage = Some(Storage::Float64);
+    }
+
+    /// Of integers and bools, which are spelled in one way only.
+    fn promote_to_texts(&mut self) {
+        let mut texts = TextValues::default();
+        for (row, state) in self.states.iter().enumerate() {
+            match (&self.values, state) {
+                (Values::Ints(values), State::Given) => texts.push(&values[row].to_string()),
+                (Values::Bools(values), State::Given) => texts.push(&values[row].to_string()),
+                _ => texts.push(""),
+            }
+        }
+        self.values = Values::Texts(texts);
+        self.storage = Some(Storage::Utf8);
     }
 
     /// The array, and where cells were missing (if any were).
     pub(super) fn finish(mut self, column: &str) -> Result<Finished> {
         self.settle();
+        if self.respell == Some(Respell::Digits) && self.found.has_fraction {
+            self.promote_digits_to_floats();
+        }
         let storage = self.storage.unwrap_or(Storage::Utf8);
+        if self.is_key && self.found.has_inexact && storage == Storage::Float64 {
+            return Err(EngineError::data(format!(
+                "column \"{column}\" is the index and has both fractions and integers beyond 2^53, which would be \
+                 rounded; write all of its values as texts"
+            )));
+        }
         let count = |wanted: State| self.states.iter().filter(|state| **state == wanted).count();
         let bits = |is: fn(State) -> bool| {
             BooleanBuffer::collect_bool(self.states.len(), |row| is(self.states[row]))
@@ -259,6 +409,11 @@ pub(super) struct Finished {
     pub(super) missing: Option<BooleanBuffer>,
 }
 
+/// Whether the digits spell the float's exact value.
+fn is_exactly(value: f64, digits: &str) -> bool {
+    format!("{value:.0}") == digits
+}
+
 fn push_value<T: Default>(values: &mut Vec<T>, value: Option<T>) -> State {
     let state = if value.is_some() { State::Given } else { State::Null };
     values.push(value.unwrap_or_default());
@@ -268,7 +423,8 @@ fn push_value<T: Default>(values: &mut Vec<T>, value: Option<T>) -> State {
 impl Values {
     fn new(storage: Storage) -> Values {
         match storage {
-            Storage::Int8
+            Storage::Integer
+            | Storage::Int8
             | Storage::Int16
             | Storage::Int32
             | Storage::Int64

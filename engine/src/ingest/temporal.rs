@@ -37,14 +37,14 @@ enum Shape {
 pub(super) struct Moment {
     shape: Shape,
     ms: i64,
-    /// A day beyond its month or a leap second: it counts on into what follows.
-    overflows: bool,
+    /// A sixtieth second: it counts on into the next minute.
+    has_leap_second: bool,
 }
 
 impl Moment {
-    /// What a JSON text makes of a new column. A moment at midnight is a date, whatever its fraction of a second.
+    /// What a JSON text makes of a new column. A moment at midnight is a date.
     pub(super) fn inferred_from_json(self) -> Storage {
-        let is_midnight = self.ms.rem_euclid(MS_PER_DAY) < 1000;
+        let is_midnight = self.ms.rem_euclid(MS_PER_DAY) == 0;
         if self.is_day() && is_midnight { Storage::Date32 } else { Storage::TimestampMs }
     }
 
@@ -64,7 +64,7 @@ impl Moment {
 
     /// A DATE in CSV is `YYYY-MM-DD` and nothing else.
     pub(super) fn csv_day(self) -> Option<i32> {
-        (self.shape == Shape::IsoDay && !self.overflows).then(|| self.utc_day())
+        (self.shape == Shape::IsoDay).then(|| self.utc_day())
     }
 
     /// A DATETIME in CSV; dates are widened.
@@ -78,7 +78,7 @@ impl Moment {
             | Shape::TwelveHour => true,
             Shape::LooseDay | Shape::CompactDay | Shape::LooseClock => false,
         };
-        (is_known && !self.overflows).then_some(self.ms)
+        (is_known && !self.has_leap_second).then_some(self.ms)
     }
 
     fn is_day(self) -> bool {
@@ -227,8 +227,9 @@ impl Date {
             return None;
         }
         let days = days_from_civil(i64::from(self.year), self.month, self.day);
-        let overflows = self.day > 28 && crate::calendar::civil_from_days(days).1 != self.month;
-        Some(Moment { shape, ms: days * MS_PER_DAY + ms_of_day, overflows })
+        let is_past_its_month = self.day > 28 && crate::calendar::civil_from_days(days).1 != self.month;
+        let ms = days * MS_PER_DAY + ms_of_day;
+        (!is_past_its_month).then_some(Moment { shape, ms, has_leap_second: false })
     }
 }
 
@@ -246,7 +247,7 @@ struct Clock {
 
 impl Clock {
     fn mark(&self, moment: Moment) -> Moment {
-        Moment { overflows: moment.overflows || self.is_leap, ..moment }
+        Moment { has_leap_second: self.is_leap, ..moment }
     }
 }
 
@@ -356,17 +357,6 @@ impl Scan<'_> {
     }
 }
 
-/// `hh:mm` or `hh:mm:ss` as seconds of the day: what CSV makes of clock times.
-pub(super) fn seconds_of_day(text: &str) -> Option<u32> {
-    let bytes = text.as_bytes();
-    if !(bytes.len() == 5 || bytes.len() == 8) {
-        return None;
-    }
-    let mut scan = Scan { rest: bytes };
-    let clock = scan.clock()?;
-    (scan.rest.is_empty() && clock.is_padded && !clock.is_leap).then_some((clock.ms / 1000) as u32)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -378,7 +368,7 @@ mod tests {
     #[track_caller]
     fn check(text: &str, csv: char, json: char, datetime: Option<i64>, date: Option<i64>) {
         let moment = parse(text);
-        let shown = |moment: Moment| (moment.shape, moment.ms, moment.overflows);
+        let shown = |moment: Moment| (moment.shape, moment.ms, moment.has_leap_second);
         assert_eq!(moment.map(shown), parse_any(text).map(shown), "{text}: whichever way it is read");
         let csv_letter = match moment {
             Some(moment) if moment.csv_day().is_some() => 'd',
@@ -402,7 +392,7 @@ mod tests {
             for at in 0..text.len() {
                 for other in ["", "0", "9", "/", ":", "-", ".", " ", "T", "é", "\0", "55"] {
                     let text = format!("{}{other}{}", &text[..at], &text[at + 1..]);
-                    let shown = |moment: Moment| (moment.shape, moment.ms, moment.overflows);
+                    let shown = |moment: Moment| (moment.shape, moment.ms, moment.has_leap_second);
                     assert_eq!(parse(&text).map(shown), parse_any(&text).map(shown), "{text}");
                 }
             }
@@ -456,9 +446,8 @@ mod tests {
         }
         check("1/2/2020, 12:04:05 AM", 't', 't', Some(clock - 3 * HOUR), None);
         check("2020-01-02T00:00:00", 't', 'd', midnight, midnight);
-        check("2020-01-02T00:00:00.500Z", 't', 'd', Some(MIDNIGHT + 500), midnight);
-        let march_first = Some(MIDNIGHT + 59 * MS_PER_DAY);
-        check("2020-02-30", '-', 'd', march_first, march_first);
+        check("2020-01-02T00:00:00.500Z", 't', 't', Some(MIDNIGHT + 500), midnight);
+        check("2020-02-29", 'd', 'd', Some(MIDNIGHT + 58 * MS_PER_DAY), Some(MIDNIGHT + 58 * MS_PER_DAY));
         check("2020-01-02T03:04:60", '-', 't', Some(clock + 55_000), midnight);
         check("1969-12-31T23:59:59.999", 't', 't', Some(-1), Some(-MS_PER_DAY));
         check("0001-01-01", 'd', 'd', Some(-62_135_596_800_000), Some(-62_135_596_800_000));
@@ -477,6 +466,14 @@ mod tests {
             "Jan 2, 2020",
             "2020-13-01",
             "2020-01-32",
+            "2020-02-30",
+            "2021-02-29",
+            "2020-02-30T01:02:03Z",
+            "2020-04-31 10:00+02:00",
+            "02/30/2020",
+            "31 04 2020",
+            "20200230",
+            "02/30/2020, 03:04:05 PM",
             "2020-00-01",
             "2020-01-02 24:00:00",
             "2020-01-02T03:04:05z",
@@ -490,20 +487,6 @@ mod tests {
             "99999999999999999999",
         ] {
             check(text, '-', '-', None, None);
-        }
-    }
-
-    #[test]
-    fn clock_times_of_csv() {
-        for (text, seconds) in [
-            ("12:00", Some(43_200)),
-            ("03:04:05", Some(11_045)),
-            ("3:04", None),
-            ("24:00", None),
-            ("03:04:05.123", None),
-            ("03:04.56", None),
-        ] {
-            assert_eq!(seconds_of_day(text), seconds, "{text}");
         }
     }
 }

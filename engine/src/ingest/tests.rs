@@ -93,7 +93,15 @@ fn six() -> Schema {
 }
 
 fn updated(schema: &Schema, index: Option<usize>, data: &TableData) -> String {
-    match update(data, UpdateTarget { schema, index, list_flatten: ListFlatten::Zip }) {
+    match update(
+        data,
+        UpdateTarget {
+            schema,
+            index,
+            list_flatten: ListFlatten::Zip,
+            unknown_columns: UnknownColumns::Ignore,
+        },
+    ) {
         Ok(batch) => format!("{} {}", batch.num_rows, show(schema, &batch)),
         Err(error) => format!("error: {error}"),
     }
@@ -109,15 +117,20 @@ fn csv_makes_columns() {
     let check = |text: &str, expected: &str| check_created(csv_text(text), expected);
     check("x\n1\nabc\n", r#"x:Utf8["1","abc"]"#);
     check("x\n3000000000\n1\n", "x:Int64[3000000000,1]");
-    check("x\n9223372036854775808\n", "x:Float64[9223372036854776000.0]");
-    check("x,y\n1,a\n2,\n3,NA\n", r#"x:Int64[1,2,3] y:Utf8["a","","NA"]"#);
+    check("x\n7\n9223372036854775808\n", r#"x:Utf8["7","9223372036854775808"]"#);
+    check("x\n1\n-99999999999999999999\n\n", r#"x:Utf8["1","-99999999999999999999"]"#);
+    check("x\n0.5\n18446744073709551617\n", "x:Float64[0.5,18446744073709552000.0]");
+    check("x\n1e20\n3\n", "x:Float64[100000000000000000000.0,3.0]");
+    check("x,y\n1,a\n2,\n3,NA\n4,\"\"\n", r#"x:Int64[1,2,3,4] y:Utf8["a",null,"NA",""]"#);
+    check("y,x\n,1\n\"\",2\na,\n", r#"y:Utf8[null,"","a"] x:Int64[1,2,null]"#);
     check("x\n007\n-1\n0x10\n 5 \n", "x:Int64[7,-1,16,5]");
     check("x\n1\n0\ntrue\n", "x:Bool[true,false,true]");
     check("x\ntrue\nNA\n", "x:Bool[true,null]");
     check("x\n2020-01-02\nNA\n", "x:Date32[1577923200000,null]");
     check("x\n 2020-01-02 \n", "x:Date32[1577923200000]");
     check("x\n 2020-01-02 03:04\n", r#"x:Utf8[" 2020-01-02 03:04"]"#);
-    check("x\n12:00\n01:02:03\n", "x:UInt32[43200,3723]");
+    check("x\n12:00\n01:02:03\n", r#"x:Utf8["12:00","01:02:03"]"#);
+    check("x,y\n10:30,1\n,2\n", r#"x:Utf8["10:30",null] y:Int64[1,2]"#);
     check("x\n2020-01-02 03:04:05\n2020-01-02\n", "x:TimestampMs[1577934245000,1577923200000]");
     check("x\n2020-01-02\n01/03/2020\n", "x:TimestampMs[1577923200000,1578009600000]");
     check("x\n1.\n.5\n1e3\n+2\ninf\nnan\n", "x:Float64[1.0,0.5,1000.0,2.0,null,null]");
@@ -131,10 +144,14 @@ fn csv_makes_columns() {
     check("\u{feff}x,y\r\n1,2\r\n\r\n3,4", "x:Int64[1,3] y:Int64[2,4]");
     check(",y\n1,2\n", ":Int64[1] y:Int64[2]");
     check("x,y\n", "x:Utf8[] y:Utf8[]");
-    check("x,y", "error: Invalid: CSV parse error: Empty CSV file or block: cannot infer number of columns");
+    check("x,y", "x:Utf8[] y:Utf8[]");
     check("", "error: Invalid: Empty CSV file");
-    check("x,y\n1,2\n1\n", "error: Invalid: CSV parse error: Expected 2 columns, got 1: 1");
-    check("x,y\n1,2\n1,2,3\n", "error: Invalid: CSV parse error: Expected 2 columns, got 3: 1,2,3");
+    check("x,y\n1,2\n1\n", "error: Invalid: CSV parse error: Expected 2 columns, got 1: 1 (line 3)");
+    check("x,y\n1,2\n1,2,3\n", "error: Invalid: CSV parse error: Expected 2 columns, got 3: 1,2,3 (line 3)");
+    check(
+        "x,y\r\n\"1\n\n2\",2\r\n3\r\n",
+        "error: Invalid: CSV parse error: Expected 2 columns, got 1: 3 (line 5)",
+    );
 }
 
 #[test]
@@ -180,6 +197,8 @@ fn csv_into_existing_columns() {
         ("f\nabc\n", "double", "abc", 0),
         ("d\n2020-01-02 03:04\n", "date64[ms]", "2020-01-02 03:04", 0),
         ("t\n2020-1-2\n", "timestamp[ms]", "2020-1-2", 0),
+        ("t\n2020-02-30\n", "timestamp[ms]", "2020-02-30", 0),
+        ("d\n2021-02-29\n", "date64[ms]", "2021-02-29", 0),
     ] {
         let expected = format!(
             "error: Invalid: In CSV column #0: CSV conversion error to {type_name}: invalid value '{value}' at index {row}"
@@ -239,8 +258,114 @@ fn filter_operands() {
         ("2020-01-02T03:04:05", ColumnType::Date, Some(18_263)),
         ("2020-01-02T03:04:05", ColumnType::Datetime, Some(1_577_934_245_000)),
         ("fish", ColumnType::Datetime, None),
+        ("2020-02-30", ColumnType::Date, None),
+        ("2020-02-30T03:04:05", ColumnType::Datetime, None),
         ("2020-01-02", ColumnType::String, None),
     ] {
         assert_eq!(parse_temporal(text, wanted), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_quote_that_nobody_closes_is_an_error_that_names_its_line() {
+    let many: String = (0..20_000).map(|row| format!("{row},v{row}\n")).collect();
+    for (text, line) in [
+        ("a,b\n1,\"2\n3,4\n".to_owned(), 2),
+        ("a,b\n\"1\n\n\",x\n2,\"".to_owned(), 5),
+        ("a,b\r\n1,x\r\n2,\"y\"\"".to_owned(), 3),
+        ("a,\"b\n1,2\n".to_owned(), 1),
+        (format!("a,b\n{many}7,\"open\n{many}"), 20_002),
+    ] {
+        let expected =
+            format!("error: Invalid: CSV parse error: the quote opened in line {line} is never closed: ");
+        let shown = created(&csv_text(&text), &TableOptions::default());
+        assert!(shown.starts_with(&expected), "{}", &shown[..shown.len().min(200)]);
+        let table = schema(&[("a", Storage::Utf8), ("b", Storage::Utf8)]);
+        assert!(updated(&table, None, &csv_text(&text)).starts_with(&expected));
+    }
+}
+
+fn delimited(text: &str, options: CsvOptions) -> TableData {
+    TableData::Delimited(text.to_owned().into(), options)
+}
+
+#[test]
+fn csv_of_other_dialects() {
+    let check = |text: &str, expected: &str| check_created(csv_text(text), expected);
+    check("a;b\n1;2\n", "a:Int64[1] b:Int64[2]");
+    check("\u{feff}a\tb\r\n1\tx, y\r\n", r#"a:Int64[1] b:Utf8["x, y"]"#);
+    check("a|b\n\"1|2\"|3\n", r#"a:Utf8["1|2"] b:Int64[3]"#);
+    check("a;b\n1,5;2\n", r#"a:Utf8["1,5"] b:Int64[2]"#);
+    check("a;b\n1;2\n3\n", "error: Invalid: CSV parse error: Expected 2 columns, got 1: 3 (line 3)");
+    let with = |separator, decimal, header| CsvOptions::new(separator, decimal, header).unwrap();
+    let comma = with(None, Some(","), None);
+    check_created(
+        delimited("a;b;c\n1,5;2;1.000,5\n-,25;1e3;x\n", comma),
+        r#"a:Float64[1.5,-0.25] b:Float64[2.0,1000.0] c:Utf8["1.000,5","x"]"#,
+    );
+    check_created(delimited("a;b\n1.5;2\n", comma), r#"a:Utf8["1.5"] b:Int64[2]"#);
+    check_created(delimited("a^b\n1^\"x^y\"\n", with(Some("^"), None, None)), r#"a:Int64[1] b:Utf8["x^y"]"#);
+    check_created(delimited("a;b\n1;2\n", with(Some(","), None, None)), r#"a;b:Utf8["1;2"]"#);
+    check_created(
+        delimited("1;x\n2;y", with(None, None, Some(false))),
+        r#"column_1:Int64[1,2] column_2:Utf8["x","y"]"#,
+    );
+    check_updated(
+        delimited("7;2,5;s\n", with(None, Some(","), Some(false))),
+        r#"1 x:Int32[7] f:Float64[2.5] s:Utf8["s"]"#,
+    );
+    check_updated(csv_text("x;s\n7;a,b\n"), r#"1 x:Int32[7] s:Utf8["a,b"]"#);
+}
+
+#[test]
+fn a_csv_rounds_no_keys() {
+    let options = TableOptions { index: Some("id".into()), ..TableOptions::default() };
+    let shown = created(&csv_text("id\n9007199254740993\n0.5\n"), &options);
+    assert!(shown.starts_with("error: column \"id\" is the index and has both"), "{shown}");
+    assert_eq!(
+        created(&csv_text("id\n9007199254740992\n0.5\n"), &options),
+        "id:Float64[9007199254740992.0,0.5]"
+    );
+    assert_eq!(
+        created(&csv_text("id\n99999999999999999999\n1\n"), &options),
+        r#"id:Utf8["99999999999999999999","1"]"#
+    );
+    let table = schema(&[("id", Storage::Float64)]);
+    let shown = updated(&table, Some(0), &csv_text("id\n1\n9007199254740993\n"));
+    assert!(shown.contains("invalid value '9007199254740993' at index 1"), "{shown}");
+}
+
+#[test]
+fn strict_writes_name_columns_that_the_table_lacks() {
+    let table = schema(&[("a", Storage::Int32), ("o.p", Storage::Int32)]);
+    let strict = |data: &TableData| {
+        let target = UpdateTarget {
+            schema: &table,
+            index: None,
+            list_flatten: ListFlatten::Zip,
+            unknown_columns: UnknownColumns::Refuse,
+        };
+        update(data, target).map(|batch| batch.num_rows).map_err(|error| error.to_string())
+    };
+    let ones = || Arc::new(Int64Array::from(vec![1])) as ArrayRef;
+    for data in [
+        csv_text("a\n1\n"),
+        rows(r#"[{"a":1,"o":{"p":2}}]"#),
+        columns(r#"{"a":[1],"__INDEX__":[3]}"#),
+        ndjson(r#"{"o.p":1}"#),
+        arrow_data(vec![("a", ones()), ("__INDEX__", ones())]),
+    ] {
+        assert_eq!(strict(&data), Ok(1), "{data:?}");
+    }
+    for (data, name) in [
+        (csv_text("a,z\n1,2\n"), "z"),
+        (rows(r#"[{"a":1},{"z":null}]"#), "z"),
+        (rows(r#"[{"a":1,"z":{"p":2}}]"#), "z"),
+        (rows(r#"[{"a":1,"o":{"z":2}}]"#), "o.z"),
+        (columns(r#"{"a":[1],"z":[3]}"#), "z"),
+        (ndjson(r#"{"a":1}{"z":1}"#), "z"),
+        (arrow_data(vec![("a", ones()), ("z", ones())]), "z"),
+    ] {
+        assert_eq!(strict(&data), Err(format!("the table has no column \"{name}\"")), "{data:?}");
     }
 }

@@ -57,8 +57,9 @@ pub(super) struct ComputedColumns {
 #[derive(Debug)]
 struct Entry {
     alias: String,
-    text: String,
     body: Body,
+    /// What a window column was asked, and the position of its source among the table's and computed columns.
+    window: Option<(Window, usize)>,
     /// Being computed elsewhere: the column has no values yet.
     is_pending: bool,
     /// How many computed columns are behind it, one reading the other.
@@ -86,15 +87,14 @@ impl ComputedColumns {
     pub(super) fn hold(
         &mut self,
         alias: &str,
-        text: &str,
         expression: Expression,
         snapshot: &Snapshot,
         taken: &[ComputedRef],
     ) -> ComputedRef {
         let storage = expression.storage;
-        let (position, token) = self.same(alias, text, &expression, taken, false).unwrap_or_else(|| {
+        let (position, token) = self.same(&expression, taken, false).unwrap_or_else(|| {
             let body = Body::Expression(Arc::new(expression));
-            let (position, token) = self.add(alias, text, body, storage, None);
+            let (position, token) = self.add(alias, body, storage, None, None);
             let slots: Vec<u32> = snapshot.order().iter_from(0).collect();
             self.compute(position, snapshot, &slots);
             (position, token)
@@ -102,11 +102,10 @@ impl ComputedColumns {
         ComputedRef { alias: alias.to_owned(), position, storage, token }
     }
 
-    /// A column of the same question, whatever its name, blanks and comments; of chance only under the same name.
+    /// A column of an equal expression, whatever its name, blanks and comments. None of a volatile one: a plan that is made
+    /// later would see an older moment than it asked in.
     fn same(
         &self,
-        alias: &str,
-        text: &str,
         expression: &Expression,
         taken: &[ComputedRef],
         or_pending: bool,
@@ -114,10 +113,7 @@ impl ComputedColumns {
         self.entries.iter().enumerate().find_map(|(position, entry)| {
             let entry = entry.as_ref().filter(|entry| or_pending || !entry.is_pending)?;
             let Body::Expression(known) = &entry.body else { return None };
-            let is_same = match expression.is_chance() {
-                true => entry.alias == alias && entry.text == text,
-                false => known.is_same(expression),
-            };
+            let is_same = !expression.is_volatile() && known.is_same(expression);
             let is_taken = taken.iter().any(|column| column.position == position);
             if is_same && !is_taken { Some((position, entry.token.upgrade()?)) } else { None }
         })
@@ -134,12 +130,12 @@ impl ComputedColumns {
     ) -> ComputedRef {
         let storage = window.storage;
         let (source, read) = source_of(&window, snapshot.schema().len(), computed);
-        let text = window_text(&window, source);
-        let (position, token) = self.held(alias, &text, false).unwrap_or_else(|| {
+        let (position, token) = self.held(alias, &window, source, false).unwrap_or_else(|| {
+            let asked = Some((window.clone(), source));
             let extended = self.extend(snapshot);
             let (column, cells) = WindowColumn::build(window, source, &extended);
             let body = Body::Window(Box::new(column));
-            let (position, token) = self.add(alias, &text, body, storage, read);
+            let (position, token) = self.add(alias, body, storage, read, asked);
             let interner = self.interners[position].as_mut();
             write_window(&mut self.columns[position], interner, &cells, extended.column(source));
             (position, token)
@@ -148,9 +144,19 @@ impl ComputedColumns {
     }
 
     /// A column that some plan holds.
-    fn held(&self, alias: &str, text: &str, or_pending: bool) -> Option<(usize, Arc<()>)> {
+    fn held(
+        &self,
+        alias: &str,
+        window: &Window,
+        source: usize,
+        or_pending: bool,
+    ) -> Option<(usize, Arc<()>)> {
         self.entries.iter().enumerate().find_map(|(position, entry)| {
-            let entry = entry.as_ref().filter(|entry| entry.alias == alias && entry.text == text)?;
+            let is_same = |entry: &&Entry| {
+                let known = entry.window.as_ref().filter(|_| entry.alias == alias);
+                known.is_some_and(|(known, read)| known == window && *read == source)
+            };
+            let entry = entry.as_ref().filter(is_same)?;
             if entry.is_pending && !or_pending {
                 return None;
             }
@@ -162,10 +168,10 @@ impl ComputedColumns {
     fn add(
         &mut self,
         alias: &str,
-        text: &str,
         body: Body,
         storage: Storage,
         read: Option<&ComputedRef>,
+        window: Option<(Window, usize)>,
     ) -> (usize, Arc<()>) {
         let position = self.entries.iter().position(Option::is_none).unwrap_or(self.entries.len());
         if position == self.entries.len() {
@@ -180,8 +186,8 @@ impl ComputedColumns {
             read.and_then(|read| self.entries[read.position].as_ref()).map_or(0, |entry| entry.level + 1);
         self.entries[position] = Some(Entry {
             alias: alias.to_owned(),
-            text: text.to_owned(),
             body,
+            window,
             is_pending: false,
             level,
             token: Arc::downgrade(&token),
@@ -307,11 +313,6 @@ fn source_of<'a>(
             (num_columns + read.position, Some(read))
         }
     }
-}
-
-/// What tells a window from others. No expression begins like this.
-fn window_text(window: &Window, source: usize) -> String {
-    format!("\0{source} {window:?}")
 }
 
 /// The rows of which an expression may have another value than before.

@@ -17,7 +17,7 @@ use arrow::array::ArrayRef;
 use super::order::KeyOrder;
 use super::snapshot::{self, RowKeys, Snapshot};
 use crate::column::{Chunked, Column, Interner, Resting};
-use crate::data::{Batch, TableData, TableOptions};
+use crate::data::{Batch, TableData, TableOptions, WriteOptions};
 use crate::delta::TableDelta;
 use crate::error::{EngineError, Result};
 use crate::ingest::{self, UpdateTarget};
@@ -164,8 +164,13 @@ impl OwnedTable {
 
     /// Merges (indexed) or appends rows. `None`: nothing happened and nobody is told (no rows, or a port that was never
     /// made).
-    pub fn update(&mut self, data: &TableData, port_id: u32) -> Result<Option<TableDelta>> {
-        let batch = self.read(data)?;
+    pub fn update(
+        &mut self,
+        data: &TableData,
+        port_id: u32,
+        options: &WriteOptions,
+    ) -> Result<Option<TableDelta>> {
+        let batch = self.read(data, options)?;
         if batch.num_rows == 0 || port_id > self.num_ports {
             return Ok(None);
         }
@@ -176,8 +181,8 @@ impl OwnedTable {
 
     /// As [`OwnedTable::update`] where nobody is to hear what changed: without snapshots, so what no reader holds is
     /// written in place. Says whether something happened.
-    pub fn update_unheard(&mut self, data: &TableData, port_id: u32) -> Result<bool> {
-        let batch = self.read(data)?;
+    pub fn update_unheard(&mut self, data: &TableData, port_id: u32, options: &WriteOptions) -> Result<bool> {
+        let batch = self.read(data, options)?;
         if batch.num_rows == 0 || port_id > self.num_ports {
             return Ok(false);
         }
@@ -187,8 +192,8 @@ impl OwnedTable {
     }
 
     /// Clears, then appends, in one step. Bad data leaves the table as it was.
-    pub fn replace(&mut self, data: &TableData) -> Result<TableDelta> {
-        let batch = self.read(data)?;
+    pub fn replace(&mut self, data: &TableData, options: &WriteOptions) -> Result<TableDelta> {
+        let batch = self.read(data, options)?;
         let old = self.snapshot();
         let mut removed: Vec<u32> = old.order().iter_from(0).collect();
         self.clear();
@@ -226,10 +231,34 @@ impl OwnedTable {
         columns + interners + keys + self.order.memory()
     }
 
-    fn read(&self, data: &TableData) -> Result<Batch> {
-        let target =
-            UpdateTarget { schema: &self.schema, index: self.index, list_flatten: self.options.list_flatten };
+    fn read(&self, data: &TableData, options: &WriteOptions) -> Result<Batch> {
+        self.check(options)?;
+        let target = UpdateTarget {
+            schema: &self.schema,
+            index: self.index,
+            list_flatten: self.options.list_flatten,
+            unknown_columns: options.unknown_columns,
+        };
         ingest::update(data, target)
+    }
+
+    /// Errors when a write takes the table for another than it is.
+    fn check(&self, options: &WriteOptions) -> Result<()> {
+        let TableOptions { index, limit, list_flatten } = &self.options;
+        let refused = |what: &str, given: String, own: Option<String>| {
+            let own = own.map_or_else(|| "none".to_owned(), |own| format!("\"{own}\""));
+            Err(EngineError::table(format!("the table's {what} is {own}, not \"{given}\"")))
+        };
+        if let Some(given) = options.index.as_ref().filter(|given| Some(*given) != index.as_ref()) {
+            return refused("index", given.clone(), index.clone());
+        }
+        if let Some(given) = options.limit.filter(|given| Some(*given) != *limit) {
+            return refused("limit", given.to_string(), limit.map(|limit| limit.to_string()));
+        }
+        if let Some(given) = options.list_flatten.filter(|given| given != list_flatten) {
+            return refused("way with lists", given.name().into(), Some(list_flatten.name().into()));
+        }
+        Ok(())
     }
 
     fn apply(&mut self, batch: &Batch, creating: bool) -> Changes {

@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array};
+use arrow::datatypes::DataType;
 
 use super::joined::PairOrder;
 use super::order::KeyOrder;
@@ -68,6 +69,11 @@ impl Snapshot {
 
     pub fn schema(&self) -> &Schema {
         &self.0.schema
+    }
+
+    /// The Arrow type by which clients see a column's values; plain for text.
+    pub fn arrow_type(&self, column: usize) -> DataType {
+        self.0.columns[column].shown_type()
     }
 
     pub(crate) fn column(&self, column: usize) -> &Column {

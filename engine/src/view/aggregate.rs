@@ -62,6 +62,17 @@ pub(crate) struct Aggregate {
     /// The name that shows in CSV and Arrow where the column is a group key too.
     pub(crate) qualifier: String,
     pub(crate) input: Storage,
+    pub(crate) sum_of_nothing: SumOfNothing,
+}
+
+/// What plain sums and shares are where no row has a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum SumOfNothing {
+    Null,
+    /// Null only where there are no rows.
+    Zero,
+    /// Also where a filter keeps no row.
+    ZeroWithoutRows,
 }
 
 /// Name, aliases, canonical name.
@@ -242,6 +253,22 @@ impl Aggregate {
             canonical: vec![kind.canonical().to_owned()],
             qualifier: kind.canonical().to_owned(),
             input: field.storage,
+            sum_of_nothing: SumOfNothing::Null,
+        }
+    }
+
+    /// Computes and reports it as clients up to 5.5 expect. `words`: as it was asked.
+    pub(super) fn follow_older_rules(&mut self, words: &[String]) {
+        let word = words.first().map_or("", String::as_str);
+        let is_not_null = matches!(word, "sum not null" | "sum_not_null");
+        self.sum_of_nothing = match self.kind {
+            Kind::AbsSum | Kind::SumAbs => SumOfNothing::ZeroWithoutRows,
+            Kind::Sum if is_not_null => SumOfNothing::ZeroWithoutRows,
+            Kind::Sum | Kind::PctSumParent | Kind::PctSumTotal => SumOfNothing::Zero,
+            _ => SumOfNothing::Null,
+        };
+        if is_not_null {
+            self.canonical[0] = "sum not null".to_owned();
         }
     }
 

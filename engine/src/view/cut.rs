@@ -127,7 +127,10 @@ fn flat_window_on(view: &Flat, slots: &[u32], columns: &[usize], keys: bool, thr
         WindowColumn {
             name: name.clone(),
             readable_name: name,
-            values: view.snapshot.column(column).gather(slots),
+            values: {
+                let cells = view.snapshot.column(column);
+                cells.shown(cells.gather(slots))
+            },
         }
     };
     Window {
@@ -165,6 +168,7 @@ pub(super) fn column_only_window(
                 format!("{}{}", prefix(&view.splits, *block), plan.schema.field(column).name).into();
             let cells = view.rows.snapshot.column(column);
             let values = cells.gather_optional(slots.len(), |row| is_here[row].then(|| slots[row]));
+            let values = cells.shown(values);
             WindowColumn { name: name.clone(), readable_name: name, values }
         })
         .collect();
@@ -202,7 +206,9 @@ pub(super) fn grouped_window(view: &mut Grouped, nodes: &[u32], viewport: Viewpo
             let name = format!("{prefix}{}", plan.aggregates[shown].name).into();
             let readable_name = plan.readable_name(shown, &prefix).into();
             let values: Vec<Scalar> = nodes.iter().map(|&node| view.value(shown, node, block)).collect();
-            WindowColumn { name, readable_name, values: array(plan.aggregates[shown].output(), &values) }
+            let output = plan.aggregates[shown].output();
+            let values = shown_array(view, plan.columns[shown], output, &values);
+            WindowColumn { name, readable_name, values }
         })
         .collect();
     let is_bare_total = plan.group_by.is_empty();
@@ -232,15 +238,28 @@ fn row_paths(view: &Grouped, nodes: &[u32]) -> RowPaths {
             let field = view.plan.schema.field(column);
             let values: Vec<Scalar> =
                 paths.iter().map(|path| path.get(level).cloned().unwrap_or_default()).collect();
-            (field.name.clone(), array(field.storage, &values))
+            (field.name.clone(), shown_array(view, column, field.storage, &values))
         })
         .collect();
     RowPaths { depths: paths.iter().map(|path| path.len() as u32).collect(), levels }
 }
 
-/// What stands before the column name in a block: the split values, each followed by `|`.
+/// What stands before the column name in a block: the split values, each followed by `|`. The text `null` is in quotes
+/// where it stands beside the null that is called so.
 pub(super) fn prefix(view: &Grouped, block: u32) -> String {
-    view.splits.path(block).iter().map(|value| format!("{}|", path_text(value))).collect()
+    let mut nodes: Vec<u32> = view.splits.ancestry(block).collect();
+    nodes.reverse();
+    let mut prefix = String::new();
+    for pair in nodes.windows(2) {
+        let text = path_text(&view.splits.node(pair[1]).value);
+        let is_ambiguous = text == "null" && !view.splits.node(pair[1]).value.is_null();
+        match view.splits.child(pair[0], None) {
+            Some(_) if is_ambiguous => prefix.push_str("\"null\""),
+            _ => prefix.push_str(&text),
+        }
+        prefix.push('|');
+    }
+    prefix
 }
 
 /// The names of all shown columns of a pivot, left to right.
@@ -281,6 +300,15 @@ pub(super) fn is_flat_mode(view: &Grouped) -> bool {
     view.plan.group_mode == GroupRollupMode::Flat
 }
 
+/// Values out of a column, stored as `storage`, as clients see them.
+fn shown_array(view: &Grouped, column: usize, storage: Storage, values: &[Scalar]) -> ArrayRef {
+    let values = array(storage, values);
+    match storage {
+        Storage::Integer => view.snapshot.column(column).shown(values),
+        _ => values,
+    }
+}
+
 /// Values as an array of the storage's type; text as a dictionary in order of appearance. A value of another type
 /// than the storage's is null.
 pub(crate) fn array(storage: Storage, values: &[Scalar]) -> ArrayRef {
@@ -303,7 +331,7 @@ pub(crate) fn array(storage: Storage, values: &[Scalar]) -> ArrayRef {
         Storage::Int8 => integers!(Int8Array, i8),
         Storage::Int16 => integers!(Int16Array, i16),
         Storage::Int32 => integers!(Int32Array, i32),
-        Storage::Int64 => integers!(Int64Array, i64),
+        Storage::Integer | Storage::Int64 => integers!(Int64Array, i64),
         Storage::UInt8 => integers!(UInt8Array, u8),
         Storage::UInt16 => integers!(UInt16Array, u16),
         Storage::UInt32 => integers!(UInt32Array, u32),

@@ -2,8 +2,10 @@
 //!
 //! Law: linear, remembers nothing: a row is kept or not by its own cells alone.
 
+mod key;
 mod select;
 
+pub(super) use key::FilterKey;
 pub(super) use select::joined;
 
 use ahash::RandomState;
@@ -42,7 +44,7 @@ enum Test {
     In { values: HashSet<Scalar, RandomState>, is_negated: bool },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Comparison {
     Equal,
     NotEqual,
@@ -52,7 +54,7 @@ enum Comparison {
     LessEqual,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Place {
     Begin,
     End,

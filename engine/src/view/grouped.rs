@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::aggregate::Kind;
+use super::aggregate::{Kind, SumOfNothing};
 use super::bulk::{Axis, ByCell, Layout};
 use super::cells::{Cells, TOTAL_CELL};
 use super::plan::Plan;
@@ -395,11 +395,15 @@ impl Grouped {
     /// The value of an aggregate where a row group and a split value meet.
     pub(super) fn value(&mut self, aggregate: usize, row_node: u32, split_node: u32) -> Scalar {
         let Some(cell) = self.cell_at(row_node, split_node) else { return Scalar::Null };
-        if self.snapshot.num_rows() == 0 {
-            return Scalar::Null;
-        }
         let kind = self.plan.aggregates[aggregate].kind;
+        let is_older_share = kind == Kind::PctSumParent
+            && self.plan.aggregates[aggregate].sum_of_nothing != SumOfNothing::Null;
         match kind {
+            // For clients up to 5.5 a total is all of itself, whatever that is.
+            Kind::PctSumParent if is_older_share && (row_node, split_node) == (ROOT, ROOT) => {
+                Scalar::Float(100.0)
+            }
+            _ if self.snapshot.num_rows() == 0 => Scalar::Null,
             Kind::Sum | Kind::SumAbs => self.plain_sum(aggregate, cell),
             Kind::SumOrZero => match self.plain_sum(aggregate, cell) {
                 Scalar::Null if self.is_float(aggregate) => Scalar::Float(0.0),
@@ -447,8 +451,13 @@ impl Grouped {
 
     fn plain_sum(&self, aggregate: usize, cell: u32) -> Scalar {
         let sum = self.sum(aggregate, cell);
+        let is_null = match self.plan.aggregates[aggregate].sum_of_nothing {
+            SumOfNothing::Null => true,
+            SumOfNothing::Zero => self.cells.num_rows(cell) == 0,
+            SumOfNothing::ZeroWithoutRows => false,
+        };
         match sum.num_valid {
-            0 => Scalar::Null,
+            0 if is_null => Scalar::Null,
             _ if self.is_float(aggregate) => Scalar::Float(sum.float()),
             _ => Scalar::Int(sum.integer()),
         }

@@ -8,15 +8,16 @@ use std::sync::Arc;
 
 use super::aggregate::{Aggregate, Kind};
 use super::filter::Filter;
+use super::sharing_key::SharingKey;
 use super::sort::{Axis, Direction, RowOrder, direction};
-use crate::config::{GroupRollupMode, SortTerm, SplitRollupMode, ViewConfig};
+use crate::config::{Generation, GroupRollupMode, SortTerm, SplitRollupMode, ViewConfig};
 use crate::error::{EngineError, Result};
 use crate::expr::check_expressions;
 use crate::schema::{ColumnType, Field, Schema, Storage};
 use crate::table::ComputedRef;
 use crate::window::check_windows;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum ViewKind {
     /// One row per table row.
     Flat,
@@ -53,7 +54,6 @@ pub struct Plan {
     /// Split views: positions in `aggregates`.
     pub(crate) column_order: Vec<(usize, Direction)>,
     config: ViewConfig,
-    sharing_key: String,
 }
 
 impl Plan {
@@ -117,11 +117,16 @@ impl Plan {
         let mut asked: BTreeMap<&str, Aggregate> = BTreeMap::new();
         for (name, words) in &config.aggregates {
             let column = column_of(name).ok_or_else(|| invalid(name, "aggregates"))?;
-            asked.insert(name, Aggregate::parse(schema.field(column), column, words, column_of)?);
+            let mut aggregate = Aggregate::parse(schema.field(column), column, words, column_of)?;
+            if config.generation == Generation::V5_5 {
+                aggregate.follow_older_rules(words);
+            }
+            asked.insert(name, aggregate);
         }
         let group_by = columns_named(&config.group_by, "group_by", column_of)?;
         for (position, name) in config.group_by.iter().enumerate() {
-            if config.group_by[..position].contains(name) {
+            let may_repeat = config.generation == Generation::V5_5;
+            if !may_repeat && config.group_by[..position].contains(name) {
                 return Err(EngineError::config(format!(
                     "Duplicate column '{name}' found in View group_by.\n"
                 )));
@@ -157,18 +162,13 @@ impl Plan {
             config: ViewConfig {
                 columns: Some(shown),
                 filter: canonical_filter,
-                group_by_depth: None,
                 aggregates: BTreeMap::new(),
                 ..config.clone()
             },
-            sharing_key: String::new(),
         };
         plan.choose_aggregates(&asked, &sorts)?;
         plan.choose_orders(&sorts);
         plan.config.aggregates = plan.reported_aggregates();
-        plan.sharing_key = format!("{:?}", plan.config);
-        // Which levels are open belongs to each handle; it is only reported.
-        plan.config.group_by_depth = config.group_by_depth;
         Ok(plan)
     }
 
@@ -179,7 +179,14 @@ impl Plan {
         }
         let default = |field: &Field, column: usize| match self.kind {
             ViewKind::ColumnOnly => Aggregate::new(field, column, Kind::Any),
-            _ => Aggregate::new(field, column, Kind::default_for(field.column_type())),
+            _ => {
+                let kind = Kind::default_for(field.column_type());
+                let mut aggregate = Aggregate::new(field, column, kind);
+                if self.config.generation == Generation::V5_5 {
+                    aggregate.follow_older_rules(&[]);
+                }
+                aggregate
+            }
         };
         let mut aggregates = Vec::new();
         for &column in &self.columns {
@@ -247,9 +254,10 @@ impl Plan {
             .collect()
     }
 
-    /// Equal keys: equal questions, one shared [`super::View`].
-    pub fn sharing_key(&self) -> &str {
-        &self.sharing_key
+    /// What decides the content of a view that is opened when its table is at `version`: plans of one table with equal
+    /// keys share one [`super::View`].
+    pub fn sharing_key(&self, version: u64) -> SharingKey {
+        SharingKey::of(self, version)
     }
 
     /// The config as clients read it back, with the `group_by_depth` of this plan's own handle.

@@ -12,7 +12,7 @@ use crate::order::{Compare, touch};
 use crate::scalar::{Scalar, compare_floats};
 use crate::table::Snapshot;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Direction {
     Ascending,
     Descending,

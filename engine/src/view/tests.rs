@@ -335,7 +335,10 @@ fn groups_of_one_batch_are_rows_by_value() {
     for batch in
         [r#"[{"g":"d","v":1},{"g":"b","v":2}]"#, r#"[{"g":"c","v":3},{"g":"a","v":4},{"g":"b","v":5}]"#]
     {
-        let delta = source.update(&TableData::Rows(batch.into()), 0).unwrap().unwrap();
+        let delta = source
+            .update(&TableData::Rows(batch.into()), 0, &crate::WriteOptions::default())
+            .unwrap()
+            .unwrap();
         table.follow(&delta);
     }
     assert_eq!(

@@ -3,7 +3,7 @@
 use arrow_flight::{Action, ActionType};
 use proscenium_actors::table::{DeleteTable, ReplaceRows};
 use proscenium_actors::{Catalog, knobs};
-use proscenium_engine::TableData;
+use proscenium_engine::{TableData, WriteOptions};
 use tonic::Status;
 
 use super::{Answers, status};
@@ -26,7 +26,14 @@ pub(super) async fn act(catalog: &Catalog, action: Action) -> Result<Answers<arr
     let done = match action.r#type.as_str() {
         "clear" => {
             let data = TableData::Rows("[]".into());
-            table.mailbox.ask(knobs::ASK_DEADLINE, |reply| ReplaceRows { data, reply }).await
+            table
+                .mailbox
+                .ask(knobs::ASK_DEADLINE, |reply| ReplaceRows {
+                    data,
+                    options: WriteOptions::default(),
+                    reply,
+                })
+                .await
         }
         "delete" => {
             table

@@ -1,11 +1,11 @@
 //! ListFlights, GetFlightInfo, GetSchema: which tables there are and what they hold.
 
-use arrow::datatypes::{DataType, Field, Schema as ArrowSchema};
+use arrow::datatypes::{Field, Schema as ArrowSchema};
 use arrow::ipc::writer::IpcWriteOptions;
 use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo, SchemaAsIpc, SchemaResult, Ticket};
 use proscenium_actors::table::TakeSnapshot;
 use proscenium_actors::{Catalog, Fault, knobs};
-use proscenium_engine::Schema;
+use proscenium_engine::table::Snapshot;
 use tonic::Status;
 
 use super::{Answers, get, ticket};
@@ -23,7 +23,7 @@ pub(super) async fn list(catalog: &Catalog) -> Result<Answers<FlightInfo>, Statu
         let descriptor = FlightDescriptor::new_path(vec![hosted.name.to_string()]);
         flights.push(flight(
             descriptor,
-            &arrow_schema(snapshot.schema()),
+            &arrow_schema(&snapshot),
             snapshot.num_rows(),
             hosted.name.as_bytes(),
         ));
@@ -64,10 +64,10 @@ fn flight(
         .with_total_records(num_rows as i64))
 }
 
-fn arrow_schema(schema: &Schema) -> ArrowSchema {
-    let field = |field: &proscenium_engine::Field| -> Field {
-        let data_type: DataType = field.storage.arrow();
-        Field::new(&*field.name, data_type, true)
+fn arrow_schema(snapshot: &Snapshot) -> ArrowSchema {
+    let fields = snapshot.schema().fields().iter().enumerate();
+    let field = |(position, field): (usize, &proscenium_engine::Field)| {
+        Field::new(&*field.name, snapshot.arrow_type(position), true)
     };
-    ArrowSchema::new(schema.fields().iter().map(field).collect::<Vec<_>>())
+    ArrowSchema::new(fields.map(field).collect::<Vec<_>>())
 }

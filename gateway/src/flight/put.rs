@@ -2,7 +2,8 @@
 //!
 //! Law: rows are collected into pieces of a bounded size and each piece is applied whole or not at all, in order; each
 //! is acknowledged by a message with JSON `{"rows": applied so far}`. A replacement is one piece, whatever its size,
-//! since it must be one step. An error says how many rows were applied before it.
+//! since it must be one step. An error says how many rows were applied before it. A column that the table does not have
+//! is an error unless the order says `ignore_unknown`, and so is another index, limit or way with lists than the table's.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -16,7 +17,7 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use proscenium_actors::table::{RemoveRows, ReplaceRows, UpdateRows};
 use proscenium_actors::{Catalog, Fault, knobs};
 use proscenium_engine::ingest::{ArrowMessages, guarded};
-use proscenium_engine::{TableData, TableOptions};
+use proscenium_engine::{TableData, TableOptions, UnknownColumns, WriteOptions};
 use tonic::{Status, Streaming};
 
 use super::ticket::{self, Mode, PutOrder};
@@ -165,7 +166,7 @@ impl Load {
             let options = TableOptions {
                 index: self.order.index.clone(),
                 limit: self.order.limit,
-                ..TableOptions::default()
+                list_flatten: self.order.lists.unwrap_or_default().0,
             };
             self.catalog.host(&self.order.table, data, options).await?;
             self.is_made = true;
@@ -173,11 +174,19 @@ impl Load {
         }
         let table = self.catalog.table(&self.order.table)?;
         let deadline = knobs::ASK_DEADLINE;
+        let options = WriteOptions {
+            unknown_columns: UnknownColumns::unless(self.order.ignore_unknown),
+            index: self.order.index.clone(),
+            limit: self.order.limit,
+            list_flatten: self.order.lists.map(|lists| lists.0),
+        };
         match self.order.mode {
-            Some(Mode::Replace) => table.mailbox.ask(deadline, |reply| ReplaceRows { data, reply }).await,
+            Some(Mode::Replace) => {
+                table.mailbox.ask(deadline, |reply| ReplaceRows { data, options, reply }).await
+            }
             Some(Mode::Remove) => table.mailbox.ask(deadline, |reply| RemoveRows { data, reply }).await,
             None | Some(Mode::Create | Mode::Append | Mode::Upsert) => {
-                table.mailbox.ask(deadline, |reply| UpdateRows { data, port_id: 0, reply }).await
+                table.mailbox.ask(deadline, |reply| UpdateRows { data, port_id: 0, options, reply }).await
             }
         }
     }

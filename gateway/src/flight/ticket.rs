@@ -1,8 +1,8 @@
 //! What descriptors and tickets say.
 //!
 //! A ticket is a table's name, or JSON `{"table": …, "view": {…}}` with a view config in the clients' words. A
-//! descriptor is a path `[table]`, or a command: JSON `{"table": …, "mode": …, "index": …, "limit": …}` for puts, a
-//! ticket for gets.
+//! descriptor is a path `[table]`, or a command: JSON `{"table": …, "mode": …, "index": …, "limit": …, "lists": …,
+//! "ignore_unknown": …}` for puts, a ticket for gets.
 
 use arrow_flight::FlightDescriptor;
 use arrow_flight::flight_descriptor::DescriptorType;
@@ -11,6 +11,7 @@ use serde::Deserialize;
 use tonic::Status;
 
 use super::view_config;
+use crate::load_options::Lists;
 
 /// What a get asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,7 +29,7 @@ struct WantedJson {
 }
 
 /// What a put does.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PutOrder {
     pub(super) table: String,
@@ -38,6 +39,12 @@ pub(super) struct PutOrder {
     pub(super) index: Option<String>,
     #[serde(default)]
     pub(super) limit: Option<u32>,
+    /// What becomes of lists.
+    #[serde(default)]
+    pub(super) lists: Option<Lists>,
+    /// Whether columns that the table does not have are passed over.
+    #[serde(default)]
+    pub(super) ignore_unknown: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -84,11 +91,11 @@ pub(super) fn put_order(descriptor: Option<&FlightDescriptor>) -> Result<PutOrde
         descriptor.ok_or_else(|| Status::invalid_argument("the first message has no descriptor"))?;
     match descriptor.r#type() {
         DescriptorType::Path => {
-            Ok(PutOrder { table: path(descriptor)?, mode: None, index: None, limit: None })
+            Ok(PutOrder { table: path(descriptor)?, ..PutOrder::default() })
         }
         DescriptorType::Cmd => serde_json::from_slice(&descriptor.cmd).map_err(|error| {
             Status::invalid_argument(format!(
-                "the command is not {{\"table\", \"mode\", \"index\", \"limit\"}}: {error}"
+                "the command is not {{\"table\", \"mode\", \"index\", \"limit\", \"lists\", \"ignore_unknown\"}}: {error}"
             ))
         }),
         DescriptorType::Unknown => {

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use proscenium_engine::Scalar;
 use proscenium_engine::config::{
-    FilterReducer, FilterTerm, GroupRollupMode, SortDirection, SortTerm, SplitRollupMode, ViewConfig,
-    WindowSpec,
+    FilterReducer, FilterTerm, Generation, GroupRollupMode, SortDirection, SortTerm, SplitRollupMode,
+    ViewConfig, WindowSpec,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -82,6 +82,7 @@ pub(super) fn parse(view: &Value) -> Result<ViewConfig, String> {
             Some("rollup") => SplitRollupMode::Rollup,
             Some(other) => return Err(format!("split_rollup_mode \"{other}\" is neither flat nor rollup")),
         },
+        generation: Generation::default(),
     })
 }
 

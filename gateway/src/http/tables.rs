@@ -3,19 +3,20 @@
 //! | request | does |
 //! |---|---|
 //! | `GET /api/v1/tables` | lists them |
-//! | `PUT /api/v1/tables/{table}?index=&limit=&format=` | makes the table, or exchanges all its rows |
-//! | `POST /api/v1/tables/{table}?index=&limit=&format=` | makes the table, or adds and merges rows |
+//! | `PUT /api/v1/tables/{table}?…` | makes the table, or exchanges all its rows |
+//! | `POST /api/v1/tables/{table}?…` | makes the table, or adds and merges rows |
 //! | `GET /api/v1/tables/{table}?format=` | downloads it: json (default), columns, ndjson, csv, arrow |
 //! | `DELETE /api/v1/tables/{table}` | deletes it |
 //!
-//! An upload's format is the parameter, else the `Content-Type`.
+//! An upload's format is the parameter, else the `Content-Type`; it may be compressed (`Content-Encoding`), and a download
+//! is where the client takes it (`Accept-Encoding`). Parameters of uploads: [`Upload`].
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
 use actix_web::body::SizedStream;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
+use actix_web::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use proscenium_actors::table::{DeleteTable, ReplaceRows, TakeSnapshot, UpdateRows};
@@ -23,22 +24,38 @@ use proscenium_actors::{Fault, Rope, TableRef, knobs};
 use proscenium_engine::config::ViewConfig;
 use proscenium_engine::export::{Compression, JsonOptions, Naming, TextFormat};
 use proscenium_engine::view::{Cut, CutOptions, Plan, View};
-use proscenium_engine::{TableData, TableOptions};
+use proscenium_engine::{TableData, TableOptions, UnknownColumns, WriteOptions};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::Shared;
+use crate::content_coding::{Coding, DecodeError};
+use crate::load_options::{CsvWords, Lists};
 use crate::source::{Format, decode};
 
 /// A download goes to the socket in pieces of this many bytes.
 const BODY_PIECE_BYTES: usize = 128 * 1024;
 
-#[derive(Debug, Deserialize)]
+/// Bytes of one upload, also of what it is decompressed to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MaxUpload(pub(super) usize);
+
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Upload {
+    format: Option<String>,
+    /// Of a new table; an existing one must have the same.
     index: Option<String>,
     limit: Option<u32>,
-    format: Option<String>,
+    /// What becomes of lists.
+    lists: Option<Lists>,
+    /// How a CSV is written.
+    separator: Option<String>,
+    decimal: Option<String>,
+    header: Option<bool>,
+    /// Whether columns that an existing table does not have are passed over.
+    #[serde(default)]
+    ignore_unknown: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -74,9 +91,10 @@ pub(super) async fn put(
     name: web::Path<String>,
     query: web::Query<Upload>,
     request: HttpRequest,
-    body: web::Bytes,
+    max: web::Data<MaxUpload>,
+    body: web::Payload,
 ) -> HttpResponse {
-    upload(&shared, &name, &query, &request, body, true).await
+    upload(&shared, &name, query.into_inner(), &request, body, *max.get_ref(), true).await
 }
 
 pub(super) async fn post(
@@ -84,38 +102,36 @@ pub(super) async fn post(
     name: web::Path<String>,
     query: web::Query<Upload>,
     request: HttpRequest,
-    body: web::Bytes,
+    max: web::Data<MaxUpload>,
+    body: web::Payload,
 ) -> HttpResponse {
-    upload(&shared, &name, &query, &request, body, false).await
+    upload(&shared, &name, query.into_inner(), &request, body, *max.get_ref(), false).await
 }
 
 async fn upload(
     shared: &Shared,
     name: &str,
-    query: &Upload,
+    query: Upload,
     request: &HttpRequest,
-    body: web::Bytes,
+    body: web::Payload,
+    max: MaxUpload,
     replaces: bool,
 ) -> HttpResponse {
-    let format = match upload_format(query, request) {
+    let format = match upload_format(&query, request) {
         Ok(format) => format,
         Err(message) => return error(StatusCode::UNSUPPORTED_MEDIA_TYPE, &message),
-    };
-    let data = match web::block(move || decode(format, body)).await {
-        Ok(Ok(data)) => data,
-        Ok(Err(message)) => return error(StatusCode::BAD_REQUEST, &message),
-        Err(_) => return error(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping"),
     };
     if query.index.is_some() && query.limit.is_some() {
         return error(StatusCode::BAD_REQUEST, "a table has an index or a limit, not both");
     }
+    let (options, write) = (query.table_options(), query.write_options());
+    let data = match read(format, query, request, body, max).await {
+        Ok(data) => data,
+        Err(answer) => return answer,
+    };
     let (done, status) = match shared.catalog.table(name) {
-        Ok(table) => (change(&table, data, replaces).await, StatusCode::OK),
-        Err(_) => {
-            let options =
-                TableOptions { index: query.index.clone(), limit: query.limit, ..TableOptions::default() };
-            (shared.catalog.host(name, data, options).await, StatusCode::CREATED)
-        }
+        Ok(table) => (change(&table, data, write, replaces).await, StatusCode::OK),
+        Err(_) => (shared.catalog.host(name, data, options).await, StatusCode::CREATED),
     };
     match done {
         Ok(()) => HttpResponse::build(status).json(json!({ "table": name })),
@@ -123,11 +139,83 @@ async fn upload(
     }
 }
 
-async fn change(table: &TableRef, data: TableData, replaces: bool) -> Result<(), Fault> {
-    if replaces {
-        return table.mailbox.ask(knobs::ASK_DEADLINE, |reply| ReplaceRows { data, reply }).await;
+impl Upload {
+    fn table_options(&self) -> TableOptions {
+        TableOptions {
+            index: self.index.clone(),
+            limit: self.limit,
+            list_flatten: self.lists.unwrap_or_default().0,
+        }
     }
-    table.mailbox.ask(knobs::ASK_DEADLINE, |reply| UpdateRows { data, port_id: 0, reply }).await
+
+    fn write_options(&self) -> WriteOptions {
+        WriteOptions {
+            unknown_columns: UnknownColumns::unless(self.ignore_unknown),
+            index: self.index.clone(),
+            limit: self.limit,
+            list_flatten: self.lists.map(|lists| lists.0),
+        }
+    }
+}
+
+/// The upload's body as table data; errors are answers.
+async fn read(
+    format: Format,
+    query: Upload,
+    request: &HttpRequest,
+    body: web::Payload,
+    MaxUpload(max): MaxUpload,
+) -> Result<TableData, HttpResponse> {
+    let codings = Coding::all_of(&header(request, CONTENT_ENCODING))
+        .map_err(|message| error(StatusCode::UNSUPPORTED_MEDIA_TYPE, &message))?;
+    let too_large = || error(StatusCode::PAYLOAD_TOO_LARGE, &format!("an upload has at most {max} bytes"));
+    let length: Option<usize> = header(request, CONTENT_LENGTH).parse().ok();
+    if length.is_some_and(|length| length > max) {
+        return Err(too_large());
+    }
+    let body = match body.to_bytes_limited(max).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(fault)) => {
+            return Err(error(StatusCode::BAD_REQUEST, &format!("the upload was cut off: {fault}")));
+        }
+        Err(_) => return Err(too_large()),
+    };
+    let reading = web::block(move || {
+        let mut body = body;
+        // The last one applied comes off first.
+        for coding in codings.into_iter().rev() {
+            body = coding.decode(&body, max)?;
+        }
+        let csv = CsvWords {
+            separator: query.separator.as_deref(),
+            decimal: query.decimal.as_deref(),
+            header: query.header,
+        };
+        Ok::<_, DecodeError>(decode(format, csv, body))
+    });
+    match reading.await {
+        Ok(Ok(Ok(data))) => Ok(data),
+        Ok(Ok(Err(message))) => Err(error(StatusCode::BAD_REQUEST, &message)),
+        Ok(Err(fault @ DecodeError::TooLarge(_))) => {
+            Err(error(StatusCode::PAYLOAD_TOO_LARGE, &format!("the upload is too large: {fault}")))
+        }
+        Ok(Err(fault @ DecodeError::Corrupt(..))) => {
+            Err(error(StatusCode::BAD_REQUEST, &format!("the upload cannot be decompressed: {fault}")))
+        }
+        Err(_) => Err(error(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping")),
+    }
+}
+
+async fn change(
+    table: &TableRef,
+    data: TableData,
+    options: WriteOptions,
+    replaces: bool,
+) -> Result<(), Fault> {
+    if replaces {
+        return table.mailbox.ask(knobs::ASK_DEADLINE, |reply| ReplaceRows { data, options, reply }).await;
+    }
+    table.mailbox.ask(knobs::ASK_DEADLINE, |reply| UpdateRows { data, port_id: 0, options, reply }).await
 }
 
 fn upload_format(query: &Upload, request: &HttpRequest) -> Result<Format, String> {
@@ -136,7 +224,7 @@ fn upload_format(query: &Upload, request: &HttpRequest) -> Result<Format, String
     }
     let content_type = header(request, CONTENT_TYPE);
     match content_type.split(';').next().unwrap_or("").trim() {
-        "text/csv" => Ok(Format::Csv),
+        "text/csv" | "text/tab-separated-values" => Ok(Format::Csv),
         "application/json" => Ok(Format::Json),
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Format::Ndjson),
         "application/vnd.apache.arrow.stream" | "application/vnd.apache.arrow.file" => Ok(Format::Arrow),
@@ -192,7 +280,7 @@ impl Form {
             Form::Json => TextFormat::JsonRows(options),
             Form::Columns => TextFormat::JsonColumns(options),
             Form::Ndjson => TextFormat::Ndjson(options),
-            Form::Csv => TextFormat::Csv,
+            Form::Csv => TextFormat::Csv(Naming::Readable),
             Form::Arrow => {
                 let pieces = cut.arrow(Naming::Readable, Compression::None, knobs::build_threads())?;
                 return Ok(pieces.into_iter().collect());

@@ -1,15 +1,15 @@
 //! `TableDescribe` (new clients): what a config would give.
 
 use proscenium_actors::table::Describe;
-use proscenium_proto::ClientResp;
 use proscenium_proto::generated::TableDescribeReq;
 use proscenium_proto::translate::{describe, view_config};
+use proscenium_proto::{ClientGeneration, ClientResp};
 
 use super::Prepared;
 use super::call::send;
 
-pub fn prepare(request: TableDescribeReq) -> Prepared {
-    let config = match view_config::from_wire(request.config) {
+pub fn prepare(request: TableDescribeReq, client: ClientGeneration) -> Prepared {
+    let config = match view_config::from_wire(request.config, client.generation()) {
         Ok(config) => config,
         Err(error) => return Prepared::refused(error),
     };

@@ -1,15 +1,15 @@
 //! `TableMakeView`: a view under the id that the client chose.
 
 use proscenium_actors::table::OpenView;
-use proscenium_proto::ClientResp;
 use proscenium_proto::generated::{TableMakeViewReq, TableMakeViewResp};
 use proscenium_proto::translate::view_config;
+use proscenium_proto::{ClientGeneration, ClientResp};
 
 use super::Prepared;
 use super::call::send;
 
-pub fn prepare(request: TableMakeViewReq) -> Prepared {
-    let config = match view_config::from_wire(request.config) {
+pub fn prepare(request: TableMakeViewReq, client: ClientGeneration) -> Prepared {
+    let config = match view_config::from_wire(request.config, client.generation()) {
         Ok(config) => config,
         Err(error) => return Prepared::refused(error),
     };

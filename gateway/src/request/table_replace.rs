@@ -2,6 +2,7 @@
 
 use proscenium_actors::Fault;
 use proscenium_actors::table::ReplaceRows;
+use proscenium_engine::WriteOptions;
 use proscenium_proto::ClientResp;
 use proscenium_proto::generated::{TableReplaceReq, TableReplaceResp};
 use proscenium_proto::translate::data::{self, Source};
@@ -19,6 +20,6 @@ pub fn prepare(request: TableReplaceReq) -> Prepared {
     };
     Prepared::table(|call, table| {
         let reply = call.reply(|()| ClientResp::TableReplaceResp(TableReplaceResp {}));
-        send(&table.mailbox, ReplaceRows { data, reply })
+        send(&table.mailbox, ReplaceRows { data, options: WriteOptions::default(), reply })
     })
 }

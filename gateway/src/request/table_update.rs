@@ -2,6 +2,7 @@
 
 use proscenium_actors::Fault;
 use proscenium_actors::table::UpdateRows;
+use proscenium_engine::WriteOptions;
 use proscenium_proto::ClientResp;
 use proscenium_proto::generated::{TableUpdateReq, TableUpdateResp};
 use proscenium_proto::translate::data::{self, Source};
@@ -20,6 +21,6 @@ pub fn prepare(request: TableUpdateReq) -> Prepared {
     let port_id = request.port_id;
     Prepared::table(move |call, table| {
         let reply = call.reply(|()| ClientResp::TableUpdateResp(TableUpdateResp {}));
-        send(&table.mailbox, UpdateRows { data, port_id, reply })
+        send(&table.mailbox, UpdateRows { data, port_id, options: WriteOptions::default(), reply })
     })
 }

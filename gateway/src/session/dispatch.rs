@@ -11,8 +11,9 @@ use futures::future::BoxFuture;
 use proscenium_actors::mailbox::Offered;
 use proscenium_actors::table::{SessionOver, Settle};
 use proscenium_actors::{Catalog, Fault, LaneId, Outgoing, Outlet, SessionId, TableRef};
+use proscenium_engine::config::Generation;
 use proscenium_proto::translate::error as wire_error;
-use proscenium_proto::{frame, response};
+use proscenium_proto::{ClientGeneration, frame, response};
 
 use tokio::sync::watch;
 
@@ -36,6 +37,8 @@ pub struct Surroundings {
     pub max_frame_bytes: usize,
     pub limits: Limits,
     pub roll: Arc<Roll>,
+    /// Of clients that do not show theirs.
+    pub default_generation: Generation,
     /// Becomes true when the server ends.
     pub ending: watch::Receiver<bool>,
 }
@@ -44,6 +47,8 @@ pub struct Surroundings {
 pub struct Dispatch {
     surroundings: Surroundings,
     outlet: Arc<Outlet>,
+    /// Set by the handshake; requests may show another.
+    client: ClientGeneration,
     lanes: Lanes,
     waiting: HashMap<RequestNumber, Waiting>,
     waiting_bytes: usize,
@@ -93,10 +98,11 @@ impl Drop for DoneMark {
 }
 
 impl Dispatch {
-    pub fn new(surroundings: Surroundings) -> Self {
+    pub fn new(surroundings: Surroundings, client: ClientGeneration) -> Self {
         Dispatch {
             outlet: surroundings.catalog.outlet(SessionId::fresh()),
             surroundings,
+            client,
             lanes: Lanes::default(),
             waiting: HashMap::new(),
             waiting_bytes: 0,
@@ -134,7 +140,8 @@ impl Dispatch {
             return Ok(());
         };
         tracing::trace!(request = proscenium_proto::request::name(&kind), entity = %request.entity_id);
-        let prepared = request::prepare(kind);
+        self.client.observe(&kind);
+        let prepared = request::prepare(kind, self.client);
         let stand = self.stand(&prepared, &request.entity_id);
         let number = self.next_number;
         self.next_number += 1;

@@ -22,6 +22,7 @@ use super::dispatch::{Dispatch, Stalled, Surroundings, TooMuch};
 use super::ending::Ending;
 use super::flow::Flow;
 use super::frames::{Assembler, Fragment};
+use super::generation;
 use super::news;
 use super::pipe::{Kind, Pipe, pipe};
 use super::sever::Lifeline;
@@ -54,6 +55,8 @@ pub fn connect(
             return Ok(HttpResponse::ServiceUnavailable().insert_header(("Retry-After", "5")).json(body));
         }
     };
+    let client = generation::of(request, surroundings.default_generation)
+        .map_err(actix_web::error::ErrorBadRequest)?;
     let max_frame_bytes = surroundings.max_frame_bytes;
     let mut response = ws::handshake(request)?;
     let (pipe, body) = pipe(seat);
@@ -62,7 +65,7 @@ pub fn connect(
         limits: surroundings.limits,
         frames: Assembler::new(max_frame_bytes),
         flow: Flow::new(Instant::now(), surroundings.limits),
-        dispatch: Dispatch::new(surroundings),
+        dispatch: Dispatch::new(surroundings, client),
         phase: Phase::Open,
         frames_in_a_row: 0,
         unsent: None,

@@ -3,8 +3,12 @@
 mod bounds;
 mod derived;
 mod frames;
+mod generations;
 mod harm;
 mod order;
+#[path = "../../../proto/tests/sharing/mod.rs"]
+mod random_views;
 mod raw;
+mod sharing;
 mod sites;
 mod support;

@@ -29,7 +29,12 @@ pub struct Client {
 
 impl Client {
     pub async fn connect(server: &Running) -> Client {
-        let url = format!("ws://{}/any/path/websocket", server.addresses().http);
+        Client::connect_to(server, "").await
+    }
+
+    /// With a query behind the path.
+    pub async fn connect_to(server: &Running, query: &str) -> Client {
+        let url = format!("ws://{}/any/path/websocket{query}", server.addresses().http);
         let (socket, _) = tokio_tungstenite::connect_async(url).await.expect("a connection");
         Client { socket, next_id: 1000 }
     }

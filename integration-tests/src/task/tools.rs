@@ -66,20 +66,25 @@ pub fn charts(tree: &Tree) -> Result<std::path::PathBuf> {
     Ok(viewer)
 }
 
-/// A Python of our own with the packages that the tests need.
-pub fn venv(tree: &Tree) -> Result {
-    let venv = tree.venv();
+/// A Python of our own with the packages that the tests need, and a second one with the older engine.
+pub fn venvs(tree: &Tree) -> Result {
+    venv(tree, &tree.venv(), &PYTHON_PACKAGES, "requirements.txt")?;
+    venv(tree, &tree.older_venv(), &[], "requirements-5.5.txt")
+}
+
+/// `requirements`: a file of the differential test.
+fn venv(tree: &Tree, venv: &Path, packages: &[&str], requirements: &str) -> Result {
     let stamp = venv.join("packages");
-    let differential = tree.tests().join("differential/requirements.txt");
+    let differential = tree.tests().join("differential").join(requirements);
     let wanted = std::fs::read_to_string(&differential)
         .map_err(|error| format!("{}: {error}", differential.display()))?;
-    let wanted = format!("{}\n{wanted}", PYTHON_PACKAGES.join("\n"));
+    let wanted = format!("{}\n{wanted}", packages.join("\n"));
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
     let make = || {
         let mut command = Command::new("python3");
-        command.args(["-m", "venv", "--clear"]).arg(&venv);
+        command.args(["-m", "venv", "--clear"]).arg(venv);
         command
     };
     if !attempt(tree, "Python environment", &mut make())?.is_success {
@@ -87,7 +92,7 @@ pub fn venv(tree: &Tree) -> Result {
         must(tree, "Python environment, again", &mut make())?;
     }
     let mut install = Command::new(venv.join("bin/python"));
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(PYTHON_PACKAGES);
+    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(packages);
     install.arg("-r").arg(&differential);
     must(tree, "Python packages", &mut install)?;
     std::fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))

@@ -15,6 +15,8 @@ const ALL: [&str; 3] = ["--workspace", "--exclude", "proscenium-bindgen"];
 
 /// Of each family of random scripts: what two cores do in about two minutes.
 const DIFFERENTIAL_SEEDS: &str = "200";
+/// The same beside the engine of the older generation of clients: about a minute.
+const OLDER_SEEDS: &str = "100";
 /// The same for the browser's engine, which needs no waiting: half a minute.
 const WORKER_SEEDS: &str = "60";
 
@@ -82,7 +84,7 @@ impl Run {
     fn prepare(&self, is_release: bool) -> Result {
         let tree = &self.tree;
         tools::browser(tree)?;
-        tools::venv(tree)?;
+        tools::venvs(tree)?;
         tools::npm(tree, &tree.tests())?;
         page::build(tree, is_release)?;
         let mut build = vec!["build", "-p", "proscenium-gateway"];
@@ -111,7 +113,11 @@ impl Run {
         // Other seeds than the server's: what holds for one holds for both.
         let seeds = ["--from", "10000", "--seeds", WORKER_SEEDS];
         let worker = differential(&seeds, "--worker", self.tree.page().join("engine"));
+        let mut older = differential(&["--seeds", OLDER_SEEDS], "--binary", self.tree.binary(is_release));
+        let python = self.tree.older_venv().join("bin/python");
+        older.args(["--client", "5.5", "--peer"]).arg(python);
         self.check("random scripts, beside the published engine", server)?;
+        self.check("the same as an older client, beside the engine of 5.5", older)?;
         self.check("the same in the browser's engine, as WebAssembly", worker)
     }
 

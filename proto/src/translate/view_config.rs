@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use proscenium_engine::config::{
-    FilterReducer, FilterTerm, GroupRollupMode, SortDirection, SortTerm, SplitRollupMode, ViewConfig,
-    WindowFrame, WindowOrder, WindowSpec,
+    FilterReducer, FilterTerm, Generation, GroupRollupMode, SortDirection, SortTerm, SplitRollupMode,
+    ViewConfig, WindowFrame, WindowOrder, WindowSpec,
 };
 use proscenium_engine::{EngineError, Result};
 
@@ -15,8 +15,8 @@ use crate::generated::window_spec::{Frame, Order};
 use crate::translate::scalar;
 
 /// An absent config is the default one: every column, nothing else. Errors on enum values that nobody knows.
-pub fn from_wire(config: Option<wire::ViewConfig>) -> Result<ViewConfig> {
-    let Some(config) = config else { return Ok(ViewConfig::default()) };
+pub fn from_wire(config: Option<wire::ViewConfig>, generation: Generation) -> Result<ViewConfig> {
+    let Some(config) = config else { return Ok(ViewConfig { generation, ..ViewConfig::default() }) };
     let group_rollup_mode = known("group_rollup_mode", config.group_rollup_mode.unwrap_or_default())?;
     let split_rollup_mode = known("split_rollup_mode", config.split_rollup_mode.unwrap_or_default())?;
     let filter_op = known("filter_op", config.filter_op)?;
@@ -49,6 +49,7 @@ pub fn from_wire(config: Option<wire::ViewConfig>) -> Result<ViewConfig> {
             wire::SplitRollupMode::Flat => SplitRollupMode::Flat,
             wire::SplitRollupMode::Rollup => SplitRollupMode::Rollup,
         },
+        generation,
     })
 }
 
@@ -205,14 +206,18 @@ mod tests {
             group_by_depth: Some(0),
             group_rollup_mode: GroupRollupMode::Total,
             split_rollup_mode: SplitRollupMode::Rollup,
+            generation: Generation::V5_6,
         }
     }
 
     #[test]
     fn a_config_survives_the_wire() {
-        assert_eq!(from_wire(Some(to_wire(full()))), Ok(full()));
-        assert_eq!(from_wire(Some(to_wire(ViewConfig::default()))), Ok(ViewConfig::default()));
-        assert_eq!(from_wire(None), Ok(ViewConfig::default()));
+        assert_eq!(from_wire(Some(to_wire(full())), Generation::V5_6), Ok(full()));
+        assert_eq!(
+            from_wire(Some(to_wire(ViewConfig::default())), Generation::V5_6),
+            Ok(ViewConfig::default())
+        );
+        assert_eq!(from_wire(None, Generation::V5_6), Ok(ViewConfig::default()));
     }
 
     #[test]
@@ -226,13 +231,16 @@ mod tests {
     #[test]
     fn no_columns_differ_from_default_columns() {
         let none = ViewConfig { columns: Some(Vec::new()), ..ViewConfig::default() };
-        assert_eq!(from_wire(Some(to_wire(none.clone()))), Ok(none));
+        assert_eq!(from_wire(Some(to_wire(none.clone())), Generation::V5_6), Ok(none));
     }
 
     #[test]
     fn an_unknown_sort_operator_is_named() {
         let config =
             wire::ViewConfig { sort: vec![parts::Sort { column: "v".into(), op: 99 }], ..Default::default() };
-        assert_eq!(from_wire(Some(config)).unwrap_err().to_string(), "unknown sort op 99 in the view config");
+        assert_eq!(
+            from_wire(Some(config), Generation::V5_6).unwrap_err().to_string(),
+            "unknown sort op 99 in the view config"
+        );
     }
 }

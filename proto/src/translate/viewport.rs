@@ -1,6 +1,6 @@
 //! Which part of a view a client wants, and in which spelling.
 
-use proscenium_engine::export::{Compression, JsonOptions, Naming};
+use proscenium_engine::export::{Compression, JsonOptions};
 use proscenium_engine::view::Viewport;
 use proscenium_engine::{EngineError, Result};
 
@@ -14,14 +14,6 @@ pub fn from_wire(viewport: Option<&wire::ViewPort>) -> Viewport {
         end_row: viewport.end_row,
         start_col: viewport.start_col,
         end_col: viewport.end_col,
-    }
-}
-
-/// The field's mere presence asks for machine names: old clients that set it say `false` and mean the same.
-pub fn naming(viewport: Option<&wire::ViewPort>) -> Naming {
-    match viewport.and_then(|viewport| viewport.machine_column_names) {
-        Some(_) => Naming::Machine,
-        None => Naming::Readable,
     }
 }
 
@@ -48,17 +40,6 @@ pub fn compression(name: Option<&str>) -> Result<Compression> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn machine_names_are_asked_for_by_presence() {
-        let asks = |machine_column_names| {
-            naming(Some(&wire::ViewPort { machine_column_names, ..Default::default() }))
-        };
-        assert_eq!(asks(Some(false)), Naming::Machine);
-        assert_eq!(asks(Some(true)), Naming::Machine);
-        assert_eq!(asks(None), Naming::Readable);
-        assert_eq!(naming(None), Naming::Readable);
-    }
 
     #[test]
     fn an_unknown_codec_is_named() {

@@ -110,13 +110,15 @@ impl LocalServer {
                     &description,
                 ))
             }
-            ClientReq::TableDescribeReq(request) => match view_config::from_wire(request.config) {
-                Ok(config) => {
-                    let description = describe(&config, table.schema(), table.index());
-                    ClientResp::TableDescribeResp(translate::describe::to_wire(&description))
+            ClientReq::TableDescribeReq(request) => {
+                match view_config::from_wire(request.config, call.client.generation()) {
+                    Ok(config) => {
+                        let description = describe(&config, table.schema(), table.index());
+                        ClientResp::TableDescribeResp(translate::describe::to_wire(&description))
+                    }
+                    Err(fault) => error::to_wire(&fault),
                 }
-                Err(fault) => error::to_wire(&fault),
-            },
+            }
             ClientReq::TableOnDeleteReq(_) => {
                 hosted.on_delete.push(call.subscriber);
                 return Answer::Nothing;
@@ -201,7 +203,7 @@ impl LocalServer {
             TableData::Rows(text) => ("json", text.as_bytes()),
             TableData::Columns(text) => ("columns", text.as_bytes()),
             TableData::Ndjson(text) => ("ndjson", text.as_bytes()),
-            TableData::Csv(bytes) => ("csv", &bytes[..]),
+            TableData::Csv(bytes) | TableData::Delimited(bytes, _) => ("csv", &bytes[..]),
             TableData::Arrow(bytes) => ("arrow", bytes),
             TableData::Schema(_) | TableData::Batches(..) | TableData::Stream(_) => return,
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proscenium_engine::delta::TableDelta;
 use proscenium_engine::export::{self, JsonOptions};
-use proscenium_engine::view::{CutOptions, Handle, Plan, View, ViewDelta, removed_keys_arrow};
+use proscenium_engine::view::{CutOptions, Handle, Plan, SharingKey, View, ViewDelta, removed_keys_arrow};
 use proscenium_engine::{EngineError, Result};
 use proscenium_proto::generated::{
     TableMakeViewReq, TableMakeViewResp, ViewCollapseResp, ViewDeleteResp, ViewDimensionsResp,
@@ -26,7 +26,7 @@ pub(super) type SharedId = u64;
 #[derive(Debug)]
 pub(super) struct SharedView {
     table: String,
-    key: String,
+    key: SharingKey,
     view: View,
     num_handles: usize,
 }
@@ -71,6 +71,7 @@ impl OpenView {
         &mut self,
         view: &mut View,
         request: &proscenium_proto::generated::ViewToArrowReq,
+        naming: export::Naming,
     ) -> Result<Vec<u8>> {
         let options =
             CutOptions { viewport: viewport::from_wire(request.viewport.as_ref()), ..CutOptions::default() };
@@ -78,7 +79,7 @@ impl OpenView {
         // is broken on 32 bits: nothing leaves the machine.
         viewport::compression(request.compression.as_deref())?;
         let window = view.cut(&mut self.handle, options).gather();
-        export::arrow(&window, viewport::naming(request.viewport.as_ref()), export::Compression::None)
+        export::arrow(&window, naming, export::Compression::None)
     }
 }
 
@@ -91,14 +92,14 @@ impl LocalServer {
         if self.views.contains_key(&view_id) {
             return EngineError::config(format!("View \"{view_id}\" already exists")).into();
         }
-        let planned = view_config::from_wire(request.config)
+        let planned = view_config::from_wire(request.config, call.client.generation())
             .and_then(|config| Ok((config.group_by_depth, hosted.table.plan(&config)?)));
         let (depth, plan) = match planned {
             Ok(planned) => planned,
             Err(fault) => return fault.into(),
         };
         let plan = Arc::new(plan);
-        let key = plan.sharing_key();
+        let key = plan.sharing_key(hosted.table.version());
         let present =
             self.shared.iter_mut().find(|(_, shared)| shared.table == call.entity_id && shared.key == key);
         let (shared, handle) = match present {
@@ -108,7 +109,7 @@ impl LocalServer {
             }
             None => {
                 let view = View::build(plan.clone(), &hosted.table.snapshot());
-                let (handle, table, key) = (view.handle(depth), call.entity_id.clone(), key.to_owned());
+                let (handle, table) = (view.handle(depth), call.entity_id.clone());
                 self.last_shared += 1;
                 self.shared.insert(self.last_shared, SharedView { table, key, view, num_handles: 1 });
                 (self.last_shared, handle)
@@ -255,10 +256,12 @@ impl LocalServer {
                 view.set_depth(handle, request.depth);
                 ClientResp::ViewSetDepthResp(ViewSetDepthResp {})
             }
-            ClientReq::ViewToArrowReq(request) => match open.arrow(view, &request) {
-                Ok(arrow) => ClientResp::ViewToArrowResp(ViewToArrowResp { arrow: arrow.into() }),
-                Err(fault) => error::to_wire(&fault),
-            },
+            ClientReq::ViewToArrowReq(request) => {
+                match open.arrow(view, &request, call.client.naming(request.viewport.as_ref())) {
+                    Ok(arrow) => ClientResp::ViewToArrowResp(ViewToArrowResp { arrow: arrow.into() }),
+                    Err(fault) => error::to_wire(&fault),
+                }
+            }
             ClientReq::ViewToColumnsStringReq(request) => {
                 let json = viewport::json_options(request.id, request.index, request.formatted);
                 let json_string = open
@@ -278,7 +281,10 @@ impl LocalServer {
                 ClientResp::ViewToNdjsonStringResp(ViewToNdjsonStringResp { ndjson_string })
             }
             ClientReq::ViewToCsvReq(request) => {
-                let csv = open.text(view, request.viewport.as_ref(), JsonOptions::default(), export::csv);
+                let naming = call.client.csv_naming();
+                let csv = open.text(view, request.viewport.as_ref(), JsonOptions::default(), |window| {
+                    export::csv(window, naming)
+                });
                 ClientResp::ViewToCsvResp(ViewToCsvResp { csv })
             }
             _ => error::unhandled(),

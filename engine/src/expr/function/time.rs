@@ -80,10 +80,15 @@ pub(super) fn date(values: &[Value]) -> Value {
     }
     let part = |position: usize| values[position].raw().trunc();
     let (year, month, day) = (part(0), part(1), part(2));
+    packed_day(year, month, day).map_or(Value::null(Kind::Date), Value::packed_date)
+}
+
+/// The packed date of whole numbers; none of a day that is not in the calendar, or a year that a packed date cannot have.
+pub(super) fn packed_day(year: f64, month: f64, day: f64) -> Option<i32> {
     if !(0.0..=32_767.0).contains(&year) || !(1.0..=12.0).contains(&month) || !(1.0..=31.0).contains(&day) {
-        return Value::null(Kind::Date);
+        return None;
     }
-    Value::packed_date((year as i32) << 16 | (month as i32 - 1) << 8 | day as i32)
+    NaiveDate::from_ymd_opt(year as i32, month as u32, day as u32).map(pack)
 }
 
 pub(super) fn datetime(value: &Value) -> Value {

@@ -5,7 +5,7 @@
 
 use super::super::ast::{Arithmetic, Comparison, Logic};
 use super::super::function::{self, Function};
-use super::super::value::{INT32, INT64, Kind, to_integer};
+use super::super::value::{INT32, INT64, INTEGER, Kind, to_integer};
 use super::Run;
 use super::lane::{Cells, Lane, NONE, NULL, POISON, Payloads, Ref, VALID, joined, statuses};
 use crate::schema::Storage;
@@ -27,7 +27,7 @@ impl Run<'_> {
         let statuses = joined(&left, &right, len);
         if let (Payloads::Int(x), Payloads::Int(y)) = (&left.payloads, &right.payloads)
             && left.kind == right.kind
-            && matches!(left.kind, INT32 | INT64)
+            && matches!(left.kind, INTEGER | INT32 | INT64)
         {
             let wrapped = |op32: fn(i32, i32) -> i32, op64: fn(i64, i64) -> i64| match left.kind {
                 INT32 => x.zip(y, |x, y| f64::from(op32(x as i32, y as i32))),

@@ -101,7 +101,7 @@ impl Run<'_> {
             (Storage::Bool, Payloads::Bool(cells)) => {
                 Arc::new(BooleanArray::new(BooleanBuffer::collect_bool(len, |row| cells.at(row)), nulls()))
             }
-            (Storage::Int64, Payloads::Int(cells)) if is_integer => {
+            (Storage::Integer | Storage::Int64, Payloads::Int(cells)) if is_integer => {
                 Arc::new(Int64Array::new(spread(cells, len, |value| value).into(), nulls()))
             }
             (Storage::Int32, Payloads::Int(cells)) if lane.kind == Kind::Integer(Storage::Int32) => {

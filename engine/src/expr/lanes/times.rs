@@ -65,10 +65,7 @@ impl Run<'_> {
                 let packed = |row: usize| {
                     let (year, month, day) =
                         (year.at(row).trunc(), month.at(row).trunc(), day.at(row).trunc());
-                    let fits = (0.0..=32_767.0).contains(&year)
-                        && (1.0..=12.0).contains(&month)
-                        && (1.0..=31.0).contains(&day);
-                    fits.then(|| (year as i64) << 16 | (month as i64 - 1) << 8 | day as i64)
+                    function::packed_day(year, month, day).map(i64::from)
                 };
                 let is_there = |row: usize| lanes.iter().all(|lane| lane.status(row) == VALID);
                 Some(optional(Kind::Date, len, |row| packed(row).filter(|_| is_there(row))))

@@ -24,10 +24,29 @@ pub(super) enum Kind {
     Integer,
     Boolean,
     Date,
-    Clock,
     Datetime,
     Float,
     Text,
+}
+
+/// How floats are written, and what they are for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Numbers {
+    /// A comma stands for the point.
+    pub(super) has_comma: bool,
+    /// They are rows' keys: an integer that would be rounded does not fit.
+    pub(super) is_key: bool,
+}
+
+impl Numbers {
+    fn float(self, text: &str) -> Option<f64> {
+        match (self.has_comma, self.is_key) {
+            (true, false) => parse::comma_float(text),
+            (true, true) => parse::comma_float(text).and(parse::exact_float(&text.replacen(',', ".", 1))),
+            (false, true) => parse::exact_float(text),
+            (false, false) => parse::float(text),
+        }
+    }
 }
 
 /// A bit for each kind.
@@ -36,29 +55,27 @@ struct Kinds(u8);
 
 impl Kind {
     pub(super) const FIRST: Kind = Kind::Integer;
-    const ALL: [Kind; 7] =
-        [Kind::Integer, Kind::Boolean, Kind::Date, Kind::Clock, Kind::Datetime, Kind::Float, Kind::Text];
+    const ALL: [Kind; 6] =
+        [Kind::Integer, Kind::Boolean, Kind::Date, Kind::Datetime, Kind::Float, Kind::Text];
 
     pub(super) fn storage(self) -> Storage {
         match self {
             Kind::Integer => Storage::Int64,
             Kind::Boolean => Storage::Bool,
             Kind::Date => Storage::Date32,
-            Kind::Clock => Storage::UInt32,
             Kind::Datetime => Storage::TimestampMs,
             Kind::Float => Storage::Float64,
             Kind::Text => Storage::Utf8,
         }
     }
 
-    fn takes(self, text: &str) -> bool {
+    fn takes(self, text: &str, numbers: Numbers) -> bool {
         match self {
             Kind::Integer => parse::integer(text).is_some(),
             Kind::Boolean => parse::boolean(text).is_some(),
             Kind::Date => parse::date(text).is_some(),
-            Kind::Clock => parse::clock(text).is_some(),
             Kind::Datetime => parse::datetime(text).is_some(),
-            Kind::Float => parse::float(text).is_some(),
+            Kind::Float => numbers.float(text).is_some(),
             Kind::Text => true,
         }
     }
@@ -76,9 +93,12 @@ impl Kinds {
     }
 
     /// Those that take a value that is not null.
-    fn of(text: &str) -> Kinds {
+    fn of(text: &str, numbers: Numbers) -> Kinds {
         Kinds(
-            Kind::ALL.iter().filter(|kind| kind.takes(text)).fold(0, |kinds, kind| kinds | 1 << *kind as u8),
+            Kind::ALL
+                .iter()
+                .filter(|kind| kind.takes(text, numbers))
+                .fold(0, |kinds, kind| kinds | 1 << *kind as u8),
         )
     }
 
@@ -93,6 +113,7 @@ impl Kinds {
 pub(super) struct Reader {
     /// Of a new column; none if the storage stands.
     kind: Option<Kind>,
+    numbers: Numbers,
     possible: Kinds,
     cells: Cells,
     num_rows: usize,
@@ -102,13 +123,13 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Finds the type; `kind` and those after it are possible.
-    pub(super) fn inferring(kind: Kind) -> Reader {
-        Reader { kind: Some(kind), possible: Kinds::from(kind), ..Reader::fixed(kind.storage()) }
+    pub(super) fn inferring(kind: Kind, numbers: Numbers) -> Reader {
+        Reader { kind: Some(kind), possible: Kinds::from(kind), ..Reader::fixed(kind.storage(), numbers) }
     }
 
-    pub(super) fn fixed(storage: Storage) -> Reader {
+    pub(super) fn fixed(storage: Storage, numbers: Numbers) -> Reader {
         let possible = Kinds::from(Kind::FIRST);
-        Reader { kind: None, possible, cells: Cells::new(storage), num_rows: 0, misfit: None }
+        Reader { kind: None, numbers, possible, cells: Cells::new(storage), num_rows: 0, misfit: None }
     }
 
     pub(super) fn is_of(&self, kind: Kind) -> bool {
@@ -132,13 +153,13 @@ impl Reader {
     /// Reads the cells of a block.
     pub(super) fn take(&mut self, text: &str, block: &Block, column: usize) {
         while self.misfit.is_none() {
-            let Err(row) = self.cells.take(text, block, column, self.kind) else {
+            let Err(row) = self.cells.take(text, block, column, self.kind, self.numbers) else {
                 self.num_rows += block.num_rows();
                 return;
             };
             let value = block.get(text, row, column);
             if self.kind.is_some() {
-                self.possible.0 &= Kinds::of(value).0;
+                self.possible.0 &= Kinds::of(value, self.numbers).0;
                 let kind = self.possible.first();
                 self.kind = Some(kind);
                 self.cells = Cells::new(kind.storage());
@@ -175,7 +196,7 @@ impl Cells {
             Storage::Int8 => Cells::Int8(Values::default()),
             Storage::Int16 => Cells::Int16(Values::default()),
             Storage::Int32 => Cells::Int32(Values::default()),
-            Storage::Int64 => Cells::Int64(Values::default()),
+            Storage::Integer | Storage::Int64 => Cells::Int64(Values::default()),
             Storage::UInt8 => Cells::UInt8(Values::default()),
             Storage::UInt16 => Cells::UInt16(Values::default()),
             Storage::UInt32 => Cells::UInt32(Values::default()),
@@ -224,7 +245,14 @@ impl Cells {
     }
 
     /// The row within the block of the first cell that does not fit is the error; some before it were taken.
-    fn take(&mut self, text: &str, block: &Block, column: usize, kind: Option<Kind>) -> Result<(), usize> {
+    fn take(
+        &mut self,
+        text: &str,
+        block: &Block,
+        column: usize,
+        kind: Option<Kind>,
+        numbers: Numbers,
+    ) -> Result<(), usize> {
         let cells = block.column(text, column);
         match self {
             Cells::Int8(values) => values.take(cells, |cell| parse::narrow_integer::<i8>(cell.text())),
@@ -233,16 +261,15 @@ impl Cells {
             Cells::Int64(values) => values.take(cells, parse::integer_cell),
             Cells::UInt8(values) => values.take(cells, |cell| parse::narrow_integer::<u8>(cell.text())),
             Cells::UInt16(values) => values.take(cells, |cell| parse::narrow_integer::<u16>(cell.text())),
-            Cells::UInt32(values) if kind.is_some() => values.take(cells, |cell| parse::clock(cell.text())),
-            // The clock times of a CSV are kept as seconds in such columns.
-            Cells::UInt32(values) => values.take(cells, |cell| {
-                parse::narrow_integer::<u32>(cell.text()).or_else(|| parse::clock(cell.text()))
-            }),
+            Cells::UInt32(values) => values.take(cells, |cell| parse::narrow_integer::<u32>(cell.text())),
             Cells::UInt64(values) => values.take(cells, |cell| parse::unsigned_integer(cell.text())),
             Cells::Float32(values) => {
-                values.take(cells, |cell| parse::float(cell.text()).map(|value| value as f32))
+                values.take(cells, |cell| numbers.float(cell.text()).map(|value| value as f32))
             }
-            Cells::Float64(values) => values.take(cells, |cell| parse::float(cell.text())),
+            Cells::Float64(values) if numbers == Numbers::default() => {
+                values.take(cells, |cell| parse::float(cell.text()))
+            }
+            Cells::Float64(values) => values.take(cells, |cell| numbers.float(cell.text())),
             Cells::Bool(values) => values.take(cells, |cell| parse::boolean(cell.text())),
             Cells::Date(values) => values.take(cells, |cell| parse::date(cell.text())),
             Cells::Datetime(values) if kind.is_some() => {
@@ -349,7 +376,7 @@ pub(super) fn join(parts: Vec<Reader>, name: &str) -> Result<ArrayRef> {
         Some(Storage::Int8) => joined!(Int8, Int8Array),
         Some(Storage::Int16) => joined!(Int16, Int16Array),
         Some(Storage::Int32) => joined!(Int32, Int32Array),
-        Some(Storage::Int64) => joined!(Int64, Int64Array),
+        Some(Storage::Integer | Storage::Int64) => joined!(Int64, Int64Array),
         Some(Storage::UInt8) => joined!(UInt8, UInt8Array),
         Some(Storage::UInt16) => joined!(UInt16, UInt16Array),
         Some(Storage::UInt32) => joined!(UInt32, UInt32Array),
@@ -398,7 +425,7 @@ pub(super) fn type_name(storage: Storage) -> &'static str {
         Storage::Int8 => "int8",
         Storage::Int16 => "int16",
         Storage::Int32 => "int32",
-        Storage::Int64 => "int64",
+        Storage::Integer | Storage::Int64 => "int64",
         Storage::UInt8 => "uint8",
         Storage::UInt16 => "uint16",
         Storage::UInt32 => "uint32",

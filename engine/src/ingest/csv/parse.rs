@@ -90,13 +90,42 @@ pub(super) fn float(text: &str) -> Option<f64> {
     (!value.is_nan() || !is_null(text)).then_some(value)
 }
 
-pub(super) fn date(text: &str) -> Option<i32> {
-    temporal::parse(trim(text))?.csv_day()
+/// As [`float`], with a comma for the point, which then means nothing.
+pub(super) fn comma_float(text: &str) -> Option<f64> {
+    // The longest number that somebody writes out, with room to spare.
+    const MOST_BYTES: usize = 400;
+    if !text.contains(',') {
+        return if text.contains('.') { None } else { float(text) };
+    }
+    if text.contains('.') || text.len() > MOST_BYTES { None } else { float(&text.replacen(',', ".", 1)) }
 }
 
-/// `hh:mm` or `hh:mm:ss` as seconds of the day.
-pub(super) fn clock(text: &str) -> Option<u32> {
-    temporal::seconds_of_day(trim(text))
+/// As [`float`], of which no integer is rounded.
+pub(super) fn exact_float(text: &str) -> Option<f64> {
+    float(text).filter(|value| !is_digits(text) || is_exactly(*value, text))
+}
+
+/// Whether a text is an integer, however long.
+pub(super) fn is_digits(text: &str) -> bool {
+    let text = trim(text);
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether an integer is the float's exact value.
+pub(super) fn is_exactly(value: f64, text: &str) -> bool {
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let text = trim(text);
+    let (is_negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let digits = digits.trim_start_matches('0');
+    value.abs() < EXACT || value.is_sign_negative() == is_negative && format!("{:.0}", value.abs()) == digits
+}
+
+pub(super) fn date(text: &str) -> Option<i32> {
+    temporal::parse(trim(text))?.csv_day()
 }
 
 pub(super) fn datetime(text: &str) -> Option<i64> {

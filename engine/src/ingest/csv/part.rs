@@ -26,6 +26,7 @@ pub(super) struct Part {
 #[derive(Debug)]
 pub(super) struct Cut {
     borders: Vec<usize>,
+    separator: u8,
     threads: Threads,
 }
 
@@ -52,13 +53,14 @@ fn starts(len: usize, num_threads: usize) -> Vec<usize> {
 
 impl Cut {
     /// Cuts the text from `start` on for so many threads.
-    pub(super) fn new(text: &str, start: usize, threads: Threads) -> Cut {
+    pub(super) fn new(text: &str, separator: u8, start: usize, threads: Threads) -> Cut {
         let bytes = text.as_bytes();
         let guesses: Vec<usize> = starts(bytes.len() - start, threads.count())
             .into_iter()
             .map(|guess| (start + guess).min(bytes.len()))
             .collect();
-        let told: Option<Vec<bool>> = guesses.iter().skip(1).map(|guess| is_quoted(bytes, *guess)).collect();
+        let told: Option<Vec<bool>> =
+            guesses.iter().skip(1).map(|guess| is_quoted(bytes, separator, *guess)).collect();
         let quoted = told.unwrap_or_else(|| count_parity(bytes, &guesses, threads));
         let mut borders = vec![start];
         for (guess, is_quoted) in guesses.into_iter().skip(1).zip(quoted) {
@@ -69,7 +71,7 @@ impl Cut {
             }
         }
         borders.push(bytes.len());
-        Cut { borders, threads }
+        Cut { borders, separator, threads }
     }
 
     /// Reads all rows, of `width` fields each, into the readers that `open` makes for each part.
@@ -81,14 +83,15 @@ impl Cut {
     ) -> Result<Vec<Part>> {
         let ranges: Vec<(usize, usize)> = self.borders.windows(2).map(|pair| (pair[0], pair[1])).collect();
         let first = self.borders[0];
-        let read =
-            |(start, limit): (usize, usize)| read_part(text, start, limit, width, start == first, open());
+        let read = |(start, limit): (usize, usize)| {
+            self.read_part(text, start..limit, width, start == first, open())
+        };
         let mut parts = Vec::with_capacity(ranges.len());
         for (part, (_, limit)) in self.threads.deal(ranges.clone(), read).into_iter().zip(ranges) {
             // An error is the first one in the text, since all before it was read.
             let part = part?;
             if part.end != limit {
-                return Ok(vec![read_part(text, first, text.len(), width, true, open())?]);
+                return Ok(vec![self.read_part(text, first..text.len(), width, true, open())?]);
             }
             parts.push(part);
         }
@@ -98,10 +101,11 @@ impl Cut {
 
 /// Whether `from` is within quotes, as the quotes that follow tell: one that opens a field stands behind a comma or a line
 /// end, one that closes it before them. None if they do not tell.
-fn is_quoted(bytes: &[u8], from: usize) -> Option<bool> {
+fn is_quoted(bytes: &[u8], separator: u8, from: usize) -> Option<bool> {
     /// Where there are no quotes for so long, nothing is quoted.
     const WINDOW_BYTES: usize = 16 * 1024;
-    let is_edge = |byte: Option<&u8>| matches!(byte, None | Some(b',' | b'\n' | b'\r'));
+    let is_edge =
+        |byte: Option<&u8>| byte.is_none_or(|byte| *byte == separator || matches!(byte, b'\n' | b'\r'));
     let is_inner = |byte: Option<&u8>| !is_edge(byte) && byte != Some(&b'"');
     let window = &bytes[from..bytes.len().min(from + WINDOW_BYTES)];
     let mut num_quotes = 0;
@@ -159,31 +163,34 @@ fn expected_rows(num_rows: usize, num_bytes: usize, most_bytes: usize) -> usize 
     (most_bytes / num_bytes.max(1)).saturating_mul(num_rows).saturating_mul(PERCENT) / 100
 }
 
-fn read_part(
-    text: &str,
-    start: usize,
-    limit: usize,
-    width: usize,
-    is_first_part: bool,
-    mut readers: Vec<Option<Reader>>,
-) -> Result<Part> {
-    let mut splitter = Splitter::new(text, start, limit);
-    // The first part takes the rows of the others when it is done.
-    let most_bytes = if is_first_part { text.len() - start } else { limit - start };
-    let mut block = Block::default();
-    let mut num_rows = 0;
-    loop {
-        block.fill(&mut splitter, width)?;
-        if block.num_rows() == 0 {
-            return Ok(Part { num_rows, readers, end: splitter.position() });
-        }
-        let is_first = num_rows == 0;
-        num_rows += block.num_rows();
-        for (column, reader) in readers.iter_mut().enumerate() {
-            if let Some(reader) = reader {
-                reader.take(text, &block, column);
-                if is_first {
-                    reader.expect(expected_rows(num_rows, splitter.position() - start, most_bytes));
+impl Cut {
+    fn read_part(
+        &self,
+        text: &str,
+        range: Range<usize>,
+        width: usize,
+        is_first_part: bool,
+        mut readers: Vec<Option<Reader>>,
+    ) -> Result<Part> {
+        let Range { start, end: limit } = range;
+        let mut splitter = Splitter::new(text, self.separator, start, limit);
+        // The first part takes the rows of the others when it is done.
+        let most_bytes = if is_first_part { text.len() - start } else { limit - start };
+        let mut block = Block::default();
+        let mut num_rows = 0;
+        loop {
+            block.fill(&mut splitter, width)?;
+            if block.num_rows() == 0 {
+                return Ok(Part { num_rows, readers, end: splitter.position() });
+            }
+            let is_first = num_rows == 0;
+            num_rows += block.num_rows();
+            for (column, reader) in readers.iter_mut().enumerate() {
+                if let Some(reader) = reader {
+                    reader.take(text, &block, column);
+                    if is_first {
+                        reader.expect(expected_rows(num_rows, splitter.position() - start, most_bytes));
+                    }
                 }
             }
         }
@@ -199,14 +206,14 @@ mod tests {
         let text = b"a,\"b c\",d\n\"\",\"e,\nf\",1\n";
         let mut is_within = false;
         for (at, byte) in text.iter().enumerate() {
-            if let Some(told) = is_quoted(text, at) {
+            if let Some(told) = is_quoted(text, b',', at) {
                 assert_eq!(told, is_within, "at {at}");
             }
             is_within ^= *byte == b'"';
         }
-        assert_eq!(is_quoted(text, 4), Some(true));
-        assert_eq!(is_quoted(text, 10), Some(false));
-        assert_eq!(is_quoted(b"\"\",\"\"", 1), None);
+        assert_eq!(is_quoted(text, b',', 4), Some(true));
+        assert_eq!(is_quoted(text, b',', 10), Some(false));
+        assert_eq!(is_quoted(b"\"\",\"\"", b',', 1), None);
     }
 
     #[test]

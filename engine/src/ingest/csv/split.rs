@@ -2,7 +2,7 @@
 //!
 //! Law: the records are those of RFC 4180 as the `csv` crate reads them (a test compares them): a quote opens a quoted
 //! field only at its start, what follows its closing quote is plain, blank lines are skipped, a line ends with LF, CR or
-//! both. Bytes that mean something are found 64 at a time; fields are places in the text, and only those with doubled
+//! both. A quote that nobody closes is an error. Bytes that mean something are found 64 at a time; fields are places in the text, and only those with doubled
 //! quotes are copied.
 
 use super::masks::{Masks, STEP};
@@ -13,6 +13,8 @@ use crate::error::{EngineError, Result};
 #[derive(Debug)]
 pub(super) struct Splitter<'t> {
     text: &'t str,
+    /// What stands between two fields.
+    separator: u8,
     /// Where the next record begins.
     position: usize,
     /// No record begins here or beyond; one that begins before is read to its end.
@@ -24,15 +26,15 @@ pub(super) struct Splitter<'t> {
 
 impl<'t> Splitter<'t> {
     /// `start` is the beginning of a record.
-    pub(super) fn new(text: &'t str, start: usize, limit: usize) -> Self {
+    pub(super) fn new(text: &'t str, separator: u8, start: usize, limit: usize) -> Self {
         let step_start = start - start % STEP;
-        let marks = Masks::at(text.as_bytes(), step_start).all() & (u64::MAX << (start % STEP));
-        Splitter { text, position: start, limit, marks, step_start }
+        let marks = Masks::at(text.as_bytes(), step_start, separator).all() & (u64::MAX << (start % STEP));
+        Splitter { text, separator, position: start, limit, marks, step_start }
     }
 
     /// `position` is the beginning of a record.
     fn seek(&mut self, position: usize) {
-        *self = Splitter::new(self.text, position, self.limit);
+        *self = Splitter::new(self.text, self.separator, position, self.limit);
     }
 
     /// Where the next record begins.
@@ -40,7 +42,7 @@ impl<'t> Splitter<'t> {
         self.position
     }
 
-    /// The place of the next comma, quote or line end; the end of the text if there is none.
+    /// The place of the next separator, quote or line end; the end of the text if there is none.
     #[inline]
     fn next_mark(&mut self) -> usize {
         while self.marks == 0 {
@@ -49,7 +51,7 @@ impl<'t> Splitter<'t> {
                 self.step_start = self.text.len();
                 return self.text.len();
             }
-            self.marks = Masks::at(self.text.as_bytes(), self.step_start).all();
+            self.marks = Masks::at(self.text.as_bytes(), self.step_start, self.separator).all();
         }
         let at = self.step_start + self.marks.trailing_zeros() as usize;
         self.marks &= self.marks - 1;
@@ -122,6 +124,13 @@ impl<'a> Cell<'a> {
         Cell { among: text, start, len, head }
     }
 
+    /// Whether there is nothing, not even quotes.
+    #[inline]
+    pub(super) fn is_absent(self) -> bool {
+        let is_quoted = || self.start > 0 && self.among.as_bytes()[self.start - 1] == b'"';
+        self.len == 0 && !is_quoted()
+    }
+
     #[inline]
     pub(super) fn text(self) -> &'a str {
         &self.among[self.start..self.start + self.len]
@@ -169,6 +178,8 @@ pub(super) struct Block {
     places: Vec<Place>,
     /// Fields that do not stand in the text as they are.
     copies: String,
+    /// Where a quote was opened that nobody closes.
+    unclosed: Option<usize>,
 }
 
 /// Fields in a block.
@@ -202,7 +213,7 @@ impl Block {
         self.clear(splitter);
         if splitter.has_record() {
             self.width = self.record(splitter, usize::MAX);
-            self.check_len(splitter)?;
+            self.check(splitter)?;
             self.num_rows = 1;
         }
         Ok(())
@@ -226,11 +237,12 @@ impl Block {
             }
             let start = splitter.position;
             let found = self.record(splitter, width);
-            self.check_len(splitter)?;
+            self.check(splitter)?;
             if found != width {
                 return Err(EngineError::data(format!(
-                    "Invalid: CSV parse error: Expected {width} columns, got {found}: {}",
-                    shown_row(&splitter.text[start..])
+                    "Invalid: CSV parse error: Expected {width} columns, got {found}: {} (line {})",
+                    shown_row(&splitter.text[start..]),
+                    line_number(splitter.text, start)
                 )));
             }
             self.num_rows += 1;
@@ -244,6 +256,7 @@ impl Block {
         let (base, places) = (self.base, &mut self.places);
         let found = whole_fields::read(
             splitter.text.as_bytes(),
+            splitter.separator,
             splitter.position,
             limit,
             self.width,
@@ -263,6 +276,7 @@ impl Block {
         self.num_rows = 0;
         self.places.clear();
         self.copies.clear();
+        self.unclosed = None;
     }
 
     /// Reads one record, keeps at most `most` of its fields, and says how many it has.
@@ -282,7 +296,7 @@ impl Block {
                 self.places.push(place);
             }
             num_fields += 1;
-            if bytes.get(end) != Some(&b',') {
+            if bytes.get(end) != Some(&splitter.separator) {
                 splitter.end_line(end);
                 return num_fields;
             }
@@ -302,8 +316,10 @@ impl Block {
             match bytes.get(mark) {
                 Some(b'"') => {}
                 Some(_) => continue,
-                // Nobody closes it: it is the rest of the text.
-                None => break (self.copied(splitter, from, mark, copied_before), mark),
+                None => {
+                    self.unclosed = Some(start);
+                    break (self.copied(splitter, from, mark, copied_before), mark);
+                }
             }
             match bytes.get(mark + 1) {
                 Some(b'"') => {
@@ -311,7 +327,11 @@ impl Block {
                     self.copies.push_str(&splitter.text[from..=mark]);
                     from = mark + 2;
                 }
-                None | Some(b',' | b'\n' | b'\r') => {
+                None | Some(b'\n' | b'\r') => {
+                    let end = splitter.next_mark();
+                    break (self.copied(splitter, from, mark, copied_before), end);
+                }
+                Some(byte) if *byte == splitter.separator => {
                     let end = splitter.next_mark();
                     break (self.copied(splitter, from, mark, copied_before), end);
                 }
@@ -342,7 +362,14 @@ impl Block {
     }
 
     /// Places were cut to 32 bits before this.
-    fn check_len(&self, splitter: &Splitter<'_>) -> Result<()> {
+    fn check(&self, splitter: &Splitter<'_>) -> Result<()> {
+        if let Some(at) = self.unclosed {
+            return Err(EngineError::data(format!(
+                "Invalid: CSV parse error: the quote opened in line {} is never closed: {}",
+                line_number(splitter.text, at),
+                shown_row(&splitter.text[at..])
+            )));
+        }
         match u32::try_from(splitter.position - self.base) {
             Ok(_) => Ok(()),
             Err(_) => Err(EngineError::data("Invalid: CSV parse error: more than 4 GiB of text in one row")),
@@ -364,6 +391,17 @@ fn plain_end(splitter: &mut Splitter<'_>, bytes: &[u8]) -> usize {
             return mark;
         }
     }
+}
+
+/// The line, counted from 1, in which the byte at `at` stands.
+fn line_number(text: &str, at: usize) -> usize {
+    let before = &text.as_bytes()[..at];
+    let is_end = |(place, byte): &(usize, &u8)| match **byte {
+        b'\n' => true,
+        b'\r' => before.get(place + 1) != Some(&b'\n'),
+        _ => false,
+    };
+    before.iter().enumerate().filter(is_end).count() + 1
 }
 
 /// A text's first line, for an error message; a long one is cut.

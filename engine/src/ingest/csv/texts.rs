@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use ahash::RandomState;
-use arrow::array::{ArrayRef, DictionaryArray, Int32Array};
+use arrow::array::{ArrayRef, DictionaryArray, Int32Array, NullBufferBuilder};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::Int32Type;
 use hashbrown::HashTable;
 
@@ -22,8 +23,18 @@ const TRIAL_ROWS: usize = 16 * 1024;
 #[derive(Debug)]
 pub(super) enum Texts {
     Coded(Coded),
-    Plain(TextValues),
+    Plain(Plain),
 }
+
+/// Texts one behind the other.
+#[derive(Debug)]
+pub(super) struct Plain {
+    texts: TextValues,
+    valid: NullBufferBuilder,
+}
+
+/// The code of a row without a text.
+const NONE: i32 = -1;
 
 impl Default for Texts {
     fn default() -> Self {
@@ -40,19 +51,41 @@ impl Texts {
         }
     }
 
+    /// A field without anything, not even quotes, is null.
     pub(super) fn take<'a>(&mut self, cells: impl Iterator<Item = Cell<'a>>) {
         match self {
-            Texts::Plain(texts) => cells.for_each(|cell| texts.push(cell.text())),
+            Texts::Plain(plain) => cells.for_each(|cell| {
+                plain.push(if cell.is_absent() { None } else { Some(cell.text()) });
+            }),
             Texts::Coded(coded) => {
                 coded.codes.reserve(cells.size_hint().0);
                 for cell in cells {
-                    let code = coded.code(cell);
+                    let code = if cell.is_absent() { NONE } else { coded.code(cell) };
                     coded.codes.push(code);
                 }
                 if coded.is_in_vain() {
                     *self = Texts::Plain(coded.spelled_out());
                 }
             }
+        }
+    }
+}
+
+impl Plain {
+    fn new() -> Plain {
+        Plain { texts: TextValues::default(), valid: NullBufferBuilder::new(0) }
+    }
+
+    fn push(&mut self, text: Option<&str>) {
+        self.texts.push(text.unwrap_or(""));
+        self.valid.append(text.is_some());
+    }
+
+    fn append(&mut self, mut other: Plain) {
+        self.texts.append(&other.texts);
+        match other.valid.finish() {
+            Some(nulls) => self.valid.append_buffer(&nulls),
+            None => self.valid.append_n_non_nulls(other.texts.len()),
         }
     }
 }
@@ -132,12 +165,12 @@ impl Coded {
         num_entries > most_entries
     }
 
-    fn spelled_out(&self) -> TextValues {
-        let mut texts = TextValues::default();
+    fn spelled_out(&self) -> Plain {
+        let mut plain = Plain::new();
         for &code in &self.codes {
-            texts.push(self.entries.get(code as usize));
+            plain.push((code != NONE).then(|| self.entries.get(code as usize)));
         }
-        texts
+        plain
     }
 }
 
@@ -145,12 +178,13 @@ impl Coded {
 pub(super) fn join(parts: Vec<Texts>, name: &str) -> Result<ArrayRef> {
     if parts.iter().any(|part| matches!(part, Texts::Plain(_))) {
         let mut plain = parts.into_iter().map(|part| match part {
-            Texts::Plain(texts) => texts,
+            Texts::Plain(plain) => plain,
             Texts::Coded(coded) => coded.spelled_out(),
         });
-        let mut joined = plain.next().unwrap_or_default();
-        plain.for_each(|texts| joined.append(&texts));
-        return joined.finish(None, name);
+        let mut joined = plain.next().unwrap_or_else(Plain::new);
+        plain.for_each(|other| joined.append(other));
+        let nulls = joined.valid.finish();
+        return joined.texts.finish(nulls, name);
     }
     let mut coded = parts.into_iter().filter_map(|part| match part {
         Texts::Coded(coded) => Some(coded),
@@ -160,10 +194,18 @@ pub(super) fn join(parts: Vec<Texts>, name: &str) -> Result<ArrayRef> {
     for part in coded {
         let code_of: Vec<i32> =
             (0..part.entries.len()).map(|entry| joined.code(Cell::whole(part.entries.get(entry)))).collect();
-        joined.codes.extend(part.codes.iter().map(|code| code_of[*code as usize]));
+        let code = |code: &i32| if *code == NONE { NONE } else { code_of[*code as usize] };
+        joined.codes.extend(part.codes.iter().map(code));
     }
     let entries = joined.entries.finish(None, name)?;
-    let array = DictionaryArray::<Int32Type>::try_new(Int32Array::from(joined.codes), entries)
+    let nulls = joined.codes.contains(&NONE).then(|| {
+        NullBuffer::new(BooleanBuffer::collect_bool(joined.codes.len(), |row| joined.codes[row] != NONE))
+    });
+    if nulls.is_some() {
+        joined.codes.iter_mut().for_each(|code| *code = (*code).max(0));
+    }
+    let codes = Int32Array::new(joined.codes.into(), nulls);
+    let array = DictionaryArray::<Int32Type>::try_new(codes, entries)
         .map_err(|error| EngineError::data(error.to_string()))?;
     Ok(Arc::new(array))
 }

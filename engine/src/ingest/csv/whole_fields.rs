@@ -19,6 +19,7 @@ pub(super) struct Found {
 #[inline]
 pub(super) fn read(
     bytes: &[u8],
+    separator: u8,
     start: usize,
     limit: usize,
     width: usize,
@@ -37,11 +38,11 @@ pub(super) fn read(
     let mut step = start;
     while found.num_rows < most_rows && found.position < limit && step < farthest {
         let Some(block) = bytes.get(step..).and_then(|rest| rest.first_chunk()) else { break };
-        let Masks { quotes, commas, line_ends } = Masks::of(block);
+        let Masks { quotes, separators, line_ends } = Masks::of(block, separator);
         let quoted = if quotes == 0 { is_quoted } else { between(quotes) ^ is_quoted };
         let (opened, closed) = (quotes & quoted, quotes & !quoted);
         let line_ends = line_ends & !quoted;
-        let mut separators = commas & !quoted | line_ends;
+        let mut separators = separators & !quoted | line_ends;
         let opened_within = opened & !(separators << 1 | was_separator);
         let continued = (closed << 1 | was_closed) & !separators;
         if opened_within | continued != 0 {

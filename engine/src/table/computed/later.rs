@@ -232,17 +232,16 @@ impl ComputedColumns {
     pub(in crate::table) fn hold_later(
         &mut self,
         alias: &str,
-        text: &str,
         expression: Expression,
         taken: &[ComputedRef],
         missing: &mut Vec<Missing>,
     ) -> ComputedRef {
         let storage = expression.storage;
-        if let Some((position, token)) = self.same(alias, text, &expression, taken, true) {
+        if let Some((position, token)) = self.same(&expression, taken, true) {
             return ComputedRef { alias: alias.to_owned(), position, storage, token };
         }
         let expression = Arc::new(expression);
-        let (position, token) = self.add(alias, text, Body::Expression(expression.clone()), storage, None);
+        let (position, token) = self.add(alias, Body::Expression(expression.clone()), storage, None, None);
         let column = ComputedRef { alias: alias.to_owned(), position, storage, token };
         self.await_column(&column, Question::Expression(expression), missing);
         column
@@ -259,11 +258,10 @@ impl ComputedColumns {
     ) -> ComputedRef {
         let storage = window.storage;
         let (source, read) = super::source_of(&window, num_columns, computed);
-        let text = super::window_text(&window, source);
-        if let Some((position, token)) = self.held(alias, &text, true) {
+        if let Some((position, token)) = self.held(alias, &window, source, true) {
             return ComputedRef { alias: alias.to_owned(), position, storage, token };
         }
-        let (position, token) = self.add(alias, &text, Body::Awaited, storage, read);
+        let (position, token) = self.add(alias, Body::Awaited, storage, read, Some((window.clone(), source)));
         let column = ComputedRef { alias: alias.to_owned(), position, storage, token };
         self.await_column(&column, Question::Window(window, source), missing);
         column

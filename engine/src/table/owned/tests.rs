@@ -162,13 +162,20 @@ fn an_unheard_batch_does_the_same_and_leaves_readers_alone() {
     let before = unheard.snapshot();
     for text in ["id,s\n2,x\n4,d\n", "id,s\n1,y\n0,z\n", "id,s\n2,b\n"] {
         let data = TableData::Csv(text.into());
-        heard.update(&data, 0).unwrap();
-        assert!(unheard.update_unheard(&data, 0).unwrap());
+        heard.update(&data, 0, &WriteOptions::default()).unwrap();
+        assert!(unheard.update_unheard(&data, 0, &WriteOptions::default()).unwrap());
     }
     assert_eq!(rows(&unheard.snapshot()), rows(&heard.snapshot()));
     assert_eq!(unheard.version(), heard.version());
     assert_eq!(rows(&before), ["1: 1 a", "2: 2 b", "3: 3 c"]);
-    assert!(!unheard.update_unheard(&TableData::Csv("id,s\n9,n\n".into()), 7).unwrap(), "no such port");
-    assert!(unheard.update_unheard(&TableData::Csv("id,s\nnone,n\n".into()), 0).is_err());
+    assert!(
+        !unheard.update_unheard(&TableData::Csv("id,s\n9,n\n".into()), 7, &WriteOptions::default()).unwrap(),
+        "no such port"
+    );
+    assert!(
+        unheard
+            .update_unheard(&TableData::Csv("id,s\nnone,n\n".into()), 0, &WriteOptions::default())
+            .is_err()
+    );
     assert_eq!(rows(&unheard.snapshot()), rows(&heard.snapshot()));
 }

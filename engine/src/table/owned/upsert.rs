@@ -156,7 +156,9 @@ impl Column {
             Column::Int8(_) => primitive_bits::<Int8Type>(values, |value| value as i64 as u64),
             Column::Int16(_) => primitive_bits::<Int16Type>(values, |value| value as i64 as u64),
             Column::Int32(_) => primitive_bits::<Int32Type>(values, |value| value as i64 as u64),
-            Column::Int64(_) => primitive_bits::<Int64Type>(values, |value| value as u64),
+            Column::Integer(..) | Column::Int64(_) => {
+                primitive_bits::<Int64Type>(values, |value| value as u64)
+            }
             Column::UInt8(_) => primitive_bits::<UInt8Type>(values, u64::from),
             Column::UInt16(_) => primitive_bits::<UInt16Type>(values, u64::from),
             Column::UInt32(_) => primitive_bits::<UInt32Type>(values, u64::from),

@@ -158,9 +158,10 @@ impl Test {
             (Test::Compare(comparison, Scalar::Int(operand)), Column::Int32(cells)) => {
                 ordered_mask(cells, chunk, keeps_null, *comparison, *operand)
             }
-            (Test::Compare(comparison, Scalar::Int(operand)), Column::Int64(cells)) => {
-                ordered_mask(cells, chunk, keeps_null, *comparison, *operand)
-            }
+            (
+                Test::Compare(comparison, Scalar::Int(operand)),
+                Column::Integer(cells, _) | Column::Int64(cells),
+            ) => ordered_mask(cells, chunk, keeps_null, *comparison, *operand),
             (Test::Compare(comparison, Scalar::Int(operand)), Column::UInt8(cells)) => {
                 ordered_mask(cells, chunk, keeps_null, *comparison, *operand)
             }

@@ -61,7 +61,7 @@ fn look(view: &mut View) -> String {
     let window = view.cut(&mut handle, CutOptions::default()).gather();
     let json = export::json_columns(&window, JsonOptions::default());
     // Where JSON says null, this tells NaN from infinity.
-    format!("{json}\n{}", export::csv(&window))
+    format!("{json}\n{}", export::csv(&window, export::Naming::Readable))
 }
 
 #[test]

@@ -1,0 +1,80 @@
+//! Integers of a width that nobody gave: stored in 64 bits, shown in 32 as long as they fit.
+//!
+//! Law: the width is a function of what was written, not of what is left, so that equal logs give equal columns.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
+use arrow::datatypes::{DataType, Int32Type, Int64Type};
+
+use super::{Column, typed};
+
+/// How wide the values are that a column of [`Storage::Integer`] has held.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Width {
+    /// Beyond 32 bits. Set by the first such value, taken back only when all cells are forgotten.
+    pub(super) is_wide: bool,
+}
+
+impl Width {
+    pub(super) fn widen_for(&mut self, values: &ArrayRef) {
+        let fits = |value: &i64| i32::try_from(*value).is_ok();
+        self.is_wide = self.is_wide || !typed::<PrimitiveArray<Int64Type>>(values).values().iter().all(fits);
+    }
+}
+
+impl Column {
+    /// The Arrow type by which clients see the column's values, text aside: that of its storage, and for
+    /// [`Storage::Integer`] the one that all values fit that it has held.
+    pub(crate) fn shown_type(&self) -> DataType {
+        match self {
+            Column::Integer(_, Width { is_wide: false }) => DataType::Int32,
+            column => column.storage().arrow(),
+        }
+    }
+
+    /// Values of this column (or some that lie between them) as clients see them.
+    pub(crate) fn shown(&self, values: ArrayRef) -> ArrayRef {
+        match self {
+            Column::Integer(_, Width { is_wide: false }) if *values.data_type() == DataType::Int64 => {
+                // Values that the column held between two snapshots may be wider than both.
+                let narrow = |value| i32::try_from(value).map_err(|_| ());
+                let narrow = values.as_primitive::<Int64Type>().try_unary::<_, Int32Type, ()>(narrow);
+                narrow.map_or(values, |narrow| Arc::new(narrow))
+            }
+            _ => values,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Int64Array;
+
+    use super::super::{Slots, Writes};
+    use super::*;
+    use crate::schema::Storage;
+
+    #[test]
+    fn a_column_is_wide_from_its_first_wide_value_until_it_is_forgotten() {
+        let mut column = Column::new(Storage::Integer);
+        let write = |column: &mut Column, values: Vec<Option<i64>>| {
+            let slots = Slots::Run { start: 0, len: values.len() };
+            let values: ArrayRef = Arc::new(Int64Array::from(values));
+            column.write(None, &values, Writes { slots, skip: None, first_row: 0 });
+        };
+        let shown = |column: &Column| column.shown(column.gather(&[0, 1])).data_type().clone();
+        write(&mut column, vec![Some(i64::from(i32::MAX)), Some(i64::from(i32::MIN))]);
+        assert_eq!((shown(&column), column.shown_type()), (DataType::Int32, DataType::Int32));
+        let before = column.clone();
+        write(&mut column, vec![Some(1 << 31), None]);
+        assert_eq!((shown(&column), shown(&before)), (DataType::Int64, DataType::Int32));
+        write(&mut column, vec![Some(1), Some(2)]);
+        assert_eq!(column.shown_type(), DataType::Int64);
+        column.reset(None);
+        assert_eq!(column.shown_type(), DataType::Int32);
+        // A wide value that came and went between two narrow snapshots is no other number.
+        let wide: ArrayRef = Arc::new(Int64Array::from(vec![1 << 40]));
+        assert_eq!(before.shown(wide.clone()).data_type(), &DataType::Int64);
+    }
+}

@@ -1,0 +1,189 @@
+//! How a CSV is written: given by its sender, or recognised.
+//!
+//! Law: a comma is assumed unless the header is written with another separator and the first records have as many
+//! fields as the header under it. Nothing but the first records is looked at, so that what follows is an error and not
+//! another reading.
+
+use super::split::{Block, Splitter};
+use crate::error::{EngineError, Result};
+
+/// How a CSV is written; by default recognised, with points in numbers and a header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CsvOptions {
+    /// None: recognised among comma, semicolon, tab and `|`.
+    separator: Option<u8>,
+    has_decimal_comma: bool,
+    has_header: bool,
+}
+
+impl Default for CsvOptions {
+    fn default() -> Self {
+        CsvOptions { separator: None, has_decimal_comma: false, has_header: true }
+    }
+}
+
+impl CsvOptions {
+    /// What is given, as words: the separator is one ASCII character (or `tab`, `\t`), `decimal` is `.` or `,`, without a
+    /// `header` the columns are called `column_1`, `column_2`, …
+    ///
+    /// Errors name what is none of these, and a separator that is the decimal sign as well.
+    pub fn new(separator: Option<&str>, decimal: Option<&str>, header: Option<bool>) -> Result<CsvOptions> {
+        let separator = separator.map(separator_named).transpose()?;
+        let has_decimal_comma = match decimal {
+            None | Some(".") => false,
+            Some(",") => true,
+            Some(other) => {
+                return Err(EngineError::data(format!("decimal \"{other}\" is neither \".\" nor \",\"")));
+            }
+        };
+        if has_decimal_comma && separator == Some(b',') || decimal == Some(".") && separator == Some(b'.') {
+            return Err(EngineError::data("the separator and the decimal sign are the same"));
+        }
+        Ok(CsvOptions { separator, has_decimal_comma, has_header: header.unwrap_or(true) })
+    }
+
+    pub(super) fn has_decimal_comma(self) -> bool {
+        self.has_decimal_comma
+    }
+
+    pub(super) fn has_header(self) -> bool {
+        self.has_header
+    }
+
+    /// The separator that is given, or the one that the text shows.
+    pub(super) fn separator_of(self, text: &str) -> u8 {
+        self.separator.unwrap_or_else(|| recognised(text, self.has_decimal_comma))
+    }
+}
+
+fn separator_named(word: &str) -> Result<u8> {
+    match word.as_bytes() {
+        b"tab" | b"\\t" => Ok(b'\t'),
+        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r' | 0) => Ok(*byte),
+        _ => Err(EngineError::data(format!(
+            "separator \"{}\" is not one ASCII character other than a quote or a line end",
+            word.escape_debug()
+        ))),
+    }
+}
+
+/// Records and bytes that are looked at.
+const SAMPLE_RECORDS: usize = 50;
+const SAMPLE_BYTES: usize = 64 * 1024;
+
+const OTHERS: [u8; 3] = [b';', b'\t', b'|'];
+
+fn recognised(text: &str, has_decimal_comma: bool) -> u8 {
+    let header_end = text.find(['\n', '\r']).unwrap_or(text.len()).min(SAMPLE_BYTES);
+    if !text.as_bytes()[..header_end].iter().any(|byte| OTHERS.contains(byte)) {
+        return b',';
+    }
+    let comma = Sample::of(text, b',');
+    if comma.is_even() && !has_decimal_comma {
+        return b',';
+    }
+    let others = OTHERS.map(|separator| (Sample::of(text, separator), separator));
+    // Of equals, the first.
+    let best = |is_good: fn(&Sample) -> bool| {
+        let good = others.iter().rev().filter(|(sample, _)| is_good(sample));
+        good.max_by_key(|(sample, _)| sample.width).map(|(_, separator)| *separator)
+    };
+    if let Some(separator) = best(Sample::is_even) {
+        return separator;
+    }
+    if comma.width > 1 && !has_decimal_comma {
+        return b',';
+    }
+    best(Sample::is_mostly_even).unwrap_or(b',')
+}
+
+/// The first records under one separator.
+struct Sample {
+    /// Fields of the header.
+    width: usize,
+    num_records: usize,
+    /// Of them, those with as many fields.
+    num_even: usize,
+}
+
+impl Sample {
+    fn of(text: &str, separator: u8) -> Sample {
+        let mut splitter = Splitter::new(text, separator, 0, text.len().min(SAMPLE_BYTES));
+        let mut block = Block::default();
+        let mut sample = Sample { width: 0, num_records: 0, num_even: 0 };
+        while sample.num_records < SAMPLE_RECORDS {
+            let is_read = block.fill_one(&mut splitter).is_ok();
+            if is_read && block.num_rows() == 0 {
+                break;
+            }
+            let width = if is_read { block.width() } else { 0 };
+            if sample.num_records == 0 {
+                sample.width = width;
+            }
+            sample.num_records += 1;
+            sample.num_even += usize::from(width == sample.width);
+            if !is_read {
+                break;
+            }
+        }
+        sample
+    }
+
+    fn is_even(&self) -> bool {
+        self.width > 1 && self.num_even == self.num_records
+    }
+
+    fn is_mostly_even(&self) -> bool {
+        self.width > 1 && self.num_even * 2 >= self.num_records
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn separators_are_recognised() {
+        for (text, expected) in [
+            ("a,b\n1,2\n", b','),
+            ("a;b\n1;2\n", b';'),
+            ("a;b\n1,5;2\n", b';'),
+            ("a;b", b';'),
+            ("a\tb\n1\t2\n", b'\t'),
+            ("a|b\r\n1|2\r\n", b'|'),
+            ("\"a;b\";c\n\"x\ny\";2\n", b';'),
+            ("a;b|c\n1;2|3\n", b';'),
+            ("a;b|c|d\n1;2|3|4\n", b'|'),
+            // Other characters within fields.
+            ("a;x,b\n1;y,2\n3;z,4\n", b','),
+            ("note\na;b\nc;d\n", b','),
+            ("v|p\n1\n2\n", b','),
+            ("\"a;b\"\n1\n", b','),
+            ("a,b;c\n1,2\n", b','),
+            // Ragged, and so refused as what it is.
+            ("a;b\n1;2\n3\n4;5\n", b';'),
+            ("", b','),
+        ] {
+            assert_eq!(recognised(text, false) as char, expected as char, "{text:?}");
+        }
+        assert_eq!(recognised("a,x;b,y\n1,5;2,5\n", true), b';');
+    }
+
+    #[test]
+    fn what_is_given_is_checked() {
+        for (separator, decimal, wrong) in [
+            (Some(""), None, "separator \"\""),
+            (Some(";;"), None, "separator \";;\""),
+            (Some("\""), None, "separator"),
+            (Some("é"), None, "separator \"é\""),
+            (None, Some(";"), "decimal \";\""),
+            (Some(","), Some(","), "the same"),
+        ] {
+            let error = CsvOptions::new(separator, decimal, None).unwrap_err().to_string();
+            assert!(error.contains(wrong), "{error}");
+        }
+        for tab in ["tab", "\\t", "\t"] {
+            assert_eq!(CsvOptions::new(Some(tab), None, None).unwrap().separator, Some(b'\t'));
+        }
+    }
+}

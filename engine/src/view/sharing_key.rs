@@ -1,0 +1,84 @@
+//! Everything that decides a view's content, as a value that can be compared.
+//!
+//! Invariant: two plans of one table that are alive together, with equal keys, have equal answers at every version. What
+//! is only reported back (spellings, the configured aggregates of a flat view) is not part of it, nor are depth and
+//! expansion, which belong to each client's handle.
+
+use super::aggregate::{Kind, SumOfNothing};
+use super::filter::FilterKey;
+use super::plan::{Plan, ViewKind};
+use super::sort::Direction;
+use crate::config::{GroupRollupMode, SplitRollupMode};
+
+/// What a view is a function of, beside the table. Cost of a comparison: the size of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SharingKey {
+    kind: ViewKind,
+    levels: Vec<usize>,
+    group_by: Vec<usize>,
+    split_by: Vec<usize>,
+    /// Of a view with groups; others ignore it.
+    group_mode: Option<GroupRollupMode>,
+    /// Of a view with splits; others ignore it.
+    split_mode: Option<SplitRollupMode>,
+    filter: FilterKey,
+    /// Shown columns, in order, repeated ones as often as they are shown.
+    columns: Vec<usize>,
+    aggregates: Vec<AggregateKey>,
+    row_order: Vec<(usize, Direction)>,
+    group_order: Vec<(usize, Direction)>,
+    column_order: Vec<(usize, Direction)>,
+    /// The names of the computed columns, which are output names, and their positions in the table. A position belongs to
+    /// one expression or window for as long as a plan holds it, and a volatile expression's to one plan.
+    computed: Vec<(String, usize)>,
+    /// Of a view whose content depends on what happened since it was opened: the version at which it was.
+    opened_at: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct AggregateKey {
+    kind: Kind,
+    column: usize,
+    argument: Option<usize>,
+    /// The aggregate's spelling, where it is part of a column's readable name.
+    spelling: Option<String>,
+    sum_of_nothing: SumOfNothing,
+}
+
+impl SharingKey {
+    /// The key of a view that is opened when its table is at `version`.
+    pub(super) fn of(plan: &Plan, version: u64) -> SharingKey {
+        let spelling = |position: usize| {
+            let column = plan.columns.get(position)?;
+            plan.group_by.contains(column).then(|| plan.aggregates[position].qualifier.clone())
+        };
+        let aggregates = plan.aggregates.iter().enumerate().map(|(position, aggregate)| AggregateKey {
+            kind: aggregate.kind,
+            column: aggregate.column,
+            argument: aggregate.argument,
+            spelling: spelling(position),
+            sum_of_nothing: aggregate.sum_of_nothing,
+        });
+        // Water marks remember rows that are gone, which a new view has not seen.
+        let remembers = plan.aggregates.iter().any(|each| matches!(each.kind, Kind::High | Kind::Low));
+        let mut computed: Vec<(String, usize)> =
+            plan.computed_columns().iter().map(|column| (column.alias.clone(), column.position)).collect();
+        computed.sort_unstable();
+        SharingKey {
+            kind: plan.kind,
+            levels: plan.levels.clone(),
+            group_by: plan.group_by.clone(),
+            split_by: plan.split_by.clone(),
+            group_mode: (plan.kind == ViewKind::Grouped).then_some(plan.group_mode),
+            split_mode: (!plan.split_by.is_empty()).then_some(plan.split_mode),
+            filter: plan.filter.key(),
+            columns: plan.columns.clone(),
+            aggregates: aggregates.collect(),
+            row_order: plan.row_order.terms.clone(),
+            group_order: plan.group_order.clone(),
+            column_order: plan.column_order.clone(),
+            computed,
+            opened_at: remembers.then_some(version),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Compressed uploads and files: gzip, zstd and brotli.
+//!
+//! Law: what comes out is bounded before it is kept, however little went in.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+/// How bytes are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Coding {
+    Gzip,
+    Zstd,
+    Brotli,
+}
+
+/// Why bytes cannot be decoded.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    #[error("decompressed it is more than {0} bytes")]
+    TooLarge(usize),
+    #[error("not {0}: {1}")]
+    Corrupt(&'static str, std::io::Error),
+}
+
+/// Bytes that the window of a zstd stream may have, as a power of two: what its command line makes without being asked.
+const ZSTD_WINDOW_LOG: u32 = 27;
+
+/// Bytes read at a time.
+const PIECE_BYTES: usize = 64 * 1024;
+
+impl Coding {
+    /// The codings of a `Content-Encoding`, in the order in which they were applied. Errors name one that is unknown.
+    pub fn all_of(header: &str) -> Result<Vec<Coding>, String> {
+        let mut codings = Vec::new();
+        for word in header.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+            match word.to_ascii_lowercase().as_str() {
+                "identity" => {}
+                "gzip" | "x-gzip" => codings.push(Coding::Gzip),
+                "zstd" => codings.push(Coding::Zstd),
+                "br" => codings.push(Coding::Brotli),
+                other => {
+                    return Err(format!("content encoding \"{other}\" is unknown; known are gzip, zstd, br"));
+                }
+            }
+        }
+        Ok(codings)
+    }
+
+    /// The coding that a file's ending names, and its name without it.
+    pub fn of_path(path: &Path) -> (PathBuf, Option<Coding>) {
+        let coding = match path.extension().and_then(|ending| ending.to_str()) {
+            Some("gz") => Coding::Gzip,
+            Some("zst") => Coding::Zstd,
+            Some("br") => Coding::Brotli,
+            _ => return (path.to_owned(), None),
+        };
+        (path.with_extension(""), Some(coding))
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Coding::Gzip => "gzip",
+            Coding::Zstd => "zstd",
+            Coding::Brotli => "brotli",
+        }
+    }
+
+    /// Errors when the bytes are not of this coding, or are more than `max_bytes` without it. Blocks.
+    pub fn decode(self, bytes: &[u8], max_bytes: usize) -> Result<Bytes, DecodeError> {
+        let corrupt = |error| DecodeError::Corrupt(self.name(), error);
+        match self {
+            Coding::Gzip => self.read_all(flate2::read::MultiGzDecoder::new(bytes), max_bytes),
+            Coding::Zstd => {
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes).map_err(corrupt)?;
+                decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(corrupt)?;
+                self.read_all(decoder, max_bytes)
+            }
+            Coding::Brotli => self.read_all(brotli::Decompressor::new(bytes, PIECE_BYTES), max_bytes),
+        }
+    }
+
+    fn read_all(self, mut reader: impl Read, max_bytes: usize) -> Result<Bytes, DecodeError> {
+        let mut out = Vec::new();
+        let mut piece = vec![0; PIECE_BYTES];
+        loop {
+            let len = reader.read(&mut piece).map_err(|error| DecodeError::Corrupt(self.name(), error))?;
+            if len == 0 {
+                return Ok(out.into());
+            }
+            if out.len() + len > max_bytes {
+                return Err(DecodeError::TooLarge(max_bytes));
+            }
+            out.extend_from_slice(&piece[..len]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn encoded(coding: Coding, text: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        match coding {
+            Coding::Gzip => {
+                let mut writer = flate2::write::GzEncoder::new(&mut out, flate2::Compression::fast());
+                writer.write_all(text).unwrap();
+                writer.finish().unwrap();
+            }
+            Coding::Zstd => out = zstd::encode_all(text, 1).unwrap(),
+            Coding::Brotli => {
+                brotli::CompressorWriter::new(&mut out, 4096, 5, 22).write_all(text).unwrap();
+            }
+        }
+        out
+    }
+
+    #[test]
+    fn what_comes_out_is_what_went_in_and_no_more_than_allowed() {
+        let text = b"id,name\n1,ann\n".repeat(20_000);
+        for coding in [Coding::Gzip, Coding::Zstd, Coding::Brotli] {
+            let bytes = encoded(coding, &text);
+            assert!(bytes.len() * 20 < text.len());
+            assert_eq!(coding.decode(&bytes, text.len()).unwrap(), text, "{coding:?}");
+            let bomb = coding.decode(&bytes, text.len() - 1).unwrap_err();
+            assert!(matches!(bomb, DecodeError::TooLarge(_)), "{coding:?}: {bomb}");
+            for spoiled in [&b"id,name\n1,ann\n"[..], &bytes[..bytes.len() / 2]] {
+                let error = coding.decode(spoiled, usize::MAX).unwrap_err();
+                assert!(error.to_string().starts_with("not "), "{coding:?}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn codings_are_named() {
+        assert_eq!(Coding::all_of("GZIP, br").unwrap(), [Coding::Gzip, Coding::Brotli]);
+        assert_eq!(Coding::all_of("identity").unwrap(), []);
+        assert!(Coding::all_of("deflate").unwrap_err().contains("deflate"));
+        assert_eq!(Coding::of_path(Path::new("a/b.csv.gz")), ("a/b.csv".into(), Some(Coding::Gzip)));
+        assert_eq!(Coding::of_path(Path::new("b.csv")), ("b.csv".into(), None));
+    }
+}

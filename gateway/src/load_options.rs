@@ -1,0 +1,49 @@
+//! How data are read and kept, in the words that HTTP, Flight, the command line and the configuration share.
+
+use std::str::FromStr;
+
+use proscenium_engine::ListFlatten;
+use proscenium_engine::ingest::CsvOptions;
+use serde::{Deserialize, Deserializer};
+
+use crate::source::Format;
+
+/// What becomes of lists: `zip`, `cartesian` or `stringify`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Lists(pub ListFlatten);
+
+impl FromStr for Lists {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Lists, String> {
+        word.parse().map(Lists)
+    }
+}
+
+impl<'de> Deserialize<'de> for Lists {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Lists, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        word.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// How a CSV is written, as far as its sender says.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CsvWords<'a> {
+    /// One character; recognised if absent.
+    pub separator: Option<&'a str>,
+    /// `.` or `,`
+    pub decimal: Option<&'a str>,
+    pub header: Option<bool>,
+}
+
+impl CsvWords<'_> {
+    /// Errors name the word that is wrong, and say when the data are no CSV.
+    pub fn options(self, format: Format) -> Result<CsvOptions, String> {
+        let is_given = self.separator.is_some() || self.decimal.is_some() || self.header.is_some();
+        if is_given && format != Format::Csv {
+            return Err("separator, decimal and header are for CSV".into());
+        }
+        CsvOptions::new(self.separator, self.decimal, self.header).map_err(|error| error.to_string())
+    }
+}
