@@ -97,13 +97,17 @@ mod tests {
     use arrow::array::{ArrayRef, FixedSizeBinaryArray, Int64Array, ListArray, RecordBatch};
     use arrow::datatypes::Int64Type;
     use parquet::arrow::ArrowWriter;
+    use parquet::basic::{Compression, ZstdLevel};
     use parquet::file::metadata::ParquetMetaDataReader;
+    use parquet::file::properties::WriterProperties;
 
     use super::*;
 
     fn refused(column: ArrayRef, rows: u64, values: u64) -> String {
         let batch = RecordBatch::try_from_iter([("x", column)]).unwrap();
-        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+        let packed =
+            WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(packed)).unwrap();
         writer.write(&batch).unwrap();
         let bytes = Bytes::from(writer.into_inner().unwrap());
         let metadata = ParquetMetaDataReader::new().parse_and_finish(&bytes).unwrap();
