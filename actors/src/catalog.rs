@@ -14,17 +14,17 @@ use actix::prelude::*;
 use proscenium_engine::table::Table;
 use proscenium_engine::{TableData, TableOptions};
 
-use crate::audience::Part;
 use crate::directory::{Directory, Hosted, Subscriber, TableRef};
 use crate::error::Result;
-use crate::fanout::{LaneId, Outlet, SessionId};
-use crate::keeper::{Keeper, Mourners, Watch, life_line};
-use crate::knobs;
 use crate::limits::Limits;
+use crate::lineage::Lineage;
 use crate::mailbox::{Mailbox, Offered, Reply, unbound};
-use crate::meters::Meters;
+use crate::metrics::ActorMetrics;
+use crate::monitor::{DeleteSubscribers, MonitorTable, TableMonitor, liveness_guard};
+use crate::outbox::{Outbox, SessionId, StreamId};
 use crate::placement::Placement;
 use crate::table::{Source, TableActor};
+use crate::tuning;
 use crate::workers::Workers;
 
 pub use derive::HostDerived;
@@ -38,15 +38,15 @@ pub struct Catalog {
     mailbox: Mailbox<CatalogActor>,
     placement: Placement,
     limits: Limits,
-    meters: Meters,
+    metrics: ActorMetrics,
 }
 
 impl Catalog {
     /// Starts the actors on `threads` threads, beside as many workers. Must be called inside an actix system.
     ///
     /// Errors when the system gives no threads.
-    pub fn start(threads: usize, limits: Limits, meters: Meters) -> std::io::Result<Catalog> {
-        Catalog::start_on(Workers::start(threads)?, threads, limits, meters)
+    pub fn start(threads: usize, limits: Limits, metrics: ActorMetrics) -> std::io::Result<Catalog> {
+        Catalog::start_on(Workers::start(threads)?, threads, limits, metrics)
     }
 
     /// As [`Catalog::start`], beside these workers.
@@ -54,24 +54,25 @@ impl Catalog {
         workers: Workers,
         threads: usize,
         limits: Limits,
-        meters: Meters,
+        metrics: ActorMetrics,
     ) -> std::io::Result<Catalog> {
         let directory = Arc::new(Directory::new(limits));
         let placement = Placement::start(threads);
-        let keeper = {
+        let monitor = {
             let directory = directory.clone();
-            Keeper::start_in_arbiter(placement.next(), move |_| Keeper::new(directory))
+            TableMonitor::start_in_arbiter(placement.next(), move |_| TableMonitor::new(directory))
         };
-        let stage = Stage {
+        let context = ActorContext {
             directory: directory.clone(),
             workers,
             placement: placement.clone(),
             limits,
-            meters: meters.clone(),
+            metrics: metrics.clone(),
         };
-        let addr = CatalogActor::start_in_arbiter(placement.next(), move |_| CatalogActor { stage, keeper });
-        let mailbox = Mailbox::new(addr, knobs::CATALOG_MAILBOX);
-        Ok(Catalog { directory, mailbox, placement, limits, meters })
+        let addr =
+            CatalogActor::start_in_arbiter(placement.next(), move |_| CatalogActor { context, monitor });
+        let mailbox = Mailbox::new(addr, tuning::CATALOG_MAILBOX);
+        Ok(Catalog { directory, mailbox, placement, limits, metrics })
     }
 
     /// Ends every actor; whatever still waits for an answer hears that it is gone.
@@ -80,8 +81,8 @@ impl Catalog {
     }
 
     /// The way out of a new connection.
-    pub fn outlet(&self, session: SessionId) -> Arc<Outlet> {
-        Outlet::new(session, self.limits, self.meters.clone())
+    pub fn outbox(&self, session: SessionId) -> Arc<Outbox> {
+        Outbox::new(session, self.limits, self.metrics.clone())
     }
 
     pub fn mailbox(&self) -> &Mailbox<CatalogActor> {
@@ -122,24 +123,24 @@ impl Catalog {
     /// Makes a table, for callers inside the server. `Full` is an error that says to try again.
     pub async fn host(&self, name: &str, data: TableData, options: TableOptions) -> Result<()> {
         let name = name.to_string();
-        self.mailbox.ask(knobs::ASK_DEADLINE, |reply| Host { name, data, options, reply }).await
+        self.mailbox.ask(tuning::ASK_DEADLINE, |reply| Host { name, data, options, reply }).await
     }
 }
 
 /// What tables and views need of their surroundings.
 #[derive(Debug, Clone)]
-pub struct Stage {
+pub struct ActorContext {
     pub directory: Arc<Directory>,
     pub workers: Workers,
     pub placement: Placement,
     pub limits: Limits,
-    pub meters: Meters,
+    pub metrics: ActorMetrics,
 }
 
 #[derive(Debug)]
 pub struct CatalogActor {
-    stage: Stage,
-    keeper: Addr<Keeper>,
+    context: ActorContext,
+    monitor: Addr<TableMonitor>,
 }
 
 impl Actor for CatalogActor {
@@ -151,7 +152,7 @@ impl Actor for CatalogActor {
 }
 
 /// A table that is made, what it follows, and its place among those who speak of a batch.
-pub(crate) type Made = (Table, Vec<Source>, Part);
+pub(crate) type Made = (Table, Vec<Source>, Lineage);
 
 impl CatalogActor {
     /// Makes a table under a name: reserves the name, lets `making` make the table, hosts it, answers, announces.
@@ -162,17 +163,17 @@ impl CatalogActor {
         reply: Reply<()>,
         ctx: &mut Context<Self>,
     ) {
-        let name = match self.stage.directory.reserve(name) {
+        let name = match self.context.directory.reserve(name) {
             Ok(name) => name,
             Err(fault) => return reply.send(Err(fault)),
         };
         let hosting = making.into_actor(self).map(move |made, catalog, _| match made {
-            Ok((table, sources, part)) => {
-                catalog.raise(name, table, sources, part);
-                catalog.stage.directory.announce_after(LaneId::SERVER, vec![reply]);
+            Ok((table, sources, lineage)) => {
+                catalog.raise(name, table, sources, lineage);
+                catalog.context.directory.announce_after(StreamId::SERVER, vec![reply]);
             }
             Err(fault) => {
-                catalog.stage.directory.release(&name);
+                catalog.context.directory.release(&name);
                 reply.send(Err(fault));
             }
         });
@@ -180,33 +181,33 @@ impl CatalogActor {
     }
 
     /// Starts the actor of a table that is made, under its reserved name.
-    fn raise(&mut self, name: Arc<str>, table: Table, sources: Vec<Source>, part: Part) {
-        let stage = self.stage.clone();
+    fn raise(&mut self, name: Arc<str>, table: Table, sources: Vec<Source>, lineage: Lineage) {
+        let context = self.context.clone();
         let (index, limit) = (table.index().map(str::to_string), table.limit());
-        let lane = LaneId::fresh();
-        let lineage = sources.iter().map(|source| source.table.clone()).collect();
-        let (life_line, ended) = life_line();
-        let (table_name, mourners) = (name.clone(), Mourners::default());
-        let told = mourners.clone();
-        let addr = TableActor::start_in_arbiter(self.stage.placement.next(), move |_| {
-            TableActor::new(table_name, lane, table, sources, stage, mourners, life_line)
+        let stream = StreamId::fresh();
+        let source_tables = sources.iter().map(|source| source.table.clone()).collect();
+        let (liveness_guard, ended) = liveness_guard();
+        let (table_name, delete_subscribers) = (name.clone(), DeleteSubscribers::default());
+        let notified = delete_subscribers.clone();
+        let addr = TableActor::start_in_arbiter(self.context.placement.next(), move |_| {
+            TableActor::new(table_name, stream, table, sources, context, delete_subscribers, liveness_guard)
         });
         let table = TableRef {
             name,
-            lane,
-            mailbox: Mailbox::new(addr, knobs::TABLE_MAILBOX),
-            sources: lineage,
-            part,
+            stream,
+            mailbox: Mailbox::new(addr, tuning::TABLE_MAILBOX),
+            sources: source_tables,
+            lineage,
         };
         // The table learns its own address before anybody else does.
         if let Offered::Full(_) | Offered::Gone(_) =
-            table.mailbox.offer(crate::table::Introduce { table: table.clone() })
+            table.mailbox.offer(crate::table::SetSelfRef { table: table.clone() })
         {
             tracing::error!(table = %table.name, "a table ended before it began");
         }
-        self.stage.directory.host(table.clone(), index, limit);
-        if self.keeper.try_send(Watch { table, mourners: told, ended }).is_err() {
-            tracing::error!("the keeper has ended: a table that fails will not be noticed");
+        self.context.directory.host(table.clone(), index, limit);
+        if self.monitor.try_send(MonitorTable { table, delete_subscribers: notified, ended }).is_err() {
+            tracing::error!("the monitor has ended: a table that fails will not be noticed");
         }
     }
 }

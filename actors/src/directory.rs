@@ -8,35 +8,35 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::audience::{Listening, Part};
-use crate::error::{Fault, Result};
-use crate::fanout::{LaneId, News, Outgoing, Outlet, SessionId};
-use crate::knobs;
+use crate::error::{ActorError, Result};
 use crate::limits::Limits;
+use crate::lineage::{Lineage, ListenGuard};
 use crate::mailbox::{Mailbox, Reply};
+use crate::outbox::{Notification, Outbox, Outgoing, SessionId, StreamId};
 use crate::table::TableActor;
+use crate::tuning;
 
 /// How to reach one table.
 #[derive(Debug, Clone)]
 pub struct TableRef {
     pub name: Arc<str>,
     /// The order in which the table speaks to each connection.
-    pub lane: LaneId,
+    pub stream: StreamId,
     pub mailbox: Mailbox<TableActor>,
     /// The tables that this one is derived from; empty for a table that clients write.
     pub sources: Arc<[TableRef]>,
-    pub part: Part,
+    pub lineage: Lineage,
 }
 
 impl TableRef {
     /// Counts a connection among the listeners of this table and of every table that it is derived of, for as long as
     /// what comes back is held. Written tables need not know.
-    pub(crate) fn listen(&self, outlet: &Arc<Outlet>) -> Vec<Listening> {
+    pub(crate) fn listen(&self, outbox: &Arc<Outbox>) -> Vec<ListenGuard> {
         let mut listening = Vec::new();
         let mut open = vec![self];
         while let Some(table) = open.pop() {
             if !table.sources.is_empty() {
-                listening.push(table.part.audience.enter(outlet));
+                listening.push(table.lineage.listeners.enter(outbox));
                 open.extend(table.sources.iter());
             }
         }
@@ -56,39 +56,39 @@ pub struct Hosted {
 /// long as it is held.
 #[derive(Debug)]
 pub struct Subscriber {
-    pub outlet: Arc<Outlet>,
+    pub outbox: Arc<Outbox>,
     pub msg_id: u32,
     /// Of news of a derived table.
-    pub(crate) listening: Vec<Listening>,
+    pub(crate) listening: Vec<ListenGuard>,
 }
 
 impl Drop for Subscriber {
     fn drop(&mut self) {
-        self.outlet.leave_subscription();
+        self.outbox.leave_subscription();
     }
 }
 
 impl Subscriber {
     /// Errors when the connection has as many subscriptions as it may have.
-    pub fn new(outlet: Arc<Outlet>, msg_id: u32) -> Result<Self> {
-        outlet.enter_subscription()?;
-        Ok(Subscriber { outlet, msg_id, listening: Vec::new() })
+    pub fn new(outbox: Arc<Outbox>, msg_id: u32) -> Result<Self> {
+        outbox.enter_subscription()?;
+        Ok(Subscriber { outbox, msg_id, listening: Vec::new() })
     }
 
     /// Unsubscribing needs both the number and the connection it was given by.
     pub fn is(&self, session: SessionId, msg_id: u32) -> bool {
-        self.msg_id == msg_id && self.outlet.session() == session
+        self.msg_id == msg_id && self.outbox.session() == session
     }
 }
 
 #[derive(Debug, Default)]
 pub struct Directory {
     limits: Limits,
-    inner: RwLock<Inner>,
+    inner: RwLock<DirectoryInner>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
+struct DirectoryInner {
     tables: BTreeMap<Arc<str>, Hosting>,
     /// View id → its table, and the connection that opened it.
     views: HashMap<Arc<str>, (TableRef, SessionId)>,
@@ -105,7 +105,7 @@ enum Hosting {
     Hosted { table: TableRef, index: Option<String>, limit: Option<u32>, listed: bool },
 }
 
-impl Inner {
+impl DirectoryInner {
     fn forget_view(&mut self, view_id: &str) {
         let Some((_, owner)) = self.views.remove(view_id) else { return };
         if let Entry::Occupied(mut count) = self.views_of.entry(owner) {
@@ -126,11 +126,11 @@ impl Directory {
     pub fn reserve(&self, name: &str) -> Result<Arc<str>> {
         let mut inner = self.write();
         if inner.tables.contains_key(name) {
-            return Err(Fault::refused(format!("Table \"{name}\" already exists")));
+            return Err(ActorError::refused(format!("Table \"{name}\" already exists")));
         }
         if inner.tables.len() >= self.limits.tables {
             let limit = self.limits.tables;
-            return Err(Fault::refused(format!("this server holds {limit} tables: delete some first")));
+            return Err(ActorError::refused(format!("this server holds {limit} tables: delete some first")));
         }
         let name: Arc<str> = name.into();
         inner.tables.insert(name.clone(), Hosting::Reserved);
@@ -164,14 +164,14 @@ impl Directory {
     pub fn remove(&self, table: &TableRef) -> bool {
         let mut inner = self.write();
         let gone: Vec<Arc<str>> = {
-            let of_table = inner.views.iter().filter(|(_, (of, _))| of.lane == table.lane);
+            let of_table = inner.views.iter().filter(|(_, (of, _))| of.stream == table.stream);
             of_table.map(|(view_id, _)| view_id.clone()).collect()
         };
         for view_id in gone {
             inner.forget_view(&view_id);
         }
         match inner.tables.get(&table.name) {
-            Some(Hosting::Hosted { table: present, .. }) if present.lane == table.lane => {
+            Some(Hosting::Hosted { table: present, .. }) if present.stream == table.stream => {
                 inner.tables.remove(&table.name);
                 true
             }
@@ -186,7 +186,7 @@ impl Directory {
         }
         let mut inner = self.write();
         inner.failed.push_back(table.name.clone());
-        if inner.failed.len() > knobs::REMEMBERED_FAILURES {
+        if inner.failed.len() > tuning::REMEMBERED_FAILURES {
             inner.failed.pop_front();
         }
         true
@@ -197,11 +197,11 @@ impl Directory {
         let inner = self.read();
         match inner.tables.get(name) {
             Some(Hosting::Hosted { table, .. }) => Ok(table.clone()),
-            Some(Hosting::Reserved) => Err(Fault::TableNotFound),
+            Some(Hosting::Reserved) => Err(ActorError::TableNotFound),
             None if inner.failed.iter().any(|failed| &**failed == name) => {
-                Err(Fault::TableFailed { table: name.to_string() })
+                Err(ActorError::TableFailed { table: name.to_string() })
             }
-            None => Err(Fault::TableNotFound),
+            None => Err(ActorError::TableNotFound),
         }
     }
 
@@ -215,10 +215,12 @@ impl Directory {
         let mut inner = self.write();
         let limit = self.limits.views_per_session;
         if inner.views_of.get(&owner).is_some_and(|count| *count >= limit) {
-            return Err(Fault::refused(format!("a connection may have {limit} views: delete some first")));
+            return Err(ActorError::refused(format!(
+                "a connection may have {limit} views: delete some first"
+            )));
         }
         if inner.views.contains_key(view_id) {
-            return Err(Fault::refused(format!("View \"{view_id}\" already exists")));
+            return Err(ActorError::refused(format!("View \"{view_id}\" already exists")));
         }
         let view_id: Arc<str> = view_id.into();
         inner.views.insert(view_id.clone(), (table, owner));
@@ -257,40 +259,40 @@ impl Directory {
 
     /// A connection is over.
     pub fn forget_session(&self, session: SessionId) {
-        self.write().watchers.retain(|watcher| watcher.outlet.session() != session);
+        self.write().watchers.retain(|watcher| watcher.outbox.session() != session);
     }
 
-    /// Tells everybody who watches that the list changed, in the order of `lane`.
-    pub fn announce(&self, lane: LaneId) {
-        self.announce_after::<()>(lane, Vec::new());
+    /// Tells everybody who watches that the list changed, in the order of `stream`.
+    pub fn announce(&self, stream: StreamId) {
+        self.announce_after::<()>(stream, Vec::new());
     }
 
     /// Says to those who asked that it is done, then to everybody who watches that the list changed. Nobody's later
     /// request about the list is answered before.
-    pub fn announce_after<T: Default + 'static>(&self, lane: LaneId, asked: Vec<Reply<T>>) {
-        let told = |watcher: &Subscriber| (watcher.outlet.clone(), watcher.msg_id);
+    pub fn announce_after<T: Default + 'static>(&self, stream: StreamId, asked: Vec<Reply<T>>) {
+        let notified = |watcher: &Subscriber| (watcher.outbox.clone(), watcher.msg_id);
         let (after, before): (Vec<_>, Vec<_>) = {
             let watchers = &self.read().watchers;
             let has_asked = |session| asked.iter().any(|reply| reply.asker() == Some(session));
-            watchers.iter().map(told).partition(|(outlet, _)| has_asked(outlet.session()))
+            watchers.iter().map(notified).partition(|(outbox, _)| has_asked(outbox.session()))
         };
         let places: Vec<_> =
-            before.into_iter().map(|(outlet, msg_id)| (outlet.reserve(lane), msg_id)).collect();
+            before.into_iter().map(|(outbox, msg_id)| (outbox.reserve(stream), msg_id)).collect();
         let unended: Vec<_> = asked.into_iter().map(|reply| reply.begin(Ok(T::default()))).collect();
-        for (outlet, msg_id) in after {
-            outlet.push(lane, Outgoing::News(News::HostedChanged { msg_id }));
+        for (outbox, msg_id) in after {
+            outbox.push(stream, Outgoing::Notification(Notification::HostedChanged { msg_id }));
         }
         for (place, msg_id) in places {
-            place.fill(Outgoing::News(News::HostedChanged { msg_id }));
+            place.fill(Outgoing::Notification(Notification::HostedChanged { msg_id }));
         }
         drop(unended);
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Inner> {
+    fn read(&self) -> RwLockReadGuard<'_, DirectoryInner> {
         self.inner.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Inner> {
+    fn write(&self) -> RwLockWriteGuard<'_, DirectoryInner> {
         self.inner.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -302,9 +304,9 @@ mod tests {
     use proscenium_engine::{TableData, TableOptions};
 
     use super::*;
-    use crate::catalog::Stage;
-    use crate::keeper::{Mourners, life_line};
-    use crate::meters::Meters;
+    use crate::catalog::ActorContext;
+    use crate::metrics::ActorMetrics;
+    use crate::monitor::{DeleteSubscribers, liveness_guard};
     use crate::placement::Placement;
     use crate::workers::Workers;
 
@@ -312,22 +314,29 @@ mod tests {
     fn some_table(directory: &Arc<Directory>, name: &str) -> TableRef {
         let name = directory.reserve(name).unwrap();
         let made = Table::create(&TableData::Schema(Vec::new()), TableOptions::default()).unwrap();
-        let stage = Stage {
+        let derivation_rank = ActorContext {
             directory: directory.clone(),
             workers: Workers::start(1).unwrap(),
             placement: Placement::start(1),
             limits: Limits::default(),
-            meters: Meters::new().unwrap(),
+            metrics: ActorMetrics::new().unwrap(),
         };
-        let lane = LaneId::fresh();
-        let actor =
-            TableActor::new(name.clone(), lane, made, Vec::new(), stage, Mourners::default(), life_line().0);
+        let stream = StreamId::fresh();
+        let actor = TableActor::new(
+            name.clone(),
+            stream,
+            made,
+            Vec::new(),
+            derivation_rank,
+            DeleteSubscribers::default(),
+            liveness_guard().0,
+        );
         let table = TableRef {
             name,
-            lane,
+            stream,
             mailbox: Mailbox::new(actor.start(), 1),
             sources: Arc::default(),
-            part: Part::default(),
+            lineage: Lineage::default(),
         };
         directory.host(table.clone(), None, None);
         table
@@ -339,7 +348,7 @@ mod tests {
         directory.reserve("t").unwrap();
         assert_eq!(directory.reserve("t").unwrap_err().to_string(), "Table \"t\" already exists");
         assert!(directory.list().is_empty());
-        assert_eq!(directory.table("t").unwrap_err(), Fault::TableNotFound);
+        assert_eq!(directory.table("t").unwrap_err(), ActorError::TableNotFound);
         directory.release("t");
         let table = some_table(&directory, "t");
         directory.release("t");
@@ -361,11 +370,11 @@ mod tests {
         directory.add_view("v", table.clone(), session).unwrap();
         assert!(directory.fail(&table));
         assert!(directory.table_of_view("v").is_none());
-        assert_eq!(directory.table("t").unwrap_err(), Fault::TableFailed { table: "t".into() });
+        assert_eq!(directory.table("t").unwrap_err(), ActorError::TableFailed { table: "t".into() });
         let again = some_table(&directory, "t");
         // The death of the old one is old news.
         assert!(!directory.fail(&table));
-        assert_eq!(directory.table("t").unwrap().lane, again.lane);
+        assert_eq!(directory.table("t").unwrap().stream, again.stream);
     }
 
     #[actix::test]

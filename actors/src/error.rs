@@ -4,7 +4,7 @@ use proscenium_engine::EngineError;
 
 /// The one error of the actors. The text is meant for the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Fault {
+pub enum ActorError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// No view has the requested id (any more).
@@ -30,10 +30,10 @@ pub enum Fault {
     Refused(String),
 }
 
-impl Fault {
+impl ActorError {
     pub fn refused(message: impl Into<String>) -> Self {
-        Fault::Refused(message.into())
+        ActorError::Refused(message.into())
     }
 }
 
-pub type Result<T, E = Fault> = std::result::Result<T, E>;
+pub type Result<T, E = ActorError> = std::result::Result<T, E>;

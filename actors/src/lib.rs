@@ -2,36 +2,36 @@
 //!
 //! Law: one order per table. Every request about a table or its views passes the table actor's mailbox; each applied
 //! batch goes to the table's view actors before a later read does. Actors know the engine; they know no socket and no
-//! wire message: whoever connects them gives callbacks ([`mailbox::Reply`]) and a way out ([`fanout::Outlet`]).
+//! wire message: whoever connects them gives callbacks ([`mailbox::Reply`]) and a way out ([`outbox::Outbox`]).
 //!
-//! Reading order: how messages travel ([`mailbox`]), how news leaves ([`fanout`]) and deltas ([`tail`]), where names
-//! are kept ([`directory`]), then the actors: [`catalog`], [`table`], [`view`], [`keeper`]; what they run on
+//! Reading order: how messages travel ([`mailbox`]), how news leaves ([`outbox`]) and deltas ([`tail`]), where names
+//! are kept ([`directory`]), then the actors: [`catalog`], [`table`], [`view`], [`monitor`]; what they run on
 //! ([`placement`], [`workers`]).
 
-pub mod audience;
 pub mod catalog;
 mod clock;
 pub mod directory;
 pub mod error;
-pub mod fanout;
-pub mod keeper;
-pub mod knobs;
 pub mod limits;
+pub mod lineage;
 pub mod mailbox;
-pub mod meters;
-mod news;
+pub mod metrics;
+pub mod monitor;
+mod notification;
+pub mod outbox;
 pub mod placement;
 mod rope;
 pub mod table;
 pub mod tail;
+pub mod tuning;
 pub mod view;
 pub mod workers;
 
 pub use catalog::Catalog;
 pub use directory::TableRef;
-pub use error::Fault;
-pub use fanout::{LaneId, News, Outgoing, Outlet, SessionId};
+pub use error::ActorError;
 pub use limits::Limits;
 pub use mailbox::Reply;
-pub use meters::Meters;
+pub use metrics::ActorMetrics;
+pub use outbox::{Notification, Outbox, Outgoing, SessionId, StreamId};
 pub use rope::Rope;

@@ -17,7 +17,7 @@ pub struct Limits {
     pub merge_bytes: usize,
     /// Bytes of news waiting for one connection beyond which it is given up. Only what does not merge gets there, the
     /// keys of removed rows and many updates at once; one message of any size may always wait.
-    pub news_bytes: usize,
+    pub pending_notification_bytes: usize,
 }
 
 impl Default for Limits {
@@ -28,7 +28,7 @@ impl Default for Limits {
             subscriptions_per_session: 10_000,
             export_bytes: 1 << 30,
             merge_bytes: 1 << 20,
-            news_bytes: 64 << 20,
+            pending_notification_bytes: 64 << 20,
         }
     }
 }

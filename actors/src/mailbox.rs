@@ -12,8 +12,8 @@ use actix::dev::ToEnvelope;
 use actix::prelude::*;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use crate::error::{Fault, Result};
-use crate::fanout::SessionId;
+use crate::error::{ActorError, Result};
+use crate::outbox::SessionId;
 
 /// A message on its way, with the room it takes up.
 pub struct Posted<M> {
@@ -122,10 +122,10 @@ impl<A: Actor> Mailbox<A> {
         let (reply, answer) = Reply::channel();
         let asked = async {
             self.post(message(reply)).await;
-            answer.await.unwrap_or(Err(Fault::Gone))
+            answer.await.unwrap_or(Err(ActorError::Gone))
         };
         let answered = tokio::time::timeout(deadline, asked).await;
-        answered.unwrap_or(Err(Fault::Deadline { secs: deadline.as_secs() }))
+        answered.unwrap_or(Err(ActorError::Deadline { secs: deadline.as_secs() }))
     }
 
     fn put<M>(&self, posted: Posted<M>) -> Offered<M>
@@ -147,7 +147,7 @@ pub fn unbound<A: Actor<Context = Context<A>>>(ctx: &mut Context<A>) {
     ctx.set_mailbox_capacity(0);
 }
 
-/// Where an answer goes: called once, on the thread of whoever answers. Dropped unanswered it says [`Fault::Gone`], so
+/// Where an answer goes: called once, on the thread of whoever answers. Dropped unanswered it says [`ActorError::Gone`], so
 /// that nobody waits for an actor that died.
 pub struct Reply<T> {
     callback: Option<Answer<T>>,
@@ -207,7 +207,7 @@ impl<T: 'static> Reply<T> {
 impl<T> Drop for Reply<T> {
     fn drop(&mut self) {
         if let Some(callback) = self.callback.take() {
-            drop(callback(Err(Fault::Gone)));
+            drop(callback(Err(ActorError::Gone)));
         }
     }
 }
@@ -258,7 +258,7 @@ mod tests {
     #[actix::test]
     async fn an_actor_that_ends_answers_gone() {
         let mailbox = Mailbox::new(Echo.start(), 2);
-        assert_eq!(mailbox.ask(Duration::from_secs(5), |reply| Say(0, reply)).await, Err(Fault::Gone));
-        assert_eq!(mailbox.ask(Duration::from_secs(5), |reply| Say(1, reply)).await, Err(Fault::Gone));
+        assert_eq!(mailbox.ask(Duration::from_secs(5), |reply| Say(0, reply)).await, Err(ActorError::Gone));
+        assert_eq!(mailbox.ask(Duration::from_secs(5), |reply| Say(1, reply)).await, Err(ActorError::Gone));
     }
 }

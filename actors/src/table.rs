@@ -4,10 +4,10 @@
 //! message is looked at. Notices that need no view's work (plain updates, removed keys) leave at once; the rows of an
 //! update hold their place in each subscriber's order and are filled in by the view's actor.
 //!
-//! The orders, a file each: [`introduce`], [`batch`] (update, replace, remove), [`compute`], [`describe`], [`open_view`],
-//! [`plan_view`], [`read_view`], [`subscribe`], [`delete`], [`session_over`], [`settle`], [`snapshot`], [`follow`], [`gauges`], [`crash`]. What a derived table
+//! The orders, a file each: [`set_self_ref`], [`batch`] (update, replace, remove), [`compute`], [`describe`], [`open_view`],
+//! [`plan_view`], [`read_view`], [`subscribe`], [`delete`], [`session_closed`], [`settle`], [`snapshot`], [`follow`], [`table_stats`], [`crash`]. What a derived table
 //! follows is in [`source`]. What the actor knows about its
-//! views is a plain state machine: [`registry`]; how it feeds them: [`feed`].
+//! views is a plain state machine: [`registry`]; how it feeds them: [`queue`].
 
 mod batch;
 mod compute;
@@ -16,20 +16,20 @@ mod compute_tests;
 mod crash;
 mod delete;
 mod describe;
-mod feed;
+mod flush_deferred;
 mod follow;
-mod gauges;
-mod introduce;
-mod news;
+mod notify;
 mod open_view;
 mod plan_view;
 mod read_view;
 mod registry;
-mod session_over;
-mod settle;
+mod session_closed;
+mod set_self_ref;
 mod snapshot;
 mod source;
 mod subscribe;
+mod table_stats;
+mod view_queue;
 
 use std::sync::Arc;
 
@@ -40,46 +40,46 @@ pub use batch::{RemoveRows, ReplaceRows, UpdateRows};
 pub use crash::Crash;
 pub use delete::{DeleteTable, UnwatchTable, WatchTable};
 pub use describe::{Describe, GetSchema, GetSize, MakePort};
-pub use feed::Receipt;
+pub use flush_deferred::FlushDeferred;
 pub(crate) use follow::no_view;
 pub use follow::{Follow, Followed, Follower};
-pub use gauges::{Gauges, GetGauges, ViewGauges};
-pub use introduce::Introduce;
 pub use open_view::{CloseView, OpenView};
 pub use plan_view::{PlanView, Planned};
 pub use read_view::{GetPlan, ReadView};
 pub use registry::HandleId;
-pub use session_over::SessionOver;
-pub use settle::Settle;
+pub use session_closed::SessionClosed;
+pub use set_self_ref::SetSelfRef;
 pub use snapshot::TakeSnapshot;
 pub use source::Source;
 pub use subscribe::{Subscribe, Topic, Unsubscribe};
+pub use table_stats::{GetTableStats, TableStats, ViewGauges};
+pub use view_queue::BatchAck;
 
-use crate::catalog::Stage;
+use crate::catalog::ActorContext;
 use crate::directory::TableRef;
-use crate::error::Fault;
-use crate::fanout::LaneId;
-use crate::keeper::{LifeLine, Mourners};
-use crate::knobs;
+use crate::error::ActorError;
 use crate::mailbox::{Posted, Reply, unbound};
-use crate::meters::TableMeter;
-use compute::Underway;
+use crate::metrics::TableMeter;
+use crate::monitor::{DeleteSubscribers, LivenessGuard};
+use crate::outbox::StreamId;
+use crate::tuning;
+use compute::RunningBackfill;
 use follow::Following;
-use plan_view::Awaited;
+use plan_view::PendingPlan;
 use registry::Registry;
 
 #[derive(Debug)]
 pub struct TableActor {
     name: Arc<str>,
-    lane: LaneId,
+    stream: StreamId,
     table: Table,
-    stage: Stage,
+    context: ActorContext,
     meter: TableMeter,
-    /// How others reach this actor; set once by [`Introduce`], its first message.
-    myself: Option<TableRef>,
+    /// How others reach this actor; set once by [`SetSelfRef`], its first message.
+    self_ref: Option<TableRef>,
     views: Registry,
     /// Who wants to hear when the table is deleted.
-    mourners: Mourners,
+    delete_subscribers: DeleteSubscribers,
     /// Deletions that wait for the last view; the table is unlisted while there are any.
     deletions: Vec<Reply<()>>,
     /// Who follows this table; those who gave up are forgotten with the next delta.
@@ -87,49 +87,49 @@ pub struct TableActor {
     /// What this table is derived from; empty for tables that clients write.
     sources: Vec<Source>,
     /// Columns under way; from [`compute`] until they are adopted.
-    underway: Vec<Underway>,
+    running_backfill: Vec<RunningBackfill>,
     /// Batches that had to be kept for them when their number was last bounded, see [`compute`].
     needed_to_catch_up: usize,
     /// Who waits for those columns to build a view elsewhere.
-    awaited: Vec<Awaited>,
+    pending_plans: Vec<PendingPlan>,
     /// Orders handled since others on this thread had a turn.
     orders_in_a_row: usize,
-    _life_line: LifeLine,
+    _liveness_guard: LivenessGuard,
 }
 
 impl TableActor {
     pub(crate) fn new(
         name: Arc<str>,
-        lane: LaneId,
+        stream: StreamId,
         table: Table,
         sources: Vec<Source>,
-        stage: Stage,
-        mourners: Mourners,
-        life_line: LifeLine,
+        context: ActorContext,
+        delete_subscribers: DeleteSubscribers,
+        liveness_guard: LivenessGuard,
     ) -> Self {
         TableActor {
-            meter: stage.meters.table(&name),
+            meter: context.metrics.table(&name),
             name,
-            lane,
+            stream,
             table,
-            stage,
-            myself: None,
+            context,
+            self_ref: None,
             views: Registry::default(),
-            mourners,
+            delete_subscribers,
             deletions: Vec::new(),
             followings: Vec::new(),
             sources,
-            underway: Vec::new(),
+            running_backfill: Vec::new(),
             needed_to_catch_up: 0,
-            awaited: Vec::new(),
+            pending_plans: Vec::new(),
             orders_in_a_row: 0,
-            _life_line: life_line,
+            _liveness_guard: liveness_guard,
         }
     }
 
     /// Errors for a table that was not introduced, which the catalog does before anything else.
-    fn myself(&self) -> Result<TableRef, Fault> {
-        self.myself.clone().ok_or(Fault::Gone)
+    fn self_ref(&self) -> Result<TableRef, ActorError> {
+        self.self_ref.clone().ok_or(ActorError::Gone)
     }
 }
 
@@ -173,7 +173,7 @@ impl TableActor {
         self.catch_up(ctx);
         self.receive(posted.open(), ctx);
         self.orders_in_a_row += 1;
-        if self.orders_in_a_row >= knobs::ORDERS_IN_A_ROW {
+        if self.orders_in_a_row >= tuning::ORDERS_IN_A_ROW {
             // An actor empties its mailbox before its thread does anything else, and this one may never be empty.
             self.orders_in_a_row = 0;
             ctx.wait(tokio::task::yield_now().into_actor(self));

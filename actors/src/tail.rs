@@ -1,7 +1,7 @@
 //! A table's deltas as somebody else follows them: a derived table, a live export.
 //!
 //! Law: the table puts each delta in before it answers the batch's sender, so whoever drains the tail before it answers
-//! anything is never behind. The tail is bounded: beyond [`knobs::WAITING_DELTAS`] deltas merge, and a merged delta is
+//! anything is never behind. The tail is bounded: beyond [`tuning::WAITING_DELTAS`] deltas merge, and a merged delta is
 //! again a delta. Deltas are gapless: each begins where the one before it ends.
 
 use std::collections::VecDeque;
@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use proscenium_engine::delta::TableDelta;
 use tokio::sync::Notify;
 
-use crate::fanout::Turns;
-use crate::knobs;
+use crate::outbox::DerivedSlots;
+use crate::tuning;
 
 /// Shared by the table and its follower.
 #[derive(Debug, Default)]
@@ -24,27 +24,27 @@ pub struct Tail {
 }
 
 /// A delta, and where the follower may speak of it.
-pub type Arrival = (Arc<TableDelta>, Turns);
+pub type Arrival = (Arc<TableDelta>, DerivedSlots);
 
 impl Tail {
     /// The follower hears of it with the next [`Tail::wake`], or looks by itself.
-    pub(crate) fn push(&self, delta: Arc<TableDelta>, turns: Turns) {
+    pub(crate) fn push(&self, delta: Arc<TableDelta>, derived_slots: DerivedSlots) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if self.ended.load(Ordering::Acquire) {
             return;
         }
-        if waiting.len() >= knobs::WAITING_DELTAS
+        if waiting.len() >= tuning::WAITING_DELTAS
             && let Some((last, held)) = waiting.back_mut()
         {
             *last = Arc::new(last.then(&delta));
-            for (session, turn) in turns {
+            for (session, derived_slot) in derived_slots {
                 // Each connection's first turn is kept, so that no later answer overtakes the news of the first batch.
                 if let Entry::Vacant(entry) = held.entry(session) {
-                    entry.insert(turn);
+                    entry.insert(derived_slot);
                 }
             }
         } else {
-            waiting.push_back((delta, turns));
+            waiting.push_back((delta, derived_slots));
         }
     }
 
@@ -64,12 +64,12 @@ impl Tail {
 
     /// The follower wants no more, and says no more.
     pub fn end(&self) {
-        let unheard = {
+        let unsent = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             self.ended.store(true, Ordering::Release);
             std::mem::take(&mut *waiting)
         };
-        drop(unheard);
+        drop(unsent);
     }
 
     /// Whether anybody but the table holds the tail and wants more.
@@ -91,18 +91,18 @@ mod tests {
         let mut table = Table::create(&rows(0), TableOptions::default()).unwrap();
         let tail = Tail::default();
         let mut version = table.version();
-        for number in 0..10 * knobs::WAITING_DELTAS {
-            tail.push(Arc::new(table.update(&rows(number), 0).unwrap().unwrap()), Turns::default());
+        for number in 0..10 * tuning::WAITING_DELTAS {
+            tail.push(Arc::new(table.update(&rows(number), 0).unwrap().unwrap()), DerivedSlots::default());
         }
         let waiting: Vec<_> = tail.drain().into_iter().map(|(delta, _)| delta).collect();
-        assert_eq!(waiting.len(), knobs::WAITING_DELTAS);
+        assert_eq!(waiting.len(), tuning::WAITING_DELTAS);
         for delta in &waiting {
             assert_eq!(delta.from(), version);
             version = delta.to();
         }
         assert_eq!(version, table.version());
         let num_inserted: usize = waiting.iter().map(|delta| delta.inserted.len()).sum();
-        assert_eq!(num_inserted, 10 * knobs::WAITING_DELTAS);
+        assert_eq!(num_inserted, 10 * tuning::WAITING_DELTAS);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! Building happens on a worker thread while parcels wait in the table's feed; large answers are written there too,
 //! from an immutable cut. The actor knows no subscriber beyond the places it is given to fill.
 
-mod behind;
+mod lagging;
 mod read;
 mod step;
 
@@ -17,11 +17,11 @@ use proscenium_engine::table::Snapshot;
 use proscenium_engine::view::{Handle, Plan, View};
 
 pub use read::{ColumnPaths, Read, TextFormat};
-pub use step::{Receiver, Step, Wanted, Way};
+pub use step::{Delivery, Receiver, Step, Wanted};
 
-use behind::Behind;
+use lagging::LaggingSubscribers;
 
-use crate::table::{HandleId, Receipt};
+use crate::table::{BatchAck, HandleId};
 use crate::workers::Workers;
 
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct ViewActor {
     view: Option<View>,
     handles: HashMap<HandleId, Held>,
     /// What slow connections have not heard yet.
-    behind: Behind,
+    lagging: LaggingSubscribers,
     workers: Workers,
     /// The bound on one answer.
     export_bytes: usize,
@@ -49,10 +49,10 @@ struct Held {
 
 /// Something for the view to do.
 #[derive(Debug)]
-pub enum Work {
+pub enum ViewCommand {
     Step(Step),
     /// These subscribers have room for what was kept back for them.
-    Settle(Wanted),
+    FlushDeferred(Wanted),
     Open(Opening),
     Close(HandleId),
     Read(HandleId, Read),
@@ -69,10 +69,10 @@ pub struct Opening {
 
 /// What waited for the view since the last parcel, in order.
 #[derive(Debug)]
-pub struct Parcel {
-    pub works: Vec<Work>,
+pub struct ViewBatch {
+    pub commands: Vec<ViewCommand>,
     /// Absent: nobody waits for it.
-    pub receipt: Option<Receipt>,
+    pub ack: Option<BatchAck>,
 }
 
 impl ViewActor {
@@ -83,8 +83,16 @@ impl ViewActor {
         export_bytes: usize,
         built: Arc<AtomicBool>,
     ) -> Self {
-        let (handles, behind) = (HashMap::new(), Behind::default());
-        ViewActor { start: Some((plan, snapshot)), view: None, handles, behind, workers, export_bytes, built }
+        let (handles, lagging) = (HashMap::new(), LaggingSubscribers::default());
+        ViewActor {
+            start: Some((plan, snapshot)),
+            view: None,
+            handles,
+            lagging,
+            workers,
+            export_bytes,
+            built,
+        }
     }
 }
 
@@ -94,7 +102,7 @@ impl Actor for ViewActor {
     fn started(&mut self, ctx: &mut Self::Context) {
         let Some((plan, snapshot)) = self.start.take() else { return };
         let building =
-            self.workers.run(move || View::build_on(plan, &snapshot, crate::knobs::build_threads()));
+            self.workers.run(move || View::build_on(plan, &snapshot, crate::tuning::build_threads()));
         ctx.wait(building.into_actor(self).map(|built, actor, ctx| match built {
             Ok(view) => {
                 actor.view = Some(view);
@@ -106,36 +114,36 @@ impl Actor for ViewActor {
     }
 }
 
-impl Message for Parcel {
+impl Message for ViewBatch {
     type Result = ();
 }
 
-impl Handler<Parcel> for ViewActor {
+impl Handler<ViewBatch> for ViewActor {
     type Result = ();
 
-    fn handle(&mut self, Parcel { works, receipt }: Parcel, _ctx: &mut Self::Context) {
+    fn handle(&mut self, ViewBatch { commands, ack }: ViewBatch, _ctx: &mut Self::Context) {
         let Some(view) = &mut self.view else { return };
-        for work in works {
-            match work {
-                Work::Step(step) => step.carry_out(view, &mut self.handles, &mut self.behind),
-                Work::Settle(wanted) => self.behind.settle(wanted, view, &mut self.handles),
-                Work::Open(Opening { handle, group_by_depth }) => {
+        for command in commands {
+            match command {
+                ViewCommand::Step(step) => step.carry_out(view, &mut self.handles, &mut self.lagging),
+                ViewCommand::FlushDeferred(wanted) => self.lagging.flush(wanted, view, &mut self.handles),
+                ViewCommand::Open(Opening { handle, group_by_depth }) => {
                     let same_rows_as = Some(group_by_depth);
                     self.handles.insert(handle, Held { handle: view.handle(group_by_depth), same_rows_as });
                 }
-                Work::Crash => panic!("a view was told to crash"),
-                Work::Close(handle) => {
+                ViewCommand::Crash => panic!("a view was told to crash"),
+                ViewCommand::Close(handle) => {
                     self.handles.remove(&handle);
-                    self.behind.forget(handle);
+                    self.lagging.forget(handle);
                 }
-                Work::Read(handle, read) => match self.handles.get_mut(&handle) {
+                ViewCommand::Read(handle, read) => match self.handles.get_mut(&handle) {
                     Some(held) => read.answer(view, held, &self.workers, self.export_bytes),
-                    None => read.refuse(crate::error::Fault::ViewNotFound),
+                    None => read.refuse(crate::error::ActorError::ViewNotFound),
                 },
             }
         }
-        if let Some(receipt) = receipt {
-            receipt.sign();
+        if let Some(ack) = ack {
+            ack.complete();
         }
     }
 }

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::error::{Fault, Result};
-use crate::knobs;
+use crate::error::{ActorError, Result};
+use crate::tuning;
 
 /// Workers for each core: the system shares the cores among them.
 const WORKERS_A_CORE: usize = 2;
@@ -39,13 +39,13 @@ impl Workers {
             let queue = queue.clone();
             std::thread::Builder::new()
                 .name(format!("worker-{number}"))
-                .stack_size(knobs::WORKER_STACK_BYTES)
+                .stack_size(tuning::WORKER_STACK_BYTES)
                 .spawn(move || work(&queue))?;
         }
         Ok(Workers { jobs })
     }
 
-    /// Runs `job`; its result, or [`Fault::Gone`] when it panics.
+    /// Runs `job`; its result, or [`ActorError::Gone`] when it panics.
     pub fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
@@ -55,7 +55,7 @@ impl Workers {
             // Nobody waits any more: the result is not needed.
             let _ = sender.send(job());
         });
-        async move { receiver.await.map_err(|_| Fault::Gone) }
+        async move { receiver.await.map_err(|_| ActorError::Gone) }
     }
 
     /// Runs `job`, which tells its result itself.
@@ -92,7 +92,7 @@ mod tests {
     #[actix::test]
     async fn a_panicking_job_is_gone_and_its_thread_goes_on() {
         let workers = Workers::start(1).unwrap();
-        assert_eq!(workers.run(|| -> u32 { panic!("on purpose") }).await, Err(Fault::Gone));
+        assert_eq!(workers.run(|| -> u32 { panic!("on purpose") }).await, Err(ActorError::Gone));
         assert_eq!(workers.run(|| 3).await, Ok(3));
     }
 }

@@ -15,7 +15,7 @@ use std::time::Instant;
 use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
 use proscenium_engine::config::ViewConfig;
 use proscenium_engine::table::Table;
-use proscenium_engine::view::{CutOptions, Handle, Plan, View};
+use proscenium_engine::view::{Handle, Plan, SliceOptions, View};
 use proscenium_engine::{TableData, TableOptions};
 use random::Random;
 
@@ -116,7 +116,7 @@ impl Watched {
     }
 
     fn look(&mut self) {
-        black_box(self.view.cut(&mut self.handle, CutOptions::default()).gather());
+        black_box(self.view.slice(&mut self.handle, SliceOptions::default()).gather());
     }
 }
 

@@ -14,9 +14,9 @@ use arrow::array::{
     ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
 };
 use proscenium_engine::config::{FilterTerm, SortDirection, SortTerm, ViewConfig};
-use proscenium_engine::export::Window;
+use proscenium_engine::export::RowSlice;
 use proscenium_engine::table::Table;
-use proscenium_engine::view::{CutOptions, Handle, Plan, View, Viewport};
+use proscenium_engine::view::{Handle, Plan, SliceOptions, View, Viewport};
 use proscenium_engine::{Scalar, TableData, TableOptions};
 use random::Random;
 
@@ -141,9 +141,9 @@ fn open(name: &str, config: &ViewConfig, table: &Table) -> (View, Handle) {
 }
 
 /// Fifty rows.
-fn look(view: &mut View, handle: &mut Handle, from: u32) -> Window {
+fn look(view: &mut View, handle: &mut Handle, from: u32) -> RowSlice {
     let viewport = Viewport { start_row: Some(from), end_row: Some(from + 50), ..Viewport::default() };
-    view.cut(handle, CutOptions { viewport, ..CutOptions::default() }).gather()
+    view.slice(handle, SliceOptions { viewport, ..SliceOptions::default() }).gather()
 }
 
 fn main() {

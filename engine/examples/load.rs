@@ -12,7 +12,7 @@ use arrow::array::{
 };
 use arrow::datatypes::Int32Type;
 use arrow_ipc::writer::StreamWriter;
-use proscenium_engine::export::{self, Compression, JsonOptions, Naming, Window, WindowColumn, WindowKind};
+use proscenium_engine::export::{self, Compression, JsonOptions, Naming, RowSlice, SliceColumn, WindowKind};
 use proscenium_engine::ingest::{self, UpdateTarget};
 use proscenium_engine::{ListFlatten, TableData, TableOptions};
 
@@ -83,14 +83,14 @@ fn sample(num_rows: usize) -> Result<RecordBatch, Error> {
     )?)
 }
 
-fn window(batch: &RecordBatch) -> Window {
+fn window(batch: &RecordBatch) -> RowSlice {
     let schema = batch.schema();
-    let columns = schema.fields().iter().zip(batch.columns()).map(|(field, values)| WindowColumn {
+    let columns = schema.fields().iter().zip(batch.columns()).map(|(field, values)| SliceColumn {
         name: field.name().as_str().into(),
         readable_name: field.name().as_str().into(),
         values: values.clone(),
     });
-    Window {
+    RowSlice {
         kind: WindowKind::Flat,
         num_rows: batch.num_rows(),
         columns: columns.collect(),

@@ -9,7 +9,7 @@ use std::time::Instant;
 use arrow::array::{ArrayRef, Float64Array, Int32Array, RecordBatch, StringArray, TimestampMillisecondArray};
 use proscenium_engine::config::{FilterTerm, SortDirection, SortTerm, ViewConfig};
 use proscenium_engine::table::Table;
-use proscenium_engine::view::{CutOptions, View, Viewport};
+use proscenium_engine::view::{SliceOptions, View, Viewport};
 use proscenium_engine::{Scalar, TableData, TableOptions};
 
 fn trades(num_rows: usize) -> TableData {
@@ -121,7 +121,9 @@ fn main() {
                 let mut handle = view.handle(None);
                 let viewport = Viewport { end_row: Some(50), ..Viewport::default() };
                 let begin = Instant::now();
-                black_box(view.cut(&mut handle, CutOptions { viewport, ..CutOptions::default() }).gather());
+                black_box(
+                    view.slice(&mut handle, SliceOptions { viewport, ..SliceOptions::default() }).gather(),
+                );
                 least[2] = least[2].min(begin.elapsed().as_secs_f64() * 1e3);
             }
         }

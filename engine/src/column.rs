@@ -3,20 +3,20 @@
 //! Law: cloning a column is O(1); a write copies only the chunk it touches, and only if a clone still holds it. A
 //! column therefore *is* its snapshot: readers keep a clone, the writer goes on.
 
+mod chunked_vec;
+mod code_reclaim;
 mod dictionary;
 mod gather;
 mod live;
-mod resting;
 mod scan;
-mod spine;
 mod width;
 
+pub(crate) use chunked_vec::{CHUNK, CellValue, Chunk, ChunkedVec, PAGE_ROWS};
+pub(crate) use code_reclaim::CodeReclaim;
 pub(crate) use dictionary::{Interner, Strings, write_codes};
 use gather::gather_primitive;
 pub(crate) use gather::gather_strings;
 pub(crate) use live::{Live, LiveSlots};
-pub(crate) use resting::Resting;
-pub(crate) use spine::{CHUNK, Cell, Chunk, Chunked, PAGE_ROWS};
 pub(crate) use width::Width;
 
 use std::cmp::Ordering;
@@ -35,21 +35,21 @@ use crate::schema::Storage;
 /// The cells of one column, by slot.
 #[derive(Debug, Clone)]
 pub(crate) enum Column {
-    Integer(Chunked<i64>, Width),
-    Int8(Chunked<i8>),
-    Int16(Chunked<i16>),
-    Int32(Chunked<i32>),
-    Int64(Chunked<i64>),
-    UInt8(Chunked<u8>),
-    UInt16(Chunked<u16>),
-    UInt32(Chunked<u32>),
-    UInt64(Chunked<u64>),
-    Float32(Chunked<f32>),
-    Float64(Chunked<f64>),
-    Bool(Chunked<bool>),
-    Date(Chunked<i32>),
-    Datetime(Chunked<i64>),
-    Str(Chunked<u32>, Strings),
+    Integer(ChunkedVec<i64>, Width),
+    Int8(ChunkedVec<i8>),
+    Int16(ChunkedVec<i16>),
+    Int32(ChunkedVec<i32>),
+    Int64(ChunkedVec<i64>),
+    UInt8(ChunkedVec<u8>),
+    UInt16(ChunkedVec<u16>),
+    UInt32(ChunkedVec<u32>),
+    UInt64(ChunkedVec<u64>),
+    Float32(ChunkedVec<f32>),
+    Float64(ChunkedVec<f64>),
+    Bool(ChunkedVec<bool>),
+    Date(ChunkedVec<i32>),
+    Datetime(ChunkedVec<i64>),
+    Str(ChunkedVec<u32>, Strings),
 }
 
 /// Runs `$body` with `$cells` bound to the typed cells of whichever variant `$column` is. Text binds its codes.
@@ -78,21 +78,21 @@ macro_rules! each_column {
 impl Column {
     pub(crate) fn new(storage: Storage) -> Column {
         match storage {
-            Storage::Integer => Column::Integer(Chunked::default(), Width::default()),
-            Storage::Int8 => Column::Int8(Chunked::default()),
-            Storage::Int16 => Column::Int16(Chunked::default()),
-            Storage::Int32 => Column::Int32(Chunked::default()),
-            Storage::Int64 => Column::Int64(Chunked::default()),
-            Storage::UInt8 => Column::UInt8(Chunked::default()),
-            Storage::UInt16 => Column::UInt16(Chunked::default()),
-            Storage::UInt32 => Column::UInt32(Chunked::default()),
-            Storage::UInt64 => Column::UInt64(Chunked::default()),
-            Storage::Float32 => Column::Float32(Chunked::default()),
-            Storage::Float64 => Column::Float64(Chunked::default()),
-            Storage::Bool => Column::Bool(Chunked::default()),
-            Storage::Date32 => Column::Date(Chunked::default()),
-            Storage::TimestampMs => Column::Datetime(Chunked::default()),
-            Storage::Utf8 => Column::Str(Chunked::default(), Strings::default()),
+            Storage::Integer => Column::Integer(ChunkedVec::default(), Width::default()),
+            Storage::Int8 => Column::Int8(ChunkedVec::default()),
+            Storage::Int16 => Column::Int16(ChunkedVec::default()),
+            Storage::Int32 => Column::Int32(ChunkedVec::default()),
+            Storage::Int64 => Column::Int64(ChunkedVec::default()),
+            Storage::UInt8 => Column::UInt8(ChunkedVec::default()),
+            Storage::UInt16 => Column::UInt16(ChunkedVec::default()),
+            Storage::UInt32 => Column::UInt32(ChunkedVec::default()),
+            Storage::UInt64 => Column::UInt64(ChunkedVec::default()),
+            Storage::Float32 => Column::Float32(ChunkedVec::default()),
+            Storage::Float64 => Column::Float64(ChunkedVec::default()),
+            Storage::Bool => Column::Bool(ChunkedVec::default()),
+            Storage::Date32 => Column::Date(ChunkedVec::default()),
+            Storage::TimestampMs => Column::Datetime(ChunkedVec::default()),
+            Storage::Utf8 => Column::Str(ChunkedVec::default(), Strings::default()),
         }
     }
 
@@ -120,7 +120,7 @@ impl Column {
         each_column!(self, cells => cells.get(slot).is_some())
     }
 
-    /// Reads the cells for the machine's sake ([`Chunked::touch`]).
+    /// Reads the cells for the machine's sake ([`ChunkedVec::touch`]).
     pub(crate) fn touch_all(&self, slots: &[u32]) {
         each_column!(self, cells => slots.iter().for_each(|&slot| cells.touch(slot)));
     }
@@ -305,7 +305,7 @@ impl Column {
         if let Column::Integer(_, width) = self {
             *width = Width::default();
         }
-        each_column!(self, cells => *cells = Chunked::default());
+        each_column!(self, cells => *cells = ChunkedVec::default());
     }
 
     /// Writes `values[row]` to the slot of each row of `writes`. `values` is of this column's storage (checked by
@@ -442,11 +442,11 @@ fn compare_options<T>(left: Option<T>, right: Option<T>, compare: impl Fn(T, T) 
 }
 
 fn write_primitive<T: ArrowPrimitiveType>(
-    cells: &mut Chunked<T::Native>,
+    cells: &mut ChunkedVec<T::Native>,
     values: &ArrayRef,
     writes: Writes<'_>,
 ) where
-    T::Native: Cell,
+    T::Native: CellValue,
 {
     let array = typed::<PrimitiveArray<T>>(values);
     if let (Slots::Run { start, len }, None) = (writes.slots, writes.skip) {

@@ -58,7 +58,7 @@ impl TableDelta {
 
 /// What happened to one slot: whether a row left it, and whether a row is in it that was not there before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum SlotChange {
     Inserted,
     Updated,
     Removed,
@@ -66,16 +66,16 @@ enum Fate {
     Exchanged,
 }
 
-impl Fate {
+impl SlotChange {
     /// This, and then `next`. `None`: as if nothing had happened.
-    fn then(self, next: Fate) -> Option<Fate> {
+    fn then(self, next: SlotChange) -> Option<SlotChange> {
         match (self, next) {
-            (Fate::Inserted, Fate::Removed) => None,
-            (Fate::Inserted, _) => Some(Fate::Inserted),
-            (Fate::Updated, next) => Some(next),
-            (Fate::Removed, _) => Some(Fate::Exchanged),
-            (Fate::Exchanged, Fate::Removed) => Some(Fate::Removed),
-            (Fate::Exchanged, _) => Some(Fate::Exchanged),
+            (SlotChange::Inserted, SlotChange::Removed) => None,
+            (SlotChange::Inserted, _) => Some(SlotChange::Inserted),
+            (SlotChange::Updated, next) => Some(next),
+            (SlotChange::Removed, _) => Some(SlotChange::Exchanged),
+            (SlotChange::Exchanged, SlotChange::Removed) => Some(SlotChange::Removed),
+            (SlotChange::Exchanged, _) => Some(SlotChange::Exchanged),
         }
     }
 }
@@ -97,7 +97,7 @@ impl TableDelta {
                 }
             }
         }
-        let slots = |wanted: &[Fate]| -> Vec<u32> {
+        let slots = |wanted: &[SlotChange]| -> Vec<u32> {
             fates.iter().filter(|(_, fate)| wanted.contains(fate)).map(|(slot, _)| *slot).collect()
         };
         let recomputed: BTreeSet<u32> = self
@@ -111,19 +111,20 @@ impl TableDelta {
             old: self.old.clone(),
             new: next.new.clone(),
             port_id: self.port_id,
-            inserted: slots(&[Fate::Inserted, Fate::Exchanged]),
-            updated: slots(&[Fate::Updated]),
-            removed: slots(&[Fate::Removed, Fate::Exchanged]),
+            inserted: slots(&[SlotChange::Inserted, SlotChange::Exchanged]),
+            updated: slots(&[SlotChange::Updated]),
+            removed: slots(&[SlotChange::Removed, SlotChange::Exchanged]),
             recomputed: recomputed.into_iter().collect(),
             removed_keys: self.removed_keys_then(next),
         }
     }
 
-    fn fates(&self) -> BTreeMap<u32, Fate> {
-        let mut fates: BTreeMap<u32, Fate> = self.removed.iter().map(|slot| (*slot, Fate::Removed)).collect();
-        fates.extend(self.updated.iter().map(|slot| (*slot, Fate::Updated)));
+    fn fates(&self) -> BTreeMap<u32, SlotChange> {
+        let mut fates: BTreeMap<u32, SlotChange> =
+            self.removed.iter().map(|slot| (*slot, SlotChange::Removed)).collect();
+        fates.extend(self.updated.iter().map(|slot| (*slot, SlotChange::Updated)));
         for slot in &self.inserted {
-            let fate = if fates.contains_key(slot) { Fate::Exchanged } else { Fate::Inserted };
+            let fate = if fates.contains_key(slot) { SlotChange::Exchanged } else { SlotChange::Inserted };
             fates.insert(*slot, fate);
         }
         fates
@@ -148,7 +149,7 @@ mod tests {
     use crate::export::{JsonOptions, json_columns};
     use crate::scalar::Scalar;
     use crate::table::Table;
-    use crate::view::{CutOptions, Plan, View};
+    use crate::view::{Plan, SliceOptions, View};
 
     fn table() -> Table {
         let rows = TableData::Rows(r#"[{"k":1,"v":1},{"k":2,"v":2},{"k":3,"v":3}]"#.into());
@@ -198,8 +199,8 @@ mod tests {
     /// What a view shows, as text.
     fn shown(view: &mut View) -> String {
         let mut handle = view.handle(None);
-        let cut = view.cut(&mut handle, CutOptions { id: true, ..CutOptions::default() });
-        json_columns(&cut.gather(), JsonOptions { id: true, ..JsonOptions::default() })
+        let slice = view.slice(&mut handle, SliceOptions { id: true, ..SliceOptions::default() });
+        json_columns(&slice.gather(), JsonOptions { id: true, ..JsonOptions::default() })
     }
 
     #[test]

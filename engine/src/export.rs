@@ -1,6 +1,6 @@
 //! Window → bytes: JSON columns, JSON rows, NDJSON, CSV and Arrow.
 //!
-//! Law: a format knows nothing of tables or pivots; it writes a [`Window`], which is cut already.
+//! Law: a format knows nothing of tables or pivots; it writes a [`RowSlice`], which is cut already.
 
 mod arrow;
 mod cell;
@@ -14,9 +14,9 @@ mod pieces;
 mod tests;
 
 /// A column as JSON cells; lists that become text are written by it too.
-pub(crate) use cell::Cells as JsonCells;
+pub(crate) use cell::CellWriter as JsonCells;
 pub use pieces::TextFormat;
-pub(crate) use pieces::{PIECE_CELLS, Parts, Source};
+pub(crate) use pieces::{ExportSource, PIECE_CELLS, RowSource};
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -29,12 +29,12 @@ use crate::parallel::Threads;
 
 /// The part of a view that was asked for, as Arrow arrays.
 #[derive(Debug, Clone)]
-pub struct Window {
+pub struct RowSlice {
     pub kind: WindowKind,
     pub num_rows: usize,
     /// The visible columns inside the viewport, in view order. Text is `Dictionary<Int32, Utf8>`, codes in order of
     /// first appearance; every other type plain.
-    pub columns: Vec<WindowColumn>,
+    pub columns: Vec<SliceColumn>,
     /// Grouped views: the group values of every row.
     pub row_paths: Option<RowPaths>,
     /// The rows' own keys; flat and column-only views, when asked for (`id` or `index`).
@@ -43,16 +43,16 @@ pub struct Window {
     pub member_keys: Option<Vec<ArrayRef>>,
 }
 
-impl Window {
+impl RowSlice {
     /// Some rows, and of them some columns; the cells are shared.
-    pub(crate) fn slice(&self, rows: Range<usize>, columns: Range<usize>) -> Window {
+    pub(crate) fn slice(&self, rows: Range<usize>, columns: Range<usize>) -> RowSlice {
         let slice = |values: &ArrayRef| values.slice(rows.start, rows.len());
-        let column = |column: &WindowColumn| WindowColumn { values: slice(&column.values), ..column.clone() };
+        let column = |column: &SliceColumn| SliceColumn { values: slice(&column.values), ..column.clone() };
         let paths = |paths: &RowPaths| RowPaths {
             depths: paths.depths[rows.clone()].to_vec(),
             levels: paths.levels.iter().map(|(name, values)| (name.clone(), slice(values))).collect(),
         };
-        Window {
+        RowSlice {
             kind: self.kind,
             num_rows: rows.len(),
             columns: self.columns[columns].iter().map(column).collect(),
@@ -77,7 +77,7 @@ pub enum WindowKind {
 }
 
 #[derive(Debug, Clone)]
-pub struct WindowColumn {
+pub struct SliceColumn {
     /// As in JSON: split values and column name joined with `|`.
     pub name: Arc<str>,
     /// As in CSV and Arrow: differs from `name` where a group column is shown as an aggregate, `g (count)`.
@@ -150,7 +150,7 @@ impl Naming {
         }
     }
 
-    pub(crate) fn column(self, column: &WindowColumn) -> &str {
+    pub(crate) fn column(self, column: &SliceColumn) -> &str {
         match self {
             Naming::Readable => &column.readable_name,
             Naming::Legacy | Naming::Machine => &column.name,
@@ -159,44 +159,48 @@ impl Naming {
 }
 
 /// One object of arrays.
-pub fn json_columns(window: &Window, options: JsonOptions) -> String {
+pub fn json_columns(window: &RowSlice, options: JsonOptions) -> String {
     text(window, TextFormat::JsonColumns(options))
 }
 
 /// An array of objects.
-pub fn json_rows(window: &Window, options: JsonOptions) -> String {
+pub fn json_rows(window: &RowSlice, options: JsonOptions) -> String {
     text(window, TextFormat::JsonRows(options))
 }
 
 /// One object a line.
-pub fn ndjson(window: &Window, options: JsonOptions) -> String {
+pub fn ndjson(window: &RowSlice, options: JsonOptions) -> String {
     text(window, TextFormat::Ndjson(options))
 }
 
-pub fn csv(window: &Window, naming: Naming) -> String {
+pub fn csv(window: &RowSlice, naming: Naming) -> String {
     text(window, TextFormat::Csv(naming))
 }
 
-fn text(window: &Window, format: TextFormat) -> String {
-    pieces::write(Source::Whole(window), format, Threads::ONE).concat()
+fn text(window: &RowSlice, format: TextFormat) -> String {
+    pieces::write(ExportSource::Whole(window), format, Threads::ONE).concat()
 }
 
 /// A text in pieces, to be written one behind the other, on up to `num_threads` threads, which end before this returns.
-pub(crate) fn text_pieces(source: Source<'_>, format: TextFormat, num_threads: usize) -> Vec<String> {
+pub(crate) fn text_pieces(source: ExportSource<'_>, format: TextFormat, num_threads: usize) -> Vec<String> {
     pieces::write(source, format, Threads::new(num_threads))
 }
 
 /// An Arrow IPC stream with exactly one record batch. In a WASM build never compressed, whatever is asked.
-pub fn arrow(window: &Window, naming: Naming, compression: Compression) -> Result<Vec<u8>> {
+pub fn arrow(window: &RowSlice, naming: Naming, compression: Compression) -> Result<Vec<u8>> {
     Ok(arrow::pieces(window, naming, compression)?.concat())
 }
 
 /// As [`arrow`], in pieces to be written one behind the other.
-pub(crate) fn arrow_pieces(window: &Window, naming: Naming, compression: Compression) -> Result<Vec<Bytes>> {
+pub(crate) fn arrow_pieces(
+    window: &RowSlice,
+    naming: Naming,
+    compression: Compression,
+) -> Result<Vec<Bytes>> {
     arrow::pieces(window, naming, compression)
 }
 
 /// The window as one record batch, text as `Dictionary<Int32, Utf8>`.
-pub fn record_batch(window: &Window, naming: Naming) -> Result<RecordBatch> {
+pub fn record_batch(window: &RowSlice, naming: Naming) -> Result<RecordBatch> {
     arrow::batch(window, naming)
 }

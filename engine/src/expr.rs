@@ -7,21 +7,21 @@
 //! [`operate`] and [`function`]s.
 
 mod ast;
+mod column_eval;
 mod eval;
 mod fold;
 mod function;
-mod lanes;
+mod fused_eval;
 mod lexer;
 mod operate;
 mod parser;
 mod patterns;
-mod plain;
 mod rewrite;
 mod stack;
 #[cfg(test)]
 mod tests;
 mod value;
-mod whole;
+mod vector_eval;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -34,15 +34,15 @@ use crate::error::EngineError;
 use crate::scalar::Scalar;
 use crate::schema::{Schema, Storage};
 use crate::table::{Snapshot, TableRow};
-use ast::{Argument, Node};
-use eval::{Machine, Stop};
+use ast::{Argument, ExprNode};
+use eval::{EvalStop, Machine};
 use function::Function;
-pub(crate) use lanes::{BLOCK_ROWS, Run};
 use lexer::{Token, TokenKind};
 use operate::Incomparable;
 use patterns::{MAX_PATTERNS, Patterns};
 use stack::{may_be_deep, with_stack};
-use value::{INT32, Kind, Status};
+use value::{INT32, Status, ValueKind};
+pub(crate) use vector_eval::{BLOCK_ROWS, VectorEvaluator};
 
 /// Why an expression is refused, and where: line and column count from zero in the rewritten text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,7 +81,7 @@ const TYPE_ERROR: &str = "Type Error - inputs do not resolve to a valid expressi
 /// A checked expression.
 #[derive(Debug)]
 pub(crate) struct Expression {
-    node: Node,
+    node: ExprNode,
     num_variables: usize,
     num_vectors: usize,
     /// Positions in the schema of the referenced columns.
@@ -99,7 +99,7 @@ pub(crate) struct Expression {
 impl Drop for Expression {
     fn drop(&mut self) {
         if self.is_deep {
-            let node = std::mem::replace(&mut self.node, Node::Continue);
+            let node = std::mem::replace(&mut self.node, ExprNode::Continue);
             with_stack(true, move || drop(node));
         }
     }
@@ -126,16 +126,16 @@ struct Nothing<'a> {
 
 impl Row for Nothing<'_> {
     fn cell(&self, position: usize) -> Value {
-        Value::null(Kind::of(self.schema.field(self.columns[position]).storage))
+        Value::null(ValueKind::of(self.schema.field(self.columns[position]).storage))
     }
 
     fn named(&self, name: &str) -> Option<Value> {
         let column = self.schema.index_of(name)?;
-        Some(Value::null(Kind::of(self.schema.field(column).storage)))
+        Some(Value::null(ValueKind::of(self.schema.field(column).storage)))
     }
 
     fn index(&self) -> Value {
-        Value::null(self.index.map_or(INT32, |index| Kind::of(self.schema.field(index).storage)))
+        Value::null(self.index.map_or(INT32, |index| ValueKind::of(self.schema.field(index).storage)))
     }
 
     fn lookup(&self, name: &str, _position: f64) -> Option<Value> {
@@ -236,10 +236,10 @@ impl Expression {
         let mut machine = self.machine(&row, true, &mut random);
         let value = machine.value(&self.node);
         match machine.stop {
-            Some(Stop::OutOfBounds) => {
+            Some(EvalStop::OutOfBounds) => {
                 return Err(ExpressionError::plain("Runtime Error - Vector index out of bounds."));
             }
-            Some(Stop::Exhausted) => {
+            Some(EvalStop::Exhausted) => {
                 return Err(ExpressionError::plain("Runtime Error - Exceeded maximum loop iterations."));
             }
             _ => {}
@@ -287,7 +287,7 @@ impl Expression {
         interner: &mut Option<Interner>,
         random: &mut u64,
     ) {
-        let mut run = Run::new(self, snapshot, slots.len(), now_ms());
+        let mut run = VectorEvaluator::new(self, snapshot, slots.len(), now_ms());
         let mut steps = 0;
         let mut is_for_rows = slots.len() < LEAST_LANE_ROWS;
         for block in slots.chunks(BLOCK_ROWS) {
@@ -340,8 +340,8 @@ pub(crate) fn check_expressions(
     config.expressions.iter().map(check).collect()
 }
 
-fn visit_calls(node: &Node, visit: &mut dyn FnMut(Function, &[Argument])) {
-    if let Node::Call(function, arguments) = node {
+fn visit_calls(node: &ExprNode, visit: &mut dyn FnMut(Function, &[Argument])) {
+    if let ExprNode::Call(function, arguments) = node {
         visit(*function, arguments);
     }
     node.each_child(&mut |child| visit_calls(child, visit));

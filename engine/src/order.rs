@@ -1,9 +1,9 @@
 //! A persistent sequence with counts: a B+tree of `u32` (slots or node numbers) in some order.
 //!
-//! Law: `insert`, `remove`, `rank` and `get` are O(log n); `clone` is O(1) and a write copies only the path it walks.
+//! Law: `insert`, `remove`, `prefix` and `get` are O(log n); `clone` is O(1) and a write copies only the path it walks.
 //! The tree stores no sort keys: the caller brings the comparison. It must be consistent with the order of what is in
 //! the tree *now*, so whoever changes sort keys first removes the touched entries (comparing old values) and then
-//! inserts them again (comparing new ones). An order may have ranks ([`Compare::rank`]): then the tree remembers the
+//! inserts them again (comparing new ones). An order may have ranks ([`Compare::prefix`]): then the tree remembers the
 //! rank of every entry, so that only ties look at cells; of one tree all orders must have the same ranks.
 
 mod edit;
@@ -18,13 +18,13 @@ pub(crate) use staged::StagedOrder;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use node::{Leaf, Node};
+use node::{Leaf, OrderNode};
 
 /// A batch that touches more than one entry in this many is merged in one pass instead of entry by entry.
 const BULK_SHARE: usize = 8;
 
 /// A part of a sequence that is to be.
-pub(crate) struct Leaves(Vec<Node>);
+pub(crate) struct Leaves(Vec<OrderNode>);
 
 impl Leaves {
     /// Entries in order.
@@ -35,33 +35,33 @@ impl Leaves {
         for entry in entries {
             leaf.entries.push(entry);
             if leaf.entries.len() == node::filled(false) {
-                leaves.push(Node::Leaf(std::mem::replace(&mut leaf, Leaf::new(false, usize::MAX))));
+                leaves.push(OrderNode::Leaf(std::mem::replace(&mut leaf, Leaf::new(false, usize::MAX))));
             }
         }
         if !leaf.entries.is_empty() {
             leaf.shrink();
-            leaves.push(Node::Leaf(leaf));
+            leaves.push(OrderNode::Leaf(leaf));
         }
         Leaves(leaves)
     }
 
     /// Entries that are in `order`.
     pub(crate) fn ordered(entries: &[u32], order: &impl Compare) -> Leaves {
-        match order.has_ranks() {
-            true => Leaves::ranked(entries, |&entry| (entry, order.rank(entry))),
+        match order.has_prefixes() {
+            true => Leaves::with_prefixes(entries, |&entry| (entry, order.sort_key_prefix(entry))),
             false => Leaves::plain(entries.iter().copied()),
         }
     }
 
     /// Entries with their ranks, in the order of `items`.
-    pub(crate) fn ranked<T>(items: &[T], entry: impl Fn(&T) -> (u32, u64)) -> Leaves {
+    pub(crate) fn with_prefixes<T>(items: &[T], entry: impl Fn(&T) -> (u32, u64)) -> Leaves {
         let leaf = |items: &[T]| {
             let mut leaf =
                 Leaf::new(true, if items.len() == node::filled(true) { usize::MAX } else { items.len() });
             // All of a kind at once: the machine fetches them side by side.
             leaf.entries.extend(items.iter().map(|item| entry(item).0));
-            leaf.ranks.extend(items.iter().map(|item| entry(item).1));
-            Node::Leaf(leaf)
+            leaf.prefixes.extend(items.iter().map(|item| entry(item).1));
+            OrderNode::Leaf(leaf)
         };
         Leaves(items.chunks(node::filled(true)).map(leaf).collect())
     }
@@ -70,7 +70,7 @@ impl Leaves {
 /// The sequence.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OrderTree {
-    root: Arc<Node>,
+    root: Arc<OrderNode>,
     len: usize,
 }
 
@@ -87,8 +87,8 @@ impl OrderTree {
 
     /// From parts in their order.
     pub(crate) fn from_leaves(parts: impl IntoIterator<Item = Leaves>) -> OrderTree {
-        let leaves: Vec<Node> = parts.into_iter().flat_map(|part| part.0).collect();
-        let len = leaves.iter().map(Node::len).sum();
+        let leaves: Vec<OrderNode> = parts.into_iter().flat_map(|part| part.0).collect();
+        let len = leaves.iter().map(OrderNode::len).sum();
         OrderTree { root: Arc::new(node::stacked(leaves)), len }
     }
 
@@ -109,8 +109,8 @@ impl OrderTree {
         let mut position = position;
         loop {
             match node {
-                Node::Leaf(leaf) => return leaf.entries.get(position).copied(),
-                Node::Inner(inner) => {
+                OrderNode::Leaf(leaf) => return leaf.entries.get(position).copied(),
+                OrderNode::Inner(inner) => {
                     let (at, below) = inner.child_at(position);
                     (node, position) = (&inner.nodes[at], below);
                 }
@@ -119,19 +119,21 @@ impl OrderTree {
     }
 
     /// The rank of the entry at `position`; absent in a tree without ranks.
-    fn rank_at(&self, position: usize) -> Option<u64> {
-        self.iter_from(position).next_ranked().map(|(rank, _)| rank)
+    fn prefix_at(&self, position: usize) -> Option<u64> {
+        self.iter_from(position).next_with_prefix().map(|(prefix, _)| prefix)
     }
 
     /// The number of entries whose rank is less, in a tree with ranks.
-    fn num_below(&self, rank: u64) -> usize {
+    fn num_below(&self, prefix: u64) -> usize {
         let mut node = &*self.root;
         let mut before = 0;
         loop {
             match node {
-                Node::Leaf(leaf) => return before + leaf.ranks.partition_point(|&other| other < rank),
-                Node::Inner(inner) => {
-                    let below = inner.ranks.partition_point(|&first| first < rank).saturating_sub(1);
+                OrderNode::Leaf(leaf) => {
+                    return before + leaf.prefixes.partition_point(|&other| other < prefix);
+                }
+                OrderNode::Inner(inner) => {
+                    let below = inner.prefixes.partition_point(|&first| first < prefix).saturating_sub(1);
                     before += inner.len_before(below);
                     node = &inner.nodes[below];
                 }
@@ -145,8 +147,10 @@ impl OrderTree {
         let mut before = 0;
         loop {
             match node {
-                Node::Leaf(leaf) => return before + leaf.entries.partition_point(|&entry| is_before(entry)),
-                Node::Inner(inner) => {
+                OrderNode::Leaf(leaf) => {
+                    return before + leaf.entries.partition_point(|&entry| is_before(entry));
+                }
+                OrderNode::Inner(inner) => {
                     let below = inner.firsts.partition_point(|&first| is_before(first)).saturating_sub(1);
                     before += inner.len_before(below);
                     node = &inner.nodes[below];
@@ -163,16 +167,16 @@ impl OrderTree {
 
     /// Puts `entry` behind everything that is not greater.
     pub(crate) fn insert(&mut self, entry: u32, order: &impl Compare) {
-        if order.has_ranks() {
+        if order.has_prefixes() {
             return self.insert_many(vec![entry], order);
         }
         let position = self.partition_point(|other| order.compare(other, entry) != Ordering::Greater);
-        self.insert_at(&[edit::Arrival { position, rank: 0, entry }], false);
+        self.insert_at(&[edit::Arrival { position, prefix: 0, entry }], false);
     }
 
     /// Takes `entry` out. The order must be total: no two entries compare equal.
     pub(crate) fn remove(&mut self, entry: u32, order: &impl Compare) -> bool {
-        if order.has_ranks() {
+        if order.has_prefixes() {
             let before = self.len;
             self.remove_each(&[entry], order);
             return self.len < before;
@@ -200,11 +204,11 @@ impl OrderTree {
             return self.insert_each(&entries, order);
         }
         let mut arriving: Vec<(u64, u32)> =
-            entries.into_iter().map(|entry| (order.rank(entry), entry)).collect();
+            entries.into_iter().map(|entry| (order.sort_key_prefix(entry), entry)).collect();
         arriving.sort_by(|left, right| left.0.cmp(&right.0).then_with(|| order.compare(left.1, right.1)));
         if self.is_empty() {
-            *self = OrderTree::from_leaves([match order.has_ranks() {
-                true => Leaves::ranked(&arriving, |&(rank, entry)| (entry, rank)),
+            *self = OrderTree::from_leaves([match order.has_prefixes() {
+                true => Leaves::with_prefixes(&arriving, |&(prefix, entry)| (entry, prefix)),
                 false => Leaves::plain(arriving.iter().map(|&(_, entry)| entry)),
             }]);
             return;
@@ -233,8 +237,8 @@ impl OrderTree {
         let mut position = position.min(self.len);
         loop {
             match node {
-                Node::Leaf(leaf) => return Iter { stack, leaf, at: position },
-                Node::Inner(inner) => {
+                OrderNode::Leaf(leaf) => return Iter { stack, leaf, at: position },
+                OrderNode::Inner(inner) => {
                     let (at, below) = inner.child_at(position);
                     stack.push(inner.nodes[at + 1..].iter());
                     (node, position) = (&inner.nodes[at], below);
@@ -246,7 +250,7 @@ impl OrderTree {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Iter<'a> {
-    stack: Vec<std::slice::Iter<'a, Arc<Node>>>,
+    stack: Vec<std::slice::Iter<'a, Arc<OrderNode>>>,
     leaf: &'a Leaf,
     /// In the leaf.
     at: usize,
@@ -254,18 +258,18 @@ pub(crate) struct Iter<'a> {
 
 impl Iter<'_> {
     /// The next entry and its rank, in a tree with ranks.
-    fn next_ranked(&mut self) -> Option<(u64, u32)> {
+    fn next_with_prefix(&mut self) -> Option<(u64, u32)> {
         let entry = self.next()?;
-        Some((*self.leaf.ranks.get(self.at - 1)?, entry))
+        Some((*self.leaf.prefixes.get(self.at - 1)?, entry))
     }
 
     /// The next entry if it has this rank.
-    fn next_if_ranked(&mut self, rank: u64) -> Option<u32> {
+    fn next_if_prefix(&mut self, prefix: u64) -> Option<u32> {
         if self.at == self.leaf.entries.len() {
             self.next_leaf()?;
         }
         let entry = *self.leaf.entries.get(self.at)?;
-        (self.leaf.ranks.get(self.at) == Some(&rank)).then(|| {
+        (self.leaf.prefixes.get(self.at) == Some(&prefix)).then(|| {
             self.at += 1;
             entry
         })
@@ -273,18 +277,18 @@ impl Iter<'_> {
 
     /// To the first entry that has not a lesser rank: how many have been passed. Gives up where that is more than some
     /// leaves away.
-    fn skip_below(&mut self, rank: u64, num_leaves: usize) -> Option<usize> {
+    fn skip_below(&mut self, prefix: u64, num_leaves: usize) -> Option<usize> {
         let mut num_skipped = 0;
         for _ in 0..num_leaves {
-            let rest = &self.leaf.ranks[self.at..];
+            let rest = &self.leaf.prefixes[self.at..];
             let num_less = match rest.last() {
-                Some(&last) if last < rank => rest.len(),
-                _ => rest.partition_point(|&other| other < rank),
+                Some(&last) if last < prefix => rest.len(),
+                _ => rest.partition_point(|&other| other < prefix),
             };
             num_skipped += num_less;
             self.at += num_less;
             self.look_ahead();
-            if self.at < self.leaf.ranks.len() || self.next_leaf().is_none() {
+            if self.at < self.leaf.prefixes.len() || self.next_leaf().is_none() {
                 return Some(num_skipped);
             }
         }
@@ -313,11 +317,11 @@ impl Iter<'_> {
         };
         loop {
             match node {
-                Node::Leaf(leaf) => {
+                OrderNode::Leaf(leaf) => {
                     (self.leaf, self.at) = (leaf, 0);
                     return Some(());
                 }
-                Node::Inner(inner) => {
+                OrderNode::Inner(inner) => {
                     let mut rest = inner.nodes.iter();
                     let first = rest.next()?;
                     self.stack.push(rest);
@@ -359,8 +363,8 @@ mod tests {
         assert_eq!(node::check(&tree.root, true), tree.len);
     }
 
-    pub(super) fn check_ranks(tree: &OrderTree, order: &impl Compare) {
-        node::check_ranks(&tree.root, &|entry| order.rank(entry));
+    pub(super) fn check_prefixes(tree: &OrderTree, order: &impl Compare) {
+        node::check_prefixes(&tree.root, &|entry| order.sort_key_prefix(entry));
     }
 
     #[test]
@@ -409,11 +413,11 @@ mod tests {
             (self.0[left as usize], left).cmp(&(self.0[right as usize], right))
         }
 
-        fn has_ranks(&self) -> bool {
+        fn has_prefixes(&self) -> bool {
             true
         }
 
-        fn rank(&self, entry: u32) -> u64 {
+        fn sort_key_prefix(&self, entry: u32) -> u64 {
             // Several numbers have one rank.
             self.0[entry as usize] / 3
         }
@@ -438,7 +442,7 @@ mod tests {
             }
             tree.insert_many(touched, &Numbers(&numbers));
             check(&tree);
-            check_ranks(&tree, &Numbers(&numbers));
+            check_prefixes(&tree, &Numbers(&numbers));
             if round % 50 == 0 {
                 let mut model: Vec<u32> = (0..20_000).collect();
                 model.sort_by(|&left, &right| Numbers(&numbers).compare(left, right));

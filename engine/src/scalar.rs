@@ -41,7 +41,7 @@ impl Scalar {
         }
     }
 
-    fn rank(&self) -> u8 {
+    fn kind_order(&self) -> u8 {
         match self {
             Scalar::Null => 0,
             Scalar::Bool(_) => 1,
@@ -89,7 +89,7 @@ impl Ord for Scalar {
             (Scalar::Str(left), Scalar::Str(right)) => left.as_bytes().cmp(right.as_bytes()),
             (Scalar::Date(left), Scalar::Date(right)) => left.cmp(right),
             (Scalar::Datetime(left), Scalar::Datetime(right)) => left.cmp(right),
-            _ => self.rank().cmp(&other.rank()),
+            _ => self.kind_order().cmp(&other.kind_order()),
         }
     }
 }
@@ -122,7 +122,7 @@ impl Eq for Scalar {}
 
 impl Hash for Scalar {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.rank().hash(state);
+        self.kind_order().hash(state);
         match self {
             Scalar::Null => {}
             Scalar::Bool(value) => value.hash(state),

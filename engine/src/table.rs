@@ -26,7 +26,7 @@ use crate::schema::{ColumnType, Schema, Storage};
 use crate::view::Plan;
 use crate::window::check_windows;
 use computed::ComputedColumns;
-pub use computed::{Adopted, Backlog, Preparation, Prepared};
+pub use computed::{Backfill, BackfillResult, CatchUpLog, InstalledColumns};
 pub(crate) use computed::{ComputedRef, TableRow};
 use derived::DerivedTable;
 use joined::JoinedTable;
@@ -164,10 +164,10 @@ impl Table {
         Plan::with_computed(config, stored.schema(), computed)
     }
 
-    /// As [`Table::plan`], but leaves new expressions and windows to be computed elsewhere: [`Preparation::run_on`], then
+    /// As [`Table::plan`], but leaves new expressions and windows to be computed elsewhere: [`Backfill::run_on`], then
     /// [`Table::adopt`], then what is ready ([`Table::take_ready`]). Until then no view can be built of the plan
     /// ([`Table::is_pending`]).
-    pub fn plan_later(&mut self, config: &ViewConfig) -> Result<(Plan, Option<Preparation>)> {
+    pub fn plan_later(&mut self, config: &ViewConfig) -> Result<(Plan, Option<Backfill>)> {
         if config.expressions.is_empty() && config.windows.is_empty() {
             return Ok((self.plan(config)?, None));
         }
@@ -198,12 +198,12 @@ impl Table {
     }
 
     /// Takes columns that were computed elsewhere. What was kept of the table since then is amended by the result.
-    pub fn adopt(&mut self, preparation: &Preparation, prepared: Prepared) -> Adopted {
-        self.computed.adopt(preparation, prepared)
+    pub fn adopt(&mut self, backfill: &Backfill, prepared: BackfillResult) -> InstalledColumns {
+        self.computed.adopt(backfill, prepared)
     }
 
     /// What can be computed now that columns were adopted which it reads.
-    pub fn take_ready(&mut self) -> Vec<Preparation> {
+    pub fn take_ready(&mut self) -> Vec<Backfill> {
         self.computed.take_ready()
     }
 
@@ -212,8 +212,8 @@ impl Table {
         self.computed.forget_waiting();
     }
 
-    /// What columns that were computed elsewhere have to catch up with, see [`Prepared::follow`].
-    pub fn backlog(&self, prepared: &Prepared) -> Backlog {
+    /// What columns that were computed elsewhere have to catch up with, see [`BackfillResult::follow`].
+    pub fn backlog(&self, prepared: &BackfillResult) -> CatchUpLog {
         self.computed.backlog(prepared)
     }
 
@@ -252,12 +252,17 @@ impl Table {
 
     /// As [`Table::update_with`] where nobody is to hear what changed (no views, no followers): no delta is made, and cells
     /// that no snapshot holds are written in place. Says whether something happened.
-    pub fn update_unheard(&mut self, data: &TableData, port_id: u32, options: &WriteOptions) -> Result<bool> {
+    pub fn update_unobserved(
+        &mut self,
+        data: &TableData,
+        port_id: u32,
+        options: &WriteOptions,
+    ) -> Result<bool> {
         self.computed.drop_unused();
         if !self.computed.is_empty() {
             return Ok(self.update_with(data, port_id, options)?.is_some());
         }
-        self.written()?.update_unheard(data, port_id, options)
+        self.written()?.update_unobserved(data, port_id, options)
     }
 
     /// Clears, then appends, in one step. Bad data leaves the table as it was.

@@ -4,26 +4,26 @@
 //! client (which groups are open) is in its [`Handle`].
 
 mod aggregate;
-mod bulk;
+mod aggregate_state;
+mod build;
 mod cells;
 mod column_only;
-mod cut;
-mod dense;
 mod filter;
 mod flat;
+mod from_rows;
+mod group_codes;
 mod grouped;
 mod groups;
 mod handle;
-mod kept;
-mod members;
 mod min_max;
+mod normalized_key;
 mod plan;
 mod product;
-mod ranking;
-mod rowwise;
+mod radix_sort;
 mod sharing_key;
+mod slice;
+mod slot_bitmap;
 mod sort;
-mod sort_slots;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -33,18 +33,18 @@ mod tree;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use cut::Cut;
-pub(crate) use cut::array;
 pub(crate) use groups::Groups;
 pub use handle::Handle;
 pub use plan::Plan;
 pub(crate) use plan::ViewKind;
 pub use sharing_key::SharingKey;
+pub use slice::ViewSlice;
+pub(crate) use slice::array;
 pub(crate) use text::path_text;
 
 use crate::delta::TableDelta;
 use crate::error::Result;
-use crate::export::{self, Compression, Naming, Window, WindowColumn, WindowKind};
+use crate::export::{self, Compression, Naming, RowSlice, SliceColumn, WindowKind};
 use crate::parallel::Threads;
 use crate::scalar::Scalar;
 use crate::table::Snapshot;
@@ -109,7 +109,7 @@ pub struct Viewport {
 
 /// What to cut from a view.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct CutOptions {
+pub struct SliceOptions {
     pub viewport: Viewport,
     /// The window will be written with `__ID__`.
     pub id: bool,
@@ -194,11 +194,11 @@ impl View {
     }
 
     /// Chooses a window of the view as it is now.
-    pub fn cut(&mut self, handle: &mut Handle, options: CutOptions) -> Cut {
+    pub fn slice(&mut self, handle: &mut Handle, options: SliceOptions) -> ViewSlice {
         match &mut self.0 {
-            Shape::Flat(view) => cut::flat(view, options),
-            Shape::Grouped(view) => cut::grouped(view, handle, options),
-            Shape::ColumnOnly(view) => cut::column_only(view, options),
+            Shape::Flat(view) => slice::flat(view, options),
+            Shape::Grouped(view) => slice::grouped(view, handle, options),
+            Shape::ColumnOnly(view) => slice::column_only(view, options),
         }
     }
 
@@ -210,8 +210,8 @@ impl View {
                 let name = |&column: &usize| Scalar::Str(view.plan.schema.field(column).name.clone());
                 vec![view.plan.columns.iter().map(name).collect()]
             }
-            Shape::Grouped(view) => cut::column_paths(view),
-            Shape::ColumnOnly(view) => cut::column_paths(&mut view.splits),
+            Shape::Grouped(view) => slice::column_paths(view),
+            Shape::ColumnOnly(view) => slice::column_paths(&mut view.splits),
         };
         for level in &mut levels {
             level.truncate(columns.end);
@@ -226,8 +226,8 @@ impl View {
             Shape::Flat(view) => {
                 view.plan.columns.iter().map(|&column| view.plan.schema.field(column).name.clone()).collect()
             }
-            Shape::Grouped(view) => cut::column_names(view),
-            Shape::ColumnOnly(view) => cut::column_names(&mut view.splits),
+            Shape::Grouped(view) => slice::column_names(view),
+            Shape::ColumnOnly(view) => slice::column_names(&mut view.splits),
         };
         names.truncate(columns.end);
         names.drain(..columns.start.min(names.len()));
@@ -271,17 +271,17 @@ impl View {
         let window = match &mut self.0 {
             Shape::Flat(view) => {
                 let slots = view.in_order(delta.changed.clone());
-                cut::flat_window(view, &slots, &view.plan.columns, false)
+                slice::flat_window(view, &slots, &view.plan.columns, false)
             }
             Shape::ColumnOnly(view) => {
                 let slots = view.rows.in_order(delta.changed.clone());
-                cut::column_only_window(view, &slots, Viewport::default(), false)
+                slice::column_only_window(view, &slots, Viewport::default(), false)
             }
             Shape::Grouped(view) => {
                 // Of a table that was cleared nothing is told, not even the total that became null.
                 let is_empty = view.snapshot.num_rows() == 0;
                 let nodes = if is_empty { Vec::new() } else { handle.visible_of(view, &delta.changed) };
-                let mut window = cut::grouped_window(view, &nodes, Viewport::default());
+                let mut window = slice::grouped_window(view, &nodes, Viewport::default());
                 window.row_paths = None;
                 window.kind = WindowKind::Flat;
                 window
@@ -297,8 +297,8 @@ pub fn removed_keys_arrow(delta: &TableDelta, index: &str) -> Result<Option<Vec<
     let name: Arc<str> = index.into();
     let cells = delta.old.schema().index_of(index).map(|index| delta.old.column(index));
     let values = cells.map_or_else(|| keys.clone(), |cells| cells.shown(keys.clone()));
-    let column = WindowColumn { name: name.clone(), readable_name: name, values };
-    let window = Window {
+    let column = SliceColumn { name: name.clone(), readable_name: name, values };
+    let window = RowSlice {
         kind: WindowKind::Flat,
         num_rows: keys.len(),
         columns: vec![column],

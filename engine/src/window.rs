@@ -26,7 +26,7 @@ pub(crate) enum Op {
 
 /// Where a window column reads its values.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) enum WindowSource {
     /// A column of the table.
     Table(usize),
     /// An expression, or a window that was checked before.
@@ -37,7 +37,7 @@ pub(crate) enum Source {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Window {
     pub(crate) op: Op,
-    pub(crate) source: Source,
+    pub(crate) source: WindowSource,
     /// Columns of the table.
     pub(crate) partition_by: Vec<usize>,
     /// A column of the table, and whether it descends; absent, the order of row keys.
@@ -79,8 +79,8 @@ fn check(
     }
     let computed = || known.iter().find(|(name, _)| *name == spec.source);
     let (source, storage) = match (schema.index_of(&spec.source), computed()) {
-        (Some(column), _) => (Source::Table(column), schema.field(column).storage),
-        (None, Some((name, storage))) => (Source::Computed((*name).to_owned()), *storage),
+        (Some(column), _) => (WindowSource::Table(column), schema.field(column).storage),
+        (None, Some((name, storage))) => (WindowSource::Computed((*name).to_owned()), *storage),
         (None, None) => return Err(format!("there is no column '{}' to compute over", spec.source)),
     };
     let table_column = |name: &str, part: &str| {

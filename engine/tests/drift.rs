@@ -9,7 +9,7 @@ use arrow::array::{ArrayRef, Float64Array, Int32Array, RecordBatch, StringArray}
 use proscenium_engine::config::ViewConfig;
 use proscenium_engine::export::{JsonOptions, json_columns};
 use proscenium_engine::table::Table;
-use proscenium_engine::view::{CutOptions, View};
+use proscenium_engine::view::{SliceOptions, View};
 use proscenium_engine::{TableData, TableOptions};
 
 const KEYS: u64 = 500;
@@ -42,7 +42,7 @@ fn batch(state: &mut u64) -> TableData {
 
 fn shown(view: &mut View) -> serde_json::Value {
     let mut handle = view.handle(None);
-    let window = view.cut(&mut handle, CutOptions::default()).gather();
+    let window = view.slice(&mut handle, SliceOptions::default()).gather();
     serde_json::from_str(&json_columns(&window, JsonOptions::default())).expect("a view writes JSON")
 }
 

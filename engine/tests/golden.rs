@@ -16,7 +16,7 @@ use chrono::{DateTime, NaiveDate};
 use proscenium_engine::config::{FilterReducer, FilterTerm, ViewConfig};
 use proscenium_engine::export::{self, JsonOptions};
 use proscenium_engine::table::Table;
-use proscenium_engine::view::{CutOptions, View};
+use proscenium_engine::view::{SliceOptions, View};
 use proscenium_engine::{ColumnType, Scalar, TableData, TableOptions};
 use serde_json::{Map, Value, json};
 
@@ -93,7 +93,7 @@ fn aggregated(aggregate: &str) -> ViewConfig {
 
 fn column(view: &mut View, name: &str) -> Vec<Value> {
     let mut handle = view.handle(None);
-    let window = view.cut(&mut handle, CutOptions::default()).gather();
+    let window = view.slice(&mut handle, SliceOptions::default()).gather();
     let answer: Value = serde_json::from_str(&export::json_columns(&window, JsonOptions::default())).unwrap();
     list(&answer[name]).to_vec()
 }

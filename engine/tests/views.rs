@@ -8,7 +8,7 @@ use std::sync::Arc;
 use proscenium_engine::config::{FilterTerm, Generation, GroupRollupMode, SplitRollupMode, ViewConfig};
 use proscenium_engine::export::{self, JsonOptions, Naming};
 use proscenium_engine::table::Table;
-use proscenium_engine::view::{CutOptions, Handle, Plan, View};
+use proscenium_engine::view::{Handle, Plan, SliceOptions, View};
 use proscenium_engine::{Scalar, TableData, TableOptions};
 
 fn rows(text: &str) -> TableData {
@@ -40,8 +40,8 @@ impl Live {
     }
 
     fn columns(&mut self) -> String {
-        let cut = self.view.cut(&mut self.handle, CutOptions::default());
-        export::json_columns(&cut.gather(), JsonOptions::default())
+        let slice = self.view.slice(&mut self.handle, SliceOptions::default());
+        export::json_columns(&slice.gather(), JsonOptions::default())
     }
 }
 
@@ -114,8 +114,8 @@ fn a_group_column_under_an_aggregate_of_two_is_called_by_both() {
             ..ViewConfig::default()
         };
         let mut live = Live::new(r#"[{"a":1,"v":1}]"#, &config);
-        let cut = live.view.cut(&mut live.handle, CutOptions::default());
-        let csv = export::csv(&cut.gather(), Naming::Readable);
+        let slice = live.view.slice(&mut live.handle, SliceOptions::default());
+        let csv = export::csv(&slice.gather(), Naming::Readable);
         assert!(csv.starts_with(&format!("\"a\",\"{expected}\"\n")), "{csv}");
     }
 }
@@ -233,7 +233,7 @@ fn only_older_clients_group_by_a_column_twice() {
     let config = ViewConfig { columns: Some(names(&["v"])), ..twice(Generation::V5_5) };
     let mut live = Live::new(r#"[{"a":"x","v":1}]"#, &config);
     assert_eq!(live.columns(), r#"{"__ROW_PATH__":[[],["x"],["x","x"]],"v":[1,1,1]}"#);
-    let cut = live.view.cut(&mut live.handle, CutOptions::default());
-    let csv = export::csv(&cut.gather(), Naming::Legacy);
+    let slice = live.view.slice(&mut live.handle, SliceOptions::default());
+    let csv = export::csv(&slice.gather(), Naming::Legacy);
     assert_eq!(csv, "\"a (Group by 1)\",\"a (Group by 2)\",\"v\"\n,,1\n\"x\",,1\n\"x\",\"x\",1\n");
 }

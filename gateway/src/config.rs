@@ -66,9 +66,9 @@ pub struct Limits {
     /// Bytes of news waiting for one connection beyond which updates merge.
     pub merge_bytes: usize,
     /// Bytes of news waiting for one connection beyond which it is closed.
-    pub news_bytes: usize,
+    pub pending_notification_bytes: usize,
     /// Seconds that a connection may be behind before it is closed.
-    pub behind_seconds: u64,
+    pub max_lag_seconds: u64,
     /// Seconds between two pings of a connection on which nothing happens.
     pub ping_seconds: u64,
     /// Seconds of silence, pings unanswered, after which a connection is taken to be gone.
@@ -94,8 +94,8 @@ impl Default for Limits {
             export_bytes: actors.export_bytes,
             window_bytes: 4 << 20,
             merge_bytes: actors.merge_bytes,
-            news_bytes: actors.news_bytes,
-            behind_seconds: 60,
+            pending_notification_bytes: actors.pending_notification_bytes,
+            max_lag_seconds: 60,
             ping_seconds: 30,
             silence_seconds: 120,
             closing_seconds: 10,
@@ -113,12 +113,12 @@ impl Limits {
             subscriptions_per_session: self.subscriptions,
             export_bytes: self.export_bytes,
             merge_bytes: self.merge_bytes,
-            news_bytes: self.news_bytes,
+            pending_notification_bytes: self.pending_notification_bytes,
         }
     }
 
-    pub fn behind(&self) -> Duration {
-        Duration::from_secs(self.behind_seconds)
+    pub fn max_lag(&self) -> Duration {
+        Duration::from_secs(self.max_lag_seconds)
     }
 
     pub fn ping_every(&self) -> Duration {
@@ -139,7 +139,7 @@ impl Limits {
 
     /// How often a connection looks at the clock: a fraction of the shortest time it cares for.
     pub fn tick(&self) -> Duration {
-        let shortest = self.behind().min(self.ping_every()).min(self.silence());
+        let shortest = self.max_lag().min(self.ping_every()).min(self.silence());
         (shortest / 4).clamp(Duration::from_millis(100), Duration::from_secs(5))
     }
 

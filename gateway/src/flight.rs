@@ -22,7 +22,7 @@ use arrow_flight::{
     HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
 use futures::Stream;
-use proscenium_actors::{Catalog, Fault};
+use proscenium_actors::{ActorError, Catalog};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tonic::transport::Server;
@@ -35,19 +35,19 @@ const MAX_MESSAGE_BYTES: usize = 256 << 20;
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// A listening Flight door; [`FlightDoor::stop`] ends it.
+/// A listening Flight door; [`FlightListener::stop`] ends it.
 #[derive(Debug)]
-pub struct FlightDoor {
+pub struct FlightListener {
     pub addr: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
-impl FlightDoor {
+impl FlightListener {
     /// Binds `addr` and serves on a thread of its own.
     ///
     /// Errors when the address cannot be bound.
-    pub fn open(addr: SocketAddr, catalog: Catalog) -> std::io::Result<FlightDoor> {
+    pub fn open(addr: SocketAddr, catalog: Catalog) -> std::io::Result<FlightListener> {
         let listener = std::net::TcpListener::bind(addr)?;
         listener.set_nonblocking(true)?;
         let addr = listener.local_addr()?;
@@ -57,11 +57,11 @@ impl FlightDoor {
             .enable_all()
             .build()?;
         let (stop, stopped) = oneshot::channel();
-        let thread = std::thread::Builder::new().name("flight-door".into()).spawn(move || {
+        let thread = std::thread::Builder::new().name("flight-listener".into()).spawn(move || {
             runtime.block_on(serve(listener, catalog, stopped));
             runtime.shutdown_background();
         })?;
-        Ok(FlightDoor { addr, stop: Some(stop), thread: Some(thread) })
+        Ok(FlightListener { addr, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Takes no new calls, lets running ones finish, and returns when the door's thread has ended.
@@ -70,7 +70,7 @@ impl FlightDoor {
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("the flight door panicked");
+            tracing::error!("the flight listener panicked");
         }
     }
 }
@@ -79,12 +79,12 @@ async fn serve(listener: std::net::TcpListener, catalog: Catalog, stopped: onesh
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
-            tracing::error!(%error, "the flight door cannot listen");
+            tracing::error!(%error, "the flight listener cannot listen");
             return;
         }
     };
     let service =
-        FlightServiceServer::new(Doorkeeper { catalog }).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        FlightServiceServer::new(FlightServer { catalog }).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let serving = Server::builder().add_service(service).serve_with_incoming_shutdown(
         TcpIncoming::from(listener).with_nodelay(Some(true)),
         async {
@@ -93,17 +93,17 @@ async fn serve(listener: std::net::TcpListener, catalog: Catalog, stopped: onesh
         },
     );
     if let Err(error) = serving.await {
-        tracing::error!(%error, "the flight door failed");
+        tracing::error!(%error, "the flight listener failed");
     }
 }
 
 #[derive(Debug, Clone)]
-struct Doorkeeper {
+struct FlightServer {
     catalog: Catalog,
 }
 
 #[tonic::async_trait]
-impl FlightService for Doorkeeper {
+impl FlightService for FlightServer {
     type HandshakeStream = Answers<HandshakeResponse>;
     type ListFlightsStream = Answers<FlightInfo>;
     type DoGetStream = Answers<FlightData>;
@@ -176,15 +176,15 @@ impl FlightService for Doorkeeper {
 }
 
 /// A fault in gRPC's words.
-fn status(fault: &Fault) -> Status {
+fn status(fault: &ActorError) -> Status {
     let text = fault.to_string();
     match fault {
-        Fault::TableNotFound | Fault::ViewNotFound => Status::not_found(text),
-        Fault::Engine(_) | Fault::Refused(_) => Status::invalid_argument(text),
-        Fault::TableFailed { .. } => Status::failed_precondition(text),
-        Fault::Deadline { .. } => Status::deadline_exceeded(text),
-        Fault::Busy => Status::resource_exhausted(text),
-        Fault::Gone => Status::unavailable(text),
+        ActorError::TableNotFound | ActorError::ViewNotFound => Status::not_found(text),
+        ActorError::Engine(_) | ActorError::Refused(_) => Status::invalid_argument(text),
+        ActorError::TableFailed { .. } => Status::failed_precondition(text),
+        ActorError::Deadline { .. } => Status::deadline_exceeded(text),
+        ActorError::Busy => Status::resource_exhausted(text),
+        ActorError::Gone => Status::unavailable(text),
     }
 }
 

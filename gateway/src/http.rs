@@ -18,7 +18,7 @@ use actix_web::{HttpRequest, HttpResponse, guard, middleware};
 use proscenium_actors::Catalog;
 
 use crate::metrics::Metrics;
-use crate::session::{self, Surroundings};
+use crate::session::{self, ServerContext};
 use site::SiteGuard;
 
 /// What the handlers share.
@@ -48,14 +48,14 @@ impl Readiness {
 /// Registers every route. `max_upload_bytes` bounds an upload; `sites` says whose pages may use the server.
 pub fn routes(
     config: &mut ServiceConfig,
-    surroundings: &Surroundings,
+    server: &ServerContext,
     shared: &Shared,
     sites: &SiteGuard,
     max_upload_bytes: usize,
 ) {
     let is_websocket = guard::fn_guard(|request| request.head().uri.path().ends_with("/websocket"));
     config
-        .app_data(web::Data::new(surroundings.clone()))
+        .app_data(web::Data::new(server.clone()))
         .app_data(web::Data::new(shared.clone()))
         .app_data(web::Data::new(sites.clone()))
         .app_data(web::Data::new(tables::MaxUpload(max_upload_bytes)))
@@ -78,7 +78,7 @@ pub fn routes(
 async fn connect(
     request: HttpRequest,
     payload: web::Payload,
-    surroundings: web::Data<Surroundings>,
+    server: web::Data<ServerContext>,
 ) -> Result<HttpResponse, actix_web::Error> {
-    session::connect(&request, payload, surroundings.get_ref().clone())
+    session::connect(&request, payload, server.get_ref().clone())
 }

@@ -1,16 +1,16 @@
 //! The doors: the only crate that knows a network.
 //!
-//! Reading order: [`Server`], what it is told ([`settings`], [`config`]), its doors ([`doors`], [`http`], [`flight`]),
+//! Reading order: [`Server`], what it is told ([`settings`], [`config`]), its doors ([`listeners`], [`http`], [`flight`]),
 //! one connection ([`session`]), one request a file ([`request`]); where tables come from ([`source`], [`demo`]).
 
 pub mod config;
 pub mod content_coding;
 pub mod demo;
-pub mod doors;
 pub mod error;
 pub mod flight;
 pub mod http;
 pub mod json_form;
+pub mod listeners;
 pub mod load_options;
 pub mod metrics;
 pub mod request;
@@ -29,13 +29,13 @@ use proscenium_actors::Catalog;
 use tokio::sync::watch;
 
 pub use config::Config;
-pub use doors::Addresses;
 pub use error::StartError;
-use flight::FlightDoor;
+use flight::FlightListener;
 use http::{Readiness, Shared};
+pub use listeners::Addresses;
 use metrics::Metrics;
 use request::Meter;
-use session::{Roll, Surroundings};
+use session::{ConnectionLimit, ServerContext};
 
 /// How long clients have to answer the close frame of a server that ends.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -49,9 +49,9 @@ pub struct Server {}
 pub struct Running {
     addresses: Addresses,
     catalog: Catalog,
-    door: ServerHandle,
+    listener: ServerHandle,
     readiness: Readiness,
-    roll: Arc<Roll>,
+    connection_limit: Arc<ConnectionLimit>,
     drain: Duration,
     ending: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
@@ -64,9 +64,9 @@ type Started = Result<Open, StartError>;
 struct Open {
     addresses: Addresses,
     catalog: Catalog,
-    door: ServerHandle,
+    listener: ServerHandle,
     readiness: Readiness,
-    roll: Arc<Roll>,
+    connection_limit: Arc<ConnectionLimit>,
 }
 
 impl Server {
@@ -79,9 +79,18 @@ impl Server {
             .name("server".into())
             .spawn(move || serve(&config, is_ending, &started))
             .map_err(StartError::Threads)?;
-        let Open { addresses, catalog, door, readiness, roll } =
+        let Open { addresses, catalog, listener, readiness, connection_limit } =
             starting.recv().map_err(|_| StartError::Ended)??;
-        Ok(Running { addresses, catalog, door, readiness, roll, drain, ending, thread: Some(thread) })
+        Ok(Running {
+            addresses,
+            catalog,
+            listener,
+            readiness,
+            connection_limit,
+            drain,
+            ending,
+            thread: Some(thread),
+        })
     }
 }
 
@@ -101,16 +110,16 @@ async fn run(
     started: &Sender<Started>,
 ) -> Result<(), StartError> {
     let metrics = Metrics::new().map_err(|error| StartError::Load(error.to_string()))?;
-    let catalog = Catalog::start(config.threads, config.limits.actors(), metrics.meters.clone())
+    let catalog = Catalog::start(config.threads, config.limits.actors(), metrics.actor_metrics.clone())
         .map_err(StartError::Threads)?;
-    let roll = Roll::new(config.limits.connections);
-    let surroundings = Surroundings {
+    let connection_limit = ConnectionLimit::new(config.limits.connections);
+    let server = ServerContext {
         catalog: catalog.clone(),
         meter: Arc::new(Meter::start(Instant::now())),
         metrics: metrics.clone(),
         max_frame_bytes: config.max_frame_bytes,
         limits: config.limits,
-        roll: roll.clone(),
+        connection_limit: connection_limit.clone(),
         default_generation: config.default_generation,
         ending,
     };
@@ -121,27 +130,29 @@ async fn run(
         assets: config.assets.clone(),
         readiness: readiness.clone(),
     };
-    let door = doors::open_http(config, &surroundings, &shared)?;
+    let listener = listeners::open_http(config, &server, &shared)?;
     let flight = match config.flight {
         Some(address) => Some(
-            FlightDoor::open(address, catalog.clone())
+            FlightListener::open(address, catalog.clone())
                 .map_err(|source| StartError::Flight { address, source })?,
         ),
         None => None,
     };
-    let addresses = Addresses { http: door.address, flight: flight.as_ref().map(|door| door.addr) };
+    let addresses =
+        Addresses { http: listener.address, flight: flight.as_ref().map(|listener| listener.addr) };
     // The doors answer while the tables load: health checks say alive, not ready.
-    let serving = actix_rt::spawn(door.server);
+    let serving = actix_rt::spawn(listener.server);
     load(config, &catalog).await?;
     readiness.set(true);
-    let open = Open { addresses, catalog: catalog.clone(), door: door.handle, readiness, roll };
+    let open =
+        Open { addresses, catalog: catalog.clone(), listener: listener.handle, readiness, connection_limit };
     if started.send(Ok(open)).is_err() {
         return Ok(());
     }
     match serving.await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::error!(%error, "the HTTP door failed"),
-        Err(error) => tracing::error!(%error, "the HTTP door panicked"),
+        Ok(Err(error)) => tracing::error!(%error, "the HTTP listener failed"),
+        Err(error) => tracing::error!(%error, "the HTTP listener panicked"),
     }
     if let Some(flight) = flight {
         flight.stop();
@@ -193,12 +204,12 @@ impl Running {
         self.readiness.set(false);
         self.ending.send_replace(true);
         // Each connection ends itself within this time; a little more is for the farewell.
-        let left = self.roll.close(self.drain + FAREWELL);
+        let left = self.connection_limit.close(self.drain + FAREWELL);
         if left > 0 {
             tracing::warn!(connections = left, "some connections did not end in time");
         }
         // The future only waits for the end, which joining does better; the order to stop is given by calling.
-        drop(self.door.stop(true));
+        drop(self.listener.stop(true));
         if thread.join().is_err() {
             tracing::error!("the server's thread panicked");
         }

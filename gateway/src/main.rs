@@ -53,7 +53,7 @@ fn main() -> ExitCode {
 }
 
 /// Tells whoever started the server; nobody needs to listen.
-fn say(line: &str) {
+fn announce(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
@@ -72,13 +72,13 @@ fn open_many_files() {
 fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let server = Server::start(options.resolve()?)?;
     let addresses = server.addresses();
-    say(&format!("listening http://{}", addresses.http));
+    announce(&format!("listening http://{}", addresses.http));
     if let Some(flight) = addresses.flight {
-        say(&format!("listening grpc://{flight}"));
+        announce(&format!("listening grpc://{flight}"));
     }
-    say("ready");
+    announce("ready");
     actix_rt::System::new().block_on(shutdown::signal())?;
-    say("stopping");
+    announce("stopping");
     server.stop();
     Ok(())
 }

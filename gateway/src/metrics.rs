@@ -3,8 +3,8 @@
 //! Law: counting never waits; gauges about tables are read when somebody asks.
 
 use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
-use proscenium_actors::Meters;
-use proscenium_actors::table::Gauges;
+use proscenium_actors::ActorMetrics;
+use proscenium_actors::table::TableStats;
 
 /// Cheap to clone; all clones count together.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ pub struct Metrics {
     /// WebSocket connections that were refused, because there were as many as there may be or the server was ending.
     pub sessions_refused_total: IntCounter,
     /// What tables and views count.
-    pub meters: Meters,
+    pub actor_metrics: ActorMetrics,
     tables: IntGauge,
     views: IntGauge,
     table_rows: IntGaugeVec,
@@ -55,7 +55,7 @@ impl Metrics {
                 "sessions_refused_total",
                 "WebSocket connections that were refused.",
             )?,
-            meters: Meters::new()?,
+            actor_metrics: ActorMetrics::new()?,
             tables: IntGauge::new("tables", "Hosted tables.")?,
             views: IntGauge::new("views", "Views that clients hold open.")?,
             table_rows: IntGaugeVec::new(Opts::new("table_rows", "Rows of a hosted table."), &["table"])?,
@@ -86,22 +86,22 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.table_queue.clone()))?;
         metrics.registry.register(Box::new(metrics.view_followers.clone()))?;
         metrics.registry.register(Box::new(metrics.view_handles.clone()))?;
-        metrics.meters.register(&metrics.registry)?;
+        metrics.actor_metrics.register(&metrics.registry)?;
         Ok(metrics)
     }
 
     /// Everything in Prometheus's text form. `hosted`: each hosted table's state. Shared views are told apart by numbers
     /// that mean nothing elsewhere.
-    pub fn text(&self, hosted: &[(String, Gauges)], num_views: usize) -> prometheus::Result<Vec<u8>> {
+    pub fn text(&self, hosted: &[(String, TableStats)], num_views: usize) -> prometheus::Result<Vec<u8>> {
         self.tables.set(hosted.len() as i64);
         self.views.set(num_views as i64);
-        for gauges in [&self.table_rows, &self.table_queue, &self.view_followers, &self.view_handles] {
-            gauges.reset();
+        for table_stats in [&self.table_rows, &self.table_queue, &self.view_followers, &self.view_handles] {
+            table_stats.reset();
         }
-        for (table, gauges) in hosted {
-            self.table_rows.with_label_values(&[table.as_str()]).set(gauges.num_rows as i64);
-            self.table_queue.with_label_values(&[table.as_str()]).set(gauges.num_waiting as i64);
-            for view in &gauges.views {
+        for (table, table_stats) in hosted {
+            self.table_rows.with_label_values(&[table.as_str()]).set(table_stats.num_rows as i64);
+            self.table_queue.with_label_values(&[table.as_str()]).set(table_stats.num_waiting as i64);
+            for view in &table_stats.views {
                 let number = view.number.to_string();
                 let labels = &[table.as_str(), number.as_str()];
                 self.view_followers.with_label_values(labels).set(view.num_followers as i64);

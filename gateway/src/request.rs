@@ -48,7 +48,7 @@ mod view_to_rows_string;
 use proscenium_proto::{ClientGeneration, ClientReq};
 
 pub use call::Call;
-pub use prepared::{About, Claim, Prepared, Sending};
+pub use prepared::{About, Prepared, Scope, Sending};
 pub use system_info::Meter;
 
 /// Finds the request's file. `client`: whose rules the answer follows.

@@ -3,20 +3,20 @@
 //! Law: requests are started in arrival order per table; an answer never waits for another table's. Bytes on the way to
 //! a slow client are counted and bounded. Everything but [`socket`] is plain state without a socket.
 
+mod close_reason;
+mod connection_limit;
 mod dispatch;
-mod ending;
 mod flow;
+mod force_close;
 mod frames;
 mod generation;
-mod lanes;
-mod news;
+mod notification;
 mod pipe;
-mod roll;
-mod sever;
+mod request_scheduler;
 mod socket;
 mod wire;
 
-pub use dispatch::Surroundings;
-pub use roll::Roll;
-pub use sever::note_connection;
+pub use connection_limit::ConnectionLimit;
+pub use dispatch::ServerContext;
+pub use force_close::register_socket;
 pub use socket::connect;

@@ -44,14 +44,14 @@ async fn tables_and_views(client: &mut Client, num_tables: usize) {
         }
         // Lanes of different tables may answer out of order: all answers are awaited, the last one by number too.
         let mut answers = 0;
-        let mut heard_last = false;
-        while answers < AT_ONCE * 7 || !heard_last {
-            let response = client.hear().await;
+        let mut received_last = false;
+        while answers < AT_ONCE * 7 || !received_last {
+            let response = client.receive().await;
             assert!(
                 !matches!(response.client_resp, Some(proscenium_proto::ClientResp::ServerError(_))),
                 "{response:?}"
             );
-            heard_last |= response.msg_id == last;
+            received_last |= response.msg_id == last;
             answers += 1;
         }
     }

@@ -10,11 +10,11 @@ use proscenium_engine::table::Table;
 use proscenium_engine::view::Plan;
 
 use super::CatalogActor;
-use crate::audience::Part;
-use crate::error::Fault;
-use crate::knobs;
+use crate::error::ActorError;
+use crate::lineage::Lineage;
 use crate::mailbox::{Posted, Reply};
 use crate::table::{Follow, Follower, Source, no_view};
+use crate::tuning;
 
 /// Makes a read-only table that shows a view and stays live.
 #[derive(Debug)]
@@ -31,13 +31,13 @@ impl Handler<Posted<HostDerived>> for CatalogActor {
 
     fn handle(&mut self, posted: Posted<HostDerived>, ctx: &mut Self::Context) {
         let HostDerived { name, view_id, columns, reply } = posted.open();
-        let workers = self.stage.workers.clone();
-        let source = self.stage.directory.table_of_view(&view_id);
+        let workers = self.context.workers.clone();
+        let source = self.context.directory.table_of_view(&view_id);
         let making = async move {
             let source = source.ok_or_else(|| no_view(&view_id))?;
-            let part = Part::of_view(&source.part);
-            let follower = Follower::DerivedTable { view_id, part: part.clone() };
-            let asked = source.mailbox.ask(knobs::ASK_DEADLINE, |reply| Follow { follower, reply });
+            let lineage = Lineage::of_view(&source.lineage);
+            let follower = Follower::DerivedTable { view_id, lineage: lineage.clone() };
+            let asked = source.mailbox.ask(tuning::ASK_DEADLINE, |reply| Follow { follower, reply });
             let followed = asked.await?;
             let derive = move || {
                 let table = match followed.plan {
@@ -52,7 +52,7 @@ impl Handler<Posted<HostDerived>> for CatalogActor {
                 (table, followed.tail)
             };
             let (table, tail) = workers.run(derive).await?;
-            Ok((table.map_err(Fault::from)?, vec![Source { table: source, tail, side: None }], part))
+            Ok((table.map_err(ActorError::from)?, vec![Source { table: source, tail, side: None }], lineage))
         };
         self.make(&name, making, reply, ctx);
     }

@@ -5,8 +5,8 @@ use proscenium_engine::table::Table;
 use proscenium_engine::{TableData, TableOptions};
 
 use super::CatalogActor;
-use crate::audience::Part;
-use crate::error::Fault;
+use crate::error::ActorError;
+use crate::lineage::Lineage;
 use crate::mailbox::{Posted, Reply};
 
 /// Makes a table from data.
@@ -23,14 +23,14 @@ impl Handler<Posted<Host>> for CatalogActor {
 
     fn handle(&mut self, posted: Posted<Host>, ctx: &mut Self::Context) {
         let Host { name, data, options, reply } = posted.open();
-        let workers = self.stage.workers.clone();
+        let workers = self.context.workers.clone();
         let making = async move {
             // To give megabytes back takes milliseconds, for which nobody waits: a worker does it behind the answer.
             let kept = data.clone();
             let made = workers.run(move || Table::create(&data, options)).await;
             workers.start_job(move || drop(kept));
             let made = made?;
-            Ok((made.map_err(Fault::from)?, Vec::new(), Part::default()))
+            Ok((made.map_err(ActorError::from)?, Vec::new(), Lineage::default()))
         };
         self.make(&name, making, reply, ctx);
     }

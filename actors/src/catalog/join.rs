@@ -6,11 +6,11 @@ use actix::prelude::*;
 use proscenium_engine::table::{JoinSide, JoinSpec, Table};
 
 use super::CatalogActor;
-use crate::audience::Part;
-use crate::error::Fault;
-use crate::knobs;
+use crate::error::ActorError;
+use crate::lineage::Lineage;
 use crate::mailbox::{Posted, Reply};
 use crate::table::{Follow, Follower, Source};
+use crate::tuning;
 
 /// Makes a read-only table that joins two and stays live.
 #[derive(Debug)]
@@ -27,22 +27,22 @@ impl Handler<Posted<HostJoin>> for CatalogActor {
 
     fn handle(&mut self, posted: Posted<HostJoin>, ctx: &mut Self::Context) {
         let HostJoin { name, left, right, spec, reply } = posted.open();
-        let workers = self.stage.workers.clone();
-        let directory = self.stage.directory.clone();
+        let workers = self.context.workers.clone();
+        let directory = self.context.directory.clone();
         let join_name = name.clone();
         let making = async move {
             let find = |source: &str| {
                 directory.table(source).map_err(|fault| match fault {
-                    Fault::TableNotFound => Fault::refused(format!("Table \"{source}\" not found")),
+                    ActorError::TableNotFound => ActorError::refused(format!("Table \"{source}\" not found")),
                     fault => fault,
                 })
             };
             let tables = [find(&left)?, find(&right)?];
-            let part = Part::of_join(tables.iter().map(|table| &table.part));
+            let lineage = Lineage::of_join(tables.iter().map(|table| &table.lineage));
             let mut followed = Vec::new();
             for table in &tables {
-                let follower = Follower::JoinTable { name: join_name.clone(), part: part.clone() };
-                let asked = table.mailbox.ask(knobs::ASK_DEADLINE, |reply| Follow { follower, reply });
+                let follower = Follower::JoinTable { name: join_name.clone(), lineage: lineage.clone() };
+                let asked = table.mailbox.ask(tuning::ASK_DEADLINE, |reply| Follow { follower, reply });
                 followed.push(asked.await?);
             }
             let join = move || {
@@ -53,7 +53,7 @@ impl Handler<Posted<HostJoin>> for CatalogActor {
                     tail: followed.tail,
                     side: Some(side),
                 });
-                Ok::<_, Fault>((table, sources.collect(), part))
+                Ok::<_, ActorError>((table, sources.collect(), lineage))
             };
             workers.run(join).await?
         };

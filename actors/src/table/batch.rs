@@ -12,9 +12,9 @@ use proscenium_engine::{TableData, WriteOptions};
 
 use super::{Receive, TableActor};
 use crate::clock;
-use crate::error::Fault;
-use crate::fanout::Turns;
+use crate::error::ActorError;
 use crate::mailbox::Reply;
+use crate::outbox::DerivedSlots;
 
 /// Adds and changes rows.
 #[derive(Debug)]
@@ -28,18 +28,18 @@ pub struct UpdateRows {
 impl Receive<UpdateRows> for TableActor {
     fn receive(&mut self, write: UpdateRows, ctx: &mut Context<Self>) {
         let UpdateRows { data, port_id, options, reply } = write;
-        clock::tell_engine();
+        clock::set_engine_clock();
         let began = Instant::now();
-        if self.is_unheard() {
-            let applied = self.table.update_unheard(&data, port_id, &options);
+        if self.is_unobserved() {
+            let applied = self.table.update_unobserved(&data, port_id, &options);
             if matches!(applied, Ok(true)) {
                 self.meter.applied(began);
             }
-            reply.send(applied.map(drop).map_err(Fault::Engine));
+            reply.send(applied.map(drop).map_err(ActorError::Engine));
             return self.limit_catching_up();
         }
         let applied = self.table.update_with(&data, port_id, &options);
-        self.answer_and_tell(applied, began, reply, ctx);
+        self.reply_and_notify(applied, began, reply, ctx);
     }
 }
 
@@ -53,10 +53,10 @@ pub struct ReplaceRows {
 
 impl Receive<ReplaceRows> for TableActor {
     fn receive(&mut self, ReplaceRows { data, options, reply }: ReplaceRows, ctx: &mut Context<Self>) {
-        clock::tell_engine();
+        clock::set_engine_clock();
         let began = Instant::now();
         let applied = self.table.replace_with(&data, &options).map(Some);
-        self.answer_and_tell(applied, began, reply, ctx);
+        self.reply_and_notify(applied, began, reply, ctx);
     }
 }
 
@@ -69,20 +69,20 @@ pub struct RemoveRows {
 
 impl Receive<RemoveRows> for TableActor {
     fn receive(&mut self, RemoveRows { data, reply }: RemoveRows, ctx: &mut Context<Self>) {
-        clock::tell_engine();
+        clock::set_engine_clock();
         let began = Instant::now();
         let applied = self.table.remove(&data);
-        self.answer_and_tell(applied, began, reply, ctx);
+        self.reply_and_notify(applied, began, reply, ctx);
     }
 }
 
 impl TableActor {
     /// Whether nobody hears of a batch: then what changed need not be told apart from what was.
-    fn is_unheard(&mut self) -> bool {
-        self.views.is_empty() && self.views.feeds().next().is_none() && self.live_followings().is_empty()
+    fn is_unobserved(&mut self) -> bool {
+        self.views.is_empty() && self.views.queues().next().is_none() && self.live_followings().is_empty()
     }
 
-    fn answer_and_tell(
+    fn reply_and_notify(
         &mut self,
         applied: proscenium_engine::Result<Option<TableDelta>>,
         began: Instant,
@@ -93,15 +93,15 @@ impl TableActor {
             Ok(Some(delta)) => {
                 self.meter.applied(began);
                 let delta = Arc::new(delta);
-                let sections = self.hand_to_tails(&delta, &Turns::default());
+                let scopes = self.hand_to_tails(&delta, &DerivedSlots::default());
                 reply.send(Ok(()));
-                self.tell(&delta, &Turns::default(), ctx);
-                drop(sections);
+                self.notify(&delta, &DerivedSlots::default(), ctx);
+                drop(scopes);
                 self.wake_tails();
                 self.limit_catching_up();
             }
             Ok(None) => reply.send(Ok(())),
-            Err(error) => reply.send(Err(Fault::Engine(error))),
+            Err(error) => reply.send(Err(ActorError::Engine(error))),
         }
     }
 }

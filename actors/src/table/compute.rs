@@ -8,20 +8,20 @@
 use std::collections::BTreeSet;
 
 use actix::prelude::*;
-use proscenium_engine::table::{Preparation, Prepared};
+use proscenium_engine::table::{Backfill, BackfillResult};
 use proscenium_engine::view::Plan;
 
 use super::TableActor;
-use super::feed::Feed;
 use super::registry::{HandleId, SharedId};
-use crate::catalog::Stage;
-use crate::knobs;
+use super::view_queue::ViewQueue;
+use crate::catalog::ActorContext;
+use crate::tuning;
 use crate::view::ViewActor;
 
 /// Columns that a worker computes, or leads to the present.
 #[derive(Debug)]
-pub(super) struct Underway {
-    preparation: Preparation,
+pub(super) struct RunningBackfill {
+    backfill: Backfill,
     /// The version to which the columns are computed with the work that is on the way.
     version: u64,
     /// Times that a worker was sent after the table.
@@ -30,71 +30,74 @@ pub(super) struct Underway {
 
 impl TableActor {
     /// Orders columns to be computed.
-    pub(super) fn compute(&mut self, preparation: Preparation, ctx: &mut Context<Self>) {
-        let version = preparation.version();
-        self.underway.push(Underway { preparation: preparation.clone(), version, rounds: 0 });
+    pub(super) fn compute(&mut self, backfill: Backfill, ctx: &mut Context<Self>) {
+        let version = backfill.version();
+        self.running_backfill.push(RunningBackfill { backfill: backfill.clone(), version, rounds: 0 });
         let job = {
-            let preparation = preparation.clone();
-            move || preparation.run_on(knobs::build_threads())
+            let backfill = backfill.clone();
+            move || backfill.run_on(tuning::build_threads())
         };
-        self.work_on(preparation, job, ctx);
+        self.work_on(backfill, job, ctx);
     }
 
     fn work_on(
         &mut self,
-        preparation: Preparation,
-        job: impl FnOnce() -> Prepared + Send + 'static,
+        backfill: Backfill,
+        job: impl FnOnce() -> BackfillResult + Send + 'static,
         ctx: &mut Context<Self>,
     ) {
-        let computing = self.stage.workers.run(job);
+        let computing = self.context.workers.run(job);
         ctx.spawn(computing.into_actor(self).map(move |prepared, actor, ctx| match prepared {
-            Ok(prepared) => actor.follow_or_adopt(preparation, prepared, ctx),
+            Ok(prepared) => actor.follow_or_adopt(backfill, prepared, ctx),
             // The computing panicked. Whoever waits hears that the view is gone.
-            Err(_) => actor.give_up(&preparation, ctx),
+            Err(_) => actor.give_up(&backfill, ctx),
         }));
     }
 
     /// Columns that are close behind come to the table; others follow it elsewhere first.
-    fn follow_or_adopt(&mut self, preparation: Preparation, mut prepared: Prepared, ctx: &mut Context<Self>) {
+    fn follow_or_adopt(&mut self, backfill: Backfill, mut prepared: BackfillResult, ctx: &mut Context<Self>) {
         let backlog = self.table.backlog(&prepared);
-        let underway = self.underway.iter_mut().find(|underway| underway.preparation.is(&preparation));
-        let (Some(underway), Some(version)) = (underway, backlog.version()) else {
-            return self.adopt(&preparation, prepared, ctx);
+        let running_backfill =
+            self.running_backfill.iter_mut().find(|running_backfill| running_backfill.backfill.is(&backfill));
+        let (Some(running_backfill), Some(version)) = (running_backfill, backlog.version()) else {
+            return self.adopt(&backfill, prepared, ctx);
         };
-        if backlog.len() <= knobs::DELTAS_TO_FOLLOW_AT_ONCE || underway.rounds >= knobs::FOLLOWING_ROUNDS {
-            return self.adopt(&preparation, prepared, ctx);
+        if backlog.len() <= tuning::DELTAS_TO_FOLLOW_AT_ONCE
+            || running_backfill.rounds >= tuning::FOLLOWING_ROUNDS
+        {
+            return self.adopt(&backfill, prepared, ctx);
         }
-        underway.rounds += 1;
-        underway.version = version;
+        running_backfill.rounds += 1;
+        running_backfill.version = version;
         let job = {
-            let preparation = preparation.clone();
+            let backfill = backfill.clone();
             move || {
-                prepared.follow(&preparation, &backlog);
+                prepared.follow(&backfill, &backlog);
                 prepared
             }
         };
-        self.work_on(preparation, job, ctx);
+        self.work_on(backfill, job, ctx);
     }
 
     /// Computes here and now what is under way: for the few who cannot wait.
     pub(super) fn finish_computing(&mut self, ctx: &mut Context<Self>) {
-        while let Some(underway) = self.underway.first() {
-            let preparation = underway.preparation.clone();
-            let prepared = preparation.run_on(knobs::build_threads());
-            self.adopt(&preparation, prepared, ctx);
+        while let Some(running_backfill) = self.running_backfill.first() {
+            let backfill = running_backfill.backfill.clone();
+            let prepared = backfill.run_on(tuning::build_threads());
+            self.adopt(&backfill, prepared, ctx);
         }
     }
 
     /// What is kept for columns under way stays within bounds: versions that nobody needs are no longer told apart.
     pub(super) fn limit_catching_up(&mut self) {
-        let bound = knobs::DELTAS_TO_CATCH_UP.max(2 * self.needed_to_catch_up);
+        let bound = tuning::DELTAS_TO_CATCH_UP.max(2 * self.needed_to_catch_up);
         if self.table.num_to_catch_up() <= bound {
             return;
         }
-        let waiting = self.awaited.iter().map(|awaited| awaited.version());
-        let feeds = self.views.feeds().flat_map(|(_, feed)| feed.versions_waiting());
-        let underway = self.underway.iter().map(|underway| underway.version);
-        let needed: BTreeSet<u64> = waiting.chain(feeds).chain(underway).collect();
+        let waiting = self.pending_plans.iter().map(|pending_plans| pending_plans.version());
+        let queues = self.views.queues().flat_map(|(_, queue)| queue.versions_waiting());
+        let running_backfill = self.running_backfill.iter().map(|running_backfill| running_backfill.version);
+        let needed: BTreeSet<u64> = waiting.chain(queues).chain(running_backfill).collect();
         self.table.shorten_catching_up(&needed);
         self.needed_to_catch_up = self.table.num_to_catch_up();
     }
@@ -102,8 +105,8 @@ impl TableActor {
     /// Before a view is closed that has not answered because it was never built.
     pub(super) fn answer_before_closing(&mut self, id: HandleId, ctx: &mut Context<Self>) {
         let shared = self.views.handle(id).map(|handle| handle.shared);
-        let feed = shared.and_then(|shared| self.views.feed(shared));
-        if feed.is_some_and(|feed| feed.plan_not_started().is_some() && feed.has_reads()) {
+        let queue = shared.and_then(|shared| self.views.queue(shared));
+        if queue.is_some_and(|queue| queue.plan_not_started().is_some() && queue.has_reads()) {
             self.finish_computing(ctx);
         }
     }
@@ -115,33 +118,37 @@ impl TableActor {
         }
     }
 
-    fn adopt(&mut self, preparation: &Preparation, prepared: Prepared, ctx: &mut Context<Self>) {
-        let adopted = self.table.adopt(preparation, prepared);
-        self.underway.retain(|other| !other.preparation.is(preparation));
-        if adopted.is_empty() {
+    fn adopt(&mut self, backfill: &Backfill, prepared: BackfillResult, ctx: &mut Context<Self>) {
+        let installed = self.table.adopt(backfill, prepared);
+        self.running_backfill.retain(|other| !other.backfill.is(backfill));
+        if installed.is_empty() {
             return;
         }
         for ready in self.table.take_ready() {
             self.compute(ready, ctx);
         }
         for id in self.not_started() {
-            let Some(feed) = self.views.feed_mut(id) else { continue };
-            feed.amend(&adopted);
-            if feed.plan_not_started().is_some_and(|plan| !self.table.is_pending(plan)) {
-                start(feed, &self.stage);
+            let Some(queue) = self.views.queue_mut(id) else { continue };
+            queue.amend(&installed);
+            if queue.plan_not_started().is_some_and(|plan| !self.table.is_pending(plan)) {
+                start(queue, &self.context);
             }
         }
-        self.amend_planned(&adopted);
+        self.amend_planned(&installed);
         self.answer_planned();
-        self.feed_all(ctx);
+        self.send_all(ctx);
     }
 
     fn not_started(&self) -> Vec<SharedId> {
-        self.views.feeds().filter(|(_, feed)| feed.plan_not_started().is_some()).map(|(id, _)| id).collect()
+        self.views
+            .queues()
+            .filter(|(_, queue)| queue.plan_not_started().is_some())
+            .map(|(id, _)| id)
+            .collect()
     }
 
-    fn give_up(&mut self, preparation: &Preparation, ctx: &mut Context<Self>) {
-        self.underway.retain(|other| !other.preparation.is(preparation));
+    fn give_up(&mut self, backfill: &Backfill, ctx: &mut Context<Self>) {
+        self.running_backfill.retain(|other| !other.backfill.is(backfill));
         self.table.forget_waiting();
         self.refuse_planned();
         for id in self.not_started() {
@@ -151,10 +158,10 @@ impl TableActor {
 }
 
 /// Starts the actor of a view that has all it needs.
-pub(super) fn start(feed: &mut Feed, stage: &Stage) {
-    feed.start(|plan, snapshot, built| {
-        let (workers, export_bytes) = (stage.workers.clone(), stage.limits.export_bytes);
+pub(super) fn start(queue: &mut ViewQueue, context: &ActorContext) {
+    queue.start(|plan, snapshot, built| {
+        let (workers, export_bytes) = (context.workers.clone(), context.limits.export_bytes);
         let view = ViewActor::new(plan, snapshot, workers, export_bytes, built);
-        ViewActor::start_in_arbiter(stage.placement.next(), move |_| view)
+        ViewActor::start_in_arbiter(context.placement.next(), move |_| view)
     });
 }

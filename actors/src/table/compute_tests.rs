@@ -9,13 +9,13 @@ use proscenium_engine::{TableData, TableOptions};
 
 use crate::catalog::Catalog;
 use crate::directory::TableRef;
-use crate::fanout::SessionId;
-use crate::knobs;
 use crate::limits::Limits;
 use crate::mailbox::Reply;
-use crate::meters::Meters;
+use crate::metrics::ActorMetrics;
+use crate::outbox::SessionId;
 use crate::rope::Rope;
 use crate::table::{GetSize, OpenView, ReadView, UpdateRows};
+use crate::tuning;
 use crate::view::{Read, TextFormat};
 use crate::workers::Workers;
 
@@ -43,7 +43,12 @@ async fn update(table: &TableRef, rows: String) {
     let data = TableData::Rows(rows.into());
     table
         .mailbox
-        .ask(knobs::ASK_DEADLINE, |reply| UpdateRows { data, port_id: 0, options: Default::default(), reply })
+        .ask(tuning::ASK_DEADLINE, |reply| UpdateRows {
+            data,
+            port_id: 0,
+            options: Default::default(),
+            reply,
+        })
         .await
         .unwrap();
 }
@@ -51,7 +56,7 @@ async fn update(table: &TableRef, rows: String) {
 async fn open(table: &TableRef, view_id: &str, config: ViewConfig) {
     let (view_id, owner) = (view_id.to_owned(), SessionId::fresh());
     let order = |reply| OpenView { view_id, config, owner, reply };
-    table.mailbox.ask(knobs::ASK_DEADLINE, order).await.unwrap();
+    table.mailbox.ask(tuning::ASK_DEADLINE, order).await.unwrap();
 }
 
 fn read(view_id: &str, reply: Reply<Rope>) -> ReadView {
@@ -63,7 +68,7 @@ fn read(view_id: &str, reply: Reply<Rope>) -> ReadView {
 }
 
 async fn shown(table: &TableRef, view_id: &str) -> String {
-    text(table.mailbox.ask(knobs::ASK_DEADLINE, |reply| read(view_id, reply)).await.unwrap())
+    text(table.mailbox.ask(tuning::ASK_DEADLINE, |reply| read(view_id, reply)).await.unwrap())
 }
 
 fn text(answer: Rope) -> String {
@@ -94,7 +99,8 @@ fn config() -> ViewConfig {
 #[actix::test]
 async fn batches_are_applied_while_windows_are_computed() {
     let workers = Workers::start(1).unwrap();
-    let catalog = Catalog::start_on(workers.clone(), 1, Limits::default(), Meters::new().unwrap()).unwrap();
+    let catalog =
+        Catalog::start_on(workers.clone(), 1, Limits::default(), ActorMetrics::new().unwrap()).unwrap();
     let options = TableOptions { index: Some("k".into()), ..TableOptions::default() };
     let rows = r#"[{"k":1,"v":1},{"k":2,"v":2},{"k":3,"v":3}]"#;
     catalog.host("t", TableData::Rows(rows.into()), options).await.unwrap();
@@ -105,7 +111,7 @@ async fn batches_are_applied_while_windows_are_computed() {
     let gate = hold(&workers);
     open(&table, "late", config()).await;
     // More than are kept apart.
-    let num_batches = knobs::DELTAS_TO_CATCH_UP + 100;
+    let num_batches = tuning::DELTAS_TO_CATCH_UP + 100;
     for batch in 0..num_batches {
         update(&table, format!(r#"[{{"k":2,"v":{batch}}}]"#)).await;
     }
@@ -117,7 +123,7 @@ async fn batches_are_applied_while_windows_are_computed() {
     update(&table, r#"[{"k":2,"v":-1},{"k":4,"v":10}]"#.into()).await;
     open(&table, "later", config()).await;
     update(&table, r#"[{"k":1,"v":100}]"#.into()).await;
-    let size = table.mailbox.ask(knobs::ASK_DEADLINE, |reply| GetSize { reply }).await;
+    let size = table.mailbox.ask(tuning::ASK_DEADLINE, |reply| GetSize { reply }).await;
     assert_eq!(size, Ok(4));
 
     drop(gate);

@@ -7,9 +7,9 @@ use actix::prelude::*;
 
 use super::{Receive, TableActor};
 use crate::directory::Subscriber;
-use crate::error::Fault;
-use crate::fanout::SessionId;
+use crate::error::ActorError;
 use crate::mailbox::Reply;
+use crate::outbox::SessionId;
 
 /// Deletes the table.
 pub struct DeleteTable {
@@ -33,15 +33,15 @@ impl Receive<DeleteTable> for TableActor {
         if let Some(join) = self.live_followings().iter().find_map(|following| following.join.as_ref()) {
             let name = join.clone();
             let message = format!("Cannot delete table: it is a source for join table \"{name}\"");
-            return reply.send(Err(Fault::refused(message)));
+            return reply.send(Err(ActorError::refused(message)));
         }
         if !self.views.is_empty() {
             if !lazy {
-                return reply.send(Err(Fault::refused("Cannot delete table with views")));
+                return reply.send(Err(ActorError::refused("Cannot delete table with views")));
             }
-            self.stage.directory.unlist(&self.name);
+            self.context.directory.unlist(&self.name);
             self.deletions.push(reply);
-            self.stage.directory.announce(self.lane);
+            self.context.directory.announce(self.stream);
             return;
         }
         self.deletions.push(reply);
@@ -58,7 +58,7 @@ pub struct WatchTable {
 
 impl Receive<WatchTable> for TableActor {
     fn receive(&mut self, WatchTable { subscriber }: WatchTable, _ctx: &mut Context<Self>) {
-        self.mourners.add(subscriber);
+        self.delete_subscribers.add(subscriber);
     }
 }
 
@@ -71,7 +71,7 @@ pub struct UnwatchTable {
 
 impl Receive<UnwatchTable> for TableActor {
     fn receive(&mut self, UnwatchTable { session, msg_id, reply }: UnwatchTable, _ctx: &mut Context<Self>) {
-        self.mourners.retain(|subscriber| !subscriber.is(session, msg_id));
+        self.delete_subscribers.retain(|subscriber| !subscriber.is(session, msg_id));
         reply.send(Ok(()));
     }
 }
@@ -84,13 +84,13 @@ impl TableActor {
         }
         // Before the name is free for another table.
         self.meter.forget(&self.name);
-        if let Some(myself) = &self.myself {
-            self.stage.directory.remove(myself);
-            self.mourners.tell(myself);
+        if let Some(self_ref) = &self.self_ref {
+            self.context.directory.remove(self_ref);
+            self.delete_subscribers.notify(self_ref);
         }
         // Nothing is followed any more, even while the actor goes on to its end.
         self.sources.clear();
-        self.stage.directory.announce_after(self.lane, std::mem::take(&mut self.deletions));
+        self.context.directory.announce_after(self.stream, std::mem::take(&mut self.deletions));
         ctx.stop();
     }
 }

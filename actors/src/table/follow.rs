@@ -10,10 +10,10 @@ use proscenium_engine::view::Plan;
 
 use super::registry::HandleId;
 use super::{Receive, TableActor};
-use crate::audience::Part;
-use crate::error::{Fault, Result};
-use crate::fanout::{Section, Turns};
+use crate::error::{ActorError, Result};
+use crate::lineage::Lineage;
 use crate::mailbox::Reply;
+use crate::outbox::{BatchScope, DerivedSlots};
 use crate::tail::Tail;
 
 /// Starts to follow the table.
@@ -29,9 +29,9 @@ pub enum Follower {
     /// An export; nothing depends on it.
     Export,
     /// A table made from the view with this id.
-    DerivedTable { view_id: String, part: Part },
+    DerivedTable { view_id: String, lineage: Lineage },
     /// A join of this table with another, under this name.
-    JoinTable { name: String, part: Part },
+    JoinTable { name: String, lineage: Lineage },
 }
 
 /// What a follower begins with.
@@ -54,7 +54,7 @@ pub(super) struct Following {
     /// The name of a join that keeps the table from being deleted.
     pub join: Option<String>,
     /// Of a table that is derived.
-    part: Option<Part>,
+    lineage: Option<Lineage>,
 }
 
 impl Receive<Follow> for TableActor {
@@ -67,20 +67,20 @@ impl Receive<Follow> for TableActor {
 impl TableActor {
     fn begin_following(&mut self, follower: Follower, ctx: &mut Context<Self>) -> Result<Followed> {
         let tail = Arc::<Tail>::default();
-        let mut following = Following { tail: tail.clone(), view: None, join: None, part: None };
+        let mut following = Following { tail: tail.clone(), view: None, join: None, lineage: None };
         let mut plan = None;
         match follower {
             Follower::Export => {}
-            Follower::DerivedTable { view_id, part } => {
-                following.part = Some(part);
+            Follower::DerivedTable { view_id, lineage } => {
+                following.lineage = Some(lineage);
                 let id = self.views.find(&view_id);
                 let handle = id.and_then(|id| self.views.handle(id)).ok_or_else(|| no_view(&view_id))?;
                 let handle_plan = handle.plan.clone();
                 self.finish_plan(&handle_plan, ctx);
                 (plan, following.view) = (Some(handle_plan), id);
             }
-            Follower::JoinTable { name, part } => {
-                (following.join, following.part) = (Some(name), Some(part));
+            Follower::JoinTable { name, lineage } => {
+                (following.join, following.lineage) = (Some(name), Some(lineage));
             }
         }
         self.followings.push(following);
@@ -97,27 +97,27 @@ impl TableActor {
     ///
     /// For each connection that listens to a table derived of this one, a turn is held; what this table says goes before
     /// it until the sections that come back are dropped.
-    pub(super) fn hand_to_tails(&mut self, delta: &Arc<TableDelta>, own: &Turns) -> Vec<Section> {
+    pub(super) fn hand_to_tails(&mut self, delta: &Arc<TableDelta>, own: &DerivedSlots) -> Vec<BatchScope> {
         self.live_followings();
-        let mut sections = HashMap::new();
+        let mut scopes = HashMap::new();
         for following in &self.followings {
-            let mut turns = Turns::new();
-            if let Some(Part { stage, audience }) = &following.part {
-                for outlet in audience.outlets() {
-                    let session = outlet.session();
-                    let turn = match own.get(&session) {
-                        Some(own) => own.turn(*stage),
+            let mut derived_slots = DerivedSlots::new();
+            if let Some(Lineage { derivation_rank, listeners }) = &following.lineage {
+                for outbox in listeners.outboxes() {
+                    let session = outbox.session();
+                    let derived_slot = match own.get(&session) {
+                        Some(own) => own.derived_slot(*derivation_rank),
                         None => {
-                            let open = || Section::open(&outlet, self.lane);
-                            sections.entry(session).or_insert_with(open).turn(*stage)
+                            let open = || BatchScope::open(&outbox, self.stream);
+                            scopes.entry(session).or_insert_with(open).derived_slot(*derivation_rank)
                         }
                     };
-                    turns.insert(session, turn);
+                    derived_slots.insert(session, derived_slot);
                 }
             }
-            following.tail.push(delta.clone(), turns);
+            following.tail.push(delta.clone(), derived_slots);
         }
-        sections.into_values().collect()
+        scopes.into_values().collect()
     }
 
     pub(super) fn wake_tails(&self) {
@@ -128,6 +128,6 @@ impl TableActor {
 }
 
 /// What the maker of a derived table hears when its view is not there.
-pub(crate) fn no_view(view_id: &str) -> Fault {
-    Fault::refused(format!("View \"{view_id}\" does not exist"))
+pub(crate) fn no_view(view_id: &str) -> ActorError {
+    ActorError::refused(format!("View \"{view_id}\" does not exist"))
 }

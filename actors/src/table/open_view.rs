@@ -10,14 +10,14 @@ use proscenium_engine::config::ViewConfig;
 use proscenium_engine::view::{Plan, SharingKey};
 
 use super::compute::start;
-use super::feed::Feed;
 use super::registry::{HandleId, SharedId};
+use super::view_queue::ViewQueue;
 use super::{Receive, TableActor};
 use crate::clock;
-use crate::error::{Fault, Result};
-use crate::fanout::{News, Outgoing, SessionId};
+use crate::error::{ActorError, Result};
 use crate::mailbox::Reply;
-use crate::view::{Opening, Work};
+use crate::outbox::{Notification, Outgoing, SessionId};
+use crate::view::{Opening, ViewCommand};
 
 /// Makes a view under the id that its client chose.
 #[derive(Debug)]
@@ -47,7 +47,9 @@ impl Receive<CloseView> for TableActor {
     fn receive(&mut self, CloseView { view_id, reply }: CloseView, ctx: &mut Context<Self>) {
         match self.views.find(&view_id) {
             Some(id) if self.live_followings().iter().any(|following| following.view == Some(id)) => {
-                reply.send(Err(Fault::refused("Cannot delete view: it is the source for a derived table")));
+                reply.send(Err(ActorError::refused(
+                    "Cannot delete view: it is the source for a derived table",
+                )));
             }
             Some(id) => {
                 self.answer_before_closing(id, ctx);
@@ -55,7 +57,7 @@ impl Receive<CloseView> for TableActor {
                 reply.send(Ok(()));
                 self.delete_if_due(ctx);
             }
-            None => reply.send(Err(Fault::ViewNotFound)),
+            None => reply.send(Err(ActorError::ViewNotFound)),
         }
     }
 }
@@ -68,50 +70,51 @@ impl TableActor {
         owner: SessionId,
         ctx: &mut Context<Self>,
     ) -> Result<()> {
-        clock::tell_engine();
-        let (plan, preparation) = self.table.plan_later(config)?;
+        clock::set_engine_clock();
+        let (plan, backfill) = self.table.plan_later(config)?;
         let plan = Arc::new(plan);
-        if let Some(preparation) = preparation {
-            self.compute(preparation, ctx);
+        if let Some(backfill) = backfill {
+            self.compute(backfill, ctx);
         }
-        let view_id = self.stage.directory.add_view(view_id, self.myself()?, owner)?;
+        let view_id = self.context.directory.add_view(view_id, self.self_ref()?, owner)?;
         let key = plan.sharing_key(self.table.version());
         let present = self.views.shared_by_key(&key);
-        self.stage.meters.view_opened(present.is_some());
+        self.context.metrics.view_opened(present.is_some());
         let shared = match present {
             Some(shared) => shared,
             None => self.build(plan.clone(), key),
         };
         let handle = self.views.open(view_id, owner, shared, plan);
-        if let Some(feed) = self.views.feed_mut(shared) {
-            feed.push(Work::Open(Opening { handle, group_by_depth: config.group_by_depth }));
+        if let Some(queue) = self.views.queue_mut(shared) {
+            queue.push(ViewCommand::Open(Opening { handle, group_by_depth: config.group_by_depth }));
         }
-        self.feed_one(shared, ctx);
+        self.send_one(shared, ctx);
         Ok(())
     }
 
     /// Starts a view's actor, which builds itself from the table as it is now, once the plan's columns are computed.
     fn build(&mut self, plan: Arc<Plan>, key: SharingKey) -> SharedId {
         let is_pending = self.table.is_pending(&plan);
-        let mut feed = Feed::waiting(plan, self.table.snapshot());
+        let mut queue = ViewQueue::waiting(plan, self.table.snapshot());
         if !is_pending {
-            start(&mut feed, &self.stage);
+            start(&mut queue, &self.context);
         }
-        self.views.share(key, feed)
+        self.views.share(key, queue)
     }
 
     /// Forgets a handle everywhere; `tell`: whether those who asked hear of it.
     pub(super) fn drop_handle(&mut self, id: HandleId, tell: bool) {
         let Some(handle) = self.views.close(id) else { return };
-        self.stage.directory.remove_view(&handle.view_id);
-        if let Some(feed) = self.views.feed_mut(handle.shared) {
+        self.context.directory.remove_view(&handle.view_id);
+        if let Some(queue) = self.views.queue_mut(handle.shared) {
             // Others still look at the view: it forgets this one's expansion with the next parcel.
-            feed.push(Work::Close(id));
+            queue.push(ViewCommand::Close(id));
         }
         if tell {
             for subscriber in handle.on_delete {
-                let news = News::ViewDeleted { msg_id: subscriber.msg_id, view_id: handle.view_id.clone() };
-                subscriber.outlet.push(self.lane, Outgoing::News(news));
+                let notification =
+                    Notification::ViewDeleted { msg_id: subscriber.msg_id, view_id: handle.view_id.clone() };
+                subscriber.outbox.push(self.stream, Outgoing::Notification(notification));
             }
         }
     }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use proscenium_engine::config::ViewConfig;
-use proscenium_engine::table::{Adopted, Snapshot};
+use proscenium_engine::table::{InstalledColumns, Snapshot};
 use proscenium_engine::view::Plan;
 
 use super::{Receive, TableActor};
 use crate::clock;
-use crate::error::Fault;
+use crate::error::ActorError;
 use crate::mailbox::Reply;
 
 /// Checks a config, and gives all that a view of it is built from.
@@ -32,12 +32,12 @@ pub struct Planned {
 
 /// An asker whose columns are being computed.
 #[derive(Debug)]
-pub(super) struct Awaited {
+pub(super) struct PendingPlan {
     planned: Planned,
     reply: Reply<Planned>,
 }
 
-impl Awaited {
+impl PendingPlan {
     /// Of the snapshot that is kept for the asker.
     pub(super) fn version(&self) -> u64 {
         self.planned.snapshot.version()
@@ -46,33 +46,33 @@ impl Awaited {
 
 impl Receive<PlanView> for TableActor {
     fn receive(&mut self, PlanView { config, reply }: PlanView, ctx: &mut Context<Self>) {
-        clock::tell_engine();
-        let (plan, preparation) = match self.table.plan_later(&config) {
+        clock::set_engine_clock();
+        let (plan, backfill) = match self.table.plan_later(&config) {
             Ok(found) => found,
             Err(error) => return reply.send(Err(error.into())),
         };
-        if let Some(preparation) = preparation {
-            self.compute(preparation, ctx);
+        if let Some(backfill) = backfill {
+            self.compute(backfill, ctx);
         }
         let planned = Planned { plan: Arc::new(plan), snapshot: self.table.snapshot() };
-        self.awaited.push(Awaited { planned, reply });
+        self.pending_plans.push(PendingPlan { planned, reply });
         self.answer_planned();
     }
 }
 
 impl TableActor {
     /// Adds computed columns to what is kept for askers.
-    pub(super) fn amend_planned(&mut self, adopted: &Adopted) {
-        for Awaited { planned, .. } in &mut self.awaited {
-            planned.snapshot = adopted.amend(&planned.snapshot);
+    pub(super) fn amend_planned(&mut self, installed: &InstalledColumns) {
+        for PendingPlan { planned, .. } in &mut self.pending_plans {
+            planned.snapshot = installed.amend(&planned.snapshot);
         }
     }
 
     /// Answers everybody whose columns are there.
     pub(super) fn answer_planned(&mut self) {
         let table = &self.table;
-        for Awaited { planned, reply } in
-            self.awaited.extract_if(.., |awaited| !table.is_pending(&awaited.planned.plan))
+        for PendingPlan { planned, reply } in
+            self.pending_plans.extract_if(.., |pending_plans| !table.is_pending(&pending_plans.planned.plan))
         {
             reply.send(Ok(planned));
         }
@@ -80,8 +80,8 @@ impl TableActor {
 
     /// Columns cannot be computed: whoever waits for some hears it.
     pub(super) fn refuse_planned(&mut self) {
-        for Awaited { reply, .. } in self.awaited.drain(..) {
-            reply.send(Err(Fault::refused("the view's expressions could not be computed")));
+        for PendingPlan { reply, .. } in self.pending_plans.drain(..) {
+            reply.send(Err(ActorError::refused("the view's expressions could not be computed")));
         }
     }
 }

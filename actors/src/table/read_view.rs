@@ -6,9 +6,9 @@ use actix::prelude::*;
 use proscenium_engine::view::Plan;
 
 use super::{Receive, TableActor};
-use crate::error::Fault;
+use crate::error::ActorError;
 use crate::mailbox::Reply;
-use crate::view::{Read, Work};
+use crate::view::{Read, ViewCommand};
 
 /// What was asked, and of which columns the answer consists: known without looking at a row.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub struct GetPlan {
 impl Receive<GetPlan> for TableActor {
     fn receive(&mut self, GetPlan { view_id, reply }: GetPlan, _ctx: &mut Context<Self>) {
         let handle = self.views.find(&view_id).and_then(|id| self.views.handle(id));
-        reply.send(handle.map(|handle| handle.plan.clone()).ok_or(Fault::ViewNotFound));
+        reply.send(handle.map(|handle| handle.plan.clone()).ok_or(ActorError::ViewNotFound));
     }
 }
 
@@ -35,11 +35,11 @@ impl Receive<ReadView> for TableActor {
     fn receive(&mut self, ReadView { view_id, read }: ReadView, ctx: &mut Context<Self>) {
         let found = self.views.find(&view_id);
         let Some((id, shared)) = found.and_then(|id| Some((id, self.views.handle(id)?.shared))) else {
-            return read.refuse(Fault::ViewNotFound);
+            return read.refuse(ActorError::ViewNotFound);
         };
-        if let Some(feed) = self.views.feed_mut(shared) {
-            feed.push(Work::Read(id, read));
+        if let Some(queue) = self.views.queue_mut(shared) {
+            queue.push(ViewCommand::Read(id, read));
         }
-        self.feed_one(shared, ctx);
+        self.send_one(shared, ctx);
     }
 }

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use proscenium_engine::view::{Plan, SharingKey};
 
-use super::feed::Feed;
-use super::gauges::ViewGauges;
+use super::table_stats::ViewGauges;
+use super::view_queue::ViewQueue;
 use crate::directory::Subscriber;
-use crate::fanout::SessionId;
+use crate::outbox::SessionId;
 
 /// One client's view; numbers ascend in creation order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -40,7 +40,7 @@ pub(super) struct ViewHandle {
 #[derive(Debug)]
 pub(super) struct SharedView {
     pub key: SharingKey,
-    pub feed: Feed,
+    pub queue: ViewQueue,
     num_handles: usize,
 }
 
@@ -64,10 +64,10 @@ impl Registry {
     }
 
     /// A shared view nobody points at yet; [`Registry::open`] must follow.
-    pub fn share(&mut self, key: SharingKey, feed: Feed) -> SharedId {
+    pub fn share(&mut self, key: SharingKey, queue: ViewQueue) -> SharedId {
         let id = SharedId(self.fresh());
         self.by_key.insert(key.clone(), id);
-        self.shared.insert(id, SharedView { key, feed, num_handles: 0 });
+        self.shared.insert(id, SharedView { key, queue, num_handles: 0 });
         id
     }
 
@@ -109,7 +109,7 @@ impl Registry {
                 && let Some(shared) = self.shared.remove(&handle.shared)
             {
                 self.by_key.remove(&shared.key);
-                shared.feed.finish();
+                shared.queue.finish();
             }
         }
         self.check();
@@ -133,35 +133,35 @@ impl Registry {
         self.handles.iter().map(|(id, handle)| (*id, handle))
     }
 
-    pub fn feed_mut(&mut self, id: SharedId) -> Option<&mut Feed> {
-        self.shared.get_mut(&id).map(|shared| &mut shared.feed)
+    pub fn queue_mut(&mut self, id: SharedId) -> Option<&mut ViewQueue> {
+        self.shared.get_mut(&id).map(|shared| &mut shared.queue)
     }
 
-    pub fn feed(&self, id: SharedId) -> Option<&Feed> {
-        self.shared.get(&id).map(|shared| &shared.feed)
+    pub fn queue(&self, id: SharedId) -> Option<&ViewQueue> {
+        self.shared.get(&id).map(|shared| &shared.queue)
     }
 
-    pub fn feeds(&self) -> impl Iterator<Item = (SharedId, &Feed)> {
-        self.shared.iter().map(|(id, shared)| (*id, &shared.feed))
+    pub fn queues(&self) -> impl Iterator<Item = (SharedId, &ViewQueue)> {
+        self.shared.iter().map(|(id, shared)| (*id, &shared.queue))
     }
 
-    pub fn feeds_mut(&mut self) -> impl Iterator<Item = (SharedId, &mut Feed)> {
-        self.shared.iter_mut().map(|(id, shared)| (*id, &mut shared.feed))
+    pub fn queues_mut(&mut self) -> impl Iterator<Item = (SharedId, &mut ViewQueue)> {
+        self.shared.iter_mut().map(|(id, shared)| (*id, &mut shared.queue))
     }
 
     /// What whoever watches the server sees.
-    pub fn gauges(&self) -> Vec<ViewGauges> {
+    pub fn table_stats(&self) -> Vec<ViewGauges> {
         let empty = |(id, shared): (&SharedId, &SharedView)| {
-            let gauges = ViewGauges { number: id.0, num_handles: shared.num_handles, num_followers: 0 };
-            (*id, gauges)
+            let table_stats = ViewGauges { number: id.0, num_handles: shared.num_handles, num_followers: 0 };
+            (*id, table_stats)
         };
-        let mut gauges: BTreeMap<SharedId, ViewGauges> = self.shared.iter().map(empty).collect();
+        let mut table_stats: BTreeMap<SharedId, ViewGauges> = self.shared.iter().map(empty).collect();
         for handle in self.handles.values() {
-            if let Some(view) = gauges.get_mut(&handle.shared) {
+            if let Some(view) = table_stats.get_mut(&handle.shared) {
                 view.num_followers += handle.on_update.len();
             }
         }
-        gauges.into_values().collect()
+        table_stats.into_values().collect()
     }
 
     /// Handles on one shared view, in creation order.
@@ -178,7 +178,7 @@ impl Registry {
     pub fn forget_subscriber(&mut self, session: SessionId) {
         for handle in self.handles.values_mut() {
             for list in [&mut handle.on_update, &mut handle.on_remove, &mut handle.on_delete] {
-                list.retain(|subscriber| subscriber.outlet.session() != session);
+                list.retain(|subscriber| subscriber.outbox.session() != session);
             }
         }
     }

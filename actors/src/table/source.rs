@@ -12,9 +12,9 @@ use proscenium_engine::table::JoinSide;
 use super::Receive;
 use super::TableActor;
 use crate::directory::TableRef;
-use crate::knobs;
 use crate::mailbox::Reply;
 use crate::tail::Tail;
+use crate::tuning;
 
 /// What a derived table follows.
 #[derive(Debug)]
@@ -51,19 +51,19 @@ impl TableActor {
     pub(super) fn catch_up(&mut self, ctx: &mut Context<Self>) {
         for source in 0..self.sources.len() {
             let side = self.sources[source].side;
-            for (delta, turns) in self.sources[source].tail.drain() {
+            for (delta, derived_slots) in self.sources[source].tail.drain() {
                 let followed = match side {
                     None => self.table.follow(&delta),
                     Some(side) => self.table.follow_side(side, &delta),
                 };
                 if let Some(delta) = followed {
                     let delta = Arc::new(delta);
-                    let sections = self.hand_to_tails(&delta, &turns);
-                    self.tell(&delta, &turns, ctx);
-                    drop(sections);
+                    let scopes = self.hand_to_tails(&delta, &derived_slots);
+                    self.notify(&delta, &derived_slots, ctx);
+                    drop(scopes);
                     self.wake_tails();
-                    for turn in turns.into_values() {
-                        turn.end(self.lane);
+                    for derived_slot in derived_slots.into_values() {
+                        derived_slot.end(self.stream);
                     }
                     self.limit_catching_up();
                 }
@@ -93,7 +93,7 @@ impl TableActor {
         (!mailboxes.is_empty()).then_some(async move {
             for mailbox in mailboxes {
                 // One that has ended has nothing more to say.
-                let _ = mailbox.ask(knobs::ASK_DEADLINE, |reply| CatchUp { reply }).await;
+                let _ = mailbox.ask(tuning::ASK_DEADLINE, |reply| CatchUp { reply }).await;
             }
         })
     }

@@ -4,9 +4,9 @@ use actix::prelude::*;
 
 use super::{Receive, TableActor};
 use crate::directory::Subscriber;
-use crate::error::Fault;
-use crate::fanout::SessionId;
+use crate::error::ActorError;
 use crate::mailbox::Reply;
+use crate::outbox::SessionId;
 
 /// What a subscriber wants to hear of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,11 +31,11 @@ pub struct Subscribe {
 impl Receive<Subscribe> for TableActor {
     fn receive(&mut self, order: Subscribe, _ctx: &mut Context<Self>) {
         let Subscribe { view_id, topic, mut subscriber, reply } = order;
-        if let (Topic::Update { .. } | Topic::Remove, Some(myself)) = (topic, &self.myself) {
-            subscriber.listening = myself.listen(&subscriber.outlet);
+        if let (Topic::Update { .. } | Topic::Remove, Some(self_ref)) = (topic, &self.self_ref) {
+            subscriber.listening = self_ref.listen(&subscriber.outbox);
         }
         let Some(handle) = self.views.find(&view_id).and_then(|id| self.views.handle_mut(id)) else {
-            return reply.send(Err(Fault::ViewNotFound));
+            return reply.send(Err(ActorError::ViewNotFound));
         };
         match topic {
             Topic::Update { rows } => {
@@ -63,7 +63,7 @@ impl Receive<Unsubscribe> for TableActor {
     fn receive(&mut self, order: Unsubscribe, _ctx: &mut Context<Self>) {
         let Unsubscribe { view_id, topic, session, msg_id, reply } = order;
         let Some(handle) = self.views.find(&view_id).and_then(|id| self.views.handle_mut(id)) else {
-            return reply.send(Err(Fault::ViewNotFound));
+            return reply.send(Err(ActorError::ViewNotFound));
         };
         let list = match topic {
             Topic::Update { .. } => &mut handle.on_update,

@@ -4,13 +4,13 @@ use bytes::Bytes;
 use proscenium_engine::Scalar;
 pub use proscenium_engine::export::TextFormat;
 use proscenium_engine::export::{Compression, JsonOptions, Naming};
-use proscenium_engine::view::{Cut, CutOptions, Dimensions, View, Viewport};
+use proscenium_engine::view::{Dimensions, SliceOptions, View, ViewSlice, Viewport};
 
 use super::Held;
-use crate::error::{Fault, Result};
-use crate::knobs;
+use crate::error::{ActorError, Result};
 use crate::mailbox::Reply;
 use crate::rope::Rope;
+use crate::tuning;
 use crate::workers::Workers;
 
 /// A question, and where its answer goes.
@@ -62,7 +62,7 @@ pub struct ColumnPaths {
 
 impl Read {
     /// Answers with an error.
-    pub fn refuse(self, fault: Fault) {
+    pub fn refuse(self, fault: ActorError) {
         match self {
             Read::Dimensions(reply) => reply.send(Err(fault)),
             Read::Text { reply, .. } => reply.send(Err(fault)),
@@ -81,9 +81,9 @@ impl Read {
                 if let Err(fault) = check_size(view, held, viewport, limit_bytes) {
                     return reply.send(Err(fault));
                 }
-                let write = move |cut: Cut| {
+                let write = move |slice: ViewSlice| {
                     // A few rows are written on this thread alone, whatever the number of cores.
-                    let pieces = cut.text(format, knobs::build_threads());
+                    let pieces = slice.text(format, tuning::build_threads());
                     let text: Rope = pieces.into_iter().map(Bytes::from).collect();
                     reply.send(within(text.len(), limit_bytes).map(|()| text));
                 };
@@ -93,12 +93,12 @@ impl Read {
                 if let Err(fault) = check_size(view, held, viewport, limit_bytes) {
                     return reply.send(Err(fault));
                 }
-                let write = move |cut: Cut| {
-                    let written = cut.arrow(naming, compression, knobs::build_threads());
-                    let stream = written.map(Rope::from_iter).map_err(Fault::from);
+                let write = move |slice: ViewSlice| {
+                    let written = slice.arrow(naming, compression, tuning::build_threads());
+                    let stream = written.map(Rope::from_iter).map_err(ActorError::from);
                     reply.send(stream.and_then(|stream| within(stream.len(), limit_bytes).map(|()| stream)));
                 };
-                let options = CutOptions { viewport, ..CutOptions::default() };
+                let options = SliceOptions { viewport, ..SliceOptions::default() };
                 write_window(view, held, options, workers, write);
             }
             Read::ColumnPaths { start_col, end_col, reply } => {
@@ -110,7 +110,7 @@ impl Read {
                 reply.send(Ok(ColumnPaths { names, levels }));
             }
             Read::MinMax { column, reply } => {
-                reply.send(view.min_max(&mut held.handle, &column).map_err(Fault::from));
+                reply.send(view.min_max(&mut held.handle, &column).map_err(ActorError::from));
             }
             Read::Collapse { row, reply } => {
                 held.same_rows_as = None;
@@ -133,14 +133,14 @@ impl Read {
 fn write_window(
     view: &mut View,
     held: &mut Held,
-    options: CutOptions,
+    options: SliceOptions,
     workers: &Workers,
-    write: impl FnOnce(Cut) + Send + 'static,
+    write: impl FnOnce(ViewSlice) + Send + 'static,
 ) {
     let cells = num_cells(view.dimensions(&mut held.handle), options.viewport);
-    let cut = view.cut(&mut held.handle, options);
-    let write = move || write(cut);
-    if cells <= knobs::INLINE_CELLS {
+    let slice = view.slice(&mut held.handle, options);
+    let write = move || write(slice);
+    if cells <= tuning::INLINE_CELLS {
         write();
     } else {
         workers.start_job(write);
@@ -156,7 +156,7 @@ fn check_size(view: &mut View, held: &mut Held, viewport: Viewport, limit_bytes:
 fn within(num_bytes: usize, limit_bytes: usize) -> Result<()> {
     match num_bytes <= limit_bytes {
         true => Ok(()),
-        false => Err(Fault::refused(format!(
+        false => Err(ActorError::refused(format!(
             "the answer would be longer than {limit_bytes} bytes, the most that this server gives: ask for fewer rows"
         ))),
     }
@@ -174,12 +174,12 @@ fn num_cells(dimensions: Dimensions, viewport: Viewport) -> usize {
 }
 
 /// The rows' own keys are cut only where they are written.
-fn cut_options(format: TextFormat, viewport: Viewport) -> CutOptions {
+fn cut_options(format: TextFormat, viewport: Viewport) -> SliceOptions {
     let json = match format {
         TextFormat::JsonColumns(options) | TextFormat::JsonRows(options) | TextFormat::Ndjson(options) => {
             options
         }
         TextFormat::Csv(_) => JsonOptions::default(),
     };
-    CutOptions { viewport, id: json.id, index: json.index }
+    SliceOptions { viewport, id: json.id, index: json.index }
 }

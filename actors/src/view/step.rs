@@ -9,16 +9,16 @@ use proscenium_engine::delta::TableDelta;
 use proscenium_engine::view::{View, ViewDelta};
 
 use super::Held;
-use super::behind::Behind;
-use crate::fanout::{News, Outgoing, Outlet, Place, SessionId};
-use crate::meters::{Born, TableMeter};
+use super::lagging::LaggingSubscribers;
+use crate::metrics::{AppliedAt, TableMeter};
+use crate::outbox::{Notification, Outbox, Outgoing, Reservation, SessionId};
 use crate::table::HandleId;
 
 #[derive(Debug)]
 pub struct Step {
     pub delta: Arc<TableDelta>,
     pub wanted: Vec<Wanted>,
-    pub born: Born,
+    pub applied_at: AppliedAt,
     pub meter: TableMeter,
 }
 
@@ -34,22 +34,22 @@ pub struct Wanted {
 pub struct Receiver {
     /// Number of the subscription.
     pub msg_id: u32,
-    pub way: Way,
+    pub delivery: Delivery,
 }
 
 /// How rows reach a subscriber.
 #[derive(Debug)]
-pub enum Way {
-    Now(Place),
+pub enum Delivery {
+    Now(Reservation),
     /// It is full: they are kept back, and merge.
-    Later(Arc<Outlet>),
+    Deferred(Arc<Outbox>),
 }
 
 impl Receiver {
     fn session(&self) -> SessionId {
-        match &self.way {
-            Way::Now(place) => place.session(),
-            Way::Later(outlet) => outlet.session(),
+        match &self.delivery {
+            Delivery::Now(reservation) => reservation.session(),
+            Delivery::Deferred(outbox) => outbox.session(),
         }
     }
 }
@@ -69,7 +69,7 @@ impl Step {
                     other.msg_id == receiver.msg_id && other.session() == receiver.session()
                 };
                 match present.receivers.iter().find(|other| is_same(other)) {
-                    Some(_) => self.meter.meters().news_merged(),
+                    Some(_) => self.meter.metrics().notification_merged(),
                     None => present.receivers.push(receiver),
                 }
             }
@@ -81,30 +81,30 @@ impl Step {
         self,
         view: &mut View,
         handles: &mut HashMap<HandleId, Held>,
-        behind: &mut Behind,
+        lagging: &mut LaggingSubscribers,
     ) {
         let began = Instant::now();
-        view.track_changes(!self.wanted.is_empty() || !behind.is_empty());
+        view.track_changes(!self.wanted.is_empty() || !lagging.is_empty());
         let stepped = view.step(&self.delta);
         let mut written: Vec<(Option<u32>, Bytes)> = Vec::new();
-        let mut late: Vec<(HandleId, u32, Arc<Outlet>)> = Vec::new();
+        let mut late: Vec<(HandleId, u32, Arc<Outbox>)> = Vec::new();
         let port_id = self.delta.port_id;
         for wanted in self.wanted {
             let Some(held) = handles.get_mut(&wanted.handle) else { continue };
-            for Receiver { msg_id, way } in wanted.receivers {
-                let place = match way {
-                    Way::Now(place) => place,
-                    Way::Later(outlet) => {
-                        self.meter.meters().news_merged();
-                        late.push((wanted.handle, msg_id, outlet));
+            for Receiver { msg_id, delivery } in wanted.receivers {
+                let reservation = match delivery {
+                    Delivery::Now(reservation) => reservation,
+                    Delivery::Deferred(outbox) => {
+                        self.meter.metrics().notification_merged();
+                        late.push((wanted.handle, msg_id, outbox));
                         continue;
                     }
                 };
-                let (rows, born) = match behind.take(wanted.handle, place.session(), msg_id) {
+                let (rows, applied_at) = match lagging.take(wanted.handle, reservation.session(), msg_id) {
                     // What was kept back for it, and this, as one.
-                    Some((mut unheard, born, _)) => {
-                        unheard.merge_all([&stepped]);
-                        (write_rows(view, held, &unheard), born)
+                    Some((mut unsent, applied_at, _)) => {
+                        unsent.merge_all([&stepped]);
+                        (write_rows(view, held, &unsent), applied_at)
                     }
                     None => {
                         let same_rows = held.same_rows_as;
@@ -118,23 +118,23 @@ impl Step {
                                 rows
                             }
                         };
-                        (rows, self.born.clone())
+                        (rows, self.applied_at.clone())
                     }
                 };
                 let view_id = wanted.view_id.clone();
-                place.fill(Outgoing::News(News::Updated {
+                reservation.fill(Outgoing::Notification(Notification::Updated {
                     msg_id,
                     view_id,
                     port_id,
                     rows: Some(rows),
-                    born,
+                    applied_at,
                 }));
             }
         }
-        for (handle, msg_id, outlet) in late {
-            behind.wait(handle, msg_id, outlet, &self.born, port_id);
+        for (handle, msg_id, outbox) in late {
+            lagging.wait(handle, msg_id, outbox, &self.applied_at, port_id);
         }
-        behind.push(&stepped);
+        lagging.push(&stepped);
         self.meter.stepped(began);
     }
 }

@@ -7,7 +7,7 @@ use proscenium_engine::config::ViewConfig;
 use proscenium_engine::describe::describe;
 use proscenium_engine::export::{self, JsonOptions};
 use proscenium_engine::table::Table;
-use proscenium_engine::view::{CutOptions, View};
+use proscenium_engine::view::{SliceOptions, View};
 use proscenium_engine::{ColumnType, TableData, TableOptions};
 
 /// What the texts may refer to.
@@ -59,6 +59,6 @@ pub fn expression(bytes: &[u8]) {
 
 fn write(view: &mut View) {
     let mut handle = view.handle(None);
-    let window = view.cut(&mut handle, CutOptions::default()).gather();
+    let window = view.slice(&mut handle, SliceOptions::default()).gather();
     export::json_columns(&window, JsonOptions::default());
 }

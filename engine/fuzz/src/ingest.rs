@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proscenium_engine::config::ViewConfig;
 use proscenium_engine::export::{self, Compression, JsonOptions, Naming};
 use proscenium_engine::table::Table;
-use proscenium_engine::view::{CutOptions, Plan, View};
+use proscenium_engine::view::{Plan, SliceOptions, View};
 use proscenium_engine::{ColumnType, ListFlatten, TableData, TableOptions};
 
 pub fn csv(bytes: &[u8]) {
@@ -74,7 +74,7 @@ pub fn look(table: &Table) {
 
 pub fn write(view: &mut View) {
     let mut handle = view.handle(None);
-    let window = view.cut(&mut handle, CutOptions::default()).gather();
+    let window = view.slice(&mut handle, SliceOptions::default()).gather();
     export::json_columns(&window, JsonOptions::default());
     export::json_rows(&window, JsonOptions { formatted: true, ..JsonOptions::default() });
     export::csv(&window, Naming::Readable);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proscenium_engine::config::{Generation, ViewConfig};
 use proscenium_engine::export::{self, Compression};
 use proscenium_engine::table::Table;
-use proscenium_engine::view::{CutOptions, Plan, View};
+use proscenium_engine::view::{Plan, SliceOptions, View};
 use proscenium_engine::{TableData, TableOptions};
 use proscenium_proto::translate::data::{Source, from_wire, options_from_wire};
 use proscenium_proto::translate::{column_paths, describe, view_config, viewport};
@@ -66,7 +66,7 @@ fn view_request(request: ClientReq) {
         ClientReq::ViewToArrowReq(body) => body.viewport.as_ref(),
         _ => None,
     };
-    let options = CutOptions { viewport: viewport::from_wire(port), id: true, index: true };
+    let options = SliceOptions { viewport: viewport::from_wire(port), id: true, index: true };
     let json = viewport::json_options(Some(true), Some(true), Some(true));
     for (group_by, split_by) in [(vec![], vec![]), (vec!["s".into()], vec!["b".into()])] {
         let config = ViewConfig { group_by, split_by, ..ViewConfig::default() };
@@ -85,7 +85,7 @@ fn view_request(request: ClientReq) {
             }
             _ => {}
         }
-        let window = view.cut(&mut handle, options).gather();
+        let window = view.slice(&mut handle, options).gather();
         export::json_columns(&window, json);
         export::json_rows(&window, json);
         export::ndjson(&window, json);

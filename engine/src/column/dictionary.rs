@@ -16,7 +16,7 @@ use arrow::datatypes::Int32Type;
 use hashbrown::HashTable;
 
 use self::recent::Recent;
-use super::{Chunked, Slots, Writes, typed};
+use super::{ChunkedVec, Slots, Writes, typed};
 
 /// Strings in a chunk of the code → string table.
 const STRINGS_CHUNK: usize = 256;
@@ -146,17 +146,17 @@ impl Interner {
     /// Ends a batch: strings without a use become unfindable. Their codes are returned; they must rest until no
     /// snapshot sees them any more, and then be given to [`Interner::reclaim`].
     pub(crate) fn retire(&mut self, strings: &Strings) -> Vec<u32> {
-        let mut resting = std::mem::take(&mut self.unused);
-        resting.sort_unstable();
-        resting.dedup();
-        resting.retain(|&code| self.uses[code as usize] == 0);
-        for &code in &resting {
+        let mut code_reclaim = std::mem::take(&mut self.unused);
+        code_reclaim.sort_unstable();
+        code_reclaim.dedup();
+        code_reclaim.retain(|&code| self.uses[code as usize] == 0);
+        for &code in &code_reclaim {
             let hash = self.hasher.hash_one(strings.get(code));
             if let Ok(entry) = self.codes.find_entry(hash, |&other| other == code) {
                 entry.remove();
             }
         }
-        resting
+        code_reclaim
     }
 
     /// Frees the text of codes that nobody sees any more; the codes wait for their next string.
@@ -181,7 +181,7 @@ fn empty() -> Arc<str> {
 
 /// Writes codes of this dictionary, as [`Interner::code`] gave them, to the slots of a whole batch.
 pub(crate) fn write_codes(
-    codes: &mut Chunked<u32>,
+    codes: &mut ChunkedVec<u32>,
     interner: &mut Interner,
     new: &[Option<u32>],
     slots: Slots<'_>,
@@ -208,7 +208,7 @@ pub(crate) fn write_codes(
 
 /// Writes text cells; `values` is `Utf8` or `Dictionary<Int32, Utf8>`.
 pub(super) fn write(
-    codes: &mut Chunked<u32>,
+    codes: &mut ChunkedVec<u32>,
     strings: &mut Strings,
     interner: &mut Interner,
     values: &ArrayRef,
@@ -287,7 +287,7 @@ pub(super) fn write(
 
 /// Fresh rows of a coded array: each entry is looked up once, and only if a row uses it.
 fn write_fresh_coded(
-    codes: &mut Chunked<u32>,
+    codes: &mut ChunkedVec<u32>,
     strings: &mut Strings,
     interner: &mut Interner,
     array: &DictionaryArray<Int32Type>,
@@ -329,11 +329,11 @@ mod tests {
         let a = interner.intern(&mut strings, "a");
         interner.release(&mut strings, a);
         let seen = strings.clone();
-        let resting = interner.retire(&strings);
+        let code_reclaim = interner.retire(&strings);
         let b = interner.intern(&mut strings, "b");
         assert_ne!(a, b, "a snapshot may still read code {a}");
         assert_eq!(interner.find(&strings, "a"), None);
-        interner.reclaim(&mut strings, resting);
+        interner.reclaim(&mut strings, code_reclaim);
         assert_eq!(interner.intern(&mut strings, "c"), a, "the code is free again");
         assert_eq!(seen.get(a), "a", "a reader that kept the strings keeps their meaning");
     }

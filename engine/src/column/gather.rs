@@ -6,11 +6,11 @@ use arrow::array::{ArrayRef, ArrowPrimitiveType, DictionaryArray, PrimitiveArray
 use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::Int32Type;
 
-use super::{Chunked, Strings};
+use super::{ChunkedVec, Strings};
 
 /// The cells of rows; one without a slot is null.
 pub(super) fn gather_primitive<T: ArrowPrimitiveType>(
-    cells: &Chunked<T::Native>,
+    cells: &ChunkedVec<T::Native>,
     num_rows: usize,
     slot_of: impl Fn(usize) -> Option<u32>,
 ) -> ArrayRef

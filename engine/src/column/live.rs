@@ -3,7 +3,7 @@
 //! Law: the same slots as in the order of keys; a pass by slot reads and writes each chunk once.
 
 use super::CHUNK;
-use super::spine::PAGE_ROWS;
+use super::chunked_vec::PAGE_ROWS;
 
 /// One bit for each slot of a chunk.
 pub(crate) type Live = [u64; CHUNK / 64];

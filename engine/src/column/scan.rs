@@ -8,10 +8,10 @@ use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::ArrowNativeType;
 
 use super::Column;
-use super::spine::{CHUNK, Chunk, Chunked};
+use super::chunked_vec::{CHUNK, Chunk, ChunkedVec};
 use crate::scalar::float_bits;
 
-impl<T: Copy + Default> Chunked<T> {
+impl<T: Copy + Default> ChunkedVec<T> {
     /// Calls `visit` with the cell of each slot.
     #[inline]
     pub(crate) fn each(&self, slots: &[u32], mut visit: impl FnMut(Option<T>)) {

@@ -16,11 +16,11 @@ use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{IpcWriteOptions, StreamEncoder};
 use bytes::Bytes;
 
-use super::{Compression, Naming, Window};
+use super::{Compression, Naming, RowSlice};
 use crate::error::{EngineError, Result};
 
 /// The stream in pieces. What is not compressed is the arrays' own memory, so the stream exists once.
-pub(super) fn pieces(window: &Window, naming: Naming, compression: Compression) -> Result<Vec<Bytes>> {
+pub(super) fn pieces(window: &RowSlice, naming: Naming, compression: Compression) -> Result<Vec<Bytes>> {
     let batch = batch(window, naming)?;
     let encode = || {
         let options = IpcWriteOptions::default().try_with_compression(codec(compression))?;
@@ -42,7 +42,7 @@ impl AsRef<[u8]> for Shared {
 }
 
 /// The window as one record batch: key columns, then columns.
-pub(super) fn batch(window: &Window, naming: Naming) -> Result<RecordBatch> {
+pub(super) fn batch(window: &RowSlice, naming: Naming) -> Result<RecordBatch> {
     let mut fields = Vec::new();
     let mut arrays = Vec::new();
     let mut push = |name: String, values: &ArrayRef| {

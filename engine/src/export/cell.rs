@@ -12,9 +12,9 @@ use arrow::datatypes::{
 use super::format::{self, Year};
 use crate::scalar::MS_PER_DAY;
 
-pub(crate) struct Cells<'a> {
+pub(crate) struct CellWriter<'a> {
     nulls: Option<&'a NullBuffer>,
-    values: Values<'a>,
+    values: CellValues<'a>,
 }
 
 /// The format whose spelling of text a dictionary is prepared in.
@@ -24,7 +24,7 @@ pub(super) enum Spelling {
     Csv,
 }
 
-enum Values<'a> {
+enum CellValues<'a> {
     /// Nothing but nulls.
     Null,
     Bool(&'a BooleanArray),
@@ -50,20 +50,20 @@ enum Values<'a> {
     Datetime(&'a [i64]),
 }
 
-impl<'a> Cells<'a> {
+impl<'a> CellWriter<'a> {
     /// For JSON.
-    pub(crate) fn new(array: &'a ArrayRef) -> Cells<'a> {
-        Cells::spelled(array, Spelling::Json)
+    pub(crate) fn new(array: &'a ArrayRef) -> CellWriter<'a> {
+        CellWriter::spelled(array, Spelling::Json)
     }
 
-    pub(super) fn spelled(array: &'a ArrayRef, spelling: Spelling) -> Cells<'a> {
+    pub(super) fn spelled(array: &'a ArrayRef, spelling: Spelling) -> CellWriter<'a> {
         macro_rules! plain {
             ($kind:ident, $arrow:ty) => {
-                Values::$kind(array.as_primitive::<$arrow>().values())
+                CellValues::$kind(array.as_primitive::<$arrow>().values())
             };
         }
         let values = match array.data_type() {
-            DataType::Boolean => Values::Bool(array.as_boolean()),
+            DataType::Boolean => CellValues::Bool(array.as_boolean()),
             DataType::Int8 => plain!(Int8, Int8Type),
             DataType::Int16 => plain!(Int16, Int16Type),
             DataType::Int32 => plain!(Int32, Int32Type),
@@ -74,20 +74,20 @@ impl<'a> Cells<'a> {
             DataType::UInt64 => plain!(UInt64, UInt64Type),
             DataType::Float32 => plain!(Float32, Float32Type),
             DataType::Float64 => plain!(Float64, Float64Type),
-            DataType::Utf8 => Values::Text(array.as_string()),
+            DataType::Utf8 => CellValues::Text(array.as_string()),
             DataType::Date32 => plain!(Date, Date32Type),
             DataType::Timestamp(TimeUnit::Millisecond, _) => plain!(Datetime, TimestampMillisecondType),
             DataType::Dictionary(codes, texts) if **codes == DataType::Int32 && **texts == DataType::Utf8 => {
                 let array = array.as_dictionary::<Int32Type>();
                 let (spelled, ends) = spell(array.values().as_string(), spelling);
-                Values::Coded { codes: array.keys().values(), spelled, ends }
+                CellValues::Coded { codes: array.keys().values(), spelled, ends }
             }
             other => {
                 debug_assert!(*other == DataType::Null, "a window holds storage types only, not {other}");
-                Values::Null
+                CellValues::Null
             }
         };
-        Cells { nulls: array.nulls(), values }
+        CellWriter { nulls: array.nulls(), values }
     }
 
     /// `formatted`: dates and datetimes as text instead of epoch milliseconds.
@@ -97,35 +97,35 @@ impl<'a> Cells<'a> {
             return;
         }
         match &self.values {
-            Values::Null => out.push_str("null"),
-            Values::Bool(values) => out.push_str(bool_text(values.value(row))),
-            Values::Int8(values) => format::integer(values[row], out),
-            Values::Int16(values) => format::integer(values[row], out),
-            Values::Int32(values) => format::integer(values[row], out),
-            Values::Int64(values) => format::integer(values[row], out),
-            Values::UInt8(values) => format::integer(values[row], out),
-            Values::UInt16(values) => format::integer(values[row], out),
-            Values::UInt32(values) => format::integer(values[row], out),
-            Values::UInt64(values) => format::integer(values[row], out),
-            Values::Float32(values) => format::json_float(f64::from(values[row]), out),
-            Values::Float64(values) => format::json_float(values[row], out),
-            Values::Text(texts) => format::json_text(texts.value(row), out),
-            Values::Coded { codes, spelled, ends } => match coded(codes, spelled, ends, row) {
+            CellValues::Null => out.push_str("null"),
+            CellValues::Bool(values) => out.push_str(bool_text(values.value(row))),
+            CellValues::Int8(values) => format::integer(values[row], out),
+            CellValues::Int16(values) => format::integer(values[row], out),
+            CellValues::Int32(values) => format::integer(values[row], out),
+            CellValues::Int64(values) => format::integer(values[row], out),
+            CellValues::UInt8(values) => format::integer(values[row], out),
+            CellValues::UInt16(values) => format::integer(values[row], out),
+            CellValues::UInt32(values) => format::integer(values[row], out),
+            CellValues::UInt64(values) => format::integer(values[row], out),
+            CellValues::Float32(values) => format::json_float(f64::from(values[row]), out),
+            CellValues::Float64(values) => format::json_float(values[row], out),
+            CellValues::Text(texts) => format::json_text(texts.value(row), out),
+            CellValues::Coded { codes, spelled, ends } => match coded(codes, spelled, ends, row) {
                 "" => out.push_str("null"),
                 text => out.push_str(text),
             },
-            Values::Date(days) if formatted => {
+            CellValues::Date(days) if formatted => {
                 out.push('"');
                 format::date(i64::from(days[row]), Year::Plain, out);
                 out.push('"');
             }
-            Values::Date(days) => format::integer(i64::from(days[row]) * MS_PER_DAY, out),
-            Values::Datetime(ms) if formatted => {
+            CellValues::Date(days) => format::integer(i64::from(days[row]) * MS_PER_DAY, out),
+            CellValues::Datetime(ms) if formatted => {
                 out.push('"');
                 format::datetime(ms[row], out);
                 out.push('"');
             }
-            Values::Datetime(ms) => format::integer(ms[row], out),
+            CellValues::Datetime(ms) => format::integer(ms[row], out),
         }
     }
 
@@ -135,22 +135,22 @@ impl<'a> Cells<'a> {
             return;
         }
         match &self.values {
-            Values::Float32(values) => format::csv_f32(values[row], out),
-            Values::Float64(values) => format::csv_f64(values[row], out),
-            Values::Text(texts) => format::csv_text(texts.value(row), out),
-            Values::Coded { codes, spelled, ends } => out.push_str(coded(codes, spelled, ends, row)),
-            Values::Date(days) => format::date(i64::from(days[row]), Year::Padded, out),
-            Values::Datetime(ms) => format::datetime(ms[row], out),
-            Values::Null => {}
-            Values::Bool(_)
-            | Values::Int8(_)
-            | Values::Int16(_)
-            | Values::Int32(_)
-            | Values::Int64(_)
-            | Values::UInt8(_)
-            | Values::UInt16(_)
-            | Values::UInt32(_)
-            | Values::UInt64(_) => self.write_json(row, false, out),
+            CellValues::Float32(values) => format::csv_f32(values[row], out),
+            CellValues::Float64(values) => format::csv_f64(values[row], out),
+            CellValues::Text(texts) => format::csv_text(texts.value(row), out),
+            CellValues::Coded { codes, spelled, ends } => out.push_str(coded(codes, spelled, ends, row)),
+            CellValues::Date(days) => format::date(i64::from(days[row]), Year::Padded, out),
+            CellValues::Datetime(ms) => format::datetime(ms[row], out),
+            CellValues::Null => {}
+            CellValues::Bool(_)
+            | CellValues::Int8(_)
+            | CellValues::Int16(_)
+            | CellValues::Int32(_)
+            | CellValues::Int64(_)
+            | CellValues::UInt8(_)
+            | CellValues::UInt16(_)
+            | CellValues::UInt32(_)
+            | CellValues::UInt64(_) => self.write_json(row, false, out),
         }
     }
 }

@@ -4,11 +4,11 @@
 
 use std::ops::Range;
 
-use super::cell::{Cells, Spelling};
-use super::{Naming, Window, format};
+use super::cell::{CellWriter, Spelling};
+use super::{Naming, RowSlice, format};
 
 /// The names, group keys first; nothing at all, not even a line end, when there is no column to write.
-pub(super) fn header(window: &Window, naming: Naming) -> String {
+pub(super) fn header(window: &RowSlice, naming: Naming) -> String {
     let levels = window.row_paths.iter().flat_map(|paths| &paths.levels).enumerate();
     let levels = levels.map(|(level, (name, _))| naming.key(level, name));
     let names = levels.chain(window.columns.iter().map(|column| naming.column(column).to_owned()));
@@ -26,13 +26,13 @@ pub(super) fn header(window: &Window, naming: Naming) -> String {
 }
 
 /// The rows of one window.
-pub(super) struct Rows<'a>(Vec<Cells<'a>>);
+pub(super) struct CsvRowWriter<'a>(Vec<CellWriter<'a>>);
 
-impl<'a> Rows<'a> {
-    pub(super) fn new(window: &'a Window) -> Rows<'a> {
+impl<'a> CsvRowWriter<'a> {
+    pub(super) fn new(window: &'a RowSlice) -> CsvRowWriter<'a> {
         let levels = window.row_paths.iter().flat_map(|paths| &paths.levels).map(|(_, values)| values);
         let values = levels.chain(window.columns.iter().map(|column| &column.values));
-        Rows(values.map(|values| Cells::spelled(values, Spelling::Csv)).collect())
+        CsvRowWriter(values.map(|values| CellWriter::spelled(values, Spelling::Csv)).collect())
     }
 
     pub(super) fn write(&self, rows: Range<usize>, out: &mut String) {

@@ -33,7 +33,7 @@ pub(crate) fn json_float(value: f64, out: &mut String) {
     let mut buffer = zmij::Buffer::new();
     let shortest = buffer.format_finite(value);
     if has_exponent(shortest) {
-        Digits::of(shortest).write(JSON, out);
+        DecimalDigits::of(shortest).write(JSON, out);
     } else {
         out.push_str(shortest);
     }
@@ -58,14 +58,14 @@ fn csv_float(value: f64, shortest: &str, out: &mut String) {
     } else if value.is_infinite() {
         out.push_str(if value > 0.0 { "inf" } else { "-inf" });
     } else if has_exponent(shortest) || value.abs() >= 1e10 {
-        Digits::of(shortest).write(CSV, out);
+        DecimalDigits::of(shortest).write(CSV, out);
     } else {
         out.push_str(shortest.strip_suffix(".0").unwrap_or(shortest));
     }
 }
 
 /// A finite number as `0.d₁d₂… × 10^(exponent + 1)`, digits without leading or trailing zeros.
-struct Digits {
+struct DecimalDigits {
     negative: bool,
     digits: [u8; 24],
     len: usize,
@@ -73,16 +73,16 @@ struct Digits {
     exponent: i32,
 }
 
-impl Digits {
+impl DecimalDigits {
     /// Reads any decimal spelling, plain or with exponent.
-    fn of(text: &str) -> Digits {
+    fn of(text: &str) -> DecimalDigits {
         let (negative, text) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, text),
         };
         let (mantissa, power) = text.split_once('e').unwrap_or((text, "0"));
         let power: i32 = power.parse().unwrap_or(0);
-        let mut result = Digits { negative, digits: [0; 24], len: 0, exponent: 0 };
+        let mut result = DecimalDigits { negative, digits: [0; 24], len: 0, exponent: 0 };
         let (mut before_point, mut seen_point, mut leading_zeros) = (0i32, false, 0i32);
         for byte in mantissa.bytes() {
             if byte == b'.' {

@@ -1,23 +1,23 @@
 //! `__ROW_PATH__`, `__ID__` and `__INDEX__`: what says which row a row is.
 
-use super::cell::Cells;
-use super::{JsonOptions, Window, WindowKind};
+use super::cell::CellWriter;
+use super::{JsonOptions, RowSlice, WindowKind};
 
 pub(super) struct Identity<'a> {
-    window: &'a Window,
+    window: &'a RowSlice,
     formatted: bool,
-    levels: Vec<Cells<'a>>,
-    keys: Option<Cells<'a>>,
+    levels: Vec<CellWriter<'a>>,
+    keys: Option<CellWriter<'a>>,
 }
 
 impl<'a> Identity<'a> {
-    pub(super) fn new(window: &'a Window, options: JsonOptions) -> Identity<'a> {
+    pub(super) fn new(window: &'a RowSlice, options: JsonOptions) -> Identity<'a> {
         let levels = window.row_paths.iter().flat_map(|paths| &paths.levels);
         Identity {
             window,
             formatted: options.formatted,
-            levels: levels.map(|(_, values)| Cells::new(values)).collect(),
-            keys: window.keys.as_ref().map(Cells::new),
+            levels: levels.map(|(_, values)| CellWriter::new(values)).collect(),
+            keys: window.keys.as_ref().map(CellWriter::new),
         }
     }
 
@@ -26,7 +26,7 @@ impl<'a> Identity<'a> {
         Identity::has_path_in_columns(self.window) || self.window.kind == (WindowKind::Total { split: false })
     }
 
-    pub(super) fn has_path_in_columns(window: &Window) -> bool {
+    pub(super) fn has_path_in_columns(window: &RowSlice) -> bool {
         window.row_paths.is_some()
     }
 
@@ -62,7 +62,7 @@ impl<'a> Identity<'a> {
     pub(super) fn write_index(&self, row: usize, out: &mut String) {
         match (&self.window.member_keys, &self.keys) {
             (Some(members), _) => {
-                let cells = Cells::new(&members[row]);
+                let cells = CellWriter::new(&members[row]);
                 out.push('[');
                 for member in 0..members[row].len() {
                     if member > 0 {

@@ -4,10 +4,10 @@
 
 use std::ops::Range;
 
-use super::cell::Cells;
+use super::cell::CellWriter;
 use super::format;
 use super::identity::Identity;
-use super::{JsonOptions, Window, WindowKind};
+use super::{JsonOptions, RowSlice, WindowKind};
 
 /// One key of the object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(super) enum Member {
 
 impl Member {
     /// The object's keys in their order.
-    pub(super) fn all(window: &Window, options: JsonOptions) -> Vec<Member> {
+    pub(super) fn all(window: &RowSlice, options: JsonOptions) -> Vec<Member> {
         let is_flat = window.kind == WindowKind::Flat;
         let mut members = Vec::with_capacity(window.columns.len() + 3);
         if Identity::has_path_in_columns(window) {
@@ -41,7 +41,7 @@ impl Member {
     }
 
     /// The key, and where the array begins.
-    pub(super) fn begin(self, window: &Window, out: &mut String) {
+    pub(super) fn begin(self, window: &RowSlice, out: &mut String) {
         match self {
             Member::Path => out.push_str("\"__ROW_PATH__\""),
             Member::Id => out.push_str("\"__ID__\""),
@@ -53,17 +53,22 @@ impl Member {
 }
 
 /// One member's cells in one window.
-pub(super) enum Values<'a> {
-    Cells(Cells<'a>),
+pub(super) enum MemberValues<'a> {
+    CellWriter(CellWriter<'a>),
     Identity(Member, Box<Identity<'a>>),
 }
 
-impl<'a> Values<'a> {
+impl<'a> MemberValues<'a> {
     /// `window` holds the member's column alone, if it is one.
-    pub(super) fn new(member: Member, window: &'a Window, column: usize, options: JsonOptions) -> Values<'a> {
+    pub(super) fn new(
+        member: Member,
+        window: &'a RowSlice,
+        column: usize,
+        options: JsonOptions,
+    ) -> MemberValues<'a> {
         match member {
-            Member::Column(_) => Values::Cells(Cells::new(&window.columns[column].values)),
-            _ => Values::Identity(member, Box::new(Identity::new(window, options))),
+            Member::Column(_) => MemberValues::CellWriter(CellWriter::new(&window.columns[column].values)),
+            _ => MemberValues::Identity(member, Box::new(Identity::new(window, options))),
         }
     }
 
@@ -74,10 +79,10 @@ impl<'a> Values<'a> {
                 out.push(',');
             }
             match self {
-                Values::Cells(cells) => cells.write_json(row, options.formatted, out),
-                Values::Identity(Member::Path, identity) => identity.write_path(row, out),
-                Values::Identity(Member::Index, identity) => identity.write_index(row, out),
-                Values::Identity(_, identity) => identity.write_id(row, out),
+                MemberValues::CellWriter(cells) => cells.write_json(row, options.formatted, out),
+                MemberValues::Identity(Member::Path, identity) => identity.write_path(row, out),
+                MemberValues::Identity(Member::Index, identity) => identity.write_index(row, out),
+                MemberValues::Identity(_, identity) => identity.write_id(row, out),
             }
         }
     }

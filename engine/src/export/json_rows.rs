@@ -4,31 +4,31 @@
 
 use std::ops::Range;
 
-use super::cell::Cells;
+use super::cell::CellWriter;
 use super::format;
 use super::identity::Identity;
-use super::{JsonOptions, Window, WindowKind};
+use super::{JsonOptions, RowSlice, WindowKind};
 
 const ROW_PATH_KEY: &str = "\"__ROW_PATH__\":";
 const ID_KEY: &str = "\"__ID__\":";
 const INDEX_KEY: &str = "\"__INDEX__\":";
 
 /// The rows of one window.
-pub(super) struct Rows<'a> {
+pub(super) struct JsonRowWriter<'a> {
     identity: Identity<'a>,
     /// `,"name":`, escaped once; the first thing of a row has no comma.
-    columns: Vec<(String, Cells<'a>)>,
+    columns: Vec<(String, CellWriter<'a>)>,
     options: JsonOptions,
     separator: char,
 }
 
 /// Whether a window shows no rows at all: a flat one without columns and without keys.
-pub(super) fn is_bare(window: &Window, options: JsonOptions) -> bool {
+pub(super) fn is_bare(window: &RowSlice, options: JsonOptions) -> bool {
     window.columns.is_empty() && !options.id && !options.index && window.kind == WindowKind::Flat
 }
 
-impl<'a> Rows<'a> {
-    pub(super) fn new(window: &'a Window, options: JsonOptions, separator: char) -> Rows<'a> {
+impl<'a> JsonRowWriter<'a> {
+    pub(super) fn new(window: &'a RowSlice, options: JsonOptions, separator: char) -> JsonRowWriter<'a> {
         let identity = Identity::new(window, options);
         let is_first = !identity.has_path_in_rows() && !options.id && !options.index;
         let columns = window.columns.iter().enumerate().map(|(position, column)| {
@@ -38,9 +38,14 @@ impl<'a> Rows<'a> {
             }
             format::json_text(&column.name, &mut key);
             key.push(':');
-            (key, Cells::new(&column.values))
+            (key, CellWriter::new(&column.values))
         });
-        Rows { identity: Identity::new(window, options), columns: columns.collect(), options, separator }
+        JsonRowWriter {
+            identity: Identity::new(window, options),
+            columns: columns.collect(),
+            options,
+            separator,
+        }
     }
 
     /// Writes some rows of the window; before each but the first of all stands the separator.

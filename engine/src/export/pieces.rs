@@ -6,8 +6,8 @@
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::json_columns::{Member, Values};
-use super::{JsonOptions, Naming, Window, csv, json_rows};
+use super::json_columns::{Member, MemberValues};
+use super::{JsonOptions, Naming, RowSlice, csv, json_rows};
 use crate::parallel::Threads;
 
 /// Cells gathered for a piece: what of them is written fits the processor's cache, and starting a piece costs little
@@ -30,23 +30,23 @@ pub enum TextFormat {
 
 /// What is written: gathered already, or gathered part by part.
 #[derive(Clone, Copy)]
-pub(crate) enum Source<'a> {
-    Whole(&'a Window),
-    Parts(&'a dyn Parts),
+pub(crate) enum ExportSource<'a> {
+    Whole(&'a RowSlice),
+    Parts(&'a dyn RowSource),
 }
 
 /// Rows that need not be gathered all at once.
-pub(crate) trait Parts: Sync {
+pub(crate) trait RowSource: Sync {
     fn num_rows(&self) -> usize;
 
     fn num_columns(&self) -> usize;
 
     /// Some rows, and of them some columns.
-    fn window(&self, rows: Range<usize>, columns: Range<usize>) -> Window;
+    fn window(&self, rows: Range<usize>, columns: Range<usize>) -> RowSlice;
 }
 
 /// The text of a source, in pieces.
-pub(crate) fn write(source: Source<'_>, format: TextFormat, threads: Threads) -> Vec<String> {
+pub(crate) fn write(source: ExportSource<'_>, format: TextFormat, threads: Threads) -> Vec<String> {
     match format {
         TextFormat::JsonColumns(options) => columns(source, options, threads),
         TextFormat::JsonRows(options) => {
@@ -62,7 +62,7 @@ pub(crate) fn write(source: Source<'_>, format: TextFormat, threads: Threads) ->
     }
 }
 
-fn rows(source: Source<'_>, options: JsonOptions, separator: char, threads: Threads) -> Vec<String> {
+fn rows(source: ExportSource<'_>, options: JsonOptions, separator: char, threads: Threads) -> Vec<String> {
     if json_rows::is_bare(&source.head(), options) {
         return Vec::new();
     }
@@ -72,23 +72,23 @@ fn rows(source: Source<'_>, options: JsonOptions, separator: char, threads: Thre
         }
     };
     match source {
-        Source::Whole(window) => {
-            let rows = json_rows::Rows::new(window, options, separator);
+        ExportSource::Whole(window) => {
+            let rows = json_rows::JsonRowWriter::new(window, options, separator);
             each_piece(source, window.columns.len(), threads, |range, out| {
                 begin(range.start == 0, out);
                 rows.write(range.clone(), range.start == 0, out);
             })
         }
-        Source::Parts(parts) => each_piece(source, parts.num_columns(), threads, |range, out| {
+        ExportSource::Parts(parts) => each_piece(source, parts.num_columns(), threads, |range, out| {
             let window = parts.window(range.clone(), 0..parts.num_columns());
             begin(range.start == 0, out);
-            let rows = json_rows::Rows::new(&window, options, separator);
+            let rows = json_rows::JsonRowWriter::new(&window, options, separator);
             rows.write(0..range.len(), range.start == 0, out);
         }),
     }
 }
 
-fn separated(source: Source<'_>, naming: Naming, threads: Threads) -> Vec<String> {
+fn separated(source: ExportSource<'_>, naming: Naming, threads: Threads) -> Vec<String> {
     let header = csv::header(&source.head(), naming);
     if header.is_empty() {
         return Vec::new();
@@ -99,22 +99,22 @@ fn separated(source: Source<'_>, naming: Naming, threads: Threads) -> Vec<String
         }
     };
     match source {
-        Source::Whole(window) => {
-            let rows = csv::Rows::new(window);
+        ExportSource::Whole(window) => {
+            let rows = csv::CsvRowWriter::new(window);
             each_piece(source, window.columns.len(), threads, |range, out| {
                 begin(range.start == 0, out);
                 rows.write(range.clone(), out);
             })
         }
-        Source::Parts(parts) => each_piece(source, parts.num_columns(), threads, |range, out| {
+        ExportSource::Parts(parts) => each_piece(source, parts.num_columns(), threads, |range, out| {
             let window = parts.window(range.clone(), 0..parts.num_columns());
             begin(range.start == 0, out);
-            csv::Rows::new(&window).write(0..range.len(), out);
+            csv::CsvRowWriter::new(&window).write(0..range.len(), out);
         }),
     }
 }
 
-fn columns(source: Source<'_>, options: JsonOptions, threads: Threads) -> Vec<String> {
+fn columns(source: ExportSource<'_>, options: JsonOptions, threads: Threads) -> Vec<String> {
     let head = source.head();
     let members = Member::all(&head, options);
     let mut pieces = vec!["{".to_owned()];
@@ -122,14 +122,14 @@ fn columns(source: Source<'_>, options: JsonOptions, threads: Threads) -> Vec<St
     // A piece is some rows of one member.
     let ranges = ranges(num_rows, 1);
     let jobs = members.iter().flat_map(|member| ranges.iter().map(|range| (*member, range.clone())));
-    let prepared: Vec<Option<Values<'_>>> = members
+    let prepared: Vec<Option<MemberValues<'_>>> = members
         .iter()
         .map(|&member| match (source, member) {
-            (Source::Whole(window), Member::Column(column)) => {
-                Some(Values::new(member, window, column, options))
+            (ExportSource::Whole(window), Member::Column(column)) => {
+                Some(MemberValues::new(member, window, column, options))
             }
-            (Source::Whole(window), _) => Some(Values::new(member, window, 0, options)),
-            (Source::Parts(_), _) => None,
+            (ExportSource::Whole(window), _) => Some(MemberValues::new(member, window, 0, options)),
+            (ExportSource::Parts(_), _) => None,
         })
         .collect();
     let estimate = Estimate::new(1);
@@ -142,16 +142,16 @@ fn columns(source: Source<'_>, options: JsonOptions, threads: Threads) -> Vec<St
         }
         match (source, &prepared[at]) {
             (_, Some(values)) => values.write(range.clone(), range.start == 0, options, &mut out),
-            (Source::Parts(parts), None) => {
+            (ExportSource::Parts(parts), None) => {
                 let columns = match member {
                     Member::Column(column) => column..column + 1,
                     _ => 0..0,
                 };
                 let window = parts.window(range.clone(), columns);
-                let values = Values::new(member, &window, 0, options);
+                let values = MemberValues::new(member, &window, 0, options);
                 values.write(0..range.len(), range.start == 0, options, &mut out);
             }
-            (Source::Whole(_), None) => {}
+            (ExportSource::Whole(_), None) => {}
         }
         if range.end == num_rows {
             out.push(']');
@@ -163,19 +163,19 @@ fn columns(source: Source<'_>, options: JsonOptions, threads: Threads) -> Vec<St
     pieces
 }
 
-impl Source<'_> {
+impl ExportSource<'_> {
     fn num_rows(self) -> usize {
         match self {
-            Source::Whole(window) => window.num_rows,
-            Source::Parts(parts) => parts.num_rows(),
+            ExportSource::Whole(window) => window.num_rows,
+            ExportSource::Parts(parts) => parts.num_rows(),
         }
     }
 
     /// The window without its rows: kind and names.
-    fn head(self) -> Window {
+    fn head(self) -> RowSlice {
         match self {
-            Source::Whole(window) => window.clone(),
-            Source::Parts(parts) => parts.window(0..0, 0..parts.num_columns()),
+            ExportSource::Whole(window) => window.clone(),
+            ExportSource::Parts(parts) => parts.window(0..0, 0..parts.num_columns()),
         }
     }
 }
@@ -188,7 +188,7 @@ fn ranges(num_rows: usize, num_columns: usize) -> Vec<Range<usize>> {
 }
 
 fn each_piece(
-    source: Source<'_>,
+    source: ExportSource<'_>,
     num_columns: usize,
     threads: Threads,
     write: impl Fn(Range<usize>, &mut String) + Sync,
@@ -231,7 +231,7 @@ mod tests {
     use arrow::array::{Int64Array, StringDictionaryBuilder};
     use arrow::datatypes::Int32Type;
 
-    use super::super::{WindowColumn, WindowKind};
+    use super::super::{SliceColumn, WindowKind};
     use super::*;
 
     /// Numbers, and the most of them that was gathered at once.
@@ -240,7 +240,7 @@ mod tests {
         most_cells: AtomicUsize,
     }
 
-    impl Parts for Numbers {
+    impl RowSource for Numbers {
         fn num_rows(&self) -> usize {
             self.num_rows
         }
@@ -249,13 +249,13 @@ mod tests {
             3
         }
 
-        fn window(&self, rows: Range<usize>, columns: Range<usize>) -> Window {
+        fn window(&self, rows: Range<usize>, columns: Range<usize>) -> RowSlice {
             self.most_cells.fetch_max(rows.len() * columns.len(), Ordering::Relaxed);
             let column = |position: usize| {
                 let name: Arc<str> = format!("c{position}").into();
                 let mut texts = StringDictionaryBuilder::<Int32Type>::new();
                 rows.clone().for_each(|row| texts.append_value(format!("t{}", row % 1000)));
-                WindowColumn {
+                SliceColumn {
                     name: name.clone(),
                     readable_name: name,
                     values: match position {
@@ -266,7 +266,7 @@ mod tests {
                     },
                 }
             };
-            Window {
+            RowSlice {
                 kind: WindowKind::Flat,
                 num_rows: rows.len(),
                 columns: columns.map(column).collect(),
@@ -292,9 +292,9 @@ mod tests {
                 let parts = Numbers { num_rows, most_cells: AtomicUsize::new(0) };
                 let whole = parts.window(0..num_rows, 0..3);
                 parts.most_cells.store(0, Ordering::Relaxed);
-                let text = write(Source::Parts(&parts), format, Threads::new(2)).concat();
+                let text = write(ExportSource::Parts(&parts), format, Threads::new(2)).concat();
                 assert!(parts.most_cells.load(Ordering::Relaxed) <= PIECE_CELLS, "{format:?}");
-                let of_whole = write(Source::Whole(&whole), format, Threads::ONE).concat();
+                let of_whole = write(ExportSource::Whole(&whole), format, Threads::ONE).concat();
                 assert!(text == of_whole, "{format:?} of {num_rows} rows");
             }
         }

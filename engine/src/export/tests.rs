@@ -9,8 +9,8 @@ use arrow_ipc::reader::StreamReader;
 
 use super::*;
 
-fn column(name: &str, values: ArrayRef) -> WindowColumn {
-    WindowColumn { name: name.into(), readable_name: name.into(), values }
+fn column(name: &str, values: ArrayRef) -> SliceColumn {
+    SliceColumn { name: name.into(), readable_name: name.into(), values }
 }
 
 fn text(values: &[Option<&str>]) -> ArrayRef {
@@ -21,13 +21,20 @@ fn ints(values: &[Option<i32>]) -> ArrayRef {
     Arc::new(Int32Array::from(values.to_vec()))
 }
 
-fn flat(columns: Vec<WindowColumn>, num_rows: usize) -> Window {
+fn flat(columns: Vec<SliceColumn>, num_rows: usize) -> RowSlice {
     let keys: ArrayRef = Arc::new(Int64Array::from_iter_values(0..num_rows as i64));
-    Window { kind: WindowKind::Flat, num_rows, columns, row_paths: None, keys: Some(keys), member_keys: None }
+    RowSlice {
+        kind: WindowKind::Flat,
+        num_rows,
+        columns,
+        row_paths: None,
+        keys: Some(keys),
+        member_keys: None,
+    }
 }
 
 /// One column of every type.
-fn cheat_sheet() -> Window {
+fn cheat_sheet() -> RowSlice {
     let dates = vec![Some(18262), Some(18293), None, Some(-1)];
     let times = vec![Some(1_577_840_523_456), None, Some(-31_536_000_000), Some(1_577_836_800_000)];
     flat(
@@ -44,11 +51,11 @@ fn cheat_sheet() -> Window {
 }
 
 /// `group_by [g]` over groups null and "x", columns [g (count), v].
-fn grouped() -> Window {
+fn grouped() -> RowSlice {
     let mut count = column("g", ints(&[Some(5), Some(1), Some(2)]));
     count.readable_name = "g (count)".into();
     let members = [vec![2, 1, 0], vec![2], vec![1, 0]];
-    Window {
+    RowSlice {
         kind: WindowKind::Grouped,
         num_rows: 3,
         columns: vec![count, column("v", ints(&[Some(7), Some(2), None]))],
@@ -65,7 +72,7 @@ const PLAIN: JsonOptions = JsonOptions { id: false, index: false, formatted: fal
 const BOTH: JsonOptions = JsonOptions { id: true, index: true, formatted: false };
 
 #[track_caller]
-fn check_json(window: &Window, options: JsonOptions, columns: &str, rows: &[&str]) {
+fn check_json(window: &RowSlice, options: JsonOptions, columns: &str, rows: &[&str]) {
     assert_eq!(json_columns(window, options), columns);
     assert_eq!(json_rows(window, options), format!("[{}]", rows.join(",")));
     assert_eq!(ndjson(window, options), rows.join("\n"));
@@ -124,14 +131,14 @@ fn key_order_in_json() {
             r#"{"__ROW_PATH__":["x"],"__ID__":["x"],"__INDEX__":[1,0],"g":2,"v":null}"#,
         ],
     );
-    let column_only = Window { kind: WindowKind::ColumnOnly, ..two.clone() };
+    let column_only = RowSlice { kind: WindowKind::ColumnOnly, ..two.clone() };
     check_json(
         &column_only,
         BOTH,
         r#"{"__ID__":[[0],[1]],"a":[1,2],"__INDEX__":[[0],[1]]}"#,
         &[r#"{"__ID__":[0],"__INDEX__":[0],"a":1}"#, r#"{"__ID__":[1],"__INDEX__":[1],"a":2}"#],
     );
-    let total = Window {
+    let total = RowSlice {
         kind: WindowKind::Total { split: false },
         num_rows: 1,
         columns: vec![column("a", ints(&[Some(3)]))],
@@ -145,7 +152,7 @@ fn key_order_in_json() {
         r#"{"__ID__":[[]],"a":[3],"__INDEX__":[[]]}"#,
         &[r#"{"__ROW_PATH__":[],"__ID__":[],"__INDEX__":[],"a":3}"#],
     );
-    let split_total = Window { kind: WindowKind::Total { split: true }, ..total };
+    let split_total = RowSlice { kind: WindowKind::Total { split: true }, ..total };
     check_json(&split_total, PLAIN, r#"{"a":[3]}"#, &[r#"{"a":3}"#]);
 }
 
@@ -156,8 +163,8 @@ fn windows_without_columns_or_rows() {
     assert_eq!(csv(&bare, Naming::Readable), "");
     let id = JsonOptions { id: true, ..PLAIN };
     check_json(&bare, id, r#"{"__ID__":[[0],[1]]}"#, &[r#"{"__ID__":[0]}"#, r#"{"__ID__":[1]}"#]);
-    check_json(&Window { kind: WindowKind::ColumnOnly, ..bare }, PLAIN, "{}", &["{}", "{}"]);
-    let keys_only = Window { columns: vec![], ..grouped() };
+    check_json(&RowSlice { kind: WindowKind::ColumnOnly, ..bare }, PLAIN, "{}", &["{}", "{}"]);
+    let keys_only = RowSlice { columns: vec![], ..grouped() };
     check_json(
         &keys_only,
         PLAIN,
@@ -175,7 +182,7 @@ fn csv_writes_group_keys_first_and_readable_names() {
     assert_eq!(csv(&grouped(), Naming::Readable), "\"g\",\"g (count)\",\"v\"\n,5,7\n,1,2\n\"x\",2,\n");
 }
 
-fn read_back(window: &Window, naming: Naming, compression: Compression) -> RecordBatch {
+fn read_back(window: &RowSlice, naming: Naming, compression: Compression) -> RecordBatch {
     let bytes = arrow(window, naming, compression).unwrap();
     assert_eq!(bytes[bytes.len() - 8..], [255, 255, 255, 255, 0, 0, 0, 0], "the end mark");
     let batches: Vec<_> = StreamReader::try_new(&bytes[..], None).unwrap().map(Result::unwrap).collect();

@@ -4,7 +4,7 @@ use super::function::Function;
 use super::value::Value;
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Node {
+pub(super) enum ExprNode {
     Constant(Value),
     /// A raw string, usable where a pattern or an empty text is taken.
     Raw(String),
@@ -12,54 +12,54 @@ pub(super) enum Node {
     Column(usize),
     Variable(usize),
     Vector(usize),
-    Element(usize, Box<Node>),
+    Element(usize, Box<ExprNode>),
     /// An element of a computed vector.
-    ElementOf(Box<Node>, Box<Node>),
+    ElementOf(Box<ExprNode>, Box<ExprNode>),
     VectorSize(usize),
-    Negate(Box<Node>),
-    Arithmetic(Arithmetic, Box<Node>, Box<Node>),
-    Compare(Comparison, Box<Node>, Box<Node>),
-    Logic(Logic, Box<Node>, Box<Node>),
+    Negate(Box<ExprNode>),
+    Arithmetic(Arithmetic, Box<ExprNode>, Box<ExprNode>),
+    Compare(Comparison, Box<ExprNode>, Box<ExprNode>),
+    Logic(Logic, Box<ExprNode>, Box<ExprNode>),
     /// With an operator: `x += y`.
-    Assign(Box<Node>, Option<Arithmetic>, Box<Node>),
-    Swap(Box<Node>, Box<Node>),
-    Sequence(Vec<Node>),
-    If(Box<Node>, Box<Node>, Option<Box<Node>>),
+    Assign(Box<ExprNode>, Option<Arithmetic>, Box<ExprNode>),
+    Swap(Box<ExprNode>, Box<ExprNode>),
+    Sequence(Vec<ExprNode>),
+    If(Box<ExprNode>, Box<ExprNode>, Option<Box<ExprNode>>),
     /// `if … else if … else …`: the first case whose condition holds.
-    Choice(Vec<(Node, Node)>, Option<Box<Node>>),
-    While(Box<Node>, Box<Node>),
+    Choice(Vec<(ExprNode, ExprNode)>, Option<Box<ExprNode>>),
+    While(Box<ExprNode>, Box<ExprNode>),
     For(Box<Loop>),
-    Switch(Vec<(Node, Node)>, Option<Box<Node>>),
-    MultiSwitch(Vec<(Node, Node)>),
-    Break(Option<Box<Node>>),
+    Switch(Vec<(ExprNode, ExprNode)>, Option<Box<ExprNode>>),
+    MultiSwitch(Vec<(ExprNode, ExprNode)>),
+    Break(Option<Box<ExprNode>>),
     Continue,
-    Declare(usize, Option<Box<Node>>),
+    Declare(usize, Option<Box<ExprNode>>),
     DeclareVector(usize, usize, Initial),
     Call(Function, Vec<Argument>),
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Loop {
-    pub(super) first: Node,
-    pub(super) condition: Option<Node>,
-    pub(super) step: Option<Node>,
-    pub(super) body: Node,
+    pub(super) first: ExprNode,
+    pub(super) condition: Option<ExprNode>,
+    pub(super) step: Option<ExprNode>,
+    pub(super) body: ExprNode,
 }
 
 /// How a vector begins.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Initial {
     Zero,
-    List(Vec<Node>),
-    All(Box<Node>),
+    List(Vec<ExprNode>),
+    All(Box<ExprNode>),
     /// Start, step.
-    Series(Box<Node>, Box<Node>),
-    Copy(Box<Node>),
+    Series(Box<ExprNode>, Box<ExprNode>),
+    Copy(Box<ExprNode>),
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Argument {
-    Value(Node),
+    Value(ExprNode),
     Raw(String),
     Vector(usize),
 }
@@ -110,58 +110,58 @@ pub(super) enum Logic {
     ShortOr,
 }
 
-impl Node {
+impl ExprNode {
     /// The nodes directly below.
-    pub(super) fn each_child<'n>(&'n self, visit: &mut dyn FnMut(&'n Node)) {
+    pub(super) fn each_child<'n>(&'n self, visit: &mut dyn FnMut(&'n ExprNode)) {
         match self {
-            Node::Constant(_)
-            | Node::Raw(_)
-            | Node::Column(_)
-            | Node::Variable(_)
-            | Node::Vector(_)
-            | Node::VectorSize(_)
-            | Node::Continue
-            | Node::Break(None)
-            | Node::Declare(_, None) => {}
-            Node::Element(_, inner)
-            | Node::Negate(inner)
-            | Node::Break(Some(inner))
-            | Node::Declare(_, Some(inner)) => visit(inner),
-            Node::Arithmetic(_, left, right)
-            | Node::Compare(_, left, right)
-            | Node::Logic(_, left, right)
-            | Node::Assign(left, _, right)
-            | Node::Swap(left, right)
-            | Node::ElementOf(left, right)
-            | Node::While(left, right) => {
+            ExprNode::Constant(_)
+            | ExprNode::Raw(_)
+            | ExprNode::Column(_)
+            | ExprNode::Variable(_)
+            | ExprNode::Vector(_)
+            | ExprNode::VectorSize(_)
+            | ExprNode::Continue
+            | ExprNode::Break(None)
+            | ExprNode::Declare(_, None) => {}
+            ExprNode::Element(_, inner)
+            | ExprNode::Negate(inner)
+            | ExprNode::Break(Some(inner))
+            | ExprNode::Declare(_, Some(inner)) => visit(inner),
+            ExprNode::Arithmetic(_, left, right)
+            | ExprNode::Compare(_, left, right)
+            | ExprNode::Logic(_, left, right)
+            | ExprNode::Assign(left, _, right)
+            | ExprNode::Swap(left, right)
+            | ExprNode::ElementOf(left, right)
+            | ExprNode::While(left, right) => {
                 visit(left);
                 visit(right);
             }
-            Node::If(condition, yes, no) => {
+            ExprNode::If(condition, yes, no) => {
                 visit(condition);
                 visit(yes);
                 no.iter().for_each(|no| visit(no));
             }
-            Node::Sequence(nodes) => nodes.iter().for_each(visit),
-            Node::For(parts) => {
+            ExprNode::Sequence(nodes) => nodes.iter().for_each(visit),
+            ExprNode::For(parts) => {
                 visit(&parts.first);
                 parts.condition.iter().chain(&parts.step).for_each(&mut *visit);
                 visit(&parts.body);
             }
-            Node::Switch(cases, default) | Node::Choice(cases, default) => {
+            ExprNode::Switch(cases, default) | ExprNode::Choice(cases, default) => {
                 for (condition, body) in cases {
                     visit(condition);
                     visit(body);
                 }
                 default.iter().for_each(|default| visit(default));
             }
-            Node::MultiSwitch(cases) => {
+            ExprNode::MultiSwitch(cases) => {
                 for (condition, body) in cases {
                     visit(condition);
                     visit(body);
                 }
             }
-            Node::DeclareVector(_, _, initial) => match initial {
+            ExprNode::DeclareVector(_, _, initial) => match initial {
                 Initial::Zero => {}
                 Initial::List(nodes) => nodes.iter().for_each(visit),
                 Initial::All(node) | Initial::Copy(node) => visit(node),
@@ -170,7 +170,7 @@ impl Node {
                     visit(step);
                 }
             },
-            Node::Call(_, arguments) => {
+            ExprNode::Call(_, arguments) => {
                 for argument in arguments {
                     if let Argument::Value(node) = argument {
                         visit(node);
@@ -183,8 +183,10 @@ impl Node {
     /// A variable, a constant, or the negation of one.
     pub(super) fn is_leaf(&self) -> bool {
         match self {
-            Node::Constant(_) | Node::Column(_) | Node::Variable(_) => true,
-            Node::Negate(inner) => matches!(**inner, Node::Column(_) | Node::Variable(_) | Node::Constant(_)),
+            ExprNode::Constant(_) | ExprNode::Column(_) | ExprNode::Variable(_) => true,
+            ExprNode::Negate(inner) => {
+                matches!(**inner, ExprNode::Column(_) | ExprNode::Variable(_) | ExprNode::Constant(_))
+            }
             _ => false,
         }
     }
@@ -192,49 +194,49 @@ impl Node {
     /// Exactly one operator between two leaves.
     pub(super) fn is_pair(&self) -> bool {
         match self {
-            Node::Arithmetic(_, left, right)
-            | Node::Compare(_, left, right)
-            | Node::Logic(_, left, right) => left.is_leaf() && right.is_leaf(),
+            ExprNode::Arithmetic(_, left, right)
+            | ExprNode::Compare(_, left, right)
+            | ExprNode::Logic(_, left, right) => left.is_leaf() && right.is_leaf(),
             _ => false,
         }
     }
 
     pub(super) fn is_variable(&self) -> bool {
-        matches!(self, Node::Column(_) | Node::Variable(_))
+        matches!(self, ExprNode::Column(_) | ExprNode::Variable(_))
     }
 
     pub(super) fn has_effect(&self) -> bool {
         match self {
-            Node::Constant(_)
-            | Node::Raw(_)
-            | Node::Column(_)
-            | Node::Variable(_)
-            | Node::Vector(_)
-            | Node::VectorSize(_) => false,
-            Node::Element(_, inner) | Node::Negate(inner) => inner.has_effect(),
-            Node::Arithmetic(_, left, right)
-            | Node::Compare(_, left, right)
-            | Node::Logic(_, left, right)
-            | Node::ElementOf(left, right) => left.has_effect() || right.has_effect(),
-            Node::If(condition, yes, no) => {
+            ExprNode::Constant(_)
+            | ExprNode::Raw(_)
+            | ExprNode::Column(_)
+            | ExprNode::Variable(_)
+            | ExprNode::Vector(_)
+            | ExprNode::VectorSize(_) => false,
+            ExprNode::Element(_, inner) | ExprNode::Negate(inner) => inner.has_effect(),
+            ExprNode::Arithmetic(_, left, right)
+            | ExprNode::Compare(_, left, right)
+            | ExprNode::Logic(_, left, right)
+            | ExprNode::ElementOf(left, right) => left.has_effect() || right.has_effect(),
+            ExprNode::If(condition, yes, no) => {
                 condition.has_effect() || yes.has_effect() || no.as_ref().is_some_and(|no| no.has_effect())
             }
-            Node::Sequence(nodes) => nodes.iter().any(Node::has_effect),
-            Node::Choice(cases, last) => {
+            ExprNode::Sequence(nodes) => nodes.iter().any(ExprNode::has_effect),
+            ExprNode::Choice(cases, last) => {
                 cases.iter().any(|(condition, body)| condition.has_effect() || body.has_effect())
                     || last.as_ref().is_some_and(|last| last.has_effect())
             }
-            Node::Switch(..)
-            | Node::MultiSwitch(_)
-            | Node::Assign(..)
-            | Node::Swap(..)
-            | Node::While(..)
-            | Node::For(_)
-            | Node::Break(_)
-            | Node::Continue
-            | Node::Declare(..)
-            | Node::DeclareVector(..) => true,
-            Node::Call(function, arguments) => {
+            ExprNode::Switch(..)
+            | ExprNode::MultiSwitch(_)
+            | ExprNode::Assign(..)
+            | ExprNode::Swap(..)
+            | ExprNode::While(..)
+            | ExprNode::For(_)
+            | ExprNode::Break(_)
+            | ExprNode::Continue
+            | ExprNode::Declare(..)
+            | ExprNode::DeclareVector(..) => true,
+            ExprNode::Call(function, arguments) => {
                 !function.is_base()
                     || arguments
                         .iter()

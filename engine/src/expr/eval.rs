@@ -7,11 +7,11 @@ use std::collections::HashMap;
 
 use regex::Regex;
 
-use super::ast::{Argument, Comparison, Initial, Node};
+use super::ast::{Argument, Comparison, ExprNode, Initial};
 use super::function::{self, Function};
 use super::operate::{self, Incomparable};
 use super::patterns::Patterns;
-use super::value::{Kind, Payload, Status, Value};
+use super::value::{Payload, Status, Value, ValueKind};
 
 /// Loop passes of one run when an expression is checked, as clients know it.
 const MAX_PASSES: u32 = 1_000_000;
@@ -44,14 +44,14 @@ impl Out {
     pub(super) fn into_value(self) -> Value {
         match self {
             Out::Value(value) => value,
-            Out::Vector(elements) => elements.into_iter().next().unwrap_or(Value::null(Kind::Float64)),
+            Out::Vector(elements) => elements.into_iter().next().unwrap_or(Value::null(ValueKind::Float64)),
         }
     }
 }
 
 /// Why a run stopped early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(super) enum EvalStop {
     Break,
     Continue,
     /// The loop budget is used up.
@@ -69,7 +69,7 @@ pub(super) struct Machine<'a> {
     passes: u32,
     steps: u64,
     max_steps: u64,
-    pub(super) stop: Option<Stop>,
+    pub(super) stop: Option<EvalStop>,
     /// The value of a `break`.
     broken: Value,
     /// The first comparison of types that do not compare.
@@ -144,16 +144,16 @@ impl<'a> Machine<'a> {
     pub(super) fn compare(&mut self, op: Comparison, left: &Value, right: &Value) -> Value {
         let is_poison = left.status == Status::Poison || right.status == Status::Poison;
         match operate::compare(op, left, right) {
-            Ok(_) if is_poison => Value::poison(Kind::Boolean),
+            Ok(_) if is_poison => Value::poison(ValueKind::Boolean),
             Ok(value) => value,
             Err(incomparable) => {
                 self.incomparable.get_or_insert(incomparable);
-                Value::poison(Kind::Boolean)
+                Value::poison(ValueKind::Boolean)
             }
         }
     }
 
-    pub(super) fn value(&mut self, node: &Node) -> Value {
+    pub(super) fn value(&mut self, node: &ExprNode) -> Value {
         self.any(node).into_value()
     }
 
@@ -171,36 +171,36 @@ impl<'a> Machine<'a> {
     pub(super) fn spend(&mut self, steps: usize) {
         self.steps += steps as u64;
         if self.steps > self.max_steps {
-            self.stop = Some(Stop::Exhausted);
+            self.stop = Some(EvalStop::Exhausted);
         }
     }
 
-    pub(super) fn any(&mut self, node: &Node) -> Out {
+    pub(super) fn any(&mut self, node: &ExprNode) -> Out {
         self.spend(1);
         if self.stop.is_some() {
             return Out::Value(Value::none());
         }
         Out::Value(match node {
-            Node::Constant(value) => value.clone(),
-            Node::Raw(_) => Value::poison(Kind::Text),
-            Node::Column(position) => match self.assigned.get(position) {
+            ExprNode::Constant(value) => value.clone(),
+            ExprNode::Raw(_) => Value::poison(ValueKind::Text),
+            ExprNode::Column(position) => match self.assigned.get(position) {
                 Some(value) => value.clone(),
                 None => self.row.cell(*position),
             },
-            Node::Variable(slot) => self.variables[*slot].clone(),
-            Node::Vector(slot) => {
+            ExprNode::Variable(slot) => self.variables[*slot].clone(),
+            ExprNode::Vector(slot) => {
                 self.spend(self.vectors[*slot].len());
                 return Out::Vector(self.vectors[*slot].clone());
             }
-            Node::VectorSize(slot) => Value::float(self.vectors[*slot].len() as f64),
-            Node::Element(slot, index) => {
+            ExprNode::VectorSize(slot) => Value::float(self.vectors[*slot].len() as f64),
+            ExprNode::Element(slot, index) => {
                 let index = self.value(index);
                 match self.position(*slot, &index) {
                     Some(position) => self.vectors[*slot][position].clone(),
                     None => self.out_of_bounds(),
                 }
             }
-            Node::ElementOf(vector, index) => {
+            ExprNode::ElementOf(vector, index) => {
                 let elements = match self.any(vector) {
                     Out::Vector(elements) => elements,
                     Out::Value(value) => vec![value],
@@ -209,34 +209,34 @@ impl<'a> Machine<'a> {
                 let is_there = index >= 0.0 && index < elements.len() as f64;
                 if is_there { elements[index as usize].clone() } else { self.out_of_bounds() }
             }
-            Node::Negate(inner) => match self.any(inner) {
+            ExprNode::Negate(inner) => match self.any(inner) {
                 Out::Vector(elements) => return Out::Vector(elements.iter().map(operate::negate).collect()),
                 Out::Value(value) => operate::negate(&value),
             },
-            Node::Arithmetic(op, left, right) => {
+            ExprNode::Arithmetic(op, left, right) => {
                 return self.pairwise(left, right, &|_, left, right| operate::arithmetic(*op, left, right));
             }
-            Node::Compare(op, left, right) => {
+            ExprNode::Compare(op, left, right) => {
                 return self.pairwise(left, right, &|machine, left, right| machine.compare(*op, left, right));
             }
-            Node::Logic(op, left, right) => {
+            ExprNode::Logic(op, left, right) => {
                 return self.pairwise(left, right, &|machine, left, right| {
                     let is_poison = left.status == Status::Poison || right.status == Status::Poison;
                     match machine.is_checking && is_poison {
-                        true => Value::poison(Kind::Boolean),
+                        true => Value::poison(ValueKind::Boolean),
                         false => operate::logic(*op, left, right),
                     }
                 });
             }
-            Node::Call(function, arguments) => return self.call(*function, arguments),
-            Node::Assign(target, op, value) => self.assign(target, *op, value),
-            Node::Swap(left, right) => {
+            ExprNode::Call(function, arguments) => return self.call(*function, arguments),
+            ExprNode::Assign(target, op, value) => self.assign(target, *op, value),
+            ExprNode::Swap(left, right) => {
                 let (first, second) = (self.value(left), self.value(right));
                 self.store(left, second.clone());
                 self.store(right, first);
                 second
             }
-            Node::Sequence(nodes) => {
+            ExprNode::Sequence(nodes) => {
                 let mut last = Value::none();
                 for node in nodes {
                     let out = self.any(node);
@@ -247,7 +247,7 @@ impl<'a> Machine<'a> {
                 }
                 last
             }
-            Node::If(condition, yes, no) => {
+            ExprNode::If(condition, yes, no) => {
                 let condition = self.value(condition);
                 // When checked, a condition without a value counts as true.
                 let is_open = self.is_checking && (!condition.is_valid());
@@ -257,9 +257,9 @@ impl<'a> Machine<'a> {
                     (false, None) => Value::none(),
                 }
             }
-            Node::While(condition, body) => self.run_while(condition, body),
-            Node::For(parts) => self.run_for(parts),
-            Node::Switch(cases, default) | Node::Choice(cases, default) => {
+            ExprNode::While(condition, body) => self.run_while(condition, body),
+            ExprNode::For(parts) => self.run_for(parts),
+            ExprNode::Switch(cases, default) | ExprNode::Choice(cases, default) => {
                 for (condition, body) in cases {
                     let condition = self.value(condition);
                     if condition.is_true() || (self.is_checking && !condition.is_valid()) {
@@ -271,7 +271,7 @@ impl<'a> Machine<'a> {
                     None => Value::none(),
                 }
             }
-            Node::MultiSwitch(cases) => {
+            ExprNode::MultiSwitch(cases) => {
                 let mut last = Value::float(0.0);
                 for (condition, body) in cases {
                     let condition = self.value(condition);
@@ -281,19 +281,19 @@ impl<'a> Machine<'a> {
                 }
                 last
             }
-            Node::Break(value) => {
+            ExprNode::Break(value) => {
                 self.broken = match value {
                     Some(value) => self.value(value),
                     None => Value::none(),
                 };
-                self.stop.get_or_insert(Stop::Break);
+                self.stop.get_or_insert(EvalStop::Break);
                 Value::none()
             }
-            Node::Continue => {
-                self.stop = Some(Stop::Continue);
+            ExprNode::Continue => {
+                self.stop = Some(EvalStop::Continue);
                 Value::none()
             }
-            Node::Declare(slot, initial) => {
+            ExprNode::Declare(slot, initial) => {
                 let value = match initial {
                     Some(initial) => self.value(initial),
                     None => Value::float(0.0),
@@ -301,7 +301,7 @@ impl<'a> Machine<'a> {
                 self.variables[*slot] = value.clone();
                 value
             }
-            Node::DeclareVector(slot, len, initial) => {
+            ExprNode::DeclareVector(slot, len, initial) => {
                 self.spend(*len);
                 self.vectors[*slot] = self.initial(*len, initial);
                 self.vectors[*slot][0].clone()
@@ -311,8 +311,8 @@ impl<'a> Machine<'a> {
 
     fn pairwise(
         &mut self,
-        left: &Node,
-        right: &Node,
+        left: &ExprNode,
+        right: &ExprNode,
         operate: &dyn Fn(&mut Self, &Value, &Value) -> Value,
     ) -> Out {
         let left = self.any(left);
@@ -360,14 +360,14 @@ impl<'a> Machine<'a> {
 
     fn out_of_bounds(&mut self) -> Value {
         if self.is_checking {
-            self.stop = Some(Stop::OutOfBounds);
+            self.stop = Some(EvalStop::OutOfBounds);
         }
-        Value::null(Kind::Float64)
+        Value::null(ValueKind::Float64)
     }
 
-    fn assign(&mut self, target: &Node, op: Option<super::ast::Arithmetic>, value: &Node) -> Value {
+    fn assign(&mut self, target: &ExprNode, op: Option<super::ast::Arithmetic>, value: &ExprNode) -> Value {
         let out = self.any(value);
-        if let Node::Vector(slot) = target {
+        if let ExprNode::Vector(slot) = target {
             let old = self.vectors[*slot].clone();
             let apply = |old: &Value, new: &Value| match op {
                 Some(op) => operate::arithmetic(op, old, new),
@@ -381,7 +381,7 @@ impl<'a> Machine<'a> {
                 }
                 Out::Value(new) => self.vectors[*slot] = old.iter().map(|old| apply(old, &new)).collect(),
             }
-            return self.vectors[*slot].first().cloned().unwrap_or(Value::null(Kind::Float64));
+            return self.vectors[*slot].first().cloned().unwrap_or(Value::null(ValueKind::Float64));
         }
         let new = out.into_value();
         let value = match op {
@@ -395,13 +395,13 @@ impl<'a> Machine<'a> {
         value
     }
 
-    fn store(&mut self, target: &Node, value: Value) {
+    fn store(&mut self, target: &ExprNode, value: Value) {
         match target {
-            Node::Variable(slot) => self.variables[*slot] = value,
-            Node::Column(position) => {
+            ExprNode::Variable(slot) => self.variables[*slot] = value,
+            ExprNode::Column(position) => {
                 self.assigned.insert(*position, value);
             }
-            Node::Element(slot, index) => {
+            ExprNode::Element(slot, index) => {
                 let index = self.value(index);
                 match self.position(*slot, &index) {
                     Some(position) => self.vectors[*slot][position] = value,
@@ -410,7 +410,7 @@ impl<'a> Machine<'a> {
                     }
                 }
             }
-            Node::Vector(slot) => {
+            ExprNode::Vector(slot) => {
                 if let Some(first) = self.vectors[*slot].first_mut() {
                     *first = value;
                 }
@@ -452,7 +452,7 @@ impl<'a> Machine<'a> {
     fn may_pass(&mut self) -> bool {
         self.passes += 1;
         if self.is_checking && self.passes > MAX_PASSES {
-            self.stop = Some(Stop::Exhausted);
+            self.stop = Some(EvalStop::Exhausted);
         }
         self.stop.is_none()
     }
@@ -461,21 +461,21 @@ impl<'a> Machine<'a> {
     fn after_pass(&mut self, last: &mut Value, value: Value) -> Option<Value> {
         match self.stop {
             None => *last = value,
-            Some(Stop::Continue) => self.stop = None,
-            Some(Stop::Break) => {
+            Some(EvalStop::Continue) => self.stop = None,
+            Some(EvalStop::Break) => {
                 self.stop = None;
                 return Some(std::mem::replace(&mut self.broken, Value::none()));
             }
-            Some(Stop::Exhausted | Stop::OutOfBounds) => return Some(Value::none()),
+            Some(EvalStop::Exhausted | EvalStop::OutOfBounds) => return Some(Value::none()),
         }
         None
     }
 
-    fn holds(&mut self, condition: &Node) -> bool {
+    fn holds(&mut self, condition: &ExprNode) -> bool {
         self.value(condition).is_true() && self.stop.is_none()
     }
 
-    fn run_while(&mut self, condition: &Node, body: &Node) -> Value {
+    fn run_while(&mut self, condition: &ExprNode, body: &ExprNode) -> Value {
         let mut last = Value::float(0.0);
         while self.holds(condition) && self.may_pass() {
             let value = self.value(body);

@@ -3,50 +3,50 @@
 //! Law: operations on constants are done at once; the other rewrites are those that clients can see in types and
 //! values: identities hand their operand on, regrouped constants change last digits.
 
-use super::ast::{Arithmetic, Node};
+use super::ast::{Arithmetic, ExprNode};
 use super::operate;
 use super::value::Value;
 
-fn constant(node: &Node, wanted: f64) -> bool {
-    matches!(node, Node::Constant(value) if value.is_numeric() && value.is_valid() && value.raw() == wanted)
+fn constant(node: &ExprNode, wanted: f64) -> bool {
+    matches!(node, ExprNode::Constant(value) if value.is_numeric() && value.is_valid() && value.raw() == wanted)
 }
 
-fn numeric(node: &Node) -> Option<&Value> {
+fn numeric(node: &ExprNode) -> Option<&Value> {
     match node {
-        Node::Constant(value) if value.is_numeric() && value.is_valid() => Some(value),
+        ExprNode::Constant(value) if value.is_numeric() && value.is_valid() => Some(value),
         _ => None,
     }
 }
 
 /// Variables and expressions that identities apply to: anything but a constant or a single operation on leaves.
-fn is_rewritable(node: &Node) -> bool {
-    !(matches!(node, Node::Constant(_)) || node.is_pair() || is_vector(node))
+fn is_rewritable(node: &ExprNode) -> bool {
+    !(matches!(node, ExprNode::Constant(_)) || node.is_pair() || is_vector(node))
 }
 
-pub(super) fn is_vector(node: &Node) -> bool {
+pub(super) fn is_vector(node: &ExprNode) -> bool {
     match node {
-        Node::Vector(_) => true,
-        Node::Arithmetic(_, left, right) | Node::Compare(_, left, right) | Node::Logic(_, left, right) => {
-            is_vector(left) || is_vector(right)
-        }
-        Node::Negate(inner) => is_vector(inner),
+        ExprNode::Vector(_) => true,
+        ExprNode::Arithmetic(_, left, right)
+        | ExprNode::Compare(_, left, right)
+        | ExprNode::Logic(_, left, right) => is_vector(left) || is_vector(right),
+        ExprNode::Negate(inner) => is_vector(inner),
         _ => false,
     }
 }
 
-pub(super) fn arithmetic(op: Arithmetic, left: Node, right: Node) -> Node {
+pub(super) fn arithmetic(op: Arithmetic, left: ExprNode, right: ExprNode) -> ExprNode {
     use Arithmetic::{Add, Divide, Multiply, Subtract};
-    if let (Node::Constant(left), Node::Constant(right)) = (&left, &right) {
-        return Node::Constant(operate::arithmetic(op, left, right));
+    if let (ExprNode::Constant(left), ExprNode::Constant(right)) = (&left, &right) {
+        return ExprNode::Constant(operate::arithmetic(op, left, right));
     }
-    let zero = || Node::Constant(Value::float(0.0));
+    let zero = || ExprNode::Constant(Value::float(0.0));
     if is_rewritable(&left) {
         match op {
             Add if constant(&right, 0.0) => return left,
             Multiply if constant(&right, 1.0) => return left,
             Divide if constant(&right, 1.0) && left.is_variable() => return left,
             Multiply if constant(&right, 0.0) => return zero(),
-            Divide if constant(&right, 0.0) => return Node::Constant(Value::none()),
+            Divide if constant(&right, 0.0) => return ExprNode::Constant(Value::none()),
             _ => {}
         }
     }
@@ -58,35 +58,36 @@ pub(super) fn arithmetic(op: Arithmetic, left: Node, right: Node) -> Node {
             _ => {}
         }
     }
-    if let (Node::Negate(first), Node::Negate(second)) = (&left, &right)
+    if let (ExprNode::Negate(first), ExprNode::Negate(second)) = (&left, &right)
         && first.is_variable()
         && second.is_variable()
     {
         let (first, second) = (first.clone(), second.clone());
         match op {
-            Add => return Node::Negate(Box::new(Node::Arithmetic(Add, first, second))),
-            Subtract => return Node::Arithmetic(Subtract, second, first),
-            Multiply | Divide => return Node::Arithmetic(op, first, second),
+            Add => return ExprNode::Negate(Box::new(ExprNode::Arithmetic(Add, first, second))),
+            Subtract => return ExprNode::Arithmetic(Subtract, second, first),
+            Multiply | Divide => return ExprNode::Arithmetic(op, first, second),
             _ => {}
         }
     }
     if let Some(regrouped) = regroup(op, &left, &right) {
         return regrouped;
     }
-    Node::Arithmetic(op, Box::new(left), Box::new(right))
+    ExprNode::Arithmetic(op, Box::new(left), Box::new(right))
 }
 
 /// `(b + c1) + c2` → `b + (c1 + c2)` and its relatives, where `b` is no plain variable.
-fn regroup(op: Arithmetic, left: &Node, right: &Node) -> Option<Node> {
+fn regroup(op: Arithmetic, left: &ExprNode, right: &ExprNode) -> Option<ExprNode> {
     use Arithmetic::{Add, Divide, Multiply, Power, Subtract};
     let join = |op: Arithmetic, first: &Value, second: &Value| {
-        Node::Constant(operate::arithmetic(op, first, second))
+        ExprNode::Constant(operate::arithmetic(op, first, second))
     };
-    let node =
-        |op: Arithmetic, left: Node, right: Node| Some(Node::Arithmetic(op, Box::new(left), Box::new(right)));
+    let node = |op: Arithmetic, left: ExprNode, right: ExprNode| {
+        Some(ExprNode::Arithmetic(op, Box::new(left), Box::new(right)))
+    };
     // The inner operation, with its constant on either side of `b`.
-    let inner = |node: &Node| -> Option<(Arithmetic, Node, Value, bool)> {
-        let Node::Arithmetic(op, first, second) = node else { return None };
+    let inner = |node: &ExprNode| -> Option<(Arithmetic, ExprNode, Value, bool)> {
+        let ExprNode::Arithmetic(op, first, second) = node else { return None };
         match (numeric(first), numeric(second)) {
             (None, Some(constant)) if !first.is_leaf() => {
                 Some((*op, (**first).clone(), constant.clone(), false))
@@ -124,12 +125,12 @@ fn regroup(op: Arithmetic, left: &Node, right: &Node) -> Option<Node> {
     None
 }
 
-pub(super) fn negate(inner: Node) -> Node {
+pub(super) fn negate(inner: ExprNode) -> ExprNode {
     match inner {
         // The literal `null` stays what it is.
-        Node::Constant(value) if value.is_none() => Node::Constant(value),
-        Node::Constant(value) => Node::Constant(operate::negate(&value)),
-        Node::Negate(value) if value.is_variable() => *value,
-        inner => Node::Negate(Box::new(inner)),
+        ExprNode::Constant(value) if value.is_none() => ExprNode::Constant(value),
+        ExprNode::Constant(value) => ExprNode::Constant(operate::negate(&value)),
+        ExprNode::Negate(value) if value.is_variable() => *value,
+        inner => ExprNode::Negate(Box::new(inner)),
     }
 }

@@ -12,7 +12,7 @@ mod vector;
 
 use super::ast::{Argument, Comparison};
 use super::eval::Machine;
-use super::value::{Kind, Status, Value};
+use super::value::{Status, Value, ValueKind};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Function {
@@ -270,7 +270,7 @@ pub(super) fn call(machine: &mut Machine<'_>, function: Function, arguments: &[A
     for argument in arguments {
         values.push(match argument {
             Argument::Value(node) => machine.value(node),
-            Argument::Raw(_) => Value::poison(Kind::Text),
+            Argument::Raw(_) => Value::poison(ValueKind::Text),
             Argument::Vector(_) => Value::none(),
         });
     }
@@ -282,10 +282,10 @@ pub(super) fn apply(machine: &mut Machine<'_>, function: Function, mut values: V
     match function {
         Function::Unary(position) => math::unary(position, &values[0]),
         Function::Not if machine.is_checking() && values[0].status == Status::Poison => {
-            Value::poison(Kind::Boolean)
+            Value::poison(ValueKind::Boolean)
         }
         Function::Not => Value::boolean(!values[0].is_true()),
-        Function::Never => Value::poison(Kind::Float64),
+        Function::Never => Value::poison(ValueKind::Float64),
         Function::Equal | Function::NotEqual => math::equal(machine, function, &values),
         Function::Clamp
         | Function::InverseClamp
@@ -321,8 +321,8 @@ pub(super) fn apply(machine: &mut Machine<'_>, function: Function, mut values: V
         Function::Coalesce => convert::coalesce(&values),
         Function::Index => machine.index(),
         Function::Column => match values[0].as_text() {
-            Some(name) => machine.named(name).unwrap_or(Value::poison(Kind::Float64)),
-            None => Value::poison(Kind::Float64),
+            Some(name) => machine.named(name).unwrap_or(Value::poison(ValueKind::Float64)),
+            None => Value::poison(ValueKind::Float64),
         },
         Function::Lookup => convert::lookup(machine, &values),
         Function::Sum
@@ -360,7 +360,7 @@ pub(super) fn apply_pattern(
 }
 
 /// The definition of a function of one number: what it computes, whether of integers too, and its type.
-pub(super) fn unary_function(position: usize) -> (fn(f64) -> f64, bool, Kind) {
+pub(super) fn unary_function(position: usize) -> (fn(f64) -> f64, bool, ValueKind) {
     let (_, compute, takes_integers) = math::UNARY[position];
     (compute, takes_integers, math::unary_kind(position))
 }

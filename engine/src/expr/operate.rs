@@ -6,17 +6,21 @@
 use std::cmp::Ordering;
 
 use super::ast::{Arithmetic, Comparison, Logic};
-use super::value::{INT32, INT64, INTEGER, Kind, Payload, Status, Value};
+use super::value::{INT32, INT64, INTEGER, Payload, Status, Value, ValueKind};
 use crate::schema::Storage;
 
 pub(super) fn arithmetic(op: Arithmetic, left: &Value, right: &Value) -> Value {
     if left.is_none() || right.is_none() {
-        return Value::null(Kind::Float64);
+        return Value::null(ValueKind::Float64);
     }
     let is_poison = !left.is_numeric() || !right.is_numeric();
     if !left.is_valid() || !right.is_valid() {
         let either = left.status == Status::Poison || right.status == Status::Poison;
-        return if is_poison || either { Value::poison(Kind::Float64) } else { Value::null(Kind::Float64) };
+        return if is_poison || either {
+            Value::poison(ValueKind::Float64)
+        } else {
+            Value::null(ValueKind::Float64)
+        };
     }
     let (x, y) = (left.raw(), right.raw());
     let integers = |width: fn(Arithmetic, i64, i64) -> i64| match (&left.payload, &right.payload) {
@@ -24,8 +28,8 @@ pub(super) fn arithmetic(op: Arithmetic, left: &Value, right: &Value) -> Value {
         _ => floats(op, x, y),
     };
     match op {
-        Arithmetic::Divide | Arithmetic::Modulo if y == 0.0 && is_poison => Value::poison(Kind::Float64),
-        Arithmetic::Divide | Arithmetic::Modulo if y == 0.0 => Value::null(Kind::Float64),
+        Arithmetic::Divide | Arithmetic::Modulo if y == 0.0 && is_poison => Value::poison(ValueKind::Float64),
+        Arithmetic::Divide | Arithmetic::Modulo if y == 0.0 => Value::null(ValueKind::Float64),
         Arithmetic::Add | Arithmetic::Subtract | Arithmetic::Multiply => {
             Value::float(match (left.kind, right.kind) {
                 (INT32, INT32) => integers(|op, x, y| i64::from(wrap32(op, x as i32, y as i32))),
@@ -66,7 +70,7 @@ fn wrap64(op: Arithmetic, x: i64, y: i64) -> i64 {
 
 pub(super) fn negate(value: &Value) -> Value {
     if value.is_none() {
-        return Value::null(Kind::Float64);
+        return Value::null(ValueKind::Float64);
     }
     if !value.is_numeric() {
         return Value::poison(value.kind);
@@ -75,7 +79,7 @@ pub(super) fn negate(value: &Value) -> Value {
         return Value::null(value.kind);
     }
     let payload = match (&value.payload, value.kind) {
-        (Payload::Integer(number), Kind::Integer(storage)) => {
+        (Payload::Integer(number), ValueKind::Integer(storage)) => {
             Payload::Integer(wrap(number.wrapping_neg(), storage))
         }
         (Payload::Float(number), _) => Payload::Float(-number),
@@ -112,7 +116,7 @@ pub(super) fn compare(op: Comparison, left: &Value, right: &Value) -> Result<Val
         return Ok(match op {
             Comparison::Equal => Value::boolean(both),
             Comparison::NotEqual => Value::boolean(!both),
-            _ => Value::null(Kind::Boolean),
+            _ => Value::null(ValueKind::Boolean),
         });
     }
     let is_compatible = left.kind == right.kind || (left.is_numeric() && right.is_numeric());
@@ -142,7 +146,7 @@ fn holds(op: Comparison, order: Option<Ordering>) -> bool {
 /// `None` where a NaN is compared.
 pub(super) fn order(left: &Value, right: &Value) -> Option<Ordering> {
     let wide = |value: &Value| match (&value.payload, value.kind) {
-        (Payload::Integer(number), Kind::Integer(Storage::UInt64)) => Some(i128::from(*number as u64)),
+        (Payload::Integer(number), ValueKind::Integer(Storage::UInt64)) => Some(i128::from(*number as u64)),
         (Payload::Integer(number), _) => Some(i128::from(*number)),
         _ => None,
     };

@@ -8,10 +8,10 @@ mod call;
 mod statement;
 
 use super::ExpressionError;
-use super::ast::{Arithmetic, Comparison, Logic, Node};
+use super::ast::{Arithmetic, Comparison, ExprNode, Logic};
 use super::fold;
 use super::lexer::{Token, TokenKind, number_value};
-use super::value::{Kind, Status, Value};
+use super::value::{Status, Value, ValueKind};
 use block::NOTHING_FOUND;
 
 /// Brackets may nest this deep; each level of expression and bracket counts two.
@@ -44,7 +44,7 @@ enum Symbol {
     Vector { slot: usize, len: usize },
 }
 
-type Parsed = Result<Node, ExpressionError>;
+type Parsed = Result<ExprNode, ExpressionError>;
 
 /// Words that are no operand.
 const RESERVED: &[&str] = &[
@@ -71,7 +71,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    pub(super) fn program(mut self) -> Result<(Node, usize, usize), ExpressionError> {
+    pub(super) fn program(mut self) -> Result<(ExprNode, usize, usize), ExpressionError> {
         if self.current().kind == TokenKind::End {
             return Err(ExpressionError::plain("Empty expression!"));
         }
@@ -232,19 +232,19 @@ impl<'a> Parser<'a> {
                     let message = "nly variables, strings, vectors or vector elements can be swapped";
                     return Err(self.error(token, message));
                 }
-                return Ok(Node::Swap(Box::new(left), Box::new(right)));
+                return Ok(ExprNode::Swap(Box::new(left), Box::new(right)));
             }
             _ => return Ok(left),
         };
         self.next();
         let right = self.expression_below(1)?;
         match left {
-            left if is_target(&left) => Ok(Node::Assign(Box::new(left), op, Box::new(right))),
+            left if is_target(&left) => Ok(ExprNode::Assign(Box::new(left), op, Box::new(right))),
             _ if op.is_some() => {
                 let message = format!("Invalid branch pair for assignment operator '{}'", token.value);
                 Err(self.error(token, message))
             }
-            Node::Constant(_) => Err(self.error(token, "Cannot assign value to const variable")),
+            ExprNode::Constant(_) => Err(self.error(token, "Cannot assign value to const variable")),
             _ => {
                 Err(self.error(token, format!("Invalid branches for assignment operator '{}'", token.value)))
             }
@@ -293,16 +293,16 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn logic(&self, op: Logic, token: &Token, left: Node, right: Node) -> Parsed {
+    fn logic(&self, op: Logic, token: &Token, left: ExprNode, right: ExprNode) -> Parsed {
         self.no_raw(token, &left, &right)?;
-        if let (Node::Constant(left), Node::Constant(right)) = (&left, &right) {
+        if let (ExprNode::Constant(left), ExprNode::Constant(right)) = (&left, &right) {
             let is_poison = left.status == Status::Poison || right.status == Status::Poison;
-            return Ok(Node::Constant(match is_poison {
-                true => Value::poison(Kind::Boolean),
+            return Ok(ExprNode::Constant(match is_poison {
+                true => Value::poison(ValueKind::Boolean),
                 false => super::operate::logic(op, left, right),
             }));
         }
-        Ok(Node::Logic(op, Box::new(left), Box::new(right)))
+        Ok(ExprNode::Logic(op, Box::new(left), Box::new(right)))
     }
 
     fn comparison(&mut self) -> Parsed {
@@ -334,18 +334,18 @@ impl<'a> Parser<'a> {
             let right = self.right_side(token, Self::sum)?;
             self.no_raw(token, &left, &right)?;
             left = match (&left, &right) {
-                (Node::Constant(left), Node::Constant(right)) => {
+                (ExprNode::Constant(left), ExprNode::Constant(right)) => {
                     // Constants of different types are a type error without a place.
                     let value = super::operate::compare(op, left, right);
-                    Node::Constant(value.unwrap_or_else(|_| Value::poison(Kind::Boolean)))
+                    ExprNode::Constant(value.unwrap_or_else(|_| Value::poison(ValueKind::Boolean)))
                 }
-                _ => Node::Compare(op, Box::new(left), Box::new(right)),
+                _ => ExprNode::Compare(op, Box::new(left), Box::new(right)),
             };
         }
     }
 
-    fn no_raw(&self, token: &Token, left: &Node, right: &Node) -> Result<(), ExpressionError> {
-        if matches!(left, Node::Raw(_)) || matches!(right, Node::Raw(_)) {
+    fn no_raw(&self, token: &Token, left: &ExprNode, right: &ExprNode) -> Result<(), ExpressionError> {
+        if matches!(left, ExprNode::Raw(_)) || matches!(right, ExprNode::Raw(_)) {
             let message = format!("Invalid branch pair for string operator '{}'", token.value);
             return Err(self.error(token, message));
         }
@@ -434,11 +434,11 @@ impl<'a> Parser<'a> {
             TokenKind::Number => {
                 self.next();
                 let value = number_value(&token.value).expect("numbers were checked before");
-                Ok(Node::Constant(Value::float(value)))
+                Ok(ExprNode::Constant(Value::float(value)))
             }
             TokenKind::Text => {
                 self.next();
-                Ok(Node::Raw(token.value.clone()))
+                Ok(ExprNode::Raw(token.value.clone()))
             }
             TokenKind::Symbol => self.symbol(),
             TokenKind::Mark => match token.value.as_str() {
@@ -469,7 +469,7 @@ impl<'a> Parser<'a> {
             let index = self.expression()?;
             let token = self.current();
             self.expect("]", format!("Expected ']' instead of: '{}'", token.value))?;
-            return Ok(Node::ElementOf(Box::new(node), Box::new(index)));
+            return Ok(ExprNode::ElementOf(Box::new(node), Box::new(index)));
         }
         if after.is("(") || after.is("{") || after.is("[") {
             return Err(self.error(after, "Invalid sequence of brackets"));
@@ -522,7 +522,7 @@ impl<'a> Parser<'a> {
                 Symbol::Variable(slot) => {
                     self.no_bracket(token)?;
                     self.next();
-                    Ok(Node::Variable(slot))
+                    Ok(ExprNode::Variable(slot))
                 }
                 Symbol::Constant(value) => {
                     self.no_bracket(token)?;
@@ -533,7 +533,7 @@ impl<'a> Parser<'a> {
         if let Some(column) = self.columns.iter().position(|column| *column == token.value) {
             self.no_bracket(token)?;
             self.next();
-            return Ok(Node::Column(column));
+            return Ok(ExprNode::Column(column));
         }
         if let Some(node) = self.generic_call(&word)? {
             return Ok(node);
@@ -541,9 +541,9 @@ impl<'a> Parser<'a> {
         Err(self.error_here(format!("Undefined symbol: '{}'", token.value)))
     }
 
-    fn constant(&mut self, value: Value) -> Node {
+    fn constant(&mut self, value: Value) -> ExprNode {
         self.next();
-        Node::Constant(value)
+        ExprNode::Constant(value)
     }
 
     fn no_bracket(&self, token: &Token) -> Result<(), ExpressionError> {
@@ -559,15 +559,15 @@ impl<'a> Parser<'a> {
     fn vector(&mut self, slot: usize, len: usize) -> Parsed {
         let name = self.next();
         if !self.take("[") {
-            return Ok(Node::Vector(slot));
+            return Ok(ExprNode::Vector(slot));
         }
         if self.take("]") {
-            return Ok(Node::VectorSize(slot));
+            return Ok(ExprNode::VectorSize(slot));
         }
         let index = self.expression()?;
         let token = self.current();
         self.expect("]", format!("Expected ']' instead of: '{}'", token.value))?;
-        if let Node::Constant(value) = &index {
+        if let ExprNode::Constant(value) = &index {
             let position = value.raw().trunc();
             if position < 0.0 || position >= len as f64 {
                 let message =
@@ -575,18 +575,18 @@ impl<'a> Parser<'a> {
                 return Err(self.error_here(message));
             }
         }
-        Ok(Node::Element(slot, Box::new(index)))
+        Ok(ExprNode::Element(slot, Box::new(index)))
     }
 }
 
-fn is_target(node: &Node) -> bool {
-    matches!(node, Node::Column(_) | Node::Variable(_) | Node::Vector(_) | Node::Element(..))
+fn is_target(node: &ExprNode) -> bool {
+    matches!(node, ExprNode::Column(_) | ExprNode::Variable(_) | ExprNode::Vector(_) | ExprNode::Element(..))
 }
 
 /// Statements one after the other; those without an effect but the last are dropped.
-fn sequence(mut nodes: Vec<Node>) -> Node {
+fn sequence(mut nodes: Vec<ExprNode>) -> ExprNode {
     let last = nodes.pop();
-    nodes.retain(Node::has_effect);
+    nodes.retain(ExprNode::has_effect);
     nodes.extend(last);
-    if nodes.len() == 1 { nodes.remove(0) } else { Node::Sequence(nodes) }
+    if nodes.len() == 1 { nodes.remove(0) } else { ExprNode::Sequence(nodes) }
 }

@@ -77,7 +77,7 @@ impl Row for Cells<'_> {
         Some(if is_there {
             self.at(row, column)
         } else {
-            Value::null(Kind::of(self.schema.field(column).storage))
+            Value::null(ValueKind::of(self.schema.field(column).storage))
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::schema::Storage;
 
 /// The type of a value. The two integer widths differ in arithmetic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ValueKind {
     /// The `null` literal, a missing branch.
     None,
     /// Any integer; the storage says which.
@@ -45,7 +45,7 @@ pub(crate) enum Payload {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Value {
-    pub(crate) kind: Kind,
+    pub(crate) kind: ValueKind,
     pub(crate) status: Status,
     pub(crate) payload: Payload,
 }
@@ -54,58 +54,62 @@ pub(crate) struct Value {
 pub(super) const MAX_TEXT: usize = 1 << 20;
 
 /// A column of integers whose width nobody gave: computed in 64 bits.
-pub(super) const INTEGER: Kind = Kind::Integer(Storage::Integer);
-pub(super) const INT32: Kind = Kind::Integer(Storage::Int32);
-pub(super) const INT64: Kind = Kind::Integer(Storage::Int64);
+pub(super) const INTEGER: ValueKind = ValueKind::Integer(Storage::Integer);
+pub(super) const INT32: ValueKind = ValueKind::Integer(Storage::Int32);
+pub(super) const INT64: ValueKind = ValueKind::Integer(Storage::Int64);
 
 impl Value {
     pub(super) fn none() -> Value {
-        Value { kind: Kind::None, status: Status::Valid, payload: Payload::Nothing }
+        Value { kind: ValueKind::None, status: Status::Valid, payload: Payload::Nothing }
     }
 
-    pub(super) fn null(kind: Kind) -> Value {
+    pub(super) fn null(kind: ValueKind) -> Value {
         Value { kind, status: Status::Null, payload: Payload::Nothing }
     }
 
-    pub(super) fn poison(kind: Kind) -> Value {
+    pub(super) fn poison(kind: ValueKind) -> Value {
         Value { kind, status: Status::Poison, payload: Payload::Nothing }
     }
 
     pub(super) fn float(value: f64) -> Value {
-        Value { kind: Kind::Float64, status: Status::Valid, payload: Payload::Float(value) }
+        Value { kind: ValueKind::Float64, status: Status::Valid, payload: Payload::Float(value) }
     }
 
     pub(super) fn float_or_null(value: Option<f64>) -> Value {
-        value.map_or(Value::null(Kind::Float64), Value::float)
+        value.map_or(Value::null(ValueKind::Float64), Value::float)
     }
 
     pub(super) fn boolean(value: bool) -> Value {
-        Value { kind: Kind::Boolean, status: Status::Valid, payload: Payload::Boolean(value) }
+        Value { kind: ValueKind::Boolean, status: Status::Valid, payload: Payload::Boolean(value) }
     }
 
-    pub(super) fn integer(kind: Kind, value: i64) -> Value {
+    pub(super) fn integer(kind: ValueKind, value: i64) -> Value {
         Value { kind, status: Status::Valid, payload: Payload::Integer(value) }
     }
 
     pub(super) fn text(value: impl Into<Arc<str>>) -> Value {
-        Value { kind: Kind::Text, status: Status::Valid, payload: Payload::Text(value.into()) }
+        Value { kind: ValueKind::Text, status: Status::Valid, payload: Payload::Text(value.into()) }
     }
 
     /// Text, or null where it is empty, or longer than a text may become.
     pub(super) fn text_or_null(value: String) -> Value {
-        if value.is_empty() || value.len() > MAX_TEXT { Value::null(Kind::Text) } else { Value::text(value) }
+        if value.is_empty() || value.len() > MAX_TEXT {
+            Value::null(ValueKind::Text)
+        } else {
+            Value::text(value)
+        }
     }
 
     pub(super) fn packed_date(packed: i32) -> Value {
-        Value { kind: Kind::Date, status: Status::Valid, payload: Payload::Date(packed) }
+        Value { kind: ValueKind::Date, status: Status::Valid, payload: Payload::Date(packed) }
     }
 
     pub(super) fn datetime(ms: i64) -> Value {
-        Value { kind: Kind::Datetime, status: Status::Valid, payload: Payload::Datetime(ms) }
+        Value { kind: ValueKind::Datetime, status: Status::Valid, payload: Payload::Datetime(ms) }
     }
 
     pub(super) fn is_none(&self) -> bool {
-        self.kind == Kind::None
+        self.kind == ValueKind::None
     }
 
     /// Has a value, and is not the literal `null`.
@@ -114,18 +118,20 @@ impl Value {
     }
 
     pub(super) fn is_numeric(&self) -> bool {
-        matches!(self.kind, Kind::Integer(_) | Kind::Float32 | Kind::Float64)
+        matches!(self.kind, ValueKind::Integer(_) | ValueKind::Float32 | ValueKind::Float64)
     }
 
     pub(super) fn is_float(&self) -> bool {
-        matches!(self.kind, Kind::Float32 | Kind::Float64)
+        matches!(self.kind, ValueKind::Float32 | ValueKind::Float64)
     }
 
     /// The value as a raw number, whatever its type.
     pub(super) fn raw(&self) -> f64 {
         match &self.payload {
             Payload::Nothing | Payload::Text(_) => 0.0,
-            Payload::Integer(value) if self.kind == Kind::Integer(Storage::UInt64) => *value as u64 as f64,
+            Payload::Integer(value) if self.kind == ValueKind::Integer(Storage::UInt64) => {
+                *value as u64 as f64
+            }
             Payload::Integer(value) => *value as f64,
             Payload::Float(value) => *value,
             Payload::Boolean(value) => f64::from(u8::from(*value)),
@@ -154,18 +160,18 @@ impl Value {
     /// The name of the type in messages.
     pub(super) fn type_name(&self) -> &'static str {
         match self.kind {
-            Kind::None => "none",
-            Kind::Integer(_) => "integer",
-            Kind::Float32 | Kind::Float64 => "float",
-            Kind::Boolean => "boolean",
-            Kind::Text => "string",
-            Kind::Date => "date",
-            Kind::Datetime => "datetime",
+            ValueKind::None => "none",
+            ValueKind::Integer(_) => "integer",
+            ValueKind::Float32 | ValueKind::Float64 => "float",
+            ValueKind::Boolean => "boolean",
+            ValueKind::Text => "string",
+            ValueKind::Date => "date",
+            ValueKind::Datetime => "datetime",
         }
     }
 
     pub(crate) fn of(scalar: &Scalar, storage: Storage) -> Value {
-        let kind = Kind::of(storage);
+        let kind = ValueKind::of(storage);
         match scalar {
             Scalar::Null => Value::null(kind),
             Scalar::Bool(value) => Value::boolean(*value),
@@ -188,18 +194,18 @@ impl Value {
         if !self.is_valid() {
             return Scalar::Null;
         }
-        let wanted = Kind::of(storage);
+        let wanted = ValueKind::of(storage);
         match (wanted, &self.payload) {
-            (Kind::Float32 | Kind::Float64, Payload::Float(_) | Payload::Integer(_)) => {
+            (ValueKind::Float32 | ValueKind::Float64, Payload::Float(_) | Payload::Integer(_)) => {
                 Scalar::Float(self.raw())
             }
-            (Kind::Integer(Storage::UInt64), Payload::Integer(value)) => Scalar::UInt(*value as u64),
-            (Kind::Integer(_), Payload::Integer(value)) => Scalar::Int(*value),
-            (Kind::Integer(_), Payload::Float(value)) if value.is_finite() => Scalar::Int(*value as i64),
-            (Kind::Boolean, Payload::Boolean(value)) => Scalar::Bool(*value),
-            (Kind::Text, Payload::Text(text)) => Scalar::Str(text.clone()),
-            (Kind::Date, Payload::Date(packed)) => days_of(*packed).map_or(Scalar::Null, Scalar::Date),
-            (Kind::Datetime, Payload::Datetime(ms)) => Scalar::Datetime(*ms),
+            (ValueKind::Integer(Storage::UInt64), Payload::Integer(value)) => Scalar::UInt(*value as u64),
+            (ValueKind::Integer(_), Payload::Integer(value)) => Scalar::Int(*value),
+            (ValueKind::Integer(_), Payload::Float(value)) if value.is_finite() => Scalar::Int(*value as i64),
+            (ValueKind::Boolean, Payload::Boolean(value)) => Scalar::Bool(*value),
+            (ValueKind::Text, Payload::Text(text)) => Scalar::Str(text.clone()),
+            (ValueKind::Date, Payload::Date(packed)) => days_of(*packed).map_or(Scalar::Null, Scalar::Date),
+            (ValueKind::Datetime, Payload::Datetime(ms)) => Scalar::Datetime(*ms),
             _ => Scalar::Null,
         }
     }
@@ -210,30 +216,30 @@ pub(super) fn to_integer(value: f64) -> i64 {
     if value >= -(2_f64.powi(63)) && value < 2_f64.powi(63) { value as i64 } else { i64::MIN }
 }
 
-impl Kind {
-    pub(super) fn of(storage: Storage) -> Kind {
+impl ValueKind {
+    pub(super) fn of(storage: Storage) -> ValueKind {
         match storage {
-            Storage::Float32 => Kind::Float32,
-            Storage::Float64 => Kind::Float64,
-            Storage::Bool => Kind::Boolean,
-            Storage::Utf8 => Kind::Text,
-            Storage::Date32 => Kind::Date,
-            Storage::TimestampMs => Kind::Datetime,
-            integer => Kind::Integer(integer),
+            Storage::Float32 => ValueKind::Float32,
+            Storage::Float64 => ValueKind::Float64,
+            Storage::Bool => ValueKind::Boolean,
+            Storage::Utf8 => ValueKind::Text,
+            Storage::Date32 => ValueKind::Date,
+            Storage::TimestampMs => ValueKind::Datetime,
+            integer => ValueKind::Integer(integer),
         }
     }
 
     /// Where a column of this type is stored; none for the type of `null`.
     pub(super) fn storage(self) -> Option<Storage> {
         match self {
-            Kind::None => None,
-            Kind::Integer(storage) => Some(storage),
-            Kind::Float32 => Some(Storage::Float32),
-            Kind::Float64 => Some(Storage::Float64),
-            Kind::Boolean => Some(Storage::Bool),
-            Kind::Text => Some(Storage::Utf8),
-            Kind::Date => Some(Storage::Date32),
-            Kind::Datetime => Some(Storage::TimestampMs),
+            ValueKind::None => None,
+            ValueKind::Integer(storage) => Some(storage),
+            ValueKind::Float32 => Some(Storage::Float32),
+            ValueKind::Float64 => Some(Storage::Float64),
+            ValueKind::Boolean => Some(Storage::Bool),
+            ValueKind::Text => Some(Storage::Utf8),
+            ValueKind::Date => Some(Storage::Date32),
+            ValueKind::Datetime => Some(Storage::TimestampMs),
         }
     }
 }

@@ -26,17 +26,17 @@ use crate::data::{Batch, BatchColumn, ListFlatten};
 use crate::error::{EngineError, Result};
 use crate::schema::{ColumnType, Field, Schema, Storage};
 
-pub(super) use nested::{Ranges, json_texts, list_ranges};
+pub(super) use nested::{ItemRanges, json_texts, list_ranges};
 pub(super) use types::{is_list, natural};
 pub(super) use unpack::{codable, is_packed, spread, unpacked};
 
 /// One batch's columns of equal length. Names may repeat.
 pub(super) struct Columns {
     pub(super) num_rows: usize,
-    pub(super) columns: Vec<Column>,
+    pub(super) columns: Vec<ArrowColumn>,
 }
 
-pub(super) struct Column {
+pub(super) struct ArrowColumn {
     pub(super) name: String,
     /// Its own field: the type, and metadata that may name an extension type.
     pub(super) field: FieldRef,
@@ -135,7 +135,7 @@ fn joined(mut pieces: Vec<ArrayRef>, storage: Storage, name: &str) -> Result<Arr
 
 fn columns_of(batch: &RecordBatch, names: &[String]) -> Columns {
     let named = names.iter().zip(batch.schema_ref().fields()).zip(batch.columns());
-    let columns = named.map(|((name, field), values)| Column {
+    let columns = named.map(|((name, field), values)| ArrowColumn {
         name: name.clone(),
         field: field.clone(),
         values: values.clone(),
@@ -158,7 +158,7 @@ pub(super) fn create(
         let data = flatten_arrow::flatten(columns_of(&batch?, &names), context)?;
         let mut keys = None;
         let mut at = 0;
-        for Column { name, field, values } in data.columns {
+        for ArrowColumn { name, field, values } in data.columns {
             if name == ROW_KEYS {
                 keys = Some((field, values));
                 continue;
@@ -213,7 +213,7 @@ pub(super) fn update(
             flatten_arrow::Context { list_flatten, index, is_update: true, rows_before: pieces.num_rows };
         let data = flatten_arrow::flatten(data, context)?;
         let mut taken = Vec::new();
-        for Column { name, field, values } in &data.columns {
+        for ArrowColumn { name, field, values } in &data.columns {
             reading_column(name);
             if name == ROW_KEYS {
                 pieces.keys.push(coerced(field, values, target.key_storage(), ROW_KEYS, pieces.num_rows)?);

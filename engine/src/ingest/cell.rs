@@ -13,7 +13,7 @@ use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use serde_json::value::RawValue;
 
 #[derive(Debug, Clone)]
-pub(super) enum Cell<'a> {
+pub(super) enum JsonCell<'a> {
     Null,
     Bool(bool),
     Int(i64),
@@ -28,9 +28,9 @@ pub(super) enum Cell<'a> {
     },
     Text(Cow<'a, str>),
     /// Still to be flattened.
-    Array(Vec<Cell<'a>>),
+    Array(Vec<JsonCell<'a>>),
     /// Still to be flattened. Keys are distinct.
-    Object(Vec<(Cow<'a, str>, Cell<'a>)>),
+    Object(Vec<(Cow<'a, str>, JsonCell<'a>)>),
     /// An array that stays whole, as its JSON text.
     Stringified(String),
 }
@@ -39,62 +39,62 @@ pub(super) enum Cell<'a> {
 pub(super) const KIND_OBJECT: u8 = 3;
 pub(super) const KIND_ARRAY: u8 = 4;
 
-impl Cell<'_> {
+impl JsonCell<'_> {
     pub(super) fn kind(&self) -> u8 {
         match self {
-            Cell::Null => 0,
-            Cell::Bool(false) => 1,
-            Cell::Bool(true) => 2,
-            Cell::Object(_) => KIND_OBJECT,
-            Cell::Array(_) | Cell::Stringified(_) => KIND_ARRAY,
-            Cell::Text(_) => 5,
-            Cell::Int(_) | Cell::UInt(_) | Cell::Float(_) | Cell::Spelled { .. } => 6,
+            JsonCell::Null => 0,
+            JsonCell::Bool(false) => 1,
+            JsonCell::Bool(true) => 2,
+            JsonCell::Object(_) => KIND_OBJECT,
+            JsonCell::Array(_) | JsonCell::Stringified(_) => KIND_ARRAY,
+            JsonCell::Text(_) => 5,
+            JsonCell::Int(_) | JsonCell::UInt(_) | JsonCell::Float(_) | JsonCell::Spelled { .. } => 6,
         }
     }
 
     /// Whether flattening has something to do.
     pub(super) fn is_nested(&self) -> bool {
-        matches!(self, Cell::Array(_) | Cell::Object(_))
+        matches!(self, JsonCell::Array(_) | JsonCell::Object(_))
     }
 
     /// Whether this may be an integer beyond 64 bits: a float from here on may have been written without a fraction.
     pub(super) fn may_be_huge(&self) -> bool {
         const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
         match self {
-            Cell::UInt(_) => true,
-            Cell::Float(value) => value.abs() >= TWO_TO_63,
-            Cell::Spelled { is_integer, .. } => *is_integer,
+            JsonCell::UInt(_) => true,
+            JsonCell::Float(value) => value.abs() >= TWO_TO_63,
+            JsonCell::Spelled { is_integer, .. } => *is_integer,
             _ => false,
         }
     }
 }
 
 /// As JSON, without blanks.
-impl Serialize for Cell<'_> {
+impl Serialize for JsonCell<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Cell::Null => serializer.serialize_unit(),
-            Cell::Bool(value) => serializer.serialize_bool(*value),
-            Cell::Int(value) => serializer.serialize_i64(*value),
-            Cell::UInt(value) => serializer.serialize_u64(*value),
-            Cell::Float(value) | Cell::Spelled { value, is_integer: false, .. } => {
+            JsonCell::Null => serializer.serialize_unit(),
+            JsonCell::Bool(value) => serializer.serialize_bool(*value),
+            JsonCell::Int(value) => serializer.serialize_i64(*value),
+            JsonCell::UInt(value) => serializer.serialize_u64(*value),
+            JsonCell::Float(value) | JsonCell::Spelled { value, is_integer: false, .. } => {
                 serializer.serialize_f64(*value)
             }
-            Cell::Spelled { text, .. } => {
+            JsonCell::Spelled { text, .. } => {
                 let digits: Box<RawValue> =
                     RawValue::from_string(text.to_string()).map_err(serde::ser::Error::custom)?;
                 digits.serialize(serializer)
             }
-            Cell::Text(text) => serializer.serialize_str(text),
-            Cell::Stringified(text) => serializer.serialize_str(text),
-            Cell::Array(items) => {
+            JsonCell::Text(text) => serializer.serialize_str(text),
+            JsonCell::Stringified(text) => serializer.serialize_str(text),
+            JsonCell::Array(items) => {
                 let mut seq = serializer.serialize_seq(Some(items.len()))?;
                 for item in items {
                     seq.serialize_element(item)?;
                 }
                 seq.end()
             }
-            Cell::Object(members) => {
+            JsonCell::Object(members) => {
                 let mut map = serializer.serialize_map(Some(members.len()))?;
                 for (key, value) in members {
                     map.serialize_entry(&**key, value)?;
@@ -105,15 +105,15 @@ impl Serialize for Cell<'_> {
     }
 }
 
-/// Reads any JSON value as a [`Cell`]; `SPELLED`: with the spelling of floats and huge integers, which takes a text in
+/// Reads any JSON value as a [`JsonCell`]; `SPELLED`: with the spelling of floats and huge integers, which takes a text in
 /// memory and about twice the time.
 #[derive(Clone, Copy)]
 pub(super) struct CellSeed<const SPELLED: bool>;
 
 impl<'de, const SPELLED: bool> DeserializeSeed<'de> for CellSeed<SPELLED> {
-    type Value = Cell<'de>;
+    type Value = JsonCell<'de>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cell<'de>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<JsonCell<'de>, D::Error> {
         if SPELLED {
             let raw = serde::Deserialize::deserialize(deserializer)?;
             return spelled(raw).map_err(D::Error::custom);
@@ -122,11 +122,11 @@ impl<'de, const SPELLED: bool> DeserializeSeed<'de> for CellSeed<SPELLED> {
     }
 }
 
-fn spelled(raw: &RawValue) -> serde_json::Result<Cell<'_>> {
+fn spelled(raw: &RawValue) -> serde_json::Result<JsonCell<'_>> {
     let text = raw.get();
     match text.as_bytes().first() {
         Some(b'-' | b'0'..=b'9') => Ok(spelled_number(text)),
-        Some(b'"') if !text.contains('\\') => Ok(Cell::Text(Cow::Borrowed(&text[1..text.len() - 1]))),
+        Some(b'"') if !text.contains('\\') => Ok(JsonCell::Text(Cow::Borrowed(&text[1..text.len() - 1]))),
         _ => {
             let mut deserializer = serde_json::Deserializer::from_str(text);
             deserializer.deserialize_any(CellSeed::<SPELLED>)
@@ -138,74 +138,78 @@ fn spelled(raw: &RawValue) -> serde_json::Result<Cell<'_>> {
 const SPELLED: bool = true;
 
 /// `text` is a number of JSON's grammar.
-fn spelled_number(text: &str) -> Cell<'_> {
+fn spelled_number(text: &str) -> JsonCell<'_> {
     let is_integer = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') && text != "-0";
     match text.parse::<i64>() {
-        Ok(value) if is_integer => return Cell::Int(value),
+        Ok(value) if is_integer => return JsonCell::Int(value),
         _ => {}
     }
     match text.parse::<u64>() {
-        Ok(value) if is_integer => Cell::UInt(value),
-        _ => Cell::Spelled { value: text.parse().unwrap_or(f64::NAN), text: Cow::Borrowed(text), is_integer },
+        Ok(value) if is_integer => JsonCell::UInt(value),
+        _ => JsonCell::Spelled {
+            value: text.parse().unwrap_or(f64::NAN),
+            text: Cow::Borrowed(text),
+            is_integer,
+        },
     }
 }
 
 impl<'de, const SPELLED: bool> Visitor<'de> for CellSeed<SPELLED> {
-    type Value = Cell<'de>;
+    type Value = JsonCell<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
     }
 
-    fn visit_unit<E>(self) -> Result<Cell<'de>, E> {
-        Ok(Cell::Null)
+    fn visit_unit<E>(self) -> Result<JsonCell<'de>, E> {
+        Ok(JsonCell::Null)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Cell<'de>, E> {
-        Ok(Cell::Bool(value))
+    fn visit_bool<E>(self, value: bool) -> Result<JsonCell<'de>, E> {
+        Ok(JsonCell::Bool(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Cell<'de>, E> {
-        Ok(Cell::Int(value))
+    fn visit_i64<E>(self, value: i64) -> Result<JsonCell<'de>, E> {
+        Ok(JsonCell::Int(value))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Cell<'de>, E> {
-        Ok(i64::try_from(value).map_or(Cell::UInt(value), Cell::Int))
+    fn visit_u64<E>(self, value: u64) -> Result<JsonCell<'de>, E> {
+        Ok(i64::try_from(value).map_or(JsonCell::UInt(value), JsonCell::Int))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Cell<'de>, E> {
-        Ok(Cell::Float(value))
+    fn visit_f64<E>(self, value: f64) -> Result<JsonCell<'de>, E> {
+        Ok(JsonCell::Float(value))
     }
 
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Cell<'de>, E> {
-        Ok(Cell::Text(Cow::Borrowed(text)))
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<JsonCell<'de>, E> {
+        Ok(JsonCell::Text(Cow::Borrowed(text)))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Cell<'de>, E> {
-        Ok(Cell::Text(Cow::Owned(text.to_owned())))
+    fn visit_str<E>(self, text: &str) -> Result<JsonCell<'de>, E> {
+        Ok(JsonCell::Text(Cow::Owned(text.to_owned())))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Cell<'de>, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<JsonCell<'de>, A::Error> {
         let mut cells = Vec::new();
         while let Some(cell) = items.next_element_seed(self)? {
             cells.push(cell);
         }
-        Ok(Cell::Array(cells))
+        Ok(JsonCell::Array(cells))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Cell<'de>, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<JsonCell<'de>, A::Error> {
         let mut cells = Vec::new();
         while let Some(key) = members.next_key_seed(KeySeed)? {
             cells.push((key, members.next_value_seed(self)?));
         }
-        Ok(Cell::Object(distinct(cells)))
+        Ok(JsonCell::Object(distinct(cells)))
     }
 }
 
 /// Of members with the same key the last one, in the place of the first.
-pub(super) fn distinct<'a>(members: Vec<(Cow<'a, str>, Cell<'a>)>) -> Vec<(Cow<'a, str>, Cell<'a>)> {
+pub(super) fn distinct<'a>(members: Vec<(Cow<'a, str>, JsonCell<'a>)>) -> Vec<(Cow<'a, str>, JsonCell<'a>)> {
     let mut places: AHashMap<Cow<'a, str>, usize> = AHashMap::with_capacity(members.len());
-    let mut kept: Vec<(Cow<'a, str>, Cell<'a>)> = Vec::with_capacity(members.len());
+    let mut kept: Vec<(Cow<'a, str>, JsonCell<'a>)> = Vec::with_capacity(members.len());
     for (key, cell) in members {
         match places.get(&key) {
             Some(&place) => kept[place].1 = cell,

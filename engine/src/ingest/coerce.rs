@@ -4,14 +4,14 @@
 
 use std::fmt::Write;
 
-use super::cell::Cell;
+use super::cell::JsonCell;
 use super::{infer, temporal};
 use crate::scalar::MS_PER_DAY;
 use crate::schema::Storage;
 
-/// Why a cell does not fit. [`Misfit::message`] adds the place.
+/// Why a cell does not fit. [`CoerceError::message`] adds the place.
 #[derive(Debug, PartialEq)]
-pub(super) enum Misfit {
+pub(super) enum CoerceError {
     /// `Expected int, found 2`
     Kind { expected: &'static str, found: u8 },
     /// `Cannot append value of type string …`
@@ -24,54 +24,56 @@ pub(super) enum Misfit {
     Other(String),
 }
 
-impl Misfit {
+impl CoerceError {
     pub(super) fn message(&self, column: &str, storage: Storage, row: usize) -> String {
         let wire_type = storage.column_type().name();
         match self {
-            Misfit::Kind { expected, found } => {
+            CoerceError::Kind { expected, found } => {
                 format!("Expected {expected}, found {found} in column \"{column}\" at index {row}")
             }
-            Misfit::Append { found } => format!(
+            CoerceError::Append { found } => format!(
                 "Cannot append value of type {found} to column \"{column}\" of type {wire_type} at index {row}\n"
             ),
-            Misfit::Range { value } => format!(
+            CoerceError::Range { value } => format!(
                 "Cannot append {value} to column \"{column}\" of type {wire_type} at index {row}: beyond {}\n",
                 storage.arrow()
             ),
-            Misfit::Inexact { value } => {
+            CoerceError::Inexact { value } => {
                 format!(
                     "{value} is no exact FLOAT, so it cannot be a key in column \"{column}\" at index {row}"
                 )
             }
-            Misfit::Other(text) => format!("{text} in column \"{column}\" at index {row}"),
+            CoerceError::Other(text) => format!("{text} in column \"{column}\" at index {row}"),
         }
     }
 }
 
-pub(super) type Fit<T> = Result<Option<T>, Misfit>;
+pub(super) type Fit<T> = Result<Option<T>, CoerceError>;
 
 /// Fractions are cut, numeric texts read, the empty text is null. (The columns that a CSV made refuse fractions.)
 /// For `uint64` the bits of the value.
-pub(super) fn to_int(cell: &Cell<'_>, storage: Storage) -> Fit<i64> {
+pub(super) fn to_int(cell: &JsonCell<'_>, storage: Storage) -> Fit<i64> {
     match cell {
-        Cell::Null => Ok(None),
-        Cell::Int(value) => in_range(i128::from(*value), storage),
-        Cell::UInt(value) => in_range(i128::from(*value), storage),
-        Cell::Float(value) | Cell::Spelled { value, .. }
+        JsonCell::Null => Ok(None),
+        JsonCell::Int(value) => in_range(i128::from(*value), storage),
+        JsonCell::UInt(value) => in_range(i128::from(*value), storage),
+        JsonCell::Float(value) | JsonCell::Spelled { value, .. }
             if storage == Storage::Int64 && value.fract() != 0.0 =>
         {
-            Err(Misfit::Append { found: "float" })
+            Err(CoerceError::Append { found: "float" })
         }
-        Cell::Spelled { text, is_integer: true, .. } => Err(Misfit::Range { value: text.to_string() }),
-        Cell::Float(value) | Cell::Spelled { value, .. } => float_in_range(*value, storage),
-        Cell::Text(text) if text.is_empty() => Ok(None),
-        Cell::Text(text) => match (infer::whole_text(text), infer::float_text(text)) {
+        JsonCell::Spelled { text, is_integer: true, .. } => {
+            Err(CoerceError::Range { value: text.to_string() })
+        }
+        JsonCell::Float(value) | JsonCell::Spelled { value, .. } => float_in_range(*value, storage),
+        JsonCell::Text(text) if text.is_empty() => Ok(None),
+        JsonCell::Text(text) => match (infer::whole_text(text), infer::float_text(text)) {
             (Some(value), _) => in_range(value, storage),
             (None, Some(value)) if !value.is_nan() => float_in_range(value, storage),
-            _ => Err(Misfit::Append { found: "string" }),
+            _ => Err(CoerceError::Append { found: "string" }),
         },
-        Cell::Bool(_) | Cell::Array(_) | Cell::Object(_) | Cell::Stringified(_) => {
-            Err(Misfit::Kind { expected: "int", found: cell.kind() })
+        JsonCell::Bool(_) | JsonCell::Array(_) | JsonCell::Object(_) | JsonCell::Stringified(_) => {
+            Err(CoerceError::Kind { expected: "int", found: cell.kind() })
         }
     }
 }
@@ -81,7 +83,7 @@ fn float_in_range(value: f64, storage: Storage) -> Fit<i64> {
     if value.abs() < 1e30 {
         in_range(value.trunc() as i128, storage)
     } else {
-        Err(Misfit::Range { value: value.to_string() })
+        Err(CoerceError::Range { value: value.to_string() })
     }
 }
 
@@ -106,90 +108,92 @@ fn in_range(value: i128, storage: Storage) -> Fit<i64> {
     if range.contains(&value) {
         Ok(Some(value as i64))
     } else {
-        Err(Misfit::Range { value: value.to_string() })
+        Err(CoerceError::Range { value: value.to_string() })
     }
 }
 
 /// A text that is no number is null.
-pub(super) fn to_float(cell: &Cell<'_>) -> Fit<f64> {
+pub(super) fn to_float(cell: &JsonCell<'_>) -> Fit<f64> {
     match cell {
-        Cell::Null => Ok(None),
-        Cell::Int(value) => Ok(Some(*value as f64)),
-        Cell::UInt(value) => Ok(Some(*value as f64)),
-        Cell::Float(value) | Cell::Spelled { value, .. } => Ok(Some(*value)),
-        Cell::Text(text) => Ok(infer::float_text(text)),
-        Cell::Bool(_) | Cell::Array(_) | Cell::Object(_) | Cell::Stringified(_) => {
-            Err(Misfit::Kind { expected: "double", found: cell.kind() })
+        JsonCell::Null => Ok(None),
+        JsonCell::Int(value) => Ok(Some(*value as f64)),
+        JsonCell::UInt(value) => Ok(Some(*value as f64)),
+        JsonCell::Float(value) | JsonCell::Spelled { value, .. } => Ok(Some(*value)),
+        JsonCell::Text(text) => Ok(infer::float_text(text)),
+        JsonCell::Bool(_) | JsonCell::Array(_) | JsonCell::Object(_) | JsonCell::Stringified(_) => {
+            Err(CoerceError::Kind { expected: "double", found: cell.kind() })
         }
     }
 }
 
-pub(super) fn to_bool(cell: &Cell<'_>) -> Fit<bool> {
-    let misfit = Misfit::Kind { expected: "bool", found: cell.kind() };
+pub(super) fn to_bool(cell: &JsonCell<'_>) -> Fit<bool> {
+    let misfit = CoerceError::Kind { expected: "bool", found: cell.kind() };
     match cell {
-        Cell::Null => Ok(None),
-        Cell::Bool(value) => Ok(Some(*value)),
-        Cell::Int(value) => Ok(Some(*value != 0)),
-        Cell::UInt(_) => Ok(Some(true)),
-        Cell::Text(text) => infer::bool_text(text).map(Some).ok_or(misfit),
-        Cell::Float(_) | Cell::Spelled { .. } | Cell::Array(_) | Cell::Object(_) | Cell::Stringified(_) => {
-            Err(misfit)
-        }
+        JsonCell::Null => Ok(None),
+        JsonCell::Bool(value) => Ok(Some(*value)),
+        JsonCell::Int(value) => Ok(Some(*value != 0)),
+        JsonCell::UInt(_) => Ok(Some(true)),
+        JsonCell::Text(text) => infer::bool_text(text).map(Some).ok_or(misfit),
+        JsonCell::Float(_)
+        | JsonCell::Spelled { .. }
+        | JsonCell::Array(_)
+        | JsonCell::Object(_)
+        | JsonCell::Stringified(_) => Err(misfit),
     }
 }
 
 /// Days since 1970. Numbers are epoch milliseconds; the day is UTC's.
-pub(super) fn to_days(cell: &Cell<'_>) -> Fit<i32> {
+pub(super) fn to_days(cell: &JsonCell<'_>) -> Fit<i32> {
     let day = match cell {
-        Cell::Null => return Ok(None),
-        Cell::Int(ms) => i32::try_from(ms.div_euclid(MS_PER_DAY)).ok(),
+        JsonCell::Null => return Ok(None),
+        JsonCell::Int(ms) => i32::try_from(ms.div_euclid(MS_PER_DAY)).ok(),
         // A whole number of milliseconds that was written with an exponent.
-        Cell::Float(ms) | Cell::Spelled { value: ms, .. } if ms.fract() == 0.0 && ms.abs() < 1e15 => {
+        JsonCell::Float(ms) | JsonCell::Spelled { value: ms, .. } if ms.fract() == 0.0 && ms.abs() < 1e15 => {
             i32::try_from((*ms as i64).div_euclid(MS_PER_DAY)).ok()
         }
-        Cell::Text(text) => temporal::parse(text.trim_start()).and_then(temporal::Moment::day),
+        JsonCell::Text(text) => temporal::parse(text.trim_start()).and_then(temporal::Moment::day),
         _ => None,
     };
-    day.map(Some).ok_or_else(|| Misfit::Other("Could not coerce to date".into()))
+    day.map(Some).ok_or_else(|| CoerceError::Other("Could not coerce to date".into()))
 }
 
 /// Milliseconds since 1970. Fractions of a millisecond are cut.
-pub(super) fn to_ms(cell: &Cell<'_>) -> Fit<i64> {
+pub(super) fn to_ms(cell: &JsonCell<'_>) -> Fit<i64> {
     let ms = match cell {
-        Cell::Null => return Ok(None),
-        Cell::Int(ms) => Some(*ms),
+        JsonCell::Null => return Ok(None),
+        JsonCell::Int(ms) => Some(*ms),
         // Up to 2^63, from where the cast would clamp.
-        Cell::Float(ms) | Cell::Spelled { value: ms, .. } if ms.abs() < 9.2e18 => Some(*ms as i64),
-        Cell::Text(text) => temporal::parse(text.trim_start()).map(temporal::Moment::ms),
-        Cell::Bool(_) => {
-            return Err(Misfit::Other(format!("Could not coerce {} to a time.", cell.kind())));
+        JsonCell::Float(ms) | JsonCell::Spelled { value: ms, .. } if ms.abs() < 9.2e18 => Some(*ms as i64),
+        JsonCell::Text(text) => temporal::parse(text.trim_start()).map(temporal::Moment::ms),
+        JsonCell::Bool(_) => {
+            return Err(CoerceError::Other(format!("Could not coerce {} to a time.", cell.kind())));
         }
-        Cell::Float(_)
-        | Cell::Spelled { .. }
-        | Cell::UInt(_)
-        | Cell::Array(_)
-        | Cell::Object(_)
-        | Cell::Stringified(_) => None,
+        JsonCell::Float(_)
+        | JsonCell::Spelled { .. }
+        | JsonCell::UInt(_)
+        | JsonCell::Array(_)
+        | JsonCell::Object(_)
+        | JsonCell::Stringified(_) => None,
     };
-    ms.map(Some).ok_or_else(|| Misfit::Other("Could not coerce to time".into()))
+    ms.map(Some).ok_or_else(|| CoerceError::Other("Could not coerce to time".into()))
 }
 
 /// Appends a cell that is not null as text, numbers as they were spelled (a float that comes without its spelling says
 /// the number). False for null.
-pub(super) fn write_text(cell: &Cell<'_>, out: &mut String) -> bool {
+pub(super) fn write_text(cell: &JsonCell<'_>, out: &mut String) -> bool {
     // Writing to a String cannot fail.
     let _ = match cell {
-        Cell::Null => return false,
-        Cell::Bool(value) => write!(out, "{value}"),
-        Cell::Int(value) => write!(out, "{value}"),
-        Cell::UInt(value) => write!(out, "{value}"),
-        Cell::Float(value) => write!(out, "{value}"),
-        Cell::Text(text) | Cell::Spelled { text, .. } => {
+        JsonCell::Null => return false,
+        JsonCell::Bool(value) => write!(out, "{value}"),
+        JsonCell::Int(value) => write!(out, "{value}"),
+        JsonCell::UInt(value) => write!(out, "{value}"),
+        JsonCell::Float(value) => write!(out, "{value}"),
+        JsonCell::Text(text) | JsonCell::Spelled { text, .. } => {
             out.push_str(text);
             Ok(())
         }
-        Cell::Array(_) | Cell::Object(_) => return false,
-        Cell::Stringified(text) => {
+        JsonCell::Array(_) | JsonCell::Object(_) => return false,
+        JsonCell::Stringified(text) => {
             out.push_str(text);
             Ok(())
         }
@@ -201,20 +205,20 @@ pub(super) fn write_text(cell: &Cell<'_>, out: &mut String) -> bool {
 mod tests {
     use super::*;
 
-    fn text(text: &str) -> Cell<'_> {
-        Cell::Text(text.into())
+    fn text(text: &str) -> JsonCell<'_> {
+        JsonCell::Text(text.into())
     }
 
     #[test]
     fn integers() {
         #[track_caller]
-        fn check(storage: Storage, cell: Cell<'_>, expected: Fit<i64>) {
+        fn check(storage: Storage, cell: JsonCell<'_>, expected: Fit<i64>) {
             assert_eq!(to_int(&cell, storage), expected, "{cell:?} into {storage:?}");
         }
-        let range = |value: &str| Err(Misfit::Range { value: value.into() });
-        let no_text = || Err(Misfit::Append { found: "string" });
-        check(Storage::Int32, Cell::Float(2.9), Ok(Some(2)));
-        check(Storage::Int32, Cell::Float(-2.9), Ok(Some(-2)));
+        let range = |value: &str| Err(CoerceError::Range { value: value.into() });
+        let no_text = || Err(CoerceError::Append { found: "string" });
+        check(Storage::Int32, JsonCell::Float(2.9), Ok(Some(2)));
+        check(Storage::Int32, JsonCell::Float(-2.9), Ok(Some(-2)));
         check(Storage::Int32, text("3.7"), Ok(Some(3)));
         check(Storage::Int32, text("7"), Ok(Some(7)));
         check(Storage::Int32, text(""), Ok(None));
@@ -222,54 +226,54 @@ mod tests {
         check(Storage::Int32, text("5x"), no_text());
         check(Storage::Int32, text(" 5 "), no_text());
         check(Storage::Int32, text("nan"), no_text());
-        check(Storage::Int32, Cell::Int(3_000_000_000), range("3000000000"));
+        check(Storage::Int32, JsonCell::Int(3_000_000_000), range("3000000000"));
         check(Storage::Int32, text("3000000000"), range("3000000000"));
-        check(Storage::Int32, Cell::Float(1e300), range(&1e300f64.to_string()));
-        check(Storage::Int32, Cell::Bool(true), Err(Misfit::Kind { expected: "int", found: 2 }));
-        check(Storage::Int64, Cell::Int(i64::MIN), Ok(Some(i64::MIN)));
-        check(Storage::Int64, Cell::Float(1.5), Err(Misfit::Append { found: "float" }));
-        check(Storage::Int64, Cell::UInt(u64::MAX), range("18446744073709551615"));
-        check(Storage::UInt64, Cell::UInt(u64::MAX), Ok(Some(-1)));
-        check(Storage::UInt8, Cell::Int(-1), range("-1"));
-        check(Storage::Int8, Cell::Int(127), Ok(Some(127)));
+        check(Storage::Int32, JsonCell::Float(1e300), range(&1e300f64.to_string()));
+        check(Storage::Int32, JsonCell::Bool(true), Err(CoerceError::Kind { expected: "int", found: 2 }));
+        check(Storage::Int64, JsonCell::Int(i64::MIN), Ok(Some(i64::MIN)));
+        check(Storage::Int64, JsonCell::Float(1.5), Err(CoerceError::Append { found: "float" }));
+        check(Storage::Int64, JsonCell::UInt(u64::MAX), range("18446744073709551615"));
+        check(Storage::UInt64, JsonCell::UInt(u64::MAX), Ok(Some(-1)));
+        check(Storage::UInt8, JsonCell::Int(-1), range("-1"));
+        check(Storage::Int8, JsonCell::Int(127), Ok(Some(127)));
     }
 
     #[test]
     fn floats_and_bools() {
-        assert_eq!(to_float(&Cell::Int(2)), Ok(Some(2.0)));
+        assert_eq!(to_float(&JsonCell::Int(2)), Ok(Some(2.0)));
         assert_eq!(to_float(&text("1.5")), Ok(Some(1.5)));
         assert_eq!(to_float(&text("abc")), Ok(None));
         assert_eq!(to_float(&text("")), Ok(None));
-        assert_eq!(to_float(&Cell::Bool(true)), Err(Misfit::Kind { expected: "double", found: 2 }));
-        assert_eq!(to_bool(&Cell::Int(2)), Ok(Some(true)));
+        assert_eq!(to_float(&JsonCell::Bool(true)), Err(CoerceError::Kind { expected: "double", found: 2 }));
+        assert_eq!(to_bool(&JsonCell::Int(2)), Ok(Some(true)));
         assert_eq!(to_bool(&text("FALSE")), Ok(Some(false)));
-        assert_eq!(to_bool(&text("x")), Err(Misfit::Kind { expected: "bool", found: 5 }));
-        assert_eq!(to_bool(&Cell::Float(1.5)), Err(Misfit::Kind { expected: "bool", found: 6 }));
+        assert_eq!(to_bool(&text("x")), Err(CoerceError::Kind { expected: "bool", found: 5 }));
+        assert_eq!(to_bool(&JsonCell::Float(1.5)), Err(CoerceError::Kind { expected: "bool", found: 6 }));
     }
 
     #[test]
     fn texts() {
         #[track_caller]
-        fn check(cell: Cell<'_>, expected: &str) {
+        fn check(cell: JsonCell<'_>, expected: &str) {
             let mut out = String::new();
             assert!(write_text(&cell, &mut out));
             assert_eq!(out, expected);
         }
-        check(Cell::Spelled { value: 1.5, text: "1.50".into(), is_integer: false }, "1.50");
-        check(Cell::Int(12_345_678_901), "12345678901");
-        check(Cell::Bool(true), "true");
+        check(JsonCell::Spelled { value: 1.5, text: "1.50".into(), is_integer: false }, "1.50");
+        check(JsonCell::Int(12_345_678_901), "12345678901");
+        check(JsonCell::Bool(true), "true");
     }
 
     #[test]
     fn dates() {
-        assert_eq!(to_days(&Cell::Int(1_577_934_245_000)), Ok(Some(18_263)));
-        assert_eq!(to_days(&Cell::Int(-1)), Ok(Some(-1)));
-        assert!(to_days(&Cell::Float(1_577_934_245_000.5)).is_err());
+        assert_eq!(to_days(&JsonCell::Int(1_577_934_245_000)), Ok(Some(18_263)));
+        assert_eq!(to_days(&JsonCell::Int(-1)), Ok(Some(-1)));
+        assert!(to_days(&JsonCell::Float(1_577_934_245_000.5)).is_err());
         assert!(to_days(&text("")).is_err());
-        assert!(to_days(&Cell::Bool(true)).is_err());
-        assert_eq!(to_ms(&Cell::Float(1_577_934_245_000.7)), Ok(Some(1_577_934_245_000)));
+        assert!(to_days(&JsonCell::Bool(true)).is_err());
+        assert_eq!(to_ms(&JsonCell::Float(1_577_934_245_000.7)), Ok(Some(1_577_934_245_000)));
         assert_eq!(to_ms(&text("2020-01-02")), Ok(Some(1_577_923_200_000)));
-        let message = to_ms(&Cell::Bool(true)).unwrap_err().message("t", Storage::TimestampMs, 3);
+        let message = to_ms(&JsonCell::Bool(true)).unwrap_err().message("t", Storage::TimestampMs, 3);
         assert_eq!(message, "Could not coerce 2 to a time. in column \"t\" at index 3");
     }
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType, Float64Type, Int32Type};
 
-use self::cells::{Kind, Numbers, Reader};
+use self::cells::{CellReader, CsvKind, CsvNumbers};
 pub use self::dialect::CsvOptions;
 use self::part::Cut;
 use self::split::{Block, Splitter};
@@ -47,33 +47,33 @@ fn create_on(
     index: Option<&str>,
     threads: Threads,
 ) -> Result<(Schema, Batch)> {
-    let table = Table::open(text, options, threads)?;
+    let table = CsvTable::open(text, options, threads)?;
     let width = table.names.len();
-    let numbers = Numbers { has_comma: options.has_decimal_comma(), is_key: false };
+    let numbers = CsvNumbers { has_comma: options.has_decimal_comma(), is_key: false };
     // Floats that may be integers beyond what a float holds; their texts decide.
     let mut doubtful: Vec<Option<ArrayRef>> = vec![None; width];
     let mut columns: Vec<Option<(Storage, ArrayRef)>> = vec![None; width];
-    let mut kinds: Vec<Kind> = vec![Kind::FIRST; width];
+    let mut kinds: Vec<CsvKind> = vec![CsvKind::FIRST; width];
     let mut num_rows;
     // Mostly one round; a column whose type is refuted far behind its start, or in one part only, is read once more.
     loop {
         let open =
-            |column: usize| columns[column].is_none().then(|| Reader::inferring(kinds[column], numbers));
+            |column: usize| columns[column].is_none().then(|| CellReader::inferring(kinds[column], numbers));
         let parts = table.read(&open)?;
         num_rows = parts.iter().map(|part| part.num_rows).sum();
-        let mut found: Vec<(usize, Vec<Reader>)> = Vec::new();
+        let mut found: Vec<(usize, Vec<CellReader>)> = Vec::new();
         let mut readers: Vec<_> = parts.into_iter().map(|part| part.readers).collect();
         for column in (0..width).filter(|column| columns[*column].is_none()) {
-            let column_readers: Vec<Reader> =
+            let column_readers: Vec<CellReader> =
                 readers.iter_mut().filter_map(|readers| readers[column].take()).collect();
-            kinds[column] = Kind::agreed(&column_readers);
+            kinds[column] = CsvKind::agreed(&column_readers);
             let is_agreed = column_readers.iter().all(|reader| reader.is_of(kinds[column]));
-            if is_agreed || column_readers.iter().all(Reader::is_null) {
+            if is_agreed || column_readers.iter().all(CellReader::is_null) {
                 found.push((column, column_readers));
             }
         }
         for (column, inferred) in Threads::for_load(num_rows).deal(found, |(column, readers)| {
-            let values = if readers.iter().all(Reader::is_null) {
+            let values = if readers.iter().all(CellReader::is_null) {
                 Ok((Storage::Utf8, Arc::new(StringArray::new_null(num_rows)) as ArrayRef))
             } else {
                 let storage = kinds[column].storage();
@@ -87,7 +87,7 @@ fn create_on(
                 Some(floats) => Some(decided(floats, values, is_index, &table.names[column])?),
                 None if storage == Storage::Float64 && may_round(&values, is_index) => {
                     doubtful[column] = Some(values);
-                    kinds[column] = Kind::Text;
+                    kinds[column] = CsvKind::Text;
                     None
                 }
                 None => Some((storage, values)),
@@ -146,7 +146,7 @@ pub(super) fn update(text: &str, options: CsvOptions, target: UpdateTarget<'_>) 
 
 fn update_on(text: &str, options: CsvOptions, target: UpdateTarget<'_>, threads: Threads) -> Result<Batch> {
     let schema = target.schema;
-    let table = Table::open(text, options, threads)?;
+    let table = CsvTable::open(text, options, threads)?;
     let targets: Vec<Option<usize>> = match options.has_header() {
         true => table.names.iter().map(|name| schema.index_of(name)).collect(),
         false => (0..table.names.len()).map(|field| (field < schema.len()).then_some(field)).collect(),
@@ -157,8 +157,8 @@ fn update_on(text: &str, options: CsvOptions, target: UpdateTarget<'_>, threads:
     let open = |column: usize| {
         let column = targets[column]?;
         let numbers =
-            Numbers { has_comma: options.has_decimal_comma(), is_key: target.index == Some(column) };
-        Some(Reader::fixed(schema.field(column).storage, numbers))
+            CsvNumbers { has_comma: options.has_decimal_comma(), is_key: target.index == Some(column) };
+        Some(CellReader::fixed(schema.field(column).storage, numbers))
     };
     let parts = table.read(&open)?;
     let num_rows = parts.iter().map(|part| part.num_rows).sum();
@@ -195,15 +195,15 @@ fn update_on(text: &str, options: CsvOptions, target: UpdateTarget<'_>, threads:
 }
 
 /// A text whose header is read.
-struct Table<'t> {
+struct CsvTable<'t> {
     text: &'t str,
     names: Vec<String>,
     /// Where its rows begin, in each part.
     cut: Cut,
 }
 
-impl<'t> Table<'t> {
-    fn open(text: &'t str, options: CsvOptions, threads: Threads) -> Result<Table<'t>> {
+impl<'t> CsvTable<'t> {
+    fn open(text: &'t str, options: CsvOptions, threads: Threads) -> Result<CsvTable<'t>> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let separator = options.separator_of(text);
         let mut splitter = Splitter::new(text, separator, 0, text.len());
@@ -219,11 +219,11 @@ impl<'t> Table<'t> {
             }
             false => ((1..=first.width()).map(|number| format!("column_{number}")).collect(), 0),
         };
-        Ok(Table { text, names, cut: Cut::new(text, separator, start, threads) })
+        Ok(CsvTable { text, names, cut: Cut::new(text, separator, start, threads) })
     }
 
     /// All rows, into the readers that `open` gives for each column.
-    fn read(&self, open: &(impl Fn(usize) -> Option<Reader> + Sync)) -> Result<Vec<part::Part>> {
+    fn read(&self, open: &(impl Fn(usize) -> Option<CellReader> + Sync)) -> Result<Vec<part::CsvPart>> {
         let open_all = || (0..self.names.len()).map(open).collect();
         self.cut.read(self.text, self.names.len(), &open_all)
     }

@@ -13,7 +13,7 @@ use ::arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use ::arrow::error::ArrowError;
 
 use super::arrow::{
-    Column, Columns, Ranges, codable, is_list, is_packed, json_texts, list_ranges, natural, spread,
+    ArrowColumn, Columns, ItemRanges, codable, is_list, is_packed, json_texts, list_ranges, natural, spread,
     typed_error, unpacked,
 };
 use super::guard::reading_column;
@@ -60,18 +60,18 @@ fn check_weight(data: &Columns, context: Context<'_>) -> Result<()> {
     Ok(())
 }
 
-fn has_lists(column: &Column) -> bool {
+fn has_lists(column: &ArrowColumn) -> bool {
     is_list(column.values.data_type())
 }
 
-fn flatten_structs(columns: Vec<Column>) -> Result<Vec<Column>> {
-    let is_flat = |column: &Column| {
+fn flatten_structs(columns: Vec<ArrowColumn>) -> Result<Vec<ArrowColumn>> {
+    let is_flat = |column: &ArrowColumn| {
         !is_packed(column.values.data_type()) && !matches!(column.values.data_type(), DataType::Struct(_))
     };
     if columns.iter().all(is_flat) {
         return Ok(columns);
     }
-    let mut flat: Vec<Column> = Vec::with_capacity(columns.len());
+    let mut flat: Vec<ArrowColumn> = Vec::with_capacity(columns.len());
     let mut has_structs = false;
     for column in columns {
         push_flat(column, &mut flat, &mut has_structs)?;
@@ -83,23 +83,23 @@ fn flatten_structs(columns: Vec<Column>) -> Result<Vec<Column>> {
     match flat.iter().find(|column| !names.insert(&column.name)) {
         None => Ok(flat),
         Some(column) => Err(EngineError::data(format!(
-            "Column `{}` is both a key and the flattened path of an object\n",
+            "ArrowColumn `{}` is both a key and the flattened path of an object\n",
             column.name
         ))),
     }
 }
 
 /// Takes coded columns and structs apart.
-fn push_flat(column: Column, flat: &mut Vec<Column>, has_structs: &mut bool) -> Result<()> {
-    let Column { name, field, values } = column;
+fn push_flat(column: ArrowColumn, flat: &mut Vec<ArrowColumn>, has_structs: &mut bool) -> Result<()> {
+    let ArrowColumn { name, field, values } = column;
     reading_column(&name);
     if is_packed(values.data_type()) {
         let unpacked = unpacked(&field, &values);
         let (field, values) = unpacked.map_err(|error| typed_error(&name, values.data_type(), &error))?;
-        return push_flat(Column { name, field, values }, flat, has_structs);
+        return push_flat(ArrowColumn { name, field, values }, flat, has_structs);
     }
     let Some(parent) = values.as_struct_opt() else {
-        flat.push(Column { name, field, values });
+        flat.push(ArrowColumn { name, field, values });
         return Ok(());
     };
     *has_structs = true;
@@ -107,7 +107,7 @@ fn push_flat(column: Column, flat: &mut Vec<Column>, has_structs: &mut bool) -> 
         let path = format!("{name}.{}", field.name());
         let (field, values) = under_nulls(field, child, parent.nulls())
             .map_err(|error| typed_error(&path, child.data_type(), &error))?;
-        push_flat(Column { name: path, field, values }, flat, has_structs)?;
+        push_flat(ArrowColumn { name: path, field, values }, flat, has_structs)?;
     }
     Ok(())
 }
@@ -141,7 +141,7 @@ fn under_nulls(
 /// One level of lists.
 struct Lists<'a> {
     name: &'a str,
-    ranges: Ranges,
+    ranges: ItemRanges,
     field: FieldRef,
     items: ArrayRef,
     nulls: Option<NullBuffer>,
@@ -165,7 +165,7 @@ impl Lists<'_> {
 }
 
 /// `None` if the column has no lists.
-fn lists(column: &Column) -> Option<Lists<'_>> {
+fn lists(column: &ArrowColumn) -> Option<Lists<'_>> {
     if !has_lists(column) {
         return None;
     }
@@ -232,7 +232,7 @@ fn expand(data: Columns, context: Context<'_>) -> Result<Columns> {
                 .and_then(|(field, values)| Ok((field, take(&values, &source_rows, None)?))),
         };
         let (field, values) = made.map_err(|error| column_error(name, &error))?;
-        columns.push(Column { name: name.clone(), field, values });
+        columns.push(ArrowColumn { name: name.clone(), field, values });
     }
     Ok(Columns { num_rows, columns })
 }

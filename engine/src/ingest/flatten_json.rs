@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use ahash::AHashSet;
 
-use super::cell::{Cell, distinct};
+use super::cell::{JsonCell, distinct};
 use super::intake::RowCells;
 use crate::data::ListFlatten;
 use crate::error::{EngineError, Result};
@@ -56,10 +56,10 @@ impl Allowance {
     }
 }
 
-fn num_values(value: &Cell<'_>) -> usize {
+fn num_values(value: &JsonCell<'_>) -> usize {
     match value {
-        Cell::Array(items) => items.iter().map(num_values).sum::<usize>() + 1,
-        Cell::Object(members) => members.iter().map(|(_, value)| num_values(value)).sum::<usize>() + 1,
+        JsonCell::Array(items) => items.iter().map(num_values).sum::<usize>() + 1,
+        JsonCell::Object(members) => members.iter().map(|(_, value)| num_values(value)).sum::<usize>() + 1,
         _ => 1,
     }
 }
@@ -73,8 +73,8 @@ fn text_len(records: &[RowCells<'_>]) -> usize {
     let cells = records.iter().flatten();
     cells
         .map(|(_, cell)| match cell {
-            Cell::Text(text) | Cell::Spelled { text, .. } => text.len(),
-            Cell::Stringified(text) => text.len(),
+            JsonCell::Text(text) | JsonCell::Spelled { text, .. } => text.len(),
+            JsonCell::Stringified(text) => text.len(),
             _ => 0,
         })
         .sum()
@@ -100,7 +100,7 @@ impl Flattener<'_> {
         let members = distinct(std::mem::take(cells));
         let repeats_index = self.list_flatten != ListFlatten::Stringify
             && self.index.is_some_and(|index| {
-                let members: Vec<(&str, &Cell<'_>)> =
+                let members: Vec<(&str, &JsonCell<'_>)> =
                     members.iter().map(|(key, cell)| (&**key, cell)).collect();
                 repeats_index_in_row(&members, index, self.list_flatten)
             });
@@ -127,9 +127,9 @@ impl Flattener<'_> {
         Ok(rows)
     }
 
-    fn expand<'de>(&self, path: String, cell: Cell<'de>) -> Result<Records<'de>> {
+    fn expand<'de>(&self, path: String, cell: JsonCell<'de>) -> Result<Records<'de>> {
         match cell {
-            Cell::Object(members) => {
+            JsonCell::Object(members) => {
                 let mut expanded = Vec::with_capacity(members.len());
                 for (key, value) in members {
                     let records = self.expand(format!("{path}.{key}"), value)?;
@@ -137,13 +137,13 @@ impl Flattener<'_> {
                 }
                 self.combine(expanded)
             }
-            array @ Cell::Array(_) if self.list_flatten == ListFlatten::Stringify => {
+            array @ JsonCell::Array(_) if self.list_flatten == ListFlatten::Stringify => {
                 let text = serde_json::to_string(&array).map_err(|error| {
                     EngineError::data(format!("cannot write the list in `{path}` as text: {error}"))
                 })?;
-                Ok(vec![vec![(Cow::Owned(path), Cell::Stringified(text))]])
+                Ok(vec![vec![(Cow::Owned(path), JsonCell::Stringified(text))]])
             }
-            Cell::Array(items) => {
+            JsonCell::Array(items) => {
                 let mut records = Vec::with_capacity(items.len());
                 for item in items {
                     records.extend(self.expand(path.clone(), item)?);
@@ -152,7 +152,7 @@ impl Flattener<'_> {
                 if records.is_empty() {
                     // At creation an empty array says nothing about its column; in an update it clears the cell.
                     records.push(if self.is_update {
-                        vec![(Cow::Owned(path), Cell::Null)]
+                        vec![(Cow::Owned(path), JsonCell::Null)]
                     } else {
                         Vec::new()
                     });
@@ -229,15 +229,20 @@ impl Flattener<'_> {
 }
 
 /// The flattened paths below `path` at which `value` has anything but nulls, in order of appearance.
-pub(super) fn paths_with_values(path: String, value: &Cell<'_>, mode: ListFlatten, paths: &mut Vec<String>) {
+pub(super) fn paths_with_values(
+    path: String,
+    value: &JsonCell<'_>,
+    mode: ListFlatten,
+    paths: &mut Vec<String>,
+) {
     match value {
-        Cell::Null => {}
-        Cell::Object(members) => {
+        JsonCell::Null => {}
+        JsonCell::Object(members) => {
             for (key, value) in members {
                 paths_with_values(format!("{path}.{key}"), value, mode, paths);
             }
         }
-        Cell::Array(items) if mode != ListFlatten::Stringify => {
+        JsonCell::Array(items) if mode != ListFlatten::Stringify => {
             for item in items {
                 paths_with_values(path.clone(), item, mode, paths);
             }
@@ -267,8 +272,8 @@ fn check_repeats(records: &Records<'_>, num_repeats: usize, path: &str) -> Resul
     )))
 }
 
-fn repeats_index_in_row(members: &[(&str, &Cell<'_>)], index: &str, mode: ListFlatten) -> bool {
-    let is_array_in = |cell: &Cell<'_>| has_array(cell);
+fn repeats_index_in_row(members: &[(&str, &JsonCell<'_>)], index: &str, mode: ListFlatten) -> bool {
+    let is_array_in = |cell: &JsonCell<'_>| has_array(cell);
     let Some(holder) = members.iter().position(|(key, cell)| match index.strip_prefix(key) {
         Some("") => true,
         Some(rest) => rest.starts_with('.') && cell.is_nested(),
@@ -288,11 +293,12 @@ fn repeats_index_in_row(members: &[(&str, &Cell<'_>)], index: &str, mode: ListFl
 }
 
 /// Whether the index at `path` below `value` is repeated by arrays below `value`.
-fn repeats_within(value: &Cell<'_>, path: &str, mode: ListFlatten) -> bool {
+fn repeats_within(value: &JsonCell<'_>, path: &str, mode: ListFlatten) -> bool {
     match value {
-        Cell::Array(items) => items.iter().any(|item| repeats_within(item, path, mode)),
-        Cell::Object(members) => {
-            let members: Vec<(&str, &Cell<'_>)> = members.iter().map(|(key, cell)| (&**key, cell)).collect();
+        JsonCell::Array(items) => items.iter().any(|item| repeats_within(item, path, mode)),
+        JsonCell::Object(members) => {
+            let members: Vec<(&str, &JsonCell<'_>)> =
+                members.iter().map(|(key, cell)| (&**key, cell)).collect();
             repeats_index_in_row(&members, path, mode)
         }
         _ => false,
@@ -300,11 +306,11 @@ fn repeats_within(value: &Cell<'_>, path: &str, mode: ListFlatten) -> bool {
 }
 
 /// Whether the value at `path` below `value` is drawn from an array.
-fn is_listed(value: &Cell<'_>, path: &str) -> bool {
+fn is_listed(value: &JsonCell<'_>, path: &str) -> bool {
     match value {
-        Cell::Array(_) => true,
-        Cell::Object(members) => members.iter().any(|(key, value)| match path.strip_prefix(&**key) {
-            Some("") => matches!(value, Cell::Array(_)),
+        JsonCell::Array(_) => true,
+        JsonCell::Object(members) => members.iter().any(|(key, value)| match path.strip_prefix(&**key) {
+            Some("") => matches!(value, JsonCell::Array(_)),
             Some(rest) => rest.starts_with('.') && is_listed(value, &rest[1..]),
             None => false,
         }),
@@ -312,10 +318,10 @@ fn is_listed(value: &Cell<'_>, path: &str) -> bool {
     }
 }
 
-fn has_array(value: &Cell<'_>) -> bool {
+fn has_array(value: &JsonCell<'_>) -> bool {
     match value {
-        Cell::Array(_) => true,
-        Cell::Object(members) => members.iter().any(|(_, value)| has_array(value)),
+        JsonCell::Array(_) => true,
+        JsonCell::Object(members) => members.iter().any(|(_, value)| has_array(value)),
         _ => false,
     }
 }

@@ -3,19 +3,19 @@
 //! Law: a column's type is that of its first value that is not null. What is in quotes is text, whatever it looks like,
 //! dates and datetimes aside.
 
-use super::cell::Cell;
+use super::cell::JsonCell;
 use super::temporal::{self, Moment};
 use crate::schema::Storage;
 
 /// None for null.
-pub(super) fn storage_of(cell: &Cell<'_>) -> Option<Storage> {
+pub(super) fn storage_of(cell: &JsonCell<'_>) -> Option<Storage> {
     Some(match cell {
-        Cell::Null => return None,
-        Cell::Bool(_) => Storage::Bool,
-        Cell::Int(_) => Storage::Integer,
-        Cell::UInt(_) | Cell::Float(_) | Cell::Spelled { .. } => Storage::Float64,
-        Cell::Text(text) => moment_in(text).map_or(Storage::Utf8, Moment::inferred_from_json),
-        Cell::Array(_) | Cell::Object(_) | Cell::Stringified(_) => Storage::Utf8,
+        JsonCell::Null => return None,
+        JsonCell::Bool(_) => Storage::Bool,
+        JsonCell::Int(_) => Storage::Integer,
+        JsonCell::UInt(_) | JsonCell::Float(_) | JsonCell::Spelled { .. } => Storage::Float64,
+        JsonCell::Text(text) => moment_in(text).map_or(Storage::Utf8, Moment::inferred_from_json),
+        JsonCell::Array(_) | JsonCell::Object(_) | JsonCell::Stringified(_) => Storage::Utf8,
     })
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use ahash::AHashMap;
 
-use super::cell::Cell;
+use super::cell::JsonCell;
 use super::flatten_json::{Allowance, Flattener, paths_with_values};
 use super::store::{ColumnStore, Respell};
 use super::{MAX_CLAIMED_ROWS, ROW_KEYS, UpdateTarget};
@@ -17,7 +17,7 @@ use crate::error::{EngineError, Result};
 use crate::schema::{Field, Schema, Storage};
 
 /// One row's keys and values, before it is flattened.
-pub(super) type RowCells<'de> = Vec<(Cow<'de, str>, Cell<'de>)>;
+pub(super) type RowCells<'de> = Vec<(Cow<'de, str>, JsonCell<'de>)>;
 
 /// What a reading found out for the next one, which reads numbers with their spelling.
 pub(super) type Respellings = AHashMap<Arc<str>, Respell>;
@@ -26,7 +26,7 @@ pub(super) struct Intake<'t> {
     mode: Mode<'t>,
     /// Set: numbers come with their spelling. Of new columns, what becomes of them.
     respellings: Option<Respellings>,
-    columns: Vec<Column>,
+    columns: Vec<IntakeColumn>,
     by_name: AHashMap<Arc<str>, usize>,
     /// What the key at each position of the last row meant; objects mostly repeat their order.
     hints: Vec<(Arc<str>, Option<usize>)>,
@@ -48,7 +48,7 @@ enum Mode<'t> {
     Update(UpdateTarget<'t>),
 }
 
-struct Column {
+struct IntakeColumn {
     name: Arc<str>,
     store: ColumnStore,
     /// The how-manieth to get a type; none yet: later than all, by name.
@@ -131,9 +131,9 @@ impl<'t> Intake<'t> {
         fork.by_name = self.by_name.clone();
         fork.hints = self.hints.clone();
         fork.num_typed = self.num_typed;
-        for Column { name, store, typed_at, target } in &self.columns {
+        for IntakeColumn { name, store, typed_at, target } in &self.columns {
             let (store, typed_at, target) = (store.like(), *typed_at, *target);
-            fork.columns.push(Column { name: name.clone(), store, typed_at, target });
+            fork.columns.push(IntakeColumn { name: name.clone(), store, typed_at, target });
         }
         fork
     }
@@ -177,7 +177,7 @@ impl<'t> Intake<'t> {
 
     fn add_column(&mut self, name: Arc<str>, store: ColumnStore, target: Option<usize>) -> usize {
         self.by_name.insert(name.clone(), self.columns.len());
-        self.columns.push(Column { name, store, typed_at: None, target });
+        self.columns.push(IntakeColumn { name, store, typed_at: None, target });
         self.columns.len() - 1
     }
 
@@ -259,13 +259,13 @@ impl<'t> Intake<'t> {
         )))
     }
 
-    fn push(&mut self, column: usize, cell: &Cell<'_>, row: usize) -> Result<()> {
-        let Column { name, store, typed_at, .. } = &mut self.columns[column];
+    fn push(&mut self, column: usize, cell: &JsonCell<'_>, row: usize) -> Result<()> {
+        let IntakeColumn { name, store, typed_at, .. } = &mut self.columns[column];
         if let Err(misfit) = store.push(cell) {
             let storage = store.storage().unwrap_or(Storage::Utf8);
             return Err(EngineError::Data(misfit.message(name, storage, row)));
         }
-        if typed_at.is_none() && !matches!(cell, Cell::Null) {
+        if typed_at.is_none() && !matches!(cell, JsonCell::Null) {
             *typed_at = Some(self.num_typed);
             self.num_typed += 1;
         }
@@ -273,7 +273,7 @@ impl<'t> Intake<'t> {
     }
 
     /// The column that a key means; none if it is ignored.
-    fn find(&mut self, position: usize, key: &str, cell: &Cell<'_>) -> Option<usize> {
+    fn find(&mut self, position: usize, key: &str, cell: &JsonCell<'_>) -> Option<usize> {
         if let Some((hint, column)) = self.hints.get(position)
             && **hint == *key
         {
@@ -282,7 +282,7 @@ impl<'t> Intake<'t> {
         let column = match self.by_name.get(key) {
             Some(column) => Some(*column),
             None if self.is_update() => None,
-            None if matches!(cell, Cell::Null) && !self.is_scanning => return None,
+            None if matches!(cell, JsonCell::Null) && !self.is_scanning => return None,
             None => Some(self.add_column(key.into(), self.growing(key), None)),
         };
         let name = match column {
@@ -342,7 +342,7 @@ impl<'t> Intake<'t> {
 
     /// The columns that a nested member of JSON columns will make, by its first item that has a value: the order of
     /// the members stands.
-    pub(super) fn reserve(&mut self, name: &str, items: &[Cell<'_>]) {
+    pub(super) fn reserve(&mut self, name: &str, items: &[JsonCell<'_>]) {
         let Mode::Create { list_flatten, .. } = self.mode else { return };
         self.is_scanning = false;
         let mut paths = Vec::new();
@@ -353,7 +353,7 @@ impl<'t> Intake<'t> {
             }
         }
         // Objects and arrays without a value say nothing about their column, as in rows.
-        if paths.is_empty() && !items.iter().all(Cell::is_nested) {
+        if paths.is_empty() && !items.iter().all(JsonCell::is_nested) {
             paths.push(name.to_owned());
         }
         for path in paths {
@@ -363,7 +363,7 @@ impl<'t> Intake<'t> {
         }
     }
 
-    pub(super) fn put_cell(&mut self, column: usize, cell: &Cell<'_>) -> Result<()> {
+    pub(super) fn put_cell(&mut self, column: usize, cell: &JsonCell<'_>) -> Result<()> {
         let row = self.columns[column].store.len();
         self.num_touched += usize::from(row == 0);
         self.num_put += 1;

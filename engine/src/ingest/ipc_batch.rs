@@ -100,7 +100,7 @@ fn check_batch(
     let (Some(nodes), Some(buffers)) = (batch.nodes(), batch.buffers()) else {
         return Err(bad("", "has no nodes or no buffers"));
     };
-    let mut walk = Walk {
+    let mut walk = BufferWalk {
         nodes: nodes.iter(),
         buffers: buffers.iter(),
         num_view_buffers: batch.variadicBufferCounts().into_iter().flatten().collect::<Vec<_>>().into_iter(),
@@ -116,7 +116,7 @@ fn check_batch(
 }
 
 /// Nodes and buffers, each once and in order.
-struct Walk<'a, N, B, C> {
+struct BufferWalk<'a, N, B, C> {
     nodes: N,
     buffers: B,
     num_view_buffers: C,
@@ -125,7 +125,7 @@ struct Walk<'a, N, B, C> {
     body: &'a [u8],
 }
 
-impl<'a, N, B, C> Walk<'a, N, B, C>
+impl<'a, N, B, C> BufferWalk<'a, N, B, C>
 where
     N: Iterator<Item = &'a FieldNode>,
     B: Iterator<Item = &'a Buffer>,

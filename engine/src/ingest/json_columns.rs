@@ -8,7 +8,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Deserializer;
 
-use super::cell::{Cell, CellSeed, KeySeed};
+use super::cell::{CellSeed, JsonCell, KeySeed};
 use super::intake::{Intake, RowCells};
 use super::json_rows::{NO_COLUMN_NAMES, json_error, twice, without_mark};
 use crate::error::{EngineError, Result};
@@ -29,8 +29,8 @@ fn read_once<'t, const SPELLED: bool>(text: &str, fresh: &dyn Fn() -> Intake<'t>
     let visitor = ColumnsVisitor::<SPELLED> { intake: &mut intake, stop: &mut stop };
     let result = deserializer.deserialize_any(visitor);
     match (result.and_then(|()| deserializer.end()), stop) {
-        (_, Some(Stop::Nested)) => read_nested::<SPELLED>(text, fresh()),
-        (_, Some(Stop::Failure(failure))) => Err(failure),
+        (_, Some(ReadStop::Nested)) => read_nested::<SPELLED>(text, fresh()),
+        (_, Some(ReadStop::Failure(failure))) => Err(failure),
         (Err(error), None) if error.is_data() => Err(EngineError::data(NO_COLUMN_NAMES)),
         (Err(error), None) => Err(json_error(&error)),
         (Ok(()), None) => Ok(intake),
@@ -43,10 +43,10 @@ fn read_nested<'t, const SPELLED: bool>(text: &str, mut intake: Intake<'t>) -> R
         .deserialize(&mut deserializer)
         .and_then(|members| deserializer.end().map(|()| members))
         .map_err(|error| json_error(&error))?;
-    let Cell::Object(members) = members else { return Err(EngineError::data(NO_COLUMN_NAMES)) };
+    let JsonCell::Object(members) = members else { return Err(EngineError::data(NO_COLUMN_NAMES)) };
     let mut columns = Vec::with_capacity(members.len());
     for (name, value) in members {
-        let Cell::Array(items) = value else { return Err(EngineError::data(MALFORMED)) };
+        let JsonCell::Array(items) = value else { return Err(EngineError::data(MALFORMED)) };
         if items.is_empty() {
             return Err(EngineError::data(EMPTY));
         }
@@ -72,14 +72,14 @@ const MALFORMED: &str = "Malformed column";
 const EMPTY: &str = "Can't create table from empty columns";
 
 /// Why reading stopped although the text may be sound JSON.
-enum Stop {
+enum ReadStop {
     Nested,
     Failure(EngineError),
 }
 
 struct ColumnsVisitor<'a, 't, const SPELLED: bool> {
     intake: &'a mut Intake<'t>,
-    stop: &'a mut Option<Stop>,
+    stop: &'a mut Option<ReadStop>,
 }
 
 impl<'de, const SPELLED: bool> Visitor<'de> for ColumnsVisitor<'_, '_, SPELLED> {
@@ -105,17 +105,17 @@ impl<'de, const SPELLED: bool> Visitor<'de> for ColumnsVisitor<'_, '_, SPELLED> 
 struct ColumnSeed<'a, 't, const SPELLED: bool> {
     column: Option<usize>,
     intake: &'a mut Intake<'t>,
-    stop: &'a mut Option<Stop>,
+    stop: &'a mut Option<ReadStop>,
 }
 
 impl<const SPELLED: bool> ColumnSeed<'_, '_, SPELLED> {
-    fn fail<E: serde::de::Error>(self, stop: Stop) -> E {
+    fn fail<E: serde::de::Error>(self, stop: ReadStop) -> E {
         *self.stop = Some(stop);
         E::custom("a column is at fault")
     }
 
     fn malformed<T, E: serde::de::Error>(self) -> Result<T, E> {
-        Err(self.fail(Stop::Failure(EngineError::data(MALFORMED))))
+        Err(self.fail(ReadStop::Failure(EngineError::data(MALFORMED))))
     }
 }
 
@@ -138,21 +138,21 @@ impl<'de, const SPELLED: bool> Visitor<'de> for ColumnSeed<'_, '_, SPELLED> {
         let mut num_rows = 0;
         while let Some(cell) = items.next_element_seed(CellSeed::<SPELLED>)? {
             if cell.is_nested() {
-                return Err(self.fail(Stop::Nested));
+                return Err(self.fail(ReadStop::Nested));
             }
             num_rows += 1;
             if let Some(column) = self.column
                 && let Err(error) = self.intake.put_cell(column, &cell)
             {
-                return Err(self.fail(Stop::Failure(error)));
+                return Err(self.fail(ReadStop::Failure(error)));
             }
         }
         if num_rows == 0 {
-            return Err(self.fail(Stop::Failure(EngineError::data(EMPTY))));
+            return Err(self.fail(ReadStop::Failure(EngineError::data(EMPTY))));
         }
         match self.intake.grow_to(num_rows) {
             Ok(()) => Ok(()),
-            Err(error) => Err(self.fail(Stop::Failure(error))),
+            Err(error) => Err(self.fail(ReadStop::Failure(error))),
         }
     }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Deserializer;
 
-use super::cell::{Cell, CellSeed, KIND_ARRAY, KIND_OBJECT, KeySeed};
+use super::cell::{CellSeed, JsonCell, KIND_ARRAY, KIND_OBJECT, KeySeed};
 use super::intake::{Intake, RowCells};
 use super::json_parts::{self, Between};
 use crate::error::{EngineError, Result};
@@ -211,26 +211,26 @@ impl<'de, const SPELLED: bool> Visitor<'de> for RowSeed<'_, 'de, SPELLED> {
     }
 
     fn visit_unit<E>(self) -> Result<u8, E> {
-        Ok(Cell::Null.kind())
+        Ok(JsonCell::Null.kind())
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<u8, E> {
-        Ok(Cell::Bool(value).kind())
+        Ok(JsonCell::Bool(value).kind())
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<u8, E> {
-        Ok(Cell::Int(value).kind())
+        Ok(JsonCell::Int(value).kind())
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<u8, E> {
-        Ok(Cell::UInt(value).kind())
+        Ok(JsonCell::UInt(value).kind())
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<u8, E> {
-        Ok(Cell::Float(value).kind())
+        Ok(JsonCell::Float(value).kind())
     }
 
     fn visit_str<E>(self, _: &str) -> Result<u8, E> {
-        Ok(Cell::Text("".into()).kind())
+        Ok(JsonCell::Text("".into()).kind())
     }
 }

@@ -6,8 +6,8 @@ use serde_json::Deserializer;
 use ::arrow::array::{ArrayRef, RecordBatch};
 use ::arrow::datatypes::SchemaRef;
 
-use super::cell::{Cell, CellSeed};
-use super::coerce::Misfit;
+use super::cell::{CellSeed, JsonCell};
+use super::coerce::CoerceError;
 use super::json_rows::{json_error, without_mark};
 use super::store::ColumnStore;
 use super::{ROW_KEYS, arrow};
@@ -55,18 +55,18 @@ fn plain_keys(text: &str, index_name: &str, index: Storage) -> Result<ArrayRef> 
     for (row, key) in keys.iter().enumerate() {
         let pushed = match key {
             // Text would take an object as text; a key is a plain value.
-            Cell::Object(_) if index == Storage::Utf8 => {
-                Err(Misfit::Other("Cannot coerce object to string".into()))
+            JsonCell::Object(_) if index == Storage::Utf8 => {
+                Err(CoerceError::Other("Cannot coerce object to string".into()))
             }
-            Cell::Array(_) if index == Storage::Utf8 => {
-                Err(Misfit::Other("Cannot coerce array to string".into()))
+            JsonCell::Array(_) if index == Storage::Utf8 => {
+                Err(CoerceError::Other("Cannot coerce array to string".into()))
             }
             key => store.push(key),
         };
         match pushed {
             Ok(()) => {}
             // No row has a key that the column's storage cannot hold, and unknown keys are ignored.
-            Err(Misfit::Range { .. } | Misfit::Inexact { .. }) => {}
+            Err(CoerceError::Range { .. } | CoerceError::Inexact { .. }) => {}
             Err(misfit) => return Err(EngineError::Data(misfit.message(index_name, index, row))),
         }
     }
@@ -76,7 +76,7 @@ fn plain_keys(text: &str, index_name: &str, index: Storage) -> Result<ArrayRef> 
 struct KeysSeed;
 
 impl<'de> DeserializeSeed<'de> for KeysSeed {
-    type Value = Vec<Cell<'de>>;
+    type Value = Vec<JsonCell<'de>>;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_seq(self)
@@ -84,7 +84,7 @@ impl<'de> DeserializeSeed<'de> for KeysSeed {
 }
 
 impl<'de> Visitor<'de> for KeysSeed {
-    type Value = Vec<Cell<'de>>;
+    type Value = Vec<JsonCell<'de>>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("an array of keys")

@@ -13,8 +13,8 @@ use arrow::array::{
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 
-use super::cell::Cell;
-use super::coerce::{self, Misfit};
+use super::cell::JsonCell;
+use super::coerce::{self, CoerceError};
 use super::infer;
 use crate::error::{EngineError, Result};
 use crate::scalar::MS_PER_DAY;
@@ -32,7 +32,7 @@ pub(super) struct ColumnStore {
     storage: Option<Storage>,
     is_growing: bool,
     states: Vec<State>,
-    values: Values,
+    values: StoreValues,
     /// Whether the values are rows' keys: an integer must not be rounded into one.
     is_key: bool,
     /// What the next reading of the text should do about the column.
@@ -63,7 +63,7 @@ struct Found {
 }
 
 /// One value per state; the value of a cell that is not given is a filler.
-enum Values {
+enum StoreValues {
     Untyped,
     Ints(Vec<i64>),
     Floats(Vec<f64>),
@@ -123,7 +123,7 @@ impl ColumnStore {
             storage: None,
             is_growing: true,
             states: Vec::new(),
-            values: Values::Untyped,
+            values: StoreValues::Untyped,
             is_key: false,
             respell: None,
             found: Found::default(),
@@ -141,13 +141,13 @@ impl ColumnStore {
     }
 
     pub(super) fn fixed(storage: Storage) -> Self {
-        let values = Values::new(storage);
+        let values = StoreValues::new(storage);
         ColumnStore { storage: Some(storage), is_growing: false, values, ..ColumnStore::growing() }
     }
 
     /// An empty store of the same type.
     pub(super) fn like(&self) -> Self {
-        let values = self.storage.map_or(Values::Untyped, Values::new);
+        let values = self.storage.map_or(StoreValues::Untyped, StoreValues::new);
         ColumnStore {
             storage: self.storage,
             is_growing: self.is_growing,
@@ -160,14 +160,15 @@ impl ColumnStore {
     /// The cells of another store of the same type follow.
     pub(super) fn append(&mut self, other: ColumnStore) {
         match (&mut self.values, other.values) {
-            (Values::Ints(values), Values::Ints(more)) | (Values::Millis(values), Values::Millis(more)) => {
+            (StoreValues::Ints(values), StoreValues::Ints(more))
+            | (StoreValues::Millis(values), StoreValues::Millis(more)) => {
                 values.extend(more);
             }
-            (Values::Floats(values), Values::Floats(more)) => values.extend(more),
-            (Values::Bools(values), Values::Bools(more)) => values.extend(more),
-            (Values::Days(values), Values::Days(more)) => values.extend(more),
-            (Values::Texts(texts), Values::Texts(more)) => texts.append(&more),
-            (Values::Untyped, Values::Untyped) => {}
+            (StoreValues::Floats(values), StoreValues::Floats(more)) => values.extend(more),
+            (StoreValues::Bools(values), StoreValues::Bools(more)) => values.extend(more),
+            (StoreValues::Days(values), StoreValues::Days(more)) => values.extend(more),
+            (StoreValues::Texts(texts), StoreValues::Texts(more)) => texts.append(&more),
+            (StoreValues::Untyped, StoreValues::Untyped) => {}
             _ => unreachable!("the other store is of the same type"),
         }
         self.states.extend(other.states);
@@ -213,20 +214,20 @@ impl ColumnStore {
     pub(super) fn pop(&mut self) {
         self.states.pop();
         match &mut self.values {
-            Values::Untyped => {}
-            Values::Ints(values) | Values::Millis(values) => drop(values.pop()),
-            Values::Floats(values) => drop(values.pop()),
-            Values::Bools(values) => drop(values.pop()),
-            Values::Days(values) => drop(values.pop()),
-            Values::Texts(texts) => {
+            StoreValues::Untyped => {}
+            StoreValues::Ints(values) | StoreValues::Millis(values) => drop(values.pop()),
+            StoreValues::Floats(values) => drop(values.pop()),
+            StoreValues::Bools(values) => drop(values.pop()),
+            StoreValues::Days(values) => drop(values.pop()),
+            StoreValues::Texts(texts) => {
                 texts.ends.pop();
                 texts.bytes.truncate(texts.ends.last().copied().unwrap_or(0));
             }
         }
     }
 
-    pub(super) fn push(&mut self, cell: &Cell<'_>) -> Result<(), Misfit> {
-        if matches!(cell, Cell::Null) {
+    pub(super) fn push(&mut self, cell: &JsonCell<'_>) -> Result<(), CoerceError> {
+        if matches!(cell, JsonCell::Null) {
             self.push_state(State::Null);
             return Ok(());
         }
@@ -235,26 +236,26 @@ impl ColumnStore {
         }
         let storage = self.storage.unwrap_or(Storage::Utf8);
         match (storage, cell) {
-            (Storage::Utf8, Cell::Float(_)) => self.respell = self.respell.max(Some(Respell::Given)),
-            (Storage::Utf8, Cell::Spelled { is_integer: false, .. }) => self.found.has_fraction = true,
+            (Storage::Utf8, JsonCell::Float(_)) => self.respell = self.respell.max(Some(Respell::Given)),
+            (Storage::Utf8, JsonCell::Spelled { is_integer: false, .. }) => self.found.has_fraction = true,
             (Storage::Float32 | Storage::Float64, _) => self.check_exact(cell, storage)?,
             _ => {}
         }
         let state = match &mut self.values {
-            Values::Ints(values) => push_value(values, coerce::to_int(cell, storage)?),
-            Values::Floats(values) => push_value(values, coerce::to_float(cell)?),
-            Values::Bools(values) => push_value(values, coerce::to_bool(cell)?),
-            Values::Days(values) => push_value(values, coerce::to_days(cell)?),
-            Values::Millis(values) => push_value(values, coerce::to_ms(cell)?),
-            Values::Texts(texts) => {
+            StoreValues::Ints(values) => push_value(values, coerce::to_int(cell, storage)?),
+            StoreValues::Floats(values) => push_value(values, coerce::to_float(cell)?),
+            StoreValues::Bools(values) => push_value(values, coerce::to_bool(cell)?),
+            StoreValues::Days(values) => push_value(values, coerce::to_days(cell)?),
+            StoreValues::Millis(values) => push_value(values, coerce::to_ms(cell)?),
+            StoreValues::Texts(texts) => {
                 let is_given = coerce::write_text(cell, &mut texts.bytes);
                 texts.ends.push(texts.bytes.len());
                 if texts.bytes.len() > MAX_TEXT_BYTES {
-                    return Err(Misfit::Other("more than 2 GiB of text".into()));
+                    return Err(CoerceError::Other("more than 2 GiB of text".into()));
                 }
                 if is_given { State::Given } else { State::Null }
             }
-            Values::Untyped => State::Null,
+            StoreValues::Untyped => State::Null,
         };
         self.states.push(state);
         Ok(())
@@ -266,19 +267,21 @@ impl ColumnStore {
     }
 
     /// Notes integers that a FLOAT column holds only nearly; a given key must not be one.
-    fn check_exact(&mut self, cell: &Cell<'_>, storage: Storage) -> Result<(), Misfit> {
+    fn check_exact(&mut self, cell: &JsonCell<'_>, storage: Storage) -> Result<(), CoerceError> {
         let is_exact = match cell {
-            Cell::Int(value) if storage == Storage::Float32 => *value as f32 as i128 == i128::from(*value),
-            Cell::Int(value) => *value as f64 as i128 == i128::from(*value),
-            Cell::Float(value) => {
+            JsonCell::Int(value) if storage == Storage::Float32 => {
+                *value as f32 as i128 == i128::from(*value)
+            }
+            JsonCell::Int(value) => *value as f64 as i128 == i128::from(*value),
+            JsonCell::Float(value) => {
                 if self.is_key && !self.is_growing && cell.may_be_huge() {
                     self.respell = self.respell.max(Some(Respell::Given));
                 }
                 self.found.has_fraction |= value.abs() < 1e15;
                 true
             }
-            Cell::UInt(value) => *value as f64 as u128 == u128::from(*value),
-            Cell::Spelled { value, text, is_integer } => !is_integer || is_exactly(*value, text),
+            JsonCell::UInt(value) => *value as f64 as u128 == u128::from(*value),
+            JsonCell::Spelled { value, text, is_integer } => !is_integer || is_exactly(*value, text),
             _ => true,
         };
         self.found.has_huge |= cell.may_be_huge();
@@ -288,31 +291,31 @@ impl ColumnStore {
         }
         let mut number = String::new();
         coerce::write_text(cell, &mut number);
-        Err(Misfit::Inexact { value: number })
+        Err(CoerceError::Inexact { value: number })
     }
 
     /// Types or promotes the column so that `cell` fits, where the rules allow it.
-    fn grow_for(&mut self, cell: &Cell<'_>) {
+    fn grow_for(&mut self, cell: &JsonCell<'_>) {
         match (self.storage, cell) {
             (None, cell) => {
                 if let Some(storage) = infer::storage_of(cell) {
                     self.become_typed(storage);
                 }
             }
-            (Some(Storage::Integer), Cell::Float(_) | Cell::UInt(_) | Cell::Spelled { .. }) => {
+            (Some(Storage::Integer), JsonCell::Float(_) | JsonCell::UInt(_) | JsonCell::Spelled { .. }) => {
                 self.promote_ints_to_floats();
             }
-            (Some(Storage::Integer | Storage::Bool), Cell::Text(_)) => self.promote_to_texts(),
-            (Some(Storage::Float64), Cell::Text(_)) => self.give_up(),
-            (Some(Storage::Date32), Cell::Text(text)) => match infer::moment_in(text) {
+            (Some(Storage::Integer | Storage::Bool), JsonCell::Text(_)) => self.promote_to_texts(),
+            (Some(Storage::Float64), JsonCell::Text(_)) => self.give_up(),
+            (Some(Storage::Date32), JsonCell::Text(text)) => match infer::moment_in(text) {
                 Some(moment) if moment.inferred_from_json() == Storage::Date32 => {}
                 Some(_) => self.promote_days_to_ms(),
                 None => self.give_up(),
             },
-            (Some(Storage::Date32), Cell::Int(ms)) if ms.rem_euclid(MS_PER_DAY) != 0 => {
+            (Some(Storage::Date32), JsonCell::Int(ms)) if ms.rem_euclid(MS_PER_DAY) != 0 => {
                 self.promote_days_to_ms();
             }
-            (Some(Storage::TimestampMs), Cell::Text(text)) if infer::moment_in(text).is_none() => {
+            (Some(Storage::TimestampMs), JsonCell::Text(text)) if infer::moment_in(text).is_none() => {
                 self.give_up();
             }
             _ => {}
@@ -327,30 +330,31 @@ impl ColumnStore {
 
     fn become_typed(&mut self, storage: Storage) {
         self.storage = Some(storage);
-        self.values = Values::new(storage);
+        self.values = StoreValues::new(storage);
         for _ in 0..self.states.len() {
             self.values.push_filler();
         }
     }
 
     fn promote_ints_to_floats(&mut self) {
-        if let Values::Ints(values) = &self.values {
+        if let StoreValues::Ints(values) = &self.values {
             self.found.has_inexact |= values.iter().any(|value| *value as f64 as i128 != i128::from(*value));
-            self.values = Values::Floats(values.iter().map(|value| *value as f64).collect());
+            self.values = StoreValues::Floats(values.iter().map(|value| *value as f64).collect());
             self.storage = Some(Storage::Float64);
         }
     }
 
     fn promote_days_to_ms(&mut self) {
-        if let Values::Days(values) = &self.values {
-            self.values = Values::Millis(values.iter().map(|days| i64::from(*days) * MS_PER_DAY).collect());
+        if let StoreValues::Days(values) = &self.values {
+            self.values =
+                StoreValues::Millis(values.iter().map(|days| i64::from(*days) * MS_PER_DAY).collect());
             self.storage = Some(Storage::TimestampMs);
         }
     }
 
     /// Texts that all are numbers, some of them floats.
     fn promote_digits_to_floats(&mut self) {
-        let Values::Texts(texts) = &self.values else { return };
+        let StoreValues::Texts(texts) = &self.values else { return };
         let mut floats = Vec::with_capacity(texts.len());
         for (row, state) in self.states.iter().enumerate() {
             let text = if *state == State::Given { texts.get(row) } else { "0" };
@@ -359,7 +363,7 @@ impl ColumnStore {
             self.found.has_inexact |= is_integer && !is_exactly(value, text);
             floats.push(value);
         }
-        self.values = Values::Floats(floats);
+        self.values = StoreValues::Floats(floats);
         self.storage = Some(Storage::Float64);
     }
 
@@ -368,12 +372,12 @@ impl ColumnStore {
         let mut texts = TextValues::default();
         for (row, state) in self.states.iter().enumerate() {
             match (&self.values, state) {
-                (Values::Ints(values), State::Given) => texts.push(&values[row].to_string()),
-                (Values::Bools(values), State::Given) => texts.push(&values[row].to_string()),
+                (StoreValues::Ints(values), State::Given) => texts.push(&values[row].to_string()),
+                (StoreValues::Bools(values), State::Given) => texts.push(&values[row].to_string()),
                 _ => texts.push(""),
             }
         }
-        self.values = Values::Texts(texts);
+        self.values = StoreValues::Texts(texts);
         self.storage = Some(Storage::Utf8);
     }
 
@@ -420,8 +424,8 @@ fn push_value<T: Default>(values: &mut Vec<T>, value: Option<T>) -> State {
     state
 }
 
-impl Values {
-    fn new(storage: Storage) -> Values {
+impl StoreValues {
+    fn new(storage: Storage) -> StoreValues {
         match storage {
             Storage::Integer
             | Storage::Int8
@@ -431,23 +435,23 @@ impl Values {
             | Storage::UInt8
             | Storage::UInt16
             | Storage::UInt32
-            | Storage::UInt64 => Values::Ints(Vec::new()),
-            Storage::Float32 | Storage::Float64 => Values::Floats(Vec::new()),
-            Storage::Bool => Values::Bools(Vec::new()),
-            Storage::Utf8 => Values::Texts(TextValues::default()),
-            Storage::Date32 => Values::Days(Vec::new()),
-            Storage::TimestampMs => Values::Millis(Vec::new()),
+            | Storage::UInt64 => StoreValues::Ints(Vec::new()),
+            Storage::Float32 | Storage::Float64 => StoreValues::Floats(Vec::new()),
+            Storage::Bool => StoreValues::Bools(Vec::new()),
+            Storage::Utf8 => StoreValues::Texts(TextValues::default()),
+            Storage::Date32 => StoreValues::Days(Vec::new()),
+            Storage::TimestampMs => StoreValues::Millis(Vec::new()),
         }
     }
 
     fn push_filler(&mut self) {
         match self {
-            Values::Untyped => {}
-            Values::Ints(values) | Values::Millis(values) => values.push(0),
-            Values::Floats(values) => values.push(0.0),
-            Values::Bools(values) => values.push(false),
-            Values::Days(values) => values.push(0),
-            Values::Texts(texts) => texts.push(""),
+            StoreValues::Untyped => {}
+            StoreValues::Ints(values) | StoreValues::Millis(values) => values.push(0),
+            StoreValues::Floats(values) => values.push(0.0),
+            StoreValues::Bools(values) => values.push(false),
+            StoreValues::Days(values) => values.push(0),
+            StoreValues::Texts(texts) => texts.push(""),
         }
     }
 
@@ -460,21 +464,23 @@ impl Values {
             }};
         }
         Ok(match (self, storage) {
-            (Values::Texts(texts), _) => texts.finish(nulls, column)?,
-            (Values::Bools(values), _) => Arc::new(BooleanArray::new(values.into(), nulls)),
-            (Values::Days(values), _) => Arc::new(Date32Array::new(values.into(), nulls)),
-            (Values::Millis(values), _) => Arc::new(TimestampMillisecondArray::new(values.into(), nulls)),
-            (Values::Floats(values), Storage::Float32) => narrowed!(Float32Array, values, f32),
-            (Values::Floats(values), _) => Arc::new(Float64Array::new(values.into(), nulls)),
-            (Values::Ints(values), Storage::Int8) => narrowed!(Int8Array, values, i8),
-            (Values::Ints(values), Storage::Int16) => narrowed!(Int16Array, values, i16),
-            (Values::Ints(values), Storage::Int32) => narrowed!(Int32Array, values, i32),
-            (Values::Ints(values), Storage::UInt8) => narrowed!(UInt8Array, values, u8),
-            (Values::Ints(values), Storage::UInt16) => narrowed!(UInt16Array, values, u16),
-            (Values::Ints(values), Storage::UInt32) => narrowed!(UInt32Array, values, u32),
-            (Values::Ints(values), Storage::UInt64) => narrowed!(UInt64Array, values, u64),
-            (Values::Ints(values), _) => Arc::new(Int64Array::new(values.into(), nulls)),
-            (Values::Untyped, _) => TextValues::default().finish(None, column)?,
+            (StoreValues::Texts(texts), _) => texts.finish(nulls, column)?,
+            (StoreValues::Bools(values), _) => Arc::new(BooleanArray::new(values.into(), nulls)),
+            (StoreValues::Days(values), _) => Arc::new(Date32Array::new(values.into(), nulls)),
+            (StoreValues::Millis(values), _) => {
+                Arc::new(TimestampMillisecondArray::new(values.into(), nulls))
+            }
+            (StoreValues::Floats(values), Storage::Float32) => narrowed!(Float32Array, values, f32),
+            (StoreValues::Floats(values), _) => Arc::new(Float64Array::new(values.into(), nulls)),
+            (StoreValues::Ints(values), Storage::Int8) => narrowed!(Int8Array, values, i8),
+            (StoreValues::Ints(values), Storage::Int16) => narrowed!(Int16Array, values, i16),
+            (StoreValues::Ints(values), Storage::Int32) => narrowed!(Int32Array, values, i32),
+            (StoreValues::Ints(values), Storage::UInt8) => narrowed!(UInt8Array, values, u8),
+            (StoreValues::Ints(values), Storage::UInt16) => narrowed!(UInt16Array, values, u16),
+            (StoreValues::Ints(values), Storage::UInt32) => narrowed!(UInt32Array, values, u32),
+            (StoreValues::Ints(values), Storage::UInt64) => narrowed!(UInt64Array, values, u64),
+            (StoreValues::Ints(values), _) => Arc::new(Int64Array::new(values.into(), nulls)),
+            (StoreValues::Untyped, _) => TextValues::default().finish(None, column)?,
         })
     }
 }

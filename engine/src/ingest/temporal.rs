@@ -11,7 +11,7 @@ use crate::schema::Storage;
 
 /// How a moment was spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shape {
+enum MomentShape {
     /// `2020-01-02`
     IsoDay,
     /// `2020-1-2`, `2020/01/02`, `2020 01 02`
@@ -35,7 +35,7 @@ enum Shape {
 /// A text that was read as a date or datetime.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment {
-    shape: Shape,
+    shape: MomentShape,
     ms: i64,
     /// A sixtieth second: it counts on into the next minute.
     has_leap_second: bool,
@@ -64,32 +64,32 @@ impl Moment {
 
     /// A DATE in CSV is `YYYY-MM-DD` and nothing else.
     pub(super) fn csv_day(self) -> Option<i32> {
-        (self.shape == Shape::IsoDay).then(|| self.utc_day())
+        (self.shape == MomentShape::IsoDay).then(|| self.utc_day())
     }
 
     /// A DATETIME in CSV; dates are widened.
     pub(super) fn csv_ms(self) -> Option<i64> {
         let is_known = match self.shape {
-            Shape::IsoDay
-            | Shape::MonthFirstDay
-            | Shape::DayFirstDay
-            | Shape::IsoClock
-            | Shape::IsoOffset
-            | Shape::TwelveHour => true,
-            Shape::LooseDay | Shape::CompactDay | Shape::LooseClock => false,
+            MomentShape::IsoDay
+            | MomentShape::MonthFirstDay
+            | MomentShape::DayFirstDay
+            | MomentShape::IsoClock
+            | MomentShape::IsoOffset
+            | MomentShape::TwelveHour => true,
+            MomentShape::LooseDay | MomentShape::CompactDay | MomentShape::LooseClock => false,
         };
         (is_known && !self.has_leap_second).then_some(self.ms)
     }
 
     fn is_day(self) -> bool {
         match self.shape {
-            Shape::IsoDay
-            | Shape::LooseDay
-            | Shape::MonthFirstDay
-            | Shape::CompactDay
-            | Shape::IsoClock
-            | Shape::LooseClock => true,
-            Shape::DayFirstDay | Shape::IsoOffset | Shape::TwelveHour => false,
+            MomentShape::IsoDay
+            | MomentShape::LooseDay
+            | MomentShape::MonthFirstDay
+            | MomentShape::CompactDay
+            | MomentShape::IsoClock
+            | MomentShape::LooseClock => true,
+            MomentShape::DayFirstDay | MomentShape::IsoOffset | MomentShape::TwelveHour => false,
         }
     }
 }
@@ -112,7 +112,7 @@ fn parse_iso(text: &[u8]) -> Option<Moment> {
     let day = u64::from(u16::from_le_bytes(*day));
     let number = eight_digits(word & 0xffff_ffff | (word >> 40 & 0xffff) << 32 | day << 48)?;
     let date = Date { year: number / 10_000, month: number / 100 % 100, day: number % 100 };
-    let Some((separator, clock)) = rest.split_first() else { return date.at(0, Shape::IsoDay) };
+    let Some((separator, clock)) = rest.split_first() else { return date.at(0, MomentShape::IsoDay) };
     let (clock, fraction) = clock.split_first_chunk::<8>()?;
     if !matches!(separator, b' ' | b'T') || clock[2] != b':' || clock[5] != b':' {
         return None;
@@ -140,7 +140,7 @@ fn parse_iso(text: &[u8]) -> Option<Moment> {
         }
         _ => return None,
     };
-    date.at(i64::from((hour * 3600 + minute * 60 + second) * 1000 + ms), Shape::IsoClock)
+    date.at(i64::from((hour * 3600 + minute * 60 + second) * 1000 + ms), MomentShape::IsoClock)
 }
 
 fn parse_any(text: &str) -> Option<Moment> {
@@ -150,7 +150,7 @@ fn parse_any(text: &str) -> Option<Moment> {
         (8, None) => {
             let date =
                 Date { year: first.value / 10_000, month: first.value / 100 % 100, day: first.value % 100 };
-            date.at(0, Shape::CompactDay)
+            date.at(0, MomentShape::CompactDay)
         }
         (4, Some(&separator @ (b'-' | b'/' | b' '))) => year_first(first, separator, scan),
         (1 | 2, Some(&separator @ (b'-' | b'/' | b' '))) => year_last(first, separator, scan),
@@ -158,7 +158,7 @@ fn parse_any(text: &str) -> Option<Moment> {
     }
 }
 
-fn year_first(year: Digits, separator: u8, mut scan: Scan<'_>) -> Option<Moment> {
+fn year_first(year: DigitRun, separator: u8, mut scan: Scan<'_>) -> Option<Moment> {
     scan.skip(separator)?;
     let month = scan.digits(1, 2)?;
     scan.skip(separator)?;
@@ -166,7 +166,7 @@ fn year_first(year: Digits, separator: u8, mut scan: Scan<'_>) -> Option<Moment>
     let is_iso = separator == b'-' && month.len == 2 && day.len == 2;
     let date = Date { year: year.value, month: month.value, day: day.value };
     if scan.rest.is_empty() {
-        return date.at(0, if is_iso { Shape::IsoDay } else { Shape::LooseDay });
+        return date.at(0, if is_iso { MomentShape::IsoDay } else { MomentShape::LooseDay });
     }
     if separator == b' ' {
         return None;
@@ -178,18 +178,18 @@ fn year_first(year: Digits, separator: u8, mut scan: Scan<'_>) -> Option<Moment>
     let clock = scan.clock()?;
     let is_iso = is_iso && clock.is_padded;
     match scan.rest {
-        [] => date.at(clock.ms, if is_iso { Shape::IsoClock } else { Shape::LooseClock }),
-        [b'Z'] if is_iso => date.at(clock.ms, Shape::IsoClock),
+        [] => date.at(clock.ms, if is_iso { MomentShape::IsoClock } else { MomentShape::LooseClock }),
+        [b'Z'] if is_iso => date.at(clock.ms, MomentShape::IsoClock),
         [b'+' | b'-', ..] if is_iso => {
             let offset_ms = scan.offset()?;
-            date.at(clock.ms - offset_ms, Shape::IsoOffset)
+            date.at(clock.ms - offset_ms, MomentShape::IsoOffset)
         }
         _ => None,
     }
     .map(|moment| clock.mark(moment))
 }
 
-fn year_last(first: Digits, separator: u8, mut scan: Scan<'_>) -> Option<Moment> {
+fn year_last(first: DigitRun, separator: u8, mut scan: Scan<'_>) -> Option<Moment> {
     scan.skip(separator)?;
     let second = scan.digits(1, 2)?;
     scan.skip(separator)?;
@@ -197,18 +197,18 @@ fn year_last(first: Digits, separator: u8, mut scan: Scan<'_>) -> Option<Moment>
     let (month, day) = if separator == b' ' { (second, first) } else { (first, second) };
     let date = Date { year: year.value, month: month.value, day: day.value };
     match (separator, scan.rest) {
-        (b' ', []) => date.at(0, Shape::DayFirstDay),
+        (b' ', []) => date.at(0, MomentShape::DayFirstDay),
         (b' ', _) => None,
-        (_, []) => date.at(0, Shape::MonthFirstDay),
+        (_, []) => date.at(0, MomentShape::MonthFirstDay),
         (_, [b',', b' ', clock @ ..]) => {
             scan.rest = clock;
             let clock_ms = scan.twelve_hour_clock()?;
-            date.at(clock_ms, Shape::TwelveHour)
+            date.at(clock_ms, MomentShape::TwelveHour)
         }
         (_, [b' ', clock @ ..]) => {
             scan.rest = clock;
             let clock = scan.clock()?;
-            if scan.rest.is_empty() { date.at(clock.ms, Shape::LooseClock) } else { None }
+            if scan.rest.is_empty() { date.at(clock.ms, MomentShape::LooseClock) } else { None }
         }
         _ => None,
     }
@@ -222,7 +222,7 @@ struct Date {
 
 impl Date {
     #[inline]
-    fn at(&self, ms_of_day: i64, shape: Shape) -> Option<Moment> {
+    fn at(&self, ms_of_day: i64, shape: MomentShape) -> Option<Moment> {
         if !(1..=12).contains(&self.month) || !(1..=31).contains(&self.day) {
             return None;
         }
@@ -234,7 +234,7 @@ impl Date {
 }
 
 #[derive(Clone, Copy)]
-struct Digits {
+struct DigitRun {
     value: u32,
     len: usize,
 }
@@ -267,17 +267,17 @@ impl Scan<'_> {
     }
 
     /// A run of digits; none when it is shorter than `min` or longer than `max` (at most 9).
-    fn digits(&mut self, min: usize, max: usize) -> Option<Digits> {
+    fn digits(&mut self, min: usize, max: usize) -> Option<DigitRun> {
         let len = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         if len < min || len > max {
             return None;
         }
         let value = self.rest[..len].iter().fold(0, |value, byte| value * 10 + u32::from(byte - b'0'));
         self.rest = &self.rest[len..];
-        Some(Digits { value, len })
+        Some(DigitRun { value, len })
     }
 
-    fn part(&mut self, max_value: u32) -> Option<Digits> {
+    fn part(&mut self, max_value: u32) -> Option<DigitRun> {
         self.digits(1, 2).filter(|part| part.value <= max_value)
     }
 

@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use super::node::{Inner, Node, stacked};
+use super::node::{Inner, OrderNode, stacked};
 use super::{Leaves, OrderTree};
 
 /// An entry to come, before what is at `position` now.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Arrival {
     pub(super) position: usize,
-    pub(super) rank: u64,
+    pub(super) prefix: u64,
     pub(super) entry: u32,
 }
 
@@ -24,7 +24,7 @@ impl OrderTree {
         }
         remove_below(Arc::make_mut(&mut self.root), positions, 0);
         self.len -= positions.len();
-        while let Node::Inner(inner) = &*self.root
+        while let OrderNode::Inner(inner) = &*self.root
             && inner.nodes.len() < 2
         {
             self.root = inner.nodes.first().cloned().unwrap_or_default();
@@ -32,13 +32,15 @@ impl OrderTree {
     }
 
     /// Puts in what arrives, in order; the entries that arrive have ranks, or none has one.
-    pub(super) fn insert_at(&mut self, arrivals: &[Arrival], has_ranks: bool) {
+    pub(super) fn insert_at(&mut self, arrivals: &[Arrival], has_prefixes: bool) {
         if arrivals.is_empty() {
             return;
         }
         if self.is_empty() {
-            *self = match has_ranks {
-                true => OrderTree::from_leaves([Leaves::ranked(arrivals, |new| (new.entry, new.rank))]),
+            *self = match has_prefixes {
+                true => {
+                    OrderTree::from_leaves([Leaves::with_prefixes(arrivals, |new| (new.entry, new.prefix))])
+                }
                 false => OrderTree::from_sorted(arrivals.iter().map(|new| new.entry)),
             };
             return;
@@ -56,19 +58,19 @@ impl OrderTree {
 }
 
 /// `start` is the position of the node's first entry.
-fn remove_below(node: &mut Node, mut positions: &[usize], start: usize) {
+fn remove_below(node: &mut OrderNode, mut positions: &[usize], start: usize) {
     let inner = match node {
-        Node::Leaf(leaf) => {
+        OrderNode::Leaf(leaf) => {
             // The last first, so that the others stay where they are.
             for position in positions.iter().rev() {
                 leaf.entries.remove(position - start);
-                if leaf.is_ranked() {
-                    leaf.ranks.remove(position - start);
+                if leaf.has_prefixes() {
+                    leaf.prefixes.remove(position - start);
                 }
             }
             return;
         }
-        Node::Inner(inner) => inner,
+        OrderNode::Inner(inner) => inner,
     };
     let mut child_start = start + inner.len_before(inner.lens.len());
     let mut at = inner.nodes.len();
@@ -103,18 +105,18 @@ fn num_before<T>(list: &[T], is_before: impl Fn(&T) -> bool) -> usize {
     list.len() - list.iter().rev().take_while(|item| !is_before(item)).count()
 }
 
-fn insert_below(node: &mut Node, mut arrivals: &[Arrival], start: usize) {
+fn insert_below(node: &mut OrderNode, mut arrivals: &[Arrival], start: usize) {
     let inner = match node {
-        Node::Leaf(leaf) => {
+        OrderNode::Leaf(leaf) => {
             for arrival in arrivals.iter().rev() {
                 leaf.entries.insert(arrival.position - start, arrival.entry);
-                if leaf.is_ranked() {
-                    leaf.ranks.insert(arrival.position - start, arrival.rank);
+                if leaf.has_prefixes() {
+                    leaf.prefixes.insert(arrival.position - start, arrival.prefix);
                 }
             }
             return;
         }
-        Node::Inner(inner) => inner,
+        OrderNode::Inner(inner) => inner,
     };
     let mut child_start = start + inner.len_before(inner.lens.len());
     let mut at = inner.nodes.len();
@@ -136,7 +138,7 @@ fn insert_into_child(inner: &mut Inner, at: usize, arrivals: &[Arrival], start: 
     let below = Arc::make_mut(&mut inner.nodes[at]);
     insert_below(below, arrivals, start);
     let pieces = below.split();
-    let num_cut: usize = pieces.iter().map(Node::len).sum();
+    let num_cut: usize = pieces.iter().map(OrderNode::len).sum();
     inner.note(at, len - num_cut);
     for piece in pieces {
         inner.insert(at + 1, piece);

@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 /// What becomes of an entry with a rank. An entry that leaves and comes may have another place among those of its rank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Change {
-    pub(super) rank: u64,
+    pub(super) prefix: u64,
     pub(super) entry: u32,
     /// It is gone from what lies below.
     pub(super) leaves: bool,
@@ -17,16 +17,16 @@ pub(super) struct Change {
 }
 
 impl Change {
-    pub(super) fn leaving(rank: u64, entry: u32) -> Change {
-        Change { rank, entry, leaves: true, comes: false }
+    pub(super) fn leaving(prefix: u64, entry: u32) -> Change {
+        Change { prefix, entry, leaves: true, comes: false }
     }
 
-    pub(super) fn coming(rank: u64, entry: u32) -> Change {
-        Change { rank, entry, leaves: false, comes: true }
+    pub(super) fn coming(prefix: u64, entry: u32) -> Change {
+        Change { prefix, entry, leaves: false, comes: true }
     }
 
     pub(super) fn key(&self) -> (u64, u32) {
-        (self.rank, self.entry)
+        (self.prefix, self.entry)
     }
 
     /// This one and then another one of the same entry and rank; nothing if it came only to leave.
@@ -50,16 +50,16 @@ impl Change {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Layer {
+pub(super) struct SortedLayer {
     changes: Vec<Change>,
     /// By how many entries there are more before each change, and behind the last.
     net: Vec<i32>,
 }
 
-impl Layer {
+impl SortedLayer {
     /// Of changes in any order; what leaves comes later.
-    pub(super) fn new(mut changes: Vec<Change>) -> Layer {
-        changes.sort_unstable_by_key(|change| (change.rank, change.entry, change.comes));
+    pub(super) fn new(mut changes: Vec<Change>) -> SortedLayer {
+        changes.sort_unstable_by_key(|change| (change.prefix, change.entry, change.comes));
         changes.dedup_by(|later, first| {
             let is_one = first.key() == later.key();
             if is_one {
@@ -67,10 +67,10 @@ impl Layer {
             }
             is_one
         });
-        Layer::sorted(changes)
+        SortedLayer::sorted(changes)
     }
 
-    fn sorted(changes: Vec<Change>) -> Layer {
+    fn sorted(changes: Vec<Change>) -> SortedLayer {
         let mut net = Vec::with_capacity(changes.len() + 1);
         let mut sum = 0;
         net.push(sum);
@@ -78,11 +78,11 @@ impl Layer {
             sum += change.net();
             sum
         }));
-        Layer { changes, net }
+        SortedLayer { changes, net }
     }
 
     /// This layer and what happened after it.
-    pub(super) fn then(&self, later: &Layer) -> Layer {
+    pub(super) fn then(&self, later: &SortedLayer) -> SortedLayer {
         let mut changes = Vec::with_capacity(self.len() + later.len());
         let (mut below, mut above) = (self.changes.as_slice(), later.changes.as_slice());
         while let ([first, rest @ ..], [second, others @ ..]) = (below, above) {
@@ -103,7 +103,7 @@ impl Layer {
         }
         changes.extend_from_slice(below);
         changes.extend_from_slice(above);
-        Layer::sorted(changes)
+        SortedLayer::sorted(changes)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -115,8 +115,8 @@ impl Layer {
     }
 
     /// How many changes have lesser ranks.
-    pub(super) fn num_below(&self, rank: u64) -> usize {
-        self.changes.partition_point(|change| change.rank < rank)
+    pub(super) fn num_below(&self, prefix: u64) -> usize {
+        self.changes.partition_point(|change| change.prefix < prefix)
     }
 
     /// By how many entries there are more, for the changes `start..end`.
@@ -125,9 +125,9 @@ impl Layer {
     }
 
     /// The change of an entry, if it is not before `start`.
-    pub(super) fn get(&self, start: usize, rank: u64, entry: u32) -> Option<Change> {
+    pub(super) fn get(&self, start: usize, prefix: u64, entry: u32) -> Option<Change> {
         let changes = &self.changes[start..];
-        let at = changes.binary_search_by_key(&(rank, entry), Change::key).ok()?;
+        let at = changes.binary_search_by_key(&(prefix, entry), Change::key).ok()?;
         Some(changes[at])
     }
 }

@@ -10,20 +10,20 @@ use std::hint::black_box;
 
 use super::OrderTree;
 use super::edit::Arrival;
-use super::node::Node;
+use super::node::OrderNode;
 
 /// The order of entries.
 pub(crate) trait Compare {
     fn compare(&self, left: u32, right: u32) -> Ordering;
 
-    /// Whether [`Compare::rank`] says anything.
-    fn has_ranks(&self) -> bool {
+    /// Whether [`Compare::prefix`] says anything.
+    fn has_prefixes(&self) -> bool {
         false
     }
 
     /// A number that never descends where the order ascends. Of entries with one rank [`Compare::compare`] decides. The
     /// tree remembers ranks: an entry's stays the same as long as its place does, whatever else is compared with it.
-    fn rank(&self, _entry: u32) -> u64 {
+    fn sort_key_prefix(&self, _entry: u32) -> u64 {
         0
     }
 
@@ -39,31 +39,31 @@ impl<F: Fn(u32, u32) -> Ordering> Compare for F {
 
 /// One way down: how many in `node` are not greater than the entry is between `low` and `high`.
 struct Search<'a> {
-    node: &'a Node,
+    node: &'a OrderNode,
     low: usize,
     high: usize,
     /// Entries left of `node`.
     before: usize,
     entry: u32,
-    rank: u64,
+    prefix: u64,
 }
 
 impl<'a> Search<'a> {
     /// Begins at the node: between `low` and `high` is what has the same rank.
     #[inline]
     fn enter(&mut self) {
-        let ranks = match self.node {
-            Node::Leaf(leaf) => &leaf.ranks,
-            Node::Inner(inner) => &inner.ranks,
+        let prefixes = match self.node {
+            OrderNode::Leaf(leaf) => &leaf.prefixes,
+            OrderNode::Inner(inner) => &inner.prefixes,
         };
-        if ranks.is_empty() {
+        if prefixes.is_empty() {
             (self.low, self.high) = (0, self.node.width());
             return;
         }
-        self.low = ranks.partition_point(|&other| other < self.rank);
-        let ties = &ranks[self.low..];
+        self.low = prefixes.partition_point(|&other| other < self.prefix);
+        let ties = &prefixes[self.low..];
         let num_ties = match ties.first() {
-            Some(&rank) if rank == self.rank => ties.partition_point(|&other| other == rank),
+            Some(&prefix) if prefix == self.prefix => ties.partition_point(|&other| other == prefix),
             _ => 0,
         };
         self.high = self.low + num_ties;
@@ -74,8 +74,8 @@ impl<'a> Search<'a> {
     fn middle(&self) -> Option<u32> {
         let middle = (self.low + self.high) / 2;
         (self.low < self.high).then(|| match self.node {
-            Node::Leaf(leaf) => leaf.entries[middle],
-            Node::Inner(inner) => inner.firsts[middle],
+            OrderNode::Leaf(leaf) => leaf.entries[middle],
+            OrderNode::Inner(inner) => inner.firsts[middle],
         })
     }
 
@@ -93,7 +93,7 @@ impl<'a> Search<'a> {
     /// From an inner node in which one child is left to that child.
     #[inline]
     fn go_down(&mut self) {
-        if let Node::Inner(inner) = self.node {
+        if let OrderNode::Inner(inner) = self.node {
             let below = self.low.saturating_sub(1);
             self.before += inner.len_before(below);
             self.node = &inner.nodes[below];
@@ -118,14 +118,20 @@ impl OrderTree {
     fn search<'a>(&'a self, entries: &[u32], order: &impl Compare) -> Vec<Search<'a>> {
         let root = &*self.root;
         let search = |&entry: &u32| {
-            let mut search =
-                Search { node: root, low: 0, high: 0, before: 0, entry, rank: order.rank(entry) };
+            let mut search = Search {
+                node: root,
+                low: 0,
+                high: 0,
+                before: 0,
+                entry,
+                prefix: order.sort_key_prefix(entry),
+            };
             search.enter();
             search
         };
         let mut searches: Vec<Search<'_>> = entries.iter().map(search).collect();
         // All leaves are at one depth.
-        while let Some(Search { node: Node::Inner(_), .. }) = searches.first() {
+        while let Some(Search { node: OrderNode::Inner(_), .. }) = searches.first() {
             narrow_all(&mut searches, order);
             searches.iter_mut().for_each(Search::go_down);
             searches.iter().for_each(|search| touch(search.node.width()));
@@ -139,12 +145,12 @@ impl OrderTree {
     pub(super) fn remove_each(&mut self, entries: &[u32], order: &impl Compare) {
         // In its leaf an entry is found by itself, without a look at any cell.
         let position = |search: Search<'_>| match search.node {
-            Node::Leaf(leaf) => {
+            OrderNode::Leaf(leaf) => {
                 let ties = &leaf.entries[search.low..search.high];
                 let at = ties.iter().position(|&other| other == search.entry)?;
                 Some(search.before + search.low + at)
             }
-            Node::Inner(_) => None,
+            OrderNode::Inner(_) => None,
         };
         let mut positions: Vec<usize> =
             self.search(entries, order).into_iter().filter_map(position).collect();
@@ -158,16 +164,16 @@ impl OrderTree {
         narrow_all(&mut searches, order);
         let arrival = |search: Search<'_>| Arrival {
             position: search.before + search.low,
-            rank: search.rank,
+            prefix: search.prefix,
             entry: search.entry,
         };
         let mut arrivals: Vec<Arrival> = searches.into_iter().map(arrival).collect();
         arrivals.sort_by(|left, right| {
-            (left.position, left.rank)
-                .cmp(&(right.position, right.rank))
+            (left.position, left.prefix)
+                .cmp(&(right.position, right.prefix))
                 .then_with(|| order.compare(left.entry, right.entry))
         });
-        self.insert_at(&arrivals, order.has_ranks());
+        self.insert_at(&arrivals, order.has_prefixes());
     }
 }
 

@@ -14,7 +14,7 @@ const RANKED_LEAF: usize = 64;
 const FANOUT: usize = 64;
 
 #[derive(Debug, Clone)]
-pub(super) enum Node {
+pub(super) enum OrderNode {
     Leaf(Leaf),
     Inner(Inner),
 }
@@ -23,93 +23,93 @@ pub(super) enum Node {
 pub(super) struct Leaf {
     pub(super) entries: Vec<u32>,
     /// Of each entry; empty in a tree without ranks.
-    pub(super) ranks: Vec<u64>,
-    is_ranked: bool,
+    pub(super) prefixes: Vec<u64>,
+    has_prefixes: bool,
 }
 
 /// One place per child in every list.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Inner {
     /// The ranks of the first entries below; empty in a tree without ranks.
-    pub(super) ranks: Vec<u64>,
+    pub(super) prefixes: Vec<u64>,
     /// The numbers of entries below.
     pub(super) lens: Vec<u32>,
     /// The first entries below.
     pub(super) firsts: Vec<u32>,
-    pub(super) nodes: Vec<Arc<Node>>,
+    pub(super) nodes: Vec<Arc<OrderNode>>,
 }
 
-impl Default for Node {
+impl Default for OrderNode {
     fn default() -> Self {
-        Node::Leaf(Leaf::default())
+        OrderNode::Leaf(Leaf::default())
     }
 }
 
 impl Clone for Leaf {
     /// With room for what made the copy necessary.
     fn clone(&self) -> Self {
-        let mut leaf = Leaf::new(self.is_ranked, (self.entries.len() + 1).next_power_of_two());
+        let mut leaf = Leaf::new(self.has_prefixes, (self.entries.len() + 1).next_power_of_two());
         leaf.entries.extend_from_slice(&self.entries);
-        leaf.ranks.extend_from_slice(&self.ranks);
+        leaf.prefixes.extend_from_slice(&self.prefixes);
         leaf
     }
 }
 
 impl Leaf {
     /// Empty, with room for `len` entries or as many as it may hold.
-    pub(super) fn new(is_ranked: bool, len: usize) -> Leaf {
-        let len = len.min(capacity(is_ranked));
+    pub(super) fn new(has_prefixes: bool, len: usize) -> Leaf {
+        let len = len.min(capacity(has_prefixes));
         Leaf {
             entries: Vec::with_capacity(len),
-            ranks: if is_ranked { Vec::with_capacity(len) } else { Vec::new() },
-            is_ranked,
+            prefixes: if has_prefixes { Vec::with_capacity(len) } else { Vec::new() },
+            has_prefixes,
         }
     }
 
-    pub(super) fn is_ranked(&self) -> bool {
-        self.is_ranked
+    pub(super) fn has_prefixes(&self) -> bool {
+        self.has_prefixes
     }
 
     pub(super) fn shrink(&mut self) {
         self.entries.shrink_to_fit();
-        self.ranks.shrink_to_fit();
+        self.prefixes.shrink_to_fit();
     }
 
     fn split_off(&mut self, at: usize) -> Leaf {
-        let mut right = Leaf::new(self.is_ranked, usize::MAX);
+        let mut right = Leaf::new(self.has_prefixes, usize::MAX);
         right.entries.extend(self.entries.drain(at..));
-        right.ranks.extend(self.ranks.drain(at.min(self.ranks.len())..));
+        right.prefixes.extend(self.prefixes.drain(at.min(self.prefixes.len())..));
         right
     }
 }
 
-fn capacity(is_ranked: bool) -> usize {
-    if is_ranked { RANKED_LEAF } else { LEAF }
+fn capacity(has_prefixes: bool) -> usize {
+    if has_prefixes { RANKED_LEAF } else { LEAF }
 }
 
 /// Entries of a new leaf: the next insertions need no split.
-pub(super) fn filled(is_ranked: bool) -> usize {
-    capacity(is_ranked) * 3 / 4
+pub(super) fn filled(has_prefixes: bool) -> usize {
+    capacity(has_prefixes) * 3 / 4
 }
 
 impl Inner {
-    pub(super) fn push(&mut self, node: Node) {
+    pub(super) fn push(&mut self, node: OrderNode) {
         self.insert(self.nodes.len(), node);
     }
 
-    pub(super) fn insert(&mut self, at: usize, node: Node) {
-        let (first, rank) = node.first();
-        if let Some(rank) = rank {
-            self.ranks.insert(at, rank);
+    pub(super) fn insert(&mut self, at: usize, node: OrderNode) {
+        let (first, prefix) = node.first();
+        if let Some(prefix) = prefix {
+            self.prefixes.insert(at, prefix);
         }
         self.lens.insert(at, node.len() as u32);
         self.firsts.insert(at, first);
         self.nodes.insert(at, Arc::new(node));
     }
 
-    pub(super) fn remove(&mut self, at: usize) -> Arc<Node> {
-        if !self.ranks.is_empty() {
-            self.ranks.remove(at);
+    pub(super) fn remove(&mut self, at: usize) -> Arc<OrderNode> {
+        if !self.prefixes.is_empty() {
+            self.prefixes.remove(at);
         }
         self.lens.remove(at);
         self.firsts.remove(at);
@@ -119,10 +119,10 @@ impl Inner {
     /// After the child has changed, which is not empty.
     pub(super) fn note(&mut self, at: usize, len: usize) {
         self.lens[at] = len as u32;
-        let (first, rank) = self.nodes[at].first();
+        let (first, prefix) = self.nodes[at].first();
         self.firsts[at] = first;
-        if let Some(rank) = rank {
-            self.ranks[at] = rank;
+        if let Some(prefix) = prefix {
+            self.prefixes[at] = prefix;
         }
     }
 
@@ -156,7 +156,7 @@ impl Inner {
 
     fn split_off(&mut self, at: usize) -> Inner {
         Inner {
-            ranks: self.ranks.split_off(at.min(self.ranks.len())),
+            prefixes: self.prefixes.split_off(at.min(self.prefixes.len())),
             lens: self.lens.split_off(at),
             firsts: self.firsts.split_off(at),
             nodes: self.nodes.split_off(at),
@@ -164,19 +164,19 @@ impl Inner {
     }
 }
 
-impl Node {
+impl OrderNode {
     pub(super) fn len(&self) -> usize {
         match self {
-            Node::Leaf(leaf) => leaf.entries.len(),
-            Node::Inner(inner) => inner.len_before(inner.lens.len()),
+            OrderNode::Leaf(leaf) => leaf.entries.len(),
+            OrderNode::Inner(inner) => inner.len_before(inner.lens.len()),
         }
     }
 
     /// Of a node that is not empty: its first entry, and the rank if it has one.
     fn first(&self) -> (u32, Option<u64>) {
         match self {
-            Node::Leaf(leaf) => (leaf.entries[0], leaf.ranks.first().copied()),
-            Node::Inner(inner) => (inner.firsts[0], inner.ranks.first().copied()),
+            OrderNode::Leaf(leaf) => (leaf.entries[0], leaf.prefixes.first().copied()),
+            OrderNode::Inner(inner) => (inner.firsts[0], inner.prefixes.first().copied()),
         }
     }
 
@@ -184,12 +184,12 @@ impl Node {
     #[inline]
     pub(super) fn touch(&self) {
         match self {
-            Node::Leaf(leaf) => {
-                touch_lines(&leaf.ranks);
+            OrderNode::Leaf(leaf) => {
+                touch_lines(&leaf.prefixes);
                 touch_lines(&leaf.entries);
             }
-            Node::Inner(inner) => {
-                touch_lines(&inner.ranks);
+            OrderNode::Inner(inner) => {
+                touch_lines(&inner.prefixes);
                 touch_lines(&inner.lens);
             }
         }
@@ -198,20 +198,20 @@ impl Node {
     /// Entries of a leaf, children of an inner node.
     pub(super) fn width(&self) -> usize {
         match self {
-            Node::Leaf(leaf) => leaf.entries.len(),
-            Node::Inner(inner) => inner.nodes.len(),
+            OrderNode::Leaf(leaf) => leaf.entries.len(),
+            OrderNode::Inner(inner) => inner.nodes.len(),
         }
     }
 
     fn capacity(&self) -> usize {
         match self {
-            Node::Leaf(leaf) => capacity(leaf.is_ranked),
-            Node::Inner(_) => FANOUT,
+            OrderNode::Leaf(leaf) => capacity(leaf.has_prefixes),
+            OrderNode::Inner(_) => FANOUT,
         }
     }
 
     /// Cuts off what is beyond the capacity: the pieces that follow, the last first. Each is about half full.
-    pub(super) fn split(&mut self) -> Vec<Node> {
+    pub(super) fn split(&mut self) -> Vec<OrderNode> {
         let mut pieces = Vec::new();
         let (width, capacity) = (self.width(), self.capacity());
         if width > capacity {
@@ -219,8 +219,8 @@ impl Node {
             for piece in (1..num_pieces).rev() {
                 let at = width * piece / num_pieces;
                 pieces.push(match self {
-                    Node::Leaf(leaf) => Node::Leaf(leaf.split_off(at)),
-                    Node::Inner(inner) => Node::Inner(inner.split_off(at)),
+                    OrderNode::Leaf(leaf) => OrderNode::Leaf(leaf.split_off(at)),
+                    OrderNode::Inner(inner) => OrderNode::Inner(inner.split_off(at)),
                 });
             }
         }
@@ -228,14 +228,14 @@ impl Node {
     }
 
     /// Appends what follows. Both are of one level.
-    fn absorb(&mut self, next: &Node) {
+    fn absorb(&mut self, next: &OrderNode) {
         match (self, next) {
-            (Node::Leaf(leaf), Node::Leaf(next)) => {
+            (OrderNode::Leaf(leaf), OrderNode::Leaf(next)) => {
                 leaf.entries.extend_from_slice(&next.entries);
-                leaf.ranks.extend_from_slice(&next.ranks);
+                leaf.prefixes.extend_from_slice(&next.prefixes);
             }
-            (Node::Inner(inner), Node::Inner(next)) => {
-                inner.ranks.extend_from_slice(&next.ranks);
+            (OrderNode::Inner(inner), OrderNode::Inner(next)) => {
+                inner.prefixes.extend_from_slice(&next.prefixes);
                 inner.lens.extend_from_slice(&next.lens);
                 inner.firsts.extend_from_slice(&next.firsts);
                 inner.nodes.extend_from_slice(&next.nodes);
@@ -254,18 +254,18 @@ fn touch_lines<T: Copy>(list: &[T]) {
 }
 
 /// One node above a level of nodes, of which there is at least one.
-pub(super) fn stacked(mut level: Vec<Node>) -> Node {
+pub(super) fn stacked(mut level: Vec<OrderNode>) -> OrderNode {
     while level.len() > 1 {
         let mut above = Vec::with_capacity(level.len().div_ceil(FANOUT * 3 / 4));
         let mut inner = Inner::default();
         for node in level {
             inner.push(node);
             if inner.nodes.len() == FANOUT * 3 / 4 {
-                above.push(Node::Inner(std::mem::take(&mut inner)));
+                above.push(OrderNode::Inner(std::mem::take(&mut inner)));
             }
         }
         if !inner.nodes.is_empty() {
-            above.push(Node::Inner(inner));
+            above.push(OrderNode::Inner(inner));
         }
         level = above;
     }
@@ -274,29 +274,29 @@ pub(super) fn stacked(mut level: Vec<Node>) -> Node {
 
 /// The number of entries below.
 #[cfg(test)]
-pub(super) fn check(node: &Node, is_root: bool) -> usize {
+pub(super) fn check(node: &OrderNode, is_root: bool) -> usize {
     assert!(node.width() <= node.capacity() && (is_root || node.width() > 0));
     match node {
-        Node::Leaf(leaf) => leaf.entries.len(),
-        Node::Inner(inner) => {
+        OrderNode::Leaf(leaf) => leaf.entries.len(),
+        OrderNode::Inner(inner) => {
             for (at, below) in inner.nodes.iter().enumerate() {
                 assert_eq!(inner.firsts[at], below.first().0);
                 assert_eq!(inner.lens[at] as usize, check(below, false));
             }
-            assert!(inner.ranks.is_empty() || inner.ranks.len() == inner.nodes.len());
+            assert!(inner.prefixes.is_empty() || inner.prefixes.len() == inner.nodes.len());
             inner.len_before(inner.nodes.len())
         }
     }
 }
 
 #[cfg(test)]
-pub(super) fn check_ranks(node: &Node, rank: &impl Fn(u32) -> u64) {
-    let (entries, ranks) = match node {
-        Node::Leaf(leaf) => (&leaf.entries, &leaf.ranks),
-        Node::Inner(inner) => {
-            inner.nodes.iter().for_each(|below| check_ranks(below, rank));
-            (&inner.firsts, &inner.ranks)
+pub(super) fn check_prefixes(node: &OrderNode, prefix: &impl Fn(u32) -> u64) {
+    let (entries, prefixes) = match node {
+        OrderNode::Leaf(leaf) => (&leaf.entries, &leaf.prefixes),
+        OrderNode::Inner(inner) => {
+            inner.nodes.iter().for_each(|below| check_prefixes(below, prefix));
+            (&inner.firsts, &inner.prefixes)
         }
     };
-    assert!(ranks.iter().copied().eq(entries.iter().map(|&entry| rank(entry))));
+    assert!(prefixes.iter().copied().eq(entries.iter().map(|&entry| prefix(entry))));
 }

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use super::edit::Arrival;
-use super::layer::{Change, Layer};
+use super::layer::{Change, SortedLayer};
 use super::{Compare, Iter, Leaves, OrderTree};
 
 /// Smaller sequences are not staged: they fit into the caches.
@@ -40,12 +40,12 @@ const MOST_GUESSES: usize = 6;
 pub(crate) struct StagedOrder {
     settled: OrderTree,
     /// Is settling: its changes up to `num_drained` are in `settled`.
-    draining: Arc<Layer>,
+    draining: Arc<SortedLayer>,
     num_drained: usize,
     /// How many are to be settled by now.
     num_owed: usize,
     /// What happened since, the oldest first.
-    layers: Vec<Arc<Layer>>,
+    layers: Vec<Arc<SortedLayer>>,
     has_long_ties: bool,
 }
 
@@ -75,7 +75,7 @@ impl StagedOrder {
         after: &impl Compare,
     ) {
         let num_changes = leaving.len() + arriving.len();
-        if !before.has_ranks()
+        if !before.has_prefixes()
             || self.has_long_ties
             || self.settled.len() < LEAST
             || num_changes > self.limit()
@@ -89,9 +89,9 @@ impl StagedOrder {
             }
             return;
         }
-        let leaving = leaving.iter().map(|&entry| Change::leaving(before.rank(entry), entry));
-        let arriving = arriving.iter().map(|&entry| Change::coming(after.rank(entry), entry));
-        self.push(Layer::new(leaving.chain(arriving).collect()));
+        let leaving = leaving.iter().map(|&entry| Change::leaving(before.sort_key_prefix(entry), entry));
+        let arriving = arriving.iter().map(|&entry| Change::coming(after.sort_key_prefix(entry), entry));
+        self.push(SortedLayer::new(leaving.chain(arriving).collect()));
         // What settles is through shortly before the next is full.
         self.num_owed += num_changes + num_changes / 8 + 1;
         if self.num_owed >= PIECE {
@@ -113,13 +113,13 @@ impl StagedOrder {
         if self.staged().next().is_none() {
             return self.settled.rank(entry, order).is_some();
         }
-        let rank = order.rank(entry);
-        match self.change(rank, entry) {
+        let prefix = order.sort_key_prefix(entry);
+        match self.change(prefix, entry) {
             Some(change) => change.comes,
             None => {
-                let mut ties = self.settled.iter_from(self.settled.num_below(rank));
-                std::iter::from_fn(|| ties.next_ranked())
-                    .take_while(|&(other, _)| other == rank)
+                let mut ties = self.settled.iter_from(self.settled.num_below(prefix));
+                std::iter::from_fn(|| ties.next_with_prefix())
+                    .take_while(|&(other, _)| other == prefix)
                     .any(|(_, other)| other == entry)
             }
         }
@@ -135,14 +135,14 @@ impl StagedOrder {
             order,
         };
         if self.staged().next().is_some() {
-            let rank = self.rank_before(position);
-            iter.settled = self.settled.iter_from(self.settled.num_below(rank));
-            iter.next_settled = iter.settled.next_ranked();
+            let prefix = self.prefix_before(position);
+            iter.settled = self.settled.iter_from(self.settled.num_below(prefix));
+            iter.next_settled = iter.settled.next_with_prefix();
             iter.staged = self
                 .staged()
-                .map(|(layer, start)| &layer.changes()[layer.num_below(rank).max(start)..])
+                .map(|(layer, start)| &layer.changes()[layer.num_below(prefix).max(start)..])
                 .collect();
-            for _ in self.num_below(rank)..position {
+            for _ in self.num_below(prefix)..position {
                 iter.next();
             }
         }
@@ -150,62 +150,63 @@ impl StagedOrder {
     }
 
     /// The layers, the oldest first, and the first change of each that is not settled.
-    fn staged(&self) -> impl Iterator<Item = (&Layer, usize)> {
+    fn staged(&self) -> impl Iterator<Item = (&SortedLayer, usize)> {
         let layers = self.layers.iter().map(|layer| (&**layer, 0));
         (self.draining.len() > 0).then_some((&*self.draining, self.num_drained)).into_iter().chain(layers)
     }
 
     /// What the layers say of an entry.
-    fn change(&self, rank: u64, entry: u32) -> Option<Change> {
-        Change::all(self.staged().filter_map(|(layer, start)| layer.get(start, rank, entry)))
+    fn change(&self, prefix: u64, entry: u32) -> Option<Change> {
+        Change::all(self.staged().filter_map(|(layer, start)| layer.get(start, prefix, entry)))
     }
 
     /// How many entries have lesser ranks.
-    fn num_below(&self, rank: u64) -> usize {
-        let net = |(layer, start): (&Layer, usize)| layer.net(start, layer.num_below(rank).max(start));
-        self.settled.num_below(rank).strict_add_signed(self.staged().map(net).sum::<i32>() as isize)
+    fn num_below(&self, prefix: u64) -> usize {
+        let net =
+            |(layer, start): (&SortedLayer, usize)| layer.net(start, layer.num_below(prefix).max(start));
+        self.settled.num_below(prefix).strict_add_signed(self.staged().map(net).sum::<i32>() as isize)
     }
 
     /// A rank of which at most `position` entries have a lesser one, and not many less where ranks are told apart.
-    fn rank_before(&self, position: usize) -> u64 {
+    fn prefix_before(&self, position: usize) -> u64 {
         if position < NEAR_ROWS {
             return 0;
         }
         // Among neighbours the layers add to positions much the same.
         let mut guess = position;
         for _ in 0..MOST_GUESSES {
-            let Some(rank) = self.settled.rank_at(guess) else { break };
-            let num_below = self.num_below(rank);
+            let Some(prefix) = self.settled.prefix_at(guess) else { break };
+            let num_below = self.num_below(prefix);
             if num_below <= position && position - num_below < NEAR_ROWS {
-                return rank;
+                return prefix;
             }
             guess = (guess + position).saturating_sub(num_below + NEAR_ROWS / 4);
         }
-        self.last_rank_before(position)
+        self.last_prefix_before(position)
     }
 
     /// The largest rank that anything has, and of which at most `position` entries have a lesser one.
-    fn last_rank_before(&self, position: usize) -> u64 {
-        let last_before = |mut low: usize, mut high: usize, rank_at: &dyn Fn(usize) -> Option<u64>| {
-            let mut rank = 0;
+    fn last_prefix_before(&self, position: usize) -> u64 {
+        let last_before = |mut low: usize, mut high: usize, prefix_at: &dyn Fn(usize) -> Option<u64>| {
+            let mut prefix = 0;
             while low < high {
                 let middle = (low + high) / 2;
-                match rank_at(middle) {
+                match prefix_at(middle) {
                     Some(at) if self.num_below(at) <= position => {
-                        rank = at;
+                        prefix = at;
                         low = middle + 1;
                     }
                     _ => high = middle,
                 }
             }
-            rank
+            prefix
         };
         let num_staged: usize = self.staged().map(|(layer, start)| layer.len() - start).sum();
         let low = position.saturating_sub(num_staged);
         let high = (position + num_staged + 1).min(self.settled.len());
-        let settled = last_before(low, high, &|at| self.settled.rank_at(at));
+        let settled = last_before(low, high, &|at| self.settled.prefix_at(at));
         let staged = self.staged().map(|(layer, start)| {
-            last_before(start, layer.len(), &|at| layer.changes().get(at).map(|change| change.rank))
+            last_before(start, layer.len(), &|at| layer.changes().get(at).map(|change| change.prefix))
         });
         staged.fold(settled, u64::max)
     }
@@ -217,12 +218,14 @@ impl StagedOrder {
     /// Whether a run of ties is so long that it reaches from probe to probe, as all do in a tree without ranks.
     fn ties_at_probes(&self) -> bool {
         let stride = (self.settled.len() / PROBES).max(MOST_TIES);
-        let ranks: Vec<Option<u64>> =
-            (0..self.settled.len()).step_by(stride).map(|position| self.settled.rank_at(position)).collect();
-        ranks.windows(2).any(|pair| pair[0] == pair[1])
+        let prefixes: Vec<Option<u64>> = (0..self.settled.len())
+            .step_by(stride)
+            .map(|position| self.settled.prefix_at(position))
+            .collect();
+        prefixes.windows(2).any(|pair| pair[0] == pair[1])
     }
 
-    fn push(&mut self, layer: Layer) {
+    fn push(&mut self, layer: SortedLayer) {
         let mut layer = layer;
         while let Some(below) = self.layers.pop_if(|below| below.len() < layer.len() * GROWTH) {
             layer = below.then(&layer);
@@ -250,26 +253,26 @@ impl StagedOrder {
         let changes = &layer.changes()[self.num_drained..];
         let Some(first) = changes.first() else { return };
         let (mut leaving, mut arriving) = (Vec::new(), Vec::new());
-        let mut position = self.settled.num_below(first.rank);
+        let mut position = self.settled.num_below(first.prefix);
         let mut walk = self.settled.iter_from(position);
         let mut num_done = 0;
-        for group in changes.chunk_by(|left, right| left.rank == right.rank) {
+        for group in changes.chunk_by(|left, right| left.prefix == right.prefix) {
             if num_done >= num_changes {
                 break;
             }
             num_done += group.len();
-            let rank = group[0].rank;
-            match walk.skip_below(rank, NEAR) {
+            let prefix = group[0].prefix;
+            match walk.skip_below(prefix, NEAR) {
                 Some(num_skipped) => position += num_skipped,
                 None => {
-                    position = self.settled.num_below(rank);
+                    position = self.settled.num_below(prefix);
                     walk = self.settled.iter_from(position);
                 }
             }
-            let run: Vec<u32> = std::iter::from_fn(|| walk.next_if_ranked(rank)).collect();
+            let run: Vec<u32> = std::iter::from_fn(|| walk.next_if_prefix(prefix)).collect();
             self.has_long_ties |= run.len() + group.len() > MOST_TIES;
             let start = position - leaving.len();
-            let arrival = |entry: u32| Arrival { position: start, rank, entry };
+            let arrival = |entry: u32| Arrival { position: start, prefix, entry };
             match (&*run, group) {
                 ([], [change]) => {
                     assert!(!change.leaves, "what leaves is there");
@@ -288,7 +291,7 @@ impl StagedOrder {
                     let entries = run.iter().copied().filter(stays).chain(came);
                     // What later layers take out may stand anywhere: here it stands in front.
                     let left_later =
-                        |&entry: &u32| self.layers_change(rank, entry).is_some_and(|change| change.leaves);
+                        |&entry: &u32| self.layers_change(prefix, entry).is_some_and(|change| change.leaves);
                     let (mut all, mut live): (Vec<u32>, Vec<u32>) = entries.partition(left_later);
                     live.sort_by(|&left, &right| order.compare(left, right));
                     all.extend(live);
@@ -308,8 +311,8 @@ impl StagedOrder {
     }
 
     /// What the layers say of an entry that do not settle yet.
-    fn layers_change(&self, rank: u64, entry: u32) -> Option<Change> {
-        Change::all(self.layers.iter().filter_map(|layer| layer.get(0, rank, entry)))
+    fn layers_change(&self, prefix: u64, entry: u32) -> Option<Change> {
+        Change::all(self.layers.iter().filter_map(|layer| layer.get(0, prefix, entry)))
     }
 }
 
@@ -327,10 +330,10 @@ pub(crate) struct StagedIter<'a, C> {
 
 impl<C: Compare> StagedIter<'_, C> {
     /// All entries of a rank for which there are changes.
-    fn take_group(&mut self, rank: u64) -> Vec<u32> {
+    fn take_group(&mut self, prefix: u64) -> Vec<u32> {
         let mut changes: Vec<Change> = Vec::new();
         for rest in &mut self.staged {
-            let num_here = rest.iter().take_while(|change| change.rank == rank).count();
+            let num_here = rest.iter().take_while(|change| change.prefix == prefix).count();
             changes.extend_from_slice(&rest[..num_here]);
             *rest = &rest[num_here..];
         }
@@ -340,12 +343,12 @@ impl<C: Compare> StagedIter<'_, C> {
             .filter_map(|same| Change::all(same.iter().copied()))
             .collect();
         let mut entries = Vec::new();
-        while let Some((_, entry)) = self.next_settled.filter(|next| next.0 == rank) {
+        while let Some((_, entry)) = self.next_settled.filter(|next| next.0 == prefix) {
             let at = changes.binary_search_by_key(&entry, |change| change.entry);
             if !at.is_ok_and(|at| changes[at].leaves) {
                 entries.push(entry);
             }
-            self.next_settled = self.settled.next_ranked();
+            self.next_settled = self.settled.next_with_prefix();
         }
         entries.extend(changes.iter().filter(|change| change.comes).map(|change| change.entry));
         entries.sort_by(|&left, &right| self.order.compare(left, right));
@@ -365,11 +368,11 @@ impl<C: Compare> Iterator for StagedIter<'_, C> {
                 return Some(entry);
             }
             let next_changed =
-                self.staged.iter().filter_map(|rest| rest.first()).map(|change| change.rank).min();
+                self.staged.iter().filter_map(|rest| rest.first()).map(|change| change.prefix).min();
             match (self.next_settled, next_changed) {
                 (None, None) => return None,
-                (Some((rank, entry)), changed) if changed.is_none_or(|changed| rank < changed) => {
-                    self.next_settled = self.settled.next_ranked();
+                (Some((prefix, entry)), changed) if changed.is_none_or(|changed| prefix < changed) => {
+                    self.next_settled = self.settled.next_with_prefix();
                     return Some(entry);
                 }
                 (_, changed) => self.group = self.take_group(changed?).into_iter(),

@@ -4,10 +4,10 @@
 //! only, a window for the rows that see a row of the batch ([`window`]). It stands behind the table's own columns for as
 //! long as a plan holds its token; its text is reclaimed like any other.
 
-mod frame;
-mod later;
+mod backfill;
 #[cfg(test)]
-mod later_tests;
+mod backfill_tests;
+mod frame;
 #[cfg(test)]
 mod tests;
 mod window;
@@ -18,14 +18,14 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 
 use super::Snapshot;
-use crate::column::{Column, Interner, Resting, Slots, Writes};
+use crate::column::{CodeReclaim, Column, Interner, Slots, Writes};
 use crate::delta::TableDelta;
 use crate::expr::{Expression, Row, Value};
 use crate::scalar::Scalar;
 use crate::schema::{Schema, Storage};
-use crate::window::{Source, Window};
-pub use later::{Adopted, Backlog, Preparation, Prepared};
-use window::{Cells, WindowColumn};
+use crate::window::{Window, WindowSource};
+pub use backfill::{Backfill, BackfillResult, CatchUpLog, InstalledColumns};
+use window::{WindowCells, WindowColumn};
 
 /// A computed column as a plan refers to it.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ pub(super) struct ComputedColumns {
     entries: Vec<Option<Entry>>,
     columns: Vec<Column>,
     interners: Vec<Option<Interner>>,
-    resting: Resting,
+    code_reclaim: CodeReclaim,
     epoch: Arc<()>,
     /// State of `random()`.
     random: u64,
@@ -51,7 +51,7 @@ pub(super) struct ComputedColumns {
     /// columns that are here.
     log: Vec<Arc<TableDelta>>,
     /// Windows over columns that are being computed elsewhere.
-    waiting: Vec<Preparation>,
+    waiting: Vec<Backfill>,
 }
 
 #[derive(Debug)]
@@ -74,7 +74,7 @@ enum Body {
     Expression(Arc<Expression>),
     Window(Box<WindowColumn>),
     /// A window that is being computed elsewhere.
-    Awaited,
+    PendingPlan,
 }
 
 impl ComputedColumns {
@@ -204,7 +204,7 @@ impl ComputedColumns {
             self.entries[position] = None;
             self.columns[position] = Column::new(Storage::Bool);
             self.interners[position] = None;
-            self.resting.forget(position);
+            self.code_reclaim.forget(position);
         }
         if !self.has_pending() {
             self.log.clear();
@@ -228,7 +228,7 @@ impl ComputedColumns {
             self.columns[position].clear(self.interners[position].as_mut(), &delta.removed);
             let new = self.extend(&delta.new);
             match self.entries[position].as_mut().map(|entry| &mut entry.body) {
-                None | Some(Body::Awaited) => {}
+                None | Some(Body::PendingPlan) => {}
                 Some(Body::Expression(expression)) => {
                     let slots = touched(expression, &delta);
                     drop(new);
@@ -248,7 +248,7 @@ impl ComputedColumns {
                 }
             }
         }
-        self.resting.end_batch(&mut self.columns, &mut self.interners, &mut self.epoch);
+        self.code_reclaim.end_batch(&mut self.columns, &mut self.interners, &mut self.epoch);
         let new = self.extend(&delta.new);
         let delta = TableDelta { old, new, recomputed: recomputed.into_iter().collect(), ..delta };
         if self.has_pending() {
@@ -290,7 +290,7 @@ impl ComputedColumns {
 fn write_window(
     column: &mut Column,
     interner: Option<&mut Interner>,
-    cells: &Cells,
+    cells: &WindowCells,
     source: &Column,
 ) -> Vec<u32> {
     let (slots, values) = cells.changed(column, source);
@@ -306,8 +306,8 @@ fn source_of<'a>(
     computed: &'a [ComputedRef],
 ) -> (usize, Option<&'a ComputedRef>) {
     match &window.source {
-        Source::Table(column) => (*column, None),
-        Source::Computed(name) => {
+        WindowSource::Table(column) => (*column, None),
+        WindowSource::Computed(name) => {
             let read = computed.iter().find(|column| column.alias == *name);
             let read = read.expect("a checked window reads a column that is held");
             (num_columns + read.position, Some(read))

@@ -17,13 +17,13 @@ use crate::view::{Plan, ViewKind};
 
 #[derive(Debug)]
 pub(super) struct DerivedTable {
-    shape: Shape,
+    shape: DerivedShape,
     limit: Option<u32>,
     num_ports: u32,
 }
 
 #[derive(Debug)]
-enum Shape {
+enum DerivedShape {
     Flat(Box<FlatTable>),
     Pivot(Box<PivotTable>),
 }
@@ -39,9 +39,11 @@ impl DerivedTable {
         wanted: Option<&[(String, ColumnType)]>,
     ) -> Result<DerivedTable> {
         let (shape, limit) = match plan.kind {
-            ViewKind::Flat => (Shape::Flat(Box::new(FlatTable::new(plan, source, wanted)?)), source_limit),
+            ViewKind::Flat => {
+                (DerivedShape::Flat(Box::new(FlatTable::new(plan, source, wanted)?)), source_limit)
+            }
             ViewKind::Grouped | ViewKind::ColumnOnly => {
-                (Shape::Pivot(Box::new(PivotTable::new(plan, source, wanted)?)), None)
+                (DerivedShape::Pivot(Box::new(PivotTable::new(plan, source, wanted)?)), None)
             }
         };
         Ok(DerivedTable { shape, limit, num_ports: 0 })
@@ -49,8 +51,8 @@ impl DerivedTable {
 
     pub(super) fn snapshot(&self) -> &Snapshot {
         match &self.shape {
-            Shape::Flat(table) => table.snapshot(),
-            Shape::Pivot(table) => table.snapshot(),
+            DerivedShape::Flat(table) => table.snapshot(),
+            DerivedShape::Pivot(table) => table.snapshot(),
         }
     }
 
@@ -75,8 +77,8 @@ impl DerivedTable {
 
     pub(super) fn follow(&mut self, delta: &TableDelta) -> Option<TableDelta> {
         match &mut self.shape {
-            Shape::Flat(table) => table.follow(delta),
-            Shape::Pivot(table) => table.follow(delta),
+            DerivedShape::Flat(table) => table.follow(delta),
+            DerivedShape::Pivot(table) => table.follow(delta),
         }
     }
 }

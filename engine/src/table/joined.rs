@@ -16,8 +16,8 @@ use ahash::RandomState;
 use arrow::array::ArrayRef;
 
 use super::order::KeyOrder;
-use super::snapshot::{Parts, RowKeys, Snapshot};
-use crate::column::{Chunked, Column, Interner, Resting, Slots, Writes};
+use super::snapshot::{RowKeys, Snapshot, SnapshotData};
+use crate::column::{ChunkedVec, CodeReclaim, Column, Interner, Slots, Writes};
 use crate::delta::TableDelta;
 use crate::error::{EngineError, Result};
 use crate::order::OrderTree;
@@ -57,8 +57,8 @@ pub(super) struct PairOrder {
     left: Snapshot,
     right: Snapshot,
     /// Slots of the sources, by slot of the join; unset where there is no match.
-    lefts: Chunked<u32>,
-    rights: Chunked<u32>,
+    lefts: ChunkedVec<u32>,
+    rights: ChunkedVec<u32>,
 }
 
 impl PairOrder {
@@ -95,7 +95,7 @@ pub(super) struct JoinedTable {
     num_ports: u32,
     version: u64,
     epoch: Arc<()>,
-    resting: Resting,
+    code_reclaim: CodeReclaim,
     snapshot: Snapshot,
 }
 
@@ -130,8 +130,8 @@ impl JoinedTable {
         let pairs = PairOrder {
             left: left.clone(),
             right: right.clone(),
-            lefts: Chunked::default(),
-            rights: Chunked::default(),
+            lefts: ChunkedVec::default(),
+            rights: ChunkedVec::default(),
         };
         let mut table = JoinedTable {
             matches: Matches::new((left, left_key), (right, right_key), spec.kind),
@@ -150,7 +150,7 @@ impl JoinedTable {
             num_ports: 0,
             version: 0,
             epoch: Arc::default(),
-            resting: Resting::default(),
+            code_reclaim: CodeReclaim::default(),
             snapshot: left.clone(),
         };
         let come = table.matches.all();
@@ -272,8 +272,8 @@ impl JoinedTable {
     }
 
     fn end_step(&mut self) {
-        self.resting.end_batch(&mut self.cells, &mut self.interners, &mut self.epoch);
-        self.snapshot = Snapshot::new(Parts {
+        self.code_reclaim.end_batch(&mut self.cells, &mut self.interners, &mut self.epoch);
+        self.snapshot = Snapshot::new(SnapshotData {
             version: self.version,
             schema: self.schema.clone(),
             columns: self.cells.clone(),

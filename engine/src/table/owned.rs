@@ -16,7 +16,7 @@ use arrow::array::ArrayRef;
 
 use super::order::KeyOrder;
 use super::snapshot::{self, RowKeys, Snapshot};
-use crate::column::{Chunked, Column, Interner, Resting};
+use crate::column::{ChunkedVec, CodeReclaim, Column, Interner};
 use crate::data::{Batch, TableData, TableOptions, WriteOptions};
 use crate::delta::TableDelta;
 use crate::error::{EngineError, Result};
@@ -44,7 +44,7 @@ pub(crate) struct OwnedTable {
     num_ports: u32,
     /// Held by every snapshot that was taken at this version.
     epoch: Arc<()>,
-    resting: Resting,
+    code_reclaim: CodeReclaim,
 }
 
 /// How rows are found by key.
@@ -55,7 +55,7 @@ enum Keys {
     /// Implicit, gapless: the row at position `i` has key `first_key + i`.
     Sequential { first_key: i64 },
     /// Implicit, with gaps.
-    Explicit { cells: Chunked<i64>, index: KeyIndex },
+    Explicit { cells: ChunkedVec<i64>, index: KeyIndex },
 }
 
 /// What a batch did to the rows, before it becomes a [`TableDelta`].
@@ -111,7 +111,7 @@ impl OwnedTable {
             version: 0,
             num_ports: 0,
             epoch: Arc::default(),
-            resting: Resting::default(),
+            code_reclaim: CodeReclaim::default(),
         })
     }
 
@@ -144,7 +144,7 @@ impl OwnedTable {
             Keys::Sequential { first_key } => RowKeys::Sequential { first_key: *first_key },
             Keys::Explicit { cells, .. } => RowKeys::Explicit(cells.clone()),
         };
-        Snapshot::new(snapshot::Parts {
+        Snapshot::new(snapshot::SnapshotData {
             version: self.version,
             schema: self.schema.clone(),
             columns: self.columns.clone(),
@@ -181,7 +181,12 @@ impl OwnedTable {
 
     /// As [`OwnedTable::update`] where nobody is to hear what changed: without snapshots, so what no reader holds is
     /// written in place. Says whether something happened.
-    pub fn update_unheard(&mut self, data: &TableData, port_id: u32, options: &WriteOptions) -> Result<bool> {
+    pub fn update_unobserved(
+        &mut self,
+        data: &TableData,
+        port_id: u32,
+        options: &WriteOptions,
+    ) -> Result<bool> {
         let batch = self.read(data, options)?;
         if batch.num_rows == 0 || port_id > self.num_ports {
             return Ok(false);
@@ -305,7 +310,7 @@ impl OwnedTable {
     }
 
     fn end_batch(&mut self) {
-        self.resting.end_batch(&mut self.columns, &mut self.interners, &mut self.epoch);
+        self.code_reclaim.end_batch(&mut self.columns, &mut self.interners, &mut self.epoch);
         self.version += 1;
     }
 }

@@ -10,14 +10,14 @@ use arrow::datatypes::DataType;
 
 use super::joined::PairOrder;
 use super::order::KeyOrder;
-use crate::column::{Chunked, Column};
+use crate::column::{ChunkedVec, Column};
 use crate::scalar::Scalar;
 use crate::schema::Schema;
 
 #[derive(Clone)]
-pub struct Snapshot(Arc<Parts>);
+pub struct Snapshot(Arc<SnapshotData>);
 
-pub(super) struct Parts {
+pub(super) struct SnapshotData {
     pub(super) version: u64,
     pub(super) schema: Schema,
     pub(super) columns: Vec<Column>,
@@ -37,7 +37,7 @@ pub(crate) enum RowKeys {
     Sequential {
         first_key: i64,
     },
-    Explicit(Chunked<i64>),
+    Explicit(ChunkedVec<i64>),
     /// Of a joined table: no key of its own, but a place by those of its sources.
     Pairs(Arc<PairOrder>),
 }
@@ -55,7 +55,7 @@ impl std::fmt::Debug for Snapshot {
 }
 
 impl Snapshot {
-    pub(super) fn new(parts: Parts) -> Snapshot {
+    pub(super) fn new(parts: SnapshotData) -> Snapshot {
         Snapshot(Arc::new(parts))
     }
 
@@ -112,7 +112,7 @@ impl Snapshot {
             None => RowKeys::Sequential { first_key: 0 },
         };
         let base = Some(self.clone());
-        Snapshot::new(Parts {
+        Snapshot::new(SnapshotData {
             version,
             schema,
             columns,
@@ -130,7 +130,7 @@ impl Snapshot {
         let mut columns = Vec::with_capacity(parts.schema.len() + computed.len());
         columns.extend_from_slice(&parts.columns[..parts.schema.len()]);
         columns.extend_from_slice(computed);
-        Snapshot::new(Parts {
+        Snapshot::new(SnapshotData {
             version: parts.version,
             schema: parts.schema.clone(),
             columns,
@@ -150,7 +150,7 @@ impl Snapshot {
         if at < columns.len() {
             columns[at] = column;
         }
-        Snapshot::new(Parts {
+        Snapshot::new(SnapshotData {
             version: parts.version,
             schema: parts.schema.clone(),
             columns,

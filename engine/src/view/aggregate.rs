@@ -1,7 +1,7 @@
 //! The aggregates: names, types, and how each is kept.
 //!
 //! Law: sum-like aggregates ([`super::sums`]) are kept per cell and take a row back exactly as they took it in; water
-//! marks remember; all others are computed from the cell's rows ([`super::rowwise`]) when somebody looks, and again
+//! marks remember; all others are computed from the cell's rows ([`super::from_rows`]) when somebody looks, and again
 //! only after one of its rows changed.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::error::{EngineError, Result};
 use crate::schema::{ColumnType, Field, Storage};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
+pub(crate) enum AggregateKind {
     Sum,
     SumOrZero,
     AbsSum,
@@ -54,7 +54,7 @@ pub(crate) struct Aggregate {
     /// Name of the aggregated column.
     pub(crate) name: Arc<str>,
     pub(crate) column: usize,
-    pub(crate) kind: Kind,
+    pub(crate) kind: AggregateKind,
     /// The weight or the column to compare.
     pub(crate) argument: Option<usize>,
     /// As clients read it back: canonical name, then arguments.
@@ -76,61 +76,63 @@ pub(crate) enum SumOfNothing {
 }
 
 /// Name, aliases, canonical name.
-const NAMES: &[(Kind, &[&str], &str)] = &[
-    (Kind::Sum, &["sum", "sum not null", "sum_not_null"], "sum"),
-    (Kind::SumOrZero, &["sum or zero"], "sum or zero"),
-    (Kind::AbsSum, &["abs sum"], "abs sum"),
-    (Kind::SumAbs, &["sum abs"], "sum abs"),
-    (Kind::Mul, &["mul"], "mul"),
-    (Kind::Gmv, &["gmv"], "gmv"),
-    (Kind::Mean, &["avg", "mean"], "mean"),
-    (Kind::WeightedMean, &["weighted mean", "weighted_mean"], "weighted mean"),
-    (Kind::Count, &["count"], "count"),
+const NAMES: &[(AggregateKind, &[&str], &str)] = &[
+    (AggregateKind::Sum, &["sum", "sum not null", "sum_not_null"], "sum"),
+    (AggregateKind::SumOrZero, &["sum or zero"], "sum or zero"),
+    (AggregateKind::AbsSum, &["abs sum"], "abs sum"),
+    (AggregateKind::SumAbs, &["sum abs"], "sum abs"),
+    (AggregateKind::Mul, &["mul"], "mul"),
+    (AggregateKind::Gmv, &["gmv"], "gmv"),
+    (AggregateKind::Mean, &["avg", "mean"], "mean"),
+    (AggregateKind::WeightedMean, &["weighted mean", "weighted_mean"], "weighted mean"),
+    (AggregateKind::Count, &["count"], "count"),
     (
-        Kind::DistinctCount,
+        AggregateKind::DistinctCount,
         &["distinct count", "distinct", "distinctcount", "distinct_count"],
         "distinct count",
     ),
-    (Kind::DistinctLeaf, &["distinct leaf", "distinct_leaf"], "distinct leaf"),
-    (Kind::Unique, &["unique"], "unique"),
-    (Kind::Any, &["any"], "any"),
-    (Kind::And, &["and"], "and"),
-    (Kind::Or, &["or"], "or"),
-    (Kind::Dominant, &["dominant"], "dominant"),
-    (Kind::First, &["first", "first by index"], "first"),
-    (Kind::Last, &["last", "last_value", "last value"], "last value"),
-    (Kind::LastByIndex, &["last by index"], "last by index"),
-    (Kind::LastMinusFirst, &["last minus first"], "last minus first"),
-    (Kind::Max, &["max"], "max"),
-    (Kind::Min, &["min"], "min"),
-    (Kind::HighMinusLow, &["high minus low", "high minuslow"], "high minus low"),
-    (Kind::High, &["high", "high water mark"], "high water mark"),
-    (Kind::Low, &["low", "low water mark"], "low water mark"),
-    (Kind::Median, &["median"], "median"),
-    (Kind::Q1, &["q1"], "q1"),
-    (Kind::Q3, &["q3"], "q3"),
-    (Kind::Join, &["join"], "join"),
-    (Kind::MaxBy, &["max by", "max_by"], "max by"),
-    (Kind::MinBy, &["min by", "min_by"], "min by"),
-    (Kind::PctSumParent, &["pct sum parent", "pct_sum_parent"], "pct sum parent"),
+    (AggregateKind::DistinctLeaf, &["distinct leaf", "distinct_leaf"], "distinct leaf"),
+    (AggregateKind::Unique, &["unique"], "unique"),
+    (AggregateKind::Any, &["any"], "any"),
+    (AggregateKind::And, &["and"], "and"),
+    (AggregateKind::Or, &["or"], "or"),
+    (AggregateKind::Dominant, &["dominant"], "dominant"),
+    (AggregateKind::First, &["first", "first by index"], "first"),
+    (AggregateKind::Last, &["last", "last_value", "last value"], "last value"),
+    (AggregateKind::LastByIndex, &["last by index"], "last by index"),
+    (AggregateKind::LastMinusFirst, &["last minus first"], "last minus first"),
+    (AggregateKind::Max, &["max"], "max"),
+    (AggregateKind::Min, &["min"], "min"),
+    (AggregateKind::HighMinusLow, &["high minus low", "high minuslow"], "high minus low"),
+    (AggregateKind::High, &["high", "high water mark"], "high water mark"),
+    (AggregateKind::Low, &["low", "low water mark"], "low water mark"),
+    (AggregateKind::Median, &["median"], "median"),
+    (AggregateKind::Q1, &["q1"], "q1"),
+    (AggregateKind::Q3, &["q3"], "q3"),
+    (AggregateKind::Join, &["join"], "join"),
+    (AggregateKind::MaxBy, &["max by", "max_by"], "max by"),
+    (AggregateKind::MinBy, &["min by", "min_by"], "min by"),
+    (AggregateKind::PctSumParent, &["pct sum parent", "pct_sum_parent"], "pct sum parent"),
     (
-        Kind::PctSumTotal,
+        AggregateKind::PctSumTotal,
         &["pct sum total", "pct_sum_total", "pct sum grand total", "pct_sum_grand_total"],
         "pct sum grand total",
     ),
-    (Kind::Variance, &["var", "variance"], "variance"),
-    (Kind::Stddev, &["stddev", "standard deviation"], "stddev"),
+    (AggregateKind::Variance, &["var", "variance"], "variance"),
+    (AggregateKind::Stddev, &["stddev", "standard deviation"], "stddev"),
 ];
 
 /// Names that are known but were never implemented by the published server either.
 const UNIMPLEMENTED: &[&str] = &["mean by count", "mean_by_count", "identity", "div", "add", "py_agg"];
 
-impl Kind {
+impl AggregateKind {
     /// The default for a column of this type in a grouped view.
-    pub(crate) fn default_for(column_type: ColumnType) -> Kind {
+    pub(crate) fn default_for(column_type: ColumnType) -> AggregateKind {
         match column_type {
-            ColumnType::Integer | ColumnType::Float => Kind::Sum,
-            ColumnType::String | ColumnType::Date | ColumnType::Datetime | ColumnType::Boolean => Kind::Count,
+            ColumnType::Integer | ColumnType::Float => AggregateKind::Sum,
+            ColumnType::String | ColumnType::Date | ColumnType::Datetime | ColumnType::Boolean => {
+                AggregateKind::Count
+            }
         }
     }
 
@@ -139,62 +141,62 @@ impl Kind {
     }
 
     fn takes_argument(self) -> bool {
-        matches!(self, Kind::WeightedMean | Kind::MaxBy | Kind::MinBy)
+        matches!(self, AggregateKind::WeightedMean | AggregateKind::MaxBy | AggregateKind::MinBy)
     }
 
     /// The plain sum family, which takes numbers and booleans only.
     fn is_sum(self) -> bool {
         matches!(
             self,
-            Kind::Sum
-                | Kind::SumOrZero
-                | Kind::AbsSum
-                | Kind::SumAbs
-                | Kind::Mul
-                | Kind::Gmv
-                | Kind::PctSumParent
-                | Kind::PctSumTotal
+            AggregateKind::Sum
+                | AggregateKind::SumOrZero
+                | AggregateKind::AbsSum
+                | AggregateKind::SumAbs
+                | AggregateKind::Mul
+                | AggregateKind::Gmv
+                | AggregateKind::PctSumParent
+                | AggregateKind::PctSumTotal
         )
     }
 
     /// Whether it is computed from the rows of a cell, which the view then keeps.
     pub(crate) fn needs_rows(self) -> bool {
         match self {
-            Kind::Sum
-            | Kind::SumOrZero
-            | Kind::AbsSum
-            | Kind::SumAbs
-            | Kind::Gmv
-            | Kind::Mean
-            | Kind::WeightedMean
-            | Kind::Count
-            | Kind::High
-            | Kind::Low
-            | Kind::PctSumParent
-            | Kind::PctSumTotal
-            | Kind::Variance
-            | Kind::Stddev => false,
-            Kind::Mul
-            | Kind::DistinctCount
-            | Kind::DistinctLeaf
-            | Kind::Unique
-            | Kind::Any
-            | Kind::And
-            | Kind::Or
-            | Kind::Dominant
-            | Kind::First
-            | Kind::Last
-            | Kind::LastByIndex
-            | Kind::LastMinusFirst
-            | Kind::Max
-            | Kind::Min
-            | Kind::HighMinusLow
-            | Kind::Median
-            | Kind::Q1
-            | Kind::Q3
-            | Kind::Join
-            | Kind::MaxBy
-            | Kind::MinBy => true,
+            AggregateKind::Sum
+            | AggregateKind::SumOrZero
+            | AggregateKind::AbsSum
+            | AggregateKind::SumAbs
+            | AggregateKind::Gmv
+            | AggregateKind::Mean
+            | AggregateKind::WeightedMean
+            | AggregateKind::Count
+            | AggregateKind::High
+            | AggregateKind::Low
+            | AggregateKind::PctSumParent
+            | AggregateKind::PctSumTotal
+            | AggregateKind::Variance
+            | AggregateKind::Stddev => false,
+            AggregateKind::Mul
+            | AggregateKind::DistinctCount
+            | AggregateKind::DistinctLeaf
+            | AggregateKind::Unique
+            | AggregateKind::Any
+            | AggregateKind::And
+            | AggregateKind::Or
+            | AggregateKind::Dominant
+            | AggregateKind::First
+            | AggregateKind::Last
+            | AggregateKind::LastByIndex
+            | AggregateKind::LastMinusFirst
+            | AggregateKind::Max
+            | AggregateKind::Min
+            | AggregateKind::HighMinusLow
+            | AggregateKind::Median
+            | AggregateKind::Q1
+            | AggregateKind::Q3
+            | AggregateKind::Join
+            | AggregateKind::MaxBy
+            | AggregateKind::MinBy => true,
         }
     }
 }
@@ -244,7 +246,7 @@ impl Aggregate {
         Ok(aggregate)
     }
 
-    pub(crate) fn new(field: &Field, column: usize, kind: Kind) -> Aggregate {
+    pub(crate) fn new(field: &Field, column: usize, kind: AggregateKind) -> Aggregate {
         Aggregate {
             name: field.name.clone(),
             column,
@@ -262,9 +264,11 @@ impl Aggregate {
         let word = words.first().map_or("", String::as_str);
         let is_not_null = matches!(word, "sum not null" | "sum_not_null");
         self.sum_of_nothing = match self.kind {
-            Kind::AbsSum | Kind::SumAbs => SumOfNothing::ZeroWithoutRows,
-            Kind::Sum if is_not_null => SumOfNothing::ZeroWithoutRows,
-            Kind::Sum | Kind::PctSumParent | Kind::PctSumTotal => SumOfNothing::Zero,
+            AggregateKind::AbsSum | AggregateKind::SumAbs => SumOfNothing::ZeroWithoutRows,
+            AggregateKind::Sum if is_not_null => SumOfNothing::ZeroWithoutRows,
+            AggregateKind::Sum | AggregateKind::PctSumParent | AggregateKind::PctSumTotal => {
+                SumOfNothing::Zero
+            }
             _ => SumOfNothing::Null,
         };
         if is_not_null {
@@ -276,7 +280,7 @@ impl Aggregate {
     pub(crate) fn check_type(&self) -> Result<()> {
         let is_number =
             matches!(self.input.column_type(), ColumnType::Integer | ColumnType::Float | ColumnType::Boolean);
-        let fits = is_number || !(self.kind.is_sum() || self.kind == Kind::Mean);
+        let fits = is_number || !(self.kind.is_sum() || self.kind == AggregateKind::Mean);
         if fits {
             return Ok(());
         }
@@ -291,41 +295,44 @@ impl Aggregate {
     /// The storage of the result.
     pub(crate) fn output(&self) -> Storage {
         match self.kind {
-            Kind::Sum | Kind::SumOrZero | Kind::AbsSum | Kind::SumAbs | Kind::Mul | Kind::Gmv => {
-                match self.input.column_type() {
-                    ColumnType::Float => Storage::Float64,
-                    _ => Storage::Int64,
-                }
-            }
-            Kind::Count => Storage::Int64,
-            Kind::DistinctCount => Storage::UInt32,
-            Kind::Mean
-            | Kind::WeightedMean
-            | Kind::Variance
-            | Kind::Stddev
-            | Kind::PctSumParent
-            | Kind::PctSumTotal => Storage::Float64,
-            Kind::Join => Storage::Utf8,
-            Kind::And => Storage::Bool,
-            Kind::DistinctLeaf
-            | Kind::Unique
-            | Kind::Any
-            | Kind::Or
-            | Kind::Dominant
-            | Kind::First
-            | Kind::Last
-            | Kind::LastByIndex
-            | Kind::LastMinusFirst
-            | Kind::Max
-            | Kind::Min
-            | Kind::HighMinusLow
-            | Kind::High
-            | Kind::Low
-            | Kind::Median
-            | Kind::Q1
-            | Kind::Q3
-            | Kind::MaxBy
-            | Kind::MinBy => self.input,
+            AggregateKind::Sum
+            | AggregateKind::SumOrZero
+            | AggregateKind::AbsSum
+            | AggregateKind::SumAbs
+            | AggregateKind::Mul
+            | AggregateKind::Gmv => match self.input.column_type() {
+                ColumnType::Float => Storage::Float64,
+                _ => Storage::Int64,
+            },
+            AggregateKind::Count => Storage::Int64,
+            AggregateKind::DistinctCount => Storage::UInt32,
+            AggregateKind::Mean
+            | AggregateKind::WeightedMean
+            | AggregateKind::Variance
+            | AggregateKind::Stddev
+            | AggregateKind::PctSumParent
+            | AggregateKind::PctSumTotal => Storage::Float64,
+            AggregateKind::Join => Storage::Utf8,
+            AggregateKind::And => Storage::Bool,
+            AggregateKind::DistinctLeaf
+            | AggregateKind::Unique
+            | AggregateKind::Any
+            | AggregateKind::Or
+            | AggregateKind::Dominant
+            | AggregateKind::First
+            | AggregateKind::Last
+            | AggregateKind::LastByIndex
+            | AggregateKind::LastMinusFirst
+            | AggregateKind::Max
+            | AggregateKind::Min
+            | AggregateKind::HighMinusLow
+            | AggregateKind::High
+            | AggregateKind::Low
+            | AggregateKind::Median
+            | AggregateKind::Q1
+            | AggregateKind::Q3
+            | AggregateKind::MaxBy
+            | AggregateKind::MinBy => self.input,
         }
     }
 
@@ -333,9 +340,12 @@ impl Aggregate {
     pub(crate) fn output_type(&self) -> ColumnType {
         match self.kind {
             // Sums of booleans are counts, but have always been reported as what was summed.
-            Kind::Sum | Kind::SumOrZero | Kind::AbsSum | Kind::SumAbs | Kind::Mul | Kind::Gmv => {
-                self.input.column_type()
-            }
+            AggregateKind::Sum
+            | AggregateKind::SumOrZero
+            | AggregateKind::AbsSum
+            | AggregateKind::SumAbs
+            | AggregateKind::Mul
+            | AggregateKind::Gmv => self.input.column_type(),
             _ => self.output().column_type(),
         }
     }

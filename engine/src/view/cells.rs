@@ -8,8 +8,8 @@ use std::ops::Range;
 use ahash::RandomState;
 use hashbrown::HashMap;
 
-use super::aggregate::{Aggregate, Kind};
-use super::kept::{Kept, MANY_ROWS};
+use super::aggregate::{Aggregate, AggregateKind};
+use super::aggregate_state::{AggregateState, MANY_ROWS};
 use super::sums::{Moments, Sum, Weighted};
 use super::tree::ROOT;
 use crate::column::Column;
@@ -22,7 +22,7 @@ use crate::table::Snapshot;
 pub(super) const TOTAL_CELL: u32 = 0;
 
 #[derive(Debug)]
-pub(super) struct Cells {
+pub(super) struct CellTable {
     num_rows: Vec<u32>,
     owners: Vec<(u32, u32)>,
     /// Rows of the cells on deepest rows, in key order; empty unless an aggregate needs rows.
@@ -31,72 +31,72 @@ pub(super) struct Cells {
     free: Vec<u32>,
     /// Only cells that are in a split column; a row group's own cell is in its node.
     by_owner: HashMap<(u32, u32), u32, RandomState>,
-    states: Vec<States>,
+    states: Vec<StateColumn>,
     /// By cell: what aggregates (by position) keep of it; `None`: its value was looked at once.
-    kept: HashMap<u32, Vec<(usize, Option<Kept>)>, RandomState>,
+    kept: HashMap<u32, Vec<(usize, Option<AggregateState>)>, RandomState>,
 }
 
 /// One aggregate's states, by cell.
 #[derive(Debug)]
-enum States {
+enum StateColumn {
     /// The row count says it all.
     Count,
     Sums(Vec<Sum>),
     Moments(Vec<Moments>),
     Weighted(Vec<Weighted>),
     /// Highest or lowest value ever seen.
-    Water(Vec<Scalar>),
+    Watermark(Vec<Scalar>),
     /// Computed from rows when looked at; `None` when a row changed since.
     Lazy(Vec<Option<Scalar>>),
 }
 
-impl States {
-    fn new(kind: Kind) -> States {
+impl StateColumn {
+    fn new(kind: AggregateKind) -> StateColumn {
         match kind {
-            Kind::Count => States::Count,
-            Kind::Sum
-            | Kind::SumOrZero
-            | Kind::AbsSum
-            | Kind::SumAbs
-            | Kind::Gmv
-            | Kind::Mean
-            | Kind::PctSumParent
-            | Kind::PctSumTotal => States::Sums(Vec::new()),
-            Kind::Variance | Kind::Stddev => States::Moments(Vec::new()),
-            Kind::WeightedMean => States::Weighted(Vec::new()),
-            Kind::High | Kind::Low => States::Water(Vec::new()),
-            _ => States::Lazy(Vec::new()),
+            AggregateKind::Count => StateColumn::Count,
+            AggregateKind::Sum
+            | AggregateKind::SumOrZero
+            | AggregateKind::AbsSum
+            | AggregateKind::SumAbs
+            | AggregateKind::Gmv
+            | AggregateKind::Mean
+            | AggregateKind::PctSumParent
+            | AggregateKind::PctSumTotal => StateColumn::Sums(Vec::new()),
+            AggregateKind::Variance | AggregateKind::Stddev => StateColumn::Moments(Vec::new()),
+            AggregateKind::WeightedMean => StateColumn::Weighted(Vec::new()),
+            AggregateKind::High | AggregateKind::Low => StateColumn::Watermark(Vec::new()),
+            _ => StateColumn::Lazy(Vec::new()),
         }
     }
 
     fn resize(&mut self, len: usize) {
         match self {
-            States::Count => {}
-            States::Sums(states) => states.resize(len, Sum::default()),
-            States::Moments(states) => states.resize(len, Moments::default()),
-            States::Weighted(states) => states.resize(len, Weighted::default()),
-            States::Water(states) => states.resize(len, Scalar::Null),
-            States::Lazy(states) => states.resize(len, None),
+            StateColumn::Count => {}
+            StateColumn::Sums(states) => states.resize(len, Sum::default()),
+            StateColumn::Moments(states) => states.resize(len, Moments::default()),
+            StateColumn::Weighted(states) => states.resize(len, Weighted::default()),
+            StateColumn::Watermark(states) => states.resize(len, Scalar::Null),
+            StateColumn::Lazy(states) => states.resize(len, None),
         }
     }
 
     /// Adds one cell's state to another's.
-    fn merge(&mut self, kind: Kind, into: usize, from: usize) {
+    fn merge(&mut self, kind: AggregateKind, into: usize, from: usize) {
         match self {
-            States::Count | States::Lazy(_) => {}
-            States::Sums(states) => {
+            StateColumn::Count | StateColumn::Lazy(_) => {}
+            StateColumn::Sums(states) => {
                 let other = states[from];
                 states[into].merge(&other);
             }
-            States::Moments(states) => {
+            StateColumn::Moments(states) => {
                 let other = states[from];
                 states[into].merge(&other);
             }
-            States::Weighted(states) => {
+            StateColumn::Weighted(states) => {
                 let other = states[from];
                 states[into].merge(&other);
             }
-            States::Water(states) => {
+            StateColumn::Watermark(states) => {
                 let other = states[from].clone();
                 raise(kind, &mut states[into], other);
             }
@@ -104,18 +104,18 @@ impl States {
     }
 
     /// Adds the states of some rows' cells, which are ours from `first` on.
-    fn add_part(&mut self, kind: Kind, first: usize, part: States) {
+    fn add_part(&mut self, kind: AggregateKind, first: usize, part: StateColumn) {
         match (self, part) {
-            (States::Sums(all), States::Sums(part)) => {
+            (StateColumn::Sums(all), StateColumn::Sums(part)) => {
                 all[first..].iter_mut().zip(part).for_each(|(all, part)| all.merge(&part));
             }
-            (States::Moments(all), States::Moments(part)) => {
+            (StateColumn::Moments(all), StateColumn::Moments(part)) => {
                 all[first..].iter_mut().zip(part).for_each(|(all, part)| all.merge(&part));
             }
-            (States::Weighted(all), States::Weighted(part)) => {
+            (StateColumn::Weighted(all), StateColumn::Weighted(part)) => {
                 all[first..].iter_mut().zip(part).for_each(|(all, part)| all.merge(&part));
             }
-            (States::Water(all), States::Water(part)) => {
+            (StateColumn::Watermark(all), StateColumn::Watermark(part)) => {
                 all[first..].iter_mut().zip(part).for_each(|(all, part)| raise(kind, all, part));
             }
             // The row count says it all, or nothing is kept.
@@ -131,26 +131,26 @@ impl States {
             states[cell] = T::default();
         }
         match self {
-            States::Count => {}
-            States::Sums(states) => put(states, cell),
-            States::Moments(states) => put(states, cell),
-            States::Weighted(states) => put(states, cell),
-            States::Water(states) => put(states, cell),
-            States::Lazy(states) => put(states, cell),
+            StateColumn::Count => {}
+            StateColumn::Sums(states) => put(states, cell),
+            StateColumn::Moments(states) => put(states, cell),
+            StateColumn::Weighted(states) => put(states, cell),
+            StateColumn::Watermark(states) => put(states, cell),
+            StateColumn::Lazy(states) => put(states, cell),
         }
     }
 }
 
-impl Cells {
-    pub(super) fn new(aggregates: &[Aggregate]) -> Cells {
-        let mut cells = Cells {
+impl CellTable {
+    pub(super) fn new(aggregates: &[Aggregate]) -> CellTable {
+        let mut cells = CellTable {
             num_rows: Vec::new(),
             owners: Vec::new(),
             members: Vec::new(),
             keeps_members: aggregates.iter().any(|aggregate| aggregate.kind.needs_rows()),
             free: Vec::new(),
             by_owner: HashMap::default(),
-            states: aggregates.iter().map(|aggregate| States::new(aggregate.kind)).collect(),
+            states: aggregates.iter().map(|aggregate| StateColumn::new(aggregate.kind)).collect(),
             kept: HashMap::default(),
         };
         let total = cells.make(ROOT, ROOT);
@@ -269,18 +269,18 @@ impl Cells {
     }
 
     /// What an aggregate keeps of a cell.
-    pub(super) fn kept(&self, cell: u32, aggregate: usize) -> Option<&Kept> {
+    pub(super) fn kept(&self, cell: u32, aggregate: usize) -> Option<&AggregateState> {
         let kept = self.kept.get(&cell)?;
         kept.iter().find(|(position, _)| *position == aggregate)?.1.as_ref()
     }
 
-    /// As [`Cells::kept`], to change it.
-    pub(super) fn kept_mut(&mut self, cell: u32, aggregate: usize) -> Option<&mut Kept> {
+    /// As [`CellTable::kept`], to change it.
+    pub(super) fn kept_mut(&mut self, cell: u32, aggregate: usize) -> Option<&mut AggregateState> {
         let kept = self.kept.get_mut(&cell)?;
         kept.iter_mut().find(|(position, _)| *position == aggregate)?.1.as_mut()
     }
 
-    pub(super) fn keep(&mut self, cell: u32, aggregate: usize, what: Kept) {
+    pub(super) fn keep(&mut self, cell: u32, aggregate: usize, what: AggregateState) {
         let kept = self.kept.entry(cell).or_default();
         kept.retain(|(position, _)| *position != aggregate);
         kept.push((aggregate, Some(what)));
@@ -321,7 +321,7 @@ impl Cells {
             let num_rows = &mut self.num_rows;
             let states: Vec<_> = aggregates.iter().zip(&mut self.states).collect();
             let count = || cells.iter().for_each(|&cell| num_rows[cell as usize] += 1);
-            let fill = |(aggregate, states): (&Aggregate, &mut States)| {
+            let fill = |(aggregate, states): (&Aggregate, &mut StateColumn)| {
                 states.fill(aggregate, snapshot, slots, cells, 0);
             };
             threads.both(count, || {
@@ -334,14 +334,14 @@ impl Cells {
             let mut num_rows = vec![0_u32; into.len()];
             cells.iter().for_each(|&cell| num_rows[(cell - into.start) as usize] += 1);
             let fill = |aggregate: &Aggregate| {
-                let mut states = States::new(aggregate.kind);
-                if !matches!(states, States::Lazy(_)) {
+                let mut states = StateColumn::new(aggregate.kind);
+                if !matches!(states, StateColumn::Lazy(_)) {
                     states.resize(into.len());
                     states.fill(aggregate, snapshot, slots, cells, into.start);
                 }
                 states
             };
-            (num_rows, aggregates.iter().map(fill).collect::<Vec<States>>())
+            (num_rows, aggregates.iter().map(fill).collect::<Vec<StateColumn>>())
         });
         for (num_rows, states) in parts {
             for (all, part) in self.num_rows[into.start as usize..].iter_mut().zip(num_rows) {
@@ -368,7 +368,7 @@ impl Cells {
 
     pub(super) fn sum(&self, aggregate: usize, cell: u32) -> Option<&Sum> {
         match &self.states[aggregate] {
-            States::Sums(states) => states.get(cell as usize),
+            StateColumn::Sums(states) => states.get(cell as usize),
             _ => None,
         }
     }
@@ -377,58 +377,61 @@ impl Cells {
     pub(super) fn state_value(
         &self,
         position: usize,
-        kind: Kind,
+        kind: AggregateKind,
         cell: u32,
     ) -> Result<Scalar, Option<&Scalar>> {
         let at = cell as usize;
         Ok(match &self.states[position] {
-            States::Count => Scalar::Int(self.num_rows[at].into()),
-            States::Moments(states) => match states[at].variance() {
+            StateColumn::Count => Scalar::Int(self.num_rows[at].into()),
+            StateColumn::Moments(states) => match states[at].variance() {
                 None => Scalar::Null,
-                Some(variance) if kind == Kind::Stddev => Scalar::Float(variance.sqrt()),
+                Some(variance) if kind == AggregateKind::Stddev => Scalar::Float(variance.sqrt()),
                 Some(variance) => Scalar::Float(variance),
             },
-            States::Weighted(states) => states[at].mean().map_or(Scalar::Null, Scalar::Float),
-            States::Water(states) => states[at].clone(),
-            States::Lazy(states) => return Err(states[at].as_ref()),
-            States::Sums(_) => unreachable!("sums are finished by the pivot, which knows the parents"),
+            StateColumn::Weighted(states) => states[at].mean().map_or(Scalar::Null, Scalar::Float),
+            StateColumn::Watermark(states) => states[at].clone(),
+            StateColumn::Lazy(states) => return Err(states[at].as_ref()),
+            StateColumn::Sums(_) => unreachable!("sums are finished by the pivot, which knows the parents"),
         })
     }
 
     pub(super) fn remember(&mut self, aggregate: usize, cell: u32, value: Scalar) {
-        if let States::Lazy(states) = &mut self.states[aggregate] {
+        if let StateColumn::Lazy(states) = &mut self.states[aggregate] {
             states[cell as usize] = Some(value);
         }
     }
 }
 
-impl States {
+impl StateColumn {
     fn change(&mut self, aggregate: &Aggregate, at: usize, snapshot: &Snapshot, slot: u32, sign: i32) {
         let column = snapshot.column(aggregate.column);
         match self {
-            States::Count => {}
-            States::Sums(states) => {
+            StateColumn::Count => {}
+            StateColumn::Sums(states) => {
                 if let Some(value) = column.exact(slot) {
-                    states[at].change(if aggregate.kind == Kind::SumAbs { value.abs() } else { value }, sign);
+                    states[at].change(
+                        if aggregate.kind == AggregateKind::SumAbs { value.abs() } else { value },
+                        sign,
+                    );
                 }
             }
-            States::Moments(states) => {
+            StateColumn::Moments(states) => {
                 if let Some(value) = column.number(slot) {
                     states[at].change(value, sign);
                 }
             }
-            States::Weighted(states) => {
+            StateColumn::Weighted(states) => {
                 let weight = snapshot.column(aggregate.argument.expect("checked when it was parsed"));
                 if let (Some(value), Some(weight)) = (column.number(slot), weight.number(slot)) {
                     states[at].change(value, weight, sign);
                 }
             }
-            States::Water(states) => {
+            StateColumn::Watermark(states) => {
                 if sign > 0 {
                     raise(aggregate.kind, &mut states[at], column.scalar(slot));
                 }
             }
-            States::Lazy(states) => {
+            StateColumn::Lazy(states) => {
                 if let Some(known) = states[at].take() {
                     states[at] = follow(aggregate.kind, known, column, slot, sign);
                 }
@@ -440,9 +443,9 @@ impl States {
     fn fill(&mut self, aggregate: &Aggregate, snapshot: &Snapshot, slots: &[u32], cells: &[u32], first: u32) {
         let column = snapshot.column(aggregate.column);
         match self {
-            States::Count | States::Lazy(_) => {}
-            States::Sums(states) => {
-                let is_abs = aggregate.kind == Kind::SumAbs;
+            StateColumn::Count | StateColumn::Lazy(_) => {}
+            StateColumn::Sums(states) => {
+                let is_abs = aggregate.kind == AggregateKind::SumAbs;
                 let mut cells = cells.iter().map(|&cell| (cell - first) as usize);
                 column.each_exact(slots, |value| {
                     let cell = cells.next().expect("every row has a cell");
@@ -451,7 +454,7 @@ impl States {
                     }
                 });
             }
-            States::Moments(_) | States::Weighted(_) | States::Water(_) => {
+            StateColumn::Moments(_) | StateColumn::Weighted(_) | StateColumn::Watermark(_) => {
                 for (&slot, &cell) in slots.iter().zip(cells) {
                     self.change(aggregate, (cell - first) as usize, snapshot, slot, 1);
                 }
@@ -461,8 +464,8 @@ impl States {
 }
 
 /// A known value after a row came or went; `None` if the row alone does not tell.
-fn follow(kind: Kind, known: Scalar, column: &Column, slot: u32, sign: i32) -> Option<Scalar> {
-    if !matches!(kind, Kind::Max | Kind::Min) {
+fn follow(kind: AggregateKind, known: Scalar, column: &Column, slot: u32, sign: i32) -> Option<Scalar> {
+    if !matches!(kind, AggregateKind::Max | AggregateKind::Min) {
         return None;
     }
     let value = column.scalar(slot);
@@ -470,19 +473,20 @@ fn follow(kind: Kind, known: Scalar, column: &Column, slot: u32, sign: i32) -> O
     match (kind, value.cmp(&known)) {
         // Null may also say that there were no rows.
         _ if is_nan(&known) || is_nan(&value) || known.is_null() => None,
-        (Kind::Max, std::cmp::Ordering::Less) | (Kind::Min, std::cmp::Ordering::Greater) => Some(known),
+        (AggregateKind::Max, std::cmp::Ordering::Less)
+        | (AggregateKind::Min, std::cmp::Ordering::Greater) => Some(known),
         (_, std::cmp::Ordering::Equal) => (sign > 0).then_some(known),
         _ => (sign > 0).then_some(value),
     }
 }
 
 /// NaN is a mark only until there is a number.
-fn raise(kind: Kind, mark: &mut Scalar, value: Scalar) {
+fn raise(kind: AggregateKind, mark: &mut Scalar, value: Scalar) {
     let is_nan = |value: &Scalar| matches!(value, Scalar::Float(value) if value.is_nan());
     let is_beyond = match kind {
         _ if is_nan(&value) => false,
         _ if is_nan(mark) => true,
-        Kind::High => value > *mark,
+        AggregateKind::High => value > *mark,
         _ => value < *mark,
     };
     if !value.is_null() && (mark.is_null() || is_beyond) {

@@ -38,14 +38,14 @@ enum Test {
     Nothing,
     IsNull,
     IsNotNull,
-    Compare(Comparison, Scalar),
-    Text { place: Place, needle: String, is_negated: bool },
+    Compare(FilterComparison, Scalar),
+    Text { place: TextAnchor, needle: String, is_negated: bool },
     Matches { pattern: Option<Regex>, is_negated: bool },
     In { values: HashSet<Scalar, RandomState>, is_negated: bool },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Comparison {
+enum FilterComparison {
     Equal,
     NotEqual,
     Greater,
@@ -55,7 +55,7 @@ enum Comparison {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Place {
+enum TextAnchor {
     Begin,
     End,
     Anywhere,
@@ -63,8 +63,8 @@ enum Place {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Operator {
-    Compare(Comparison),
-    Text(Place, bool),
+    Compare(FilterComparison),
+    Text(TextAnchor, bool),
     Matches(bool),
     In(bool),
     IsNull,
@@ -73,18 +73,18 @@ enum Operator {
 
 fn operator(name: &str) -> Result<(Operator, &'static str)> {
     Ok(match name {
-        "==" => (Operator::Compare(Comparison::Equal), "=="),
-        "!=" => (Operator::Compare(Comparison::NotEqual), "!="),
-        ">" => (Operator::Compare(Comparison::Greater), ">"),
-        ">=" => (Operator::Compare(Comparison::GreaterEqual), ">="),
-        "<" => (Operator::Compare(Comparison::Less), "<"),
-        "<=" => (Operator::Compare(Comparison::LessEqual), "<="),
-        "begins with" | "startswith" => (Operator::Text(Place::Begin, false), "startswith"),
-        "not begins with" | "not startswith" => (Operator::Text(Place::Begin, true), "not startswith"),
-        "ends with" | "endswith" => (Operator::Text(Place::End, false), "endswith"),
-        "not ends with" | "not endswith" => (Operator::Text(Place::End, true), "not endswith"),
-        "contains" => (Operator::Text(Place::Anywhere, false), "contains"),
-        "not contains" => (Operator::Text(Place::Anywhere, true), "not contains"),
+        "==" => (Operator::Compare(FilterComparison::Equal), "=="),
+        "!=" => (Operator::Compare(FilterComparison::NotEqual), "!="),
+        ">" => (Operator::Compare(FilterComparison::Greater), ">"),
+        ">=" => (Operator::Compare(FilterComparison::GreaterEqual), ">="),
+        "<" => (Operator::Compare(FilterComparison::Less), "<"),
+        "<=" => (Operator::Compare(FilterComparison::LessEqual), "<="),
+        "begins with" | "startswith" => (Operator::Text(TextAnchor::Begin, false), "startswith"),
+        "not begins with" | "not startswith" => (Operator::Text(TextAnchor::Begin, true), "not startswith"),
+        "ends with" | "endswith" => (Operator::Text(TextAnchor::End, false), "endswith"),
+        "not ends with" | "not endswith" => (Operator::Text(TextAnchor::End, true), "not endswith"),
+        "contains" => (Operator::Text(TextAnchor::Anywhere, false), "contains"),
+        "not contains" => (Operator::Text(TextAnchor::Anywhere, true), "not contains"),
         "matches" => (Operator::Matches(false), "matches"),
         "not matches" => (Operator::Matches(true), "not matches"),
         "in" => (Operator::In(false), "in"),
@@ -156,9 +156,12 @@ fn test(operator: Operator, operands: &[Scalar], storage: Storage, term: &Filter
             is_negated,
         },
         Operator::Compare(comparison) => match (comparison, first()?) {
-            (Comparison::Equal | Comparison::Less | Comparison::LessEqual, Scalar::Null) => Test::Nothing,
-            (Comparison::NotEqual, Scalar::Null) => Test::Everything,
-            (Comparison::Greater | Comparison::GreaterEqual, Scalar::Null) => Test::IsNotNull,
+            (
+                FilterComparison::Equal | FilterComparison::Less | FilterComparison::LessEqual,
+                Scalar::Null,
+            ) => Test::Nothing,
+            (FilterComparison::NotEqual, Scalar::Null) => Test::Everything,
+            (FilterComparison::Greater | FilterComparison::GreaterEqual, Scalar::Null) => Test::IsNotNull,
             (_, operand) => Test::Compare(comparison, operand.clone()),
         },
         Operator::Text(place, is_negated) => match first()? {
@@ -199,9 +202,9 @@ impl Test {
     }
 }
 
-fn compare(column: &Column, slot: u32, comparison: Comparison, operand: &Scalar) -> bool {
+fn compare(column: &Column, slot: u32, comparison: FilterComparison, operand: &Scalar) -> bool {
     if !column.is_valid(slot) {
-        return comparison == Comparison::NotEqual;
+        return comparison == FilterComparison::NotEqual;
     }
     let order = match (column.text(slot), operand) {
         (Some(text), Scalar::Str(operand)) => text.as_bytes().cmp(operand.as_bytes()),
@@ -210,13 +213,13 @@ fn compare(column: &Column, slot: u32, comparison: Comparison, operand: &Scalar)
             Some(value) if value.is_nan() || operand.is_nan() => {
                 let is_equal = value.is_nan() && operand.is_nan();
                 return match comparison {
-                    Comparison::Equal => is_equal,
-                    Comparison::NotEqual => !is_equal,
+                    FilterComparison::Equal => is_equal,
+                    FilterComparison::NotEqual => !is_equal,
                     _ => false,
                 };
             }
             Some(value) => compare_floats(value, *operand),
-            None => return comparison == Comparison::NotEqual,
+            None => return comparison == FilterComparison::NotEqual,
         },
         _ => column.scalar(slot).cmp(operand),
     };
@@ -224,15 +227,15 @@ fn compare(column: &Column, slot: u32, comparison: Comparison, operand: &Scalar)
 }
 
 /// Whether `needle` (in lower case) is in `text`; the case of ASCII letters does not matter.
-fn found(text: &str, needle: &str, place: Place) -> bool {
+fn found(text: &str, needle: &str, place: TextAnchor) -> bool {
     let (text, needle) = (text.as_bytes(), needle.as_bytes());
     if needle.len() > text.len() {
         return false;
     }
     match place {
-        Place::Begin => text[..needle.len()].eq_ignore_ascii_case(needle),
-        Place::End => text[text.len() - needle.len()..].eq_ignore_ascii_case(needle),
-        Place::Anywhere => {
+        TextAnchor::Begin => text[..needle.len()].eq_ignore_ascii_case(needle),
+        TextAnchor::End => text[text.len() - needle.len()..].eq_ignore_ascii_case(needle),
+        TextAnchor::Anywhere => {
             needle.is_empty() || text.windows(needle.len()).any(|part| part.eq_ignore_ascii_case(needle))
         }
     }

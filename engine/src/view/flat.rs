@@ -6,11 +6,11 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::members::Members;
 use super::min_max::Ranges;
+use super::normalized_key::NormalizedKey;
 use super::plan::Plan;
-use super::ranking::Ranking;
-use super::sort::Rows;
+use super::slot_bitmap::SlotBitmap;
+use super::sort::RowComparator;
 use crate::delta::TableDelta;
 use crate::order::{Leaves, StagedOrder};
 use crate::parallel::Threads;
@@ -23,9 +23,9 @@ pub(super) struct Flat {
     /// Absent: the table's order.
     order: Option<StagedOrder>,
     /// The rows in the order; of an unfiltered view nothing: it has all.
-    members: Members,
+    members: SlotBitmap,
     /// The ranks that the order remembers; chosen when it is made.
-    ranking: Arc<Ranking>,
+    normalized_key: Arc<NormalizedKey>,
     pub(super) ranges: Ranges,
 }
 
@@ -36,14 +36,14 @@ impl Flat {
             plan,
             snapshot: snapshot.clone(),
             order: None,
-            members: Members::default(),
-            ranking: Arc::default(),
+            members: SlotBitmap::default(),
+            normalized_key: Arc::default(),
             ranges: Ranges::default(),
         };
         if !is_plain {
             let kept = view.plan.filter.select(snapshot, threads);
             if !view.plan.filter.is_empty() {
-                view.members = Members::new(&kept);
+                view.members = SlotBitmap::new(&kept);
             }
             view.put_in_order(&kept, threads);
         }
@@ -54,21 +54,26 @@ impl Flat {
     fn put_in_order(&mut self, kept: &[u32], threads: Threads) {
         let (order, snapshot) = (&self.plan.row_order, &self.snapshot);
         if order.terms.is_empty() {
-            let order = Rows::new(order, snapshot, &self.ranking);
+            let order = RowComparator::new(order, snapshot, &self.normalized_key);
             let leaves = |part: Range<usize>| Leaves::ordered(&kept[part], &order);
             self.order = Some(StagedOrder::from_leaves(threads.parts(kept.len(), 1, leaves)));
             return;
         }
-        let rows = super::sort_slots::sort_rows(kept, order, snapshot, threads);
-        let ranking = Ranking::new(order, snapshot, rows.len(), |at| kept[rows[at] as usize]);
+        let rows = super::radix_sort::sort_rows(kept, order, snapshot, threads);
+        let normalized_key = NormalizedKey::new(order, snapshot, rows.len(), |at| kept[rows[at] as usize]);
         // In key order, which is nearly the order of the cells in memory.
-        let ranked = |part: Range<usize>| -> Vec<(u32, u64)> {
-            kept[part.clone()].iter().copied().zip(ranking.ranks(order, snapshot, &kept[part])).collect()
+        let with_prefixes = |part: Range<usize>| -> Vec<(u32, u64)> {
+            kept[part.clone()]
+                .iter()
+                .copied()
+                .zip(normalized_key.sort_key_prefixes(order, snapshot, &kept[part]))
+                .collect()
         };
-        let ranked = super::filter::joined(threads.parts(kept.len(), 1, ranked));
-        let leaves = |part: Range<usize>| Leaves::ranked(&rows[part], |&row| ranked[row as usize]);
+        let with_prefixes = super::filter::joined(threads.parts(kept.len(), 1, with_prefixes));
+        let leaves =
+            |part: Range<usize>| Leaves::with_prefixes(&rows[part], |&row| with_prefixes[row as usize]);
         self.order = Some(StagedOrder::from_leaves(threads.parts(rows.len(), 1, leaves)));
-        self.ranking = Arc::new(ranking);
+        self.normalized_key = Arc::new(normalized_key);
     }
 
     /// Follows the table; yields the rows of the view whose key occurred in the batch, and others of which it
@@ -120,8 +125,8 @@ impl Flat {
             self.put_in_order(&arriving, Threads::ONE);
             return touched;
         }
-        let before = Rows::new(&plan.row_order, &delta.old, &self.ranking);
-        let after = Rows::new(&plan.row_order, &delta.new, &self.ranking);
+        let before = RowComparator::new(&plan.row_order, &delta.old, &self.normalized_key);
+        let after = RowComparator::new(&plan.row_order, &delta.new, &self.normalized_key);
         order.step(&leaving, &before, arriving, &after);
         touched
     }
@@ -154,7 +159,7 @@ impl Flat {
         }
     }
 
-    fn rows(&self) -> Rows<'_> {
-        Rows::new(&self.plan.row_order, &self.snapshot, &self.ranking)
+    fn rows(&self) -> RowComparator<'_> {
+        RowComparator::new(&self.plan.row_order, &self.snapshot, &self.normalized_key)
     }
 }

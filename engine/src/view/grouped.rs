@@ -2,16 +2,16 @@
 //!
 //! Law: a step touches only the paths of the rows in the delta; stepping equals starting over.
 
-mod gross;
+mod gmv;
 mod rows;
 
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::aggregate::{Kind, SumOfNothing};
-use super::bulk::{Axis, ByCell, Layout};
-use super::cells::{Cells, TOTAL_CELL};
+use super::aggregate::{AggregateKind, SumOfNothing};
+use super::build::{BuiltGroups, ByCell, GroupAxis};
+use super::cells::{CellTable, TOTAL_CELL};
 use super::plan::Plan;
 use super::sums::Sum;
 use super::tree::{ROOT, Tree};
@@ -29,21 +29,21 @@ pub(super) struct Grouped {
     pub(super) snapshot: Snapshot,
     pub(super) rows: Tree,
     pub(super) splits: Tree,
-    cells: Cells,
+    cells: CellTable,
     /// Columns whose change can change the answer.
     inputs: Vec<usize>,
     /// Whether steps compare values, so that row deltas can name the changed rows.
     pub(super) tracks_changes: bool,
     /// Row groups that went in the last step.
-    buried: Vec<u32>,
+    removed_groups: Vec<u32>,
     /// Row groups that lost a cell in the last step, and stayed.
     lost_cells: Vec<u32>,
-    blocks: Walk,
+    blocks: NodeWalk,
 }
 
 /// Nodes in display order, as of a tree's structure.
 #[derive(Debug, Default)]
-struct Walk {
+struct NodeWalk {
     structure: Option<u64>,
     nodes: Arc<Vec<u32>>,
 }
@@ -67,14 +67,14 @@ impl Grouped {
         let mut view = Grouped {
             rows: Tree::new(directions(&plan.group_order), only_depth),
             splits: Tree::new(directions(&plan.column_order), None),
-            cells: Cells::new(&plan.aggregates),
+            cells: CellTable::new(&plan.aggregates),
             inputs: plan.inputs(),
             plan,
             snapshot: snapshot.clone(),
             tracks_changes: false,
-            buried: Vec::new(),
+            removed_groups: Vec::new(),
             lost_cells: Vec::new(),
-            blocks: Walk::default(),
+            blocks: NodeWalk::default(),
         };
         view.fill(threads);
         view
@@ -84,9 +84,9 @@ impl Grouped {
         let snapshot = self.snapshot.clone();
         let plan = self.plan.clone();
         let slots = plan.filter.select(&snapshot, threads);
-        let rows = Axis::new(&snapshot, &plan.levels, &slots, threads);
-        let splits = Axis::new(&snapshot, &plan.split_by, &slots, threads);
-        let layout = Layout::new(&rows, &splits, slots.len(), threads);
+        let rows = GroupAxis::new(&snapshot, &plan.levels, &slots, threads);
+        let splits = GroupAxis::new(&snapshot, &plan.split_by, &slots, threads);
+        let layout = BuiltGroups::new(&rows, &splits, slots.len(), threads);
         self.cells.grow(layout.owners(&rows, &splits));
         let tree = &mut self.rows;
         let grow = || tree.grow(rows.nodes(|depth, group| layout.row_cell(depth, group)), rows.num_nodes());
@@ -106,15 +106,15 @@ impl Grouped {
         if self.rows.is_sorted() {
             for depth in (1..=plan.levels.len() as u32).rev() {
                 let nodes = self.rows.at_depth(depth);
-                let placed = nodes.into_iter().map(|node| (node, self.row_sort_key(node))).collect();
-                self.rows.place_all(placed);
+                let attached = nodes.into_iter().map(|node| (node, self.row_sort_key(node))).collect();
+                self.rows.place_all(attached);
             }
         }
         if self.splits.is_sorted() {
             for depth in (1..=plan.split_by.len() as u32).rev() {
                 let nodes = self.splits.at_depth(depth);
-                let placed = nodes.into_iter().map(|node| (node, self.split_sort_key(node))).collect();
-                self.splits.place_all(placed);
+                let attached = nodes.into_iter().map(|node| (node, self.split_sort_key(node))).collect();
+                self.splits.place_all(attached);
             }
         }
     }
@@ -216,11 +216,11 @@ impl Grouped {
         };
         if self.rows.is_sorted() {
             let of_total = touched.iter().filter(|&&(_, split_node, _)| split_node == ROOT);
-            self.rows.displace_all(of_total.map(|&(row_node, ..)| row_node).collect());
+            self.rows.detach_all(of_total.map(|&(row_node, ..)| row_node).collect());
         }
         if self.splits.is_sorted() {
             let of_total = touched.iter().filter(|&&(row_node, ..)| row_node == ROOT);
-            self.splits.displace_all(of_total.map(|&(_, split_node, _)| split_node).collect());
+            self.splits.detach_all(of_total.map(|&(_, split_node, _)| split_node).collect());
         }
         for &slot in &leaving {
             self.known_path(&delta.old, slot, &mut path);
@@ -244,7 +244,7 @@ impl Grouped {
             .iter()
             .enumerate()
             .partition(|(_, (_, _, cell))| self.cells.num_rows(*cell) > 0 || *cell == TOTAL_CELL);
-        self.bury(dead.into_iter().map(|(_, cell)| *cell).collect());
+        self.remove_empty(dead.into_iter().map(|(_, cell)| *cell).collect());
         let nodes = alive.iter().map(|(_, (row_node, split_node, _))| (*row_node, *split_node));
         self.place(&nodes.collect::<Vec<_>>());
         // A table that was cleared has no changed rows, though its total became null.
@@ -298,7 +298,7 @@ impl Grouped {
     fn change_path(&mut self, path: &Path, snapshot: &Snapshot, slot: u32, sign: i32) {
         let plan = self.plan.clone();
         let leaf = path.rows[path.rows.len() - 1];
-        let has_gross = plan.aggregates.iter().any(|aggregate| aggregate.kind == Kind::Gmv);
+        let has_gross = plan.aggregates.iter().any(|aggregate| aggregate.kind == AggregateKind::Gmv);
         for (depth, &row_node) in path.rows.iter().enumerate() {
             for &split_node in &path.splits {
                 let cell = self.cell_at(row_node, split_node).expect("the path's cells exist");
@@ -334,22 +334,22 @@ impl Grouped {
     }
 
     /// Takes away cells without rows, and the groups that they were.
-    fn bury(&mut self, mut dead: Vec<(u32, u32, u32)>) {
+    fn remove_empty(&mut self, mut dead: Vec<(u32, u32, u32)>) {
         // The deepest first: a parent goes after its children.
         dead.sort_by_key(|&(row_node, split_node, _)| {
             std::cmp::Reverse(self.rows.node(row_node).depth + self.splits.node(split_node).depth)
         });
         let rows = dead.iter().filter(|&&(_, split_node, _)| split_node == ROOT);
-        self.rows.displace_all(rows.map(|&(row_node, ..)| row_node).collect());
+        self.rows.detach_all(rows.map(|&(row_node, ..)| row_node).collect());
         let splits = dead.iter().filter(|&&(row_node, ..)| row_node == ROOT);
-        self.splits.displace_all(splits.map(|&(_, split_node, _)| split_node).collect());
-        self.buried.clear();
+        self.splits.detach_all(splits.map(|&(_, split_node, _)| split_node).collect());
+        self.removed_groups.clear();
         self.lost_cells.clear();
         for (row_node, split_node, cell) in dead {
             self.cells.remove(cell);
             self.lost_cells.push(row_node);
             if split_node == ROOT {
-                self.buried.push(row_node);
+                self.removed_groups.push(row_node);
                 self.rows.remove(row_node);
             } else if row_node == ROOT {
                 self.splits.remove(split_node);
@@ -358,14 +358,15 @@ impl Grouped {
     }
 
     /// Row groups that went in the last step.
-    pub(super) fn buried(&self) -> Vec<u32> {
-        self.buried.clone()
+    pub(super) fn removed_groups(&self) -> Vec<u32> {
+        self.removed_groups.clone()
     }
 
     /// Row groups that lost a cell in the last step, and stayed.
     pub(super) fn lost_cells(&self) -> Vec<u32> {
-        let buried: hashbrown::HashSet<u32, ahash::RandomState> = self.buried.iter().copied().collect();
-        self.lost_cells.iter().copied().filter(|node| !buried.contains(node)).collect()
+        let removed_groups: hashbrown::HashSet<u32, ahash::RandomState> =
+            self.removed_groups.iter().copied().collect();
+        self.lost_cells.iter().copied().filter(|node| !removed_groups.contains(node)).collect()
     }
 
     fn row_sort_key(&mut self, row_node: u32) -> Box<[Scalar]> {
@@ -382,7 +383,7 @@ impl Grouped {
     fn sort_value(&mut self, aggregate: usize, row_node: u32, split_node: u32) -> Scalar {
         let Some(cell) = self.cell_at(row_node, split_node) else { return Scalar::Null };
         match self.plan.aggregates[aggregate].kind {
-            Kind::PctSumParent | Kind::PctSumTotal => self.plain_sum(aggregate, cell),
+            AggregateKind::PctSumParent | AggregateKind::PctSumTotal => self.plain_sum(aggregate, cell),
             _ => self.value(aggregate, row_node, split_node),
         }
     }
@@ -396,31 +397,31 @@ impl Grouped {
     pub(super) fn value(&mut self, aggregate: usize, row_node: u32, split_node: u32) -> Scalar {
         let Some(cell) = self.cell_at(row_node, split_node) else { return Scalar::Null };
         let kind = self.plan.aggregates[aggregate].kind;
-        let is_older_share = kind == Kind::PctSumParent
+        let is_older_share = kind == AggregateKind::PctSumParent
             && self.plan.aggregates[aggregate].sum_of_nothing != SumOfNothing::Null;
         match kind {
             // For clients up to 5.5 a total is all of itself, whatever that is.
-            Kind::PctSumParent if is_older_share && (row_node, split_node) == (ROOT, ROOT) => {
+            AggregateKind::PctSumParent if is_older_share && (row_node, split_node) == (ROOT, ROOT) => {
                 Scalar::Float(100.0)
             }
             _ if self.snapshot.num_rows() == 0 => Scalar::Null,
-            Kind::Sum | Kind::SumAbs => self.plain_sum(aggregate, cell),
-            Kind::SumOrZero => match self.plain_sum(aggregate, cell) {
+            AggregateKind::Sum | AggregateKind::SumAbs => self.plain_sum(aggregate, cell),
+            AggregateKind::SumOrZero => match self.plain_sum(aggregate, cell) {
                 Scalar::Null if self.is_float(aggregate) => Scalar::Float(0.0),
                 Scalar::Null => Scalar::Int(0),
                 sum => sum,
             },
-            Kind::AbsSum => match self.plain_sum(aggregate, cell) {
+            AggregateKind::AbsSum => match self.plain_sum(aggregate, cell) {
                 Scalar::Int(value) => Scalar::Int(value.saturating_abs()),
                 Scalar::Float(value) => Scalar::Float(value.abs()),
                 other => other,
             },
-            Kind::Mean => match self.sum(aggregate, cell) {
+            AggregateKind::Mean => match self.sum(aggregate, cell) {
                 sum if sum.num_valid == 0 => Scalar::Null,
                 sum => Scalar::Float(sum.float() / f64::from(sum.num_valid)),
             },
-            Kind::Gmv => self.gmv(aggregate, row_node, split_node, cell),
-            Kind::PctSumParent => {
+            AggregateKind::Gmv => self.gmv(aggregate, row_node, split_node, cell),
+            AggregateKind::PctSumParent => {
                 let whole = match (row_node, split_node) {
                     (ROOT, ROOT) => Some(cell),
                     (_, ROOT) => self.cell_at(self.rows.node(row_node).parent, ROOT),
@@ -428,7 +429,7 @@ impl Grouped {
                 };
                 self.percentage(aggregate, cell, whole)
             }
-            Kind::PctSumTotal => self.percentage(aggregate, cell, Some(TOTAL_CELL)),
+            AggregateKind::PctSumTotal => self.percentage(aggregate, cell, Some(TOTAL_CELL)),
             _ => match self.cells.state_value(aggregate, kind, cell) {
                 Ok(value) => value,
                 Err(Some(known)) => known.clone(),
@@ -485,14 +486,14 @@ impl Grouped {
                     nodes.push(node);
                 }
             });
-            self.blocks = Walk { structure: Some(self.splits.structure), nodes: Arc::new(nodes) };
+            self.blocks = NodeWalk { structure: Some(self.splits.structure), nodes: Arc::new(nodes) };
         }
         self.blocks.nodes.clone()
     }
 }
 
 /// Members stand in the cells of deepest rows, for every split prefix.
-fn fill_members(cells: &mut Cells, layout: &Layout, slots: &[u32]) {
+fn fill_members(cells: &mut CellTable, layout: &BuiltGroups, slots: &[u32]) {
     let first = layout.deepest.start;
     let mut put = |base: u32, by_cell: ByCell| {
         for (cell, bounds) in (base..).zip(by_cell.starts.windows(2)) {

@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use super::cut::prefix;
 use super::grouped::Grouped;
 use super::plan::Plan;
+use super::slice::prefix;
 use super::tree::ROOT;
 use crate::config::GroupRollupMode;
 use crate::delta::TableDelta;
@@ -95,6 +95,6 @@ impl Groups {
             GroupRollupMode::Rollup | GroupRollupMode::Total => true,
         };
         changed.retain(|&node| is_row(node));
-        GroupsChange { changed, gone: self.view.buried() }
+        GroupsChange { changed, gone: self.view.removed_groups() }
     }
 }

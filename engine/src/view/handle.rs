@@ -20,12 +20,12 @@ pub struct Handle {
     toggled: HashMap<u64, (u32, bool), ahash::RandomState>,
     /// Stamps beyond this belong to groups that arrived after the client first asked to open or close one.
     closed_after: Option<u64>,
-    rows: Rows,
+    rows: VisibleRows,
 }
 
 /// The visible rows, as of a structure of the tree; not used while all groups are open.
 #[derive(Debug, Clone, Default)]
-struct Rows {
+struct VisibleRows {
     structure: Option<u64>,
     nodes: Arc<Vec<u32>>,
 }
@@ -55,7 +55,7 @@ impl Handle {
         let (tree, mode) = (&view.rows, view.plan.group_mode);
         let is_open = |above: u32| mode != GroupRollupMode::Rollup || self.is_open(tree, above);
         let is_visible = |&node: &u32| {
-            tree.is_placed(node) && tree.is_row(node) && tree.ancestry(node).skip(1).all(is_open)
+            tree.is_attached(node) && tree.is_row(node) && tree.ancestry(node).skip(1).all(is_open)
         };
         let mut visible: Vec<u32> = nodes.iter().copied().filter(is_visible).collect();
         visible.sort_by(|&left, &right| tree.compare_rows(left, right));
@@ -73,7 +73,7 @@ impl Handle {
         if self.rows.structure != Some(view.rows.structure) {
             let mut nodes = Vec::new();
             self.walk(&view.rows, ROOT, &mut nodes);
-            self.rows = Rows { structure: Some(view.rows.structure), nodes: Arc::new(nodes) };
+            self.rows = VisibleRows { structure: Some(view.rows.structure), nodes: Arc::new(nodes) };
             self.toggled.retain(|stamp, (node, _)| view.rows.is_alive(*node, *stamp));
         }
         self.rows.nodes.clone()

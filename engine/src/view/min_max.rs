@@ -4,14 +4,14 @@
 //! O(log n) a changed row.
 
 use super::Handle;
-use super::cut::is_flat_mode;
+use super::aggregate_state::{MANY_ROWS, canonical};
 use super::filter::Filter;
 use super::flat::Flat;
 use super::grouped::Grouped;
-use super::kept::{MANY_ROWS, canonical};
-use super::ranking::Ranking;
-use super::sort::{Direction, RowOrder, Rows};
-use super::sort_slots;
+use super::normalized_key::NormalizedKey;
+use super::radix_sort;
+use super::slice::is_flat_mode;
+use super::sort::{Direction, RowComparator, RowOrder};
 use crate::delta::TableDelta;
 use crate::error::{EngineError, Result};
 use crate::order::OrderTree;
@@ -49,9 +49,9 @@ impl Ranges {
                     arriving.push(slot);
                 }
             }
-            let ranking = Ranking::default();
-            rows.remove_many(&leaving, &Rows::new(&order, &delta.old, &ranking));
-            rows.insert_many(arriving, &Rows::new(&order, &delta.new, &ranking));
+            let normalized_key = NormalizedKey::default();
+            rows.remove_many(&leaving, &RowComparator::new(&order, &delta.old, &normalized_key));
+            rows.insert_many(arriving, &RowComparator::new(&order, &delta.new, &normalized_key));
         }
     }
 }
@@ -87,8 +87,8 @@ pub(super) fn of_rows(view: &mut Flat, name: &str) -> Result<(Scalar, Scalar)> {
     let rows = view.ranges.0[kept].1.get_or_insert_with(|| {
         let rows = filter.select(snapshot, Threads::ONE);
         let order = order_by(column);
-        let sorted = sort_slots::sort(&rows, &order, snapshot, Threads::ONE);
-        OrderTree::from_ordered(&sorted, &Rows::new(&order, snapshot, &Ranking::default()))
+        let sorted = radix_sort::sort(&rows, &order, snapshot, Threads::ONE);
+        OrderTree::from_ordered(&sorted, &RowComparator::new(&order, snapshot, &NormalizedKey::default()))
     });
     // Null and NaN stand in front.
     let first = rows.partition_point(|slot| !is_number(slot));

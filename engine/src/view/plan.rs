@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::aggregate::{Aggregate, Kind};
+use super::aggregate::{Aggregate, AggregateKind};
 use super::filter::Filter;
 use super::sharing_key::SharingKey;
 use super::sort::{Axis, Direction, RowOrder, direction};
@@ -178,9 +178,9 @@ impl Plan {
             return Ok(());
         }
         let default = |field: &Field, column: usize| match self.kind {
-            ViewKind::ColumnOnly => Aggregate::new(field, column, Kind::Any),
+            ViewKind::ColumnOnly => Aggregate::new(field, column, AggregateKind::Any),
             _ => {
-                let kind = Kind::default_for(field.column_type());
+                let kind = AggregateKind::default_for(field.column_type());
                 let mut aggregate = Aggregate::new(field, column, kind);
                 if self.config.generation == Generation::V5_5 {
                     aggregate.follow_older_rules(&[]);
@@ -211,7 +211,7 @@ impl Plan {
             let aggregate = match asked.get(&*field.name) {
                 _ if self.kind == ViewKind::ColumnOnly => default(field, column),
                 Some(asked) => asked.clone(),
-                None if is_own_value => Aggregate::new(field, column, Kind::Unique),
+                None if is_own_value => Aggregate::new(field, column, AggregateKind::Unique),
                 None => default(field, column),
             };
             aggregates.push(aggregate);
@@ -325,7 +325,7 @@ impl Plan {
 
     /// Whether a value depends on the total or the parent, and so on rows of other groups.
     pub(crate) fn has_shares(&self) -> bool {
-        let is_share = |kind| matches!(kind, Kind::PctSumParent | Kind::PctSumTotal);
+        let is_share = |kind| matches!(kind, AggregateKind::PctSumParent | AggregateKind::PctSumTotal);
         self.aggregates.iter().any(|aggregate| is_share(aggregate.kind))
     }
 

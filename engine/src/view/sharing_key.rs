@@ -4,7 +4,7 @@
 //! is only reported back (spellings, the configured aggregates of a flat view) is not part of it, nor are depth and
 //! expansion, which belong to each client's handle.
 
-use super::aggregate::{Kind, SumOfNothing};
+use super::aggregate::{AggregateKind, SumOfNothing};
 use super::filter::FilterKey;
 use super::plan::{Plan, ViewKind};
 use super::sort::Direction;
@@ -37,7 +37,7 @@ pub struct SharingKey {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct AggregateKey {
-    kind: Kind,
+    kind: AggregateKind,
     column: usize,
     argument: Option<usize>,
     /// The aggregate's spelling, where it is part of a column's readable name.
@@ -60,7 +60,8 @@ impl SharingKey {
             sum_of_nothing: aggregate.sum_of_nothing,
         });
         // Water marks remember rows that are gone, which a new view has not seen.
-        let remembers = plan.aggregates.iter().any(|each| matches!(each.kind, Kind::High | Kind::Low));
+        let remembers =
+            plan.aggregates.iter().any(|each| matches!(each.kind, AggregateKind::High | AggregateKind::Low));
         let mut computed: Vec<(String, usize)> =
             plan.computed_columns().iter().map(|column| (column.alias.clone(), column.position)).collect();
         computed.sort_unstable();

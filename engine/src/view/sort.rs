@@ -5,7 +5,7 @@
 
 use std::cmp::Ordering;
 
-use super::ranking::Ranking;
+use super::normalized_key::NormalizedKey;
 use crate::column::Column;
 use crate::config::SortDirection;
 use crate::order::{Compare, touch};
@@ -59,36 +59,40 @@ pub(crate) struct RowOrder {
 
 /// The order of a snapshot's rows.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Rows<'a> {
+pub(crate) struct RowComparator<'a> {
     order: &'a RowOrder,
     snapshot: &'a Snapshot,
     /// One for the life of a tree.
-    ranking: &'a Ranking,
+    normalized_key: &'a NormalizedKey,
 }
 
-impl<'a> Rows<'a> {
-    pub(crate) fn new(order: &'a RowOrder, snapshot: &'a Snapshot, ranking: &'a Ranking) -> Rows<'a> {
-        Rows { order, snapshot, ranking }
+impl<'a> RowComparator<'a> {
+    pub(crate) fn new(
+        order: &'a RowOrder,
+        snapshot: &'a Snapshot,
+        normalized_key: &'a NormalizedKey,
+    ) -> RowComparator<'a> {
+        RowComparator { order, snapshot, normalized_key }
     }
 }
 
 /// Whether rows have ranks: what sorts them gives one, and so does a key that is in a column.
-pub(super) fn has_ranks(order: &RowOrder, snapshot: &Snapshot) -> bool {
+pub(super) fn has_prefixes(order: &RowOrder, snapshot: &Snapshot) -> bool {
     !order.terms.is_empty() || snapshot.index_column().is_some()
 }
 
-impl Compare for Rows<'_> {
+impl Compare for RowComparator<'_> {
     fn compare(&self, left: u32, right: u32) -> Ordering {
         self.order.compare(self.snapshot, left, right)
     }
 
-    fn has_ranks(&self) -> bool {
-        has_ranks(self.order, self.snapshot)
+    fn has_prefixes(&self) -> bool {
+        has_prefixes(self.order, self.snapshot)
     }
 
     #[inline]
-    fn rank(&self, slot: u32) -> u64 {
-        self.ranking.rank(self.order, self.snapshot, slot)
+    fn sort_key_prefix(&self, slot: u32) -> u64 {
+        self.normalized_key.sort_key_prefix(self.order, self.snapshot, slot)
     }
 
     #[inline]
@@ -115,14 +119,14 @@ impl RowOrder {
 }
 
 /// A float as a number that ascends with it; NaN is 0, and nothing is 1.
-pub(super) fn float_rank(value: f64) -> u64 {
+pub(super) fn float_key(value: f64) -> u64 {
     if value.is_nan() {
         return 0;
     }
     // Both zeros are one value.
     let bits = (value + 0.0).to_bits();
-    let rank = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
-    rank.max(2)
+    let key = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
+    key.max(2)
 }
 
 fn compare_cells(column: &Column, left: u32, right: u32, direction: Direction) -> Ordering {
@@ -170,26 +174,26 @@ pub(crate) fn compare_scalars(left: &Scalar, right: &Scalar, direction: Directio
 
 /// A number that never descends where aggregate values ascend by [`compare_scalars`]. Values of other types stand as the
 /// types do.
-pub(super) fn scalar_rank(value: &Scalar, direction: Direction) -> u64 {
+pub(super) fn scalar_prefix(value: &Scalar, direction: Direction) -> u64 {
     const TYPE_BITS: u32 = 3;
     let signed = |number: i64| number as u64 ^ (1 << 63);
-    let rank = if direction.is_absolute() {
-        float_rank(value.as_f64().unwrap_or(0.0).abs())
+    let key = if direction.is_absolute() {
+        float_key(value.as_f64().unwrap_or(0.0).abs())
     } else {
-        let (place, rank) = match value {
+        let (place, key) = match value {
             Scalar::Null => (0, 0),
             Scalar::Float(value) if value.is_nan() => (0, 0),
             Scalar::Bool(value) => (1, u64::from(*value) << TYPE_BITS),
             Scalar::Int(value) => (2, signed(*value)),
             Scalar::UInt(value) => (2, signed((*value).min(i64::MAX as u64) as i64)),
-            Scalar::Float(value) => (3, float_rank(*value)),
+            Scalar::Float(value) => (3, float_key(*value)),
             Scalar::Date(days) => (4, signed((*days).into())),
             Scalar::Datetime(ms) => (5, signed(*ms)),
-            Scalar::Str(text) => (6, super::dense::head(text)),
+            Scalar::Str(text) => (6, super::group_codes::head(text)),
         };
-        place << (64 - TYPE_BITS) | rank >> TYPE_BITS
+        place << (64 - TYPE_BITS) | key >> TYPE_BITS
     };
-    if direction.is_descending() { !rank } else { rank }
+    if direction.is_descending() { !key } else { key }
 }
 
 #[cfg(test)]
@@ -214,13 +218,13 @@ mod tests {
         {
             for left in &values {
                 for right in values.iter().filter(|right| compare_scalars(left, right, direction).is_le()) {
-                    let (one, other) = (scalar_rank(left, direction), scalar_rank(right, direction));
+                    let (one, other) = (scalar_prefix(left, direction), scalar_prefix(right, direction));
                     assert!(one <= other, "{left:?} {right:?} {direction:?}");
                 }
             }
             // Not a number has a place among floats, and before null.
             for other in values.iter().filter(|value| matches!(value, Scalar::Float(_) | Scalar::Null)) {
-                let order = scalar_rank(&nan, direction).cmp(&scalar_rank(other, direction));
+                let order = scalar_prefix(&nan, direction).cmp(&scalar_prefix(other, direction));
                 assert!(
                     order.is_eq() || order == compare_scalars(&nan, other, direction),
                     "{other:?} {direction:?}"
@@ -228,8 +232,8 @@ mod tests {
             }
         }
         let differ = |left: f64, right: f64| {
-            let rank = |value: f64| scalar_rank(&Scalar::Float(value), Direction::Ascending);
-            rank(left) < rank(right)
+            let key = |value: f64| scalar_prefix(&Scalar::Float(value), Direction::Ascending);
+            key(left) < key(right)
         };
         assert!(differ(1.0, 1.001) && differ(-1.001, -1.0));
     }

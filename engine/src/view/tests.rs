@@ -191,9 +191,9 @@ fn config(random: &mut Random) -> ViewConfig {
 
 fn answer(view: &mut View) -> String {
     let mut handle = view.handle(None);
-    let cut = view.cut(&mut handle, CutOptions { id: true, ..CutOptions::default() });
+    let slice = view.slice(&mut handle, SliceOptions { id: true, ..SliceOptions::default() });
     let options = JsonOptions { id: true, ..JsonOptions::default() };
-    let json = export::json_columns(&cut.gather(), options);
+    let json = export::json_columns(&slice.gather(), options);
     let ranges: Vec<_> = COLUMNS.iter().map(|column| view.min_max(&mut handle, column).ok()).collect();
     format!("{:?} {json} {ranges:?}", view.dimensions(&mut handle))
 }
@@ -242,7 +242,7 @@ fn views_equal_the_reference(history: &History) {
         let rows = plain_rows(&table.snapshot());
         for (config, view) in views {
             let mut handle = view.handle(None);
-            let window = view.cut(&mut handle, CutOptions::default()).gather();
+            let window = view.slice(&mut handle, SliceOptions::default()).gather();
             let shown = export::json_columns(&window, JsonOptions::default());
             let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
             let expected = reference::Reference { config, rows: &rows }.answer();
@@ -276,7 +276,7 @@ fn rows_of(snapshot: &Snapshot) -> Vec<String> {
     let plan = Arc::new(Plan::new(&ViewConfig::default(), snapshot.schema()).unwrap());
     let mut view = View::build(plan, snapshot);
     let mut handle = view.handle(None);
-    let window = view.cut(&mut handle, CutOptions::default()).gather();
+    let window = view.slice(&mut handle, SliceOptions::default()).gather();
     let json = export::json_rows(&window, JsonOptions::default());
     json.split("},{").map(str::to_owned).collect()
 }
@@ -302,7 +302,7 @@ fn a_derived_table_follows(history: &History) {
         let mut expected = rows_of(&derive(&config, source).unwrap().snapshot());
         let mut rows = rows_of(&table.snapshot());
         let mut handle = view.handle(None);
-        let window = view.cut(&mut handle, CutOptions::default()).gather();
+        let window = view.slice(&mut handle, SliceOptions::default()).gather();
         assert_eq!(export::json_rows(&window, JsonOptions::default()), format!("{}", rows.join("},{")));
         if !is_flat {
             // Groups stand in the order in which they came; and columns are those of the creation.
@@ -406,8 +406,8 @@ fn long_sorted_views_follow() {
             let mut fresh = View::build(plan.clone(), &table.snapshot());
             let slots = |view: &mut View| {
                 let mut handle = view.handle(None);
-                let cut = view.cut(&mut handle, CutOptions { id: true, ..CutOptions::default() });
-                export::json_columns(&cut.gather(), JsonOptions { id: true, ..JsonOptions::default() })
+                let slice = view.slice(&mut handle, SliceOptions { id: true, ..SliceOptions::default() });
+                export::json_columns(&slice.gather(), JsonOptions { id: true, ..JsonOptions::default() })
             };
             assert!(slots(view) == slots(&mut fresh), "step {step} of {:?}", plan.config().sort);
         }

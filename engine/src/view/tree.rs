@@ -10,14 +10,14 @@ use std::cmp::Ordering;
 use ahash::RandomState;
 use hashbrown::HashTable;
 
-use super::sort::{Direction, compare_scalars, scalar_rank};
+use super::sort::{Direction, compare_scalars, scalar_prefix};
 use crate::order::{Compare, OrderTree, touch};
 use crate::scalar::Scalar;
 
 pub(super) const ROOT: u32 = 0;
 
 #[derive(Debug)]
-pub(super) struct Node {
+pub(super) struct GroupNode {
     pub(super) parent: u32,
     /// The root has 0.
     pub(super) depth: u32,
@@ -30,7 +30,7 @@ pub(super) struct Node {
     /// Values of the sort terms, while the node stands among its siblings.
     sort_key: Box<[Scalar]>,
     pub(super) stamp: u64,
-    is_placed: bool,
+    is_attached: bool,
     /// Rows that this node and those below that stand in their places show, when all groups are open.
     num_rows: u32,
 }
@@ -43,13 +43,15 @@ impl Compare for Siblings<'_> {
         self.0.compare(left, right)
     }
 
-    fn has_ranks(&self) -> bool {
+    fn has_prefixes(&self) -> bool {
         self.0.is_sorted()
     }
 
-    fn rank(&self, node: u32) -> u64 {
+    fn sort_key_prefix(&self, node: u32) -> u64 {
         let sort_key = self.0.node(node).sort_key.first();
-        sort_key.zip(self.0.directions.first()).map_or(0, |(value, &direction)| scalar_rank(value, direction))
+        sort_key
+            .zip(self.0.directions.first())
+            .map_or(0, |(value, &direction)| scalar_prefix(value, direction))
     }
 
     fn look(&self, node: u32) {
@@ -67,7 +69,7 @@ pub(super) struct NewNode {
 
 #[derive(Debug)]
 pub(super) struct Tree {
-    nodes: Vec<Node>,
+    nodes: Vec<GroupNode>,
     free: Vec<u32>,
     by_value: HashTable<u32>,
     hasher: RandomState,
@@ -83,7 +85,7 @@ impl Tree {
     /// `directions`: how siblings are sorted; ties, and all when empty, by value. `only_depth`: the depth that alone
     /// shows rows.
     pub(super) fn new(directions: Vec<Direction>, only_depth: Option<u32>) -> Tree {
-        let root = Node {
+        let root = GroupNode {
             parent: ROOT,
             depth: 0,
             bits: None,
@@ -92,7 +94,7 @@ impl Tree {
             children: OrderTree::default(),
             sort_key: Box::default(),
             stamp: 0,
-            is_placed: true,
+            is_attached: true,
             num_rows: u32::from(only_depth.is_none_or(|depth| depth == 0)),
         };
         Tree {
@@ -111,24 +113,25 @@ impl Tree {
     /// stand where they belong; sorted, they stand nowhere until [`Tree::place_all`].
     pub(super) fn grow(&mut self, nodes: impl Iterator<Item = NewNode>, num_nodes: usize) {
         debug_assert_eq!(self.nodes.len(), 1, "the tree has its root alone");
-        let is_placed = !self.is_sorted();
+        let is_attached = !self.is_sorted();
         self.nodes.reserve(num_nodes);
         let (hasher, mut siblings) = (self.hasher.clone(), 1_u32..1);
-        let hash = |nodes: &[Node], node: u32| {
+        let hash = |nodes: &[GroupNode], node: u32| {
             let node = &nodes[node as usize];
             hasher.hash_one((node.parent, node.bits))
         };
         self.by_value.reserve(num_nodes, |&node| hash(&self.nodes, node));
         for new in nodes {
             let number = self.nodes.len() as u32;
-            if is_placed && !siblings.is_empty() && self.nodes[siblings.start as usize].parent != new.parent {
+            if is_attached && !siblings.is_empty() && self.nodes[siblings.start as usize].parent != new.parent
+            {
                 let parent = self.nodes[siblings.start as usize].parent as usize;
                 self.nodes[parent].children = OrderTree::from_sorted(siblings.clone());
                 siblings = number..number;
             }
             siblings.end = number + 1;
             let depth = self.node(new.parent).depth + 1;
-            self.nodes.push(Node {
+            self.nodes.push(GroupNode {
                 parent: new.parent,
                 depth,
                 bits: new.bits,
@@ -137,18 +140,18 @@ impl Tree {
                 children: OrderTree::default(),
                 sort_key: Box::default(),
                 stamp: u64::from(number),
-                is_placed,
+                is_attached,
                 num_rows: self.own_rows(depth),
             });
             let nodes = &self.nodes;
             self.by_value.insert_unique(hash(nodes, number), number, |&node| hash(nodes, node));
         }
-        if is_placed && !siblings.is_empty() {
+        if is_attached && !siblings.is_empty() {
             let parent = self.nodes[siblings.start as usize].parent as usize;
             self.nodes[parent].children = OrderTree::from_sorted(siblings);
         }
         // Parents come first.
-        for number in (1..self.nodes.len()).rev().filter(|_| is_placed) {
+        for number in (1..self.nodes.len()).rev().filter(|_| is_attached) {
             let (parent, num_rows) = (self.nodes[number].parent, self.nodes[number].num_rows);
             self.nodes[parent as usize].num_rows += num_rows;
         }
@@ -169,7 +172,7 @@ impl Tree {
             above = self.node(above).parent;
             let entry = &mut self.nodes[above as usize];
             entry.num_rows = if is_coming { entry.num_rows + num_rows } else { entry.num_rows - num_rows };
-            if !entry.is_placed {
+            if !entry.is_attached {
                 break;
             }
         }
@@ -238,7 +241,7 @@ impl Tree {
         self.compare(one, other)
     }
 
-    pub(super) fn node(&self, node: u32) -> &Node {
+    pub(super) fn node(&self, node: u32) -> &GroupNode {
         &self.nodes[node as usize]
     }
 
@@ -249,7 +252,7 @@ impl Tree {
     /// Whether `node` is still the node that had `stamp`.
     pub(super) fn is_alive(&self, node: u32, stamp: u64) -> bool {
         let entry = self.node(node);
-        entry.stamp == stamp && (node == ROOT || entry.is_placed)
+        entry.stamp == stamp && (node == ROOT || entry.is_attached)
     }
 
     /// The highest stamp given so far.
@@ -269,7 +272,7 @@ impl Tree {
 
     /// Makes a child; it stands nowhere until [`Tree::place_all`].
     pub(super) fn make_child(&mut self, parent: u32, bits: Option<u64>, value: Scalar, cell: u32) -> u32 {
-        let node = Node {
+        let node = GroupNode {
             parent,
             depth: self.node(parent).depth + 1,
             bits,
@@ -278,10 +281,10 @@ impl Tree {
             children: OrderTree::default(),
             sort_key: Box::default(),
             stamp: self.next_stamp,
-            is_placed: false,
+            is_attached: false,
             num_rows: 0,
         };
-        let node = Node { num_rows: self.own_rows(node.depth), ..node };
+        let node = GroupNode { num_rows: self.own_rows(node.depth), ..node };
         self.next_stamp += 1;
         let number = match self.free.pop() {
             Some(number) => {
@@ -304,12 +307,12 @@ impl Tree {
 
     /// Puts nodes that stand nowhere yet among their siblings, those of a parent together; a sort key holds one value
     /// per direction.
-    pub(super) fn place_all(&mut self, mut placed: Vec<(u32, Box<[Scalar]>)>) {
-        if placed.is_empty() {
+    pub(super) fn place_all(&mut self, mut attached: Vec<(u32, Box<[Scalar]>)>) {
+        if attached.is_empty() {
             return;
         }
-        placed.sort_by_key(|(node, _)| self.nodes[*node as usize].parent);
-        let mut rest = placed.into_iter().peekable();
+        attached.sort_by_key(|(node, _)| self.nodes[*node as usize].parent);
+        let mut rest = attached.into_iter().peekable();
         while let Some((node, sort_key)) = rest.next() {
             let parent = self.nodes[node as usize].parent;
             let mut siblings = vec![node];
@@ -321,7 +324,7 @@ impl Tree {
                 siblings.push(node);
             }
             for &node in &siblings {
-                self.nodes[node as usize].is_placed = true;
+                self.nodes[node as usize].is_attached = true;
                 self.count(node, true);
             }
             let mut children = std::mem::take(&mut self.nodes[parent as usize].children);
@@ -333,7 +336,7 @@ impl Tree {
 
     /// Those of `nodes` that stand nowhere, the deepest first: all of a depth together.
     pub(super) fn displaced(&self, nodes: impl Iterator<Item = u32>) -> Vec<Vec<u32>> {
-        let mut nodes: Vec<u32> = nodes.filter(|&node| !self.node(node).is_placed).collect();
+        let mut nodes: Vec<u32> = nodes.filter(|&node| !self.node(node).is_attached).collect();
         nodes.sort_by_key(|&node| std::cmp::Reverse(self.node(node).depth));
         let of_depth = nodes.chunk_by(|&left, &right| self.node(left).depth == self.node(right).depth);
         of_depth.map(<[u32]>::to_vec).collect()
@@ -341,8 +344,8 @@ impl Tree {
 
     /// Takes nodes that stand there from among their siblings, those of a parent together, before their sort values
     /// change.
-    pub(super) fn displace_all(&mut self, mut nodes: Vec<u32>) {
-        nodes.retain(|&node| node != ROOT && self.node(node).is_placed);
+    pub(super) fn detach_all(&mut self, mut nodes: Vec<u32>) {
+        nodes.retain(|&node| node != ROOT && self.node(node).is_attached);
         nodes.sort_unstable_by_key(|&node| (self.node(node).parent, node));
         nodes.dedup();
         let mut rest = nodes.as_slice();
@@ -357,12 +360,12 @@ impl Tree {
             assert_eq!(
                 children.len() + siblings.len(),
                 num_children,
-                "placed nodes stand among their parent's children"
+                "attached nodes stand among their parent's children"
             );
             self.nodes[parent as usize].children = children;
             for &node in siblings {
                 self.count(node, false);
-                self.nodes[node as usize].is_placed = false;
+                self.nodes[node as usize].is_attached = false;
             }
             self.structure += 1;
         }
@@ -371,7 +374,7 @@ impl Tree {
     /// Forgets a node without rows that stands nowhere; its children must be gone.
     pub(super) fn remove(&mut self, node: u32) {
         let entry = &mut self.nodes[node as usize];
-        assert!(!entry.is_placed, "a group that goes stands nowhere");
+        assert!(!entry.is_attached, "a group that goes stands nowhere");
         assert!(entry.children.is_empty(), "a group without rows has no groups below");
         entry.value = Scalar::Null;
         entry.sort_key = Box::default();
@@ -463,7 +466,7 @@ impl Tree {
         self.own_rows(self.node(node).depth) > 0
     }
 
-    pub(super) fn is_placed(&self, node: u32) -> bool {
-        self.node(node).is_placed
+    pub(super) fn is_attached(&self, node: u32) -> bool {
+        self.node(node).is_attached
     }
 }

@@ -2,7 +2,7 @@
 
 use arrow_flight::{Action, ActionType};
 use proscenium_actors::table::{DeleteTable, ReplaceRows};
-use proscenium_actors::{Catalog, knobs};
+use proscenium_actors::{Catalog, tuning};
 use proscenium_engine::{TableData, WriteOptions};
 use tonic::Status;
 
@@ -28,7 +28,7 @@ pub(super) async fn act(catalog: &Catalog, action: Action) -> Result<Answers<arr
             let data = TableData::Rows("[]".into());
             table
                 .mailbox
-                .ask(knobs::ASK_DEADLINE, |reply| ReplaceRows {
+                .ask(tuning::ASK_DEADLINE, |reply| ReplaceRows {
                     data,
                     options: WriteOptions::default(),
                     reply,
@@ -38,7 +38,7 @@ pub(super) async fn act(catalog: &Catalog, action: Action) -> Result<Answers<arr
         "delete" => {
             table
                 .mailbox
-                .ask(knobs::ASK_DEADLINE, |reply| DeleteTable {
+                .ask(tuning::ASK_DEADLINE, |reply| DeleteTable {
                     lazy: false,
                     reply,
                     understood: Box::new(()),

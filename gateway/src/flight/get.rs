@@ -12,9 +12,9 @@ use arrow_flight::error::FlightError;
 use arrow_flight::{FlightData, Ticket};
 use futures::{Stream, StreamExt, TryStreamExt};
 use proscenium_actors::table::{PlanView, Planned};
-use proscenium_actors::{Catalog, knobs};
+use proscenium_actors::{Catalog, tuning};
 use proscenium_engine::export::{self, Naming};
-use proscenium_engine::view::{CutOptions, Handle, View, Viewport};
+use proscenium_engine::view::{Handle, SliceOptions, View, Viewport};
 use tonic::Status;
 
 use super::ticket::{self, Wanted};
@@ -49,7 +49,7 @@ pub(super) async fn open(catalog: &Catalog, wanted: Wanted) -> Result<Answer, St
     let group_by_depth = config.group_by_depth;
     let planned = table
         .mailbox
-        .ask(knobs::ASK_DEADLINE, |reply| PlanView { config, reply })
+        .ask(tuning::ASK_DEADLINE, |reply| PlanView { config, reply })
         .await
         .map_err(|fault| status(&fault))?;
     work(move || build(planned, group_by_depth)).await?
@@ -64,7 +64,7 @@ fn build(Planned { plan, snapshot }: Planned, group_by_depth: Option<u32>) -> Re
     let mut handle = view.handle(group_by_depth);
     let num_rows = view.dimensions(&mut handle).num_view_rows;
     let none = Viewport { end_row: Some(0), ..Viewport::default() };
-    let window = view.cut(&mut handle, CutOptions { viewport: none, ..CutOptions::default() }).gather();
+    let window = view.slice(&mut handle, SliceOptions { viewport: none, ..SliceOptions::default() }).gather();
     let empty = export::record_batch(&window, Naming::Readable)
         .map_err(|error| Status::internal(error.to_string()))?;
     Ok(Answer { view, handle, num_rows, schema: plain(&empty.schema()) })
@@ -87,8 +87,9 @@ fn pieces(answer: Answer) -> impl Stream<Item = Result<arrow::array::RecordBatch
         let end = start.saturating_add(PIECE_ROWS);
         let viewport = Viewport { start_row: Some(start), end_row: Some(end), ..Viewport::default() };
         let (answer, batch) = work(move || {
-            let cut = answer.view.cut(&mut answer.handle, CutOptions { viewport, ..CutOptions::default() });
-            let batch = export::record_batch(&cut.gather(), Naming::Readable);
+            let slice =
+                answer.view.slice(&mut answer.handle, SliceOptions { viewport, ..SliceOptions::default() });
+            let batch = export::record_batch(&slice.gather(), Naming::Readable);
             (answer, batch)
         })
         .await?;

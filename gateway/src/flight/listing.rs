@@ -4,7 +4,7 @@ use arrow::datatypes::{Field, Schema as ArrowSchema};
 use arrow::ipc::writer::IpcWriteOptions;
 use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo, SchemaAsIpc, SchemaResult, Ticket};
 use proscenium_actors::table::TakeSnapshot;
-use proscenium_actors::{Catalog, Fault, knobs};
+use proscenium_actors::{ActorError, Catalog, tuning};
 use proscenium_engine::table::Snapshot;
 use tonic::Status;
 
@@ -15,9 +15,9 @@ pub(super) async fn list(catalog: &Catalog) -> Result<Answers<FlightInfo>, Statu
     for hosted in catalog.list() {
         // A table that goes while the list is made is not on it.
         let Ok(table) = catalog.table(&hosted.name) else { continue };
-        let snapshot = match table.mailbox.ask(knobs::ASK_DEADLINE, |reply| TakeSnapshot { reply }).await {
+        let snapshot = match table.mailbox.ask(tuning::ASK_DEADLINE, |reply| TakeSnapshot { reply }).await {
             Ok(snapshot) => snapshot,
-            Err(Fault::Gone | Fault::TableNotFound | Fault::TableFailed { .. }) => continue,
+            Err(ActorError::Gone | ActorError::TableNotFound | ActorError::TableFailed { .. }) => continue,
             Err(fault) => return Err(super::status(&fault)),
         };
         let descriptor = FlightDescriptor::new_path(vec![hosted.name.to_string()]);

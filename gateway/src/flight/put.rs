@@ -15,7 +15,7 @@ use arrow_flight::error::FlightError;
 use arrow_flight::{FlightData, PutResult};
 use futures::{Stream, StreamExt, TryStreamExt};
 use proscenium_actors::table::{RemoveRows, ReplaceRows, UpdateRows};
-use proscenium_actors::{Catalog, Fault, knobs};
+use proscenium_actors::{ActorError, Catalog, tuning};
 use proscenium_engine::ingest::{ArrowMessages, guarded};
 use proscenium_engine::{TableData, TableOptions, UnknownColumns, WriteOptions};
 use tonic::{Status, Streaming};
@@ -161,7 +161,7 @@ impl Load {
         Ok(PutResult { app_metadata: format!("{{\"rows\":{}}}", self.applied_rows).into() })
     }
 
-    async fn send(&mut self, data: TableData) -> Result<(), Fault> {
+    async fn send(&mut self, data: TableData) -> Result<(), ActorError> {
         if !self.is_made {
             let options = TableOptions {
                 index: self.order.index.clone(),
@@ -173,7 +173,7 @@ impl Load {
             return Ok(());
         }
         let table = self.catalog.table(&self.order.table)?;
-        let deadline = knobs::ASK_DEADLINE;
+        let deadline = tuning::ASK_DEADLINE;
         let options = WriteOptions {
             unknown_columns: UnknownColumns::unless(self.order.ignore_unknown),
             index: self.order.index.clone(),

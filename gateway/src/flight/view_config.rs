@@ -14,7 +14,7 @@ use serde_json::Value;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Json {
+struct ViewConfigJson {
     #[serde(default)]
     group_by: Vec<String>,
     #[serde(default)]
@@ -46,7 +46,8 @@ enum Words {
 
 /// Errors name the member at fault.
 pub(super) fn parse(view: &Value) -> Result<ViewConfig, String> {
-    let json = Json::deserialize(view).map_err(|error| format!("the view config is wrong: {error}"))?;
+    let json =
+        ViewConfigJson::deserialize(view).map_err(|error| format!("the view config is wrong: {error}"))?;
     Ok(ViewConfig {
         group_by: json.group_by,
         split_by: json.split_by,

@@ -20,10 +20,10 @@ use actix_web::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use proscenium_actors::table::{DeleteTable, ReplaceRows, TakeSnapshot, UpdateRows};
-use proscenium_actors::{Fault, Rope, TableRef, knobs};
+use proscenium_actors::{ActorError, Rope, TableRef, tuning};
 use proscenium_engine::config::ViewConfig;
 use proscenium_engine::export::{Compression, JsonOptions, Naming, TextFormat};
-use proscenium_engine::view::{Cut, CutOptions, Plan, View};
+use proscenium_engine::view::{Plan, SliceOptions, View, ViewSlice};
 use proscenium_engine::{TableData, TableOptions, UnknownColumns, WriteOptions};
 use serde::Deserialize;
 use serde_json::json;
@@ -68,7 +68,7 @@ pub(super) async fn list(shared: web::Data<Shared>) -> HttpResponse {
     let mut tables = Vec::new();
     for hosted in shared.catalog.list() {
         let Ok(table) = shared.catalog.table(&hosted.name) else { continue };
-        let Ok(snapshot) = table.mailbox.ask(knobs::ASK_DEADLINE, |reply| TakeSnapshot { reply }).await
+        let Ok(snapshot) = table.mailbox.ask(tuning::ASK_DEADLINE, |reply| TakeSnapshot { reply }).await
         else {
             continue;
         };
@@ -211,11 +211,11 @@ async fn change(
     data: TableData,
     options: WriteOptions,
     replaces: bool,
-) -> Result<(), Fault> {
+) -> Result<(), ActorError> {
     if replaces {
-        return table.mailbox.ask(knobs::ASK_DEADLINE, |reply| ReplaceRows { data, options, reply }).await;
+        return table.mailbox.ask(tuning::ASK_DEADLINE, |reply| ReplaceRows { data, options, reply }).await;
     }
-    table.mailbox.ask(knobs::ASK_DEADLINE, |reply| UpdateRows { data, port_id: 0, options, reply }).await
+    table.mailbox.ask(tuning::ASK_DEADLINE, |reply| UpdateRows { data, port_id: 0, options, reply }).await
 }
 
 fn upload_format(query: &Upload, request: &HttpRequest) -> Result<Format, String> {
@@ -274,7 +274,7 @@ impl Form {
         }
     }
 
-    fn write(self, cut: Cut) -> proscenium_engine::Result<Rope> {
+    fn write(self, slice: ViewSlice) -> proscenium_engine::Result<Rope> {
         let options = JsonOptions::default();
         let format = match self {
             Form::Json => TextFormat::JsonRows(options),
@@ -282,11 +282,11 @@ impl Form {
             Form::Ndjson => TextFormat::Ndjson(options),
             Form::Csv => TextFormat::Csv(Naming::Readable),
             Form::Arrow => {
-                let pieces = cut.arrow(Naming::Readable, Compression::None, knobs::build_threads())?;
+                let pieces = slice.arrow(Naming::Readable, Compression::None, tuning::build_threads())?;
                 return Ok(pieces.into_iter().collect());
             }
         };
-        Ok(cut.text(format, knobs::build_threads()).into_iter().map(Bytes::from).collect())
+        Ok(slice.text(format, tuning::build_threads()).into_iter().map(Bytes::from).collect())
     }
 }
 
@@ -304,7 +304,7 @@ pub(super) async fn download(
         Ok(table) => table,
         Err(fault) => return refuse(&fault, &name),
     };
-    let snapshot = match table.mailbox.ask(knobs::ASK_DEADLINE, |reply| TakeSnapshot { reply }).await {
+    let snapshot = match table.mailbox.ask(tuning::ASK_DEADLINE, |reply| TakeSnapshot { reply }).await {
         Ok(snapshot) => snapshot,
         Err(fault) => return refuse(&fault, &name),
     };
@@ -312,7 +312,7 @@ pub(super) async fn download(
         let plan = Plan::new(&ViewConfig::default(), snapshot.schema())?;
         let mut view = View::build(Arc::new(plan), &snapshot);
         let mut handle = view.handle(None);
-        form.write(view.cut(&mut handle, CutOptions::default()))
+        form.write(view.slice(&mut handle, SliceOptions::default()))
     });
     match written.await {
         Ok(Ok(mut rope)) => {
@@ -332,20 +332,20 @@ pub(super) async fn delete(shared: web::Data<Shared>, name: web::Path<String>) -
         Err(fault) => return refuse(&fault, &name),
     };
     let order = |reply| DeleteTable { lazy: false, reply, understood: Box::new(()) };
-    match table.mailbox.ask(knobs::ASK_DEADLINE, order).await {
+    match table.mailbox.ask(tuning::ASK_DEADLINE, order).await {
         Ok(()) => HttpResponse::NoContent().finish(),
         Err(fault) => refuse(&fault, &name),
     }
 }
 
-fn refuse(fault: &Fault, name: &str) -> HttpResponse {
+fn refuse(fault: &ActorError, name: &str) -> HttpResponse {
     match fault {
-        Fault::TableNotFound => error(StatusCode::NOT_FOUND, &format!("table \"{name}\" is not hosted")),
-        Fault::ViewNotFound => error(StatusCode::NOT_FOUND, &fault.to_string()),
-        Fault::Engine(_) => error(StatusCode::BAD_REQUEST, fault.to_string().trim_end()),
-        Fault::Refused(_) => error(StatusCode::CONFLICT, fault.to_string().trim_end()),
-        Fault::Busy => error(StatusCode::TOO_MANY_REQUESTS, &fault.to_string()),
-        Fault::TableFailed { .. } | Fault::Gone | Fault::Deadline { .. } => {
+        ActorError::TableNotFound => error(StatusCode::NOT_FOUND, &format!("table \"{name}\" is not hosted")),
+        ActorError::ViewNotFound => error(StatusCode::NOT_FOUND, &fault.to_string()),
+        ActorError::Engine(_) => error(StatusCode::BAD_REQUEST, fault.to_string().trim_end()),
+        ActorError::Refused(_) => error(StatusCode::CONFLICT, fault.to_string().trim_end()),
+        ActorError::Busy => error(StatusCode::TOO_MANY_REQUESTS, &fault.to_string()),
+        ActorError::TableFailed { .. } | ActorError::Gone | ActorError::Deadline { .. } => {
             error(StatusCode::SERVICE_UNAVAILABLE, &fault.to_string())
         }
     }

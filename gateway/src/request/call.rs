@@ -7,7 +7,7 @@ use actix::prelude::*;
 use futures::FutureExt;
 use proscenium_actors::directory::Subscriber;
 use proscenium_actors::mailbox::{Done, Mailbox, Offered, Posted};
-use proscenium_actors::{Catalog, Fault, LaneId, Outgoing, Outlet, Reply, Rope, SessionId};
+use proscenium_actors::{ActorError, Catalog, Outbox, Outgoing, Reply, Rope, SessionId, StreamId};
 use proscenium_proto::response::Long;
 use proscenium_proto::translate::error as wire_error;
 use proscenium_proto::{ClientResp, frame, response};
@@ -17,12 +17,12 @@ use super::{About, Meter, Sending};
 pub struct Call {
     pub(crate) msg_id: u32,
     pub(crate) entity_id: String,
-    pub(crate) outlet: Arc<Outlet>,
+    pub(crate) outbox: Arc<Outbox>,
     pub(crate) catalog: Catalog,
     pub(crate) meter: Arc<Meter>,
     pub(crate) about: About,
     /// The order that the answer stands in.
-    pub(crate) lane: LaneId,
+    pub(crate) stream: StreamId,
     /// Dropped when the request is done, whether it was answered or not.
     pub(crate) done: Done,
 }
@@ -47,23 +47,23 @@ impl Call {
     }
 
     pub fn session(&self) -> SessionId {
-        self.outlet.session()
+        self.outbox.session()
     }
 
     /// From now on the answer stands in a table's order.
-    pub fn speak_in(&mut self, lane: LaneId) {
-        self.lane = lane;
+    pub fn order_in(&mut self, stream: StreamId) {
+        self.stream = stream;
     }
 
     /// The asker, as somebody who wants to hear more under the number of this request.
     ///
     /// Errors when the connection has as many subscriptions as it may have.
-    pub fn subscriber(&self) -> Result<Subscriber, Fault> {
-        Subscriber::new(self.outlet.clone(), self.msg_id)
+    pub fn subscriber(&self) -> Result<Subscriber, ActorError> {
+        Subscriber::new(self.outbox.clone(), self.msg_id)
     }
 
     /// Refuses what was not even sent.
-    pub fn refuse_now(self, fault: Fault) -> Sending {
+    pub fn refuse_now(self, fault: ActorError) -> Sending {
         self.refuse(fault);
         Sending::Taken
     }
@@ -80,28 +80,28 @@ impl Call {
     /// Answers; the request ends when what comes back is dropped.
     fn begin_answer(self, answer: ClientResp) -> Done {
         let response = response::answer(self.msg_id, self.entity_id, answer);
-        self.outlet.push(self.lane, Outgoing::Answer(frame::encode(&response).into()));
+        self.outbox.push(self.stream, Outgoing::Answer(frame::encode(&response).into()));
         self.done
     }
 
-    pub fn refuse(self, fault: Fault) {
+    pub fn refuse(self, fault: ActorError) {
         drop(self.begin_refusal(fault));
     }
 
-    fn begin_refusal(self, fault: Fault) -> Done {
+    fn begin_refusal(self, fault: ActorError) -> Done {
         let fault = self.explain(fault);
-        self.begin_answer(fault_to_wire(&fault))
+        self.begin_answer(error_to_wire(&fault))
     }
 
     /// Whoever was asked has ended: if that is because it was deleted meanwhile, this is what the client is told.
-    fn explain(&self, fault: Fault) -> Fault {
-        if fault != Fault::Gone {
+    fn explain(&self, fault: ActorError) -> ActorError {
+        if fault != ActorError::Gone {
             return fault;
         }
         match self.about {
             About::Server => fault,
             About::Table => self.catalog.table(&self.entity_id).err().unwrap_or(fault),
-            About::View if self.catalog.table_of_view(&self.entity_id).is_none() => Fault::ViewNotFound,
+            About::View if self.catalog.table_of_view(&self.entity_id).is_none() => ActorError::ViewNotFound,
             About::View => fault,
         }
     }
@@ -116,10 +116,10 @@ impl Call {
 
     /// As [`Call::reply`], where the answer is one long text, or one long run of bytes: it goes out as it is.
     pub fn reply_long(self, long: Long) -> Reply<Rope> {
-        Reply::to(self.session(), move |answer: Result<Rope, Fault>| match answer {
+        Reply::to(self.session(), move |answer: Result<Rope, ActorError>| match answer {
             Ok(mut rope) => {
                 rope.push_front(response::head_of_long(self.msg_id, self.entity_id, long, rope.len()));
-                self.outlet.push(self.lane, Outgoing::Answer(rope));
+                self.outbox.push(self.stream, Outgoing::Answer(rope));
                 self.done
             }
             Err(fault) => self.begin_refusal(fault),
@@ -157,15 +157,15 @@ where
 }
 
 /// The one place where errors become messages.
-fn fault_to_wire(fault: &Fault) -> ClientResp {
+fn error_to_wire(fault: &ActorError) -> ClientResp {
     match fault {
-        Fault::Engine(error) => wire_error::to_wire(error),
-        Fault::ViewNotFound => wire_error::view_not_found(),
-        Fault::TableNotFound => wire_error::table_not_found(),
-        Fault::TableFailed { .. }
-        | Fault::Gone
-        | Fault::Deadline { .. }
-        | Fault::Busy
-        | Fault::Refused(_) => wire_error::server_error(fault.to_string()),
+        ActorError::Engine(error) => wire_error::to_wire(error),
+        ActorError::ViewNotFound => wire_error::view_not_found(),
+        ActorError::TableNotFound => wire_error::table_not_found(),
+        ActorError::TableFailed { .. }
+        | ActorError::Gone
+        | ActorError::Deadline { .. }
+        | ActorError::Busy
+        | ActorError::Refused(_) => wire_error::server_error(fault.to_string()),
     }
 }

@@ -1,6 +1,6 @@
 //! `MakeJoinTable`: a table from two others, under the name in the envelope.
 
-use proscenium_actors::Fault;
+use proscenium_actors::ActorError;
 use proscenium_actors::catalog::HostJoin;
 use proscenium_proto::ClientResp;
 use proscenium_proto::generated::{MakeJoinTableReq, MakeJoinTableResp};
@@ -13,7 +13,7 @@ pub fn prepare(request: MakeJoinTableReq) -> Prepared {
     let (left, right) = (request.left_table_id.clone(), request.right_table_id.clone());
     let spec = match join::from_wire(request) {
         Ok(spec) => spec,
-        Err(error) => return Prepared::refused(Fault::Engine(error)),
+        Err(error) => return Prepared::refused(ActorError::Engine(error)),
     };
     Prepared::making_table(vec![left.clone(), right.clone()], Vec::new(), move |call| {
         let (catalog, name) = (call.catalog().clone(), call.entity_id().to_string());

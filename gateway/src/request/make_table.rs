@@ -1,6 +1,6 @@
 //! `MakeTable`: a table from data or from a view, under the name in the envelope.
 
-use proscenium_actors::Fault;
+use proscenium_actors::ActorError;
 use proscenium_actors::catalog::{Host, HostDerived};
 use proscenium_engine::TableData;
 use proscenium_proto::ClientResp;
@@ -19,14 +19,16 @@ pub fn prepare(request: MakeTableReq) -> Prepared {
     match data::from_wire(request.data) {
         Ok(Some(Source::Data(data))) => from_data(data, options),
         Ok(Some(Source::View(view_id))) => from_view(view_id, options),
-        Ok(None) => Prepared::refused(Fault::refused("MakeTableReq malformed")),
+        Ok(None) => Prepared::refused(ActorError::refused("MakeTableReq malformed")),
         Err(error) => Prepared::refused(error),
     }
 }
 
 fn from_data(data: TableData, options: MakeTableOptions) -> Prepared {
     if options.view_schema.is_some() {
-        return Prepared::refused(Fault::refused("`schema` is only valid when making a Table from a View"));
+        return Prepared::refused(ActorError::refused(
+            "`schema` is only valid when making a Table from a View",
+        ));
     }
     let options = data::options_from_wire(&options);
     Prepared::making_table(Vec::new(), Vec::new(), move |call| {
@@ -38,7 +40,7 @@ fn from_data(data: TableData, options: MakeTableOptions) -> Prepared {
 fn from_view(view_id: String, options: MakeTableOptions) -> Prepared {
     if options.make_table_type.is_some() {
         let message = "`index` and `limit` cannot be set on a Table made from a View";
-        return Prepared::refused(Fault::refused(message));
+        return Prepared::refused(ActorError::refused(message));
     }
     let columns = match options.view_schema.map(schema::from_wire).transpose() {
         Ok(columns) => columns,

@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 use proscenium_actors::table::ReadView;
 use proscenium_actors::view::{Read, TextFormat};
-use proscenium_actors::{Fault, TableRef};
+use proscenium_actors::{ActorError, TableRef};
 use proscenium_engine::view::Viewport;
 use proscenium_proto::response::Long;
 
@@ -12,7 +12,7 @@ use super::call::send;
 
 /// In which orders a request stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Claim {
+pub enum Scope {
     /// In none: it is answered as it comes.
     Free,
     /// Behind earlier requests to the table that it is about; the table's own mailbox does the rest.
@@ -48,7 +48,7 @@ impl std::fmt::Debug for Sending {
 }
 
 pub struct Prepared {
-    pub claim: Claim,
+    pub scope: Scope,
     /// The id of the view that this request opens.
     pub opens: Option<String>,
     /// Whether this request closes the view that the envelope names.
@@ -57,7 +57,7 @@ pub struct Prepared {
 }
 
 /// What to do when there is no such table or view.
-type Missing = fn(Call, Fault);
+type Missing = fn(Call, ActorError);
 
 enum Step {
     Server(Box<dyn FnOnce(Call) -> Sending>),
@@ -67,34 +67,34 @@ enum Step {
 
 impl std::fmt::Debug for Prepared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Prepared({:?})", self.claim)
+        write!(f, "Prepared({:?})", self.scope)
     }
 }
 
 impl Prepared {
     /// About the whole server, in no order.
     pub fn server(step: impl FnOnce(Call) + 'static) -> Self {
-        Prepared::catalog_step(Claim::Free, step)
+        Prepared::catalog_step(Scope::Free, step)
     }
 
     /// About the list of tables.
     pub fn catalog(step: impl FnOnce(Call) + 'static) -> Self {
-        let claim = Claim::Catalog { entity: false, tables: Vec::new(), views: Vec::new() };
-        Prepared::catalog_step(claim, step)
+        let scope = Scope::Catalog { entity: false, tables: Vec::new(), views: Vec::new() };
+        Prepared::catalog_step(scope, step)
     }
 
-    fn catalog_step(claim: Claim, step: impl FnOnce(Call) + 'static) -> Self {
+    fn catalog_step(scope: Scope, step: impl FnOnce(Call) + 'static) -> Self {
         let step = Box::new(move |call| {
             step(call);
             Sending::Taken
         });
-        Prepared { claim, opens: None, closes: false, step: Step::Server(step) }
+        Prepared { scope, opens: None, closes: false, step: Step::Server(step) }
     }
 
     /// About the table that the envelope names.
     pub fn table(step: impl FnOnce(Call, TableRef) -> Sending + 'static) -> Self {
         Prepared {
-            claim: Claim::Table,
+            scope: Scope::Table,
             opens: None,
             closes: false,
             step: Step::Table(Box::new(step), Call::refuse),
@@ -104,7 +104,7 @@ impl Prepared {
     /// About the view that the envelope names.
     pub fn view(step: impl FnOnce(Call, TableRef) -> Sending + 'static) -> Self {
         Prepared {
-            claim: Claim::View,
+            scope: Scope::View,
             opens: None,
             closes: false,
             step: Step::View(Box::new(step), Call::refuse),
@@ -117,14 +117,14 @@ impl Prepared {
         views: Vec<String>,
         step: impl FnOnce(Call) -> Sending + 'static,
     ) -> Self {
-        let claim = Claim::Catalog { entity: true, tables, views };
-        Prepared { claim, opens: None, closes: false, step: Step::Server(Box::new(step)) }
+        let scope = Scope::Catalog { entity: true, tables, views };
+        Prepared { scope, opens: None, closes: false, step: Step::Server(Box::new(step)) }
     }
 
     /// Deletes the table that the envelope names.
     pub fn deleting_table(step: impl FnOnce(Call, TableRef) -> Sending + 'static) -> Self {
-        let claim = Claim::Catalog { entity: true, tables: Vec::new(), views: Vec::new() };
-        Prepared { claim, ..Prepared::table(step) }
+        let scope = Scope::Catalog { entity: true, tables: Vec::new(), views: Vec::new() };
+        Prepared { scope, ..Prepared::table(step) }
     }
 
     /// Asks the view that the envelope names.
@@ -151,16 +151,16 @@ impl Prepared {
     }
 
     /// Says something else than an error when there is no such table or view.
-    pub fn or_missing(mut self, say: Missing) -> Self {
+    pub fn or_missing(mut self, emit: Missing) -> Self {
         match &mut self.step {
             Step::Server(_) => {}
-            Step::Table(_, missing) | Step::View(_, missing) => *missing = say,
+            Step::Table(_, missing) | Step::View(_, missing) => *missing = emit,
         }
         self
     }
 
     /// A request whose content is wrong: the answer is an error, whatever it is about.
-    pub fn refused(fault: impl Into<Fault>) -> Self {
+    pub fn refused(fault: impl Into<ActorError>) -> Self {
         let fault = fault.into();
         Prepared::server(move |call| call.refuse(fault))
     }
@@ -175,14 +175,14 @@ impl Prepared {
     }
 
     /// Its turn has come. `table`: the one that the request is about, or why there is none.
-    pub fn run(self, mut call: Call, table: Result<TableRef, Fault>) -> Sending {
+    pub fn run(self, mut call: Call, table: Result<TableRef, ActorError>) -> Sending {
         let (step, missing) = match self.step {
             Step::Server(step) => return step(call),
             Step::Table(step, missing) | Step::View(step, missing) => (step, missing),
         };
         match table {
             Ok(table) => {
-                call.speak_in(table.lane);
+                call.order_in(table.stream);
                 step(call, table)
             }
             Err(fault) => {

@@ -1,6 +1,6 @@
 //! `TableRemove`: removes rows by key.
 
-use proscenium_actors::Fault;
+use proscenium_actors::ActorError;
 use proscenium_actors::table::RemoveRows;
 use proscenium_proto::ClientResp;
 use proscenium_proto::generated::{TableRemoveReq, TableRemoveResp};
@@ -13,7 +13,7 @@ pub fn prepare(request: TableRemoveReq) -> Prepared {
     let data = match data::from_wire(request.data) {
         Ok(Some(Source::Data(data))) => data,
         Ok(Some(Source::View(_)) | None) => {
-            return Prepared::refused(Fault::refused("TableRemoveReq malformed"));
+            return Prepared::refused(ActorError::refused("TableRemoveReq malformed"));
         }
         Err(error) => return Prepared::refused(error),
     };

@@ -1,6 +1,6 @@
 //! `TableReplace`: exchanges all rows, in one step.
 
-use proscenium_actors::Fault;
+use proscenium_actors::ActorError;
 use proscenium_actors::table::ReplaceRows;
 use proscenium_engine::WriteOptions;
 use proscenium_proto::ClientResp;
@@ -14,7 +14,7 @@ pub fn prepare(request: TableReplaceReq) -> Prepared {
     let data = match data::from_wire(request.data) {
         Ok(Some(Source::Data(data))) => data,
         Ok(Some(Source::View(_)) | None) => {
-            return Prepared::refused(Fault::refused("TableReplaceReq malformed"));
+            return Prepared::refused(ActorError::refused("TableReplaceReq malformed"));
         }
         Err(error) => return Prepared::refused(error),
     };

@@ -1,6 +1,6 @@
 //! `TableUpdate`: adds and changes rows, through a port.
 
-use proscenium_actors::Fault;
+use proscenium_actors::ActorError;
 use proscenium_actors::table::UpdateRows;
 use proscenium_engine::WriteOptions;
 use proscenium_proto::ClientResp;
@@ -14,7 +14,7 @@ pub fn prepare(request: TableUpdateReq) -> Prepared {
     let data = match data::from_wire(request.data) {
         Ok(Some(Source::Data(data))) => data,
         Ok(Some(Source::View(_)) | None) => {
-            return Prepared::refused(Fault::refused("TableUpdateReq malformed"));
+            return Prepared::refused(ActorError::refused("TableUpdateReq malformed"));
         }
         Err(error) => return Prepared::refused(error),
     };

@@ -9,19 +9,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use proscenium_actors::mailbox::Offered;
-use proscenium_actors::table::{SessionOver, Settle};
-use proscenium_actors::{Catalog, Fault, LaneId, Outgoing, Outlet, SessionId, TableRef};
+use proscenium_actors::table::{FlushDeferred, SessionClosed};
+use proscenium_actors::{ActorError, Catalog, Outbox, Outgoing, SessionId, StreamId, TableRef};
 use proscenium_engine::config::Generation;
 use proscenium_proto::translate::error as wire_error;
 use proscenium_proto::{ClientGeneration, frame, response};
 
 use tokio::sync::watch;
 
-use super::lanes::{Lane, Lanes, RequestNumber, Stand};
-use super::roll::Roll;
+use super::connection_limit::ConnectionLimit;
+use super::request_scheduler::{LockRequest, LockTarget, RequestNumber, RequestScheduler};
 use crate::config::Limits;
 use crate::metrics::Metrics;
-use crate::request::{self, About, Call, Claim, Meter, Prepared, Sending};
+use crate::request::{self, About, Call, Meter, Prepared, Scope, Sending};
 
 /// A client sent more than may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -30,13 +30,13 @@ pub struct TooMuch;
 
 /// What the server gives every connection.
 #[derive(Debug, Clone)]
-pub struct Surroundings {
+pub struct ServerContext {
     pub catalog: Catalog,
     pub meter: Arc<Meter>,
     pub metrics: Metrics,
     pub max_frame_bytes: usize,
     pub limits: Limits,
-    pub roll: Arc<Roll>,
+    pub connection_limit: Arc<ConnectionLimit>,
     /// Of clients that do not show theirs.
     pub default_generation: Generation,
     /// Becomes true when the server ends.
@@ -45,11 +45,11 @@ pub struct Surroundings {
 
 #[derive(Debug)]
 pub struct Dispatch {
-    surroundings: Surroundings,
-    outlet: Arc<Outlet>,
+    server: ServerContext,
+    outbox: Arc<Outbox>,
     /// Set by the handshake; requests may show another.
     client: ClientGeneration,
-    lanes: Lanes,
+    scheduler: RequestScheduler,
     waiting: HashMap<RequestNumber, Waiting>,
     waiting_bytes: usize,
     next_number: RequestNumber,
@@ -60,7 +60,7 @@ pub struct Dispatch {
     derived: HashMap<Arc<str>, Vec<Arc<str>>>,
     makings: HashMap<RequestNumber, Arc<str>>,
     /// Every table that may know this connection, to tell it when the connection is over.
-    tables: HashMap<LaneId, TableRef>,
+    tables: HashMap<StreamId, TableRef>,
 }
 
 #[derive(Debug)]
@@ -72,14 +72,14 @@ struct Waiting {
 }
 
 /// A message that waits for room in a table's mailbox.
-pub struct Stalled {
-    pub lanes: Vec<Lane>,
+pub struct Blocked {
+    pub targets: Vec<LockTarget>,
     pub room: BoxFuture<'static, ()>,
 }
 
-impl std::fmt::Debug for Stalled {
+impl std::fmt::Debug for Blocked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Stalled({:?})", self.lanes)
+        write!(f, "Blocked({:?})", self.targets)
     }
 }
 
@@ -87,23 +87,23 @@ impl std::fmt::Debug for Stalled {
 struct DoneMark {
     number: RequestNumber,
     ended: Arc<Mutex<Vec<RequestNumber>>>,
-    outlet: Arc<Outlet>,
+    outbox: Arc<Outbox>,
 }
 
 impl Drop for DoneMark {
     fn drop(&mut self) {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner).push(self.number);
-        self.outlet.wake();
+        self.outbox.wake();
     }
 }
 
 impl Dispatch {
-    pub fn new(surroundings: Surroundings, client: ClientGeneration) -> Self {
+    pub fn new(server: ServerContext, client: ClientGeneration) -> Self {
         Dispatch {
-            outlet: surroundings.catalog.outlet(SessionId::fresh()),
-            surroundings,
+            outbox: server.catalog.outbox(SessionId::fresh()),
+            server,
             client,
-            lanes: Lanes::default(),
+            scheduler: RequestScheduler::default(),
             waiting: HashMap::new(),
             waiting_bytes: 0,
             next_number: 0,
@@ -117,11 +117,11 @@ impl Dispatch {
 
     /// Becomes true when the server ends.
     pub fn ending(&self) -> watch::Receiver<bool> {
-        self.surroundings.ending.clone()
+        self.server.ending.clone()
     }
 
-    pub fn outlet(&self) -> &Arc<Outlet> {
-        &self.outlet
+    pub fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
     }
 
     /// Takes one frame in; [`Dispatch::start`] must follow.
@@ -131,138 +131,138 @@ impl Dispatch {
             Ok(request) => request,
             Err(error) => {
                 tracing::debug!(%error, "undecodable request");
-                self.say_unhandled(error.msg_id, error.entity_id);
+                self.refuse_unhandled(error.msg_id, error.entity_id);
                 return Ok(());
             }
         };
         let Some(kind) = request.client_req else {
-            self.say_unhandled(request.msg_id, request.entity_id);
+            self.refuse_unhandled(request.msg_id, request.entity_id);
             return Ok(());
         };
         tracing::trace!(request = proscenium_proto::request::name(&kind), entity = %request.entity_id);
         self.client.observe(&kind);
         let prepared = request::prepare(kind, self.client);
-        let stand = self.stand(&prepared, &request.entity_id);
+        let locks = self.locks(&prepared, &request.entity_id);
         let number = self.next_number;
         self.next_number += 1;
         if let Some(view_id) = &prepared.opens
-            && self.surroundings.catalog.table_of_view(view_id).is_none()
+            && self.server.catalog.table_of_view(view_id).is_none()
         {
             self.views.insert(view_id.clone(), request.entity_id.as_str().into());
         }
-        self.lanes.enter(number, stand);
+        self.scheduler.enter(number, locks);
         let waiting = Waiting { msg_id: request.msg_id, entity_id: request.entity_id, prepared, num_bytes };
         self.waiting.insert(number, waiting);
         self.waiting_bytes += num_bytes;
-        if self.waiting_bytes
-            > self.surroundings.limits.waiting_request_bytes + self.surroundings.max_frame_bytes
-        {
+        if self.waiting_bytes > self.server.limits.waiting_request_bytes + self.server.max_frame_bytes {
             return Err(TooMuch);
         }
         Ok(())
     }
 
     /// Starts every request whose turn has come. What comes back waits for room; [`Dispatch::resume`] must follow it.
-    pub fn start(&mut self) -> Vec<Stalled> {
+    pub fn start(&mut self) -> Vec<Blocked> {
         for number in std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner)) {
-            self.lanes.end(number);
+            self.scheduler.end(number);
             // From here on the catalog knows it, or it was not made.
             if let Some(name) = self.makings.remove(&number) {
                 self.derived.remove(&name);
             }
         }
-        let mut stalled = Vec::new();
-        let limits = self.surroundings.limits;
-        while self.lanes.num_running() < limits.running_requests
-            && self.outlet.answer_bytes() < limits.waiting_answer_bytes
+        let mut blocked = Vec::new();
+        let limits = self.server.limits;
+        while self.scheduler.num_running() < limits.running_requests
+            && self.outbox.answer_bytes() < limits.waiting_answer_bytes
         {
-            let Some(number) = self.lanes.start_next() else { break };
+            let Some(number) = self.scheduler.start_next() else { break };
             let Some(waiting) = self.waiting.remove(&number) else { continue };
             self.waiting_bytes -= waiting.num_bytes;
             let table = self.find_table(waiting.prepared.about(), &waiting.entity_id);
             if waiting.prepared.closes {
                 self.views.remove(&waiting.entity_id);
             }
-            let ended = DoneMark { number, ended: self.ended.clone(), outlet: self.outlet.clone() };
+            let ended = DoneMark { number, ended: self.ended.clone(), outbox: self.outbox.clone() };
             let call = Call {
                 msg_id: waiting.msg_id,
                 entity_id: waiting.entity_id,
-                outlet: self.outlet.clone(),
-                catalog: self.surroundings.catalog.clone(),
-                meter: self.surroundings.meter.clone(),
+                outbox: self.outbox.clone(),
+                catalog: self.server.catalog.clone(),
+                meter: self.server.meter.clone(),
                 about: waiting.prepared.about(),
-                lane: LaneId::SERVER,
+                stream: StreamId::SERVER,
                 done: Box::new(ended),
             };
             if let Sending::Waiting(room) = waiting.prepared.run(call, table) {
-                self.lanes.stall(number);
-                stalled.push(Stalled { lanes: self.lanes.lanes_of(number), room });
+                self.scheduler.block(number);
+                blocked.push(Blocked { targets: self.scheduler.targets_of(number), room });
             }
         }
-        stalled
+        blocked
     }
 
     /// A message that waited was taken; [`Dispatch::start`] must follow.
-    pub fn resume(&mut self, lanes: &[Lane]) {
-        self.lanes.resume(lanes);
+    pub fn resume(&mut self, targets: &[LockTarget]) {
+        self.scheduler.resume(targets);
     }
 
     /// Whether every request that was accepted has been answered.
     pub fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.lanes.num_running() == 0
+        self.waiting.is_empty() && self.scheduler.num_running() == 0
     }
 
     /// The connection has room again: tables that kept updates back for it hand them over.
-    pub fn settle(&mut self) {
-        for lane in self.outlet.take_owing() {
-            let Some(table) = self.tables.get(&lane) else { continue };
-            if let Offered::Full(_) = table.mailbox.offer(Settle { session: self.outlet.session() }) {
+    pub fn flush_deferred(&mut self) {
+        for target in self.outbox.take_deferred() {
+            let Some(table) = self.tables.get(&target) else { continue };
+            if let Offered::Full(_) = table.mailbox.offer(FlushDeferred { session: self.outbox.session() }) {
                 // The next look finds room.
-                self.outlet.owe(lane);
+                self.outbox.defer(target);
             }
         }
     }
 
     /// The connection is over. The messages that tell the tables so are to be sent by the caller.
     pub fn finish(&mut self) -> Vec<BoxFuture<'static, ()>> {
-        self.outlet.end();
-        let session = self.outlet.session();
-        self.surroundings.catalog.forget_session(session);
+        self.outbox.end();
+        let session = self.outbox.session();
+        self.server.catalog.forget_session(session);
         let tables = self.tables.drain();
         tables
-            .map(|(_, table)| Box::pin(table.mailbox.post(SessionOver { session })) as BoxFuture<'static, ()>)
+            .map(|(_, table)| {
+                Box::pin(table.mailbox.post(SessionClosed { session })) as BoxFuture<'static, ()>
+            })
             .collect()
     }
 
     /// Where a request stands. One about a derived table stands behind the tables it is derived from, so that it sees
     /// what earlier requests of this connection did to them.
-    fn stand(&mut self, prepared: &Prepared, entity_id: &str) -> Stand {
-        match &prepared.claim {
-            Claim::Free => Stand::default(),
-            Claim::Table => self.stand_at(Some(entity_id.into())),
-            Claim::View => self.stand_at(self.table_of_view(entity_id)),
-            Claim::Catalog { entity, tables, views } => {
+    fn locks(&mut self, prepared: &Prepared, entity_id: &str) -> LockRequest {
+        match &prepared.scope {
+            Scope::Free => LockRequest::default(),
+            Scope::Table => self.lock_table(Some(entity_id.into())),
+            Scope::View => self.lock_table(self.table_of_view(entity_id)),
+            Scope::Catalog { entity, tables, views } => {
                 let of_views = views.iter().filter_map(|view_id| self.table_of_view(view_id));
                 let sources: Vec<Arc<str>> =
                     tables.iter().map(|name| name.as_str().into()).chain(of_views).collect();
-                let mut lanes = vec![Lane::Catalog];
-                lanes.extend(entity.then(|| Lane::Table(entity_id.into())));
-                lanes.extend(sources.iter().map(|name| Lane::Table(name.clone())));
-                let behind =
-                    sources.iter().flat_map(|source| self.lineage(source)).map(Lane::Table).collect();
+                let mut targets = vec![LockTarget::Catalog];
+                targets.extend(entity.then(|| LockTarget::Table(entity_id.into())));
+                targets.extend(sources.iter().map(|name| LockTarget::Table(name.clone())));
+                let after =
+                    sources.iter().flat_map(|source| self.lineage(source)).map(LockTarget::Table).collect();
                 if *entity && !sources.is_empty() {
                     self.derived.insert(entity_id.into(), sources);
                     self.makings.insert(self.next_number, entity_id.into());
                 }
-                Stand { lanes, behind, alone: true }
+                LockRequest { targets, after, exclusive: true }
             }
         }
     }
 
-    fn stand_at(&self, table: Option<Arc<str>>) -> Stand {
-        let Some(table) = table else { return Stand::default() };
-        let behind = self.lineage(&table).into_iter().map(Lane::Table).collect();
-        Stand { lanes: vec![Lane::Table(table)], behind, alone: false }
+    fn lock_table(&self, table: Option<Arc<str>>) -> LockRequest {
+        let Some(table) = table else { return LockRequest::default() };
+        let after = self.lineage(&table).into_iter().map(LockTarget::Table).collect();
+        LockRequest { targets: vec![LockTarget::Table(table)], after, exclusive: false }
     }
 
     /// What a table is derived from, directly or not; of one whose making is still on the way, what the request said.
@@ -270,7 +270,7 @@ impl Dispatch {
         let mut found: Vec<Arc<str>> = Vec::new();
         let mut open: Vec<Arc<str>> = vec![table.into()];
         while let Some(name) = open.pop() {
-            let sources: Vec<Arc<str>> = match self.surroundings.catalog.table(&name) {
+            let sources: Vec<Arc<str>> = match self.server.catalog.table(&name) {
                 Ok(table) => table.sources.iter().map(|source| source.name.clone()).collect(),
                 Err(_) => self.derived.get(&name).cloned().unwrap_or_default(),
             };
@@ -286,30 +286,30 @@ impl Dispatch {
 
     fn table_of_view(&self, view_id: &str) -> Option<Arc<str>> {
         let known = self.views.get(view_id).cloned();
-        known.or_else(|| self.surroundings.catalog.table_of_view(view_id).map(|table| table.name))
+        known.or_else(|| self.server.catalog.table_of_view(view_id).map(|table| table.name))
     }
 
     /// The table that a request is about, which from now on may know this connection.
-    fn find_table(&mut self, about: About, entity_id: &str) -> Result<TableRef, Fault> {
-        let catalog = &self.surroundings.catalog;
+    fn find_table(&mut self, about: About, entity_id: &str) -> Result<TableRef, ActorError> {
+        let catalog = &self.server.catalog;
         let table = match about {
-            About::Server => return Err(Fault::TableNotFound),
+            About::Server => return Err(ActorError::TableNotFound),
             About::Table => catalog.table(entity_id)?,
             // A view that this connection opens may not be known to anybody yet: its order is still on the way.
             About::View => match self.views.get(entity_id) {
-                Some(table) => catalog.table(table).map_err(|_| Fault::ViewNotFound)?,
-                None => catalog.table_of_view(entity_id).ok_or(Fault::ViewNotFound)?,
+                Some(table) => catalog.table(table).map_err(|_| ActorError::ViewNotFound)?,
+                None => catalog.table_of_view(entity_id).ok_or(ActorError::ViewNotFound)?,
             },
         };
-        if !self.tables.contains_key(&table.lane) {
+        if !self.tables.contains_key(&table.stream) {
             self.tables.retain(|_, table| !table.mailbox.is_gone());
-            self.tables.insert(table.lane, table.clone());
+            self.tables.insert(table.stream, table.clone());
         }
         Ok(table)
     }
 
-    fn say_unhandled(&self, msg_id: u32, entity_id: String) {
+    fn refuse_unhandled(&self, msg_id: u32, entity_id: String) {
         let response = response::answer(msg_id, entity_id, wire_error::unhandled());
-        self.outlet.push(LaneId::SERVER, Outgoing::Answer(frame::encode(&response).into()));
+        self.outbox.push(StreamId::SERVER, Outgoing::Answer(frame::encode(&response).into()));
     }
 }

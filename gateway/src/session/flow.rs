@@ -26,11 +26,11 @@ pub struct Flow {
     /// What was written before the last ping, and when that was.
     pinged: u64,
     pinged_at: Instant,
-    heard_at: Instant,
+    received_at: Instant,
     /// A frame is being written in pieces.
     is_frame_open: bool,
     /// Since when more waits for the client than it takes.
-    behind_since: Option<Instant>,
+    lagging_since: Option<Instant>,
 }
 
 impl Flow {
@@ -43,9 +43,9 @@ impl Flow {
             last_ping: 0,
             pinged: 0,
             pinged_at: now,
-            heard_at: now,
+            received_at: now,
             is_frame_open: false,
-            behind_since: None,
+            lagging_since: None,
         }
     }
 
@@ -66,7 +66,7 @@ impl Flow {
     /// A piece of the open frame was written: the socket has taken the one before it.
     pub fn wrote_piece(&mut self, bytes: usize, is_last: bool, now: Instant) {
         self.wrote(bytes);
-        self.heard(now);
+        self.received(now);
         self.is_frame_open = !is_last;
     }
 
@@ -84,7 +84,7 @@ impl Flow {
 
     /// A pong has come. One that answers nothing only shows that the client is there.
     pub fn pong(&mut self, payload: &[u8], now: Instant) {
-        self.heard(now);
+        self.received(now);
         let Ok(number) = payload.try_into().map(u64::from_be_bytes) else { return };
         if !self.pings.iter().any(|(ping, _)| *ping == number) {
             return;
@@ -98,24 +98,24 @@ impl Flow {
     }
 
     /// Something has come from the client.
-    pub fn heard(&mut self, now: Instant) {
-        self.heard_at = now;
+    pub fn received(&mut self, now: Instant) {
+        self.received_at = now;
     }
 
     /// Whether the client has been silent for too long, with something for it to acknowledge or to take.
     pub fn is_lost(&self, now: Instant) -> bool {
         (self.is_frame_open || !self.pings.is_empty())
-            && now.duration_since(self.heard_at) > self.limits.silence()
+            && now.duration_since(self.received_at) > self.limits.silence()
     }
 
     /// Whether more waits than the client takes, now.
-    pub fn note_behind(&mut self, is_behind: bool, now: Instant) {
-        self.behind_since = is_behind.then(|| self.behind_since.unwrap_or(now));
+    pub fn note_lag(&mut self, is_lagging: bool, now: Instant) {
+        self.lagging_since = is_lagging.then(|| self.lagging_since.unwrap_or(now));
     }
 
     /// Whether the client has been behind for longer than it may.
     pub fn is_too_slow(&self, now: Instant) -> bool {
-        self.behind_since.is_some_and(|since| now.duration_since(since) > self.limits.behind())
+        self.lagging_since.is_some_and(|since| now.duration_since(since) > self.limits.max_lag())
     }
 }
 
@@ -173,7 +173,7 @@ mod tests {
         assert!(flow.ping(start + limits.ping_every()).is_some());
         assert!(!flow.is_lost(start + limits.ping_every()));
         assert!(flow.is_lost(start + limits.silence() + std::time::Duration::from_secs(1)));
-        flow.heard(start + limits.silence());
+        flow.received(start + limits.silence());
         assert!(!flow.is_lost(start + limits.silence() + std::time::Duration::from_secs(1)));
     }
 
@@ -198,11 +198,11 @@ mod tests {
     fn a_client_that_stays_behind_is_too_slow_in_the_end() {
         let (start, limits) = (Instant::now(), Limits::default());
         let mut flow = Flow::new(start, limits);
-        flow.note_behind(true, start);
-        flow.note_behind(true, start + limits.behind());
-        assert!(!flow.is_too_slow(start + limits.behind()));
-        assert!(flow.is_too_slow(start + 2 * limits.behind()));
-        flow.note_behind(false, start + 2 * limits.behind());
-        assert!(!flow.is_too_slow(start + 3 * limits.behind()));
+        flow.note_lag(true, start);
+        flow.note_lag(true, start + limits.max_lag());
+        assert!(!flow.is_too_slow(start + limits.max_lag()));
+        assert!(flow.is_too_slow(start + 2 * limits.max_lag()));
+        flow.note_lag(false, start + 2 * limits.max_lag());
+        assert!(!flow.is_too_slow(start + 3 * limits.max_lag()));
     }
 }

@@ -13,11 +13,11 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use actix_http::ws::CloseReason;
+use actix_http::ws::CloseReason as CloseFrame;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures::Stream;
 
-use super::roll::Seat;
+use super::connection_limit::ConnectionPermit;
 
 /// A payload up to this many bytes is put together with its neighbours.
 const SHORT_BYTES: usize = 4096;
@@ -36,7 +36,7 @@ pub enum Kind {
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct PipeState {
     /// In order; `short` is behind all of them.
     parts: VecDeque<Bytes>,
     short: BytesMut,
@@ -53,7 +53,7 @@ struct State {
     session: Option<Waker>,
 }
 
-impl State {
+impl PipeState {
     /// Whether what is written now reaches nobody.
     fn is_closed(&self) -> bool {
         self.is_ended || self.is_gone
@@ -105,18 +105,18 @@ impl State {
 
 /// The session's end; what was written still goes out after it is dropped.
 #[derive(Debug)]
-pub struct Pipe(Rc<RefCell<State>>);
+pub struct Pipe(Rc<RefCell<PipeState>>);
 
 /// The socket's end: a response's body. It holds the connection's seat.
 #[derive(Debug)]
 pub struct Body {
-    state: Rc<RefCell<State>>,
-    _seat: Seat,
+    state: Rc<RefCell<PipeState>>,
+    _permit: ConnectionPermit,
 }
 
-pub fn pipe(seat: Seat) -> (Pipe, Body) {
+pub fn pipe(permit: ConnectionPermit) -> (Pipe, Body) {
     let state = Rc::new(RefCell::default());
-    (Pipe(Rc::clone(&state)), Body { state, _seat: seat })
+    (Pipe(Rc::clone(&state)), Body { state, _permit: permit })
 }
 
 impl Pipe {
@@ -173,7 +173,7 @@ impl Pipe {
     }
 
     /// Writes a close frame with as much of the reason's text as one holds; behind the open frame, if one is.
-    pub fn close(&self, reason: CloseReason) {
+    pub fn close(&self, reason: CloseFrame) {
         let mut payload = Vec::from(u16::from(reason.code).to_be_bytes());
         let text = reason.description.unwrap_or_default();
         payload.extend_from_slice(&text.as_bytes()[..text.floor_char_boundary(MAX_REASON_BYTES)]);
@@ -197,7 +197,7 @@ impl Pipe {
         Self::until(Rc::clone(&self.0), |state| state.is_gone)
     }
 
-    async fn until(state: Rc<RefCell<State>>, is_so: impl Fn(&State) -> bool) {
+    async fn until(state: Rc<RefCell<PipeState>>, is_so: impl Fn(&PipeState) -> bool) {
         poll_fn(|context| {
             let mut state = state.borrow_mut();
             if is_so(&state) {
@@ -250,11 +250,11 @@ mod tests {
     use actix_http::ws::CloseCode;
     use futures::{FutureExt, StreamExt};
 
-    use super::super::roll::Roll;
+    use super::super::connection_limit::ConnectionLimit;
     use super::*;
 
     fn new() -> (Pipe, Body) {
-        pipe(Roll::new(1).enter().unwrap())
+        pipe(ConnectionLimit::new(1).acquire().unwrap())
     }
 
     /// What the socket can take now.
@@ -296,7 +296,7 @@ mod tests {
         assert!(pipe.is_open());
         pipe.write(Kind::Pong, Bytes::from_static(b"first"));
         pipe.write(Kind::Pong, Bytes::from_static(b"last"));
-        pipe.close(CloseReason { code: CloseCode::Normal, description: None });
+        pipe.close(CloseFrame { code: CloseCode::Normal, description: None });
         pipe.append(Bytes::copy_from_slice(&payload[65_536..]));
         assert!(!pipe.is_open());
         let head = [&[0x82, 127][..], &70_000_u64.to_be_bytes()].concat();
@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn what_was_written_goes_out_after_the_end() {
         let (pipe, mut body) = new();
-        pipe.close(CloseReason { code: CloseCode::Policy, description: Some("é".repeat(100)) });
+        pipe.close(CloseFrame { code: CloseCode::Policy, description: Some("é".repeat(100)) });
         drop(pipe);
         let frame = taken(&mut body);
         assert_eq!(frame[..4], [0x88, 2 + 122, 0x03, 0xf0]);

@@ -1,6 +1,6 @@
 //! The WebSocket itself: the only file that names actix-web-actors, so that it can be exchanged.
 //!
-//! Law: no decision is made here. Frames go to [`Dispatch`], what waits in the [`Outlet`] goes into the [`Pipe`] as far
+//! Law: no decision is made here. Frames go to [`Dispatch`], what waits in the [`Outbox`] goes into the [`Pipe`] as far
 //! as [`Flow`] has room. The session is an actor of its own, beside the web server's task that moves bytes: it hears its
 //! client and the clock also while the socket takes nothing.
 
@@ -15,17 +15,17 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws;
 use actix_web_actors::ws::{Message, ProtocolError};
 use bytes::Bytes;
-use proscenium_actors::fanout::Closed;
-use proscenium_actors::{Outgoing, Outlet, Rope};
+use proscenium_actors::outbox::Closed;
+use proscenium_actors::{Outbox, Outgoing, Rope};
 
-use super::dispatch::{Dispatch, Stalled, Surroundings, TooMuch};
-use super::ending::Ending;
+use super::close_reason::CloseReason;
+use super::dispatch::{Blocked, Dispatch, ServerContext, TooMuch};
 use super::flow::Flow;
+use super::force_close::SocketHandle;
 use super::frames::{Assembler, Fragment};
 use super::generation;
-use super::news;
+use super::notification;
 use super::pipe::{Kind, Pipe, pipe};
-use super::sever::Lifeline;
 use super::wire::Messages;
 use crate::config::Limits;
 use crate::metrics::Metrics;
@@ -45,34 +45,34 @@ const PIECE_BYTES: usize = 128 * 1024;
 pub fn connect(
     request: &HttpRequest,
     payload: web::Payload,
-    surroundings: Surroundings,
+    server: ServerContext,
 ) -> Result<HttpResponse, actix_web::Error> {
-    let seat = match surroundings.roll.enter() {
-        Ok(seat) => seat,
+    let permit = match server.connection_limit.acquire() {
+        Ok(permit) => permit,
         Err(refusal) => {
-            surroundings.metrics.sessions_refused_total.inc();
+            server.metrics.sessions_refused_total.inc();
             let body = serde_json::json!({ "error": refusal.to_string() });
             return Ok(HttpResponse::ServiceUnavailable().insert_header(("Retry-After", "5")).json(body));
         }
     };
-    let client = generation::of(request, surroundings.default_generation)
-        .map_err(actix_web::error::ErrorBadRequest)?;
-    let max_frame_bytes = surroundings.max_frame_bytes;
+    let client =
+        generation::of(request, server.default_generation).map_err(actix_web::error::ErrorBadRequest)?;
+    let max_frame_bytes = server.max_frame_bytes;
     let mut response = ws::handshake(request)?;
-    let (pipe, body) = pipe(seat);
+    let (pipe, body) = pipe(permit);
     let session = Session {
-        metrics: surroundings.metrics.clone(),
-        limits: surroundings.limits,
+        metrics: server.metrics.clone(),
+        limits: server.limits,
         frames: Assembler::new(max_frame_bytes),
-        flow: Flow::new(Instant::now(), surroundings.limits),
-        dispatch: Dispatch::new(surroundings, client),
+        flow: Flow::new(Instant::now(), server.limits),
+        dispatch: Dispatch::new(server, client),
         phase: Phase::Open,
         frames_in_a_row: 0,
         unsent: None,
         ends_after_frame: false,
         account: Account::open(request.peer_addr()),
         pipe,
-        lifeline: Lifeline::of(request),
+        socket_handle: SocketHandle::of(request),
     };
     Session::create(move |ctx| {
         ctx.add_stream(Messages::new(payload, max_frame_bytes));
@@ -96,7 +96,7 @@ struct Session {
     ends_after_frame: bool,
     account: Account,
     pipe: Pipe,
-    lifeline: Lifeline,
+    socket_handle: SocketHandle,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,10 +138,10 @@ impl Actor for Session {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.metrics.sessions.inc();
         self.metrics.sessions_total.inc();
-        let outlet = self.dispatch.outlet().clone();
-        ctx.add_stream(futures::stream::unfold(outlet, |outlet: Arc<Outlet>| async move {
-            outlet.changed().await;
-            Some((Woken, outlet))
+        let outbox = self.dispatch.outbox().clone();
+        ctx.add_stream(futures::stream::unfold(outbox, |outbox: Arc<Outbox>| async move {
+            outbox.changed().await;
+            Some((Woken, outbox))
         }));
         let mut ending = self.dispatch.ending();
         ctx.add_stream(futures::stream::once(async move {
@@ -155,7 +155,7 @@ impl Actor for Session {
 
     fn stopped(&mut self, _ctx: &mut Self::Context) {
         self.metrics.sessions.dec();
-        self.leave(&Ending::Left);
+        self.leave(&CloseReason::Left);
     }
 }
 
@@ -172,7 +172,7 @@ impl StreamHandler<ServerEnds> for Session {
             return;
         }
         self.phase = Phase::Draining;
-        ctx.run_later(self.limits.drain(), |session, ctx| session.end(&Ending::Server, ctx));
+        ctx.run_later(self.limits.drain(), |session, ctx| session.end(&CloseReason::Server, ctx));
         self.write(ctx);
     }
 
@@ -183,7 +183,7 @@ impl StreamHandler<ServerEnds> for Session {
 impl StreamHandler<Result<Message, ProtocolError>> for Session {
     fn handle(&mut self, message: Result<Message, ProtocolError>, ctx: &mut Self::Context) {
         let now = Instant::now();
-        self.flow.heard(now);
+        self.flow.received(now);
         let fragment = match message {
             Ok(Message::Binary(frame)) => return self.accept(frame, ctx),
             Ok(Message::Continuation(item)) => match item {
@@ -200,7 +200,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
             Ok(Message::Text(_) | Message::Nop) => return,
             Ok(Message::Close(_)) => {
                 // The answer to it is the last frame, if it was not this server that began to close.
-                self.end(&Ending::Client, ctx);
+                self.end(&CloseReason::Client, ctx);
                 self.ends_after_frame = self.pipe.is_open();
                 if !self.ends_after_frame {
                     self.pipe.end();
@@ -209,15 +209,15 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
             }
             Err(ProtocolError::Overflow) => {
                 let text = "a message is longer than this server allows".to_string();
-                return self.end(&Ending::TooLong(text), ctx);
+                return self.end(&CloseReason::TooLong(text), ctx);
             }
             Err(ProtocolError::Io(error)) if error.kind() != ErrorKind::InvalidData => return ctx.stop(),
-            Err(error) => return self.end(&Ending::Protocol(error.to_string()), ctx),
+            Err(error) => return self.end(&CloseReason::Protocol(error.to_string()), ctx),
         };
         match self.frames.add(fragment) {
             Ok(Some(frame)) => self.accept(frame, ctx),
             Ok(None) => {}
-            Err(error) => self.end(&Ending::TooLong(error.to_string()), ctx),
+            Err(error) => self.end(&CloseReason::TooLong(error.to_string()), ctx),
         }
     }
 
@@ -236,7 +236,7 @@ impl Session {
         self.account.requests += 1;
         self.account.received_bytes += frame.len() as u64;
         if let Err(TooMuch) = self.dispatch.accept(frame) {
-            return self.end(&Ending::TooMuch, ctx);
+            return self.end(&CloseReason::TooMuch, ctx);
         }
         self.start_requests(ctx);
         self.write(ctx);
@@ -251,9 +251,9 @@ impl Session {
         if self.phase == Phase::Closing {
             return;
         }
-        for Stalled { lanes, room } in self.dispatch.start() {
+        for Blocked { targets, room } in self.dispatch.start() {
             ctx.spawn(room.into_actor(self).map(move |(), session, ctx| {
-                session.dispatch.resume(&lanes);
+                session.dispatch.resume(&targets);
                 session.start_requests(ctx);
             }));
         }
@@ -264,15 +264,15 @@ impl Session {
         if self.phase == Phase::Closing {
             return;
         }
-        let outlet = self.dispatch.outlet().clone();
-        if outlet.closed() == Some(Closed::TooFarBehind) {
-            return self.end(&Ending::TooFarBehind, ctx);
+        let outbox = self.dispatch.outbox().clone();
+        if outbox.closed() == Some(Closed::TooFarBehind) {
+            return self.end(&CloseReason::TooFarBehind, ctx);
         }
         while self.unsent.is_none() && self.flow.has_room() {
-            let Some(message) = outlet.take() else { break };
+            let Some(message) = outbox.take() else { break };
             let frame = match message {
                 Outgoing::Answer(frame) => frame,
-                Outgoing::News(news) => news::encode(news).into(),
+                Outgoing::Notification(notification) => notification::encode(notification).into(),
             };
             self.metrics.sent_bytes_total.inc_by(frame.len() as u64);
             self.account.sent_bytes += frame.len() as u64;
@@ -289,10 +289,10 @@ impl Session {
         }
         // Answers that have left make room for requests, and news for what was kept back.
         self.start_requests(ctx);
-        self.dispatch.settle();
-        let is_written = self.unsent.is_none() && outlet.answer_bytes() == 0;
+        self.dispatch.flush_deferred();
+        let is_written = self.unsent.is_none() && outbox.answer_bytes() == 0;
         if self.phase == Phase::Draining && self.dispatch.is_idle() && is_written {
-            self.end(&Ending::Server, ctx);
+            self.end(&CloseReason::Server, ctx);
         }
     }
 
@@ -330,12 +330,12 @@ impl Session {
 
     fn look_at_clock(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
-        self.flow.note_behind(self.dispatch.outlet().is_behind(), now);
+        self.flow.note_lag(self.dispatch.outbox().is_lagging(), now);
         if self.flow.is_lost(now) {
-            return self.end(&Ending::Silent, ctx);
+            return self.end(&CloseReason::Silent, ctx);
         }
         if self.flow.is_too_slow(now) {
-            return self.end(&Ending::TooSlow, ctx);
+            return self.end(&CloseReason::TooSlow, ctx);
         }
         if self.phase == Phase::Open {
             self.ping_if_due();
@@ -345,7 +345,7 @@ impl Session {
 
     /// Sends the reason, and waits for the client's answer to it, but not for long. From now on nothing is received, and
     /// nothing written but the rest of an open frame.
-    fn end(&mut self, ending: &Ending, ctx: &mut Context<Self>) {
+    fn end(&mut self, ending: &CloseReason, ctx: &mut Context<Self>) {
         if self.phase == Phase::Closing {
             return;
         }
@@ -353,11 +353,11 @@ impl Session {
         if let Some(reason) = ending.reason() {
             self.pipe.close(reason);
         }
-        ctx.run_later(self.limits.closing(), |session, _| session.lifeline.cut());
+        ctx.run_later(self.limits.closing(), |session, _| session.socket_handle.cut());
     }
 
     /// The connection's views and subscriptions end, and the log says why.
-    fn leave(&mut self, ending: &Ending) {
+    fn leave(&mut self, ending: &CloseReason) {
         if self.phase == Phase::Closing {
             return;
         }
@@ -368,7 +368,7 @@ impl Session {
         self.metrics.sessions_closed_total.with_label_values(&[ending.label()]).inc();
         let Account { peer, since, requests, received_bytes, sent_bytes } = &self.account;
         tracing::info!(
-            session = self.dispatch.outlet().session().0,
+            session = self.dispatch.outbox().session().0,
             peer = peer.map(tracing::field::display),
             why = ending.label(),
             seconds = since.elapsed().as_secs_f64(),

@@ -249,7 +249,7 @@ mod tests {
     }
 
     /// All messages of `bytes`, which come in pieces of `size`.
-    fn heard(bytes: &[u8], size: usize, limit_bytes: usize) -> Vec<Result<Message, String>> {
+    fn received(bytes: &[u8], size: usize, limit_bytes: usize) -> Vec<Result<Message, String>> {
         let mut wire = Wire::new(limit_bytes);
         let mut messages = Vec::new();
         for piece in bytes.chunks(size) {
@@ -292,31 +292,31 @@ mod tests {
         ];
         let expected: Vec<Result<Message, String>> = expected.into_iter().map(Ok).collect();
         for size in [1, 2, 3, 7, 8, 1000, usize::MAX] {
-            assert_eq!(heard(&bytes, size, 70_000), expected, "in pieces of {size}");
+            assert_eq!(received(&bytes, size, 70_000), expected, "in pieces of {size}");
         }
     }
 
     #[test]
     fn what_breaks_the_rules_is_an_error() {
-        let error = |bytes: &[u8]| heard(bytes, 1, 100).remove(0).unwrap_err();
+        let error = |bytes: &[u8]| received(bytes, 1, 100).remove(0).unwrap_err();
         assert_eq!(error(&[0x82, 0x01, b'a']), ProtocolError::UnmaskedFrame.to_string());
         assert_eq!(error(&frame(0x83, b"")), ProtocolError::InvalidOpcode(3).to_string());
         assert_eq!(error(&frame(0x80, b"x")), ProtocolError::ContinuationNotStarted.to_string());
         assert_eq!(error(&frame(0x89, &[0; 126])), ProtocolError::InvalidLength(126).to_string());
         assert!(error(&frame(0xc2, b"x")).contains("reserved bits"));
         let twice = [frame(0x02, b"a"), frame(0x82, b"b")].concat();
-        assert_eq!(heard(&twice, 1, 100)[1], Err(ProtocolError::ContinuationStarted.to_string()));
+        assert_eq!(received(&twice, 1, 100)[1], Err(ProtocolError::ContinuationStarted.to_string()));
     }
 
     #[test]
     fn a_frame_beyond_the_limit_is_known_by_its_header_and_skipped() {
         let header = &frame(0x82, &[0; 101])[..6];
         let overflow = || Err(ProtocolError::Overflow.to_string());
-        assert_eq!(heard(header, 1, 100), [overflow()]);
+        assert_eq!(received(header, 1, 100), [overflow()]);
         let bytes = [frame(0x82, &[0; 101]), frame(0x82, b"next")].concat();
         let expected = [overflow(), Ok(Message::Binary("next".into()))];
         for size in [1, 50, usize::MAX] {
-            assert_eq!(heard(&bytes, size, 100), expected);
+            assert_eq!(received(&bytes, size, 100), expected);
         }
     }
 }

@@ -30,10 +30,11 @@ async fn watch(writer: &mut Client, watchers: &mut [(&mut Client, &str)]) {
 }
 
 /// The first characters of the texts in a delta's rows.
-fn texts(news: &Response, chars: usize) -> Vec<String> {
-    let Some(ClientResp::ViewOnUpdateResp(ViewOnUpdateResp { delta: Some(delta), .. })) = &news.client_resp
+fn texts(notification: &Response, chars: usize) -> Vec<String> {
+    let Some(ClientResp::ViewOnUpdateResp(ViewOnUpdateResp { delta: Some(delta), .. })) =
+        &notification.client_resp
     else {
-        panic!("{}", short(news))
+        panic!("{}", short(notification))
     };
     let mut texts = Vec::new();
     for batch in StreamReader::try_new(Cursor::new(delta), None).expect("an Arrow stream") {
@@ -61,16 +62,16 @@ async fn updates_merge_for_a_client_that_reads_slowly_and_for_nobody_else() {
         let rows =
             format!(r#"[{{"id":1,"text":"{round:03}{text}"}},{{"id":{},"text":"{round:03}"}}]"#, 10 + round);
         writer.update("t", &rows).await;
-        assert_eq!(short(&reader.hear().await), "1 OnUpdateRows");
+        assert_eq!(short(&reader.receive().await), "1 OnUpdateRows");
     }
     // It wakes up, and hears of every row, the last one of each; in far fewer and larger pieces.
     let last = format!("{:03}", rounds - 1);
     let (mut pieces, mut rows) = (0, 0);
     loop {
-        let heard = texts(&sleeper.hear().await, 3);
+        let received = texts(&sleeper.receive().await, 3);
         pieces += 1;
-        rows += heard.len();
-        if heard.first() == Some(&last) {
+        rows += received.len();
+        if received.first() == Some(&last) {
             break;
         }
     }
@@ -80,14 +81,14 @@ async fn updates_merge_for_a_client_that_reads_slowly_and_for_nobody_else() {
     // From now on it hears every update again.
     for _ in 0..3 {
         writer.update("t", r#"[{"id":1,"text":"end"}]"#).await;
-        assert_eq!(texts(&sleeper.hear().await, 3), ["end"]);
-        assert_eq!(short(&reader.hear().await), "1 OnUpdateRows");
+        assert_eq!(texts(&sleeper.receive().await, 3), ["end"]);
+        assert_eq!(short(&reader.receive().await), "1 OnUpdateRows");
     }
 }
 
 #[tokio::test]
 async fn a_client_that_stays_behind_is_closed_with_a_reason_and_slows_nobody() {
-    let server = start_with(|limits| limits.behind_seconds = 1);
+    let server = start_with(|limits| limits.max_lag_seconds = 1);
     let (mut writer, mut reader) = (Client::connect(&server).await, Client::connect(&server).await);
     let mut sleeper = Client::connect(&server).await;
     watch(&mut writer, &mut [(&mut sleeper, "asleep"), (&mut reader, "awake")]).await;
@@ -98,21 +99,21 @@ async fn a_client_that_stays_behind_is_closed_with_a_reason_and_slows_nobody() {
     loop {
         round += 1;
         writer.update("t", &format!(r#"[{{"id":1,"text":"{round}{text}"}}]"#)).await;
-        assert_eq!(short(&reader.hear().await), "1 OnUpdateRows");
+        assert_eq!(short(&reader.receive().await), "1 OnUpdateRows");
         if let ClientResp::ServerError(error) = writer.ask("asleep", watching.clone()).await {
             assert_eq!(error.message, "View not found");
             break;
         }
     }
     let end = loop {
-        if let Err(end) = sleeper.hear_or_end().await {
+        if let Err(end) = sleeper.receive_or_end().await {
             break end.expect("a close frame");
         }
     };
     assert_eq!(end.code, CloseCode::Policy);
     assert!(end.reason.contains("reads too slowly"), "{}", end.reason);
     writer.update("t", r#"[{"id":1,"text":"end"}]"#).await;
-    assert_eq!(short(&reader.hear().await), "1 OnUpdateRows");
+    assert_eq!(short(&reader.receive().await), "1 OnUpdateRows");
 }
 
 #[tokio::test]
@@ -130,7 +131,7 @@ async fn a_connection_that_says_nothing_any_more_is_taken_to_be_gone_and_its_vie
 async fn a_client_whose_socket_takes_nothing_more_loses_its_views_and_is_cut_off() {
     // The window is far more than the kernel takes for a client that does not read.
     let server = start_with(|limits| {
-        (limits.window_bytes, limits.news_bytes) = (1 << 30, 1 << 30);
+        (limits.window_bytes, limits.pending_notification_bytes) = (1 << 30, 1 << 30);
         (limits.ping_seconds, limits.silence_seconds, limits.closing_seconds) = (1, 2, 1);
     });
     let (mut writer, mut silent) = (Client::connect(&server).await, Client::connect(&server).await);
@@ -143,7 +144,7 @@ async fn a_client_whose_socket_takes_nothing_more_loses_its_views_and_is_cut_off
     while !matches!(writer.ask("unseen", look.clone()).await, ClientResp::ServerError(_)) {}
     while metrics(&server).await["proscenium_sessions"] > 1.0 {}
     let end = loop {
-        if let Err(end) = silent.hear_or_end().await {
+        if let Err(end) = silent.receive_or_end().await {
             break end;
         }
     };
@@ -163,7 +164,7 @@ async fn a_client_that_asks_and_asks_without_reading_is_closed_with_a_reason() {
         greedy.send_as(number, "t", ClientReq::TableSizeReq(TableSizeReq {})).await;
     }
     let end = loop {
-        if let Err(end) = greedy.hear_or_end().await {
+        if let Err(end) = greedy.receive_or_end().await {
             break end.expect("a close frame");
         }
     };
@@ -184,7 +185,7 @@ async fn one_connection_too_many_is_refused_until_another_leaves() {
     assert!(text.contains("2 connections"), "{text}");
     let mut first = first;
     first.socket.close(None).await.expect("a farewell");
-    while first.hear_or_end().await.is_ok() {}
+    while first.receive_or_end().await.is_ok() {}
     drop(first);
     // The seat is free a moment after the farewell was answered.
     loop {
@@ -217,8 +218,9 @@ async fn views_and_subscriptions_of_a_connection_are_bounded() {
     client.send_as(13, "1", on_update(false)).await;
     assert!(client.size("t").await == 1);
     client.send_as(14, "t", update("[{\"x\":2}]")).await;
-    let heard = [client.hear().await, client.hear().await, client.hear().await].map(|news| short(&news));
-    assert_eq!(heard, ["14 Updated", "11 OnUpdate", "13 OnUpdate"]);
+    let received = [client.receive().await, client.receive().await, client.receive().await]
+        .map(|notification| short(&notification));
+    assert_eq!(received, ["14 Updated", "11 OnUpdate", "13 OnUpdate"]);
 }
 
 #[tokio::test]
@@ -252,7 +254,7 @@ async fn a_flood_of_requests_from_one_connection_leaves_others_their_turn() {
     assert_eq!(other.size("t").await, 1000);
     let mut answered_after = 0;
     for number in 0..flood {
-        let response = flooder.hear().await;
+        let response = flooder.receive().await;
         assert_eq!(response.msg_id, number, "answers keep their order");
         answered_after += 1;
     }
@@ -279,12 +281,12 @@ async fn what_happens_can_be_read_in_the_metrics() {
     reader.make_view("t", "the same", ViewConfig::default()).await;
     for round in 0..5 {
         writer.update("t", &format!(r#"[{{"id":1,"text":"{round}"}}]"#)).await;
-        assert_eq!(short(&reader.hear().await), "1 OnUpdateRows");
+        assert_eq!(short(&reader.receive().await), "1 OnUpdateRows");
     }
     let visitor = Client::connect(&server).await;
     let mut visitor = visitor;
     visitor.socket.close(None).await.expect("a farewell");
-    while visitor.hear_or_end().await.is_ok() {}
+    while visitor.receive_or_end().await.is_ok() {}
     let read = metrics(&server).await;
     let expected = [
         ("proscenium_table_rows{table=\"t\"}", 1.0),
@@ -323,12 +325,12 @@ async fn a_server_that_ends_answers_what_was_asked_and_then_says_so() {
         client.send_as(number, "t", update(&batch)).await;
     }
     // All of them have arrived once the first is answered: they were sent in one go.
-    assert_eq!(short(&client.hear().await), "0 Updated");
+    assert_eq!(short(&client.receive().await), "0 Updated");
     let http = server.addresses().http;
     let stopping = tokio::task::spawn_blocking(move || server.stop());
     let mut answered = 1;
     let end = loop {
-        match client.hear_or_end().await {
+        match client.receive_or_end().await {
             Ok(_) => answered += 1,
             Err(end) => break end.expect("a close frame"),
         }

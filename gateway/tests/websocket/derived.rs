@@ -155,7 +155,7 @@ async fn pipelined_reads_of_derived_tables_see_the_updates_before_them() {
         client.send("a", update(&batch)).await;
         let size = client.send("joined", ClientReq::TableSizeReq(TableSizeReq {})).await;
         let answer = loop {
-            let response = client.hear().await;
+            let response = client.receive().await;
             if response.msg_id == size {
                 break response.client_resp;
             }

@@ -25,14 +25,14 @@ async fn garbage_is_answered_and_the_connection_stands() {
     let server = start();
     let mut client = Client::connect(&server).await;
     client.send_bytes(vec![0xff; 64]).await;
-    let answer = client.hear().await;
+    let answer = client.receive().await;
     assert_eq!((answer.msg_id, text_of(&answer).as_str()), (0, "Unhandled request type 2"));
     let empty = Request { msg_id: 5, entity_id: "t".into(), client_req: None };
     client.send_bytes(empty.encode_to_vec()).await;
-    let answer = client.hear().await;
+    let answer = client.receive().await;
     assert_eq!((answer.msg_id, answer.entity_id.as_str()), (5, "t"));
     assert_eq!(text_of(&answer), "Unhandled request type 2");
-    client.socket.send(Message::text("text is not heard")).await.unwrap();
+    client.socket.send(Message::text("text is not received")).await.unwrap();
     client.make_table("t", "[]", None).await;
 }
 
@@ -70,7 +70,7 @@ async fn a_message_may_come_in_fragments() {
     client.socket.send(frame(first, Data::Binary, false)).await.unwrap();
     client.socket.send(frame(middle, Data::Continue, false)).await.unwrap();
     client.socket.send(frame(last, Data::Continue, true)).await.unwrap();
-    assert_eq!(short(&client.hear().await), "3 MadeTable");
+    assert_eq!(short(&client.receive().await), "3 MadeTable");
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn a_message_beyond_the_limit_closes_its_connection_with_a_reason() {
     let server = Server::start(config).unwrap();
     let (mut big, mut neighbour) = (Client::connect(&server).await, Client::connect(&server).await);
     big.send_bytes(vec![0; (1 << 20) + 1]).await;
-    let end = big.hear_or_end().await.unwrap_err().expect("a close frame");
+    let end = big.receive_or_end().await.unwrap_err().expect("a close frame");
     assert_eq!(end.code, CloseCode::Size);
     neighbour.make_table("t", "[]", None).await;
 }
@@ -100,8 +100,8 @@ async fn a_table_that_panics_is_gone_and_its_neighbour_is_not() {
     server.catalog().table("broken").unwrap().mailbox.post(Crash { view_id: None }).await;
 
     // The keeper noticed.
-    assert_eq!(short(&client.hear().await), "3 TableOnDelete");
-    assert_eq!(short(&client.hear().await), "1 HostedChanged");
+    assert_eq!(short(&client.receive().await), "3 TableOnDelete");
+    assert_eq!(short(&client.receive().await), "1 HostedChanged");
     assert_eq!(client.hosted().await, ["whole"]);
     let answer = client.ask("broken", update("[]")).await;
     let ClientResp::ServerError(error) = answer else { panic!("{answer:?}") };
@@ -113,7 +113,7 @@ async fn a_table_that_panics_is_gone_and_its_neighbour_is_not() {
     assert_eq!(client.size("whole").await, 2);
     // The name is free.
     client.send_as(2, "broken", make_table("[]", None)).await;
-    assert_eq!(short(&client.hear().await), "2 MadeTable");
+    assert_eq!(short(&client.receive().await), "2 MadeTable");
 }
 
 #[tokio::test]
@@ -130,7 +130,7 @@ async fn a_view_that_panics_is_gone_and_its_table_is_not() {
     let crash = Crash { view_id: Some("broken".into()) };
     server.catalog().table("t").unwrap().mailbox.post(crash).await;
 
-    assert_eq!(short(&client.hear().await), "1 ViewOnDelete");
+    assert_eq!(short(&client.receive().await), "1 ViewOnDelete");
     let answer = client.ask("broken", to_rows()).await;
     assert_eq!(answer, proscenium_proto::translate::error::view_not_found());
     client.update("t", r#"[{"x":3}]"#).await;
@@ -154,12 +154,12 @@ async fn a_view_that_is_being_built_holds_nobody_up() {
     client.send_as(3, "plain", ClientReq::ViewDimensionsReq(ViewDimensionsReq {})).await;
     client.send_as(4, "big", ClientReq::TableSizeReq(TableSizeReq {})).await;
     client.send_as(5, "big", update(r#"[{"x":1}]"#)).await;
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     for _ in 0..5 {
-        heard.push(client.hear().await);
+        received.push(client.receive().await);
     }
-    let last = heard.pop().unwrap();
-    assert_eq!(last.msg_id, 2, "the rest did not wait: {heard:?}");
+    let last = received.pop().unwrap();
+    assert_eq!(last.msg_id, 2, "the rest did not wait: {received:?}");
     // It stands where the table stood when it was asked.
     let Some(ClientResp::ViewDimensionsResp(dimensions)) = last.client_resp else { panic!("{last:?}") };
     assert_eq!(dimensions.num_table_rows, 100_000);
@@ -184,11 +184,11 @@ async fn updates_that_come_while_a_view_is_built_are_merged_and_none_is_lost() {
         viewport: Some(ViewPort { end_row: Some(1), ..Default::default() }),
         ..Default::default()
     });
-    let (heard, answer) = client.ask_and_hear("slow", total).await;
+    let (received, answer) = client.ask_and_receive("slow", total).await;
     let ClientResp::ViewToColumnsStringResp(answer) = answer else { panic!("{answer:?}") };
     assert!(answer.json_string.contains("\"y\":[50300]"), "{}", answer.json_string);
-    let news = heard.iter().filter(|response| response.msg_id == 2).count();
-    assert!((1..=updates).contains(&news), "{news}");
+    let notification = received.iter().filter(|response| response.msg_id == 2).count();
+    assert!((1..=updates).contains(&notification), "{notification}");
 }
 
 #[tokio::test]

@@ -11,12 +11,12 @@ fn grouped() -> ViewConfig {
     ViewConfig { group_by: vec!["g".into()], ..Default::default() }
 }
 
-async fn hear_n(client: &mut Client, count: usize) -> Vec<String> {
-    let mut heard = Vec::new();
+async fn receive_n(client: &mut Client, count: usize) -> Vec<String> {
+    let mut received = Vec::new();
     for _ in 0..count {
-        heard.push(short(&client.hear().await));
+        received.push(short(&client.receive().await));
     }
-    heard
+    received
 }
 
 #[tokio::test]
@@ -40,7 +40,7 @@ async fn a_batch_is_answered_then_told_view_by_view() {
     let keys = MakeTableData { data: Some(make_table_data::Data::FromRows("[]".into())) };
     client.send_as(2, "t", ClientReq::TableReplaceReq(TableReplaceReq { data: Some(keys) })).await;
     client.send_as(3, "t", ClientReq::TableSizeReq(TableSizeReq {})).await;
-    let heard = hear_n(&mut client, 11).await;
+    let received = receive_n(&mut client, 11).await;
     let expected = [
         "1 Updated",
         // Rows, once one subscriber of the view wants them, go to all of them.
@@ -55,7 +55,7 @@ async fn a_batch_is_answered_then_told_view_by_view() {
         "20 OnUpdate",
         "3 Size",
     ];
-    assert_eq!(heard, expected);
+    assert_eq!(received, expected);
 }
 
 #[tokio::test]
@@ -69,8 +69,8 @@ async fn news_of_anothers_batch_comes_before_any_later_answer() {
         // The view is built once it has answered; from then on no news of it may be late.
         reader.rows("v").await;
         writer.update("t", &format!(r#"[{{"id":1,"v":{round}}}]"#)).await;
-        let (heard, _) = reader.ask_and_hear("t", ClientReq::TableSizeReq(TableSizeReq {})).await;
-        assert_eq!(heard.iter().map(short).collect::<Vec<_>>(), ["7 OnUpdateRows"], "round {round}");
+        let (received, _) = reader.ask_and_receive("t", ClientReq::TableSizeReq(TableSizeReq {})).await;
+        assert_eq!(received.iter().map(short).collect::<Vec<_>>(), ["7 OnUpdateRows"], "round {round}");
     }
 }
 
@@ -87,9 +87,9 @@ async fn pipelined_requests_see_what_those_before_them_did() {
     client.send_as(7, "", ClientReq::GetHostedTablesReq(GetHostedTablesReq { subscribe: false })).await;
     client.send_as(8, "t", make_table("[]", None)).await;
     client.send_as(9, "t", ClientReq::TableSizeReq(TableSizeReq {})).await;
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     for _ in 0..9 {
-        let response = client.hear().await;
+        let response = client.receive().await;
         match &response.client_resp {
             Some(ClientResp::ViewToRowsStringResp(rows)) => {
                 assert!(rows.json_string.contains(r#""id":4"#), "{}", rows.json_string);
@@ -97,10 +97,10 @@ async fn pipelined_requests_see_what_those_before_them_did() {
             Some(ClientResp::GetHostedTablesResp(list)) => assert!(list.table_infos.is_empty()),
             _ => {}
         }
-        heard.push(short(&response));
+        received.push(short(&response));
     }
     // The rows of a view that is still being built hold nobody up.
-    heard.sort();
+    received.sort();
     let expected = [
         "1 MadeTable",
         "2 MadeView",
@@ -112,7 +112,7 @@ async fn pipelined_requests_see_what_those_before_them_did() {
         "8 MadeTable",
         "9 Size",
     ];
-    assert_eq!(heard, expected);
+    assert_eq!(received, expected);
 }
 
 #[tokio::test]
@@ -122,23 +122,23 @@ async fn a_lazy_deletion_ends_with_the_last_view() {
     let watch = ClientReq::GetHostedTablesReq(GetHostedTablesReq { subscribe: true });
     client.send_as(1, "", watch).await;
     client.send_as(2, "t", make_table(ROWS, None)).await;
-    assert_eq!(hear_n(&mut client, 2).await, ["2 MadeTable", "1 HostedChanged"]);
+    assert_eq!(receive_n(&mut client, 2).await, ["2 MadeTable", "1 HostedChanged"]);
     client.make_view("t", "v", ViewConfig::default()).await;
     client.send_as(3, "t", ClientReq::TableOnDeleteReq(TableOnDeleteReq {})).await;
     client.send_as(4, "v", ClientReq::ViewOnDeleteReq(ViewOnDeleteReq {})).await;
     client.send_as(5, "t", delete_table(false)).await;
-    assert_eq!(hear_n(&mut client, 1).await, ["5 Cannot delete table with views"]);
+    assert_eq!(receive_n(&mut client, 1).await, ["5 Cannot delete table with views"]);
     client.send_as(6, "t", delete_table(true)).await;
-    assert_eq!(hear_n(&mut client, 1).await, ["1 HostedChanged"]);
+    assert_eq!(receive_n(&mut client, 1).await, ["1 HostedChanged"]);
     assert!(client.hosted().await.is_empty());
     client.send_as(7, "t", make_table(ROWS, None)).await;
-    assert_eq!(hear_n(&mut client, 1).await, ["7 Table \"t\" already exists"]);
+    assert_eq!(receive_n(&mut client, 1).await, ["7 Table \"t\" already exists"]);
     client.send_as(8, "v", delete_view()).await;
     let expected =
         ["4 ViewOnDelete", "8 ViewDeleted", "3 TableOnDelete", "6 TableDeleted", "1 HostedChanged"];
-    assert_eq!(hear_n(&mut client, 5).await, expected);
+    assert_eq!(receive_n(&mut client, 5).await, expected);
     client.send_as(9, "t", ClientReq::TableSizeReq(TableSizeReq {})).await;
-    assert_eq!(hear_n(&mut client, 1).await, ["9 Couldn't find key."]);
+    assert_eq!(receive_n(&mut client, 1).await, ["9 Couldn't find key."]);
 }
 
 #[tokio::test]
@@ -154,9 +154,9 @@ async fn a_connection_takes_its_views_with_it_and_leaves_its_tables() {
     assert!(other.hosted().await.is_empty());
     // The last view goes with its connection, and so the table.
     drop(maker);
-    assert_eq!(hear_n(&mut other, 2).await, ["1 TableOnDelete", "2 TableDeleted"]);
+    assert_eq!(receive_n(&mut other, 2).await, ["1 TableOnDelete", "2 TableDeleted"]);
     other.send_as(3, "v", to_rows()).await;
-    assert_eq!(hear_n(&mut other, 1).await, ["3 View not found"]);
+    assert_eq!(receive_n(&mut other, 1).await, ["3 View not found"]);
 }
 
 #[tokio::test]
@@ -207,9 +207,9 @@ async fn a_port_that_was_never_made_takes_nothing() {
     assert_eq!(client.size("t").await, 3);
     client.ask("t", ClientReq::TableMakePortReq(TableMakePortReq {})).await;
     assert_eq!(client.ask("t", through(1)).await, UPDATED);
-    let news = client.hear().await;
+    let notification = client.receive().await;
     assert_eq!(
-        news.client_resp,
+        notification.client_resp,
         Some(ClientResp::ViewOnUpdateResp(ViewOnUpdateResp { delta: None, port_id: 1 }))
     );
 }
@@ -248,20 +248,20 @@ async fn reads_of_a_new_expression_are_as_of_their_place() {
     client.send_as(9, "t", make_view("g", config("g", "199"))).await;
     client.send_as(10, "g", to_rows()).await;
     client.send_as(11, "g", delete_view()).await;
-    let mut heard = std::collections::BTreeMap::new();
+    let mut received = std::collections::BTreeMap::new();
     for _ in 0..11 {
-        let response = client.hear().await;
+        let response = client.receive().await;
         let said = match &response.client_resp {
             Some(ClientResp::ViewToRowsStringResp(rows)) => rows.json_string.clone(),
             _ => short(&response),
         };
-        heard.insert(response.msg_id, said);
+        received.insert(response.msg_id, said);
     }
-    assert_eq!(heard[&2], r#"[{"e":200.0},{"e":201.0}]"#);
-    assert_eq!(heard[&5], r#"[{"e":1200.0},{"e":201.0}]"#);
-    assert_eq!(heard[&6], r#"[{"f":1200.0},{"f":201.0}]"#);
-    assert_eq!(heard[&8], r#"[{"f":1200.0},{"f":2200.0}]"#);
-    assert_eq!(heard[&10], r#"[{"g":1199.0},{"g":2199.0}]"#);
+    assert_eq!(received[&2], r#"[{"e":200.0},{"e":201.0}]"#);
+    assert_eq!(received[&5], r#"[{"e":1200.0},{"e":201.0}]"#);
+    assert_eq!(received[&6], r#"[{"f":1200.0},{"f":201.0}]"#);
+    assert_eq!(received[&8], r#"[{"f":1200.0},{"f":2200.0}]"#);
+    assert_eq!(received[&10], r#"[{"g":1199.0},{"g":2199.0}]"#);
     client.update("t", r#"[{"id":0,"v":0}]"#).await;
     assert_eq!(client.rows("e").await, r#"[{"e":200.0},{"e":2200.0}]"#);
 }
@@ -283,7 +283,7 @@ async fn long_answers_arrive_whole_and_hold_nobody_up() {
     // A long answer holds up no short one.
     let mut answers = Vec::new();
     for _ in 0..3 {
-        answers.push(reader.hear().await);
+        answers.push(reader.receive().await);
     }
     answers.sort_by_key(|answer| answer.msg_id);
     assert_eq!(answers.iter().map(|answer| answer.msg_id).collect::<Vec<_>>(), [first, second, size]);

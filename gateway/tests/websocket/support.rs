@@ -57,12 +57,12 @@ impl Client {
     }
 
     /// The next message, of whatever kind.
-    pub async fn hear(&mut self) -> Response {
-        self.hear_or_end().await.expect("a message")
+    pub async fn receive(&mut self) -> Response {
+        self.receive_or_end().await.expect("a message")
     }
 
     /// The next message, or how the connection ended.
-    pub async fn hear_or_end(&mut self) -> Result<Response, Option<CloseFrame>> {
+    pub async fn receive_or_end(&mut self) -> Result<Response, Option<CloseFrame>> {
         loop {
             let message =
                 tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("something in time");
@@ -79,22 +79,22 @@ impl Client {
 
     /// Sends a request and hears its answer, which must be the next message.
     pub async fn ask(&mut self, entity: &str, request: ClientReq) -> ClientResp {
-        let (heard, answer) = self.ask_and_hear(entity, request).await;
-        assert!(heard.is_empty(), "before the answer came {heard:?}");
+        let (received, answer) = self.ask_and_receive(entity, request).await;
+        assert!(received.is_empty(), "before the answer came {received:?}");
         answer
     }
 
     /// Sends a request and hears its answer, and what came before it.
-    pub async fn ask_and_hear(&mut self, entity: &str, request: ClientReq) -> (Vec<Response>, ClientResp) {
+    pub async fn ask_and_receive(&mut self, entity: &str, request: ClientReq) -> (Vec<Response>, ClientResp) {
         let msg_id = self.send(entity, request).await;
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         loop {
-            let response = self.hear().await;
+            let response = self.receive().await;
             if response.msg_id == msg_id {
                 assert_eq!(response.entity_id, entity);
-                return (heard, response.client_resp.expect("an answer says something"));
+                return (received, response.client_resp.expect("an answer says something"));
             }
-            heard.push(response);
+            received.push(response);
         }
     }
 
@@ -182,7 +182,7 @@ pub fn short(response: &Response) -> String {
         None => "HostedChanged",
         Some(ClientResp::TableUpdateResp(_)) => "Updated",
         Some(ClientResp::TableReplaceResp(_)) => "Replaced",
-        Some(ClientResp::ViewOnUpdateResp(news)) if news.delta.is_some() => "OnUpdateRows",
+        Some(ClientResp::ViewOnUpdateResp(notification)) if notification.delta.is_some() => "OnUpdateRows",
         Some(ClientResp::ViewOnUpdateResp(_)) => "OnUpdate",
         Some(ClientResp::ViewOnRemoveResp(_)) => "OnRemove",
         Some(ClientResp::ViewOnDeleteResp(_)) => "ViewOnDelete",

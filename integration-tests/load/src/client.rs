@@ -79,8 +79,8 @@ impl Client {
     }
 
     /// The answer to an update.
-    pub async fn hear_update(&mut self) -> Result<(), Failure> {
-        match self.hear().await?.client_resp {
+    pub async fn receive_update(&mut self) -> Result<(), Failure> {
+        match self.receive().await?.client_resp {
             Some(ClientResp::TableUpdateResp(_)) => Ok(()),
             other => Err(strange(&other)),
         }
@@ -89,7 +89,7 @@ impl Client {
     async fn ask(&mut self, entity: &str, request: ClientReq) -> Result<ClientResp, Failure> {
         let msg_id = self.send(entity, request).await?;
         loop {
-            let response = self.hear().await?;
+            let response = self.receive().await?;
             if response.msg_id == msg_id {
                 return response.client_resp.ok_or_else(|| "an answer that says nothing".into());
             }
@@ -103,7 +103,7 @@ impl Client {
         Ok(self.next_id)
     }
 
-    pub async fn hear(&mut self) -> Result<Response, Failure> {
+    pub async fn receive(&mut self) -> Result<Response, Failure> {
         loop {
             let message = tokio::time::timeout(PATIENCE, self.socket.next()).await?;
             match message {
@@ -175,7 +175,7 @@ impl Follower {
         let subscription = client.send(&view_id, ClientReq::ViewOnUpdateReq(subscribe)).await?;
         // Answered behind the subscription and the view's building.
         client.send_window(&view_id).await?;
-        client.hear().await?;
+        client.receive().await?;
         Ok(Follower { client, subscription, sleeps })
     }
 
@@ -185,17 +185,17 @@ impl Follower {
         const SILENCE: Duration = Duration::from_secs(3);
         let latency = Histogram::new_with_bounds(1, 600_000_000, 3)?;
         let sleeps = self.sleeps.is_some();
-        let mut heard = Heard { latency, bytes: 0, news: 0, sleeps, ended: None };
+        let mut received = Heard { latency, bytes: 0, news: 0, sleeps, ended: None };
         let last_due = watch.due(watch.num_updates);
-        while heard.news < watch.num_updates {
+        while received.news < watch.num_updates {
             let next = tokio::time::timeout_at(
                 last_due.max(Instant::now()) + SILENCE + watch.interval,
-                self.client.hear(),
+                self.client.receive(),
             );
             let response = match next.await {
                 Ok(Ok(response)) => response,
                 Ok(Err(error)) => {
-                    heard.ended = Some(error.to_string());
+                    received.ended = Some(error.to_string());
                     break;
                 }
                 Err(_) => break,
@@ -204,18 +204,18 @@ impl Follower {
             if response.msg_id != self.subscription {
                 continue;
             }
-            if heard.news >= watch.first_measured && !sleeps {
-                let micros = watch.due(heard.news).elapsed().as_micros();
-                heard.latency.saturating_record((micros as u64).max(1));
+            if received.news >= watch.first_measured && !sleeps {
+                let micros = watch.due(received.news).elapsed().as_micros();
+                received.latency.saturating_record((micros as u64).max(1));
             }
-            heard.news += 1;
-            heard.bytes += news.delta.as_ref().map_or(0, |delta| delta.len() as u64);
-            if heard.news == 1
+            received.news += 1;
+            received.bytes += news.delta.as_ref().map_or(0, |delta| delta.len() as u64);
+            if received.news == 1
                 && let Some(asleep) = self.sleeps
             {
                 tokio::time::sleep(asleep).await;
             }
         }
-        Ok(heard)
+        Ok(received)
     }
 }

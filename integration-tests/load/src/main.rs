@@ -200,7 +200,7 @@ async fn write(
                 writer.send_update(table, &market.update(sent)?).await?;
                 sent += 1;
             }
-            answer = writer.hear_update(), if sent > answered.len() => {
+            answer = writer.receive_update(), if sent > answered.len() => {
                 answer?;
                 answered.push(watch.due(answered.len()).elapsed());
             }
@@ -252,7 +252,7 @@ async fn flood(to: Target, is_over: Arc<AtomicBool>) -> Result<usize, Failure> {
     }
     let mut count = 0;
     while !is_over.load(Ordering::Relaxed) {
-        client.hear().await?;
+        client.receive().await?;
         client.send_window("flood").await?;
         count += 1;
     }

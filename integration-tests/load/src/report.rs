@@ -49,21 +49,21 @@ impl Report {
         }
     }
 
-    pub fn add(&mut self, heard: Heard) {
+    pub fn add(&mut self, received: Heard) {
         self.clients += 1;
-        self.bytes += heard.bytes;
-        self.closed.extend(heard.ended);
-        if heard.sleeps {
+        self.bytes += received.bytes;
+        self.closed.extend(received.ended);
+        if received.sleeps {
             self.sleepers += 1;
-            self.sleeper_news += heard.news as u64;
+            self.sleeper_news += received.news as u64;
             return;
         }
-        self.news += heard.news as u64;
-        self.merged += usize::from(heard.news < self.num_updates);
+        self.news += received.news as u64;
+        self.merged += usize::from(received.news < self.num_updates);
         match &mut self.latency {
-            None => self.latency = Some(heard.latency),
+            None => self.latency = Some(received.latency),
             // Both have the same bounds.
-            Some(latency) => latency.add(&heard.latency).unwrap_or_default(),
+            Some(latency) => latency.add(&received.latency).unwrap_or_default(),
         }
     }
 
@@ -136,7 +136,7 @@ impl fmt::Display for Report {
             self.merged
         )?;
         if self.sleepers > 0 {
-            writeln!(f, "sleepers   {} heard {} news", self.sleepers, self.sleeper_news)?;
+            writeln!(f, "sleepers   {} received {} news", self.sleepers, self.sleeper_news)?;
         }
         if self.extras > 0 {
             writeln!(f, "beside     {} visits, exports or answers of a flood", self.extras)?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proscenium_engine::delta::TableDelta;
 use proscenium_engine::export::{self, JsonOptions};
-use proscenium_engine::view::{CutOptions, Handle, Plan, SharingKey, View, ViewDelta, removed_keys_arrow};
+use proscenium_engine::view::{Handle, Plan, SharingKey, SliceOptions, View, ViewDelta, removed_keys_arrow};
 use proscenium_engine::{EngineError, Result};
 use proscenium_proto::generated::{
     TableMakeViewReq, TableMakeViewResp, ViewCollapseResp, ViewDeleteResp, ViewDimensionsResp,
@@ -60,11 +60,11 @@ impl OpenView {
         view: &mut View,
         viewport: Option<&proscenium_proto::generated::ViewPort>,
         json: JsonOptions,
-        write: impl FnOnce(&export::Window) -> String,
+        write: impl FnOnce(&export::RowSlice) -> String,
     ) -> String {
         let viewport = viewport::from_wire(viewport);
-        let options = CutOptions { viewport, id: json.id, index: json.index };
-        write(&view.cut(&mut self.handle, options).gather())
+        let options = SliceOptions { viewport, id: json.id, index: json.index };
+        write(&view.slice(&mut self.handle, options).gather())
     }
 
     fn arrow(
@@ -73,12 +73,14 @@ impl OpenView {
         request: &proscenium_proto::generated::ViewToArrowReq,
         naming: export::Naming,
     ) -> Result<Vec<u8>> {
-        let options =
-            CutOptions { viewport: viewport::from_wire(request.viewport.as_ref()), ..CutOptions::default() };
+        let options = SliceOptions {
+            viewport: viewport::from_wire(request.viewport.as_ref()),
+            ..SliceOptions::default()
+        };
         // A codec that nobody knows is an error here as on a server; a known one is not worth its time, and its writer
         // is broken on 32 bits: nothing leaves the machine.
         viewport::compression(request.compression.as_deref())?;
-        let window = view.cut(&mut self.handle, options).gather();
+        let window = view.slice(&mut self.handle, options).gather();
         export::arrow(&window, naming, export::Compression::None)
     }
 }

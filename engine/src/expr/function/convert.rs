@@ -1,14 +1,14 @@
 //! Conversions, missing values, lookups.
 
 use super::super::eval::Machine;
-use super::super::value::{INT32, INT64, Kind, Payload, Status, Value, to_integer};
+use super::super::value::{INT32, INT64, Payload, Status, Value, ValueKind, to_integer};
 use super::Function;
 
 pub(super) fn call(function: Function, value: &Value) -> Value {
     let kind = match function {
         Function::Integer => INT64,
-        Function::Float => Kind::Float64,
-        _ => Kind::Boolean,
+        Function::Float => ValueKind::Float64,
+        _ => ValueKind::Boolean,
     };
     if value.is_none() {
         return Value::null(kind);
@@ -42,7 +42,7 @@ pub(super) fn call(function: Function, value: &Value) -> Value {
         (Function::Integer, Payload::Integer(number)) => Value::integer(INT64, *number),
         (Function::Integer, Payload::Datetime(ms)) => Value::integer(INT64, *ms),
         (Function::Integer, _) => Value::integer(INT64, to_integer(value.raw())),
-        (_, _) if value.raw().is_nan() => Value::null(Kind::Float64),
+        (_, _) if value.raw().is_nan() => Value::null(ValueKind::Float64),
         _ => Value::float(value.raw()),
     }
 }
@@ -90,25 +90,25 @@ pub(super) fn coalesce(values: &[Value]) -> Value {
     let is_numeric = values.iter().all(Value::is_numeric);
     let is_one_type = values.iter().all(|value| value.kind == values[0].kind);
     if values.iter().any(Value::is_none) || !(is_numeric || is_one_type) {
-        return Value::poison(Kind::Float64);
+        return Value::poison(ValueKind::Float64);
     }
     let found = values.iter().find(|value| value.is_valid());
     match found {
         Some(value) if is_numeric => Value::float(value.raw()),
         Some(value) => value.clone(),
-        None => Value::null(if is_numeric { Kind::Float64 } else { values[0].kind }),
+        None => Value::null(if is_numeric { ValueKind::Float64 } else { values[0].kind }),
     }
 }
 
 /// The value of a column at a row position.
 pub(super) fn lookup(machine: &mut Machine<'_>, values: &[Value]) -> Value {
-    let [name, position] = values else { return Value::poison(Kind::Float64) };
+    let [name, position] = values else { return Value::poison(ValueKind::Float64) };
     let index = machine.index();
-    let wanted = if index.kind == Kind::None { INT32 } else { index.kind };
-    let Some(name) = name.as_text() else { return Value::poison(Kind::Float64) };
+    let wanted = if index.kind == ValueKind::None { INT32 } else { index.kind };
+    let Some(name) = name.as_text() else { return Value::poison(ValueKind::Float64) };
     if position.kind != wanted || position.status == Status::Poison {
-        return Value::poison(Kind::Float64);
+        return Value::poison(ValueKind::Float64);
     }
     let row = if position.is_valid() && position.is_numeric() { position.raw() } else { 0.0 };
-    machine.lookup(name, row).unwrap_or(Value::poison(Kind::Float64))
+    machine.lookup(name, row).unwrap_or(Value::poison(ValueKind::Float64))
 }

@@ -6,7 +6,7 @@ use std::f64::consts::PI;
 use super::super::ast::{Argument, Arithmetic, Comparison};
 use super::super::eval::{Machine, Out};
 use super::super::operate;
-use super::super::value::{INT32, INT64, Kind, Status, Value, to_integer};
+use super::super::value::{INT32, INT64, Status, Value, ValueKind, to_integer};
 use super::Function;
 
 /// Name, definition, whether integers are computed too (else they give null).
@@ -61,11 +61,11 @@ pub(super) const UNARY: &[Unary] = &[
     ("erfc", libm::erfc, false),
 ];
 
-pub(super) fn unary_kind(position: usize) -> Kind {
+pub(super) fn unary_kind(position: usize) -> ValueKind {
     match UNARY[position].0 {
         "trunc" => INT64,
         "sgn" => INT32,
-        _ => Kind::Float64,
+        _ => ValueKind::Float64,
     }
 }
 
@@ -83,7 +83,7 @@ pub(super) fn unary(position: usize, value: &Value) -> Value {
     }
     let result = compute(value.raw());
     match kind {
-        Kind::Float64 => Value::float(result),
+        ValueKind::Float64 => Value::float(result),
         kind => Value::integer(kind, to_integer(result)),
     }
 }
@@ -91,16 +91,20 @@ pub(super) fn unary(position: usize, value: &Value) -> Value {
 /// What the arguments leave to do: `Err` is the answer already.
 fn numbers(values: &[Value], takes_none: bool) -> Result<Vec<f64>, Value> {
     if values.iter().any(Value::is_none) {
-        return Err(if takes_none { Value::null(Kind::Float64) } else { Value::poison(Kind::Float64) });
+        return Err(if takes_none {
+            Value::null(ValueKind::Float64)
+        } else {
+            Value::poison(ValueKind::Float64)
+        });
     }
     let is_wrong = values.iter().any(|value| !value.is_numeric() || value.status == Status::Poison);
     let is_missing = values.iter().any(|value| !value.is_valid());
     // Values of other types are taken as their raw numbers, like an operator does.
     if is_wrong && is_missing {
-        return Err(Value::poison(Kind::Float64));
+        return Err(Value::poison(ValueKind::Float64));
     }
     if is_missing {
-        return Err(Value::null(Kind::Float64));
+        return Err(Value::null(ValueKind::Float64));
     }
     Ok(values.iter().map(Value::raw).collect())
 }
@@ -121,7 +125,7 @@ pub(super) fn several(function: Function, values: &[Value], is_checking: bool) -
         Err(answer) => return answer,
     };
     let is_raw = values.iter().any(|value| !value.is_numeric());
-    let without = if is_raw { Value::poison(Kind::Float64) } else { Value::null(Kind::Float64) };
+    let without = if is_raw { Value::poison(ValueKind::Float64) } else { Value::null(ValueKind::Float64) };
     match function {
         Function::Logarithm if numbers[1] < 0.0 => without,
         Function::Logarithm => Value::float(numbers[0].ln() / numbers[1].ln()),
@@ -142,10 +146,10 @@ pub(super) fn several(function: Function, values: &[Value], is_checking: bool) -
 /// where it follows.
 fn extreme(function: Function, values: &[Value]) -> Value {
     if values.iter().any(|value| value.is_none() || !value.is_numeric() || value.status == Status::Poison) {
-        return Value::poison(Kind::Float64);
+        return Value::poison(ValueKind::Float64);
     }
     if !values[0].is_valid() {
-        return Value::null(Kind::Float64);
+        return Value::null(ValueKind::Float64);
     }
     let best = values.iter().filter(|value| value.is_valid()).map(Value::raw).reduce(|best, x| {
         let is_better = if function == Function::Min { x < best } else { x > best };
@@ -157,13 +161,13 @@ fn extreme(function: Function, values: &[Value]) -> Value {
 /// The order that `clamp` and its kin use: by type first, then by whether there is a value, then by value.
 fn raw_order(left: &Value, right: &Value, is_checking: bool) -> Ordering {
     let rank = |value: &Value| match value.kind {
-        Kind::None => 0,
-        Kind::Integer(_) => 1,
-        Kind::Float32 | Kind::Float64 => 2,
-        Kind::Boolean => 3,
-        Kind::Datetime => 4,
-        Kind::Date => 5,
-        Kind::Text => 6,
+        ValueKind::None => 0,
+        ValueKind::Integer(_) => 1,
+        ValueKind::Float32 | ValueKind::Float64 => 2,
+        ValueKind::Boolean => 3,
+        ValueKind::Datetime => 4,
+        ValueKind::Date => 5,
+        ValueKind::Text => 6,
     };
     let status = |value: &Value| match value.status {
         Status::Poison => 0,
@@ -180,7 +184,7 @@ fn raw_order(left: &Value, right: &Value, is_checking: bool) -> Ordering {
 
 fn clamp(function: Function, values: &[Value], is_checking: bool) -> Value {
     let raw_order = |left: &Value, right: &Value| raw_order(left, right, is_checking);
-    let [low, x, high] = values else { return Value::poison(Kind::Float64) };
+    let [low, x, high] = values else { return Value::poison(ValueKind::Float64) };
     let (below, above) = (raw_order(x, low).is_lt(), raw_order(x, high).is_gt());
     if function == Function::Clamp {
         return if below {
@@ -204,7 +208,7 @@ pub(super) fn equal(machine: &mut Machine<'_>, function: Function, values: &[Val
 }
 
 pub(super) fn in_range(machine: &mut Machine<'_>, values: &[Value]) -> Value {
-    let [low, x, high] = values else { return Value::poison(Kind::Boolean) };
+    let [low, x, high] = values else { return Value::poison(ValueKind::Boolean) };
     let first = machine.compare(Comparison::LessEqual, low, x);
     if first.status == Status::Poison {
         return first;
@@ -214,7 +218,7 @@ pub(super) fn in_range(machine: &mut Machine<'_>, values: &[Value]) -> Value {
         return second;
     }
     if values.iter().any(|value| value.is_none() || !value.is_valid()) {
-        return Value::null(Kind::Boolean);
+        return Value::null(ValueKind::Boolean);
     }
     Value::boolean(first.is_true() && second.is_true())
 }
@@ -223,10 +227,10 @@ pub(super) fn in_range(machine: &mut Machine<'_>, values: &[Value]) -> Value {
 pub(super) fn all_or_any(machine: &mut Machine<'_>, function: Function, arguments: &[Argument]) -> Value {
     let decides = function == Function::AnyOf;
     for argument in arguments {
-        let Argument::Value(node) = argument else { return Value::poison(Kind::Boolean) };
+        let Argument::Value(node) = argument else { return Value::poison(ValueKind::Boolean) };
         let value = machine.value(node);
-        if value.kind != Kind::Boolean || !value.is_valid() {
-            return Value::poison(Kind::Boolean);
+        if value.kind != ValueKind::Boolean || !value.is_valid() {
+            return Value::poison(ValueKind::Boolean);
         }
         if value.is_true() == decides {
             return Value::boolean(decides);
@@ -240,7 +244,7 @@ pub(super) fn fold(machine: &mut Machine<'_>, function: Function, arguments: &[A
     let mut values = Vec::new();
     let is_single = arguments.len() == 1;
     for argument in arguments {
-        let Argument::Value(node) = argument else { return Value::poison(Kind::Float64) };
+        let Argument::Value(node) = argument else { return Value::poison(ValueKind::Float64) };
         match machine.any(node) {
             Out::Vector(elements) if is_single => values = elements,
             out => values.push(out.into_value()),
@@ -250,12 +254,12 @@ pub(super) fn fold(machine: &mut Machine<'_>, function: Function, arguments: &[A
     let count = values.len();
     let Some(total) = values.into_iter().reduce(|total, value| operate::arithmetic(op, &total, &value))
     else {
-        return Value::null(Kind::Float64);
+        return Value::null(ValueKind::Float64);
     };
     if function == Function::Mean && count > 1 {
         // The division gives a number whatever is divided; only its value can be missing.
         if !total.is_valid() {
-            return Value::null(Kind::Float64);
+            return Value::null(ValueKind::Float64);
         }
         return operate::arithmetic(Arithmetic::Divide, &total, &Value::float(count as f64));
     }
@@ -266,7 +270,7 @@ pub(super) fn fold(machine: &mut Machine<'_>, function: Function, arguments: &[A
 pub(super) fn special(number: u8, values: &[Value]) -> Value {
     use Arithmetic::{Add, Divide, Multiply, Subtract};
     let op = operate::arithmetic;
-    let [x, y, z] = &values[..3] else { return Value::poison(Kind::Float64) };
+    let [x, y, z] = &values[..3] else { return Value::poison(ValueKind::Float64) };
     let pair = |outer: Arithmetic, inner: Arithmetic| op(outer, &op(inner, x, y), z);
     let right = |outer: Arithmetic, inner: Arithmetic| op(outer, x, &op(inner, y, z));
     match number {
@@ -306,6 +310,6 @@ pub(super) fn special(number: u8, values: &[Value]) -> Value {
             op(Add, &op(Multiply, x, &power), z)
         }
         73 if values.len() == 4 => op(Add, &op(Multiply, x, y), &op(Multiply, z, &values[3])),
-        _ => Value::null(Kind::Float64),
+        _ => Value::null(ValueKind::Float64),
     }
 }

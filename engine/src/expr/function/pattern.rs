@@ -9,7 +9,7 @@ use regex::{Captures, Regex, RegexBuilder};
 
 use super::super::ast::Argument;
 use super::super::eval::Machine;
-use super::super::value::{Kind, MAX_TEXT, Status, Value};
+use super::super::value::{MAX_TEXT, Status, Value, ValueKind};
 use super::Function;
 
 /// Largest counted repetition that RE2 takes.
@@ -170,14 +170,14 @@ fn translate(pattern: &str) -> Option<String> {
 
 pub(super) fn call(machine: &mut Machine<'_>, function: Function, arguments: &[Argument]) -> Value {
     let [Argument::Value(first), Argument::Raw(pattern), rest @ ..] = arguments else {
-        return Value::poison(Kind::Text);
+        return Value::poison(ValueKind::Text);
     };
     let subject = machine.value(first);
     let replacement = match rest {
         [] => None,
         [Argument::Raw(text)] if text.is_empty() => Some(Value::text("")),
         [Argument::Value(node)] => Some(machine.value(node)),
-        _ => Some(Value::poison(Kind::Text)),
+        _ => Some(Value::poison(ValueKind::Text)),
     };
     apply(machine, function, &subject, pattern, replacement)
 }
@@ -191,16 +191,16 @@ pub(super) fn apply(
 ) -> Value {
     machine.spend(subject.as_text().map_or(0, str::len) / STEP_BYTES);
     let kind = match function {
-        Function::Match | Function::MatchAll | Function::Contains => Kind::Boolean,
-        _ => Kind::Text,
+        Function::Match | Function::MatchAll | Function::Contains => ValueKind::Boolean,
+        _ => ValueKind::Text,
     };
-    if subject.kind != Kind::Text || subject.status == Status::Poison {
+    if subject.kind != ValueKind::Text || subject.status == Status::Poison {
         return Value::poison(kind);
     }
     if function == Function::Contains {
         return match subject.as_text() {
             Some(text) => Value::boolean(text.contains(pattern)),
-            None => Value::null(Kind::Boolean),
+            None => Value::null(ValueKind::Boolean),
         };
     }
     let Some(compiled) = machine.pattern(pattern, function == Function::MatchAll) else {
@@ -209,20 +209,20 @@ pub(super) fn apply(
     match function {
         Function::Match | Function::MatchAll => match subject.as_text() {
             Some(text) => Value::boolean(compiled.is_match(text)),
-            None => Value::null(Kind::Boolean),
+            None => Value::null(ValueKind::Boolean),
         },
         Function::Search => {
             if compiled.captures_len() < 2 {
-                return Value::poison(Kind::Text);
+                return Value::poison(ValueKind::Text);
             }
             match subject.as_text() {
                 Some(text) if !machine.is_checking() => {
                     let found = compiled
                         .captures(text)
                         .and_then(|found| found.get(1).map(|group| group.as_str().to_owned()));
-                    found.map_or(Value::null(Kind::Text), Value::text_or_null)
+                    found.map_or(Value::null(ValueKind::Text), Value::text_or_null)
                 }
-                _ => Value::null(Kind::Text),
+                _ => Value::null(ValueKind::Text),
             }
         }
         _ => replace(machine, function, subject, compiled, replacement),
@@ -236,18 +236,18 @@ fn replace(
     pattern: &Regex,
     replacement: Option<Value>,
 ) -> Value {
-    let replacement = replacement.unwrap_or(Value::poison(Kind::Text));
-    if replacement.kind != Kind::Text || replacement.status == Status::Poison {
-        return Value::poison(Kind::Text);
+    let replacement = replacement.unwrap_or(Value::poison(ValueKind::Text));
+    if replacement.kind != ValueKind::Text || replacement.status == Status::Poison {
+        return Value::poison(ValueKind::Text);
     }
     if machine.is_checking() {
-        return Value::null(Kind::Text);
+        return Value::null(ValueKind::Text);
     }
     // A missing text reads as the word `null`, on either side; without a match it stays missing.
     let text = subject.as_text().unwrap_or("null");
     let replacement = replacement.as_text().unwrap_or("null").to_owned();
     if text.is_empty() || (!subject.is_valid() && !pattern.is_match(text)) {
-        return Value::null(Kind::Text);
+        return Value::null(ValueKind::Text);
     }
     if !is_reference_valid(&replacement, pattern.captures_len()) {
         return Value::text(text);
@@ -262,15 +262,15 @@ fn replace(
         done = whole.end();
         machine.spend(1 + replacement.len() / STEP_BYTES);
         if machine.stop.is_some() {
-            return Value::null(Kind::Text);
+            return Value::null(ValueKind::Text);
         }
         if replaced.len() > MAX_TEXT {
-            return Value::null(Kind::Text);
+            return Value::null(ValueKind::Text);
         }
     }
     replaced.push_str(&text[done..]);
     if replaced.len() > MAX_TEXT {
-        return Value::null(Kind::Text);
+        return Value::null(ValueKind::Text);
     }
     Value::text(replaced)
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::super::eval::Machine;
-use super::super::value::{Kind, MAX_TEXT, Payload, Status, Value, unpack};
+use super::super::value::{MAX_TEXT, Payload, Status, Value, ValueKind, unpack};
 use super::Function;
 use crate::scalar::Scalar;
 use crate::view::path_text;
@@ -11,35 +11,35 @@ use crate::view::path_text;
 pub(super) fn call(machine: &mut Machine<'_>, function: Function, values: &[Value]) -> Value {
     match function {
         Function::Upper | Function::Lower => {
-            if values[0].kind != Kind::Text || values[0].status == Status::Poison {
-                return Value::poison(Kind::Text);
+            if values[0].kind != ValueKind::Text || values[0].status == Status::Poison {
+                return Value::poison(ValueKind::Text);
             }
             match values[0].as_text() {
                 Some(text) if !machine.is_checking() => Value::text_or_null(match function {
                     Function::Upper => text.to_ascii_uppercase(),
                     _ => text.to_ascii_lowercase(),
                 }),
-                _ => Value::null(Kind::Text),
+                _ => Value::null(ValueKind::Text),
             }
         }
         Function::Length => match values[0].as_text() {
             Some(text) => Value::float(text.len() as f64),
-            None if values[0].kind == Kind::Text && values[0].status == Status::Null => {
-                Value::null(Kind::Float64)
+            None if values[0].kind == ValueKind::Text && values[0].status == Status::Null => {
+                Value::null(ValueKind::Float64)
             }
-            None => Value::poison(Kind::Float64),
+            None => Value::poison(ValueKind::Float64),
         },
         Function::Concat => {
-            if values.iter().any(|value| value.kind != Kind::Text || value.status == Status::Poison) {
-                return Value::poison(Kind::Text);
+            if values.iter().any(|value| value.kind != ValueKind::Text || value.status == Status::Poison) {
+                return Value::poison(ValueKind::Text);
             }
             let texts: Option<Vec<&str>> = values.iter().map(Value::as_text).collect();
             match texts {
                 Some(texts) if texts.iter().map(|text| text.len()).sum::<usize>() > MAX_TEXT => {
-                    Value::null(Kind::Text)
+                    Value::null(ValueKind::Text)
                 }
                 Some(texts) if !machine.is_checking() => Value::text_or_null(texts.concat()),
-                _ => Value::null(Kind::Text),
+                _ => Value::null(ValueKind::Text),
             }
         }
         Function::Substring => substring(machine, values),
@@ -49,16 +49,18 @@ pub(super) fn call(machine: &mut Machine<'_>, function: Function, values: &[Valu
 }
 
 fn substring(machine: &mut Machine<'_>, values: &[Value]) -> Value {
-    if values[0].kind != Kind::Text || !(2..=3).contains(&values.len()) || values[0].status == Status::Poison
+    if values[0].kind != ValueKind::Text
+        || !(2..=3).contains(&values.len())
+        || values[0].status == Status::Poison
     {
-        return Value::poison(Kind::Text);
+        return Value::poison(ValueKind::Text);
     }
     let positions: Option<Vec<f64>> = values[1..]
         .iter()
         .map(|value| (value.is_numeric() && value.is_valid()).then(|| value.raw().trunc()))
         .collect();
     let (Some(text), Some(positions), false) = (values[0].as_text(), positions, machine.is_checking()) else {
-        return Value::null(Kind::Text);
+        return Value::null(ValueKind::Text);
     };
     let len = text.len() as f64;
     let start = positions[0];
@@ -66,25 +68,25 @@ fn substring(machine: &mut Machine<'_>, values: &[Value]) -> Value {
     // Comparisons that a NaN fails, too.
     let is_inside = start >= 0.0 && start < len && count >= 0.0 && start + count <= len;
     if !is_inside {
-        return Value::null(Kind::Text);
+        return Value::null(ValueKind::Text);
     }
     let bytes = &text.as_bytes()[start as usize..(start + count) as usize];
     if bytes.len() > MAX_TEXT {
-        return Value::null(Kind::Text);
+        return Value::null(ValueKind::Text);
     }
     let text = String::from_utf8_lossy(bytes).into_owned();
-    if text.len() > MAX_TEXT { Value::null(Kind::Text) } else { Value::text(text) }
+    if text.len() > MAX_TEXT { Value::null(ValueKind::Text) } else { Value::text(text) }
 }
 
 fn order(machine: &mut Machine<'_>, values: &[Value]) -> Value {
     if values.len() < 2
-        || values.iter().any(|value| value.kind != Kind::Text || value.status == Status::Poison)
+        || values.iter().any(|value| value.kind != ValueKind::Text || value.status == Status::Poison)
     {
-        return Value::poison(Kind::Float64);
+        return Value::poison(ValueKind::Float64);
     }
-    let Some(text) = values[0].as_text() else { return Value::null(Kind::Float64) };
+    let Some(text) = values[0].as_text() else { return Value::null(ValueKind::Float64) };
     if machine.is_checking() {
-        return Value::null(Kind::Float64);
+        return Value::null(ValueKind::Float64);
     }
     let list = &values[1..];
     let position = list.iter().rposition(|value| value.as_text() == Some(text)).unwrap_or(list.len());
@@ -94,13 +96,13 @@ fn order(machine: &mut Machine<'_>, values: &[Value]) -> Value {
 pub(super) fn string(machine: &mut Machine<'_>, value: &Value) -> Value {
     if value.is_none() || !value.is_valid() {
         return if value.status == Status::Poison {
-            Value::poison(Kind::Text)
+            Value::poison(ValueKind::Text)
         } else {
-            Value::null(Kind::Text)
+            Value::null(ValueKind::Text)
         };
     }
     if machine.is_checking() {
-        return Value::null(Kind::Text);
+        return Value::null(ValueKind::Text);
     }
     let mut text = String::new();
     write_string(value, &mut text);

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta};
 
 use super::super::eval::Machine;
-use super::super::value::{INT64, Kind, Payload, Status, Value, days_of, pack, to_integer, unpack};
+use super::super::value::{INT64, Payload, Status, Value, ValueKind, days_of, pack, to_integer, unpack};
 use super::Function;
 use crate::scalar::MS_PER_DAY;
 
@@ -33,11 +33,11 @@ fn date_of(value: &Value) -> Option<NaiveDate> {
 }
 
 pub(super) fn part(machine: &mut Machine<'_>, function: Function, value: &Value) -> Value {
-    let kind = if function == Function::HourOfDay { Kind::Float64 } else { Kind::Text };
+    let kind = if function == Function::HourOfDay { ValueKind::Float64 } else { ValueKind::Text };
     if value.is_none() && function == Function::HourOfDay {
         return Value::float(0.0);
     }
-    let is_time = matches!(value.kind, Kind::Date | Kind::Datetime);
+    let is_time = matches!(value.kind, ValueKind::Date | ValueKind::Datetime);
     if !is_time && value.is_valid() && function == Function::HourOfDay {
         return Value::float(0.0);
     }
@@ -68,19 +68,19 @@ pub(super) fn today(now_ms: i64) -> Value {
     let date = DateTime::UNIX_EPOCH
         .checked_add_signed(TimeDelta::milliseconds(now_ms))
         .map(|time| time.date_naive());
-    date.map_or(Value::null(Kind::Date), |date| Value::packed_date(pack(date)))
+    date.map_or(Value::null(ValueKind::Date), |date| Value::packed_date(pack(date)))
 }
 
 pub(super) fn date(values: &[Value]) -> Value {
     if values.iter().any(|value| !value.is_numeric() || value.status == Status::Poison) {
-        return Value::poison(Kind::Date);
+        return Value::poison(ValueKind::Date);
     }
     if values.iter().any(|value| !value.is_valid()) {
-        return Value::null(Kind::Date);
+        return Value::null(ValueKind::Date);
     }
     let part = |position: usize| values[position].raw().trunc();
     let (year, month, day) = (part(0), part(1), part(2));
-    packed_day(year, month, day).map_or(Value::null(Kind::Date), Value::packed_date)
+    packed_day(year, month, day).map_or(Value::null(ValueKind::Date), Value::packed_date)
 }
 
 /// The packed date of whole numbers; none of a day that is not in the calendar, or a year that a packed date cannot have.
@@ -93,39 +93,39 @@ pub(super) fn packed_day(year: f64, month: f64, day: f64) -> Option<i32> {
 
 pub(super) fn datetime(value: &Value) -> Value {
     if value.is_none() {
-        return Value::null(Kind::Datetime);
+        return Value::null(ValueKind::Datetime);
     }
-    if !(value.kind == Kind::Float64 || value.kind == INT64) || value.status == Status::Poison {
-        return Value::poison(Kind::Datetime);
+    if !(value.kind == ValueKind::Float64 || value.kind == INT64) || value.status == Status::Poison {
+        return Value::poison(ValueKind::Datetime);
     }
     match value.payload {
         Payload::Integer(ms) if value.is_valid() => Value::datetime(ms),
         Payload::Float(ms) if value.is_valid() => Value::datetime(to_integer(ms)),
-        _ => Value::null(Kind::Datetime),
+        _ => Value::null(ValueKind::Datetime),
     }
 }
 
 pub(super) fn bucket(machine: &mut Machine<'_>, values: &[Value]) -> Value {
-    let [x, unit] = values else { return Value::poison(Kind::Float64) };
+    let [x, unit] = values else { return Value::poison(ValueKind::Float64) };
     if x.is_none() || unit.is_none() || x.status == Status::Poison || unit.status == Status::Poison {
-        return Value::poison(Kind::Float64);
+        return Value::poison(ValueKind::Float64);
     }
     if x.is_numeric() && unit.is_numeric() {
         if !x.is_valid() || !unit.is_valid() {
-            return Value::null(Kind::Float64);
+            return Value::null(ValueKind::Float64);
         }
         return Value::float((x.raw() / unit.raw()).floor() * unit.raw());
     }
-    let is_time = matches!(x.kind, Kind::Date | Kind::Datetime);
+    let is_time = matches!(x.kind, ValueKind::Date | ValueKind::Datetime);
     // The unit must be known when the expression is checked.
     let (true, Some(text)) = (is_time, unit.as_text()) else {
-        let is_late = is_time && unit.kind == Kind::Text && !machine.is_checking();
-        return if is_late { Value::null(x.kind) } else { Value::poison(Kind::Float64) };
+        let is_late = is_time && unit.kind == ValueKind::Text && !machine.is_checking();
+        return if is_late { Value::null(x.kind) } else { Value::poison(ValueKind::Float64) };
     };
-    let Some((count, letter)) = parse_unit(text) else { return Value::poison(Kind::Float64) };
+    let Some((count, letter)) = parse_unit(text) else { return Value::poison(ValueKind::Float64) };
     let kind = match (x.kind, letter) {
-        (Kind::Datetime, b's' | b'm' | b'h') => Kind::Datetime,
-        _ => Kind::Date,
+        (ValueKind::Datetime, b's' | b'm' | b'h') => ValueKind::Datetime,
+        _ => ValueKind::Date,
     };
     if !x.is_valid() {
         return Value::null(kind);

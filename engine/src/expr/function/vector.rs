@@ -3,7 +3,7 @@
 use super::super::ast::{Argument, Arithmetic};
 use super::super::eval::Machine;
 use super::super::operate;
-use super::super::value::{Kind, Status, Value};
+use super::super::value::{Status, Value, ValueKind};
 use super::Function;
 
 pub(super) fn call(machine: &mut Machine<'_>, function: Function, arguments: &[Argument]) -> Value {
@@ -12,11 +12,11 @@ pub(super) fn call(machine: &mut Machine<'_>, function: Function, arguments: &[A
     }
     let mut slots = Vec::new();
     for argument in arguments {
-        let Argument::Vector(slot) = argument else { return Value::poison(Kind::Float64) };
+        let Argument::Vector(slot) = argument else { return Value::poison(ValueKind::Float64) };
         slots.push(*slot);
     }
     if slots.iter().any(|slot| machine.vectors[*slot].len() < 3) {
-        return Value::poison(if slots.len() == 3 { Kind::Boolean } else { Kind::Float64 });
+        return Value::poison(if slots.len() == 3 { ValueKind::Boolean } else { ValueKind::Float64 });
     }
     // A missing element counts as zero.
     let element = |machine: &Machine<'_>, slot: usize, at: usize| {
@@ -54,17 +54,18 @@ pub(super) fn call(machine: &mut Machine<'_>, function: Function, arguments: &[A
 /// Start and inclusive end of the first group go into the vector.
 fn index_of(machine: &mut Machine<'_>, arguments: &[Argument]) -> Value {
     let [Argument::Value(first), Argument::Raw(pattern), Argument::Vector(slot)] = arguments else {
-        return Value::poison(Kind::Boolean);
+        return Value::poison(ValueKind::Boolean);
     };
     let subject = machine.value(first);
-    if subject.kind != Kind::Text || subject.status == Status::Poison || machine.vectors[*slot].len() < 2 {
-        return Value::poison(Kind::Boolean);
+    if subject.kind != ValueKind::Text || subject.status == Status::Poison || machine.vectors[*slot].len() < 2
+    {
+        return Value::poison(ValueKind::Boolean);
     }
-    let Some(pattern) = machine.pattern(pattern, false) else { return Value::poison(Kind::Boolean) };
+    let Some(pattern) = machine.pattern(pattern, false) else { return Value::poison(ValueKind::Boolean) };
     if pattern.captures_len() < 2 {
-        return Value::poison(Kind::Boolean);
+        return Value::poison(ValueKind::Boolean);
     }
-    let Some(text) = subject.as_text() else { return Value::null(Kind::Boolean) };
+    let Some(text) = subject.as_text() else { return Value::null(ValueKind::Boolean) };
     let found =
         pattern.captures(text).and_then(|found| found.get(1).map(|group| (group.start(), group.end())));
     match found {

@@ -1,11 +1,11 @@
 //! Function calls.
 
 use super::super::ExpressionError;
-use super::super::ast::{Argument, Node};
+use super::super::ast::{Argument, ExprNode};
 use super::super::function::{Function, Signature};
 use super::super::lexer::TokenKind;
 use super::super::operate;
-use super::super::value::{Kind, Value};
+use super::super::value::{Value, ValueKind};
 use super::{Parser, Symbol};
 
 /// Parameters that a base function may have.
@@ -13,7 +13,7 @@ const MAX_BASE_PARAMETERS: usize = 4;
 
 impl Parser<'_> {
     /// A function of the base language; `None`: the word names none.
-    pub(super) fn base_call(&mut self, word: &str) -> Result<Option<Node>, ExpressionError> {
+    pub(super) fn base_call(&mut self, word: &str) -> Result<Option<ExprNode>, ExpressionError> {
         if let Some(function) = Function::vararg(word) {
             return self.vararg_call(function).map(Some);
         }
@@ -54,18 +54,18 @@ impl Parser<'_> {
                 format!("Invalid number of input parameters for call to function: '{}'", name.value);
             return Err(self.error(name, message));
         }
-        if let [Argument::Value(Node::Constant(left)), Argument::Value(Node::Constant(right))] =
+        if let [Argument::Value(ExprNode::Constant(left)), Argument::Value(ExprNode::Constant(right))] =
             arguments.as_slice()
             && let Some(op) = function.comparison()
         {
             // Constants of different types are a type error without a place.
             let value = operate::compare(op, left, right);
-            return Ok(Some(Node::Constant(value.unwrap_or_else(|_| Value::poison(Kind::Boolean)))));
+            return Ok(Some(ExprNode::Constant(value.unwrap_or_else(|_| Value::poison(ValueKind::Boolean)))));
         }
-        Ok(Some(Node::Call(function, arguments)))
+        Ok(Some(ExprNode::Call(function, arguments)))
     }
 
-    fn vararg_call(&mut self, function: Function) -> Result<Node, ExpressionError> {
+    fn vararg_call(&mut self, function: Function) -> Result<ExprNode, ExpressionError> {
         let name = self.next();
         self.expect("(", format!("Expected '(' for call to vararg function: {}", name.value))?;
         if self.take(")") {
@@ -81,16 +81,16 @@ impl Parser<'_> {
             self.expect(",", format!("Expected ',' for call to vararg function: {}", name.value))?;
         }
         // One number folds to itself, whatever its type.
-        if let (1, [Argument::Value(Node::Constant(value))]) = (arguments.len(), arguments.as_slice())
+        if let (1, [Argument::Value(ExprNode::Constant(value))]) = (arguments.len(), arguments.as_slice())
             && function.is_fold()
         {
-            return Ok(Node::Constant(value.clone()));
+            return Ok(ExprNode::Constant(value.clone()));
         }
-        Ok(Node::Call(function, arguments))
+        Ok(ExprNode::Call(function, arguments))
     }
 
     /// A function of the dialect; `None`: the word names none.
-    pub(super) fn generic_call(&mut self, word: &str) -> Result<Option<Node>, ExpressionError> {
+    pub(super) fn generic_call(&mut self, word: &str) -> Result<Option<ExprNode>, ExpressionError> {
         let Some((function, signature)) = Function::generic(word) else { return Ok(None) };
         let name = self.next();
         let is_clock = matches!(word, "now" | "today");
@@ -98,7 +98,7 @@ impl Parser<'_> {
         if self.take("(") {
             if is_clock {
                 self.expect(")", format!("Expecting '()' to proceed call to function: '{}'", name.value))?;
-                return Ok(Some(Node::Call(function, arguments)));
+                return Ok(Some(ExprNode::Call(function, arguments)));
             }
             if self.take(")") {
                 if signature != Signature::Nothing {
@@ -106,7 +106,7 @@ impl Parser<'_> {
                         format!("Zero parameter call to generic function: {} not allowed", name.value);
                     return Err(self.error_here(message));
                 }
-                return Ok(Some(Node::Call(function, arguments)));
+                return Ok(Some(ExprNode::Call(function, arguments)));
             }
             loop {
                 arguments.push(self.argument()?);
@@ -116,7 +116,7 @@ impl Parser<'_> {
                 self.expect(",", format!("Expected ',' for call to generic function: {}", name.value))?;
             }
         } else if signature == Signature::Nothing {
-            return Ok(Some(Node::Call(function, arguments)));
+            return Ok(Some(ExprNode::Call(function, arguments)));
         }
         if !signature.fits(&arguments) {
             let message = format!(
@@ -129,10 +129,10 @@ impl Parser<'_> {
         }
         if let (Function::Intern, [Argument::Raw(text)]) = (function, arguments.as_slice()) {
             // Not a constant: the published language makes texts when it runs.
-            let text = Node::Constant(Value::text(text.as_str()));
-            return Ok(Some(Node::Call(function, vec![Argument::Value(text)])));
+            let text = ExprNode::Constant(Value::text(text.as_str()));
+            return Ok(Some(ExprNode::Call(function, vec![Argument::Value(text)])));
         }
-        Ok(Some(Node::Call(function, arguments)))
+        Ok(Some(ExprNode::Call(function, arguments)))
     }
 
     fn argument(&mut self) -> Result<Argument, ExpressionError> {

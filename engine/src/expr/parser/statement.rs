@@ -1,7 +1,7 @@
 //! Conditions, loops, definitions.
 
 use super::super::ExpressionError;
-use super::super::ast::{Initial, Loop, Node};
+use super::super::ast::{ExprNode, Initial, Loop};
 use super::super::function::Function;
 use super::super::lexer::TokenKind;
 use super::super::value::Value;
@@ -43,45 +43,45 @@ const KEYWORDS: &[&str] = &[
 ];
 
 /// A constant condition decides at once.
-pub(super) fn conditional(condition: Node, yes: Node, no: Option<Node>) -> Node {
-    if let Node::Constant(value) = &condition {
+pub(super) fn conditional(condition: ExprNode, yes: ExprNode, no: Option<ExprNode>) -> ExprNode {
+    if let ExprNode::Constant(value) = &condition {
         return match (value.is_true(), no) {
             (true, _) => yes,
             (false, Some(no)) => no,
-            (false, None) => Node::Constant(Value::none()),
+            (false, None) => ExprNode::Constant(Value::none()),
         };
     }
-    Node::If(Box::new(condition), Box::new(yes), no.map(Box::new))
+    ExprNode::If(Box::new(condition), Box::new(yes), no.map(Box::new))
 }
 
 /// The first case whose condition holds, of cases whose conditions may be constants.
-fn chosen(cases: Vec<(Node, Node)>, mut last: Option<Node>) -> Node {
+fn chosen(cases: Vec<(ExprNode, ExprNode)>, mut last: Option<ExprNode>) -> ExprNode {
     let mut open = Vec::new();
     for (condition, yes) in cases {
         match &condition {
-            Node::Constant(value) if value.is_true() => {
+            ExprNode::Constant(value) if value.is_true() => {
                 last = Some(yes);
                 break;
             }
-            Node::Constant(_) => {}
+            ExprNode::Constant(_) => {}
             _ => open.push((condition, yes)),
         }
     }
     if open.len() > 1 {
-        return Node::Choice(open, last.map(Box::new));
+        return ExprNode::Choice(open, last.map(Box::new));
     }
     match (open.pop(), last) {
         (Some((condition, yes)), last) => conditional(condition, yes, last),
-        (None, last) => last.unwrap_or(Node::Constant(Value::none())),
+        (None, last) => last.unwrap_or(ExprNode::Constant(Value::none())),
     }
 }
 
 /// What an `if` was read as.
 enum IfPart {
     /// With its alternative in the same brackets.
-    Whole(Node),
+    Whole(ExprNode),
     /// Condition, consequent, and whether an `else` follows.
-    Case(Node, Node, bool),
+    Case(ExprNode, ExprNode, bool),
 }
 
 impl Parser<'_> {
@@ -172,7 +172,7 @@ impl Parser<'_> {
 
     fn statements(&mut self) -> Parsed {
         if self.take("}") {
-            return Ok(Node::Constant(Value::none()));
+            return Ok(ExprNode::Constant(Value::none()));
         }
         let mut nodes = Vec::new();
         loop {
@@ -223,9 +223,9 @@ impl Parser<'_> {
         let body = self.block("while-loop");
         self.loops -= 1;
         let body = body?;
-        if let Node::Constant(value) = &condition {
+        if let ExprNode::Constant(value) = &condition {
             if !value.is_true() {
-                return Ok(Node::Constant(Value::none()));
+                return Ok(ExprNode::Constant(Value::none()));
             }
             if !has_break(&body) {
                 let message =
@@ -233,7 +233,7 @@ impl Parser<'_> {
                 return Err(ExpressionError::plain(message));
             }
         }
-        Ok(Node::While(Box::new(condition), Box::new(body)))
+        Ok(ExprNode::While(Box::new(condition), Box::new(body)))
     }
 
     pub(super) fn for_loop(&mut self) -> Parsed {
@@ -257,14 +257,14 @@ impl Parser<'_> {
         let body = self.block("for-loop");
         self.loops -= 1;
         let body = body?;
-        if let Some(Node::Constant(value)) = &condition
+        if let Some(ExprNode::Constant(value)) = &condition
             && value.is_true()
             && !has_break(&body)
         {
             let message = "Infinite loop condition without 'break' or 'return' not allowed in for-loop";
             return Err(ExpressionError::plain(message));
         }
-        Ok(Node::For(Box::new(Loop { first, condition, step, body })))
+        Ok(ExprNode::For(Box::new(Loop { first, condition, step, body })))
     }
 
     pub(super) fn switch(&mut self) -> Parsed {
@@ -288,7 +288,7 @@ impl Parser<'_> {
             return Err(self.error_here(NOTHING_FOUND));
         }
         self.expect("}", "Expected '}' at end of switch statement")?;
-        Ok(Node::Switch(cases, default))
+        Ok(ExprNode::Switch(cases, default))
     }
 
     pub(super) fn multi_switch(&mut self) -> Parsed {
@@ -303,10 +303,10 @@ impl Parser<'_> {
         }
         let token = self.current();
         self.expect("}", format!("Expected '}}' instead of: '{}'", token.value))?;
-        Ok(Node::MultiSwitch(cases))
+        Ok(ExprNode::MultiSwitch(cases))
     }
 
-    fn case(&mut self) -> Result<(Node, Node), ExpressionError> {
+    fn case(&mut self) -> Result<(ExprNode, ExprNode), ExpressionError> {
         self.next();
         let condition = self.expression()?;
         self.expect(":", "Expected ':' for case of switch statement")?;
@@ -332,11 +332,11 @@ impl Parser<'_> {
             return Err(self.error(token, "Invalid use of 'break', allowed only in the scope of a loop"));
         }
         if !self.take("[") {
-            return Ok(Node::Break(None));
+            return Ok(ExprNode::Break(None));
         }
         let value = self.expression()?;
         self.expect("]", "Expected ']' at the completion of break's return expression")?;
-        Ok(Node::Break(Some(Box::new(value))))
+        Ok(ExprNode::Break(Some(Box::new(value))))
     }
 
     pub(super) fn continue_loop(&mut self) -> Parsed {
@@ -344,7 +344,7 @@ impl Parser<'_> {
         if self.loops == 0 {
             return Err(self.error(token, "Invalid use of 'continue', allowed only in the scope of a loop"));
         }
-        Ok(Node::Continue)
+        Ok(ExprNode::Continue)
     }
 
     /// Accepted and ignored.
@@ -356,7 +356,7 @@ impl Parser<'_> {
             self.expression()?;
         }
         self.expect(")", "Expected ')' at the end of assert statement")?;
-        Ok(Node::Constant(Value::none()))
+        Ok(ExprNode::Constant(Value::none()))
     }
 
     pub(super) fn swap(&mut self) -> Parsed {
@@ -383,7 +383,7 @@ impl Parser<'_> {
             return Err(self.error_here("Expected a symbol for variable or vector element definition"));
         };
         self.depth -= 1;
-        Ok(Node::Swap(left, right))
+        Ok(ExprNode::Swap(left, right))
     }
 
     pub(super) fn definition(&mut self, is_const: bool) -> Parsed {
@@ -432,7 +432,7 @@ impl Parser<'_> {
         } else {
             None
         };
-        if is_const && !matches!(initial, Some(Node::Constant(_))) {
+        if is_const && !matches!(initial, Some(ExprNode::Constant(_))) {
             let message = format!(
                 "initialisation expression for const-variable: '{}' must be a constant/literal",
                 name.value
@@ -444,15 +444,15 @@ impl Parser<'_> {
         if !ends || (token.kind != TokenKind::Mark && token.kind != TokenKind::End) {
             return refuse(self, format!("Expected ';' after variable '{}' definition", name.value));
         }
-        if let (true, Some(Node::Constant(value))) = (is_const, &initial) {
+        if let (true, Some(ExprNode::Constant(value))) = (is_const, &initial) {
             let value = value.clone();
             self.define(&name.value, Symbol::Constant(value.clone()));
-            return Ok(Node::Constant(value));
+            return Ok(ExprNode::Constant(value));
         }
         let slot = self.num_variables;
         self.num_variables += 1;
         self.define(&name.value, Symbol::Variable(slot));
-        Ok(Node::Declare(slot, initial.map(Box::new)))
+        Ok(ExprNode::Declare(slot, initial.map(Box::new)))
     }
 
     fn error_behind_name(&self, message: String, at: usize, name: &str) -> ExpressionError {
@@ -470,7 +470,7 @@ impl Parser<'_> {
     fn vector_definition(&mut self, name: &str) -> Parsed {
         self.next();
         let size = self.expression()?;
-        let Node::Constant(value) = size else {
+        let ExprNode::Constant(value) = size else {
             let message = format!("Expected a constant literal number as size of vector '{name}'");
             return Err(self.error_here(message));
         };
@@ -497,7 +497,7 @@ impl Parser<'_> {
         let slot = self.num_vectors;
         self.num_vectors += 1;
         self.define(name, Symbol::Vector { slot, len });
-        Ok(Node::DeclareVector(slot, len, initial))
+        Ok(ExprNode::DeclareVector(slot, len, initial))
     }
 
     fn initial(&mut self, name: &str, len: usize) -> Result<Initial, ExpressionError> {
@@ -538,20 +538,20 @@ impl Parser<'_> {
     }
 }
 
-fn has_break(node: &Node) -> bool {
+fn has_break(node: &ExprNode) -> bool {
     match node {
-        Node::Break(_) => true,
-        Node::Sequence(nodes) => nodes.iter().any(has_break),
-        Node::If(_, yes, no) => has_break(yes) || no.as_ref().is_some_and(|no| has_break(no)),
-        Node::Switch(cases, default) => {
+        ExprNode::Break(_) => true,
+        ExprNode::Sequence(nodes) => nodes.iter().any(has_break),
+        ExprNode::If(_, yes, no) => has_break(yes) || no.as_ref().is_some_and(|no| has_break(no)),
+        ExprNode::Switch(cases, default) => {
             cases.iter().any(|(_, body)| has_break(body))
                 || default.as_ref().is_some_and(|default| has_break(default))
         }
-        Node::MultiSwitch(cases) => cases.iter().any(|(_, body)| has_break(body)),
-        Node::Choice(cases, last) => {
+        ExprNode::MultiSwitch(cases) => cases.iter().any(|(_, body)| has_break(body)),
+        ExprNode::Choice(cases, last) => {
             cases.iter().any(|(_, body)| has_break(body)) || last.as_ref().is_some_and(|last| has_break(last))
         }
-        Node::Logic(_, left, right) => has_break(left) || has_break(right),
+        ExprNode::Logic(_, left, right) => has_break(left) || has_break(right),
         _ => false,
     }
 }

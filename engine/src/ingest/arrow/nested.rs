@@ -38,24 +38,24 @@ pub(crate) fn json_texts(field: &FieldRef, values: &ArrayRef) -> Result<ArrayRef
 }
 
 /// Where a list's items lie among all items.
-pub(crate) struct Ranges {
+pub(crate) struct ItemRanges {
     pub(crate) starts: Vec<i64>,
     pub(crate) ends: Vec<i64>,
 }
 
 /// The items of a column of lists, and which of them each row has.
-pub(crate) fn list_ranges(values: &ArrayRef) -> Option<(FieldRef, ArrayRef, Ranges)> {
-    fn of_offsets<O: Copy + Into<i64>>(offsets: &[O]) -> Ranges {
+pub(crate) fn list_ranges(values: &ArrayRef) -> Option<(FieldRef, ArrayRef, ItemRanges)> {
+    fn of_offsets<O: Copy + Into<i64>>(offsets: &[O]) -> ItemRanges {
         let all = || offsets.iter().map(|offset| (*offset).into());
-        Ranges {
+        ItemRanges {
             starts: all().take(offsets.len().saturating_sub(1)).collect(),
             ends: all().skip(1).collect(),
         }
     }
-    fn of_sizes<O: Copy + Into<i64>>(offsets: &[O], sizes: &[O]) -> Ranges {
+    fn of_sizes<O: Copy + Into<i64>>(offsets: &[O], sizes: &[O]) -> ItemRanges {
         let starts: Vec<i64> = offsets.iter().map(|offset| (*offset).into()).collect();
         let ends = starts.iter().zip(sizes).map(|(start, size)| start + (*size).into()).collect();
-        Ranges { starts, ends }
+        ItemRanges { starts, ends }
     }
     let (items, ranges) = match values.data_type() {
         DataType::List(_) => {
@@ -83,7 +83,7 @@ pub(crate) fn list_ranges(values: &ArrayRef) -> Option<(FieldRef, ArrayRef, Rang
             let width = i64::from(list.value_length());
             let starts = (0..list.len() as i64).map(|row| row * width).collect();
             let ends = (1..=list.len() as i64).map(|row| row * width).collect();
-            (list.values().clone(), Ranges { starts, ends })
+            (list.values().clone(), ItemRanges { starts, ends })
         }
         _ => return None,
     };
@@ -108,9 +108,9 @@ struct Shape {
 enum Kind {
     Leaf(ArrayRef),
     Struct(Vec<(String, Shape)>),
-    List(Ranges, Box<Shape>),
+    List(ItemRanges, Box<Shape>),
     /// Keys and values.
-    Map(Ranges, Box<Shape>, Box<Shape>),
+    Map(ItemRanges, Box<Shape>, Box<Shape>),
     /// For each row its member and the row there.
     Union(Vec<(usize, usize)>, Vec<Shape>),
 }
@@ -194,8 +194,8 @@ enum NodeKind<'a> {
     Leaf(JsonCells<'a>),
     /// Names as they are written.
     Struct(Vec<(String, Node<'a>)>),
-    List(&'a Ranges, Box<Node<'a>>),
-    Map(&'a Ranges, Box<Node<'a>>, Box<Node<'a>>),
+    List(&'a ItemRanges, Box<Node<'a>>),
+    Map(&'a ItemRanges, Box<Node<'a>>, Box<Node<'a>>),
     Union(&'a [(usize, usize)], Vec<Node<'a>>),
 }
 

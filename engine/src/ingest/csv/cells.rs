@@ -13,14 +13,14 @@ use arrow::array::{
 use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 
 use super::parse::{self, is_null};
-use super::split::{Block, Cell};
+use super::split::{Block, FieldText};
 use super::texts::{self, Texts};
 use crate::error::Result;
 use crate::schema::Storage;
 
 /// What a new column may be, in the order in which it is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum CsvKind {
     Integer,
     Boolean,
     Date,
@@ -31,14 +31,14 @@ pub(super) enum Kind {
 
 /// How floats are written, and what they are for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Numbers {
+pub(super) struct CsvNumbers {
     /// A comma stands for the point.
     pub(super) has_comma: bool,
     /// They are rows' keys: an integer that would be rounded does not fit.
     pub(super) is_key: bool,
 }
 
-impl Numbers {
+impl CsvNumbers {
     fn float(self, text: &str) -> Option<f64> {
         match (self.has_comma, self.is_key) {
             (true, false) => parse::comma_float(text),
@@ -53,86 +53,97 @@ impl Numbers {
 #[derive(Debug, Clone, Copy)]
 struct Kinds(u8);
 
-impl Kind {
-    pub(super) const FIRST: Kind = Kind::Integer;
-    const ALL: [Kind; 6] =
-        [Kind::Integer, Kind::Boolean, Kind::Date, Kind::Datetime, Kind::Float, Kind::Text];
+impl CsvKind {
+    pub(super) const FIRST: CsvKind = CsvKind::Integer;
+    const ALL: [CsvKind; 6] =
+        [CsvKind::Integer, CsvKind::Boolean, CsvKind::Date, CsvKind::Datetime, CsvKind::Float, CsvKind::Text];
 
     pub(super) fn storage(self) -> Storage {
         match self {
-            Kind::Integer => Storage::Int64,
-            Kind::Boolean => Storage::Bool,
-            Kind::Date => Storage::Date32,
-            Kind::Datetime => Storage::TimestampMs,
-            Kind::Float => Storage::Float64,
-            Kind::Text => Storage::Utf8,
+            CsvKind::Integer => Storage::Int64,
+            CsvKind::Boolean => Storage::Bool,
+            CsvKind::Date => Storage::Date32,
+            CsvKind::Datetime => Storage::TimestampMs,
+            CsvKind::Float => Storage::Float64,
+            CsvKind::Text => Storage::Utf8,
         }
     }
 
-    fn takes(self, text: &str, numbers: Numbers) -> bool {
+    fn takes(self, text: &str, numbers: CsvNumbers) -> bool {
         match self {
-            Kind::Integer => parse::integer(text).is_some(),
-            Kind::Boolean => parse::boolean(text).is_some(),
-            Kind::Date => parse::date(text).is_some(),
-            Kind::Datetime => parse::datetime(text).is_some(),
-            Kind::Float => numbers.float(text).is_some(),
-            Kind::Text => true,
+            CsvKind::Integer => parse::integer(text).is_some(),
+            CsvKind::Boolean => parse::boolean(text).is_some(),
+            CsvKind::Date => parse::date(text).is_some(),
+            CsvKind::Datetime => parse::datetime(text).is_some(),
+            CsvKind::Float => numbers.float(text).is_some(),
+            CsvKind::Text => true,
         }
     }
 
     /// The first kind that none of the readers of one column has refuted.
-    pub(super) fn agreed(readers: &[Reader]) -> Kind {
+    pub(super) fn agreed(readers: &[CellReader]) -> CsvKind {
         Kinds(readers.iter().fold(u8::MAX, |kinds, reader| kinds & reader.possible.0)).first()
     }
 }
 
 impl Kinds {
     /// This kind and those that are tried after it.
-    fn from(kind: Kind) -> Kinds {
+    fn from(kind: CsvKind) -> Kinds {
         Kinds(u8::MAX << kind as u8)
     }
 
     /// Those that take a value that is not null.
-    fn of(text: &str, numbers: Numbers) -> Kinds {
+    fn of(text: &str, numbers: CsvNumbers) -> Kinds {
         Kinds(
-            Kind::ALL
+            CsvKind::ALL
                 .iter()
                 .filter(|kind| kind.takes(text, numbers))
                 .fold(0, |kinds, kind| kinds | 1 << *kind as u8),
         )
     }
 
-    fn first(self) -> Kind {
-        let first = Kind::ALL.into_iter().find(|kind| self.0 >> *kind as u8 & 1 == 1);
-        first.unwrap_or(Kind::Text)
+    fn first(self) -> CsvKind {
+        let first = CsvKind::ALL.into_iter().find(|kind| self.0 >> *kind as u8 & 1 == 1);
+        first.unwrap_or(CsvKind::Text)
     }
 }
 
 /// Reads the cells of one column in one part of the text.
 #[derive(Debug)]
-pub(super) struct Reader {
+pub(super) struct CellReader {
     /// Of a new column; none if the storage stands.
-    kind: Option<Kind>,
-    numbers: Numbers,
+    kind: Option<CsvKind>,
+    numbers: CsvNumbers,
     possible: Kinds,
-    cells: Cells,
+    cells: ParsedCells,
     num_rows: usize,
     /// The first row that does not fit, and its text; nothing is read from there on.
     misfit: Option<(usize, String)>,
 }
 
-impl Reader {
+impl CellReader {
     /// Finds the type; `kind` and those after it are possible.
-    pub(super) fn inferring(kind: Kind, numbers: Numbers) -> Reader {
-        Reader { kind: Some(kind), possible: Kinds::from(kind), ..Reader::fixed(kind.storage(), numbers) }
+    pub(super) fn inferring(kind: CsvKind, numbers: CsvNumbers) -> CellReader {
+        CellReader {
+            kind: Some(kind),
+            possible: Kinds::from(kind),
+            ..CellReader::fixed(kind.storage(), numbers)
+        }
     }
 
-    pub(super) fn fixed(storage: Storage, numbers: Numbers) -> Reader {
-        let possible = Kinds::from(Kind::FIRST);
-        Reader { kind: None, numbers, possible, cells: Cells::new(storage), num_rows: 0, misfit: None }
+    pub(super) fn fixed(storage: Storage, numbers: CsvNumbers) -> CellReader {
+        let possible = Kinds::from(CsvKind::FIRST);
+        CellReader {
+            kind: None,
+            numbers,
+            possible,
+            cells: ParsedCells::new(storage),
+            num_rows: 0,
+            misfit: None,
+        }
     }
 
-    pub(super) fn is_of(&self, kind: Kind) -> bool {
+    pub(super) fn is_of(&self, kind: CsvKind) -> bool {
         self.kind == Some(kind) && self.misfit.is_none()
     }
 
@@ -162,7 +173,7 @@ impl Reader {
                 self.possible.0 &= Kinds::of(value, self.numbers).0;
                 let kind = self.possible.first();
                 self.kind = Some(kind);
-                self.cells = Cells::new(kind.storage());
+                self.cells = ParsedCells::new(kind.storage());
                 if self.num_rows == 0 {
                     continue;
                 }
@@ -173,74 +184,74 @@ impl Reader {
 }
 
 #[derive(Debug)]
-enum Cells {
-    Int8(Values<i8>),
-    Int16(Values<i16>),
-    Int32(Values<i32>),
-    Int64(Values<i64>),
-    UInt8(Values<u8>),
-    UInt16(Values<u16>),
-    UInt32(Values<u32>),
-    UInt64(Values<u64>),
-    Float32(Values<f32>),
-    Float64(Values<f64>),
-    Bool(Values<bool>),
-    Date(Values<i32>),
-    Datetime(Values<i64>),
+enum ParsedCells {
+    Int8(NullableValues<i8>),
+    Int16(NullableValues<i16>),
+    Int32(NullableValues<i32>),
+    Int64(NullableValues<i64>),
+    UInt8(NullableValues<u8>),
+    UInt16(NullableValues<u16>),
+    UInt32(NullableValues<u32>),
+    UInt64(NullableValues<u64>),
+    Float32(NullableValues<f32>),
+    Float64(NullableValues<f64>),
+    Bool(NullableValues<bool>),
+    Date(NullableValues<i32>),
+    Datetime(NullableValues<i64>),
     Text(Texts),
 }
 
-impl Cells {
-    fn new(storage: Storage) -> Cells {
+impl ParsedCells {
+    fn new(storage: Storage) -> ParsedCells {
         match storage {
-            Storage::Int8 => Cells::Int8(Values::default()),
-            Storage::Int16 => Cells::Int16(Values::default()),
-            Storage::Int32 => Cells::Int32(Values::default()),
-            Storage::Integer | Storage::Int64 => Cells::Int64(Values::default()),
-            Storage::UInt8 => Cells::UInt8(Values::default()),
-            Storage::UInt16 => Cells::UInt16(Values::default()),
-            Storage::UInt32 => Cells::UInt32(Values::default()),
-            Storage::UInt64 => Cells::UInt64(Values::default()),
-            Storage::Float32 => Cells::Float32(Values::default()),
-            Storage::Float64 => Cells::Float64(Values::default()),
-            Storage::Bool => Cells::Bool(Values::default()),
-            Storage::Date32 => Cells::Date(Values::default()),
-            Storage::TimestampMs => Cells::Datetime(Values::default()),
-            Storage::Utf8 => Cells::Text(Texts::default()),
+            Storage::Int8 => ParsedCells::Int8(NullableValues::default()),
+            Storage::Int16 => ParsedCells::Int16(NullableValues::default()),
+            Storage::Int32 => ParsedCells::Int32(NullableValues::default()),
+            Storage::Integer | Storage::Int64 => ParsedCells::Int64(NullableValues::default()),
+            Storage::UInt8 => ParsedCells::UInt8(NullableValues::default()),
+            Storage::UInt16 => ParsedCells::UInt16(NullableValues::default()),
+            Storage::UInt32 => ParsedCells::UInt32(NullableValues::default()),
+            Storage::UInt64 => ParsedCells::UInt64(NullableValues::default()),
+            Storage::Float32 => ParsedCells::Float32(NullableValues::default()),
+            Storage::Float64 => ParsedCells::Float64(NullableValues::default()),
+            Storage::Bool => ParsedCells::Bool(NullableValues::default()),
+            Storage::Date32 => ParsedCells::Date(NullableValues::default()),
+            Storage::TimestampMs => ParsedCells::Datetime(NullableValues::default()),
+            Storage::Utf8 => ParsedCells::Text(Texts::default()),
         }
     }
 
     fn expect(&mut self, num_rows: usize) {
         match self {
-            Cells::Int8(values) => values.expect(num_rows),
-            Cells::Int16(values) => values.expect(num_rows),
-            Cells::Int32(values) | Cells::Date(values) => values.expect(num_rows),
-            Cells::Int64(values) | Cells::Datetime(values) => values.expect(num_rows),
-            Cells::UInt8(values) => values.expect(num_rows),
-            Cells::UInt16(values) => values.expect(num_rows),
-            Cells::UInt32(values) => values.expect(num_rows),
-            Cells::UInt64(values) => values.expect(num_rows),
-            Cells::Float32(values) => values.expect(num_rows),
-            Cells::Float64(values) => values.expect(num_rows),
-            Cells::Bool(values) => values.expect(num_rows),
-            Cells::Text(texts) => texts.expect(num_rows),
+            ParsedCells::Int8(values) => values.expect(num_rows),
+            ParsedCells::Int16(values) => values.expect(num_rows),
+            ParsedCells::Int32(values) | ParsedCells::Date(values) => values.expect(num_rows),
+            ParsedCells::Int64(values) | ParsedCells::Datetime(values) => values.expect(num_rows),
+            ParsedCells::UInt8(values) => values.expect(num_rows),
+            ParsedCells::UInt16(values) => values.expect(num_rows),
+            ParsedCells::UInt32(values) => values.expect(num_rows),
+            ParsedCells::UInt64(values) => values.expect(num_rows),
+            ParsedCells::Float32(values) => values.expect(num_rows),
+            ParsedCells::Float64(values) => values.expect(num_rows),
+            ParsedCells::Bool(values) => values.expect(num_rows),
+            ParsedCells::Text(texts) => texts.expect(num_rows),
         }
     }
 
     fn is_null(&self) -> bool {
         match self {
-            Cells::Int8(values) => values.is_null(),
-            Cells::Int16(values) => values.is_null(),
-            Cells::Int32(values) | Cells::Date(values) => values.is_null(),
-            Cells::Int64(values) | Cells::Datetime(values) => values.is_null(),
-            Cells::UInt8(values) => values.is_null(),
-            Cells::UInt16(values) => values.is_null(),
-            Cells::UInt32(values) => values.is_null(),
-            Cells::UInt64(values) => values.is_null(),
-            Cells::Float32(values) => values.is_null(),
-            Cells::Float64(values) => values.is_null(),
-            Cells::Bool(values) => values.is_null(),
-            Cells::Text(_) => false,
+            ParsedCells::Int8(values) => values.is_null(),
+            ParsedCells::Int16(values) => values.is_null(),
+            ParsedCells::Int32(values) | ParsedCells::Date(values) => values.is_null(),
+            ParsedCells::Int64(values) | ParsedCells::Datetime(values) => values.is_null(),
+            ParsedCells::UInt8(values) => values.is_null(),
+            ParsedCells::UInt16(values) => values.is_null(),
+            ParsedCells::UInt32(values) => values.is_null(),
+            ParsedCells::UInt64(values) => values.is_null(),
+            ParsedCells::Float32(values) => values.is_null(),
+            ParsedCells::Float64(values) => values.is_null(),
+            ParsedCells::Bool(values) => values.is_null(),
+            ParsedCells::Text(_) => false,
         }
     }
 
@@ -250,35 +261,43 @@ impl Cells {
         text: &str,
         block: &Block,
         column: usize,
-        kind: Option<Kind>,
-        numbers: Numbers,
+        kind: Option<CsvKind>,
+        numbers: CsvNumbers,
     ) -> Result<(), usize> {
         let cells = block.column(text, column);
         match self {
-            Cells::Int8(values) => values.take(cells, |cell| parse::narrow_integer::<i8>(cell.text())),
-            Cells::Int16(values) => values.take(cells, |cell| parse::narrow_integer::<i16>(cell.text())),
-            Cells::Int32(values) => values.take(cells, |cell| i32::try_from(parse::integer_cell(cell)?).ok()),
-            Cells::Int64(values) => values.take(cells, parse::integer_cell),
-            Cells::UInt8(values) => values.take(cells, |cell| parse::narrow_integer::<u8>(cell.text())),
-            Cells::UInt16(values) => values.take(cells, |cell| parse::narrow_integer::<u16>(cell.text())),
-            Cells::UInt32(values) => values.take(cells, |cell| parse::narrow_integer::<u32>(cell.text())),
-            Cells::UInt64(values) => values.take(cells, |cell| parse::unsigned_integer(cell.text())),
-            Cells::Float32(values) => {
+            ParsedCells::Int8(values) => values.take(cells, |cell| parse::narrow_integer::<i8>(cell.text())),
+            ParsedCells::Int16(values) => {
+                values.take(cells, |cell| parse::narrow_integer::<i16>(cell.text()))
+            }
+            ParsedCells::Int32(values) => {
+                values.take(cells, |cell| i32::try_from(parse::integer_cell(cell)?).ok())
+            }
+            ParsedCells::Int64(values) => values.take(cells, parse::integer_cell),
+            ParsedCells::UInt8(values) => values.take(cells, |cell| parse::narrow_integer::<u8>(cell.text())),
+            ParsedCells::UInt16(values) => {
+                values.take(cells, |cell| parse::narrow_integer::<u16>(cell.text()))
+            }
+            ParsedCells::UInt32(values) => {
+                values.take(cells, |cell| parse::narrow_integer::<u32>(cell.text()))
+            }
+            ParsedCells::UInt64(values) => values.take(cells, |cell| parse::unsigned_integer(cell.text())),
+            ParsedCells::Float32(values) => {
                 values.take(cells, |cell| numbers.float(cell.text()).map(|value| value as f32))
             }
-            Cells::Float64(values) if numbers == Numbers::default() => {
+            ParsedCells::Float64(values) if numbers == CsvNumbers::default() => {
                 values.take(cells, |cell| parse::float(cell.text()))
             }
-            Cells::Float64(values) => values.take(cells, |cell| numbers.float(cell.text())),
-            Cells::Bool(values) => values.take(cells, |cell| parse::boolean(cell.text())),
-            Cells::Date(values) => values.take(cells, |cell| parse::date(cell.text())),
-            Cells::Datetime(values) if kind.is_some() => {
+            ParsedCells::Float64(values) => values.take(cells, |cell| numbers.float(cell.text())),
+            ParsedCells::Bool(values) => values.take(cells, |cell| parse::boolean(cell.text())),
+            ParsedCells::Date(values) => values.take(cells, |cell| parse::date(cell.text())),
+            ParsedCells::Datetime(values) if kind.is_some() => {
                 values.take(cells, |cell| parse::datetime(cell.text()))
             }
-            Cells::Datetime(values) => {
+            ParsedCells::Datetime(values) => {
                 values.take(cells, |cell| parse::datetime(cell.text()).or_else(|| parse::integer_cell(cell)))
             }
-            Cells::Text(texts) => {
+            ParsedCells::Text(texts) => {
                 texts.take(cells);
                 Ok(())
             }
@@ -288,20 +307,20 @@ impl Cells {
 
 /// One value a row; that of a null is a filler.
 #[derive(Debug)]
-struct Values<T> {
+struct NullableValues<T> {
     values: Vec<T>,
     valid: NullBufferBuilder,
     num_nulls: usize,
 }
 
-impl<T> Default for Values<T> {
+impl<T> Default for NullableValues<T> {
     fn default() -> Self {
         // It takes no memory before the first null.
-        Values { values: Vec::new(), valid: NullBufferBuilder::new(0), num_nulls: 0 }
+        NullableValues { values: Vec::new(), valid: NullBufferBuilder::new(0), num_nulls: 0 }
     }
 }
 
-impl<T: Copy + Default> Values<T> {
+impl<T: Copy + Default> NullableValues<T> {
     fn expect(&mut self, num_rows: usize) {
         self.values.reserve(num_rows.saturating_sub(self.values.len()));
     }
@@ -313,8 +332,8 @@ impl<T: Copy + Default> Values<T> {
     #[inline]
     fn take<'a>(
         &mut self,
-        cells: impl ExactSizeIterator<Item = Cell<'a>>,
-        parse: impl Fn(Cell<'a>) -> Option<T>,
+        cells: impl ExactSizeIterator<Item = FieldText<'a>>,
+        parse: impl Fn(FieldText<'a>) -> Option<T>,
     ) -> Result<(), usize> {
         self.values.reserve(cells.len());
         let first = self.values.len();
@@ -339,7 +358,7 @@ impl<T: Copy + Default> Values<T> {
         Ok(())
     }
 
-    fn append(&mut self, other: &Values<T>, other_nulls: Option<&NullBuffer>) {
+    fn append(&mut self, other: &NullableValues<T>, other_nulls: Option<&NullBuffer>) {
         self.values.extend_from_slice(&other.values);
         self.num_nulls += other.num_nulls;
         match other_nulls {
@@ -350,7 +369,7 @@ impl<T: Copy + Default> Values<T> {
 }
 
 /// The parts of one column as one array. All are of one type.
-pub(super) fn join(parts: Vec<Reader>, name: &str) -> Result<ArrayRef> {
+pub(super) fn join(parts: Vec<CellReader>, name: &str) -> Result<ArrayRef> {
     let storage = parts.first().map(|part| part.cells.storage());
     macro_rules! joined {
         ($variant:ident, $array:ident) => {
@@ -358,7 +377,7 @@ pub(super) fn join(parts: Vec<Reader>, name: &str) -> Result<ArrayRef> {
         };
         ($variant:ident, $array:ident, $packed:expr) => {{
             let mut parts = parts.into_iter().filter_map(|part| match part.cells {
-                Cells::$variant(values) => Some(values),
+                ParsedCells::$variant(values) => Some(values),
                 _ => None,
             });
             let mut joined = parts.next().unwrap_or_default();
@@ -390,7 +409,7 @@ pub(super) fn join(parts: Vec<Reader>, name: &str) -> Result<ArrayRef> {
         Some(Storage::TimestampMs) => joined!(Datetime, TimestampMillisecondArray),
         Some(Storage::Utf8) | None => {
             let texts = parts.into_iter().filter_map(|part| match part.cells {
-                Cells::Text(texts) => Some(texts),
+                ParsedCells::Text(texts) => Some(texts),
                 _ => None,
             });
             texts::join(texts.collect(), name)
@@ -398,23 +417,23 @@ pub(super) fn join(parts: Vec<Reader>, name: &str) -> Result<ArrayRef> {
     }
 }
 
-impl Cells {
+impl ParsedCells {
     fn storage(&self) -> Storage {
         match self {
-            Cells::Int8(_) => Storage::Int8,
-            Cells::Int16(_) => Storage::Int16,
-            Cells::Int32(_) => Storage::Int32,
-            Cells::Int64(_) => Storage::Int64,
-            Cells::UInt8(_) => Storage::UInt8,
-            Cells::UInt16(_) => Storage::UInt16,
-            Cells::UInt32(_) => Storage::UInt32,
-            Cells::UInt64(_) => Storage::UInt64,
-            Cells::Float32(_) => Storage::Float32,
-            Cells::Float64(_) => Storage::Float64,
-            Cells::Bool(_) => Storage::Bool,
-            Cells::Date(_) => Storage::Date32,
-            Cells::Datetime(_) => Storage::TimestampMs,
-            Cells::Text(_) => Storage::Utf8,
+            ParsedCells::Int8(_) => Storage::Int8,
+            ParsedCells::Int16(_) => Storage::Int16,
+            ParsedCells::Int32(_) => Storage::Int32,
+            ParsedCells::Int64(_) => Storage::Int64,
+            ParsedCells::UInt8(_) => Storage::UInt8,
+            ParsedCells::UInt16(_) => Storage::UInt16,
+            ParsedCells::UInt32(_) => Storage::UInt32,
+            ParsedCells::UInt64(_) => Storage::UInt64,
+            ParsedCells::Float32(_) => Storage::Float32,
+            ParsedCells::Float64(_) => Storage::Float64,
+            ParsedCells::Bool(_) => Storage::Bool,
+            ParsedCells::Date(_) => Storage::Date32,
+            ParsedCells::Datetime(_) => Storage::TimestampMs,
+            ParsedCells::Text(_) => Storage::Utf8,
         }
     }
 }

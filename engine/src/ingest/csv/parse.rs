@@ -2,7 +2,7 @@
 
 use super::super::digits::eight_digits;
 use super::super::temporal;
-use super::split::Cell;
+use super::split::FieldText;
 
 pub(super) fn is_null(text: &str) -> bool {
     // The longest spelling has nine bytes.
@@ -50,12 +50,12 @@ pub(super) fn integer(text: &str) -> Option<i64> {
 
 /// As [`integer`], quickly where the text is up to eight digits and nothing else.
 #[inline]
-pub(super) fn integer_cell(cell: Cell<'_>) -> Option<i64> {
+pub(super) fn integer_cell(cell: FieldText<'_>) -> Option<i64> {
     short_integer(cell).or_else(|| integer(cell.text()))
 }
 
 #[inline]
-fn short_integer(cell: Cell<'_>) -> Option<i64> {
+fn short_integer(cell: FieldText<'_>) -> Option<i64> {
     let len = cell.len;
     if !(1..=8).contains(&len) {
         return None;
@@ -151,7 +151,7 @@ mod tests {
             texts.extend(["0", "9"].map(|digit| digit.repeat(len)));
         }
         for text in texts {
-            let short = short_integer(Cell::whole(&text));
+            let short = short_integer(FieldText::whole(&text));
             assert!(short.is_none() || short == integer(&text), "{text:?}: {short:?}");
             let is_short = (1..=8).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
             assert_eq!(short.is_some(), is_short, "{text:?}");

@@ -7,17 +7,17 @@
 use std::ops::Range;
 
 use super::PART_BYTES as LEAST_BYTES;
-use super::cells::Reader;
+use super::cells::CellReader;
 use super::split::{Block, Splitter};
 use crate::error::Result;
 use crate::parallel::Threads;
 
 /// What one thread read.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct CsvPart {
     pub(super) num_rows: usize,
     /// By column; none for columns that nobody reads.
-    pub(super) readers: Vec<Option<Reader>>,
+    pub(super) readers: Vec<Option<CellReader>>,
     /// Where the next record would begin.
     end: usize,
 }
@@ -79,8 +79,8 @@ impl Cut {
         &self,
         text: &str,
         width: usize,
-        open: &(impl Fn() -> Vec<Option<Reader>> + Sync),
-    ) -> Result<Vec<Part>> {
+        open: &(impl Fn() -> Vec<Option<CellReader>> + Sync),
+    ) -> Result<Vec<CsvPart>> {
         let ranges: Vec<(usize, usize)> = self.borders.windows(2).map(|pair| (pair[0], pair[1])).collect();
         let first = self.borders[0];
         let read = |(start, limit): (usize, usize)| {
@@ -170,8 +170,8 @@ impl Cut {
         range: Range<usize>,
         width: usize,
         is_first_part: bool,
-        mut readers: Vec<Option<Reader>>,
-    ) -> Result<Part> {
+        mut readers: Vec<Option<CellReader>>,
+    ) -> Result<CsvPart> {
         let Range { start, end: limit } = range;
         let mut splitter = Splitter::new(text, self.separator, start, limit);
         // The first part takes the rows of the others when it is done.
@@ -181,7 +181,7 @@ impl Cut {
         loop {
             block.fill(&mut splitter, width)?;
             if block.num_rows() == 0 {
-                return Ok(Part { num_rows, readers, end: splitter.position() });
+                return Ok(CsvPart { num_rows, readers, end: splitter.position() });
             }
             let is_first = num_rows == 0;
             num_rows += block.num_rows();

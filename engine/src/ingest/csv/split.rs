@@ -89,7 +89,7 @@ fn is_line_end(byte: u8) -> bool {
 
 /// Where a field's text is.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct FieldRange {
     /// From the block's beginning, or within its copies.
     start: u32,
     len: u32,
@@ -98,7 +98,7 @@ struct Place {
 
 /// A field's text.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Cell<'a> {
+pub(super) struct FieldText<'a> {
     /// Where it stands among others. Cutting it out takes a look at its borders, which most values need not.
     among: &'a str,
     start: usize,
@@ -107,21 +107,21 @@ pub(super) struct Cell<'a> {
     pub(super) head: u64,
 }
 
-impl<'a> Cell<'a> {
-    pub(super) fn whole(text: &'a str) -> Cell<'a> {
-        Cell::at(text, 0, text.len())
+impl<'a> FieldText<'a> {
+    pub(super) fn whole(text: &'a str) -> FieldText<'a> {
+        FieldText::at(text, 0, text.len())
     }
 
     /// What stands at `start` in `text`.
     #[inline(always)]
-    fn at(text: &'a str, start: usize, len: usize) -> Cell<'a> {
+    fn at(text: &'a str, start: usize, len: usize) -> FieldText<'a> {
         let rest = &text.as_bytes()[start..];
         let head = match rest.first_chunk() {
             // What follows the field in the text is masked out.
             Some(word) => u64::from_le_bytes(*word) & low_bytes(len),
             None => rest[..len].iter().rev().fold(0, |head, byte| head << 8 | u64::from(*byte)),
         };
-        Cell { among: text, start, len, head }
+        FieldText { among: text, start, len, head }
     }
 
     /// Whether there is nothing, not even quotes.
@@ -145,20 +145,20 @@ fn low_bytes(len: usize) -> u64 {
 
 /// The fields of one column.
 #[derive(Debug)]
-pub(super) struct Column<'a> {
-    rows: std::slice::Chunks<'a, Place>,
+pub(super) struct FieldColumn<'a> {
+    rows: std::slice::Chunks<'a, FieldRange>,
     text: &'a str,
     copies: &'a str,
 }
 
-impl<'a> Iterator for Column<'a> {
-    type Item = Cell<'a>;
+impl<'a> Iterator for FieldColumn<'a> {
+    type Item = FieldText<'a>;
 
     #[inline(always)]
-    fn next(&mut self) -> Option<Cell<'a>> {
-        let Place { start, len, is_copy } = self.rows.next()?[0];
+    fn next(&mut self) -> Option<FieldText<'a>> {
+        let FieldRange { start, len, is_copy } = self.rows.next()?[0];
         let text = if is_copy { self.copies } else { self.text };
-        Some(Cell::at(text, start as usize, len as usize))
+        Some(FieldText::at(text, start as usize, len as usize))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -166,7 +166,7 @@ impl<'a> Iterator for Column<'a> {
     }
 }
 
-impl ExactSizeIterator for Column<'_> {}
+impl ExactSizeIterator for FieldColumn<'_> {}
 
 /// Some records, so many that they and what is made of them stay close to the core.
 #[derive(Debug, Default)]
@@ -175,7 +175,7 @@ pub(super) struct Block {
     base: usize,
     width: usize,
     num_rows: usize,
-    places: Vec<Place>,
+    places: Vec<FieldRange>,
     /// Fields that do not stand in the text as they are.
     copies: String,
     /// Where a quote was opened that nobody closes.
@@ -199,9 +199,9 @@ impl Block {
 
     /// The fields of one column. `text` is what the block was read from.
     #[inline]
-    pub(super) fn column<'a>(&'a self, text: &'a str, column: usize) -> Column<'a> {
+    pub(super) fn column<'a>(&'a self, text: &'a str, column: usize) -> FieldColumn<'a> {
         let rows = self.places.get(column..).unwrap_or(&[]).chunks(self.width.max(1));
-        Column { rows, text: &text[self.base..], copies: &self.copies }
+        FieldColumn { rows, text: &text[self.base..], copies: &self.copies }
     }
 
     pub(super) fn get<'a>(&'a self, text: &'a str, row: usize, column: usize) -> &'a str {
@@ -306,7 +306,7 @@ impl Block {
 
     /// A field that begins with the quote at `start`; where it ends.
     #[inline]
-    fn quoted(&mut self, splitter: &mut Splitter<'_>, start: usize) -> (Place, usize) {
+    fn quoted(&mut self, splitter: &mut Splitter<'_>, start: usize) -> (FieldRange, usize) {
         let bytes = splitter.text.as_bytes();
         splitter.next_mark();
         let mut from = start + 1;
@@ -348,7 +348,7 @@ impl Block {
 
     /// What stands at `from..to`, behind what was copied of the same field.
     #[inline]
-    fn copied(&mut self, splitter: &Splitter<'_>, from: usize, to: usize, before: usize) -> Place {
+    fn copied(&mut self, splitter: &Splitter<'_>, from: usize, to: usize, before: usize) -> FieldRange {
         if self.copies.len() == before {
             return self.place(from, to);
         }
@@ -357,7 +357,7 @@ impl Block {
     }
 
     #[inline]
-    fn place(&self, from: usize, to: usize) -> Place {
+    fn place(&self, from: usize, to: usize) -> FieldRange {
         place(from - self.base, to - from, false)
     }
 
@@ -378,8 +378,8 @@ impl Block {
 }
 
 #[inline]
-fn place(start: usize, len: usize, is_copy: bool) -> Place {
-    Place { start: start as u32, len: len as u32, is_copy }
+fn place(start: usize, len: usize, is_copy: bool) -> FieldRange {
+    FieldRange { start: start as u32, len: len as u32, is_copy }
 }
 
 /// The end of a field in which quotes mean nothing.

@@ -11,7 +11,7 @@ use arrow::datatypes::Int32Type;
 use hashbrown::HashTable;
 
 use super::super::store::TextValues;
-use super::split::Cell;
+use super::split::FieldText;
 use crate::error::{EngineError, Result};
 
 /// Rows after which texts of which nearly all differ are no longer coded.
@@ -23,12 +23,12 @@ const TRIAL_ROWS: usize = 16 * 1024;
 #[derive(Debug)]
 pub(super) enum Texts {
     Coded(Coded),
-    Plain(Plain),
+    PlainTexts(PlainTexts),
 }
 
 /// Texts one behind the other.
 #[derive(Debug)]
-pub(super) struct Plain {
+pub(super) struct PlainTexts {
     texts: TextValues,
     valid: NullBufferBuilder,
 }
@@ -47,14 +47,14 @@ impl Texts {
         match self {
             Texts::Coded(coded) => coded.codes.reserve(num_rows.saturating_sub(coded.codes.len())),
             // How long they are is not known.
-            Texts::Plain(_) => {}
+            Texts::PlainTexts(_) => {}
         }
     }
 
     /// A field without anything, not even quotes, is null.
-    pub(super) fn take<'a>(&mut self, cells: impl Iterator<Item = Cell<'a>>) {
+    pub(super) fn take<'a>(&mut self, cells: impl Iterator<Item = FieldText<'a>>) {
         match self {
-            Texts::Plain(plain) => cells.for_each(|cell| {
+            Texts::PlainTexts(plain) => cells.for_each(|cell| {
                 plain.push(if cell.is_absent() { None } else { Some(cell.text()) });
             }),
             Texts::Coded(coded) => {
@@ -64,16 +64,16 @@ impl Texts {
                     coded.codes.push(code);
                 }
                 if coded.is_in_vain() {
-                    *self = Texts::Plain(coded.spelled_out());
+                    *self = Texts::PlainTexts(coded.spelled_out());
                 }
             }
         }
     }
 }
 
-impl Plain {
-    fn new() -> Plain {
-        Plain { texts: TextValues::default(), valid: NullBufferBuilder::new(0) }
+impl PlainTexts {
+    fn new() -> PlainTexts {
+        PlainTexts { texts: TextValues::default(), valid: NullBufferBuilder::new(0) }
     }
 
     fn push(&mut self, text: Option<&str>) {
@@ -81,7 +81,7 @@ impl Plain {
         self.valid.append(text.is_some());
     }
 
-    fn append(&mut self, mut other: Plain) {
+    fn append(&mut self, mut other: PlainTexts) {
         self.texts.append(&other.texts);
         match other.valid.finish() {
             Some(nulls) => self.valid.append_buffer(&nulls),
@@ -118,7 +118,7 @@ impl Default for Coded {
 
 /// A text of at most seven bytes and its length as one number.
 #[inline]
-fn packed(cell: Cell<'_>) -> Option<u64> {
+fn packed(cell: FieldText<'_>) -> Option<u64> {
     (cell.len < 8).then_some(cell.head | (cell.len as u64) << 56)
 }
 
@@ -131,7 +131,7 @@ fn spread(packed: u64, seed: u64) -> u64 {
 
 impl Coded {
     #[inline]
-    fn code(&mut self, cell: Cell<'_>) -> i32 {
+    fn code(&mut self, cell: FieldText<'_>) -> i32 {
         // Rows are counted in 32 bits, and entries are fewer.
         let next = self.entries.len() as i32;
         if let Some(packed) = packed(cell) {
@@ -165,8 +165,8 @@ impl Coded {
         num_entries > most_entries
     }
 
-    fn spelled_out(&self) -> Plain {
-        let mut plain = Plain::new();
+    fn spelled_out(&self) -> PlainTexts {
+        let mut plain = PlainTexts::new();
         for &code in &self.codes {
             plain.push((code != NONE).then(|| self.entries.get(code as usize)));
         }
@@ -176,24 +176,25 @@ impl Coded {
 
 /// The parts of one column as one array, coded if all are.
 pub(super) fn join(parts: Vec<Texts>, name: &str) -> Result<ArrayRef> {
-    if parts.iter().any(|part| matches!(part, Texts::Plain(_))) {
+    if parts.iter().any(|part| matches!(part, Texts::PlainTexts(_))) {
         let mut plain = parts.into_iter().map(|part| match part {
-            Texts::Plain(plain) => plain,
+            Texts::PlainTexts(plain) => plain,
             Texts::Coded(coded) => coded.spelled_out(),
         });
-        let mut joined = plain.next().unwrap_or_else(Plain::new);
+        let mut joined = plain.next().unwrap_or_else(PlainTexts::new);
         plain.for_each(|other| joined.append(other));
         let nulls = joined.valid.finish();
         return joined.texts.finish(nulls, name);
     }
     let mut coded = parts.into_iter().filter_map(|part| match part {
         Texts::Coded(coded) => Some(coded),
-        Texts::Plain(_) => None,
+        Texts::PlainTexts(_) => None,
     });
     let mut joined = coded.next().unwrap_or_default();
     for part in coded {
-        let code_of: Vec<i32> =
-            (0..part.entries.len()).map(|entry| joined.code(Cell::whole(part.entries.get(entry)))).collect();
+        let code_of: Vec<i32> = (0..part.entries.len())
+            .map(|entry| joined.code(FieldText::whole(part.entries.get(entry))))
+            .collect();
         let code = |code: &i32| if *code == NONE { NONE } else { code_of[*code as usize] };
         joined.codes.extend(part.codes.iter().map(code));
     }

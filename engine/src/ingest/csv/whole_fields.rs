@@ -8,7 +8,7 @@ use super::masks::{Masks, STEP, between};
 
 /// How far it was read.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct RecordRange {
     pub(super) num_rows: usize,
     /// Where the next record begins, or a blank line.
     pub(super) position: usize,
@@ -25,8 +25,8 @@ pub(super) fn read(
     width: usize,
     most_rows: usize,
     mut take: impl FnMut(usize, usize),
-) -> Found {
-    let mut found = Found { num_rows: 0, position: start };
+) -> RecordRange {
+    let mut found = RecordRange { num_rows: 0, position: start };
     let mut field_start = start;
     let mut num_fields = 0;
     // The LF of a CR LF, which ends nothing more.

@@ -9,11 +9,11 @@ use crate::config::ViewConfig;
 use crate::data::{TableData, TableOptions};
 use crate::describe::describe;
 use crate::export::{self, JsonOptions};
-use crate::expr::{Expression, Run};
+use crate::expr::{Expression, VectorEvaluator};
 use crate::scalar::Scalar;
 use crate::schema::ColumnType;
 use crate::table::{Table, TableRow};
-use crate::view::{CutOptions, View};
+use crate::view::{SliceOptions, View};
 
 fn recorded() -> Json {
     serde_json::from_str(include_str!("../../../tests/data/expressions.json")).unwrap()
@@ -38,7 +38,7 @@ fn config(alias: &str, text: &str) -> ViewConfig {
 
 fn values(view: &mut View, alias: &str) -> Json {
     let mut handle = view.handle(None);
-    let window = view.cut(&mut handle, CutOptions::default()).gather();
+    let window = view.slice(&mut handle, SliceOptions::default()).gather();
     let json: Json = serde_json::from_str(&export::json_columns(&window, JsonOptions::default())).unwrap();
     json[alias].clone()
 }
@@ -61,7 +61,8 @@ fn lanes_are_rows() {
         let Ok(expression) = Expression::new("an alias", text, snapshot.schema(), None) else { continue };
         let slots: Vec<u32> = snapshot.order().iter_from(0).collect();
         let now = 1_700_000_000_000;
-        let Some(lanes) = Run::new(&expression, &snapshot, slots.len(), now).scalars(&slots) else {
+        let Some(lanes) = VectorEvaluator::new(&expression, &snapshot, slots.len(), now).scalars(&slots)
+        else {
             continue;
         };
         num_in_lanes += 1;
@@ -284,8 +285,8 @@ fn a_column_computed_later_has_the_same_past() {
     };
     table.update(&rows(0, 100, 1), 0).unwrap();
     let asked = config("e", "concat(upper(\"s\"), string(\"v\"))");
-    let (plan, preparation) = table.plan_later(&asked).unwrap();
-    let (plan, preparation) = (Arc::new(plan), preparation.unwrap());
+    let (plan, backfill) = table.plan_later(&asked).unwrap();
+    let (plan, backfill) = (Arc::new(plan), backfill.unwrap());
     let base = table.snapshot();
     let (again, nothing) =
         table.plan_later(&config("other", "concat( upper(\"s\"),string(\"v\"))// same")).unwrap();
@@ -298,10 +299,10 @@ fn a_column_computed_later_has_the_same_past() {
         });
     }
     assert!(table.is_pending(&plan));
-    let adopted = table.adopt(&preparation, preparation.run_on(2));
+    let installed = table.adopt(&backfill, backfill.run_on(2));
     assert!(!table.is_pending(&plan));
-    assert!(table.adopt(&preparation, preparation.run_on(2)).is_empty(), "it is adopted once");
-    let mut view = View::build(plan.clone(), &adopted.amend(&base));
+    assert!(table.adopt(&backfill, backfill.run_on(2)).is_empty(), "it is installed once");
+    let mut view = View::build(plan.clone(), &installed.amend(&base));
     let check = |view: &mut View, what: &str| {
         let version = view.version();
         let mut rebuilt = View::build(plan.clone(), view.snapshot());
@@ -310,7 +311,7 @@ fn a_column_computed_later_has_the_same_past() {
     };
     check(&mut view, "base");
     for delta in &deltas {
-        view.step(&adopted.amend_delta(delta));
+        view.step(&installed.amend_delta(delta));
         check(&mut view, "stepped");
     }
     let mut now = View::build(plan.clone(), &table.snapshot());

@@ -47,40 +47,40 @@ struct Partition {
 
 /// New cells: rows, and their values one by one.
 #[derive(Debug)]
-pub(super) struct Cells {
+pub(super) struct WindowCells {
     pub(super) slots: Vec<u32>,
-    values: Values,
+    values: WindowValues,
 }
 
 #[derive(Debug)]
-enum Values {
+enum WindowValues {
     Floats(Vec<Option<f64>>),
     Integers(Vec<i64>),
     /// Rows whose source value it is.
     Places(Vec<Option<u32>>),
 }
 
-impl Cells {
-    fn new(op: Op) -> Cells {
+impl WindowCells {
+    fn new(op: Op) -> WindowCells {
         let values = match op {
-            Op::Min | Op::Max | Op::Lag(_) | Op::Lead(_) => Values::Places(Vec::new()),
-            Op::Count | Op::RowNumber => Values::Integers(Vec::new()),
-            _ => Values::Floats(Vec::new()),
+            Op::Min | Op::Max | Op::Lag(_) | Op::Lead(_) => WindowValues::Places(Vec::new()),
+            Op::Count | Op::RowNumber => WindowValues::Integers(Vec::new()),
+            _ => WindowValues::Floats(Vec::new()),
         };
-        Cells { slots: Vec::new(), values }
+        WindowCells { slots: Vec::new(), values }
     }
 
     fn push(&mut self, slot: u32, frame: &Frame, op: Op) {
         self.slots.push(slot);
         match &mut self.values {
-            Values::Floats(values) => values.push(frame.value(op)),
-            Values::Integers(values) => values.push(frame.count as i64),
-            Values::Places(values) => values.push(frame.best),
+            WindowValues::Floats(values) => values.push(frame.value(op)),
+            WindowValues::Integers(values) => values.push(frame.count as i64),
+            WindowValues::Places(values) => values.push(frame.best),
         }
     }
 
     fn push_float(&mut self, slot: u32, value: Option<f64>) {
-        if let Values::Floats(values) = &mut self.values {
+        if let WindowValues::Floats(values) = &mut self.values {
             self.slots.push(slot);
             values.push(value);
         }
@@ -92,13 +92,13 @@ impl Cells {
             (0..self.slots.len()).filter(|&row| !self.is_same(row, column, source)).collect();
         let slots = changed.iter().map(|&row| self.slots[row]).collect();
         let values: ArrayRef = match &self.values {
-            Values::Floats(values) => {
+            WindowValues::Floats(values) => {
                 Arc::new(changed.iter().map(|&row| values[row]).collect::<Float64Array>())
             }
-            Values::Integers(values) => {
+            WindowValues::Integers(values) => {
                 Arc::new(Int64Array::from_iter_values(changed.iter().map(|&row| values[row])))
             }
-            Values::Places(places) => source.gather_optional(changed.len(), |row| places[changed[row]]),
+            WindowValues::Places(places) => source.gather_optional(changed.len(), |row| places[changed[row]]),
         };
         (slots, values)
     }
@@ -107,9 +107,11 @@ impl Cells {
         let slot = self.slots[row];
         match &self.values {
             // To the bit: zeros have signs.
-            Values::Floats(values) => column.number(slot).map(f64::to_bits) == values[row].map(f64::to_bits),
-            Values::Integers(values) => column.bits(slot) == Some(values[row] as u64),
-            Values::Places(places) => match (column, places[row]) {
+            WindowValues::Floats(values) => {
+                column.number(slot).map(f64::to_bits) == values[row].map(f64::to_bits)
+            }
+            WindowValues::Integers(values) => column.bits(slot) == Some(values[row] as u64),
+            WindowValues::Places(places) => match (column, places[row]) {
                 (Column::Str(..), place) => column.text(slot) == place.and_then(|place| source.text(place)),
                 (Column::Float32(_) | Column::Float64(_), place) => {
                     let value = place.and_then(|place| source.number(place));
@@ -130,13 +132,13 @@ struct Touched {
 
 impl WindowColumn {
     /// With the cells of all rows. `source`: its position among the columns of `snapshot`.
-    pub(super) fn build(window: Window, source: usize, snapshot: &Snapshot) -> (WindowColumn, Cells) {
+    pub(super) fn build(window: Window, source: usize, snapshot: &Snapshot) -> (WindowColumn, WindowCells) {
         let mut column = WindowColumn { window, source, partitions: BTreeMap::new() };
         let mut members: BTreeMap<Key, Vec<u32>> = BTreeMap::new();
         for slot in snapshot.order().iter_from(0) {
             members.entry(column.key(snapshot, slot)).or_default().push(slot);
         }
-        let mut cells = Cells::new(column.window.op);
+        let mut cells = WindowCells::new(column.window.op);
         for (key, mut slots) in members {
             if column.window.order_by.is_some() {
                 slots.sort_by(|&left, &right| compare(&column.window, snapshot, left, right));
@@ -156,7 +158,7 @@ impl WindowColumn {
         old: &Snapshot,
         new: &Snapshot,
         recomputed: &BTreeSet<u32>,
-    ) -> Cells {
+    ) -> WindowCells {
         let mut touched: BTreeMap<Key, Touched> = BTreeMap::new();
         let inputs: Vec<usize> = self.inputs().collect();
         let is_touched = |slot: u32| {
@@ -175,7 +177,7 @@ impl WindowColumn {
         for &slot in delta.inserted.iter().chain(&moved) {
             touched.entry(self.key(new, slot)).or_default().arriving.push(slot);
         }
-        let mut cells = Cells::new(self.window.op);
+        let mut cells = WindowCells::new(self.window.op);
         for (key, Touched { leaving, arriving }) in touched {
             let mut partition = self.partitions.remove(&key).unwrap_or_default();
             // Rows before and behind all touched ones are the same as before.
@@ -223,7 +225,7 @@ impl WindowColumn {
         before: usize,
         behind: usize,
         snapshot: &Snapshot,
-        cells: &mut Cells,
+        cells: &mut WindowCells,
     ) {
         let len = partition.rows.len();
         let (start, end) = (before.min(len), len - behind.min(len));
@@ -270,7 +272,7 @@ impl WindowColumn {
     }
 
     /// `lag`, `lead` and `diff`.
-    fn shift(&self, tree: &OrderTree, rows: Range<usize>, by: i64, source: &Column, cells: &mut Cells) {
+    fn shift(&self, tree: &OrderTree, rows: Range<usize>, by: i64, source: &Column, cells: &mut WindowCells) {
         if rows.is_empty() {
             return;
         }
@@ -299,7 +301,7 @@ impl WindowColumn {
         distance: f64,
         op: Op,
         snapshot: &Snapshot,
-        cells: &mut Cells,
+        cells: &mut WindowCells,
     ) {
         let Some((column, _)) = self.window.order_by else { return };
         let keys = snapshot.column(column);
@@ -338,7 +340,7 @@ impl WindowColumn {
 
 impl Partition {
     /// Running values from the row at `start` on.
-    fn run(&mut self, op: Op, start: usize, source: &Column, cells: &mut Cells) {
+    fn run(&mut self, op: Op, start: usize, source: &Column, cells: &mut WindowCells) {
         self.marks.truncate(start / MARK_ROWS + 1);
         if self.marks.is_empty() {
             self.marks.push(Frame::default());

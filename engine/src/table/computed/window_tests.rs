@@ -13,7 +13,7 @@ use crate::export::{self, JsonOptions};
 use crate::scalar::Scalar;
 use crate::schema::ColumnType;
 use crate::table::Table;
-use crate::view::{CutOptions, View};
+use crate::view::{SliceOptions, View};
 
 fn spec(source: &str, op: &str) -> WindowSpec {
     WindowSpec {
@@ -45,7 +45,7 @@ fn table(rows: &Json, index: Option<&str>) -> Table {
 
 fn shown(view: &mut View) -> Json {
     let mut handle = view.handle(None);
-    let window = view.cut(&mut handle, CutOptions::default()).gather();
+    let window = view.slice(&mut handle, SliceOptions::default()).gather();
     serde_json::from_str(&export::json_columns(&window, JsonOptions::default())).unwrap()
 }
 

@@ -6,13 +6,13 @@
 use std::sync::Arc;
 
 use super::{Wanted, choose};
-use crate::column::{Chunked, Column, Interner, Resting, Slots, Writes};
+use crate::column::{ChunkedVec, CodeReclaim, Column, Interner, Slots, Writes};
 use crate::delta::TableDelta;
 use crate::error::{EngineError, Result};
 use crate::order::OrderTree;
 use crate::scalar::Scalar;
 use crate::schema::{ColumnType, Schema};
-use crate::table::snapshot::{Parts, RowKeys};
+use crate::table::snapshot::{RowKeys, SnapshotData};
 use crate::table::{KeyOrder, Snapshot};
 use crate::view::{Groups, Plan, ViewKind};
 
@@ -24,11 +24,11 @@ pub(super) struct PivotTable {
     cells: Vec<Column>,
     interners: Vec<Option<Interner>>,
     /// Row number of each group, in order of creation, by slot; a slot is the group's number in the view.
-    keys: Chunked<i64>,
+    keys: ChunkedVec<i64>,
     next_key: i64,
     order: OrderTree,
     epoch: Arc<()>,
-    resting: Resting,
+    code_reclaim: CodeReclaim,
     snapshot: Snapshot,
 }
 
@@ -53,11 +53,11 @@ impl PivotTable {
             schema,
             cells,
             interners,
-            keys: Chunked::default(),
+            keys: ChunkedVec::default(),
             next_key: 0,
             order: OrderTree::default(),
             epoch: Arc::default(),
-            resting: Resting::default(),
+            code_reclaim: CodeReclaim::default(),
             snapshot: source.clone(),
         };
         let nodes = table.groups.rows();
@@ -132,8 +132,8 @@ impl PivotTable {
     }
 
     fn end_step(&mut self, version: u64) {
-        self.resting.end_batch(&mut self.cells, &mut self.interners, &mut self.epoch);
-        self.snapshot = Snapshot::new(Parts {
+        self.code_reclaim.end_batch(&mut self.cells, &mut self.interners, &mut self.epoch);
+        self.snapshot = Snapshot::new(SnapshotData {
             version,
             schema: self.schema.clone(),
             columns: self.cells.clone(),

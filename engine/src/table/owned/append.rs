@@ -4,7 +4,7 @@ use arrow::array::{Array, ArrayRef, Int64Array};
 
 use super::key_index::KeyIndex;
 use super::{Changes, Keys, OwnedTable};
-use crate::column::{Chunked, Slots, Writes, typed};
+use crate::column::{ChunkedVec, Slots, Writes, typed};
 use crate::data::{Batch, BatchColumn};
 use crate::parallel::Threads;
 use crate::table::order::{KeyOrder, wrap};
@@ -131,7 +131,7 @@ impl OwnedTable {
     /// Gives every row its own stored key.
     fn make_keys_explicit(&mut self) {
         let Keys::Sequential { first_key } = self.keys else { return };
-        let mut cells = Chunked::<i64>::default();
+        let mut cells = ChunkedVec::<i64>::default();
         let mut index = KeyIndex::default();
         for (position, slot) in self.order.iter_from(0).enumerate() {
             let key = first_key + position as i64;

@@ -154,28 +154,30 @@ fn removing_nothing_is_no_batch() {
 }
 
 #[test]
-fn an_unheard_batch_does_the_same_and_leaves_readers_alone() {
+fn an_unobserved_batch_does_the_same_and_leaves_readers_alone() {
     let first = TableData::Csv("id,s\n1,a\n2,b\n3,c\n".into());
     let options = TableOptions { index: Some("id".into()), ..TableOptions::default() };
     let mut heard = OwnedTable::create(&first, options.clone()).unwrap();
-    let mut unheard = OwnedTable::create(&first, options).unwrap();
-    let before = unheard.snapshot();
+    let mut unobserved = OwnedTable::create(&first, options).unwrap();
+    let before = unobserved.snapshot();
     for text in ["id,s\n2,x\n4,d\n", "id,s\n1,y\n0,z\n", "id,s\n2,b\n"] {
         let data = TableData::Csv(text.into());
         heard.update(&data, 0, &WriteOptions::default()).unwrap();
-        assert!(unheard.update_unheard(&data, 0, &WriteOptions::default()).unwrap());
+        assert!(unobserved.update_unobserved(&data, 0, &WriteOptions::default()).unwrap());
     }
-    assert_eq!(rows(&unheard.snapshot()), rows(&heard.snapshot()));
-    assert_eq!(unheard.version(), heard.version());
+    assert_eq!(rows(&unobserved.snapshot()), rows(&heard.snapshot()));
+    assert_eq!(unobserved.version(), heard.version());
     assert_eq!(rows(&before), ["1: 1 a", "2: 2 b", "3: 3 c"]);
     assert!(
-        !unheard.update_unheard(&TableData::Csv("id,s\n9,n\n".into()), 7, &WriteOptions::default()).unwrap(),
+        !unobserved
+            .update_unobserved(&TableData::Csv("id,s\n9,n\n".into()), 7, &WriteOptions::default())
+            .unwrap(),
         "no such port"
     );
     assert!(
-        unheard
-            .update_unheard(&TableData::Csv("id,s\nnone,n\n".into()), 0, &WriteOptions::default())
+        unobserved
+            .update_unobserved(&TableData::Csv("id,s\nnone,n\n".into()), 0, &WriteOptions::default())
             .is_err()
     );
-    assert_eq!(rows(&unheard.snapshot()), rows(&heard.snapshot()));
+    assert_eq!(rows(&unobserved.snapshot()), rows(&heard.snapshot()));
 }

@@ -2,7 +2,7 @@
 //!
 //! Invariant: filters with equal keys keep the same rows.
 
-use super::{Comparison, Filter, Place, Test};
+use super::{Filter, FilterComparison, Test, TextAnchor};
 use crate::config::FilterReducer;
 use crate::scalar::Scalar;
 
@@ -22,9 +22,9 @@ enum TestKey {
     Nothing,
     IsNull,
     IsNotNull,
-    Compare(Comparison, Scalar),
+    Compare(FilterComparison, Scalar),
     Text {
-        place: Place,
+        place: TextAnchor,
         needle: String,
         is_negated: bool,
     },

@@ -3,8 +3,8 @@
 //! Law: the same rows as [`Filter::keeps`], found chunk by chunk: each term becomes one bit a row, by a loop over plain
 //! values; a text term is asked once for each string of the dictionary and then compares codes.
 
-use super::{Comparison, Filter, Test};
-use crate::column::{CHUNK, Chunk, Chunked, Column};
+use super::{Filter, FilterComparison, Test};
+use crate::column::{CHUNK, Chunk, ChunkedVec, Column};
 use crate::config::FilterReducer;
 use crate::parallel::Threads;
 use crate::scalar::Scalar;
@@ -202,43 +202,43 @@ impl Test {
     }
 }
 
-impl Comparison {
+impl FilterComparison {
     pub(super) fn holds(self, order: std::cmp::Ordering) -> bool {
         match self {
-            Comparison::Equal => order.is_eq(),
-            Comparison::NotEqual => order.is_ne(),
-            Comparison::Greater => order.is_gt(),
-            Comparison::GreaterEqual => order.is_ge(),
-            Comparison::Less => order.is_lt(),
-            Comparison::LessEqual => order.is_le(),
+            FilterComparison::Equal => order.is_eq(),
+            FilterComparison::NotEqual => order.is_ne(),
+            FilterComparison::Greater => order.is_gt(),
+            FilterComparison::GreaterEqual => order.is_ge(),
+            FilterComparison::Less => order.is_lt(),
+            FilterComparison::LessEqual => order.is_le(),
         }
     }
 }
 
 /// A loop a comparison, so that each is a plain one over plain values.
 fn ordered_mask<T: Copy + Default, V: Copy + PartialOrd + From<T>>(
-    cells: &Chunked<T>,
+    cells: &ChunkedVec<T>,
     chunk: usize,
     keeps_null: bool,
-    comparison: Comparison,
+    comparison: FilterComparison,
     operand: V,
 ) -> Mask {
     match comparison {
-        Comparison::Equal => masked(cells, chunk, keeps_null, |value| V::from(value) == operand),
-        Comparison::NotEqual => masked(cells, chunk, keeps_null, |value| V::from(value) != operand),
-        Comparison::Greater => masked(cells, chunk, keeps_null, |value| V::from(value) > operand),
-        Comparison::GreaterEqual => masked(cells, chunk, keeps_null, |value| V::from(value) >= operand),
-        Comparison::Less => masked(cells, chunk, keeps_null, |value| V::from(value) < operand),
-        Comparison::LessEqual => masked(cells, chunk, keeps_null, |value| V::from(value) <= operand),
+        FilterComparison::Equal => masked(cells, chunk, keeps_null, |value| V::from(value) == operand),
+        FilterComparison::NotEqual => masked(cells, chunk, keeps_null, |value| V::from(value) != operand),
+        FilterComparison::Greater => masked(cells, chunk, keeps_null, |value| V::from(value) > operand),
+        FilterComparison::GreaterEqual => masked(cells, chunk, keeps_null, |value| V::from(value) >= operand),
+        FilterComparison::Less => masked(cells, chunk, keeps_null, |value| V::from(value) < operand),
+        FilterComparison::LessEqual => masked(cells, chunk, keeps_null, |value| V::from(value) <= operand),
     }
 }
 
 /// NaN is unequal to the operand and neither above nor below it, which is what IEEE comparisons say.
 fn float_mask<T: Copy + Default>(
-    cells: &Chunked<T>,
+    cells: &ChunkedVec<T>,
     chunk: usize,
     keeps_null: bool,
-    comparison: Comparison,
+    comparison: FilterComparison,
     operand: f64,
 ) -> Mask
 where
@@ -248,7 +248,7 @@ where
 }
 
 fn masked<T: Copy + Default>(
-    cells: &Chunked<T>,
+    cells: &ChunkedVec<T>,
     chunk: usize,
     keeps_null: bool,
     keeps: impl Fn(T) -> bool,

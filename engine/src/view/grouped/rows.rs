@@ -7,9 +7,9 @@ use hashbrown::HashMap;
 use super::{Grouped, Path};
 use crate::parallel::Threads;
 use crate::scalar::Scalar;
-use crate::view::aggregate::Kind;
-use crate::view::kept::{self, Kept, MANY_ROWS, Means, RowOrderOf};
-use crate::view::rowwise::{self, Members};
+use crate::view::aggregate::AggregateKind;
+use crate::view::aggregate_state::{self, AggregateState, MANY_ROWS, RowOrderOf, StateKind};
+use crate::view::from_rows::{self, RowSet};
 use crate::view::tree::ROOT;
 
 impl Grouped {
@@ -29,35 +29,37 @@ impl Grouped {
         let column = self.snapshot.column(of.column);
         let cell_of = |slot: Option<u32>| slot.map_or(Scalar::Null, |slot| column.scalar(slot));
         match of.kind {
-            Kind::Last => return cell_of(self.edge_row(row_node, split_node, true)),
-            Kind::LastByIndex if is_leaf => return cell_of(self.edge_row(row_node, split_node, true)),
-            Kind::First if is_leaf => return cell_of(self.edge_row(row_node, split_node, false)),
+            AggregateKind::Last => return cell_of(self.edge_row(row_node, split_node, true)),
+            AggregateKind::LastByIndex if is_leaf => {
+                return cell_of(self.edge_row(row_node, split_node, true));
+            }
+            AggregateKind::First if is_leaf => return cell_of(self.edge_row(row_node, split_node, false)),
             // Read no further than to the first row that decides, which as a rule is one of the first.
-            Kind::Any | Kind::Or => {
+            AggregateKind::Any | AggregateKind::Or => {
                 let mut num_read = 0;
                 let rows = self.each_row(row_node, split_node).inspect(|_| num_read += 1);
-                let value = rowwise::any(column, rows);
+                let value = from_rows::any(column, rows);
                 if num_read < MANY_ROWS || !self.cells.is_looked_at_again(cell, aggregate) {
                     return value;
                 }
             }
-            Kind::DistinctLeaf if !is_leaf => return rowwise::not_one(of),
+            AggregateKind::DistinctLeaf if !is_leaf => return from_rows::not_one(of),
             _ => {}
         }
         let is_kept = self.cells.num_rows(cell) >= MANY_ROWS
-            && match kept::means(of.kind) {
-                Means::Counts => true,
-                Means::Order => self.cells.is_looked_at_again(cell, aggregate),
-                Means::Nothing => false,
+            && match aggregate_state::means(of.kind) {
+                StateKind::Counts => true,
+                StateKind::Order => self.cells.is_looked_at_again(cell, aggregate),
+                StateKind::Nothing => false,
             };
         if is_kept {
-            let rows = if kept::follows_row_order(of.kind) {
+            let rows = if aggregate_state::follows_row_order(of.kind) {
                 self.rows_by_leaf(row_node, split_node)
             } else {
                 self.rows_by_key(row_node, split_node)
             };
             let row_order = RowOrderOf::new(&plan.levels[self.rows.node(row_node).depth as usize..]);
-            let mut kept = Kept::new(of, &self.snapshot, &rows, row_order);
+            let mut kept = AggregateState::new(of, &self.snapshot, &rows, row_order);
             kept.settle(of, &self.snapshot);
             let value = kept.value(of, &self.snapshot, || rows[0]);
             self.cells.keep(cell, aggregate, kept);
@@ -65,12 +67,12 @@ impl Grouped {
         }
         // All rows are there already in the order of their keys, which is all that these ask for.
         let is_total = (row_node, split_node) == (ROOT, ROOT);
-        let rows = if is_total && !kept::follows_row_order(of.kind) {
+        let rows = if is_total && !aggregate_state::follows_row_order(of.kind) {
             plan.filter.select(&self.snapshot, Threads::ONE)
         } else {
             self.rows_by_leaf(row_node, split_node)
         };
-        rowwise::compute(of, &Members { snapshot: &self.snapshot, rows: &rows, is_leaf })
+        from_rows::compute(of, &RowSet { snapshot: &self.snapshot, rows: &rows, is_leaf })
     }
 
     /// As [`Grouped::rows_by_leaf`], one after the other.

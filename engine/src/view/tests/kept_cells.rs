@@ -58,7 +58,7 @@ fn rows(random: &mut Random, keys: Vec<i32>) -> Batch {
 
 fn look(view: &mut View) -> String {
     let mut handle = view.handle(None);
-    let window = view.cut(&mut handle, CutOptions::default()).gather();
+    let window = view.slice(&mut handle, SliceOptions::default()).gather();
     let json = export::json_columns(&window, JsonOptions::default());
     // Where JSON says null, this tells NaN from infinity.
     format!("{json}\n{}", export::csv(&window, export::Naming::Readable))

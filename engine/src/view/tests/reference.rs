@@ -25,7 +25,7 @@ pub(super) struct Reference<'a> {
 
 /// A row that passes the filter, with its place in key order.
 #[derive(Clone, Copy)]
-struct Kept<'a> {
+struct AggregateState<'a> {
     place: usize,
     row: &'a Row,
 }
@@ -57,8 +57,8 @@ impl<'a> Reference<'a> {
         self.config.columns.as_deref().expect("the test always names the columns")
     }
 
-    fn kept(&self) -> Vec<Kept<'a>> {
-        let rows = self.rows.iter().enumerate().map(|(place, row)| Kept { place, row });
+    fn kept(&self) -> Vec<AggregateState<'a>> {
+        let rows = self.rows.iter().enumerate().map(|(place, row)| AggregateState { place, row });
         rows.filter(|kept| self.passes(kept.row)).collect()
     }
 
@@ -94,7 +94,7 @@ impl<'a> Reference<'a> {
         sorts
     }
 
-    fn sorted_rows(&self) -> Vec<Kept<'a>> {
+    fn sorted_rows(&self) -> Vec<AggregateState<'a>> {
         let mut rows = self.kept();
         let sorts = self.sorts(false);
         rows.sort_by(|left, right| {
@@ -231,13 +231,13 @@ impl<'a> Reference<'a> {
     }
 
     /// The rows under a path and in a block: leaf by leaf in the order of their values, then by key.
-    fn rows_of(&self, path: &Path, block: &Path) -> Vec<Kept<'a>> {
+    fn rows_of(&self, path: &Path, block: &Path) -> Vec<AggregateState<'a>> {
         let mut rows = self.kept();
         rows.retain(|kept| {
             begins_with(kept.row, self.levels(), path) && begins_with(kept.row, &self.config.split_by, block)
         });
         rows.sort_by(|left, right| {
-            let leaf = |kept: &Kept<'_>| -> Path {
+            let leaf = |kept: &AggregateState<'_>| -> Path {
                 self.levels().iter().map(|level| cell(kept.row, level).clone()).collect()
             };
             leaf(left).cmp(&leaf(right)).then(left.place.cmp(&right.place))
@@ -443,7 +443,7 @@ fn variance(values: &[Scalar]) -> Option<f64> {
     (numbers.len() > 1).then(|| squares / numbers.len() as f64)
 }
 
-fn weighted_mean(rows: &[Kept<'_>], column: &str, weight: &str) -> Scalar {
+fn weighted_mean(rows: &[AggregateState<'_>], column: &str, weight: &str) -> Scalar {
     let pairs: Vec<(f64, f64)> = rows
         .iter()
         .filter_map(|kept| Some((number(cell(kept.row, column))?, number(cell(kept.row, weight))?)))

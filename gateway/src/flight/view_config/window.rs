@@ -6,7 +6,7 @@ use serde_json::Value;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Json {
+struct WindowJson {
     column: String,
     aggregate: String,
     #[serde(default)]
@@ -36,7 +36,7 @@ impl Default for Columns {
 /// What clients refuse before they send it is refused here: more than one frame, `cumulative: false`. Whether the table
 /// has the columns, and the operation takes the frame, is the table's to say. Errors name the member at fault.
 pub(super) fn parse(spec: &Value) -> Result<WindowSpec, String> {
-    let json = Json::deserialize(spec).map_err(|error| error.to_string())?;
+    let json = WindowJson::deserialize(spec).map_err(|error| error.to_string())?;
     let frame = match (json.rows, json.range, json.cumulative) {
         (None, None, None) => None,
         (Some(rows), None, None) => Some(WindowFrame::Rows(rows)),

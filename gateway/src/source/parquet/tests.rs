@@ -12,7 +12,7 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
 use proscenium_engine::export::{self, JsonOptions};
 use proscenium_engine::table::Table;
-use proscenium_engine::view::{CutOptions, Plan, View};
+use proscenium_engine::view::{Plan, SliceOptions, View};
 use proscenium_engine::{Result, TableData, TableOptions};
 
 use super::open;
@@ -32,7 +32,7 @@ fn json(table: &Table) -> String {
     let plan = Plan::new(&Default::default(), table.schema()).unwrap();
     let mut view = View::build(Arc::new(plan), &table.snapshot());
     let mut handle = view.handle(None);
-    export::json_columns(&view.cut(&mut handle, CutOptions::default()).gather(), JsonOptions::default())
+    export::json_columns(&view.slice(&mut handle, SliceOptions::default()).gather(), JsonOptions::default())
 }
 
 /// Spark's timestamps: nanoseconds of a day and a Julian day.

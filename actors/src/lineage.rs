@@ -1,0 +1,104 @@
+//! Who listens to a derived table: the table it is derived of holds a turn for each of them with every batch.
+//!
+//! Law: a connection counts as a listener of a table while it subscribes to a view of it, or of what is derived of it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::outbox::{Outbox, SessionId};
+
+/// A table's place among those who speak of a batch.
+#[derive(Debug, Clone, Default)]
+pub struct Lineage {
+    /// 0: it is written. Then, for each step of derivation, tables of views before joins.
+    pub derivation_rank: u32,
+    pub listeners: Arc<Listeners>,
+}
+
+impl Lineage {
+    /// Of a table made from a view of a table.
+    pub fn of_view(source: &Lineage) -> Lineage {
+        Lineage { derivation_rank: 2 * source.depth() + 1, listeners: Arc::default() }
+    }
+
+    /// Of a join.
+    pub fn of_join<'a>(sources: impl Iterator<Item = &'a Lineage>) -> Lineage {
+        let depth = sources.map(Lineage::depth).max().unwrap_or_default();
+        Lineage { derivation_rank: 2 * depth + 2, listeners: Arc::default() }
+    }
+
+    /// Steps of derivation.
+    fn depth(&self) -> u32 {
+        self.derivation_rank.div_ceil(2)
+    }
+}
+
+/// The listeners of one table.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// With the number of their subscriptions; an entry goes with the last.
+    listeners: Mutex<HashMap<SessionId, (Arc<Outbox>, usize)>>,
+}
+
+/// A connection listens for as long as this is held.
+#[derive(Debug)]
+pub struct ListenGuard {
+    listeners: Arc<Listeners>,
+    session: SessionId,
+}
+
+impl Listeners {
+    pub fn enter(self: &Arc<Self>, outbox: &Arc<Outbox>) -> ListenGuard {
+        let session = outbox.session();
+        self.lock().entry(session).or_insert_with(|| (outbox.clone(), 0)).1 += 1;
+        ListenGuard { listeners: self.clone(), session }
+    }
+
+    pub fn outboxes(&self) -> Vec<Arc<Outbox>> {
+        self.lock().values().map(|(outbox, _)| outbox.clone()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, (Arc<Outbox>, usize)>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for ListenGuard {
+    fn drop(&mut self) {
+        let mut listeners = self.listeners.lock();
+        if let Some((_, count)) = listeners.get_mut(&self.session) {
+            *count -= 1;
+            if *count == 0 {
+                listeners.remove(&self.session);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+    use crate::metrics::ActorMetrics;
+
+    #[test]
+    fn a_connection_listens_until_its_last_subscription_ends() {
+        let listeners = Arc::<Listeners>::default();
+        let outbox = Outbox::new(SessionId::fresh(), Limits::default(), ActorMetrics::new().unwrap());
+        let (first, second) = (listeners.enter(&outbox), listeners.enter(&outbox));
+        drop(first);
+        assert_eq!(listeners.outboxes().len(), 1);
+        drop(second);
+        assert!(listeners.outboxes().is_empty());
+    }
+
+    #[test]
+    fn tables_of_views_speak_before_joins_and_both_before_what_is_derived_of_them() {
+        let written = Lineage::default();
+        let (of_view, of_join) =
+            (Lineage::of_view(&written), Lineage::of_join([&written, &written].into_iter()));
+        assert_eq!((of_view.derivation_rank, of_join.derivation_rank), (1, 2));
+        assert_eq!(Lineage::of_view(&of_view).derivation_rank, 3);
+        assert_eq!(Lineage::of_join([&of_view, &of_join].into_iter()).derivation_rank, 4);
+    }
+}

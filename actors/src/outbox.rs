@@ -1,0 +1,446 @@
+//! A connection's way out: what waits to be written to it, in order, bounded.
+//!
+//! Law: the order in which tables speak is the order in which the connection hears. Answers and news of one table share
+//! a lane. News whose bytes are still being computed (the rows of an update) hold their place in the lane: what the
+//! table says later waits behind them, other lanes do not. A reader that falls behind gets fewer and bigger updates,
+//! then is given up; nothing is dropped in silence and nobody else waits. What waits for what is in [`streams`]; how tables
+//! derived of others speak in the order of those, in [`derived_slot`].
+
+mod batch_scope;
+mod reorder_buffer;
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::error::{ActorError, Result};
+use crate::limits::Limits;
+use crate::metrics::ActorMetrics;
+pub use crate::notification::Notification;
+use crate::notification::Repeatable;
+use crate::rope::Rope;
+use crate::tuning;
+pub use batch_scope::{BatchScope, DerivedSlot, DerivedSlots};
+use reorder_buffer::{ReorderBuffer, StreamKey};
+
+/// One connection, for as long as the server runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+impl SessionId {
+    pub fn fresh() -> SessionId {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        SessionId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// One order of messages: a table's, or the server's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct StreamId(u64);
+
+impl StreamId {
+    /// What belongs to no table.
+    pub const SERVER: StreamId = StreamId(0);
+
+    pub fn fresh() -> StreamId {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        StreamId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// One message for the connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outgoing {
+    /// A frame that is encoded already.
+    Answer(Rope),
+    Notification(Notification),
+}
+
+/// Shared by the connection, which drains it, and everybody who has something to say to it.
+#[derive(Debug)]
+pub struct Outbox {
+    session: SessionId,
+    limits: Limits,
+    metrics: ActorMetrics,
+    /// Subscriptions that speak through this outlet.
+    subscriptions: AtomicUsize,
+    state: Mutex<OutboxState>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct OutboxState {
+    /// Free to be written, in this order.
+    ready: VecDeque<Outgoing>,
+    /// What waits for a place to be filled.
+    streams: ReorderBuffer,
+    /// Repeatable notices that wait; set by `push`, cleared by `take`.
+    waiting_notices: HashSet<Repeatable>,
+    waiting: usize,
+    pending_notification_bytes: usize,
+    answer_bytes: usize,
+    /// Tables whose views keep merged updates for this connection; each is told to hand them over when there is room.
+    deferred: Vec<StreamId>,
+    /// Set once: the connection fell too far behind, or ended.
+    closed: Option<Closed>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closed {
+    /// The connection is over.
+    Ended,
+    /// More news waited than [`Limits::pending_notification_bytes`].
+    TooFarBehind,
+}
+
+impl Outbox {
+    pub fn new(session: SessionId, limits: Limits, metrics: ActorMetrics) -> Arc<Outbox> {
+        let (state, changed) = (Mutex::default(), Notify::new());
+        Arc::new(Outbox { session, limits, metrics, subscriptions: AtomicUsize::new(0), state, changed })
+    }
+
+    /// Counts a subscription in. Errors beyond [`Limits::subscriptions_per_session`].
+    pub(crate) fn enter_subscription(&self) -> Result<()> {
+        let limit = self.limits.subscriptions_per_session;
+        if self.subscriptions.fetch_add(1, Ordering::Relaxed) < limit {
+            return Ok(());
+        }
+        self.leave_subscription();
+        Err(ActorError::refused(format!("a connection may have {limit} subscriptions: end some first")))
+    }
+
+    pub(crate) fn leave_subscription(&self) {
+        self.subscriptions.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether so much waits that updates with rows are to merge.
+    pub fn is_full(&self) -> bool {
+        self.lock().pending_notification_bytes > self.limits.merge_bytes
+    }
+
+    /// Whether the connection has not yet heard what it should have heard long ago.
+    pub fn is_lagging(&self) -> bool {
+        let state = self.lock();
+        state.pending_notification_bytes > self.limits.merge_bytes || !state.deferred.is_empty()
+    }
+
+    /// A view of this table keeps updates back for the connection.
+    pub fn defer(&self, table: StreamId) {
+        let mut state = self.lock();
+        if state.closed.is_none() && !state.deferred.contains(&table) {
+            state.deferred.push(table);
+        }
+    }
+
+    /// The tables that may hand over now what they kept back.
+    pub fn take_deferred(&self) -> Vec<StreamId> {
+        let mut state = self.lock();
+        match state.pending_notification_bytes <= self.limits.merge_bytes / 2 {
+            true => std::mem::take(&mut state.deferred),
+            false => Vec::new(),
+        }
+    }
+
+    pub fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// Says something now, behind everything the lane said before.
+    pub fn push(&self, stream: StreamId, message: Outgoing) {
+        let mut state = self.lock();
+        if state.closed.is_some() || !self.admit(&mut state, &message) {
+            return;
+        }
+        let OutboxState { streams, ready, .. } = &mut *state;
+        streams.push(stream, message, ready);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    /// Holds a place for something that is still being computed.
+    pub fn reserve(self: &Arc<Self>, stream: StreamId) -> Reservation {
+        let key = self.lock().streams.reserve(stream);
+        self.reservation(stream, key)
+    }
+
+    fn reservation(self: &Arc<Self>, stream: StreamId, key: StreamKey) -> Reservation {
+        Reservation { outbox: self.clone(), stream, key: Some(key) }
+    }
+
+    /// A place that nobody waits behind: what fills it is said when it comes.
+    pub fn unordered(self: &Arc<Self>, stream: StreamId) -> Reservation {
+        Reservation { outbox: self.clone(), stream, key: None }
+    }
+
+    /// The next message that may be written.
+    pub fn take(&self) -> Option<Outgoing> {
+        let mut state = self.lock();
+        let message = state.ready.pop_front()?;
+        self.release(&mut state, &message);
+        Some(message)
+    }
+
+    /// Bytes of answers that wait to be written: the connection starts no further requests while they are many.
+    pub fn answer_bytes(&self) -> usize {
+        self.lock().answer_bytes
+    }
+
+    pub fn closed(&self) -> Option<Closed> {
+        self.lock().closed
+    }
+
+    /// The connection is over: whatever comes is dropped.
+    pub fn end(&self) {
+        self.close(&mut self.lock(), Closed::Ended);
+        self.changed.notify_one();
+    }
+
+    /// Something may have become ready since the last call.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Wakes whoever waits in [`Outbox::changed`].
+    pub fn wake(&self) {
+        self.changed.notify_one();
+    }
+
+    fn fill(&self, stream: StreamId, key: StreamKey, message: Option<Outgoing>) {
+        let mut state = self.lock();
+        if state.closed.is_none() {
+            let admitted = message.filter(|message| self.admit(&mut state, message));
+            // A connection that is given up over this message has no lanes any more.
+            let OutboxState { streams, ready, .. } = &mut *state;
+            streams.fill(stream, key, admitted, ready);
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, OutboxState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a message in. False: it is not needed, or the bound is passed.
+    fn admit(&self, state: &mut OutboxState, message: &Outgoing) -> bool {
+        match message {
+            Outgoing::Answer(frame) => {
+                state.answer_bytes += frame.len();
+                self.metrics.pending(frame.len() as i64);
+            }
+            Outgoing::Notification(notification) => {
+                if let Some(notice) = notification.repeatable()
+                    && !state.waiting_notices.insert(notice)
+                    && state.waiting >= tuning::COLLAPSE_AFTER
+                {
+                    self.metrics.notification_merged();
+                    return false;
+                }
+                let others = state.pending_notification_bytes;
+                state.pending_notification_bytes += notification.num_bytes();
+                self.metrics.pending(notification.num_bytes() as i64);
+                if state.pending_notification_bytes > self.limits.pending_notification_bytes && others > 0 {
+                    self.close(state, Closed::TooFarBehind);
+                    return false;
+                }
+            }
+        }
+        state.waiting += 1;
+        true
+    }
+
+    fn release(&self, state: &mut OutboxState, message: &Outgoing) {
+        state.waiting -= 1;
+        match message {
+            Outgoing::Answer(frame) => {
+                state.answer_bytes -= frame.len();
+                self.metrics.pending(-(frame.len() as i64));
+            }
+            Outgoing::Notification(notification) => {
+                state.pending_notification_bytes -= notification.num_bytes();
+                self.metrics.pending(-(notification.num_bytes() as i64));
+                if let Some(notice) = notification.repeatable() {
+                    state.waiting_notices.remove(&notice);
+                }
+            }
+        }
+    }
+
+    fn close(&self, state: &mut OutboxState, why: Closed) {
+        let first = state.closed.unwrap_or(why);
+        self.metrics.pending(-((state.pending_notification_bytes + state.answer_bytes) as i64));
+        *state = OutboxState { closed: Some(first), ..OutboxState::default() };
+    }
+}
+
+/// A place held in a connection's order. Dropped unfilled it is given up, so that nothing waits for an actor that died.
+#[derive(Debug)]
+pub struct Reservation {
+    outbox: Arc<Outbox>,
+    stream: StreamId,
+    /// `None`: no place is held.
+    key: Option<StreamKey>,
+}
+
+impl Reservation {
+    pub fn session(&self) -> SessionId {
+        self.outbox.session()
+    }
+
+    pub fn fill(mut self, message: Outgoing) {
+        match self.key.take() {
+            Some(key) => self.outbox.fill(self.stream, key, Some(message)),
+            None => self.outbox.push(self.stream, message),
+        }
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if let Some(key) = self.key.take() {
+            self.outbox.fill(self.stream, key, None);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::metrics::AppliedAt;
+
+    pub fn answer(text: &'static str) -> Outgoing {
+        Outgoing::Answer(Bytes::from_static(text.as_bytes()).into())
+    }
+
+    pub fn updated(msg_id: u32, rows: Option<Bytes>) -> Outgoing {
+        let applied_at = AppliedAt::default();
+        Outgoing::Notification(Notification::Updated {
+            msg_id,
+            view_id: "v".into(),
+            port_id: 0,
+            rows,
+            applied_at,
+        })
+    }
+
+    pub fn outbox() -> Arc<Outbox> {
+        Outbox::new(SessionId::fresh(), Limits::default(), ActorMetrics::new().unwrap())
+    }
+
+    pub fn drain(outbox: &Outbox) -> Vec<Outgoing> {
+        std::iter::from_fn(|| outbox.take()).collect()
+    }
+
+    #[test]
+    fn a_held_place_holds_back_its_own_lane_only() {
+        let outbox = outbox();
+        let (slow, other) = (StreamId::fresh(), StreamId::fresh());
+        outbox.push(slow, answer("first"));
+        let reservation = outbox.reserve(slow);
+        outbox.push(slow, answer("behind"));
+        outbox.push(other, answer("elsewhere"));
+        assert_eq!(drain(&outbox), [answer("first"), answer("elsewhere")]);
+        reservation.fill(updated(1, Some(Bytes::new())));
+        assert_eq!(drain(&outbox), [updated(1, Some(Bytes::new())), answer("behind")]);
+        outbox.push(slow, answer("free again"));
+        assert_eq!(drain(&outbox), [answer("free again")]);
+    }
+
+    #[test]
+    fn places_are_heard_in_the_order_they_were_held() {
+        let outbox = outbox();
+        let stream = StreamId::fresh();
+        let (first, second, third) = (outbox.reserve(stream), outbox.reserve(stream), outbox.reserve(stream));
+        third.fill(answer("3"));
+        first.fill(answer("1"));
+        assert_eq!(drain(&outbox), [answer("1")]);
+        drop(second);
+        assert_eq!(drain(&outbox), [answer("3")]);
+    }
+
+    #[test]
+    fn a_late_message_waits_for_nobody() {
+        let outbox = outbox();
+        let stream = StreamId::fresh();
+        let late = outbox.unordered(stream);
+        outbox.push(stream, answer("before"));
+        late.fill(answer("late"));
+        assert_eq!(drain(&outbox), [answer("before"), answer("late")]);
+    }
+
+    #[test]
+    fn a_reader_that_keeps_up_hears_every_update() {
+        let outbox = outbox();
+        for _ in 0..3 {
+            outbox.push(StreamId::SERVER, updated(1, None));
+        }
+        assert_eq!(drain(&outbox).len(), 3);
+    }
+
+    #[test]
+    fn a_slow_reader_hears_of_an_update_once() {
+        let outbox = outbox();
+        for _ in 0..tuning::COLLAPSE_AFTER {
+            outbox.push(StreamId::SERVER, answer("x"));
+        }
+        for _ in 0..1000 {
+            outbox.push(StreamId::SERVER, updated(1, None));
+            outbox.push(StreamId::SERVER, updated(2, None));
+        }
+        let notification = drain(&outbox).split_off(tuning::COLLAPSE_AFTER);
+        assert_eq!(notification, [updated(1, None), updated(2, None)]);
+        outbox.push(StreamId::SERVER, updated(1, None));
+        assert_eq!(drain(&outbox), [updated(1, None)]);
+    }
+
+    #[test]
+    fn a_reader_too_far_behind_is_given_up_and_its_memory_freed() {
+        let outbox = outbox();
+        let rows = Bytes::from(vec![0; 1 << 20]);
+        let mut sent = 0;
+        while outbox.closed().is_none() {
+            outbox.push(StreamId::SERVER, updated(1, Some(rows.clone())));
+            sent += rows.len();
+        }
+        assert_eq!(outbox.closed(), Some(Closed::TooFarBehind));
+        assert!(sent <= Limits::default().pending_notification_bytes + rows.len());
+        assert_eq!(drain(&outbox), []);
+    }
+
+    #[test]
+    fn one_huge_update_is_no_reason_to_give_up() {
+        let outbox = outbox();
+        let rows = Bytes::from(vec![0; Limits::default().pending_notification_bytes + 1]);
+        outbox.push(StreamId::SERVER, updated(1, Some(rows.clone())));
+        assert_eq!((outbox.closed(), outbox.is_full()), (None, true));
+        assert_eq!(drain(&outbox), [updated(1, Some(rows))]);
+        assert!(!outbox.is_full());
+    }
+
+    #[test]
+    fn what_is_owed_is_due_once_there_is_room() {
+        let outbox = outbox();
+        let table = StreamId::fresh();
+        outbox.push(table, updated(1, Some(Bytes::from(vec![0; Limits::default().merge_bytes]))));
+        outbox.defer(table);
+        outbox.defer(table);
+        assert!(outbox.take_deferred().is_empty() && outbox.is_lagging());
+        drain(&outbox);
+        assert_eq!(outbox.take_deferred(), [table]);
+        assert!(outbox.take_deferred().is_empty() && !outbox.is_lagging());
+    }
+
+    #[test]
+    fn an_ended_connection_swallows_what_still_comes() {
+        let outbox = outbox();
+        let reservation = outbox.reserve(StreamId::SERVER);
+        outbox.end();
+        reservation.fill(answer("too late"));
+        outbox.push(StreamId::SERVER, answer("too late"));
+        assert_eq!(drain(&outbox), []);
+    }
+}

@@ -1,0 +1,33 @@
+//! A connection that was behind has room again.
+
+use actix::prelude::*;
+
+use super::notify::want_rows;
+use super::{Receive, TableActor};
+use crate::outbox::{DerivedSlots, SessionId};
+use crate::view::ViewCommand;
+
+/// Hands over, as one update each, what the views merged for this connection while it was behind.
+#[derive(Debug)]
+pub struct FlushDeferred {
+    pub session: SessionId,
+}
+
+impl Receive<FlushDeferred> for TableActor {
+    fn receive(&mut self, FlushDeferred { session }: FlushDeferred, ctx: &mut Context<Self>) {
+        let subscribed = self.views.handles().filter(|(_, handle)| {
+            handle.wants_rows
+                && handle.on_update.iter().any(|subscriber| subscriber.outbox.session() == session)
+        });
+        let subscribed: Vec<_> = subscribed.map(|(id, handle)| (id, handle.shared)).collect();
+        for (id, shared) in subscribed {
+            let rows = want_rows(&self.views, id, self.stream, &DerivedSlots::default(), |subscriber| {
+                subscriber.outbox.session() == session
+            });
+            if let (Some(rows), Some(queue)) = (rows, self.views.queue_mut(shared)) {
+                queue.push(ViewCommand::FlushDeferred(rows));
+            }
+            self.send_one(shared, ctx);
+        }
+    }
+}

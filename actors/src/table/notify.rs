@@ -1,0 +1,161 @@
+//! Telling subscribers and views what a batch changed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use actix::prelude::*;
+use bytes::Bytes;
+use proscenium_engine::delta::TableDelta;
+use proscenium_engine::view::removed_keys_arrow;
+
+use super::registry::{HandleId, Registry, SharedId};
+use super::{TableActor, view_queue::ViewQueue};
+use crate::directory::Subscriber;
+use crate::outbox::{DerivedSlots, Notification, Outgoing, StreamId};
+use crate::view::{Delivery, Receiver, Step, Wanted};
+
+impl TableActor {
+    /// Hands a delta to all subscribers and views, in the order the protocol names: per handle in creation order first
+    /// the removals, then the updates.
+    /// Where this table is derived, in the turns that were held for it.
+    pub(super) fn notify(
+        &mut self,
+        delta: &Arc<TableDelta>,
+        derived_slots: &DerivedSlots,
+        ctx: &mut Context<Self>,
+    ) {
+        let stream = self.stream;
+        let emit =
+            |subscriber: &Subscriber, notification| match derived_slots.get(&subscriber.outbox.session()) {
+                Some(derived_slot) => derived_slot.push(Outgoing::Notification(notification)),
+                None => subscriber.outbox.push(stream, Outgoing::Notification(notification)),
+            };
+        let mut keys = RemovedKeys::new(delta, self.table.index());
+        let mut wanted: HashMap<SharedId, Vec<Wanted>> = HashMap::new();
+        let applied_at = self.meter.stamp();
+        for (id, handle) in self.views.handles() {
+            if !handle.on_remove.is_empty()
+                && let Some(keys) = keys.get()
+            {
+                for subscriber in &handle.on_remove {
+                    let notification = Notification::Removed {
+                        msg_id: subscriber.msg_id,
+                        view_id: handle.view_id.clone(),
+                        port_id: delta.port_id,
+                        keys: keys.clone(),
+                    };
+                    emit(subscriber, notification);
+                }
+            }
+            if handle.on_update.is_empty() {
+                continue;
+            }
+            if handle.wants_rows {
+                let rows = want_rows(&self.views, id, stream, derived_slots, |_| true);
+                wanted.entry(handle.shared).or_default().extend(rows);
+                continue;
+            }
+            for subscriber in &handle.on_update {
+                let notification = Notification::Updated {
+                    msg_id: subscriber.msg_id,
+                    view_id: handle.view_id.clone(),
+                    port_id: delta.port_id,
+                    rows: None,
+                    applied_at: applied_at.clone(),
+                };
+                emit(subscriber, notification);
+            }
+        }
+        for (id, queue) in self.views.queues_mut() {
+            let wanted = wanted.remove(&id).unwrap_or_default();
+            let step = Step {
+                delta: delta.clone(),
+                wanted,
+                applied_at: applied_at.clone(),
+                meter: self.meter.clone(),
+            };
+            queue.push_step(step);
+        }
+        self.send_all(ctx);
+    }
+
+    /// Sends parcels to all views that are free and have something waiting.
+    pub(super) fn send_all(&mut self, ctx: &mut Context<Self>) {
+        for (id, queue) in self.views.queues_mut() {
+            queue.send(id, ctx.address());
+        }
+    }
+
+    /// Sends a parcel to one view, if it is free and something waits.
+    pub(super) fn send_one(&mut self, id: SharedId, ctx: &mut Context<Self>) {
+        if let Some(queue) = self.views.queue_mut(id) {
+            queue.send(id, ctx.address());
+        }
+    }
+
+    /// A view's actor died: its handles are gone, and whoever asked to hear of that does.
+    pub(super) fn view_failed(&mut self, id: SharedId, ctx: &mut Context<Self>) {
+        let handles = self.views.handles_on(id);
+        if !handles.is_empty() {
+            tracing::error!(table = %self.name, handles = handles.len(), "a view failed and was removed");
+        }
+        for handle in handles {
+            self.drop_handle(handle, true);
+        }
+        self.delete_if_due(ctx);
+    }
+}
+
+/// Holds a place in each subscriber's order for the rows of one handle; a subscriber whose way out is full gets them
+/// later, as one with others.
+pub(super) fn want_rows(
+    views: &Registry,
+    id: HandleId,
+    stream: StreamId,
+    derived_slots: &DerivedSlots,
+    is_meant: impl Fn(&Subscriber) -> bool,
+) -> Option<Wanted> {
+    let handle = views.handle(id)?;
+    let built = views.queue(handle.shared).is_some_and(ViewQueue::is_built);
+    let receivers = handle.on_update.iter().filter(|subscriber| is_meant(subscriber)).map(|subscriber| {
+        let outbox = &subscriber.outbox;
+        let delivery = match (outbox.is_full(), built) {
+            (true, _) => {
+                outbox.defer(stream);
+                Delivery::Deferred(outbox.clone())
+            }
+            (false, true) => Delivery::Now(match derived_slots.get(&outbox.session()) {
+                Some(derived_slot) => derived_slot.reserve(),
+                None => outbox.reserve(stream),
+            }),
+            (false, false) => Delivery::Now(outbox.unordered(stream)),
+        };
+        Receiver { msg_id: subscriber.msg_id, delivery }
+    });
+    Some(Wanted { handle: id, view_id: handle.view_id.clone(), receivers: receivers.collect() })
+}
+
+/// The removed keys as bytes, written at most once and only when somebody wants them.
+struct RemovedKeys<'a> {
+    delta: &'a TableDelta,
+    index: Option<&'a str>,
+    written: Option<Option<Bytes>>,
+}
+
+impl<'a> RemovedKeys<'a> {
+    fn new(delta: &'a TableDelta, index: Option<&'a str>) -> Self {
+        RemovedKeys { delta, index, written: None }
+    }
+
+    fn get(&mut self) -> Option<&Bytes> {
+        let (delta, index) = (self.delta, self.index);
+        let written = self.written.get_or_insert_with(|| match removed_keys_arrow(delta, index?) {
+            Ok(keys) => keys.map(Bytes::from),
+            Err(error) => {
+                tracing::error!(%error, "removed keys could not be written");
+                None
+            }
+        });
+        written.as_ref()
+    }
+}

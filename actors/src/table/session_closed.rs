@@ -1,0 +1,24 @@
+//! A connection is over: what it made here ends, except the table.
+
+use actix::prelude::*;
+
+use super::{Receive, TableActor};
+use crate::outbox::SessionId;
+
+/// Closes the connection's views, without telling anybody, and drops its subscriptions. A deletion that waited for the
+/// last of those views is carried out.
+#[derive(Debug)]
+pub struct SessionClosed {
+    pub session: SessionId,
+}
+
+impl Receive<SessionClosed> for TableActor {
+    fn receive(&mut self, SessionClosed { session }: SessionClosed, ctx: &mut Context<Self>) {
+        for id in self.views.handles_of(session) {
+            self.drop_handle(id, false);
+        }
+        self.views.forget_subscriber(session);
+        self.delete_subscribers.retain(|subscriber| subscriber.outbox.session() != session);
+        self.delete_if_due(ctx);
+    }
+}

@@ -1,0 +1,41 @@
+//! What a table looks like from outside, for whoever watches the server.
+
+use actix::prelude::*;
+
+use super::{Receive, TableActor};
+use crate::mailbox::Reply;
+
+/// The state of one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableStats {
+    pub num_rows: usize,
+    /// Orders that wait in the mailbox.
+    pub num_waiting: usize,
+    /// The shared views, oldest first.
+    pub views: Vec<ViewGauges>,
+}
+
+/// The state of one shared view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ViewGauges {
+    pub number: u64,
+    pub num_handles: usize,
+    /// Subscriptions to updates.
+    pub num_followers: usize,
+}
+
+#[derive(Debug)]
+pub struct GetTableStats {
+    pub reply: Reply<TableStats>,
+}
+
+impl Receive<GetTableStats> for TableActor {
+    fn receive(&mut self, GetTableStats { reply }: GetTableStats, _ctx: &mut Context<Self>) {
+        let num_waiting = self.self_ref.as_ref().map_or(0, |self_ref| self_ref.mailbox.num_waiting());
+        reply.send(Ok(TableStats {
+            num_rows: self.table.num_rows(),
+            num_waiting,
+            views: self.views.table_stats(),
+        }));
+    }
+}

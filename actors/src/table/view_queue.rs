@@ -1,0 +1,184 @@
+//! How a table feeds one view actor: one parcel on the way at a time, everything else waits here, in order.
+//!
+//! Law: the view sees deltas and reads in the table's order. A view that is busy (being built, or slow) costs its table
+//! nothing but this queue, in which deltas merge once [`tuning::WAITING_DELTAS`] of them wait: a merged delta is again a
+//! delta. What waits is sent while orders are handled, too: a table that is never idle starves no view.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use actix::prelude::*;
+use proscenium_engine::table::{InstalledColumns, Snapshot};
+use proscenium_engine::view::Plan;
+
+use super::TableActor;
+use super::registry::SharedId;
+use crate::tuning;
+use crate::view::{Step, ViewActor, ViewBatch, ViewCommand};
+
+#[derive(Debug)]
+pub(super) struct ViewQueue {
+    view: Stage,
+    /// Set by the view once it is built.
+    built: Arc<AtomicBool>,
+    waiting: VecDeque<ViewCommand>,
+    waiting_deltas: usize,
+    /// A parcel is on the way; set by `batch`, cleared by the parcel's receipt.
+    busy: Arc<AtomicBool>,
+}
+
+/// How far a view has come.
+#[derive(Debug)]
+enum Stage {
+    /// Columns of its plan are being computed; it will be built from the table as it was when it was opened.
+    Waits(Arc<Plan>, Snapshot),
+    Started(Addr<ViewActor>),
+}
+
+impl ViewQueue {
+    /// Of a view that is not started yet: [`ViewQueue::amend`], then [`ViewQueue::start`].
+    pub fn waiting(plan: Arc<Plan>, snapshot: Snapshot) -> Self {
+        ViewQueue {
+            view: Stage::Waits(plan, snapshot),
+            built: Arc::default(),
+            waiting: VecDeque::new(),
+            waiting_deltas: 0,
+            busy: Arc::default(),
+        }
+    }
+
+    /// What the view waits to be built of.
+    pub fn plan_not_started(&self) -> Option<&Arc<Plan>> {
+        match &self.view {
+            Stage::Waits(plan, _) => Some(plan),
+            Stage::Started(_) => None,
+        }
+    }
+
+    pub fn has_reads(&self) -> bool {
+        self.waiting.iter().any(|command| matches!(command, ViewCommand::Read(..)))
+    }
+
+    /// Adds computed columns to everything that was kept for the view.
+    pub fn amend(&mut self, installed: &InstalledColumns) {
+        let Stage::Waits(_, snapshot) = &mut self.view else { return };
+        *snapshot = installed.amend(snapshot);
+        for command in &mut self.waiting {
+            if let ViewCommand::Step(step) = command {
+                step.delta = Arc::new(installed.amend_delta(&step.delta));
+            }
+        }
+    }
+
+    /// The versions of what is kept for a view that was not started.
+    pub fn versions_waiting(&self) -> Vec<u64> {
+        let Stage::Waits(_, snapshot) = &self.view else { return Vec::new() };
+        let steps = self.waiting.iter().filter_map(|command| match command {
+            ViewCommand::Step(step) => Some([step.delta.from(), step.delta.to()]),
+            _ => None,
+        });
+        [snapshot.version()].into_iter().chain(steps.flatten()).collect()
+    }
+
+    /// Starts the view if it was not.
+    pub fn start(&mut self, start: impl FnOnce(Arc<Plan>, Snapshot, Arc<AtomicBool>) -> Addr<ViewActor>) {
+        if let Stage::Waits(plan, snapshot) = &self.view {
+            self.view = Stage::Started(start(plan.clone(), snapshot.clone(), self.built.clone()));
+        }
+    }
+
+    /// Whether the view answers at once. While it is being built nobody should wait for its news.
+    pub fn is_built(&self) -> bool {
+        self.built.load(Ordering::Acquire)
+    }
+
+    /// Work that is not a delta.
+    pub fn push(&mut self, command: ViewCommand) {
+        self.waiting.push_back(command);
+    }
+
+    pub fn push_step(&mut self, step: Step) {
+        if self.waiting_deltas >= tuning::WAITING_DELTAS
+            && let Some(ViewCommand::Step(last)) = self.waiting.back_mut()
+            // Subscribers are told the port.
+            && last.delta.port_id == step.delta.port_id
+        {
+            step.meter.metrics().delta_merged();
+            return last.merge(step);
+        }
+        self.waiting_deltas += 1;
+        self.waiting.push_back(ViewCommand::Step(step));
+    }
+
+    /// Sends everything that waits, if the view is free. The table hears from the receipt when it is again.
+    pub fn send(&mut self, view: SharedId, table: Addr<TableActor>) {
+        let Stage::Started(addr) = &self.view else { return };
+        if self.waiting.is_empty() || self.busy.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.waiting_deltas = 0;
+        let ack = BatchAck { table, view, busy: self.busy.clone(), is_complete: false };
+        let commands = std::mem::take(&mut self.waiting).into();
+        // The mailbox has room: this is the only sender, with one parcel on the way. A parcel that an ended view does
+        // not take is dropped, and its receipt tells.
+        let _ = addr.try_send(ViewBatch { commands, ack: Some(ack) });
+    }
+
+    /// Nobody looks at the view any more: what still waits is sent as it is, and the actor ends once it has answered.
+    pub fn finish(self) {
+        let addr = match self.view {
+            Stage::Started(addr) if !self.waiting.is_empty() => addr,
+            _ => return,
+        };
+        // The mailbox has room for a parcel beside the one on the way.
+        if addr.try_send(ViewBatch { commands: self.waiting.into(), ack: None }).is_err() {
+            tracing::debug!("a view ended before its last reads were answered");
+        }
+    }
+}
+
+/// Goes with a parcel and comes back when it is dropped: signed if all of it was handled.
+#[derive(Debug)]
+pub struct BatchAck {
+    table: Addr<TableActor>,
+    view: SharedId,
+    busy: Arc<AtomicBool>,
+    is_complete: bool,
+}
+
+impl BatchAck {
+    pub fn complete(mut self) {
+        self.is_complete = true;
+    }
+}
+
+impl Drop for BatchAck {
+    fn drop(&mut self) {
+        self.busy.store(false, Ordering::Release);
+        // A table that is gone needs no receipts.
+        let _ = self.table.try_send(Handled { view: self.view, failed: !self.is_complete });
+    }
+}
+
+/// A view has handled its parcel, or died over it. Comes beside the bounded mailbox: at most one a view.
+#[derive(Debug)]
+pub(super) struct Handled {
+    view: SharedId,
+    failed: bool,
+}
+
+impl Message for Handled {
+    type Result = ();
+}
+
+impl Handler<Handled> for TableActor {
+    type Result = ();
+
+    fn handle(&mut self, Handled { view, failed }: Handled, ctx: &mut Self::Context) {
+        match failed {
+            false => self.send_one(view, ctx),
+            true => self.view_failed(view, ctx),
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! The chunked vector behind a column: pages of chunks, every level `Arc`-shared and copied on write.
+//!
+//! Law: `clone` is O(1); `set` copies at most one chunk ([`CHUNK`] rows) and two short lists of pointers, and copies
+//! nothing that no clone holds, and nothing where the cell has the value already. The memory of chunks that were
+//! replaced is used again once no clone holds them.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::order::touch;
+
+/// Rows in a chunk: small enough that copying one for a single-row update is cheap (2 KiB of floats), large enough
+/// that pointers and counts are a sixth of a byte a row.
+pub(crate) const CHUNK: usize = 256;
+/// Chunks in a page: copying a page counts every chunk in it up, each a visit to another place in memory, so few.
+const PAGE: usize = 16;
+/// Rows in a page.
+pub(crate) const PAGE_ROWS: usize = PAGE * CHUNK;
+
+/// What a cell may hold.
+pub(crate) trait CellValue: Copy + Default {
+    /// Whether nobody could tell the two apart; 0.0 and -0.0 can be told apart, and a NaN is itself.
+    fn is_same(self, other: Self) -> bool;
+}
+
+macro_rules! cell {
+    ($($type:ty),*; $is_same:expr) => {
+        $(impl CellValue for $type {
+            #[inline]
+            fn is_same(self, other: Self) -> bool {
+                $is_same(self, other)
+            }
+        })*
+    };
+}
+
+cell!(i8, i16, i32, i64, u8, u16, u32, u64, bool; |left, right| left == right);
+cell!(f32; |left: f32, right: f32| left.to_bits() == right.to_bits());
+cell!(f64; |left: f64, right: f64| left.to_bits() == right.to_bits());
+
+/// [`CHUNK`] cells; a cell whose bit in `valid` is unset is null and holds the default value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Chunk<T> {
+    pub(crate) values: [T; CHUNK],
+    pub(crate) valid: [u64; CHUNK / 64],
+}
+
+impl<T: Copy + Default> Default for Chunk<T> {
+    fn default() -> Self {
+        Chunk { values: [T::default(); CHUNK], valid: [0; CHUNK / 64] }
+    }
+}
+
+impl<T: Copy + Default> Chunk<T> {
+    #[inline]
+    pub(crate) fn get(&self, at: usize) -> Option<T> {
+        (self.valid[at / 64] >> (at % 64) & 1 == 1).then(|| self.values[at])
+    }
+
+    fn put(&mut self, at: usize, value: Option<T>) {
+        let bit = 1 << (at % 64);
+        match value {
+            Some(value) => {
+                self.values[at] = value;
+                self.valid[at / 64] |= bit;
+            }
+            None => {
+                self.values[at] = T::default();
+                self.valid[at / 64] &= !bit;
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Page<T> {
+    chunks: [Option<Arc<Chunk<T>>>; PAGE],
+}
+
+impl<T> Default for Page<T> {
+    fn default() -> Self {
+        Page { chunks: [const { None }; PAGE] }
+    }
+}
+
+impl<T> Clone for Page<T> {
+    fn clone(&self) -> Self {
+        // Counting up waits for each chunk in turn; reading the counts first lets the machine fetch them all at once.
+        std::hint::black_box(self.chunks.iter().flatten().map(Arc::strong_count).sum::<usize>());
+        Page { chunks: self.chunks.clone() }
+    }
+}
+
+/// Cells by slot. Slots never written are null.
+#[derive(Debug)]
+pub(crate) struct ChunkedVec<T> {
+    pages: Arc<Vec<Arc<Page<T>>>>,
+    retired: RetiredChunks<T>,
+}
+
+impl<T> Clone for ChunkedVec<T> {
+    fn clone(&self) -> Self {
+        ChunkedVec { pages: Arc::clone(&self.pages), retired: RetiredChunks::default() }
+    }
+}
+
+impl<T> Default for ChunkedVec<T> {
+    fn default() -> Self {
+        ChunkedVec { pages: Arc::default(), retired: RetiredChunks::default() }
+    }
+}
+
+/// Chunks that the writer replaced, the oldest first. Readers still hold the latest of them; what they have let go is
+/// where the next copies are made: a steady stream of updates asks the allocator for nothing, and gives it nothing back
+/// on the readers' threads.
+#[derive(Debug)]
+struct RetiredChunks<T>(VecDeque<Arc<Chunk<T>>>);
+
+impl<T> Default for RetiredChunks<T> {
+    fn default() -> Self {
+        RetiredChunks(VecDeque::new())
+    }
+}
+
+/// Chunks of a column that are kept for their memory: so many at most, and at most an eighth of the column.
+const MOST_RETIRED: usize = 1024;
+
+impl<T: Copy> RetiredChunks<T> {
+    fn copy_of(&mut self, chunk: &Chunk<T>) -> Arc<Chunk<T>> {
+        let is_free = |oldest: &mut Arc<Chunk<T>>| Arc::get_mut(oldest).is_some();
+        if self.0.front_mut().is_some_and(is_free)
+            && let Some(mut reused) = self.0.pop_front()
+            && let Some(cells) = Arc::get_mut(&mut reused)
+        {
+            *cells = *chunk;
+            return reused;
+        }
+        Arc::new(*chunk)
+    }
+
+    fn keep(&mut self, chunk: Arc<Chunk<T>>, num_chunks: usize) {
+        if self.0.len() < MOST_RETIRED.min(num_chunks / 8) {
+            self.0.push_back(chunk);
+        }
+    }
+}
+
+impl<T: Copy + Default> ChunkedVec<T> {
+    #[inline]
+    pub(crate) fn chunk(&self, chunk: usize) -> Option<&Chunk<T>> {
+        self.pages.get(chunk / PAGE)?.chunks[chunk % PAGE].as_deref()
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, slot: u32) -> Option<T> {
+        let slot = slot as usize;
+        let chunk = self.chunk(slot / CHUNK)?;
+        chunk.get(slot % CHUNK)
+    }
+
+    /// Reads the cell for the machine's sake: what follows finds it near. Independent of what it holds, so many of these
+    /// wait for memory together.
+    #[inline]
+    pub(crate) fn touch(&self, slot: u32) {
+        let slot = slot as usize;
+        if let Some(chunk) = self.chunk(slot / CHUNK) {
+            touch((chunk.values[slot % CHUNK], chunk.valid[slot % CHUNK / 64]));
+        }
+    }
+
+    /// Whether any cell from `slot` on was ever written. (Cells of a chunk that exists count as written.)
+    pub(crate) fn reaches(&self, slot: u32) -> bool {
+        let at = slot as usize;
+        // The rest of a partly used chunk is fresh when its valid bits are unset and nothing follows it.
+        let is_here = self
+            .chunk(at / CHUNK)
+            .is_some_and(|chunk| (at % CHUNK..CHUNK).any(|at| chunk.valid[at / 64] >> (at % 64) & 1 == 1));
+        is_here || self.num_chunks() > at / CHUNK + 1
+    }
+
+    fn chunk_mut(&mut self, chunk: usize) -> &mut Chunk<T> {
+        let pages = Arc::make_mut(&mut self.pages);
+        while pages.len() <= chunk / PAGE {
+            pages.push(Arc::default());
+        }
+        let num_chunks = pages.len() * PAGE;
+        let page = Arc::make_mut(&mut pages[chunk / PAGE]);
+        let cells = page.chunks[chunk % PAGE].get_or_insert_default();
+        if Arc::get_mut(cells).is_none() {
+            let copy = self.retired.copy_of(cells);
+            self.retired.keep(std::mem::replace(cells, copy), num_chunks);
+        }
+        Arc::get_mut(cells).expect("nobody else has seen the copy")
+    }
+
+    /// Writes a whole chunk. Its null cells hold the default value.
+    pub(crate) fn put_chunk(&mut self, chunk: usize, cells: Chunk<T>) {
+        let pages = Arc::make_mut(&mut self.pages);
+        while pages.len() <= chunk / PAGE {
+            pages.push(Arc::default());
+        }
+        Arc::make_mut(&mut pages[chunk / PAGE]).chunks[chunk % PAGE] = Some(Arc::new(cells));
+    }
+
+    /// Has the pages in `range` from another; what was there goes.
+    pub(crate) fn take_pages(&mut self, from: &ChunkedVec<T>, range: Range<usize>) {
+        let pages = Arc::make_mut(&mut self.pages);
+        let end = range.end.min(from.pages.len());
+        if pages.len() < end {
+            pages.resize_with(end, Arc::default);
+        }
+        pages[range.start.min(end)..end].clone_from_slice(&from.pages[range.start.min(end)..end]);
+    }
+
+    /// Appends the cells of `len` slots from `start` on; null cells as the default value, and `null` hears of each by
+    /// its offset.
+    pub(crate) fn read_run<U>(
+        &self,
+        start: u32,
+        len: usize,
+        values: &mut Vec<U>,
+        convert: impl Fn(T) -> U,
+        mut null: impl FnMut(usize),
+    ) {
+        let mut offset = 0;
+        while offset < len {
+            let slot = start as usize + offset;
+            let at = slot % CHUNK;
+            let run = (CHUNK - at).min(len - offset);
+            match self.chunk(slot / CHUNK) {
+                Some(chunk) => {
+                    values.extend(chunk.values[at..at + run].iter().map(|value| convert(*value)));
+                    if (at / 64..(at + run).div_ceil(64)).any(|word| chunk.valid[word] != u64::MAX) {
+                        (at..at + run)
+                            .filter(|at| chunk.valid[at / 64] >> (at % 64) & 1 == 0)
+                            .for_each(|cell| null(offset + cell - at));
+                    }
+                }
+                None => {
+                    values.extend((0..run).map(|_| convert(T::default())));
+                    (offset..offset + run).for_each(&mut null);
+                }
+            }
+            offset += run;
+        }
+    }
+
+    pub(crate) fn num_chunks(&self) -> usize {
+        let Some(last) = self.pages.last() else { return 0 };
+        let len = last.chunks.iter().rposition(Option::is_some).map_or(0, |chunk| chunk + 1);
+        (self.pages.len() - 1) * PAGE + len
+    }
+
+    pub(crate) fn memory(&self) -> usize {
+        let chunks: usize = self.pages.iter().map(|page| page.chunks.iter().flatten().count()).sum();
+        (chunks + self.retired.0.len()) * (size_of::<Chunk<T>>() + size_of::<usize>() * 3)
+    }
+}
+
+impl<T: CellValue> ChunkedVec<T> {
+    pub(crate) fn set(&mut self, slot: u32, value: Option<T>) {
+        let slot = slot as usize;
+        let is_known = match (self.chunk(slot / CHUNK).map(|chunk| chunk.get(slot % CHUNK)), value) {
+            (None | Some(None), None) => true,
+            (Some(Some(old)), Some(new)) => old.is_same(new),
+            _ => false,
+        };
+        if !is_known {
+            self.chunk_mut(slot / CHUNK).put(slot % CHUNK, value);
+        }
+    }
+
+    /// Writes consecutive slots, none of them null.
+    pub(crate) fn write_valid_run(&mut self, start: u32, values: &[T]) {
+        if let [value] = values {
+            return self.set(start, Some(*value));
+        }
+        let mut offset = 0;
+        while offset < values.len() {
+            let slot = start as usize + offset;
+            let at = slot % CHUNK;
+            let len = (CHUNK - at).min(values.len() - offset);
+            let chunk = self.chunk_mut(slot / CHUNK);
+            chunk.values[at..at + len].copy_from_slice(&values[offset..offset + len]);
+            if len == CHUNK {
+                chunk.valid = [u64::MAX; CHUNK / 64];
+            } else {
+                (at..at + len).for_each(|at| chunk.valid[at / 64] |= 1 << (at % 64));
+            }
+            offset += len;
+        }
+    }
+
+    /// Writes consecutive slots, chunk by chunk.
+    pub(crate) fn write_run(&mut self, start: u32, values: &[T], is_valid: impl Fn(usize) -> bool) {
+        if let [value] = values {
+            return self.set(start, is_valid(0).then_some(*value));
+        }
+        let mut offset = 0;
+        while offset < values.len() {
+            let slot = start as usize + offset;
+            let at = slot % CHUNK;
+            let len = (CHUNK - at).min(values.len() - offset);
+            let chunk = self.chunk_mut(slot / CHUNK);
+            chunk.values[at..at + len].copy_from_slice(&values[offset..offset + len]);
+            for position in 0..len {
+                let at = at + position;
+                let bit = 1 << (at % 64);
+                if is_valid(offset + position) {
+                    chunk.valid[at / 64] |= bit;
+                } else {
+                    chunk.valid[at / 64] &= !bit;
+                    chunk.values[at] = T::default();
+                }
+            }
+            offset += len;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clone_keeps_what_the_writer_changes() {
+        let mut cells = ChunkedVec::<i64>::default();
+        cells.write_run(0, &(0..2000).collect::<Vec<_>>(), |offset| offset % 7 != 0);
+        let before = cells.clone();
+        cells.set(3, Some(-3));
+        cells.set(4, None);
+        cells.set(100_000, Some(1));
+        assert_eq!((before.get(3), before.get(4), before.get(7)), (Some(3), Some(4), None));
+        assert_eq!((cells.get(3), cells.get(4), cells.get(100_000)), (Some(-3), None, Some(1)));
+        assert_eq!(before.get(100_000), None);
+        assert_eq!(cells.get(99_999), None);
+    }
+
+    #[test]
+    fn the_memory_of_replaced_chunks_is_used_again_once_nobody_reads_them() {
+        let mut cells = ChunkedVec::<i64>::default();
+        cells.write_valid_run(0, &[0; 64 * CHUNK]);
+        let (mut readers, mut places) = (VecDeque::new(), std::collections::HashSet::new());
+        for round in 1..200_i64 {
+            readers.push_back((round - 1, cells.clone()));
+            cells.set(7, Some(round));
+            places.insert(std::ptr::from_ref(cells.chunk(0).unwrap()));
+            if readers.len() > 3 {
+                readers.pop_front();
+            }
+            for (value, reader) in &readers {
+                assert_eq!(reader.get(7), Some(*value));
+            }
+        }
+        assert!(places.len() <= 5, "{}", places.len());
+        assert!(cells.retired.0.len() <= 64 / 8);
+    }
+
+    #[test]
+    fn what_is_there_already_is_not_copied() {
+        let mut cells = ChunkedVec::<f64>::default();
+        cells.write_valid_run(0, &[0.0; CHUNK]);
+        cells.set(1, None);
+        let before = cells.clone();
+        cells.set(0, Some(0.0));
+        cells.set(1, None);
+        cells.write_valid_run(2, &[0.0]);
+        cells.write_run(1, &[5.0], |_| false);
+        let is_shared = |cells: &ChunkedVec<f64>| Arc::ptr_eq(&cells.pages, &before.pages);
+        assert!(is_shared(&cells));
+        cells.set(0, Some(-0.0));
+        assert!(!is_shared(&cells));
+        assert!(before.get(0).is_some_and(f64::is_sign_positive));
+        assert!(cells.get(0).is_some_and(f64::is_sign_negative));
+    }
+}

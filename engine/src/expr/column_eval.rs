@@ -1,0 +1,141 @@
+//! A whole column of an expression: what a new column costs.
+//!
+//! Law: the cells that [`Expression::write_rows`] writes. A column without texts is computed by slot, a page of slots at a
+//! time and on several threads, each of which makes pages of its own; what goes row by row, and texts, whose codes are
+//! given one after the other, are computed in key order on one thread.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::fused_eval::Plain;
+use super::stack::with_stack;
+use super::{Expression, VectorEvaluator, now_ms};
+use crate::column::{CHUNK, Column, Interner, PAGE_ROWS};
+use crate::parallel::Threads;
+use crate::schema::Storage;
+use crate::table::Snapshot;
+
+/// Pages that are worth a thread of their own.
+const PART_PAGES: usize = 8;
+
+impl Expression {
+    /// The column of all rows of a snapshot.
+    pub(crate) fn column(
+        &self,
+        snapshot: &Snapshot,
+        threads: Threads,
+        random: &mut u64,
+    ) -> (Column, Option<Interner>) {
+        if let Some(column) = self.column_by_slot(snapshot, threads) {
+            return (column, None);
+        }
+        let slots: Vec<u32> = snapshot.order().iter_from(0).collect();
+        let mut column = Column::new(self.storage);
+        let mut interner = (self.storage == Storage::Utf8).then(Interner::default);
+        self.write_rows(snapshot, &slots, &mut column, &mut interner, random);
+        (column, interner)
+    }
+
+    fn column_by_slot(&self, snapshot: &Snapshot, threads: Threads) -> Option<Column> {
+        if self.storage == Storage::Utf8 || self.is_random {
+            return None;
+        }
+        let live = snapshot.order().live_slots();
+        let plain = Plain::of(self, snapshot);
+        let now = now_ms();
+        let is_for_rows = AtomicBool::new(false);
+        let compute = |pages: Range<usize>| {
+            let mut column = Column::new(self.storage);
+            if let Some(plain) = &plain {
+                let chunks = PAGE_ROWS / CHUNK;
+                for chunk in pages.start * chunks..pages.end * chunks {
+                    plain.write(snapshot, chunk, live.chunk(chunk), &mut column);
+                }
+                return (pages, column);
+            }
+            let mut run = VectorEvaluator::new(self, snapshot, pages.len() * PAGE_ROWS, now);
+            let mut slots = Vec::with_capacity(PAGE_ROWS);
+            for page in pages.clone() {
+                live.page(page, &mut slots);
+                // Another part may have found out already.
+                if is_for_rows.load(Ordering::Relaxed) {
+                    break;
+                }
+                if !slots.is_empty() && !run.write(&mut column, None, &slots) {
+                    is_for_rows.store(true, Ordering::Relaxed);
+                }
+            }
+            (pages, column)
+        };
+        let parts = threads
+            .parts_of(live.num_pages(), 1, PART_PAGES, |pages| with_stack(self.is_deep, || compute(pages)));
+        if is_for_rows.into_inner() {
+            return None;
+        }
+        let mut parts = parts.into_iter();
+        let (_, mut column) = parts.next()?;
+        for (pages, part) in parts {
+            column.take_pages(part, pages);
+        }
+        Some(column)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{TableData, TableOptions};
+    use crate::schema::ColumnType;
+    use crate::table::Table;
+
+    /// Rows in any key order, with gaps in the slots, over several pages and threads.
+    #[test]
+    fn a_whole_column_is_its_rows() {
+        let columns = [("k", ColumnType::Integer), ("x", ColumnType::Float), ("n", ColumnType::Integer)];
+        let schema = TableData::Schema(columns.map(|(name, kind)| (name.to_owned(), kind)).to_vec());
+        let options = TableOptions { index: Some("k".into()), ..TableOptions::default() };
+        let mut table = Table::create(&schema, options).unwrap();
+        let num_rows = 20 * PAGE_ROWS as u64 + 77;
+        let keys = |of: u64| (0..of).map(move |row| row * 7919 % num_rows);
+        let list = |cells: Vec<String>| format!("[{}]", cells.join(","));
+        let data = format!(
+            "{{\"k\":{},\"x\":{},\"n\":{}}}",
+            list(keys(num_rows).map(|key| key.to_string()).collect()),
+            list(
+                keys(num_rows)
+                    .map(|key| if key % 9 == 0 { "null".into() } else { (key as f64 / 8.0).to_string() })
+                    .collect()
+            ),
+            list(keys(num_rows).map(|key| (key % 5).to_string()).collect()),
+        );
+        table.update(&TableData::Columns(data.into()), 0).unwrap();
+        let gone = list(keys(9000).map(|key| key.to_string()).collect());
+        table.remove(&TableData::Rows(gone.into())).unwrap();
+        let snapshot = table.snapshot();
+        let slots: Vec<u32> = snapshot.order().iter_from(0).collect();
+        for text in [
+            "\"x\" * \"n\"",
+            "\"n\" + 1 - 1",
+            "upper(string(\"n\"))",
+            "\"x\" > 5000",
+            "round(\"x\")",
+            "random() * 0",
+        ] {
+            let expression = Expression::new("e", text, snapshot.schema(), Some(0)).unwrap();
+            let mut rows = Column::new(expression.storage);
+            let mut interner = (expression.storage == Storage::Utf8).then(Interner::default);
+            expression.write_rows(&snapshot, &slots, &mut rows, &mut interner, &mut 1);
+            for threads in [1, 3] {
+                let (whole, interner) = expression.column(&snapshot, Threads::new(threads), &mut 1);
+                assert_eq!(interner.is_some(), expression.storage == Storage::Utf8);
+                for slot in 0..num_rows as u32 + 300 {
+                    assert_eq!(
+                        whole.scalar(slot),
+                        rows.scalar(slot),
+                        "{text}, slot {slot}, {threads} threads"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,397 @@
+//! Columns that are computed elsewhere while the table goes on.
+//!
+//! Law: a column that is computed from an older snapshot and then follows what happened since has, at every version, the
+//! values it would have had if it had been there all the time; whoever kept a snapshot or a delta of that time gets the
+//! column added to it ([`InstalledColumns`]). What happened is kept as a log; a column follows it on any thread ([`CatchUpLog`]), and
+//! the last few batches when it comes to the table.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::window::WindowColumn;
+use super::{Body, ComputedColumns, ComputedRef, touched, write_window};
+use crate::column::{Column, Interner};
+use crate::delta::TableDelta;
+use crate::expr::Expression;
+use crate::parallel::Threads;
+use crate::table::Snapshot;
+use crate::window::Window;
+
+/// Columns to be computed, on any thread.
+#[derive(Debug, Clone)]
+pub struct Backfill {
+    snapshot: Snapshot,
+    columns: Vec<PendingColumn>,
+}
+
+/// A column that nobody has computed yet.
+#[derive(Debug, Clone)]
+pub(in crate::table) struct PendingColumn {
+    column: ComputedRef,
+    question: Question,
+}
+
+#[derive(Debug, Clone)]
+enum Question {
+    Expression(Arc<Expression>),
+    /// With the position of its source among the table's and computed columns.
+    Window(Window, usize),
+}
+
+/// The columns of a [`Backfill`], as of some version.
+#[derive(Debug)]
+pub struct BackfillResult {
+    columns: Vec<BackfilledColumn>,
+    version: u64,
+    /// State of `random()`.
+    random: u64,
+}
+
+#[derive(Debug)]
+struct BackfilledColumn {
+    cells: Column,
+    interner: Option<Interner>,
+    /// Of a window.
+    window: Option<Box<WindowColumn>>,
+    past: Vec<ColumnVersion>,
+}
+
+/// A column at a version.
+#[derive(Debug)]
+struct ColumnVersion {
+    version: u64,
+    column: Column,
+    /// Rows outside the batch that led to the version, whose cell it changed.
+    recomputed: Vec<u32>,
+}
+
+/// What happened to the table since columns were computed.
+#[derive(Debug)]
+pub struct CatchUpLog(Vec<Arc<TableDelta>>);
+
+/// Columns that came to the table: how they were at each version since they were begun.
+#[derive(Debug)]
+pub struct InstalledColumns(Vec<ColumnVersions>);
+
+#[derive(Debug)]
+struct ColumnVersions {
+    /// Among the table's and computed columns.
+    column: usize,
+    position: usize,
+    /// By version, ascending.
+    past: Vec<ColumnVersion>,
+}
+
+impl PendingColumn {
+    fn make(&self, snapshot: &Snapshot, threads: Threads, random: &mut u64) -> BackfilledColumn {
+        let (cells, interner, window) = match &self.question {
+            Question::Expression(expression) => {
+                let (cells, interner) = expression.column(snapshot, threads, random);
+                (cells, interner, None)
+            }
+            Question::Window(window, source) => {
+                let (window, new) = WindowColumn::build(window.clone(), *source, snapshot);
+                let mut cells = Column::new(self.column.storage);
+                let mut interner = matches!(cells, Column::Str(..)).then(Interner::default);
+                write_window(&mut cells, interner.as_mut(), &new, snapshot.column(*source));
+                (cells, interner, Some(Box::new(window)))
+            }
+        };
+        let past = vec![ColumnVersion {
+            version: snapshot.version(),
+            column: cells.clone(),
+            recomputed: Vec::new(),
+        }];
+        BackfilledColumn { cells, interner, window, past }
+    }
+}
+
+impl BackfilledColumn {
+    fn follow(&mut self, question: &Question, delta: &TableDelta, random: &mut u64) {
+        self.cells.clear(self.interner.as_mut(), &delta.removed);
+        let mut recomputed = Vec::new();
+        match (question, &mut self.window) {
+            (Question::Expression(expression), _) => {
+                let slots = touched(expression, delta);
+                expression.write_rows(&delta.new, &slots, &mut self.cells, &mut self.interner, random);
+            }
+            (Question::Window(_, source), Some(window)) => {
+                let reread: BTreeSet<u32> = delta.recomputed.iter().copied().collect();
+                let new = window.step(delta, &delta.old, &delta.new, &reread);
+                let source = delta.new.column(*source);
+                recomputed = write_window(&mut self.cells, self.interner.as_mut(), &new, source);
+            }
+            (Question::Window(..), None) => {}
+        }
+        self.past.push(ColumnVersion { version: delta.to(), column: self.cells.clone(), recomputed });
+    }
+}
+
+impl Backfill {
+    /// Computes the columns from the snapshot that the preparation was made of, on so many threads.
+    pub fn run_on(&self, threads: usize) -> BackfillResult {
+        let threads = Threads::new(threads);
+        let mut random = 1;
+        let columns =
+            self.columns.iter().map(|missing| missing.make(&self.snapshot, threads, &mut random)).collect();
+        BackfillResult { columns, version: self.version(), random }
+    }
+
+    /// Whether it is the same preparation.
+    pub fn is(&self, other: &Backfill) -> bool {
+        let token =
+            |backfill: &Backfill| backfill.columns.first().map(|missing| missing.column.token.clone());
+        matches!((token(self), token(other)), (Some(one), Some(other)) if Arc::ptr_eq(&one, &other))
+    }
+
+    /// The table's version when the preparation was made.
+    pub fn version(&self) -> u64 {
+        self.snapshot.version()
+    }
+}
+
+impl BackfillResult {
+    /// Leads the columns of a preparation over what happened since.
+    pub fn follow(&mut self, backfill: &Backfill, backlog: &CatchUpLog) {
+        for delta in backlog.0.iter().filter(|delta| delta.from() >= self.version) {
+            for (made, missing) in self.columns.iter_mut().zip(&backfill.columns) {
+                made.follow(&missing.question, delta, &mut self.random);
+            }
+        }
+        self.version = backlog.version().unwrap_or(self.version).max(self.version);
+    }
+}
+
+impl CatchUpLog {
+    /// Batches, or several merged into one.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// To which it leads.
+    pub fn version(&self) -> Option<u64> {
+        self.0.last().map(|delta| delta.to())
+    }
+}
+
+impl InstalledColumns {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// A snapshot with the columns as they were at its version.
+    pub fn amend(&self, snapshot: &Snapshot) -> Snapshot {
+        self.0.iter().fold(snapshot.clone(), |snapshot, states| {
+            let before = states.past.partition_point(|past| past.version <= snapshot.version());
+            match before.checked_sub(1).and_then(|at| states.past.get(at)) {
+                Some(past) => snapshot.with_computed(states.position, past.column.clone()),
+                None => snapshot,
+            }
+        })
+    }
+
+    /// A delta with the columns in both its snapshots, and the rows outside the batch in which they changed.
+    pub fn amend_delta(&self, delta: &TableDelta) -> TableDelta {
+        let mut amended =
+            TableDelta { old: self.amend(&delta.old), new: self.amend(&delta.new), ..delta.clone() };
+        let mut recomputed: BTreeSet<u32> = delta.recomputed.iter().copied().collect();
+        for ColumnVersions { column, past, .. } in &self.0 {
+            let within = past.partition_point(|past| past.version <= delta.from())
+                ..past.partition_point(|past| past.version <= delta.to());
+            // A view that was opened before the column was begun has no use for it.
+            let (Some(old), Some(new)) = (amended.old.find_column(*column), amended.new.find_column(*column))
+            else {
+                continue;
+            };
+            // To the bit: zeros have signs.
+            let cell = |cells: &Column, slot| (cells.bits(slot), cells.number(slot).map(f64::to_bits));
+            let is_outside = |slot: &u32| {
+                [&delta.inserted, &delta.updated, &delta.removed]
+                    .iter()
+                    .all(|slots| slots.binary_search(slot).is_err())
+            };
+            let slots = past[within].iter().flat_map(|past| past.recomputed.iter().copied());
+            recomputed.extend(slots.filter(|slot| is_outside(slot) && cell(old, *slot) != cell(new, *slot)));
+        }
+        amended.recomputed = recomputed.into_iter().collect();
+        amended
+    }
+}
+
+impl ComputedColumns {
+    pub(super) fn has_pending(&self) -> bool {
+        self.entries.iter().flatten().any(|entry| entry.is_pending)
+    }
+
+    pub(in crate::table) fn is_pending(&self, column: &ComputedRef) -> bool {
+        self.entries[column.position].as_ref().is_some_and(|entry| entry.is_pending)
+    }
+
+    /// As [`ComputedColumns::hold`], but a new column is left to be computed: it is added to `missing`.
+    pub(in crate::table) fn hold_later(
+        &mut self,
+        alias: &str,
+        expression: Expression,
+        taken: &[ComputedRef],
+        missing: &mut Vec<PendingColumn>,
+    ) -> ComputedRef {
+        let storage = expression.storage;
+        if let Some((position, token)) = self.same(&expression, taken, true) {
+            return ComputedRef { alias: alias.to_owned(), position, storage, token };
+        }
+        let expression = Arc::new(expression);
+        let (position, token) = self.add(alias, Body::Expression(expression.clone()), storage, None, None);
+        let column = ComputedRef { alias: alias.to_owned(), position, storage, token };
+        self.await_column(&column, Question::Expression(expression), missing);
+        column
+    }
+
+    /// As [`ComputedColumns::hold_window`], but a new column is left to be computed: it is added to `missing`.
+    pub(in crate::table) fn hold_window_later(
+        &mut self,
+        alias: &str,
+        window: Window,
+        num_columns: usize,
+        computed: &[ComputedRef],
+        missing: &mut Vec<PendingColumn>,
+    ) -> ComputedRef {
+        let storage = window.storage;
+        let (source, read) = super::source_of(&window, num_columns, computed);
+        if let Some((position, token)) = self.held(alias, &window, source, true) {
+            return ComputedRef { alias: alias.to_owned(), position, storage, token };
+        }
+        let (position, token) =
+            self.add(alias, Body::PendingPlan, storage, read, Some((window.clone(), source)));
+        let column = ComputedRef { alias: alias.to_owned(), position, storage, token };
+        self.await_column(&column, Question::Window(window, source), missing);
+        column
+    }
+
+    fn await_column(&mut self, column: &ComputedRef, question: Question, missing: &mut Vec<PendingColumn>) {
+        if let Some(entry) = &mut self.entries[column.position] {
+            entry.is_pending = true;
+        }
+        missing.push(PendingColumn { column: column.clone(), question });
+    }
+
+    /// What can be computed now of the columns that are missing. Windows over columns that are under way wait for
+    /// these, with the snapshot.
+    pub(in crate::table) fn prepare(
+        &mut self,
+        stored: &Snapshot,
+        missing: Vec<PendingColumn>,
+    ) -> Option<Backfill> {
+        let snapshot = self.extend(stored);
+        let (waiting, columns): (Vec<PendingColumn>, Vec<PendingColumn>) =
+            missing.into_iter().partition(|missing| self.waits(missing, &snapshot));
+        let one = |missing| Backfill { snapshot: snapshot.clone(), columns: vec![missing] };
+        self.waiting.extend(waiting.into_iter().map(one));
+        (!columns.is_empty()).then_some(Backfill { snapshot, columns })
+    }
+
+    /// Whether the source of a window is under way.
+    fn waits(&self, missing: &PendingColumn, snapshot: &Snapshot) -> bool {
+        let Question::Window(_, source) = &missing.question else { return false };
+        let Some(position) = source.checked_sub(snapshot.schema().len()) else { return false };
+        self.entries[position].as_ref().is_some_and(|entry| entry.is_pending)
+    }
+
+    /// The preparations that waited for columns that have come.
+    pub(in crate::table) fn take_ready(&mut self) -> Vec<Backfill> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let (waiting, ready) = waiting.into_iter().partition(|backfill| {
+            backfill.columns.iter().any(|missing| self.waits(missing, &backfill.snapshot))
+        });
+        self.waiting = waiting;
+        ready
+    }
+
+    /// Forgets the preparations that wait for others.
+    pub(in crate::table) fn forget_waiting(&mut self) {
+        self.waiting.clear();
+    }
+
+    /// What prepared columns have not followed.
+    pub(in crate::table) fn backlog(&self, prepared: &BackfillResult) -> CatchUpLog {
+        let begin = self.log.partition_point(|delta| delta.from() < prepared.version);
+        CatchUpLog(self.log[begin..].to_vec())
+    }
+
+    /// Deltas that are kept for columns under way.
+    pub(in crate::table) fn num_logged(&self) -> usize {
+        self.log.len()
+    }
+
+    /// Merges what is kept for columns under way: of the versions within only `needed` ones can be told apart.
+    pub(in crate::table) fn shorten_log(&mut self, needed: &BTreeSet<u64>) {
+        let is_needed = |version: u64| {
+            needed.contains(&version) || self.waiting.iter().any(|backfill| backfill.version() == version)
+        };
+        let mut runs: Vec<Vec<Arc<TableDelta>>> = Vec::new();
+        for delta in std::mem::take(&mut self.log) {
+            match runs.last_mut() {
+                Some(run) if !is_needed(delta.from()) => run.push(delta),
+                _ => runs.push(vec![delta]),
+            }
+        }
+        // Neighbours first: each row is looked at as often as a run can be halved.
+        self.log = runs
+            .into_iter()
+            .filter_map(|mut run| {
+                while run.len() > 1 {
+                    run = run
+                        .chunks(2)
+                        .map(|pair| match pair {
+                            [first, second] => Arc::new(first.then(second)),
+                            _ => pair[0].clone(),
+                        })
+                        .collect();
+                }
+                run.pop()
+            })
+            .collect();
+    }
+
+    /// Takes columns that were computed elsewhere and leads them to the present. Nothing, if they are here already.
+    pub(in crate::table) fn adopt(
+        &mut self,
+        backfill: &Backfill,
+        mut prepared: BackfillResult,
+    ) -> InstalledColumns {
+        let mut installed = Vec::new();
+        prepared.follow(backfill, &self.backlog(&prepared));
+        for (missing, made) in backfill.columns.iter().zip(prepared.columns) {
+            let position = missing.column.position;
+            // The preparation holds the column's token, so the place is still its own.
+            let Some(entry) = self.entries[position].as_mut().filter(|entry| entry.is_pending) else {
+                continue;
+            };
+            entry.is_pending = false;
+            if let Some(window) = made.window {
+                entry.body = Body::Window(window);
+            }
+            self.columns[position] = made.cells;
+            self.interners[position] = made.interner;
+            let column = backfill.snapshot.schema().len() + position;
+            installed.push(ColumnVersions { column, position, past: made.past });
+        }
+        let installed = InstalledColumns(installed);
+        if !self.has_pending() {
+            self.log.clear();
+        }
+        // Windows that read these columns follow them.
+        for delta in &mut self.log {
+            if delta.from() >= backfill.version() {
+                *delta = Arc::new(installed.amend_delta(delta));
+            }
+        }
+        for waiting in &mut self.waiting {
+            waiting.snapshot = installed.amend(&waiting.snapshot);
+        }
+        installed
+    }
+}

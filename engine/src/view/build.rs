@@ -1,0 +1,280 @@
+//! Building a grouped view: which groups, split values and cells there are.
+//!
+//! Law: the same as if every row had been inserted one by one, found by a few passes over plain numbers
+//! ([`super::dense`]). Nodes of a level are numbered in display order (unsorted), so no group is searched for and no
+//! children are sorted.
+
+use super::group_codes::{DenseCodes, Pairs};
+use super::tree::{NewNode, ROOT};
+use crate::parallel::Threads;
+use crate::table::Snapshot;
+
+/// One tree to be: the groups of each level.
+pub(super) struct GroupAxis {
+    levels: Vec<Level>,
+    /// By row: its group on the deepest level; empty without levels.
+    of_row: Vec<u32>,
+}
+
+struct Level {
+    /// By group: its parent among the groups of the level above, and the number of its value.
+    groups: Vec<(u32, u32)>,
+    dense: DenseCodes,
+}
+
+impl GroupAxis {
+    pub(super) fn new(snapshot: &Snapshot, columns: &[usize], slots: &[u32], threads: Threads) -> GroupAxis {
+        let mut axis = GroupAxis { levels: Vec::new(), of_row: Vec::new() };
+        for &column in columns {
+            let mut dense = DenseCodes::new(snapshot.column(column), slots, threads);
+            let numbers = std::mem::take(&mut dense.numbers);
+            let groups = match axis.levels.last() {
+                None => {
+                    axis.of_row = numbers;
+                    (0..dense.values.len() as u32).map(|number| (0, number)).collect()
+                }
+                Some(above) => {
+                    let num_above = above.groups.len();
+                    let pairs = Pairs::new(&axis.of_row, num_above, &numbers, dense.values.len(), threads);
+                    axis.of_row = pairs.of_row;
+                    pairs.pairs
+                }
+            };
+            axis.levels.push(Level { groups, dense });
+        }
+        axis
+    }
+
+    fn depth(&self) -> usize {
+        self.levels.len()
+    }
+
+    /// Groups of a depth; the root is the only one of depth 0.
+    fn len(&self, depth: usize) -> usize {
+        depth.checked_sub(1).map_or(1, |level| self.levels[level].groups.len())
+    }
+
+    /// The parent of a group of `depth`, among those of the depth above.
+    fn parent(&self, depth: usize, group: u32) -> u32 {
+        self.levels[depth - 1].groups[group as usize].0
+    }
+
+    /// The node numbers of a depth begin here.
+    fn base(&self, depth: usize) -> u32 {
+        (0..depth).map(|above| self.len(above) as u32).sum()
+    }
+
+    /// All nodes below the root in the order of their numbers. `cell` tells a group's own cell by depth and position.
+    pub(super) fn nodes<'a>(
+        &'a self,
+        cell: impl Fn(usize, u32) -> u32 + 'a,
+    ) -> impl Iterator<Item = NewNode> + 'a {
+        self.levels.iter().enumerate().flat_map(move |(level, of_level)| {
+            let base = self.base(level);
+            let cells = (0..of_level.groups.len() as u32).map(|group| cell(level + 1, group));
+            let cells: Vec<u32> = cells.collect();
+            of_level.groups.iter().zip(cells).map(move |(&(parent, number), cell)| {
+                let (bits, value) = of_level.dense.values[number as usize].clone();
+                NewNode { parent: base + parent, bits, value, cell }
+            })
+        })
+    }
+
+    pub(super) fn num_nodes(&self) -> usize {
+        (1..=self.depth()).map(|depth| self.len(depth)).sum()
+    }
+}
+
+/// The cells of one depth of both trees.
+struct CellLayer {
+    /// The number of the first.
+    base: u32,
+    /// Row group and split group of each, ascending; `None`: one for each group of the one tree, in its order.
+    pairs: Option<Vec<(u32, u32)>>,
+    len: usize,
+}
+
+/// Row group and split group of the cells of a layer, ascending, and which of them each cell below belongs to.
+type LayerPairs = (Vec<(u32, u32)>, Vec<u32>);
+
+/// All cells that will have rows, and the total.
+pub(super) struct BuiltGroups {
+    layers: Vec<Vec<CellLayer>>,
+    /// By row: its deepest cell.
+    pub(super) of_row: Vec<u32>,
+    /// Which cell adds up to which, the deepest first: ranges of cells, and by cell its sum's number.
+    pub(super) sums: Vec<(u32, Vec<u32>)>,
+    pub(super) num_cells: usize,
+    /// The deepest cells.
+    pub(super) deepest: std::ops::Range<u32>,
+    /// By split depth above the deepest: for each deepest cell, the cell of its row group and split prefix.
+    pub(super) prefixes: Vec<Vec<u32>>,
+}
+
+impl BuiltGroups {
+    pub(super) fn new(
+        rows: &GroupAxis,
+        splits: &GroupAxis,
+        num_rows: usize,
+        threads: Threads,
+    ) -> BuiltGroups {
+        let (depth, split_depth) = (rows.depth(), splits.depth());
+        let pairs = match (depth, split_depth) {
+            (0, 0) => Pairs { of_row: vec![0; num_rows], pairs: vec![(0, 0)] },
+            (_, 0) => {
+                let pairs = (0..rows.len(depth) as u32).map(|group| (group, 0)).collect();
+                Pairs { of_row: rows.of_row.clone(), pairs }
+            }
+            (0, _) => {
+                let pairs = (0..splits.len(split_depth) as u32).map(|group| (0, group)).collect();
+                Pairs { of_row: splits.of_row.clone(), pairs }
+            }
+            _ => {
+                let (num_left, num_right) = (rows.len(depth), splits.len(split_depth));
+                Pairs::new(&rows.of_row, num_left, &splits.of_row, num_right, threads)
+            }
+        };
+        // From the deepest up: the pairs of each layer, and which pair of it each pair below belongs to.
+        let mut found: Vec<Vec<LayerPairs>> = Vec::new();
+        let mut below = pairs.pairs;
+        for at in (0..=depth).rev() {
+            let mut ups = Vec::new();
+            if at < depth {
+                let layers = &found[found.len() - 1];
+                for (of_split, (pairs, _)) in layers.iter().enumerate() {
+                    let split = split_depth - of_split;
+                    let left: Vec<u32> = pairs.iter().map(|&(row, _)| rows.parent(at + 1, row)).collect();
+                    let right: Vec<u32> = pairs.iter().map(|&(_, split)| split).collect();
+                    let up = Pairs::new(&left, rows.len(at), &right, splits.len(split), threads);
+                    ups.push((up.pairs, up.of_row));
+                }
+            } else {
+                ups.push((std::mem::take(&mut below), Vec::new()));
+                for split in (0..split_depth).rev() {
+                    let (pairs, _) = &ups[ups.len() - 1];
+                    let mut above: Vec<(u32, u32)> = Vec::new();
+                    let mut up = Vec::with_capacity(pairs.len());
+                    for &(row, group) in pairs {
+                        let pair = (row, splits.parent(split + 1, group));
+                        // Split groups are numbered along their parents, so equal pairs stand together.
+                        if above.last() != Some(&pair) {
+                            above.push(pair);
+                        }
+                        up.push(above.len() as u32 - 1);
+                    }
+                    ups.push((above, up));
+                }
+            }
+            found.push(ups);
+        }
+        BuiltGroups::numbered(rows, splits, found, pairs.of_row)
+    }
+
+    /// Gives cells their numbers: the shallow ones first, the total 0.
+    fn numbered(
+        rows: &GroupAxis,
+        splits: &GroupAxis,
+        found: Vec<Vec<LayerPairs>>,
+        mut of_row: Vec<u32>,
+    ) -> BuiltGroups {
+        let (depth, split_depth) = (rows.depth(), splits.depth());
+        let mut bases = vec![vec![0; split_depth + 1]; depth + 1];
+        let mut next = 0;
+        for (at, bases) in bases.iter_mut().enumerate() {
+            for (split, base) in bases.iter_mut().enumerate() {
+                *base = next;
+                let len = found[depth - at][split_depth - split].0.len();
+                // The total is there even without rows.
+                next += if (at, split) == (0, 0) { 1 } else { len as u32 };
+            }
+        }
+        let mut sums = Vec::new();
+        let mut prefixes = Vec::new();
+        let mut layers: Vec<Vec<CellLayer>> = (0..=depth).map(|_| Vec::new()).collect();
+        let mut to_prefix: Vec<u32> = (0..found[0][0].0.len() as u32).collect();
+        for (above, ups) in found.into_iter().enumerate() {
+            let at = depth - above;
+            let mut of_depth = Vec::new();
+            for (split_above, (pairs, up)) in ups.into_iter().enumerate() {
+                let split = split_depth - split_above;
+                let base = bases[at][split];
+                if above > 0 || split_above > 0 {
+                    let from = if above > 0 { bases[at + 1][split] } else { bases[at][split + 1] };
+                    if above == 0 {
+                        to_prefix.iter_mut().for_each(|pair| *pair = up[*pair as usize]);
+                        prefixes.push(to_prefix.iter().map(|pair| base + pair).collect());
+                    }
+                    sums.push((from, up.into_iter().map(|pair| base + pair).collect()));
+                }
+                let len = pairs.len();
+                let is_plain = at == 0 || split == 0;
+                of_depth.push(CellLayer { base, pairs: (!is_plain).then_some(pairs), len });
+            }
+            of_depth.reverse();
+            layers[at] = of_depth;
+        }
+        let first = bases[depth][split_depth];
+        of_row.iter_mut().for_each(|cell| *cell += first);
+        let num_deepest = layers[depth][split_depth].len as u32;
+        let deepest = first..first + num_deepest;
+        BuiltGroups { layers, of_row, sums, num_cells: next as usize, deepest, prefixes }
+    }
+
+    /// The cell of a row group and the split root.
+    pub(super) fn row_cell(&self, depth: usize, group: u32) -> u32 {
+        self.layers[depth][0].base + group
+    }
+
+    /// The cell of the row root and a split group.
+    pub(super) fn split_cell(&self, depth: usize, group: u32) -> u32 {
+        self.layers[0][depth].base + group
+    }
+
+    /// Row node and split node of every cell, by its number.
+    pub(super) fn owners(&self, rows: &GroupAxis, splits: &GroupAxis) -> Vec<(u32, u32)> {
+        let mut owners = Vec::with_capacity(self.num_cells);
+        for (depth, layers) in self.layers.iter().enumerate() {
+            for (split_depth, layer) in layers.iter().enumerate() {
+                let (base, split_base) = (rows.base(depth), splits.base(split_depth));
+                match &layer.pairs {
+                    Some(pairs) => {
+                        owners.extend(pairs.iter().map(|&(row, split)| (base + row, split_base + split)))
+                    }
+                    None if depth == 0 && split_depth == 0 => owners.push((ROOT, ROOT)),
+                    None if split_depth == 0 => {
+                        owners.extend((0..layer.len as u32).map(|group| (base + group, ROOT)));
+                    }
+                    None => owners.extend((0..layer.len as u32).map(|group| (ROOT, split_base + group))),
+                }
+            }
+        }
+        owners
+    }
+}
+
+/// Rows by cell: the rows of `cell` are `rows[starts[cell]..starts[cell + 1]]`, in the order they came.
+pub(super) struct ByCell {
+    pub(super) starts: Vec<u32>,
+    pub(super) slots: Vec<u32>,
+}
+
+impl ByCell {
+    /// `cell_of_row` gives numbers below `num_cells`.
+    pub(super) fn new(slots: &[u32], num_cells: usize, cell_of_row: impl Fn(usize) -> u32) -> ByCell {
+        let mut starts = vec![0_u32; num_cells + 1];
+        for row in 0..slots.len() {
+            starts[cell_of_row(row) as usize + 1] += 1;
+        }
+        for cell in 0..num_cells {
+            starts[cell + 1] += starts[cell];
+        }
+        let mut next = starts.clone();
+        let mut sorted = vec![0; slots.len()];
+        for (row, &slot) in slots.iter().enumerate() {
+            let place = &mut next[cell_of_row(row) as usize];
+            sorted[*place as usize] = slot;
+            *place += 1;
+        }
+        ByCell { starts, slots: sorted }
+    }
+}

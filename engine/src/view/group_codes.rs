@@ -1,0 +1,270 @@
+//! Values as small numbers: what the pass that builds a grouped view works with.
+//!
+//! Law: numbers ascend with the values (null, NaN, up) and leave no gap, so that groups made in the order of their
+//! numbers stand in display order. Text is numbered through its codes, integers of a small range through a table, all
+//! else through a hash table.
+
+use std::ops::Range;
+
+use hashbrown::HashMap;
+
+use super::filter::joined;
+use crate::column::{Column, Strings};
+use crate::parallel::Threads;
+use crate::scalar::Scalar;
+
+const NONE: u32 = u32::MAX;
+/// Tables of up to this many entries, or of [`ROOM`] a row, are taken instead of hash tables.
+const FEW: usize = 1 << 16;
+const ROOM: usize = 8;
+
+/// A column's values over some rows.
+#[derive(Debug, Default)]
+pub(super) struct DenseCodes {
+    /// By row.
+    pub(super) numbers: Vec<u32>,
+    /// By number: the column's bits and the value.
+    pub(super) values: Vec<(Option<u64>, Scalar)>,
+}
+
+impl DenseCodes {
+    pub(super) fn new(column: &Column, slots: &[u32], threads: Threads) -> DenseCodes {
+        match column {
+            Column::Str(_, strings) if strings.len() <= FEW.max(slots.len() * ROOM) => {
+                let used = used_places(column, slots, 0, strings.len() + 1, threads);
+                let order = by_text(strings, used);
+                let values = order
+                    .iter()
+                    .map(|&place| match place.checked_sub(1) {
+                        None => (None, Scalar::Null),
+                        Some(code) => (Some(code as u64), Scalar::Str(strings.shared(code as u32))),
+                    })
+                    .collect();
+                DenseCodes { numbers: numbered(column, slots, 0, strings.len() + 1, &order, threads), values }
+            }
+            Column::Str(..) | Column::Float32(_) | Column::Float64(_) | Column::UInt64(_) => {
+                hashed(column, slots, threads)
+            }
+            _ => DenseCodes::of_integers(column, slots, threads),
+        }
+    }
+
+    fn of_integers(column: &Column, slots: &[u32], threads: Threads) -> DenseCodes {
+        let bounds = |part: Range<usize>| {
+            let (mut least, mut most) = (i64::MAX, i64::MIN);
+            column.each_bits(&slots[part], |bits| {
+                if let Some(bits) = bits {
+                    (least, most) = (least.min(bits as i64), most.max(bits as i64));
+                }
+            });
+            (least, most)
+        };
+        let parts = threads.parts(slots.len(), 1, bounds);
+        let least = parts.iter().map(|part| part.0).min().unwrap_or(i64::MAX);
+        let most = parts.iter().map(|part| part.1).max().unwrap_or(i64::MIN);
+        let range = if least > most { 0 } else { i128::from(most) - i128::from(least) + 1 };
+        if range > FEW.max(slots.len() * ROOM) as i128 {
+            return hashed(column, slots, threads);
+        }
+        let num_places = range as usize + 1;
+        let order = used_places(column, slots, least, num_places, threads);
+        let numbers = numbered(column, slots, least, num_places, &order, threads);
+        let mut values = vec![(None, Scalar::Null); order.len()];
+        let mut is_known = vec![false; order.len()];
+        // Any row of a value tells how it reads.
+        let mut unknown = order.len();
+        for (&slot, &number) in slots.iter().zip(&numbers) {
+            if !std::mem::replace(&mut is_known[number as usize], true) {
+                values[number as usize] = (column.bits(slot), column.scalar(slot));
+                unknown -= 1;
+                if unknown == 0 {
+                    break;
+                }
+            }
+        }
+        DenseCodes { numbers, values }
+    }
+}
+
+/// Null is in place 0; the value `least` in the next one, and so on.
+fn place(bits: Option<u64>, least: i64) -> usize {
+    bits.map_or(0, |bits| (bits as i64).wrapping_sub(least) as usize + 1)
+}
+
+/// The places that any row has, ascending.
+fn used_places(
+    column: &Column,
+    slots: &[u32],
+    least: i64,
+    num_places: usize,
+    threads: Threads,
+) -> Vec<usize> {
+    let parts = threads.parts(slots.len(), 1, |part| {
+        let mut used = vec![false; num_places];
+        column.each_bits(&slots[part], |bits| used[place(bits, least)] = true);
+        used
+    });
+    (0..num_places).filter(|&place| parts.iter().any(|part| part[place])).collect()
+}
+
+/// The number of every row: where its place stands in `order`.
+fn numbered(
+    column: &Column,
+    slots: &[u32],
+    least: i64,
+    num_places: usize,
+    order: &[usize],
+    threads: Threads,
+) -> Vec<u32> {
+    let mut number_of = vec![NONE; num_places];
+    for (number, &place) in order.iter().enumerate() {
+        number_of[place] = number as u32;
+    }
+    let parts = threads.parts(slots.len(), 1, |part| {
+        let mut numbers = Vec::with_capacity(part.len());
+        column.each_bits(&slots[part], |bits| numbers.push(number_of[place(bits, least)]));
+        numbers
+    });
+    joined(parts)
+}
+
+/// Places of text (null is 0, codes follow) in the order of the texts.
+fn by_text(strings: &Strings, places: Vec<usize>) -> Vec<usize> {
+    let mut keyed: Vec<(u64, usize)> = places
+        .into_iter()
+        .map(|place| match place.checked_sub(1) {
+            None => (0, place),
+            Some(code) => (head(strings.get(code as u32)), place),
+        })
+        .collect();
+    keyed.sort_unstable_by(|left, right| {
+        left.0.cmp(&right.0).then_with(|| match (left.1, right.1) {
+            (0, _) | (_, 0) => left.1.cmp(&right.1),
+            (left, right) => strings.compare(left as u32 - 1, right as u32 - 1),
+        })
+    });
+    keyed.into_iter().map(|(_, place)| place).collect()
+}
+
+/// The first eight bytes of a text as a number that ascends with it; equal ones say nothing.
+pub(super) fn head(text: &str) -> u64 {
+    let mut head = [0; 8];
+    let len = text.len().min(8);
+    head[..len].copy_from_slice(&text.as_bytes()[..len]);
+    u64::from_be_bytes(head)
+}
+
+/// Distinct values by hash, each part of the rows for itself; then all together in their order.
+fn hashed(column: &Column, slots: &[u32], threads: Threads) -> DenseCodes {
+    type Numbers = HashMap<Option<u64>, u32, ahash::RandomState>;
+    let parts = threads.parts(slots.len(), 1, |part| {
+        let mut found = Numbers::default();
+        let mut firsts: Vec<u32> = Vec::new();
+        let slots = &slots[part];
+        let mut of_row: Vec<u32> = Vec::with_capacity(slots.len());
+        column.each_bits(slots, |bits| {
+            let number = *found.entry(bits).or_insert_with(|| {
+                firsts.push(slots[of_row.len()]);
+                firsts.len() as u32 - 1
+            });
+            of_row.push(number);
+        });
+        (of_row, firsts)
+    });
+    let mut all = Numbers::default();
+    let mut values: Vec<(Option<u64>, Scalar)> = Vec::new();
+    // What each part calls a value → what all call it.
+    let known: Vec<Vec<u32>> = parts
+        .iter()
+        .map(|(_, firsts)| {
+            let call = |&slot: &u32| {
+                let bits = column.bits(slot);
+                *all.entry(bits).or_insert_with(|| {
+                    values.push((bits, column.scalar(slot)));
+                    values.len() as u32 - 1
+                })
+            };
+            firsts.iter().map(call).collect()
+        })
+        .collect();
+    let mut order: Vec<u32> = (0..values.len() as u32).collect();
+    order.sort_unstable_by(|&left, &right| {
+        let (left, right) = (&values[left as usize], &values[right as usize]);
+        left.1.cmp(&right.1).then(left.0.cmp(&right.0))
+    });
+    let mut number_of = vec![0; order.len()];
+    for (number, &value) in order.iter().enumerate() {
+        number_of[value as usize] = number as u32;
+    }
+    let items: Vec<(Vec<u32>, Vec<u32>)> = parts.into_iter().map(|(of_row, _)| of_row).zip(known).collect();
+    let numbers = threads.each(items, |(mut of_row, known)| {
+        of_row.iter_mut().for_each(|number| *number = number_of[known[*number as usize] as usize]);
+        of_row
+    });
+    let mut sorted = vec![(None, Scalar::Null); values.len()];
+    for (value, number) in values.into_iter().zip(number_of) {
+        sorted[number as usize] = value;
+    }
+    DenseCodes { numbers: joined(numbers), values: sorted }
+}
+
+/// Which pairs of numbers occur in the rows.
+#[derive(Debug)]
+pub(super) struct Pairs {
+    /// By row, the position in `pairs`.
+    pub(super) of_row: Vec<u32>,
+    /// Ascending.
+    pub(super) pairs: Vec<(u32, u32)>,
+}
+
+impl Pairs {
+    /// Of each row's `left` (below `num_left`) and `right` (below `num_right`).
+    pub(super) fn new(
+        left: &[u32],
+        num_left: usize,
+        right: &[u32],
+        num_right: usize,
+        threads: Threads,
+    ) -> Pairs {
+        let num_places = num_left.saturating_mul(num_right);
+        if num_places > FEW.max(left.len() * ROOM) {
+            return Pairs::sorted(left, right, threads);
+        }
+        let place = |row: usize| left[row] as usize * num_right + right[row] as usize;
+        let marked = threads.parts_of(left.len(), 1, (num_places / 4).max(FEW), |part| {
+            let mut used = vec![false; num_places];
+            part.for_each(|row| used[place(row)] = true);
+            used
+        });
+        let mut number_of = vec![0_u32; num_places];
+        let mut pairs = Vec::new();
+        for at in 0..num_places {
+            if marked.iter().any(|part| part[at]) {
+                number_of[at] = pairs.len() as u32;
+                pairs.push(((at / num_right) as u32, (at % num_right) as u32));
+            }
+        }
+        let parts =
+            threads.parts(left.len(), 1, |part| part.map(|row| number_of[place(row)]).collect::<Vec<u32>>());
+        Pairs { of_row: joined(parts), pairs }
+    }
+
+    fn sorted(left: &[u32], right: &[u32], threads: Threads) -> Pairs {
+        let packed = |row: usize| u64::from(left[row]) << 32 | u64::from(right[row]);
+        let parts = threads.parts(left.len(), 1, |part| {
+            let mut pairs: Vec<u64> = part.map(packed).collect();
+            pairs.sort_unstable();
+            pairs.dedup();
+            pairs
+        });
+        let mut pairs = joined(parts);
+        // Two sorted runs: merging them is what a stable sort does.
+        pairs.sort();
+        pairs.dedup();
+        let numbers: HashMap<u64, u32, ahash::RandomState> = pairs.iter().copied().zip(0..).collect();
+        let parts =
+            threads.parts(left.len(), 1, |part| part.map(|row| numbers[&packed(row)]).collect::<Vec<u32>>());
+        let pairs = pairs.into_iter().map(|pair| ((pair >> 32) as u32, pair as u32)).collect();
+        Pairs { of_row: joined(parts), pairs }
+    }
+}

@@ -1,0 +1,224 @@
+//! Sorting all rows of a new view.
+//!
+//! Law: the same order as [`RowOrder::compare`], found without comparing cells: each sort column becomes unsigned
+//! numbers that ascend with the order (text by its rank in the dictionary). A narrow first column is a counting sort,
+//! a wide one a sort of plain integers; each further column sorts only the runs that are still equal. The position in
+//! key order settles the last ties, ascending in both directions.
+
+use std::ops::Range;
+
+use super::sort::{Direction, RowOrder, float_key};
+use crate::column::{Column, Strings};
+use crate::parallel::Threads;
+use crate::table::Snapshot;
+
+/// A counting sort is taken up to this many different numbers, or as many as there are rows.
+const FEW: u64 = 1 << 16;
+
+/// Sorts `slots`, which are in key order.
+pub(super) fn sort(slots: &[u32], order: &RowOrder, snapshot: &Snapshot, threads: Threads) -> Vec<u32> {
+    let rows = sort_rows(slots, order, snapshot, threads);
+    let parts = threads
+        .parts(rows.len(), 1, |part| rows[part].iter().map(|&row| slots[row as usize]).collect::<Vec<u32>>());
+    super::filter::joined(parts)
+}
+
+/// As [`sort`], but yields positions in `slots`.
+pub(super) fn sort_rows(slots: &[u32], order: &RowOrder, snapshot: &Snapshot, threads: Threads) -> Vec<u32> {
+    let terms = order.terms.iter();
+    let keys: Vec<Keys> = terms
+        .map(|&(column, direction)| Keys::new(snapshot.column(column), slots, direction, threads))
+        .collect();
+    let mut rows = match keys.first() {
+        None => (0..slots.len() as u32).collect(),
+        Some(first) => first.sorted(threads),
+    };
+    if keys.len() > 1 {
+        refine_all(&mut rows, &keys, threads);
+    }
+    rows
+}
+
+/// Numbers that ascend as the cells do, by position in key order; the least of them is 0.
+struct Keys {
+    numbers: Vec<u64>,
+    largest: u64,
+}
+
+impl Keys {
+    fn new(column: &Column, slots: &[u32], direction: Direction, threads: Threads) -> Keys {
+        let (is_abs, is_descending) = (direction.is_absolute(), direction.is_descending());
+        let ranks = match column {
+            Column::Str(_, strings) if !is_abs => ranks(strings),
+            _ => Vec::new(),
+        };
+        let part = |part: Range<usize>| {
+            let mut numbers = numbers(column, &slots[part], is_abs, &ranks);
+            if is_descending {
+                numbers.iter_mut().for_each(|number| *number = !*number);
+            }
+            let least = numbers.iter().copied().min();
+            let largest = numbers.iter().copied().max();
+            (numbers, least, largest)
+        };
+        let parts = threads.parts(slots.len(), 1, part);
+        let least = parts.iter().filter_map(|(_, least, _)| *least).min().unwrap_or(0);
+        let largest = parts.iter().filter_map(|(.., largest)| *largest).max().unwrap_or(0);
+        let mut numbers = super::filter::joined(parts.into_iter().map(|(numbers, ..)| numbers).collect());
+        numbers.iter_mut().for_each(|number| *number -= least);
+        Keys { numbers, largest: largest - least }
+    }
+
+    /// Positions in the order of their numbers, equal ones ascending.
+    fn sorted(&self, threads: Threads) -> Vec<u32> {
+        let numbers = &self.numbers;
+        if self.largest < FEW.max(numbers.len() as u64) {
+            return self.counted();
+        }
+        // The position in the low bits makes every number one of its kind.
+        if self.largest < 1 << 32 {
+            let part = |part: Range<usize>| {
+                let mut part: Vec<u64> = part.map(|at| numbers[at] << 32 | at as u64).collect();
+                part.sort_unstable();
+                part
+            };
+            return merged(threads.parts(numbers.len(), 1, part), |packed| packed as u32);
+        }
+        let part = |part: Range<usize>| {
+            let mut part: Vec<u128> = part.map(|at| u128::from(numbers[at]) << 32 | at as u128).collect();
+            part.sort_unstable();
+            part
+        };
+        merged(threads.parts(numbers.len(), 1, part), |packed| packed as u32)
+    }
+
+    fn counted(&self) -> Vec<u32> {
+        let mut places = vec![0_u32; self.largest as usize + 2];
+        for &number in &self.numbers {
+            places[number as usize + 1] += 1;
+        }
+        for number in 1..places.len() {
+            places[number] += places[number - 1];
+        }
+        let mut rows = vec![0; self.numbers.len()];
+        for (row, &number) in self.numbers.iter().enumerate() {
+            let place = &mut places[number as usize];
+            rows[*place as usize] = row as u32;
+            *place += 1;
+        }
+        rows
+    }
+}
+
+/// Sorted parts as one.
+fn merged<T: Copy + Ord>(mut parts: Vec<Vec<T>>, row: impl Fn(T) -> u32) -> Vec<u32> {
+    while parts.len() > 2 {
+        let (right, left) = (parts.pop().unwrap_or_default(), parts.pop().unwrap_or_default());
+        let mut both = Vec::with_capacity(left.len() + right.len());
+        merge(&left, &right, |next| both.push(next));
+        parts.insert(0, both);
+    }
+    let right = if parts.len() > 1 { parts.pop().unwrap_or_default() } else { Vec::new() };
+    let left = parts.pop().unwrap_or_default();
+    let mut rows = Vec::with_capacity(left.len() + right.len());
+    merge(&left, &right, |next| rows.push(row(next)));
+    rows
+}
+
+fn merge<T: Copy + Ord>(left: &[T], right: &[T], mut put: impl FnMut(T)) {
+    let (mut at, mut beside) = (0, 0);
+    while at < left.len() && beside < right.len() {
+        let (one, other) = (left[at], right[beside]);
+        let is_left = one < other;
+        put(if is_left { one } else { other });
+        at += usize::from(is_left);
+        beside += usize::from(!is_left);
+    }
+    left[at..].iter().chain(&right[beside..]).for_each(|&next| put(next));
+}
+
+/// Sorts the runs of rows that are equal in the first column by the others; the parts are cut between runs.
+fn refine_all(rows: &mut [u32], keys: &[Keys], threads: Threads) {
+    let first = &keys[0].numbers;
+    let mut cuts = vec![0];
+    for part in threads.parts(rows.len(), 1, |part| part) {
+        let mut cut = part.end;
+        while cut > 0 && cut < rows.len() && first[rows[cut] as usize] == first[rows[cut - 1] as usize] {
+            cut += 1;
+        }
+        cuts.push(cut.max(*cuts.last().unwrap_or(&0)));
+    }
+    let mut pieces = Vec::new();
+    let mut rest = rows;
+    for pair in cuts.windows(2) {
+        let (piece, after) = rest.split_at_mut(pair[1] - pair[0]);
+        pieces.push(piece);
+        rest = after;
+    }
+    threads.each(pieces, |piece| refine(piece, keys, &mut Vec::new()));
+}
+
+/// `rows` are sorted by the first of `keys`; sorts runs of equal ones by the others.
+fn refine(rows: &mut [u32], keys: &[Keys], scratch: &mut Vec<u128>) {
+    let [first, second, ..] = keys else { return };
+    let mut start = 0;
+    while start < rows.len() {
+        let number = first.numbers[rows[start] as usize];
+        let same = rows[start..].iter().take_while(|&&row| first.numbers[row as usize] == number).count();
+        let run = &mut rows[start..start + same];
+        if same > 1 {
+            scratch.clear();
+            scratch.extend(
+                run.iter().map(|&row| u128::from(second.numbers[row as usize]) << 32 | u128::from(row)),
+            );
+            scratch.sort_unstable();
+            for (row, &packed) in run.iter_mut().zip(&*scratch) {
+                *row = packed as u32;
+            }
+            refine(run, &keys[1..], scratch);
+        }
+        start += same;
+    }
+}
+
+fn numbers(column: &Column, slots: &[u32], is_abs: bool, ranks: &[u32]) -> Vec<u64> {
+    let slots = slots.iter().copied();
+    if is_abs {
+        return slots.map(|slot| float_key(column.number(slot).unwrap_or(0.0).abs())).collect();
+    }
+    // 0 is NaN, 1 is null; values follow.
+    match column {
+        Column::Float32(cells) => {
+            slots.map(|slot| cells.get(slot).map_or(1, |value| float_key(value.into()))).collect()
+        }
+        Column::Float64(cells) => slots.map(|slot| cells.get(slot).map_or(1, float_key)).collect(),
+        Column::Str(codes, _) => {
+            slots.map(|slot| codes.get(slot).map_or(1, |code| u64::from(ranks[code as usize]) + 2)).collect()
+        }
+        // Exact to the last value: the two largest share nothing with null.
+        Column::UInt64(cells) => {
+            slots.map(|slot| cells.get(slot).map_or(1, |value| value.saturating_add(2))).collect()
+        }
+        _ => slots
+            .map(|slot| column.bits(slot).map_or(1, |bits| (bits ^ (1 << 63)).saturating_add(2)))
+            .collect(),
+    }
+}
+
+/// The position of every code's text among all texts of the dictionary.
+fn ranks(strings: &Strings) -> Vec<u32> {
+    // The first eight bytes decide most comparisons without a look at the text.
+    let mut codes: Vec<(u64, u32)> =
+        (0..strings.len() as u32).map(|code| (super::group_codes::head(strings.get(code)), code)).collect();
+    codes.sort_unstable_by(|left, right| left.0.cmp(&right.0).then_with(|| strings.compare(left.1, right.1)));
+    let mut ranks = vec![0; codes.len()];
+    let mut rank = 0;
+    for (at, &(_, code)) in codes.iter().enumerate() {
+        // Codes out of use may share a text; equal text has one rank.
+        if at > 0 && strings.compare(codes[at - 1].1, code).is_ne() {
+            rank += 1;
+        }
+        ranks[code as usize] = rank;
+    }
+    ranks
+}

@@ -1,0 +1,382 @@
+//! Windows: which part of a view was asked for, and its cells as Arrow arrays.
+//!
+//! Law: a cut is immutable and `Send`. Of flat views it holds the snapshot and a clone of the order, so that a worker
+//! thread can gather any number of rows while the view goes on; of pivots it holds the gathered window.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array,
+    Int64Array, StringDictionaryBuilder, TimestampMillisecondArray, UInt8Array, UInt16Array, UInt32Array,
+    UInt64Array,
+};
+use arrow::datatypes::Int32Type;
+use bytes::Bytes;
+
+use super::column_only::ColumnOnly;
+use super::flat::Flat;
+use super::grouped::Grouped;
+use super::text::path_text;
+use super::{Handle, SliceOptions, Viewport};
+use crate::config::GroupRollupMode;
+use crate::error::Result;
+use crate::export::{
+    self, Compression, Naming, PIECE_CELLS, RowPaths, RowSlice, RowSource, SliceColumn, TextFormat,
+    WindowKind,
+};
+use crate::parallel::Threads;
+use crate::scalar::Scalar;
+use crate::schema::Storage;
+
+#[derive(Debug)]
+pub struct ViewSlice(SliceSource);
+
+#[derive(Debug)]
+enum SliceSource {
+    Ready(Box<RowSlice>),
+    Flat { view: Box<Flat>, start: usize, end: usize, columns: Vec<usize>, keys: bool },
+}
+
+impl ViewSlice {
+    /// The number of rows in the window.
+    pub fn num_rows(&self) -> usize {
+        match &self.0 {
+            SliceSource::Ready(window) => window.num_rows,
+            SliceSource::Flat { start, end, .. } => end - start,
+        }
+    }
+
+    /// The window as text, in pieces to be written one behind the other, on up to `num_threads` threads, which end before
+    /// this returns. The cells of a flat view are gathered piece by piece.
+    pub fn text(&self, format: TextFormat, num_threads: usize) -> Vec<String> {
+        let source = match &self.0 {
+            SliceSource::Ready(window) => export::ExportSource::Whole(window),
+            SliceSource::Flat { .. } => export::ExportSource::Parts(self),
+        };
+        export::text_pieces(source, format, num_threads)
+    }
+
+    /// The window as an Arrow stream of one record batch, in pieces to be written one behind the other. Its cells are
+    /// gathered on up to `num_threads` threads, and what is gathered is what is written.
+    pub fn arrow(self, naming: Naming, compression: Compression, num_threads: usize) -> Result<Vec<Bytes>> {
+        export::arrow_pieces(&self.gather_on(Threads::new(num_threads)), naming, compression)
+    }
+
+    /// Reads the cells.
+    pub fn gather(self) -> RowSlice {
+        self.gather_on(Threads::ONE)
+    }
+
+    fn gather_on(self, threads: Threads) -> RowSlice {
+        match self.0 {
+            SliceSource::Ready(window) => *window,
+            SliceSource::Flat { view, start, end, columns, keys } => {
+                let slots = view.slots(start, end);
+                let threads = if slots.len() < PIECE_CELLS { Threads::ONE } else { threads };
+                flat_window_on(&view, &slots, &columns, keys, threads)
+            }
+        }
+    }
+}
+
+impl RowSource for ViewSlice {
+    fn num_rows(&self) -> usize {
+        ViewSlice::num_rows(self)
+    }
+
+    fn num_columns(&self) -> usize {
+        match &self.0 {
+            SliceSource::Ready(window) => window.columns.len(),
+            SliceSource::Flat { columns, .. } => columns.len(),
+        }
+    }
+
+    fn window(&self, rows: Range<usize>, shown: Range<usize>) -> RowSlice {
+        match &self.0 {
+            SliceSource::Ready(window) => window.slice(rows, shown),
+            SliceSource::Flat { view, start, columns, keys, .. } => {
+                let slots = view.slots(start + rows.start, start + rows.end);
+                flat_window(view, &slots, &columns[shown], *keys)
+            }
+        }
+    }
+}
+
+/// A clamped viewport: rows `start..end`, columns `first..last`.
+fn clamp(start: Option<u32>, end: Option<u32>, len: usize) -> (usize, usize) {
+    let end = end.map_or(len, |end| end as usize).min(len);
+    let start = start.map_or(0, |start| start as usize).min(end);
+    (start, end)
+}
+
+pub(super) fn flat(view: &Flat, options: SliceOptions) -> ViewSlice {
+    let Viewport { start_row, end_row, start_col, end_col } = options.viewport;
+    let (start, end) = clamp(start_row, end_row, view.len());
+    let (first, last) = clamp(start_col, end_col, view.plan.columns.len());
+    let columns = view.plan.columns[first..last].to_vec();
+    ViewSlice(SliceSource::Flat {
+        view: Box::new(view.clone()),
+        start,
+        end,
+        columns,
+        keys: options.id || options.index,
+    })
+}
+
+pub(super) fn flat_window(view: &Flat, slots: &[u32], columns: &[usize], keys: bool) -> RowSlice {
+    flat_window_on(view, slots, columns, keys, Threads::ONE)
+}
+
+fn flat_window_on(view: &Flat, slots: &[u32], columns: &[usize], keys: bool, threads: Threads) -> RowSlice {
+    let column = |column: usize| {
+        let name = view.plan.schema.field(column).name.clone();
+        SliceColumn {
+            name: name.clone(),
+            readable_name: name,
+            values: {
+                let cells = view.snapshot.column(column);
+                cells.shown(cells.gather(slots))
+            },
+        }
+    };
+    RowSlice {
+        kind: WindowKind::Flat,
+        num_rows: slots.len(),
+        columns: threads.deal(columns.to_vec(), column),
+        row_paths: None,
+        keys: keys.then(|| view.snapshot.keys(slots)),
+        member_keys: None,
+    }
+}
+
+pub(super) fn column_only(view: &mut ColumnOnly, options: SliceOptions) -> ViewSlice {
+    let (start, end) = clamp(options.viewport.start_row, options.viewport.end_row, view.rows.len());
+    let slots = view.rows.slots(start, end);
+    let window = column_only_window(view, &slots, options.viewport, options.id || options.index);
+    ViewSlice(SliceSource::Ready(Box::new(window)))
+}
+
+pub(super) fn column_only_window(
+    view: &mut ColumnOnly,
+    slots: &[u32],
+    viewport: Viewport,
+    keys: bool,
+) -> RowSlice {
+    let placement = view.placement(slots);
+    let plan = view.rows.plan.clone();
+    let num_shown = plan.columns.len();
+    let (first, last) = clamp(viewport.start_col, viewport.end_col, placement.len() * num_shown);
+    let columns = (first..last)
+        .map(|position| {
+            let (block, is_here) = &placement[position / num_shown];
+            let column = plan.columns[position % num_shown];
+            let name: Arc<str> =
+                format!("{}{}", prefix(&view.splits, *block), plan.schema.field(column).name).into();
+            let cells = view.rows.snapshot.column(column);
+            let values = cells.gather_optional(slots.len(), |row| is_here[row].then(|| slots[row]));
+            let values = cells.shown(values);
+            SliceColumn { name: name.clone(), readable_name: name, values }
+        })
+        .collect();
+    RowSlice {
+        kind: WindowKind::ColumnOnly,
+        num_rows: slots.len(),
+        columns,
+        row_paths: None,
+        keys: keys.then(|| view.rows.snapshot.keys(slots)),
+        member_keys: None,
+    }
+}
+
+pub(super) fn grouped(view: &mut Grouped, handle: &mut Handle, options: SliceOptions) -> ViewSlice {
+    let num_rows = handle.num_visible(view);
+    let (start, end) = clamp(options.viewport.start_row, options.viewport.end_row, num_rows);
+    let rows = handle.window(view, start, end);
+    let mut window = grouped_window(view, &rows, options.viewport);
+    if options.index {
+        let members = view.member_slots(&rows);
+        window.member_keys = Some(members.iter().map(|slots| view.snapshot.keys(slots)).collect());
+    }
+    ViewSlice(SliceSource::Ready(Box::new(window)))
+}
+
+pub(super) fn grouped_window(view: &mut Grouped, nodes: &[u32], viewport: Viewport) -> RowSlice {
+    let plan = view.plan.clone();
+    let blocks = view.blocks();
+    let num_shown = plan.columns.len();
+    let (first, last) = clamp(viewport.start_col, viewport.end_col, blocks.len() * num_shown);
+    let columns = (first..last)
+        .map(|position| {
+            let (block, shown) = (blocks[position / num_shown], position % num_shown);
+            let prefix = prefix(view, block);
+            let name = format!("{prefix}{}", plan.aggregates[shown].name).into();
+            let readable_name = plan.readable_name(shown, &prefix).into();
+            let values: Vec<Scalar> = nodes.iter().map(|&node| view.value(shown, node, block)).collect();
+            let output = plan.aggregates[shown].output();
+            let values = shown_array(view, plan.columns[shown], output, &values);
+            SliceColumn { name, readable_name, values }
+        })
+        .collect();
+    let is_bare_total = plan.group_by.is_empty();
+    let kind = if is_bare_total {
+        WindowKind::Total { split: !plan.split_by.is_empty() }
+    } else {
+        WindowKind::Grouped
+    };
+    RowSlice {
+        kind,
+        num_rows: nodes.len(),
+        columns,
+        row_paths: (!is_bare_total).then(|| row_paths(view, nodes)),
+        keys: None,
+        member_keys: None,
+    }
+}
+
+fn row_paths(view: &Grouped, nodes: &[u32]) -> RowPaths {
+    let paths: Vec<Vec<Scalar>> = nodes.iter().map(|&node| view.rows.path(node)).collect();
+    let levels = view
+        .plan
+        .group_by
+        .iter()
+        .enumerate()
+        .map(|(level, &column)| {
+            let field = view.plan.schema.field(column);
+            let values: Vec<Scalar> =
+                paths.iter().map(|path| path.get(level).cloned().unwrap_or_default()).collect();
+            (field.name.clone(), shown_array(view, column, field.storage, &values))
+        })
+        .collect();
+    RowPaths { depths: paths.iter().map(|path| path.len() as u32).collect(), levels }
+}
+
+/// What stands before the column name in a block: the split values, each followed by `|`. The text `null` is in quotes
+/// where it stands beside the null that is called so.
+pub(super) fn prefix(view: &Grouped, block: u32) -> String {
+    let mut nodes: Vec<u32> = view.splits.ancestry(block).collect();
+    nodes.reverse();
+    let mut prefix = String::new();
+    for pair in nodes.windows(2) {
+        let text = path_text(&view.splits.node(pair[1]).value);
+        let is_ambiguous = text == "null" && !view.splits.node(pair[1]).value.is_null();
+        match view.splits.child(pair[0], None) {
+            Some(_) if is_ambiguous => prefix.push_str("\"null\""),
+            _ => prefix.push_str(&text),
+        }
+        prefix.push('|');
+    }
+    prefix
+}
+
+/// The names of all shown columns of a pivot, left to right.
+pub(super) fn column_names(view: &mut Grouped) -> Vec<Arc<str>> {
+    let plan = view.plan.clone();
+    let blocks = view.blocks();
+    let names = |&block: &u32| {
+        let prefix = prefix(view, block);
+        let names: Vec<Arc<str>> = plan
+            .columns
+            .iter()
+            .map(|&column| format!("{prefix}{}", plan.schema.field(column).name).into())
+            .collect();
+        names
+    };
+    blocks.iter().flat_map(names).collect()
+}
+
+/// One list per split level, one entry per shown column; the levels below a subtotal block are null.
+pub(super) fn column_paths(view: &mut Grouped) -> Vec<Vec<Scalar>> {
+    let plan = view.plan.clone();
+    let blocks = view.blocks();
+    let mut levels = vec![Vec::new(); plan.split_by.len() + 1];
+    for &block in blocks.iter() {
+        let path = view.splits.path(block);
+        for &column in &plan.columns {
+            for (level, values) in levels[..plan.split_by.len()].iter_mut().enumerate() {
+                values.push(path.get(level).cloned().unwrap_or_default());
+            }
+            levels[plan.split_by.len()].push(Scalar::Str(plan.schema.field(column).name.clone()));
+        }
+    }
+    levels
+}
+
+/// Whether a grouped view shows its leaves only.
+pub(super) fn is_flat_mode(view: &Grouped) -> bool {
+    view.plan.group_mode == GroupRollupMode::Flat
+}
+
+/// Values out of a column, stored as `storage`, as clients see them.
+fn shown_array(view: &Grouped, column: usize, storage: Storage, values: &[Scalar]) -> ArrayRef {
+    let values = array(storage, values);
+    match storage {
+        Storage::Integer => view.snapshot.column(column).shown(values),
+        _ => values,
+    }
+}
+
+/// Values as an array of the storage's type; text as a dictionary in order of appearance. A value of another type
+/// than the storage's is null.
+pub(crate) fn array(storage: Storage, values: &[Scalar]) -> ArrayRef {
+    macro_rules! integers {
+        ($array:ty, $native:ty) => {
+            Arc::new(
+                values
+                    .iter()
+                    .map(|value| match value {
+                        Scalar::Int(value) => <$native>::try_from(*value).ok(),
+                        Scalar::UInt(value) => <$native>::try_from(*value).ok(),
+                        Scalar::Bool(value) => Some(<$native>::from(*value)),
+                        _ => None,
+                    })
+                    .collect::<$array>(),
+            )
+        };
+    }
+    match storage {
+        Storage::Int8 => integers!(Int8Array, i8),
+        Storage::Int16 => integers!(Int16Array, i16),
+        Storage::Int32 => integers!(Int32Array, i32),
+        Storage::Integer | Storage::Int64 => integers!(Int64Array, i64),
+        Storage::UInt8 => integers!(UInt8Array, u8),
+        Storage::UInt16 => integers!(UInt16Array, u16),
+        Storage::UInt32 => integers!(UInt32Array, u32),
+        Storage::UInt64 => integers!(UInt64Array, u64),
+        Storage::Float32 => Arc::new(
+            values.iter().map(|value| value.as_f64().map(|value| value as f32)).collect::<Float32Array>(),
+        ),
+        Storage::Float64 => Arc::new(values.iter().map(Scalar::as_f64).collect::<Float64Array>()),
+        Storage::Bool => {
+            let bool = |value: &Scalar| match value {
+                Scalar::Bool(value) => Some(*value),
+                _ => None,
+            };
+            Arc::new(values.iter().map(bool).collect::<BooleanArray>())
+        }
+        Storage::Date32 => {
+            let days = |value: &Scalar| match value {
+                Scalar::Date(days) => Some(*days),
+                _ => None,
+            };
+            Arc::new(values.iter().map(days).collect::<Date32Array>())
+        }
+        Storage::TimestampMs => {
+            let ms = |value: &Scalar| match value {
+                Scalar::Datetime(ms) => Some(*ms),
+                _ => None,
+            };
+            Arc::new(values.iter().map(ms).collect::<TimestampMillisecondArray>())
+        }
+        Storage::Utf8 => {
+            let mut builder = StringDictionaryBuilder::<Int32Type>::new();
+            for value in values {
+                match value {
+                    Scalar::Str(text) => builder.append_value(text),
+                    _ => builder.append_null(),
+                }
+            }
+            Arc::new(builder.finish())
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Opening the doors: each binds its address, then serves until it is stopped.
+
+use std::net::SocketAddr;
+
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer};
+
+use crate::config::Config;
+use crate::error::StartError;
+use crate::http::site::{self, SiteGuard};
+use crate::http::{self, Shared};
+use crate::session::{self, ServerContext};
+
+/// The addresses that clients can use now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Addresses {
+    /// HTTP and WebSocket.
+    pub http: SocketAddr,
+    /// Arrow Flight, if that door is open.
+    pub flight: Option<SocketAddr>,
+}
+
+/// A bound door, and how to close it.
+pub struct HttpListener {
+    pub server: Server,
+    pub handle: ServerHandle,
+    pub address: SocketAddr,
+}
+
+impl std::fmt::Debug for HttpListener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "HttpListener({})", self.address)
+    }
+}
+
+/// Binds HTTP and WebSocket. Nothing is served before the server is awaited.
+pub fn open_http(
+    config: &Config,
+    server: &ServerContext,
+    shared: &Shared,
+) -> Result<HttpListener, StartError> {
+    let fault = |source| StartError::Listen { address: config.listen, source };
+    let (server, shared, max_upload_bytes) = (server.clone(), shared.clone(), config.max_upload_bytes);
+    let sites = SiteGuard::new(&config.sites, config.listen.ip());
+    let app = move || {
+        App::new()
+            .wrap(from_fn(site::check))
+            .configure(|routes| http::routes(routes, &server, &shared, &sites, max_upload_bytes))
+    };
+    let server = HttpServer::new(app)
+        .disable_signals()
+        .on_connect(session::register_socket)
+        // Messages are small and wanted at once: waiting to fill a packet costs up to 40 ms.
+        .tcp_nodelay(true)
+        // Live connections have ended by then (`Running::stop`), or did not want to.
+        .shutdown_timeout(1)
+        .bind(config.listen)
+        .map_err(fault)?;
+    let address = server.addrs().first().copied().unwrap_or(config.listen);
+    let server = server.run();
+    Ok(HttpListener { handle: server.handle(), server, address })
+}

@@ -1,0 +1,274 @@
+//! In which order a connection's requests may start.
+//!
+//! Law: a request starts when it is first in every lane that it stands in. Requests of one lane start one after the
+//! other without waiting for each other's end (the table's mailbox keeps their order), except that one which stands
+//! alone starts when everything before it has ended and lets nothing start until it has ended itself. A request may also
+//! stand behind lanes: it starts when what came before it there has ended, and what comes after does not wait for its
+//! end. Lanes that no request has in common do not wait for each other.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// A connection's requests, numbered as they come.
+pub type RequestNumber = u64;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum LockTarget {
+    /// The list of tables.
+    Catalog,
+    Table(Arc<str>),
+}
+
+#[derive(Debug, Default)]
+pub struct RequestScheduler {
+    targets: HashMap<LockTarget, LockState>,
+    requests: HashMap<RequestNumber, HeldLocks>,
+    /// Not started, and in no lane.
+    free: VecDeque<RequestNumber>,
+    num_running: usize,
+}
+
+#[derive(Debug, Default)]
+struct LockState {
+    /// Not started, in order.
+    waiting: VecDeque<RequestNumber>,
+    /// Started and not ended.
+    running: usize,
+    /// The one that runs stands alone.
+    exclusive: bool,
+    /// One was started whose message waits for room in a mailbox; set by `block`, cleared by `resume`.
+    blocked: bool,
+}
+
+#[derive(Debug)]
+struct HeldLocks {
+    targets: Vec<LockTarget>,
+    /// Lanes that it stands behind until it starts.
+    after: Vec<LockTarget>,
+    exclusive: bool,
+}
+
+/// Where a request stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LockRequest {
+    pub targets: Vec<LockTarget>,
+    /// None of these is among `targets`.
+    pub after: Vec<LockTarget>,
+    pub exclusive: bool,
+}
+
+impl RequestScheduler {
+    /// A request has come. One without lanes may start at once.
+    pub fn enter(&mut self, request: RequestNumber, LockRequest { targets, after, exclusive }: LockRequest) {
+        if targets.is_empty() && after.is_empty() {
+            self.free.push_back(request);
+        }
+        let mut held = HeldLocks { targets: Vec::new(), after: Vec::new(), exclusive };
+        for (from, to) in [(targets, &mut held.targets), (after, &mut held.after)] {
+            for target in from {
+                let waiting = &mut self.targets.entry(target.clone()).or_default().waiting;
+                // A lane may be named twice.
+                if waiting.back() != Some(&request) {
+                    waiting.push_back(request);
+                    to.push(target);
+                }
+            }
+        }
+        self.requests.insert(request, held);
+    }
+
+    /// The earliest request that may start now; it counts as started.
+    pub fn start_next(&mut self) -> Option<RequestNumber> {
+        let first_in_lanes = self.targets.values().filter_map(|state| state.waiting.front().copied());
+        let candidates = first_in_lanes.chain(self.free.front().copied());
+        let next = candidates.filter(|request| self.may_start(*request)).min()?;
+        if self.free.front() == Some(&next) {
+            self.free.pop_front();
+        }
+        let held = self.requests.get(&next)?;
+        self.num_running += 1;
+        for target in &held.targets {
+            let state = self.targets.entry(target.clone()).or_default();
+            state.waiting.pop_front();
+            state.running += 1;
+            state.exclusive = held.exclusive;
+        }
+        let left = held.after.clone();
+        for target in &left {
+            if let Some(state) = self.targets.get_mut(target) {
+                state.waiting.pop_front();
+            }
+            self.forget_if_idle(target);
+        }
+        Some(next)
+    }
+
+    /// A started request's message waits for room: nothing else starts in its lanes.
+    pub fn block(&mut self, request: RequestNumber) {
+        self.set_blocked(request, true);
+    }
+
+    /// The message was taken. Must come before the request's end is told.
+    pub fn resume(&mut self, targets: &[LockTarget]) {
+        for target in targets {
+            if let Some(state) = self.targets.get_mut(target) {
+                state.blocked = false;
+            }
+            self.forget_if_idle(target);
+        }
+    }
+
+    /// The lanes that a request stands in.
+    pub fn targets_of(&self, request: RequestNumber) -> Vec<LockTarget> {
+        self.requests.get(&request).map(|held| held.targets.clone()).unwrap_or_default()
+    }
+
+    /// A started request has ended.
+    pub fn end(&mut self, request: RequestNumber) {
+        let Some(held) = self.requests.remove(&request) else { return };
+        self.num_running -= 1;
+        for target in &held.targets {
+            if let Some(state) = self.targets.get_mut(target) {
+                state.running -= 1;
+                state.exclusive &= state.running > 0;
+            }
+            self.forget_if_idle(target);
+        }
+    }
+
+    /// Requests that have started and not ended.
+    pub fn num_running(&self) -> usize {
+        self.num_running
+    }
+
+    fn may_start(&self, request: RequestNumber) -> bool {
+        let Some(held) = self.requests.get(&request) else { return false };
+        let is_first = |target: &LockTarget, exclusive: bool| {
+            self.targets.get(target).is_some_and(|state| {
+                state.waiting.front() == Some(&request)
+                    && !state.exclusive
+                    && !state.blocked
+                    && (!exclusive || state.running == 0)
+            })
+        };
+        held.targets.iter().all(|target| is_first(target, held.exclusive))
+            && held.after.iter().all(|target| is_first(target, true))
+    }
+
+    fn set_blocked(&mut self, request: RequestNumber, blocked: bool) {
+        for target in self.targets_of(request) {
+            if let Some(state) = self.targets.get_mut(&target) {
+                state.blocked = blocked;
+            }
+        }
+    }
+
+    fn forget_if_idle(&mut self, target: &LockTarget) {
+        if self
+            .targets
+            .get(target)
+            .is_some_and(|state| state.running == 0 && state.waiting.is_empty() && !state.blocked)
+        {
+            self.targets.remove(target);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(name: &str) -> LockTarget {
+        LockTarget::Table(name.into())
+    }
+
+    fn lock_of(targets: Vec<LockTarget>, exclusive: bool) -> LockRequest {
+        LockRequest { targets, exclusive, ..LockRequest::default() }
+    }
+
+    fn start_all(targets: &mut RequestScheduler) -> Vec<RequestNumber> {
+        std::iter::from_fn(|| targets.start_next()).collect()
+    }
+
+    #[test]
+    fn requests_about_tables_start_without_waiting_for_answers() {
+        let mut targets = RequestScheduler::default();
+        targets.enter(1, lock_of(vec![table("a")], false));
+        targets.enter(2, lock_of(vec![table("b")], false));
+        targets.enter(3, lock_of(vec![table("a")], false));
+        targets.enter(4, lock_of(vec![], false));
+        assert_eq!(start_all(&mut targets), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn what_needs_a_table_waits_until_it_is_made_and_other_tables_do_not() {
+        let mut targets = RequestScheduler::default();
+        targets.enter(1, lock_of(vec![LockTarget::Catalog, table("new")], true));
+        targets.enter(2, lock_of(vec![table("new")], false));
+        targets.enter(3, lock_of(vec![table("other")], false));
+        targets.enter(4, lock_of(vec![LockTarget::Catalog], true));
+        assert_eq!(start_all(&mut targets), [1, 3]);
+        targets.end(1);
+        assert_eq!(start_all(&mut targets), [2, 4]);
+    }
+
+    #[test]
+    fn a_deletion_waits_for_what_came_before() {
+        let mut targets = RequestScheduler::default();
+        targets.enter(1, lock_of(vec![table("a")], false));
+        targets.enter(2, lock_of(vec![table("a")], false));
+        targets.enter(3, lock_of(vec![LockTarget::Catalog, table("a")], true));
+        assert_eq!(start_all(&mut targets), [1, 2]);
+        targets.end(2);
+        assert!(start_all(&mut targets).is_empty());
+        targets.end(1);
+        assert_eq!(start_all(&mut targets), [3]);
+    }
+
+    #[test]
+    fn what_stands_behind_a_lane_waits_for_its_end_and_holds_up_nobody() {
+        let mut targets = RequestScheduler::default();
+        let after =
+            LockRequest { targets: vec![table("derived")], after: vec![table("source")], exclusive: false };
+        targets.enter(1, lock_of(vec![table("source")], false));
+        targets.enter(2, after.clone());
+        targets.enter(3, lock_of(vec![table("other")], false));
+        assert_eq!(start_all(&mut targets), [1, 3]);
+        targets.end(1);
+        assert_eq!(start_all(&mut targets), [2]);
+        targets.enter(4, lock_of(vec![table("source")], false));
+        assert_eq!(start_all(&mut targets), [4], "the read of the derived table has not ended");
+        for request in [2, 3, 4] {
+            targets.end(request);
+        }
+        assert!(targets.targets.is_empty() && targets.requests.is_empty());
+    }
+
+    #[test]
+    fn a_full_mailbox_holds_back_its_own_lane() {
+        let mut targets = RequestScheduler::default();
+        targets.enter(1, lock_of(vec![table("a")], false));
+        assert_eq!(targets.start_next(), Some(1));
+        targets.block(1);
+        targets.enter(2, lock_of(vec![table("a")], false));
+        targets.enter(3, lock_of(vec![table("b")], false));
+        assert_eq!(start_all(&mut targets), [3]);
+        targets.resume(&[table("a")]);
+        assert_eq!(start_all(&mut targets), [2]);
+    }
+
+    #[test]
+    fn nothing_is_remembered_of_what_has_ended() {
+        let mut targets = RequestScheduler::default();
+        for request in 0..100 {
+            targets.enter(
+                request,
+                lock_of(vec![LockTarget::Catalog, table(&format!("t{request}"))], request % 2 == 0),
+            );
+            assert_eq!(targets.start_next(), Some(request));
+            targets.end(request);
+        }
+        assert!(targets.targets.is_empty() && targets.requests.is_empty());
+        assert_eq!(targets.num_running(), 0);
+    }
+}
