@@ -6,6 +6,7 @@
 mod chunked_vec;
 mod code_reclaim;
 mod dictionary;
+mod from_scalars;
 mod gather;
 mod live;
 mod scan;
@@ -14,6 +15,7 @@ mod width;
 pub(crate) use chunked_vec::{CHUNK, CellValue, Chunk, ChunkedVec, PAGE_ROWS};
 pub(crate) use code_reclaim::CodeReclaim;
 pub(crate) use dictionary::{Interner, Strings, write_codes};
+pub(crate) use from_scalars::array;
 use gather::gather_primitive;
 pub(crate) use gather::gather_strings;
 pub(crate) use live::{Live, LiveSlots};
@@ -29,8 +31,8 @@ use arrow::datatypes::{
     TimestampMillisecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 
-use crate::scalar::{Scalar, compare_floats, float_bits};
-use crate::schema::Storage;
+use crate::types::scalar::{Scalar, compare_floats, float_bits};
+use crate::types::schema::Storage;
 
 /// The cells of one column, by slot.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::scalar::Scalar;
+use crate::types::scalar::Scalar;
 
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ViewConfig {

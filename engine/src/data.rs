@@ -11,7 +11,7 @@ use bytestring::ByteString;
 
 use crate::error::Result;
 use crate::ingest::CsvOptions;
-use crate::schema::ColumnType;
+use crate::types::schema::ColumnType;
 
 /// A table's rows, or its shape, as a client wrote them.
 #[derive(Clone)]

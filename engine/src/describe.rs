@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::config::ViewConfig;
 use crate::error::Result;
 use crate::expr::{Expression, ExpressionError};
-use crate::schema::{ColumnType, Schema};
+use crate::types::schema::{ColumnType, Schema};
 use crate::view::Plan;
 
 /// A view's columns: names and types.

@@ -31,9 +31,9 @@ pub(crate) use value::Value;
 use crate::column::{Column, Interner, Slots, Writes};
 use crate::config::ViewConfig;
 use crate::error::EngineError;
-use crate::scalar::Scalar;
-use crate::schema::{Schema, Storage};
 use crate::table::{Snapshot, TableRow};
+use crate::types::scalar::Scalar;
+use crate::types::schema::{Schema, Storage};
 use ast::{Argument, ExprNode};
 use eval::{EvalStop, Machine};
 use function::Function;
@@ -305,7 +305,7 @@ impl Expression {
                 value
             };
             let values: Vec<Scalar> = block.iter().map(&mut value_of).collect();
-            let values = crate::view::array(self.storage, &values);
+            let values = crate::column::array(self.storage, &values);
             let writes = Writes { slots: Slots::List(block), skip: None, first_row: 0 };
             column.write(interner.as_mut(), &values, writes);
         }

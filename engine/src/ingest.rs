@@ -33,7 +33,7 @@ use ahash::AHashSet;
 
 use crate::data::{Batch, BatchColumn, ListFlatten, TableData, TableOptions, UnknownColumns};
 use crate::error::{EngineError, Result};
-use crate::schema::{ColumnType, Field, Schema, Storage};
+use crate::types::schema::{ColumnType, Field, Schema, Storage};
 use intake::Intake;
 
 pub use csv::CsvOptions;

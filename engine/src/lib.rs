@@ -6,21 +6,19 @@
 //! Reading order: the words ([`scalar`], [`schema`], [`config`], [`data`]), bytes to batches ([`ingest`]), batches to
 //! tables ([`table`]), tables to pivots ([`view`]), pivots to bytes ([`export`]).
 
-pub mod calendar;
 pub(crate) mod column;
 pub mod config;
 pub mod data;
-pub mod delta;
 pub mod describe;
 pub mod error;
 pub mod export;
 pub mod expr;
 pub mod ingest;
-pub(crate) mod order;
 pub(crate) mod parallel;
-pub mod scalar;
-pub mod schema;
+pub(crate) mod sorted;
+pub mod storage;
 pub mod table;
+pub mod types;
 pub mod view;
 pub(crate) mod window;
 
@@ -29,5 +27,6 @@ pub use data::{
     WriteOptions,
 };
 pub use error::{EngineError, Result};
-pub use scalar::Scalar;
-pub use schema::{ColumnType, Field, Schema, Storage};
+pub use storage::table_delta as delta;
+pub use types::{ColumnType, Field, Scalar, Schema, Storage};
+pub use types::{scalar, schema};

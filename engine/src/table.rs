@@ -7,27 +7,24 @@
 mod computed;
 mod derived;
 mod joined;
-mod order;
 mod owned;
-mod snapshot;
 
+pub use crate::storage::Snapshot;
 pub use joined::{JoinKind, JoinSide, JoinSpec};
-pub(crate) use order::KeyOrder;
-pub use snapshot::Snapshot;
 
 use std::collections::BTreeSet;
 
 use crate::config::ViewConfig;
 use crate::data::{TableData, TableOptions, WriteOptions};
-use crate::delta::TableDelta;
 use crate::error::{EngineError, Result};
 use crate::expr::check_expressions;
-use crate::schema::{ColumnType, Schema, Storage};
+use crate::storage::TableDelta;
+use crate::types::schema::{ColumnType, Schema, Storage};
 use crate::view::Plan;
 use crate::window::check_windows;
 use computed::ComputedColumns;
+pub(crate) use computed::TableRow;
 pub use computed::{Backfill, BackfillResult, CatchUpLog, InstalledColumns};
-pub(crate) use computed::{ComputedRef, TableRow};
 use derived::DerivedTable;
 use joined::JoinedTable;
 #[cfg(test)]

@@ -27,7 +27,6 @@ mod sort;
 mod sums;
 #[cfg(test)]
 mod tests;
-mod text;
 mod tree;
 
 use std::ops::Range;
@@ -39,15 +38,13 @@ pub use plan::Plan;
 pub(crate) use plan::ViewKind;
 pub use sharing_key::SharingKey;
 pub use slice::ViewSlice;
-pub(crate) use slice::array;
-pub(crate) use text::path_text;
 
-use crate::delta::TableDelta;
 use crate::error::Result;
 use crate::export::{self, Compression, Naming, RowSlice, SliceColumn, WindowKind};
 use crate::parallel::Threads;
-use crate::scalar::Scalar;
-use crate::table::Snapshot;
+use crate::storage::Snapshot;
+use crate::storage::TableDelta;
+use crate::types::scalar::Scalar;
 use column_only::ColumnOnly;
 use flat::Flat;
 use grouped::Grouped;

@@ -4,7 +4,7 @@
 
 use crate::config::{ViewConfig, WindowFrame, WindowSpec};
 use crate::error::{EngineError, Result};
-use crate::schema::{ColumnType, Schema, Storage};
+use crate::types::schema::{ColumnType, Schema, Storage};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Op {

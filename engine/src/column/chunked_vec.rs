@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::order::touch;
+use crate::sorted::touch;
 
 /// Rows in a chunk: small enough that copying one for a single-row update is cheap (2 KiB of floats), large enough
 /// that pointers and counts are a sixth of a byte a row.

@@ -53,7 +53,7 @@ mod tests {
 
     use super::super::{Slots, Writes};
     use super::*;
-    use crate::schema::Storage;
+    use crate::types::schema::Storage;
 
     #[test]
     fn a_column_is_wide_from_its_first_wide_value_until_it_is_forgotten() {

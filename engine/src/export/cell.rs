@@ -10,7 +10,7 @@ use arrow::datatypes::{
 };
 
 use super::format::{self, Year};
-use crate::scalar::MS_PER_DAY;
+use crate::types::scalar::MS_PER_DAY;
 
 pub(crate) struct CellWriter<'a> {
     nulls: Option<&'a NullBuffer>,

@@ -4,8 +4,8 @@
 //! read back to the same number; the two formats differ only in when they choose an exponent and in how a whole
 //! number ends.
 
-use crate::calendar::civil_from_days;
-use crate::scalar::MS_PER_DAY;
+use crate::types::calendar::civil_from_days;
+use crate::types::scalar::MS_PER_DAY;
 
 /// Where a float's spelling goes from plain to exponent, and what surrounds it.
 #[derive(Clone, Copy)]

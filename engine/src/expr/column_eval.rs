@@ -12,8 +12,8 @@ use super::stack::with_stack;
 use super::{Expression, VectorEvaluator, now_ms};
 use crate::column::{CHUNK, Column, Interner, PAGE_ROWS};
 use crate::parallel::Threads;
-use crate::schema::Storage;
-use crate::table::Snapshot;
+use crate::storage::Snapshot;
+use crate::types::schema::Storage;
 
 /// Pages that are worth a thread of their own.
 const PART_PAGES: usize = 8;
@@ -85,8 +85,8 @@ impl Expression {
 mod tests {
     use super::*;
     use crate::data::{TableData, TableOptions};
-    use crate::schema::ColumnType;
     use crate::table::Table;
+    use crate::types::schema::ColumnType;
 
     /// Rows in any key order, with gaps in the slots, over several pages and threads.
     #[test]

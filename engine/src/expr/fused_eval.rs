@@ -8,8 +8,8 @@ use super::Expression;
 use super::ast::{Arithmetic, Comparison, ExprNode, Logic};
 use super::value::{Payload, Status, Value, ValueKind};
 use crate::column::{CHUNK, Chunk, ChunkedVec, Column, Live};
-use crate::schema::Storage;
-use crate::table::Snapshot;
+use crate::storage::Snapshot;
+use crate::types::schema::Storage;
 
 /// Levels of a tree: each keeps a chunk of numbers on the stack.
 const MAX_DEPTH: usize = 16;

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use super::ast::{Arithmetic, Comparison, Logic};
 use super::value::{INT32, INT64, INTEGER, Payload, Status, Value, ValueKind};
-use crate::schema::Storage;
+use crate::types::schema::Storage;
 
 pub(super) fn arithmetic(op: Arithmetic, left: &Value, right: &Value) -> Value {
     if left.is_none() || right.is_none() {

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::*;
 use crate::ingest::parse_temporal;
-use crate::schema::{ColumnType, Field};
+use crate::types::schema::{ColumnType, Field};
 
 fn recorded() -> Json {
     let text = include_str!("../../tests/data/expressions.json");

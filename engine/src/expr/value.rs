@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use chrono::{Datelike, NaiveDate};
 
-use crate::scalar::Scalar;
-use crate::schema::Storage;
+use crate::types::scalar::Scalar;
+use crate::types::schema::Storage;
 
 /// The type of a value. The two integer widths differ in arithmetic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -26,7 +26,7 @@ use super::ast::{Argument, ExprNode};
 use super::function::Function;
 use super::value::{Payload, Status, Value, ValueKind};
 use crate::column::{ChunkedVec, Column, Strings};
-use crate::table::Snapshot;
+use crate::storage::Snapshot;
 use memo::Memo;
 pub(crate) use output::Written;
 use vector::{Arena, NULL, Ref, Statuses, VALID, Vector, VectorCells, VectorData};

@@ -24,7 +24,7 @@ use super::guard::reading_column;
 use super::{ROW_KEYS, UpdateTarget, column_error, flatten_arrow, ipc, unique_names};
 use crate::data::{Batch, BatchColumn, ListFlatten};
 use crate::error::{EngineError, Result};
-use crate::schema::{ColumnType, Field, Schema, Storage};
+use crate::types::schema::{ColumnType, Field, Schema, Storage};
 
 pub(super) use nested::{ItemRanges, json_texts, list_ranges};
 pub(super) use types::{is_list, natural};

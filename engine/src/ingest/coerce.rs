@@ -6,8 +6,8 @@ use std::fmt::Write;
 
 use super::cell::JsonCell;
 use super::{infer, temporal};
-use crate::scalar::MS_PER_DAY;
-use crate::schema::Storage;
+use crate::types::scalar::MS_PER_DAY;
+use crate::types::schema::Storage;
 
 /// Why a cell does not fit. [`CoerceError::message`] adds the place.
 #[derive(Debug, PartialEq)]

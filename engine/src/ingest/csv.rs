@@ -26,7 +26,7 @@ use super::{UpdateTarget, unique_names};
 use crate::data::{Batch, BatchColumn};
 use crate::error::{EngineError, Result};
 use crate::parallel::Threads;
-use crate::schema::{Field, Schema, Storage};
+use crate::types::schema::{Field, Schema, Storage};
 
 /// Less text than this is not worth a thread of its own.
 const PART_BYTES: usize = 1 << 20;

@@ -5,7 +5,7 @@
 
 use super::cell::JsonCell;
 use super::temporal::{self, Moment};
-use crate::schema::Storage;
+use crate::types::schema::Storage;
 
 /// None for null.
 pub(super) fn storage_of(cell: &JsonCell<'_>) -> Option<Storage> {

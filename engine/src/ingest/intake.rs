@@ -14,7 +14,7 @@ use super::store::{ColumnStore, Respell};
 use super::{MAX_CLAIMED_ROWS, ROW_KEYS, UpdateTarget};
 use crate::data::{Batch, BatchColumn, ListFlatten};
 use crate::error::{EngineError, Result};
-use crate::schema::{Field, Schema, Storage};
+use crate::types::schema::{Field, Schema, Storage};
 
 /// One row's keys and values, before it is flattened.
 pub(super) type RowCells<'de> = Vec<(Cow<'de, str>, JsonCell<'de>)>;

@@ -142,7 +142,7 @@ mod tests {
     use crate::data::{BatchColumn, ListFlatten, TableData, TableOptions, UnknownColumns};
     use crate::error::Result;
     use crate::ingest::json_rows::{read_array_on, read_lines_on};
-    use crate::schema::Field;
+    use crate::types::schema::Field;
 
     /// All that was read, or the error.
     fn shown(intake: Result<Intake<'_>>) -> std::result::Result<(usize, Vec<(String, ArrayRef)>), String> {

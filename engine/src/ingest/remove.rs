@@ -13,7 +13,7 @@ use super::store::ColumnStore;
 use super::{ROW_KEYS, arrow};
 use crate::data::TableData;
 use crate::error::{EngineError, Result};
-use crate::schema::Storage;
+use crate::types::schema::Storage;
 
 pub(super) fn keys(data: &TableData, index_name: &str, index: Storage) -> Result<ArrayRef> {
     match data {

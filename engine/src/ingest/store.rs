@@ -17,8 +17,8 @@ use super::cell::JsonCell;
 use super::coerce::{self, CoerceError};
 use super::infer;
 use crate::error::{EngineError, Result};
-use crate::scalar::MS_PER_DAY;
-use crate::schema::Storage;
+use crate::types::scalar::MS_PER_DAY;
+use crate::types::schema::Storage;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {

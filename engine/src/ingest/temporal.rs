@@ -5,9 +5,9 @@
 //! column), so a text is read once into its shape and each asker looks at the shape.
 
 use super::digits::eight_digits;
-use crate::calendar::days_from_civil;
-use crate::scalar::MS_PER_DAY;
-use crate::schema::Storage;
+use crate::types::calendar::days_from_civil;
+use crate::types::scalar::MS_PER_DAY;
+use crate::types::schema::Storage;
 
 /// How a moment was spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,7 +227,8 @@ impl Date {
             return None;
         }
         let days = days_from_civil(i64::from(self.year), self.month, self.day);
-        let is_past_its_month = self.day > 28 && crate::calendar::civil_from_days(days).1 != self.month;
+        let is_past_its_month =
+            self.day > 28 && crate::types::calendar::civil_from_days(days).1 != self.month;
         let ms = days * MS_PER_DAY + ms_of_day;
         (!is_past_its_month).then_some(Moment { shape, ms, has_leap_second: false })
     }

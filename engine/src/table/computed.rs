@@ -17,26 +17,15 @@ mod window_tests;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 
-use super::Snapshot;
 use crate::column::{CodeReclaim, Column, Interner, Slots, Writes};
-use crate::delta::TableDelta;
 use crate::expr::{Expression, Row, Value};
-use crate::scalar::Scalar;
-use crate::schema::{Schema, Storage};
+use crate::storage::TableDelta;
+use crate::storage::{ComputedRef, Snapshot};
+use crate::types::scalar::Scalar;
+use crate::types::schema::{Schema, Storage};
 use crate::window::{Window, WindowSource};
 pub use backfill::{Backfill, BackfillResult, CatchUpLog, InstalledColumns};
 use window::{WindowCells, WindowColumn};
-
-/// A computed column as a plan refers to it.
-#[derive(Debug, Clone)]
-pub(crate) struct ComputedRef {
-    pub(crate) alias: String,
-    /// Position behind the table's own columns.
-    pub(crate) position: usize,
-    pub(crate) storage: Storage,
-    /// Keeps the column alive.
-    token: Arc<()>,
-}
 
 #[derive(Debug, Default)]
 pub(super) struct ComputedColumns {

@@ -9,10 +9,10 @@ mod pivot;
 use flat::FlatTable;
 use pivot::PivotTable;
 
-use super::Snapshot;
-use crate::delta::TableDelta;
 use crate::error::{EngineError, Result};
-use crate::schema::{ColumnType, Field, Schema};
+use crate::storage::Snapshot;
+use crate::storage::TableDelta;
+use crate::types::schema::{ColumnType, Field, Schema};
 use crate::view::{Plan, ViewKind};
 
 #[derive(Debug)]

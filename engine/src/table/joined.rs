@@ -8,20 +8,19 @@ mod matches;
 #[cfg(test)]
 mod tests;
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use ahash::RandomState;
 use arrow::array::ArrayRef;
 
-use super::order::KeyOrder;
-use super::snapshot::{RowKeys, Snapshot, SnapshotData};
 use crate::column::{ChunkedVec, CodeReclaim, Column, Interner, Slots, Writes};
-use crate::delta::TableDelta;
 use crate::error::{EngineError, Result};
-use crate::order::OrderTree;
-use crate::schema::{Field, Schema, Storage};
+use crate::sorted::OrderTree;
+use crate::storage::KeyOrder;
+use crate::storage::TableDelta;
+use crate::storage::{PairOrder, RowKeys, Snapshot, SnapshotData};
+use crate::types::schema::{Field, Schema, Storage};
 use matches::{Matches, Pair, PairChanges};
 
 /// What to join on, and which rows without a match stay.
@@ -49,31 +48,6 @@ pub enum JoinKind {
 pub enum JoinSide {
     Left,
     Right,
-}
-
-/// Which source rows a joined row is made of, and the sources' order: what its place depends on.
-#[derive(Debug, Clone)]
-pub(super) struct PairOrder {
-    left: Snapshot,
-    right: Snapshot,
-    /// Slots of the sources, by slot of the join; unset where there is no match.
-    lefts: ChunkedVec<u32>,
-    rights: ChunkedVec<u32>,
-}
-
-impl PairOrder {
-    pub(super) fn compare(&self, one: u32, other: u32) -> Ordering {
-        let by_right = || match (self.rights.get(one), self.rights.get(other)) {
-            (Some(one), Some(other)) => self.right.compare_keys(one, other),
-            (one, other) => one.cmp(&other),
-        };
-        match (self.lefts.get(one), self.lefts.get(other)) {
-            (Some(one), Some(other)) => self.left.compare_keys(one, other).then_with(by_right),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (None, None) => by_right(),
-        }
-    }
 }
 
 #[derive(Debug)]

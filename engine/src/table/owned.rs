@@ -4,7 +4,6 @@
 //! slots.
 
 mod append;
-mod key_index;
 mod removal;
 #[cfg(test)]
 mod tests;
@@ -14,15 +13,15 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 
-use super::order::KeyOrder;
-use super::snapshot::{self, RowKeys, Snapshot};
 use crate::column::{ChunkedVec, CodeReclaim, Column, Interner};
 use crate::data::{Batch, TableData, TableOptions, WriteOptions};
-use crate::delta::TableDelta;
 use crate::error::{EngineError, Result};
 use crate::ingest::{self, UpdateTarget};
-use crate::schema::{ColumnType, Schema};
-use key_index::KeyIndex;
+use crate::storage::KeyIndex;
+use crate::storage::KeyOrder;
+use crate::storage::TableDelta;
+use crate::storage::{RowKeys, Snapshot, SnapshotData};
+use crate::types::schema::{ColumnType, Schema};
 
 #[derive(Debug)]
 pub(crate) struct OwnedTable {
@@ -144,7 +143,7 @@ impl OwnedTable {
             Keys::Sequential { first_key } => RowKeys::Sequential { first_key: *first_key },
             Keys::Explicit { cells, .. } => RowKeys::Explicit(cells.clone()),
         };
-        Snapshot::new(snapshot::SnapshotData {
+        Snapshot::new(SnapshotData {
             version: self.version,
             schema: self.schema.clone(),
             columns: self.columns.clone(),

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::error::{EngineError, Result};
-use crate::schema::{ColumnType, Field, Storage};
+use crate::types::schema::{ColumnType, Field, Storage};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum AggregateKind {

@@ -17,9 +17,9 @@ use super::from_rows::{difference, distinct_bits, finished_product, is_truthy, j
 use super::sort::{Direction, RowOrder};
 use super::sums::Sum;
 use crate::column::Column;
-use crate::order::OrderTree;
-use crate::scalar::Scalar;
-use crate::table::Snapshot;
+use crate::sorted::OrderTree;
+use crate::storage::Snapshot;
+use crate::types::scalar::Scalar;
 use leaders::Leaders;
 use products::Products;
 

@@ -7,7 +7,7 @@
 use super::group_codes::{DenseCodes, Pairs};
 use super::tree::{NewNode, ROOT};
 use crate::parallel::Threads;
-use crate::table::Snapshot;
+use crate::storage::Snapshot;
 
 /// One tree to be: the groups of each level.
 pub(super) struct GroupAxis {

@@ -13,10 +13,10 @@ use super::aggregate_state::{AggregateState, MANY_ROWS};
 use super::sums::{Moments, Sum, Weighted};
 use super::tree::ROOT;
 use crate::column::Column;
-use crate::order::OrderTree;
 use crate::parallel::Threads;
-use crate::scalar::Scalar;
-use crate::table::Snapshot;
+use crate::sorted::OrderTree;
+use crate::storage::Snapshot;
+use crate::types::scalar::Scalar;
 
 /// The cell of the grand total.
 pub(super) const TOTAL_CELL: u32 = 0;

@@ -9,9 +9,9 @@ use super::flat::Flat;
 use super::grouped::Grouped;
 use super::plan::Plan;
 use super::tree::ROOT;
-use crate::delta::TableDelta;
 use crate::parallel::Threads;
-use crate::table::Snapshot;
+use crate::storage::Snapshot;
+use crate::storage::TableDelta;
 
 #[derive(Debug)]
 pub(super) struct ColumnOnly {

@@ -16,9 +16,9 @@ use crate::column::Column;
 use crate::config::{FilterReducer, FilterTerm};
 use crate::error::{EngineError, Result};
 use crate::ingest::parse_temporal;
-use crate::scalar::{MS_PER_DAY, Scalar, compare_floats};
-use crate::schema::{ColumnType, Storage};
-use crate::table::Snapshot;
+use crate::storage::Snapshot;
+use crate::types::scalar::{MS_PER_DAY, Scalar, compare_floats};
+use crate::types::schema::{ColumnType, Storage};
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {
@@ -272,7 +272,7 @@ fn convert(operand: &Scalar, storage: Storage, column: &str, operator: Operator)
         }
         (ColumnType::Float, _) => Ok(Scalar::Float(number.unwrap_or(f64::NAN))),
         (ColumnType::String, Scalar::Str(text)) => Ok(Scalar::Str(text.clone())),
-        (ColumnType::String, other) => Err(bad(&super::text::path_text(other))),
+        (ColumnType::String, other) => Err(bad(&crate::types::display::path_text(other))),
         (ColumnType::Boolean, Scalar::Bool(value)) => Ok(Scalar::Bool(*value)),
         (ColumnType::Boolean, Scalar::Str(text)) => Ok(Scalar::Bool(text.eq_ignore_ascii_case("true"))),
         (ColumnType::Boolean, _) => Ok(Scalar::Bool(number == Some(1.0))),

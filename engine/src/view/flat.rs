@@ -11,10 +11,10 @@ use super::normalized_key::NormalizedKey;
 use super::plan::Plan;
 use super::slot_bitmap::SlotBitmap;
 use super::sort::RowComparator;
-use crate::delta::TableDelta;
-use crate::order::{Leaves, StagedOrder};
 use crate::parallel::Threads;
-use crate::table::Snapshot;
+use crate::sorted::{Leaves, StagedOrder};
+use crate::storage::Snapshot;
+use crate::storage::TableDelta;
 
 #[derive(Debug, Clone)]
 pub(super) struct Flat {

@@ -11,11 +11,11 @@ use hashbrown::{HashMap, HashSet};
 use super::aggregate::{Aggregate, AggregateKind};
 use super::aggregate_state::canonical;
 use super::product::Product;
-use super::text::path_text;
 use crate::column::Column;
-use crate::scalar::{Scalar, float_bits};
-use crate::schema::{ColumnType, Storage};
-use crate::table::Snapshot;
+use crate::storage::Snapshot;
+use crate::types::display::path_text;
+use crate::types::scalar::{Scalar, float_bits};
+use crate::types::schema::{ColumnType, Storage};
 
 /// The most text that `join` yields, in bytes.
 const JOIN_BYTES: usize = 280;

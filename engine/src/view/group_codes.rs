@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 use super::filter::joined;
 use crate::column::{Column, Strings};
 use crate::parallel::Threads;
-use crate::scalar::Scalar;
+use crate::types::scalar::Scalar;
 
 const NONE: u32 = u32::MAX;
 /// Tables of up to this many entries, or of [`ROOM`] a row, are taken instead of hash tables.

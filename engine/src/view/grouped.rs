@@ -16,12 +16,12 @@ use super::plan::Plan;
 use super::sums::Sum;
 use super::tree::{ROOT, Tree};
 use crate::config::{GroupRollupMode, SplitRollupMode};
-use crate::delta::TableDelta;
-use crate::order::OrderTree;
 use crate::parallel::Threads;
-use crate::scalar::Scalar;
-use crate::schema::ColumnType;
-use crate::table::Snapshot;
+use crate::sorted::OrderTree;
+use crate::storage::Snapshot;
+use crate::storage::TableDelta;
+use crate::types::scalar::Scalar;
+use crate::types::schema::ColumnType;
 
 #[derive(Debug)]
 pub(super) struct Grouped {

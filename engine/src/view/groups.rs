@@ -10,11 +10,11 @@ use super::plan::Plan;
 use super::slice::prefix;
 use super::tree::ROOT;
 use crate::config::GroupRollupMode;
-use crate::delta::TableDelta;
 use crate::parallel::Threads;
-use crate::scalar::Scalar;
-use crate::schema::Field;
-use crate::table::Snapshot;
+use crate::storage::Snapshot;
+use crate::storage::TableDelta;
+use crate::types::scalar::Scalar;
+use crate::types::schema::Field;
 
 #[derive(Debug)]
 pub(crate) struct Groups {

@@ -12,12 +12,12 @@ use super::normalized_key::NormalizedKey;
 use super::radix_sort;
 use super::slice::is_flat_mode;
 use super::sort::{Direction, RowComparator, RowOrder};
-use crate::delta::TableDelta;
 use crate::error::{EngineError, Result};
-use crate::order::OrderTree;
 use crate::parallel::Threads;
-use crate::scalar::Scalar;
-use crate::table::Snapshot;
+use crate::sorted::OrderTree;
+use crate::storage::Snapshot;
+use crate::storage::TableDelta;
+use crate::types::scalar::Scalar;
 
 /// What a view of rows keeps of the columns whose range somebody asked for: their rows in the order of their values. A
 /// column is kept from the second time on; the first is one pass.

@@ -1,20 +1,20 @@
-//! Ranks of rows: numbers that never descend where a sort ascends, for the tree to remember ([`Compare::key`]).
+//! Ranks of rows: numbers that never descend where a sort ascends, for the tree to remember ([`Compare::sort_key_prefix`]).
 //!
-//! Law: a rank depends on a row's cells, its key and the ranking alone, and a ranking is made once for the life of a
+//! Law: a key depends on a row's cells, its key and the normalized_key alone, and a normalized_key is made once for the life of a
 //! tree. Where the values of the first sort column fit in a part of the 64 bits, the rest is for the second one, or for
 //! the key: so rows with one symbol are told apart without a look at their cells. A value that does not fit shares its
-//! rank with others, which costs time and nothing else. Floats that are decimals of a few places (prices) are whole
+//! key with others, which costs time and nothing else. Floats that are decimals of a few places (prices) are whole
 //! numbers of the last place, and so need fewer bits.
 //!
-//! [`Compare::key`]: crate::order::Compare::rank
+//! [`Compare::sort_key_prefix`]: crate::sorted::Compare::sort_key_prefix
 
 use std::cmp::Ordering;
 
 use super::sort::{Direction, RowOrder, float_key};
 use crate::column::Column;
-use crate::table::Snapshot;
+use crate::storage::Snapshot;
 
-/// Rows that are looked at to choose a ranking.
+/// Rows that are looked at to choose a normalized_key.
 const SAMPLE: usize = 256;
 /// Decimal places that are looked for among floats.
 const PLACES: i32 = 6;
@@ -93,7 +93,7 @@ impl NormalizedKey {
         }
     }
 
-    /// The rank of a row; by the key alone where nothing sorts.
+    /// The key of a row; by the key alone where nothing sorts.
     #[inline]
     pub(super) fn sort_key_prefix(&self, order: &RowOrder, snapshot: &Snapshot, slot: u32) -> u64 {
         let Some(&(column, direction)) = order.terms.first() else {
@@ -113,7 +113,7 @@ impl NormalizedKey {
         self.with_low(high, place, order, direction, snapshot, slot)
     }
 
-    /// The ranks of many rows.
+    /// The keys of many rows.
     pub(super) fn sort_key_prefixes(&self, order: &RowOrder, snapshot: &Snapshot, slots: &[u32]) -> Vec<u64> {
         if let Some(&(column, direction)) = order.terms.first()
             && let Column::Str(codes, strings) = snapshot.column(column)

@@ -13,8 +13,8 @@ use super::sort::{Axis, Direction, RowOrder, direction};
 use crate::config::{Generation, GroupRollupMode, SortTerm, SplitRollupMode, ViewConfig};
 use crate::error::{EngineError, Result};
 use crate::expr::check_expressions;
-use crate::schema::{ColumnType, Field, Schema, Storage};
-use crate::table::ComputedRef;
+use crate::storage::ComputedRef;
+use crate::types::schema::{ColumnType, Field, Schema, Storage};
 use crate::window::check_windows;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::sort::{Direction, RowOrder, float_key};
 use crate::column::{Column, Strings};
 use crate::parallel::Threads;
-use crate::table::Snapshot;
+use crate::storage::Snapshot;
 
 /// A counting sort is taken up to this many different numbers, or as many as there are rows.
 const FEW: u64 = 1 << 16;

@@ -8,9 +8,9 @@ use std::cmp::Ordering;
 use super::normalized_key::NormalizedKey;
 use crate::column::Column;
 use crate::config::SortDirection;
-use crate::order::{Compare, touch};
-use crate::scalar::{Scalar, compare_floats};
-use crate::table::Snapshot;
+use crate::sorted::{Compare, touch};
+use crate::storage::Snapshot;
+use crate::types::scalar::{Scalar, compare_floats};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Direction {

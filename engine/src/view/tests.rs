@@ -17,8 +17,8 @@ use crate::config::{
 };
 use crate::data::{Batch, BatchColumn, TableData, TableOptions};
 use crate::export::JsonOptions;
-use crate::schema::{ColumnType, Field, Schema, Storage};
 use crate::table::OwnedTable as Table;
+use crate::types::schema::{ColumnType, Field, Schema, Storage};
 
 /// A small generator, so that a failure repeats from its seed.
 struct Random(u64);

@@ -11,8 +11,8 @@ use ahash::RandomState;
 use hashbrown::HashTable;
 
 use super::sort::{Direction, compare_scalars, scalar_prefix};
-use crate::order::{Compare, OrderTree, touch};
-use crate::scalar::Scalar;
+use crate::sorted::{Compare, OrderTree, touch};
+use crate::types::scalar::Scalar;
 
 pub(super) const ROOT: u32 = 0;
 

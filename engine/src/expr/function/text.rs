@@ -5,8 +5,8 @@ use std::fmt::Write;
 use super::super::eval::Machine;
 use super::super::value::{MAX_TEXT, Payload, Status, Value, ValueKind, unpack};
 use super::Function;
-use crate::scalar::Scalar;
-use crate::view::path_text;
+use crate::types::display::path_text;
+use crate::types::scalar::Scalar;
 
 pub(super) fn call(machine: &mut Machine<'_>, function: Function, values: &[Value]) -> Value {
     match function {

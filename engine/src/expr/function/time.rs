@@ -5,7 +5,7 @@ use chrono::{DateTime, Datelike, NaiveDate, TimeDelta};
 use super::super::eval::Machine;
 use super::super::value::{INT64, Payload, Status, Value, ValueKind, days_of, pack, to_integer, unpack};
 use super::Function;
-use crate::scalar::MS_PER_DAY;
+use crate::types::scalar::MS_PER_DAY;
 
 pub(in crate::expr) const DAYS: [&str; 7] =
     ["1 Sunday", "2 Monday", "3 Tuesday", "4 Wednesday", "5 Thursday", "6 Friday", "7 Saturday"];

@@ -13,7 +13,7 @@ use super::super::value::{Payload, Status, Value, ValueKind};
 use super::vector::{NONE, NULL, POISON, Ref, VALID, Vector, VectorCells, VectorData, statuses};
 use super::{Rows, VectorEvaluator, each};
 use crate::column::Column;
-use crate::table::Snapshot;
+use crate::storage::Snapshot;
 
 /// Columns that a memo's key is made of.
 const MAX_COLUMNS: usize = 2;

@@ -8,7 +8,7 @@ use super::super::function::{self, Function};
 use super::super::value::{INT32, INT64, INTEGER, ValueKind, to_integer};
 use super::VectorEvaluator;
 use super::vector::{NONE, NULL, POISON, Ref, VALID, Vector, VectorCells, VectorData, joined, statuses};
-use crate::schema::Storage;
+use crate::types::schema::Storage;
 
 impl VectorEvaluator<'_> {
     pub(super) fn negate(&mut self, vector: Vector, len: usize) -> Vector {

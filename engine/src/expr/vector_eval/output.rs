@@ -14,8 +14,8 @@ use super::super::value::{ValueKind, days_of};
 use super::vector::{Ref, VALID, Vector, VectorCells, VectorData};
 use super::{Rows, VectorEvaluator};
 use crate::column::{Column, Interner, Slots, Strings, Writes};
-use crate::scalar::Scalar;
-use crate::schema::Storage;
+use crate::types::scalar::Scalar;
+use crate::types::schema::Storage;
 
 /// The codes in the column of texts that were written before.
 #[derive(Debug, Default)]
@@ -125,7 +125,7 @@ impl VectorEvaluator<'_> {
             (storage, _) => {
                 let values: Vec<Scalar> =
                     (0..len).map(|row| self.value(vector, row).into_scalar(storage)).collect();
-                crate::view::array(storage, &values)
+                crate::column::array(storage, &values)
             }
         }
     }

@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 use super::*;
 use crate::data::{TableData, TableOptions};
 use crate::parallel::Threads;
-use crate::scalar::Scalar;
-use crate::schema::ColumnType;
 use crate::table::{Table, TableRow};
+use crate::types::scalar::Scalar;
+use crate::types::schema::ColumnType;
 
 /// Expressions that once failed, and shapes that the generator seldom makes.
 const KEPT: &[&str] = &[

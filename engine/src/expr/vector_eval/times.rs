@@ -4,8 +4,8 @@ use super::super::function::{self, DAYS, Function, MONTHS};
 use super::super::value::{INT64, Payload, Value, ValueKind, days_of, to_integer, unpack};
 use super::VectorEvaluator;
 use super::vector::{NONE, NULL, POISON, Ref, Statuses, VALID, Vector, VectorCells, VectorData, statuses};
-use crate::calendar::civil_from_days;
-use crate::scalar::MS_PER_DAY;
+use crate::types::calendar::civil_from_days;
+use crate::types::scalar::MS_PER_DAY;
 
 /// Year, month from 0 and day in one number, as the language has dates; a day beyond the calendar is null.
 pub(super) fn packed(days: Vec<i32>, known: Statuses) -> (VectorData, Statuses) {
@@ -33,7 +33,8 @@ pub(super) fn packed(days: Vec<i32>, known: Statuses) -> (VectorData, Statuses) 
 
 /// Days of years that the calendar of the row-wise machine has.
 fn pack_days(days: i32) -> Option<i32> {
-    match Value::of(&crate::scalar::Scalar::Date(days), crate::schema::Storage::Date32).payload {
+    match Value::of(&crate::types::scalar::Scalar::Date(days), crate::types::schema::Storage::Date32).payload
+    {
         Payload::Date(packed) => Some(packed),
         _ => None,
     }

@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use super::super::value::{Payload, Status, Value, ValueKind};
-use crate::schema::Storage;
+use crate::types::schema::Storage;
 
 /// A row's status: [`Status`], and the literal `null`, which is a type of its own.
 pub(super) const VALID: u8 = 0;

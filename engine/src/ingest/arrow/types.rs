@@ -19,8 +19,8 @@ use ::arrow::error::ArrowError;
 use ::arrow::util::display::FormatOptions;
 
 use super::{decimal, nested, text, unpack};
-use crate::scalar::MS_PER_DAY;
-use crate::schema::Storage;
+use crate::types::scalar::MS_PER_DAY;
+use crate::types::schema::Storage;
 
 /// A kernel's failure is an error, not a null.
 pub(super) const STRICT: CastOptions<'static> =

@@ -16,7 +16,7 @@ use super::parse::{self, is_null};
 use super::split::{Block, FieldText};
 use super::texts::{self, Texts};
 use crate::error::Result;
-use crate::schema::Storage;
+use crate::types::schema::Storage;
 
 /// What a new column may be, in the order in which it is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,12 +9,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::window::WindowColumn;
-use super::{Body, ComputedColumns, ComputedRef, touched, write_window};
+use super::{Body, ComputedColumns, touched, write_window};
 use crate::column::{Column, Interner};
-use crate::delta::TableDelta;
 use crate::expr::Expression;
 use crate::parallel::Threads;
-use crate::table::Snapshot;
+use crate::storage::ComputedRef;
+use crate::storage::Snapshot;
+use crate::storage::TableDelta;
 use crate::window::Window;
 
 /// Columns to be computed, on any thread.

@@ -10,9 +10,10 @@ use serde_json::{Value as Json, json};
 use super::{Backfill, BackfillResult};
 use crate::config::{ViewConfig, WindowFrame, WindowOrder, WindowSpec};
 use crate::data::{TableData, TableOptions};
-use crate::delta::TableDelta;
 use crate::export::{self, JsonOptions};
-use crate::table::{Snapshot, Table};
+use crate::storage::Snapshot;
+use crate::storage::TableDelta;
+use crate::table::Table;
 use crate::view::{SliceOptions, View};
 
 struct Chance(u64);

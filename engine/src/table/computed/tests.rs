@@ -10,9 +10,9 @@ use crate::data::{TableData, TableOptions};
 use crate::describe::describe;
 use crate::export::{self, JsonOptions};
 use crate::expr::{Expression, VectorEvaluator};
-use crate::scalar::Scalar;
-use crate::schema::ColumnType;
 use crate::table::{Table, TableRow};
+use crate::types::scalar::Scalar;
+use crate::types::schema::ColumnType;
 use crate::view::{SliceOptions, View};
 
 fn recorded() -> Json {

@@ -15,11 +15,11 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array};
 use super::frame::{Blocks, Frame};
 use crate::column::Column;
 use crate::config::WindowFrame;
-use crate::delta::TableDelta;
-use crate::order::OrderTree;
-use crate::scalar::MS_PER_DAY;
-use crate::schema::Storage;
-use crate::table::Snapshot;
+use crate::sorted::OrderTree;
+use crate::storage::Snapshot;
+use crate::storage::TableDelta;
+use crate::types::scalar::MS_PER_DAY;
+use crate::types::schema::Storage;
 use crate::window::{Op, Window};
 
 /// Rows between two marks.

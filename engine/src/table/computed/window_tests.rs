@@ -7,12 +7,12 @@ use serde_json::{Value as Json, json};
 
 use crate::config::{FilterTerm, SortDirection, SortTerm, ViewConfig, WindowFrame, WindowOrder, WindowSpec};
 use crate::data::{TableData, TableOptions};
-use crate::delta::TableDelta;
 use crate::describe::describe;
 use crate::export::{self, JsonOptions};
-use crate::scalar::Scalar;
-use crate::schema::ColumnType;
+use crate::storage::TableDelta;
 use crate::table::Table;
+use crate::types::scalar::Scalar;
+use crate::types::schema::ColumnType;
 use crate::view::{SliceOptions, View};
 
 fn spec(source: &str, op: &str) -> WindowSpec {

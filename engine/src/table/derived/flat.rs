@@ -5,11 +5,11 @@
 
 use super::{Wanted, choose};
 use crate::column::Column;
-use crate::delta::TableDelta;
 use crate::error::{EngineError, Result};
-use crate::order::OrderTree;
-use crate::schema::{ColumnType, Field, Schema};
-use crate::table::{KeyOrder, Snapshot};
+use crate::sorted::OrderTree;
+use crate::storage::TableDelta;
+use crate::storage::{KeyOrder, Snapshot};
+use crate::types::schema::{ColumnType, Field, Schema};
 use crate::view::Plan;
 
 #[derive(Debug)]

@@ -7,13 +7,12 @@ use std::sync::Arc;
 
 use super::{Wanted, choose};
 use crate::column::{ChunkedVec, CodeReclaim, Column, Interner, Slots, Writes};
-use crate::delta::TableDelta;
 use crate::error::{EngineError, Result};
-use crate::order::OrderTree;
-use crate::scalar::Scalar;
-use crate::schema::{ColumnType, Schema};
-use crate::table::snapshot::{RowKeys, SnapshotData};
-use crate::table::{KeyOrder, Snapshot};
+use crate::sorted::OrderTree;
+use crate::storage::TableDelta;
+use crate::storage::{KeyOrder, RowKeys, Snapshot, SnapshotData};
+use crate::types::scalar::Scalar;
+use crate::types::schema::{ColumnType, Schema};
 use crate::view::{Groups, Plan, ViewKind};
 
 #[derive(Debug)]
@@ -125,7 +124,7 @@ impl PivotTable {
         for (position, (field, shown)) in self.columns.iter().enumerate() {
             let Some(shown) = shown else { continue };
             let values: Vec<Scalar> = rows.iter().map(|row| row[*shown].clone()).collect();
-            let array = crate::view::array(field.storage, &values);
+            let array = crate::column::array(field.storage, &values);
             let writes = Writes { slots: Slots::List(nodes), skip: None, first_row: 0 };
             self.cells[position].write(self.interners[position].as_mut(), &array, writes);
         }

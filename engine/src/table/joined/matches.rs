@@ -8,9 +8,9 @@ use std::collections::hash_map::Entry;
 use ahash::RandomState;
 
 use super::{JoinKind, JoinSide};
-use crate::delta::TableDelta;
-use crate::scalar::Scalar;
-use crate::table::Snapshot;
+use crate::storage::Snapshot;
+use crate::storage::TableDelta;
+use crate::types::scalar::Scalar;
 
 /// The source slots of one joined row; at least one is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

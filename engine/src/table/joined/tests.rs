@@ -2,9 +2,9 @@
 
 use super::JoinKind;
 use crate::data::{TableData, TableOptions};
-use crate::delta::TableDelta;
-use crate::scalar::Scalar;
+use crate::storage::TableDelta;
 use crate::table::{JoinSide, JoinSpec, Snapshot, Table};
+use crate::types::scalar::Scalar;
 
 fn rows(snapshot: &Snapshot) -> Vec<Vec<Scalar>> {
     let columns = 0..snapshot.schema().len();

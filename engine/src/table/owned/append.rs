@@ -2,12 +2,12 @@
 
 use arrow::array::{Array, ArrayRef, Int64Array};
 
-use super::key_index::KeyIndex;
 use super::{Changes, Keys, OwnedTable};
 use crate::column::{ChunkedVec, Slots, Writes, typed};
 use crate::data::{Batch, BatchColumn};
 use crate::parallel::Threads;
-use crate::table::order::{KeyOrder, wrap};
+use crate::storage::KeyIndex;
+use crate::storage::{KeyOrder, wrap};
 
 impl OwnedTable {
     /// Appends all rows of the batch; of a limited table the oldest rows go.

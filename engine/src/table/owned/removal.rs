@@ -3,7 +3,7 @@
 use arrow::array::ArrayRef;
 
 use super::{Changes, Keys, OwnedTable};
-use crate::table::Snapshot;
+use crate::storage::Snapshot;
 
 impl OwnedTable {
     /// Removes the rows with these keys (an array of the index column's storage).

@@ -6,8 +6,8 @@ use arrow::array::{ArrayRef, Int32Array, Int64Array, StringArray};
 
 use super::*;
 use crate::data::BatchColumn;
-use crate::scalar::Scalar;
-use crate::schema::{Field, Storage};
+use crate::types::scalar::Scalar;
+use crate::types::schema::{Field, Storage};
 
 fn table(options: TableOptions) -> OwnedTable {
     let schema = Schema::new(vec![Field::new("id", Storage::Int32), Field::new("s", Storage::Utf8)]);

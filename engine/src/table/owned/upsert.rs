@@ -7,12 +7,12 @@ use arrow::datatypes::{
     TimestampMillisecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 
-use super::key_index::KeyBits;
 use super::{Changes, Keys, OwnedTable};
 use crate::column::{Column, Interner, Slots, Writes, typed};
 use crate::data::{Batch, BatchColumn};
-use crate::scalar::float_bits;
-use crate::table::order::KeyOrder;
+use crate::storage::KeyBits;
+use crate::storage::KeyOrder;
+use crate::types::scalar::float_bits;
 
 impl OwnedTable {
     /// Rows whose key exists are merged (only given cells change), others inserted; rows apply in order. A row without

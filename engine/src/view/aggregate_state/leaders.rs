@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use hashbrown::HashMap;
 
 use super::RowOrderOf;
-use crate::order::OrderTree;
-use crate::table::Snapshot;
+use crate::sorted::OrderTree;
+use crate::storage::Snapshot;
 
 #[derive(Debug)]
 pub(in crate::view) struct Leaders {

@@ -148,8 +148,8 @@ mod tests {
 
     use super::*;
     use crate::data::{Batch, BatchColumn, TableOptions};
-    use crate::schema::{Field, Schema, Storage};
     use crate::table::OwnedTable;
+    use crate::types::schema::{Field, Schema, Storage};
 
     #[test]
     fn a_million_changes_leave_no_drift() {

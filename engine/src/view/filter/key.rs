@@ -4,7 +4,7 @@
 
 use super::{Filter, FilterComparison, Test, TextAnchor};
 use crate::config::FilterReducer;
-use crate::scalar::Scalar;
+use crate::types::scalar::Scalar;
 
 /// What a filter keeps, after its operands were converted to the types of their columns.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -7,8 +7,8 @@ use super::{Filter, FilterComparison, Test};
 use crate::column::{CHUNK, Chunk, ChunkedVec, Column};
 use crate::config::FilterReducer;
 use crate::parallel::Threads;
-use crate::scalar::Scalar;
-use crate::table::Snapshot;
+use crate::storage::Snapshot;
+use crate::types::scalar::Scalar;
 
 const WORDS: usize = CHUNK / 64;
 
@@ -275,8 +275,8 @@ mod tests {
     use super::*;
     use crate::config::FilterTerm;
     use crate::data::{Batch, BatchColumn, TableOptions};
-    use crate::schema::{Field, Schema, Storage};
     use crate::table::OwnedTable;
+    use crate::types::schema::{Field, Schema, Storage};
 
     #[test]
     fn selecting_equals_asking_each_row() {

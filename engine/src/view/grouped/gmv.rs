@@ -4,7 +4,7 @@
 //! the new one: O(1) a row of the delta. The sum is made when somebody looks for the first time.
 
 use super::Grouped;
-use crate::scalar::Scalar;
+use crate::types::scalar::Scalar;
 use crate::view::aggregate::AggregateKind;
 use crate::view::aggregate_state::{AggregateState, MANY_ROWS};
 use crate::view::sums::{Number, Sum};

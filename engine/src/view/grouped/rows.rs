@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 
 use super::{Grouped, Path};
 use crate::parallel::Threads;
-use crate::scalar::Scalar;
+use crate::types::scalar::Scalar;
 use crate::view::aggregate::AggregateKind;
 use crate::view::aggregate_state::{self, AggregateState, MANY_ROWS, RowOrderOf, StateKind};
 use crate::view::from_rows::{self, RowSet};

@@ -11,7 +11,7 @@ use proptest::test_runner::{Config, FileFailurePersistence, RngSeed, TestRunner}
 
 use super::{Random, Table, batch, schema};
 use crate::data::TableOptions;
-use crate::delta::TableDelta;
+use crate::storage::TableDelta;
 
 #[derive(Debug, Clone)]
 pub struct History {

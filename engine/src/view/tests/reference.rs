@@ -9,8 +9,8 @@ use std::cmp::Ordering;
 use serde_json::{Map, Number, Value};
 
 use crate::config::{FilterReducer, FilterTerm, GroupRollupMode, SortDirection, SplitRollupMode, ViewConfig};
-use crate::scalar::Scalar;
-use crate::view::path_text;
+use crate::types::display::path_text;
+use crate::types::scalar::Scalar;
 
 /// One table row: its cells by column name, in the order of the table's columns.
 pub(super) type Row = Vec<(String, Scalar)>;

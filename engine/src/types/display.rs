@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike, NaiveDate, TimeDelta};
 
-use crate::scalar::Scalar;
+use crate::types::scalar::Scalar;
 
 /// The text of a split value: nothing is escaped; floats have six significant digits, as C++ streams print them.
 pub(crate) fn path_text(value: &Scalar) -> String {

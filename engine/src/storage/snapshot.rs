@@ -8,26 +8,25 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array};
 use arrow::datatypes::DataType;
 
-use super::joined::PairOrder;
-use super::order::KeyOrder;
+use super::{KeyOrder, PairOrder};
 use crate::column::{ChunkedVec, Column};
-use crate::scalar::Scalar;
-use crate::schema::Schema;
+use crate::types::scalar::Scalar;
+use crate::types::schema::Schema;
 
 #[derive(Clone)]
 pub struct Snapshot(Arc<SnapshotData>);
 
-pub(super) struct SnapshotData {
-    pub(super) version: u64,
-    pub(super) schema: Schema,
-    pub(super) columns: Vec<Column>,
-    pub(super) keys: RowKeys,
-    pub(super) order: KeyOrder,
+pub(crate) struct SnapshotData {
+    pub(crate) version: u64,
+    pub(crate) schema: Schema,
+    pub(crate) columns: Vec<Column>,
+    pub(crate) keys: RowKeys,
+    pub(crate) order: KeyOrder,
     /// Whose keys these rows have, slot by slot, if they are rows of another table.
-    pub(super) base: Option<Snapshot>,
-    pub(super) _epoch: Arc<()>,
+    pub(crate) base: Option<Snapshot>,
+    pub(crate) _epoch: Arc<()>,
     /// That of the computed columns.
-    pub(super) _computed_epoch: Option<Arc<()>>,
+    pub(crate) _computed_epoch: Option<Arc<()>>,
 }
 
 /// Where rows' keys are read.
@@ -55,7 +54,7 @@ impl std::fmt::Debug for Snapshot {
 }
 
 impl Snapshot {
-    pub(super) fn new(parts: SnapshotData) -> Snapshot {
+    pub(crate) fn new(parts: SnapshotData) -> Snapshot {
         Snapshot(Arc::new(parts))
     }
 
@@ -81,7 +80,7 @@ impl Snapshot {
     }
 
     /// Absent: a computed column that was not there yet.
-    pub(in crate::table) fn find_column(&self, column: usize) -> Option<&Column> {
+    pub(crate) fn find_column(&self, column: usize) -> Option<&Column> {
         self.0.columns.get(column)
     }
 
@@ -125,7 +124,7 @@ impl Snapshot {
     }
 
     /// The same table with computed columns behind its own.
-    pub(super) fn extended(&self, computed: &[Column], epoch: &Arc<()>) -> Snapshot {
+    pub(crate) fn extended(&self, computed: &[Column], epoch: &Arc<()>) -> Snapshot {
         let parts = &self.0;
         let mut columns = Vec::with_capacity(parts.schema.len() + computed.len());
         columns.extend_from_slice(&parts.columns[..parts.schema.len()]);
@@ -143,7 +142,7 @@ impl Snapshot {
     }
 
     /// The same table with another computed column at `position` behind its own.
-    pub(super) fn with_computed(&self, position: usize, column: Column) -> Snapshot {
+    pub(crate) fn with_computed(&self, position: usize, column: Column) -> Snapshot {
         let parts = &self.0;
         let mut columns = parts.columns.clone();
         let at = parts.schema.len() + position;

@@ -6,7 +6,7 @@
 use std::cmp::Ordering;
 
 use crate::column::LiveSlots;
-use crate::order::{Iter, OrderTree};
+use crate::sorted::{Iter, OrderTree};
 
 #[derive(Debug, Clone)]
 pub(crate) enum KeyOrder {
@@ -74,7 +74,7 @@ impl KeyOrder {
     }
 
     /// The order as a tree, made from the ring if it is one.
-    pub(in crate::table) fn tree(&mut self) -> &mut OrderTree {
+    pub(crate) fn tree(&mut self) -> &mut OrderTree {
         if let KeyOrder::Ring { .. } = self {
             *self = KeyOrder::Tree(OrderTree::from_sorted(self.iter_from(0)));
         }
@@ -85,7 +85,7 @@ impl KeyOrder {
     }
 
     /// Adds new rows. `compare` orders rows by key.
-    pub(in crate::table) fn insert(&mut self, slots: &[u32], compare: &impl Fn(u32, u32) -> Ordering) {
+    pub(crate) fn insert(&mut self, slots: &[u32], compare: &impl Fn(u32, u32) -> Ordering) {
         if let KeyOrder::Ring { start, len, capacity } = self {
             let mut last = len.checked_sub(1).map(|last| wrap(*start, last as usize, *capacity));
             let fits = slots.iter().enumerate().all(|(offset, &slot)| {
@@ -102,7 +102,7 @@ impl KeyOrder {
         self.tree().insert_many(slots.to_vec(), compare);
     }
 
-    pub(in crate::table) fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         match self {
             KeyOrder::Ring { .. } => 0,
             KeyOrder::Tree(tree) => tree.len() * 6,
@@ -110,7 +110,7 @@ impl KeyOrder {
     }
 }
 
-pub(in crate::table) fn wrap(start: u32, position: usize, capacity: u32) -> u32 {
+pub(crate) fn wrap(start: u32, position: usize, capacity: u32) -> u32 {
     ((u64::from(start) + position as u64) % u64::from(capacity)) as u32
 }
 

@@ -9,10 +9,10 @@ use hashbrown::HashTable;
 
 /// A key as the bits of its cell ([`crate::column::Column::bits`]); `None` is the null key, of which there is at most
 /// one.
-pub(super) type KeyBits = Option<u64>;
+pub(crate) type KeyBits = Option<u64>;
 
 #[derive(Debug)]
-pub(super) struct KeyIndex {
+pub(crate) struct KeyIndex {
     slots: HashTable<u32>,
     null_slot: Option<u32>,
     hasher: RandomState,
@@ -32,7 +32,7 @@ impl Default for KeyIndex {
 }
 
 impl KeyIndex {
-    pub(super) fn find(&self, key: KeyBits, bits_of: impl Fn(u32) -> KeyBits) -> Option<u32> {
+    pub(crate) fn find(&self, key: KeyBits, bits_of: impl Fn(u32) -> KeyBits) -> Option<u32> {
         match key {
             None => self.null_slot,
             Some(bits) => {
@@ -43,13 +43,13 @@ impl KeyIndex {
 
     /// The slots where a search for each of `keys` looks first. They do not depend on each other, so the machine fetches
     /// them all at once, where [`KeyIndex::find`] key by key waits for each.
-    pub(super) fn first_looks(&self, keys: &[KeyBits]) -> Vec<u32> {
+    pub(crate) fn first_looks(&self, keys: &[KeyBits]) -> Vec<u32> {
         let first = |bits: u64| self.slots.iter_hash(self.hasher.hash_one(bits)).next().copied();
         keys.iter().filter_map(|&bits| first(bits?)).collect()
     }
 
     /// `slot` holds `key` already, and no other slot does.
-    pub(super) fn insert(&mut self, key: KeyBits, slot: u32, bits_of: impl Fn(u32) -> KeyBits) {
+    pub(crate) fn insert(&mut self, key: KeyBits, slot: u32, bits_of: impl Fn(u32) -> KeyBits) {
         match key {
             None => self.null_slot = Some(slot),
             Some(bits) => {
@@ -61,7 +61,7 @@ impl KeyIndex {
         }
     }
 
-    pub(super) fn remove(&mut self, key: KeyBits, slot: u32) {
+    pub(crate) fn remove(&mut self, key: KeyBits, slot: u32) {
         match key {
             None => self.null_slot = None,
             Some(bits) => {
@@ -72,12 +72,12 @@ impl KeyIndex {
         }
     }
 
-    pub(super) fn reserve(&mut self, additional: usize, bits_of: impl Fn(u32) -> KeyBits) {
+    pub(crate) fn reserve(&mut self, additional: usize, bits_of: impl Fn(u32) -> KeyBits) {
         let hasher = &self.hasher;
         self.slots.reserve(additional, |&slot| hasher.hash_one(bits_of(slot).unwrap_or(0)));
     }
 
-    pub(super) fn memory(&self) -> usize {
+    pub(crate) fn memory(&self) -> usize {
         self.slots.allocation_size()
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::ArrayRef;
 
-use crate::table::Snapshot;
+use crate::storage::Snapshot;
 
 /// What a batch changed in a table, between two of its versions.
 ///
@@ -147,8 +147,8 @@ mod tests {
     use crate::config::{FilterTerm, SortDirection, SortTerm, ViewConfig};
     use crate::data::{TableData, TableOptions};
     use crate::export::{JsonOptions, json_columns};
-    use crate::scalar::Scalar;
     use crate::table::Table;
+    use crate::types::scalar::Scalar;
     use crate::view::{Plan, SliceOptions, View};
 
     fn table() -> Table {

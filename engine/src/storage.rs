@@ -1,0 +1,19 @@
+//! Tables at rest: snapshots, row keys and their order, and the differences between versions.
+//!
+//! Invariant: nothing here knows how a table changes or who reads it. A snapshot is immutable and shared; a delta holds
+//! the snapshots before and after it.
+
+pub(crate) mod computed_ref;
+mod key_index;
+mod key_order;
+mod pair_order;
+pub(crate) mod snapshot;
+pub mod table_delta;
+
+pub(crate) use computed_ref::ComputedRef;
+pub(crate) use key_index::{KeyBits, KeyIndex};
+pub(crate) use key_order::{KeyOrder, wrap};
+pub(crate) use pair_order::PairOrder;
+pub use snapshot::Snapshot;
+pub(crate) use snapshot::{RowKeys, SnapshotData};
+pub use table_delta::TableDelta;
