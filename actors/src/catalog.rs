@@ -14,16 +14,18 @@ use actix::prelude::*;
 use proscenium_engine::table::Table;
 use proscenium_engine::{TableData, TableOptions};
 
-use crate::directory::{Directory, Hosted, Subscriber, TableRef};
+use crate::directory::{Directory, Hosted};
 use crate::error::Result;
 use crate::limits::Limits;
 use crate::lineage::Lineage;
 use crate::mailbox::{Mailbox, Offered, Reply, unbound};
 use crate::metrics::ActorMetrics;
-use crate::monitor::{DeleteSubscribers, MonitorTable, TableMonitor, liveness_guard};
+use crate::monitor::{MonitorTable, TableMonitor};
 use crate::outbox::{Outbox, SessionId, StreamId};
 use crate::placement::Placement;
-use crate::table::{Source, TableActor};
+use crate::subscriber::Subscriber;
+use crate::table::TableRef;
+use crate::table::{ActorContext, DeleteSubscribers, Source, TableActor, TableNames as _, liveness_guard};
 use crate::tuning;
 use crate::workers::Workers;
 
@@ -63,14 +65,18 @@ impl Catalog {
             TableMonitor::start_in_arbiter(placement.next(), move |_| TableMonitor::new(directory))
         };
         let context = ActorContext {
-            directory: directory.clone(),
+            names: directory.clone(),
             workers,
             placement: placement.clone(),
             limits,
             metrics: metrics.clone(),
         };
-        let addr =
-            CatalogActor::start_in_arbiter(placement.next(), move |_| CatalogActor { context, monitor });
+        let names = directory.clone();
+        let addr = CatalogActor::start_in_arbiter(placement.next(), move |_| CatalogActor {
+            directory: names,
+            context,
+            monitor,
+        });
         let mailbox = Mailbox::new(addr, tuning::CATALOG_MAILBOX);
         Ok(Catalog { directory, mailbox, placement, limits, metrics })
     }
@@ -127,18 +133,9 @@ impl Catalog {
     }
 }
 
-/// What tables and views need of their surroundings.
-#[derive(Debug, Clone)]
-pub struct ActorContext {
-    pub directory: Arc<Directory>,
-    pub workers: Workers,
-    pub placement: Placement,
-    pub limits: Limits,
-    pub metrics: ActorMetrics,
-}
-
 #[derive(Debug)]
 pub struct CatalogActor {
+    directory: Arc<Directory>,
     context: ActorContext,
     monitor: Addr<TableMonitor>,
 }
@@ -163,17 +160,17 @@ impl CatalogActor {
         reply: Reply<()>,
         ctx: &mut Context<Self>,
     ) {
-        let name = match self.context.directory.reserve(name) {
+        let name = match self.directory.reserve(name) {
             Ok(name) => name,
             Err(fault) => return reply.send(Err(fault)),
         };
         let hosting = making.into_actor(self).map(move |made, catalog, _| match made {
             Ok((table, sources, lineage)) => {
                 catalog.raise(name, table, sources, lineage);
-                catalog.context.directory.announce_after(StreamId::SERVER, vec![reply]);
+                catalog.directory.announce_after(StreamId::SERVER, vec![reply]);
             }
             Err(fault) => {
-                catalog.context.directory.release(&name);
+                catalog.directory.release(&name);
                 reply.send(Err(fault));
             }
         });
@@ -205,7 +202,7 @@ impl CatalogActor {
         {
             tracing::error!(table = %table.name, "a table ended before it began");
         }
-        self.context.directory.host(table.clone(), index, limit);
+        self.directory.host(table.clone(), index, limit);
         if self.monitor.try_send(MonitorTable { table, delete_subscribers: notified, ended }).is_err() {
             tracing::error!("the monitor has ended: a table that fails will not be noticed");
         }

@@ -10,39 +10,11 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::error::{ActorError, Result};
 use crate::limits::Limits;
-use crate::lineage::{Lineage, ListenGuard};
-use crate::mailbox::{Mailbox, Reply};
-use crate::outbox::{Notification, Outbox, Outgoing, SessionId, StreamId};
-use crate::table::TableActor;
+use crate::mailbox::Reply;
+use crate::outbox::{Notification, Outgoing, SessionId, StreamId};
+use crate::subscriber::Subscriber;
+use crate::table::{TableNames, TableRef};
 use crate::tuning;
-
-/// How to reach one table.
-#[derive(Debug, Clone)]
-pub struct TableRef {
-    pub name: Arc<str>,
-    /// The order in which the table speaks to each connection.
-    pub stream: StreamId,
-    pub mailbox: Mailbox<TableActor>,
-    /// The tables that this one is derived from; empty for a table that clients write.
-    pub sources: Arc<[TableRef]>,
-    pub lineage: Lineage,
-}
-
-impl TableRef {
-    /// Counts a connection among the listeners of this table and of every table that it is derived of, for as long as
-    /// what comes back is held. Written tables need not know.
-    pub(crate) fn listen(&self, outbox: &Arc<Outbox>) -> Vec<ListenGuard> {
-        let mut listening = Vec::new();
-        let mut open = vec![self];
-        while let Some(table) = open.pop() {
-            if !table.sources.is_empty() {
-                listening.push(table.lineage.listeners.enter(outbox));
-                open.extend(table.sources.iter());
-            }
-        }
-        listening
-    }
-}
 
 /// One entry of the list of hosted tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,35 +22,6 @@ pub struct Hosted {
     pub name: Arc<str>,
     pub index: Option<String>,
     pub limit: Option<u32>,
-}
-
-/// Somebody who subscribed: a connection, and the number it knows its subscription by. The connection counts it for as
-/// long as it is held.
-#[derive(Debug)]
-pub struct Subscriber {
-    pub outbox: Arc<Outbox>,
-    pub msg_id: u32,
-    /// Of news of a derived table.
-    pub(crate) listening: Vec<ListenGuard>,
-}
-
-impl Drop for Subscriber {
-    fn drop(&mut self) {
-        self.outbox.leave_subscription();
-    }
-}
-
-impl Subscriber {
-    /// Errors when the connection has as many subscriptions as it may have.
-    pub fn new(outbox: Arc<Outbox>, msg_id: u32) -> Result<Self> {
-        outbox.enter_subscription()?;
-        Ok(Subscriber { outbox, msg_id, listening: Vec::new() })
-    }
-
-    /// Unsubscribing needs both the number and the connection it was given by.
-    pub fn is(&self, session: SessionId, msg_id: u32) -> bool {
-        self.msg_id == msg_id && self.outbox.session() == session
-    }
 }
 
 #[derive(Debug, Default)]
@@ -153,32 +96,6 @@ impl Directory {
         inner.tables.insert(name, Hosting::Hosted { table, index, limit, listed: true });
     }
 
-    /// Takes a table off the list; its name stays taken.
-    pub fn unlist(&self, name: &str) {
-        if let Some(Hosting::Hosted { listed, .. }) = self.write().tables.get_mut(name) {
-            *listed = false;
-        }
-    }
-
-    /// Forgets a table and its views. False when it was forgotten before, or the name belongs to another table by now.
-    pub fn remove(&self, table: &TableRef) -> bool {
-        let mut inner = self.write();
-        let gone: Vec<Arc<str>> = {
-            let of_table = inner.views.iter().filter(|(_, (of, _))| of.stream == table.stream);
-            of_table.map(|(view_id, _)| view_id.clone()).collect()
-        };
-        for view_id in gone {
-            inner.forget_view(&view_id);
-        }
-        match inner.tables.get(&table.name) {
-            Some(Hosting::Hosted { table: present, .. }) if present.stream == table.stream => {
-                inner.tables.remove(&table.name);
-                true
-            }
-            _ => false,
-        }
-    }
-
     /// Forgets a table that failed, and remembers that it did. False as for [`Directory::remove`].
     pub fn fail(&self, table: &TableRef) -> bool {
         if !self.remove(table) {
@@ -210,28 +127,6 @@ impl Directory {
         self.read().views.get(view_id).map(|(table, _)| table.clone())
     }
 
-    /// Takes a view id, which is unique among all tables.
-    pub fn add_view(&self, view_id: &str, table: TableRef, owner: SessionId) -> Result<Arc<str>> {
-        let mut inner = self.write();
-        let limit = self.limits.views_per_session;
-        if inner.views_of.get(&owner).is_some_and(|count| *count >= limit) {
-            return Err(ActorError::refused(format!(
-                "a connection may have {limit} views: delete some first"
-            )));
-        }
-        if inner.views.contains_key(view_id) {
-            return Err(ActorError::refused(format!("View \"{view_id}\" already exists")));
-        }
-        let view_id: Arc<str> = view_id.into();
-        inner.views.insert(view_id.clone(), (table, owner));
-        *inner.views_of.entry(owner).or_default() += 1;
-        Ok(view_id)
-    }
-
-    pub fn remove_view(&self, view_id: &str) {
-        self.write().forget_view(view_id);
-    }
-
     /// All listed tables, by name.
     pub fn list(&self) -> Vec<Hosted> {
         let inner = self.read();
@@ -248,7 +143,7 @@ impl Directory {
         self.read().views.len()
     }
 
-    /// Every later change of the list is told to `subscriber`.
+    /// Every later change of the list is notified to `subscriber`.
     pub fn watch(&self, subscriber: Subscriber) {
         self.write().watchers.push(subscriber);
     }
@@ -262,14 +157,67 @@ impl Directory {
         self.write().watchers.retain(|watcher| watcher.outbox.session() != session);
     }
 
-    /// Tells everybody who watches that the list changed, in the order of `stream`.
-    pub fn announce(&self, stream: StreamId) {
-        self.announce_after::<()>(stream, Vec::new());
+    fn read(&self) -> RwLockReadGuard<'_, DirectoryInner> {
+        self.inner.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, DirectoryInner> {
+        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl TableNames for Directory {
+    /// Takes a view id, which is unique among all tables.
+    fn add_view(&self, view_id: &str, table: TableRef, owner: SessionId) -> Result<Arc<str>> {
+        let mut inner = self.write();
+        let limit = self.limits.views_per_session;
+        if inner.views_of.get(&owner).is_some_and(|count| *count >= limit) {
+            return Err(ActorError::refused(format!(
+                "a connection may have {limit} views: delete some first"
+            )));
+        }
+        if inner.views.contains_key(view_id) {
+            return Err(ActorError::refused(format!("View \"{view_id}\" already exists")));
+        }
+        let view_id: Arc<str> = view_id.into();
+        inner.views.insert(view_id.clone(), (table, owner));
+        *inner.views_of.entry(owner).or_default() += 1;
+        Ok(view_id)
+    }
+
+    fn remove_view(&self, view_id: &str) {
+        self.write().forget_view(view_id);
+    }
+
+    /// Takes a table off the list; its name stays taken.
+    fn unlist(&self, name: &str) {
+        if let Some(Hosting::Hosted { listed, .. }) = self.write().tables.get_mut(name) {
+            *listed = false;
+        }
+    }
+
+    /// Forgets a table and its views. False when it was forgotten before, or the name belongs to another table by now.
+    fn remove(&self, table: &TableRef) -> bool {
+        let mut inner = self.write();
+        let gone: Vec<Arc<str>> = {
+            let of_table = inner.views.iter().filter(|(_, (of, _))| of.stream == table.stream);
+            of_table.map(|(view_id, _)| view_id.clone()).collect()
+        };
+        for view_id in gone {
+            inner.forget_view(&view_id);
+        }
+        match inner.tables.get(&table.name) {
+            Some(Hosting::Hosted { table: present, .. }) if present.stream == table.stream => {
+                inner.tables.remove(&table.name);
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Says to those who asked that it is done, then to everybody who watches that the list changed. Nobody's later
     /// request about the list is answered before.
-    pub fn announce_after<T: Default + 'static>(&self, stream: StreamId, asked: Vec<Reply<T>>) {
+    fn announce_after(&self, stream: StreamId, asked: Vec<Reply<()>>) {
         let notified = |watcher: &Subscriber| (watcher.outbox.clone(), watcher.msg_id);
         let (after, before): (Vec<_>, Vec<_>) = {
             let watchers = &self.read().watchers;
@@ -278,7 +226,7 @@ impl Directory {
         };
         let places: Vec<_> =
             before.into_iter().map(|(outbox, msg_id)| (outbox.reserve(stream), msg_id)).collect();
-        let unended: Vec<_> = asked.into_iter().map(|reply| reply.begin(Ok(T::default()))).collect();
+        let unended: Vec<_> = asked.into_iter().map(|reply| reply.begin(Ok(()))).collect();
         for (outbox, msg_id) in after {
             outbox.push(stream, Outgoing::Notification(Notification::HostedChanged { msg_id }));
         }
@@ -288,12 +236,9 @@ impl Directory {
         drop(unended);
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, DirectoryInner> {
-        self.inner.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, DirectoryInner> {
-        self.inner.write().unwrap_or_else(PoisonError::into_inner)
+    /// Tells everybody who watches that the list changed, in the order of `stream`.
+    fn announce(&self, stream: StreamId) {
+        self.announce_after(stream, Vec::new());
     }
 }
 
@@ -304,18 +249,20 @@ mod tests {
     use proscenium_engine::{TableData, TableOptions};
 
     use super::*;
-    use crate::catalog::ActorContext;
+
+    use crate::lineage::Lineage;
+    use crate::mailbox::Mailbox;
     use crate::metrics::ActorMetrics;
-    use crate::monitor::{DeleteSubscribers, liveness_guard};
     use crate::placement::Placement;
+    use crate::table::{ActorContext, DeleteSubscribers, TableActor, liveness_guard};
     use crate::workers::Workers;
 
     /// Must run inside an actix system.
     fn some_table(directory: &Arc<Directory>, name: &str) -> TableRef {
         let name = directory.reserve(name).unwrap();
         let made = Table::create(&TableData::Schema(Vec::new()), TableOptions::default()).unwrap();
-        let derivation_rank = ActorContext {
-            directory: directory.clone(),
+        let context = ActorContext {
+            names: directory.clone(),
             workers: Workers::start(1).unwrap(),
             placement: Placement::start(1),
             limits: Limits::default(),
@@ -327,7 +274,7 @@ mod tests {
             stream,
             made,
             Vec::new(),
-            derivation_rank,
+            context,
             DeleteSubscribers::default(),
             liveness_guard().0,
         );
@@ -372,7 +319,7 @@ mod tests {
         assert!(directory.table_of_view("v").is_none());
         assert_eq!(directory.table("t").unwrap_err(), ActorError::TableFailed { table: "t".into() });
         let again = some_table(&directory, "t");
-        // The death of the old one is old news.
+        // The death of the old one is old notification.
         assert!(!directory.fail(&table));
         assert_eq!(directory.table("t").unwrap().stream, again.stream);
     }

@@ -3,20 +3,12 @@
 //! A table that panics is not rebuilt: its rows lived in it alone. (Its snapshots would bring back the batch that broke
 //! it only if that batch was kept; nothing keeps batches yet.)
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use actix::prelude::*;
-use tokio::sync::oneshot;
-
-use crate::directory::{Directory, Subscriber, TableRef};
+use crate::directory::Directory;
 use crate::mailbox::unbound;
-use crate::outbox::{Notification, Outgoing};
-
-/// Held by a table actor for as long as it lives: dropped with it, however it ends.
-#[derive(Debug)]
-pub struct LivenessGuard {
-    _held: oneshot::Sender<()>,
-}
+use crate::table::{DeleteSubscribers, TableNames as _, TableRef, Terminated};
+use actix::prelude::*;
 
 #[derive(Debug)]
 pub struct TableMonitor {
@@ -38,49 +30,12 @@ impl Actor for TableMonitor {
     }
 }
 
-/// Who wants to hear when a table goes, whichever way it does. Shared by the table and its keeper.
-#[derive(Debug, Clone, Default)]
-pub struct DeleteSubscribers(Arc<Mutex<Vec<Subscriber>>>);
-
-impl DeleteSubscribers {
-    pub fn add(&self, subscriber: Subscriber) {
-        self.lock().push(subscriber);
-    }
-
-    pub fn retain(&self, is_kept: impl FnMut(&Subscriber) -> bool) {
-        self.lock().retain(is_kept);
-    }
-
-    /// Tells all of them, once.
-    pub fn notify(&self, table: &TableRef) {
-        let notified = std::mem::take(&mut *self.lock());
-        for subscriber in notified {
-            let notification =
-                Notification::TableDeleted { msg_id: subscriber.msg_id, table: table.name.clone() };
-            subscriber.outbox.push(table.stream, Outgoing::Notification(notification));
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Subscriber>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Watches over one table.
 #[derive(Debug)]
 pub struct MonitorTable {
     pub table: TableRef,
     pub delete_subscribers: DeleteSubscribers,
     pub ended: Terminated,
-}
-
-/// The keeper's end of a [`LivenessGuard`].
-#[derive(Debug)]
-pub struct Terminated(oneshot::Receiver<()>);
-
-pub fn liveness_guard() -> (LivenessGuard, Terminated) {
-    let (held, ended) = oneshot::channel();
-    (LivenessGuard { _held: held }, Terminated(ended))
 }
 
 impl Message for MonitorTable {

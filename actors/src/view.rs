@@ -4,6 +4,8 @@
 //! Building happens on a worker thread while parcels wait in the table's feed; large answers are written there too,
 //! from an immutable cut. The actor knows no subscriber beyond the places it is given to fill.
 
+mod batch_ack;
+mod ids;
 mod lagging;
 mod read;
 mod step;
@@ -16,12 +18,13 @@ use actix::prelude::*;
 use proscenium_engine::table::Snapshot;
 use proscenium_engine::view::{Handle, Plan, View};
 
+pub use batch_ack::{BatchAck, BatchHandled};
+pub use ids::{HandleId, SharedId};
 pub use read::{ColumnPaths, Read, TextFormat};
 pub use step::{Delivery, Receiver, Step, Wanted};
 
 use lagging::LaggingSubscribers;
 
-use crate::table::{BatchAck, HandleId};
 use crate::workers::Workers;
 
 #[derive(Debug)]

@@ -32,7 +32,7 @@ impl Handler<Posted<HostDerived>> for CatalogActor {
     fn handle(&mut self, posted: Posted<HostDerived>, ctx: &mut Self::Context) {
         let HostDerived { name, view_id, columns, reply } = posted.open();
         let workers = self.context.workers.clone();
-        let source = self.context.directory.table_of_view(&view_id);
+        let source = self.directory.table_of_view(&view_id);
         let making = async move {
             let source = source.ok_or_else(|| no_view(&view_id))?;
             let lineage = Lineage::of_view(&source.lineage);

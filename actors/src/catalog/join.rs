@@ -28,7 +28,7 @@ impl Handler<Posted<HostJoin>> for CatalogActor {
     fn handle(&mut self, posted: Posted<HostJoin>, ctx: &mut Self::Context) {
         let HostJoin { name, left, right, spec, reply } = posted.open();
         let workers = self.context.workers.clone();
-        let directory = self.context.directory.clone();
+        let directory = self.directory.clone();
         let join_name = name.clone();
         let making = async move {
             let find = |source: &str| {

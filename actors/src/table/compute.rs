@@ -11,12 +11,12 @@ use actix::prelude::*;
 use proscenium_engine::table::{Backfill, BackfillResult};
 use proscenium_engine::view::Plan;
 
+use super::ActorContext;
 use super::TableActor;
-use super::registry::{HandleId, SharedId};
 use super::view_queue::ViewQueue;
-use crate::catalog::ActorContext;
 use crate::tuning;
 use crate::view::ViewActor;
+use crate::view::{HandleId, SharedId};
 
 /// Columns that a worker computes, or leads to the present.
 #[derive(Debug)]

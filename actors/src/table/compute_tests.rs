@@ -7,8 +7,8 @@ use proscenium_engine::export::JsonOptions;
 use proscenium_engine::view::Viewport;
 use proscenium_engine::{TableData, TableOptions};
 
+use super::TableRef;
 use crate::catalog::Catalog;
-use crate::directory::TableRef;
 use crate::limits::Limits;
 use crate::mailbox::Reply;
 use crate::metrics::ActorMetrics;

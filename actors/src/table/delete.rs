@@ -6,10 +6,10 @@
 use actix::prelude::*;
 
 use super::{Receive, TableActor};
-use crate::directory::Subscriber;
 use crate::error::ActorError;
 use crate::mailbox::Reply;
 use crate::outbox::SessionId;
+use crate::subscriber::Subscriber;
 
 /// Deletes the table.
 pub struct DeleteTable {
@@ -39,9 +39,9 @@ impl Receive<DeleteTable> for TableActor {
             if !lazy {
                 return reply.send(Err(ActorError::refused("Cannot delete table with views")));
             }
-            self.context.directory.unlist(&self.name);
+            self.context.names.unlist(&self.name);
             self.deletions.push(reply);
-            self.context.directory.announce(self.stream);
+            self.context.names.announce(self.stream);
             return;
         }
         self.deletions.push(reply);
@@ -85,12 +85,12 @@ impl TableActor {
         // Before the name is free for another table.
         self.meter.forget(&self.name);
         if let Some(self_ref) = &self.self_ref {
-            self.context.directory.remove(self_ref);
+            self.context.names.remove(self_ref);
             self.delete_subscribers.notify(self_ref);
         }
         // Nothing is followed any more, even while the actor goes on to its end.
         self.sources.clear();
-        self.context.directory.announce_after(self.stream, std::mem::take(&mut self.deletions));
+        self.context.names.announce_after(self.stream, std::mem::take(&mut self.deletions));
         ctx.stop();
     }
 }

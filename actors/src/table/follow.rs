@@ -8,13 +8,13 @@ use proscenium_engine::delta::TableDelta;
 use proscenium_engine::table::Snapshot;
 use proscenium_engine::view::Plan;
 
-use super::registry::HandleId;
 use super::{Receive, TableActor};
 use crate::error::{ActorError, Result};
 use crate::lineage::Lineage;
 use crate::mailbox::Reply;
 use crate::outbox::{BatchScope, DerivedSlots};
 use crate::tail::Tail;
+use crate::view::HandleId;
 
 /// Starts to follow the table.
 #[derive(Debug)]

@@ -8,11 +8,12 @@ use bytes::Bytes;
 use proscenium_engine::delta::TableDelta;
 use proscenium_engine::view::removed_keys_arrow;
 
-use super::registry::{HandleId, Registry, SharedId};
+use super::registry::Registry;
 use super::{TableActor, view_queue::ViewQueue};
-use crate::directory::Subscriber;
 use crate::outbox::{DerivedSlots, Notification, Outgoing, StreamId};
+use crate::subscriber::Subscriber;
 use crate::view::{Delivery, Receiver, Step, Wanted};
+use crate::view::{HandleId, SharedId};
 
 impl TableActor {
     /// Hands a delta to all subscribers and views, in the order the protocol names: per handle in creation order first

@@ -10,13 +10,13 @@ use proscenium_engine::config::ViewConfig;
 use proscenium_engine::view::{Plan, SharingKey};
 
 use super::compute::start;
-use super::registry::{HandleId, SharedId};
 use super::view_queue::ViewQueue;
 use super::{Receive, TableActor};
 use crate::clock;
 use crate::error::{ActorError, Result};
 use crate::mailbox::Reply;
 use crate::outbox::{Notification, Outgoing, SessionId};
+use crate::view::{HandleId, SharedId};
 use crate::view::{Opening, ViewCommand};
 
 /// Makes a view under the id that its client chose.
@@ -76,7 +76,7 @@ impl TableActor {
         if let Some(backfill) = backfill {
             self.compute(backfill, ctx);
         }
-        let view_id = self.context.directory.add_view(view_id, self.self_ref()?, owner)?;
+        let view_id = self.context.names.add_view(view_id, self.self_ref()?, owner)?;
         let key = plan.sharing_key(self.table.version());
         let present = self.views.shared_by_key(&key);
         self.context.metrics.view_opened(present.is_some());
@@ -105,7 +105,7 @@ impl TableActor {
     /// Forgets a handle everywhere; `tell`: whether those who asked hear of it.
     pub(super) fn drop_handle(&mut self, id: HandleId, tell: bool) {
         let Some(handle) = self.views.close(id) else { return };
-        self.context.directory.remove_view(&handle.view_id);
+        self.context.names.remove_view(&handle.view_id);
         if let Some(queue) = self.views.queue_mut(handle.shared) {
             // Others still look at the view: it forgets this one's expansion with the next parcel.
             queue.push(ViewCommand::Close(id));

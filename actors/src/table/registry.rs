@@ -11,16 +11,9 @@ use proscenium_engine::view::{Plan, SharingKey};
 
 use super::table_stats::ViewGauges;
 use super::view_queue::ViewQueue;
-use crate::directory::Subscriber;
 use crate::outbox::SessionId;
-
-/// One client's view; numbers ascend in creation order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct HandleId(pub u64);
-
-/// One shared view.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SharedId(u64);
+use crate::subscriber::Subscriber;
+use crate::view::{HandleId, SharedId};
 
 #[derive(Debug)]
 pub(super) struct ViewHandle {

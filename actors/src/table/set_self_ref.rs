@@ -2,8 +2,8 @@
 
 use actix::prelude::*;
 
+use super::TableRef;
 use super::{Receive, TableActor};
-use crate::directory::TableRef;
 
 /// The first message of every table, sent by the catalog.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use proscenium_engine::table::JoinSide;
 
 use super::Receive;
 use super::TableActor;
-use crate::directory::TableRef;
+use super::TableRef;
 use crate::mailbox::Reply;
 use crate::tail::Tail;
 use crate::tuning;

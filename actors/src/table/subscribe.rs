@@ -3,10 +3,10 @@
 use actix::prelude::*;
 
 use super::{Receive, TableActor};
-use crate::directory::Subscriber;
 use crate::error::ActorError;
 use crate::mailbox::Reply;
 use crate::outbox::SessionId;
+use crate::subscriber::Subscriber;
 
 /// What a subscriber wants to hear of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

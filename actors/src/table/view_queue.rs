@@ -1,4 +1,4 @@
-//! How a table feeds one view actor: one parcel on the way at a time, everything else waits here, in order.
+//! How a table queues one view actor: one batch on the delivery at a time, everything else waits here, in order.
 //!
 //! Law: the view sees deltas and reads in the table's order. A view that is busy (being built, or slow) costs its table
 //! nothing but this queue, in which deltas merge once [`tuning::WAITING_DELTAS`] of them wait: a merged delta is again a
@@ -13,9 +13,8 @@ use proscenium_engine::table::{InstalledColumns, Snapshot};
 use proscenium_engine::view::Plan;
 
 use super::TableActor;
-use super::registry::SharedId;
 use crate::tuning;
-use crate::view::{Step, ViewActor, ViewBatch, ViewCommand};
+use crate::view::{BatchAck, BatchHandled, SharedId, Step, ViewActor, ViewBatch, ViewCommand};
 
 #[derive(Debug)]
 pub(super) struct ViewQueue {
@@ -24,7 +23,7 @@ pub(super) struct ViewQueue {
     built: Arc<AtomicBool>,
     waiting: VecDeque<ViewCommand>,
     waiting_deltas: usize,
-    /// A parcel is on the way; set by `batch`, cleared by the parcel's receipt.
+    /// A batch is on the way; set by `batch`, cleared by the batch's ack.
     busy: Arc<AtomicBool>,
 }
 
@@ -88,12 +87,12 @@ impl ViewQueue {
         }
     }
 
-    /// Whether the view answers at once. While it is being built nobody should wait for its news.
+    /// Whether the view answers at once. While it is being built nobody should wait for its notification.
     pub fn is_built(&self) -> bool {
         self.built.load(Ordering::Acquire)
     }
 
-    /// Work that is not a delta.
+    /// ViewCommand that is not a delta.
     pub fn push(&mut self, command: ViewCommand) {
         self.waiting.push_back(command);
     }
@@ -101,7 +100,7 @@ impl ViewQueue {
     pub fn push_step(&mut self, step: Step) {
         if self.waiting_deltas >= tuning::WAITING_DELTAS
             && let Some(ViewCommand::Step(last)) = self.waiting.back_mut()
-            // Subscribers are told the port.
+            // Subscribers are notified the port.
             && last.delta.port_id == step.delta.port_id
         {
             step.meter.metrics().delta_merged();
@@ -111,17 +110,17 @@ impl ViewQueue {
         self.waiting.push_back(ViewCommand::Step(step));
     }
 
-    /// Sends everything that waits, if the view is free. The table hears from the receipt when it is again.
+    /// Sends everything that waits, if the view is free. The table hears from the ack when it is again.
     pub fn send(&mut self, view: SharedId, table: Addr<TableActor>) {
         let Stage::Started(addr) = &self.view else { return };
         if self.waiting.is_empty() || self.busy.swap(true, Ordering::AcqRel) {
             return;
         }
         self.waiting_deltas = 0;
-        let ack = BatchAck { table, view, busy: self.busy.clone(), is_complete: false };
+        let ack = BatchAck::new(table.recipient(), view, self.busy.clone());
         let commands = std::mem::take(&mut self.waiting).into();
-        // The mailbox has room: this is the only sender, with one parcel on the way. A parcel that an ended view does
-        // not take is dropped, and its receipt tells.
+        // The mailbox has room: this is the only sender, with one batch on the delivery. A batch that an ended view does
+        // not take is dropped, and its ack tells.
         let _ = addr.try_send(ViewBatch { commands, ack: Some(ack) });
     }
 
@@ -131,51 +130,17 @@ impl ViewQueue {
             Stage::Started(addr) if !self.waiting.is_empty() => addr,
             _ => return,
         };
-        // The mailbox has room for a parcel beside the one on the way.
+        // The mailbox has room for a batch beside the one on the delivery.
         if addr.try_send(ViewBatch { commands: self.waiting.into(), ack: None }).is_err() {
             tracing::debug!("a view ended before its last reads were answered");
         }
     }
 }
 
-/// Goes with a parcel and comes back when it is dropped: signed if all of it was handled.
-#[derive(Debug)]
-pub struct BatchAck {
-    table: Addr<TableActor>,
-    view: SharedId,
-    busy: Arc<AtomicBool>,
-    is_complete: bool,
-}
-
-impl BatchAck {
-    pub fn complete(mut self) {
-        self.is_complete = true;
-    }
-}
-
-impl Drop for BatchAck {
-    fn drop(&mut self) {
-        self.busy.store(false, Ordering::Release);
-        // A table that is gone needs no receipts.
-        let _ = self.table.try_send(Handled { view: self.view, failed: !self.is_complete });
-    }
-}
-
-/// A view has handled its parcel, or died over it. Comes beside the bounded mailbox: at most one a view.
-#[derive(Debug)]
-pub(super) struct Handled {
-    view: SharedId,
-    failed: bool,
-}
-
-impl Message for Handled {
-    type Result = ();
-}
-
-impl Handler<Handled> for TableActor {
+impl Handler<BatchHandled> for TableActor {
     type Result = ();
 
-    fn handle(&mut self, Handled { view, failed }: Handled, ctx: &mut Self::Context) {
+    fn handle(&mut self, BatchHandled { view, failed }: BatchHandled, ctx: &mut Self::Context) {
         match failed {
             false => self.send_one(view, ctx),
             true => self.view_failed(view, ctx),

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proscenium_engine::view::{View, ViewDelta};
 
+use super::HandleId;
 use super::Held;
 use super::step::{Delivery, Wanted, write_rows};
 use crate::metrics::AppliedAt;
 use crate::outbox::{Notification, Outbox, Outgoing, SessionId};
-use crate::table::HandleId;
 
 /// Changed rows kept before joining them is worth while.
 const JOIN_AFTER: usize = 4096;

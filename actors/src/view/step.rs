@@ -8,11 +8,11 @@ use bytes::Bytes;
 use proscenium_engine::delta::TableDelta;
 use proscenium_engine::view::{View, ViewDelta};
 
+use super::HandleId;
 use super::Held;
 use super::lagging::LaggingSubscribers;
 use crate::metrics::{AppliedAt, TableMeter};
 use crate::outbox::{Notification, Outbox, Outgoing, Reservation, SessionId};
-use crate::table::HandleId;
 
 #[derive(Debug)]
 pub struct Step {
