@@ -18,7 +18,7 @@ use crate::directory::{Directory, Hosted};
 use crate::error::Result;
 use crate::limits::Limits;
 use crate::lineage::Lineage;
-use crate::mailbox::{Mailbox, Offered, Reply, unbound};
+use crate::mailbox::{Mailbox, MailboxBound, Reply, unbound};
 use crate::metrics::ActorMetrics;
 use crate::monitor::{MonitorTable, TableMonitor};
 use crate::outbox::{Outbox, SessionId, StreamId};
@@ -182,26 +182,27 @@ impl CatalogActor {
         let context = self.context.clone();
         let (index, limit) = (table.index().map(str::to_string), table.limit());
         let stream = StreamId::fresh();
-        let source_tables = sources.iter().map(|source| source.table.clone()).collect();
+        let source_tables: Arc<[TableRef]> = sources.iter().map(|source| source.table.clone()).collect();
         let (liveness_guard, ended) = liveness_guard();
-        let (table_name, delete_subscribers) = (name.clone(), DeleteSubscribers::default());
+        let (delete_subscribers, bound) =
+            (DeleteSubscribers::default(), MailboxBound::new(tuning::TABLE_MAILBOX));
         let notified = delete_subscribers.clone();
-        let addr = TableActor::start_in_arbiter(self.context.placement.next(), move |_| {
-            TableActor::new(table_name, stream, table, sources, context, delete_subscribers, liveness_guard)
-        });
-        let table = TableRef {
-            name,
-            stream,
-            mailbox: Mailbox::new(addr, tuning::TABLE_MAILBOX),
-            sources: source_tables,
-            lineage,
+        let reference = {
+            let bound = bound.clone();
+            move |addr| TableRef {
+                name,
+                stream,
+                mailbox: bound.mailbox(addr),
+                sources: source_tables,
+                lineage,
+            }
         };
-        // The table learns its own address before anybody else does.
-        if let Offered::Full(_) | Offered::Gone(_) =
-            table.mailbox.offer(crate::table::SetSelfRef { table: table.clone() })
-        {
-            tracing::error!(table = %table.name, "a table ended before it began");
-        }
+        let of_itself = reference.clone();
+        let addr = TableActor::start_in_arbiter(self.context.placement.next(), move |ctx| {
+            let self_ref = of_itself(ctx.address());
+            TableActor::new(self_ref, table, sources, context, delete_subscribers, liveness_guard)
+        });
+        let table = reference(addr);
         self.directory.host(table.clone(), index, limit);
         if self.monitor.try_send(MonitorTable { table, delete_subscribers: notified, ended }).is_err() {
             tracing::error!("the monitor has ended: a table that fails will not be noticed");

@@ -251,7 +251,7 @@ mod tests {
     use super::*;
 
     use crate::lineage::Lineage;
-    use crate::mailbox::Mailbox;
+    use crate::mailbox::MailboxBound;
     use crate::metrics::ActorMetrics;
     use crate::placement::Placement;
     use crate::table::{ActorContext, DeleteSubscribers, TableActor, liveness_guard};
@@ -268,23 +268,18 @@ mod tests {
             limits: Limits::default(),
             metrics: ActorMetrics::new().unwrap(),
         };
-        let stream = StreamId::fresh();
-        let actor = TableActor::new(
-            name.clone(),
-            stream,
-            made,
-            Vec::new(),
-            context,
-            DeleteSubscribers::default(),
-            liveness_guard().0,
-        );
-        let table = TableRef {
-            name,
-            stream,
-            mailbox: Mailbox::new(actor.start(), 1),
-            sources: Arc::default(),
-            lineage: Lineage::default(),
+        let (stream, bound) = (StreamId::fresh(), MailboxBound::new(1));
+        let reference = move |addr: Addr<TableActor>| {
+            let (sources, lineage) = (Arc::default(), Lineage::default());
+            TableRef { name: name.clone(), stream, mailbox: bound.mailbox(addr), sources, lineage }
         };
+        let of_itself = reference.clone();
+        let addr = TableActor::create(move |ctx| {
+            let (guard, _) = liveness_guard();
+            let self_ref = of_itself(ctx.address());
+            TableActor::new(self_ref, made, Vec::new(), context, DeleteSubscribers::default(), guard)
+        });
+        let table = reference(addr);
         directory.host(table.clone(), None, None);
         table
     }

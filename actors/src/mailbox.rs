@@ -48,6 +48,24 @@ pub enum Offered<M> {
     Gone(M),
 }
 
+/// The bound of a mailbox, made before its actor runs: so an actor can hold its own mailbox from the start.
+#[derive(Debug, Clone)]
+pub struct MailboxBound {
+    capacity: usize,
+    room: Arc<Semaphore>,
+}
+
+impl MailboxBound {
+    pub fn new(capacity: usize) -> Self {
+        MailboxBound { capacity, room: Arc::new(Semaphore::new(capacity)) }
+    }
+
+    /// The mailbox of `addr`. All mailboxes of one bound share it. The actor must call [`unbound`] when it starts.
+    pub fn mailbox<A: Actor>(&self, addr: Addr<A>) -> Mailbox<A> {
+        Mailbox { addr, capacity: self.capacity, room: self.room.clone() }
+    }
+}
+
 /// A bounded way to an actor. Clones share the bound.
 pub struct Mailbox<A: Actor> {
     addr: Addr<A>,
@@ -70,7 +88,7 @@ impl<A: Actor> std::fmt::Debug for Mailbox<A> {
 impl<A: Actor> Mailbox<A> {
     /// The actor must call [`unbound`] when it starts: `capacity` is the only bound.
     pub fn new(addr: Addr<A>, capacity: usize) -> Self {
-        Mailbox { addr, capacity, room: Arc::new(Semaphore::new(capacity)) }
+        MailboxBound::new(capacity).mailbox(addr)
     }
 
     /// Whether the actor has ended.

@@ -4,7 +4,7 @@
 //! message is looked at. Notices that need no view's work (plain updates, removed keys) leave at once; the rows of an
 //! update hold their place in each subscriber's order and are filled in by the view's actor.
 //!
-//! The orders, a file each: [`set_self_ref`], [`batch`] (update, replace, remove), [`compute`], [`describe`], [`open_view`],
+//! The orders, a file each: [`batch`] (update, replace, remove), [`compute`], [`describe`], [`open_view`],
 //! [`plan_view`], [`read_view`], [`subscribe`], [`delete`], [`session_closed`], [`settle`], [`snapshot`], [`follow`], [`table_stats`], [`crash`]. What a derived table
 //! follows is in [`source`]. What the actor knows about its
 //! views is a plain state machine: [`registry`]; how it feeds them: [`queue`].
@@ -26,7 +26,6 @@ mod plan_view;
 mod read_view;
 mod registry;
 mod session_closed;
-mod set_self_ref;
 mod snapshot;
 mod source;
 mod subscribe;
@@ -52,14 +51,12 @@ pub use open_view::{CloseView, OpenView};
 pub use plan_view::{PlanView, Planned};
 pub use read_view::{GetPlan, ReadView};
 pub use session_closed::SessionClosed;
-pub use set_self_ref::SetSelfRef;
 pub use snapshot::TakeSnapshot;
 pub use source::Source;
 pub use subscribe::{Subscribe, Topic, Unsubscribe};
 pub use table_ref::TableRef;
 pub use table_stats::{GetTableStats, TableStats, ViewGauges};
 
-use crate::error::ActorError;
 use crate::mailbox::{Posted, Reply, unbound};
 use crate::metrics::TableMeter;
 use crate::outbox::StreamId;
@@ -76,8 +73,8 @@ pub struct TableActor {
     table: Table,
     context: ActorContext,
     meter: TableMeter,
-    /// How others reach this actor; set once by [`SetSelfRef`], its first message.
-    self_ref: Option<TableRef>,
+    /// How others reach this actor.
+    self_ref: TableRef,
     views: Registry,
     /// Who wants to hear when the table is deleted.
     delete_subscribers: DeleteSubscribers,
@@ -100,8 +97,7 @@ pub struct TableActor {
 
 impl TableActor {
     pub(crate) fn new(
-        name: Arc<str>,
-        stream: StreamId,
+        self_ref: TableRef,
         table: Table,
         sources: Vec<Source>,
         context: ActorContext,
@@ -109,12 +105,12 @@ impl TableActor {
         liveness_guard: LivenessGuard,
     ) -> Self {
         TableActor {
-            meter: context.metrics.table(&name),
-            name,
-            stream,
+            meter: context.metrics.table(&self_ref.name),
+            name: self_ref.name.clone(),
+            stream: self_ref.stream,
             table,
             context,
-            self_ref: None,
+            self_ref,
             views: Registry::default(),
             delete_subscribers,
             deletions: Vec::new(),
@@ -126,11 +122,6 @@ impl TableActor {
             orders_in_a_row: 0,
             _liveness_guard: liveness_guard,
         }
-    }
-
-    /// Errors for a table that was not introduced, which the catalog does before anything else.
-    fn self_ref(&self) -> Result<TableRef, ActorError> {
-        self.self_ref.clone().ok_or(ActorError::Gone)
     }
 }
 

@@ -84,10 +84,8 @@ impl TableActor {
         }
         // Before the name is free for another table.
         self.meter.forget(&self.name);
-        if let Some(self_ref) = &self.self_ref {
-            self.context.names.remove(self_ref);
-            self.delete_subscribers.notify(self_ref);
-        }
+        self.context.names.remove(&self.self_ref);
+        self.delete_subscribers.notify(&self.self_ref);
         // Nothing is followed any more, even while the actor goes on to its end.
         self.sources.clear();
         self.context.names.announce_after(self.stream, std::mem::take(&mut self.deletions));

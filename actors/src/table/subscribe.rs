@@ -31,8 +31,8 @@ pub struct Subscribe {
 impl Receive<Subscribe> for TableActor {
     fn receive(&mut self, order: Subscribe, _ctx: &mut Context<Self>) {
         let Subscribe { view_id, topic, mut subscriber, reply } = order;
-        if let (Topic::Update { .. } | Topic::Remove, Some(self_ref)) = (topic, &self.self_ref) {
-            subscriber.listening = self_ref.listen(&subscriber.outbox);
+        if let Topic::Update { .. } | Topic::Remove = topic {
+            subscriber.listening = self.self_ref.listen(&subscriber.outbox);
         }
         let Some(handle) = self.views.find(&view_id).and_then(|id| self.views.handle_mut(id)) else {
             return reply.send(Err(ActorError::ViewNotFound));

@@ -31,7 +31,7 @@ pub struct GetTableStats {
 
 impl Receive<GetTableStats> for TableActor {
     fn receive(&mut self, GetTableStats { reply }: GetTableStats, _ctx: &mut Context<Self>) {
-        let num_waiting = self.self_ref.as_ref().map_or(0, |self_ref| self_ref.mailbox.num_waiting());
+        let num_waiting = self.self_ref.mailbox.num_waiting();
         reply.send(Ok(TableStats {
             num_rows: self.table.num_rows(),
             num_waiting,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix::dev::ToEnvelope;
 use actix::prelude::*;
 use futures::FutureExt;
-use proscenium_actors::directory::Subscriber;
+use proscenium_actors::Subscriber;
 use proscenium_actors::mailbox::{Done, Mailbox, Offered, Posted};
 use proscenium_actors::{ActorError, Catalog, Outbox, Outgoing, Reply, Rope, SessionId, StreamId};
 use proscenium_proto::response::Long;
