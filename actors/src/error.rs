@@ -22,9 +22,6 @@ pub enum ActorError {
     /// No answer came in time.
     #[error("no answer within {secs} seconds")]
     Deadline { secs: u64 },
-    /// An `offer` inside the server met a full mailbox.
-    #[error("too many requests are waiting for this table; try again")]
-    Busy,
     /// A rule of the catalog or of a table, in the words clients know.
     #[error("{0}")]
     Refused(String),

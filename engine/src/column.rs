@@ -285,10 +285,10 @@ impl Column {
     /// Writes null into `slots` and gives up their text.
     pub(crate) fn clear(&mut self, interner: Option<&mut Interner>, slots: &[u32]) {
         match (self, interner) {
-            (Column::Str(codes, strings), Some(interner)) => {
+            (Column::Str(codes, _), Some(interner)) => {
                 for &slot in slots {
                     if let Some(code) = codes.get(slot) {
-                        interner.release(strings, code);
+                        interner.release(code);
                     }
                     codes.set(slot, None);
                 }
@@ -301,8 +301,8 @@ impl Column {
 
     /// Forgets all cells.
     pub(crate) fn reset(&mut self, interner: Option<&mut Interner>) {
-        if let (Column::Str(_, strings), Some(interner)) = (&mut *self, interner) {
-            interner.release_all(strings);
+        if let (Column::Str(..), Some(interner)) = (&mut *self, interner) {
+            interner.release_all();
         }
         if let Column::Integer(_, width) = self {
             *width = Width::default();

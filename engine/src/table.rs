@@ -225,11 +225,6 @@ impl Table {
         self.computed.shorten_log(needed);
     }
 
-    /// Whether clients may write it.
-    pub fn is_read_only(&self) -> bool {
-        !matches!(self.body, Body::Owned(_))
-    }
-
     /// Merges (indexed) or appends rows. `None`: nothing happened and nobody is told (no rows, or a port that was never
     /// made).
     pub fn update(&mut self, data: &TableData, port_id: u32) -> Result<Option<TableDelta>> {

@@ -183,7 +183,6 @@ fn status(fault: &ActorError) -> Status {
         ActorError::Engine(_) | ActorError::Refused(_) => Status::invalid_argument(text),
         ActorError::TableFailed { .. } => Status::failed_precondition(text),
         ActorError::Deadline { .. } => Status::deadline_exceeded(text),
-        ActorError::Busy => Status::resource_exhausted(text),
         ActorError::Gone => Status::unavailable(text),
     }
 }

@@ -26,8 +26,6 @@ pub struct Follow {
 /// Who follows; decides what may not be deleted meanwhile.
 #[derive(Debug, Clone)]
 pub enum Follower {
-    /// An export; nothing depends on it.
-    Export,
     /// A table made from the view with this id.
     DerivedTable { view_id: String, lineage: Lineage },
     /// A join of this table with another, under this name.
@@ -70,7 +68,6 @@ impl TableActor {
         let mut following = Following { tail: tail.clone(), view: None, join: None, lineage: None };
         let mut plan = None;
         match follower {
-            Follower::Export => {}
             Follower::DerivedTable { view_id, lineage } => {
                 following.lineage = Some(lineage);
                 let id = self.views.find(&view_id);

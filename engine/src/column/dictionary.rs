@@ -122,11 +122,7 @@ impl Interner {
     }
 
     /// One use less.
-    pub(crate) fn release(&mut self, _strings: &mut Strings, code: u32) {
-        self.release_code(code);
-    }
-
-    fn release_code(&mut self, code: u32) {
+    pub(crate) fn release(&mut self, code: u32) {
         let uses = &mut self.uses[code as usize];
         *uses -= 1;
         if *uses == 0 {
@@ -134,7 +130,7 @@ impl Interner {
         }
     }
 
-    pub(crate) fn release_all(&mut self, _strings: &mut Strings) {
+    pub(crate) fn release_all(&mut self) {
         for (code, uses) in self.uses.iter_mut().enumerate() {
             if *uses > 0 {
                 *uses = 0;
@@ -200,7 +196,7 @@ pub(crate) fn write_codes(
     let writes = Writes { slots, skip: None, first_row: 0 };
     writes.each(|row, slot| {
         if let Some(old) = codes.get(slot) {
-            interner.release_code(old);
+            interner.release(old);
         }
         codes.set(slot, new[row]);
     });
@@ -254,10 +250,10 @@ pub(super) fn write(
         write_fresh_coded(codes, strings, interner, array, start, writes.first_row..writes.first_row + len);
         return;
     }
-    let mut put = |interner: &mut Interner, strings: &mut Strings, slot: u32, code: Option<u32>| {
+    let mut put = |interner: &mut Interner, slot: u32, code: Option<u32>| {
         // The new use is counted before the old one is given up: the same text may be both.
         if let Some(old) = codes.get(slot) {
-            interner.release(strings, old);
+            interner.release(old);
         }
         codes.set(slot, code);
     };
@@ -274,14 +270,14 @@ pub(super) fn write(
                 interner.uses[code as usize] += 1;
                 code
             });
-            put(interner, strings, slot, code);
+            put(interner, slot, code);
         });
         return;
     }
     let array = typed::<StringArray>(values);
     writes.each(|row, slot| {
         let code = array.is_valid(row).then(|| interner.intern(strings, array.value(row)));
-        put(interner, strings, slot, code);
+        put(interner, slot, code);
     });
 }
 
@@ -327,7 +323,7 @@ mod tests {
     fn a_code_gets_another_string_only_after_its_rest() {
         let (mut strings, mut interner) = (Strings::default(), Interner::default());
         let a = interner.intern(&mut strings, "a");
-        interner.release(&mut strings, a);
+        interner.release(a);
         let seen = strings.clone();
         let code_reclaim = interner.retire(&strings);
         let b = interner.intern(&mut strings, "b");

@@ -344,7 +344,6 @@ fn refuse(fault: &ActorError, name: &str) -> HttpResponse {
         ActorError::ViewNotFound => error(StatusCode::NOT_FOUND, &fault.to_string()),
         ActorError::Engine(_) => error(StatusCode::BAD_REQUEST, fault.to_string().trim_end()),
         ActorError::Refused(_) => error(StatusCode::CONFLICT, fault.to_string().trim_end()),
-        ActorError::Busy => error(StatusCode::TOO_MANY_REQUESTS, &fault.to_string()),
         ActorError::TableFailed { .. } | ActorError::Gone | ActorError::Deadline { .. } => {
             error(StatusCode::SERVICE_UNAVAILABLE, &fault.to_string())
         }

@@ -165,7 +165,6 @@ fn error_to_wire(fault: &ActorError) -> ClientResp {
         ActorError::TableFailed { .. }
         | ActorError::Gone
         | ActorError::Deadline { .. }
-        | ActorError::Busy
         | ActorError::Refused(_) => wire_error::server_error(fault.to_string()),
     }
 }
