@@ -7,7 +7,7 @@ use std::time::Duration;
 use proscenium_engine::config::Generation;
 use serde::Deserialize;
 
-use crate::http::site::SiteConfig;
+use crate::sites::SiteConfig;
 use crate::source::Source;
 
 #[derive(Debug, Clone, PartialEq, Eq)]

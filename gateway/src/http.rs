@@ -6,7 +6,7 @@
 pub mod assets;
 mod health;
 mod metrics;
-pub mod site;
+pub mod site_check;
 mod tables;
 
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ use proscenium_actors::Catalog;
 
 use crate::metrics::Metrics;
 use crate::session::{self, ServerContext};
-use site::SiteGuard;
+use crate::sites::SiteGuard;
 
 /// What the handlers share.
 #[derive(Debug, Clone)]

@@ -17,6 +17,7 @@ pub mod request;
 pub mod session;
 pub mod settings;
 pub mod shutdown;
+pub mod sites;
 pub mod source;
 
 use std::sync::Arc;

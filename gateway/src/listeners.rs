@@ -8,9 +8,10 @@ use actix_web::{App, HttpServer};
 
 use crate::config::Config;
 use crate::error::StartError;
-use crate::http::site::{self, SiteGuard};
+use crate::http::site_check;
 use crate::http::{self, Shared};
 use crate::session::{self, ServerContext};
+use crate::sites::SiteGuard;
 
 /// The addresses that clients can use now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub fn open_http(
     let sites = SiteGuard::new(&config.sites, config.listen.ip());
     let app = move || {
         App::new()
-            .wrap(from_fn(site::check))
+            .wrap(from_fn(site_check::check))
             .configure(|routes| http::routes(routes, &server, &shared, &sites, max_upload_bytes))
     };
     let server = HttpServer::new(app)

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::config::{Config, Limits};
 use crate::http::assets;
-use crate::http::site::SiteConfig;
+use crate::sites::SiteConfig;
 use crate::source::Source;
 
 /// The options of `proscenium serve`.

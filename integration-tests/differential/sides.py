@@ -79,7 +79,7 @@ class Ours:
         if which == "table_make_view_req":
             self._built(links[asking], message.table_make_view_req.view_id, prefix)
         if which in wire.WRITES + wire.SUBSCRIPTIONS + wire.DELETES:
-            # News of a write leave before the answer to any later request about the same tables; a lazy delete has no
+            # Notifications of a write leave before the answer to any later request about the same tables; a lazy delete has no
             # answer yet.
             overdue = 0
             for session in sorted(self.listening, key=lambda each: each != asking):

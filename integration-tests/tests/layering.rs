@@ -1,4 +1,4 @@
-//! Who may depend on whom: downwards only.
+//! Dependencies point downwards only: between crates, and between the top-level modules of a crate.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -86,4 +86,81 @@ fn collect(folder: &Path, naming: &mut Vec<String>) {
 /// In code; a comment may tell of it.
 fn names_it(line: &str) -> bool {
     line.contains("actix_web_actors") && !line.trim_start().starts_with("//")
+}
+
+#[test]
+fn no_two_top_level_modules_of_a_crate_import_each_other() {
+    for package in ["engine", "proto", "actors", "gateway", "web-client", "integration-tests/load"] {
+        let imports = imports_of(&root().join(package).join("src"));
+        let mut circle =
+            imports.keys().filter(|module| reaches(&imports, module, module)).collect::<Vec<_>>();
+        circle.sort();
+        assert!(circle.is_empty(), "{package}: these modules import each other: {circle:?}");
+    }
+}
+
+type Imports = BTreeMap<String, BTreeSet<String>>;
+
+/// Which top-level modules of a crate each of them imports by `crate::module`. Tests may reach upwards.
+fn imports_of(source: &Path) -> Imports {
+    let mut imports = Imports::new();
+    for path in rust_files(source) {
+        let relative = path.strip_prefix(source).expect("the file is below the folder");
+        let is_test = relative.components().any(|part| part.as_os_str().to_string_lossy().contains("tests"));
+        let module = relative.components().next().expect("a file").as_os_str().to_string_lossy();
+        let module = module.trim_end_matches(".rs").to_owned();
+        if is_test || ["lib", "main"].contains(&module.as_str()) {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("a readable file");
+        let shipped = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+        let code = shipped.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let used = code.flat_map(|line| line.split("crate::").skip(1)).map(|rest| {
+            rest.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect::<String>()
+        });
+        let of_module = imports.entry(module.clone()).or_default();
+        of_module.extend(used.filter(|used| *used != module));
+    }
+    imports
+}
+
+fn reaches(imports: &Imports, from: &str, to: &str) -> bool {
+    let (mut seen, mut open) = (BTreeSet::new(), vec![from]);
+    while let Some(module) = open.pop() {
+        for next in imports.get(module).into_iter().flatten() {
+            if next == to {
+                return true;
+            }
+            if seen.insert(next.as_str()) {
+                open.push(next);
+            }
+        }
+    }
+    false
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[test]
+fn a_circle_of_modules_is_found() {
+    let imports = |pairs: &[(&str, &str)]| {
+        let mut imports = Imports::new();
+        for (from, to) in pairs {
+            imports.entry((*from).to_owned()).or_default().insert((*to).to_owned());
+        }
+        imports
+    };
+    assert!(reaches(&imports(&[("a", "b"), ("b", "c"), ("c", "a")]), "a", "a"));
+    assert!(!reaches(&imports(&[("a", "b"), ("a", "c"), ("b", "c")]), "a", "a"));
 }

@@ -1,5 +1,6 @@
 //! House rules that a machine can hold.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Past this a file holds two ideas.
@@ -66,14 +67,95 @@ fn no_file_is_too_long() {
 }
 
 #[test]
-fn nothing_is_sent_past_a_mailbox_bound() {
-    let offenders: Vec<String> = files(&[".rs"])
+fn no_two_public_types_of_a_crate_share_a_name() {
+    const CRATES: [&str; 5] = ["engine/src/", "proto/src/", "actors/src/", "gateway/src/", "web-client/src/"];
+    let mut homes: BTreeMap<(&str, String), Vec<String>> = BTreeMap::new();
+    for (path, text) in files(&[".rs"]) {
+        if path.contains("/tests") {
+            continue;
+        }
+        let Some(package) = CRATES.iter().find(|package| path.starts_with(**package)) else { continue };
+        for name in text.lines().filter_map(public_type) {
+            homes.entry((package, name.to_owned())).or_default().push(path.clone());
+        }
+    }
+    let shared: Vec<String> = homes
         .into_iter()
-        .filter(|(path, _)| !path.starts_with("integration-tests"))
-        .filter(|(_, text)| text.lines().any(|line| line.contains(".do_send(")))
-        .map(|(path, _)| path)
+        .filter(|(_, paths)| paths.len() > 1)
+        .map(|((_, name), paths)| format!("{name}: {}", paths.join(", ")))
         .collect();
-    complain("do_send ignores the bound of a mailbox", &offenders);
+    complain("a public type's name is unique in its crate", &shared);
+}
+
+/// The name of the type that a line declares for other modules.
+fn public_type(line: &str) -> Option<&str> {
+    let mut words = line.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    let declared = words.next().filter(|word| *word == "pub").and_then(|_| {
+        words.find(|word| ["struct", "enum", "trait", "type", "fn", "mod", "use", "const"].contains(word))
+    })?;
+    ["struct", "enum", "trait", "type"].contains(&declared).then(|| words.next())?
+}
+
+/// Words that the code used before it spoke the field's language (ARCHITECTURE.md, Glossary), as identifiers.
+const RETIRED: [&str; 40] = [
+    "Outlet",
+    "outlet",
+    "fanout",
+    "News",
+    "LaneId",
+    "speak_in",
+    "Audience",
+    "Listening",
+    "owe",
+    "owing",
+    "Parcel",
+    "Receipt",
+    "Born",
+    "birth",
+    "Mourners",
+    "LifeLine",
+    "Lifeline",
+    "Keeper",
+    "sever",
+    "note_connection",
+    "Seat",
+    "Introduce",
+    "myself",
+    "Preparation",
+    "Backlog",
+    "Adopted",
+    "Underway",
+    "Ranking",
+    "Resting",
+    "spine",
+    "Misfit",
+    "unheard",
+    "Surroundings",
+    "Doorkeeper",
+    "SessionOver",
+    "knobs",
+    "is_chance",
+    "news_bytes",
+    "behind_seconds",
+    "CutOptions",
+];
+
+#[test]
+fn retired_words_do_not_return() {
+    let offenders: Vec<String> = files(&[".rs", ".toml", ".js", ".mjs", ".py", ".json"])
+        .into_iter()
+        .filter(|(path, _)| !path.ends_with("tidy.rs"))
+        .flat_map(|(path, text)| {
+            let lines = text.lines().enumerate().map(|(number, line)| (number + 1, line.to_owned()));
+            lines.map(move |(number, line)| (path.clone(), number, line)).collect::<Vec<_>>()
+        })
+        .filter(|(_, _, line)| {
+            line.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+                .any(|word| RETIRED.contains(&word))
+        })
+        .map(|(path, number, line)| format!("{path}:{number}: {}", line.trim()))
+        .collect();
+    complain("retired words (see ARCHITECTURE.md, Glossary)", &offenders);
 }
 
 #[test]

@@ -12,7 +12,7 @@ pub fn answer(msg_id: u32, entity_id: impl Into<String>, response: ClientResp) -
     Response { msg_id, entity_id: entity_id.into(), client_resp: Some(response) }
 }
 
-/// News for a hosted-tables subscriber: nothing but the number of its subscription.
+/// A notification for a subscriber of the hosted tables: nothing but the number of its subscription.
 pub fn hosted_tables_changed(msg_id: u32) -> Response {
     Response { msg_id, entity_id: String::new(), client_resp: None }
 }

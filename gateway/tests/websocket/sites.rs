@@ -1,6 +1,6 @@
 //! Requests as browsers send them for pages of other sites: none acts, and none reads through a foreign host name.
 
-use proscenium_gateway::http::site::SiteConfig;
+use proscenium_gateway::sites::SiteConfig;
 use proscenium_gateway::{Config, Running, Server};
 
 use super::raw::{RawClient, request};

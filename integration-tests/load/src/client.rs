@@ -147,7 +147,7 @@ pub struct Heard {
     /// Microseconds from due to delivered.
     pub latency: Histogram<u64>,
     pub bytes: u64,
-    /// News that came, of as many updates.
+    /// Notifications received, of as many updates.
     pub news: usize,
     pub sleeps: bool,
     /// How the connection ended, if the server ended it.

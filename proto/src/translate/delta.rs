@@ -1,4 +1,4 @@
-//! News of a view: what its subscribers are told.
+//! Notifications of a view: the bodies that its subscribers receive.
 
 use bytes::Bytes;
 

@@ -11,17 +11,8 @@
 
 use std::net::IpAddr;
 
-use actix_web::body::{EitherBody, MessageBody};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
-use actix_web::http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_MAX_AGE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, UPGRADE, VARY,
-};
-use actix_web::middleware::Next;
-use actix_web::{Error, HttpResponse, web};
+use actix_web::http::header::{HOST, HeaderMap, ORIGIN};
 use serde::Deserialize;
-use serde_json::json;
 
 /// The `[http]` section of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -76,7 +67,7 @@ pub enum Refusal {
 
 /// What a request may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Effect {
+pub(crate) enum Effect {
     /// `GET`, `HEAD`, `OPTIONS`: another site's page can send it, but not read the answer.
     Read,
     /// All other methods, and WebSocket handshakes, whose answers every page could read.
@@ -85,7 +76,7 @@ enum Effect {
 
 /// A page's site in relation to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Site {
+pub(crate) enum Site {
     /// No browser, or the server's own page.
     Own,
     Listed,
@@ -102,7 +93,8 @@ impl SiteGuard {
         }
     }
 
-    fn check(&self, headers: &HeaderMap, effect: Effect) -> Result<Site, Refusal> {
+    /// Errors tell which header is at fault.
+    pub(crate) fn check(&self, headers: &HeaderMap, effect: Effect) -> Result<Site, Refusal> {
         let host =
             headers.get(HOST).map(|host| String::from_utf8_lossy(host.as_bytes()).to_ascii_lowercase());
         // Without a `Host` it is not a browser that asks.
@@ -177,46 +169,6 @@ fn authority_of(origin: &str) -> Option<Authority<'_>> {
     let is_scheme = !scheme.is_empty()
         && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
     (is_scheme && !rest.contains(['/', '@', '?', '#'])).then(|| Authority::parse(rest))?
-}
-
-/// The middleware: checks a request before its handler, and lets pages of listed sites read the answer.
-///
-/// Without a [`SiteGuard`] in the application's data every request fails.
-pub async fn check(
-    sites: web::Data<SiteGuard>,
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
-    let is_handshake = request.headers().contains_key(UPGRADE);
-    let is_read = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) && !is_handshake;
-    let site = match sites.check(request.headers(), if is_read { Effect::Read } else { Effect::Act }) {
-        Ok(site) => site,
-        Err(refusal) => {
-            let (method, path) = (request.method(), request.path());
-            tracing::warn!(%method, path, peer = ?request.peer_addr(), why = %refusal, "request refused");
-            let response = HttpResponse::Forbidden().json(json!({ "error": refusal.to_string() }));
-            return Ok(request.into_response(response).map_into_right_body());
-        }
-    };
-    let origin = request.headers().get(ORIGIN).filter(|_| site == Site::Listed).cloned();
-    let is_preflight = *request.method() == Method::OPTIONS && origin.is_some();
-    let mut response = match is_preflight {
-        true => request.into_response(HttpResponse::NoContent().finish()).map_into_right_body(),
-        false => next.call(request).await?.map_into_left_body(),
-    };
-    let headers = response.headers_mut();
-    headers.append(VARY, HeaderValue::from_static("origin"));
-    headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
-    if let Some(origin) = origin {
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        if is_preflight {
-            let allow = |text| HeaderValue::from_static(text);
-            headers.insert(ACCESS_CONTROL_ALLOW_METHODS, allow("GET, HEAD, PUT, POST, DELETE"));
-            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allow("content-type, content-encoding"));
-            headers.insert(ACCESS_CONTROL_MAX_AGE, allow("600"));
-        }
-    }
-    Ok(response)
 }
 
 #[cfg(test)]
