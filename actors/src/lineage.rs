@@ -1,16 +1,17 @@
-//! Who listens to a derived table: the table it is derived of holds a turn for each of them with every batch.
+//! A table's place among its sources and the tables derived of it, and the connections that listen to a derived table.
 //!
-//! Law: a connection counts as a listener of a table while it subscribes to a view of it, or of what is derived of it.
+//! Invariant: a connection is a listener of a table while it subscribes to a view of it, or of a table derived of it. A
+//! source reserves a slot for each listener with every batch.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::outbox::{Outbox, SessionId};
 
-/// A table's place among those who speak of a batch.
+/// A table's rank among those that notify of one batch.
 #[derive(Debug, Clone, Default)]
 pub struct Lineage {
-    /// 0: it is written. Then, for each step of derivation, tables of views before joins.
+    /// 0 for a written table; then, for each step of derivation, tables of views before joins.
     pub derivation_rank: u32,
     pub listeners: Arc<Listeners>,
 }
@@ -36,11 +37,11 @@ impl Lineage {
 /// The listeners of one table.
 #[derive(Debug, Default)]
 pub struct Listeners {
-    /// With the number of their subscriptions; an entry goes with the last.
+    /// With the number of their subscriptions; the entry is removed with the last.
     listeners: Mutex<HashMap<SessionId, (Arc<Outbox>, usize)>>,
 }
 
-/// A connection listens for as long as this is held.
+/// Keeps a connection among the listeners.
 #[derive(Debug)]
 pub struct ListenGuard {
     listeners: Arc<Listeners>,

@@ -1,10 +1,11 @@
-//! A connection's way out: what waits to be written to it, in order, bounded.
+//! The ordered, bounded queue of what is to be sent to one connection.
 //!
-//! Law: the order in which tables speak is the order in which the connection hears. Answers and news of one table share
-//! a lane. News whose bytes are still being computed (the rows of an update) hold their place in the lane: what the
-//! table says later waits behind them, other lanes do not. A reader that falls behind gets fewer and bigger updates,
-//! then is given up; nothing is dropped in silence and nobody else waits. What waits for what is in [`streams`]; how tables
-//! derived of others speak in the order of those, in [`derived_slot`].
+//! Invariant: messages of one table are delivered in the order in which the table produced them. Replies and notifications
+//! of a table share an ordered stream. A notification whose bytes are still being computed (the rows of an update) holds a
+//! reservation in its stream: later messages of the same table wait behind it, other streams do not. A connection that
+//! falls behind receives fewer and larger updates, then is closed; nothing is dropped silently and no other connection
+//! waits. [`reorder_buffer`] holds the streams; [`batch_scope`] orders the messages of derived tables among those of their
+//! sources. All three schedulers together: `docs/ordering.md`.
 
 mod batch_scope;
 mod reorder_buffer;
@@ -25,7 +26,7 @@ use crate::tuning;
 pub use batch_scope::{BatchScope, DerivedSlot, DerivedSlots};
 use reorder_buffer::{ReorderBuffer, StreamKey};
 
-/// One connection, for as long as the server runs.
+/// Identifies a connection; unique for the life of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub u64);
 
@@ -36,12 +37,12 @@ impl SessionId {
     }
 }
 
-/// One order of messages: a table's, or the server's.
+/// Identifies one order of messages: a table's, or the server's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StreamId(u64);
 
 impl StreamId {
-    /// What belongs to no table.
+    /// Messages that belong to no table.
     pub const SERVER: StreamId = StreamId(0);
 
     pub fn fresh() -> StreamId {
@@ -50,21 +51,21 @@ impl StreamId {
     }
 }
 
-/// One message for the connection.
+/// A message to the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outgoing {
-    /// A frame that is encoded already.
+    /// An encoded reply.
     Answer(Rope),
     Notification(Notification),
 }
 
-/// Shared by the connection, which drains it, and everybody who has something to say to it.
+/// Shared by the connection, which drains it, and by all actors that send to it.
 #[derive(Debug)]
 pub struct Outbox {
     session: SessionId,
     limits: Limits,
     metrics: ActorMetrics,
-    /// Subscriptions that speak through this outlet.
+    /// Subscriptions that notify through this outbox.
     subscriptions: AtomicUsize,
     state: Mutex<OutboxState>,
     changed: Notify,
@@ -72,26 +73,26 @@ pub struct Outbox {
 
 #[derive(Debug, Default)]
 struct OutboxState {
-    /// Free to be written, in this order.
+    /// May be written now, in this order.
     ready: VecDeque<Outgoing>,
-    /// What waits for a place to be filled.
+    /// Messages that wait for an earlier reservation.
     streams: ReorderBuffer,
-    /// Repeatable notices that wait; set by `push`, cleared by `take`.
+    /// Repeatable notifications that are queued; set by `push`, cleared by `take`.
     waiting_notices: HashSet<Repeatable>,
     waiting: usize,
     pending_notification_bytes: usize,
     answer_bytes: usize,
-    /// Tables whose views keep merged updates for this connection; each is told to hand them over when there is room.
+    /// Streams of the tables whose views defer updates for this connection until it has room.
     deferred: Vec<StreamId>,
-    /// Set once: the connection fell too far behind, or ended.
+    /// Set once, when the connection falls too far behind or ends.
     closed: Option<Closed>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closed {
-    /// The connection is over.
+    /// The connection has ended.
     Ended,
-    /// More news waited than [`Limits::pending_notification_bytes`].
+    /// More notifications were pending than [`Limits::pending_notification_bytes`].
     TooFarBehind,
 }
 
@@ -101,7 +102,7 @@ impl Outbox {
         Arc::new(Outbox { session, limits, metrics, subscriptions: AtomicUsize::new(0), state, changed })
     }
 
-    /// Counts a subscription in. Errors beyond [`Limits::subscriptions_per_session`].
+    /// Counts a subscription. Errors beyond [`Limits::subscriptions_per_session`].
     pub(crate) fn enter_subscription(&self) -> Result<()> {
         let limit = self.limits.subscriptions_per_session;
         if self.subscriptions.fetch_add(1, Ordering::Relaxed) < limit {
@@ -115,18 +116,18 @@ impl Outbox {
         self.subscriptions.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Whether so much waits that updates with rows are to merge.
+    /// Whether so much is pending that updates with rows must be merged.
     pub fn is_full(&self) -> bool {
         self.lock().pending_notification_bytes > self.limits.merge_bytes
     }
 
-    /// Whether the connection has not yet heard what it should have heard long ago.
+    /// Whether updates are pending or deferred beyond the limit.
     pub fn is_lagging(&self) -> bool {
         let state = self.lock();
         state.pending_notification_bytes > self.limits.merge_bytes || !state.deferred.is_empty()
     }
 
-    /// A view of this table keeps updates back for the connection.
+    /// Notes that a view of this table defers updates for the connection.
     pub fn defer(&self, table: StreamId) {
         let mut state = self.lock();
         if state.closed.is_none() && !state.deferred.contains(&table) {
@@ -134,7 +135,7 @@ impl Outbox {
         }
     }
 
-    /// The tables that may hand over now what they kept back.
+    /// Takes the tables whose deferred updates may be flushed now; none while too much is pending.
     pub fn take_deferred(&self) -> Vec<StreamId> {
         let mut state = self.lock();
         match state.pending_notification_bytes <= self.limits.merge_bytes / 2 {
@@ -147,7 +148,7 @@ impl Outbox {
         self.session
     }
 
-    /// Says something now, behind everything the lane said before.
+    /// Appends a message to a stream.
     pub fn push(&self, stream: StreamId, message: Outgoing) {
         let mut state = self.lock();
         if state.closed.is_some() || !self.admit(&mut state, &message) {
@@ -159,7 +160,7 @@ impl Outbox {
         self.changed.notify_one();
     }
 
-    /// Holds a place for something that is still being computed.
+    /// Appends a reservation for a message that is still being computed.
     pub fn reserve(self: &Arc<Self>, stream: StreamId) -> Reservation {
         let key = self.lock().streams.reserve(stream);
         self.reservation(stream, key)
@@ -169,12 +170,12 @@ impl Outbox {
         Reservation { outbox: self.clone(), stream, key: Some(key) }
     }
 
-    /// A place that nobody waits behind: what fills it is said when it comes.
+    /// A reservation that no later message waits for: its message is appended when it is filled.
     pub fn unordered(self: &Arc<Self>, stream: StreamId) -> Reservation {
         Reservation { outbox: self.clone(), stream, key: None }
     }
 
-    /// The next message that may be written.
+    /// Takes the next message that may be written.
     pub fn take(&self) -> Option<Outgoing> {
         let mut state = self.lock();
         let message = state.ready.pop_front()?;
@@ -182,7 +183,7 @@ impl Outbox {
         Some(message)
     }
 
-    /// Bytes of answers that wait to be written: the connection starts no further requests while they are many.
+    /// Bytes of replies that wait to be written: the connection starts no further requests while they are many.
     pub fn answer_bytes(&self) -> usize {
         self.lock().answer_bytes
     }
@@ -191,18 +192,18 @@ impl Outbox {
         self.lock().closed
     }
 
-    /// The connection is over: whatever comes is dropped.
+    /// Ends the outbox: later messages are dropped.
     pub fn end(&self) {
         self.close(&mut self.lock(), Closed::Ended);
         self.changed.notify_one();
     }
 
-    /// Something may have become ready since the last call.
+    /// Resolves when a message may have become ready since the last call.
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
 
-    /// Wakes whoever waits in [`Outbox::changed`].
+    /// Wakes the waiter of [`Outbox::changed`].
     pub fn wake(&self) {
         self.changed.notify_one();
     }
@@ -211,7 +212,7 @@ impl Outbox {
         let mut state = self.lock();
         if state.closed.is_none() {
             let admitted = message.filter(|message| self.admit(&mut state, message));
-            // A connection that is given up over this message has no lanes any more.
+            // Admitting the message may have closed the outbox, which clears its streams.
             let OutboxState { streams, ready, .. } = &mut *state;
             streams.fill(stream, key, admitted, ready);
         }
@@ -223,7 +224,7 @@ impl Outbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a message in. False: it is not needed, or the bound is passed.
+    /// Accounts for a message. False: it repeats a queued one, or the limit is exceeded.
     fn admit(&self, state: &mut OutboxState, message: &Outgoing) -> bool {
         match message {
             Outgoing::Answer(frame) => {
@@ -275,12 +276,12 @@ impl Outbox {
     }
 }
 
-/// A place held in a connection's order. Dropped unfilled it is given up, so that nothing waits for an actor that died.
+/// A position reserved in a stream. Dropped unfilled it is released, so that no stream waits for an actor that failed.
 #[derive(Debug)]
 pub struct Reservation {
     outbox: Arc<Outbox>,
     stream: StreamId,
-    /// `None`: no place is held.
+    /// `None`: unordered.
     key: Option<StreamKey>,
 }
 

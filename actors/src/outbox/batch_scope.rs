@@ -1,8 +1,8 @@
-//! How tables that are derived of others speak in the order of those: first whoever was written, then what follows it.
+//! The order of derived tables' notifications: the written table first, then the tables derived of it.
 //!
-//! Law: a table that is derived tells a connection of a batch in the lane of the table that the batch was written to,
-//! in a turn that was held for it before anything later could be said there. So a connection hears of a batch from all
-//! tables, the written one first, before it hears any answer to a later request about the written table.
+//! Invariant: a derived table notifies a connection of a batch in the stream of the table that the batch was written to, in
+//! a slot that was reserved before any later message of that stream. So a connection receives the notifications of a batch
+//! from all tables, the written one first, before the reply to any later request about the written table.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -11,20 +11,20 @@ use std::sync::Arc;
 use super::reorder_buffer::StreamKey;
 use super::{Outbox, Outgoing, Reservation, SessionId, StreamId};
 
-/// The word of the table that a batch is written to; dropped when it has said what it has to say.
+/// Open while the written table notifies of a batch; dropped when its own notifications are sent or reserved.
 #[derive(Debug)]
 pub struct BatchScope {
     reservation: Reservation,
 }
 
-/// The word of one derived table, for one batch and one connection; it ends when it is dropped.
+/// A derived table's slot for one batch and one connection; released when it is dropped.
 #[derive(Debug)]
 pub struct DerivedSlot {
     reservation: Reservation,
     is_used: Cell<bool>,
 }
 
-/// Where a derived table speaks of one batch, by connection.
+/// A derived table's slots for one batch, by connection.
 pub type DerivedSlots = HashMap<SessionId, DerivedSlot>;
 
 impl BatchScope {
@@ -33,14 +33,14 @@ impl BatchScope {
         BatchScope { reservation: outbox.reservation(stream, key) }
     }
 
-    /// A turn for a table that is derived.
+    /// Reserves a slot for a derived table.
     pub fn derived_slot(&self, derivation_rank: u32) -> DerivedSlot {
         self.reservation.derived_slot(derivation_rank)
     }
 }
 
 impl DerivedSlot {
-    /// A turn, after this one, for a table that is derived of this one's.
+    /// Reserves a slot after this one, for a table derived of this slot's table.
     pub fn derived_slot(&self, derivation_rank: u32) -> DerivedSlot {
         self.reservation.derived_slot(derivation_rank)
     }
@@ -49,7 +49,7 @@ impl DerivedSlot {
         self.reserve().fill(message);
     }
 
-    /// Holds a place for something that is still being computed.
+    /// Reserves a position in the slot for a message that is still being computed.
     pub fn reserve(&self) -> Reservation {
         self.is_used.set(true);
         let Reservation { outbox, stream, key } = &self.reservation;
@@ -62,7 +62,7 @@ impl DerivedSlot {
         }
     }
 
-    /// Ends the turn. What the table says from now on in its own lane waits for what it said here.
+    /// Closes the slot. Later messages in the table's own stream wait for those of the slot.
     pub fn end(self, own: StreamId) {
         if let (true, Some(key)) = (self.is_used.get(), self.reservation.key) {
             self.reservation.outbox.lock().streams.insert_barrier(own, self.reservation.stream, key);

@@ -1,15 +1,16 @@
-//! What waits in a connection's lanes for something before it.
+//! The streams of a connection in which messages wait for earlier ones.
 //!
-//! Law: a lane lets its messages go in the order of their keys, each once nothing before it is open. While a table
-//! speaks of a batch it may keep a section open, into which the tables derived of it speak later, each in its stage;
-//! what the table itself says meanwhile goes to the section's front. What a derived table answers stands behind what it
-//! said in a section. No section waits for the lane of a table derived of its own, so nothing waits in a circle.
+//! Invariant: a stream releases its messages in the order of their keys, each once no reservation before it is open. While a
+//! table notifies of a batch it may keep a scope open, into which derived tables write later, each at its derivation rank;
+//! the table's own messages go to the front of the scope meanwhile. A derived table's later messages wait, behind a barrier,
+//! for those that it wrote into a scope. No scope waits for the stream of a table derived of its own, so there are no
+//! cycles.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::{Outgoing, StreamId};
 
-/// Where in a lane: section, stage in it, step in the stage.
+/// A position in a stream: scope, derivation rank, step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct StreamKey {
     scope: u64,
@@ -17,23 +18,23 @@ pub(super) struct StreamKey {
     step: u64,
 }
 
-/// Steps from here on are those of turns, behind everything that is said in them.
+/// Steps from here on belong to derived slots; they follow every message inside the slot.
 const DERIVED_SLOTS: u64 = 1 << 63;
 
 #[derive(Debug)]
 enum Slot {
-    /// Something is still being computed, or somebody still has the word.
+    /// A message is still being computed, or a scope or slot is still open.
     Open,
-    /// `None`: nothing was said after all.
+    /// `None`: released without a message.
     Filled(Option<Outgoing>),
-    /// Everything up to this key of another lane goes first.
+    /// Everything up to this key of another stream is released first.
     Barrier(StreamId, StreamKey),
 }
 
 #[derive(Debug, Default)]
 struct OrderedStream {
     reservations: VecDeque<(StreamKey, Slot)>,
-    /// The section that the table's own words go to.
+    /// The open scope, which the table's own messages go to.
     open: Option<StreamKey>,
 }
 
@@ -49,17 +50,17 @@ impl OrderedStream {
     }
 }
 
-/// Lanes in which something waits; the others are not remembered.
+/// The streams in which something waits; empty ones are removed.
 #[derive(Debug, Default)]
 pub(super) struct ReorderBuffer {
     streams: HashMap<StreamId, OrderedStream>,
     last_step: u64,
-    /// Slots that stand behind another lane.
+    /// Barriers in all streams.
     num_barriers: usize,
 }
 
 impl ReorderBuffer {
-    /// Says something behind everything that was said in the lane. `free`: what may go out now, in order.
+    /// Appends a message. What may be written now is moved to `free`, in order.
     pub fn push(&mut self, stream_id: StreamId, message: Outgoing, free: &mut VecDeque<Outgoing>) {
         let step = self.step();
         match self.streams.get_mut(&stream_id) {
@@ -68,7 +69,7 @@ impl ReorderBuffer {
         }
     }
 
-    /// Holds a place behind everything that was said in the lane.
+    /// Appends a reservation.
     pub fn reserve(&mut self, stream_id: StreamId) -> StreamKey {
         let step = self.step();
         let stream = self.streams.entry(stream_id).or_default();
@@ -77,7 +78,7 @@ impl ReorderBuffer {
         key
     }
 
-    /// Opens a section: what the lane's table says goes to its front until the place that comes back is filled.
+    /// Opens a scope: the table's own messages go to its front until the returned reservation is filled.
     pub fn open_scope(&mut self, stream_id: StreamId) -> StreamKey {
         let key = StreamKey { scope: self.step(), derivation_rank: 0, step: DERIVED_SLOTS };
         let stream = self.streams.entry(stream_id).or_default();
@@ -86,7 +87,7 @@ impl ReorderBuffer {
         key
     }
 
-    /// Holds a turn in the section of `key`, for a table of a later stage. That place must still be held.
+    /// Reserves a slot in the scope of `key` for a table of a higher derivation rank. `key` must still be reserved.
     pub fn reserve_derived_slot(
         &mut self,
         stream_id: StreamId,
@@ -98,7 +99,7 @@ impl ReorderBuffer {
         key
     }
 
-    /// Holds a place before the end of a turn that is still held.
+    /// Reserves a position inside a slot that is still open.
     pub fn reserve_in(&mut self, stream_id: StreamId, derived_slot: StreamKey) -> StreamKey {
         let key = StreamKey { step: self.step(), ..derived_slot };
         self.streams.entry(stream_id).or_default().insert(key, Slot::Open);
@@ -114,7 +115,7 @@ impl ReorderBuffer {
         self.num_barriers += 1;
     }
 
-    /// Fills a place that was held.
+    /// Fills or releases a reservation.
     pub fn fill(
         &mut self,
         stream_id: StreamId,
@@ -132,7 +133,7 @@ impl ReorderBuffer {
         self.advance(stream_id, free);
     }
 
-    /// Lets go what waits for nothing any more, in this lane and in those that stood behind it.
+    /// Releases what no longer waits, in this stream and in those with a barrier on it.
     fn advance(&mut self, stream_id: StreamId, free: &mut VecDeque<Outgoing>) {
         let mut progressed = vec![stream_id];
         while let Some(stream_id) = progressed.pop() {
@@ -184,7 +185,7 @@ impl ReorderBuffer {
     }
 }
 
-/// Behind everything that was said in the lane; while a section is open, at the end of its front.
+/// The key behind all messages of the stream; while a scope is open, at the end of its front.
 fn next_key(stream: &OrderedStream, step: u64) -> StreamKey {
     match stream.open {
         Some(open) => StreamKey { step, ..open },

@@ -1,8 +1,9 @@
-//! How a table queues one view actor: one batch on the delivery at a time, everything else waits here, in order.
+//! What a table still has to send to one view actor: a single-flight queue.
 //!
-//! Law: the view sees deltas and reads in the table's order. A view that is busy (being built, or slow) costs its table
-//! nothing but this queue, in which deltas merge once [`tuning::WAITING_DELTAS`] of them wait: a merged delta is again a
-//! delta. What waits is sent while orders are handled, too: a table that is never idle starves no view.
+//! Invariant: the view receives deltas and reads in the table's order, one batch at a time. A view that is busy (being
+//! built, or slow) costs its table nothing but this queue, in which deltas are merged once [`tuning::WAITING_DELTAS`] of them
+//! wait; a merged delta is again a delta. The queue is sent while messages are handled too: a table that is never idle
+//! starves no view.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::view::{BatchAck, BatchHandled, SharedId, Step, ViewActor, ViewBatch, 
 #[derive(Debug)]
 pub(super) struct ViewQueue {
     view: Stage,
-    /// Set by the view once it is built.
+    /// Set by the view actor once the view is built.
     built: Arc<AtomicBool>,
     waiting: VecDeque<ViewCommand>,
     waiting_deltas: usize,
@@ -47,7 +48,7 @@ impl ViewQueue {
         }
     }
 
-    /// What the view waits to be built of.
+    /// The plan of a view that waits for its columns.
     pub fn plan_not_started(&self) -> Option<&Arc<Plan>> {
         match &self.view {
             Stage::Waits(plan, _) => Some(plan),
@@ -59,7 +60,7 @@ impl ViewQueue {
         self.waiting.iter().any(|command| matches!(command, ViewCommand::Read(..)))
     }
 
-    /// Adds computed columns to everything that was kept for the view.
+    /// Adds computed columns to the snapshot and the deltas that wait for the view.
     pub fn amend(&mut self, installed: &InstalledColumns) {
         let Stage::Waits(_, snapshot) = &mut self.view else { return };
         *snapshot = installed.amend(snapshot);
@@ -70,7 +71,7 @@ impl ViewQueue {
         }
     }
 
-    /// The versions of what is kept for a view that was not started.
+    /// The versions of the snapshot and deltas that wait for a view that is not started.
     pub fn versions_waiting(&self) -> Vec<u64> {
         let Stage::Waits(_, snapshot) = &self.view else { return Vec::new() };
         let steps = self.waiting.iter().filter_map(|command| match command {
@@ -124,7 +125,7 @@ impl ViewQueue {
         let _ = addr.try_send(ViewBatch { commands, ack: Some(ack) });
     }
 
-    /// Nobody looks at the view any more: what still waits is sent as it is, and the actor ends once it has answered.
+    /// The last handle is closed: sends what still waits; the actor ends once it has replied.
     pub fn finish(self) {
         let addr = match self.view {
             Stage::Started(addr) if !self.waiting.is_empty() => addr,

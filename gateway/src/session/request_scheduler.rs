@@ -1,15 +1,15 @@
-//! In which order a connection's requests may start.
+//! Which requests of a connection may start: a lock manager over the names of tables.
 //!
-//! Law: a request starts when it is first in every lane that it stands in. Requests of one lane start one after the
-//! other without waiting for each other's end (the table's mailbox keeps their order), except that one which stands
-//! alone starts when everything before it has ended and lets nothing start until it has ended itself. A request may also
-//! stand behind lanes: it starts when what came before it there has ended, and what comes after does not wait for its
-//! end. Lanes that no request has in common do not wait for each other.
+//! Invariant: a request starts when it is first in the queue of each of its lock targets. Requests of one target start one
+//! after the other without waiting for each other's end (the table's mailbox keeps their order); an exclusive one starts
+//! when everything before it has ended, and nothing starts until it has ended itself. A request may also come *after*
+//! targets: it starts when what was before it there has ended, and later requests do not wait for its end. Requests without
+//! a common target do not wait for each other. See `docs/ordering.md`.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-/// A connection's requests, numbered as they come.
+/// Numbers a connection's requests in order of arrival.
 pub type RequestNumber = u64;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -23,7 +23,7 @@ pub enum LockTarget {
 pub struct RequestScheduler {
     targets: HashMap<LockTarget, LockState>,
     requests: HashMap<RequestNumber, HeldLocks>,
-    /// Not started, and in no lane.
+    /// Not started, without lock targets.
     free: VecDeque<RequestNumber>,
     num_running: usize,
 }
@@ -34,7 +34,7 @@ struct LockState {
     waiting: VecDeque<RequestNumber>,
     /// Started and not ended.
     running: usize,
-    /// The one that runs stands alone.
+    /// The running request is exclusive.
     exclusive: bool,
     /// One was started whose message waits for room in a mailbox; set by `block`, cleared by `resume`.
     blocked: bool,
@@ -43,12 +43,12 @@ struct LockState {
 #[derive(Debug)]
 struct HeldLocks {
     targets: Vec<LockTarget>,
-    /// Lanes that it stands behind until it starts.
+    /// Targets whose earlier requests must have ended before it starts.
     after: Vec<LockTarget>,
     exclusive: bool,
 }
 
-/// Where a request stands.
+/// The locks that a request needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LockRequest {
     pub targets: Vec<LockTarget>,
@@ -58,7 +58,7 @@ pub struct LockRequest {
 }
 
 impl RequestScheduler {
-    /// A request has come. One without lanes may start at once.
+    /// Enqueues a request. One without targets may start at once.
     pub fn enter(&mut self, request: RequestNumber, LockRequest { targets, after, exclusive }: LockRequest) {
         if targets.is_empty() && after.is_empty() {
             self.free.push_back(request);
@@ -67,7 +67,7 @@ impl RequestScheduler {
         for (from, to) in [(targets, &mut held.targets), (after, &mut held.after)] {
             for target in from {
                 let waiting = &mut self.targets.entry(target.clone()).or_default().waiting;
-                // A lane may be named twice.
+                // A target may be named twice.
                 if waiting.back() != Some(&request) {
                     waiting.push_back(request);
                     to.push(target);
@@ -103,12 +103,12 @@ impl RequestScheduler {
         Some(next)
     }
 
-    /// A started request's message waits for room: nothing else starts in its lanes.
+    /// A started request's message waits for room: no other request of its targets starts.
     pub fn block(&mut self, request: RequestNumber) {
         self.set_blocked(request, true);
     }
 
-    /// The message was taken. Must come before the request's end is told.
+    /// The message was taken. Must precede [`RequestScheduler::end`].
     pub fn resume(&mut self, targets: &[LockTarget]) {
         for target in targets {
             if let Some(state) = self.targets.get_mut(target) {
@@ -118,7 +118,7 @@ impl RequestScheduler {
         }
     }
 
-    /// The lanes that a request stands in.
+    /// The lock targets of a request.
     pub fn targets_of(&self, request: RequestNumber) -> Vec<LockTarget> {
         self.requests.get(&request).map(|held| held.targets.clone()).unwrap_or_default()
     }
