@@ -1,5 +1,9 @@
 //! What comes in: a client's bytes ([`TableData`]) and what they mean for a table ([`Batch`]).
 
+mod csv_options;
+
+pub use csv_options::CsvOptions;
+
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -10,7 +14,6 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::error::Result;
-use crate::ingest::CsvOptions;
 use crate::types::schema::ColumnType;
 
 /// A table's rows, or its shape, as a client wrote them.

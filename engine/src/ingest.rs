@@ -36,7 +36,7 @@ use crate::error::{EngineError, Result};
 use crate::types::schema::{ColumnType, Field, Schema, Storage};
 use intake::Intake;
 
-pub use csv::CsvOptions;
+use crate::data::CsvOptions;
 pub use guard::{guarded, reading_column};
 pub use ipc::Messages as ArrowMessages;
 

@@ -23,8 +23,8 @@ pub mod view;
 pub(crate) mod window;
 
 pub use data::{
-    Batch, BatchColumn, BatchIter, BatchSource, ListFlatten, TableData, TableOptions, UnknownColumns,
-    WriteOptions,
+    Batch, BatchColumn, BatchIter, BatchSource, CsvOptions, ListFlatten, TableData, TableOptions,
+    UnknownColumns, WriteOptions,
 };
 pub use error::{EngineError, Result};
 pub use storage::table_delta as delta;

@@ -2,11 +2,34 @@
 
 use std::str::FromStr;
 
-use proscenium_engine::ListFlatten;
-use proscenium_engine::ingest::CsvOptions;
+use proscenium_engine::{CsvOptions, ListFlatten};
 use serde::{Deserialize, Deserializer};
 
-use crate::source::Format;
+/// The format of a file or of an upload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    Csv,
+    Json,
+    Ndjson,
+    Arrow,
+    Parquet,
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Format, String> {
+        match word.to_ascii_lowercase().as_str() {
+            "csv" | "tsv" => Ok(Format::Csv),
+            "json" => Ok(Format::Json),
+            "ndjson" | "jsonl" => Ok(Format::Ndjson),
+            "arrow" | "arrows" | "ipc" | "feather" => Ok(Format::Arrow),
+            "parquet" => Ok(Format::Parquet),
+            other => Err(format!("unknown format \"{other}\"; known are csv, json, ndjson, arrow, parquet")),
+        }
+    }
+}
 
 /// What becomes of lists: `zip`, `cartesian` or `stringify`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use crate::content_coding::Coding;
 use crate::json_form;
-use crate::load_options::{CsvWords, Lists};
+use crate::load_options::{CsvWords, Format, Lists};
 
 /// One table to host: `name=path`, and options behind commas. A comma within a value is written `\,`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -38,31 +38,6 @@ pub struct Source {
     pub decimal: Option<String>,
     #[serde(default)]
     pub header: Option<bool>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    Csv,
-    Json,
-    Ndjson,
-    Arrow,
-    Parquet,
-}
-
-impl FromStr for Format {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Format, String> {
-        match word.to_ascii_lowercase().as_str() {
-            "csv" | "tsv" => Ok(Format::Csv),
-            "json" => Ok(Format::Json),
-            "ndjson" | "jsonl" => Ok(Format::Ndjson),
-            "arrow" | "arrows" | "ipc" | "feather" => Ok(Format::Arrow),
-            "parquet" => Ok(Format::Parquet),
-            other => Err(format!("unknown format \"{other}\"; known are csv, json, ndjson, arrow, parquet")),
-        }
-    }
 }
 
 const USAGE: &str = "NAME=FILE[,index=COLUMN][,limit=ROWS][,format=FORMAT][,lists=zip|cartesian|stringify]\

@@ -19,10 +19,10 @@ use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType, Float64Type, Int32Type};
 
 use self::cells::{CellReader, CsvKind, CsvNumbers};
-pub use self::dialect::CsvOptions;
 use self::part::Cut;
 use self::split::{Block, Splitter};
 use super::{UpdateTarget, unique_names};
+use crate::data::CsvOptions;
 use crate::data::{Batch, BatchColumn};
 use crate::error::{EngineError, Result};
 use crate::parallel::Threads;
@@ -205,7 +205,7 @@ struct CsvTable<'t> {
 impl<'t> CsvTable<'t> {
     fn open(text: &'t str, options: CsvOptions, threads: Threads) -> Result<CsvTable<'t>> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let separator = options.separator_of(text);
+        let separator = dialect::separator_of(options, text);
         let mut splitter = Splitter::new(text, separator, 0, text.len());
         let mut first = Block::default();
         first.fill_one(&mut splitter)?;

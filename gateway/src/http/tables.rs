@@ -30,8 +30,8 @@ use serde_json::json;
 
 use super::Shared;
 use crate::content_coding::{Coding, DecodeError};
-use crate::load_options::{CsvWords, Lists};
-use crate::source::{Format, decode};
+use crate::load_options::{CsvWords, Format, Lists};
+use crate::source::decode;
 
 /// A download goes to the socket in pieces of this many bytes.
 const BODY_PIECE_BYTES: usize = 128 * 1024;

@@ -5,66 +5,11 @@
 //! another reading.
 
 use super::split::{Block, Splitter};
-use crate::error::{EngineError, Result};
+use crate::data::CsvOptions;
 
-/// How a CSV is written; by default recognised, with points in numbers and a header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CsvOptions {
-    /// None: recognised among comma, semicolon, tab and `|`.
-    separator: Option<u8>,
-    has_decimal_comma: bool,
-    has_header: bool,
-}
-
-impl Default for CsvOptions {
-    fn default() -> Self {
-        CsvOptions { separator: None, has_decimal_comma: false, has_header: true }
-    }
-}
-
-impl CsvOptions {
-    /// What is given, as words: the separator is one ASCII character (or `tab`, `\t`), `decimal` is `.` or `,`, without a
-    /// `header` the columns are called `column_1`, `column_2`, …
-    ///
-    /// Errors name what is none of these, and a separator that is the decimal sign as well.
-    pub fn new(separator: Option<&str>, decimal: Option<&str>, header: Option<bool>) -> Result<CsvOptions> {
-        let separator = separator.map(separator_named).transpose()?;
-        let has_decimal_comma = match decimal {
-            None | Some(".") => false,
-            Some(",") => true,
-            Some(other) => {
-                return Err(EngineError::data(format!("decimal \"{other}\" is neither \".\" nor \",\"")));
-            }
-        };
-        if has_decimal_comma && separator == Some(b',') || decimal == Some(".") && separator == Some(b'.') {
-            return Err(EngineError::data("the separator and the decimal sign are the same"));
-        }
-        Ok(CsvOptions { separator, has_decimal_comma, has_header: header.unwrap_or(true) })
-    }
-
-    pub(super) fn has_decimal_comma(self) -> bool {
-        self.has_decimal_comma
-    }
-
-    pub(super) fn has_header(self) -> bool {
-        self.has_header
-    }
-
-    /// The separator that is given, or the one that the text shows.
-    pub(super) fn separator_of(self, text: &str) -> u8 {
-        self.separator.unwrap_or_else(|| recognised(text, self.has_decimal_comma))
-    }
-}
-
-fn separator_named(word: &str) -> Result<u8> {
-    match word.as_bytes() {
-        b"tab" | b"\\t" => Ok(b'\t'),
-        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r' | 0) => Ok(*byte),
-        _ => Err(EngineError::data(format!(
-            "separator \"{}\" is not one ASCII character other than a quote or a line end",
-            word.escape_debug()
-        ))),
-    }
+/// The separator that is given, or the one that the text shows.
+pub(super) fn separator_of(options: CsvOptions, text: &str) -> u8 {
+    options.separator.unwrap_or_else(|| recognised(text, options.has_decimal_comma()))
 }
 
 /// Records and bytes that are looked at.
