@@ -1,4 +1,4 @@
-//! News → frames: what subscribers hear, in the protocol's words.
+//! Encodes notifications as frames of the protocol.
 
 use bytes::Bytes;
 use proscenium_actors::Notification;

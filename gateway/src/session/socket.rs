@@ -124,7 +124,7 @@ impl Account {
     }
 }
 
-/// Something changed in the outlet, or a request has ended.
+/// The outbox has changed, or a request has ended.
 #[derive(Debug)]
 struct Woken;
 
