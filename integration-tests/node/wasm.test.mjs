@@ -8,26 +8,16 @@ import { readFileSync } from "node:fs";
 import { before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import { make_client } from "@perspective-dev/client";
+import { startEngine } from "./engine.mjs";
 
 const fromRoot = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
-const ASSETS = process.env.PROSCENIUM_ASSETS ?? fromRoot("target/page");
 const recorded = (name) => JSON.parse(readFileSync(fromRoot(`engine/tests/data/${name}.json`), "utf8"));
 
 let client;
 
 before(async () => {
-    // The page's folder says nowhere that its scripts are modules.
-    const script = readFileSync(`${ASSETS}/engine/engine.js`);
-    const { default: start, Engine } = await import(`data:text/javascript;base64,${script.toString("base64")}`);
-    await start({ module_or_path: readFileSync(`${ASSETS}/engine/engine_bg.wasm`) });
-    const engine = new Engine();
-    let connection;
-    client = await make_client(
-        async (request) => connection.handle(request.slice()),
-        async () => connection.free(),
-    );
-    connection = engine.connect((response) => client.handle_response(response));
+    const connect = await startEngine();
+    client = await connect();
 });
 
 /** Answers that differ on purpose: see the engine's own test of the same cases. */
