@@ -9,7 +9,7 @@ use crate::config::ViewConfig;
 use crate::error::Result;
 use crate::expr::{Expression, ExpressionError};
 use crate::types::schema::{ColumnType, Schema};
-use crate::view::Plan;
+use crate::view::{ParsedColumns, Plan};
 
 /// A view's columns: names and types.
 pub type ViewColumns = Vec<(Arc<str>, ColumnType)>;
@@ -35,10 +35,12 @@ pub struct Description {
 pub fn describe(config: &ViewConfig, schema: &Schema, index: Option<&str>) -> Description {
     let mut description = Description::default();
     let index = index.and_then(|index| schema.index_of(index));
+    let mut parsed = Vec::with_capacity(config.expressions.len());
     for (alias, text) in &config.expressions {
         match Expression::new(alias, text, schema, index) {
             Ok(expression) => {
                 description.expressions.insert(alias.clone(), expression.storage.column_type());
+                parsed.push((alias.as_str(), expression));
             }
             Err(ExpressionError { message, line, column }) => {
                 description.faults.insert(alias.clone(), ExpressionFault { message, line, column });
@@ -46,7 +48,9 @@ pub fn describe(config: &ViewConfig, schema: &Schema, index: Option<&str>) -> De
         }
     }
     if description.faults.is_empty() {
-        description.view = Some(Plan::check(config, schema, index).map(|plan| plan.schema()));
+        let view = ParsedColumns::with(parsed, config, schema)
+            .and_then(|parsed| Ok(Plan::check(config, schema, &parsed)?.schema()));
+        description.view = Some(view);
     }
     description
 }

@@ -29,8 +29,6 @@ pub(crate) use eval::Row;
 pub(crate) use value::Value;
 
 use crate::column::{Column, Interner, Slots, Writes};
-use crate::config::ViewConfig;
-use crate::error::EngineError;
 use crate::table::{Snapshot, TableRow};
 use crate::types::scalar::Scalar;
 use crate::types::schema::{Schema, Storage};
@@ -326,18 +324,6 @@ impl Expression {
         }
         (value.into_scalar(self.storage), machine.steps())
     }
-}
-
-/// Checks all expressions of a config, in the order of their aliases.
-pub(crate) fn check_expressions(
-    config: &ViewConfig,
-    schema: &Schema,
-    index: Option<usize>,
-) -> Result<Vec<Expression>, EngineError> {
-    let check = |(alias, text): (&String, &String)| {
-        Expression::new(alias, text, schema, index).map_err(|error| EngineError::config(error.message))
-    };
-    config.expressions.iter().map(check).collect()
 }
 
 fn visit_calls(node: &ExprNode, visit: &mut dyn FnMut(Function, &[Argument])) {

@@ -17,11 +17,9 @@ use std::collections::BTreeSet;
 use crate::config::ViewConfig;
 use crate::data::{TableData, TableOptions, WriteOptions};
 use crate::error::{EngineError, Result};
-use crate::expr::check_expressions;
 use crate::storage::TableDelta;
-use crate::types::schema::{ColumnType, Schema, Storage};
-use crate::view::Plan;
-use crate::window::check_windows;
+use crate::types::schema::{ColumnType, Schema};
+use crate::view::{ParsedColumns, Plan};
 use computed::ComputedColumns;
 pub(crate) use computed::TableRow;
 pub use computed::{Backfill, BackfillResult, CatchUpLog, InstalledColumns};
@@ -139,54 +137,43 @@ impl Table {
         }
     }
 
-    /// Checks a config against this table and says what it will compute. The plan's expressions and windows are
-    /// computed for as long as a plan holds them: views of the plan are built from snapshots taken from now on.
-    pub fn plan(&mut self, config: &ViewConfig) -> Result<Plan> {
+    /// Checks a config against this table. The plan's expressions and windows stay computed for as long as a plan holds
+    /// them. New ones are left to the returned backfill, which any thread may run ([`Backfill::run_on`]); its result is
+    /// then installed ([`Table::install`]), and what waited for it is taken ([`Table::take_ready`]). Until then no view can
+    /// be built of the plan ([`Table::is_pending`]). Errors name the first thing at fault. Cost: O(size of the config).
+    pub fn plan(&mut self, config: &ViewConfig) -> Result<(Plan, Option<Backfill>)> {
         let stored = self.stored();
-        let expressions = check_expressions(config, stored.schema(), stored.index())?;
-        // What else is wrong is said before anything is computed.
-        Plan::check(config, stored.schema(), stored.index())?;
+        let parsed = ParsedColumns::of(config, stored.schema(), stored.index())?;
+        // Everything else is checked before anything is computed.
+        Plan::check(config, stored.schema(), &parsed)?;
         self.computed.drop_unused();
-        let mut computed = Vec::with_capacity(expressions.len());
-        let storages: Vec<Storage> = expressions.iter().map(|expression| expression.storage).collect();
-        let windows = check_windows(config, stored.schema(), &storages)?;
-        for (alias, expression) in config.expressions.keys().zip(expressions) {
-            let column = self.computed.hold(alias, expression, &stored, &computed);
-            computed.push(column);
-        }
-        for (alias, window) in windows {
-            let window = self.computed.hold_window(alias, window, &computed, &stored);
-            computed.push(window);
-        }
-        Plan::with_computed(config, stored.schema(), computed)
-    }
-
-    /// As [`Table::plan`], but leaves new expressions and windows to be computed elsewhere: [`Backfill::run_on`], then
-    /// [`Table::adopt`], then what is ready ([`Table::take_ready`]). Until then no view can be built of the plan
-    /// ([`Table::is_pending`]).
-    pub fn plan_later(&mut self, config: &ViewConfig) -> Result<(Plan, Option<Backfill>)> {
-        if config.expressions.is_empty() && config.windows.is_empty() {
-            return Ok((self.plan(config)?, None));
-        }
-        let stored = self.stored();
-        let expressions = check_expressions(config, stored.schema(), stored.index())?;
-        Plan::check(config, stored.schema(), stored.index())?;
-        let storages: Vec<Storage> = expressions.iter().map(|expression| expression.storage).collect();
-        let windows = check_windows(config, stored.schema(), &storages)?;
-        self.computed.drop_unused();
-        let mut computed = Vec::with_capacity(expressions.len());
-        let mut missing = Vec::new();
-        for (alias, expression) in config.expressions.keys().zip(expressions) {
-            let column = self.computed.hold_later(alias, expression, &computed, &mut missing);
+        let mut computed = Vec::with_capacity(parsed.expressions.len() + parsed.windows.len());
+        let mut pending = Vec::new();
+        for (alias, expression) in parsed.expressions {
+            let column = self.computed.hold(alias, expression, &computed, &mut pending);
             computed.push(column);
         }
         let num_columns = stored.schema().len();
-        for (alias, window) in windows {
-            let column = self.computed.hold_window_later(alias, window, num_columns, &computed, &mut missing);
+        for (alias, window) in parsed.windows {
+            let column = self.computed.hold_window(alias, window, num_columns, &computed, &mut pending);
             computed.push(column);
         }
         let plan = Plan::with_computed(config, stored.schema(), computed)?;
-        Ok((plan, self.computed.prepare(&stored, missing)))
+        Ok((plan, self.computed.backfill(&stored, pending)))
+    }
+
+    /// As [`Table::plan`], where the caller waits for new columns: a view can be built of the plan at once. Cost: O(rows)
+    /// for each new column, on this thread.
+    pub fn plan_now(&mut self, config: &ViewConfig) -> Result<Plan> {
+        let (plan, backfill) = self.plan(config)?;
+        let mut open: Vec<Backfill> = backfill.into_iter().collect();
+        while let Some(backfill) = open.pop() {
+            let result = backfill.run_on(1);
+            self.install(&backfill, result);
+            open.extend(self.take_ready());
+        }
+        assert!(!self.is_pending(&plan), "nothing of the plan is being computed elsewhere");
+        Ok(plan)
     }
 
     /// Whether some column of a plan is still computed elsewhere.
@@ -194,34 +181,35 @@ impl Table {
         plan.computed_columns().iter().any(|column| self.computed.is_pending(column))
     }
 
-    /// Takes columns that were computed elsewhere. What was kept of the table since then is amended by the result.
-    pub fn adopt(&mut self, backfill: &Backfill, prepared: BackfillResult) -> InstalledColumns {
-        self.computed.adopt(backfill, prepared)
+    /// Installs columns that were computed elsewhere, led to the present. The result amends the snapshots and deltas that
+    /// were kept since the backfill was planned.
+    pub fn install(&mut self, backfill: &Backfill, result: BackfillResult) -> InstalledColumns {
+        self.computed.install(backfill, result)
     }
 
-    /// What can be computed now that columns were adopted which it reads.
+    /// The backfills whose source columns have been installed since.
     pub fn take_ready(&mut self) -> Vec<Backfill> {
         self.computed.take_ready()
     }
 
-    /// Columns cannot be computed: what waits for them is given up.
-    pub fn forget_waiting(&mut self) {
-        self.computed.forget_waiting();
+    /// Drops the backfills that wait for columns which cannot be computed.
+    pub fn drop_waiting(&mut self) {
+        self.computed.drop_waiting();
     }
 
-    /// What columns that were computed elsewhere have to catch up with, see [`BackfillResult::follow`].
-    pub fn backlog(&self, prepared: &BackfillResult) -> CatchUpLog {
-        self.computed.backlog(prepared)
+    /// The deltas that a backfill has to catch up with, see [`BackfillResult::follow`].
+    pub fn catch_up_log(&self, result: &BackfillResult) -> CatchUpLog {
+        self.computed.catch_up_log(result)
     }
 
-    /// Batches that are kept for columns under way.
+    /// The number of deltas kept for running backfills.
     pub fn num_to_catch_up(&self) -> usize {
         self.computed.num_logged()
     }
 
-    /// Merges the batches that are kept for columns under way; only at `needed` versions can snapshots and deltas be
-    /// amended, and columns followed, after that.
-    pub fn shorten_catching_up(&mut self, needed: &BTreeSet<u64>) {
+    /// Merges the deltas kept for running backfills. Afterwards snapshots and deltas can be amended, and columns followed,
+    /// at the `needed` versions only.
+    pub fn shorten_catch_up_log(&mut self, needed: &BTreeSet<u64>) {
         self.computed.shorten_log(needed);
     }
 

@@ -34,6 +34,7 @@ use std::sync::Arc;
 
 pub(crate) use groups::Groups;
 pub use handle::Handle;
+pub(crate) use plan::ParsedColumns;
 pub use plan::Plan;
 pub(crate) use plan::ViewKind;
 pub use sharing_key::SharingKey;

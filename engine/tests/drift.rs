@@ -59,7 +59,7 @@ fn a_million_updates_leave_what_a_fresh_view_shows() {
                 aggregates: [("value".to_owned(), vec![word.to_owned()])].into_iter().collect(),
                 ..ViewConfig::default()
             };
-            Arc::new(table.plan(&config).unwrap())
+            Arc::new(table.plan_now(&config).unwrap())
         })
         .to_vec();
     let mut views: Vec<View> =

@@ -152,7 +152,7 @@ fn every_aggregate_on_every_type() {
                 ("v", array(text(&values["storage"]), list(&values["values"]))),
             ];
             let mut table = table(columns, None);
-            let plan = match table.plan(&aggregated(aggregate)) {
+            let plan = match table.plan_now(&aggregated(aggregate)) {
                 Ok(plan) => plan,
                 Err(_) if expected.get("error").is_some() => continue,
                 Err(error) => panic!("{what}: {error}"),
@@ -188,7 +188,7 @@ fn aggregates_of_small_groups() {
             ("v", array(storage, values)),
         ];
         let mut table = table(columns, None);
-        let plan = table.plan(&aggregated(text(&case["aggregate"]))).unwrap();
+        let plan = table.plan_now(&aggregated(text(&case["aggregate"]))).unwrap();
         let mut view = View::build(Arc::new(plan), &table.snapshot());
         let ours = column(&mut view, "v");
         differences.expect(&case.to_string(), &ours[1..], std::slice::from_ref(&case["expected"]));
@@ -210,7 +210,7 @@ fn aggregates_follow_updates_moves_and_removes() {
             ("v", array("float64", &numbers)),
         ];
         let mut table = table(columns, Some("k"));
-        let plan = table.plan(&aggregated(aggregate)).unwrap();
+        let plan = table.plan_now(&aggregated(aggregate)).unwrap();
         let mut view = View::build(Arc::new(plan), &table.snapshot());
         let mut steps = list(expected).iter();
         differences.expect(aggregate, &column(&mut view, "v"), list(steps.next().unwrap()));
@@ -256,7 +256,7 @@ fn filtered_table(data: &Map<String, Value>) -> Table {
 }
 
 fn check_filter(table: &mut Table, config: ViewConfig, case: &Value, differences: &mut Differences) {
-    match table.plan(&ViewConfig { columns: Some(vec!["n".into()]), ..config }) {
+    match table.plan_now(&ViewConfig { columns: Some(vec!["n".into()]), ..config }) {
         Ok(plan) => {
             let mut view = View::build(Arc::new(plan), &table.snapshot());
             match case.get("rows") {
@@ -304,7 +304,7 @@ fn dates_in_filters() {
             let term =
                 FilterTerm { column: column.into(), op: "==".into(), operands: vec![operand(&case["text"])] };
             let config = ViewConfig { filter: vec![term], ..ViewConfig::default() };
-            let ours = match table.plan(&config) {
+            let ours = match table.plan_now(&config) {
                 Ok(plan) => match &plan.config().filter[0].operands[0] {
                     Scalar::Date(days) => json!(NaiveDate::from_epoch_days(*days).unwrap().to_string()),
                     other => json!(other.as_f64()),

@@ -28,7 +28,7 @@ struct Live {
 impl Live {
     fn new(data: &str, config: &ViewConfig) -> Live {
         let mut table = Table::create(&rows(data), TableOptions::default()).unwrap();
-        let plan = Arc::new(table.plan(config).unwrap());
+        let plan = Arc::new(table.plan_now(config).unwrap());
         let view = View::build(plan, &table.snapshot());
         let handle = view.handle(config.group_by_depth);
         Live { table, view, handle }

@@ -56,7 +56,7 @@ impl TableActor {
 
     /// Columns that are close behind come to the table; others follow it elsewhere first.
     fn follow_or_adopt(&mut self, backfill: Backfill, mut prepared: BackfillResult, ctx: &mut Context<Self>) {
-        let backlog = self.table.backlog(&prepared);
+        let backlog = self.table.catch_up_log(&prepared);
         let running_backfill =
             self.running_backfill.iter_mut().find(|running_backfill| running_backfill.backfill.is(&backfill));
         let (Some(running_backfill), Some(version)) = (running_backfill, backlog.version()) else {
@@ -98,7 +98,7 @@ impl TableActor {
         let queues = self.views.queues().flat_map(|(_, queue)| queue.versions_waiting());
         let running_backfill = self.running_backfill.iter().map(|running_backfill| running_backfill.version);
         let needed: BTreeSet<u64> = waiting.chain(queues).chain(running_backfill).collect();
-        self.table.shorten_catching_up(&needed);
+        self.table.shorten_catch_up_log(&needed);
         self.needed_to_catch_up = self.table.num_to_catch_up();
     }
 
@@ -119,7 +119,7 @@ impl TableActor {
     }
 
     fn adopt(&mut self, backfill: &Backfill, prepared: BackfillResult, ctx: &mut Context<Self>) {
-        let installed = self.table.adopt(backfill, prepared);
+        let installed = self.table.install(backfill, prepared);
         self.running_backfill.retain(|other| !other.backfill.is(backfill));
         if installed.is_empty() {
             return;
@@ -149,7 +149,7 @@ impl TableActor {
 
     fn give_up(&mut self, backfill: &Backfill, ctx: &mut Context<Self>) {
         self.running_backfill.retain(|other| !other.backfill.is(backfill));
-        self.table.forget_waiting();
+        self.table.drop_waiting();
         self.refuse_planned();
         for id in self.not_started() {
             self.view_failed(id, ctx);

@@ -71,7 +71,7 @@ impl TableActor {
         ctx: &mut Context<Self>,
     ) -> Result<()> {
         clock::set_engine_clock();
-        let (plan, backfill) = self.table.plan_later(config)?;
+        let (plan, backfill) = self.table.plan(config)?;
         let plan = Arc::new(plan);
         if let Some(backfill) = backfill {
             self.compute(backfill, ctx);

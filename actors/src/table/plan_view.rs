@@ -47,7 +47,7 @@ impl PendingPlan {
 impl Receive<PlanView> for TableActor {
     fn receive(&mut self, PlanView { config, reply }: PlanView, ctx: &mut Context<Self>) {
         clock::set_engine_clock();
-        let (plan, backfill) = match self.table.plan_later(&config) {
+        let (plan, backfill) = match self.table.plan(&config) {
             Ok(found) => found,
             Err(error) => return reply.send(Err(error.into())),
         };

@@ -63,7 +63,7 @@ enum Body {
     Expression(Arc<Expression>),
     Window(Box<WindowColumn>),
     /// A window that is being computed elsewhere.
-    PendingPlan,
+    PendingWindow,
 }
 
 impl ComputedColumns {
@@ -71,36 +71,11 @@ impl ComputedColumns {
         self.entries.iter().all(Option::is_none)
     }
 
-    /// The column of an expression that was checked before; computed now if no plan holds it yet. `taken`: columns that
-    /// have a name in the plan already.
-    pub(super) fn hold(
-        &mut self,
-        alias: &str,
-        expression: Expression,
-        snapshot: &Snapshot,
-        taken: &[ComputedRef],
-    ) -> ComputedRef {
-        let storage = expression.storage;
-        let (position, token) = self.same(&expression, taken, false).unwrap_or_else(|| {
-            let body = Body::Expression(Arc::new(expression));
-            let (position, token) = self.add(alias, body, storage, None, None);
-            let slots: Vec<u32> = snapshot.order().iter_from(0).collect();
-            self.compute(position, snapshot, &slots);
-            (position, token)
-        });
-        ComputedRef { alias: alias.to_owned(), position, storage, token }
-    }
-
-    /// A column of an equal expression, whatever its name, blanks and comments. None of a volatile one: a plan that is made
-    /// later would see an older moment than it asked in.
-    fn same(
-        &self,
-        expression: &Expression,
-        taken: &[ComputedRef],
-        or_pending: bool,
-    ) -> Option<(usize, Arc<()>)> {
+    /// An existing column with an equal expression that no column of the plan (`taken`) is yet. Volatile expressions
+    /// (`now()`, `random()`) have none: they would show the moment of an older plan.
+    fn find_expression(&self, expression: &Expression, taken: &[ComputedRef]) -> Option<(usize, Arc<()>)> {
         self.entries.iter().enumerate().find_map(|(position, entry)| {
-            let entry = entry.as_ref().filter(|entry| or_pending || !entry.is_pending)?;
+            let entry = entry.as_ref()?;
             let Body::Expression(known) = &entry.body else { return None };
             let is_same = !expression.is_volatile() && known.is_same(expression);
             let is_taken = taken.iter().any(|column| column.position == position);
@@ -108,48 +83,12 @@ impl ComputedColumns {
         })
     }
 
-    /// The column of a window that was checked before; computed now if no plan holds it yet. `computed`: the columns
-    /// that it may read.
-    pub(super) fn hold_window(
-        &mut self,
-        alias: &str,
-        window: Window,
-        computed: &[ComputedRef],
-        snapshot: &Snapshot,
-    ) -> ComputedRef {
-        let storage = window.storage;
-        let (source, read) = source_of(&window, snapshot.schema().len(), computed);
-        let (position, token) = self.held(alias, &window, source, false).unwrap_or_else(|| {
-            let asked = Some((window.clone(), source));
-            let extended = self.extend(snapshot);
-            let (column, cells) = WindowColumn::build(window, source, &extended);
-            let body = Body::Window(Box::new(column));
-            let (position, token) = self.add(alias, body, storage, read, asked);
-            let interner = self.interners[position].as_mut();
-            write_window(&mut self.columns[position], interner, &cells, extended.column(source));
-            (position, token)
-        });
-        ComputedRef { alias: alias.to_owned(), position, storage, token }
-    }
-
-    /// A column that some plan holds.
-    fn held(
-        &self,
-        alias: &str,
-        window: &Window,
-        source: usize,
-        or_pending: bool,
-    ) -> Option<(usize, Arc<()>)> {
+    /// An existing column of the same window under the same name.
+    fn find_window(&self, alias: &str, window: &Window, source: usize) -> Option<(usize, Arc<()>)> {
         self.entries.iter().enumerate().find_map(|(position, entry)| {
-            let is_same = |entry: &&Entry| {
-                let known = entry.window.as_ref().filter(|_| entry.alias == alias);
-                known.is_some_and(|(known, read)| known == window && *read == source)
-            };
-            let entry = entry.as_ref().filter(is_same)?;
-            if entry.is_pending && !or_pending {
-                return None;
-            }
-            Some((position, entry.token.upgrade()?))
+            let entry = entry.as_ref().filter(|entry| entry.alias == alias)?;
+            let (known, read) = entry.window.as_ref()?;
+            if known == window && *read == source { Some((position, entry.token.upgrade()?)) } else { None }
         })
     }
 
@@ -217,7 +156,7 @@ impl ComputedColumns {
             self.columns[position].clear(self.interners[position].as_mut(), &delta.removed);
             let new = self.extend(&delta.new);
             match self.entries[position].as_mut().map(|entry| &mut entry.body) {
-                None | Some(Body::PendingPlan) => {}
+                None | Some(Body::PendingWindow) => {}
                 Some(Body::Expression(expression)) => {
                     let slots = touched(expression, &delta);
                     drop(new);

@@ -12,10 +12,10 @@ use super::sharing_key::SharingKey;
 use super::sort::{Axis, Direction, RowOrder, direction};
 use crate::config::{Generation, GroupRollupMode, SortTerm, SplitRollupMode, ViewConfig};
 use crate::error::{EngineError, Result};
-use crate::expr::check_expressions;
+use crate::expr::Expression;
 use crate::storage::ComputedRef;
 use crate::types::schema::{ColumnType, Field, Schema, Storage};
-use crate::window::check_windows;
+use crate::window::{Window, check_windows};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum ViewKind {
@@ -56,6 +56,35 @@ pub struct Plan {
     config: ViewConfig,
 }
 
+/// The expressions and windows of a config, each parsed and typed once, in the order of their aliases.
+#[derive(Debug)]
+pub(crate) struct ParsedColumns<'a> {
+    pub(crate) expressions: Vec<(&'a str, Expression)>,
+    pub(crate) windows: Vec<(&'a str, Window)>,
+}
+
+impl<'a> ParsedColumns<'a> {
+    /// Parses what `config` computes on a table with `schema`, indexed by `index`. Errors name the first expression or
+    /// window at fault.
+    pub(crate) fn of(config: &'a ViewConfig, schema: &Schema, index: Option<usize>) -> Result<Self> {
+        let expressions = config.expressions.iter().map(|(alias, text)| {
+            let parsed = Expression::new(alias, text, schema, index);
+            Ok((alias.as_str(), parsed.map_err(|error| EngineError::config(error.message))?))
+        });
+        ParsedColumns::with(expressions.collect::<Result<_>>()?, config, schema)
+    }
+
+    /// The windows of `config` beside its parsed expressions.
+    pub(crate) fn with(
+        expressions: Vec<(&'a str, Expression)>,
+        config: &'a ViewConfig,
+        schema: &Schema,
+    ) -> Result<Self> {
+        let storages: Vec<Storage> = expressions.iter().map(|(_, expression)| expression.storage).collect();
+        Ok(ParsedColumns { windows: check_windows(config, schema, &storages)?, expressions })
+    }
+}
+
 impl Plan {
     /// A plan for a table whose columns are stored, all of them. Checks `config`; the first thing at fault is the
     /// error. Expressions and windows need the table: [`crate::table::Table::plan`].
@@ -69,14 +98,11 @@ impl Plan {
         Plan::with_computed(config, schema, Vec::new())
     }
 
-    /// What a config would give, expressions and windows included; for questions only, no view can be built of it.
-    pub(crate) fn check(config: &ViewConfig, schema: &Schema, index: Option<usize>) -> Result<Plan> {
-        let expressions = check_expressions(config, schema, index)?;
+    /// Checks a config, its parsed expressions and windows included. The plan describes the view; none can be built of it.
+    pub(crate) fn check(config: &ViewConfig, schema: &Schema, parsed: &ParsedColumns<'_>) -> Result<Plan> {
         let mut fields = schema.fields().to_vec();
-        let storages: Vec<Storage> = expressions.iter().map(|expression| expression.storage).collect();
-        let windows = check_windows(config, schema, &storages)?;
-        let expressions = config.expressions.keys().map(String::as_str).zip(storages);
-        let windows = windows.iter().map(|(alias, window)| (*alias, window.storage));
+        let expressions = parsed.expressions.iter().map(|(alias, expression)| (*alias, expression.storage));
+        let windows = parsed.windows.iter().map(|(alias, window)| (*alias, window.storage));
         fields.extend(expressions.chain(windows).map(|(alias, storage)| Field::new(alias, storage)));
         Plan::over(config, &Schema::new(fields), schema.len(), Vec::new())
     }

@@ -23,6 +23,8 @@ use crate::window::Window;
 pub struct Backfill {
     snapshot: Snapshot,
     columns: Vec<PendingColumn>,
+    /// The first state of `random()`.
+    seed: u64,
 }
 
 /// A column that nobody has computed yet.
@@ -132,7 +134,7 @@ impl Backfill {
     /// Computes the columns from the snapshot that the preparation was made of, on so many threads.
     pub fn run_on(&self, threads: usize) -> BackfillResult {
         let threads = Threads::new(threads);
-        let mut random = 1;
+        let mut random = self.seed;
         let columns =
             self.columns.iter().map(|missing| missing.make(&self.snapshot, threads, &mut random)).collect();
         BackfillResult { columns, version: self.version(), random }
@@ -232,66 +234,72 @@ impl ComputedColumns {
         self.entries[column.position].as_ref().is_some_and(|entry| entry.is_pending)
     }
 
-    /// As [`ComputedColumns::hold`], but a new column is left to be computed: it is added to `missing`.
-    pub(in crate::table) fn hold_later(
+    /// The column of a checked expression; a new one is added to `pending`. `taken`: the plan's columns so far.
+    pub(in crate::table) fn hold(
         &mut self,
         alias: &str,
         expression: Expression,
         taken: &[ComputedRef],
-        missing: &mut Vec<PendingColumn>,
+        pending: &mut Vec<PendingColumn>,
     ) -> ComputedRef {
         let storage = expression.storage;
-        if let Some((position, token)) = self.same(&expression, taken, true) {
+        if let Some((position, token)) = self.find_expression(&expression, taken) {
             return ComputedRef { alias: alias.to_owned(), position, storage, token };
         }
         let expression = Arc::new(expression);
         let (position, token) = self.add(alias, Body::Expression(expression.clone()), storage, None, None);
         let column = ComputedRef { alias: alias.to_owned(), position, storage, token };
-        self.await_column(&column, Question::Expression(expression), missing);
+        self.await_column(&column, Question::Expression(expression), pending);
         column
     }
 
-    /// As [`ComputedColumns::hold_window`], but a new column is left to be computed: it is added to `missing`.
-    pub(in crate::table) fn hold_window_later(
+    /// The column of a checked window; a new one is added to `pending`. `computed`: the columns that it may read.
+    pub(in crate::table) fn hold_window(
         &mut self,
         alias: &str,
         window: Window,
         num_columns: usize,
         computed: &[ComputedRef],
-        missing: &mut Vec<PendingColumn>,
+        pending: &mut Vec<PendingColumn>,
     ) -> ComputedRef {
         let storage = window.storage;
         let (source, read) = super::source_of(&window, num_columns, computed);
-        if let Some((position, token)) = self.held(alias, &window, source, true) {
+        if let Some((position, token)) = self.find_window(alias, &window, source) {
             return ComputedRef { alias: alias.to_owned(), position, storage, token };
         }
         let (position, token) =
-            self.add(alias, Body::PendingPlan, storage, read, Some((window.clone(), source)));
+            self.add(alias, Body::PendingWindow, storage, read, Some((window.clone(), source)));
         let column = ComputedRef { alias: alias.to_owned(), position, storage, token };
-        self.await_column(&column, Question::Window(window, source), missing);
+        self.await_column(&column, Question::Window(window, source), pending);
         column
     }
 
-    fn await_column(&mut self, column: &ComputedRef, question: Question, missing: &mut Vec<PendingColumn>) {
+    fn await_column(&mut self, column: &ComputedRef, question: Question, pending: &mut Vec<PendingColumn>) {
         if let Some(entry) = &mut self.entries[column.position] {
             entry.is_pending = true;
         }
-        missing.push(PendingColumn { column: column.clone(), question });
+        pending.push(PendingColumn { column: column.clone(), question });
     }
 
-    /// What can be computed now of the columns that are missing. Windows over columns that are under way wait for
+    /// The backfill of the pending columns that can be computed now. Windows over columns that are still pending wait for
     /// these, with the snapshot.
-    pub(in crate::table) fn prepare(
+    pub(in crate::table) fn backfill(
         &mut self,
         stored: &Snapshot,
-        missing: Vec<PendingColumn>,
+        pending: Vec<PendingColumn>,
     ) -> Option<Backfill> {
+        if pending.is_empty() {
+            return None;
+        }
+        // An odd step visits every state of 64 bits before it repeats one.
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let seed = self.random | 1;
         let snapshot = self.extend(stored);
         let (waiting, columns): (Vec<PendingColumn>, Vec<PendingColumn>) =
-            missing.into_iter().partition(|missing| self.waits(missing, &snapshot));
-        let one = |missing| Backfill { snapshot: snapshot.clone(), columns: vec![missing] };
+            pending.into_iter().partition(|pending| self.waits(pending, &snapshot));
+        let one = |pending| Backfill { snapshot: snapshot.clone(), columns: vec![pending], seed };
         self.waiting.extend(waiting.into_iter().map(one));
-        (!columns.is_empty()).then_some(Backfill { snapshot, columns })
+        (!columns.is_empty()).then_some(Backfill { snapshot, columns, seed })
     }
 
     /// Whether the source of a window is under way.
@@ -312,12 +320,12 @@ impl ComputedColumns {
     }
 
     /// Forgets the preparations that wait for others.
-    pub(in crate::table) fn forget_waiting(&mut self) {
+    pub(in crate::table) fn drop_waiting(&mut self) {
         self.waiting.clear();
     }
 
     /// What prepared columns have not followed.
-    pub(in crate::table) fn backlog(&self, prepared: &BackfillResult) -> CatchUpLog {
+    pub(in crate::table) fn catch_up_log(&self, prepared: &BackfillResult) -> CatchUpLog {
         let begin = self.log.partition_point(|delta| delta.from() < prepared.version);
         CatchUpLog(self.log[begin..].to_vec())
     }
@@ -358,13 +366,13 @@ impl ComputedColumns {
     }
 
     /// Takes columns that were computed elsewhere and leads them to the present. Nothing, if they are here already.
-    pub(in crate::table) fn adopt(
+    pub(in crate::table) fn install(
         &mut self,
         backfill: &Backfill,
         mut prepared: BackfillResult,
     ) -> InstalledColumns {
         let mut installed = Vec::new();
-        prepared.follow(backfill, &self.backlog(&prepared));
+        prepared.follow(backfill, &self.catch_up_log(&prepared));
         for (missing, made) in backfill.columns.iter().zip(prepared.columns) {
             let position = missing.column.position;
             // The preparation holds the column's token, so the place is still its own.

@@ -124,7 +124,7 @@ fn history(seed: u64) -> usize {
             0 => {
                 let configs = configs();
                 let config = configs[chance.below(configs.len() as u64) as usize].clone();
-                let (plan, backfill) = table.plan_later(&config).unwrap();
+                let (plan, backfill) = table.plan(&config).unwrap();
                 running_backfill.extend(backfill.map(begun));
                 let base = table.snapshot();
                 pending_plans.push(PendingPlan { config, plan: Arc::new(plan), base, deltas: Vec::new() });
@@ -132,7 +132,7 @@ fn history(seed: u64) -> usize {
             // A worker follows the table, or its columns come.
             1 | 2 if !running_backfill.is_empty() => {
                 let at = chance.below(running_backfill.len() as u64) as usize;
-                let backlog = table.backlog(&running_backfill[at].1);
+                let backlog = table.catch_up_log(&running_backfill[at].1);
                 if chance.below(2) == 0 && !backlog.is_empty() {
                     let (backfill, prepared, version) = &mut running_backfill[at];
                     prepared.follow(backfill, &backlog);
@@ -140,7 +140,7 @@ fn history(seed: u64) -> usize {
                     continue;
                 }
                 let (backfill, prepared, _) = running_backfill.remove(at);
-                let installed = table.adopt(&backfill, prepared);
+                let installed = table.install(&backfill, prepared);
                 running_backfill.extend(table.take_ready().into_iter().map(begun));
                 for view in &mut pending_plans {
                     view.base = installed.amend(&view.base);
@@ -159,7 +159,7 @@ fn history(seed: u64) -> usize {
                 });
                 let needed: BTreeSet<u64> =
                     views.chain(running_backfill.iter().map(|(.., version)| *version)).collect();
-                table.shorten_catching_up(&needed);
+                table.shorten_catch_up_log(&needed);
                 assert!(table.num_to_catch_up() <= needed.len() + 4);
             }
             _ => {
@@ -210,6 +210,6 @@ fn fresh(config: &ViewConfig, snapshot: &Snapshot) -> View {
     let mut table = Table::create(&TableData::Schema(schema), options).unwrap();
     let rows = export::json_rows(&window, JsonOptions::default());
     table.update(&TableData::Rows(rows.into()), 0).unwrap();
-    let plan = Arc::new(table.plan(config).unwrap());
+    let plan = Arc::new(table.plan_now(config).unwrap());
     View::build(plan, &table.snapshot())
 }

@@ -83,7 +83,7 @@ fn recorded_histories() {
     for case in recorded()["incremental"].as_array().unwrap() {
         let name = &case["name"];
         let mut table = table(&case["columns"], case["index"].as_str());
-        let plan = Arc::new(table.plan(&config("e", case["expr"].as_str().unwrap())).unwrap());
+        let plan = Arc::new(table.plan_now(&config("e", case["expr"].as_str().unwrap())).unwrap());
         assert_eq!(plan.schema()[0].1.name(), case["type"], "{name}");
         let mut view = View::build(plan, &table.snapshot());
         for (step, after) in
@@ -143,7 +143,7 @@ fn recorded_descriptions() {
         if let Some(error) = wanted.get("config_error") {
             let given = description.view.unwrap().unwrap_err().to_string();
             assert_eq!(json!(given), *error, "{name}");
-            assert!(table.plan(&config).is_err());
+            assert!(table.plan_now(&config).is_err());
             continue;
         }
         let types: BTreeMap<&str, &str> = description
@@ -179,9 +179,9 @@ fn recorded_descriptions() {
 #[test]
 fn equal_expressions_are_computed_once_and_let_go() {
     let mut table = table(&json!({"a": "integer"}), None);
-    let first = table.plan(&config("e", "\"a\" + 1")).unwrap();
-    let second = table.plan(&config("e", "\"a\" + 1")).unwrap();
-    let third = table.plan(&config("e", "\"a\" + 2")).unwrap();
+    let first = table.plan_now(&config("e", "\"a\" + 1")).unwrap();
+    let second = table.plan_now(&config("e", "\"a\" + 1")).unwrap();
+    let third = table.plan_now(&config("e", "\"a\" + 2")).unwrap();
     assert_eq!(table.computed.entries.iter().flatten().count(), 2);
     drop((first, second));
     table.update(&TableData::Rows("[{\"a\":1}]".into()), 0).unwrap();
@@ -211,7 +211,7 @@ fn expressions_group_filter_and_sort() {
         ]),
         ..ViewConfig::default()
     };
-    let mut view = View::build(Arc::new(table.plan(&config).unwrap()), &table.snapshot());
+    let mut view = View::build(Arc::new(table.plan_now(&config).unwrap()), &table.snapshot());
     assert_eq!(values(&mut view, "twice"), json!([14.0, 6.0, 8.0, null]));
     let delta = table.update(&TableData::Rows(r#"[{"s":"B","v":1}]"#.into()), 0).unwrap().unwrap();
     view.step(&delta);
@@ -239,9 +239,9 @@ fn expressions_do_not_see_each_other() {
         "g": "Type Error - inputs do not resolve to a valid expression.",
     });
     assert_eq!(json!(faults), wanted);
-    let _kept = table.plan(&super::tests::config("e", "\"a\" + 1")).unwrap();
+    let _kept = table.plan_now(&super::tests::config("e", "\"a\" + 1")).unwrap();
     assert!(
-        table.plan(&super::tests::config("f", "\"e\" * 2")).is_err(),
+        table.plan_now(&super::tests::config("f", "\"e\" * 2")).is_err(),
         "not even one that a view computes"
     );
 }
@@ -250,7 +250,7 @@ fn expressions_do_not_see_each_other() {
 #[test]
 fn texts_made_by_expressions_are_reclaimed() {
     let mut table = table(&json!({"k": "integer", "s": "string"}), Some("k"));
-    let plan = Arc::new(table.plan(&config("e", "concat('made of ', upper(\"s\"))")).unwrap());
+    let plan = Arc::new(table.plan_now(&config("e", "concat('made of ', upper(\"s\"))")).unwrap());
     let mut view = View::build(plan, &table.snapshot());
     let mut held = Vec::new();
     for round in 1000..1200 {
@@ -285,11 +285,11 @@ fn a_column_computed_later_has_the_same_past() {
     };
     table.update(&rows(0, 100, 1), 0).unwrap();
     let asked = config("e", "concat(upper(\"s\"), string(\"v\"))");
-    let (plan, backfill) = table.plan_later(&asked).unwrap();
+    let (plan, backfill) = table.plan(&asked).unwrap();
     let (plan, backfill) = (Arc::new(plan), backfill.unwrap());
     let base = table.snapshot();
     let (again, nothing) =
-        table.plan_later(&config("other", "concat( upper(\"s\"),string(\"v\"))// same")).unwrap();
+        table.plan(&config("other", "concat( upper(\"s\"),string(\"v\"))// same")).unwrap();
     assert!(nothing.is_none() && table.is_pending(&again), "one question is computed once");
     let mut deltas = Vec::new();
     for round in 2..9 {
@@ -299,9 +299,9 @@ fn a_column_computed_later_has_the_same_past() {
         });
     }
     assert!(table.is_pending(&plan));
-    let installed = table.adopt(&backfill, backfill.run_on(2));
+    let installed = table.install(&backfill, backfill.run_on(2));
     assert!(!table.is_pending(&plan));
-    assert!(table.adopt(&backfill, backfill.run_on(2)).is_empty(), "it is installed once");
+    assert!(table.install(&backfill, backfill.run_on(2)).is_empty(), "it is installed once");
     let mut view = View::build(plan.clone(), &installed.amend(&base));
     let check = |view: &mut View, what: &str| {
         let version = view.version();
@@ -318,6 +318,6 @@ fn a_column_computed_later_has_the_same_past() {
     assert_eq!(values(&mut view, "e"), values(&mut now, "e"));
     view.step(&table.update(&rows(0, 50, 31), 0).unwrap().unwrap());
     check(&mut view, "after");
-    let mut table_of_rows = View::build(Arc::new(table.plan(&asked).unwrap()), &table.snapshot());
+    let mut table_of_rows = View::build(Arc::new(table.plan_now(&asked).unwrap()), &table.snapshot());
     assert_eq!(values(&mut view, "e"), values(&mut table_of_rows, "e"));
 }

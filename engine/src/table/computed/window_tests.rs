@@ -50,7 +50,7 @@ fn shown(view: &mut View) -> Json {
 }
 
 fn view(table: &mut Table, config: &ViewConfig) -> View {
-    let plan = Arc::new(table.plan(config).unwrap());
+    let plan = Arc::new(table.plan_now(config).unwrap());
     View::build(plan, &table.snapshot())
 }
 
@@ -133,7 +133,7 @@ fn windows_are_columns_like_any_other() {
     };
     let all = json!({"k": ["a", "b", "a", "b"], "v": [1, 2, 3, 4], "e": [10.0, 20.0, 30.0, 40.0],
         "m": [10.0, 20.0, 40.0, 60.0], "n": [null, 10.0, 20.0, 40.0]});
-    let plan = table.plan(&base).unwrap();
+    let plan = table.plan_now(&base).unwrap();
     assert_eq!(plan.config().windows, base.windows);
     let names: Vec<_> = plan.schema().into_iter().map(|(name, _)| name.to_string()).collect();
     assert_eq!(names, ["k", "v", "e", "m", "n"]);
@@ -197,7 +197,7 @@ fn what_is_wrong_names_the_window() {
             expressions: BTreeMap::from([("e".to_owned(), "1".to_owned())]),
             ..config(&[(alias, window.clone()), ("z", spec("v", "sum"))])
         };
-        let error = table.plan(&config).expect_err(&format!("{window:?}")).to_string();
+        let error = table.plan_now(&config).expect_err(&format!("{window:?}")).to_string();
         assert!(error.contains(&format!("\"{alias}\"")), "{error}");
         assert!(describe(&config, table.schema(), None).view.unwrap().is_err());
     }
@@ -320,7 +320,7 @@ fn history(seed: u64) {
         ..ViewConfig::default()
     };
     // Not every choice is a valid one.
-    while table.plan(&base).is_err() {
+    while table.plan_now(&base).is_err() {
         let alias = ["w1", "w2", "w3", "w4"][random.below(4) as usize];
         base.windows.insert(alias.into(), random.window(&["v", "i"]));
     }
