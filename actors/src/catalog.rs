@@ -1,7 +1,8 @@
-//! The catalog: makes tables and gives them names.
+//! The catalog: creates tables under unique names.
 //!
-//! Law: a name is reserved before its table is made and hosted before its maker hears of it; tables are made on worker
-//! threads, so that one big load holds up no other. The orders, a file each: [`host`], [`derive`], [`join`].
+//! Invariant: a name is reserved before its table is created, and the table is listed before the reply is sent. Tables
+//! are created on worker threads, so that a large load delays no other. One file per message: [`host`], [`derive`],
+//! [`join`].
 
 mod derive;
 mod host;
@@ -33,7 +34,7 @@ pub use derive::HostDerived;
 pub use host::Host;
 pub use join::HostJoin;
 
-/// The way in for every door. Cheap to clone, usable from any thread.
+/// The interface of the actors to all network listeners. Cheap to clone, usable from any thread.
 #[derive(Debug, Clone)]
 pub struct Catalog {
     directory: Arc<Directory>,
@@ -44,14 +45,16 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Starts the actors on `threads` threads, beside as many workers. Must be called inside an actix system.
+    /// Starts the actors on `threads` threads, with workers for as many cores. Must be called inside an actix system.
     ///
-    /// Errors when the system gives no threads.
+    /// # Errors
+    ///
+    /// The operating system cannot start a thread.
     pub fn start(threads: usize, limits: Limits, metrics: ActorMetrics) -> std::io::Result<Catalog> {
         Catalog::start_on(Workers::start(threads)?, threads, limits, metrics)
     }
 
-    /// As [`Catalog::start`], beside these workers.
+    /// As [`Catalog::start`], with these workers.
     pub(crate) fn start_on(
         workers: Workers,
         threads: usize,
@@ -81,58 +84,72 @@ impl Catalog {
         Ok(Catalog { directory, mailbox, placement, limits, metrics })
     }
 
-    /// Ends every actor; whatever still waits for an answer hears that it is gone.
+    /// Stops every actor; pending requests fail with [`ActorError::Gone`](crate::ActorError::Gone).
     pub fn stop(&self) {
         self.placement.stop();
     }
 
-    /// The way out of a new connection.
+    /// Creates the outbox of a new connection.
     pub fn outbox(&self, session: SessionId) -> Arc<Outbox> {
         Outbox::new(session, self.limits, self.metrics.clone())
     }
 
+    /// The mailbox of the catalog's actor.
     pub fn mailbox(&self) -> &Mailbox<CatalogActor> {
         &self.mailbox
     }
 
-    /// Errors when there is no such table.
+    /// Finds a table by name.
+    ///
+    /// # Errors
+    ///
+    /// There is no such table, or it failed.
     pub fn table(&self, name: &str) -> Result<TableRef> {
         self.directory.table(name)
     }
 
+    /// Finds the table that a view belongs to.
     pub fn table_of_view(&self, view_id: &str) -> Option<TableRef> {
         self.directory.table_of_view(view_id)
     }
 
+    /// All listed tables, by name.
     pub fn list(&self) -> Vec<Hosted> {
         self.directory.list()
     }
 
-    /// Views of all tables and connections.
+    /// Number of open views of all tables and connections.
     pub fn num_views(&self) -> usize {
         self.directory.num_views()
     }
 
+    /// Subscribes to changes of the list of tables.
     pub fn watch(&self, subscriber: Subscriber) {
         self.directory.watch(subscriber);
     }
 
+    /// Ends a subscription to the list of tables.
     pub fn unwatch(&self, session: SessionId, msg_id: u32) {
         self.directory.unwatch(session, msg_id);
     }
 
-    /// A connection is over: it hears nothing more of hosted tables. (Each table it used is told by the session.)
+    /// Ends a closed connection's subscriptions to the list of tables. The session notifies each table it used itself.
     pub fn forget_session(&self, session: SessionId) {
         self.directory.forget_session(session);
     }
 
-    /// Makes a table, for callers inside the server. `Full` is an error that says to try again.
+    /// Creates a table, for callers inside the server.
+    ///
+    /// # Errors
+    ///
+    /// The name is taken, the data is malformed, or creating the table takes longer than [`tuning::ASK_DEADLINE`].
     pub async fn host(&self, name: &str, data: TableData, options: TableOptions) -> Result<()> {
         let name = name.to_string();
         self.mailbox.ask(tuning::ASK_DEADLINE, |reply| Host { name, data, options, reply }).await
     }
 }
 
+/// The actor that creates tables.
 #[derive(Debug)]
 pub struct CatalogActor {
     directory: Arc<Directory>,
@@ -148,37 +165,37 @@ impl Actor for CatalogActor {
     }
 }
 
-/// A table that is made, what it follows, and its place among those who speak of a batch.
-pub(crate) type Made = (Table, Vec<Source>, Lineage);
+/// A created table, its sources and its lineage.
+pub(crate) type NewTable = (Table, Vec<Source>, Lineage);
 
 impl CatalogActor {
-    /// Makes a table under a name: reserves the name, lets `making` make the table, hosts it, answers, announces.
+    /// Makes a table under a name: reserves the name, lets `new_table` make the table, hosts it, answers, announces.
     fn make(
         &mut self,
         name: &str,
-        making: impl Future<Output = Result<Made>> + 'static,
+        new_table: impl Future<Output = Result<NewTable>> + 'static,
         reply: Reply<()>,
         ctx: &mut Context<Self>,
     ) {
         let name = match self.directory.reserve(name) {
             Ok(name) => name,
-            Err(fault) => return reply.send(Err(fault)),
+            Err(error) => return reply.send(Err(error)),
         };
-        let hosting = making.into_actor(self).map(move |made, catalog, _| match made {
+        let hosting = new_table.into_actor(self).map(move |made, catalog, _| match made {
             Ok((table, sources, lineage)) => {
-                catalog.raise(name, table, sources, lineage);
+                catalog.start_table(name, table, sources, lineage);
                 catalog.directory.announce_after(StreamId::SERVER, vec![reply]);
             }
-            Err(fault) => {
+            Err(error) => {
                 catalog.directory.release(&name);
-                reply.send(Err(fault));
+                reply.send(Err(error));
             }
         });
         ctx.spawn(hosting);
     }
 
     /// Starts the actor of a table that is made, under its reserved name.
-    fn raise(&mut self, name: Arc<str>, table: Table, sources: Vec<Source>, lineage: Lineage) {
+    fn start_table(&mut self, name: Arc<str>, table: Table, sources: Vec<Source>, lineage: Lineage) {
         let context = self.context.clone();
         let (index, limit) = (table.index().map(str::to_string), table.limit());
         let stream = StreamId::fresh();

@@ -1,8 +1,8 @@
-//! Names → tables, view ids → tables, and who wants to hear of hosted tables: read by every connection for every
-//! request, written by the catalog and by tables.
+//! The directory of tables and views, and the subscribers to its changes. Read by every connection for every request,
+//! written by the catalog and by tables.
 //!
-//! Law: plain state behind one short lock, never held while anything is sent to an actor. A name is in one of four
-//! states: free, reserved (its table is being made), listed, unlisted (to be deleted with its last view).
+//! Invariant: plain state behind one lock, which is never held while a message is sent to an actor. A name is in one of
+//! four states: free, reserved (its table is being created), listed, unlisted (to be deleted with its last view).
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -16,7 +16,7 @@ use crate::subscriber::Subscriber;
 use crate::table::{TableNames, TableRef};
 use crate::tuning;
 
-/// One entry of the list of hosted tables.
+/// An entry of the list of tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hosted {
     pub name: Arc<str>,
@@ -24,6 +24,7 @@ pub struct Hosted {
     pub limit: Option<u32>,
 }
 
+/// The names of tables and the ids of views.
 #[derive(Debug, Default)]
 pub struct Directory {
     limits: Limits,
@@ -32,18 +33,18 @@ pub struct Directory {
 
 #[derive(Debug, Default)]
 struct DirectoryInner {
-    tables: BTreeMap<Arc<str>, Hosting>,
-    /// View id → its table, and the connection that opened it.
+    tables: BTreeMap<Arc<str>, TableEntry>,
+    /// By view id: its table, and the connection that opened it.
     views: HashMap<Arc<str>, (TableRef, SessionId)>,
-    /// How many views each connection has open.
+    /// Number of open views of each connection.
     views_of: HashMap<SessionId, usize>,
     watchers: Vec<Subscriber>,
-    /// Names of tables that failed, oldest first; a name leaves when it is taken again.
+    /// Names of failed tables, oldest first; a name is removed when it is used again.
     failed: VecDeque<Arc<str>>,
 }
 
 #[derive(Debug)]
-enum Hosting {
+enum TableEntry {
     Reserved,
     Hosted { table: TableRef, index: Option<String>, limit: Option<u32>, listed: bool },
 }
@@ -61,11 +62,16 @@ impl DirectoryInner {
 }
 
 impl Directory {
+    /// Creates an empty directory.
     pub fn new(limits: Limits) -> Self {
         Directory { limits, inner: RwLock::default() }
     }
 
-    /// Takes a name for a table that is about to be made.
+    /// Reserves a name for a table that is about to be created.
+    ///
+    /// # Errors
+    ///
+    /// The name is taken, or the server has reached [`Limits::tables`].
     pub fn reserve(&self, name: &str) -> Result<Arc<str>> {
         let mut inner = self.write();
         if inner.tables.contains_key(name) {
@@ -76,27 +82,28 @@ impl Directory {
             return Err(ActorError::refused(format!("this server holds {limit} tables: delete some first")));
         }
         let name: Arc<str> = name.into();
-        inner.tables.insert(name.clone(), Hosting::Reserved);
+        inner.tables.insert(name.clone(), TableEntry::Reserved);
         Ok(name)
     }
 
-    /// Gives a reserved name back.
+    /// Releases a reserved name.
     pub fn release(&self, name: &str) {
         let mut inner = self.write();
-        if let Some(Hosting::Reserved) = inner.tables.get(name) {
+        if let Some(TableEntry::Reserved) = inner.tables.get(name) {
             inner.tables.remove(name);
         }
     }
 
-    /// Puts a table under its reserved name and lists it.
+    /// Registers a table under its reserved name and lists it.
     pub fn host(&self, table: TableRef, index: Option<String>, limit: Option<u32>) {
         let mut inner = self.write();
         inner.failed.retain(|name| *name != table.name);
         let name = table.name.clone();
-        inner.tables.insert(name, Hosting::Hosted { table, index, limit, listed: true });
+        inner.tables.insert(name, TableEntry::Hosted { table, index, limit, listed: true });
     }
 
-    /// Forgets a table that failed, and remembers that it did. False as for [`Directory::remove`].
+    /// Removes a failed table and remembers its name. Returns false under the same conditions as
+    /// [`TableNames::remove`].
     pub fn fail(&self, table: &TableRef) -> bool {
         if !self.remove(table) {
             return false;
@@ -109,12 +116,16 @@ impl Directory {
         true
     }
 
-    /// Errors when there is no such table, or when there was and it failed.
+    /// Finds a table by name.
+    ///
+    /// # Errors
+    ///
+    /// There is no such table, or it failed.
     pub fn table(&self, name: &str) -> Result<TableRef> {
         let inner = self.read();
         match inner.tables.get(name) {
-            Some(Hosting::Hosted { table, .. }) => Ok(table.clone()),
-            Some(Hosting::Reserved) => Err(ActorError::TableNotFound),
+            Some(TableEntry::Hosted { table, .. }) => Ok(table.clone()),
+            Some(TableEntry::Reserved) => Err(ActorError::TableNotFound),
             None if inner.failed.iter().any(|failed| &**failed == name) => {
                 Err(ActorError::TableFailed { table: name.to_string() })
             }
@@ -122,7 +133,7 @@ impl Directory {
         }
     }
 
-    /// The table that a view belongs to.
+    /// Finds the table that a view belongs to.
     pub fn table_of_view(&self, view_id: &str) -> Option<TableRef> {
         self.read().views.get(view_id).map(|(table, _)| table.clone())
     }
@@ -131,7 +142,7 @@ impl Directory {
     pub fn list(&self) -> Vec<Hosted> {
         let inner = self.read();
         let listed = inner.tables.iter().filter_map(|(name, entry)| match entry {
-            Hosting::Hosted { index, limit, listed: true, .. } => {
+            TableEntry::Hosted { index, limit, listed: true, .. } => {
                 Some(Hosted { name: name.clone(), index: index.clone(), limit: *limit })
             }
             _ => None,
@@ -139,20 +150,22 @@ impl Directory {
         listed.collect()
     }
 
+    /// Number of open views.
     pub fn num_views(&self) -> usize {
         self.read().views.len()
     }
 
-    /// Every later change of the list is notified to `subscriber`.
+    /// Subscribes to later changes of the list of tables.
     pub fn watch(&self, subscriber: Subscriber) {
         self.write().watchers.push(subscriber);
     }
 
+    /// Ends a subscription to the list of tables.
     pub fn unwatch(&self, session: SessionId, msg_id: u32) {
         self.write().watchers.retain(|watcher| !watcher.is(session, msg_id));
     }
 
-    /// A connection is over.
+    /// Ends all subscriptions of a closed connection.
     pub fn forget_session(&self, session: SessionId) {
         self.write().watchers.retain(|watcher| watcher.outbox.session() != session);
     }
@@ -167,7 +180,6 @@ impl Directory {
 }
 
 impl TableNames for Directory {
-    /// Takes a view id, which is unique among all tables.
     fn add_view(&self, view_id: &str, table: TableRef, owner: SessionId) -> Result<Arc<str>> {
         let mut inner = self.write();
         let limit = self.limits.views_per_session;
@@ -189,9 +201,8 @@ impl TableNames for Directory {
         self.write().forget_view(view_id);
     }
 
-    /// Takes a table off the list; its name stays taken.
     fn unlist(&self, name: &str) {
-        if let Some(Hosting::Hosted { listed, .. }) = self.write().tables.get_mut(name) {
+        if let Some(TableEntry::Hosted { listed, .. }) = self.write().tables.get_mut(name) {
             *listed = false;
         }
     }
@@ -207,7 +218,7 @@ impl TableNames for Directory {
             inner.forget_view(&view_id);
         }
         match inner.tables.get(&table.name) {
-            Some(Hosting::Hosted { table: present, .. }) if present.stream == table.stream => {
+            Some(TableEntry::Hosted { table: present, .. }) if present.stream == table.stream => {
                 inner.tables.remove(&table.name);
                 true
             }
@@ -215,8 +226,8 @@ impl TableNames for Directory {
         }
     }
 
-    /// Says to those who asked that it is done, then to everybody who watches that the list changed. Nobody's later
-    /// request about the list is answered before.
+    /// A subscriber that sent a request gets its reply first; the others' notifications are reserved before the replies
+    /// are sent, so that no later reply about the list overtakes them.
     fn announce_after(&self, stream: StreamId, asked: Vec<Reply<()>>) {
         let notified = |watcher: &Subscriber| (watcher.outbox.clone(), watcher.msg_id);
         let (after, before): (Vec<_>, Vec<_>) = {
@@ -224,19 +235,18 @@ impl TableNames for Directory {
             let has_asked = |session| asked.iter().any(|reply| reply.asker() == Some(session));
             watchers.iter().map(notified).partition(|(outbox, _)| has_asked(outbox.session()))
         };
-        let places: Vec<_> =
+        let reservations: Vec<_> =
             before.into_iter().map(|(outbox, msg_id)| (outbox.reserve(stream), msg_id)).collect();
-        let unended: Vec<_> = asked.into_iter().map(|reply| reply.begin(Ok(()))).collect();
+        let running: Vec<_> = asked.into_iter().map(|reply| reply.begin(Ok(()))).collect();
         for (outbox, msg_id) in after {
             outbox.push(stream, Outgoing::Notification(Notification::HostedChanged { msg_id }));
         }
-        for (place, msg_id) in places {
-            place.fill(Outgoing::Notification(Notification::HostedChanged { msg_id }));
+        for (reservation, msg_id) in reservations {
+            reservation.fill(Outgoing::Notification(Notification::HostedChanged { msg_id }));
         }
-        drop(unended);
+        drop(running);
     }
 
-    /// Tells everybody who watches that the list changed, in the order of `stream`.
     fn announce(&self, stream: StreamId) {
         self.announce_after(stream, Vec::new());
     }
@@ -314,13 +324,13 @@ mod tests {
         assert!(directory.table_of_view("v").is_none());
         assert_eq!(directory.table("t").unwrap_err(), ActorError::TableFailed { table: "t".into() });
         let again = some_table(&directory, "t");
-        // The death of the old one is old notification.
+        // A late failure of the old table does not affect the new one.
         assert!(!directory.fail(&table));
         assert_eq!(directory.table("t").unwrap().stream, again.stream);
     }
 
     #[actix::test]
-    async fn a_connection_may_have_so_many_views_and_no_more() {
+    async fn the_number_of_views_of_a_connection_is_limited() {
         let directory = Arc::<Directory>::default();
         let table = some_table(&directory, "t");
         let (greedy, modest) = (SessionId::fresh(), SessionId::fresh());

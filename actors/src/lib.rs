@@ -1,15 +1,17 @@
-//! Who owns which table and view, and who tells whom.
+//! The actors that own tables and views, and the messages between them.
 //!
-//! Law: one order per table. Every request about a table or its views passes the table actor's mailbox; each applied
-//! batch goes to the table's view actors before a later read does. Actors know the engine; they know no socket and no
-//! wire message: whoever connects them gives callbacks ([`mailbox::Reply`]) and a way out ([`outbox::Outbox`]).
+//! Invariant: one order per table. Every request about a table or its views passes through the table actor's mailbox,
+//! and each applied batch is sent to the table's view actors before any later read. The actors depend on the engine but
+//! on no socket and no wire message: the transport passes in callbacks ([`mailbox::Reply`]) and a queue of outgoing
+//! messages ([`outbox::Outbox`]).
 //!
-//! Reading order: how messages travel ([`mailbox`]), how news leaves ([`outbox`]) and deltas ([`tail`]), where names
-//! are kept ([`directory`]), then the actors: [`catalog`], [`table`], [`view`], [`monitor`]; what they run on
-//! ([`placement`], [`workers`]).
+//! Reading order: sending to an actor ([`mailbox`]), sending to a connection ([`outbox`]), passing deltas to a derived
+//! table ([`delta_queue`]), the names of tables and views ([`directory`]); then the actors: [`catalog`], [`table`],
+//! [`view`], [`monitor`]; then their threads: [`placement`], [`workers`].
 
 pub mod catalog;
 mod clock;
+pub mod delta_queue;
 pub mod directory;
 pub mod error;
 pub mod limits;
@@ -23,7 +25,6 @@ pub mod placement;
 mod rope;
 pub mod subscriber;
 pub mod table;
-pub mod tail;
 pub mod tuning;
 pub mod view;
 pub mod workers;

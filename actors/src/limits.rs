@@ -1,22 +1,22 @@
-//! What connections may ask of the actors. Set by whoever starts the server; each refusal names the bound it met.
+//! Limits on what connections may use, set by the operator. Each refusal names the limit that was exceeded.
 
-/// The defaults suit a server of some gigabytes that faces browsers.
+/// Resource limits. The defaults suit a server with a few gigabytes of memory and browsers as clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Tables of the whole server. An empty table costs some kilobytes.
+    /// Tables of the whole server. An empty table takes a few kilobytes.
     pub tables: usize,
-    /// Views that one connection may have open: a page has tens; a client that forgets to delete them meets an error
-    /// that says so before the server runs out of memory.
+    /// Views that one connection may have open. A page uses tens; a client that never deletes its views gets an error
+    /// before the server runs out of memory.
     pub views_per_session: usize,
     /// Subscriptions (to updates, removals, deletions, hosted tables) of one connection, for the same reason.
     pub subscriptions_per_session: usize,
-    /// Bytes of one answer. Clients hold answers in memory as a whole, and browsers hold less than this.
+    /// Bytes of one reply. Clients hold a reply in memory as a whole, and browsers cannot hold more than this.
     pub export_bytes: usize,
-    /// Bytes of news waiting for one connection beyond which its updates with rows merge: enough that a hiccup merges
-    /// nothing, small enough that thousands of slow readers fit into memory.
+    /// Bytes of pending notifications of one connection beyond which its updates with rows are merged. Large enough
+    /// that a short stall merges nothing, small enough that thousands of slow readers fit into memory.
     pub merge_bytes: usize,
-    /// Bytes of news waiting for one connection beyond which it is given up. Only what does not merge gets there, the
-    /// keys of removed rows and many updates at once; one message of any size may always wait.
+    /// Bytes of pending notifications of one connection beyond which it is closed. Only notifications that cannot be
+    /// merged reach it: keys of removed rows, and many updates at once. A single message of any size is accepted.
     pub pending_notification_bytes: usize,
 }
 

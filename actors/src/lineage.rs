@@ -1,4 +1,5 @@
-//! A table's place among its sources and the tables derived of it, and the connections that listen to a derived table.
+//! A table's position among its sources and the tables derived of it, and the connections subscribed to a derived
+//! table.
 //!
 //! Invariant: a connection is a listener of a table while it subscribes to a view of it, or of a table derived of it. A
 //! source reserves a slot for each listener with every batch.
@@ -17,18 +18,18 @@ pub struct Lineage {
 }
 
 impl Lineage {
-    /// Of a table made from a view of a table.
+    /// The lineage of a table made from a view of `source`.
     pub fn of_view(source: &Lineage) -> Lineage {
         Lineage { derivation_rank: 2 * source.depth() + 1, listeners: Arc::default() }
     }
 
-    /// Of a join.
+    /// The lineage of a join of `sources`.
     pub fn of_join<'a>(sources: impl Iterator<Item = &'a Lineage>) -> Lineage {
         let depth = sources.map(Lineage::depth).max().unwrap_or_default();
         Lineage { derivation_rank: 2 * depth + 2, listeners: Arc::default() }
     }
 
-    /// Steps of derivation.
+    /// Number of derivations between this table and the written ones.
     fn depth(&self) -> u32 {
         self.derivation_rank.div_ceil(2)
     }
@@ -37,11 +38,11 @@ impl Lineage {
 /// The listeners of one table.
 #[derive(Debug, Default)]
 pub struct Listeners {
-    /// With the number of their subscriptions; the entry is removed with the last.
+    /// Each with the number of its guards; an entry is removed with its last guard.
     listeners: Mutex<HashMap<SessionId, (Arc<Outbox>, usize)>>,
 }
 
-/// Keeps a connection among the listeners.
+/// Keeps a connection among the listeners until it is dropped.
 #[derive(Debug)]
 pub struct ListenGuard {
     listeners: Arc<Listeners>,
@@ -49,12 +50,14 @@ pub struct ListenGuard {
 }
 
 impl Listeners {
-    pub fn enter(self: &Arc<Self>, outbox: &Arc<Outbox>) -> ListenGuard {
+    /// Adds a connection.
+    pub fn add(self: &Arc<Self>, outbox: &Arc<Outbox>) -> ListenGuard {
         let session = outbox.session();
         self.lock().entry(session).or_insert_with(|| (outbox.clone(), 0)).1 += 1;
         ListenGuard { listeners: self.clone(), session }
     }
 
+    /// The outboxes of all listeners, in no particular order.
     pub fn outboxes(&self) -> Vec<Arc<Outbox>> {
         self.lock().values().map(|(outbox, _)| outbox.clone()).collect()
     }
@@ -83,10 +86,10 @@ mod tests {
     use crate::metrics::ActorMetrics;
 
     #[test]
-    fn a_connection_listens_until_its_last_subscription_ends() {
+    fn a_connection_is_a_listener_until_its_last_subscription_ends() {
         let listeners = Arc::<Listeners>::default();
         let outbox = Outbox::new(SessionId::fresh(), Limits::default(), ActorMetrics::new().unwrap());
-        let (first, second) = (listeners.enter(&outbox), listeners.enter(&outbox));
+        let (first, second) = (listeners.add(&outbox), listeners.add(&outbox));
         drop(first);
         assert_eq!(listeners.outboxes().len(), 1);
         drop(second);
@@ -94,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_of_views_speak_before_joins_and_both_before_what_is_derived_of_them() {
+    fn tables_of_views_rank_before_joins_and_both_before_tables_derived_of_them() {
         let written = Lineage::default();
         let (of_view, of_join) =
             (Lineage::of_view(&written), Lineage::of_join([&written, &written].into_iter()));

@@ -1,8 +1,10 @@
-//! How messages travel: `offer` (no waiting: taken, full or gone), `post` (waits for room) and `ask` (reply, deadline).
+//! Bounded mailboxes: `offer` (returns at once), `post` (waits for room) and `ask` (waits for a reply, with a
+//! deadline).
 //!
-//! Law: every mailbox is bounded, whoever sends. actix bounds a mailbox per sender and lets each clone of an address
-//! put one more message in, and a sender that waits on a full one is not always woken; so the bound is a semaphore of
-//! our own, whose permit travels with the message and is given back when its handler begins.
+//! Invariant: a mailbox never holds more messages than its capacity, however many senders it has. actix bounds a
+//! mailbox per sender: each clone of an address may send one message more, and a sender that waits on a full mailbox is
+//! not always woken. The bound is therefore a semaphore, whose permit travels with the message and is released when the
+//! message's handler starts.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use crate::error::{ActorError, Result};
 use crate::outbox::SessionId;
 
-/// A message on its way, with the room it takes up.
+/// A message in a mailbox, with the permit for its position.
 pub struct Posted<M> {
     message: M,
     _room: OwnedSemaphorePermit,
@@ -28,7 +30,7 @@ impl<M> std::fmt::Debug for Posted<M> {
 }
 
 impl<M> Posted<M> {
-    /// The message; its room in the mailbox is free again.
+    /// Returns the message and releases its permit.
     pub fn open(self) -> M {
         self.message
     }
@@ -38,17 +40,18 @@ impl<M> Message for Posted<M> {
     type Result = ();
 }
 
-/// What became of an offer.
+/// The result of [`Mailbox::offer`].
 #[derive(Debug)]
 pub enum Offered<M> {
+    /// The message was sent.
     Taken,
-    /// No room now.
+    /// The mailbox is full.
     Full(M),
-    /// The actor has ended.
+    /// The actor has stopped.
     Gone(M),
 }
 
-/// The bound of a mailbox, made before its actor runs: so an actor can hold its own mailbox from the start.
+/// The bound of a mailbox. It exists before the actor starts, so that an actor can hold its own mailbox from the start.
 #[derive(Debug, Clone)]
 pub struct MailboxBound {
     capacity: usize,
@@ -56,17 +59,18 @@ pub struct MailboxBound {
 }
 
 impl MailboxBound {
+    /// Creates a bound of `capacity` messages.
     pub fn new(capacity: usize) -> Self {
         MailboxBound { capacity, room: Arc::new(Semaphore::new(capacity)) }
     }
 
-    /// The mailbox of `addr`. All mailboxes of one bound share it. The actor must call [`unbound`] when it starts.
+    /// Returns the mailbox of `addr`, limited by this bound. The actor must call [`unbound`] when it starts.
     pub fn mailbox<A: Actor>(&self, addr: Addr<A>) -> Mailbox<A> {
         Mailbox { addr, capacity: self.capacity, room: self.room.clone() }
     }
 }
 
-/// A bounded way to an actor. Clones share the bound.
+/// The bounded mailbox of an actor. Clones share the bound.
 pub struct Mailbox<A: Actor> {
     addr: Addr<A>,
     capacity: usize,
@@ -86,21 +90,22 @@ impl<A: Actor> std::fmt::Debug for Mailbox<A> {
 }
 
 impl<A: Actor> Mailbox<A> {
-    /// The actor must call [`unbound`] when it starts: `capacity` is the only bound.
+    /// Creates a mailbox of `capacity` messages. The actor must call [`unbound`] when it starts.
     pub fn new(addr: Addr<A>, capacity: usize) -> Self {
         MailboxBound::new(capacity).mailbox(addr)
     }
 
-    /// Whether the actor has ended.
+    /// Whether the actor has stopped.
     pub fn is_gone(&self) -> bool {
         !self.addr.connected()
     }
 
-    /// Messages that wait to be handled.
+    /// Number of messages that are sent and not handled yet.
     pub fn num_waiting(&self) -> usize {
         self.capacity - self.room.available_permits().min(self.capacity)
     }
 
+    /// Sends a message if there is room, without waiting.
     pub fn offer<M>(&self, message: M) -> Offered<M>
     where
         M: Send + 'static,
@@ -113,8 +118,8 @@ impl<A: Actor> Mailbox<A> {
         }
     }
 
-    /// Waits for room, in the order of asking. A message to an ended actor is dropped, and so are its replies, which
-    /// tells whoever waits for them.
+    /// Waits for room, first come first served, then sends. A message to a stopped actor is dropped, and its
+    /// [`Reply`] resolves to [`ActorError::Gone`].
     pub fn post<M>(&self, message: M) -> impl Future<Output = ()> + Send + 'static
     where
         M: Send + 'static,
@@ -129,7 +134,12 @@ impl<A: Actor> Mailbox<A> {
         }
     }
 
-    /// Sends what `message` makes of a reply, and waits for that reply.
+    /// Sends the message that `message` creates from a reply, and waits for that reply.
+    ///
+    /// # Errors
+    ///
+    /// [`ActorError::Gone`] if the actor stops first, [`ActorError::Deadline`] after `deadline`, or the actor's own
+    /// error.
     pub async fn ask<M, T>(&self, deadline: Duration, message: impl FnOnce(Reply<T>) -> M) -> Result<T>
     where
         M: Send + 'static,
@@ -160,51 +170,55 @@ impl<A: Actor> Mailbox<A> {
     }
 }
 
-/// Takes actix's own bound off an actor that is reached through a [`Mailbox`] only.
+/// Removes actix's own bound from an actor that only a [`Mailbox`] sends to.
 pub fn unbound<A: Actor<Context = Context<A>>>(ctx: &mut Context<A>) {
     ctx.set_mailbox_capacity(0);
 }
 
-/// Where an answer goes: called once, on the thread of whoever answers. Dropped unanswered it says [`ActorError::Gone`], so
-/// that nobody waits for an actor that died.
+/// A callback for the result of a request. It is called exactly once, on the replying thread; dropped without a result
+/// it is called with [`ActorError::Gone`], so that no caller waits for an actor that panicked.
 pub struct Reply<T> {
-    callback: Option<Answer<T>>,
+    callback: Option<Callback<T>>,
     asker: Option<SessionId>,
 }
 
-type Answer<T> = Box<dyn FnOnce(Result<T>) -> Done + Send>;
+type Callback<T> = Box<dyn FnOnce(Result<T>) -> Done + Send>;
 
-/// The mark of a request's end: once it is dropped, requests that had to wait for this one begin.
+/// A guard of a running request: requests that wait for this one start once it is dropped.
 pub type Done = Box<dyn Send>;
 
 impl<T: 'static> Reply<T> {
-    pub fn new(answer: impl FnOnce(Result<T>) + Send + 'static) -> Self {
-        let callback = move |given| -> Done {
-            answer(given);
+    /// Creates a reply to a caller inside the server.
+    pub fn new(callback: impl FnOnce(Result<T>) + Send + 'static) -> Self {
+        let callback = move |result| -> Done {
+            callback(result);
             Box::new(())
         };
         Reply { callback: Some(Box::new(callback)), asker: None }
     }
 
-    /// The answer to a request of a connection.
-    pub fn to(asker: SessionId, answer: impl FnOnce(Result<T>) -> Done + Send + 'static) -> Self {
-        Reply { callback: Some(Box::new(answer)), asker: Some(asker) }
+    /// Creates a reply to a request of the connection `asker`.
+    pub fn to(asker: SessionId, callback: impl FnOnce(Result<T>) -> Done + Send + 'static) -> Self {
+        Reply { callback: Some(Box::new(callback)), asker: Some(asker) }
     }
 
-    /// Nobody cares.
-    pub fn nowhere() -> Self {
+    /// Creates a reply that discards its result.
+    pub fn ignored() -> Self {
         Reply { callback: None, asker: None }
     }
 
+    /// The connection that sent the request, if one did.
     pub fn asker(&self) -> Option<SessionId> {
         self.asker
     }
 
+    /// Sends the result and completes the request.
     pub fn send(self, answer: Result<T>) {
         drop(self.begin(answer));
     }
 
-    /// Answers, and keeps the request from ending while there is more to say about it.
+    /// Sends the result; the request is complete once the returned guard is dropped. Notifications that must precede
+    /// the connection's next request are sent meanwhile.
     pub fn begin(mut self, answer: Result<T>) -> Option<Done> {
         self.callback.take().map(|callback| callback(answer))
     }
@@ -215,7 +229,7 @@ impl<T: 'static> Reply<T> {
     {
         let (sender, receiver) = oneshot::channel();
         let reply = Reply::new(move |answer| {
-            // An asker that gave up is no error.
+            // The caller's deadline may have passed.
             let _ = sender.send(answer);
         });
         (reply, receiver)
@@ -249,12 +263,12 @@ mod tests {
         }
     }
 
-    struct Say(u32, Reply<u32>);
+    struct Echoed(u32, Reply<u32>);
 
-    impl Handler<Posted<Say>> for Echo {
+    impl Handler<Posted<Echoed>> for Echo {
         type Result = ();
-        fn handle(&mut self, posted: Posted<Say>, ctx: &mut Self::Context) {
-            let Say(number, reply) = posted.open();
+        fn handle(&mut self, posted: Posted<Echoed>, ctx: &mut Self::Context) {
+            let Echoed(number, reply) = posted.open();
             if number == 0 {
                 ctx.stop();
             } else {
@@ -266,17 +280,17 @@ mod tests {
     #[actix::test]
     async fn the_bound_holds_for_all_clones_together() {
         let mailbox = Mailbox::new(Echo.start(), 2);
-        // The actor runs on this thread and so not before the first await.
-        assert!(matches!(mailbox.clone().offer(Say(1, Reply::nowhere())), Offered::Taken));
-        assert!(matches!(mailbox.clone().offer(Say(2, Reply::nowhere())), Offered::Taken));
-        assert!(matches!(mailbox.clone().offer(Say(3, Reply::nowhere())), Offered::Full(_)));
-        assert_eq!(mailbox.ask(Duration::from_secs(5), |reply| Say(4, reply)).await, Ok(4));
+        // The actor runs on this thread, so it handles nothing before the first await.
+        assert!(matches!(mailbox.clone().offer(Echoed(1, Reply::ignored())), Offered::Taken));
+        assert!(matches!(mailbox.clone().offer(Echoed(2, Reply::ignored())), Offered::Taken));
+        assert!(matches!(mailbox.clone().offer(Echoed(3, Reply::ignored())), Offered::Full(_)));
+        assert_eq!(mailbox.ask(Duration::from_secs(5), |reply| Echoed(4, reply)).await, Ok(4));
     }
 
     #[actix::test]
     async fn an_actor_that_ends_answers_gone() {
         let mailbox = Mailbox::new(Echo.start(), 2);
-        assert_eq!(mailbox.ask(Duration::from_secs(5), |reply| Say(0, reply)).await, Err(ActorError::Gone));
-        assert_eq!(mailbox.ask(Duration::from_secs(5), |reply| Say(1, reply)).await, Err(ActorError::Gone));
+        assert_eq!(mailbox.ask(Duration::from_secs(5), |reply| Echoed(0, reply)).await, Err(ActorError::Gone));
+        assert_eq!(mailbox.ask(Duration::from_secs(5), |reply| Echoed(1, reply)).await, Err(ActorError::Gone));
     }
 }

@@ -1,6 +1,6 @@
-//! What the actors count, for whoever watches the server.
+//! The Prometheus metrics of the actors.
 //!
-//! Law: counting never waits. Names of tables become labels only while the tables live.
+//! Invariant: recording never blocks, and a table's name is a label only while the table exists.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use prometheus::core::Collector;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntGauge, Registry};
 
-/// From a hundredth of a millisecond to ten seconds.
+/// Histogram buckets, in seconds.
 const SECONDS: [f64; 13] =
     [0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 10.0];
 
-/// Cheap to clone; all clones count together.
+/// The metrics of all actors. Cheap to clone; clones share their counters.
 #[derive(Debug, Clone)]
 pub struct ActorMetrics(Arc<MetricsInner>);
 
@@ -24,12 +24,16 @@ struct MetricsInner {
     shared_view_hits: IntCounter,
     views_built: IntCounter,
     merged_deltas: IntCounter,
-    merged_news: IntCounter,
+    merged_notifications: IntCounter,
     pending_bytes: IntGauge,
 }
 
 impl ActorMetrics {
-    /// Counters that nobody reads yet. Errors never in practice: the names are well formed.
+    /// Creates the metrics without registering them.
+    ///
+    /// # Errors
+    ///
+    /// Never in practice: the metric names are well formed.
     pub fn new() -> prometheus::Result<ActorMetrics> {
         let of_table = |name: &str, help: &str| {
             HistogramVec::new(HistogramOpts::new(name, help).buckets(SECONDS.to_vec()), &["table"])
@@ -38,33 +42,37 @@ impl ActorMetrics {
             apply: of_table("apply_seconds", "Time to apply a batch to its table.")?,
             step: of_table(
                 "view_step_seconds",
-                "Time to bring a view to a batch and write its changed rows.",
+                "Time to apply a batch to a view and to encode the changed rows.",
             )?,
             delivery: of_table(
                 "delivery_seconds",
-                "Time from a batch's application until the notification of it is handed to a connection's socket.",
+                "Time from applying a batch until its notification is passed to a connection's socket.",
             )?,
             shared_view_hits: IntCounter::new(
                 "shared_view_hits_total",
-                "Views that were opened and answered by one that somebody had open already.",
+                "Views that were opened on an existing shared view.",
             )?,
             views_built: IntCounter::new("views_built_total", "Views that were built.")?,
             merged_deltas: IntCounter::new(
                 "merged_deltas_total",
-                "Batches that became one with another before a busy view got them.",
+                "Deltas that were merged with another one while their view was busy.",
             )?,
-            merged_news: IntCounter::new(
-                "merged_news_total",
-                "Updates that became one with others because their connection read slowly.",
+            merged_notifications: IntCounter::new(
+                "merged_notifications_total",
+                "Update notifications that were merged with another one because their connection reads slowly.",
             )?,
             pending_bytes: IntGauge::new(
                 "pending_bytes",
-                "Bytes of answers and notification that wait for their connections.",
+                "Bytes of replies and notifications that are queued for connections.",
             )?,
         })))
     }
 
-    /// Errors when a name is taken.
+    /// Registers all metrics.
+    ///
+    /// # Errors
+    ///
+    /// A metric of the same name is registered already.
     pub fn register(&self, registry: &Registry) -> prometheus::Result<()> {
         let MetricsInner {
             apply,
@@ -73,7 +81,7 @@ impl ActorMetrics {
             shared_view_hits,
             views_built,
             merged_deltas,
-            merged_news,
+            merged_notifications,
             pending_bytes,
         } = &*self.0;
         let all: [Box<dyn Collector>; 8] = [
@@ -83,7 +91,7 @@ impl ActorMetrics {
             Box::new(shared_view_hits.clone()),
             Box::new(views_built.clone()),
             Box::new(merged_deltas.clone()),
-            Box::new(merged_news.clone()),
+            Box::new(merged_notifications.clone()),
             Box::new(pending_bytes.clone()),
         ];
         all.into_iter().try_for_each(|collector| registry.register(collector))
@@ -101,7 +109,7 @@ impl ActorMetrics {
     }
 
     pub(crate) fn notification_merged(&self) {
-        self.0.merged_news.inc();
+        self.0.merged_notifications.inc();
     }
 
     pub(crate) fn pending(&self, bytes: i64) {
@@ -119,7 +127,7 @@ impl ActorMetrics {
     }
 }
 
-/// What is counted of one table.
+/// The metrics of one table.
 #[derive(Debug, Clone)]
 pub struct TableMeter {
     metrics: ActorMetrics,
@@ -141,21 +149,22 @@ impl TableMeter {
         self.step.observe(since.elapsed().as_secs_f64());
     }
 
-    /// A batch is applied now; the news of it will say so.
+    /// Records the current time as the time at which a batch was applied.
     pub(crate) fn stamp(&self) -> AppliedAt {
         AppliedAt(Some((Instant::now(), self.delivery.clone())))
     }
 
-    /// The table is gone.
+    /// Removes the table's label.
     pub(crate) fn forget(&self, name: &str) {
         for histograms in [&self.metrics.0.apply, &self.metrics.0.step, &self.metrics.0.delivery] {
-            // One that was never counted is not there.
+            // A histogram without observations has no such label.
             let _ = histograms.remove_label_values(&[name]);
         }
     }
 }
 
-/// When the batch was applied that a piece of news tells of. All are equal: news is compared by what it says.
+/// The time at which a notification's batch was applied. All values compare equal, so that notifications are compared
+/// by their content.
 #[derive(Debug, Clone, Default)]
 pub struct AppliedAt(Option<(Instant, Histogram)>);
 
@@ -168,7 +177,7 @@ impl PartialEq for AppliedAt {
 impl Eq for AppliedAt {}
 
 impl AppliedAt {
-    /// The news is handed to the socket now; how long that took.
+    /// Records that the notification is passed to the socket now, and returns the time since the batch was applied.
     pub fn delivered(&self) -> Option<Duration> {
         let (at, delivery) = self.0.as_ref()?;
         let took = at.elapsed();

@@ -1,7 +1,6 @@
-//! Notices tables that died and retires them: their name is free, their clients get a clear error, nobody else notices.
+//! Detects tables whose actor panicked and removes them: the name becomes free, and requests for it get a clear error.
 //!
-//! A table that panics is not rebuilt: its rows lived in it alone. (Its snapshots would bring back the batch that broke
-//! it only if that batch was kept; nothing keeps batches yet.)
+//! Invariant: other tables are not affected. A failed table is not rebuilt, since its rows existed in its actor only.
 
 use std::sync::Arc;
 
@@ -10,12 +9,14 @@ use crate::mailbox::unbound;
 use crate::table::{DeleteSubscribers, TableNames as _, TableRef, Terminated};
 use actix::prelude::*;
 
+/// The actor that watches all tables.
 #[derive(Debug)]
 pub struct TableMonitor {
     directory: Arc<Directory>,
 }
 
 impl TableMonitor {
+    /// Creates the monitor of the tables in `directory`.
     pub fn new(directory: Arc<Directory>) -> Self {
         TableMonitor { directory }
     }
@@ -25,12 +26,12 @@ impl Actor for TableMonitor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        // One message a table, and those wait at the catalog already.
+        // One message per table, and the catalog's mailbox bounds the creation of tables.
         unbound(ctx);
     }
 }
 
-/// Watches over one table.
+/// Starts to watch a table.
 #[derive(Debug)]
 pub struct MonitorTable {
     pub table: TableRef,
@@ -52,9 +53,9 @@ impl Handler<MonitorTable> for TableMonitor {
     ) {
         let directory = self.directory.clone();
         let watching = async move {
-            // Nothing is ever sent: the wait ends with the table.
+            // No message is ever sent: the channel closes when the table's actor ends.
             let _ = ended.0.await;
-            // A table that was deleted in order has left the directory before it ended.
+            // A table that was deleted regularly was removed from the directory before its actor ended.
             if directory.fail(&table) {
                 tracing::error!(table = %table.name, "a table failed and was removed");
                 delete_subscribers.notify(&table);

@@ -1,6 +1,6 @@
-//! What subscribers hear, and how much of it there is.
+//! The notifications that subscribers receive.
 //!
-//! Law: news carries shared bytes; a connection adds only its own numbers to them.
+//! Invariant: payloads are shared between connections; a notification adds only the connection's own numbers.
 
 use std::sync::Arc;
 
@@ -9,29 +9,31 @@ use bytes::Bytes;
 use crate::metrics::AppliedAt;
 use crate::tuning;
 
-/// What subscribers hear. `msg_id` is the number of the subscription.
+/// A message to a subscriber. `msg_id` is the number of the subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notification {
-    /// The view's table changed through a port; with the view's changed rows (an Arrow stream) if they are wanted.
+    /// The view's table changed through a port. `rows` are the view's changed rows as an Arrow stream, if subscribed
+    /// to.
     Updated {
         msg_id: u32,
         view_id: Arc<str>,
         port_id: u32,
         rows: Option<Bytes>,
-        /// When the batch was applied.
         applied_at: AppliedAt,
     },
-    /// Rows were removed from the view's table: their keys, as an Arrow stream.
+    /// Rows were removed from the view's table. `keys` are their keys as an Arrow stream.
     Removed {
         msg_id: u32,
         view_id: Arc<str>,
         port_id: u32,
         keys: Bytes,
     },
+    /// The view was deleted.
     ViewDeleted {
         msg_id: u32,
         view_id: Arc<str>,
     },
+    /// The table was deleted, or failed.
     TableDeleted {
         msg_id: u32,
         table: Arc<str>,
@@ -43,6 +45,7 @@ pub enum Notification {
 }
 
 impl Notification {
+    /// Size in bytes, for the limits of the outbox.
     pub(crate) fn num_bytes(&self) -> usize {
         let payload = match self {
             Notification::Updated { rows, .. } => rows.as_ref().map_or(0, Bytes::len),
@@ -54,7 +57,7 @@ impl Notification {
         payload + tuning::NOTIFICATION_OVERHEAD_BYTES
     }
 
-    /// Notices that say the same when said once.
+    /// The key under which queued notifications of equal content are collapsed into one; `None` if each one counts.
     pub(crate) fn repeatable(&self) -> Option<Repeatable> {
         match self {
             Notification::Updated { msg_id, port_id, rows: None, .. } => Some((*msg_id, Some(*port_id))),

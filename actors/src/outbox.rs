@@ -1,11 +1,11 @@
 //! The ordered, bounded queue of what is to be sent to one connection.
 //!
-//! Invariant: messages of one table are delivered in the order in which the table produced them. Replies and notifications
-//! of a table share an ordered stream. A notification whose bytes are still being computed (the rows of an update) holds a
-//! reservation in its stream: later messages of the same table wait behind it, other streams do not. A connection that
-//! falls behind receives fewer and larger updates, then is closed; nothing is dropped silently and no other connection
-//! waits. [`reorder_buffer`] holds the streams; [`batch_scope`] orders the messages of derived tables among those of their
-//! sources. All three schedulers together: `docs/ordering.md`.
+//! Invariant: messages of one table are delivered in the order in which the table produced them. Replies and
+//! notifications of a table share an ordered stream. A notification whose bytes are still being computed (the rows of
+//! an update) holds a reservation in its stream: later messages of the same table wait behind it, other streams do not.
+//! A connection that falls behind receives fewer and larger updates, then is closed; nothing is dropped silently and no
+//! other connection waits. [`reorder_buffer`] holds the streams; [`batch_scope`] orders the messages of derived tables
+//! among those of their sources. All three schedulers together: `docs/ordering.md`.
 
 mod batch_scope;
 mod reorder_buffer;
@@ -31,6 +31,7 @@ use reorder_buffer::{ReorderBuffer, StreamKey};
 pub struct SessionId(pub u64);
 
 impl SessionId {
+    /// Creates an unused id.
     pub fn fresh() -> SessionId {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         SessionId(NEXT.fetch_add(1, Ordering::Relaxed))
@@ -45,6 +46,7 @@ impl StreamId {
     /// Messages that belong to no table.
     pub const SERVER: StreamId = StreamId(0);
 
+    /// Creates an unused id.
     pub fn fresh() -> StreamId {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         StreamId(NEXT.fetch_add(1, Ordering::Relaxed))
@@ -55,11 +57,12 @@ impl StreamId {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outgoing {
     /// An encoded reply.
-    Answer(Rope),
+    Reply(Rope),
+    /// A message to a subscriber.
     Notification(Notification),
-}
+    }
 
-/// Shared by the connection, which drains it, and by all actors that send to it.
+    /// The queue of one connection. Shared by the connection, which drains it, and by all actors that send to it.
 #[derive(Debug)]
 pub struct Outbox {
     session: SessionId,
@@ -81,13 +84,14 @@ struct OutboxState {
     waiting_notices: HashSet<Repeatable>,
     waiting: usize,
     pending_notification_bytes: usize,
-    answer_bytes: usize,
+    reply_bytes: usize,
     /// Streams of the tables whose views defer updates for this connection until it has room.
     deferred: Vec<StreamId>,
     /// Set once, when the connection falls too far behind or ends.
     closed: Option<Closed>,
 }
 
+/// The reason why an outbox accepts no more messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closed {
     /// The connection has ended.
@@ -97,6 +101,7 @@ pub enum Closed {
 }
 
 impl Outbox {
+    /// Creates the empty outbox of a connection.
     pub fn new(session: SessionId, limits: Limits, metrics: ActorMetrics) -> Arc<Outbox> {
         let (state, changed) = (Mutex::default(), Notify::new());
         Arc::new(Outbox { session, limits, metrics, subscriptions: AtomicUsize::new(0), state, changed })
@@ -144,6 +149,7 @@ impl Outbox {
         }
     }
 
+    /// The connection that this outbox belongs to.
     pub fn session(&self) -> SessionId {
         self.session
     }
@@ -184,10 +190,11 @@ impl Outbox {
     }
 
     /// Bytes of replies that wait to be written: the connection starts no further requests while they are many.
-    pub fn answer_bytes(&self) -> usize {
-        self.lock().answer_bytes
+    pub fn reply_bytes(&self) -> usize {
+        self.lock().reply_bytes
     }
 
+    /// The reason why the outbox is closed, if it is.
     pub fn closed(&self) -> Option<Closed> {
         self.lock().closed
     }
@@ -227,8 +234,8 @@ impl Outbox {
     /// Accounts for a message. False: it repeats a queued one, or the limit is exceeded.
     fn admit(&self, state: &mut OutboxState, message: &Outgoing) -> bool {
         match message {
-            Outgoing::Answer(frame) => {
-                state.answer_bytes += frame.len();
+            Outgoing::Reply(frame) => {
+                state.reply_bytes += frame.len();
                 self.metrics.pending(frame.len() as i64);
             }
             Outgoing::Notification(notification) => {
@@ -255,8 +262,8 @@ impl Outbox {
     fn release(&self, state: &mut OutboxState, message: &Outgoing) {
         state.waiting -= 1;
         match message {
-            Outgoing::Answer(frame) => {
-                state.answer_bytes -= frame.len();
+            Outgoing::Reply(frame) => {
+                state.reply_bytes -= frame.len();
                 self.metrics.pending(-(frame.len() as i64));
             }
             Outgoing::Notification(notification) => {
@@ -271,7 +278,7 @@ impl Outbox {
 
     fn close(&self, state: &mut OutboxState, why: Closed) {
         let first = state.closed.unwrap_or(why);
-        self.metrics.pending(-((state.pending_notification_bytes + state.answer_bytes) as i64));
+        self.metrics.pending(-((state.pending_notification_bytes + state.reply_bytes) as i64));
         *state = OutboxState { closed: Some(first), ..OutboxState::default() };
     }
 }
@@ -286,10 +293,12 @@ pub struct Reservation {
 }
 
 impl Reservation {
+    /// The connection that the message is for.
     pub fn session(&self) -> SessionId {
         self.outbox.session()
     }
 
+    /// Puts the message into the reserved position.
     pub fn fill(mut self, message: Outgoing) {
         match self.key.take() {
             Some(key) => self.outbox.fill(self.stream, key, Some(message)),
@@ -314,7 +323,7 @@ pub(crate) mod tests {
     use crate::metrics::AppliedAt;
 
     pub fn answer(text: &'static str) -> Outgoing {
-        Outgoing::Answer(Bytes::from_static(text.as_bytes()).into())
+        Outgoing::Reply(Bytes::from_static(text.as_bytes()).into())
     }
 
     pub fn updated(msg_id: u32, rows: Option<Bytes>) -> Outgoing {
@@ -337,7 +346,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_held_place_holds_back_its_own_lane_only() {
+    fn a_reservation_delays_its_own_stream_only() {
         let outbox = outbox();
         let (slow, other) = (StreamId::fresh(), StreamId::fresh());
         outbox.push(slow, answer("first"));
@@ -352,7 +361,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn places_are_heard_in_the_order_they_were_held() {
+    fn reservations_are_delivered_in_the_order_they_were_made() {
         let outbox = outbox();
         let stream = StreamId::fresh();
         let (first, second, third) = (outbox.reserve(stream), outbox.reserve(stream), outbox.reserve(stream));
@@ -364,7 +373,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_late_message_waits_for_nobody() {
+    fn an_unordered_message_delays_no_other() {
         let outbox = outbox();
         let stream = StreamId::fresh();
         let late = outbox.unordered(stream);
@@ -374,7 +383,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_reader_that_keeps_up_hears_every_update() {
+    fn a_reader_that_keeps_up_receives_every_update() {
         let outbox = outbox();
         for _ in 0..3 {
             outbox.push(StreamId::SERVER, updated(1, None));
@@ -383,7 +392,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_slow_reader_hears_of_an_update_once() {
+    fn a_slow_reader_receives_repeated_notifications_once() {
         let outbox = outbox();
         for _ in 0..tuning::COLLAPSE_AFTER {
             outbox.push(StreamId::SERVER, answer("x"));
@@ -399,7 +408,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_reader_too_far_behind_is_given_up_and_its_memory_freed() {
+    fn a_reader_too_far_behind_is_closed_and_its_memory_freed() {
         let outbox = outbox();
         let rows = Bytes::from(vec![0; 1 << 20]);
         let mut sent = 0;
@@ -413,7 +422,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn one_huge_update_is_no_reason_to_give_up() {
+    fn one_huge_update_does_not_close_the_connection() {
         let outbox = outbox();
         let rows = Bytes::from(vec![0; Limits::default().pending_notification_bytes + 1]);
         outbox.push(StreamId::SERVER, updated(1, Some(rows.clone())));
@@ -423,7 +432,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_owed_is_due_once_there_is_room() {
+    fn deferred_updates_are_due_once_there_is_room() {
         let outbox = outbox();
         let table = StreamId::fresh();
         outbox.push(table, updated(1, Some(Bytes::from(vec![0; Limits::default().merge_bytes]))));
@@ -436,7 +445,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_ended_connection_swallows_what_still_comes() {
+    fn an_ended_connection_drops_later_messages() {
         let outbox = outbox();
         let reservation = outbox.reserve(StreamId::SERVER);
         outbox.end();

@@ -1,4 +1,4 @@
-//! Which thread an actor runs on: arbiters in turn, one a core, apart from the socket threads.
+//! The assignment of actors to threads: arbiters, round robin, separate from the socket threads.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,17 +13,19 @@ pub struct Placement {
 }
 
 impl Placement {
-    /// Must be called inside an actix system, with which the threads end.
+    /// Starts the threads. Must be called inside an actix system, with which they end.
     pub fn start(threads: usize) -> Placement {
         let arbiters = (0..threads.max(1)).map(|_| Arbiter::new().handle()).collect();
         Placement { arbiters, next: Arc::default() }
     }
 
+    /// The thread for the next actor.
     pub fn next(&self) -> &ArbiterHandle {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         &self.arbiters[turn % self.arbiters.len()]
     }
 
+    /// Stops the threads and every actor on them.
     pub fn stop(&self) {
         for arbiter in self.arbiters.iter() {
             arbiter.stop();

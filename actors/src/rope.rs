@@ -1,28 +1,31 @@
-//! An answer's bytes in the pieces they were made in.
+//! The bytes of a reply, in the pieces in which they were written.
 //!
-//! Law: nothing is copied but what is short; a piece that was taken is nobody's any more.
+//! Cost: only short pieces are copied; the memory of a piece is freed once it is taken and written.
 
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
+/// A byte string in pieces. Equality compares pieces, not contents.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rope {
-    /// None of them empty.
+    /// None of them is empty.
     pieces: VecDeque<Bytes>,
     len: usize,
 }
 
 impl Rope {
-    /// In bytes.
+    /// Length in bytes.
     pub fn len(&self) -> usize {
         self.len
     }
 
+    /// Whether there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
+    /// Appends bytes.
     pub fn push(&mut self, piece: Bytes) {
         if !piece.is_empty() {
             self.len += piece.len();
@@ -30,7 +33,7 @@ impl Rope {
         }
     }
 
-    /// Puts bytes before all others.
+    /// Prepends bytes.
     pub fn push_front(&mut self, piece: Bytes) {
         if !piece.is_empty() {
             self.len += piece.len();
@@ -38,7 +41,7 @@ impl Rope {
         }
     }
 
-    /// Takes up to `most` bytes off the front; nothing when there are none. Short pieces are put together.
+    /// Removes up to `most` bytes from the front; `None` if there are none. Short pieces are joined.
     pub fn take(&mut self, most: usize) -> Option<Bytes> {
         let first = self.pieces.front_mut()?;
         let mut taken = if first.len() > most { first.split_to(most) } else { self.pieces.pop_front()? };
@@ -58,7 +61,7 @@ impl Rope {
         Some(taken)
     }
 
-    /// All bytes as one; copied unless they are one already.
+    /// Returns all bytes as one slice, copied unless there is only one piece.
     pub fn into_bytes(mut self) -> Bytes {
         if self.pieces.len() == 1 {
             return self.pieces.pop_front().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! One subscription of a connection.
+//! A subscription of a connection.
 
 use std::sync::Arc;
 
@@ -6,8 +6,7 @@ use crate::error::Result;
 use crate::lineage::ListenGuard;
 use crate::outbox::{Outbox, SessionId};
 
-/// A connection, and the number that it knows the subscription by. It counts towards the connection's limit until it is
-/// dropped.
+/// A connection and the number of one of its subscriptions. Counts towards the connection's limit until it is dropped.
 #[derive(Debug)]
 pub struct Subscriber {
     pub outbox: Arc<Outbox>,
@@ -23,13 +22,17 @@ impl Drop for Subscriber {
 }
 
 impl Subscriber {
-    /// Errors when the connection has as many subscriptions as it may have.
+    /// Creates a subscription.
+    ///
+    /// # Errors
+    ///
+    /// The connection has reached [`Limits::subscriptions_per_session`](crate::Limits::subscriptions_per_session).
     pub fn new(outbox: Arc<Outbox>, msg_id: u32) -> Result<Self> {
         outbox.enter_subscription()?;
         Ok(Subscriber { outbox, msg_id, listening: Vec::new() })
     }
 
-    /// Unsubscribing needs both the number and the connection it was given by.
+    /// Whether this is the connection's subscription of that number; numbers are unique within a connection only.
     pub fn is(&self, session: SessionId, msg_id: u32) -> bool {
         self.msg_id == msg_id && self.outbox.session() == session
     }

@@ -1,13 +1,14 @@
 //! A table's actor: one order for everything about the table and its views.
 //!
-//! Law: a batch is applied, its sender answered, its subscribers told and its views handed the delta, before the next
-//! message is looked at. Notices that need no view's work (plain updates, removed keys) leave at once; the rows of an
-//! update hold their place in each subscriber's order and are filled in by the view's actor.
+//! Invariant: a batch is applied, its reply sent, its subscribers notified and its delta sent to the views before the
+//! next message is handled. Notifications that need no view (updates without rows, removed keys) are sent at once; for
+//! the rows of an update a position is reserved in each subscriber's stream, which the view's actor fills.
 //!
-//! The orders, a file each: [`batch`] (update, replace, remove), [`compute`], [`describe`], [`open_view`],
-//! [`plan_view`], [`read_view`], [`subscribe`], [`delete`], [`session_closed`], [`settle`], [`snapshot`], [`follow`], [`table_stats`], [`crash`]. What a derived table
-//! follows is in [`source`]. What the actor knows about its
-//! views is a plain state machine: [`registry`]; how it feeds them: [`queue`].
+//! One file per message: [`batch`] (update, replace, remove), [`describe`], [`open_view`], [`plan_view`],
+//! [`read_view`], [`subscribe`], [`delete`], [`session_closed`], [`flush_deferred`], [`snapshot`], [`follow`],
+//! [`table_stats`], [`crash`]. Backfills of computed columns are in [`compute`], the sources of a derived table in
+//! [`source`]. The state of the views is a plain state machine, [`registry`]; the queue of commands to a view is
+//! [`view_queue`].
 
 mod batch;
 mod compute;
@@ -55,7 +56,7 @@ pub use snapshot::TakeSnapshot;
 pub use source::Source;
 pub use subscribe::{Subscribe, Topic, Unsubscribe};
 pub use table_ref::TableRef;
-pub use table_stats::{GetTableStats, TableStats, ViewGauges};
+pub use table_stats::{GetTableStats, TableStats, ViewStats};
 
 use crate::mailbox::{Posted, Reply, unbound};
 use crate::metrics::TableMeter;
@@ -66,6 +67,7 @@ use follow::Following;
 use plan_view::PendingPlan;
 use registry::Registry;
 
+/// The actor of a table.
 #[derive(Debug)]
 pub struct TableActor {
     name: Arc<str>,
@@ -73,25 +75,25 @@ pub struct TableActor {
     table: Table,
     context: ActorContext,
     meter: TableMeter,
-    /// How others reach this actor.
+    /// The address that other actors send to.
     self_ref: TableRef,
     views: Registry,
-    /// Who wants to hear when the table is deleted.
+    /// Subscribers to the deletion of the table.
     delete_subscribers: DeleteSubscribers,
-    /// Deletions that wait for the last view; the table is unlisted while there are any.
+    /// Deletions that wait for the last view to close; the table is unlisted while there are any.
     deletions: Vec<Reply<()>>,
-    /// Who follows this table; those who gave up are forgotten with the next delta.
+    /// The tables derived of this one; those that have ended are removed with the next delta.
     followings: Vec<Following>,
-    /// What this table is derived from; empty for tables that clients write.
+    /// The tables that this one is derived of; empty for a table that clients write.
     sources: Vec<Source>,
-    /// Columns under way; from [`compute`] until they are adopted.
+    /// Backfills from their start in [`compute`] until their columns are installed.
     running_backfill: Vec<RunningBackfill>,
-    /// Batches that had to be kept for them when their number was last bounded, see [`compute`].
+    /// Length of the catch-up log after it was last bounded, see [`compute`].
     needed_to_catch_up: usize,
-    /// Who waits for those columns to build a view elsewhere.
+    /// Requests for a plan that wait for a backfill.
     pending_plans: Vec<PendingPlan>,
-    /// Orders handled since others on this thread had a turn.
-    orders_in_a_row: usize,
+    /// Messages handled since this actor last yielded its thread.
+    consecutive_messages: usize,
     _liveness_guard: LivenessGuard,
 }
 
@@ -119,7 +121,7 @@ impl TableActor {
             running_backfill: Vec::new(),
             needed_to_catch_up: 0,
             pending_plans: Vec::new(),
-            orders_in_a_row: 0,
+            consecutive_messages: 0,
             _liveness_guard: liveness_guard,
         }
     }
@@ -134,9 +136,10 @@ impl Actor for TableActor {
     }
 }
 
-/// One order: what a message file implements.
+/// Handles one type of message. Each message's file implements it.
 pub trait Receive<M> {
-    fn receive(&mut self, order: M, ctx: &mut Context<TableActor>);
+    /// Handles a message. The table's sources are caught up with before.
+    fn receive(&mut self, message: M, ctx: &mut Context<TableActor>);
 }
 
 impl<M> Handler<Posted<M>> for TableActor
@@ -147,27 +150,27 @@ where
     type Result = ();
 
     fn handle(&mut self, posted: Posted<M>, ctx: &mut Self::Context) {
-        match self.settle_sources() {
-            None => self.take_order(posted, ctx),
-            Some(settling) => {
-                let order = settling.into_actor(self).map(|(), table, ctx| table.take_order(posted, ctx));
-                ctx.wait(order);
+        match self.sources_caught_up() {
+            None => self.handle_message(posted, ctx),
+            Some(caught_up) => {
+                let handled = caught_up.into_actor(self).map(|(), table, ctx| table.handle_message(posted, ctx));
+                ctx.wait(handled);
             }
         }
     }
 }
 
 impl TableActor {
-    fn take_order<M>(&mut self, posted: Posted<M>, ctx: &mut Context<Self>)
+    fn handle_message<M>(&mut self, posted: Posted<M>, ctx: &mut Context<Self>)
     where
         TableActor: Receive<M>,
     {
         self.catch_up(ctx);
         self.receive(posted.open(), ctx);
-        self.orders_in_a_row += 1;
-        if self.orders_in_a_row >= tuning::ORDERS_IN_A_ROW {
-            // An actor empties its mailbox before its thread does anything else, and this one may never be empty.
-            self.orders_in_a_row = 0;
+        self.consecutive_messages += 1;
+        if self.consecutive_messages >= tuning::MAX_CONSECUTIVE_MESSAGES {
+            // An actor drains its mailbox before its thread runs other actors, and this one's may never be empty.
+            self.consecutive_messages = 0;
             ctx.wait(tokio::task::yield_now().into_actor(self));
         }
     }

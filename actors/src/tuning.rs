@@ -1,55 +1,55 @@
-//! Every bound of the actors, with its unit and its reason.
+//! Fixed bounds of the actors, each with its unit and its reason.
 
 use std::time::Duration;
 
-/// Orders that may wait in one table's mailbox. A session that finds it full waits its turn; enough that a table is
-/// never idle between two sessions, small enough that what waits is measured in megabytes.
+/// Messages that one table's mailbox holds; a session that finds it full waits for room. Large enough that a table is
+/// never idle between two sessions, small enough that the pending messages take a few megabytes.
 pub const TABLE_MAILBOX: usize = 1024;
 
-/// Orders that a table handles before the other actors on its thread (views, other tables) have a turn.
-pub const ORDERS_IN_A_ROW: usize = 16;
+/// Messages that a table handles before it yields to the other actors on its thread (views, other tables).
+pub const MAX_CONSECUTIVE_MESSAGES: usize = 16;
 
-/// Orders that may wait at the catalog: makings of tables, which are rare.
+/// Messages that the catalog's mailbox holds: requests to create a table, which are rare.
 pub const CATALOG_MAILBOX: usize = 1024;
 
-/// Cells (rows × columns) up to which a view actor writes an answer itself. Beyond, a worker thread does: ten thousand
-/// cells are well under a millisecond, what handing over and coming back costs a few times over.
+/// Cells (rows × columns) up to which a view actor writes a reply itself; a larger reply is written by a worker thread.
+/// Ten thousand cells take well under a millisecond, a few times the cost of the round trip to a worker.
 pub const INLINE_CELLS: usize = 10_000;
 
-/// Deltas that may wait for one busy view before its table merges them: enough that a short hiccup keeps every update
-/// apart, small enough that the snapshots they hold stay few.
+/// Deltas queued for one busy view before its table merges them. Large enough that a short stall merges nothing, small
+/// enough that few old snapshots are kept alive.
 pub const WAITING_DELTAS: usize = 64;
 
-/// Messages waiting in a connection's way out before plain update notices about the same view and port become one.
-/// A connection that keeps up never has that many waiting, so it hears of every update.
+/// Messages queued in an outbox before update notifications without rows are collapsed into one per subscription and
+/// port. A connection that keeps up never has that many queued, so it receives every notification.
 pub const COLLAPSE_AFTER: usize = 64;
 
-/// Bytes of news (a count of its own fields) that a message without rows is taken to hold.
+/// Bytes that a notification is counted as in addition to its payload: the size of its fields.
 pub const NOTIFICATION_OVERHEAD_BYTES: usize = 128;
 
-/// Names of failed tables that are remembered, so that later requests hear why they are gone.
+/// Names of failed tables that are remembered, so that later requests for them get a specific error.
 pub const REMEMBERED_FAILURES: usize = 256;
 
-/// How long an `ask` from inside the server (HTTP, Flight) waits by default: a build of a very large view takes seconds.
+/// Default deadline of an `ask` from inside the server (HTTP, Flight): building a very large view takes seconds.
 pub const ASK_DEADLINE: Duration = Duration::from_secs(60);
 
-/// Stack of a worker thread, bytes: deeply nested input is parsed there.
+/// Stack size of a worker thread, in bytes: deeply nested input is parsed there.
 pub const WORKER_STACK_BYTES: usize = 8 << 20;
 
-/// Threads that building one view, or computing its columns, may take: all cores. A build is short and somebody waits for it; the threads end with
-/// it, and the system shares the cores between builds at once.
+/// Threads that building one view, or computing its columns, may use: all cores. A build is short and a client waits
+/// for it; its threads end with it, and the operating system shares the cores between concurrent builds.
 pub fn build_threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Batches that are kept apart for columns under way, so that what is kept stays within some megabytes; beyond, those
-/// between which nobody looks are merged.
+/// Batches kept separately for running backfills, which bounds the catch-up log to some megabytes. Beyond it, batches
+/// are merged unless a version between them is still needed.
 pub const DELTAS_TO_CATCH_UP: usize = 4096;
 
-/// Batches that a column which was computed elsewhere follows in its table's turn: few, since a window may look at all
-/// its rows for each of them. More are followed on a worker.
+/// Batches that a finished backfill catches up with in the table's message handler. Few, since a window may read all of
+/// its rows for each batch; more are caught up with on a worker.
 pub const DELTAS_TO_FOLLOW_AT_ONCE: usize = 4;
 
-/// Times that a worker is sent after a table. Each round has only what happened in the one before, so a few are enough
-/// unless the writer is faster than the column; then the writer waits, once.
+/// Rounds of catching up on a worker. Each round covers only the batches applied during the previous one, so a few are
+/// enough unless the writer is faster than the backfill; the table then catches up itself, blocking the writer once.
 pub const FOLLOWING_ROUNDS: usize = 32;

@@ -1,8 +1,9 @@
 //! A view's actor: one shared [`View`], stepped by its table's deltas and read by its handles.
 //!
-//! Law: parcels are handled whole and in order, so the view stands at the version its table had when it sent a read.
-//! Building happens on a worker thread while parcels wait in the table's feed; large answers are written there too,
-//! from an immutable cut. The actor knows no subscriber beyond the places it is given to fill.
+//! Invariant: batches of commands are handled completely and in order, so a read sees the version that the table had
+//! when it forwarded the read. The view is built on a worker thread while commands wait in the table's
+//! [queue](crate::table); large replies are encoded there too, from an immutable slice. The actor holds reservations,
+//! not subscriptions.
 
 mod batch_ack;
 mod ids;
@@ -27,54 +28,60 @@ use lagging::LaggingSubscribers;
 
 use crate::workers::Workers;
 
+/// The actor of a shared view.
 #[derive(Debug)]
 pub struct ViewActor {
-    /// What to build from; taken when the building begins.
+    /// The plan and the snapshot to build from; taken when building starts.
     start: Option<(Arc<Plan>, Snapshot)>,
-    /// `None` until it is built; no message is looked at before.
+    /// `None` until it is built; no message is handled before.
     view: Option<View>,
     handles: HashMap<HandleId, Held>,
-    /// What slow connections have not heard yet.
+    /// Changes that slow connections have not received yet.
     lagging: LaggingSubscribers,
     workers: Workers,
-    /// The bound on one answer.
+    /// Bound on the bytes of one reply.
     export_bytes: usize,
     built: Arc<AtomicBool>,
 }
 
-/// One client's expansion of the view.
+/// One client's handle, with its expansion of the view.
 #[derive(Debug)]
 struct Held {
     handle: Handle,
-    /// Handles of equal depth that nobody expanded or collapsed by hand show the same rows. `None`: somebody did.
+    /// The depth. Handles of equal depth show the same rows unless single groups were expanded or collapsed, which sets
+    /// this to `None`.
     same_rows_as: Option<Option<u32>>,
 }
 
-/// Something for the view to do.
+/// A command to a view.
 #[derive(Debug)]
 pub enum ViewCommand {
+    /// Applies a delta.
     Step(Step),
-    /// These subscribers have room for what was kept back for them.
+    /// Sends deferred updates to subscribers that have room again.
     FlushDeferred(Wanted),
+    /// Adds a handle.
     Open(Opening),
+    /// Removes a handle.
     Close(HandleId),
+    /// Reads the view through a handle.
     Read(HandleId, Read),
-    /// For tests.
+    /// Panics; for tests.
     Crash,
 }
 
-/// A new client's handle.
+/// A new handle.
 #[derive(Debug)]
 pub struct Opening {
     pub handle: HandleId,
     pub group_by_depth: Option<u32>,
 }
 
-/// What waited for the view since the last parcel, in order.
+/// The commands queued since the previous batch, in order.
 #[derive(Debug)]
 pub struct ViewBatch {
     pub commands: Vec<ViewCommand>,
-    /// Absent: nobody waits for it.
+    /// `None` for the last batch, after the view was closed.
     pub ack: Option<BatchAck>,
 }
 
@@ -111,7 +118,7 @@ impl Actor for ViewActor {
                 actor.view = Some(view);
                 actor.built.store(true, Ordering::Release);
             }
-            // The building panicked. Whoever waits hears that the view is gone.
+            // Building panicked. The batch that is dropped with the actor reports the failure.
             Err(_) => ctx.stop(),
         }));
     }
@@ -128,13 +135,13 @@ impl Handler<ViewBatch> for ViewActor {
         let Some(view) = &mut self.view else { return };
         for command in commands {
             match command {
-                ViewCommand::Step(step) => step.carry_out(view, &mut self.handles, &mut self.lagging),
+                ViewCommand::Step(step) => step.apply(view, &mut self.handles, &mut self.lagging),
                 ViewCommand::FlushDeferred(wanted) => self.lagging.flush(wanted, view, &mut self.handles),
                 ViewCommand::Open(Opening { handle, group_by_depth }) => {
                     let same_rows_as = Some(group_by_depth);
                     self.handles.insert(handle, Held { handle: view.handle(group_by_depth), same_rows_as });
                 }
-                ViewCommand::Crash => panic!("a view was told to crash"),
+                ViewCommand::Crash => panic!("a view received a crash command"),
                 ViewCommand::Close(handle) => {
                     self.handles.remove(&handle);
                     self.lagging.forget(handle);

@@ -1,9 +1,10 @@
-//! Threads for work on immutable data: making tables from bytes, building views, writing large answers.
+//! A thread pool for long work on immutable data: creating tables from bytes, building views, encoding large replies.
 //!
-//! Law: a job owns what it needs and tells its result itself; a job that panics is reported as gone and takes no thread
-//! with it. Worker threads stand behind all others for a processor, so that a big build or export takes the time that
-//! updates and sockets leave; there are more of them than cores, so that a small job does not wait for two big ones. How
-//! many jobs wait is bounded by those who order them (one build per view, the requests in flight per session).
+//! Invariant: a job owns its data and delivers its own result. A job that panics resolves to [`ActorError::Gone`] and
+//! does not end its thread. Workers run at a lower priority than other threads, so that a large build or export uses
+//! the time that updates and sockets leave over; there are more of them than cores, so that a small job does not wait
+//! for two large ones. The queue itself is unbounded: its length is bounded by the callers (one build per view, the
+//! requests in flight per session).
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,23 +16,27 @@ use tokio::sync::oneshot;
 use crate::error::{ActorError, Result};
 use crate::tuning;
 
-/// Workers for each core: the system shares the cores among them.
+/// Worker threads per core.
 const WORKERS_A_CORE: usize = 2;
 
-/// A tenth of the processor time that a thread of the doors and tables gets when both want it.
+/// Gives a worker a tenth of the processor time of a socket or table thread when both are runnable.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// The pool. Its threads end when the last clone is gone.
+/// A handle of the pool, whose threads end when the last handle is dropped.
 #[derive(Debug, Clone)]
 pub struct Workers {
     jobs: Sender<Job>,
 }
 
 impl Workers {
-    /// Errors when the system gives no threads.
+    /// Starts the pool with two threads for each of `threads`.
+    ///
+    /// # Errors
+    ///
+    /// The operating system cannot start a thread.
     pub fn start(threads: usize) -> std::io::Result<Workers> {
         let (jobs, queue) = channel::<Job>();
         let queue = Arc::new(Mutex::new(queue));
@@ -45,28 +50,28 @@ impl Workers {
         Ok(Workers { jobs })
     }
 
-    /// Runs `job`; its result, or [`ActorError::Gone`] when it panics.
+    /// Runs `job` and resolves to its result, or to [`ActorError::Gone`] if it panics.
     pub fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> impl Future<Output = Result<T>> + Send + 'static {
         let (sender, receiver) = oneshot::channel();
         self.start_job(move || {
-            // Nobody waits any more: the result is not needed.
+            // The caller may have dropped its future.
             let _ = sender.send(job());
         });
         async move { receiver.await.map_err(|_| ActorError::Gone) }
     }
 
-    /// Runs `job`, which tells its result itself.
+    /// Runs `job`, which delivers its result itself.
     pub fn start_job(&self, job: impl FnOnce() + Send + 'static) {
-        // Without threads (they end only with the process) the job is dropped, and so are its replies.
+        // The threads end only with the process; otherwise the job would be dropped, and its replies with it.
         let _ = self.jobs.send(Box::new(job));
     }
 }
 
 fn work(queue: &Mutex<Receiver<Job>>) {
-    stand_back();
+    lower_priority();
     loop {
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
@@ -76,12 +81,11 @@ fn work(queue: &Mutex<Receiver<Job>>) {
     }
 }
 
-/// This thread, and those that it starts, give way to others. (Elsewhere than on Linux that is a property of the whole
-/// process.)
-fn stand_back() {
+/// Lowers the priority of this thread and of those that it starts. Linux only: elsewhere it would apply to the process.
+fn lower_priority() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(NICENESS) {
-        tracing::debug!(%error, "a worker runs like any other thread");
+        tracing::debug!(%error, "the priority of a worker thread could not be lowered");
     }
 }
 

@@ -37,7 +37,7 @@ pub async fn host(catalog: &Catalog, assets: Option<&Path>) -> Result<(), String
         let bytes =
             std::fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
         let data = TableData::Arrow(bytes.into());
-        catalog.host("superstore", data, TableOptions::default()).await.map_err(|fault| fault.to_string())?;
+        catalog.host("superstore", data, TableOptions::default()).await.map_err(|error| error.to_string())?;
     }
     let schema = |columns: &[(&str, ColumnType)]| {
         TableData::Schema(
@@ -56,7 +56,7 @@ pub async fn host(catalog: &Catalog, assets: Option<&Path>) -> Result<(), String
         ("updated", ColumnType::Datetime),
     ]);
     let index = TableOptions { index: Some("symbol".into()), ..TableOptions::default() };
-    catalog.host("market", market, index).await.map_err(|fault| fault.to_string())?;
+    catalog.host("market", market, index).await.map_err(|error| error.to_string())?;
     let trades = schema(&[
         ("time", ColumnType::Datetime),
         ("symbol", ColumnType::String),
@@ -67,7 +67,7 @@ pub async fn host(catalog: &Catalog, assets: Option<&Path>) -> Result<(), String
         ("quantity", ColumnType::Integer),
     ]);
     let limit = TableOptions { limit: Some(TRADES), ..TableOptions::default() };
-    catalog.host("trades", trades, limit).await.map_err(|fault| fault.to_string())
+    catalog.host("trades", trades, limit).await.map_err(|error| error.to_string())
 }
 
 /// Lets the market tick until its tables are gone.
@@ -94,8 +94,8 @@ async fn send(catalog: &Catalog, table: &str, rows: serde_json::Value) -> bool {
     let Ok(table) = catalog.table(table) else { return false };
     let data = TableData::Rows(rows.to_string().into());
     let update = |reply| UpdateRows { data, port_id: 0, options: WriteOptions::default(), reply };
-    if let Err(fault) = table.mailbox.ask(PATIENCE, update).await {
-        tracing::warn!(table = %table.name, %fault, "the demonstration skipped a tick");
+    if let Err(error) = table.mailbox.ask(PATIENCE, update).await {
+        tracing::warn!(table = %table.name, %error, "the demonstration skipped a tick");
     }
     true
 }

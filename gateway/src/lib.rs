@@ -167,8 +167,8 @@ async fn load(config: &Config, catalog: &Catalog) -> Result<(), StartError> {
         let reading = source.clone();
         let read = tokio::task::spawn_blocking(move || reading.read()).await;
         let data = read.map_err(|error| StartError::Load(error.to_string()))?.map_err(StartError::Load)?;
-        catalog.host(&source.name, data, source.options()).await.map_err(|fault| {
-            let text = fault.to_string();
+        catalog.host(&source.name, data, source.options()).await.map_err(|error| {
+            let text = error.to_string();
             StartError::Load(format!(
                 "cannot load {} as table \"{}\": {}",
                 source.path.display(),

@@ -41,7 +41,7 @@ pub fn open_http(
     server: &ServerContext,
     shared: &Shared,
 ) -> Result<HttpListener, StartError> {
-    let fault = |source| StartError::Listen { address: config.listen, source };
+    let error = |source| StartError::Listen { address: config.listen, source };
     let (server, shared, max_upload_bytes) = (server.clone(), shared.clone(), config.max_upload_bytes);
     let sites = SiteGuard::new(&config.sites, config.listen.ip());
     let app = move || {
@@ -57,7 +57,7 @@ pub fn open_http(
         // Live connections have ended by then (`Running::stop`), or did not want to.
         .shutdown_timeout(1)
         .bind(config.listen)
-        .map_err(fault)?;
+        .map_err(error)?;
     let address = server.addrs().first().copied().unwrap_or(config.listen);
     let server = server.run();
     Ok(HttpListener { handle: server.handle(), server, address })

@@ -201,16 +201,16 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        let fault = |text| resolved(text, Options::default()).unwrap_err();
-        assert!(fault("colour = 3").contains("colour"));
-        assert!(fault("[limits]\nviewz = 3").contains("viewz"));
-        assert!(fault("[limits]\nwindow_bytes = 0").contains("window_bytes"));
-        assert!(fault("threads = 0").contains("threads"));
+        let error = |text| resolved(text, Options::default()).unwrap_err();
+        assert!(error("colour = 3").contains("colour"));
+        assert!(error("[limits]\nviewz = 3").contains("viewz"));
+        assert!(error("[limits]\nwindow_bytes = 0").contains("window_bytes"));
+        assert!(error("threads = 0").contains("threads"));
         assert!(
-            fault("[http]\norigins = [\"desk.example.com\"]").contains("\"desk.example.com\" is no origin")
+            error("[http]\norigins = [\"desk.example.com\"]").contains("\"desk.example.com\" is no origin")
         );
-        assert!(fault("[http]\nhosts = [\"*\"]").contains("\"*\" is no host name"));
-        assert!(fault("default_generation = \"new\"").contains("default_generation"));
+        assert!(error("[http]\nhosts = [\"*\"]").contains("\"*\" is no host name"));
+        assert!(error("default_generation = \"new\"").contains("default_generation"));
         let twice = Options {
             tables: vec!["a=a.csv".parse().unwrap(), "a=b.csv".parse().unwrap()],
             ..Options::default()

@@ -268,17 +268,17 @@ mod tests {
 
     #[test]
     fn what_is_no_origin_or_host_is_named() {
-        let fault = |origins: &[&str], hosts: &[&str]| {
+        let error = |origins: &[&str], hosts: &[&str]| {
             let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
             SiteConfig { origins: texts(origins), hosts: texts(hosts) }.check().unwrap_err()
         };
         for origin in
             ["desk.example.com", "https://desk.example.com/", "https://", "https://*.example.com/x", ""]
         {
-            assert!(fault(&[origin], &[]).contains(&format!("\"{origin}\"")), "{origin}");
+            assert!(error(&[origin], &[]).contains(&format!("\"{origin}\"")), "{origin}");
         }
         for host in ["https://desk.example.com", "desk.example.com:80", "*", ""] {
-            assert!(fault(&[], &[host]).contains(&format!("\"{host}\"")), "{host}");
+            assert!(error(&[], &[host]).contains(&format!("\"{host}\"")), "{host}");
         }
     }
 }

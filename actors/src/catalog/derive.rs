@@ -1,7 +1,7 @@
-//! Making a table from a view.
+//! Creates a table from a view.
 //!
-//! Law: the source is followed from a snapshot on, the table is made of that snapshot on a worker thread, and what
-//! happened meanwhile is caught up with before the first order.
+//! Invariant: the source's deltas are queued from one snapshot on, the table is created from that snapshot on a worker
+//! thread, and the queued deltas are applied before its first message is handled.
 
 use actix::prelude::*;
 use proscenium_engine::ColumnType;
@@ -16,13 +16,14 @@ use crate::mailbox::{Posted, Reply};
 use crate::table::{Follow, Follower, Source, no_view};
 use crate::tuning;
 
-/// Makes a read-only table that shows a view and stays live.
+/// Creates a read-only table that follows a view.
 #[derive(Debug)]
 pub struct HostDerived {
     pub name: String,
     pub view_id: String,
-    /// Names and types of the columns, of which those that the view has not are null; absent, all of the view's.
+    /// Names and types of the columns; those that the view does not have are null. `None`: the view's columns.
     pub columns: Option<Vec<(String, ColumnType)>>,
+    /// Sent once the table is listed.
     pub reply: Reply<()>,
 }
 
@@ -49,10 +50,10 @@ impl Handler<Posted<HostDerived>> for CatalogActor {
                     ),
                     None => Err(EngineError::table("a Table is made of a View")),
                 };
-                (table, followed.tail)
+                (table, followed.deltas)
             };
-            let (table, tail) = workers.run(derive).await?;
-            Ok((table.map_err(ActorError::from)?, vec![Source { table: source, tail, side: None }], lineage))
+            let (table, deltas) = workers.run(derive).await?;
+            Ok((table.map_err(ActorError::from)?, vec![Source { table: source, deltas, side: None }], lineage))
         };
         self.make(&name, making, reply, ctx);
     }

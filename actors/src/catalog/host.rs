@@ -1,4 +1,4 @@
-//! Making a table from data.
+//! Creates a table from data.
 
 use actix::prelude::*;
 use proscenium_engine::table::Table;
@@ -9,12 +9,13 @@ use crate::error::ActorError;
 use crate::lineage::Lineage;
 use crate::mailbox::{Posted, Reply};
 
-/// Makes a table from data.
+/// Creates a table from data.
 #[derive(Debug)]
 pub struct Host {
     pub name: String,
     pub data: TableData,
     pub options: TableOptions,
+    /// Sent once the table is listed.
     pub reply: Reply<()>,
 }
 
@@ -25,7 +26,7 @@ impl Handler<Posted<Host>> for CatalogActor {
         let Host { name, data, options, reply } = posted.open();
         let workers = self.context.workers.clone();
         let making = async move {
-            // To give megabytes back takes milliseconds, for which nobody waits: a worker does it behind the answer.
+            // Freeing megabytes takes milliseconds, so a worker does it after the table is created.
             let kept = data.clone();
             let made = workers.run(move || Table::create(&data, options)).await;
             workers.start_job(move || drop(kept));

@@ -1,6 +1,6 @@
-//! Making a table from two others.
+//! Creates a table that joins two others.
 //!
-//! Law: as for tables from views; each source is followed from its own snapshot on.
+//! Invariant: as for tables created from views; each source's deltas are queued from its own snapshot on.
 
 use actix::prelude::*;
 use proscenium_engine::table::{JoinSide, JoinSpec, Table};
@@ -12,13 +12,14 @@ use crate::mailbox::{Posted, Reply};
 use crate::table::{Follow, Follower, Source};
 use crate::tuning;
 
-/// Makes a read-only table that joins two and stays live.
+/// Creates a read-only table that joins two tables and follows both.
 #[derive(Debug)]
 pub struct HostJoin {
     pub name: String,
     pub left: String,
     pub right: String,
     pub spec: JoinSpec,
+    /// Sent once the table is listed.
     pub reply: Reply<()>,
 }
 
@@ -32,9 +33,9 @@ impl Handler<Posted<HostJoin>> for CatalogActor {
         let join_name = name.clone();
         let making = async move {
             let find = |source: &str| {
-                directory.table(source).map_err(|fault| match fault {
+                directory.table(source).map_err(|error| match error {
                     ActorError::TableNotFound => ActorError::refused(format!("Table \"{source}\" not found")),
-                    fault => fault,
+                    error => error,
                 })
             };
             let tables = [find(&left)?, find(&right)?];
@@ -50,7 +51,7 @@ impl Handler<Posted<HostJoin>> for CatalogActor {
                 let sides = tables.into_iter().zip(followed).zip([JoinSide::Left, JoinSide::Right]);
                 let sources = sides.map(|((table, followed), side)| Source {
                     table,
-                    tail: followed.tail,
+                    deltas: followed.deltas,
                     side: Some(side),
                 });
                 Ok::<_, ActorError>((table, sources.collect(), lineage))

@@ -1,8 +1,8 @@
 //! The order of derived tables' notifications: the written table first, then the tables derived of it.
 //!
-//! Invariant: a derived table notifies a connection of a batch in the stream of the table that the batch was written to, in
-//! a slot that was reserved before any later message of that stream. So a connection receives the notifications of a batch
-//! from all tables, the written one first, before the reply to any later request about the written table.
+//! Invariant: a derived table notifies a connection of a batch in the stream of the table that the batch was written
+//! to, in a slot that was reserved before any later message of that stream. So a connection receives the notifications
+//! of a batch from all tables, the written one first, before the reply to any later request about the written table.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -28,6 +28,7 @@ pub struct DerivedSlot {
 pub type DerivedSlots = HashMap<SessionId, DerivedSlot>;
 
 impl BatchScope {
+    /// Opens a scope in the written table's stream.
     pub fn open(outbox: &Arc<Outbox>, stream: StreamId) -> BatchScope {
         let key = outbox.lock().streams.open_scope(stream);
         BatchScope { reservation: outbox.reservation(stream, key) }
@@ -45,6 +46,7 @@ impl DerivedSlot {
         self.reservation.derived_slot(derivation_rank)
     }
 
+    /// Appends a message to the slot.
     pub fn push(&self, message: Outgoing) {
         self.reserve().fill(message);
     }
@@ -88,14 +90,14 @@ mod tests {
     use crate::outbox::tests::{answer, drain, outbox, updated};
 
     #[test]
-    fn derived_tables_speak_after_their_source_and_before_its_later_answers() {
+    fn derived_tables_notify_after_their_source_and_before_its_later_replies() {
         let outbox = outbox();
         let (source, derived) = (StreamId::fresh(), StreamId::fresh());
         let scope = BatchScope::open(&outbox, source);
         let (join, derivation) = (scope.derived_slot(2), scope.derived_slot(1));
         outbox.push(source, answer("answer of the source"));
         let rows = outbox.reserve(source);
-        // The derived tables are quicker than the source and its view.
+        // The derived tables finish before the source and its view.
         join.push(updated(3, None));
         join.end(StreamId::fresh());
         let derived_rows = derivation.reserve();
@@ -108,13 +110,13 @@ mod tests {
         derived_rows.fill(updated(2, None));
         assert_eq!(drain(&outbox), []);
         rows.fill(updated(0, None));
-        let said: Vec<_> = (0..4).map(|number| updated(number, None)).collect();
+        let notifications: Vec<_> = (0..4).map(|number| updated(number, None)).collect();
         let answers = [answer("later"), answer("answer of the derived table")];
-        assert_eq!(drain(&outbox), [&said[..], &answers].concat());
+        assert_eq!(drain(&outbox), [&notifications[..], &answers].concat());
     }
 
     #[test]
-    fn a_turn_that_nobody_takes_holds_up_nobody() {
+    fn an_unused_slot_delays_no_message() {
         let outbox = outbox();
         let (source, derived) = (StreamId::fresh(), StreamId::fresh());
         let scope = BatchScope::open(&outbox, source);
@@ -130,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn two_joins_of_two_tables_wait_in_no_circle() {
+    fn two_joins_of_two_tables_do_not_deadlock() {
         let outbox = outbox();
         let (left, right) = (StreamId::fresh(), StreamId::fresh());
         let joins = [StreamId::fresh(), StreamId::fresh()];
@@ -139,7 +141,7 @@ mod tests {
         drop(scopes);
         outbox.push(left, answer("left"));
         outbox.push(right, answer("right"));
-        // One looks at the left first, the other at the right.
+        // One join handles the left delta first, the other the right one.
         let [[a, b], [c, d]] = derived_slots;
         for (derived_slot, join, number) in [(a, 0, 1), (d, 1, 2), (b, 0, 3), (c, 1, 4)] {
             derived_slot.push(updated(number, None));
@@ -150,7 +152,7 @@ mod tests {
         }
         let delivered = drain(&outbox);
         assert_eq!(delivered.len(), 8);
-        let at = |wanted: &Outgoing| delivered.iter().position(|said| said == wanted).unwrap();
+        let at = |wanted: &Outgoing| delivered.iter().position(|message| message == wanted).unwrap();
         assert!(at(&answer("left")) > at(&updated(1, None)).max(at(&updated(4, None))));
         assert!(at(&answer("right")) > at(&updated(2, None)).max(at(&updated(3, None))));
         assert!(at(&answer("join")) > at(&updated(1, None)).max(at(&updated(3, None))));

@@ -1,10 +1,10 @@
 //! The streams of a connection in which messages wait for earlier ones.
 //!
-//! Invariant: a stream releases its messages in the order of their keys, each once no reservation before it is open. While a
-//! table notifies of a batch it may keep a scope open, into which derived tables write later, each at its derivation rank;
-//! the table's own messages go to the front of the scope meanwhile. A derived table's later messages wait, behind a barrier,
-//! for those that it wrote into a scope. No scope waits for the stream of a table derived of its own, so there are no
-//! cycles.
+//! Invariant: a stream releases its messages in the order of their keys, each once no reservation before it is open.
+//! While a table notifies of a batch it may keep a scope open, into which derived tables write later, each at its
+//! derivation rank; the table's own messages go to the front of the scope meanwhile. A derived table's later messages
+//! wait, behind a barrier, for those that it wrote into a scope. No scope waits for the stream of a table derived of
+//! its own, so there are no cycles.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -50,7 +50,7 @@ impl OrderedStream {
     }
 }
 
-/// The streams in which something waits; empty ones are removed.
+/// The streams that hold messages or reservations; empty ones are removed.
 #[derive(Debug, Default)]
 pub(super) struct ReorderBuffer {
     streams: HashMap<StreamId, OrderedStream>,
@@ -60,7 +60,7 @@ pub(super) struct ReorderBuffer {
 }
 
 impl ReorderBuffer {
-    /// Appends a message. What may be written now is moved to `free`, in order.
+    /// Appends a message. Messages that may be written now are moved to `free`, in order.
     pub fn push(&mut self, stream_id: StreamId, message: Outgoing, free: &mut VecDeque<Outgoing>) {
         let step = self.step();
         match self.streams.get_mut(&stream_id) {
@@ -106,7 +106,7 @@ impl ReorderBuffer {
         key
     }
 
-    /// Lets what is said from now on in `stream` wait for everything up to `key` of another.
+    /// Makes later messages of one stream wait for everything up to `key` of another.
     pub fn insert_barrier(&mut self, stream_id: StreamId, other: StreamId, key: StreamKey) {
         let step = self.step();
         let stream = self.streams.entry(stream_id).or_default();
@@ -133,7 +133,7 @@ impl ReorderBuffer {
         self.advance(stream_id, free);
     }
 
-    /// Releases what no longer waits, in this stream and in those with a barrier on it.
+    /// Releases messages that no longer wait, in this stream and in those with a barrier on it.
     fn advance(&mut self, stream_id: StreamId, free: &mut VecDeque<Outgoing>) {
         let mut progressed = vec![stream_id];
         while let Some(stream_id) = progressed.pop() {
@@ -185,7 +185,7 @@ impl ReorderBuffer {
     }
 }
 
-/// The key behind all messages of the stream; while a scope is open, at the end of its front.
+/// The key after all messages of the stream; while a scope is open, after those at its front.
 fn next_key(stream: &OrderedStream, step: u64) -> StreamKey {
     match stream.open {
         Some(open) => StreamKey { step, ..open },

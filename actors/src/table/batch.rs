@@ -1,7 +1,7 @@
-//! Batches: update, replace, remove.
+//! Writes: update, replace, remove.
 //!
-//! Law: a batch that fails changes nothing and nobody but its sender hears of it. The sender's answer leaves before the
-//! news that its batch causes.
+//! Invariant: a batch that fails changes nothing and is reported to its sender only. The reply is sent before the
+//! notifications that the batch causes.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,7 +16,7 @@ use crate::error::ActorError;
 use crate::mailbox::Reply;
 use crate::outbox::DerivedSlots;
 
-/// Adds and changes rows.
+/// Inserts and updates rows.
 #[derive(Debug)]
 pub struct UpdateRows {
     pub data: TableData,
@@ -36,14 +36,14 @@ impl Receive<UpdateRows> for TableActor {
                 self.meter.applied(began);
             }
             reply.send(applied.map(drop).map_err(ActorError::Engine));
-            return self.limit_catching_up();
+            return self.bound_catch_up_log();
         }
         let applied = self.table.update_with(&data, port_id, &options);
         self.reply_and_notify(applied, began, reply, ctx);
     }
 }
 
-/// Exchanges all rows, in one step.
+/// Replaces all rows, as one batch.
 #[derive(Debug)]
 pub struct ReplaceRows {
     pub data: TableData,
@@ -77,7 +77,7 @@ impl Receive<RemoveRows> for TableActor {
 }
 
 impl TableActor {
-    /// Whether nobody hears of a batch: then what changed need not be told apart from what was.
+    /// Whether there are no views and no followers: then no delta is needed.
     fn is_unobserved(&mut self) -> bool {
         self.views.is_empty() && self.views.queues().next().is_none() && self.live_followings().is_empty()
     }
@@ -93,12 +93,12 @@ impl TableActor {
             Ok(Some(delta)) => {
                 self.meter.applied(began);
                 let delta = Arc::new(delta);
-                let scopes = self.hand_to_tails(&delta, &DerivedSlots::default());
+                let scopes = self.push_to_followers(&delta, &DerivedSlots::default());
                 reply.send(Ok(()));
                 self.notify(&delta, &DerivedSlots::default(), ctx);
                 drop(scopes);
-                self.wake_tails();
-                self.limit_catching_up();
+                self.wake_followers();
+                self.bound_catch_up_log();
             }
             Ok(None) => reply.send(Ok(())),
             Err(error) => reply.send(Err(ActorError::Engine(error))),

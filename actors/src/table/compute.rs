@@ -1,9 +1,11 @@
-//! New expressions and windows, computed on a worker thread.
+//! Backfills: new expressions and windows, computed on a worker thread while writes go on.
 //!
-//! Law: a view with a new column is opened at once and built when its columns are there, of the table as it was when
-//! it was opened; deltas and reads wait in its feed in order, and get the columns added. So it answers what it would have
-//! answered had the columns been computed in the table's turn. Columns that are far behind when they are computed follow
-//! the table on a worker, too, round by round, each of which has less to do.
+//! Invariant: a view with a new column is opened at once and built once its columns are computed, from the table's
+//! state at the time it was opened. Deltas and reads wait in its queue, in order, and the columns are added to them.
+//! Its replies equal those of a view whose columns were computed in the message handler.
+//!
+//! Cost: a backfill that is many batches behind when it finishes catches up on a worker, too, in rounds of decreasing
+//! length.
 
 use std::collections::BTreeSet;
 
@@ -18,18 +20,18 @@ use crate::tuning;
 use crate::view::ViewActor;
 use crate::view::{HandleId, SharedId};
 
-/// Columns that a worker computes, or leads to the present.
+/// A backfill that a worker computes or catches up.
 #[derive(Debug)]
 pub(super) struct RunningBackfill {
     backfill: Backfill,
-    /// The version to which the columns are computed with the work that is on the way.
+    /// The version that the columns will have when the current job ends.
     version: u64,
-    /// Times that a worker was sent after the table.
+    /// Rounds of catching up so far.
     rounds: usize,
 }
 
 impl TableActor {
-    /// Orders columns to be computed.
+    /// Starts a backfill.
     pub(super) fn compute(&mut self, backfill: Backfill, ctx: &mut Context<Self>) {
         let version = backfill.version();
         self.running_backfill.push(RunningBackfill { backfill: backfill.clone(), version, rounds: 0 });
@@ -48,14 +50,14 @@ impl TableActor {
     ) {
         let computing = self.context.workers.run(job);
         ctx.spawn(computing.into_actor(self).map(move |prepared, actor, ctx| match prepared {
-            Ok(prepared) => actor.follow_or_adopt(backfill, prepared, ctx),
-            // The computing panicked. Whoever waits hears that the view is gone.
-            Err(_) => actor.give_up(&backfill, ctx),
+            Ok(prepared) => actor.catch_up_or_install(backfill, prepared, ctx),
+            // The job panicked: the views that wait for its columns fail.
+            Err(_) => actor.fail_backfill(&backfill, ctx),
         }));
     }
 
-    /// Columns that are close behind come to the table; others follow it elsewhere first.
-    fn follow_or_adopt(&mut self, backfill: Backfill, mut prepared: BackfillResult, ctx: &mut Context<Self>) {
+    /// Installs the columns if they are few batches behind; otherwise starts another round on a worker.
+    fn catch_up_or_install(&mut self, backfill: Backfill, mut prepared: BackfillResult, ctx: &mut Context<Self>) {
         let backlog = self.table.catch_up_log(&prepared);
         let running_backfill =
             self.running_backfill.iter_mut().find(|running_backfill| running_backfill.backfill.is(&backfill));
@@ -79,8 +81,8 @@ impl TableActor {
         self.work_on(backfill, job, ctx);
     }
 
-    /// Computes here and now what is under way: for the few who cannot wait.
-    pub(super) fn finish_computing(&mut self, ctx: &mut Context<Self>) {
+    /// Computes all running backfills in this message handler, for messages that cannot wait.
+    pub(super) fn finish_backfills(&mut self, ctx: &mut Context<Self>) {
         while let Some(running_backfill) = self.running_backfill.first() {
             let backfill = running_backfill.backfill.clone();
             let prepared = backfill.run_on(tuning::build_threads());
@@ -88,8 +90,8 @@ impl TableActor {
         }
     }
 
-    /// What is kept for columns under way stays within bounds: versions that nobody needs are no longer told apart.
-    pub(super) fn limit_catching_up(&mut self) {
+    /// Bounds the catch-up log of running backfills by merging batches between which no version is needed.
+    pub(super) fn bound_catch_up_log(&mut self) {
         let bound = tuning::DELTAS_TO_CATCH_UP.max(2 * self.needed_to_catch_up);
         if self.table.num_to_catch_up() <= bound {
             return;
@@ -102,19 +104,20 @@ impl TableActor {
         self.needed_to_catch_up = self.table.num_to_catch_up();
     }
 
-    /// Before a view is closed that has not answered because it was never built.
-    pub(super) fn answer_before_closing(&mut self, id: HandleId, ctx: &mut Context<Self>) {
+    /// Computes the columns of a view that is about to be closed and has reads pending, so that it can be built and
+    /// reply.
+    pub(super) fn compute_for_pending_reads(&mut self, id: HandleId, ctx: &mut Context<Self>) {
         let shared = self.views.handle(id).map(|handle| handle.shared);
         let queue = shared.and_then(|shared| self.views.queue(shared));
         if queue.is_some_and(|queue| queue.plan_not_started().is_some() && queue.has_reads()) {
-            self.finish_computing(ctx);
+            self.finish_backfills(ctx);
         }
     }
 
-    /// Before somebody builds from a plan by himself.
+    /// Computes the columns of a plan from which the caller builds at once.
     pub(super) fn finish_plan(&mut self, plan: &Plan, ctx: &mut Context<Self>) {
         if self.table.is_pending(plan) {
-            self.finish_computing(ctx);
+            self.finish_backfills(ctx);
         }
     }
 
@@ -134,8 +137,8 @@ impl TableActor {
                 start(queue, &self.context);
             }
         }
-        self.amend_planned(&installed);
-        self.answer_planned();
+        self.amend_pending_plans(&installed);
+        self.send_ready_plans();
         self.send_all(ctx);
     }
 
@@ -147,17 +150,17 @@ impl TableActor {
             .collect()
     }
 
-    fn give_up(&mut self, backfill: &Backfill, ctx: &mut Context<Self>) {
+    fn fail_backfill(&mut self, backfill: &Backfill, ctx: &mut Context<Self>) {
         self.running_backfill.retain(|other| !other.backfill.is(backfill));
         self.table.drop_waiting();
-        self.refuse_planned();
+        self.fail_pending_plans();
         for id in self.not_started() {
             self.view_failed(id, ctx);
         }
     }
 }
 
-/// Starts the actor of a view that has all it needs.
+/// Starts the actor of a view whose columns are computed.
 pub(super) fn start(queue: &mut ViewQueue, context: &ActorContext) {
     queue.start(|plan, snapshot, built| {
         let (workers, export_bytes) = (context.workers.clone(), context.limits.export_bytes);

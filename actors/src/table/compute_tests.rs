@@ -1,4 +1,4 @@
-//! A table whose new columns take long: the workers are held at a gate meanwhile.
+//! Tests of backfills that take long: all workers are blocked meanwhile.
 
 use std::sync::mpsc::{Sender, channel};
 
@@ -110,13 +110,13 @@ async fn batches_are_applied_while_windows_are_computed() {
 
     let gate = hold(&workers);
     open(&table, "late", config()).await;
-    // More than are kept apart.
+    // More batches than are kept separately.
     let num_batches = tuning::DELTAS_TO_CATCH_UP + 100;
     for batch in 0..num_batches {
         update(&table, format!(r#"[{{"k":2,"v":{batch}}}]"#)).await;
     }
     assert_eq!(shown(&table, "plain").await, format!(r#"{{"k":[1,2,3],"v":[1,{},3]}}"#, num_batches - 1));
-    // A read takes its place among the batches, and its answer waits.
+    // A read keeps its position among the batches; its reply waits.
     let (answered, answer) = tokio::sync::oneshot::channel();
     let reply = Reply::new(move |answer| answered.send(answer).unwrap());
     table.mailbox.post(read("late", reply)).await;

@@ -1,4 +1,4 @@
-//! What table actors need of the server around them.
+//! The server's services for table actors.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use crate::outbox::{SessionId, StreamId};
 use crate::placement::Placement;
 use crate::workers::Workers;
 
+/// The services that every table actor uses.
 #[derive(Debug, Clone)]
 pub struct ActorContext {
     pub names: Arc<dyn TableNames>,
@@ -20,22 +21,28 @@ pub struct ActorContext {
     pub metrics: ActorMetrics,
 }
 
-/// Where the names of tables and the ids of views are registered; the directory above the tables.
+/// The directory of tables and views, as table actors see it.
 pub trait TableNames: std::fmt::Debug + Send + Sync {
-    /// Registers a view's id. Errors when it is in use, or when the connection has as many views as it may have.
+    /// Registers a view's id, which is unique among all tables.
+    ///
+    /// # Errors
+    ///
+    /// The id is in use, or the connection has reached its limit of views.
     fn add_view(&self, view_id: &str, table: TableRef, owner: SessionId) -> Result<Arc<str>>;
 
+    /// Frees a view's id.
     fn remove_view(&self, view_id: &str);
 
-    /// Takes a table that waits for the end of its last view off the list.
+    /// Removes a table from the list; its name stays taken until the table is deleted with its last view.
     fn unlist(&self, name: &str);
 
-    /// Frees a table's name. False: it was free already.
+    /// Removes a table and its views. Returns false if it was removed before, or if the name belongs to another table
+    /// by now.
     fn remove(&self, table: &TableRef) -> bool;
 
-    /// Notifies the subscribers of the list, in the order of `stream`.
+    /// Notifies subscribers that the list of tables changed, in the order of `stream`.
     fn announce(&self, stream: StreamId);
 
-    /// Replies to those who asked, then notifies the subscribers of the list.
+    /// Sends the replies of the requests that changed the list, then notifies its subscribers.
     fn announce_after(&self, stream: StreamId, asked: Vec<Reply<()>>);
 }

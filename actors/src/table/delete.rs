@@ -1,7 +1,7 @@
-//! Deleting the table, at once or with its last view.
+//! Deletes the table, at once or with its last view.
 //!
-//! Law: those who asked hear of the deletion first, then those who ordered it, then those who watch the list; by then
-//! the name is free.
+//! Invariant: the subscribers to the deletion are notified first, then the requests that caused it get their replies,
+//! then the subscribers to the list of tables are notified; by then the name is free.
 
 use actix::prelude::*;
 
@@ -13,11 +13,11 @@ use crate::subscriber::Subscriber;
 
 /// Deletes the table.
 pub struct DeleteTable {
-    /// With views: whether to wait for the last one to close instead of refusing.
+    /// Whether to wait for the last view to close. Otherwise a table with views is not deleted.
     pub lazy: bool,
-    /// Answered when the table is gone.
+    /// Sent once the table is deleted.
     pub reply: Reply<()>,
-    /// Dropped once the order is understood, which for a lazy one is long before the answer.
+    /// Dropped once the message is handled; for a lazy deletion this may be long before the reply.
     pub understood: Box<dyn Send>,
 }
 
@@ -28,8 +28,8 @@ impl std::fmt::Debug for DeleteTable {
 }
 
 impl Receive<DeleteTable> for TableActor {
-    fn receive(&mut self, order: DeleteTable, ctx: &mut Context<Self>) {
-        let DeleteTable { lazy, reply, understood } = order;
+    fn receive(&mut self, message: DeleteTable, ctx: &mut Context<Self>) {
+        let DeleteTable { lazy, reply, understood } = message;
         if let Some(join) = self.live_followings().iter().find_map(|following| following.join.as_ref()) {
             let name = join.clone();
             let message = format!("Cannot delete table: it is a source for join table \"{name}\"");
@@ -50,7 +50,7 @@ impl Receive<DeleteTable> for TableActor {
     }
 }
 
-/// Asks to hear when the table is deleted.
+/// Subscribes to the deletion of the table.
 #[derive(Debug)]
 pub struct WatchTable {
     pub subscriber: Subscriber,
@@ -62,6 +62,7 @@ impl Receive<WatchTable> for TableActor {
     }
 }
 
+/// Ends a subscription to the deletion of the table.
 #[derive(Debug)]
 pub struct UnwatchTable {
     pub session: SessionId,
@@ -77,16 +78,16 @@ impl Receive<UnwatchTable> for TableActor {
 }
 
 impl TableActor {
-    /// Deletes the table if that was ordered and no view is left.
+    /// Deletes the table if a deletion is pending and no view is left.
     pub(super) fn delete_if_due(&mut self, ctx: &mut Context<Self>) {
         if self.deletions.is_empty() || !self.views.is_empty() {
             return;
         }
-        // Before the name is free for another table.
+        // Before another table may take the name, and with it the label.
         self.meter.forget(&self.name);
         self.context.names.remove(&self.self_ref);
         self.delete_subscribers.notify(&self.self_ref);
-        // Nothing is followed any more, even while the actor goes on to its end.
+        // Ends the source queues now: the actor may handle further messages before it stops.
         self.sources.clear();
         self.context.names.announce_after(self.stream, std::mem::take(&mut self.deletions));
         ctx.stop();

@@ -1,4 +1,4 @@
-//! Questions about the table alone.
+//! Requests about the table itself.
 
 use actix::prelude::*;
 use proscenium_engine::Schema;
@@ -8,7 +8,7 @@ use proscenium_engine::describe::{Description, describe};
 use super::{Receive, TableActor};
 use crate::mailbox::Reply;
 
-/// The columns, in creation order.
+/// Returns the columns, in creation order.
 #[derive(Debug)]
 pub struct GetSchema {
     pub reply: Reply<Schema>,
@@ -20,7 +20,7 @@ impl Receive<GetSchema> for TableActor {
     }
 }
 
-/// The number of rows.
+/// Returns the number of rows.
 #[derive(Debug)]
 pub struct GetSize {
     pub reply: Reply<usize>,
@@ -32,7 +32,7 @@ impl Receive<GetSize> for TableActor {
     }
 }
 
-/// A new port for updates.
+/// Creates a port for updates.
 #[derive(Debug)]
 pub struct MakePort {
     pub reply: Reply<u32>,
@@ -44,7 +44,7 @@ impl Receive<MakePort> for TableActor {
     }
 }
 
-/// What a view config would give, without opening a view.
+/// Describes the view that a configuration would give, without opening it.
 #[derive(Debug)]
 pub struct Describe {
     pub config: ViewConfig,

@@ -1,13 +1,13 @@
-//! A connection that was behind has room again.
+//! Flushes deferred updates to a connection that has room again.
 
 use actix::prelude::*;
 
-use super::notify::want_rows;
+use super::notify::reserve_rows;
 use super::{Receive, TableActor};
 use crate::outbox::{DerivedSlots, SessionId};
 use crate::view::ViewCommand;
 
-/// Hands over, as one update each, what the views merged for this connection while it was behind.
+/// Sends the updates that the views deferred for a connection, merged into one per subscription.
 #[derive(Debug)]
 pub struct FlushDeferred {
     pub session: SessionId,
@@ -21,7 +21,7 @@ impl Receive<FlushDeferred> for TableActor {
         });
         let subscribed: Vec<_> = subscribed.map(|(id, handle)| (id, handle.shared)).collect();
         for (id, shared) in subscribed {
-            let rows = want_rows(&self.views, id, self.stream, &DerivedSlots::default(), |subscriber| {
+            let rows = reserve_rows(&self.views, id, self.stream, &DerivedSlots::default(), |subscriber| {
                 subscriber.outbox.session() == session
             });
             if let (Some(rows), Some(queue)) = (rows, self.views.queue_mut(shared)) {

@@ -1,4 +1,4 @@
-//! Following a table: its columns now, and every delta from then on.
+//! Follows a table: its snapshot now, and every later delta.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::error::{ActorError, Result};
 use crate::lineage::Lineage;
 use crate::mailbox::Reply;
 use crate::outbox::{BatchScope, DerivedSlots};
-use crate::tail::Tail;
+use crate::delta_queue::DeltaQueue;
 use crate::view::HandleId;
 
 /// Starts to follow the table.
@@ -23,7 +23,7 @@ pub struct Follow {
     pub reply: Reply<Followed>,
 }
 
-/// Who follows; decides what may not be deleted meanwhile.
+/// The follower, which decides what may not be deleted while it exists.
 #[derive(Debug, Clone)]
 pub enum Follower {
     /// A table made from the view with this id.
@@ -32,26 +32,26 @@ pub enum Follower {
     JoinTable { name: String, lineage: Lineage },
 }
 
-/// What a follower begins with.
+/// The initial state of a follower.
 #[derive(Debug)]
 pub struct Followed {
     pub snapshot: Snapshot,
     pub limit: Option<u32>,
-    /// Of the view, if one was named.
+    /// The plan of the view, if the follower names one.
     pub plan: Option<Arc<Plan>>,
-    /// The first delta begins where the snapshot stands.
-    pub tail: Arc<Tail>,
+    /// Later deltas; the first one starts at the snapshot's version.
+    pub deltas: Arc<DeltaQueue>,
 }
 
-/// One follower, as its table knows it.
+/// A follower, as registered with its source.
 #[derive(Debug)]
 pub(super) struct Following {
-    tail: Arc<Tail>,
-    /// The view that must stay while the follower does.
+    deltas: Arc<DeltaQueue>,
+    /// The view that may not be closed while the follower exists.
     pub view: Option<HandleId>,
-    /// The name of a join that keeps the table from being deleted.
+    /// The name of the join, while which exists the table may not be deleted.
     pub join: Option<String>,
-    /// Of a table that is derived.
+    /// The follower's lineage.
     lineage: Option<Lineage>,
 }
 
@@ -64,8 +64,8 @@ impl Receive<Follow> for TableActor {
 
 impl TableActor {
     fn begin_following(&mut self, follower: Follower, ctx: &mut Context<Self>) -> Result<Followed> {
-        let tail = Arc::<Tail>::default();
-        let mut following = Following { tail: tail.clone(), view: None, join: None, lineage: None };
+        let deltas = Arc::<DeltaQueue>::default();
+        let mut following = Following { deltas: deltas.clone(), view: None, join: None, lineage: None };
         let mut plan = None;
         match follower {
             Follower::DerivedTable { view_id, lineage } => {
@@ -81,20 +81,21 @@ impl TableActor {
             }
         }
         self.followings.push(following);
-        Ok(Followed { snapshot: self.table.snapshot(), limit: self.table.limit(), plan, tail })
+        Ok(Followed { snapshot: self.table.snapshot(), limit: self.table.limit(), plan, deltas })
     }
 
-    /// Those who still follow.
+    /// The followers that still exist.
     pub(super) fn live_followings(&mut self) -> &[Following] {
-        self.followings.retain(|following| following.tail.is_followed());
+        self.followings.retain(|following| following.deltas.is_followed());
         &self.followings
     }
 
-    /// Must come before the batch's sender is answered. `own`: where this table speaks of the batch, if it is derived.
+    /// Pushes a delta to all followers. Must be called before the reply to the batch's sender is sent. `own` are this
+    /// table's slots for the batch, if it is derived itself.
     ///
-    /// For each connection that listens to a table derived of this one, a turn is held; what this table says goes before
-    /// it until the sections that come back are dropped.
-    pub(super) fn hand_to_tails(&mut self, delta: &Arc<TableDelta>, own: &DerivedSlots) -> Vec<BatchScope> {
+    /// Reserves a slot for each connection that subscribes to a derived table. This table's own messages precede these
+    /// slots until the returned scopes are dropped.
+    pub(super) fn push_to_followers(&mut self, delta: &Arc<TableDelta>, own: &DerivedSlots) -> Vec<BatchScope> {
         self.live_followings();
         let mut scopes = HashMap::new();
         for following in &self.followings {
@@ -112,19 +113,19 @@ impl TableActor {
                     derived_slots.insert(session, derived_slot);
                 }
             }
-            following.tail.push(delta.clone(), derived_slots);
+            following.deltas.push(delta.clone(), derived_slots);
         }
         scopes.into_values().collect()
     }
 
-    pub(super) fn wake_tails(&self) {
+    pub(super) fn wake_followers(&self) {
         for following in &self.followings {
-            following.tail.wake();
+            following.deltas.wake();
         }
     }
 }
 
-/// What the maker of a derived table hears when its view is not there.
+/// The error for a derived table whose view does not exist.
 pub(crate) fn no_view(view_id: &str) -> ActorError {
     ActorError::refused(format!("View \"{view_id}\" does not exist"))
 }

@@ -1,4 +1,4 @@
-//! How the end of a table actor is noticed, however it comes, and who is notified of it.
+//! Detects the end of a table actor, whatever its cause, and notifies the subscribers to it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -8,7 +8,7 @@ use super::TableRef;
 use crate::outbox::{Notification, Outgoing};
 use crate::subscriber::Subscriber;
 
-/// Held by a table actor for as long as it lives: dropped with it, however it ends.
+/// Held by a table actor and dropped with it, whether it is deleted or panics.
 #[derive(Debug)]
 pub struct LivenessGuard {
     _held: oneshot::Sender<()>,
@@ -18,25 +18,29 @@ pub struct LivenessGuard {
 #[derive(Debug)]
 pub struct Terminated(pub(crate) oneshot::Receiver<()>);
 
+/// Creates a guard and the receiver of its end.
 pub fn liveness_guard() -> (LivenessGuard, Terminated) {
     let (held, ended) = oneshot::channel();
     (LivenessGuard { _held: held }, Terminated(ended))
 }
 
-/// Who wants to hear when a table goes, whichever way it does. Shared by the table and its monitor.
+/// The subscribers to the end of a table. Shared by the table, which notifies them when it is deleted, and its monitor,
+/// which does when the table fails.
 #[derive(Debug, Clone, Default)]
 pub struct DeleteSubscribers(Arc<Mutex<Vec<Subscriber>>>);
 
 impl DeleteSubscribers {
+    /// Adds a subscriber.
     pub fn add(&self, subscriber: Subscriber) {
         self.lock().push(subscriber);
     }
 
+    /// Keeps only the subscribers for which `is_kept` returns true.
     pub fn retain(&self, is_kept: impl FnMut(&Subscriber) -> bool) {
         self.lock().retain(is_kept);
     }
 
-    /// Tells all of them, once.
+    /// Notifies all subscribers and removes them.
     pub fn notify(&self, table: &TableRef) {
         let notified = std::mem::take(&mut *self.lock());
         for subscriber in notified {

@@ -1,4 +1,4 @@
-//! Telling subscribers and views what a batch changed.
+//! Notifies subscribers and views of a batch.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,9 +16,8 @@ use crate::view::{Delivery, Receiver, Step, Wanted};
 use crate::view::{HandleId, SharedId};
 
 impl TableActor {
-    /// Hands a delta to all subscribers and views, in the order the protocol names: per handle in creation order first
-    /// the removals, then the updates.
-    /// Where this table is derived, in the turns that were held for it.
+    /// Sends a delta to all subscribers and views in the protocol's order: handles in creation order, for each the
+    /// removed keys before the update. A derived table writes into the slots that its source reserved.
     pub(super) fn notify(
         &mut self,
         delta: &Arc<TableDelta>,
@@ -52,7 +51,7 @@ impl TableActor {
                 continue;
             }
             if handle.wants_rows {
-                let rows = want_rows(&self.views, id, stream, derived_slots, |_| true);
+                let rows = reserve_rows(&self.views, id, stream, derived_slots, |_| true);
                 wanted.entry(handle.shared).or_default().extend(rows);
                 continue;
             }
@@ -80,21 +79,21 @@ impl TableActor {
         self.send_all(ctx);
     }
 
-    /// Sends parcels to all views that are free and have something waiting.
+    /// Sends a batch to each view that is idle and has pending commands.
     pub(super) fn send_all(&mut self, ctx: &mut Context<Self>) {
         for (id, queue) in self.views.queues_mut() {
             queue.send(id, ctx.address());
         }
     }
 
-    /// Sends a parcel to one view, if it is free and something waits.
+    /// Sends a batch to one view, if it is idle and has pending commands.
     pub(super) fn send_one(&mut self, id: SharedId, ctx: &mut Context<Self>) {
         if let Some(queue) = self.views.queue_mut(id) {
             queue.send(id, ctx.address());
         }
     }
 
-    /// A view's actor died: its handles are gone, and whoever asked to hear of that does.
+    /// Removes the handles of a view whose actor failed and notifies the subscribers to their deletion.
     pub(super) fn view_failed(&mut self, id: SharedId, ctx: &mut Context<Self>) {
         let handles = self.views.handles_on(id);
         if !handles.is_empty() {
@@ -107,9 +106,9 @@ impl TableActor {
     }
 }
 
-/// Holds a place in each subscriber's order for the rows of one handle; a subscriber whose way out is full gets them
-/// later, as one with others.
-pub(super) fn want_rows(
+/// Reserves a position in each subscriber's stream for the rows of one handle. For a subscriber whose outbox is full
+/// the rows are deferred and merged with later ones.
+pub(super) fn reserve_rows(
     views: &Registry,
     id: HandleId,
     stream: StreamId,
@@ -136,7 +135,7 @@ pub(super) fn want_rows(
     Some(Wanted { handle: id, view_id: handle.view_id.clone(), receivers: receivers.collect() })
 }
 
-/// The removed keys as bytes, written at most once and only when somebody wants them.
+/// The removed keys as bytes, encoded at most once and only if there is a subscriber.
 struct RemovedKeys<'a> {
     delta: &'a TableDelta,
     index: Option<&'a str>,
@@ -153,7 +152,7 @@ impl<'a> RemovedKeys<'a> {
         let written = self.written.get_or_insert_with(|| match removed_keys_arrow(delta, index?) {
             Ok(keys) => keys.map(Bytes::from),
             Err(error) => {
-                tracing::error!(%error, "removed keys could not be written");
+                tracing::error!(%error, "removed keys could not be encoded");
                 None
             }
         });

@@ -1,7 +1,9 @@
-//! Opening and closing a client's view.
+//! Opens and closes a client's view.
 //!
-//! Law: equal questions share one view: a second handle costs an entry in a map. The answer to an opening does not wait
-//! for the view to be built; reads do, in the view's own queue.
+//! Invariant: equal configurations share one view. The reply does not wait for the view to be built; reads do, in the
+//! view's queue.
+//!
+//! Cost: a further handle on a shared view is one entry in a map.
 
 use std::sync::Arc;
 
@@ -19,24 +21,24 @@ use crate::outbox::{Notification, Outgoing, SessionId};
 use crate::view::{HandleId, SharedId};
 use crate::view::{Opening, ViewCommand};
 
-/// Makes a view under the id that its client chose.
+/// Opens a view under the id that its client chose.
 #[derive(Debug)]
 pub struct OpenView {
     pub view_id: String,
     pub config: ViewConfig,
-    /// The connection with which the view ends.
+    /// The connection that owns the view; the view is closed with it.
     pub owner: SessionId,
     pub reply: Reply<()>,
 }
 
 impl Receive<OpenView> for TableActor {
-    fn receive(&mut self, order: OpenView, ctx: &mut Context<Self>) {
-        let opened = self.open(&order.view_id, &order.config, order.owner, ctx);
-        order.reply.send(opened);
+    fn receive(&mut self, message: OpenView, ctx: &mut Context<Self>) {
+        let opened = self.open(&message.view_id, &message.config, message.owner, ctx);
+        message.reply.send(opened);
     }
 }
 
-/// Forgets a view. Its subscribers are told before the answer leaves.
+/// Closes a view. Its subscribers are notified before the reply is sent.
 #[derive(Debug)]
 pub struct CloseView {
     pub view_id: String,
@@ -52,7 +54,7 @@ impl Receive<CloseView> for TableActor {
                 )));
             }
             Some(id) => {
-                self.answer_before_closing(id, ctx);
+                self.compute_for_pending_reads(id, ctx);
                 self.drop_handle(id, true);
                 reply.send(Ok(()));
                 self.delete_if_due(ctx);
@@ -92,7 +94,7 @@ impl TableActor {
         Ok(())
     }
 
-    /// Starts a view's actor, which builds itself from the table as it is now, once the plan's columns are computed.
+    /// Creates a shared view of the table's current state. Its actor starts once the plan's columns are computed.
     fn build(&mut self, plan: Arc<Plan>, key: SharingKey) -> SharedId {
         let is_pending = self.table.is_pending(&plan);
         let mut queue = ViewQueue::waiting(plan, self.table.snapshot());
@@ -102,15 +104,15 @@ impl TableActor {
         self.views.share(key, queue)
     }
 
-    /// Forgets a handle everywhere; `tell`: whether those who asked hear of it.
-    pub(super) fn drop_handle(&mut self, id: HandleId, tell: bool) {
+    /// Removes a handle; `notify`: whether the subscribers to its deletion are notified.
+    pub(super) fn drop_handle(&mut self, id: HandleId, notify: bool) {
         let Some(handle) = self.views.close(id) else { return };
         self.context.names.remove_view(&handle.view_id);
         if let Some(queue) = self.views.queue_mut(handle.shared) {
-            // Others still look at the view: it forgets this one's expansion with the next parcel.
+            // Other handles share the view, which removes this one with the next batch.
             queue.push(ViewCommand::Close(id));
         }
-        if tell {
+        if notify {
             for subscriber in handle.on_delete {
                 let notification =
                     Notification::ViewDeleted { msg_id: subscriber.msg_id, view_id: handle.view_id.clone() };

@@ -1,7 +1,7 @@
-//! A plan and the columns to build a view of, for readers who build on threads of their own.
+//! Returns a plan and a snapshot, for readers that build a view on their own threads.
 //!
-//! Law: the view is that of the table in the asker's turn, though the answer waits for columns that are computed
-//! elsewhere. Nothing is registered: the columns stay computed for as long as somebody holds the plan.
+//! Invariant: the snapshot is the table's state when the message is handled, even if the reply waits for a backfill. No
+//! view is registered; the computed columns are kept for as long as the plan is held.
 
 use std::sync::Arc;
 
@@ -15,22 +15,22 @@ use crate::clock;
 use crate::error::ActorError;
 use crate::mailbox::Reply;
 
-/// Checks a config, and gives all that a view of it is built from.
+/// Checks a view configuration and returns the data that the view is built from.
 #[derive(Debug)]
 pub struct PlanView {
     pub config: ViewConfig,
     pub reply: Reply<Planned>,
 }
 
-/// What a view is built from.
+/// The data that a view is built from.
 #[derive(Debug)]
 pub struct Planned {
     pub plan: Arc<Plan>,
-    /// Of the moment at which the plan was asked for, with the plan's columns.
+    /// The table's state when the request was handled, with the plan's computed columns.
     pub snapshot: Snapshot,
 }
 
-/// An asker whose columns are being computed.
+/// A request that waits for a backfill.
 #[derive(Debug)]
 pub(super) struct PendingPlan {
     planned: Planned,
@@ -38,7 +38,7 @@ pub(super) struct PendingPlan {
 }
 
 impl PendingPlan {
-    /// Of the snapshot that is kept for the asker.
+    /// The version of the snapshot to reply with.
     pub(super) fn version(&self) -> u64 {
         self.planned.snapshot.version()
     }
@@ -56,20 +56,20 @@ impl Receive<PlanView> for TableActor {
         }
         let planned = Planned { plan: Arc::new(plan), snapshot: self.table.snapshot() };
         self.pending_plans.push(PendingPlan { planned, reply });
-        self.answer_planned();
+        self.send_ready_plans();
     }
 }
 
 impl TableActor {
-    /// Adds computed columns to what is kept for askers.
-    pub(super) fn amend_planned(&mut self, installed: &InstalledColumns) {
+    /// Adds computed columns to the snapshots of pending requests.
+    pub(super) fn amend_pending_plans(&mut self, installed: &InstalledColumns) {
         for PendingPlan { planned, .. } in &mut self.pending_plans {
             planned.snapshot = installed.amend(&planned.snapshot);
         }
     }
 
-    /// Answers everybody whose columns are there.
-    pub(super) fn answer_planned(&mut self) {
+    /// Replies to the requests whose columns are computed.
+    pub(super) fn send_ready_plans(&mut self) {
         let table = &self.table;
         for PendingPlan { planned, reply } in
             self.pending_plans.extract_if(.., |pending_plans| !table.is_pending(&pending_plans.planned.plan))
@@ -78,8 +78,8 @@ impl TableActor {
         }
     }
 
-    /// Columns cannot be computed: whoever waits for some hears it.
-    pub(super) fn refuse_planned(&mut self) {
+    /// Fails all pending requests: a backfill panicked.
+    pub(super) fn fail_pending_plans(&mut self) {
         for PendingPlan { reply, .. } in self.pending_plans.drain(..) {
             reply.send(Err(ActorError::refused("the view's expressions could not be computed")));
         }

@@ -1,4 +1,4 @@
-//! Reads of a view: forwarded behind every delta that was applied before.
+//! Forwards reads to a view's actor, after every delta that was applied before.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::error::ActorError;
 use crate::mailbox::Reply;
 use crate::view::{Read, ViewCommand};
 
-/// What was asked, and of which columns the answer consists: known without looking at a row.
+/// Returns a view's plan: its configuration and columns, without reading a row.
 #[derive(Debug)]
 pub struct GetPlan {
     pub view_id: String,
@@ -24,7 +24,7 @@ impl Receive<GetPlan> for TableActor {
     }
 }
 
-/// Asks a view.
+/// Reads a view.
 #[derive(Debug)]
 pub struct ReadView {
     pub view_id: String,

@@ -1,15 +1,15 @@
-//! What a table knows of its views: the handles that clients hold, the shared views behind them, and who subscribed.
+//! A table's views: the handles that clients hold, the shared views behind them, and their subscribers.
 //!
-//! Law: plain state. Handles stand in creation order, which is the order in which their subscribers are told.
-//! Every handle points at a shared view; a shared view lives as long as a handle points at it. [`Registry::check`]
-//! holds after every step.
+//! Invariant: handles are kept in creation order, which is the order in which their subscribers are notified. Every
+//! handle refers to a shared view, which exists as long as a handle refers to it. [`Registry::check`] verifies this in
+//! debug builds after each change.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use proscenium_engine::view::{Plan, SharingKey};
 
-use super::table_stats::ViewGauges;
+use super::table_stats::ViewStats;
 use super::view_queue::ViewQueue;
 use crate::outbox::SessionId;
 use crate::subscriber::Subscriber;
@@ -18,15 +18,15 @@ use crate::view::{HandleId, SharedId};
 #[derive(Debug)]
 pub(super) struct ViewHandle {
     pub view_id: Arc<str>,
-    /// The connection that made it, with which it ends.
+    /// The connection that opened it; it is closed with that connection.
     pub owner: SessionId,
     pub shared: SharedId,
-    /// Asked for at creation; `group_by_depth` is a handle's own, so the shared plan does not have it.
+    /// The plan as requested. Shared plans differ from it in `group_by_depth`, which belongs to the handle.
     pub plan: Arc<Plan>,
     pub on_update: Vec<Subscriber>,
     pub on_remove: Vec<Subscriber>,
     pub on_delete: Vec<Subscriber>,
-    /// Set by the first subscriber that wants rows, never cleared: from then on all of them get rows.
+    /// Set by the first subscriber that wants rows, never cleared: from then on all updates of the handle have rows.
     pub wants_rows: bool,
 }
 
@@ -51,12 +51,12 @@ impl Registry {
         self.handles.is_empty()
     }
 
-    /// The shared view that answers `key`, if somebody asked the same before.
+    /// Finds the shared view of `key`.
     pub fn shared_by_key(&self, key: &SharingKey) -> Option<SharedId> {
         self.by_key.get(key).copied()
     }
 
-    /// A shared view nobody points at yet; [`Registry::open`] must follow.
+    /// Adds a shared view without handles; [`Registry::open`] must follow.
     pub fn share(&mut self, key: SharingKey, queue: ViewQueue) -> SharedId {
         let id = SharedId(self.fresh());
         self.by_key.insert(key.clone(), id);
@@ -64,7 +64,7 @@ impl Registry {
         id
     }
 
-    /// A new handle on a shared view. The id is free: the directory keeps ids unique.
+    /// Adds a handle on a shared view. The directory has checked that `view_id` is unused.
     pub fn open(
         &mut self,
         view_id: Arc<str>,
@@ -92,7 +92,7 @@ impl Registry {
         id
     }
 
-    /// Forgets a handle; with the last one goes the shared view, and with it, once it has answered, the view's actor.
+    /// Removes a handle. With the last one the shared view is removed, too, and its actor stops after its last reply.
     pub fn close(&mut self, id: HandleId) -> Option<ViewHandle> {
         let handle = self.handles.remove(&id)?;
         self.by_view_id.remove(&handle.view_id);
@@ -142,13 +142,13 @@ impl Registry {
         self.shared.iter_mut().map(|(id, shared)| (*id, &mut shared.queue))
     }
 
-    /// What whoever watches the server sees.
-    pub fn table_stats(&self) -> Vec<ViewGauges> {
+    /// Statistics of the shared views, oldest first.
+    pub fn table_stats(&self) -> Vec<ViewStats> {
         let empty = |(id, shared): (&SharedId, &SharedView)| {
-            let table_stats = ViewGauges { number: id.0, num_handles: shared.num_handles, num_followers: 0 };
+            let table_stats = ViewStats { number: id.0, num_handles: shared.num_handles, num_followers: 0 };
             (*id, table_stats)
         };
-        let mut table_stats: BTreeMap<SharedId, ViewGauges> = self.shared.iter().map(empty).collect();
+        let mut table_stats: BTreeMap<SharedId, ViewStats> = self.shared.iter().map(empty).collect();
         for handle in self.handles.values() {
             if let Some(view) = table_stats.get_mut(&handle.shared) {
                 view.num_followers += handle.on_update.len();
@@ -162,12 +162,12 @@ impl Registry {
         self.handles().filter(|(_, handle)| handle.shared == shared).map(|(id, _)| id).collect()
     }
 
-    /// Handles that a connection made, in creation order.
+    /// Handles that a connection opened, in creation order.
     pub fn handles_of(&self, owner: SessionId) -> Vec<HandleId> {
         self.handles().filter(|(_, handle)| handle.owner == owner).map(|(id, _)| id).collect()
     }
 
-    /// A connection is over: it hears nothing more from anybody's views.
+    /// Ends all subscriptions of a closed connection.
     pub fn forget_subscriber(&mut self, session: SessionId) {
         for handle in self.handles.values_mut() {
             for list in [&mut handle.on_update, &mut handle.on_remove, &mut handle.on_delete] {

@@ -1,12 +1,12 @@
-//! A connection is over: what it made here ends, except the table.
+//! Releases what a closed connection used of the table.
 
 use actix::prelude::*;
 
 use super::{Receive, TableActor};
 use crate::outbox::SessionId;
 
-/// Closes the connection's views, without telling anybody, and drops its subscriptions. A deletion that waited for the
-/// last of those views is carried out.
+/// Closes the connection's views without notifying their subscribers, and ends its subscriptions. A deletion that
+/// waited for the last of those views is completed.
 #[derive(Debug)]
 pub struct SessionClosed {
     pub session: SessionId,

@@ -1,4 +1,4 @@
-//! The table's columns at this moment, for readers on other threads.
+//! Returns a snapshot, for readers on other threads.
 
 use actix::prelude::*;
 use proscenium_engine::table::Snapshot;
@@ -6,7 +6,7 @@ use proscenium_engine::table::Snapshot;
 use super::{Receive, TableActor};
 use crate::mailbox::Reply;
 
-/// An immutable snapshot of all rows.
+/// Returns an immutable snapshot of all rows.
 #[derive(Debug)]
 pub struct TakeSnapshot {
     pub reply: Reply<Snapshot>,

@@ -1,7 +1,8 @@
-//! A derived table and what it follows.
+//! The sources of a derived table.
 //!
-//! Law: a derived table catches up with its sources before it looks at an order, so it shows whatever a source had
-//! answered for by then. A source that is derived itself is asked to catch up first, and so on up to the written tables.
+//! Invariant: a derived table applies the pending deltas of its sources before it handles a message, so it contains
+//! every batch that a source had replied to by then. A source that is derived itself catches up first, and so on up to
+//! the written tables.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,66 +14,66 @@ use super::Receive;
 use super::TableActor;
 use super::TableRef;
 use crate::mailbox::Reply;
-use crate::tail::Tail;
+use crate::delta_queue::DeltaQueue;
 use crate::tuning;
 
-/// What a derived table follows.
+/// A table that another one is derived of.
 #[derive(Debug)]
 pub struct Source {
     pub table: TableRef,
-    pub tail: Arc<Tail>,
+    pub deltas: Arc<DeltaQueue>,
     /// Which side of a join it is.
     pub side: Option<JoinSide>,
 }
 
 impl Drop for Source {
-    /// However the table ends: nobody waits for what it would have said.
+    /// Releases the slots of the deltas that are not applied, so that no connection waits for them.
     fn drop(&mut self) {
-        self.tail.end();
+        self.deltas.end();
     }
 }
 
-/// The tail of a source has something new.
+/// The queue of a source has deltas.
 #[derive(Debug)]
 struct SourceChanged;
 
 impl TableActor {
-    /// Hears of every delta of every source.
+    /// Subscribes to the delta queues of all sources.
     pub(super) fn watch_sources(&mut self, ctx: &mut Context<Self>) {
         for source in &self.sources {
-            ctx.add_stream(futures::stream::unfold(source.tail.clone(), |tail: Arc<Tail>| async move {
-                tail.changed().await;
-                Some((SourceChanged, tail))
+            ctx.add_stream(futures::stream::unfold(source.deltas.clone(), |deltas: Arc<DeltaQueue>| async move {
+                deltas.changed().await;
+                Some((SourceChanged, deltas))
             }));
         }
     }
 
-    /// Follows the sources as far as they have gone.
+    /// Applies the pending deltas of all sources.
     pub(super) fn catch_up(&mut self, ctx: &mut Context<Self>) {
         for source in 0..self.sources.len() {
             let side = self.sources[source].side;
-            for (delta, derived_slots) in self.sources[source].tail.drain() {
+            for (delta, derived_slots) in self.sources[source].deltas.drain() {
                 let followed = match side {
                     None => self.table.follow(&delta),
                     Some(side) => self.table.follow_side(side, &delta),
                 };
                 if let Some(delta) = followed {
                     let delta = Arc::new(delta);
-                    let scopes = self.hand_to_tails(&delta, &derived_slots);
+                    let scopes = self.push_to_followers(&delta, &derived_slots);
                     self.notify(&delta, &derived_slots, ctx);
                     drop(scopes);
-                    self.wake_tails();
+                    self.wake_followers();
                     for derived_slot in derived_slots.into_values() {
                         derived_slot.end(self.stream);
                     }
-                    self.limit_catching_up();
+                    self.bound_catch_up_log();
                 }
             }
         }
     }
 }
 
-/// Asks a derived table to catch up with its sources, as it does before any order.
+/// Makes a derived table catch up with its sources, as it does before handling any message.
 #[derive(Debug)]
 pub(super) struct CatchUp {
     reply: Reply<()>,
@@ -85,14 +86,14 @@ impl Receive<CatchUp> for TableActor {
 }
 
 impl TableActor {
-    /// Waits until those sources that are derived themselves have caught up; absent: there are none. Sources never form
-    /// a circle: each was there before what is derived from it.
-    pub(super) fn settle_sources(&self) -> Option<impl Future<Output = ()> + 'static> {
+    /// Resolves once the sources that are derived themselves have caught up; `None` if there are none. Sources cannot
+    /// form a cycle: a source exists before the tables derived of it.
+    pub(super) fn sources_caught_up(&self) -> Option<impl Future<Output = ()> + 'static> {
         let derived = self.sources.iter().filter(|source| !source.table.sources.is_empty());
         let mailboxes: Vec<_> = derived.map(|source| source.table.mailbox.clone()).collect();
         (!mailboxes.is_empty()).then_some(async move {
             for mailbox in mailboxes {
-                // One that has ended has nothing more to say.
+                // A source that has ended has no further deltas.
                 let _ = mailbox.ask(tuning::ASK_DEADLINE, |reply| CatchUp { reply }).await;
             }
         })
@@ -104,6 +105,6 @@ impl StreamHandler<SourceChanged> for TableActor {
         self.catch_up(ctx);
     }
 
-    /// A stream of a tail never ends; the actor does.
+    /// Overrides the default, which stops the actor. The streams never end.
     fn finished(&mut self, _ctx: &mut Self::Context) {}
 }

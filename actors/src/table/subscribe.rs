@@ -1,4 +1,4 @@
-//! Subscriptions to news of a view.
+//! Subscriptions to the notifications of a view.
 
 use actix::prelude::*;
 
@@ -8,10 +8,10 @@ use crate::mailbox::Reply;
 use crate::outbox::SessionId;
 use crate::subscriber::Subscriber;
 
-/// What a subscriber wants to hear of.
+/// The event that a subscription is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic {
-    /// The table changed; with the view's changed rows, if wanted.
+    /// The table changed. `rows`: whether notifications carry the view's changed rows.
     Update { rows: bool },
     /// Rows of the table were removed.
     Remove,
@@ -19,7 +19,7 @@ pub enum Topic {
     Delete,
 }
 
-/// Starts a subscription. Only a refusal is answered.
+/// Starts a subscription.
 #[derive(Debug)]
 pub struct Subscribe {
     pub view_id: String,
@@ -29,8 +29,8 @@ pub struct Subscribe {
 }
 
 impl Receive<Subscribe> for TableActor {
-    fn receive(&mut self, order: Subscribe, _ctx: &mut Context<Self>) {
-        let Subscribe { view_id, topic, mut subscriber, reply } = order;
+    fn receive(&mut self, message: Subscribe, _ctx: &mut Context<Self>) {
+        let Subscribe { view_id, topic, mut subscriber, reply } = message;
         if let Topic::Update { .. } | Topic::Remove = topic {
             subscriber.listening = self.self_ref.listen(&subscriber.outbox);
         }
@@ -49,7 +49,7 @@ impl Receive<Subscribe> for TableActor {
     }
 }
 
-/// Ends a subscription; one that is not known has ended already.
+/// Ends a subscription; an unknown one is ignored.
 #[derive(Debug)]
 pub struct Unsubscribe {
     pub view_id: String,
@@ -60,8 +60,8 @@ pub struct Unsubscribe {
 }
 
 impl Receive<Unsubscribe> for TableActor {
-    fn receive(&mut self, order: Unsubscribe, _ctx: &mut Context<Self>) {
-        let Unsubscribe { view_id, topic, session, msg_id, reply } = order;
+    fn receive(&mut self, message: Unsubscribe, _ctx: &mut Context<Self>) {
+        let Unsubscribe { view_id, topic, session, msg_id, reply } = message;
         let Some(handle) = self.views.find(&view_id).and_then(|id| self.views.handle_mut(id)) else {
             return reply.send(Err(ActorError::ViewNotFound));
         };

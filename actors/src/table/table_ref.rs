@@ -1,4 +1,4 @@
-//! How to reach one table.
+//! A reference to a table.
 
 use std::sync::Arc;
 
@@ -7,27 +7,27 @@ use crate::lineage::{Lineage, ListenGuard};
 use crate::mailbox::Mailbox;
 use crate::outbox::{Outbox, StreamId};
 
-/// How to reach one table.
+/// A reference to a table: its name, its mailbox, and its relation to other tables.
 #[derive(Debug, Clone)]
 pub struct TableRef {
     pub name: Arc<str>,
-    /// The order of the table's messages on each connection.
+    /// The stream of the table's messages in each outbox.
     pub stream: StreamId,
     pub mailbox: Mailbox<TableActor>,
-    /// The tables that this one is derived from; empty for a table that clients write.
+    /// The tables that this one is derived of; empty for a table that clients write.
     pub sources: Arc<[TableRef]>,
     pub lineage: Lineage,
 }
 
 impl TableRef {
-    /// Counts a connection among the listeners of this table and of every table that it is derived of, for as long as
-    /// what comes back is held. Written tables need not know.
+    /// Adds a connection to the listeners of this table and of every derived table among its sources, until the guards
+    /// are dropped. Written tables have no listeners.
     pub(crate) fn listen(&self, outbox: &Arc<Outbox>) -> Vec<ListenGuard> {
         let mut listening = Vec::new();
         let mut open = vec![self];
         while let Some(table) = open.pop() {
             if !table.sources.is_empty() {
-                listening.push(table.lineage.listeners.enter(outbox));
+                listening.push(table.lineage.listeners.add(outbox));
                 open.extend(table.sources.iter());
             }
         }

@@ -1,29 +1,30 @@
-//! What a table looks like from outside, for whoever watches the server.
+//! Statistics of a table, for metrics.
 
 use actix::prelude::*;
 
 use super::{Receive, TableActor};
 use crate::mailbox::Reply;
 
-/// The state of one table.
+/// Statistics of one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableStats {
     pub num_rows: usize,
-    /// Orders that wait in the mailbox.
+    /// Messages that wait in the mailbox.
     pub num_waiting: usize,
     /// The shared views, oldest first.
-    pub views: Vec<ViewGauges>,
+    pub views: Vec<ViewStats>,
 }
 
-/// The state of one shared view.
+/// Statistics of one shared view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ViewGauges {
+pub struct ViewStats {
     pub number: u64,
     pub num_handles: usize,
     /// Subscriptions to updates.
     pub num_followers: usize,
 }
 
+/// Returns the table's statistics.
 #[derive(Debug)]
 pub struct GetTableStats {
     pub reply: Reply<TableStats>,

@@ -1,9 +1,9 @@
-//! What a table still has to send to one view actor: a single-flight queue.
+//! The queue of commands to one view actor, with a single batch in flight.
 //!
 //! Invariant: the view receives deltas and reads in the table's order, one batch at a time. A view that is busy (being
-//! built, or slow) costs its table nothing but this queue, in which deltas are merged once [`tuning::WAITING_DELTAS`] of them
-//! wait; a merged delta is again a delta. The queue is sent while messages are handled too: a table that is never idle
-//! starves no view.
+//! built, or slow) costs its table nothing but this queue, in which deltas are merged once [`tuning::WAITING_DELTAS`]
+//! of them wait; a merged delta is again a delta. The queue is sent while messages are handled too: a table that is
+//! never idle starves no view.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -28,16 +28,17 @@ pub(super) struct ViewQueue {
     busy: Arc<AtomicBool>,
 }
 
-/// How far a view has come.
+/// The stage of a view.
 #[derive(Debug)]
 enum Stage {
-    /// Columns of its plan are being computed; it will be built from the table as it was when it was opened.
+    /// Columns of its plan are being computed; it will be built from the table's state when it was opened.
     Waits(Arc<Plan>, Snapshot),
     Started(Addr<ViewActor>),
 }
 
 impl ViewQueue {
-    /// Of a view that is not started yet: [`ViewQueue::amend`], then [`ViewQueue::start`].
+    /// Creates the queue of a view that is not started: [`ViewQueue::start`] must follow, after any
+    /// [`ViewQueue::amend`].
     pub fn waiting(plan: Arc<Plan>, snapshot: Snapshot) -> Self {
         ViewQueue {
             view: Stage::Waits(plan, snapshot),
@@ -48,7 +49,7 @@ impl ViewQueue {
         }
     }
 
-    /// The plan of a view that waits for its columns.
+    /// The plan of a view that is not started.
     pub fn plan_not_started(&self) -> Option<&Arc<Plan>> {
         match &self.view {
             Stage::Waits(plan, _) => Some(plan),
@@ -81,27 +82,28 @@ impl ViewQueue {
         [snapshot.version()].into_iter().chain(steps.flatten()).collect()
     }
 
-    /// Starts the view if it was not.
+    /// Starts the view unless it is started.
     pub fn start(&mut self, start: impl FnOnce(Arc<Plan>, Snapshot, Arc<AtomicBool>) -> Addr<ViewActor>) {
         if let Stage::Waits(plan, snapshot) = &self.view {
             self.view = Stage::Started(start(plan.clone(), snapshot.clone(), self.built.clone()));
         }
     }
 
-    /// Whether the view answers at once. While it is being built nobody should wait for its notification.
+    /// Whether the view is built. Until then its notifications are unordered, so that no stream waits for the build.
     pub fn is_built(&self) -> bool {
         self.built.load(Ordering::Acquire)
     }
 
-    /// ViewCommand that is not a delta.
+    /// Appends a command that is not a delta.
     pub fn push(&mut self, command: ViewCommand) {
         self.waiting.push_back(command);
     }
 
+    /// Appends a delta, merged with the last one if many wait.
     pub fn push_step(&mut self, step: Step) {
         if self.waiting_deltas >= tuning::WAITING_DELTAS
             && let Some(ViewCommand::Step(last)) = self.waiting.back_mut()
-            // Subscribers are notified the port.
+            // Notifications carry the port, so deltas of different ports are not merged.
             && last.delta.port_id == step.delta.port_id
         {
             step.meter.metrics().delta_merged();
@@ -111,7 +113,7 @@ impl ViewQueue {
         self.waiting.push_back(ViewCommand::Step(step));
     }
 
-    /// Sends everything that waits, if the view is free. The table hears from the ack when it is again.
+    /// Sends all pending commands as one batch if the view is idle. The batch's ack reports when it is idle again.
     pub fn send(&mut self, view: SharedId, table: Addr<TableActor>) {
         let Stage::Started(addr) = &self.view else { return };
         if self.waiting.is_empty() || self.busy.swap(true, Ordering::AcqRel) {
@@ -120,20 +122,20 @@ impl ViewQueue {
         self.waiting_deltas = 0;
         let ack = BatchAck::new(table.recipient(), view, self.busy.clone());
         let commands = std::mem::take(&mut self.waiting).into();
-        // The mailbox has room: this is the only sender, with one batch on the delivery. A batch that an ended view does
-        // not take is dropped, and its ack tells.
+        // The mailbox has room: this is the only sender, with one batch in flight. A batch that a stopped view does not
+        // accept is dropped, which its ack reports.
         let _ = addr.try_send(ViewBatch { commands, ack: Some(ack) });
     }
 
-    /// The last handle is closed: sends what still waits; the actor ends once it has replied.
+    /// Sends the pending commands of a view without handles; its actor stops once it has replied.
     pub fn finish(self) {
         let addr = match self.view {
             Stage::Started(addr) if !self.waiting.is_empty() => addr,
             _ => return,
         };
-        // The mailbox has room for a batch beside the one on the delivery.
+        // The mailbox has room for a second batch.
         if addr.try_send(ViewBatch { commands: self.waiting.into(), ack: None }).is_err() {
-            tracing::debug!("a view ended before its last reads were answered");
+            tracing::debug!("a view stopped before it replied to its last reads");
         }
     }
 }

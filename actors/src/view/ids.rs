@@ -1,9 +1,9 @@
-//! The numbers by which a table addresses its views.
+//! The ids by which a table addresses its views.
 
-/// One client's view; numbers ascend in creation order.
+/// Identifies one client's handle; ids ascend in creation order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HandleId(pub u64);
 
-/// One shared view.
+/// Identifies a shared view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SharedId(pub(crate) u64);

@@ -1,9 +1,10 @@
-//! What slow connections have not heard yet: the changes of a view since each of them last heard of one.
+//! Subscribers whose connection is slow, and the changes of the view that they have not received.
 //!
-//! Law: a merged delta is again a delta. Changes are kept once for all who are behind, as far back as the one that is
-//! furthest behind, and are joined when they are more than twice what joining left the last time: the memory is bounded
-//! by the view's rows, however long somebody sleeps. Rows are written when they are handed over, so they are the rows
-//! as they are then.
+//! Invariant: a merged delta is again a delta. Changes are stored once for all lagging subscribers, as far back as the
+//! slowest one needs. Rows are encoded when they are sent, with their values at that time.
+//!
+//! Cost: changes are merged when they exceed twice the size of the last merge, so their memory is bounded by the view's
+//! rows, however long a connection lags.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -17,17 +18,18 @@ use super::step::{Delivery, Wanted, write_rows};
 use crate::metrics::AppliedAt;
 use crate::outbox::{Notification, Outbox, Outgoing, SessionId};
 
-/// Changed rows kept before joining them is worth while.
+/// Number of changed rows below which changes are not merged.
 const JOIN_AFTER: usize = 4096;
 
 #[derive(Debug, Default)]
 pub(super) struct LaggingSubscribers {
-    /// Changes, oldest first; empty when nobody is behind.
+    /// Changes, oldest first; empty when no subscriber lags.
     changes: VecDeque<ViewDelta>,
-    /// Number of the oldest of them.
+    /// Number of the oldest change.
     first: u64,
-    /// Rows in `changes`, and how many joining left the last time.
+    /// Rows in `changes`.
     kept: usize,
+    /// Rows in `changes` after the last merge.
     joined: usize,
     waiting: HashMap<SubscriberKey, WaitingSubscriber>,
 }
@@ -37,7 +39,7 @@ type SubscriberKey = (HandleId, SessionId, u32);
 
 #[derive(Debug)]
 struct WaitingSubscriber {
-    /// Number of the first change that it has not heard of.
+    /// Number of the first change that it has not received.
     from: u64,
     applied_at: AppliedAt,
     port_id: u32,
@@ -45,7 +47,7 @@ struct WaitingSubscriber {
 }
 
 impl LaggingSubscribers {
-    /// A subscription does not hear of the change that comes next.
+    /// Defers the next change, and later ones, for a subscription.
     pub fn wait(
         &mut self,
         handle: HandleId,
@@ -60,9 +62,9 @@ impl LaggingSubscribers {
         self.waiting.entry((handle, outbox.session(), msg_id)).or_insert_with(waiting);
     }
 
-    /// A change that those who wait have not heard of.
+    /// Stores a change for the subscriptions that lag.
     pub fn push(&mut self, change: &ViewDelta) {
-        // Connections that have ended need nothing more.
+        // Subscriptions of closed connections are dropped.
         self.waiting.retain(|_, waiting| waiting.outbox.closed().is_none());
         self.drop_delivered();
         if self.waiting.is_empty() {
@@ -75,8 +77,8 @@ impl LaggingSubscribers {
         }
     }
 
-    /// What the subscription has not heard of, and since when; it waits no longer. Must be asked before the change that
-    /// it hears at once is pushed.
+    /// Removes a lagging subscription and returns its merged changes, the time of the first one and its port. Must be
+    /// called before a change that the subscription receives directly is pushed.
     pub fn take(
         &mut self,
         handle: HandleId,
@@ -89,11 +91,11 @@ impl LaggingSubscribers {
         Some((unsent, waiting.applied_at, waiting.port_id))
     }
 
-    /// Hands over what is kept back for these subscriptions.
+    /// Sends their deferred updates to these subscriptions.
     pub fn flush(&mut self, wanted: Wanted, view: &mut View, handles: &mut HashMap<HandleId, Held>) {
         let Some(held) = handles.get_mut(&wanted.handle) else { return };
         for receiver in wanted.receivers {
-            // Full again: it stays where it is.
+            // The connection is full again: the subscription keeps lagging.
             let Delivery::Now(reservation) = receiver.delivery else { continue };
             let taken = self.take(wanted.handle, reservation.session(), receiver.msg_id);
             let Some((unsent, applied_at, port_id)) = taken else { continue };
@@ -109,7 +111,7 @@ impl LaggingSubscribers {
         self.drop_delivered();
     }
 
-    /// The handle is closed.
+    /// Removes the subscriptions of a closed handle.
     pub fn forget(&mut self, handle: HandleId) {
         self.waiting.retain(|(of, ..), _| *of != handle);
         self.drop_delivered();
@@ -119,7 +121,7 @@ impl LaggingSubscribers {
         self.waiting.is_empty()
     }
 
-    /// Drops the changes that everybody has heard of.
+    /// Drops the changes that no subscription needs.
     fn drop_delivered(&mut self) {
         let end = self.first + self.changes.len() as u64;
         let needed = self.waiting.values().map(|waiting| waiting.from).min().unwrap_or(end);
@@ -134,13 +136,13 @@ impl LaggingSubscribers {
         }
     }
 
-    /// Makes all changes one. Who was less far behind hears of more rows than it must.
+    /// Merges all changes into one. Subscriptions that lag less than others receive more rows than necessary.
     fn join(&mut self) {
         let mut all = ViewDelta::default();
         all.merge_all(self.changes.iter());
         let last = self.first + self.changes.len() as u64 - 1;
         for waiting in self.waiting.values_mut() {
-            // Those who wait for the change that comes next go on waiting for that one.
+            // A subscription that starts at the next change keeps its start.
             waiting.from = waiting.from.max(last);
         }
         self.first = last;

@@ -1,4 +1,4 @@
-//! Reads of a view by one of its handles.
+//! Reads of a view through one of its handles.
 
 use bytes::Bytes;
 use proscenium_engine::Scalar;
@@ -13,47 +13,53 @@ use crate::rope::Rope;
 use crate::tuning;
 use crate::workers::Workers;
 
-/// A question, and where its answer goes.
+/// A read request with its reply.
 #[derive(Debug)]
 pub enum Read {
+    /// The numbers of rows and columns.
     Dimensions(Reply<Dimensions>),
-    /// A window as text.
+    /// A slice as text.
     Text {
         viewport: Viewport,
         format: TextFormat,
         reply: Reply<Rope>,
     },
-    /// A window as an Arrow stream.
+    /// A slice as an Arrow stream.
     Arrow {
         viewport: Viewport,
         naming: Naming,
         compression: Compression,
         reply: Reply<Rope>,
     },
+    /// The names of the columns in a range.
     ColumnPaths {
         start_col: Option<u32>,
         end_col: Option<u32>,
         reply: Reply<ColumnPaths>,
     },
+    /// The smallest and the largest value of a column.
     MinMax {
         column: String,
         reply: Reply<(Scalar, Scalar)>,
     },
+    /// Collapses the group of a row. The reply is the number of rows removed.
     Collapse {
         row: u32,
         reply: Reply<u32>,
     },
+    /// Expands the group of a row. The reply is the number of rows added.
     Expand {
         row: u32,
         reply: Reply<u32>,
     },
+    /// Expands all groups down to a depth.
     SetDepth {
         depth: u32,
         reply: Reply<()>,
     },
 }
 
-/// Joined names, and the same level by level.
+/// The names of columns: joined into one string, and level by level.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ColumnPaths {
     pub names: Vec<std::sync::Arc<str>>,
@@ -61,16 +67,16 @@ pub struct ColumnPaths {
 }
 
 impl Read {
-    /// Answers with an error.
-    pub fn refuse(self, fault: ActorError) {
+    /// Replies with an error.
+    pub fn refuse(self, error: ActorError) {
         match self {
-            Read::Dimensions(reply) => reply.send(Err(fault)),
-            Read::Text { reply, .. } => reply.send(Err(fault)),
-            Read::Arrow { reply, .. } => reply.send(Err(fault)),
-            Read::ColumnPaths { reply, .. } => reply.send(Err(fault)),
-            Read::MinMax { reply, .. } => reply.send(Err(fault)),
-            Read::Collapse { reply, .. } | Read::Expand { reply, .. } => reply.send(Err(fault)),
-            Read::SetDepth { reply, .. } => reply.send(Err(fault)),
+            Read::Dimensions(reply) => reply.send(Err(error)),
+            Read::Text { reply, .. } => reply.send(Err(error)),
+            Read::Arrow { reply, .. } => reply.send(Err(error)),
+            Read::ColumnPaths { reply, .. } => reply.send(Err(error)),
+            Read::MinMax { reply, .. } => reply.send(Err(error)),
+            Read::Collapse { reply, .. } | Read::Expand { reply, .. } => reply.send(Err(error)),
+            Read::SetDepth { reply, .. } => reply.send(Err(error)),
         }
     }
 
@@ -78,11 +84,11 @@ impl Read {
         match self {
             Read::Dimensions(reply) => reply.send(Ok(view.dimensions(&mut held.handle))),
             Read::Text { viewport, format, reply } => {
-                if let Err(fault) = check_size(view, held, viewport, limit_bytes) {
-                    return reply.send(Err(fault));
+                if let Err(error) = check_size(view, held, viewport, limit_bytes) {
+                    return reply.send(Err(error));
                 }
                 let write = move |slice: ViewSlice| {
-                    // A few rows are written on this thread alone, whatever the number of cores.
+                    // A small slice is encoded on this thread alone, whatever the number of cores.
                     let pieces = slice.text(format, tuning::build_threads());
                     let text: Rope = pieces.into_iter().map(Bytes::from).collect();
                     reply.send(within(text.len(), limit_bytes).map(|()| text));
@@ -90,8 +96,8 @@ impl Read {
                 write_window(view, held, cut_options(format, viewport), workers, write);
             }
             Read::Arrow { viewport, naming, compression, reply } => {
-                if let Err(fault) = check_size(view, held, viewport, limit_bytes) {
-                    return reply.send(Err(fault));
+                if let Err(error) = check_size(view, held, viewport, limit_bytes) {
+                    return reply.send(Err(error));
                 }
                 let write = move |slice: ViewSlice| {
                     let written = slice.arrow(naming, compression, tuning::build_threads());
@@ -129,7 +135,7 @@ impl Read {
     }
 }
 
-/// Cuts now; writes now if that is little, on a worker thread otherwise.
+/// Takes the slice now; encodes it now if it is small, on a worker thread otherwise.
 fn write_window(
     view: &mut View,
     held: &mut Held,
@@ -147,8 +153,8 @@ fn write_window(
     }
 }
 
-/// Refuses what cannot be small enough before any work is done for it: no cell is written in less than a byte, but for
-/// those of Arrow's booleans.
+/// Refuses a slice that must exceed the limit before any work is done: a cell takes at least one bit (a boolean in
+/// Arrow).
 fn check_size(view: &mut View, held: &mut Held, viewport: Viewport, limit_bytes: usize) -> Result<()> {
     within(num_cells(view.dimensions(&mut held.handle), viewport) / 8, limit_bytes)
 }
@@ -157,7 +163,7 @@ fn within(num_bytes: usize, limit_bytes: usize) -> Result<()> {
     match num_bytes <= limit_bytes {
         true => Ok(()),
         false => Err(ActorError::refused(format!(
-            "the answer would be longer than {limit_bytes} bytes, the most that this server gives: ask for fewer rows"
+            "the reply would exceed this server's limit of {limit_bytes} bytes: request fewer rows"
         ))),
     }
 }
@@ -168,12 +174,12 @@ fn num_cells(dimensions: Dimensions, viewport: Viewport) -> usize {
         end.saturating_sub(start.unwrap_or(0) as usize)
     };
     let rows = span(viewport.start_row, viewport.end_row, dimensions.num_view_rows);
-    // A row's path and key are cells too.
+    // A row's path and key count as one cell.
     let columns = 1 + span(viewport.start_col, viewport.end_col, dimensions.num_view_columns);
     rows.saturating_mul(columns)
 }
 
-/// The rows' own keys are cut only where they are written.
+/// Slices the rows' keys only if the format contains them.
 fn cut_options(format: TextFormat, viewport: Viewport) -> SliceOptions {
     let json = match format {
         TextFormat::JsonColumns(options) | TextFormat::JsonRows(options) | TextFormat::Ndjson(options) => {

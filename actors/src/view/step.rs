@@ -1,4 +1,4 @@
-//! One delta of the table, and the rows that subscribers want of it.
+//! Applies one delta of the table to the view and encodes the changed rows for subscribers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use super::lagging::LaggingSubscribers;
 use crate::metrics::{AppliedAt, TableMeter};
 use crate::outbox::{Notification, Outbox, Outgoing, Reservation, SessionId};
 
+/// A delta and the subscribers that receive the rows it changes.
 #[derive(Debug)]
 pub struct Step {
     pub delta: Arc<TableDelta>,
@@ -22,7 +23,7 @@ pub struct Step {
     pub meter: TableMeter,
 }
 
-/// The changed rows of one handle, and where they go.
+/// The subscribers to the changed rows of one handle.
 #[derive(Debug)]
 pub struct Wanted {
     pub handle: HandleId,
@@ -30,6 +31,7 @@ pub struct Wanted {
     pub receivers: Vec<Receiver>,
 }
 
+/// A subscriber to changed rows.
 #[derive(Debug)]
 pub struct Receiver {
     /// Number of the subscription.
@@ -40,8 +42,9 @@ pub struct Receiver {
 /// How rows reach a subscriber.
 #[derive(Debug)]
 pub enum Delivery {
+    /// They fill this reservation.
     Now(Reservation),
-    /// It is full: they are kept back, and merge.
+    /// The outbox is full: they are deferred, and merged with later ones.
     Deferred(Arc<Outbox>),
 }
 
@@ -55,8 +58,8 @@ impl Receiver {
 }
 
 impl Step {
-    /// Makes this step and the one after it one. Each subscriber keeps its first place, so that no answer that was given
-    /// after the first batch overtakes the news of it.
+    /// Merges two consecutive steps. Each subscriber keeps its first reservation, so that no later reply overtakes the
+    /// notification of the first batch.
     pub(crate) fn merge(&mut self, next: Step) {
         self.delta = Arc::new(self.delta.then(&next.delta));
         for wanted in next.wanted {
@@ -76,8 +79,8 @@ impl Step {
         }
     }
 
-    /// Follows the table, then writes each distinct answer once.
-    pub(super) fn carry_out(
+    /// Steps the view, then encodes each distinct set of changed rows once.
+    pub(super) fn apply(
         self,
         view: &mut View,
         handles: &mut HashMap<HandleId, Held>,
@@ -101,7 +104,7 @@ impl Step {
                     }
                 };
                 let (rows, applied_at) = match lagging.take(wanted.handle, reservation.session(), msg_id) {
-                    // What was kept back for it, and this, as one.
+                    // The deferred changes and this one are sent as one.
                     Some((mut unsent, applied_at, _)) => {
                         unsent.merge_all([&stepped]);
                         (write_rows(view, held, &unsent), applied_at)
@@ -143,8 +146,8 @@ pub(super) fn write_rows(view: &mut View, held: &mut Held, stepped: &ViewDelta) 
     match view.row_delta(&mut held.handle, stepped) {
         Ok(rows) => rows.into(),
         Err(error) => {
-            // Subscribers still hear that something changed.
-            tracing::error!(%error, "the rows of an update could not be written");
+            // Subscribers are still notified of the change, without rows.
+            tracing::error!(%error, "the rows of an update could not be encoded");
             Bytes::new()
         }
     }

@@ -63,8 +63,8 @@ impl Call {
     }
 
     /// Refuses what was not even sent.
-    pub fn refuse_now(self, fault: ActorError) -> Sending {
-        self.refuse(fault);
+    pub fn refuse_now(self, error: ActorError) -> Sending {
+        self.refuse(error);
         Sending::Taken
     }
 
@@ -80,29 +80,29 @@ impl Call {
     /// Answers; the request ends when what comes back is dropped.
     fn begin_answer(self, answer: ClientResp) -> Done {
         let response = response::answer(self.msg_id, self.entity_id, answer);
-        self.outbox.push(self.stream, Outgoing::Answer(frame::encode(&response).into()));
+        self.outbox.push(self.stream, Outgoing::Reply(frame::encode(&response).into()));
         self.done
     }
 
-    pub fn refuse(self, fault: ActorError) {
-        drop(self.begin_refusal(fault));
+    pub fn refuse(self, error: ActorError) {
+        drop(self.begin_refusal(error));
     }
 
-    fn begin_refusal(self, fault: ActorError) -> Done {
-        let fault = self.explain(fault);
-        self.begin_answer(error_to_wire(&fault))
+    fn begin_refusal(self, error: ActorError) -> Done {
+        let error = self.explain(error);
+        self.begin_answer(error_to_wire(&error))
     }
 
     /// Whoever was asked has ended: if that is because it was deleted meanwhile, this is what the client is told.
-    fn explain(&self, fault: ActorError) -> ActorError {
-        if fault != ActorError::Gone {
-            return fault;
+    fn explain(&self, error: ActorError) -> ActorError {
+        if error != ActorError::Gone {
+            return error;
         }
         match self.about {
-            About::Server => fault,
-            About::Table => self.catalog.table(&self.entity_id).err().unwrap_or(fault),
+            About::Server => error,
+            About::Table => self.catalog.table(&self.entity_id).err().unwrap_or(error),
             About::View if self.catalog.table_of_view(&self.entity_id).is_none() => ActorError::ViewNotFound,
-            About::View => fault,
+            About::View => error,
         }
     }
 
@@ -110,7 +110,7 @@ impl Call {
     pub fn reply<T: 'static>(self, encode: impl FnOnce(T) -> ClientResp + Send + 'static) -> Reply<T> {
         Reply::to(self.session(), move |answer| match answer {
             Ok(value) => self.begin_answer(encode(value)),
-            Err(fault) => self.begin_refusal(fault),
+            Err(error) => self.begin_refusal(error),
         })
     }
 
@@ -119,18 +119,18 @@ impl Call {
         Reply::to(self.session(), move |answer: Result<Rope, ActorError>| match answer {
             Ok(mut rope) => {
                 rope.push_front(response::head_of_long(self.msg_id, self.entity_id, long, rope.len()));
-                self.outbox.push(self.stream, Outgoing::Answer(rope));
+                self.outbox.push(self.stream, Outgoing::Reply(rope));
                 self.done
             }
-            Err(fault) => self.begin_refusal(fault),
+            Err(error) => self.begin_refusal(error),
         })
     }
 
     /// Success is silent.
     pub fn reply_faults(self) -> Reply<()> {
         Reply::new(move |answer| {
-            if let Err(fault) = answer {
-                self.refuse(fault);
+            if let Err(error) = answer {
+                self.refuse(error);
             }
         })
     }
@@ -157,14 +157,14 @@ where
 }
 
 /// The one place where errors become messages.
-fn error_to_wire(fault: &ActorError) -> ClientResp {
-    match fault {
+fn error_to_wire(error: &ActorError) -> ClientResp {
+    match error {
         ActorError::Engine(error) => wire_error::to_wire(error),
         ActorError::ViewNotFound => wire_error::view_not_found(),
         ActorError::TableNotFound => wire_error::table_not_found(),
         ActorError::TableFailed { .. }
         | ActorError::Gone
         | ActorError::Deadline { .. }
-        | ActorError::Refused(_) => wire_error::server_error(fault.to_string()),
+        | ActorError::Refused(_) => wire_error::server_error(error.to_string()),
     }
 }

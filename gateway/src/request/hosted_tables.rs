@@ -11,7 +11,7 @@ pub fn prepare(request: GetHostedTablesReq) -> Prepared {
         if request.subscribe {
             return match call.subscriber() {
                 Ok(subscriber) => call.catalog().watch(subscriber),
-                Err(fault) => call.refuse(fault),
+                Err(error) => call.refuse(error),
             };
         }
         let table_infos = call.catalog().list().into_iter().map(to_wire).collect();

@@ -160,9 +160,9 @@ impl Prepared {
     }
 
     /// A request whose content is wrong: the answer is an error, whatever it is about.
-    pub fn refused(fault: impl Into<ActorError>) -> Self {
-        let fault = fault.into();
-        Prepared::server(move |call| call.refuse(fault))
+    pub fn refused(error: impl Into<ActorError>) -> Self {
+        let error = error.into();
+        Prepared::server(move |call| call.refuse(error))
     }
 
     /// What the envelope's entity is.
@@ -185,8 +185,8 @@ impl Prepared {
                 call.order_in(table.stream);
                 step(call, table)
             }
-            Err(fault) => {
-                missing(call, fault);
+            Err(error) => {
+                missing(call, error);
                 Sending::Taken
             }
         }

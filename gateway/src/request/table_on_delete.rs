@@ -9,7 +9,7 @@ use super::{Call, Prepared};
 pub fn prepare(_: TableOnDeleteReq) -> Prepared {
     Prepared::table(|call, table| match call.subscriber() {
         Ok(subscriber) => send(&table.mailbox, WatchTable { subscriber }),
-        Err(fault) => call.refuse_now(fault),
+        Err(error) => call.refuse_now(error),
     })
     .or_missing(|_: Call, _| {})
 }

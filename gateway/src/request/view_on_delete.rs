@@ -12,9 +12,9 @@ pub fn prepare(_: ViewOnDeleteReq) -> Prepared {
         let view_id = call.entity_id().to_string();
         let subscriber = match call.subscriber() {
             Ok(subscriber) => subscriber,
-            Err(fault) => return call.refuse_now(fault),
+            Err(error) => return call.refuse_now(error),
         };
-        send(&table.mailbox, Subscribe { view_id, topic: Topic::Delete, subscriber, reply: Reply::nowhere() })
+        send(&table.mailbox, Subscribe { view_id, topic: Topic::Delete, subscriber, reply: Reply::ignored() })
     })
     .or_missing(|_: Call, _| {})
 }

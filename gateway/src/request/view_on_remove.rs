@@ -12,7 +12,7 @@ pub fn prepare(_: ViewOnRemoveReq) -> Prepared {
         let topic = Topic::Remove;
         let subscriber = match call.subscriber() {
             Ok(subscriber) => subscriber,
-            Err(fault) => return call.refuse_now(fault),
+            Err(error) => return call.refuse_now(error),
         };
         send(&table.mailbox, Subscribe { view_id, topic, subscriber, reply: call.reply_faults() })
     })

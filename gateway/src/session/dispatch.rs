@@ -172,7 +172,7 @@ impl Dispatch {
         let mut blocked = Vec::new();
         let limits = self.server.limits;
         while self.scheduler.num_running() < limits.running_requests
-            && self.outbox.answer_bytes() < limits.waiting_answer_bytes
+            && self.outbox.reply_bytes() < limits.waiting_answer_bytes
         {
             let Some(number) = self.scheduler.start_next() else { break };
             let Some(waiting) = self.waiting.remove(&number) else { continue };
@@ -310,6 +310,6 @@ impl Dispatch {
 
     fn refuse_unhandled(&self, msg_id: u32, entity_id: String) {
         let response = response::answer(msg_id, entity_id, wire_error::unhandled());
-        self.outbox.push(StreamId::SERVER, Outgoing::Answer(frame::encode(&response).into()));
+        self.outbox.push(StreamId::SERVER, Outgoing::Reply(frame::encode(&response).into()));
     }
 }

@@ -271,7 +271,7 @@ impl Session {
         while self.unsent.is_none() && self.flow.has_room() {
             let Some(message) = outbox.take() else { break };
             let frame = match message {
-                Outgoing::Answer(frame) => frame,
+                Outgoing::Reply(frame) => frame,
                 Outgoing::Notification(notification) => notification::encode(notification).into(),
             };
             self.metrics.sent_bytes_total.inc_by(frame.len() as u64);
@@ -290,7 +290,7 @@ impl Session {
         // Answers that have left make room for requests, and news for what was kept back.
         self.start_requests(ctx);
         self.dispatch.flush_deferred();
-        let is_written = self.unsent.is_none() && outbox.answer_bytes() == 0;
+        let is_written = self.unsent.is_none() && outbox.reply_bytes() == 0;
         if self.phase == Phase::Draining && self.dispatch.is_idle() && is_written {
             self.end(&CloseReason::Server, ctx);
         }

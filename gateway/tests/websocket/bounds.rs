@@ -294,7 +294,7 @@ async fn what_happens_can_be_read_in_the_metrics() {
         ("proscenium_views", 2.0),
         ("proscenium_views_built_total", 1.0),
         ("proscenium_shared_view_hits_total", 1.0),
-        ("proscenium_merged_news_total", 0.0),
+        ("proscenium_merged_notifications_total", 0.0),
         ("proscenium_pending_bytes", 0.0),
         ("proscenium_apply_seconds_count{table=\"t\"}", 5.0),
         ("proscenium_view_step_seconds_count{table=\"t\"}", 5.0),

@@ -1,8 +1,8 @@
-//! A table's deltas as somebody else follows them: a derived table, a live export.
+//! The bounded queue of deltas between a table and a table derived of it.
 //!
-//! Law: the table puts each delta in before it answers the batch's sender, so whoever drains the tail before it answers
-//! anything is never behind. The tail is bounded: beyond [`tuning::WAITING_DELTAS`] deltas merge, and a merged delta is
-//! again a delta. Deltas are gapless: each begins where the one before it ends.
+//! Invariant: the source pushes a delta before it replies to the batch's sender, so a follower that drains the queue
+//! before it replies is never behind. Beyond [`tuning::WAITING_DELTAS`] deltas are merged, and a merged delta is again
+//! a delta. Deltas are gapless: each starts at the version at which the previous one ends.
 
 use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
@@ -15,19 +15,19 @@ use tokio::sync::Notify;
 use crate::outbox::DerivedSlots;
 use crate::tuning;
 
-/// Shared by the table and its follower.
+/// A queue shared by a table and its follower.
 #[derive(Debug, Default)]
-pub struct Tail {
+pub struct DeltaQueue {
     waiting: Mutex<VecDeque<Arrival>>,
     changed: Notify,
     ended: AtomicBool,
 }
 
-/// A delta, and where the follower may speak of it.
+/// A delta, and the slots in which the follower notifies of it.
 pub type Arrival = (Arc<TableDelta>, DerivedSlots);
 
-impl Tail {
-    /// The follower hears of it with the next [`Tail::wake`], or looks by itself.
+impl DeltaQueue {
+    /// Appends a delta; [`DeltaQueue::wake`] wakes the follower.
     pub(crate) fn push(&self, delta: Arc<TableDelta>, derived_slots: DerivedSlots) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if self.ended.load(Ordering::Acquire) {
@@ -38,7 +38,8 @@ impl Tail {
         {
             *last = Arc::new(last.then(&delta));
             for (session, derived_slot) in derived_slots {
-                // Each connection's first turn is kept, so that no later answer overtakes the news of the first batch.
+                // Each connection's first slot is kept, so that no later reply overtakes the notification of the first
+                // batch.
                 if let Entry::Vacant(entry) = held.entry(session) {
                     entry.insert(derived_slot);
                 }
@@ -52,17 +53,17 @@ impl Tail {
         self.changed.notify_one();
     }
 
-    /// Everything that waits, in order.
+    /// Removes all deltas, in order.
     pub fn drain(&self) -> VecDeque<Arrival> {
         std::mem::take(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Deltas may have come since the last call.
+    /// Resolves when deltas may have been pushed since the last call.
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
 
-    /// The follower wants no more, and says no more.
+    /// Ends the queue: pending deltas and their slots are dropped, later ones are ignored.
     pub fn end(&self) {
         let unsent = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -72,7 +73,7 @@ impl Tail {
         drop(unsent);
     }
 
-    /// Whether anybody but the table holds the tail and wants more.
+    /// Whether the follower holds the queue and has not ended it.
     pub(crate) fn is_followed(self: &Arc<Self>) -> bool {
         Arc::strong_count(self) > 1 && !self.ended.load(Ordering::Acquire)
     }
@@ -86,15 +87,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tail_is_bounded_and_gapless() {
+    fn the_queue_is_bounded_and_gapless() {
         let rows = |number: usize| TableData::Rows(format!("[{{\"x\":{number}}}]").into());
         let mut table = Table::create(&rows(0), TableOptions::default()).unwrap();
-        let tail = Tail::default();
+        let queue = DeltaQueue::default();
         let mut version = table.version();
         for number in 0..10 * tuning::WAITING_DELTAS {
-            tail.push(Arc::new(table.update(&rows(number), 0).unwrap().unwrap()), DerivedSlots::default());
+            queue.push(Arc::new(table.update(&rows(number), 0).unwrap().unwrap()), DerivedSlots::default());
         }
-        let waiting: Vec<_> = tail.drain().into_iter().map(|(delta, _)| delta).collect();
+        let waiting: Vec<_> = queue.drain().into_iter().map(|(delta, _)| delta).collect();
         assert_eq!(waiting.len(), tuning::WAITING_DELTAS);
         for delta in &waiting {
             assert_eq!(delta.from(), version);
@@ -106,12 +107,12 @@ mod tests {
     }
 
     #[test]
-    fn a_tail_is_followed_while_somebody_holds_it() {
-        let tail = Arc::<Tail>::default();
-        assert!(!tail.is_followed());
-        let held = tail.clone();
-        assert!(tail.is_followed());
+    fn a_queue_is_followed_while_its_follower_holds_it() {
+        let queue = Arc::<DeltaQueue>::default();
+        assert!(!queue.is_followed());
+        let held = queue.clone();
+        assert!(queue.is_followed());
         held.end();
-        assert!(!tail.is_followed());
+        assert!(!queue.is_followed());
     }
 }
