@@ -1,7 +1,8 @@
 //! The doors: the only crate that knows a network.
 //!
-//! Reading order: [`Server`], what it is told ([`settings`], [`config`]), its doors ([`listeners`], [`http`], [`flight`]),
-//! one connection ([`session`]), one request a file ([`request`]); where tables come from ([`source`], [`demo`]).
+//! Reading order: [`Server`], what it is told ([`settings`], [`config`]), its doors ([`listeners`], [`http`],
+//! [`flight`]), one connection ([`session`]), one request a file ([`request`]); where tables come from ([`source`],
+//! [`demo`]).
 
 pub mod config;
 pub mod content_coding;

@@ -90,8 +90,8 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Everything in Prometheus's text form. `hosted`: each hosted table's state. Shared views are told apart by numbers
-    /// that mean nothing elsewhere.
+    /// Everything in Prometheus's text form. `hosted`: each hosted table's state. Shared views are told apart by
+    /// numbers that mean nothing elsewhere.
     pub fn text(&self, hosted: &[(String, TableStats)], num_views: usize) -> prometheus::Result<Vec<u8>> {
         self.tables.set(hosted.len() as i64);
         self.views.set(num_views as i64);

@@ -1,7 +1,7 @@
-//! One request a file, each reading decode → ask → encode; and the one table of contents.
+//! The requests of the protocol, one file each: decode → call → encode.
 //!
-//! Law: a request says which order it stands in ([`Prepared`]) before it runs, and is answered exactly once, unless the
-//! protocol says that silence is the answer. No request can fail a connection.
+//! Invariant: a request declares its scope ([`Prepared`]) before it runs, and gets exactly one reply, except for
+//! requests whose success the protocol leaves without one. No request fails a connection.
 
 mod call;
 mod features;
@@ -51,7 +51,7 @@ pub use call::Call;
 pub use prepared::{About, Prepared, Scope, Sending};
 pub use system_info::Meter;
 
-/// Finds the request's file. `client`: whose rules the answer follows.
+/// Decodes a request. `client` is the generation whose rules the reply follows.
 pub fn prepare(request: ClientReq, client: ClientGeneration) -> Prepared {
     match request {
         ClientReq::GetFeaturesReq(request) => features::prepare(request),

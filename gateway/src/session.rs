@@ -1,7 +1,7 @@
-//! One connection: frames in, frames out.
+//! One WebSocket connection.
 //!
-//! Law: requests are started in arrival order per table; an answer never waits for another table's. Bytes on the way to
-//! a slow client are counted and bounded. Everything but [`socket`] is plain state without a socket.
+//! Invariant: requests start in order of arrival per table, and a reply never waits for another table's. Bytes in
+//! flight to a client are counted and bounded. All modules but [`socket`] are plain state without a socket.
 
 mod close_reason;
 mod connection_limit;

@@ -6,8 +6,8 @@
 //!
 //! Invariant: a WebSocket handshake or a request that may change something passes only if its `Origin` is absent (not a
 //! browser), the server's own, or listed; a request to a loopback address passes only if its `Host` is a loopback name
-//! or listed, so that a foreign name that was made to resolve to loopback (DNS rebinding) reads nothing. What is refused
-//! is answered 403, with one line in the log.
+//! or listed, so that a foreign name that was made to resolve to loopback (DNS rebinding) reads nothing. What is
+//! refused is answered 403, with one line in the log.
 
 use std::net::IpAddr;
 

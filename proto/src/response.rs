@@ -8,7 +8,7 @@ use crate::generated::Response;
 use crate::generated::response::ClientResp;
 
 /// The answer to the request `msg_id` about `entity_id`.
-pub fn answer(msg_id: u32, entity_id: impl Into<String>, response: ClientResp) -> Response {
+pub fn build(msg_id: u32, entity_id: impl Into<String>, response: ClientResp) -> Response {
     Response { msg_id, entity_id: entity_id.into(), client_resp: Some(response) }
 }
 

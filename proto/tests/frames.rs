@@ -23,7 +23,7 @@ fn requests() -> Vec<Request> {
 
 fn responses() -> Vec<Response> {
     let responses = messages::responses().into_iter().zip(1..);
-    responses.map(|(kind, msg_id)| response::answer(msg_id, "entity", kind)).collect()
+    responses.map(|(kind, msg_id)| response::build(msg_id, "entity", kind)).collect()
 }
 
 /// The field number behind `msg_id` (one byte each of tag and value here) and `entity_id`.

@@ -242,7 +242,7 @@ impl LocalServer {
     }
 
     fn send(&mut self, to: Subscriber, entity_id: &str, response: ClientResp) {
-        let frame = frame::encode(&response::answer(to.msg_id, entity_id, response));
+        let frame = frame::encode(&response::build(to.msg_id, entity_id, response));
         self.outgoing.push(Outgoing { session: to.session, frame });
     }
 }

@@ -1,4 +1,4 @@
-//! One request in progress: who asked, under which number, and the way back.
+//! A running request: its connection, its number, and its replies.
 
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use proscenium_proto::{ClientResp, frame, response};
 
 use super::{About, Meter, Sending};
 
+/// A running request.
 pub struct Call {
     pub(crate) msg_id: u32,
     pub(crate) entity_id: String,
@@ -21,9 +22,9 @@ pub struct Call {
     pub(crate) catalog: Catalog,
     pub(crate) meter: Arc<Meter>,
     pub(crate) about: About,
-    /// The order that the answer stands in.
+    /// The stream that the reply is sent in.
     pub(crate) stream: StreamId,
-    /// Dropped when the request is done, whether it was answered or not.
+    /// Dropped when the request ends, with or without a reply.
     pub(crate) done: Done,
 }
 
@@ -34,6 +35,7 @@ impl std::fmt::Debug for Call {
 }
 
 impl Call {
+    /// The name of the table, or the id of the view, that the request is about.
     pub fn entity_id(&self) -> &str {
         &self.entity_id
     }
@@ -50,50 +52,54 @@ impl Call {
         self.outbox.session()
     }
 
-    /// From now on the answer stands in a table's order.
-    pub fn order_in(&mut self, stream: StreamId) {
+    /// Sends the reply in the stream of a table.
+    pub fn set_stream(&mut self, stream: StreamId) {
         self.stream = stream;
     }
 
-    /// The asker, as somebody who wants to hear more under the number of this request.
+    /// Creates a subscription of the connection, under the number of this request.
     ///
-    /// Errors when the connection has as many subscriptions as it may have.
+    /// # Errors
+    ///
+    /// The connection has reached its limit of subscriptions.
     pub fn subscriber(&self) -> Result<Subscriber, ActorError> {
         Subscriber::new(self.outbox.clone(), self.msg_id)
     }
 
-    /// Refuses what was not even sent.
+    /// Replies with an error before any message was sent.
     pub fn refuse_now(self, error: ActorError) -> Sending {
         self.refuse(error);
         Sending::Taken
     }
 
-    /// Takes the mark of this request's end out, for requests that are understood long before they are answered.
+    /// Takes the guard of this request, for requests that release their locks before the reply is sent.
     pub fn take_done(&mut self) -> Done {
         std::mem::replace(&mut self.done, Box::new(()))
     }
 
-    pub fn answer(self, answer: ClientResp) {
-        drop(self.begin_answer(answer));
+    /// Sends the reply and ends the request.
+    pub fn respond(self, response: ClientResp) {
+        drop(self.begin_response(response));
     }
 
-    /// Answers; the request ends when what comes back is dropped.
-    fn begin_answer(self, answer: ClientResp) -> Done {
-        let response = response::answer(self.msg_id, self.entity_id, answer);
+    /// Sends the reply; the request ends when the returned guard is dropped.
+    fn begin_response(self, response: ClientResp) -> Done {
+        let response = response::build(self.msg_id, self.entity_id, response);
         self.outbox.push(self.stream, Outgoing::Reply(frame::encode(&response).into()));
         self.done
     }
 
+    /// Replies with an error and ends the request.
     pub fn refuse(self, error: ActorError) {
         drop(self.begin_refusal(error));
     }
 
     fn begin_refusal(self, error: ActorError) -> Done {
         let error = self.explain(error);
-        self.begin_answer(error_to_wire(&error))
+        self.begin_response(error_to_wire(&error))
     }
 
-    /// Whoever was asked has ended: if that is because it was deleted meanwhile, this is what the client is told.
+    /// Replaces [`ActorError::Gone`] by the reason for it, if the table or view was deleted meanwhile.
     fn explain(&self, error: ActorError) -> ActorError {
         if error != ActorError::Gone {
             return error;
@@ -106,15 +112,15 @@ impl Call {
         }
     }
 
-    /// The answer comes from somebody else, on whose thread it is encoded.
+    /// Creates a reply for an actor, which encodes it on its own thread.
     pub fn reply<T: 'static>(self, encode: impl FnOnce(T) -> ClientResp + Send + 'static) -> Reply<T> {
         Reply::to(self.session(), move |answer| match answer {
-            Ok(value) => self.begin_answer(encode(value)),
+            Ok(value) => self.begin_response(encode(value)),
             Err(error) => self.begin_refusal(error),
         })
     }
 
-    /// As [`Call::reply`], where the answer is one long text, or one long run of bytes: it goes out as it is.
+    /// As [`Call::reply`], for a reply with one long text or byte string, which is sent without a copy.
     pub fn reply_long(self, long: Long) -> Reply<Rope> {
         Reply::to(self.session(), move |answer: Result<Rope, ActorError>| match answer {
             Ok(mut rope) => {
@@ -126,8 +132,8 @@ impl Call {
         })
     }
 
-    /// Success is silent.
-    pub fn reply_faults(self) -> Reply<()> {
+    /// Creates a reply that is sent on errors only.
+    pub fn reply_errors(self) -> Reply<()> {
         Reply::new(move |answer| {
             if let Err(error) = answer {
                 self.refuse(error);
@@ -135,28 +141,28 @@ impl Call {
         })
     }
 
-    /// What is not there any more needs no ending: success, too.
-    pub fn reply_always(self, answer: ClientResp) -> Reply<()> {
-        Reply::to(self.session(), move |_| self.begin_answer(answer))
+    /// Creates a reply that reports success whatever the result: ending a subscription that does not exist is no error.
+    pub fn reply_always(self, response: ClientResp) -> Reply<()> {
+        Reply::to(self.session(), move |_| self.begin_response(response))
     }
 }
 
-/// Puts an order into a mailbox, now or when there is room.
-pub fn send<A, M>(mailbox: &Mailbox<A>, order: M) -> Sending
+/// Sends a message to a mailbox, now or when there is room.
+pub fn send<A, M>(mailbox: &Mailbox<A>, message: M) -> Sending
 where
     M: Send + 'static,
     A: Actor + Handler<Posted<M>>,
     A::Context: ToEnvelope<A, Posted<M>>,
 {
-    match mailbox.offer(order) {
+    match mailbox.offer(message) {
         Offered::Taken => Sending::Taken,
-        // Whoever waits for its reply hears that the actor is gone.
+        // The dropped message replies with `Gone`.
         Offered::Gone(_) => Sending::Taken,
-        Offered::Full(order) => Sending::Waiting(mailbox.post(order).boxed()),
+        Offered::Full(message) => Sending::Waiting(mailbox.post(message).boxed()),
     }
 }
 
-/// The one place where errors become messages.
+/// Maps errors to the protocol's messages.
 fn error_to_wire(error: &ActorError) -> ClientResp {
     match error {
         ActorError::Engine(error) => wire_error::to_wire(error),

@@ -1,4 +1,4 @@
-//! `GetHostedTables`: the list, or a subscription to its changes.
+//! `GetHostedTables`: returns the list of tables, or subscribes to its changes.
 
 use proscenium_actors::directory::Hosted;
 use proscenium_proto::ClientResp;
@@ -15,7 +15,7 @@ pub fn prepare(request: GetHostedTablesReq) -> Prepared {
             };
         }
         let table_infos = call.catalog().list().into_iter().map(to_wire).collect();
-        call.answer(ClientResp::GetHostedTablesResp(GetHostedTablesResp { table_infos }));
+        call.respond(ClientResp::GetHostedTablesResp(GetHostedTablesResp { table_infos }));
     })
 }
 

@@ -1,4 +1,4 @@
-//! `MakeJoinTable`: a table from two others, under the name in the envelope.
+//! `MakeJoinTable`: creates a join of two tables, under the name in the envelope.
 
 use proscenium_actors::ActorError;
 use proscenium_actors::catalog::HostJoin;

@@ -1,4 +1,4 @@
-//! `MakeTable`: a table from data or from a view, under the name in the envelope.
+//! `MakeTable`: creates a table from data or from a view, under the name in the envelope.
 
 use proscenium_actors::ActorError;
 use proscenium_actors::catalog::{Host, HostDerived};

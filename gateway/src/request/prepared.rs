@@ -1,4 +1,4 @@
-//! A request that is read but not yet asked: in which orders it stands, and what to do once it is its turn.
+//! A request that is decoded and not started: its scope, and the function that runs it.
 
 use futures::future::BoxFuture;
 use proscenium_actors::table::ReadView;
@@ -10,21 +10,21 @@ use proscenium_proto::response::Long;
 use super::Call;
 use super::call::send;
 
-/// In which orders a request stands.
+/// The tables that a request must be ordered by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
-    /// In none: it is answered as it comes.
+    /// None: it starts at once.
     Free,
-    /// Behind earlier requests to the table that it is about; the table's own mailbox does the rest.
+    /// The table that the envelope names.
     Table,
-    /// The same, for the table that the view belongs to.
+    /// The table of the view that the envelope names.
     View,
-    /// Makes or deletes tables, or lists them: alone among such requests, and alone among those about the table
-    /// that the envelope names (`entity`), about `tables`, and about the tables of `views`.
+    /// The list of tables, exclusively, because the request creates, deletes or lists tables; with it, exclusively,
+    /// the table that the envelope names (if `entity`), `tables`, and the tables of `views`.
     Catalog { entity: bool, tables: Vec<String>, views: Vec<String> },
 }
 
-/// What a request is about.
+/// The kind of entity that a request is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum About {
     Server,
@@ -32,7 +32,7 @@ pub enum About {
     View,
 }
 
-/// Whether a message was taken at once, or waits for room in a mailbox. While it waits nothing behind it is sent.
+/// The result of sending a message: it was sent, or waits for room in a mailbox.
 pub enum Sending {
     Taken,
     Waiting(BoxFuture<'static, ()>),
@@ -47,6 +47,7 @@ impl std::fmt::Debug for Sending {
     }
 }
 
+/// A decoded request.
 pub struct Prepared {
     pub scope: Scope,
     /// The id of the view that this request opens.
@@ -56,7 +57,7 @@ pub struct Prepared {
     step: Step,
 }
 
-/// What to do when there is no such table or view.
+/// Replies when there is no such table or view.
 type Missing = fn(Call, ActorError);
 
 enum Step {
@@ -72,12 +73,12 @@ impl std::fmt::Debug for Prepared {
 }
 
 impl Prepared {
-    /// About the whole server, in no order.
+    /// A request about the server, without ordering.
     pub fn server(step: impl FnOnce(Call) + 'static) -> Self {
         Prepared::catalog_step(Scope::Free, step)
     }
 
-    /// About the list of tables.
+    /// A request about the list of tables.
     pub fn catalog(step: impl FnOnce(Call) + 'static) -> Self {
         let scope = Scope::Catalog { entity: false, tables: Vec::new(), views: Vec::new() };
         Prepared::catalog_step(scope, step)
@@ -91,7 +92,7 @@ impl Prepared {
         Prepared { scope, opens: None, closes: false, step: Step::Server(step) }
     }
 
-    /// About the table that the envelope names.
+    /// A request about the table that the envelope names.
     pub fn table(step: impl FnOnce(Call, TableRef) -> Sending + 'static) -> Self {
         Prepared {
             scope: Scope::Table,
@@ -101,7 +102,7 @@ impl Prepared {
         }
     }
 
-    /// About the view that the envelope names.
+    /// A request about the view that the envelope names.
     pub fn view(step: impl FnOnce(Call, TableRef) -> Sending + 'static) -> Self {
         Prepared {
             scope: Scope::View,
@@ -111,7 +112,7 @@ impl Prepared {
         }
     }
 
-    /// Makes the table that the envelope names, of these tables and views.
+    /// A request that creates the table that the envelope names from these tables and views.
     pub fn making_table(
         tables: Vec<String>,
         views: Vec<String>,
@@ -121,13 +122,13 @@ impl Prepared {
         Prepared { scope, opens: None, closes: false, step: Step::Server(Box::new(step)) }
     }
 
-    /// Deletes the table that the envelope names.
+    /// A request that deletes the table that the envelope names.
     pub fn deleting_table(step: impl FnOnce(Call, TableRef) -> Sending + 'static) -> Self {
         let scope = Scope::Catalog { entity: true, tables: Vec::new(), views: Vec::new() };
         Prepared { scope, ..Prepared::table(step) }
     }
 
-    /// Asks the view that the envelope names.
+    /// A request that reads the view that the envelope names.
     pub fn read(read: impl FnOnce(Call) -> Read + 'static) -> Self {
         Prepared::view(move |call, table| {
             let view_id = call.entity_id().to_string();
@@ -135,37 +136,37 @@ impl Prepared {
         })
     }
 
-    /// A window of the view, as text.
+    /// A request for a slice of the view as text.
     pub fn text(viewport: Viewport, format: TextFormat, long: Long) -> Self {
         Prepared::read(move |call| Read::Text { viewport, format, reply: call.reply_long(long) })
     }
 
-    /// Opens a view: requests about it that come before it is there stand behind this one.
+    /// Marks a request that opens a view: later requests about the view wait for it.
     pub fn opening(self, view_id: String) -> Self {
         Prepared { opens: Some(view_id), ..self }
     }
 
-    /// Closes the view that the envelope names.
+    /// Marks a request that closes the view that the envelope names.
     pub fn closing(self) -> Self {
         Prepared { closes: true, ..self }
     }
 
-    /// Says something else than an error when there is no such table or view.
-    pub fn or_missing(mut self, emit: Missing) -> Self {
+    /// Replaces the error reply for a table or view that does not exist.
+    pub fn or_missing(mut self, on_missing: Missing) -> Self {
         match &mut self.step {
             Step::Server(_) => {}
-            Step::Table(_, missing) | Step::View(_, missing) => *missing = emit,
+            Step::Table(_, missing) | Step::View(_, missing) => *missing = on_missing,
         }
         self
     }
 
-    /// A request whose content is wrong: the answer is an error, whatever it is about.
+    /// A malformed request, whose reply is an error.
     pub fn refused(error: impl Into<ActorError>) -> Self {
         let error = error.into();
         Prepared::server(move |call| call.refuse(error))
     }
 
-    /// What the envelope's entity is.
+    /// The kind of the envelope's entity.
     pub fn about(&self) -> About {
         match self.step {
             Step::Server(_) => About::Server,
@@ -174,7 +175,7 @@ impl Prepared {
         }
     }
 
-    /// Its turn has come. `table`: the one that the request is about, or why there is none.
+    /// Runs the request. `table` is the table that it is about, or the error of looking it up.
     pub fn run(self, mut call: Call, table: Result<TableRef, ActorError>) -> Sending {
         let (step, missing) = match self.step {
             Step::Server(step) => return step(call),
@@ -182,7 +183,7 @@ impl Prepared {
         };
         match table {
             Ok(table) => {
-                call.order_in(table.stream);
+                call.set_stream(table.stream);
                 step(call, table)
             }
             Err(error) => {

@@ -1,4 +1,4 @@
-//! `RemoveHostedTablesUpdate`: the end of a subscription to the list of tables.
+//! `RemoveHostedTablesUpdate`: ends a subscription to the list of tables.
 
 use proscenium_proto::ClientResp;
 use proscenium_proto::generated::{RemoveHostedTablesUpdateReq, RemoveHostedTablesUpdateResp};
@@ -8,6 +8,6 @@ use super::Prepared;
 pub fn prepare(request: RemoveHostedTablesUpdateReq) -> Prepared {
     Prepared::catalog(move |call| {
         call.catalog().unwatch(call.session(), request.id);
-        call.answer(ClientResp::RemoveHostedTablesUpdateResp(RemoveHostedTablesUpdateResp {}));
+        call.respond(ClientResp::RemoveHostedTablesUpdateResp(RemoveHostedTablesUpdateResp {}));
     })
 }

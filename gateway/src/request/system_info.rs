@@ -12,7 +12,7 @@ pub fn prepare(_: ServerSystemInfoReq) -> Prepared {
     Prepared::server(|call| {
         let used = call.meter().read(Instant::now());
         let milliseconds = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
-        call.answer(ClientResp::ServerSystemInfoResp(ServerSystemInfoResp {
+        call.respond(ClientResp::ServerSystemInfoResp(ServerSystemInfoResp {
             heap_size: used.resident_bytes,
             used_size: used.own_bytes,
             cpu_time: milliseconds(used.busy),
@@ -21,20 +21,20 @@ pub fn prepare(_: ServerSystemInfoReq) -> Prepared {
     })
 }
 
-/// What the process has used.
+/// The resources that the process uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Used {
-    /// Memory the process holds.
+    /// Resident memory of the process.
     pub resident_bytes: u64,
-    /// Of these, what is not shared with files and others.
+    /// The part of it that is not shared with files and other processes.
     pub own_bytes: u64,
-    /// Of all threads, since the last reading.
+    /// Processor time of all threads since the previous reading.
     pub busy: Duration,
-    /// Since the last reading.
+    /// Time since the previous reading.
     pub passed: Duration,
 }
 
-/// Remembers the last reading; one a server.
+/// Measures the process relative to the previous reading. One per server.
 #[derive(Debug)]
 pub struct Meter {
     last: Mutex<(Instant, Duration)>,
@@ -59,19 +59,19 @@ impl Meter {
     }
 }
 
-/// Bytes the process holds, and those of them that are its alone; zeros where the system does not say.
+/// Resident bytes of the process, and those not shared; zeros where the system has no `/proc`.
 fn memory() -> (u64, u64) {
     // Linux counts pages of 4 KiB on every platform this server is built for.
     const PAGE_BYTES: u64 = 4096;
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     let mut pages =
         text.split_whitespace().map(|pages| pages.parse::<u64>().unwrap_or_default() * PAGE_BYTES);
-    // The first is address space, most of which was never touched.
+    // The first number is address space, most of which is not resident.
     let resident = pages.nth(1).unwrap_or_default();
     (resident, resident.saturating_sub(pages.next().unwrap_or_default()))
 }
 
-/// Processor time of all threads since the process began; zero where the system does not say.
+/// Processor time of all threads since the process started; zero where the system has no `/proc`.
 fn processor_time() -> Duration {
     // Nanoseconds on a processor: the first number of each thread's `schedstat`.
     let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return Duration::ZERO };
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_used_is_part_of_what_is_held_and_follows_the_data() {
+    fn own_memory_is_part_of_resident_memory_and_grows_with_the_data() {
         let meter = Meter::start(Instant::now());
         let before = meter.read(Instant::now());
         assert!(before.own_bytes <= before.resident_bytes);

@@ -1,4 +1,4 @@
-//! `TableDelete`: at once, or with the last view.
+//! `TableDelete`: deletes a table, at once or with its last view.
 
 use proscenium_actors::table::DeleteTable;
 use proscenium_proto::ClientResp;
@@ -13,8 +13,8 @@ pub fn prepare(request: TableDeleteReq) -> Prepared {
         let reply = call.reply(|()| DELETED);
         send(&table.mailbox, DeleteTable { lazy: !request.is_immediate, reply, understood })
     })
-    // What is not there is deleted.
-    .or_missing(|call: Call, _| call.answer(DELETED))
+    // Deleting a table that does not exist succeeds.
+    .or_missing(|call: Call, _| call.respond(DELETED))
 }
 
 const DELETED: ClientResp = ClientResp::TableDeleteResp(TableDeleteResp {});

@@ -1,4 +1,4 @@
-//! `TableDescribe` (new clients): what a config would give.
+//! `TableDescribe` (5.6 clients): describes the view that a configuration would give.
 
 use proscenium_actors::table::Describe;
 use proscenium_proto::generated::TableDescribeReq;

@@ -1,4 +1,4 @@
-//! `TableMakePort`: a new port for updates.
+//! `TableMakePort`: creates a port for updates.
 
 use proscenium_actors::table::MakePort;
 use proscenium_proto::ClientResp;

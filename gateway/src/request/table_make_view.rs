@@ -1,4 +1,4 @@
-//! `TableMakeView`: a view under the id that the client chose.
+//! `TableMakeView`: opens a view under the id that the client chose.
 
 use proscenium_actors::table::OpenView;
 use proscenium_proto::generated::{TableMakeViewReq, TableMakeViewResp};
@@ -17,7 +17,7 @@ pub fn prepare(request: TableMakeViewReq, client: ClientGeneration) -> Prepared 
     let opens = view_id.clone();
     Prepared::table(move |call, table| {
         let owner = call.session();
-        // Clients compare the id with the one they chose.
+        // Clients compare the id with the one that they chose.
         let echo = view_id.clone();
         let reply = call.reply(|()| ClientResp::TableMakeViewResp(TableMakeViewResp { view_id: echo }));
         send(&table.mailbox, OpenView { view_id, config, owner, reply })

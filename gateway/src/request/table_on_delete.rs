@@ -1,4 +1,4 @@
-//! `TableOnDelete`: tell me when the table is deleted. Silent, also about a table that is not there.
+//! `TableOnDelete`: subscribes to the deletion of a table. Has no reply, even if there is no such table.
 
 use proscenium_actors::table::WatchTable;
 use proscenium_proto::generated::TableOnDeleteReq;

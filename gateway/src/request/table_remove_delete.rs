@@ -1,4 +1,4 @@
-//! `TableRemoveDelete`: the end of a `TableOnDelete`.
+//! `TableRemoveDelete`: ends the subscription of a `TableOnDelete`.
 
 use proscenium_actors::table::UnwatchTable;
 use proscenium_proto::ClientResp;
@@ -14,5 +14,5 @@ pub fn prepare(request: TableRemoveDeleteReq) -> Prepared {
         let session = call.session();
         send(&table.mailbox, UnwatchTable { session, msg_id: request.id, reply: call.reply_always(ENDED) })
     })
-    .or_missing(|call: Call, _| call.answer(ENDED))
+    .or_missing(|call: Call, _| call.respond(ENDED))
 }

@@ -1,4 +1,4 @@
-//! `TableReplace`: exchanges all rows, in one step.
+//! `TableReplace`: replaces all rows, as one batch.
 
 use proscenium_actors::ActorError;
 use proscenium_actors::table::ReplaceRows;

@@ -1,4 +1,4 @@
-//! `TableSchema`: the columns, in creation order.
+//! `TableSchema`: returns the columns, in creation order.
 
 use proscenium_actors::table::GetSchema;
 use proscenium_engine::Schema;

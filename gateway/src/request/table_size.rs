@@ -1,4 +1,4 @@
-//! `TableSize`: the number of rows.
+//! `TableSize`: returns the number of rows.
 
 use proscenium_actors::table::GetSize;
 use proscenium_proto::ClientResp;
@@ -9,7 +9,7 @@ use super::call::send;
 
 pub fn prepare(_: TableSizeReq) -> Prepared {
     Prepared::table(|call, table| {
-        // Rows are numbered by u32.
+        // A table holds at most `u32::MAX` rows.
         let reply = call.reply(|size| ClientResp::TableSizeResp(TableSizeResp { size: size as u32 }));
         send(&table.mailbox, GetSize { reply })
     })

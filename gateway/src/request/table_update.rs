@@ -1,4 +1,4 @@
-//! `TableUpdate`: adds and changes rows, through a port.
+//! `TableUpdate`: inserts and updates rows, through a port.
 
 use proscenium_actors::ActorError;
 use proscenium_actors::table::UpdateRows;

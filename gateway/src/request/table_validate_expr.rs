@@ -1,4 +1,4 @@
-//! `TableValidateExpr` (old clients): types and faults of expressions.
+//! `TableValidateExpr` (5.5 clients): returns the types and errors of expressions.
 
 use proscenium_actors::table::Describe;
 use proscenium_engine::config::ViewConfig;

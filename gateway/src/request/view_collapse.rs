@@ -1,4 +1,4 @@
-//! `ViewCollapse`: hides the rows under a row.
+//! `ViewCollapse`: collapses the group of a row.
 
 use proscenium_actors::view::Read;
 use proscenium_proto::ClientResp;

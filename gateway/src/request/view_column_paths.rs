@@ -1,4 +1,4 @@
-//! `ViewColumnPaths`: the names of the visible columns, for both generations.
+//! `ViewColumnPaths`: returns the names of the visible columns, for both generations.
 
 use proscenium_actors::view::{ColumnPaths, Read};
 use proscenium_proto::ClientResp;

@@ -1,4 +1,4 @@
-//! `ViewDelete`: the view is no longer needed.
+//! `ViewDelete`: closes a view.
 
 use proscenium_actors::table::CloseView;
 use proscenium_proto::ClientResp;

@@ -1,4 +1,4 @@
-//! `ViewDimensions`: rows and columns, of the table and of what is visible.
+//! `ViewDimensions`: returns the numbers of rows and columns, of the table and of the view.
 
 use proscenium_actors::view::Read;
 use proscenium_engine::view::Dimensions;
@@ -10,7 +10,7 @@ use super::Prepared;
 pub fn prepare(_: ViewDimensionsReq) -> Prepared {
     Prepared::read(|call| {
         Read::Dimensions(call.reply(|dimensions: Dimensions| {
-            // The wire counts by u32; so do tables.
+            // Tables count by u32, as the protocol does.
             ClientResp::ViewDimensionsResp(ViewDimensionsResp {
                 num_table_rows: dimensions.num_table_rows as u32,
                 num_table_columns: dimensions.num_table_columns as u32,

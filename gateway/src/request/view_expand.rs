@@ -1,4 +1,4 @@
-//! `ViewExpand`: shows the rows right under a row.
+//! `ViewExpand`: expands the group of a row.
 
 use proscenium_actors::view::Read;
 use proscenium_proto::ClientResp;

@@ -1,4 +1,4 @@
-//! `ViewExpressionSchema`: the expressions and their types.
+//! `ViewExpressionSchema`: returns the expressions and their types.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `ViewGetConfig`: what was asked, with every default filled in.
+//! `ViewGetConfig`: returns the view's configuration, with all defaults filled in.
 
 use std::sync::Arc;
 

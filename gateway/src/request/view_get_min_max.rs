@@ -1,4 +1,4 @@
-//! `ViewGetMinMax`: the extent of a column.
+//! `ViewGetMinMax`: returns the smallest and the largest value of a column.
 
 use proscenium_actors::view::Read;
 use proscenium_proto::ClientResp;

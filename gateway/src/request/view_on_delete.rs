@@ -1,4 +1,4 @@
-//! `ViewOnDelete`: tell me when the view is deleted. Silent, also about a view that is not there.
+//! `ViewOnDelete`: subscribes to the deletion of a view. Has no reply, even if there is no such view.
 
 use proscenium_actors::Reply;
 use proscenium_actors::table::{Subscribe, Topic};

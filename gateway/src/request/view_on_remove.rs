@@ -1,4 +1,4 @@
-//! `ViewOnRemove`: tell me the keys of removed rows.
+//! `ViewOnRemove`: subscribes to the keys of removed rows.
 
 use proscenium_actors::table::{Subscribe, Topic};
 use proscenium_proto::generated::ViewOnRemoveReq;
@@ -14,6 +14,6 @@ pub fn prepare(_: ViewOnRemoveReq) -> Prepared {
             Ok(subscriber) => subscriber,
             Err(error) => return call.refuse_now(error),
         };
-        send(&table.mailbox, Subscribe { view_id, topic, subscriber, reply: call.reply_faults() })
+        send(&table.mailbox, Subscribe { view_id, topic, subscriber, reply: call.reply_errors() })
     })
 }

@@ -1,4 +1,4 @@
-//! `ViewOnUpdate`: tell me of every change of the table, with the changed rows if a mode is given.
+//! `ViewOnUpdate`: subscribes to changes of the table, with the view's changed rows if a mode is given.
 
 use proscenium_actors::table::{Subscribe, Topic};
 use proscenium_proto::generated::ViewOnUpdateReq;
@@ -14,6 +14,6 @@ pub fn prepare(request: ViewOnUpdateReq) -> Prepared {
             Ok(subscriber) => subscriber,
             Err(error) => return call.refuse_now(error),
         };
-        send(&table.mailbox, Subscribe { view_id, topic, subscriber, reply: call.reply_faults() })
+        send(&table.mailbox, Subscribe { view_id, topic, subscriber, reply: call.reply_errors() })
     })
 }

@@ -1,4 +1,4 @@
-//! `ViewRemoveDelete`: the end of a `ViewOnDelete`; of one that is not known, too.
+//! `ViewRemoveDelete`: ends the subscription of a `ViewOnDelete`; an unknown one is ignored.
 
 use proscenium_actors::table::{Topic, Unsubscribe};
 use proscenium_proto::ClientResp;
@@ -16,5 +16,5 @@ pub fn prepare(request: ViewRemoveDeleteReq) -> Prepared {
         let topic = Topic::Delete;
         send(&table.mailbox, Unsubscribe { view_id, topic, session, msg_id: request.id, reply })
     })
-    .or_missing(|call: Call, _| call.answer(ENDED))
+    .or_missing(|call: Call, _| call.respond(ENDED))
 }

@@ -1,4 +1,4 @@
-//! `ViewRemoveOnRemove`: the end of a `ViewOnRemove`.
+//! `ViewRemoveOnRemove`: ends the subscription of a `ViewOnRemove`.
 
 use proscenium_actors::table::{Topic, Unsubscribe};
 use proscenium_proto::ClientResp;

@@ -1,4 +1,4 @@
-//! `ViewRemoveOnUpdate`: the end of a `ViewOnUpdate`; of one that is not known, too.
+//! `ViewRemoveOnUpdate`: ends the subscription of a `ViewOnUpdate`; an unknown one is ignored.
 
 use proscenium_actors::table::{Topic, Unsubscribe};
 use proscenium_proto::ClientResp;
@@ -16,5 +16,5 @@ pub fn prepare(request: ViewRemoveOnUpdateReq) -> Prepared {
         let topic = Topic::Update { rows: false };
         send(&table.mailbox, Unsubscribe { view_id, topic, session, msg_id: request.id, reply })
     })
-    .or_missing(|call: Call, _| call.answer(ENDED))
+    .or_missing(|call: Call, _| call.respond(ENDED))
 }

@@ -1,4 +1,4 @@
-//! `ViewSchema`: the columns and their types.
+//! `ViewSchema`: returns the columns and their types.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! `ViewSetDepth`: shows the groups down to a depth.
+//! `ViewSetDepth`: expands all groups down to a depth.
 
 use proscenium_actors::view::Read;
 use proscenium_proto::ClientResp;

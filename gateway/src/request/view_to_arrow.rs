@@ -1,4 +1,4 @@
-//! `ViewToArrow`: a window of the view as an Arrow stream.
+//! `ViewToArrow`: returns a slice of the view as an Arrow stream.
 
 use proscenium_actors::view::Read;
 use proscenium_proto::ClientGeneration;

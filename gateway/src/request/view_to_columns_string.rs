@@ -1,4 +1,4 @@
-//! `ViewToColumnsString`: a window of the view as text.
+//! `ViewToColumnsString`: returns a slice of the view as JSON, column by column.
 
 use proscenium_actors::view::TextFormat;
 use proscenium_proto::generated::ViewToColumnsStringReq;

@@ -1,4 +1,4 @@
-//! `ViewToCsv`: a window of the view as CSV.
+//! `ViewToCsv`: returns a slice of the view as CSV.
 
 use proscenium_actors::view::TextFormat;
 use proscenium_proto::ClientGeneration;

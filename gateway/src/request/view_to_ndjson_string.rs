@@ -1,4 +1,4 @@
-//! `ViewToNdjsonString`: a window of the view as text.
+//! `ViewToNdjsonString`: returns a slice of the view as newline-delimited JSON.
 
 use proscenium_actors::view::TextFormat;
 use proscenium_proto::generated::ViewToNdjsonStringReq;

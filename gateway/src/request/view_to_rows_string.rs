@@ -1,4 +1,4 @@
-//! `ViewToRowsString`: a window of the view as text.
+//! `ViewToRowsString`: returns a slice of the view as JSON, row by row.
 
 use proscenium_actors::view::TextFormat;
 use proscenium_proto::generated::ViewToRowsStringReq;

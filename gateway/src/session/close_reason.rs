@@ -1,31 +1,32 @@
-//! Why a connection ends, and what its client is told.
+//! The reasons for which a connection ends, and their close frames.
 
 use actix_http::ws::{CloseCode, CloseReason as CloseFrame};
 
-/// Each way to end; `label` is its name in metrics and logs.
+/// The reason for which a connection ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CloseReason {
-    /// The client said goodbye.
+    /// The client sent a close frame.
     Client,
-    /// The client is gone without a word, as a page is that was left.
+    /// The TCP connection was closed without a close frame, as by a browser that leaves the page.
     Left,
-    /// Nothing was heard of the client for too long.
+    /// The client did not respond to pings in time.
     Silent,
-    /// Updates waited for too long.
+    /// Updates were pending for longer than `max_lag_seconds`.
     TooSlow,
-    /// Too much waited.
+    /// Too many bytes of notifications were pending.
     TooFarBehind,
-    /// Too many requests waited.
+    /// Too many bytes of requests were pending.
     TooMuch,
-    /// A message was too long.
+    /// The client sent a message beyond the limit.
     TooLong(String),
-    /// What came was no WebSocket.
+    /// The client violated the WebSocket protocol.
     Protocol(String),
-    /// The server ends.
+    /// The server is shutting down.
     Server,
 }
 
 impl CloseReason {
+    /// The reason's name in metrics and logs.
     pub fn label(&self) -> &'static str {
         match self {
             CloseReason::Client => "client",
@@ -40,24 +41,24 @@ impl CloseReason {
         }
     }
 
-    /// The close frame; absent: nobody is there to read it.
-    pub fn reason(&self) -> Option<CloseFrame> {
+    /// The close frame to send; `None` if the connection is already closed.
+    pub fn frame(&self) -> Option<CloseFrame> {
         let (code, description) = match self {
             CloseReason::Client => return Some(CloseFrame { code: CloseCode::Normal, description: None }),
             CloseReason::Left => return None,
-            CloseReason::Silent => (CloseCode::Away, "the client does not answer"),
+            CloseReason::Silent => (CloseCode::Away, "the client does not respond to pings"),
             CloseReason::TooSlow => {
-                (CloseCode::Policy, "the client reads too slowly: updates have been waiting for too long")
+                (CloseCode::Policy, "the client reads too slowly: updates were pending for too long")
             }
             CloseReason::TooFarBehind => {
-                (CloseCode::Policy, "the client reads too slowly: too many updates were waiting")
+                (CloseCode::Policy, "the client reads too slowly: too many updates were pending")
             }
             CloseReason::TooMuch => {
-                (CloseCode::Policy, "too many requests were sent without waiting for answers")
+                (CloseCode::Policy, "too many requests were sent without waiting for replies")
             }
             CloseReason::TooLong(text) => (CloseCode::Size, text.as_str()),
             CloseReason::Protocol(text) => (CloseCode::Protocol, text.as_str()),
-            CloseReason::Server => (CloseCode::Restart, "the server is ending"),
+            CloseReason::Server => (CloseCode::Restart, "the server is shutting down"),
         };
         Some(CloseFrame { code, description: Some(description.to_string()) })
     }

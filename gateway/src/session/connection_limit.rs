@@ -1,9 +1,9 @@
-//! Who is connected: how many there may be, and when the last has left.
+//! Limits the number of connections, and waits for the last one to end.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Counts connections; one a server.
+/// Counts the connections of a server.
 #[derive(Debug)]
 pub struct ConnectionLimit {
     limit: usize,
@@ -17,7 +17,7 @@ struct ConnectionCount {
     is_closed: bool,
 }
 
-/// A connection's place; given back when it is dropped.
+/// Counts one connection until it is dropped.
 #[derive(Debug)]
 pub struct ConnectionPermit(Arc<ConnectionLimit>);
 
@@ -28,12 +28,12 @@ impl Drop for ConnectionPermit {
     }
 }
 
-/// Why a connection is not let in.
+/// The reason why a connection is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectionRefused {
-    #[error("the server has {limit} connections, the most that it takes; try again later")]
+    #[error("the server has reached its limit of {limit} connections; try again later")]
     Full { limit: usize },
-    #[error("the server is ending; try again soon")]
+    #[error("the server is shutting down; try again soon")]
     Ending,
 }
 
@@ -42,6 +42,11 @@ impl ConnectionLimit {
         Arc::new(ConnectionLimit { limit, state: Mutex::default(), left: Condvar::new() })
     }
 
+    /// Counts a new connection.
+    ///
+    /// # Errors
+    ///
+    /// The limit is reached, or the server is shutting down.
     pub fn acquire(self: &Arc<Self>) -> Result<ConnectionPermit, ConnectionRefused> {
         let mut state = self.lock();
         if state.is_closed {
@@ -54,8 +59,8 @@ impl ConnectionLimit {
         Ok(ConnectionPermit(self.clone()))
     }
 
-    /// Lets nobody in from now on, and waits until all have left, but not longer than `patience`. Returns how many are
-    /// still there.
+    /// Refuses further connections and waits until all have ended, at most for `patience`. Returns the number of
+    /// connections left.
     pub fn close(&self, patience: Duration) -> usize {
         let until = Instant::now() + patience;
         let mut state = self.lock();
@@ -78,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_are_so_many_seats_until_the_roll_is_closed() {
+    fn connections_are_limited_until_closed() {
         let connection_limit = ConnectionLimit::new(2);
         let (first, second) = (connection_limit.acquire().unwrap(), connection_limit.acquire().unwrap());
         assert_eq!(connection_limit.acquire().unwrap_err(), ConnectionRefused::Full { limit: 2 });

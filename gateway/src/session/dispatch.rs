@@ -1,7 +1,7 @@
-//! Frames → orders: reads each request, puts it in its place, starts it when its turn has come.
+//! Decodes the requests of a connection and starts each once its locks are free.
 //!
-//! Law: nothing a client sends fails the connection, except more than the bounds allow. What has ended is learned from
-//! [`DoneMark`]s, which any thread may drop.
+//! Invariant: no request fails the connection, except by exceeding a limit. The end of a request is signalled by its
+//! [`DoneMark`], which any thread may drop.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,12 +23,12 @@ use crate::config::Limits;
 use crate::metrics::Metrics;
 use crate::request::{self, About, Call, Meter, Prepared, Scope, Sending};
 
-/// A client sent more than may wait.
+/// A client sent more requests than may be pending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many requests were sent without waiting for answers")]
+#[error("too many requests were sent without waiting for replies")]
 pub struct TooMuch;
 
-/// What the server gives every connection.
+/// The state of the server that every connection shares.
 #[derive(Debug, Clone)]
 pub struct ServerContext {
     pub catalog: Catalog,
@@ -37,29 +37,31 @@ pub struct ServerContext {
     pub max_frame_bytes: usize,
     pub limits: Limits,
     pub connection_limit: Arc<ConnectionLimit>,
-    /// Of clients that do not show theirs.
+    /// The generation of clients that cannot be recognized.
     pub default_generation: Generation,
-    /// Becomes true when the server ends.
+    /// Becomes true when the server shuts down.
     pub ending: watch::Receiver<bool>,
 }
 
+/// The requests of one connection, and the state that they refer to.
 #[derive(Debug)]
 pub struct Dispatch {
     server: ServerContext,
     outbox: Arc<Outbox>,
-    /// Set by the handshake; requests may show another.
+    /// Set by the handshake; refined by requests that only one generation sends.
     client: ClientGeneration,
     scheduler: RequestScheduler,
     waiting: HashMap<RequestNumber, Waiting>,
     waiting_bytes: usize,
     next_number: RequestNumber,
     ended: Arc<Mutex<Vec<RequestNumber>>>,
-    /// The tables of views that this connection opened or is about to; an entry leaves with the view's deletion.
+    /// The tables of views that this connection has opened or requested; an entry is removed when the view is closed.
     views: HashMap<String, Arc<str>>,
-    /// The sources of tables that are being made of others, and the requests that make them.
+    /// The sources of derived tables that are being created.
     derived: HashMap<Arc<str>, Vec<Arc<str>>>,
-    makings: HashMap<RequestNumber, Arc<str>>,
-    /// Every table that may know this connection, to tell it when the connection is over.
+    /// The requests that create them.
+    creations: HashMap<RequestNumber, Arc<str>>,
+    /// The tables that may hold state of this connection; they are notified when it ends.
     tables: HashMap<StreamId, TableRef>,
 }
 
@@ -71,7 +73,7 @@ struct Waiting {
     num_bytes: usize,
 }
 
-/// A message that waits for room in a table's mailbox.
+/// A request whose message waits for room in a table's mailbox.
 pub struct Blocked {
     pub targets: Vec<LockTarget>,
     pub room: BoxFuture<'static, ()>,
@@ -83,7 +85,7 @@ impl std::fmt::Debug for Blocked {
     }
 }
 
-/// Tells the end of a request when it is dropped.
+/// Signals the end of a request when it is dropped.
 struct DoneMark {
     number: RequestNumber,
     ended: Arc<Mutex<Vec<RequestNumber>>>,
@@ -110,12 +112,12 @@ impl Dispatch {
             ended: Arc::default(),
             views: HashMap::new(),
             derived: HashMap::new(),
-            makings: HashMap::new(),
+            creations: HashMap::new(),
             tables: HashMap::new(),
         }
     }
 
-    /// Becomes true when the server ends.
+    /// A receiver that becomes true when the server shuts down.
     pub fn ending(&self) -> watch::Receiver<bool> {
         self.server.ending.clone()
     }
@@ -124,7 +126,11 @@ impl Dispatch {
         &self.outbox
     }
 
-    /// Takes one frame in; [`Dispatch::start`] must follow.
+    /// Decodes a frame and enqueues its request; [`Dispatch::start`] must follow.
+    ///
+    /// # Errors
+    ///
+    /// More bytes of requests are pending than the limit allows.
     pub fn accept(&mut self, frame: Bytes) -> Result<(), TooMuch> {
         let num_bytes = frame.len();
         let request = match frame::decode(frame) {
@@ -150,7 +156,7 @@ impl Dispatch {
         {
             self.views.insert(view_id.clone(), request.entity_id.as_str().into());
         }
-        self.scheduler.enter(number, locks);
+        self.scheduler.enqueue(number, locks);
         let waiting = Waiting { msg_id: request.msg_id, entity_id: request.entity_id, prepared, num_bytes };
         self.waiting.insert(number, waiting);
         self.waiting_bytes += num_bytes;
@@ -160,12 +166,13 @@ impl Dispatch {
         Ok(())
     }
 
-    /// Starts every request whose turn has come. What comes back waits for room; [`Dispatch::resume`] must follow it.
+    /// Starts every request whose locks are free. Returns those whose message waits for room; [`Dispatch::resume`] must
+    /// follow once it is sent.
     pub fn start(&mut self) -> Vec<Blocked> {
         for number in std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner)) {
             self.scheduler.end(number);
-            // From here on the catalog knows it, or it was not made.
-            if let Some(name) = self.makings.remove(&number) {
+            // Either the catalog has its sources by now, or the table was not created.
+            if let Some(name) = self.creations.remove(&number) {
                 self.derived.remove(&name);
             }
         }
@@ -200,28 +207,28 @@ impl Dispatch {
         blocked
     }
 
-    /// A message that waited was taken; [`Dispatch::start`] must follow.
+    /// Unblocks the targets of a request whose message was sent; [`Dispatch::start`] must follow.
     pub fn resume(&mut self, targets: &[LockTarget]) {
         self.scheduler.resume(targets);
     }
 
-    /// Whether every request that was accepted has been answered.
+    /// Whether every accepted request has ended.
     pub fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.scheduler.num_running() == 0
     }
 
-    /// The connection has room again: tables that kept updates back for it hand them over.
+    /// Requests deferred updates from the tables, if the connection has room again.
     pub fn flush_deferred(&mut self) {
         for target in self.outbox.take_deferred() {
             let Some(table) = self.tables.get(&target) else { continue };
             if let Offered::Full(_) = table.mailbox.offer(FlushDeferred { session: self.outbox.session() }) {
-                // The next look finds room.
+                // The mailbox is full: tries again with the next call.
                 self.outbox.defer(target);
             }
         }
     }
 
-    /// The connection is over. The messages that tell the tables so are to be sent by the caller.
+    /// Ends the connection. Returns the messages that notify the tables, which the caller must send.
     pub fn finish(&mut self) -> Vec<BoxFuture<'static, ()>> {
         self.outbox.end();
         let session = self.outbox.session();
@@ -234,8 +241,8 @@ impl Dispatch {
             .collect()
     }
 
-    /// Where a request stands. One about a derived table stands behind the tables it is derived from, so that it sees
-    /// what earlier requests of this connection did to them.
+    /// The locks of a request. One about a derived table comes after earlier requests about the table's sources, so
+    /// that it sees their effects.
     fn locks(&mut self, prepared: &Prepared, entity_id: &str) -> LockRequest {
         match &prepared.scope {
             Scope::Free => LockRequest::default(),
@@ -252,7 +259,7 @@ impl Dispatch {
                     sources.iter().flat_map(|source| self.lineage(source)).map(LockTarget::Table).collect();
                 if *entity && !sources.is_empty() {
                     self.derived.insert(entity_id.into(), sources);
-                    self.makings.insert(self.next_number, entity_id.into());
+                    self.creations.insert(self.next_number, entity_id.into());
                 }
                 LockRequest { targets, after, exclusive: true }
             }
@@ -265,7 +272,7 @@ impl Dispatch {
         LockRequest { targets: vec![LockTarget::Table(table)], after, exclusive: false }
     }
 
-    /// What a table is derived from, directly or not; of one whose making is still on the way, what the request said.
+    /// The direct and indirect sources of a table; for a table that is being created, those named in the request.
     fn lineage(&self, table: &str) -> Vec<Arc<str>> {
         let mut found: Vec<Arc<str>> = Vec::new();
         let mut open: Vec<Arc<str>> = vec![table.into()];
@@ -289,13 +296,13 @@ impl Dispatch {
         known.or_else(|| self.server.catalog.table_of_view(view_id).map(|table| table.name))
     }
 
-    /// The table that a request is about, which from now on may know this connection.
+    /// Finds the table that a request is about, and notes that it may hold state of this connection.
     fn find_table(&mut self, about: About, entity_id: &str) -> Result<TableRef, ActorError> {
         let catalog = &self.server.catalog;
         let table = match about {
             About::Server => return Err(ActorError::TableNotFound),
             About::Table => catalog.table(entity_id)?,
-            // A view that this connection opens may not be known to anybody yet: its order is still on the way.
+            // A view that this connection opens may not be registered yet: its message may still be in the mailbox.
             About::View => match self.views.get(entity_id) {
                 Some(table) => catalog.table(table).map_err(|_| ActorError::ViewNotFound)?,
                 None => catalog.table_of_view(entity_id).ok_or(ActorError::ViewNotFound)?,
@@ -309,7 +316,7 @@ impl Dispatch {
     }
 
     fn refuse_unhandled(&self, msg_id: u32, entity_id: String) {
-        let response = response::answer(msg_id, entity_id, wire_error::unhandled());
+        let response = response::build(msg_id, entity_id, wire_error::unhandled());
         self.outbox.push(StreamId::SERVER, Outgoing::Reply(frame::encode(&response).into()));
     }
 }

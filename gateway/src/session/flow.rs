@@ -1,35 +1,36 @@
-//! How much is on the way to a client: written to the socket, and not acknowledged.
+//! Flow control: counts the bytes that are written to a socket and not acknowledged.
 //!
-//! Invariant: pings are put between the frames, and a pong shows that everything before its ping has arrived in the
-//! client, not only in some kernel's buffer. Beyond the window nothing is written, so what waits stays where it can be
-//! merged; one frame of any size may always go when nothing is on the way. Within a frame, where no ping can be, the
-//! socket's progress shows that the client is there. Time is an argument.
+//! Invariant: pings are sent between the frames, and a pong acknowledges that everything before its ping has reached
+//! the client, not only a kernel's buffer. Beyond the window nothing is written, so pending updates stay where they can
+//! be merged; a frame of any size may be written when nothing is in flight. Within a frame, where no ping can be sent,
+//! progress of the socket shows that the client is alive. Time is an argument.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::config::Limits;
 
-/// Pings in one window of bytes: an acknowledgement frees a part of it, not all.
+/// Pings per window, so that an acknowledgement frees a part of the window.
 const MARKS_IN_A_WINDOW: u64 = 8;
 
+/// The state of flow control.
 #[derive(Debug)]
 pub struct Flow {
     limits: Limits,
-    /// Bytes written, ever.
+    /// Bytes written since the connection was opened.
     written: u64,
-    /// Of these, known to have arrived.
+    /// Bytes acknowledged.
     arrived: u64,
-    /// Pings that were not answered yet: their number, and what was written before them.
+    /// Unacknowledged pings: their number, and the bytes written before them.
     pings: VecDeque<(u64, u64)>,
     last_ping: u64,
-    /// What was written before the last ping, and when that was.
+    /// Bytes written before the last ping.
     pinged: u64,
     pinged_at: Instant,
     received_at: Instant,
     /// A frame is being written in pieces.
     is_frame_open: bool,
-    /// Since when more waits for the client than it takes.
+    /// Set while updates are pending beyond the limit: since when.
     lagging_since: Option<Instant>,
 }
 
@@ -54,23 +55,24 @@ impl Flow {
         self.written - self.arrived < self.limits.window_bytes
     }
 
+    /// Notes bytes written to the socket.
     pub fn wrote(&mut self, bytes: usize) {
         self.written += bytes as u64;
     }
 
-    /// A frame is begun that is written in pieces.
+    /// Notes the start of a frame that is written in pieces.
     pub fn begin_frame(&mut self) {
         self.is_frame_open = true;
     }
 
-    /// A piece of the open frame was written: the socket has taken the one before it.
+    /// Notes a piece of the open frame, which implies that the socket has taken the previous one.
     pub fn wrote_piece(&mut self, bytes: usize, is_last: bool, now: Instant) {
         self.wrote(bytes);
         self.received(now);
         self.is_frame_open = !is_last;
     }
 
-    /// The payload of the ping that is due, if one is.
+    /// Returns the payload of a ping if one is due.
     pub fn ping(&mut self, now: Instant) -> Option<[u8; 8]> {
         let by_bytes = self.written - self.pinged >= self.limits.window_bytes / MARKS_IN_A_WINDOW;
         if !by_bytes && now.duration_since(self.pinged_at) < self.limits.ping_every() {
@@ -82,7 +84,7 @@ impl Flow {
         Some(self.last_ping.to_be_bytes())
     }
 
-    /// A pong has come. One that answers nothing only shows that the client is there.
+    /// Notes a pong. One that matches no ping only shows that the client is alive.
     pub fn pong(&mut self, payload: &[u8], now: Instant) {
         self.received(now);
         let Ok(number) = payload.try_into().map(u64::from_be_bytes) else { return };
@@ -97,23 +99,23 @@ impl Flow {
         }
     }
 
-    /// Something has come from the client.
+    /// Notes that bytes were received from the client.
     pub fn received(&mut self, now: Instant) {
         self.received_at = now;
     }
 
-    /// Whether the client has been silent for too long, with something for it to acknowledge or to take.
+    /// Whether the client has been silent for too long while a ping or the open frame was pending.
     pub fn is_lost(&self, now: Instant) -> bool {
         (self.is_frame_open || !self.pings.is_empty())
             && now.duration_since(self.received_at) > self.limits.silence()
     }
 
-    /// Whether more waits than the client takes, now.
+    /// Notes whether updates are pending beyond the limit.
     pub fn note_lag(&mut self, is_lagging: bool, now: Instant) {
         self.lagging_since = is_lagging.then(|| self.lagging_since.unwrap_or(now));
     }
 
-    /// Whether the client has been behind for longer than it may.
+    /// Whether the client has lagged for longer than [`Limits::max_lag`].
     pub fn is_too_slow(&self, now: Instant) -> bool {
         self.lagging_since.is_some_and(|since| now.duration_since(since) > self.limits.max_lag())
     }
@@ -144,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn one_huge_frame_may_go_when_nothing_is_on_the_way() {
+    fn one_huge_frame_may_be_written_when_nothing_is_in_flight() {
         let now = Instant::now();
         let mut flow = Flow::new(now, Limits::default());
         assert!(flow.has_room());
@@ -191,7 +193,7 @@ mod tests {
         let later = now + limits.silence() + std::time::Duration::from_secs(1);
         assert!(flow.is_lost(later));
         flow.wrote_piece(1, true, now);
-        assert!(!flow.is_lost(later), "nothing is asked of a client that has taken all");
+        assert!(!flow.is_lost(later), "nothing is pending for a client that has taken all");
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! Ending a connection whose socket takes nothing more.
+//! Closes a connection whose client does not read.
 //!
-//! Law: the web server asks a session's body for bytes when the socket has room, and notices that the body ended no
-//! sooner. A client that never reads is therefore cut off at the socket itself.
+//! The response body is polled only while the socket is writable, so the end of the body goes unnoticed if the client
+//! has stopped reading. Such a connection must be closed at the TCP level.
 
 use std::any::Any;
 use std::net::{Shutdown, TcpStream};
@@ -9,26 +9,26 @@ use std::rc::Rc;
 
 use actix_web::dev::Extensions;
 
-/// A second handle of a connection's socket.
+/// A duplicated handle of a connection's socket; `None` if it could not be duplicated.
 #[derive(Debug, Clone)]
 pub struct SocketHandle(Option<Rc<TcpStream>>);
 
 impl SocketHandle {
-    /// Of the connection that a request came on.
+    /// Returns the handle of a request's connection.
     pub fn of(request: &actix_web::HttpRequest) -> SocketHandle {
         request.conn_data().cloned().unwrap_or(SocketHandle(None))
     }
 
-    /// Both directions end now; nothing more is sent, also of what was written.
-    pub fn cut(&self) {
+    /// Shuts the socket down in both directions. Buffered bytes may be lost.
+    pub fn force_close(&self) {
         if let Some(socket) = &self.0 {
-            // An error says that the connection has ended already.
+            // An error means that the connection is closed already.
             let _ = socket.shutdown(Shutdown::Both);
         }
     }
 }
 
-/// For the web server to call with each new connection.
+/// Stores the handle of a new connection. The web server calls it for each one.
 pub fn register_socket(connection: &dyn Any, extensions: &mut Extensions) {
     if let Some(stream) = connection.downcast_ref::<actix_rt::net::TcpStream>() {
         extensions.insert(SocketHandle(second_handle(stream).map(Rc::new)));

@@ -1,11 +1,11 @@
-//! Fragments → frames.
+//! Assembles fragmented WebSocket messages.
 //!
-//! Law: a frame is whole or it is not there; text, which no client sends, is skipped; a message longer than the limit is
-//! an error before its last fragment has come.
+//! Invariant: only complete binary messages are returned. Text, which no client sends, is skipped. A message beyond the
+//! limit is an error as soon as its received fragments exceed it.
 
 use bytes::{Bytes, BytesMut};
 
-/// One piece of a WebSocket message.
+/// A fragment of a WebSocket message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fragment {
     First { text: bool, bytes: Bytes },
@@ -13,17 +13,18 @@ pub enum Fragment {
     Last(Bytes),
 }
 
-/// The message is longer than allowed.
+/// A message exceeds the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a message of more than {limit_bytes} bytes was sent; the limit is set by the server")]
+#[error("a message exceeds the server's limit of {limit_bytes} bytes")]
 pub struct TooLong {
     pub limit_bytes: usize,
 }
 
+/// The state of message assembly.
 #[derive(Debug)]
 pub struct Assembler {
     limit_bytes: usize,
-    /// What has come of a fragmented message; set by its first fragment, cleared by its last.
+    /// The received part of a fragmented message; set by its first fragment, cleared by its last.
     begun: Option<Begun>,
 }
 
@@ -38,7 +39,7 @@ impl Assembler {
         Assembler { limit_bytes, begun: None }
     }
 
-    /// The whole message, once it is there. Fragments that continue nothing are skipped.
+    /// Adds a fragment and returns the message if it is complete. Continuations without a first fragment are skipped.
     pub fn add(&mut self, fragment: Fragment) -> Result<Option<Bytes>, TooLong> {
         let (bytes, last) = match fragment {
             Fragment::First { text: true, .. } => {

@@ -1,12 +1,16 @@
-//! The generation of a client, as far as its handshake tells.
+//! Determines the generation of a client from its handshake.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName, ORIGIN, SEC_WEBSOCKET_EXTENSIONS, USER_AGENT};
 use proscenium_engine::config::Generation;
 use proscenium_proto::client_generation::{self, BadVersion, ClientGeneration};
 
-/// What `?client=` in the URL says, else an assumption: browsers and node run a client of the older generation, since no
-/// newer one is published for them; for others `default` counts. Errors when the URL names no version.
+/// Determines a client's generation: the version in `?client=` of the URL, or else an assumption. Browsers and node run
+/// a client of the older generation, since no newer one is published for them; other clients get `default`.
+///
+/// # Errors
+///
+/// The value of `?client=` is not a version.
 pub(super) fn of(request: &HttpRequest, default: Generation) -> Result<ClientGeneration, BadVersion> {
     let pairs = request.query_string().split('&').filter_map(|pair| pair.split_once('='));
     if let Some((_, version)) = pairs.into_iter().find(|(key, _)| *key == "client") {
@@ -16,8 +20,8 @@ pub(super) fn of(request: &HttpRequest, default: Generation) -> Result<ClientGen
     Ok(ClientGeneration::assumed(if runs_javascript { Generation::V5_5 } else { default }))
 }
 
-/// The published client uses `ws` in node, which sends neither its name nor an origin, but offers to compress in words
-/// of its own; other clients without a name do not.
+/// Recognizes browsers by their user agent, and node's `ws`, which sends neither a user agent nor an origin, by the
+/// text of its compression offer.
 fn is_browser_or_node(headers: &HeaderMap) -> bool {
     const OFFER_OF_WS: &str = "permessage-deflate; client_max_window_bits";
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
@@ -40,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn the_handshake_tells_the_generation() {
+    fn the_handshake_determines_the_generation() {
         const OFFER: (&str, &str) =
             ("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits");
         let (old, new) =

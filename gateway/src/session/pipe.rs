@@ -1,9 +1,11 @@
-//! The way from a session to its socket: WebSocket frames (RFC 6455) as a server writes them.
+//! The write queue between a session and its socket: encodes WebSocket frames (RFC 6455) as a server.
 //!
-//! Invariant: a session runs whether or not its socket takes bytes. What it writes waits here until the socket has room,
-//! long payloads without a copy; how much that may be is the session's decision. A message whose payload is written in
-//! pieces is one frame: its head states the whole length, and frames that become due before its last piece follow it.
-//! When one end is dropped the other is notified.
+//! Invariant: a session runs whether or not its socket is writable. Frames are queued here until the socket has room;
+//! the session bounds their number. A message whose payload is written in pieces is one frame: its header states the
+//! full length, and control frames that become due before its last piece follow it. When one end is dropped, the other
+//! is woken.
+//!
+//! Cost: long payloads are not copied.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -19,13 +21,13 @@ use futures::Stream;
 
 use super::connection_limit::ConnectionPermit;
 
-/// A payload up to this many bytes is put together with its neighbours.
+/// A payload of up to this many bytes is copied into one buffer with its neighbours.
 const SHORT_BYTES: usize = 4096;
 
-/// The most that the reason of a close frame may take, beside its code.
+/// Maximum bytes of a close frame's reason, without its code.
 const MAX_REASON_BYTES: usize = 123;
 
-/// What a frame is: its first byte. Every frame is a whole message or a control frame.
+/// The first byte of a frame. Every frame is a complete message or a control frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
@@ -37,7 +39,7 @@ pub enum Kind {
 
 #[derive(Debug, Default)]
 struct PipeState {
-    /// In order; `short` is behind all of them.
+    /// In order; `short` follows all of them.
     parts: VecDeque<Bytes>,
     short: BytesMut,
     /// Bytes of the open frame's payload that are not written yet; set by [`Pipe::begin`], counted down by
@@ -45,18 +47,18 @@ struct PipeState {
     unwritten: usize,
     /// Control frames that became due while a frame was open, in the order in which they follow it.
     deferred: VecDeque<(Kind, Bytes)>,
-    /// Nothing more is written.
+    /// No further frames are written.
     is_ended: bool,
-    /// The socket's end is dropped.
-    is_gone: bool,
+    /// The socket's end was dropped.
+    is_disconnected: bool,
     socket: Option<Waker>,
     session: Option<Waker>,
 }
 
 impl PipeState {
-    /// Whether what is written now reaches nobody.
+    /// Whether further writes are dropped.
     fn is_closed(&self) -> bool {
-        self.is_ended || self.is_gone
+        self.is_ended || self.is_disconnected
     }
 
     fn put_head(&mut self, kind: Kind, payload_bytes: usize) {
@@ -103,25 +105,27 @@ impl PipeState {
     }
 }
 
-/// The session's end; what was written still goes out after it is dropped.
+/// The session's end. Frames that were written are still sent after it is dropped.
 #[derive(Debug)]
 pub struct Pipe(Rc<RefCell<PipeState>>);
 
-/// The socket's end: a response's body. It holds the connection's seat.
+/// The socket's end: the body of the HTTP response. Holds the connection's permit.
 #[derive(Debug)]
 pub struct Body {
     state: Rc<RefCell<PipeState>>,
     _permit: ConnectionPermit,
 }
 
+/// Creates the two ends of a connection's write queue.
 pub fn pipe(permit: ConnectionPermit) -> (Pipe, Body) {
     let state = Rc::new(RefCell::default());
     (Pipe(Rc::clone(&state)), Body { state, _permit: permit })
 }
 
 impl Pipe {
-    /// Writes one frame; nothing after [`Pipe::end`]. While another frame is open, a control frame waits for its end:
-    /// of several pongs only the last is sent (RFC 6455, section 5.5.3), so that a client's pings cannot pile up here.
+    /// Writes one frame; ignored after [`Pipe::end`]. While another frame is open, control frames are deferred to its
+    /// end, and of several pongs only the last is sent (RFC 6455, section 5.5.3), so that a client's pings cannot
+    /// accumulate.
     pub fn write(&self, kind: Kind, payload: Bytes) {
         let mut state = self.0.borrow_mut();
         if state.is_closed() {
@@ -138,7 +142,7 @@ impl Pipe {
         state.wake_socket();
     }
 
-    /// Opens a message's frame of `payload_bytes`, at least one, which [`Pipe::append`] writes.
+    /// Opens a binary frame of `payload_bytes`, at least one. [`Pipe::append`] writes its payload.
     pub fn begin(&self, payload_bytes: usize) {
         let mut state = self.0.borrow_mut();
         if state.is_closed() {
@@ -149,7 +153,7 @@ impl Pipe {
         state.unwritten = payload_bytes;
     }
 
-    /// Writes the next piece of the open frame. The last one closes it.
+    /// Writes the next piece of the open frame; the last piece completes it.
     pub fn append(&self, piece: Bytes) {
         let mut state = self.0.borrow_mut();
         if state.is_closed() {
@@ -167,12 +171,12 @@ impl Pipe {
         state.wake_socket();
     }
 
-    /// Whether a frame is open: its head is written, its last piece is not.
+    /// Whether a frame is open: its header is written, its last piece is not.
     pub fn is_open(&self) -> bool {
         self.0.borrow().unwritten > 0
     }
 
-    /// Writes a close frame with as much of the reason's text as one holds; behind the open frame, if one is.
+    /// Writes a close frame, after the open frame if there is one. A long reason is truncated.
     pub fn close(&self, reason: CloseFrame) {
         let mut payload = Vec::from(u16::from(reason.code).to_be_bytes());
         let text = reason.description.unwrap_or_default();
@@ -180,21 +184,21 @@ impl Pipe {
         self.write(Kind::Close, payload.into());
     }
 
-    /// Nothing more is written: the connection ends when the socket has taken all.
+    /// Ends the queue: the connection is closed once all written frames are sent.
     pub fn end(&self) {
         let mut state = self.0.borrow_mut();
         state.is_ended = true;
         state.wake_socket();
     }
 
-    /// Waits until the socket has taken everything, or is gone.
+    /// Resolves when all frames are passed to the socket, or the connection is lost.
     pub fn emptied(&self) -> impl Future<Output = ()> + use<> {
-        Self::until(Rc::clone(&self.0), |state| state.is_gone || state.is_empty())
+        Self::until(Rc::clone(&self.0), |state| state.is_disconnected || state.is_empty())
     }
 
-    /// Waits until the connection is gone.
-    pub fn gone(&self) -> impl Future<Output = ()> + use<> {
-        Self::until(Rc::clone(&self.0), |state| state.is_gone)
+    /// Resolves when the connection is lost.
+    pub fn disconnected(&self) -> impl Future<Output = ()> + use<> {
+        Self::until(Rc::clone(&self.0), |state| state.is_disconnected)
     }
 
     async fn until(state: Rc<RefCell<PipeState>>, is_so: impl Fn(&PipeState) -> bool) {
@@ -203,7 +207,7 @@ impl Pipe {
             if is_so(&state) {
                 return Poll::Ready(());
             }
-            // All that wait here are parts of one task, the session's.
+            // One waker is enough: all waiters belong to the session's task.
             state.session = Some(context.waker().clone());
             Poll::Pending
         })
@@ -228,7 +232,7 @@ impl Stream for Body {
         });
         if part.is_none() && !state.is_ended {
             state.socket = Some(context.waker().clone());
-            // Asked for more, the socket has taken what it was given.
+            // The socket polls again only after it has taken the previous bytes.
             state.wake_session();
             return Poll::Pending;
         }
@@ -239,7 +243,7 @@ impl Stream for Body {
 impl Drop for Body {
     fn drop(&mut self) {
         let mut state = self.state.borrow_mut();
-        state.is_gone = true;
+        state.is_disconnected = true;
         (state.parts, state.short) = Default::default();
         state.wake_session();
     }
@@ -257,7 +261,7 @@ mod tests {
         pipe(ConnectionLimit::new(1).acquire().unwrap())
     }
 
-    /// What the socket can take now.
+    /// The bytes that the socket can take now.
     fn taken(body: &mut Body) -> Vec<u8> {
         let mut taken = Vec::new();
         while let Some(Some(Ok(part))) = body.next().now_or_never() {
@@ -305,20 +309,20 @@ mod tests {
     }
 
     #[test]
-    fn a_session_hears_that_all_is_taken_and_that_the_socket_is_gone() {
+    fn a_session_is_woken_when_all_is_sent_and_when_the_socket_is_lost() {
         let (pipe, mut body) = new();
         assert!(pipe.emptied().now_or_never().is_some());
         pipe.write(Kind::Ping, Bytes::from_static(b"12345678"));
         assert!(pipe.emptied().now_or_never().is_none());
         assert_eq!(taken(&mut body), b"\x89\x0812345678");
-        assert!(pipe.emptied().now_or_never().is_some() && pipe.gone().now_or_never().is_none());
+        assert!(pipe.emptied().now_or_never().is_some() && pipe.disconnected().now_or_never().is_none());
         pipe.write(Kind::Binary, Bytes::from_static(b"unread"));
         drop(body);
-        assert!(pipe.emptied().now_or_never().is_some() && pipe.gone().now_or_never().is_some());
+        assert!(pipe.emptied().now_or_never().is_some() && pipe.disconnected().now_or_never().is_some());
     }
 
     #[test]
-    fn what_was_written_goes_out_after_the_end() {
+    fn written_frames_are_sent_after_the_end() {
         let (pipe, mut body) = new();
         pipe.close(CloseFrame { code: CloseCode::Policy, description: Some("é".repeat(100)) });
         drop(pipe);

@@ -1,10 +1,10 @@
 //! Which requests of a connection may start: a lock manager over the names of tables.
 //!
-//! Invariant: a request starts when it is first in the queue of each of its lock targets. Requests of one target start one
-//! after the other without waiting for each other's end (the table's mailbox keeps their order); an exclusive one starts
-//! when everything before it has ended, and nothing starts until it has ended itself. A request may also come *after*
-//! targets: it starts when what was before it there has ended, and later requests do not wait for its end. Requests without
-//! a common target do not wait for each other. See `docs/ordering.md`.
+//! Invariant: a request starts when it is first in the queue of each of its lock targets. Requests of one target start
+//! one after the other without waiting for each other's end (the table's mailbox keeps their order); an exclusive one
+//! starts when everything before it has ended, and nothing starts until it has ended itself. A request may also come
+//! *after* targets: it starts when what was before it there has ended, and later requests do not wait for its end.
+//! Requests without a common target do not wait for each other. See `docs/ordering.md`.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use std::sync::Arc;
 /// Numbers a connection's requests in order of arrival.
 pub type RequestNumber = u64;
 
+/// A resource that requests lock.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum LockTarget {
     /// The list of tables.
@@ -19,6 +20,7 @@ pub enum LockTarget {
     Table(Arc<str>),
 }
 
+/// The lock queues of one connection.
 #[derive(Debug, Default)]
 pub struct RequestScheduler {
     targets: HashMap<LockTarget, LockState>,
@@ -59,7 +61,7 @@ pub struct LockRequest {
 
 impl RequestScheduler {
     /// Enqueues a request. One without targets may start at once.
-    pub fn enter(&mut self, request: RequestNumber, LockRequest { targets, after, exclusive }: LockRequest) {
+    pub fn enqueue(&mut self, request: RequestNumber, LockRequest { targets, after, exclusive }: LockRequest) {
         if targets.is_empty() && after.is_empty() {
             self.free.push_back(request);
         }
@@ -77,10 +79,10 @@ impl RequestScheduler {
         self.requests.insert(request, held);
     }
 
-    /// The earliest request that may start now; it counts as started.
+    /// Starts the earliest request that may start now.
     pub fn start_next(&mut self) -> Option<RequestNumber> {
-        let first_in_lanes = self.targets.values().filter_map(|state| state.waiting.front().copied());
-        let candidates = first_in_lanes.chain(self.free.front().copied());
+        let heads = self.targets.values().filter_map(|state| state.waiting.front().copied());
+        let candidates = heads.chain(self.free.front().copied());
         let next = candidates.filter(|request| self.may_start(*request)).min()?;
         if self.free.front() == Some(&next) {
             self.free.pop_front();
@@ -103,12 +105,12 @@ impl RequestScheduler {
         Some(next)
     }
 
-    /// A started request's message waits for room: no other request of its targets starts.
+    /// Blocks the targets of a started request whose message waits for room: no other request of theirs starts.
     pub fn block(&mut self, request: RequestNumber) {
         self.set_blocked(request, true);
     }
 
-    /// The message was taken. Must precede [`RequestScheduler::end`].
+    /// Unblocks targets: the message was sent. Must precede [`RequestScheduler::end`].
     pub fn resume(&mut self, targets: &[LockTarget]) {
         for target in targets {
             if let Some(state) = self.targets.get_mut(target) {
@@ -123,7 +125,7 @@ impl RequestScheduler {
         self.requests.get(&request).map(|held| held.targets.clone()).unwrap_or_default()
     }
 
-    /// A started request has ended.
+    /// Releases the locks of a request.
     pub fn end(&mut self, request: RequestNumber) {
         let Some(held) = self.requests.remove(&request) else { return };
         self.num_running -= 1;
@@ -136,7 +138,7 @@ impl RequestScheduler {
         }
     }
 
-    /// Requests that have started and not ended.
+    /// Number of requests that have started and not ended.
     pub fn num_running(&self) -> usize {
         self.num_running
     }
@@ -186,89 +188,89 @@ mod tests {
         LockRequest { targets, exclusive, ..LockRequest::default() }
     }
 
-    fn start_all(targets: &mut RequestScheduler) -> Vec<RequestNumber> {
-        std::iter::from_fn(|| targets.start_next()).collect()
+    fn start_all(scheduler: &mut RequestScheduler) -> Vec<RequestNumber> {
+        std::iter::from_fn(|| scheduler.start_next()).collect()
     }
 
     #[test]
-    fn requests_about_tables_start_without_waiting_for_answers() {
-        let mut targets = RequestScheduler::default();
-        targets.enter(1, lock_of(vec![table("a")], false));
-        targets.enter(2, lock_of(vec![table("b")], false));
-        targets.enter(3, lock_of(vec![table("a")], false));
-        targets.enter(4, lock_of(vec![], false));
-        assert_eq!(start_all(&mut targets), [1, 2, 3, 4]);
+    fn requests_about_tables_start_without_waiting_for_replies() {
+        let mut scheduler = RequestScheduler::default();
+        scheduler.enqueue(1, lock_of(vec![table("a")], false));
+        scheduler.enqueue(2, lock_of(vec![table("b")], false));
+        scheduler.enqueue(3, lock_of(vec![table("a")], false));
+        scheduler.enqueue(4, lock_of(vec![], false));
+        assert_eq!(start_all(&mut scheduler), [1, 2, 3, 4]);
     }
 
     #[test]
-    fn what_needs_a_table_waits_until_it_is_made_and_other_tables_do_not() {
-        let mut targets = RequestScheduler::default();
-        targets.enter(1, lock_of(vec![LockTarget::Catalog, table("new")], true));
-        targets.enter(2, lock_of(vec![table("new")], false));
-        targets.enter(3, lock_of(vec![table("other")], false));
-        targets.enter(4, lock_of(vec![LockTarget::Catalog], true));
-        assert_eq!(start_all(&mut targets), [1, 3]);
-        targets.end(1);
-        assert_eq!(start_all(&mut targets), [2, 4]);
+    fn requests_about_a_table_wait_until_it_is_created_and_others_do_not() {
+        let mut scheduler = RequestScheduler::default();
+        scheduler.enqueue(1, lock_of(vec![LockTarget::Catalog, table("new")], true));
+        scheduler.enqueue(2, lock_of(vec![table("new")], false));
+        scheduler.enqueue(3, lock_of(vec![table("other")], false));
+        scheduler.enqueue(4, lock_of(vec![LockTarget::Catalog], true));
+        assert_eq!(start_all(&mut scheduler), [1, 3]);
+        scheduler.end(1);
+        assert_eq!(start_all(&mut scheduler), [2, 4]);
     }
 
     #[test]
-    fn a_deletion_waits_for_what_came_before() {
-        let mut targets = RequestScheduler::default();
-        targets.enter(1, lock_of(vec![table("a")], false));
-        targets.enter(2, lock_of(vec![table("a")], false));
-        targets.enter(3, lock_of(vec![LockTarget::Catalog, table("a")], true));
-        assert_eq!(start_all(&mut targets), [1, 2]);
-        targets.end(2);
-        assert!(start_all(&mut targets).is_empty());
-        targets.end(1);
-        assert_eq!(start_all(&mut targets), [3]);
+    fn a_deletion_waits_for_earlier_requests() {
+        let mut scheduler = RequestScheduler::default();
+        scheduler.enqueue(1, lock_of(vec![table("a")], false));
+        scheduler.enqueue(2, lock_of(vec![table("a")], false));
+        scheduler.enqueue(3, lock_of(vec![LockTarget::Catalog, table("a")], true));
+        assert_eq!(start_all(&mut scheduler), [1, 2]);
+        scheduler.end(2);
+        assert!(start_all(&mut scheduler).is_empty());
+        scheduler.end(1);
+        assert_eq!(start_all(&mut scheduler), [3]);
     }
 
     #[test]
-    fn what_stands_behind_a_lane_waits_for_its_end_and_holds_up_nobody() {
-        let mut targets = RequestScheduler::default();
+    fn a_request_after_a_target_waits_for_its_end_and_delays_no_other() {
+        let mut scheduler = RequestScheduler::default();
         let after =
             LockRequest { targets: vec![table("derived")], after: vec![table("source")], exclusive: false };
-        targets.enter(1, lock_of(vec![table("source")], false));
-        targets.enter(2, after.clone());
-        targets.enter(3, lock_of(vec![table("other")], false));
-        assert_eq!(start_all(&mut targets), [1, 3]);
-        targets.end(1);
-        assert_eq!(start_all(&mut targets), [2]);
-        targets.enter(4, lock_of(vec![table("source")], false));
-        assert_eq!(start_all(&mut targets), [4], "the read of the derived table has not ended");
+        scheduler.enqueue(1, lock_of(vec![table("source")], false));
+        scheduler.enqueue(2, after.clone());
+        scheduler.enqueue(3, lock_of(vec![table("other")], false));
+        assert_eq!(start_all(&mut scheduler), [1, 3]);
+        scheduler.end(1);
+        assert_eq!(start_all(&mut scheduler), [2]);
+        scheduler.enqueue(4, lock_of(vec![table("source")], false));
+        assert_eq!(start_all(&mut scheduler), [4], "the read of the derived table has not ended");
         for request in [2, 3, 4] {
-            targets.end(request);
+            scheduler.end(request);
         }
-        assert!(targets.targets.is_empty() && targets.requests.is_empty());
+        assert!(scheduler.targets.is_empty() && scheduler.requests.is_empty());
     }
 
     #[test]
-    fn a_full_mailbox_holds_back_its_own_lane() {
-        let mut targets = RequestScheduler::default();
-        targets.enter(1, lock_of(vec![table("a")], false));
-        assert_eq!(targets.start_next(), Some(1));
-        targets.block(1);
-        targets.enter(2, lock_of(vec![table("a")], false));
-        targets.enter(3, lock_of(vec![table("b")], false));
-        assert_eq!(start_all(&mut targets), [3]);
-        targets.resume(&[table("a")]);
-        assert_eq!(start_all(&mut targets), [2]);
+    fn a_full_mailbox_blocks_its_own_target_only() {
+        let mut scheduler = RequestScheduler::default();
+        scheduler.enqueue(1, lock_of(vec![table("a")], false));
+        assert_eq!(scheduler.start_next(), Some(1));
+        scheduler.block(1);
+        scheduler.enqueue(2, lock_of(vec![table("a")], false));
+        scheduler.enqueue(3, lock_of(vec![table("b")], false));
+        assert_eq!(start_all(&mut scheduler), [3]);
+        scheduler.resume(&[table("a")]);
+        assert_eq!(start_all(&mut scheduler), [2]);
     }
 
     #[test]
-    fn nothing_is_remembered_of_what_has_ended() {
-        let mut targets = RequestScheduler::default();
+    fn ended_requests_leave_no_state() {
+        let mut scheduler = RequestScheduler::default();
         for request in 0..100 {
-            targets.enter(
+            scheduler.enqueue(
                 request,
                 lock_of(vec![LockTarget::Catalog, table(&format!("t{request}"))], request % 2 == 0),
             );
-            assert_eq!(targets.start_next(), Some(request));
-            targets.end(request);
+            assert_eq!(scheduler.start_next(), Some(request));
+            scheduler.end(request);
         }
-        assert!(targets.targets.is_empty() && targets.requests.is_empty());
-        assert_eq!(targets.num_running(), 0);
+        assert!(scheduler.targets.is_empty() && scheduler.requests.is_empty());
+        assert_eq!(scheduler.num_running(), 0);
     }
 }

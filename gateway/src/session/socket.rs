@@ -1,8 +1,8 @@
-//! The WebSocket itself: the only file that names actix-web-actors, so that it can be exchanged.
+//! The actor of a WebSocket connection. The only file that uses actix-web-actors, so that it can be replaced.
 //!
-//! Law: no decision is made here. Frames go to [`Dispatch`], what waits in the [`Outbox`] goes into the [`Pipe`] as far
-//! as [`Flow`] has room. The session is an actor of its own, beside the web server's task that moves bytes: it hears its
-//! client and the clock also while the socket takes nothing.
+//! Invariant: no decision is made here. Received frames are passed to [`Dispatch`]; messages of the [`Outbox`] are
+//! written to the [`Pipe`] as far as [`Flow`] has room. The session is an actor beside the web server's task that
+//! transfers bytes, so it handles frames and timers even while the socket is not writable.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -30,18 +30,21 @@ use super::wire::Messages;
 use crate::config::Limits;
 use crate::metrics::Metrics;
 
-/// Frames of one connection handled before the others on its thread have a turn: a client that sends without end would
-/// never let them have one.
-const FRAMES_IN_A_ROW: usize = 16;
+/// Frames of one connection that are handled before it yields to the others on its thread: a client that sends without
+/// pause would starve them.
+const MAX_CONSECUTIVE_FRAMES: usize = 16;
 
-/// A longer frame goes out in pieces of this many bytes, the next one when the socket has taken the last: so the buffers
-/// on the way to the socket never hold a long frame as a whole, and what is copied there stays in the processor's cache.
-/// It remains one WebSocket frame: clients that concatenate continuation frames would copy a long message once a
+/// A longer frame is written in pieces of this many bytes, each once the socket has taken the previous one. So the
+/// buffers before the socket never hold a long frame as a whole, and their copies stay in the processor's cache. It
+/// remains one WebSocket frame: clients that concatenate continuation frames would copy a long message once per
 /// fragment.
 const PIECE_BYTES: usize = 128 * 1024;
 
-/// Makes a connection of a request for one. Errors when the request is no WebSocket handshake. One connection too many
-/// is answered 503.
+/// Accepts a WebSocket connection. Beyond the connection limit the response is 503.
+///
+/// # Errors
+///
+/// The request is not a WebSocket handshake, or names a malformed client version.
 pub fn connect(
     request: &HttpRequest,
     payload: web::Payload,
@@ -67,10 +70,10 @@ pub fn connect(
         flow: Flow::new(Instant::now(), server.limits),
         dispatch: Dispatch::new(server, client),
         phase: Phase::Open,
-        frames_in_a_row: 0,
+        consecutive_frames: 0,
         unsent: None,
         ends_after_frame: false,
-        account: Account::open(request.peer_addr()),
+        stats: ConnectionStats::open(request.peer_addr()),
         pipe,
         socket_handle: SocketHandle::of(request),
     };
@@ -89,12 +92,12 @@ struct Session {
     flow: Flow,
     dispatch: Dispatch,
     phase: Phase,
-    frames_in_a_row: usize,
-    /// The rest of the frame that is being written in pieces; set when it is begun, cleared by its last piece.
+    consecutive_frames: usize,
+    /// The rest of the frame that is being written in pieces; set by its first piece, cleared by its last.
     unsent: Option<Rope>,
-    /// The client has closed while a frame was open: nothing follows the frame but the answer to that.
+    /// The client sent a close frame while a frame was open: only the close reply follows that frame.
     ends_after_frame: bool,
-    account: Account,
+    stats: ConnectionStats,
     pipe: Pipe,
     socket_handle: SocketHandle,
 }
@@ -102,25 +105,25 @@ struct Session {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Open,
-    /// The server ends: what was asked is answered, nothing new is heard.
+    /// The server shuts down: pending requests are completed, new ones are ignored.
     Draining,
-    /// The close frame is written: its answer is waited for, so that the client can read all that came before it.
+    /// The close frame is written. The client's close reply is awaited, so that it can read all earlier frames.
     Closing,
 }
 
-/// What the log says of a connection when it ends.
+/// The statistics of a connection that are logged when it ends.
 #[derive(Debug)]
-struct Account {
-    peer: Option<SocketAddr>,
+struct ConnectionStats {
+    peer_addr: Option<SocketAddr>,
     since: Instant,
     requests: u64,
     received_bytes: u64,
     sent_bytes: u64,
 }
 
-impl Account {
-    fn open(peer: Option<SocketAddr>) -> Self {
-        Account { peer, since: Instant::now(), requests: 0, received_bytes: 0, sent_bytes: 0 }
+impl ConnectionStats {
+    fn open(peer_addr: Option<SocketAddr>) -> Self {
+        ConnectionStats { peer_addr, since: Instant::now(), requests: 0, received_bytes: 0, sent_bytes: 0 }
     }
 }
 
@@ -128,9 +131,9 @@ impl Account {
 #[derive(Debug)]
 struct Woken;
 
-/// The server is about to end.
+/// The server has started to shut down.
 #[derive(Debug)]
-struct ServerEnds;
+struct ShutdownStarted;
 
 impl Actor for Session {
     type Context = Context<Self>;
@@ -145,12 +148,12 @@ impl Actor for Session {
         }));
         let mut ending = self.dispatch.ending();
         ctx.add_stream(futures::stream::once(async move {
-            // A sender that is gone has ended, too.
+            // A dropped sender means shutdown, too.
             let _ = ending.wait_for(|is_ending| *is_ending).await;
-            ServerEnds
+            ShutdownStarted
         }));
-        ctx.run_interval(self.limits.tick(), |session, ctx| session.look_at_clock(ctx));
-        ctx.spawn(self.pipe.gone().into_actor(self).map(|(), _, ctx| ctx.stop()));
+        ctx.run_interval(self.limits.tick(), |session, ctx| session.on_tick(ctx));
+        ctx.spawn(self.pipe.disconnected().into_actor(self).map(|(), _, ctx| ctx.stop()));
     }
 
     fn stopped(&mut self, _ctx: &mut Self::Context) {
@@ -166,8 +169,8 @@ impl StreamHandler<Woken> for Session {
     }
 }
 
-impl StreamHandler<ServerEnds> for Session {
-    fn handle(&mut self, ServerEnds: ServerEnds, ctx: &mut Self::Context) {
+impl StreamHandler<ShutdownStarted> for Session {
+    fn handle(&mut self, ShutdownStarted: ShutdownStarted, ctx: &mut Self::Context) {
         if self.phase != Phase::Open {
             return;
         }
@@ -176,7 +179,7 @@ impl StreamHandler<ServerEnds> for Session {
         self.write(ctx);
     }
 
-    /// The news came; the connection goes on until it is drained.
+    /// Overrides the default, which stops the actor: the connection is drained first.
     fn finished(&mut self, _ctx: &mut Self::Context) {}
 }
 
@@ -199,7 +202,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
             }
             Ok(Message::Text(_) | Message::Nop) => return,
             Ok(Message::Close(_)) => {
-                // The answer to it is the last frame, if it was not this server that began to close.
+                // The close reply is the last frame, unless this server sent its close frame before.
                 self.end(&CloseReason::Client, ctx);
                 self.ends_after_frame = self.pipe.is_open();
                 if !self.ends_after_frame {
@@ -208,7 +211,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
                 return;
             }
             Err(ProtocolError::Overflow) => {
-                let text = "a message is longer than this server allows".to_string();
+                let text = "a message exceeds the server's limit".to_string();
                 return self.end(&CloseReason::TooLong(text), ctx);
             }
             Err(ProtocolError::Io(error)) if error.kind() != ErrorKind::InvalidData => return ctx.stop(),
@@ -233,16 +236,16 @@ impl Session {
         }
         self.metrics.requests_total.inc();
         self.metrics.received_bytes_total.inc_by(frame.len() as u64);
-        self.account.requests += 1;
-        self.account.received_bytes += frame.len() as u64;
+        self.stats.requests += 1;
+        self.stats.received_bytes += frame.len() as u64;
         if let Err(TooMuch) = self.dispatch.accept(frame) {
             return self.end(&CloseReason::TooMuch, ctx);
         }
         self.start_requests(ctx);
         self.write(ctx);
-        self.frames_in_a_row += 1;
-        if self.frames_in_a_row >= FRAMES_IN_A_ROW {
-            self.frames_in_a_row = 0;
+        self.consecutive_frames += 1;
+        if self.consecutive_frames >= MAX_CONSECUTIVE_FRAMES {
+            self.consecutive_frames = 0;
             ctx.wait(tokio::task::yield_now().into_actor(self));
         }
     }
@@ -259,7 +262,7 @@ impl Session {
         }
     }
 
-    /// Writes what waits, as far as there is room.
+    /// Writes pending messages as far as there is room.
     fn write(&mut self, ctx: &mut Context<Self>) {
         if self.phase == Phase::Closing {
             return;
@@ -275,7 +278,7 @@ impl Session {
                 Outgoing::Notification(notification) => notification::encode(notification).into(),
             };
             self.metrics.sent_bytes_total.inc_by(frame.len() as u64);
-            self.account.sent_bytes += frame.len() as u64;
+            self.stats.sent_bytes += frame.len() as u64;
             if frame.len() > PIECE_BYTES {
                 self.pipe.begin(frame.len());
                 self.flow.begin_frame();
@@ -287,7 +290,7 @@ impl Session {
             self.pipe.write(Kind::Binary, frame.into_bytes());
             self.ping_if_due();
         }
-        // Answers that have left make room for requests, and news for what was kept back.
+        // Written replies make room for requests, and written notifications for deferred updates.
         self.start_requests(ctx);
         self.dispatch.flush_deferred();
         let is_written = self.unsent.is_none() && outbox.reply_bytes() == 0;
@@ -296,8 +299,8 @@ impl Session {
         }
     }
 
-    /// Writes the next piece of the frame that is being written. A connection that ends still completes the frame, as
-    /// far as its client reads on in the time that it has: the close frame follows it.
+    /// Writes the next piece of the open frame. A connection that is closing still completes the frame, if its client
+    /// reads it in time; the close frame follows.
     fn write_piece(&mut self, ctx: &mut Context<Self>) {
         let Some(frame) = self.unsent.as_mut() else { return };
         let piece = frame.take(PIECE_BYTES).unwrap_or_default();
@@ -328,7 +331,7 @@ impl Session {
         }
     }
 
-    fn look_at_clock(&mut self, ctx: &mut Context<Self>) {
+    fn on_tick(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
         self.flow.note_lag(self.dispatch.outbox().is_lagging(), now);
         if self.flow.is_lost(now) {
@@ -343,34 +346,34 @@ impl Session {
         self.write(ctx);
     }
 
-    /// Sends the reason, and waits for the client's answer to it, but not for long. From now on nothing is received, and
-    /// nothing written but the rest of an open frame.
-    fn end(&mut self, ending: &CloseReason, ctx: &mut Context<Self>) {
+    /// Sends the close frame and waits for the client's close reply, at most for `closing_seconds`. From now on
+    /// received frames are ignored, and only the rest of an open frame is written.
+    fn end(&mut self, reason: &CloseReason, ctx: &mut Context<Self>) {
         if self.phase == Phase::Closing {
             return;
         }
-        self.leave(ending);
-        if let Some(reason) = ending.reason() {
-            self.pipe.close(reason);
+        self.leave(reason);
+        if let Some(frame) = reason.frame() {
+            self.pipe.close(frame);
         }
-        ctx.run_later(self.limits.closing(), |session, _| session.socket_handle.cut());
+        ctx.run_later(self.limits.closing(), |session, _| session.socket_handle.force_close());
     }
 
-    /// The connection's views and subscriptions end, and the log says why.
-    fn leave(&mut self, ending: &CloseReason) {
+    /// Ends the connection's views and subscriptions and logs the reason.
+    fn leave(&mut self, reason: &CloseReason) {
         if self.phase == Phase::Closing {
             return;
         }
         self.phase = Phase::Closing;
-        for telling in self.dispatch.finish() {
-            actix_rt::spawn(telling);
+        for notification in self.dispatch.finish() {
+            actix_rt::spawn(notification);
         }
-        self.metrics.sessions_closed_total.with_label_values(&[ending.label()]).inc();
-        let Account { peer, since, requests, received_bytes, sent_bytes } = &self.account;
+        self.metrics.sessions_closed_total.with_label_values(&[reason.label()]).inc();
+        let ConnectionStats { peer_addr, since, requests, received_bytes, sent_bytes } = &self.stats;
         tracing::info!(
             session = self.dispatch.outbox().session().0,
-            peer = peer.map(tracing::field::display),
-            why = ending.label(),
+            peer = peer_addr.map(tracing::field::display),
+            reason = reason.label(),
             seconds = since.elapsed().as_secs_f64(),
             requests,
             received_bytes,

@@ -1,8 +1,9 @@
-//! Bytes → WebSocket messages (RFC 6455), as a server hears them.
+//! Decodes WebSocket frames (RFC 6455) as a server.
 //!
-//! Law: a frame's bytes are copied once, unmasked on the way, into memory of exactly its length, so that whoever gets the
-//! frame holds nothing else and can hand its parts on without a copy. A frame beyond the limit is an error as soon as its
-//! length is known; its bytes are skipped.
+//! Invariant: a frame beyond the limit is an error as soon as its length is known, and its bytes are skipped.
+//!
+//! Cost: a payload is copied once, while it is unmasked, into a buffer of exactly its length. So the frame keeps no
+//! other memory alive, and parts of it can be shared without a copy.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,7 +12,7 @@ use actix_http::ws::{Item, Message, ProtocolError};
 use bytes::{Buf, Bytes};
 use futures::Stream;
 
-/// The most that a control frame carries.
+/// Maximum payload of a control frame.
 const MAX_CONTROL_BYTES: u64 = 125;
 
 const CONTINUATION: u8 = 0;
@@ -21,17 +22,17 @@ const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
-/// The state between two pieces of a connection's bytes.
+/// The state of decoding one connection's bytes.
 #[derive(Debug)]
 pub struct Wire {
     limit_bytes: usize,
-    /// What has come of the next frame's header.
+    /// The received part of the next frame's header.
     header: Vec<u8>,
     /// The frame whose header is complete; set by it, cleared by the frame's last byte.
     begun: Option<Frame>,
-    /// Bytes of a frame that was too long, still to come.
+    /// Bytes of an oversized frame that are still to be skipped.
     skipped_bytes: u64,
-    /// Between the first and the last frame of a message in several.
+    /// Whether a fragmented message has started and not ended.
     is_continuing: bool,
 }
 
@@ -55,7 +56,7 @@ impl Wire {
         }
     }
 
-    /// Takes from `bytes` up to the end of the next frame; `None` when all are taken and no frame is complete.
+    /// Consumes `bytes` up to the end of the next frame; `None` if all are consumed and no frame is complete.
     pub fn take(&mut self, bytes: &mut Bytes) -> Result<Option<Message>, ProtocolError> {
         let skipped = usize::try_from(self.skipped_bytes).unwrap_or(usize::MAX).min(bytes.len());
         bytes.advance(skipped);
@@ -77,7 +78,7 @@ impl Wire {
         self.message(frame).map(Some)
     }
 
-    /// The next frame, without its payload, once its header is there.
+    /// Decodes the next frame's header; `None` if it is not complete.
     fn take_header(&mut self, bytes: &mut Bytes) -> Result<Option<Frame>, ProtocolError> {
         loop {
             let wanted = header_len(&self.header);
@@ -121,11 +122,11 @@ impl Wire {
         let item = match (frame.opcode, frame.is_last) {
             (PING, _) => return Ok(Message::Ping(bytes)),
             (PONG, _) => return Ok(Message::Pong(bytes)),
-            // Nobody asks why a client leaves.
+            // The client's close code is not used.
             (CLOSE, _) => return Ok(Message::Close(None)),
             (BINARY | TEXT, _) if self.is_continuing => return Err(ProtocolError::ContinuationStarted),
             (BINARY, true) => return Ok(Message::Binary(bytes)),
-            // No client sends text, and nobody reads it.
+            // The protocol has no text messages.
             (TEXT, true) => return Ok(Message::Nop),
             (BINARY, false) => Item::FirstBinary(bytes),
             (TEXT, false) => Item::FirstText(bytes),
@@ -139,7 +140,7 @@ impl Wire {
     }
 }
 
-/// How long the header is that begins so.
+/// Length of the header that starts with these bytes.
 fn header_len(header: &[u8]) -> usize {
     match header.get(1).map(|second| second & 0x7f) {
         None => 2,
@@ -149,10 +150,10 @@ fn header_len(header: &[u8]) -> usize {
     }
 }
 
-/// The first two bytes of a header.
+/// Validates the first two bytes of a header.
 fn check_start(header: &[u8]) -> Result<(), ProtocolError> {
     if header[0] & 0x70 != 0 {
-        let text = "a frame has reserved bits, which no extension was agreed for";
+        let text = "a frame sets reserved bits, but no extension was negotiated";
         return Err(ProtocolError::Io(std::io::Error::new(std::io::ErrorKind::InvalidData, text)));
     }
     if header[1] & 0x80 == 0 {
@@ -185,7 +186,7 @@ impl Frame {
 pub struct Messages<S> {
     payload: S,
     wire: Wire,
-    /// What came last and is not taken yet.
+    /// Received bytes that are not decoded yet.
     bytes: Bytes,
 }
 
@@ -210,7 +211,7 @@ where
                 Ok(Some(message)) => return Poll::Ready(Some(Ok(message))),
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
-            // All of it is taken: nothing of it is kept.
+            // All bytes are consumed: releases their buffer.
             this.bytes = Bytes::new();
             match ready!(Pin::new(&mut this.payload).poll_next(context)) {
                 Some(Ok(bytes)) => this.bytes = bytes,
@@ -248,7 +249,7 @@ mod tests {
         frame
     }
 
-    /// All messages of `bytes`, which come in pieces of `size`.
+    /// All messages of `bytes`, received in pieces of `size`.
     fn received(bytes: &[u8], size: usize, limit_bytes: usize) -> Vec<Result<Message, String>> {
         let mut wire = Wire::new(limit_bytes);
         let mut messages = Vec::new();
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_the_rules_is_an_error() {
+    fn protocol_violations_are_errors() {
         let error = |bytes: &[u8]| received(bytes, 1, 100).remove(0).unwrap_err();
         assert_eq!(error(&[0x82, 0x01, b'a']), ProtocolError::UnmaskedFrame.to_string());
         assert_eq!(error(&frame(0x83, b"")), ProtocolError::InvalidOpcode(3).to_string());

@@ -335,7 +335,7 @@ async fn a_server_that_ends_answers_what_was_asked_and_then_says_so() {
             Err(end) => break end.expect("a close frame"),
         }
     };
-    assert_eq!((end.code, end.reason.as_str()), (CloseCode::Restart, "the server is ending"));
+    assert_eq!((end.code, end.reason.as_str()), (CloseCode::Restart, "the server is shutting down"));
     assert!(answered > 1, "{answered}");
     drop(client);
     stopping.await.expect("an end");
