@@ -1,4 +1,4 @@
-//! What can be set from outside, with its defaults.
+//! The server's configuration and its defaults.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -10,73 +10,73 @@ use serde::Deserialize;
 use crate::sites::SiteConfig;
 use crate::source::Source;
 
+/// The configuration of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// Where HTTP and WebSocket listen; port 0 takes a free one.
+    /// Address for HTTP and WebSocket; port 0 selects a free one.
     pub listen: SocketAddr,
-    /// Where Arrow Flight listens; none opens no such door.
+    /// Address for Arrow Flight; `None` disables it.
     pub flight: Option<SocketAddr>,
-    /// Bytes of one WebSocket message, fragments together. Large: clients send whole files in one.
+    /// Bytes of one WebSocket message, including all fragments. Large, since clients send whole files in one message.
     pub max_frame_bytes: usize,
-    /// Bytes of one HTTP upload, which is held in memory.
+    /// Bytes of one HTTP upload, which is buffered in memory.
     pub max_upload_bytes: usize,
-    /// Whose rules count for clients that show no generation.
+    /// The generation of clients that cannot be recognized.
     pub default_generation: Generation,
-    /// What connections may take up.
+    /// Resource limits.
     pub limits: Limits,
-    /// Whose pages may use the server, and under which names it is served.
+    /// The sites whose pages may use the server, and the host names that it is served under.
     pub sites: SiteConfig,
-    /// Threads for tables and views, and as many for loading, building and exporting.
+    /// Threads for tables and views, and twice as many for loading, building and exporting.
     pub threads: usize,
-    /// The folder with the page.
+    /// The directory of the page.
     pub assets: Option<PathBuf>,
     /// Tables to load from files before the server is ready.
     pub tables: Vec<Source>,
-    /// Whether to host the demonstration.
+    /// Whether to host the demonstration tables.
     pub demo: bool,
 }
 
-/// What one connection, and all of them, may take up. Each has a reason, and each is refused with a message that names
-/// it. Seconds are whole.
+/// Resource limits of one connection and of the server. An error reply or a close frame names the limit that was
+/// exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// WebSocket connections; one more is answered 503. An idle one costs some tens of kilobytes and two file
-    /// descriptors.
+    /// WebSocket connections; beyond, the handshake fails with 503. An idle connection takes some tens of kilobytes and
+    /// two file descriptors.
     pub connections: usize,
     /// Tables of the server.
     pub tables: usize,
-    /// Views that one connection has open.
+    /// Open views of one connection.
     pub views: usize,
     /// Subscriptions of one connection.
     pub subscriptions: usize,
-    /// Requests of one connection that run at once; more wait. Enough to keep its tables busy, few enough that a flood
-    /// from one connection does not fill the tables' mailboxes.
+    /// Requests of one connection that run concurrently; more wait. Enough to keep its tables busy, few enough that a
+    /// flood from one connection does not fill the tables' mailboxes.
     pub running_requests: usize,
-    /// Bytes of requests of one connection that may wait to be started, beside one message of the largest size; beyond,
-    /// the connection is closed.
+    /// Bytes of one connection's requests that wait to start, in addition to one message of maximum size; beyond, the
+    /// connection is closed.
     pub waiting_request_bytes: usize,
-    /// Bytes of answers waiting for one connection beyond which none of its requests is started.
+    /// Bytes of pending replies of one connection beyond which none of its requests is started.
     pub waiting_answer_bytes: usize,
-    /// Bytes of one answer.
+    /// Bytes of one reply.
     pub export_bytes: usize,
-    /// Bytes written to a connection and not acknowledged by it beyond which nothing is written: a second of a fast
-    /// home connection.
+    /// Bytes in flight to a connection, written and not acknowledged, beyond which nothing is written: about a second
+    /// of a fast home connection.
     pub window_bytes: u64,
-    /// Bytes of news waiting for one connection beyond which updates merge.
+    /// Bytes of pending notifications of one connection beyond which updates are merged.
     pub merge_bytes: usize,
-    /// Bytes of news waiting for one connection beyond which it is closed.
+    /// Bytes of pending notifications of one connection beyond which it is closed.
     pub pending_notification_bytes: usize,
-    /// Seconds that a connection may be behind before it is closed.
+    /// Seconds for which a connection may lag before it is closed.
     pub max_lag_seconds: u64,
-    /// Seconds between two pings of a connection on which nothing happens.
+    /// Seconds between pings on an idle connection.
     pub ping_seconds: u64,
-    /// Seconds of silence, pings unanswered, after which a connection is taken to be gone.
+    /// Seconds without a byte from the client, while a ping is pending, after which its connection is closed.
     pub silence_seconds: u64,
-    /// Seconds that a client has to read the reason why it is closed, and all that was written before, until it is cut
-    /// off.
+    /// Seconds for a client to read the pending frames and the close frame before its socket is shut down.
     pub closing_seconds: u64,
-    /// Seconds that connections have, when the server ends, to hear what was asked before.
+    /// Seconds for connections to receive the replies to pending requests when the server shuts down.
     pub drain_seconds: u64,
 }
 
@@ -105,7 +105,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Those that the actors hold.
+    /// The limits that the actors enforce.
     pub fn actors(&self) -> proscenium_actors::Limits {
         proscenium_actors::Limits {
             tables: self.tables,
@@ -117,33 +117,42 @@ impl Limits {
         }
     }
 
+    /// [`Limits::max_lag_seconds`].
     pub fn max_lag(&self) -> Duration {
         Duration::from_secs(self.max_lag_seconds)
     }
 
+    /// [`Limits::ping_seconds`].
     pub fn ping_every(&self) -> Duration {
         Duration::from_secs(self.ping_seconds)
     }
 
+    /// [`Limits::silence_seconds`].
     pub fn silence(&self) -> Duration {
         Duration::from_secs(self.silence_seconds)
     }
 
+    /// [`Limits::closing_seconds`].
     pub fn closing(&self) -> Duration {
         Duration::from_secs(self.closing_seconds)
     }
 
+    /// [`Limits::drain_seconds`].
     pub fn drain(&self) -> Duration {
         Duration::from_secs(self.drain_seconds)
     }
 
-    /// How often a connection looks at the clock: a fraction of the shortest time it cares for.
+    /// Interval at which a connection checks its timeouts: a fraction of the shortest one.
     pub fn tick(&self) -> Duration {
         let shortest = self.max_lag().min(self.ping_every()).min(self.silence());
         (shortest / 4).clamp(Duration::from_millis(100), Duration::from_secs(5))
     }
 
-    /// Errors name the key that makes no sense.
+    /// Validates the limits.
+    ///
+    /// # Errors
+    ///
+    /// The text names the invalid key.
     pub fn check(&self) -> Result<(), String> {
         let positive = [
             ("connections", self.connections),
@@ -177,7 +186,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The defaults on free ports: what tests want.
+    /// The defaults, on free ports; for tests.
     pub fn on_free_port() -> Self {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Config { listen: free, flight: Some(free), ..Config::default() }

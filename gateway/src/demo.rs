@@ -1,7 +1,6 @@
-//! The demonstration: a real data set, and a market that ticks.
+//! The demonstration tables: a real data set and a simulated market.
 //!
-//! Law: the market is a random walk from a fixed seed, paced by a clock of its own; a full server skips ticks, it never
-//! queues them.
+//! Invariant: the market is a random walk from a fixed seed. A busy server skips ticks and never queues them.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,12 +10,12 @@ use proscenium_actors::table::UpdateRows;
 use proscenium_engine::{ColumnType, TableData, TableOptions, WriteOptions};
 use serde_json::json;
 
-/// The data set in the assets folder.
+/// The data set's path in the assets directory.
 const SUPERSTORE: &str = "data/superstore.arrow";
 const TICK: Duration = Duration::from_millis(100);
-/// How long a tick may wait for its answer before it is given up.
+/// Deadline of a tick's update.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Trades kept.
+/// Limit of the table of trades.
 const TRADES: u32 = 20_000;
 
 const SECTORS: [(&str, &[&str]); 6] = [
@@ -29,9 +28,11 @@ const SECTORS: [(&str, &[&str]); 6] = [
 ];
 const VENUES: [&str; 4] = ["North", "South", "East", "West"];
 
-/// Hosts `superstore` (when the assets folder has it), `market` and `trades`.
+/// Hosts `superstore` (if the assets directory contains it), `market` and `trades`.
 ///
-/// Errors with a text for the user.
+/// # Errors
+///
+/// The data set cannot be read, or a table of one of these names exists.
 pub async fn host(catalog: &Catalog, assets: Option<&Path>) -> Result<(), String> {
     if let Some(path) = assets.map(|assets| assets.join(SUPERSTORE)).filter(|path| path.is_file()) {
         let bytes =
@@ -70,7 +71,7 @@ pub async fn host(catalog: &Catalog, assets: Option<&Path>) -> Result<(), String
     catalog.host("trades", trades, limit).await.map_err(|error| error.to_string())
 }
 
-/// Lets the market tick until its tables are gone.
+/// Updates the market until its tables are deleted.
 pub async fn run(catalog: Catalog) {
     let mut market = Market::open();
     if !send(&catalog, "market", market.listing()).await {
@@ -89,7 +90,7 @@ pub async fn run(catalog: Catalog) {
     }
 }
 
-/// False when the table is gone.
+/// Sends an update. Returns false if the table does not exist any more.
 async fn send(catalog: &Catalog, table: &str, rows: serde_json::Value) -> bool {
     let Ok(table) = catalog.table(table) else { return false };
     let data = TableData::Rows(rows.to_string().into());
@@ -135,7 +136,7 @@ impl Market {
         self.quotes.iter().map(row).collect()
     }
 
-    /// Some symbols trade: their new quotes, and the trades.
+    /// Simulates trades of a few symbols. Returns their new quotes, and the trades.
     fn tick(&mut self, now: i64) -> (serde_json::Value, serde_json::Value) {
         let (mut quotes, mut trades) = (Vec::new(), Vec::new());
         for _ in 0..4 {

@@ -1,14 +1,15 @@
-//! Why the server cannot start. One clear line, for the person who started it.
+//! The errors of starting the server, each one line for the operator.
 
 use std::net::SocketAddr;
 
+/// The reason why the server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error("cannot listen on {address}: {source}; choose another address with --listen")]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error("cannot listen on {address} for Arrow Flight: {source}; choose another address with --flight")]
     Flight { address: SocketAddr, source: std::io::Error },
-    /// A table that was to be hosted from the start.
+    /// A configured table cannot be loaded, or the metrics cannot be registered.
     #[error("{0}")]
     Load(String),
     #[error("cannot start threads: {0}")]

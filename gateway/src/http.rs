@@ -1,7 +1,6 @@
-//! The HTTP door: health, metrics, tables for scripts, the page, and the way to the WebSocket.
+//! The HTTP routes: health, metrics, tables for scripts, the page, and the WebSocket handshake.
 //!
-//! Law: a handler decodes, asks and encodes; engine work runs on worker threads. Errors are JSON `{"error": …}` that
-//! names the thing at fault.
+//! Invariant: engine work runs on worker threads, not in handlers. Errors are JSON `{"error": …}` and name their cause.
 
 pub mod assets;
 mod health;
@@ -21,31 +20,33 @@ use crate::metrics::Metrics;
 use crate::session::{self, ServerContext};
 use crate::sites::SiteGuard;
 
-/// What the handlers share.
+/// The state that the handlers share.
 #[derive(Debug, Clone)]
 pub struct Shared {
     pub catalog: Catalog,
     pub metrics: Metrics,
-    /// The folder with the page.
+    /// The directory of the page.
     pub assets: Option<PathBuf>,
     pub readiness: Readiness,
 }
 
-/// Whether the server takes new work: off until everything is loaded, and again while it drains.
+/// Whether the server accepts new work: false until all tables are loaded, and again while it drains.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness(Arc<AtomicBool>);
 
 impl Readiness {
+    /// Changes the state.
     pub fn set(&self, is_ready: bool) {
         self.0.store(is_ready, Ordering::Release);
     }
 
+    /// Whether the server is ready.
     pub fn is_ready(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 }
 
-/// Registers every route. `max_upload_bytes` bounds an upload; `sites` says whose pages may use the server.
+/// Registers all routes. `max_upload_bytes` bounds an upload; `sites` decides which sites' pages may use the server.
 pub fn routes(
     config: &mut ServiceConfig,
     server: &ServerContext,

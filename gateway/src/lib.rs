@@ -1,8 +1,8 @@
-//! The doors: the only crate that knows a network.
+//! The network listeners: WebSocket, HTTP and Arrow Flight. The only crate that uses a network.
 //!
-//! Reading order: [`Server`], what it is told ([`settings`], [`config`]), its doors ([`listeners`], [`http`],
-//! [`flight`]), one connection ([`session`]), one request a file ([`request`]); where tables come from ([`source`],
-//! [`demo`]).
+//! Reading order: [`Server`], its configuration ([`settings`], [`config`]), its listeners ([`listeners`], [`http`],
+//! [`flight`]), WebSocket connections ([`session`]), the requests of the protocol ([`request`]); then the sources of
+//! tables ([`source`], [`demo`]).
 
 pub mod config;
 pub mod content_coding;
@@ -39,14 +39,14 @@ use metrics::Metrics;
 use request::Meter;
 use session::{ConnectionLimit, ServerContext};
 
-/// How long clients have to answer the close frame of a server that ends.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// Time for clients to reply to the close frame when the server shuts down.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The whole server; the binary and the tests start the same one.
+/// The server. The binary and the tests start the same one.
 #[derive(Debug)]
 pub struct Server {}
 
-/// A server that serves. It ends with [`Running::stop`], or when this is dropped.
+/// A running server. It stops with [`Running::stop`], or when this is dropped.
 #[derive(Debug)]
 pub struct Running {
     addresses: Addresses,
@@ -59,10 +59,10 @@ pub struct Running {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the starting thread hears.
+/// The result of starting, sent to the starting thread.
 type Started = Result<Open, StartError>;
 
-/// A server whose doors are open and whose tables are loaded.
+/// A server whose listeners are bound and whose tables are loaded.
 struct Open {
     addresses: Addresses,
     catalog: Catalog,
@@ -72,7 +72,11 @@ struct Open {
 }
 
 impl Server {
-    /// Starts on threads of its own and comes back when every door is open and every table of the config is loaded.
+    /// Starts on its own threads and returns once every listener is bound and every configured table is loaded.
+    ///
+    /// # Errors
+    ///
+    /// An address cannot be bound, a table cannot be loaded, or threads cannot be started.
     pub fn start(config: Config) -> Result<Running, StartError> {
         let (started, starting) = channel();
         let (ending, is_ending) = watch::channel(false);
@@ -99,13 +103,13 @@ impl Server {
 fn serve(config: &Config, ending: watch::Receiver<bool>, started: &Sender<Started>) {
     actix_rt::System::new().block_on(async {
         if let Err(error) = run(config, ending, started).await {
-            // Nobody waits for the error any more: it came after the start.
+            // The receiver is dropped if the error occurs after the start.
             let _ = started.send(Err(error));
         }
     });
 }
 
-/// Opens the doors, loads the tables, tells `started`, and serves until the HTTP door is closed.
+/// Binds the listeners, loads the tables, reports to `started`, and serves until the HTTP listener is stopped.
 async fn run(
     config: &Config,
     ending: watch::Receiver<bool>,
@@ -142,7 +146,7 @@ async fn run(
     };
     let addresses =
         Addresses { http: listener.address, flight: flight.as_ref().map(|listener| listener.addr) };
-    // The doors answer while the tables load: health checks say alive, not ready.
+    // The listeners serve while the tables load: health checks report live, not ready.
     let serving = actix_rt::spawn(listener.server);
     load(config, &catalog).await?;
     readiness.set(true);
@@ -186,6 +190,7 @@ async fn load(config: &Config, catalog: &Catalog) -> Result<(), StartError> {
 }
 
 impl Running {
+    /// The addresses that the server is bound to.
     pub fn addresses(&self) -> Addresses {
         self.addresses
     }
@@ -195,8 +200,8 @@ impl Running {
         &self.catalog
     }
 
-    /// Lets nobody in, answers what was asked, tells connections to come back later, closes the doors and ends every
-    /// thread.
+    /// Refuses new connections, completes pending requests, closes connections with the code for a restart, stops the
+    /// listeners and ends every thread.
     pub fn stop(mut self) {
         self.end();
     }
@@ -205,12 +210,12 @@ impl Running {
         let Some(thread) = self.thread.take() else { return };
         self.readiness.set(false);
         self.ending.send_replace(true);
-        // Each connection ends itself within this time; a little more is for the farewell.
-        let left = self.connection_limit.close(self.drain + FAREWELL);
+        // Each connection ends itself within `drain`; the rest is for its close handshake.
+        let left = self.connection_limit.close(self.drain + CLOSE_TIMEOUT);
         if left > 0 {
             tracing::warn!(connections = left, "some connections did not end in time");
         }
-        // The future only waits for the end, which joining does better; the order to stop is given by calling.
+        // Calling `stop` sends the command; its future only waits for the end, as joining the thread does.
         drop(self.listener.stop(true));
         if thread.join().is_err() {
             tracing::error!("the server's thread panicked");

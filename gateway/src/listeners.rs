@@ -1,4 +1,4 @@
-//! Opening the doors: each binds its address, then serves until it is stopped.
+//! Binds the HTTP listener, which serves until it is stopped.
 
 use std::net::SocketAddr;
 
@@ -13,16 +13,16 @@ use crate::http::{self, Shared};
 use crate::session::{self, ServerContext};
 use crate::sites::SiteGuard;
 
-/// The addresses that clients can use now.
+/// The addresses that the server is bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Addresses {
     /// HTTP and WebSocket.
     pub http: SocketAddr,
-    /// Arrow Flight, if that door is open.
+    /// Arrow Flight, if it is enabled.
     pub flight: Option<SocketAddr>,
 }
 
-/// A bound door, and how to close it.
+/// A bound listener and the handle that stops it.
 pub struct HttpListener {
     pub server: Server,
     pub handle: ServerHandle,
@@ -35,7 +35,11 @@ impl std::fmt::Debug for HttpListener {
     }
 }
 
-/// Binds HTTP and WebSocket. Nothing is served before the server is awaited.
+/// Binds the listener for HTTP and WebSocket. It serves once the returned server is awaited.
+///
+/// # Errors
+///
+/// The address cannot be bound.
 pub fn open_http(
     config: &Config,
     server: &ServerContext,
@@ -52,9 +56,9 @@ pub fn open_http(
     let server = HttpServer::new(app)
         .disable_signals()
         .on_connect(session::register_socket)
-        // Messages are small and wanted at once: waiting to fill a packet costs up to 40 ms.
+        // Messages are small and latency-sensitive: Nagle's algorithm delays them by up to 40 ms.
         .tcp_nodelay(true)
-        // Live connections have ended by then (`Running::stop`), or did not want to.
+        // `Running::stop` has already waited for the connections.
         .shutdown_timeout(1)
         .bind(config.listen)
         .map_err(error)?;

@@ -1,4 +1,4 @@
-//! The binary: reads the command line, starts the server, waits for the signal to end.
+//! The binary: parses the command line, starts the server, and waits for a termination signal.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -11,26 +11,26 @@ use proscenium_gateway::{Server, shutdown};
 #[derive(Debug, Parser)]
 #[command(name = "proscenium", version)]
 struct Cli {
-    /// How the log, which goes to standard error, is written.
+    /// Format of the log, which is written to standard error.
     #[arg(long, value_enum, default_value_t, global = true)]
     log: LogFormat,
     #[command(subcommand)]
     command: Command,
 }
 
-/// How the log is written.
+/// Format of the log.
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
 enum LogFormat {
-    /// For people.
+    /// Human-readable text.
     #[default]
     Text,
-    /// One JSON object a line, for what collects logs.
+    /// One JSON object per line, for log collectors.
     Json,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serves tables until Ctrl-C.
+    /// Serves tables until Ctrl-C or a termination signal.
     Serve(Box<Options>),
 }
 
@@ -52,12 +52,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Tells whoever started the server; nobody needs to listen.
+/// Prints a line to standard output, which may be closed.
 fn announce(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// A connection is an open file, and the usual bound is a thousand: takes as many as the system lets it have.
+/// Raises the limit on open files to its maximum: each connection takes two, and the default is often 1,024.
 fn open_many_files() {
     #[cfg(unix)]
     {

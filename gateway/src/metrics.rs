@@ -1,12 +1,12 @@
-//! What the server counts.
+//! The Prometheus metrics of the server.
 //!
-//! Law: counting never waits; gauges about tables are read when somebody asks.
+//! Invariant: recording never blocks; gauges about tables are read during a scrape.
 
 use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 use proscenium_actors::ActorMetrics;
 use proscenium_actors::table::TableStats;
 
-/// Cheap to clone; all clones count together.
+/// The metrics of a server. Cheap to clone; clones share their counters.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     registry: Registry,
@@ -20,11 +20,11 @@ pub struct Metrics {
     pub received_bytes_total: IntCounter,
     /// Bytes of WebSocket messages sent.
     pub sent_bytes_total: IntCounter,
-    /// WebSocket connections that have ended, by why they did.
+    /// WebSocket connections that have ended, by reason.
     pub sessions_closed_total: IntCounterVec,
-    /// WebSocket connections that were refused, because there were as many as there may be or the server was ending.
+    /// WebSocket connections that were refused: the limit was reached, or the server was shutting down.
     pub sessions_refused_total: IntCounter,
-    /// What tables and views count.
+    /// The metrics of tables and views.
     pub actor_metrics: ActorMetrics,
     tables: IntGauge,
     views: IntGauge,
@@ -35,7 +35,11 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Errors never in practice: the names are distinct and well formed.
+    /// Creates and registers the metrics.
+    ///
+    /// # Errors
+    ///
+    /// Never in practice: the metric names are distinct and well formed.
     pub fn new() -> prometheus::Result<Metrics> {
         let registry = Registry::new_custom(Some("proscenium".into()), None)?;
         let metrics = Metrics {
@@ -48,7 +52,7 @@ impl Metrics {
             )?,
             sent_bytes_total: IntCounter::new("sent_bytes_total", "Bytes of WebSocket messages sent.")?,
             sessions_closed_total: IntCounterVec::new(
-                Opts::new("sessions_closed_total", "WebSocket connections that have ended, by why they did."),
+                Opts::new("sessions_closed_total", "WebSocket connections that have ended, by reason."),
                 &["why"],
             )?,
             sessions_refused_total: IntCounter::new(
@@ -57,10 +61,10 @@ impl Metrics {
             )?,
             actor_metrics: ActorMetrics::new()?,
             tables: IntGauge::new("tables", "Hosted tables.")?,
-            views: IntGauge::new("views", "Views that clients hold open.")?,
+            views: IntGauge::new("views", "Open views of all clients.")?,
             table_rows: IntGaugeVec::new(Opts::new("table_rows", "Rows of a hosted table."), &["table"])?,
             table_queue: IntGaugeVec::new(
-                Opts::new("table_queue", "Orders that wait in a table's mailbox."),
+                Opts::new("table_queue", "Messages that wait in a table's mailbox."),
                 &["table"],
             )?,
             view_followers: IntGaugeVec::new(
@@ -68,7 +72,7 @@ impl Metrics {
                 &["table", "view"],
             )?,
             view_handles: IntGaugeVec::new(
-                Opts::new("view_handles", "Clients' views that one shared view answers."),
+                Opts::new("view_handles", "Client handles on a shared view."),
                 &["table", "view"],
             )?,
             registry,
@@ -90,8 +94,8 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Everything in Prometheus's text form. `hosted`: each hosted table's state. Shared views are told apart by
-    /// numbers that mean nothing elsewhere.
+    /// Encodes all metrics in Prometheus's text format. `hosted` are the statistics of each hosted table. Shared views
+    /// are labelled by internal numbers.
     pub fn text(&self, hosted: &[(String, TableStats)], num_views: usize) -> prometheus::Result<Vec<u8>> {
         self.tables.set(hosted.len() as i64);
         self.views.set(num_views as i64);

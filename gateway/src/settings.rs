@@ -1,7 +1,7 @@
-//! The command line and the configuration file, put together.
+//! Merges the command line and the configuration file.
 //!
-//! Law: what stands on the command line wins over the file; tables of both are hosted. Unknown keys are errors that
-//! name the key.
+//! Invariant: options of the command line override the file; the tables of both are hosted. Unknown keys are errors
+//! that name the key.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,44 +18,41 @@ use crate::source::Source;
 /// The options of `proscenium serve`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Options {
-    /// Hosts a file as a table; may be given many times. CSV, JSON, NDJSON, Arrow and Parquet, by the file's ending or
-    /// by `format=`.
-    /// Compressed with gzip, zstd or brotli by a second ending (`.gz`, `.zst`, `.br`). Options: `index=`, `limit=`,
-    /// `format=`, `lists=zip|cartesian|stringify`, and of CSV `separator=`, `decimal=`, `header=true|false`; a comma in a
-    /// value is `\,`.
-    #[arg(long = "table", value_name = "NAME=FILE[,OPTION=VALUE]…")]
+    /// Hosts a file as a table; may be repeated. CSV, JSON, NDJSON, Arrow or Parquet, by the file's extension or by
+    /// `format=`.
+    #[arg(long = "table", value_name = "NAME=FILE[,index=COLUMN][,limit=ROWS][,format=FORMAT]")]
     pub tables: Vec<Source>,
-    /// Hosts the demonstration: a real data set and a market that ticks.
+    /// Hosts the demonstration tables: a real data set and a simulated market.
     #[arg(long)]
     pub demo: bool,
     /// Reads a configuration file (TOML).
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Address for HTTP and WebSocket; port 0 takes a free one [default: 127.0.0.1:8080].
+    /// Address for HTTP and WebSocket; port 0 selects a free one [default: 127.0.0.1:8080].
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<SocketAddr>,
-    /// Address for Arrow Flight; port 0 takes a free one [default: 127.0.0.1:8815].
+    /// Address for Arrow Flight; port 0 selects a free one [default: 127.0.0.1:8815].
     #[arg(long, value_name = "ADDR")]
     pub flight: Option<SocketAddr>,
-    /// Opens no Arrow Flight door.
+    /// Disables Arrow Flight.
     #[arg(long, conflicts_with = "flight")]
     pub no_flight: bool,
-    /// The folder with the page [default: the one that was built].
+    /// Directory of the page [default: `assets` beside the binary, or the one of the build tree].
     #[arg(long, value_name = "FOLDER")]
     pub assets: Option<PathBuf>,
-    /// Largest WebSocket message, in bytes [default: 256 MiB].
+    /// Maximum size of a WebSocket message, in bytes [default: 256 MiB].
     #[arg(long, value_name = "BYTES")]
     pub max_frame_bytes: Option<usize>,
-    /// Largest HTTP upload, in bytes [default: 1 GiB].
+    /// Maximum size of an HTTP upload, in bytes [default: 1 GiB].
     #[arg(long, value_name = "BYTES")]
     pub max_upload_bytes: Option<usize>,
-    /// Lets pages of another site use the server: scheme://host[:port], or * for every site; may be given many times.
+    /// Allows pages of another site to use the server: scheme://host[:port], or * for every site; may be repeated.
     #[arg(long = "origin", value_name = "ORIGIN")]
     pub origins: Vec<String>,
-    /// A name that the server is reached by, as behind a proxy; may be given many times.
+    /// A host name that the server is reached by, as behind a proxy; may be repeated.
     #[arg(long = "host", value_name = "NAME")]
     pub hosts: Vec<String>,
-    /// Threads for tables and views, and as many for loading and exporting [default: one a core].
+    /// Threads for tables and views, and twice as many for loading and exporting [default: one per core].
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
 }
@@ -81,7 +78,11 @@ struct File {
 }
 
 impl Options {
-    /// Errors name the file and the key, or the option.
+    /// Merges the options with the configuration file and the defaults.
+    ///
+    /// # Errors
+    ///
+    /// The text names the file and the key, or the option, that is invalid.
     pub fn resolve(self) -> Result<Config, String> {
         let file = match &self.config {
             Some(path) => read(path)?,
@@ -92,7 +93,7 @@ impl Options {
             Some(folder) if folder.join("index.html").is_file() => Some(folder),
             Some(folder) => {
                 return Err(format!(
-                    "{} holds no index.html; name the page's folder with --assets",
+                    "{} contains no index.html; set the page's directory with --assets",
                     folder.display()
                 ));
             }
@@ -121,7 +122,7 @@ impl Options {
         for (position, table) in tables.iter().enumerate() {
             table.check()?;
             if tables[..position].iter().any(|other| other.name == table.name) {
-                return Err(format!("table \"{}\" is named twice", table.name));
+                return Err(format!("table \"{}\" is defined twice", table.name));
             }
         }
         Ok(Config {
@@ -150,9 +151,9 @@ fn read(path: &Path) -> Result<File, String> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| format!("cannot read the configuration {}: {error}", path.display()))?;
     let mut file: File = toml::from_str(&text).map_err(|error| {
-        format!("the configuration {} is wrong: {}", path.display(), error.to_string().trim_end())
+        format!("the configuration {} is invalid: {}", path.display(), error.to_string().trim_end())
     })?;
-    // Paths in the file are meant from where the file is.
+    // Paths in the file are relative to its directory.
     let folder = path.parent().unwrap_or(Path::new("."));
     for table in &mut file.tables {
         table.path = folder.join(&table.path);
@@ -167,7 +168,7 @@ mod tests {
 
     use super::*;
 
-    /// `options` beside a configuration file with this text.
+    /// `options` with a configuration file of this text.
     fn resolved(text: &str, options: Options) -> Result<Config, String> {
         static FILES: AtomicUsize = AtomicUsize::new(0);
         let number = FILES.fetch_add(1, Ordering::Relaxed);
@@ -196,20 +197,20 @@ mod tests {
         assert_eq!(config.threads, 3);
         let names: Vec<&str> = config.tables.iter().map(|table| table.name.as_str()).collect();
         assert_eq!(names, ["a", "b"]);
-        assert!(config.tables[0].path.is_absolute(), "paths are meant from the file's folder");
+        assert!(config.tables[0].path.is_absolute(), "paths are relative to the file's directory");
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_their_cause() {
         let error = |text| resolved(text, Options::default()).unwrap_err();
         assert!(error("colour = 3").contains("colour"));
         assert!(error("[limits]\nviewz = 3").contains("viewz"));
         assert!(error("[limits]\nwindow_bytes = 0").contains("window_bytes"));
         assert!(error("threads = 0").contains("threads"));
         assert!(
-            error("[http]\norigins = [\"desk.example.com\"]").contains("\"desk.example.com\" is no origin")
+            error("[http]\norigins = [\"desk.example.com\"]").contains("\"desk.example.com\" is not an origin")
         );
-        assert!(error("[http]\nhosts = [\"*\"]").contains("\"*\" is no host name"));
+        assert!(error("[http]\nhosts = [\"*\"]").contains("\"*\" is not a host name"));
         assert!(error("default_generation = \"new\"").contains("default_generation"));
         let twice = Options {
             tables: vec!["a=a.csv".parse().unwrap(), "a=b.csv".parse().unwrap()],

@@ -1,6 +1,10 @@
-//! When to end: Ctrl-C or a termination signal.
+//! The signals that stop the server: Ctrl-C and termination.
 
-/// Waits for the first signal. Errors when the system gives no signals.
+/// Resolves with the first signal.
+///
+/// # Errors
+///
+/// A signal handler cannot be installed.
 pub async fn signal() -> std::io::Result<()> {
     #[cfg(unix)]
     {

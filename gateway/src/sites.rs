@@ -1,13 +1,13 @@
-//! Which web sites a browser may act for: the check of `Origin` and `Host` before any handler runs.
+//! Checks `Origin` and `Host` before any handler runs, so that only allowed sites' pages use the server.
 //!
-//! A browser lets every page open a WebSocket to any address and send simple requests there, with the user's network
-//! position: a server on loopback would be open to each site that its user visits. A browser states the page's site in
-//! `Origin`, and the name that it resolved in `Host`; neither can be set by a page.
+//! A browser lets every page open a WebSocket to any address and send simple requests there, from the user's position
+//! in the network: a server on loopback would be open to each site that its user visits. A browser sends the page's
+//! site in `Origin`, and the name that it resolved in `Host`; a page can set neither.
 //!
-//! Invariant: a WebSocket handshake or a request that may change something passes only if its `Origin` is absent (not a
-//! browser), the server's own, or listed; a request to a loopback address passes only if its `Host` is a loopback name
-//! or listed, so that a foreign name that was made to resolve to loopback (DNS rebinding) reads nothing. What is
-//! refused is answered 403, with one line in the log.
+//! Invariant: a WebSocket handshake or a request with side effects passes only if its `Origin` is absent (not a
+//! browser), the server's own, or listed. A request to a loopback address passes only if its `Host` is a loopback name
+//! or listed, so that a foreign name that resolves to loopback (DNS rebinding) reads nothing. A refused request gets a
+//! 403, with one line in the log.
 
 use std::net::IpAddr;
 
@@ -18,21 +18,25 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SiteConfig {
-    /// Sites beside the server's own whose pages may use it: `https://desk.example.com`, or `*` for every one.
+    /// Further sites whose pages may use the server: `https://desk.example.com`, or `*` for every site.
     pub origins: Vec<String>,
-    /// Names that the server is reached by, without port. On a loopback address they add to the loopback names; on any
-    /// other, where they are given, no other name is served.
+    /// Host names that the server is reached by, without port. On a loopback address they are allowed in addition to
+    /// the loopback names; on other addresses only they are allowed, unless the list is empty.
     pub hosts: Vec<String>,
 }
 
 impl SiteConfig {
-    /// Errors name the entry that is no origin or no host name.
+    /// Validates the entries.
+    ///
+    /// # Errors
+    ///
+    /// The text names the entry that is not an origin or not a host name.
     pub fn check(&self) -> Result<(), String> {
         for origin in &self.origins {
             let is_known = origin == "*" || origin == "null" || authority_of(origin).is_some();
             if !is_known {
                 return Err(format!(
-                    "http.origins: \"{origin}\" is no origin; write scheme://host or scheme://host:port without a path, or \"*\""
+                    "http.origins: \"{origin}\" is not an origin; write scheme://host or scheme://host:port without a path, or \"*\""
                 ));
             }
         }
@@ -40,7 +44,7 @@ impl SiteConfig {
             let is_name = !host.is_empty() && !host.contains(['/', ' ', '*', '@']);
             if !is_name || Authority::parse(host).is_none_or(|authority| authority.port.is_some()) {
                 return Err(format!(
-                    "http.hosts: \"{host}\" is no host name; write it without scheme, port and path"
+                    "http.hosts: \"{host}\" is not a host name; write it without scheme, port and path"
                 ));
             }
         }
@@ -48,7 +52,7 @@ impl SiteConfig {
     }
 }
 
-/// The check, for one listening address.
+/// Checks the requests to one listening address.
 #[derive(Debug, Clone)]
 pub struct SiteGuard {
     origins: Vec<String>,
@@ -56,7 +60,7 @@ pub struct SiteGuard {
     is_loopback: bool,
 }
 
-/// Why a request is refused.
+/// The reason why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("pages of the origin \"{0}\" may not use this server; http.origins lists those that may")]
@@ -65,12 +69,12 @@ pub enum Refusal {
     Host(String),
 }
 
-/// What a request may do.
+/// The possible effect of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Effect {
-    /// `GET`, `HEAD`, `OPTIONS`: another site's page can send it, but not read the answer.
+    /// `GET`, `HEAD`, `OPTIONS`: another site's page can send it, but not read the response.
     Read,
-    /// All other methods, and WebSocket handshakes, whose answers every page could read.
+    /// All other methods, and WebSocket handshakes, whose messages every page could read.
     Act,
 }
 
@@ -84,7 +88,7 @@ pub(crate) enum Site {
 }
 
 impl SiteGuard {
-    /// `address`: where the server listens.
+    /// Creates the guard of a listener on `address`.
     pub fn new(config: &SiteConfig, address: IpAddr) -> SiteGuard {
         SiteGuard {
             origins: config.origins.iter().map(|origin| origin.to_ascii_lowercase()).collect(),
@@ -93,11 +97,15 @@ impl SiteGuard {
         }
     }
 
-    /// Errors tell which header is at fault.
+    /// Checks the headers of a request.
+    ///
+    /// # Errors
+    ///
+    /// The refusal names the header that is not allowed.
     pub(crate) fn check(&self, headers: &HeaderMap, effect: Effect) -> Result<Site, Refusal> {
         let host =
             headers.get(HOST).map(|host| String::from_utf8_lossy(host.as_bytes()).to_ascii_lowercase());
-        // Without a `Host` it is not a browser that asks.
+        // Every browser sends a `Host`.
         if let Some(host) = host.as_deref().filter(|host| !self.serves(host)) {
             return Err(Refusal::Host(host.to_owned()));
         }
@@ -128,7 +136,7 @@ impl SiteGuard {
     }
 }
 
-/// Host and port as an origin and a `Host` header state them.
+/// The host and port of an origin or of a `Host` header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Authority<'a> {
     host: &'a str,
@@ -136,7 +144,7 @@ struct Authority<'a> {
 }
 
 impl<'a> Authority<'a> {
-    /// `host`, `host:port`, `[v6]`, `[v6]:port`; the brackets stay.
+    /// Parses `host`, `host:port`, `[v6]` or `[v6]:port`; the brackets are kept.
     fn parse(text: &'a str) -> Option<Authority<'a>> {
         let host_len = match text.strip_prefix('[') {
             Some(rest) => rest.find(']')? + 2,
@@ -150,20 +158,20 @@ impl<'a> Authority<'a> {
         (!host.is_empty()).then_some(Authority { host, port })
     }
 
-    /// A name or an address of loopback: no other site's name resolves to these.
+    /// Whether this is a name or an address of loopback, which cannot be another site's name.
     fn is_loopback(&self) -> bool {
         let address = self.host.trim_matches(['[', ']']);
         self.host == "localhost" || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
-    /// Whether an origin is of this host. Browsers leave a scheme's own port out of both.
+    /// Whether an origin has this host and port. Browsers omit a scheme's default port in both.
     fn is_same(&self, origin: Authority<'_>) -> bool {
         let port = |port: Option<u16>| port.filter(|port| ![80, 443].contains(port));
         self.host == origin.host && port(self.port) == port(origin.port)
     }
 }
 
-/// The host and port of an origin: `scheme://host[:port]`.
+/// Parses the host and port of an origin: `scheme://host[:port]`.
 fn authority_of(origin: &str) -> Option<Authority<'_>> {
     let (scheme, rest) = origin.split_once("://")?;
     let is_scheme = !scheme.is_empty()
@@ -260,14 +268,14 @@ mod tests {
     }
 
     #[test]
-    fn every_site_must_be_asked_for_by_name() {
+    fn a_star_admits_every_site() {
         let guard = guard_of("127.0.0.1", &["*"], &[]);
         assert_eq!(check(&guard, "127.0.0.1", "https://evil.test", Effect::Act), Ok(Site::Listed));
         assert_eq!(check(&guard, "127.0.0.1", "null", Effect::Act), Ok(Site::Listed));
     }
 
     #[test]
-    fn what_is_no_origin_or_host_is_named() {
+    fn errors_name_the_invalid_origin_or_host() {
         let error = |origins: &[&str], hosts: &[&str]| {
             let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
             SiteConfig { origins: texts(origins), hosts: texts(hosts) }.check().unwrap_err()

@@ -1,7 +1,7 @@
-//! Which generation of the published clients a session belongs to.
+//! The generation of published clients that a session belongs to.
 //!
-//! Invariant: what the client's address says is never overruled; the first evidence in a session's requests overrules an
-//! assumption, later evidence nothing.
+//! Invariant: a generation given in the URL is final. An assumed one is replaced by the first evidence in the session's
+//! requests, which is final, too.
 
 use std::str::FromStr;
 
@@ -20,21 +20,22 @@ pub struct ClientGeneration {
 }
 
 impl ClientGeneration {
-    /// The client says so itself.
+    /// A generation that the client has stated.
     pub fn known(generation: Generation) -> Self {
         ClientGeneration { generation, is_known: true }
     }
 
-    /// Until a request shows something else.
+    /// A generation that a request may correct.
     pub fn assumed(generation: Generation) -> Self {
         ClientGeneration { generation, is_known: false }
     }
 
+    /// The generation as known so far.
     pub fn generation(&self) -> Generation {
         self.generation
     }
 
-    /// Learns from a request; to be called before the request is handled.
+    /// Updates the generation by a request. Must be called before the request is handled.
     pub fn observe(&mut self, request: &ClientReq) {
         if !self.is_known
             && let Some(generation) = evidence(request)
@@ -43,8 +44,8 @@ impl ClientGeneration {
         }
     }
 
-    /// How key columns and aggregates are named in Arrow. One field of the viewport means opposite things to the two
-    /// generations; its value `true` asks for machine names unless the client is known to be old.
+    /// The naming of key columns and aggregates in Arrow. One field of the viewport has opposite meanings in the two
+    /// generations; `true` requests machine names unless the client is known to be of 5.5.
     pub fn naming(&self, viewport: Option<&ViewPort>) -> Naming {
         let asked = viewport.and_then(|viewport| viewport.machine_column_names);
         match (self.generation, asked) {
@@ -56,7 +57,7 @@ impl ClientGeneration {
         }
     }
 
-    /// How they are named in CSV, which has no machine names.
+    /// The naming of key columns and aggregates in CSV, which has no machine names.
     pub fn csv_naming(&self) -> Naming {
         match self.generation {
             Generation::V5_5 => Naming::Legacy,
@@ -65,7 +66,7 @@ impl ClientGeneration {
     }
 }
 
-/// What only one generation of clients sends.
+/// The generation that a request is evidence for, if only one of them sends it.
 fn evidence(request: &ClientReq) -> Option<Generation> {
     let of_viewport = |viewport: &Option<ViewPort>| match viewport.as_ref()?.machine_column_names {
         // The published clients of 5.6 send the field as `true` or not at all.
@@ -88,7 +89,11 @@ fn evidence(request: &ClientReq) -> Option<Generation> {
     }
 }
 
-/// Reads a client's version, `5.5` or `5.6.1`: everything up to 5.5 is of the older generation. Errors name the text.
+/// Parses a client's version, as `5.5` or `5.6.1`. Versions up to 5.5 are of the older generation.
+///
+/// # Errors
+///
+/// The text is not a version.
 pub fn parse(version: &str) -> Result<Generation, BadVersion> {
     let mut parts = version.split('.').map(u32::from_str);
     match (parts.next(), parts.next().unwrap_or(Ok(0)), parts.all(|part| part.is_ok())) {
@@ -98,9 +103,9 @@ pub fn parse(version: &str) -> Result<Generation, BadVersion> {
     }
 }
 
-/// A text that is no client's version.
+/// A text that is not a client version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("client version \"{0}\" is none like 5.5 or 5.6")]
+#[error("\"{0}\" is not a client version such as 5.5 or 5.6")]
 pub struct BadVersion(String);
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! One WebSocket message or worker message = one frame = one protobuf message, without an envelope of its own.
+//! Decodes and encodes frames. A frame is one WebSocket or worker message and contains exactly one protobuf message.
 //!
-//! Law: any bytes are an answer. Bytes that are no message are an error that carries whatever could still be read, so
-//! that the client who waits for that `msg_id` hears about it.
+//! Invariant: decoding never panics. An undecodable frame is an error with the `msg_id` and `entity_id` as far as they
+//! could be read, so that the client that waits for this reply gets an error.
 
 use bytes::{Buf, Bytes};
 use prost::Message;
@@ -20,7 +20,11 @@ pub struct UndecodableRequest {
     pub reason: String,
 }
 
-/// Reads one request. Fields that nobody knows are skipped.
+/// Decodes a request. Unknown fields are skipped.
+///
+/// # Errors
+///
+/// The bytes are not a request.
 pub fn decode(frame: Bytes) -> Result<Request, UndecodableRequest> {
     Request::decode(frame.clone()).map_err(|error| {
         let (msg_id, entity_id) = salvage(frame);
@@ -28,12 +32,12 @@ pub fn decode(frame: Bytes) -> Result<Request, UndecodableRequest> {
     })
 }
 
-/// Writes one response.
+/// Encodes a response.
 pub fn encode(response: &Response) -> Bytes {
     response.encode_to_vec().into()
 }
 
-/// The envelope's two scalar fields, read field by field up to the first fault.
+/// Reads the envelope's two scalar fields, up to the first malformed field.
 fn salvage(mut frame: Bytes) -> (u32, String) {
     let mut msg_id = 0;
     let mut entity_id = String::new();
@@ -74,12 +78,12 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_frame_is_a_request_without_a_question() {
+    fn an_empty_frame_is_an_empty_request() {
         assert_eq!(decode(Bytes::new()), Ok(Request::default()));
     }
 
     #[test]
-    fn a_truncated_request_still_says_who_asked() {
+    fn a_truncated_request_keeps_its_number() {
         let request = Request {
             msg_id: 7,
             entity_id: "orders".into(),

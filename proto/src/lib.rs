@@ -1,11 +1,11 @@
-//! The wire messages and their translation to and from the engine's words.
+//! The protocol's messages and their conversion to and from the engine's types.
 //!
-//! Law: no I/O and no C; the server and the worker in the browser use this crate alike. It knows the engine's words and
-//! nobody else's.
+//! Invariant: no I/O and no C, so that the server and the browser's worker share this crate. It depends on the engine
+//! only.
 //!
-//! Reading order: the messages ([`generated`], written from `protos/perspective.proto`), bytes to messages ([`frame`]),
-//! what each is called ([`request`]), messages to the engine's words and back ([`translate`]), for which generation of
-//! clients ([`client_generation`]).
+//! Reading order: the messages ([`generated`] from `protos/perspective.proto`), their encoding ([`frame`],
+//! [`response`]), the names of requests ([`request`]), conversions ([`translate`]), and the generations of clients
+//! ([`client_generation`]).
 
 pub mod client_generation;
 pub mod frame;

@@ -1,8 +1,8 @@
-//! What each request is called, and whom it is about.
+//! The names of requests.
 
 use crate::generated::request::ClientReq;
 
-/// The request's name, for logs, metrics and errors.
+/// Returns the request's name, for logs.
 pub fn name(request: &ClientReq) -> &'static str {
     match request {
         ClientReq::GetFeaturesReq(_) => "GetFeatures",

@@ -1,4 +1,4 @@
-//! Building responses.
+//! Builds responses.
 
 use bytes::{Bytes, BytesMut};
 use prost::Message;
@@ -7,19 +7,19 @@ use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, k
 use crate::generated::Response;
 use crate::generated::response::ClientResp;
 
-/// The answer to the request `msg_id` about `entity_id`.
+/// Builds the reply to the request `msg_id` about `entity_id`.
 pub fn build(msg_id: u32, entity_id: impl Into<String>, response: ClientResp) -> Response {
     Response { msg_id, entity_id: entity_id.into(), client_resp: Some(response) }
 }
 
-/// A notification for a subscriber of the hosted tables: nothing but the number of its subscription.
+/// Builds a notification for a subscriber to the list of tables. It carries only the subscription's number.
 pub fn hosted_tables_changed(msg_id: u32) -> Response {
     Response { msg_id, entity_id: String::new(), client_resp: None }
 }
 
-/// Answers that are one long text, or one long run of bytes.
+/// The replies whose only content is a long text or byte string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Long {
+pub enum LongReply {
     Arrow,
     ColumnsString,
     Csv,
@@ -27,28 +27,28 @@ pub enum Long {
     NdjsonString,
 }
 
-/// The only field of every long answer.
+/// The only field of every long reply.
 const LONG_FIELD: u32 = 1;
 
-impl Long {
-    /// The field of [`Response`].
+impl LongReply {
+    /// The reply's field number in [`Response`].
     fn field(self) -> u32 {
         match self {
-            Long::Arrow => 16,
-            Long::ColumnsString => 24,
-            Long::Csv => 25,
-            Long::RowsString => 26,
-            Long::NdjsonString => 36,
+            LongReply::Arrow => 16,
+            LongReply::ColumnsString => 24,
+            LongReply::Csv => 25,
+            LongReply::RowsString => 26,
+            LongReply::NdjsonString => 36,
         }
     }
 }
 
-/// What stands before the `num_bytes` bytes of a long answer in its frame: they follow as they are, and end it. So an
-/// answer of any length is encoded without being copied.
-pub fn head_of_long(msg_id: u32, entity_id: impl Into<String>, long: Long, num_bytes: usize) -> Bytes {
+/// Encodes a long reply up to its content of `num_bytes` bytes. The content follows unchanged and ends the frame, so a
+/// reply of any length is encoded without a copy.
+pub fn long_reply_header(msg_id: u32, entity_id: impl Into<String>, long: LongReply, num_bytes: usize) -> Bytes {
     let envelope = Response { msg_id, entity_id: entity_id.into(), client_resp: None };
     let mut head = BytesMut::from(envelope.encode_to_vec().as_slice());
-    // What is empty is not there.
+    // An empty field is omitted.
     let field_len = match num_bytes {
         0 => 0,
         _ => key_len(LONG_FIELD) + encoded_len_varint(num_bytes as u64) + num_bytes,
@@ -70,29 +70,29 @@ mod tests {
     };
 
     #[test]
-    fn a_long_answer_is_encoded_as_any_other() {
+    fn a_long_reply_is_encoded_as_any_other() {
         for len in [0, 1, 127, 128, 20_000] {
             let text = "x".repeat(len);
             let (json_string, ndjson_string, csv) = (text.clone(), text.clone(), text.clone());
             let arrow = Bytes::from(text.clone());
             for (long, whole) in [
-                (Long::Arrow, ClientResp::ViewToArrowResp(ViewToArrowResp { arrow })),
+                (LongReply::Arrow, ClientResp::ViewToArrowResp(ViewToArrowResp { arrow })),
                 (
-                    Long::ColumnsString,
+                    LongReply::ColumnsString,
                     ClientResp::ViewToColumnsStringResp(ViewToColumnsStringResp {
                         json_string: json_string.clone(),
                     }),
                 ),
-                (Long::Csv, ClientResp::ViewToCsvResp(ViewToCsvResp { csv })),
-                (Long::RowsString, ClientResp::ViewToRowsStringResp(ViewToRowsStringResp { json_string })),
+                (LongReply::Csv, ClientResp::ViewToCsvResp(ViewToCsvResp { csv })),
+                (LongReply::RowsString, ClientResp::ViewToRowsStringResp(ViewToRowsStringResp { json_string })),
                 (
-                    Long::NdjsonString,
+                    LongReply::NdjsonString,
                     ClientResp::ViewToNdjsonStringResp(ViewToNdjsonStringResp { ndjson_string }),
                 ),
             ] {
-                let mut frame = head_of_long(300, "view", long, len).to_vec();
+                let mut frame = long_reply_header(300, "view", long, len).to_vec();
                 frame.extend_from_slice(text.as_bytes());
-                assert_eq!(frame, answer(300, "view", whole).encode_to_vec(), "{long:?} of {len} bytes");
+                assert_eq!(frame, build(300, "view", whole).encode_to_vec(), "{long:?} of {len} bytes");
             }
         }
     }

@@ -1,7 +1,7 @@
-//! Messages ⇄ the engine's words, a file per word.
+//! Conversions between the protocol's messages and the engine's types, one file per type.
 //!
-//! Law: pure functions, total over every message that decodes. What a message says wrongly is an
-//! [`proscenium_engine::EngineError`] that names the field.
+//! Invariant: pure functions, total over every message that decodes. An invalid field is an
+//! [`proscenium_engine::EngineError`] that names it.
 
 pub mod column_paths;
 pub mod data;

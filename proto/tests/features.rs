@@ -1,4 +1,4 @@
-//! The feature list is, word for word and in order, what the peer lists (`golden/features.json`).
+//! The list of features equals the reference engine's, including its order (`golden/features.json`).
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ fn by_type<T>(
 }
 
 #[test]
-fn features_are_the_peers() {
+fn features_equal_the_reference_engines() {
     let answer = features(true);
     let aggregates = by_type(&answer.aggregates, "aggregates", |of_type| {
         let listed = of_type.aggregates.iter().map(|aggregate| {

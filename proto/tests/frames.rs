@@ -1,6 +1,6 @@
-//! Every message kind survives its frame, stands under its own number, and looks on the wire as it always did.
+//! Every kind of message round-trips through its frame, has its own field number, and keeps its encoding.
 //!
-//! After an intended change write the golden file anew with `REGENERATE=1 cargo test -p proscenium-proto --test frames`.
+//! After an intended change, regenerate the golden file: `REGENERATE=1 cargo test -p proscenium-proto --test frames`.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -26,7 +26,7 @@ fn responses() -> Vec<Response> {
     responses.map(|(kind, msg_id)| response::build(msg_id, "entity", kind)).collect()
 }
 
-/// The field number behind `msg_id` (one byte each of tag and value here) and `entity_id`.
+/// The field number after `msg_id` (one byte each of tag and value here) and `entity_id`.
 fn kind_number(mut frame: &[u8]) -> u32 {
     frame = &frame[2 + 2 + "entity".len()..];
     prost::encoding::decode_key(&mut frame).expect("a third field").0
@@ -52,7 +52,7 @@ fn every_number_of_the_protocol_is_taken_once() {
 }
 
 #[test]
-fn an_empty_answer_is_there_all_the_same() {
+fn an_empty_reply_is_encoded() {
     let update = responses().into_iter().find(|response| {
         matches!(response.client_resp, Some(proscenium_proto::ClientResp::TableUpdateResp(_)))
     });
@@ -62,7 +62,7 @@ fn an_empty_answer_is_there_all_the_same() {
 }
 
 #[test]
-fn frames_look_as_they_always_did() {
+fn frames_equal_the_golden_file() {
     let mut written = String::new();
     for request in requests() {
         let name = request::name(request.client_req.as_ref().expect("a request of every kind"));

@@ -1,10 +1,10 @@
-//! The generated code is what `protos/perspective.proto` says.
+//! The generated code is up to date with `protos/perspective.proto`.
 //!
-//! After editing the `.proto`, write it anew with `REGENERATE=1 cargo test -p proscenium-proto --test fresh`.
+//! After editing the `.proto`, regenerate it: `REGENERATE=1 cargo test -p proscenium-proto --test fresh`.
 
 use std::path::Path;
 
-/// Fields that carry whole tables: shared buffers instead of copies.
+/// Fields that carry whole tables; they share the frame's buffer instead of copying it.
 const BYTES_FIELDS: [&str; 8] = [
     ".perspective.proto.MakeTableData.from_csv",
     ".perspective.proto.MakeTableData.from_arrow",
@@ -16,8 +16,8 @@ const BYTES_FIELDS: [&str; 8] = [
     ".perspective.proto.ViewOnRemoveResp.indices",
 ];
 
-/// Fields of `MakeTableData` that are `string` to clients, which is the same on the wire: texts of any size, which as
-/// bytes are read where they came (and checked by whoever reads them).
+/// Fields of `MakeTableData` that clients declare as `string`, which has the same encoding. As bytes, long texts are
+/// not copied; the conversion checks that they are UTF-8.
 const TEXT_FIELDS: [&str; 4] = ["from_csv", "from_rows", "from_cols", "from_ndjson"];
 
 fn generate() -> String {

@@ -1,4 +1,4 @@
-//! Frames nobody should send: the fuzz target's check over a seeded mutator, for a few seconds.
+//! Malformed frames: the fuzz target's check over a seeded mutator, for a few seconds.
 
 #[path = "../../engine/fuzz/src/ingest.rs"]
 #[allow(dead_code, reason = "the engine's own test uses the rest")]

@@ -1,6 +1,6 @@
-//! What the published clients of both generations send, recorded by `integration-tests/frames/record.py`.
+//! Frames of the published clients of both generations, recorded by `integration-tests/frames/record.py`.
 //!
-//! Law: every frame is understood whole (it is written back as the same bytes, so no field of it is unknown to us), and every
+//! Invariant: every frame is decoded completely (it encodes to the same bytes, so it has no unknown field), and every
 //! kind of request that a client can send is among them.
 
 use std::collections::BTreeSet;
@@ -26,7 +26,7 @@ fn requests(recorded: &str) -> Vec<ClientReq> {
         .collect()
 }
 
-/// Maps are in no order on the wire.
+/// Maps are encoded in no particular order.
 fn sorted(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.sort_unstable();
     bytes
@@ -36,7 +36,7 @@ fn kinds(requests: &[ClientReq]) -> BTreeSet<&'static str> {
     requests.iter().map(request::name).collect()
 }
 
-/// All of one generation, but for what only the other sends.
+/// Checks that all kinds are sent but those in `missing`.
 #[track_caller]
 fn check_all_but(requests: &[ClientReq], missing: &[&str]) {
     let other: Vec<&str> = kinds(&[requests_of_both(), requests.to_vec()].concat())
@@ -51,7 +51,7 @@ fn requests_of_both() -> Vec<ClientReq> {
 }
 
 #[test]
-fn each_generation_is_understood_whole() {
+fn each_generation_is_decoded_completely() {
     check_all_but(&requests(JAVASCRIPT), &["TableDescribe"]);
     // The asynchronous Python client has no `set_depth`, and describes instead of validating.
     check_all_but(&requests(PYTHON), &["TableValidateExpr", "ViewSetDepth"]);
@@ -59,8 +59,8 @@ fn each_generation_is_understood_whole() {
 }
 
 #[test]
-fn the_generations_mean_the_same_by_opposite_flags() {
-    // Old charts say "no legacy names", new clients "machine names": both want `__ROW_PATH_0__`.
+fn the_generations_use_opposite_flags_for_the_same_names() {
+    // Old charts send "no legacy names", new clients "machine names"; both mean `__ROW_PATH_0__`.
     let flags = |recorded| -> BTreeSet<Option<bool>> {
         let ports = requests(recorded).into_iter().filter_map(|request| match request {
             ClientReq::ViewToArrowReq(request) => request.viewport,

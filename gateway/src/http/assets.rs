@@ -1,7 +1,7 @@
-//! The page and what it loads.
+//! Serves the page and its assets.
 //!
-//! Law: only files under the assets folder are served; a compressed sibling (`.br`, `.gz`) goes out in a file's place
-//! when the browser takes it; nothing is compressed at run time.
+//! Invariant: only files below the assets directory are served. If the browser accepts it, a compressed sibling (`.br`,
+//! `.gz`) is sent in a file's place; nothing is compressed at run time.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -13,11 +13,11 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::Shared;
 
-/// Tried in this order.
+/// Encodings and their file extensions, in order of preference.
 const ENCODINGS: [(&str, &str, ContentEncoding); 2] =
     [("br", "br", ContentEncoding::Brotli), ("gzip", "gz", ContentEncoding::Gzip)];
 
-const NO_PAGE: &str = "Proscenium is running, without its page: start it with --assets FOLDER.\n";
+const NO_PAGE: &str = "Proscenium is running without its page: start it with --assets FOLDER.\n";
 
 pub(super) async fn serve(shared: web::Data<Shared>, request: HttpRequest) -> HttpResponse {
     let Some(root) = &shared.assets else {
@@ -51,17 +51,17 @@ pub(super) async fn serve(shared: web::Data<Shared>, request: HttpRequest) -> Ht
 }
 
 fn finish(file: NamedFile, content_type: &'static str, request: &HttpRequest) -> HttpResponse {
-    // Else a compressed sibling, whose name ends in no known type, would be offered as a download.
+    // Otherwise a compressed sibling, whose extension is unknown, would be sent as a download.
     let mut response = file.disable_content_disposition().into_response(request);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
-    // Always asked again, seldom sent again: the tag says whether it changed.
+    // The browser revalidates each file; its entity tag avoids sending it again.
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }
 
-/// The file that a request path names, if it stays inside `root`.
+/// The file at a request's path, if it is inside `root`.
 fn within(root: &Path, path: &str) -> Option<PathBuf> {
     let relative = Path::new(path.trim_start_matches('/'));
     if relative.components().any(|part| !matches!(part, Component::Normal(_))) {
@@ -88,7 +88,7 @@ fn mime_of(path: &Path) -> &'static str {
     }
 }
 
-/// Where the page is when nobody says: `assets` beside the binary, or what the build tree holds.
+/// Finds the page's default directory: `assets` beside the binary, or the one in the build tree.
 pub fn find() -> Option<PathBuf> {
     let binary = std::env::current_exe().ok()?;
     let folder = binary.parent()?;
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_files_inside_the_folder_are_named() {
+    fn only_files_inside_the_directory_are_served() {
         let root = Path::new("/srv/page");
         assert_eq!(within(root, "/"), Some(root.join("index.html")));
         assert_eq!(within(root, "/js/worker.js"), Some(root.join("js/worker.js")));

@@ -1,4 +1,4 @@
-//! Is the process alive; does it take new work.
+//! Health checks: whether the process is alive, and whether it accepts new work.
 
 use actix_web::{HttpResponse, web};
 

@@ -1,4 +1,4 @@
-//! `/metrics` in Prometheus's text form.
+//! `/metrics` in Prometheus's text format.
 
 use actix_web::{HttpResponse, web};
 use proscenium_actors::table::GetTableStats;
@@ -10,7 +10,7 @@ pub(super) async fn scrape(shared: web::Data<Shared>) -> HttpResponse {
     let hosted = shared.catalog.list();
     let mut table_stats = Vec::with_capacity(hosted.len());
     for entry in hosted {
-        // A table that goes during the scrape is left out.
+        // A table that is deleted during the scrape is left out.
         let Ok(table) = shared.catalog.table(&entry.name) else { continue };
         if let Ok(read) = table.mailbox.ask(tuning::ASK_DEADLINE, |reply| GetTableStats { reply }).await {
             table_stats.push((entry.name.to_string(), read));

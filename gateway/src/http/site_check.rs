@@ -1,4 +1,4 @@
-//! The middleware that refuses requests of foreign sites: see [`crate::sites`].
+//! The middleware that refuses requests of pages of foreign sites: see [`crate::sites`].
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -13,9 +13,9 @@ use serde_json::json;
 
 use crate::sites::{Effect, Site, SiteGuard};
 
-/// Checks a request before its handler, and lets pages of listed sites read the answer.
+/// Checks a request before its handler runs, and allows pages of listed sites to read the response.
 ///
-/// Without a [`SiteGuard`] in the application's data every request fails.
+/// Without a [`SiteGuard`] in the application's data, every request fails.
 pub async fn check(
     sites: web::Data<SiteGuard>,
     request: ServiceRequest,
@@ -27,7 +27,7 @@ pub async fn check(
         Ok(site) => site,
         Err(refusal) => {
             let (method, path) = (request.method(), request.path());
-            tracing::warn!(%method, path, peer = ?request.peer_addr(), why = %refusal, "request refused");
+            tracing::warn!(%method, path, peer = ?request.peer_addr(), reason = %refusal, "request refused");
             let response = HttpResponse::Forbidden().json(json!({ "error": refusal.to_string() }));
             return Ok(request.into_response(response).map_into_right_body());
         }

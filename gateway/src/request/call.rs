@@ -8,7 +8,7 @@ use futures::FutureExt;
 use proscenium_actors::Subscriber;
 use proscenium_actors::mailbox::{Done, Mailbox, Offered, Posted};
 use proscenium_actors::{ActorError, Catalog, Outbox, Outgoing, Reply, Rope, SessionId, StreamId};
-use proscenium_proto::response::Long;
+use proscenium_proto::response::LongReply;
 use proscenium_proto::translate::error as wire_error;
 use proscenium_proto::{ClientResp, frame, response};
 
@@ -121,10 +121,10 @@ impl Call {
     }
 
     /// As [`Call::reply`], for a reply with one long text or byte string, which is sent without a copy.
-    pub fn reply_long(self, long: Long) -> Reply<Rope> {
+    pub fn reply_long(self, long: LongReply) -> Reply<Rope> {
         Reply::to(self.session(), move |answer: Result<Rope, ActorError>| match answer {
             Ok(mut rope) => {
-                rope.push_front(response::head_of_long(self.msg_id, self.entity_id, long, rope.len()));
+                rope.push_front(response::long_reply_header(self.msg_id, self.entity_id, long, rope.len()));
                 self.outbox.push(self.stream, Outgoing::Reply(rope));
                 self.done
             }

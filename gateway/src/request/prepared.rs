@@ -5,7 +5,7 @@ use proscenium_actors::table::ReadView;
 use proscenium_actors::view::{Read, TextFormat};
 use proscenium_actors::{ActorError, TableRef};
 use proscenium_engine::view::Viewport;
-use proscenium_proto::response::Long;
+use proscenium_proto::response::LongReply;
 
 use super::Call;
 use super::call::send;
@@ -137,7 +137,7 @@ impl Prepared {
     }
 
     /// A request for a slice of the view as text.
-    pub fn text(viewport: Viewport, format: TextFormat, long: Long) -> Self {
+    pub fn text(viewport: Viewport, format: TextFormat, long: LongReply) -> Self {
         Prepared::read(move |call| Read::Text { viewport, format, reply: call.reply_long(long) })
     }
 

@@ -3,7 +3,7 @@
 use proscenium_actors::view::Read;
 use proscenium_proto::ClientGeneration;
 use proscenium_proto::generated::ViewToArrowReq;
-use proscenium_proto::response::Long;
+use proscenium_proto::response::LongReply;
 use proscenium_proto::translate::viewport;
 
 use super::Prepared;
@@ -16,7 +16,7 @@ pub fn prepare(request: ViewToArrowReq, client: ClientGeneration) -> Prepared {
     let naming = client.naming(request.viewport.as_ref());
     let viewport = viewport::from_wire(request.viewport.as_ref());
     Prepared::read(move |call| {
-        let reply = call.reply_long(Long::Arrow);
+        let reply = call.reply_long(LongReply::Arrow);
         Read::Arrow { viewport, naming, compression, reply }
     })
 }

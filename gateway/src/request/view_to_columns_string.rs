@@ -2,7 +2,7 @@
 
 use proscenium_actors::view::TextFormat;
 use proscenium_proto::generated::ViewToColumnsStringReq;
-use proscenium_proto::response::Long;
+use proscenium_proto::response::LongReply;
 use proscenium_proto::translate::viewport;
 
 use super::Prepared;
@@ -10,5 +10,5 @@ use super::Prepared;
 pub fn prepare(request: ViewToColumnsStringReq) -> Prepared {
     let options = viewport::json_options(request.id, request.index, request.formatted);
     let viewport = viewport::from_wire(request.viewport.as_ref());
-    Prepared::text(viewport, TextFormat::JsonColumns(options), Long::ColumnsString)
+    Prepared::text(viewport, TextFormat::JsonColumns(options), LongReply::ColumnsString)
 }

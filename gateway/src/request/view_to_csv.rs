@@ -3,12 +3,12 @@
 use proscenium_actors::view::TextFormat;
 use proscenium_proto::ClientGeneration;
 use proscenium_proto::generated::ViewToCsvReq;
-use proscenium_proto::response::Long;
+use proscenium_proto::response::LongReply;
 use proscenium_proto::translate::viewport;
 
 use super::Prepared;
 
 pub fn prepare(request: ViewToCsvReq, client: ClientGeneration) -> Prepared {
     let viewport = viewport::from_wire(request.viewport.as_ref());
-    Prepared::text(viewport, TextFormat::Csv(client.csv_naming()), Long::Csv)
+    Prepared::text(viewport, TextFormat::Csv(client.csv_naming()), LongReply::Csv)
 }

@@ -1,4 +1,4 @@
-//! The names of a view's columns, in both generations' spelling at once.
+//! Converts the names of a view's columns, for both generations at once.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use proscenium_engine::Scalar;
 use crate::generated as wire;
 use crate::translate::scalar;
 
-/// `names`: joined, one per visible column (old clients). `levels`: one list per split level, then the column names,
-/// each with one entry per visible column (new clients).
+/// Builds a reply. `names` are joined names, one per visible column (5.5 clients). `levels` are lists with one entry
+/// per visible column: one for each split level, then the column names (5.6 clients).
 pub fn to_wire(names: &[Arc<str>], levels: &[Vec<Scalar>]) -> wire::ViewColumnPathsResp {
     let area = levels.iter().map(|level| wire::view_column_paths_resp::ColumnPathLevel {
         values: level.iter().map(scalar::to_wire).collect(),

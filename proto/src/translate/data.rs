@@ -1,4 +1,4 @@
-//! A table's rows or shape as a client sends them, and the options a table is made with.
+//! Converts a table's data or schema as a client sends it, and the options of a new table.
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -10,15 +10,20 @@ use crate::generated::make_table_req::MakeTableOptions;
 use crate::generated::make_table_req::make_table_options::MakeTableType;
 use crate::translate::schema;
 
-/// Where a table's rows come from.
+/// The source of a new table's rows.
 #[derive(Debug, Clone)]
 pub enum Source {
+    /// Data or a schema.
     Data(TableData),
     /// The id of a view of this server.
     View(String),
 }
 
-/// `None`: the message carries no data at all (each request has its own words for that).
+/// Converts a request's data; `None` if the message has none, which each request reports with its own text.
+///
+/// # Errors
+///
+/// A text is not UTF-8, or a column type is unknown.
 pub fn from_wire(data: Option<wire::MakeTableData>) -> Result<Option<Source>> {
     let Some(data) = data.and_then(|message| message.data) else { return Ok(None) };
     let data = match data {
@@ -33,12 +38,13 @@ pub fn from_wire(data: Option<wire::MakeTableData>) -> Result<Option<Source>> {
     Ok(Some(Source::Data(data)))
 }
 
-/// Without a copy: the text stays in the frame that it came in.
+/// Checks a text. It is not copied and keeps the memory of its frame alive.
 fn text(bytes: Bytes) -> Result<ByteString> {
     ByteString::try_from(bytes).map_err(|error| EngineError::data(format!("the text is not UTF-8: {error}")))
 }
 
-/// An empty index name means no index; how the pages are kept (`page_to_disk`) is a hint that this engine needs not.
+/// Converts a new table's options. An empty index name means no index; `page_to_disk` is a hint that this engine
+/// ignores.
 pub fn options_from_wire(options: &MakeTableOptions) -> TableOptions {
     let (index, limit) = match &options.make_table_type {
         Some(MakeTableType::MakeIndexTable(index)) if !index.is_empty() => (Some(index.clone()), None),

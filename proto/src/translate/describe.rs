@@ -1,4 +1,4 @@
-//! What a config would give on a table: the answer to `TableValidateExpr` (old clients) and `TableDescribe` (new).
+//! Converts the description of a view configuration, for `TableValidateExpr` (5.5 clients) and `TableDescribe` (5.6).
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,8 @@ use crate::generated as wire;
 use crate::generated::table_describe_resp::{Result as Outcome, ViewDescription};
 use crate::translate::schema;
 
-/// New clients accept three shapes only: no fault and a view; no fault and a config error; faults and neither.
+/// Builds the reply to `TableDescribe`. Clients accept three shapes only: a view; a configuration error; or expression
+/// errors with neither.
 pub fn to_wire(description: &Description) -> wire::TableDescribeResp {
     let result = description.view.as_ref().map(|view| match view {
         Ok(columns) => Outcome::View(ViewDescription {
@@ -23,7 +24,7 @@ pub fn to_wire(description: &Description) -> wire::TableDescribeResp {
     }
 }
 
-/// `expressions` is echoed, as old clients expect.
+/// Builds the reply to `TableValidateExpr`. `expressions` are echoed, as clients expect.
 pub fn expressions_to_wire(
     expressions: BTreeMap<String, String>,
     description: &Description,
@@ -67,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_config_error_stands_beside_the_types_of_valid_expressions() {
+    fn a_config_error_is_sent_with_the_types_of_valid_expressions() {
         let description = Description {
             expressions: BTreeMap::from([("e".into(), ColumnType::Float)]),
             faults: BTreeMap::new(),

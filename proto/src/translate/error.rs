@@ -1,31 +1,31 @@
-//! Errors as clients hear them. Only the status has meaning to a program; the text is for people.
+//! Converts errors. Clients branch on the status only; the text is for people.
 
 use proscenium_engine::EngineError;
 
 use crate::generated::response::ClientResp;
 use crate::generated::{ServerError, StatusCode};
 
-/// Any failed request.
+/// Converts an engine error.
 pub fn to_wire(error: &EngineError) -> ClientResp {
     server_error(error.to_string())
 }
 
-/// A failed request, in words that are made already.
+/// An error with this text.
 pub fn server_error(message: impl Into<String>) -> ClientResp {
     with_status(message, StatusCode::ServerError)
 }
 
-/// A request about a view that does not exist (any more); clients turn this status into an error class of its own.
+/// The error for a view that does not exist. Clients map this status to an error class of its own.
 pub fn view_not_found() -> ClientResp {
     with_status("View not found", StatusCode::ViewNotFound)
 }
 
-/// A request about a table that does not exist.
+/// The error for a table that does not exist.
 pub fn table_not_found() -> ClientResp {
     server_error("Couldn't find key.")
 }
 
-/// Bytes that are no request, or a request that asks nothing this server knows of.
+/// The error for an undecodable or unknown request.
 pub fn unhandled() -> ClientResp {
     server_error("Unhandled request type 2")
 }
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_names_what_is_at_fault() {
+    fn the_text_names_the_cause() {
         let ClientResp::ServerError(error) = to_wire(&EngineError::Unsupported("MakeJoinTable".into()))
         else {
             panic!("an error is a ServerError")

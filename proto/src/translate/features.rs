@@ -1,5 +1,5 @@
-//! What the server can do, as the viewer builds its menus from it: in list order, the first filter operator of a type
-//! being the default of a new filter.
+//! The list of the server's features, from which the viewer builds its menus in this order. The first filter operator
+//! of a type is the default of a new filter.
 
 use std::collections::BTreeMap;
 
@@ -121,13 +121,13 @@ const TWO_COLUMN_AGGREGATES: [&str; 3] = ["weighted mean", "min by", "max by"];
 
 const ALL_FRAMES: &[&str] = &["rows", "range", "cumulative"];
 
-/// One row of the tables of window operations.
+/// A row of the tables of window operations.
 struct WindowOp {
     name: &'static str,
     frames: &'static [&'static str],
     offset: bool,
     alpha: bool,
-    /// Absent: the type of the source column.
+    /// `None`: the type of the source column.
     result_type: Option<ColumnType>,
 }
 
@@ -178,8 +178,8 @@ const NUMBER_WINDOWS: [WindowOp; 13] = [
     ROW_NUMBER,
 ];
 
-/// The whole answer. `view_derivations`: whether `MakeTable` from a view is served; clients that hear `false` copy the
-/// view themselves.
+/// Builds the reply. `view_derivations`: whether `MakeTable` from a view is supported; otherwise clients copy the view
+/// themselves.
 pub fn features(view_derivations: bool) -> wire::GetFeaturesResp {
     wire::GetFeaturesResp {
         group_by: true,

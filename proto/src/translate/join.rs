@@ -1,11 +1,15 @@
-//! How two tables are joined.
+//! Converts the options of a join.
 
 use proscenium_engine::table::{JoinKind, JoinSpec};
 use proscenium_engine::{EngineError, Result};
 
 use crate::generated as wire;
 
-/// An empty right column is the left one's name. Errors on a kind that nobody knows.
+/// Converts a request. Without a right column, the left one's name is used for both.
+///
+/// # Errors
+///
+/// The join type is unknown.
 pub fn from_wire(request: wire::MakeJoinTableReq) -> Result<JoinSpec> {
     let kind = match wire::JoinType::try_from(request.join_type) {
         Ok(wire::JoinType::Inner) => JoinKind::Inner,

@@ -1,11 +1,13 @@
-//! One cell's value. The wire has bool, float, string and null: whole numbers, dates and datetimes travel as floats.
+//! Converts a cell's value. The protocol has bool, float, string and null; integers, dates and datetimes are sent as
+//! floats.
 
 use proscenium_engine::Scalar;
 
 use crate::generated as wire;
 use crate::generated::scalar::Scalar as Kind;
 
-/// Numbers, dates and datetimes (epoch milliseconds) as float; NaN and infinities, which JSON has no word for, as null.
+/// Converts a value: numbers, dates and datetimes (epoch milliseconds) to float; NaN and infinities, which JSON cannot
+/// represent, to null.
 pub fn to_wire(value: &Scalar) -> wire::Scalar {
     let kind = match value {
         Scalar::Bool(value) => Kind::Bool(*value),
@@ -21,7 +23,7 @@ pub fn to_wire(value: &Scalar) -> wire::Scalar {
     wire::Scalar { scalar: Some(kind) }
 }
 
-/// A filter operand, as a config echoes it: dates as `2020-01-31`, everything else as [`to_wire`].
+/// Converts a filter operand of a returned configuration: dates as `2020-01-31`, other values as [`to_wire`].
 pub fn operand_to_wire(value: &Scalar) -> wire::Scalar {
     let Scalar::Date(days) = value else { return to_wire(value) };
     match chrono::NaiveDate::from_epoch_days(*days) {
@@ -30,7 +32,7 @@ pub fn operand_to_wire(value: &Scalar) -> wire::Scalar {
     }
 }
 
-/// An unset value is null.
+/// Converts a client's value. An unset value is null.
 pub fn from_wire(value: wire::Scalar) -> Scalar {
     match value.scalar {
         Some(Kind::Bool(value)) => Scalar::Bool(value),
@@ -61,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn what_json_cannot_say_is_null() {
+    fn values_that_json_cannot_represent_are_null() {
         for value in [Scalar::Null, Scalar::Float(f64::NAN), Scalar::Float(f64::INFINITY)] {
             assert_eq!(from_wire(to_wire(&value)), Scalar::Null);
         }

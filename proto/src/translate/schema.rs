@@ -1,4 +1,4 @@
-//! Column types and schemas.
+//! Converts column types and schemas.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use proscenium_engine::{ColumnType, EngineError, Result, Schema};
 
 use crate::generated as wire;
 
+/// Converts an engine type.
 pub fn type_to_wire(column_type: ColumnType) -> wire::ColumnType {
     match column_type {
         ColumnType::String => wire::ColumnType::String,
@@ -18,6 +19,7 @@ pub fn type_to_wire(column_type: ColumnType) -> wire::ColumnType {
     }
 }
 
+/// Converts a type of the protocol.
 pub fn type_from_wire(column_type: wire::ColumnType) -> ColumnType {
     match column_type {
         wire::ColumnType::String => ColumnType::String,
@@ -29,7 +31,7 @@ pub fn type_from_wire(column_type: wire::ColumnType) -> ColumnType {
     }
 }
 
-/// A table's columns, in creation order.
+/// Converts a table's schema, in creation order of the columns.
 pub fn to_wire(schema: &Schema) -> wire::Schema {
     let columns = schema.fields().iter();
     wire::Schema {
@@ -42,7 +44,11 @@ pub fn to_wire(schema: &Schema) -> wire::Schema {
     }
 }
 
-/// Names and types in the client's order. Errors on a type that nobody knows.
+/// Converts a client's schema to names and types, in the client's order.
+///
+/// # Errors
+///
+/// A column type is unknown.
 pub fn from_wire(schema: wire::Schema) -> Result<Vec<(String, ColumnType)>> {
     let columns = schema.schema.into_iter();
     columns
@@ -56,7 +62,7 @@ pub fn from_wire(schema: wire::Schema) -> Result<Vec<(String, ColumnType)>> {
         .collect()
 }
 
-/// The schema of a view or of expressions: a map on the wire, so without an order.
+/// Converts the schema of a view or of expressions, which is a map and has no order.
 pub fn map_to_wire<'a>(
     columns: impl IntoIterator<Item = (&'a Arc<str>, &'a ColumnType)>,
 ) -> BTreeMap<String, i32> {

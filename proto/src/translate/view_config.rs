@@ -1,4 +1,4 @@
-//! What a view is asked, both ways: a client's words in, the checked config's words out.
+//! Converts view configurations in both directions.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,11 @@ use crate::generated::view_config as parts;
 use crate::generated::window_spec::{Frame, Order};
 use crate::translate::scalar;
 
-/// An absent config is the default one: every column, nothing else. Errors on enum values that nobody knows.
+/// Converts a client's configuration. An absent one is the default: every column, nothing else.
+///
+/// # Errors
+///
+/// An enum value is unknown.
 pub fn from_wire(config: Option<wire::ViewConfig>, generation: Generation) -> Result<ViewConfig> {
     let Some(config) = config else { return Ok(ViewConfig { generation, ..ViewConfig::default() }) };
     let group_rollup_mode = known("group_rollup_mode", config.group_rollup_mode.unwrap_or_default())?;
@@ -53,7 +57,7 @@ pub fn from_wire(config: Option<wire::ViewConfig>, generation: Generation) -> Re
     })
 }
 
-/// The config as clients read it back: both rollup modes always, absent columns as the default columns.
+/// Converts a configuration for a reply. Both rollup modes are always set; absent columns become the default columns.
 pub fn to_wire(config: ViewConfig) -> wire::ViewConfig {
     let opt_columns = match config.columns {
         Some(columns) => OptColumns::Columns(Columns { columns }),
@@ -131,7 +135,7 @@ fn sort_from_wire(sort: parts::Sort) -> Result<SortTerm> {
 }
 
 fn sort_to_wire(term: SortTerm) -> parts::Sort {
-    // The engine took its numbers from the wire.
+    // The engine's discriminants equal the protocol's numbers.
     parts::Sort { column: term.column, op: term.direction as i32 }
 }
 

@@ -1,4 +1,4 @@
-//! Which part of a view a client wants, and in which spelling.
+//! Converts the slice of a view that a client requests, and its export options.
 
 use proscenium_engine::export::{Compression, JsonOptions};
 use proscenium_engine::view::Viewport;
@@ -6,7 +6,7 @@ use proscenium_engine::{EngineError, Result};
 
 use crate::generated as wire;
 
-/// An absent message is the whole view.
+/// Converts a viewport. An absent one is the whole view.
 pub fn from_wire(viewport: Option<&wire::ViewPort>) -> Viewport {
     let Some(viewport) = viewport else { return Viewport::default() };
     Viewport {
@@ -17,6 +17,7 @@ pub fn from_wire(viewport: Option<&wire::ViewPort>) -> Viewport {
     }
 }
 
+/// Converts the options of a JSON reply; each is false by default.
 pub fn json_options(id: Option<bool>, index: Option<bool>, formatted: Option<bool>) -> JsonOptions {
     JsonOptions {
         id: id.unwrap_or_default(),
@@ -25,7 +26,11 @@ pub fn json_options(id: Option<bool>, index: Option<bool>, formatted: Option<boo
     }
 }
 
-/// The body codec of an Arrow answer.
+/// Converts the body compression of an Arrow reply.
+///
+/// # Errors
+///
+/// The codec is unknown.
 pub fn compression(name: Option<&str>) -> Result<Compression> {
     match name {
         None | Some("") => Ok(Compression::None),
