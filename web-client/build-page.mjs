@@ -1,13 +1,13 @@
-// Lays out the folder that the gateway serves: the page, the worker, and the published viewer's files.
+// Assembles the directory that the gateway serves: the page, the worker, and the published viewer's files.
 //
 //   node build-page.mjs --out DIR [--engine DIR] [--charts DIR]
 //
-// --engine: what wasm-bindgen wrote (engine.js, engine_bg.wasm). Without it the page has no engine of its own, and its
-//           replicated and browser modes say so.
-// --charts: the folder with the all-in-one viewer (grid and charts) out of the published Python wheel. Without it the
-//           page uses the npm packages, which have the grid alone.
+// --engine: the output of wasm-bindgen (engine.js, engine_bg.wasm). Without it the replicated and browser modes show an
+//           error.
+// --charts: the directory of the all-in-one viewer (grid and charts) of the published Python wheel. Without it the page
+//           uses the npm packages, which contain the grid only.
 //
-// Beside every file worth it stands a .br and a .gz of it, so that no server has to compress anything at run time.
+// Compressible files get a .br and a .gz beside them, so that no server compresses anything at run time.
 
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -29,7 +29,7 @@ if (!args.out) {
 }
 const OUT = args.out;
 
-// What was laid out in an earlier run and is no longer wanted must not be served.
+// Files of an earlier run that are no longer needed must not be served.
 for (const part of ["index.html", "page", "js", "engine", "perspective", "data"]) {
     for (const suffix of ["", ".br", ".gz"]) {
         await rm(join(OUT, part + suffix), { recursive: true, force: true });
@@ -54,7 +54,7 @@ if (hasCharts) {
     await copy(join(args.charts, "perspective-anywidget.js"), "perspective/charts/viewer.js");
     await copy(join(args.charts, "perspective-anywidget.css"), "perspective/charts/viewer.css");
 } else {
-    // The published files find each other by relative paths, so their folders stay as they are.
+    // The published files refer to each other by relative paths, so their directories are kept.
     for (const file of ["cdn/perspective-viewer.js", "wasm/perspective-viewer.wasm", "css/themes.css"]) {
         await copy(join(PACKAGES, "viewer/dist", file), `perspective/viewer/dist/${file}`);
     }

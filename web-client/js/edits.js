@@ -1,9 +1,9 @@
-// Hearing of edits in a worker's tables, in the words of whoever made them.
+// Subscribes to edits of a worker's tables, in the form in which they were sent.
 //
-// A row delta holds whole rows; an edit is a few cells of one. Passing on whole rows would write cells back that have
-// ticked meanwhile. So the worker also tells of each update as it was sent.
+// A row delta contains whole rows, an edit a few cells of one. Forwarding whole rows would overwrite cells that have
+// changed meanwhile, so the worker also posts each update as it was sent.
 
-/** The worker behind each client that `openEngine` made. */
+/** The worker of each client that `openEngine` returned. */
 const workers = new WeakMap();
 
 export function rememberWorker(client, worker) {
@@ -11,16 +11,17 @@ export function rememberWorker(client, worker) {
 }
 
 /**
- * Calls `told(format, data)` for every update of `table` through a port other than 0 and `feedPort`; `data` is what the
- * client's `update` takes. Returns a function that ends it, or undefined if the client's worker is not known.
+ * Calls `onEdit(format, data)` for every update of `table` through a port other than 0 and `feedPort`; `data` has the
+ * form that the client's `update` accepts. Returns a function that ends the subscription, or undefined if the client's
+ * worker is unknown.
  */
-export function watchEdits(client, table, feedPort, told) {
+export function watchEdits(client, table, feedPort, onEdit) {
     const worker = workers.get(client);
     if (!worker) {
         return undefined;
     }
     const { port1, port2 } = new MessageChannel();
-    port1.onmessage = ({ data: { format, data } }) => told(format, decode(format, data));
+    port1.onmessage = ({ data: { format, data } }) => onEdit(format, decode(format, data));
     worker.postMessage({ cmd: "edits", table, feedPort }, [port2]);
     return () => port1.close();
 }

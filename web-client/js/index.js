@@ -17,31 +17,31 @@ const WASM = new URL("../engine/engine_bg.wasm", import.meta.url);
 const WORKER = new URL("./worker.js", import.meta.url);
 
 /**
- * Starts the engine in a Web Worker and returns the published client on it.
+ * Starts the engine in a Web Worker and returns a published client that is connected to it.
  *
- * The client hands whatever engine is registered with it to every worker it opens, so ours is registered first; a page
- * that also wants the client's own engine must open that before.
+ * The client passes the engine that is registered with it to every worker it opens, so ours is registered first. A page
+ * that also uses the client's own engine must open that before.
  *
  * @param perspective the published client's module
- * @param options.wasm where engine_bg.wasm is, or a Response or promise of one
+ * @param options.wasm the URL of engine_bg.wasm, or a Response or a promise of one
  * @param options.worker a Worker, SharedWorker or MessagePort that runs worker.js
  */
 export async function openEngine(perspective, { wasm = WASM, worker = newWorker() } = {}) {
     const response = typeof wasm === "string" || wasm instanceof URL ? fetchEngine(wasm) : wasm;
     perspective.init_server(response, { disable_stage_0: true });
-    // A missing engine is reported here, by its address; the client would only hang.
+    // Reports a missing engine with its address; the client would hang.
     await response;
     const client = await perspective.worker(Promise.resolve(worker));
     rememberWorker(client, worker.port ?? worker);
     return client;
 }
 
-/** A dedicated worker, ready for `openEngine`. */
+/** Creates a dedicated worker for `openEngine`. */
 export function newWorker() {
     return new Worker(WORKER, { type: "module", name: "proscenium" });
 }
 
-/** One more connection to a worker that runs already: a port for another client, with views of its own. */
+/** Opens a further connection to a running worker: a port for another client, with views of its own. */
 export function newPort(worker) {
     const { port1, port2 } = new MessageChannel();
     worker.postMessage({ cmd: "port" }, [port2]);
@@ -51,7 +51,7 @@ export function newPort(worker) {
 async function fetchEngine(url) {
     const response = await fetch(url);
     if (!response.ok) {
-        throw new Error(`the engine could not be loaded: ${url} answered ${response.status}`);
+        throw new Error(`the engine could not be loaded: ${url} returned ${response.status}`);
     }
     return response;
 }

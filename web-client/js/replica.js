@@ -1,24 +1,24 @@
-// A copy of a server's table in a local engine, kept in step.
+// A replica of a server's table in a local engine.
 //
 //   server view ── Arrow, then row deltas and removed keys ──▶ local table ──▶ any number of local views
-//   server table ◀── rows edited here, through a port of our own ── local table
+//   server table ◀── local edits, through a port of the replica's own ── local table
 //
-// Laws:
-// * Pivots, filters and scrolling of local views ask the server nothing.
-// * What came from the server enters through the feed port and is never sent back; what enters through any other port is
-//   an edit and is sent to the server once. The server's echo of it is applied like every other delta: so all copies end
-//   with the server's order of edits.
-// * Edits are passed on cell by cell, as they were made; only where the local engine is not ours, as whole rows.
-// * An indexed table's deltas are upserts: those that overlap the first copy do no harm. Rows without an index cannot be
-//   named, so there a copy counts as taken only when no delta crossed it, a change that is not an append makes a new
-//   copy, and edits are not sent.
+// Invariants:
+// * Pivots, filters and scrolling of local views send no request to the server.
+// * Rows from the server are written through the feed port and never sent back. An update through any other port is an
+//   edit and is sent to the server once. The server's delta for it is applied like every other one, so that all replicas
+//   converge to the server's order of edits.
+// * Edits are forwarded as they were made, cell by cell; as whole rows only if the local engine is not ours.
+// * An indexed table's deltas are upserts, so deltas that overlap the first copy are harmless. Rows without an index
+//   cannot be addressed: there a copy is valid only if no delta arrived during it, a change that is not an append causes
+//   a new copy, and edits are not sent.
 
 import { watchEdits } from "./edits.js";
 
-/** How often a copy of a table without an index is tried again because deltas crossed it. */
+/** Attempts to copy a table without an index during which no delta arrives. */
 const MAX_COPIES = 12;
 
-/** How long a table without an index may be out of step before its size is compared again. */
+/** Interval after which the size of a changed table without an index is compared with the server's. */
 const CHECK_MS = 1000;
 
 export class Replica {
@@ -27,7 +27,7 @@ export class Replica {
      * @param options.local  client of the local engine
      * @param options.table  name of the server's table
      * @param options.name   name of the local table; the same by default
-     * @param options.onError told of what goes wrong after the first copy
+     * @param options.onError called with each error after the first copy
      */
     static async open({ server, local, table, name = table, onError = console.error }) {
         const replica = new Replica();
@@ -45,7 +45,7 @@ export class Replica {
     table;
     /** The index column's name, if the table has one. */
     index;
-    /** What happened so far. */
+    /** Statistics since the start. */
     counts = { deltas: 0, removals: 0, edits: 0, copies: 0 };
 
     #source;
@@ -54,7 +54,7 @@ export class Replica {
     #endWatch;
     #feedPort = 0;
     #editPort = 0;
-    #heard = 0;
+    #received = 0;
     #copying = true;
     #queue = [];
     #work = Promise.resolve();
@@ -66,11 +66,11 @@ export class Replica {
         this.index = (await this.#source.get_index()) ?? undefined;
         const limit = (await this.#source.get_limit()) ?? undefined;
         this.#sourceView = await this.#source.view();
-        await this.#sourceView.on_update((event) => this.#hear({ delta: event.delta, port: event.port_id }), {
+        await this.#sourceView.on_update((event) => this.#receive({ delta: event.delta, port: event.port_id }), {
             mode: "row",
         });
         if (this.index && this.#sourceView.on_remove) {
-            await this.#sourceView.on_remove((event) => this.#hear({ removed: event.indices }));
+            await this.#sourceView.on_remove((event) => this.#receive({ removed: event.indices }));
         }
         const options = { name: this.name };
         if (this.index) {
@@ -82,12 +82,12 @@ export class Replica {
         this.#feedPort = await this.table.make_port();
         if (this.index) {
             this.#editPort = await this.#source.make_port();
-            const told = (format, data) => this.#edited(data, format);
-            this.#endWatch = watchEdits(this.local, this.name, this.#feedPort, told);
+            const onEdit = (format, data) => this.#sendEdit(data, format);
+            this.#endWatch = watchEdits(this.local, this.name, this.#feedPort, onEdit);
             if (!this.#endWatch) {
                 this.#editView = await this.table.view();
                 const isEdit = ({ port_id }) => port_id !== 0 && port_id !== this.#feedPort;
-                const onUpdate = (event) => isEdit(event) && this.#edited(event.delta, "arrow");
+                const onUpdate = (event) => isEdit(event) && this.#sendEdit(event.delta, "arrow");
                 await this.#editView.on_update(onUpdate, { mode: "row" });
             }
         }
@@ -95,7 +95,7 @@ export class Replica {
         this.#drain();
     }
 
-    /** Stops following and removes the local table; its views must be gone. */
+    /** Stops following the server and deletes the local table with its last view. */
     async close() {
         this.#closed = true;
         clearTimeout(this.#check);
@@ -107,13 +107,13 @@ export class Replica {
         await quietly(this.table?.delete({ lazy: true }));
     }
 
-    /** Everything that was heard before this call is applied when the promise resolves. */
+    /** Resolves when all notifications received before this call are applied. */
     async settled() {
         await this.#work;
     }
 
-    #hear(event) {
-        this.#heard += 1;
+    #receive(event) {
+        this.#received += 1;
         this.#queue.push(event);
         if (!this.#copying) {
             this.#drain();
@@ -137,7 +137,7 @@ export class Replica {
             this.counts.deltas += 1;
             await this.table.update(delta, { port_id: this.#feedPort });
         } else {
-            // Through a port come edits, and an edit of a row without a key is not to be told from an append.
+            // An edit: without an index it cannot be distinguished from an append.
             await this.#copyAgain();
         }
         if (!this.index && !this.#check) {
@@ -148,18 +148,18 @@ export class Replica {
         }
     }
 
-    /** The server table's rows, at a moment that no queued delta lies before. */
+    /** Copies the server table's rows, as of a version that no queued delta precedes. */
     async #copy() {
         for (let attempt = 1; ; attempt += 1) {
             this.counts.copies += 1;
-            const heard = this.#heard;
+            const received = this.#received;
             const arrow = await this.#sourceView.to_arrow();
             if (this.index) {
                 return arrow;
             }
-            // Whatever was applied before this answer has been told by now.
+            // Deltas applied before this reply are delivered before it.
             await this.#source.size();
-            if (this.#heard === heard || attempt === MAX_COPIES) {
+            if (this.#received === received || attempt === MAX_COPIES) {
                 this.#queue.length = 0;
                 return arrow;
             }
@@ -170,24 +170,24 @@ export class Replica {
         await this.table.replace(await this.#copy());
     }
 
-    /** A table without an index may have been cleared or edited: its size tells. */
+    /** Copies a table without an index again if its size differs: it was cleared, or rows were removed. */
     async #compare() {
         if (this.#closed) {
             return;
         }
-        const heard = this.#heard;
+        const received = this.#received;
         const [there, here] = await Promise.all([this.#source.size(), this.table.size()]);
-        if (there !== here && this.#heard === heard && this.#queue.length === 0) {
+        if (there !== here && this.#received === received && this.#queue.length === 0) {
             await this.#copyAgain();
         }
     }
 
-    async #edited(data, format) {
+    async #sendEdit(data, format) {
         if (this.#closed) {
             return;
         }
         this.counts.edits += 1;
-        // Rows and columns are known by their shape; text is not.
+        // The client detects rows and columns by their shape, but not the format of a text.
         const options = typeof data === "string" ? { format } : {};
         try {
             await this.#source.update(data, { ...options, port_id: this.#editPort });

@@ -1,16 +1,16 @@
-// The engine's worker. What it is told:
+// The engine's worker. It accepts these messages:
 //
-//   {cmd: "init", args: [wasm]}   bytes or a compiled module; answered with one message, the acknowledgement
-//   {cmd: "port"} + a port        serves that port as one more connection
-//   {cmd: "edits"} + a port       posts each update of a table that is an edit to that port (see edits.js)
+//   {cmd: "init", args: [wasm]}   bytes or a compiled module; acknowledged by one message
+//   {cmd: "port"} + a port        serves the port as a further connection
+//   {cmd: "edits"} + a port       posts each edit of a table to the port (see edits.js)
 //   an ArrayBuffer                one Request; its Responses are posted back, one message each
 //
-// Runs as a dedicated and as a shared worker. All connections share the tables; each has its own views, which go with
-// it when its port is closed.
+// Runs as a dedicated or as a shared worker. All connections share the tables; each has its own views, which are closed
+// with its port.
 
 import start, { Engine } from "../engine/engine.js";
 
-/** One engine for all connections, made by the first that brings its bytes. */
+/** The engine of all connections, created by the first that sends its bytes. */
 let engine;
 
 async function startEngine(wasm) {
@@ -28,8 +28,8 @@ function serve(port) {
             connection = (await engine).connect((bytes) => port.postMessage(bytes, [bytes.buffer]));
             port.postMessage(null);
         } else if (data?.cmd === "edits") {
-            const tell = (format, data) => ports[0].postMessage({ format, data }, [data.buffer]);
-            (await engine).watchEdits(data.table, data.feedPort, tell);
+            const onEdit = (format, data) => ports[0].postMessage({ format, data }, [data.buffer]);
+            (await engine).watchEdits(data.table, data.feedPort, onEdit);
         } else if (connection) {
             connection.handle(new Uint8Array(data));
         }

@@ -1,11 +1,10 @@
-// The page's one connection to its server: opened when a way of working needs it, closed when none does, opened again
-// when it breaks.
+// The page's connection to its server: opened when the mode needs it, closed when it does not, reopened when it is lost.
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 10_000;
 
 /**
- * States: idle (none wanted), connecting, connected, waiting (lost; will be tried again at `retryAt`).
+ * States: idle (not needed), connecting, connected, waiting (lost; retried at `retryAt`).
  */
 export class Connection {
     client;
@@ -25,7 +24,7 @@ export class Connection {
         this.#changed = changed;
     }
 
-    /** Resolves with the client as soon as there is one; keeps trying until then. */
+    /** Connects, retrying until it succeeds, and resolves to the client; to undefined if closed meanwhile. */
     async open() {
         if (this.client) {
             return this.client;
@@ -54,7 +53,7 @@ export class Connection {
         }
     }
 
-    /** Tries again now instead of waiting. */
+    /** Retries now instead of waiting. */
     retry() {
         this.#wake?.();
     }

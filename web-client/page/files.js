@@ -1,4 +1,4 @@
-// A file becomes a table: on the server, or in this tab alone, whichever client is given.
+// Creates tables from files, on the server or in this tab, depending on the client.
 
 const FORMATS = {
     csv: { read: (file) => file.text(), format: "csv" },
@@ -10,7 +10,7 @@ const FORMATS = {
     ipc: { read: (file) => file.arrayBuffer(), format: "arrow" },
 };
 
-/** Makes a table named after the file and returns its name. */
+/** Creates a table named after the file and returns its name. */
 export async function makeTable(client, file, taken) {
     const [, stem, extension] = /^(.*?)(?:\.([^.]+))?$/.exec(file.name);
     const kind = FORMATS[(extension ?? "").toLowerCase()];
@@ -44,7 +44,7 @@ function freeName(stem, taken) {
     return name;
 }
 
-/** Takes files that are dropped on `zone`; `over` marks it while something hangs above it. */
+/** Accepts files dropped on `zone`, which has the class `over` while files are dragged over it. */
 export function acceptDrops(zone, onFiles) {
     let depth = 0;
     zone.addEventListener("dragenter", (event) => {

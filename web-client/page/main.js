@@ -1,10 +1,10 @@
-// The page: a list of tables, a stage with a viewer, and three ways for a table to get there.
+// The page: a list of tables, a viewer, and three modes.
 //
 //   server    table and pivots on the server
 //   replica   table on the server and a copy in this tab, pivots in this tab
 //   browser   table and pivots in this tab; no connection is open
 //
-// The address keeps the way and the table: #server/market.
+// The URL's fragment holds the mode and the table: #server/market.
 
 import { Connection } from "./connection.js";
 import { acceptDrops, makeTable } from "./files.js";
@@ -15,14 +15,14 @@ import { onTheme, toggleTheme } from "./theme.js";
 
 const MODES = {
     server: "<b>Server</b>: table and pivots live on the server",
-    replica: "<b>Replicated</b>: the server's table, copied and kept in step; pivots are computed in this tab",
+    replica: "<b>Replicated</b>: a synchronized copy of the server's table; pivots are computed in this tab",
     browser: "<b>Browser</b>: table and pivots live in this tab; nothing is sent anywhere",
 };
 const STATES = {
     idle: "not connected",
     connecting: "connecting…",
     connected: "connected",
-    waiting: "connection lost, trying again",
+    waiting: "connection lost, retrying",
 };
 const WEBSOCKET = Object.assign(new URL("websocket", document.baseURI), {
     protocol: location.protocol === "https:" ? "wss:" : "ws:",
@@ -36,9 +36,9 @@ let table = address.table;
 let tables = [];
 let local;
 let reopening = false;
-/** The change of the way of working that is under way, if one is. */
+/** The running change of mode, if any. */
 let entering = Promise.resolve();
-/** The clients whose news of tables this page hears. */
+/** The clients whose list of tables this page is subscribed to. */
 const followed = new WeakSet();
 
 document.getElementById("theme").addEventListener("click", toggleTheme);
@@ -53,7 +53,7 @@ const connection = new Connection(perspective, WEBSOCKET, (state) => {
     pill.dataset.state = state;
     pill.lastElementChild.textContent = STATES[state];
     if (state === "waiting" && mode !== "browser" && connection.client === undefined) {
-        stage.showCurtain("The server does not answer", "The page opens it again by itself as soon as it does.");
+        stage.showCurtain("The server is not responding", "The page reconnects automatically.");
         reopenWhenLost();
     }
 });
@@ -77,7 +77,7 @@ addEventListener("hashchange", () => {
 setInterval(showWire, 500);
 await enter(mode, table);
 
-/** Changes the way of working, and opens a table: the wanted one, else the one open before, else the first. */
+/** Changes the mode and opens a table: the wanted one, or else the previous one, or else the first. */
 function enter(nextMode, wanted) {
     entering = changeTo(nextMode, wanted);
     return entering;
@@ -131,19 +131,19 @@ async function open(name) {
     }
 }
 
-/** Hears of tables that come and go. */
+/** Subscribes to the list of tables. */
 async function follow(client) {
     if (followed.has(client)) {
         return;
     }
     followed.add(client);
-    let news = Promise.resolve();
+    let pending = Promise.resolve();
     await client.on_hosted_tables_update(() => {
-        news = news.then(() => heardOfTables(client)).catch(complain);
+        pending = pending.then(() => onTablesChanged(client)).catch(complain);
     });
 }
 
-async function heardOfTables(client) {
+async function onTablesChanged(client) {
     await entering;
     if (client !== connection.client || mode === "browser") {
         return;
@@ -162,11 +162,11 @@ async function heardOfTables(client) {
 
 function waitForTable() {
     if (table !== undefined) {
-        stage.showCurtain(`There is no table ${table}`, "It opens as soon as there is.");
+        stage.showCurtain(`There is no table ${table}`, "It opens as soon as it is created.");
     } else if (mode === "browser") {
-        stage.showCurtain("An empty stage", "Drop a CSV, JSON, NDJSON or Arrow file here.");
+        stage.showCurtain("No table", "Drop a CSV, JSON, NDJSON or Arrow file here.");
     } else {
-        stage.showCurtain("Waiting for a table", "It appears here at once.");
+        stage.showCurtain("Waiting for a table", "It opens as soon as one is created.");
     }
 }
 
@@ -181,7 +181,7 @@ async function list() {
     showRail();
 }
 
-/** A table may vanish between the list and the question. */
+/** Resolves to undefined if the table was deleted meanwhile. */
 async function describe(client, name) {
     try {
         const table = await client.open_table(name);
@@ -224,7 +224,7 @@ async function openLocal() {
 async function takeFiles(files) {
     const client = mode === "browser" ? local : connection.client;
     if (!client) {
-        complain(new Error("no connection: the file was not taken"));
+        complain(new Error("no connection: the file was not loaded"));
         return;
     }
     for (const file of files) {
@@ -258,7 +258,7 @@ function showWire() {
     byId("status-wire").textContent =
         sent + received === 0
             ? "no traffic"
-            : `asked ${sent.toLocaleString("en-US")} (${size(bytesSent)}) · heard ${received.toLocaleString("en-US")} (${size(bytesReceived)})`;
+            : `sent ${sent.toLocaleString("en-US")} (${size(bytesSent)}) · received ${received.toLocaleString("en-US")} (${size(bytesReceived)})`;
     const replica = stage.current()?.replica;
     byId("status-table").textContent = replica
         ? `${replica.counts.deltas.toLocaleString("en-US")} deltas applied · ${replica.counts.edits} edits sent`
@@ -272,7 +272,7 @@ function complain(error) {
     byId("toasts").append(line);
     setTimeout(() => line.remove(), 8000);
     if (!stage.current()) {
-        stage.showCurtain("That did not work", line.textContent, true);
+        stage.showCurtain("An error occurred", line.textContent, true);
     }
 }
 

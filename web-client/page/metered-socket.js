@@ -1,6 +1,6 @@
-// Counts what the page's sockets carry, so that a reader can see what each way of working asks of the server.
+// Counts the traffic of the page's sockets, so that users can see the cost of each mode.
 //
-// The published client opens its socket by the global name; it must be put there before the client is loaded.
+// The published client uses the global WebSocket; this module must be loaded before it.
 
 export const wire = { sent: 0, received: 0, bytesSent: 0, bytesReceived: 0 };
 

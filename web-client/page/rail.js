@@ -1,4 +1,4 @@
-// The list of tables at the left.
+// The list of tables.
 
 const list = document.getElementById("tables");
 const count = document.getElementById("table-count");
@@ -6,10 +6,10 @@ const count = document.getElementById("table-count");
 const EMPTY = {
     server: ["The server hosts no table yet.", "proscenium serve --table trades=trades.csv,index=id"],
     replica: ["The server hosts no table yet.", "proscenium serve --table trades=trades.csv,index=id"],
-    browser: ["Nothing here yet. Drop a file: it stays in this tab, and no connection is open.", ""],
+    browser: ["No tables yet. Drop a file: it stays in this tab, and no connection is open.", ""],
 };
 
-/** `tables`: `{name, rows, columns, index, limit}`, rows and columns when known. */
+/** Shows the tables: `{name, rows, columns, index, limit}`, rows and columns if known. */
 export function showTables(tables, current, mode, onOpen) {
     count.textContent = tables.length > 0 ? tables.length : "";
     list.replaceChildren(...tables.map((table) => item(table, table.name === current, onOpen)));

@@ -1,22 +1,22 @@
-// What stands on the stage: one viewer on one table, by one of the three ways of working.
+// The viewer: one table, in one of the three modes.
 
 import { Replica } from "../js/replica.js";
 import { viewerTheme } from "./theme.js";
 
-/** How long a server may take to hear that its views are no longer needed. */
-const PARTING_MS = 1000;
+/** Time for a server to close the viewer's views. */
+const CLOSE_MS = 1000;
 
 const stage = document.getElementById("stage");
 const curtain = document.getElementById("curtain");
 
-/** What is shown now: `{mode, table, viewer, replica}`. */
+/** The open table: `{mode, table, viewer, replica}`. */
 let shown;
 
 export function current() {
     return shown;
 }
 
-/** Says something instead of a table. */
+/** Shows a message in place of a table. */
 export function showCurtain(title, text = "", isBad = false) {
     curtain.className = isBad ? "curtain bad" : "curtain";
     const heading = document.createElement("h1");
@@ -28,7 +28,7 @@ export function showCurtain(title, text = "", isBad = false) {
 }
 
 /**
- * Opens `table` and lifts the curtain. `server` and `local` are clients, as far as the mode needs them.
+ * Opens `table` and hides the message. `server` and `local` are clients, as far as the mode needs them.
  */
 export async function open({ mode, table, server, local, onError }) {
     await close();
@@ -38,7 +38,7 @@ export async function open({ mode, table, server, local, onError }) {
     let client = mode === "server" ? server : local;
     let name = table;
     if (mode === "replica") {
-        // Its own name: a table of this tab may be called the same.
+        // A name of its own, since a table of this tab may have the same name.
         name = `${table} (replica)`;
         opened.replica = await Replica.open({ server, local, table, name, onError });
         if (shown !== opened) {
@@ -58,22 +58,22 @@ export async function open({ mode, table, server, local, onError }) {
     curtain.hidden = true;
 }
 
-/** Takes the viewer down. Views on a server that is gone cannot be deleted: that is no error. */
+/** Closes the viewer. Failing to delete views on a lost server is no error. */
 export async function close() {
     const old = shown;
     shown = undefined;
     if (!old) {
         return;
     }
-    await parting(old.viewer?.delete());
+    await withTimeout(old.viewer?.delete());
     old.viewer?.remove();
-    await parting(old.replica?.close());
+    await withTimeout(old.replica?.close());
 }
 
-/** Waits for a promise, not for ever, and not for its success. */
-function parting(promise) {
-    const late = new Promise((resolve) => setTimeout(resolve, PARTING_MS));
-    return Promise.race([promise, late]).catch(() => {});
+/** Waits for a promise with a timeout, and ignores its failure. */
+function withTimeout(promise) {
+    const timeout = new Promise((resolve) => setTimeout(resolve, CLOSE_MS));
+    return Promise.race([promise, timeout]).catch(() => {});
 }
 
 export async function retheme() {

@@ -1,4 +1,4 @@
-// Light or dark: what the reader chose, else what their system prefers.
+// The color theme: the user's choice, or else the system's preference.
 
 const KEY = "proscenium.theme";
 const prefersDark = matchMedia("(prefers-color-scheme: dark)");
@@ -8,7 +8,7 @@ export function theme() {
     return localStorage.getItem(KEY) ?? (prefersDark.matches ? "dark" : "light");
 }
 
-/** The viewer's own theme that goes with the page's. */
+/** The viewer's theme that matches the page's. */
 export function viewerTheme() {
     return theme() === "dark" ? "Pro Dark" : "Pro Light";
 }

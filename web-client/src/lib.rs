@@ -1,9 +1,9 @@
 //! The engine as a Web Worker: the whole protocol on one thread, without actors.
 //!
-//! Law: decisions without a browser, a browser without decisions. [`local`] is a plain state machine from requests to
-//! responses, built and tested natively; `shell` hands it bytes and posts what it answers.
+//! Invariant: [`local`] is a plain state machine from requests to responses, built and tested natively; `shell` only
+//! passes bytes between it and the browser.
 //!
-//! The tables and views are the server's own engine crate, so the same question has the same answer in both places.
+//! Tables and views are those of the server's engine crate, so equal requests get equal replies in both places.
 
 pub mod local;
 

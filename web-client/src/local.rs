@@ -1,7 +1,7 @@
-//! All tables and views of one worker, and who hears of them: a plain state machine.
+//! The tables, views and subscriptions of one worker: a plain state machine.
 //!
-//! Law: a request is handled whole, and everything it causes is in the answer of [`LocalServer::handle`], in the order
-//! in which it must be sent: the direct response, then what it caused. So every read sees every earlier write.
+//! Invariant: a request is handled completely before the next one, and [`LocalServer::handle`] returns all its messages
+//! in the order in which they must be sent: the reply, then the notifications. So every read sees every earlier write.
 
 mod derived;
 mod table;
@@ -21,51 +21,51 @@ use proscenium_proto::{ClientGeneration, ClientReq, ClientResp, frame, response}
 use table::Hosted;
 use view::{OpenView, SharedId, SharedView};
 
-/// A connection, for as long as the worker lives.
+/// Identifies a connection; unique for the life of the worker.
 pub type SessionId = u32;
 
-/// The number of a [`LocalServer::watch_edits`].
+/// Identifies a subscription of [`LocalServer::watch_edits`].
 pub type EditWatch = u32;
 
-/// One response, and whose it is.
+/// A message to one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
     pub session: SessionId,
     pub frame: Bytes,
 }
 
-/// An update as it was sent, of a table that somebody watches.
+/// An update of a watched table, as its client sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edit {
     pub watch: EditWatch,
-    /// As clients call it: `csv`, `json`, `columns`, `ndjson` or `arrow`.
+    /// The clients' name of the format: `csv`, `json`, `columns`, `ndjson` or `arrow`.
     pub format: &'static str,
     pub data: Bytes,
 }
 
-/// Who asked to be told, and under which number.
+/// A connection and the number of one of its subscriptions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Subscriber {
     session: SessionId,
     msg_id: u32,
 }
 
-/// What a request is answered with.
-enum Answer {
+/// The reply to a request.
+enum Reply {
     Now(Box<ClientResp>),
-    /// Silence, or an answer that was sent already or comes later.
+    /// No reply, or one that was sent already or is sent later.
     Nothing,
 }
 
-impl Answer {
-    fn now(response: ClientResp) -> Answer {
-        Answer::Now(Box::new(response))
+impl Reply {
+    fn now(response: ClientResp) -> Reply {
+        Reply::Now(Box::new(response))
     }
 }
 
-impl From<EngineError> for Answer {
-    fn from(fault: EngineError) -> Self {
-        Answer::now(error::to_wire(&fault))
+impl From<EngineError> for Reply {
+    fn from(error: EngineError) -> Self {
+        Reply::now(error::to_wire(&error))
     }
 }
 
@@ -73,15 +73,16 @@ impl From<EngineError> for Answer {
 struct Call {
     subscriber: Subscriber,
     entity_id: String,
-    /// Whose rules the answer follows.
+    /// The client, whose generation's rules the reply follows.
     client: ClientGeneration,
 }
 
+/// The server of one worker.
 #[derive(Debug, Default)]
 pub struct LocalServer {
     tables: BTreeMap<String, Hosted>,
     views: BTreeMap<String, OpenView>,
-    /// Equal questions share one view.
+    /// Equal configurations share one view.
     shared: BTreeMap<SharedId, SharedView>,
     last_shared: SharedId,
     /// Subscribers to the list of tables.
@@ -94,19 +95,19 @@ pub struct LocalServer {
 }
 
 impl LocalServer {
-    /// A new connection of a client that is taken for one of the newest that is published for browsers.
+    /// Opens a connection. The client is assumed to be the newest one published for browsers.
     pub fn connect(&mut self) -> SessionId {
         self.connect_as(ClientGeneration::assumed(Generation::V5_5))
     }
 
-    /// A new connection of a client of this generation.
+    /// Opens a connection of a client of this generation.
     pub fn connect_as(&mut self, client: ClientGeneration) -> SessionId {
         self.num_sessions += 1;
         self.clients.insert(self.num_sessions, client);
         self.num_sessions
     }
 
-    /// Ends a connection: its views and subscriptions go, its tables stay.
+    /// Closes a connection with its views and subscriptions. Its tables are kept.
     pub fn disconnect(&mut self, session: SessionId) {
         self.clients.remove(&session);
         let owned: Vec<String> =
@@ -114,46 +115,46 @@ impl LocalServer {
         for view_id in owned {
             self.forget_view(&view_id);
         }
-        let is_gone = |subscriber: &Subscriber| subscriber.session == session;
-        self.watchers.retain(|subscriber| !is_gone(subscriber));
+        let is_of_session = |subscriber: &Subscriber| subscriber.session == session;
+        self.watchers.retain(|subscriber| !is_of_session(subscriber));
         self.tables.values_mut().for_each(|hosted| hosted.forget(session));
         self.views.values_mut().for_each(|view| view.forget(session));
-        // Nobody waits for what this sends: lazily deleted tables may be done now.
+        // Deletions that waited for these views are due. Their messages belong to no request and are dropped.
         self.finish_lazy_deletions();
         self.outgoing.clear();
     }
 
-    /// Handles one request. What comes back is to be sent in its order.
+    /// Handles one request and returns its messages in the order in which they must be sent.
     pub fn handle(&mut self, session: SessionId, request: Bytes) -> Vec<Outgoing> {
         let mut client =
             self.clients.get(&session).copied().unwrap_or(ClientGeneration::assumed(Generation::V5_5));
         match frame::decode(request) {
             Ok(request) => {
                 let subscriber = Subscriber { session, msg_id: request.msg_id };
-                if let Some(asked) = &request.client_req {
-                    client.observe(asked);
+                if let Some(request) = &request.client_req {
+                    client.observe(request);
                     self.clients.insert(session, client);
                 }
                 let call = Call { subscriber, entity_id: request.entity_id, client };
                 match request.client_req {
-                    Some(asked) => {
-                        if let Answer::Now(response) = self.ask(&call, asked) {
-                            self.answer(&call, *response);
+                    Some(request) => {
+                        if let Reply::Now(response) = self.dispatch(&call, request) {
+                            self.respond(&call, *response);
                         }
                     }
-                    None => self.answer(&call, error::unhandled()),
+                    None => self.respond(&call, error::unhandled()),
                 }
             }
             Err(bad) => {
                 let subscriber = Subscriber { session, msg_id: bad.msg_id };
-                self.answer(&Call { subscriber, entity_id: bad.entity_id, client }, error::unhandled());
+                self.respond(&Call { subscriber, entity_id: bad.entity_id, client }, error::unhandled());
             }
         }
         std::mem::take(&mut self.outgoing)
     }
 
-    /// Asks to hear of updates to `table` that come through a port other than 0 and `feed_port`: edits by people, which
-    /// a replica must pass on.
+    /// Subscribes to updates of `table` through a port other than 0 and `feed_port`: edits by users, which a replica
+    /// must forward.
     pub fn watch_edits(&mut self, table: String, feed_port: u32) -> EditWatch {
         let watch = EditWatch::try_from(self.edit_watches.len()).unwrap_or(EditWatch::MAX);
         self.edit_watches.push((watch, table, feed_port));
@@ -165,23 +166,23 @@ impl LocalServer {
         std::mem::take(&mut self.edits)
     }
 
-    fn ask(&mut self, call: &Call, asked: ClientReq) -> Answer {
-        match asked {
-            ClientReq::GetFeaturesReq(_) => Answer::now(ClientResp::GetFeaturesResp(features())),
+    fn dispatch(&mut self, call: &Call, request: ClientReq) -> Reply {
+        match request {
+            ClientReq::GetFeaturesReq(_) => Reply::now(ClientResp::GetFeaturesResp(features())),
             ClientReq::GetHostedTablesReq(request) => self.hosted_tables(call, request.subscribe),
             ClientReq::RemoveHostedTablesUpdateReq(request) => {
                 let ended = Subscriber { msg_id: request.id, ..call.subscriber };
                 self.watchers.retain(|subscriber| *subscriber != ended);
-                Answer::now(ClientResp::RemoveHostedTablesUpdateResp(RemoveHostedTablesUpdateResp {}))
+                Reply::now(ClientResp::RemoveHostedTablesUpdateResp(RemoveHostedTablesUpdateResp {}))
             }
-            ClientReq::ServerSystemInfoReq(_) => Answer::now(ClientResp::ServerSystemInfoResp(system_info())),
+            ClientReq::ServerSystemInfoReq(_) => Reply::now(ClientResp::ServerSystemInfoResp(system_info())),
             ClientReq::MakeTableReq(request) => self.make_table(call, request),
             ClientReq::TableMakePortReq(_)
             | ClientReq::TableSchemaReq(_)
             | ClientReq::TableSizeReq(_)
             | ClientReq::TableValidateExprReq(_)
             | ClientReq::TableDescribeReq(_)
-            | ClientReq::TableOnDeleteReq(_) => self.ask_table(call, asked),
+            | ClientReq::TableOnDeleteReq(_) => self.handle_table_request(call, request),
             ClientReq::TableRemoveDeleteReq(request) => self.table_remove_delete(call, request.id),
             ClientReq::TableUpdateReq(request) => self.table_update(call, request),
             ClientReq::TableReplaceReq(request) => self.table_replace(call, request),
@@ -208,15 +209,15 @@ impl LocalServer {
             | ClientReq::ViewToRowsStringReq(_)
             | ClientReq::ViewToNdjsonStringReq(_)
             | ClientReq::ViewOnRemoveReq(_)
-            | ClientReq::ViewRemoveOnRemoveReq(_) => self.ask_view(call, asked),
+            | ClientReq::ViewRemoveOnRemoveReq(_) => self.handle_view_request(call, request),
             ClientReq::MakeJoinTableReq(request) => self.make_join(call, request),
         }
     }
 
-    fn hosted_tables(&mut self, call: &Call, subscribe: bool) -> Answer {
+    fn hosted_tables(&mut self, call: &Call, subscribe: bool) -> Reply {
         if subscribe {
             self.watchers.push(call.subscriber);
-            return Answer::Nothing;
+            return Reply::Nothing;
         }
         let listed = self.tables.iter().filter(|(_, hosted)| hosted.deletions.is_empty());
         let table_infos = listed.map(|(name, hosted)| HostedTable {
@@ -224,12 +225,12 @@ impl LocalServer {
             index: hosted.table.index().map(str::to_owned),
             limit: hosted.table.limit(),
         });
-        Answer::now(ClientResp::GetHostedTablesResp(GetHostedTablesResp {
+        Reply::now(ClientResp::GetHostedTablesResp(GetHostedTablesResp {
             table_infos: table_infos.collect(),
         }))
     }
 
-    /// Tells those who watch the list of tables.
+    /// Notifies the subscribers to the list of tables.
     fn announce(&mut self) {
         for &Subscriber { session, msg_id } in &self.watchers {
             let frame = frame::encode(&response::hosted_tables_changed(msg_id));
@@ -237,7 +238,7 @@ impl LocalServer {
         }
     }
 
-    fn answer(&mut self, call: &Call, response: ClientResp) {
+    fn respond(&mut self, call: &Call, response: ClientResp) {
         self.send(call.subscriber, &call.entity_id, response);
     }
 

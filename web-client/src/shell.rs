@@ -1,7 +1,7 @@
-//! What `js/worker.js` calls: one [`Engine`] a worker, one [`Connection`] a client.
+//! The interface of `js/worker.js`: one [`Engine`] per worker, one [`Connection`] per client.
 //!
-//! Law: no decision is made here. A response is posted through the function that its connection brought; a function
-//! that throws (its port is gone) loses the response, as a closed socket would.
+//! Invariant: no decision is made here. A response is posted through its connection's function. If the function throws
+//! (its port is closed), the response is lost, as with a closed socket.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,20 +17,20 @@ use crate::local::{Edit, EditWatch, LocalServer, Outgoing, SessionId};
 #[derive(Default)]
 struct Inner {
     server: LocalServer,
-    /// Where each connection's responses go.
+    /// The functions that post each connection's responses.
     senders: BTreeMap<SessionId, Function>,
-    /// Where each watch's edits go.
+    /// The functions that receive each subscription's edits.
     watchers: BTreeMap<EditWatch, Function>,
 }
 
-/// The tables of one worker.
+/// The engine of one worker, with all its tables.
 #[wasm_bindgen]
 #[derive(Default)]
 pub struct Engine {
     inner: Rc<RefCell<Inner>>,
 }
 
-/// One client of the worker; dropping it frees its views.
+/// A client's connection to the worker; dropping it closes the client's views.
 #[wasm_bindgen]
 pub struct Connection {
     inner: Rc<RefCell<Inner>>,
@@ -39,13 +39,15 @@ pub struct Connection {
 
 #[wasm_bindgen]
 impl Engine {
+    /// Creates an engine without tables.
     #[wasm_bindgen(constructor)]
     pub fn new() -> Engine {
         Engine::default()
     }
 
-    /// Opens a connection; `send` is called with each response, a `Uint8Array` of its own. `client`: its version, `5.5` or
-    /// `5.6`; absent or no version, the newest published for browsers, until its requests show another.
+    /// Opens a connection; `send` is called with each response, a new `Uint8Array`. `client` is the client's version,
+    /// `5.5` or `5.6`. Without a valid version, the newest one published for browsers is assumed until a request shows
+    /// another.
     pub fn connect(&self, send: Function, client: Option<String>) -> Connection {
         let mut inner = self.inner.borrow_mut();
         let session = match client.as_deref().map(client_generation::parse) {
@@ -56,20 +58,20 @@ impl Engine {
         Connection { inner: self.inner.clone(), session }
     }
 
-    /// Calls `told(format, data)` for every update of `table` that comes through a port other than 0 and `feed_port`.
+    /// Calls `on_edit(format, data)` for every update of `table` through a port other than 0 and `feed_port`.
     #[wasm_bindgen(js_name = watchEdits)]
-    pub fn watch_edits(&self, table: String, feed_port: u32, told: Function) {
+    pub fn watch_edits(&self, table: String, feed_port: u32, on_edit: Function) {
         let mut inner = self.inner.borrow_mut();
         let watch = inner.server.watch_edits(table, feed_port);
-        inner.watchers.insert(watch, told);
+        inner.watchers.insert(watch, on_edit);
     }
 }
 
 #[wasm_bindgen]
 impl Connection {
-    /// Answers one request.
+    /// Handles one request: posts its reply and all notifications that it causes.
     pub fn handle(&self, request: &[u8]) {
-        // What `now()` and `today()` in expressions say.
+        // The time of `now()` and `today()` in expressions.
         proscenium_engine::expr::set_clock(js_sys::Date::now() as u64);
         let mut inner = self.inner.borrow_mut();
         let outgoing = inner.server.handle(self.session, Bytes::copy_from_slice(request));
@@ -87,9 +89,9 @@ impl Connection {
         for (send, message) in calls {
             let _ = send.call1(&JsValue::NULL, &Uint8Array::from(&message.frame[..]));
         }
-        for (told, edit) in edits {
+        for (on_edit, edit) in edits {
             let data = Uint8Array::from(&edit.data[..]);
-            let _ = told.call2(&JsValue::NULL, &edit.format.into(), &data);
+            let _ = on_edit.call2(&JsValue::NULL, &edit.format.into(), &data);
         }
     }
 }

@@ -12,7 +12,7 @@ use proscenium_proto::{ClientReq, ClientResp};
 use proscenium_web::{LocalServer, SessionId};
 use prost::Message;
 
-/// A worker with clients, asked by hand.
+/// A worker with clients.
 struct Stage {
     server: LocalServer,
     next: u32,
@@ -25,7 +25,7 @@ impl Stage {
         (Stage { server, next: 0 }, session)
     }
 
-    /// All that one request causes, in order.
+    /// All messages that one request causes, in order.
     fn ask(&mut self, session: SessionId, entity: &str, asked: ClientReq) -> Vec<(SessionId, Response)> {
         self.next += 1;
         let request =
@@ -37,7 +37,7 @@ impl Stage {
             .collect()
     }
 
-    /// The direct answer, which must be the first.
+    /// The reply, which must be the first message.
     fn answer(&mut self, session: SessionId, entity: &str, asked: ClientReq) -> ClientResp {
         let responses = self.ask(session, entity, asked);
         let (to, response) = responses.into_iter().next().expect("a request has an answer");
@@ -101,7 +101,7 @@ fn a_view_follows_its_table() {
 }
 
 #[test]
-fn every_subscriber_hears_of_an_update_behind_its_answer() {
+fn every_subscriber_is_notified_of_an_update_after_its_reply() {
     let (mut stage, me) = Stage::new();
     let other = stage.server.connect();
     stage.make(me, "t", ROWS);
@@ -127,7 +127,7 @@ fn a_closed_connection_takes_its_views_and_leaves_its_tables() {
 }
 
 #[test]
-fn a_lazy_deletion_is_answered_when_the_last_view_closes() {
+fn a_lazy_deletion_completes_when_the_last_view_closes() {
     let (mut stage, me) = Stage::new();
     stage.make(me, "t", ROWS);
     stage.open(me, "t", "v", wire::ViewConfig::default());
@@ -140,7 +140,7 @@ fn a_lazy_deletion_is_answered_when_the_last_view_closes() {
 }
 
 #[test]
-fn edits_are_told_apart_from_the_feed() {
+fn edits_are_distinguished_from_the_feed() {
     let (mut stage, me) = Stage::new();
     stage.make(me, "t", ROWS);
     let port = |stage: &mut Stage| match stage.answer(
@@ -163,7 +163,7 @@ fn edits_are_told_apart_from_the_feed() {
 }
 
 #[test]
-fn faults_are_answers() {
+fn errors_are_replies() {
     let (mut stage, me) = Stage::new();
     let size = || ClientReq::TableSizeReq(wire::TableSizeReq {});
     assert!(matches!(stage.answer(me, "nowhere", size()), ClientResp::ServerError(_)));
@@ -279,7 +279,7 @@ fn clients_of_both_generations_share_a_worker() {
     stage.open(new, "t", "new", grouped());
     assert_eq!(csv(&mut stage, old, "old"), "\"g (Group by 1)\",\"x\"\n,2\n\"a\",0\n\"b\",2\n");
     assert_eq!(csv(&mut stage, new, "new"), "\"g\",\"x\"\n,2\n\"a\",\n\"b\",2\n");
-    // What only newer clients ask shows that a connection is one of theirs.
+    // A request that only newer clients send determines the generation.
     let third = stage.server.connect();
     stage.answer(third, "t", ClientReq::TableDescribeReq(wire::TableDescribeReq::default()));
     stage.open(third, "t", "third", grouped());

@@ -1,4 +1,4 @@
-//! Views of one table beside each other in the worker: each answers as if it were alone.
+//! Views of one table side by side in the worker: each replies as if it were alone.
 
 #[path = "../../proto/tests/sharing/mod.rs"]
 mod random_views;
@@ -40,7 +40,7 @@ fn update(server: &mut LocalServer, session: SessionId, rows: &str) {
     }
 }
 
-/// Whether the view was made: a configuration may be refused.
+/// Whether the view was opened: a configuration may be refused.
 fn open(
     server: &mut LocalServer,
     session: SessionId,
@@ -53,14 +53,14 @@ fn open(
 }
 
 #[test]
-fn random_views_opened_together_answer_as_alone() {
+fn random_views_opened_together_reply_as_alone() {
     let mut num_compared = 0;
     for seed in 0..300 {
         let mut random = Random::new(seed);
         let configs = random_views::pair(&mut random);
         let mut server = LocalServer::default();
         let me = server.connect();
-        // The other client is of another generation than what a worker takes its clients for.
+        // The other client is of another generation than the worker assumes.
         let newer = ClientGeneration::known(Generation::V5_6);
         let second = if random.one_in(2) { me } else { server.connect_as(newer) };
         for table in ["first", "second", "both"] {

@@ -1,4 +1,4 @@
-//! `proscenium-bindgen MODULE.wasm FOLDER`: writes `engine.js` and `engine_bg.wasm` into the folder.
+//! `proscenium-bindgen MODULE.wasm FOLDER`: writes `engine.js` and `engine_bg.wasm` to the folder.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,7 +1,7 @@
-//! Tables made of others: from a view, or as a join of two.
+//! Derived tables: made from a view, or as a join of two tables.
 //!
-//! Law: a derived table follows its sources within the request that changes them, after their own views were told; so
-//! it is never behind. Sources never form a circle: each was there before what is derived from it.
+//! Invariant: a derived table is updated within the request that changes its source, after the source's views; so it is
+//! always up to date. Sources cannot form a cycle: a source exists before the tables derived of it.
 
 use std::collections::BTreeMap;
 
@@ -15,27 +15,27 @@ use proscenium_proto::generated::{MakeJoinTableReq, MakeJoinTableResp, MakeTable
 use proscenium_proto::translate::{join, schema};
 
 use super::table::Hosted;
-use super::{Answer, Call, LocalServer};
+use super::{Reply, Call, LocalServer};
 
-/// One table that a derived table follows.
+/// A source of a derived table.
 #[derive(Debug)]
 pub(super) struct Source {
     table: String,
     /// Which side of a join it is.
     side: Option<JoinSide>,
-    /// The view that a table is made of, which must stay.
+    /// The view that the table is made from, which may not be closed.
     view: Option<String>,
 }
 
 impl LocalServer {
-    pub(super) fn make_derived(&mut self, call: &Call, view_id: &str, options: MakeTableOptions) -> Answer {
+    pub(super) fn make_derived(&mut self, call: &Call, view_id: &str, options: MakeTableOptions) -> Reply {
         if options.make_table_type.is_some() {
             let message = "`index` and `limit` cannot be set on a Table made from a View";
             return EngineError::table(message).into();
         }
         let columns = match options.view_schema.map(schema::from_wire).transpose() {
             Ok(columns) => columns,
-            Err(fault) => return fault.into(),
+            Err(error) => return error.into(),
         };
         if let Some(taken) = self.name_is_taken(call) {
             return taken;
@@ -49,15 +49,15 @@ impl LocalServer {
         let source = Source { table: view.table.clone(), side: None, view: Some(view_id.to_owned()) };
         match made {
             Ok(table) => self.host(call, table, vec![source], ClientResp::MakeTableResp(MakeTableResp {})),
-            Err(fault) => fault.into(),
+            Err(error) => error.into(),
         }
     }
 
-    pub(super) fn make_join(&mut self, call: &Call, request: MakeJoinTableReq) -> Answer {
+    pub(super) fn make_join(&mut self, call: &Call, request: MakeJoinTableReq) -> Reply {
         let names = [request.left_table_id.clone(), request.right_table_id.clone()];
         let spec = match join::from_wire(request) {
             Ok(spec) => spec,
-            Err(fault) => return fault.into(),
+            Err(error) => return error.into(),
         };
         if let Some(taken) = self.name_is_taken(call) {
             return taken;
@@ -73,12 +73,12 @@ impl LocalServer {
         let sources = sides.map(|(table, side)| Source { table, side: Some(side), view: None }).collect();
         match Table::join(&snapshots[0], &snapshots[1], &spec) {
             Ok(table) => self.host(call, table, sources, ClientResp::MakeJoinTableResp(MakeJoinTableResp {})),
-            Err(fault) => fault.into(),
+            Err(error) => error.into(),
         }
     }
 
-    /// Hands a change on to what is derived from the table.
-    pub(super) fn changed_sources(&mut self, table: &str, delta: &TableDelta) {
+    /// Applies a delta to the tables derived of the table.
+    pub(super) fn update_derived(&mut self, table: &str, delta: &TableDelta) {
         let followers: Vec<(String, Option<JoinSide>)> = self
             .tables
             .iter()
@@ -99,25 +99,25 @@ impl LocalServer {
     }
 }
 
-/// The name of a join that keeps the table from being deleted.
+/// The name of a join that prevents the table's deletion.
 pub(super) fn join_of<'a>(tables: &'a BTreeMap<String, Hosted>, table: &str) -> Option<&'a str> {
     let is_joined = |source: &Source| source.table == table && source.side.is_some();
     tables.iter().find(|(_, hosted)| hosted.sources.iter().any(is_joined)).map(|(name, _)| name.as_str())
 }
 
-/// Whether a table is made of the view.
+/// Whether a table is made from the view.
 pub(super) fn is_source(tables: &BTreeMap<String, Hosted>, view_id: &str) -> bool {
     tables.values().flat_map(|hosted| &hosted.sources).any(|source| source.view.as_deref() == Some(view_id))
 }
 
-/// The table is gone.
+/// Removes a deleted table from the sources of others.
 pub(super) fn forget_source(tables: &mut BTreeMap<String, Hosted>, table: &str) {
     for hosted in tables.values_mut() {
         hosted.sources.retain(|source| source.table != table);
     }
 }
 
-/// The view is gone, its table stays: what was made of it goes on.
+/// Removes a closed view from the sources. The tables made from it continue to follow its table.
 pub(super) fn forget_view(tables: &mut BTreeMap<String, Hosted>, view_id: &str) {
     let sources = tables.values_mut().flat_map(|hosted| &mut hosted.sources);
     for source in sources.filter(|source| source.view.as_deref() == Some(view_id)) {

@@ -15,18 +15,18 @@ use proscenium_proto::translate::data::{self, Source};
 use proscenium_proto::translate::{self, error, view_config};
 use proscenium_proto::{ClientReq, ClientResp};
 
-use super::{Answer, Call, Edit, LocalServer, SessionId, Subscriber, derived};
+use super::{Reply, Call, Edit, LocalServer, SessionId, Subscriber, derived};
 
-/// A table and who waits for its end.
+/// A table and the subscribers to its deletion.
 #[derive(Debug)]
 pub(super) struct Hosted {
     pub(super) table: Table,
-    /// What it is derived from; empty for a table that clients write.
+    /// The tables that it is derived of; empty for a table that clients write.
     pub(super) sources: Vec<derived::Source>,
-    /// In creation order: the order in which they hear of changes.
+    /// In creation order, which is the order in which their subscribers are notified.
     pub(super) views: Vec<String>,
     on_delete: Vec<Subscriber>,
-    /// Orders to delete it with its last view; answered then.
+    /// Pending requests to delete it with its last view.
     pub(super) deletions: Vec<Subscriber>,
 }
 
@@ -37,13 +37,13 @@ impl Hosted {
 }
 
 impl LocalServer {
-    pub(super) fn make_table(&mut self, call: &Call, request: MakeTableReq) -> Answer {
+    pub(super) fn make_table(&mut self, call: &Call, request: MakeTableReq) -> Reply {
         let options = request.options.unwrap_or_default();
         let source = match data::from_wire(request.data) {
             Ok(Some(Source::Data(data))) => data,
             Ok(Some(Source::View(view_id))) => return self.make_derived(call, &view_id, options),
             Ok(None) => return EngineError::table("MakeTableReq malformed").into(),
-            Err(fault) => return fault.into(),
+            Err(error) => return error.into(),
         };
         if options.view_schema.is_some() {
             return EngineError::table("`schema` is only valid when making a Table from a View").into();
@@ -53,39 +53,39 @@ impl LocalServer {
         }
         match Table::create(&source, data::options_from_wire(&options)) {
             Ok(table) => self.host(call, table, Vec::new(), ClientResp::MakeTableResp(MakeTableResp {})),
-            Err(fault) => fault.into(),
+            Err(error) => error.into(),
         }
     }
 
-    pub(super) fn name_is_taken(&self, call: &Call) -> Option<Answer> {
+    pub(super) fn name_is_taken(&self, call: &Call) -> Option<Reply> {
         let taken = self.tables.contains_key(&call.entity_id);
         taken.then(|| EngineError::table(format!("Table \"{}\" already exists", call.entity_id)).into())
     }
 
-    /// Hosts a table that is made, and says so.
+    /// Hosts a new table, sends the reply and notifies the subscribers to the list of tables.
     pub(super) fn host(
         &mut self,
         call: &Call,
         table: Table,
         sources: Vec<derived::Source>,
         made: ClientResp,
-    ) -> Answer {
+    ) -> Reply {
         let (views, on_delete, deletions) = (Vec::new(), Vec::new(), Vec::new());
         self.tables.insert(call.entity_id.clone(), Hosted { table, sources, views, on_delete, deletions });
-        self.answer(call, made);
+        self.respond(call, made);
         self.announce();
-        Answer::Nothing
+        Reply::Nothing
     }
 
-    /// Questions about one table that change nothing another client sees.
-    pub(super) fn ask_table(&mut self, call: &Call, asked: ClientReq) -> Answer {
+    /// Requests about one table that have no effect on other clients.
+    pub(super) fn handle_table_request(&mut self, call: &Call, request: ClientReq) -> Reply {
         let Some(hosted) = self.tables.get_mut(&call.entity_id) else {
-            // A subscription to a table that is not there waits for ever.
-            let is_subscription = matches!(asked, ClientReq::TableOnDeleteReq(_));
-            return if is_subscription { Answer::Nothing } else { Answer::now(error::table_not_found()) };
+            // A subscription to a table that does not exist gets no reply.
+            let is_subscription = matches!(request, ClientReq::TableOnDeleteReq(_));
+            return if is_subscription { Reply::Nothing } else { Reply::now(error::table_not_found()) };
         };
         let table = &mut hosted.table;
-        Answer::now(match asked {
+        Reply::now(match request {
             ClientReq::TableMakePortReq(_) => {
                 ClientResp::TableMakePortResp(TableMakePortResp { port_id: table.make_port() })
             }
@@ -116,59 +116,59 @@ impl LocalServer {
                         let description = describe(&config, table.schema(), table.index());
                         ClientResp::TableDescribeResp(translate::describe::to_wire(&description))
                     }
-                    Err(fault) => error::to_wire(&fault),
+                    Err(error) => error::to_wire(&error),
                 }
             }
             ClientReq::TableOnDeleteReq(_) => {
                 hosted.on_delete.push(call.subscriber);
-                return Answer::Nothing;
+                return Reply::Nothing;
             }
             _ => error::unhandled(),
         })
     }
 
-    pub(super) fn table_remove_delete(&mut self, call: &Call, id: u32) -> Answer {
+    pub(super) fn table_remove_delete(&mut self, call: &Call, id: u32) -> Reply {
         if let Some(hosted) = self.tables.get_mut(&call.entity_id) {
             let ended = Subscriber { msg_id: id, ..call.subscriber };
             hosted.on_delete.retain(|subscriber| *subscriber != ended);
         }
-        Answer::now(ClientResp::TableRemoveDeleteResp(TableRemoveDeleteResp {}))
+        Reply::now(ClientResp::TableRemoveDeleteResp(TableRemoveDeleteResp {}))
     }
 
-    pub(super) fn table_update(&mut self, call: &Call, request: TableUpdateReq) -> Answer {
+    pub(super) fn table_update(&mut self, call: &Call, request: TableUpdateReq) -> Reply {
         let port_id = request.port_id;
         let data = match source("TableUpdateReq", data::from_wire(request.data)) {
             Ok(data) => data,
-            Err(fault) => return fault.into(),
+            Err(error) => return error.into(),
         };
         let Some(hosted) = self.tables.get_mut(&call.entity_id) else {
-            return Answer::now(error::table_not_found());
+            return Reply::now(error::table_not_found());
         };
         let delta = match hosted.table.update(&data, port_id) {
             Ok(delta) => delta,
-            Err(fault) => return fault.into(),
+            Err(error) => return error.into(),
         };
-        self.answer(call, ClientResp::TableUpdateResp(TableUpdateResp {}));
+        self.respond(call, ClientResp::TableUpdateResp(TableUpdateResp {}));
         if let Some(delta) = delta {
             self.keep_edit(&call.entity_id, port_id, &data);
             self.changed(&call.entity_id, &delta);
         }
-        Answer::Nothing
+        Reply::Nothing
     }
 
-    pub(super) fn table_replace(&mut self, call: &Call, request: TableReplaceReq) -> Answer {
+    pub(super) fn table_replace(&mut self, call: &Call, request: TableReplaceReq) -> Reply {
         let data = match source("TableReplaceReq", data::from_wire(request.data)) {
             Ok(data) => data,
-            Err(fault) => return fault.into(),
+            Err(error) => return error.into(),
         };
         let done = ClientResp::TableReplaceResp(TableReplaceResp {});
         self.write(call, done, |table| table.replace(&data).map(Some))
     }
 
-    pub(super) fn table_remove(&mut self, call: &Call, request: TableRemoveReq) -> Answer {
+    pub(super) fn table_remove(&mut self, call: &Call, request: TableRemoveReq) -> Reply {
         let data = match source("TableRemoveReq", data::from_wire(request.data)) {
             Ok(data) => data,
-            Err(fault) => return fault.into(),
+            Err(error) => return error.into(),
         };
         let done = ClientResp::TableRemoveResp(TableRemoveResp {});
         self.write(call, done, |table| table.remove(&data))
@@ -179,19 +179,19 @@ impl LocalServer {
         call: &Call,
         done: ClientResp,
         write: impl FnOnce(&mut Table) -> proscenium_engine::Result<Option<TableDelta>>,
-    ) -> Answer {
+    ) -> Reply {
         let Some(hosted) = self.tables.get_mut(&call.entity_id) else {
-            return Answer::now(error::table_not_found());
+            return Reply::now(error::table_not_found());
         };
         match write(&mut hosted.table) {
             Ok(delta) => {
-                self.answer(call, done);
+                self.respond(call, done);
                 if let Some(delta) = delta {
                     self.changed(&call.entity_id, &delta);
                 }
-                Answer::Nothing
+                Reply::Nothing
             }
-            Err(fault) => fault.into(),
+            Err(error) => error.into(),
         }
     }
 
@@ -214,13 +214,13 @@ impl LocalServer {
         }
     }
 
-    pub(super) fn table_delete(&mut self, call: &Call, is_immediate: bool) -> Answer {
+    pub(super) fn table_delete(&mut self, call: &Call, is_immediate: bool) -> Reply {
         if let Some(join) = derived::join_of(&self.tables, &call.entity_id) {
             let message = format!("Cannot delete table: it is a source for join table \"{join}\"");
             return EngineError::table(message).into();
         }
         let Some(hosted) = self.tables.get_mut(&call.entity_id) else {
-            return Answer::now(ClientResp::TableDeleteResp(TableDeleteResp {}));
+            return Reply::now(ClientResp::TableDeleteResp(TableDeleteResp {}));
         };
         if hosted.views.is_empty() {
             hosted.deletions.push(call.subscriber);
@@ -231,17 +231,17 @@ impl LocalServer {
             hosted.deletions.push(call.subscriber);
             self.announce();
         }
-        Answer::Nothing
+        Reply::Nothing
     }
 
-    /// Deletes the tables that were ordered away and have no view left.
+    /// Completes the pending deletions of tables without views.
     pub(super) fn finish_lazy_deletions(&mut self) {
         let is_due = |hosted: &Hosted| hosted.views.is_empty() && !hosted.deletions.is_empty();
         let due: Vec<String> =
             self.tables.iter().filter(|(_, hosted)| is_due(hosted)).map(|(name, _)| name.clone()).collect();
         for name in due {
             let Some(hosted) = self.tables.remove(&name) else { continue };
-            // What was derived from it stays as it is.
+            // Tables derived of it keep their rows.
             derived::forget_source(&mut self.tables, &name);
             for subscriber in hosted.on_delete {
                 self.send(subscriber, &name, ClientResp::TableOnDeleteResp(TableOnDeleteResp {}));

@@ -1,4 +1,4 @@
-//! Requests about views, and what views are told.
+//! Requests about views, and the notifications of views.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use proscenium_proto::generated::{
 use proscenium_proto::translate::{self, error, scalar, view_config, viewport};
 use proscenium_proto::{ClientReq, ClientResp};
 
-use super::{Answer, Call, LocalServer, SessionId, Subscriber, derived};
+use super::{Reply, Call, LocalServer, SessionId, Subscriber, derived};
 
-/// The number of a shared view.
+/// Identifies a shared view.
 pub(super) type SharedId = u64;
 
-/// What answers all clients that ask the same.
+/// A view shared by all clients with equal configurations.
 #[derive(Debug)]
 pub(super) struct SharedView {
     table: String,
@@ -31,18 +31,18 @@ pub(super) struct SharedView {
     num_handles: usize,
 }
 
-/// A client's view and who hears of it.
+/// A client's view and its subscribers.
 #[derive(Debug)]
 pub(super) struct OpenView {
     pub(super) table: String,
-    /// The connection with which it ends.
+    /// The connection that opened it; it is closed with that connection.
     pub(super) owner: SessionId,
-    /// Asked for at creation; `group_by_depth` is a handle's own, so the shared plan does not have it.
+    /// The plan as requested. Shared plans differ from it in `group_by_depth`, which belongs to the handle.
     pub(super) plan: Arc<Plan>,
     shared: SharedId,
     handle: Handle,
     on_update: Vec<Subscriber>,
-    /// Whether anybody ever asked for the changed rows.
+    /// Set by the first subscriber that wants the changed rows, never cleared.
     wants_rows: bool,
     on_remove: Vec<Subscriber>,
     on_delete: Vec<Subscriber>,
@@ -77,8 +77,8 @@ impl OpenView {
             viewport: viewport::from_wire(request.viewport.as_ref()),
             ..SliceOptions::default()
         };
-        // A codec that nobody knows is an error here as on a server; a known one is not worth its time, and its writer
-        // is broken on 32 bits: nothing leaves the machine.
+        // An unknown codec is an error, as on a server. A known one is ignored: compression does not pay within one
+        // machine, and its writer is broken on 32 bits.
         viewport::compression(request.compression.as_deref())?;
         let window = view.slice(&mut self.handle, options).gather();
         export::arrow(&window, naming, export::Compression::None)
@@ -86,9 +86,9 @@ impl OpenView {
 }
 
 impl LocalServer {
-    pub(super) fn table_make_view(&mut self, call: &Call, request: TableMakeViewReq) -> Answer {
+    pub(super) fn table_make_view(&mut self, call: &Call, request: TableMakeViewReq) -> Reply {
         let Some(hosted) = self.tables.get_mut(&call.entity_id) else {
-            return Answer::now(error::table_not_found());
+            return Reply::now(error::table_not_found());
         };
         let view_id = request.view_id;
         if self.views.contains_key(&view_id) {
@@ -98,7 +98,7 @@ impl LocalServer {
             .and_then(|config| Ok((config.group_by_depth, hosted.table.plan_now(&config)?)));
         let (depth, plan) = match planned {
             Ok(planned) => planned,
-            Err(fault) => return fault.into(),
+            Err(error) => return error.into(),
         };
         let plan = Arc::new(plan);
         let key = plan.sharing_key(hosted.table.version());
@@ -130,23 +130,23 @@ impl LocalServer {
         };
         hosted.views.push(view_id.clone());
         self.views.insert(view_id.clone(), opened);
-        Answer::now(ClientResp::TableMakeViewResp(TableMakeViewResp { view_id }))
+        Reply::now(ClientResp::TableMakeViewResp(TableMakeViewResp { view_id }))
     }
 
-    pub(super) fn view_delete(&mut self, call: &Call) -> Answer {
+    pub(super) fn view_delete(&mut self, call: &Call) -> Reply {
         if derived::is_source(&self.tables, &call.entity_id) {
             let message = "Cannot delete view: it is the source for a derived table";
             return EngineError::table(message).into();
         }
         let Some(view) = self.forget_view(&call.entity_id) else {
-            return Answer::now(error::view_not_found());
+            return Reply::now(error::view_not_found());
         };
         for subscriber in view.on_delete {
             self.send(subscriber, &call.entity_id, ClientResp::ViewOnDeleteResp(ViewOnDeleteResp {}));
         }
-        self.answer(call, ClientResp::ViewDeleteResp(ViewDeleteResp {}));
+        self.respond(call, ClientResp::ViewDeleteResp(ViewDeleteResp {}));
         self.finish_lazy_deletions();
-        Answer::Nothing
+        Reply::Nothing
     }
 
     pub(super) fn forget_view(&mut self, view_id: &str) -> Option<OpenView> {
@@ -164,39 +164,39 @@ impl LocalServer {
         Some(view)
     }
 
-    pub(super) fn ask_view(&mut self, call: &Call, asked: ClientReq) -> Answer {
+    pub(super) fn handle_view_request(&mut self, call: &Call, request: ClientReq) -> Reply {
         let ended = |id| Subscriber { msg_id: id, ..call.subscriber };
         let found = self.views.get_mut(&call.entity_id);
         let found = found.and_then(|open| Some((self.shared.get_mut(&open.shared)?, open)));
         let Some((SharedView { view, .. }, open)) = found else {
-            return match asked {
+            return match request {
                 ClientReq::ViewRemoveOnUpdateReq(_) => {
-                    Answer::now(ClientResp::ViewRemoveOnUpdateResp(ViewRemoveOnUpdateResp {}))
+                    Reply::now(ClientResp::ViewRemoveOnUpdateResp(ViewRemoveOnUpdateResp {}))
                 }
                 ClientReq::ViewRemoveDeleteReq(_) => {
-                    Answer::now(ClientResp::ViewRemoveDeleteResp(ViewRemoveDeleteResp {}))
+                    Reply::now(ClientResp::ViewRemoveDeleteResp(ViewRemoveDeleteResp {}))
                 }
-                ClientReq::ViewOnDeleteReq(_) => Answer::Nothing,
-                _ => Answer::now(error::view_not_found()),
+                ClientReq::ViewOnDeleteReq(_) => Reply::Nothing,
+                _ => Reply::now(error::view_not_found()),
             };
         };
         let OpenView { handle, plan, .. } = &mut *open;
-        Answer::now(match asked {
+        Reply::now(match request {
             ClientReq::ViewOnUpdateReq(request) => {
                 if request.mode.is_some() {
                     open.wants_rows = true;
                     view.track_changes(true);
                 }
                 open.on_update.push(call.subscriber);
-                return Answer::Nothing;
+                return Reply::Nothing;
             }
             ClientReq::ViewOnRemoveReq(_) => {
                 open.on_remove.push(call.subscriber);
-                return Answer::Nothing;
+                return Reply::Nothing;
             }
             ClientReq::ViewOnDeleteReq(_) => {
                 open.on_delete.push(call.subscriber);
-                return Answer::Nothing;
+                return Reply::Nothing;
             }
             ClientReq::ViewRemoveOnUpdateReq(request) => {
                 open.on_update.retain(|subscriber| *subscriber != ended(request.id));
@@ -246,7 +246,7 @@ impl LocalServer {
                     min: Some(scalar::to_wire(&min)),
                     max: Some(scalar::to_wire(&max)),
                 }),
-                Err(fault) => error::to_wire(&fault),
+                Err(error) => error::to_wire(&error),
             },
             ClientReq::ViewCollapseReq(request) => ClientResp::ViewCollapseResp(ViewCollapseResp {
                 num_changed: view.collapse(handle, request.row_index as usize),
@@ -261,7 +261,7 @@ impl LocalServer {
             ClientReq::ViewToArrowReq(request) => {
                 match open.arrow(view, &request, call.client.naming(request.viewport.as_ref())) {
                     Ok(arrow) => ClientResp::ViewToArrowResp(ViewToArrowResp { arrow: arrow.into() }),
-                    Err(fault) => error::to_wire(&fault),
+                    Err(error) => error::to_wire(&error),
                 }
             }
             ClientReq::ViewToColumnsStringReq(request) => {
@@ -293,8 +293,8 @@ impl LocalServer {
         })
     }
 
-    /// Steps the table's views and tells their subscribers: per view removed keys, then the change. Then follows what is
-    /// derived from the table.
+    /// Steps the table's views and notifies their subscribers: for each view removed keys before the update. Then
+    /// updates the tables derived of the table.
     pub(super) fn changed(&mut self, table: &str, delta: &TableDelta) {
         let Some(hosted) = self.tables.get(table) else { return };
         let index = hosted.table.index().map(str::to_owned);
@@ -317,16 +317,16 @@ impl LocalServer {
             {
                 let keys = Bytes::from(keys);
                 for subscriber in on_remove {
-                    let news = translate::delta::removed(delta.port_id, keys.clone());
-                    self.send(subscriber, &view_id, news);
+                    let notification = translate::delta::removed(delta.port_id, keys.clone());
+                    self.send(subscriber, &view_id, notification);
                 }
             }
             for subscriber in on_update {
-                let news = translate::delta::updated(delta.port_id, rows.clone());
-                self.send(subscriber, &view_id, news);
+                let notification = translate::delta::updated(delta.port_id, rows.clone());
+                self.send(subscriber, &view_id, notification);
             }
         }
-        self.changed_sources(table, delta);
+        self.update_derived(table, delta);
     }
 }
 
