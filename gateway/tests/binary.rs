@@ -1,4 +1,4 @@
-//! The binary as a process.
+//! Tests of the binary as a process.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 #[test]
-fn it_outlives_whoever_stopped_listening_to_it() {
+fn it_survives_a_closed_standard_output() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_proscenium"))
         .args(["serve", "--listen", "127.0.0.1:0", "--no-flight"])
         .stdout(Stdio::piped())
@@ -18,7 +18,7 @@ fn it_outlives_whoever_stopped_listening_to_it() {
         .expect("the binary starts");
     let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
     let first = lines.next().expect("a line").expect("text");
-    // Whatever it says from now on reaches nobody.
+    // From now on its standard output is closed.
     drop(lines);
     let address = first.strip_prefix("listening http://").expect("where it listens").to_owned();
     let began = Instant::now();

@@ -1,7 +1,7 @@
-//! What comes and goes leaves nothing behind: resident memory stays flat under churn.
+//! Memory leaks: resident memory stays flat while tables, views and texts are created and removed.
 //!
-//! A test binary of its own, with one test, so that nothing else moves the resident memory of the process. Memory is
-//! compared with that after a warm-up, when allocator, pools and buffers have their size.
+//! A test binary with a single test, so that nothing else affects the process's resident memory, which is compared with
+//! its size after a warm-up, when allocator, pools and buffers have grown.
 
 #[path = "websocket/support.rs"]
 #[allow(dead_code, reason = "this binary needs only some of the client")]
@@ -12,10 +12,10 @@ use std::fmt::Write as _;
 use proscenium_proto::generated::*;
 use support::{Client, delete_table, delete_view, make_table, make_view, start, to_rows, update};
 
-/// Far above what the allocator keeps for itself, far below what a leak of the amounts below would come to.
+/// Far more than the allocator retains, far less than a leak of the amounts below.
 const TOLERANCE_MIB: f64 = 40.0;
 
-/// Resident memory of this process; absent where the system does not tell.
+/// Resident memory of this process; `None` where the system has no `/proc`.
 fn resident_mib() -> Option<f64> {
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: f64 = statm.split_whitespace().nth(1)?.parse().ok()?;
@@ -26,7 +26,7 @@ fn grouped_by_text() -> ViewConfig {
     ViewConfig { group_by: vec!["text".into()], ..ViewConfig::default() }
 }
 
-/// Makes and deletes tables, each with two views; requests are pipelined, a hundred tables at a time.
+/// Creates and deletes tables, each with two views; requests are pipelined, a hundred tables at a time.
 async fn tables_and_views(client: &mut Client, num_tables: usize) {
     const AT_ONCE: usize = 100;
     let rows = r#"[{"id":1,"text":"a","number":1.5},{"id":2,"text":"b","number":2.5}]"#;
@@ -42,7 +42,7 @@ async fn tables_and_views(client: &mut Client, num_tables: usize) {
             client.send(&grouped, delete_view()).await;
             last = client.send(&table, delete_table(false)).await;
         }
-        // Lanes of different tables may answer out of order: all answers are awaited, the last one by number too.
+        // Replies of different tables may arrive out of order, so all of them are awaited.
         let mut answers = 0;
         let mut received_last = false;
         while answers < AT_ONCE * 7 || !received_last {
@@ -57,7 +57,7 @@ async fn tables_and_views(client: &mut Client, num_tables: usize) {
     }
 }
 
-/// Unique texts of a hundred bytes through one row, a thousand a batch, under a flat and a grouped view.
+/// Writes unique texts of a hundred bytes to one row, a thousand per batch, under a flat and a grouped view.
 async fn texts(client: &mut Client, from: usize, num_texts: usize) {
     const A_BATCH: usize = 1000;
     for batch in 0..num_texts / A_BATCH {

@@ -1,7 +1,7 @@
-//! The developer's tasks: what `cargo serve` and `cargo verify` do.
+//! The developer's tasks: `cargo serve` and `cargo verify`.
 //!
-//! Reading order: where things are ([`Tree`]), running one step and telling of it ([`step`]), what must be installed
-//! ([`tools`]), the worker and the page ([`page`]), and the two tasks.
+//! Reading order: the paths of a checkout ([`Tree`]), running a command as a step ([`step`]), the required tools
+//! ([`tools`]), the worker and the page ([`page`]), and the two tasks ([`serve`], [`verify`]).
 
 pub mod page;
 pub mod serve;
@@ -12,10 +12,10 @@ pub mod verify;
 
 use std::path::{Path, PathBuf};
 
-/// A complaint for the developer, or nothing.
+/// A result whose error is a text for the developer.
 pub type Result<T = (), E = String> = std::result::Result<T, E>;
 
-/// Where things are in a checkout.
+/// The paths of a checkout.
 #[derive(Debug, Clone)]
 pub struct Tree {
     pub root: PathBuf,
@@ -42,12 +42,12 @@ impl Tree {
         self.root.join("integration-tests")
     }
 
-    /// The folder that the gateway serves.
+    /// The directory that the gateway serves.
     pub fn page(&self) -> PathBuf {
         self.target.join("page")
     }
 
-    /// What failing steps printed.
+    /// The output of the steps.
     pub fn logs(&self) -> PathBuf {
         self.target.join("logs")
     }
@@ -57,7 +57,7 @@ impl Tree {
         self.target.join("venv")
     }
 
-    /// The published engine of the older generation of clients, and what reads its answers.
+    /// Python packages with the reference engine of the older generation of clients.
     pub fn older_venv(&self) -> PathBuf {
         self.target.join("venv-5.5")
     }

@@ -83,7 +83,7 @@ fn collect(folder: &Path, naming: &mut Vec<String>) {
     }
 }
 
-/// In code; a comment may tell of it.
+/// In code; comments may mention it.
 fn names_it(line: &str) -> bool {
     line.contains("actix_web_actors") && !line.trim_start().starts_with("//")
 }

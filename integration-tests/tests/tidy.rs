@@ -1,9 +1,9 @@
-//! House rules that a machine can hold.
+//! House rules, checked mechanically.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Past this a file holds two ideas.
+/// A longer file usually holds two ideas.
 const MAX_LINES: usize = 600;
 
 fn root() -> PathBuf {

@@ -6,12 +6,12 @@
 // Invariants:
 // * Pivots, filters and scrolling of local views send no request to the server.
 // * Rows from the server are written through the feed port and never sent back. An update through any other port is an
-//   edit and is sent to the server once. The server's delta for it is applied like every other one, so that all replicas
+//   edit and is sent to the server once. The server's delta for it is applied like every other one, so all replicas
 //   converge to the server's order of edits.
 // * Edits are forwarded as they were made, cell by cell; as whole rows only if the local engine is not ours.
 // * An indexed table's deltas are upserts, so deltas that overlap the first copy are harmless. Rows without an index
-//   cannot be addressed: there a copy is valid only if no delta arrived during it, a change that is not an append causes
-//   a new copy, and edits are not sent.
+//   cannot be addressed: there a copy is valid only if no delta arrived during it, a change that is not an append
+//   causes a new copy, and edits are not sent.
 
 import { watchEdits } from "./edits.js";
 

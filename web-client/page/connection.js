@@ -1,4 +1,4 @@
-// The page's connection to its server: opened when the mode needs it, closed when it does not, reopened when it is lost.
+// The page's connection to its server: opened when the mode needs it, closed when it does not, reopened when lost.
 
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 10_000;

@@ -254,11 +254,12 @@ function showRail() {
 
 function showWire() {
     const size = (bytes) => (bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
+    const count = (messages) => messages.toLocaleString("en-US");
     const { sent, received, bytesSent, bytesReceived } = wire;
     byId("status-wire").textContent =
         sent + received === 0
             ? "no traffic"
-            : `sent ${sent.toLocaleString("en-US")} (${size(bytesSent)}) · received ${received.toLocaleString("en-US")} (${size(bytesReceived)})`;
+            : `sent ${count(sent)} (${size(bytesSent)}) · received ${count(received)} (${size(bytesReceived)})`;
     const replica = stage.current()?.replica;
     byId("status-table").textContent = replica
         ? `${replica.counts.deltas.toLocaleString("en-US")} deltas applied · ${replica.counts.edits} edits sent`

@@ -1,4 +1,4 @@
-//! What a connection may take up, and what becomes of one that takes too much or reads too slowly.
+//! Resource limits of connections, and the closing of those that exceed them or read too slowly.
 
 use std::io::Cursor;
 
@@ -18,7 +18,7 @@ fn start_with(change: impl FnOnce(&mut Limits)) -> Running {
     Server::start(config).expect("the server starts")
 }
 
-/// A table of one row, a view of it for each client, and a subscription to its rows under number 1.
+/// Creates a table of one row, a view of it for each client, and a subscription to its rows under number 1.
 async fn watch(writer: &mut Client, watchers: &mut [(&mut Client, &str)]) {
     writer.make_table("t", r#"[{"id":1,"text":"a"}]"#, Some("id")).await;
     for (client, view_id) in watchers {
@@ -50,12 +50,12 @@ fn texts(notification: &Response, chars: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn updates_merge_for_a_client_that_reads_slowly_and_for_nobody_else() {
+async fn updates_are_merged_for_a_client_that_reads_slowly_and_for_no_other() {
     let server = start();
     let (mut writer, mut reader) = (Client::connect(&server).await, Client::connect(&server).await);
     let mut sleeper = Client::connect(&server).await;
     watch(&mut writer, &mut [(&mut sleeper, "asleep"), (&mut reader, "awake")]).await;
-    // Far more than the sleeper's window, the kernel's buffers and the bound on waiting news together.
+    // Far more than the sleeper's window, the kernel's buffers and the limit on pending notifications together.
     let text = "x".repeat(1 << 20);
     let rounds = 100;
     for round in 0..rounds {
@@ -64,7 +64,7 @@ async fn updates_merge_for_a_client_that_reads_slowly_and_for_nobody_else() {
         writer.update("t", &rows).await;
         assert_eq!(short(&reader.receive().await), "1 OnUpdateRows");
     }
-    // It wakes up, and hears of every row, the last one of each; in far fewer and larger pieces.
+    // It reads again and receives the last version of every row, in far fewer and larger updates.
     let last = format!("{:03}", rounds - 1);
     let (mut pieces, mut rows) = (0, 0);
     loop {
@@ -76,9 +76,9 @@ async fn updates_merge_for_a_client_that_reads_slowly_and_for_nobody_else() {
         }
     }
     assert!(pieces < rounds / 2, "{pieces} pieces");
-    // Each piece has the row that always changes; the others came once each.
+    // Each update contains the row that always changes; the other rows arrive once each.
     assert_eq!(rows, rounds + pieces);
-    // From now on it hears every update again.
+    // From now on it receives every update again.
     for _ in 0..3 {
         writer.update("t", r#"[{"id":1,"text":"end"}]"#).await;
         assert_eq!(texts(&sleeper.receive().await, 3), ["end"]);
@@ -87,7 +87,7 @@ async fn updates_merge_for_a_client_that_reads_slowly_and_for_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_client_that_stays_behind_is_closed_with_a_reason_and_slows_nobody() {
+async fn a_client_that_stays_behind_is_closed_with_a_reason_and_slows_no_other() {
     let server = start_with(|limits| limits.max_lag_seconds = 1);
     let (mut writer, mut reader) = (Client::connect(&server).await, Client::connect(&server).await);
     let mut sleeper = Client::connect(&server).await;
@@ -95,7 +95,7 @@ async fn a_client_that_stays_behind_is_closed_with_a_reason_and_slows_nobody() {
     let text = "x".repeat(1 << 20);
     let watching = ClientReq::ViewDimensionsReq(ViewDimensionsReq {});
     let mut round = 0;
-    // Its view goes with it.
+    // Its view is closed with it.
     loop {
         round += 1;
         writer.update("t", &format!(r#"[{{"id":1,"text":"{round}{text}"}}]"#)).await;
@@ -117,19 +117,19 @@ async fn a_client_that_stays_behind_is_closed_with_a_reason_and_slows_nobody() {
 }
 
 #[tokio::test]
-async fn a_connection_that_says_nothing_any_more_is_taken_to_be_gone_and_its_views_go() {
+async fn a_silent_connection_is_closed_with_its_views() {
     let server = start_with(|limits| (limits.ping_seconds, limits.silence_seconds) = (1, 2));
     let (mut other, mut silent) = (Client::connect(&server).await, Client::connect(&server).await);
     watch(&mut other, &mut [(&mut silent, "unseen")]).await;
-    // It does not read, so it answers no ping, as a machine that was switched off; the other does both.
+    // It does not read, so it responds to no ping, as a machine that was switched off; the other client does both.
     let look = ClientReq::ViewDimensionsReq(ViewDimensionsReq {});
     while !matches!(other.ask("unseen", look.clone()).await, ClientResp::ServerError(_)) {}
     assert_eq!(other.size("t").await, 1);
 }
 
 #[tokio::test]
-async fn a_client_whose_socket_takes_nothing_more_loses_its_views_and_is_cut_off() {
-    // The window is far more than the kernel takes for a client that does not read.
+async fn a_client_whose_socket_is_full_loses_its_views_and_is_force_closed() {
+    // The window is far larger than the kernel's buffers for a client that does not read.
     let server = start_with(|limits| {
         (limits.window_bytes, limits.pending_notification_bytes) = (1 << 30, 1 << 30);
         (limits.ping_seconds, limits.silence_seconds, limits.closing_seconds) = (1, 2, 1);
@@ -153,7 +153,7 @@ async fn a_client_whose_socket_takes_nothing_more_loses_its_views_and_is_cut_off
 }
 
 #[tokio::test]
-async fn a_client_that_asks_and_asks_without_reading_is_closed_with_a_reason() {
+async fn a_client_that_sends_requests_without_reading_is_closed_with_a_reason() {
     let mut config = Config { threads: 2, max_frame_bytes: 4096, ..Config::on_free_port() };
     config.limits = Limits { window_bytes: 1, waiting_answer_bytes: 1, ..config.limits };
     config.limits.waiting_request_bytes = 4096;
@@ -187,7 +187,7 @@ async fn one_connection_too_many_is_refused_until_another_leaves() {
     first.socket.close(None).await.expect("a farewell");
     while first.receive_or_end().await.is_ok() {}
     drop(first);
-    // The seat is free a moment after the farewell was answered.
+    // The permit is released shortly after the close handshake.
     loop {
         if tokio_tungstenite::connect_async(&url).await.is_ok() {
             break;
@@ -213,7 +213,7 @@ async fn views_and_subscriptions_of_a_connection_are_bounded() {
     let refused = client.ask("1", on_update(false)).await;
     let ClientResp::ServerError(error) = refused else { panic!("{refused:?}") };
     assert_eq!(error.message, "a connection may have 2 subscriptions: end some first");
-    // A view that goes takes its subscriptions along.
+    // A closed view releases its subscriptions.
     client.ask("2", delete_view()).await;
     client.send_as(13, "1", on_update(false)).await;
     assert!(client.size("t").await == 1);
@@ -224,7 +224,7 @@ async fn views_and_subscriptions_of_a_connection_are_bounded() {
 }
 
 #[tokio::test]
-async fn an_answer_beyond_the_bound_is_refused_and_a_smaller_one_is_not() {
+async fn a_reply_beyond_the_limit_is_refused_and_a_smaller_one_is_not() {
     let server = start_with(|limits| limits.export_bytes = 1000);
     let mut client = Client::connect(&server).await;
     let rows: Vec<String> = (0..2000).map(|x| format!(r#"{{"x":{x}}}"#)).collect();
@@ -240,7 +240,7 @@ async fn an_answer_beyond_the_bound_is_refused_and_a_smaller_one_is_not() {
 }
 
 #[tokio::test]
-async fn a_flood_of_requests_from_one_connection_leaves_others_their_turn() {
+async fn a_flood_of_requests_from_one_connection_does_not_starve_others() {
     let server = start();
     let (mut flooder, mut other) = (Client::connect(&server).await, Client::connect(&server).await);
     let rows: Vec<String> = (0..1000).map(|x| format!(r#"{{"x":{x}}}"#)).collect();
@@ -250,7 +250,7 @@ async fn a_flood_of_requests_from_one_connection_leaves_others_their_turn() {
     for number in 0..flood {
         flooder.send_as(number, "v", to_rows()).await;
     }
-    // Asked behind the whole flood, answered before its end.
+    // Sent after the whole flood, answered before its end.
     assert_eq!(other.size("t").await, 1000);
     let mut answered_after = 0;
     for number in 0..flood {
@@ -261,7 +261,7 @@ async fn a_flood_of_requests_from_one_connection_leaves_others_their_turn() {
     assert_eq!(answered_after, flood);
 }
 
-/// The figures of `/metrics`, by name and labels.
+/// The values of `/metrics`, by name and labels.
 async fn metrics(server: &Running) -> std::collections::HashMap<String, f64> {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let mut socket = tokio::net::TcpStream::connect(server.addresses().http).await.expect("a connection");
@@ -274,7 +274,7 @@ async fn metrics(server: &Running) -> std::collections::HashMap<String, f64> {
 }
 
 #[tokio::test]
-async fn what_happens_can_be_read_in_the_metrics() {
+async fn metrics_reflect_the_servers_activity() {
     let server = start();
     let (mut writer, mut reader) = (Client::connect(&server).await, Client::connect(&server).await);
     watch(&mut writer, &mut [(&mut reader, "one")]).await;
@@ -307,7 +307,7 @@ async fn what_happens_can_be_read_in_the_metrics() {
     let of_view =
         |gauge: &str, value: f64| read.iter().any(|(name, is)| name.starts_with(gauge) && *is == value);
     assert!(of_view("proscenium_view_followers{", 1.0) && of_view("proscenium_view_handles{", 2.0));
-    // A table that goes takes its figures along.
+    // The metrics of a deleted table are removed.
     reader.ask("one", delete_view()).await;
     reader.ask("the same", delete_view()).await;
     writer.ask("t", delete_table(false)).await;
@@ -315,7 +315,7 @@ async fn what_happens_can_be_read_in_the_metrics() {
 }
 
 #[tokio::test]
-async fn a_server_that_ends_answers_what_was_asked_and_then_says_so() {
+async fn a_server_that_shuts_down_completes_requests_and_closes_connections_with_a_reason() {
     let server = start();
     let mut client = Client::connect(&server).await;
     let rows: Vec<String> = (0..5000).map(|x| format!(r#"{{"x":{x}}}"#)).collect();
@@ -324,7 +324,7 @@ async fn a_server_that_ends_answers_what_was_asked_and_then_says_so() {
     for number in 0..20 {
         client.send_as(number, "t", update(&batch)).await;
     }
-    // All of them have arrived once the first is answered: they were sent in one go.
+    // They were sent together, so all of them have arrived once the first reply is sent.
     assert_eq!(short(&client.receive().await), "0 Updated");
     let http = server.addresses().http;
     let stopping = tokio::task::spawn_blocking(move || server.stop());

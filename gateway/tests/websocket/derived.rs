@@ -1,4 +1,4 @@
-//! Tables made from views and from two tables: live, read-only, and never behind what a source has answered for.
+//! Derived tables: live, read-only, and never behind a batch that a source has replied to.
 
 use proscenium_proto::generated::make_table_data::Data;
 use proscenium_proto::generated::*;
@@ -65,7 +65,7 @@ async fn a_table_from_a_view_follows_its_source() {
 
     client.ask("all", delete_view()).await;
     client.ask("derived", delete_table(false)).await;
-    // Nothing depends on them any more.
+    // No table depends on them any more.
     assert_eq!(client.ask("high", delete_view()).await, ClientResp::ViewDeleteResp(ViewDeleteResp {}));
     let deleted = ClientResp::TableDeleteResp(TableDeleteResp {});
     assert_eq!(client.ask("source", delete_table(false)).await, deleted);
@@ -120,7 +120,7 @@ async fn a_derived_table_outlives_the_connection_of_its_source_view() {
 }
 
 #[tokio::test]
-async fn what_is_derived_in_several_steps_is_never_behind() {
+async fn tables_derived_in_several_steps_are_never_behind() {
     let server = start();
     let mut client = Client::connect(&server).await;
     client.make_table("a", r#"[{"k":1,"v":0}]"#, Some("k")).await;
@@ -143,10 +143,10 @@ async fn pipelined_reads_of_derived_tables_see_the_updates_before_them() {
     let mut client = Client::connect(&server).await;
     client.make_table("a", r#"[{"k":0,"v":0}]"#, Some("k")).await;
     client.make_table("b", r#"[{"k":1,"w":5}]"#, Some("k")).await;
-    // Enough rows that the update takes longer than the way to the derived tables.
+    // Enough rows that the update takes longer than a message to the derived tables.
     let rows: Vec<String> = (0..20_000).map(|k| format!(r#"{{"k":{k},"v":1}}"#)).collect();
     let batch = format!("[{}]", rows.join(","));
-    // Nothing of this waits for an answer.
+    // None of these waits for a reply.
     client.send("a", make_view("of a", above(0.5))).await;
     client.send("derived", from_view("of a")).await;
     client.send("joined", join("derived", "b", JoinType::Left)).await;

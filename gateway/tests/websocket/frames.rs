@@ -1,4 +1,4 @@
-//! Long answers on the wire: one frame each, however long it takes to send.
+//! Long replies: one frame each, however long it takes to send.
 
 use proscenium_gateway::Running;
 use proscenium_proto::Response;
@@ -12,7 +12,7 @@ use super::support::*;
 const PONG: u8 = 0x8a;
 const CLOSE: u8 = 0x88;
 
-/// A table whose answer is longer than the socket's buffers hold, and a connection with a view of it.
+/// A table whose export exceeds the socket's buffers, and a connection with a view of it.
 async fn with_long_view(server: &Running) -> RawClient {
     let mut writer = Client::connect(server).await;
     let row = |id: usize| format!(r#"{{"id":{id},"text":"{id} {}"}}"#, "x".repeat(200));
@@ -25,7 +25,7 @@ async fn with_long_view(server: &Running) -> RawClient {
 }
 
 #[tokio::test]
-async fn a_long_answer_is_one_frame_and_a_pong_follows_it() {
+async fn a_long_reply_is_one_frame_and_a_pong_follows_it() {
     let server = start();
     let mut reader = with_long_view(&server).await;
     reader.send(2, "v", to_rows()).await;
@@ -48,7 +48,7 @@ async fn a_long_answer_is_one_frame_and_a_pong_follows_it() {
 }
 
 #[tokio::test]
-async fn a_client_that_closes_within_a_long_answer_gets_its_end_and_then_the_close_frame() {
+async fn a_client_that_closes_within_a_long_reply_gets_its_end_and_then_the_close_frame() {
     let server = start();
     let mut reader = with_long_view(&server).await;
     reader.send(2, "v", to_rows()).await;

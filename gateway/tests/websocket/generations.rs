@@ -1,4 +1,4 @@
-//! Both generations of the published clients on one server: names and values that each of them knows.
+//! Both generations of published clients on one server, each with its own names and values.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,7 @@ async fn csv(client: &mut Client, view_id: &str) -> String {
     }
 }
 
-/// The names of the columns of an Arrow answer, with field 5 of the viewport as it is given.
+/// The column names of an Arrow reply, with this value of the viewport's field 5.
 async fn arrow_names(client: &mut Client, view_id: &str, machine_column_names: Option<bool>) -> Vec<String> {
     let viewport = Some(ViewPort { machine_column_names, ..Default::default() });
     let request = ClientReq::ViewToArrowReq(ViewToArrowReq { viewport, compression: None });
@@ -57,7 +57,7 @@ async fn each_generation_has_its_own_names_and_sums_side_by_side() {
     assert_eq!(arrow_names(&mut new, "new", None).await, ["g", "v", "g (count)"]);
     assert_eq!(arrow_names(&mut new, "new", Some(false)).await, ["g", "v", "g (count)"]);
     assert_eq!(arrow_names(&mut new, "new", Some(true)).await, ["__ROW_PATH_0__", "v", "g"]);
-    // What is reported back is what was asked.
+    // The configuration is returned as it was requested.
     for (client, view) in [(&mut old, "old"), (&mut new, "new")] {
         let request = ClientReq::ViewGetConfigReq(ViewGetConfigReq {});
         let ClientResp::ViewGetConfigResp(answer) = client.ask(view, request).await else {
@@ -68,14 +68,14 @@ async fn each_generation_has_its_own_names_and_sums_side_by_side() {
         let expected = BTreeMap::from([("v".to_string(), list("sum")), ("g".to_string(), list("count"))]);
         assert_eq!(aggregates, expected);
     }
-    // The group that has a value now, and the one that lost its own.
+    // The group that has a value now, and the one that lost its value.
     old.update("t", r#"[{"id":1,"v":4},{"id":2,"v":null}]"#).await;
     assert_eq!(csv(&mut old, "old").await, "\"g (Group by 1)\",\"v\",\"g\"\n,4,2\n\"a\",4,1\n\"b\",0,1\n");
     assert_eq!(csv(&mut new, "new").await, "\"g\",\"v\",\"g (count)\"\n,4,2\n\"a\",4,1\n\"b\",,1\n");
 }
 
 #[tokio::test]
-async fn a_session_learns_its_generation_from_requests() {
+async fn requests_determine_the_generation_of_a_session() {
     let server = start();
     let mut client = Client::connect(&server).await;
     client.make_table("t", ROWS, Some("id")).await;
@@ -93,7 +93,7 @@ async fn a_session_learns_its_generation_from_requests() {
 }
 
 #[tokio::test]
-async fn the_configuration_decides_for_clients_that_show_nothing() {
+async fn the_configuration_decides_for_clients_that_are_not_recognized() {
     let default_generation = proscenium_engine::config::Generation::V5_5;
     let config = Config { threads: 2, default_generation, ..Config::on_free_port() };
     let server = Server::start(config).expect("the server starts");
@@ -107,7 +107,7 @@ async fn the_configuration_decides_for_clients_that_show_nothing() {
 }
 
 #[tokio::test]
-async fn a_version_that_is_none_is_refused_in_the_handshake() {
+async fn a_malformed_version_is_refused_in_the_handshake() {
     let server = start();
     let url = format!("ws://{}/websocket?client=newest", server.addresses().http);
     let error = tokio_tungstenite::connect_async(url).await.expect_err("a refusal");

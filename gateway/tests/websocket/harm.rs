@@ -1,4 +1,4 @@
-//! What goes wrong stays where it went wrong: bad frames, a table that panics, a client that does not read.
+//! Isolation of failures: malformed frames, tables and views that panic, views that take long to build.
 
 use bytes::Bytes;
 use futures::SinkExt;
@@ -21,7 +21,7 @@ fn text_of(response: &Response) -> String {
 }
 
 #[tokio::test]
-async fn garbage_is_answered_and_the_connection_stands() {
+async fn garbage_gets_an_error_and_the_connection_stays_open() {
     let server = start();
     let mut client = Client::connect(&server).await;
     client.send_bytes(vec![0xff; 64]).await;
@@ -57,7 +57,7 @@ async fn bad_data_is_an_error_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_message_may_come_in_fragments() {
+async fn a_message_may_be_fragmented() {
     let server = start();
     let mut client = Client::connect(&server).await;
     let request = Request { msg_id: 3, entity_id: "t".into(), client_req: Some(make_table("[]", None)) };
@@ -85,7 +85,7 @@ async fn a_message_beyond_the_limit_closes_its_connection_with_a_reason() {
 }
 
 #[tokio::test]
-async fn a_table_that_panics_is_gone_and_its_neighbour_is_not() {
+async fn a_table_that_panics_is_removed_and_others_are_not_affected() {
     let server = start();
     let mut client = Client::connect(&server).await;
     client.make_table("broken", r#"[{"x":1}]"#, None).await;
@@ -99,7 +99,7 @@ async fn a_table_that_panics_is_gone_and_its_neighbour_is_not() {
 
     server.catalog().table("broken").unwrap().mailbox.post(Crash { view_id: None }).await;
 
-    // The keeper noticed.
+    // The monitor has removed it.
     assert_eq!(short(&client.receive().await), "3 TableOnDelete");
     assert_eq!(short(&client.receive().await), "1 HostedChanged");
     assert_eq!(client.hosted().await, ["whole"]);
@@ -117,7 +117,7 @@ async fn a_table_that_panics_is_gone_and_its_neighbour_is_not() {
 }
 
 #[tokio::test]
-async fn a_view_that_panics_is_gone_and_its_table_is_not() {
+async fn a_view_that_panics_is_removed_and_its_table_is_not_affected() {
     let server = start();
     let mut client = Client::connect(&server).await;
     client.make_table("t", r#"[{"x":1},{"x":2}]"#, None).await;
@@ -138,10 +138,10 @@ async fn a_view_that_panics_is_gone_and_its_table_is_not() {
 }
 
 #[tokio::test]
-async fn a_view_that_is_being_built_holds_nobody_up() {
+async fn a_view_that_is_being_built_delays_no_other_request() {
     let server = start();
     let mut client = Client::connect(&server).await;
-    // Enough that building takes many times as long as answering.
+    // Enough rows that building takes many times as long as a reply.
     let csv: String = std::iter::once("x,y\n".to_string())
         .chain((0..100_000).map(|row| format!("{row},{}\n", row % 1000)))
         .collect();
@@ -160,13 +160,13 @@ async fn a_view_that_is_being_built_holds_nobody_up() {
     }
     let last = received.pop().unwrap();
     assert_eq!(last.msg_id, 2, "the rest did not wait: {received:?}");
-    // It stands where the table stood when it was asked.
+    // It shows the version that the table had when the view was opened.
     let Some(ClientResp::ViewDimensionsResp(dimensions)) = last.client_resp else { panic!("{last:?}") };
     assert_eq!(dimensions.num_table_rows, 100_000);
 }
 
 #[tokio::test]
-async fn updates_that_come_while_a_view_is_built_are_merged_and_none_is_lost() {
+async fn updates_during_the_building_of_a_view_are_merged_and_none_is_lost() {
     let server = start();
     let mut client = Client::connect(&server).await;
     let csv: String =

@@ -1,4 +1,4 @@
-//! The WebSocket door of a real server, spoken to in bare messages.
+//! Tests of a real server's WebSocket endpoint with plain protocol messages.
 
 mod bounds;
 mod derived;

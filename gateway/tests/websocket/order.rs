@@ -1,4 +1,4 @@
-//! What a connection hears, and in which order: the protocol's sections 3 to 5.
+//! The messages that a connection receives, and their order: sections 3 to 5 of the protocol.
 
 use proscenium_proto::generated::*;
 use proscenium_proto::{ClientReq, ClientResp};
@@ -20,22 +20,22 @@ async fn receive_n(client: &mut Client, count: usize) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_batch_is_answered_then_told_view_by_view() {
+async fn a_batch_is_replied_to_then_notified_view_by_view() {
     let server = start();
     let mut client = Client::connect(&server).await;
     client.make_table("t", ROWS, Some("id")).await;
     client.make_view("t", "first", grouped()).await;
     client.make_view("t", "second", ViewConfig::default()).await;
-    // While a view is being built nobody waits for its news.
+    // No message waits for the notifications of a view that is being built.
     client.rows("first").await;
     client.rows("second").await;
-    // In another order than the views were made.
+    // In another order than the views were opened.
     client.send_as(20, "second", on_update(false)).await;
     client.send_as(21, "second", ClientReq::ViewOnRemoveReq(ViewOnRemoveReq {})).await;
     client.send_as(10, "first", on_update(true)).await;
     client.send_as(11, "first", on_update(false)).await;
     client.send_as(12, "first", ClientReq::ViewOnRemoveReq(ViewOnRemoveReq {})).await;
-    // All at once: the news of each batch must stand before the answer to what was asked after it.
+    // Pipelined: the notifications of each batch must precede the reply to any later request.
     client.send_as(1, "t", update(r#"[{"id":1,"v":11}]"#)).await;
     let keys = MakeTableData { data: Some(make_table_data::Data::FromRows("[]".into())) };
     client.send_as(2, "t", ClientReq::TableReplaceReq(TableReplaceReq { data: Some(keys) })).await;
@@ -43,7 +43,7 @@ async fn a_batch_is_answered_then_told_view_by_view() {
     let received = receive_n(&mut client, 11).await;
     let expected = [
         "1 Updated",
-        // Rows, once one subscriber of the view wants them, go to all of them.
+        // Once one subscriber of the view wants rows, all of them receive rows.
         "10 OnUpdateRows",
         "11 OnUpdateRows",
         "20 OnUpdate",
@@ -59,14 +59,14 @@ async fn a_batch_is_answered_then_told_view_by_view() {
 }
 
 #[tokio::test]
-async fn news_of_anothers_batch_comes_before_any_later_answer() {
+async fn notifications_of_other_connections_batches_precede_later_replies() {
     let server = start();
     let (mut writer, mut reader) = (Client::connect(&server).await, Client::connect(&server).await);
     writer.make_table("t", ROWS, Some("id")).await;
     reader.make_view("t", "v", grouped()).await;
     reader.send_as(7, "v", on_update(true)).await;
     for round in 0..50 {
-        // The view is built once it has answered; from then on no news of it may be late.
+        // The view is built once it has replied; from then on its notifications are ordered.
         reader.rows("v").await;
         writer.update("t", &format!(r#"[{{"id":1,"v":{round}}}]"#)).await;
         let (received, _) = reader.ask_and_receive("t", ClientReq::TableSizeReq(TableSizeReq {})).await;
@@ -75,7 +75,7 @@ async fn news_of_anothers_batch_comes_before_any_later_answer() {
 }
 
 #[tokio::test]
-async fn pipelined_requests_see_what_those_before_them_did() {
+async fn pipelined_requests_see_the_effects_of_earlier_ones() {
     let server = start();
     let mut client = Client::connect(&server).await;
     client.send_as(1, "t", make_table(ROWS, Some("id"))).await;
@@ -99,7 +99,7 @@ async fn pipelined_requests_see_what_those_before_them_did() {
         }
         received.push(short(&response));
     }
-    // The rows of a view that is still being built hold nobody up.
+    // The rows of a view that is being built delay no other message.
     received.sort();
     let expected = [
         "1 MadeTable",
@@ -116,7 +116,7 @@ async fn pipelined_requests_see_what_those_before_them_did() {
 }
 
 #[tokio::test]
-async fn a_lazy_deletion_ends_with_the_last_view() {
+async fn a_lazy_deletion_completes_with_the_last_view() {
     let server = start();
     let mut client = Client::connect(&server).await;
     let watch = ClientReq::GetHostedTablesReq(GetHostedTablesReq { subscribe: true });
@@ -142,7 +142,7 @@ async fn a_lazy_deletion_ends_with_the_last_view() {
 }
 
 #[tokio::test]
-async fn a_connection_takes_its_views_with_it_and_leaves_its_tables() {
+async fn a_closed_connection_loses_its_views_and_keeps_its_tables() {
     let server = start();
     let (mut maker, mut other) = (Client::connect(&server).await, Client::connect(&server).await);
     maker.make_table("t", ROWS, None).await;
@@ -152,7 +152,7 @@ async fn a_connection_takes_its_views_with_it_and_leaves_its_tables() {
     other.send_as(1, "t", ClientReq::TableOnDeleteReq(TableOnDeleteReq {})).await;
     other.send_as(2, "t", delete_table(true)).await;
     assert!(other.hosted().await.is_empty());
-    // The last view goes with its connection, and so the table.
+    // The last view is closed with its connection, which completes the deletion.
     drop(maker);
     assert_eq!(receive_n(&mut other, 2).await, ["1 TableOnDelete", "2 TableDeleted"]);
     other.send_as(3, "v", to_rows()).await;
@@ -160,7 +160,7 @@ async fn a_connection_takes_its_views_with_it_and_leaves_its_tables() {
 }
 
 #[tokio::test]
-async fn endings_of_what_is_not_there_succeed_or_not_as_the_protocol_says() {
+async fn deleting_what_does_not_exist_follows_the_protocol() {
     let server = start();
     let mut client = Client::connect(&server).await;
     let silent =
@@ -193,7 +193,7 @@ async fn endings_of_what_is_not_there_succeed_or_not_as_the_protocol_says() {
 }
 
 #[tokio::test]
-async fn a_port_that_was_never_made_takes_nothing() {
+async fn updates_through_an_unknown_port_are_ignored() {
     let server = start();
     let mut client = Client::connect(&server).await;
     client.make_table("t", ROWS, Some("id")).await;
@@ -214,10 +214,10 @@ async fn a_port_that_was_never_made_takes_nothing() {
     );
 }
 
-/// A view with a costly expression is opened and read while batches arrive: each read is of its own place, and requests
-/// about the table itself wait for nothing.
+/// A view with an expensive expression is opened and read while batches arrive: each read sees the version at its
+/// position, and requests about the table itself do not wait.
 #[tokio::test]
-async fn reads_of_a_new_expression_are_as_of_their_place() {
+async fn reads_of_a_new_expression_see_the_version_at_their_position() {
     let server = start();
     let mut client = Client::connect(&server).await;
     let rows: Vec<String> = (0..3000).map(|id| format!(r#"{{"id":{id},"v":{id}}}"#)).collect();
@@ -267,20 +267,20 @@ async fn reads_of_a_new_expression_are_as_of_their_place() {
 }
 
 #[tokio::test]
-async fn long_answers_arrive_whole_and_hold_nobody_up() {
+async fn long_replies_arrive_complete_and_delay_no_other() {
     let server = start();
     let (mut reader, mut writer) = (Client::connect(&server).await, Client::connect(&server).await);
     let row = |id: usize| format!(r#"{{"id":{id},"text":"{id} {}"}}"#, "x".repeat(200));
     let rows: Vec<String> = (0..20_000).map(row).collect();
     writer.make_table("t", &format!("[{}]", rows.join(",")), Some("id")).await;
     reader.make_view("t", "v", ViewConfig::default()).await;
-    // Asked twice, and not read: longer than the socket takes.
+    // Requested twice and not read: longer than the socket's buffers.
     let first = reader.send("v", to_rows()).await;
     let second = reader.send("v", to_rows()).await;
     let size = reader.send("t", ClientReq::TableSizeReq(TableSizeReq {})).await;
     writer.update("t", r#"[{"id":0,"text":"new"}]"#).await;
     assert_eq!(writer.size("t").await, 20_000);
-    // A long answer holds up no short one.
+    // A long reply delays no short one of another connection.
     let mut answers = Vec::new();
     for _ in 0..3 {
         answers.push(reader.receive().await);

@@ -1,4 +1,4 @@
-//! A socket without a WebSocket library: what is on the wire, byte by byte.
+//! A client without a WebSocket library, for tests of single bytes.
 
 use proscenium_gateway::Running;
 use proscenium_proto::{ClientReq, Request};
@@ -6,7 +6,7 @@ use prost::Message as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A frame as it was received: its first byte, and its payload.
+/// A received frame: its first byte and its payload.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Frame {
     pub first: u8,
@@ -18,7 +18,7 @@ pub struct RawClient {
 }
 
 impl RawClient {
-    /// Connects and upgrades; further headers are whole lines with their line ends. Errors with the answer's head.
+    /// Connects and upgrades. Further headers are complete lines with line ends. The error is the head of the response.
     pub async fn connect(server: &Running, headers: &str) -> Result<RawClient, String> {
         let address = server.addresses().http;
         let (status, stream) = request(
@@ -53,7 +53,7 @@ impl RawClient {
         self.stream.write_all(&frame).await.expect("the connection stands");
     }
 
-    /// The head of the next frame: its first byte, and the length of its payload.
+    /// Receives the header of the next frame: its first byte and the length of its payload.
     pub async fn head(&mut self) -> Option<(u8, u64)> {
         let first = self.stream.read_u8().await.ok()?;
         let len = match self.stream.read_u8().await.ok()? {
@@ -64,7 +64,7 @@ impl RawClient {
         Some((first, len))
     }
 
-    /// The next frame; none when the connection has ended.
+    /// Receives the next frame; `None` if the connection has ended.
     pub async fn frame(&mut self) -> Option<Frame> {
         let (first, len) = self.head().await?;
         let mut payload = vec![0; len as usize];
@@ -73,7 +73,7 @@ impl RawClient {
     }
 }
 
-/// Sends an HTTP request as it stands; the answer's head, and the connection behind it.
+/// Sends an HTTP request as given. Returns the head of the response and the connection.
 pub async fn request(server: &Running, text: &str) -> (String, TcpStream) {
     let mut stream = TcpStream::connect(server.addresses().http).await.expect("a connection");
     stream.write_all(text.as_bytes()).await.expect("the server reads");

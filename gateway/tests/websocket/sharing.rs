@@ -1,4 +1,4 @@
-//! Views of one table beside each other: each answers as if it were alone.
+//! Views of one table side by side: each replies as if it were alone.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +54,7 @@ async fn totals_under_different_aggregates_are_apart() {
     }
 }
 
-/// Whether the view was made: a configuration may be refused.
+/// Whether the view was opened: a configuration may be refused.
 async fn open(client: &mut Client, table: &str, view: &str, config: &ViewConfig) -> bool {
     let answer = client.ask(table, make_view(view, config.clone())).await;
     !matches!(answer, ClientResp::ServerError(_))
@@ -68,10 +68,10 @@ async fn answers(client: &mut Client, view: &str) -> Vec<ClientResp> {
     found
 }
 
-/// The same pair on a table of its own for each configuration and on one for both, before and after an update; the
-/// second is opened before the update or after it, by the same client or by one of the older generation.
+/// Opens the same pair of views on one table each and on a shared table, and compares them before and after an update.
+/// The second view is opened before or after the update, by the same client or by one of the older generation.
 #[tokio::test]
-async fn random_views_opened_together_answer_as_alone() {
+async fn random_views_opened_together_reply_as_alone() {
     let seeds = std::env::var("PROSCENIUM_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60);
     let server = start();
     let mut clients = [Client::connect(&server).await, Client::connect_to(&server, "?client=5.5").await];
@@ -122,9 +122,9 @@ async fn random_views_opened_together_answer_as_alone() {
     assert!(num_compared * 2 > seeds, "{num_compared} pairs were compared");
 }
 
-/// Water marks remember what was in the table; a view that is opened later has not seen it.
+/// Watermarks depend on earlier contents of the table, which a view that is opened later has not seen.
 #[tokio::test]
-async fn a_new_water_mark_starts_afresh_beside_an_old_one() {
+async fn a_new_watermark_is_independent_of_an_older_one() {
     let server = start();
     let mut client = Client::connect(&server).await;
     client.make_table("t", r#"[{"id":1,"v":100},{"id":2,"v":5}]"#, Some("id")).await;
@@ -135,9 +135,9 @@ async fn a_new_water_mark_starts_afresh_beside_an_old_one() {
     assert_eq!(client.rows("new").await, r#"[{"__ROW_PATH__":[],"v":7}]"#);
 }
 
-/// A view that is opened later sees a later time, though the same expression is held by an older view.
+/// A view that is opened later has a later time, even if an older view holds the same expression.
 #[tokio::test]
-async fn a_new_view_of_the_clock_sees_its_own_time() {
+async fn a_new_view_with_the_current_time_has_its_own_time() {
     let server = start();
     let mut client = Client::connect(&server).await;
     client.make_table("t", r#"[{"id":1}]"#, Some("id")).await;
@@ -146,7 +146,7 @@ async fn a_new_view_of_the_clock_sees_its_own_time() {
     client.make_view("t", "old", config.clone()).await;
     let old = client.rows("old").await;
     let mut opened = 0;
-    // The clock ticks in milliseconds: some view after the first one sees another.
+    // The clock has a resolution of milliseconds, so some later view has another time.
     loop {
         let view = format!("new {opened}");
         client.make_view("t", &view, config.clone()).await;

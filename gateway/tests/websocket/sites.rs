@@ -1,4 +1,5 @@
-//! Requests as browsers send them for pages of other sites: none acts, and none reads through a foreign host name.
+//! Requests as browsers send them for pages of other sites: none has an effect, and none reads through a foreign host
+//! name.
 
 use proscenium_gateway::sites::SiteConfig;
 use proscenium_gateway::{Config, Running, Server};
@@ -11,7 +12,7 @@ fn start_with(sites: SiteConfig) -> Running {
     Server::start(config).expect("the server starts")
 }
 
-/// The status of a request with these headers; its body is a table of one row.
+/// Sends a request with these headers and a table of one row; returns the response's status.
 async fn status(server: &Running, line: &str, host: &str, origin: &str) -> u16 {
     let body = "id\n1\n";
     let origin = if origin.is_empty() { String::new() } else { format!("Origin: {origin}\r\n") };

@@ -1,4 +1,4 @@
-//! A client that speaks bare messages, and the few requests that every test needs.
+//! A client that sends plain protocol messages, and the requests that most tests need.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-/// Long enough for a loaded machine; a test that waits so long has failed.
+/// Timeout of a test, long enough for a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub fn start() -> Running {
@@ -32,14 +32,14 @@ impl Client {
         Client::connect_to(server, "").await
     }
 
-    /// With a query behind the path.
+    /// Connects with a query after the path.
     pub async fn connect_to(server: &Running, query: &str) -> Client {
         let url = format!("ws://{}/any/path/websocket{query}", server.addresses().http);
         let (socket, _) = tokio_tungstenite::connect_async(url).await.expect("a connection");
         Client { socket, next_id: 1000 }
     }
 
-    /// Sends a request under a number of the test's choice; waits for nothing.
+    /// Sends a request under this number, without waiting.
     pub async fn send_as(&mut self, msg_id: u32, entity: &str, request: ClientReq) {
         let request = Request { msg_id, entity_id: entity.into(), client_req: Some(request) };
         self.send_bytes(request.encode_to_vec()).await;
@@ -49,19 +49,19 @@ impl Client {
         self.socket.send(Message::Binary(bytes.into())).await.expect("the connection stands");
     }
 
-    /// Sends a request; its number.
+    /// Sends a request and returns its number.
     pub async fn send(&mut self, entity: &str, request: ClientReq) -> u32 {
         self.next_id += 1;
         self.send_as(self.next_id, entity, request).await;
         self.next_id
     }
 
-    /// The next message, of whatever kind.
+    /// Receives the next message.
     pub async fn receive(&mut self) -> Response {
         self.receive_or_end().await.expect("a message")
     }
 
-    /// The next message, or how the connection ended.
+    /// Receives the next message, or the close frame if the connection ended.
     pub async fn receive_or_end(&mut self) -> Result<Response, Option<CloseFrame>> {
         loop {
             let message =
@@ -77,14 +77,14 @@ impl Client {
         }
     }
 
-    /// Sends a request and hears its answer, which must be the next message.
+    /// Sends a request and receives its reply, which must be the next message.
     pub async fn ask(&mut self, entity: &str, request: ClientReq) -> ClientResp {
         let (received, answer) = self.ask_and_receive(entity, request).await;
         assert!(received.is_empty(), "before the answer came {received:?}");
         answer
     }
 
-    /// Sends a request and hears its answer, and what came before it.
+    /// Sends a request and receives its reply, together with the messages before it.
     pub async fn ask_and_receive(&mut self, entity: &str, request: ClientReq) -> (Vec<Response>, ClientResp) {
         let msg_id = self.send(entity, request).await;
         let mut received = Vec::new();
@@ -176,7 +176,7 @@ pub fn data(rows: &str) -> Option<MakeTableData> {
     Some(MakeTableData { data: Some(Data::FromRows(rows.to_owned().into())) })
 }
 
-/// What a response is, in short: its number, and its kind.
+/// A short description of a response: its number and its kind.
 pub fn short(response: &Response) -> String {
     let kind = match &response.client_resp {
         None => "HostedChanged",

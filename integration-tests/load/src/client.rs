@@ -1,4 +1,4 @@
-//! One connection that speaks bare messages, and one that follows a view.
+//! A client that sends plain protocol messages, and one that is subscribed to a view.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::{Failure, market};
 
-/// The kind of view that shows everything.
+/// The kind of view that shows all rows and columns.
 pub const ALL: usize = usize::MAX;
 
-/// How long anything may take before the run has failed.
+/// Timeout of each operation.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 pub struct Client {
@@ -46,7 +46,7 @@ impl Client {
         let request = MakeTableReq { data: data(arrow), options: Some(options) };
         match self.ask(name, ClientReq::MakeTableReq(request)).await? {
             ClientResp::MakeTableResp(_) => Ok(()),
-            other => Err(strange(&other)),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -54,22 +54,22 @@ impl Client {
         let request = TableMakeViewReq { view_id: view_id.into(), config: Some(config) };
         match self.ask(table, ClientReq::TableMakeViewReq(request)).await? {
             ClientResp::TableMakeViewResp(_) => Ok(()),
-            other => Err(strange(&other)),
+            other => Err(unexpected(&other)),
         }
     }
 
-    /// The first rows of a view, as a screen shows them.
+    /// Requests the first rows of a view, as a screen shows them.
     pub async fn send_window(&mut self, view_id: &str) -> Result<(), Failure> {
         let viewport = Some(ViewPort { end_row: Some(50), ..Default::default() });
         let request = ViewToColumnsStringReq { viewport, ..Default::default() };
         self.send(view_id, ClientReq::ViewToColumnsStringReq(request)).await.map(drop)
     }
 
-    /// All rows of a view.
+    /// Exports all rows of a view.
     pub async fn export(&mut self, view_id: &str) -> Result<(), Failure> {
         match self.ask(view_id, ClientReq::ViewToCsvReq(ViewToCsvReq::default())).await? {
             ClientResp::ViewToCsvResp(_) => Ok(()),
-            other => Err(strange(&other)),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -78,11 +78,11 @@ impl Client {
         self.send(table, ClientReq::TableUpdateReq(request)).await.map(drop)
     }
 
-    /// The answer to an update.
+    /// Receives the reply to an update.
     pub async fn receive_update(&mut self) -> Result<(), Failure> {
         match self.receive().await?.client_resp {
             Some(ClientResp::TableUpdateResp(_)) => Ok(()),
-            other => Err(strange(&other)),
+            other => Err(unexpected(&other)),
         }
     }
 
@@ -121,13 +121,13 @@ fn data(arrow: &[u8]) -> Option<MakeTableData> {
     Some(MakeTableData { data: Some(Data::FromArrow(Bytes::copy_from_slice(arrow))) })
 }
 
-fn strange(what: &impl std::fmt::Debug) -> Failure {
-    let mut text = format!("the server answered {what:?}");
+fn unexpected(what: &impl std::fmt::Debug) -> Failure {
+    let mut text = format!("unexpected reply {what:?}");
     text.truncate(500);
     text.into()
 }
 
-/// When updates are due, and which of them count.
+/// The schedule of updates, and which of them are measured.
 #[derive(Debug, Clone, Copy)]
 pub struct Watch {
     pub start: Instant,
@@ -142,15 +142,15 @@ impl Watch {
     }
 }
 
-/// What one client heard.
-pub struct Heard {
+/// The results of one client.
+pub struct Received {
     /// Microseconds from due to delivered.
     pub latency: Histogram<u64>,
     pub bytes: u64,
     /// Notifications received, of as many updates.
-    pub news: usize,
+    pub notifications: usize,
     pub sleeps: bool,
-    /// How the connection ended, if the server ended it.
+    /// The reason, if the server closed the connection.
     pub ended: Option<String>,
 }
 
@@ -173,21 +173,21 @@ impl Follower {
         client.open_view(table, &view_id, market::kind(number % kinds.max(1))).await?;
         let subscribe = ViewOnUpdateReq { mode: Some(view_on_update_req::Mode::Row.into()) };
         let subscription = client.send(&view_id, ClientReq::ViewOnUpdateReq(subscribe)).await?;
-        // Answered behind the subscription and the view's building.
+        // The reply follows the subscription and the view's building.
         client.send_window(&view_id).await?;
         client.receive().await?;
         Ok(Follower { client, subscription, sleeps })
     }
 
-    /// Hears of every update; a sleeper hears of the first, sleeps, and then hears until nothing more comes.
-    pub async fn follow(mut self, watch: Watch) -> Result<Heard, Failure> {
-        /// After this much silence, everything that was to come has come.
+    /// Receives all updates. A sleeper receives the first one, sleeps, and then receives until no more arrive.
+    pub async fn follow(mut self, watch: Watch) -> Result<Received, Failure> {
+        /// Time without a message after which no more are expected.
         const SILENCE: Duration = Duration::from_secs(3);
         let latency = Histogram::new_with_bounds(1, 600_000_000, 3)?;
         let sleeps = self.sleeps.is_some();
-        let mut received = Heard { latency, bytes: 0, news: 0, sleeps, ended: None };
+        let mut received = Received { latency, bytes: 0, notifications: 0, sleeps, ended: None };
         let last_due = watch.due(watch.num_updates);
-        while received.news < watch.num_updates {
+        while received.notifications < watch.num_updates {
             let next = tokio::time::timeout_at(
                 last_due.max(Instant::now()) + SILENCE + watch.interval,
                 self.client.receive(),
@@ -200,17 +200,17 @@ impl Follower {
                 }
                 Err(_) => break,
             };
-            let Some(ClientResp::ViewOnUpdateResp(news)) = response.client_resp else { continue };
+            let Some(ClientResp::ViewOnUpdateResp(update)) = response.client_resp else { continue };
             if response.msg_id != self.subscription {
                 continue;
             }
-            if received.news >= watch.first_measured && !sleeps {
-                let micros = watch.due(received.news).elapsed().as_micros();
+            if received.notifications >= watch.first_measured && !sleeps {
+                let micros = watch.due(received.notifications).elapsed().as_micros();
                 received.latency.saturating_record((micros as u64).max(1));
             }
-            received.news += 1;
-            received.bytes += news.delta.as_ref().map_or(0, |delta| delta.len() as u64);
-            if received.news == 1
+            received.notifications += 1;
+            received.bytes += update.delta.as_ref().map_or(0, |delta| delta.len() as u64);
+            if received.notifications == 1
                 && let Some(asleep) = self.sleeps
             {
                 tokio::time::sleep(asleep).await;

@@ -1,10 +1,12 @@
 //! A load generator: thousands of raw WebSocket clients in one process, on one thread.
 //!
-//! Law: the loop is open. Updates are due at fixed times whether or not earlier ones were delivered, and a delivery is
-//! timed from the moment its update was due, so that a server that falls behind cannot hide it.
+//! Invariant: the loop is open. Updates are due at fixed times whether or not earlier ones were delivered, and a
+//! delivery is timed from its update's due time, so that a server that falls behind cannot hide it (no coordinated
+//! omission).
 //!
-//! One writer updates a table; each client opens one view of one of four kinds, with the changed rows, in row mode.
-//! The n-th news of a client tells of the n-th update, unless the server merged some: those clients are counted apart.
+//! One writer updates a table; each client opens a view of one of four kinds and subscribes to its changed rows. A
+//! client's n-th notification belongs to the n-th update unless the server has merged some; such clients are counted
+//! separately.
 
 mod client;
 mod market;
@@ -27,69 +29,69 @@ use market::Market;
 use report::Report;
 use server::Server;
 
-/// What happened instead of what should have, in words.
+/// The error of a run.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Measures how long updates take from a writer to many clients.
+/// Measures the delivery time of updates from a writer to many clients.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "load")]
 struct Options {
-    /// Runs this binary; absent: `--url` names a server that runs.
+    /// The server's binary, which is started; alternatively, `--url` names a running server.
     #[arg(long)]
     binary: Option<PathBuf>,
-    /// A server that runs, as ws://address/websocket.
+    /// A running server, as ws://address/websocket.
     #[arg(long)]
     url: Option<String>,
-    /// Its process, to read its memory and processor time.
+    /// The running server's process id, to measure its memory and processor time.
     #[arg(long)]
     pid: Option<u32>,
-    /// The table to make.
+    /// Name of the table to create.
     #[arg(long, default_value = "load")]
     table: String,
-    /// Clients that follow a view each.
+    /// Clients, each with a view and a subscription.
     #[arg(long, default_value_t = 1000)]
     clients: usize,
-    /// Kinds of views that the clients look at, in turn: flat and filtered, sorted, grouped, split.
+    /// Number of kinds of views, assigned round robin: flat and filtered, sorted, grouped, split.
     #[arg(long, default_value_t = 4)]
     kinds: usize,
-    /// Of the clients, those that stop reading after the first update.
+    /// Number of clients that stop reading after the first update.
     #[arg(long, default_value_t = 0)]
     sleepers: usize,
-    /// Seconds after which the sleepers read again.
+    /// Seconds after which these clients read again.
     #[arg(long, default_value_t = 60)]
     asleep: u64,
-    /// Connections that only stand there.
+    /// Number of idle connections.
     #[arg(long, default_value_t = 0)]
     idle: usize,
-    /// Connections a second that come, open a view, and go.
+    /// Connections per second that open a view and disconnect.
     #[arg(long, default_value_t = 0)]
     churn: u64,
-    /// Full exports of the table by one more client, one after the other.
+    /// Exports the table repeatedly with a further client.
     #[arg(long)]
     exports: bool,
-    /// A client that asks without waiting for answers.
+    /// Adds a client that sends requests without waiting for replies.
     #[arg(long)]
     flood: bool,
-    /// Updates a second.
+    /// Updates per second.
     #[arg(long, default_value_t = 10.0)]
     rate: f64,
-    /// Rows of an update.
+    /// Rows per update.
     #[arg(long, default_value_t = 100)]
     rows: usize,
     /// Rows of the table.
     #[arg(long, default_value_t = 100_000)]
     table_rows: usize,
-    /// Seconds of updates that are measured, after two that are not.
+    /// Seconds to measure, after a warm-up of two seconds.
     #[arg(long, default_value_t = 20)]
     seconds: u64,
-    /// Writes the figures as JSON.
+    /// Writes the results to this file as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    // Where the system does not allow more, connecting says so.
+    // If the limit is too low, connecting fails.
     let maximum = getrlimit(Resource::Nofile).maximum;
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -111,7 +113,7 @@ fn fail(error: &Failure) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Which server, and which table there.
+/// A server and a table.
 #[derive(Debug, Clone)]
 struct Target {
     url: String,
@@ -164,7 +166,7 @@ async fn run(options: &Options) -> Result<Report, Failure> {
     }
     report.usage(&before, &opened, &server.usage());
     drop(idle);
-    // What has left must leave nothing behind.
+    // Measures the memory that the closed connections have left.
     tokio::time::sleep(Duration::from_secs(1)).await;
     report.after(&server.usage());
     server.stop()?;
@@ -172,7 +174,7 @@ async fn run(options: &Options) -> Result<Report, Failure> {
 }
 
 async fn connect_all(url: &str, count: usize) -> Result<Vec<Client>, Failure> {
-    /// As many as a listening socket's queue surely takes.
+    /// Fits the queue of a listening socket.
     const AT_ONCE: usize = 50;
     let mut clients = Vec::with_capacity(count);
     while clients.len() < count {
@@ -184,32 +186,32 @@ async fn connect_all(url: &str, count: usize) -> Result<Vec<Client>, Failure> {
     Ok(clients)
 }
 
-/// Sends every update when it is due, whatever became of those before; how long each took until it was answered.
+/// Sends every update when it is due, whether or not earlier ones were replied to. Returns the reply times.
 async fn write(
     writer: &mut Client,
     table: &str,
     market: &Market,
     watch: Watch,
 ) -> Result<Vec<Duration>, Failure> {
-    let mut answered = Vec::new();
+    let mut reply_times = Vec::new();
     let mut sent = 0;
-    while answered.len() < watch.num_updates {
+    while reply_times.len() < watch.num_updates {
         let due = watch.due(sent);
         tokio::select! {
             () = tokio::time::sleep_until(due), if sent < watch.num_updates => {
                 writer.send_update(table, &market.update(sent)?).await?;
                 sent += 1;
             }
-            answer = writer.receive_update(), if sent > answered.len() => {
-                answer?;
-                answered.push(watch.due(answered.len()).elapsed());
+            reply = writer.receive_update(), if sent > reply_times.len() => {
+                reply?;
+                reply_times.push(watch.due(reply_times.len()).elapsed());
             }
         }
     }
-    Ok(answered.split_off(watch.first_measured.min(answered.len())))
+    Ok(reply_times.split_off(watch.first_measured.min(reply_times.len())))
 }
 
-/// Connections that come and go; how many did.
+/// Opens and closes connections. Returns their number.
 async fn churn(to: Target, rate: u64, is_over: Arc<AtomicBool>) -> Result<usize, Failure> {
     let mut ticks = tokio::time::interval(Duration::from_secs_f64(1.0 / rate as f64));
     let mut visits = Vec::new();
@@ -230,7 +232,7 @@ async fn churn(to: Target, rate: u64, is_over: Arc<AtomicBool>) -> Result<usize,
     Ok(number - 1_000_000)
 }
 
-/// Full exports, one after the other; how many there were.
+/// Exports the table repeatedly. Returns the number of exports.
 async fn export(to: Target, is_over: Arc<AtomicBool>) -> Result<usize, Failure> {
     let mut client = Client::connect(&to.url).await?;
     client.open_view(&to.table, "export", market::kind(client::ALL)).await?;
@@ -242,12 +244,12 @@ async fn export(to: Target, is_over: Arc<AtomicBool>) -> Result<usize, Failure> 
     Ok(count)
 }
 
-/// Requests that wait for no answer, a thousand on the way; how many were answered.
+/// Keeps a thousand requests in flight. Returns the number of replies.
 async fn flood(to: Target, is_over: Arc<AtomicBool>) -> Result<usize, Failure> {
-    const ON_THE_WAY: usize = 1000;
+    const IN_FLIGHT: usize = 1000;
     let mut client = Client::connect(&to.url).await?;
     client.open_view(&to.table, "flood", market::kind(client::ALL)).await?;
-    for _ in 0..ON_THE_WAY {
+    for _ in 0..IN_FLIGHT {
         client.send_window("flood").await?;
     }
     let mut count = 0;

@@ -1,4 +1,4 @@
-//! The data: a table of orders, batches that change some of them, and four kinds of views.
+//! The data: a table of orders, updates of some of them, and four kinds of views.
 
 use std::sync::Arc;
 
@@ -22,19 +22,19 @@ impl Market {
         Market { table_rows, batch_rows }
     }
 
-    /// All rows, as an Arrow stream.
+    /// Encodes all rows as an Arrow stream.
     pub fn table(&self) -> Result<Vec<u8>, Failure> {
         stream(&(0..self.table_rows as u64).collect::<Vec<_>>(), 0)
     }
 
-    /// A batch of rows with new prices and quantities.
+    /// Encodes an update of some rows with new prices and quantities.
     pub fn update(&self, number: usize) -> Result<Vec<u8>, Failure> {
         let draw = |row: usize| noise((number * self.batch_rows + row) as u64) % self.table_rows as u64;
         stream(&(0..self.batch_rows).map(draw).collect::<Vec<_>>(), number as u64 + 1)
     }
 }
 
-/// The same numbers in every run: splitmix64, by Sebastiano Vigna.
+/// Returns a repeatable pseudorandom number (splitmix64, Vigna).
 fn noise(seed: u64) -> u64 {
     let mut mixed = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -63,7 +63,7 @@ fn stream(ids: &[u64], generation: u64) -> Result<Vec<u8>, Failure> {
     Ok(writer.into_inner()?)
 }
 
-/// One of four kinds of views, or all rows.
+/// The configuration of one of four kinds of views, or of all rows.
 pub fn kind(kind: usize) -> ViewConfig {
     let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
     let columns = |columns: &[&str]| {

@@ -1,4 +1,4 @@
-//! What a run found out.
+//! The results of a run.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,21 +6,22 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use serde_json::json;
 
-use super::client::Heard;
+use super::client::Received;
 use super::server::Usage;
 
 pub struct Report {
     latency: Option<Histogram<u64>>,
-    answer: Vec<Duration>,
+    reply: Vec<Duration>,
     clients: usize,
     sleepers: usize,
-    news: u64,
+    notifications: u64,
     bytes: u64,
-    /// Clients that heard fewer news than there were updates, and those that the server closed.
+    /// Clients that received fewer notifications than there were updates.
     merged: usize,
+    /// The reasons for which the server closed connections.
     closed: Vec<String>,
-    /// What the sleepers heard.
-    sleeper_news: u64,
+    /// Notifications received by the sleepers.
+    sleeper_notifications: u64,
     pub extras: usize,
     memory: [u64; 4],
     busy: Duration,
@@ -28,20 +29,20 @@ pub struct Report {
 }
 
 impl Report {
-    /// `answered`: from due to answered, of each measured update.
-    pub fn new(answered: &[Duration], num_updates: usize) -> Self {
-        let mut answer = answered.to_vec();
-        answer.sort_unstable();
+    /// `reply_times` are measured from each update's due time.
+    pub fn new(reply_times: &[Duration], num_updates: usize) -> Self {
+        let mut reply = reply_times.to_vec();
+        reply.sort_unstable();
         Report {
             latency: None,
-            answer,
+            reply,
             clients: 0,
             sleepers: 0,
-            news: 0,
+            notifications: 0,
             bytes: 0,
             merged: 0,
             closed: Vec::new(),
-            sleeper_news: 0,
+            sleeper_notifications: 0,
             extras: 0,
             memory: [0; 4],
             busy: Duration::ZERO,
@@ -49,17 +50,17 @@ impl Report {
         }
     }
 
-    pub fn add(&mut self, received: Heard) {
+    pub fn add(&mut self, received: Received) {
         self.clients += 1;
         self.bytes += received.bytes;
         self.closed.extend(received.ended);
         if received.sleeps {
             self.sleepers += 1;
-            self.sleeper_news += received.news as u64;
+            self.sleeper_notifications += received.notifications as u64;
             return;
         }
-        self.news += received.news as u64;
-        self.merged += usize::from(received.news < self.num_updates);
+        self.notifications += received.notifications as u64;
+        self.merged += usize::from(received.notifications < self.num_updates);
         match &mut self.latency {
             None => self.latency = Some(received.latency),
             // Both have the same bounds.
@@ -72,7 +73,7 @@ impl Report {
         self.busy = end.busy.saturating_sub(opened.busy);
     }
 
-    /// A moment after everybody has left.
+    /// Records the usage after all clients have disconnected.
     pub fn after(&mut self, after: &Usage) {
         self.memory[3] = after.resident_bytes;
     }
@@ -81,9 +82,9 @@ impl Report {
         self.latency.as_ref().map_or(f64::NAN, |latency| latency.value_at_quantile(quantile) as f64 / 1000.0)
     }
 
-    fn answer_millis(&self, quantile: f64) -> f64 {
-        let at = (self.answer.len() as f64 * quantile) as usize;
-        let time = self.answer.get(at.min(self.answer.len().saturating_sub(1)));
+    fn reply_millis(&self, quantile: f64) -> f64 {
+        let at = (self.reply.len() as f64 * quantile) as usize;
+        let time = self.reply.get(at.min(self.reply.len().saturating_sub(1)));
         time.map_or(f64::NAN, |time| time.as_secs_f64() * 1000.0)
     }
 
@@ -94,11 +95,11 @@ impl Report {
             "delivery_ms": {
                 "p50": self.millis(0.5), "p90": self.millis(0.9), "p99": self.millis(0.99), "max": self.millis(1.0),
             },
-            "answer_ms": { "p50": self.answer_millis(0.5), "p99": self.answer_millis(0.99) },
-            "news": self.news,
-            "sleeper_news": self.sleeper_news,
+            "reply_ms": { "p50": self.reply_millis(0.5), "p99": self.reply_millis(0.99) },
+            "notifications": self.notifications,
+            "sleeper_notifications": self.sleeper_notifications,
             "bytes": self.bytes,
-            "clients_with_merged_news": self.merged,
+            "clients_with_merged_notifications": self.merged,
             "closed": self.closed,
             "extras": self.extras,
             "resident_bytes": {
@@ -123,30 +124,30 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "answer     p50 {:.1} ms, p99 {:.1} ms",
-            self.answer_millis(0.5),
-            self.answer_millis(0.99)
+            "reply      p50 {:.1} ms, p99 {:.1} ms",
+            self.reply_millis(0.5),
+            self.reply_millis(0.99)
         )?;
         writeln!(
             f,
-            "news       {} to {} clients, {:.1} MB of rows; {} clients had some merged",
-            self.news,
+            "received   {} to {} clients, {:.1} MB of rows; {} clients had some merged",
+            self.notifications,
             self.clients - self.sleepers,
             self.bytes as f64 / 1e6,
             self.merged
         )?;
         if self.sleepers > 0 {
-            writeln!(f, "sleepers   {} received {} news", self.sleepers, self.sleeper_news)?;
+            writeln!(f, "sleepers   {} received {} notifications", self.sleepers, self.sleeper_notifications)?;
         }
         if self.extras > 0 {
-            writeln!(f, "beside     {} visits, exports or answers of a flood", self.extras)?;
+            writeln!(f, "extras     {} visits, exports or replies to a flood", self.extras)?;
         }
         for reason in &self.closed {
             writeln!(f, "closed     {reason}")?;
         }
         writeln!(
             f,
-            "memory     {table:.0} MiB with the table, {opened:.0} with all views, {end:.0} at the end, {left:.0} after all left"
+            "memory     {table:.0} MiB with the table, {opened:.0} with all views, {end:.0} at the end, {left:.0} after all disconnected"
         )?;
         write!(f, "processor  {:.1} s of the server", self.busy.as_secs_f64())
     }

@@ -1,4 +1,4 @@
-//! The server under load: started here, or running already; and what it uses.
+//! The server under load, started here or already running, and its resource usage.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -14,7 +14,7 @@ pub struct Server {
     pid: Option<u32>,
 }
 
-/// Memory and processor time of a process; zeros where they are not known.
+/// Memory and processor time of a process; zeros if unknown.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Usage {
     pub resident_bytes: u64,
@@ -53,14 +53,14 @@ impl Server {
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = resident.and_then(|text| text.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        // Fields 14 and 15, counted behind the name in parentheses, in hundredths of a second on every Linux.
+        // Fields 14 and 15, counted after the name in parentheses, in hundredths of a second.
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
         let ticks: u64 = fields.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
         Usage { resident_bytes: kib.unwrap_or_default() * 1024, busy: Duration::from_millis(ticks * 10) }
     }
 
-    /// Ends a server that was started here.
+    /// Stops a server that was started here.
     pub fn stop(mut self) -> Result<(), Failure> {
         if let Some(mut child) = self.child.take() {
             child.kill()?;
@@ -73,7 +73,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
-            // It may have ended by itself.
+            // It may have exited already.
             let _ = child.kill();
             let _ = child.wait();
         }

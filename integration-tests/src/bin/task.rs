@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use proscenium_integration_tests::task::{page, serve, verify};
 
 const USAGE: &str = "usage:
-  cargo serve [--plain] [ARGUMENTS OF proscenium serve]   build what is missing, then serve the demonstration
-                                                          (--plain: without it)
+  cargo serve [--plain] [ARGUMENTS OF proscenium serve]   build as needed, then serve the demonstration tables
+                                                          (--plain: without them)
   cargo verify [--release]                                run every check and test";
 
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! The engine for the browser and the page around it: `target/page`.
+//! Builds the browser's engine and the page: `target/page`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 use super::step::must;
 use super::{Result, Tree, is_fresh, tools};
 
-/// Smaller code, and every feature that wasm-bindgen's and rustc's output uses.
+/// Optimizes for size and enables the features that the output of rustc and wasm-bindgen uses.
 const OPTIMISE: [&str; 8] = [
     "-Os",
     "--enable-bulk-memory",
@@ -18,19 +18,19 @@ const OPTIMISE: [&str; 8] = [
     "--enable-multivalue",
 ];
 
-/// `cargo run --package proscenium-integration-tests --bin task -- page`: the page as it is shipped.
+/// Builds the page for a release: `cargo run --package proscenium-integration-tests --bin task -- page`.
 pub fn run() -> Result<ExitCode> {
     build(&Tree::find(), true).map(|()| ExitCode::SUCCESS)
 }
 
-/// Builds what is missing or old, and prints the sizes of what a browser loads. `small`: also takes the minutes that it
-/// costs to make the engine a tenth smaller.
+/// Builds missing or outdated files and prints the sizes of those that a browser loads. `small`: also optimizes the
+/// engine, which takes minutes and makes it a tenth smaller.
 pub fn build(tree: &Tree, small: bool) -> Result {
     tools::wasm_target(tree)?;
     tools::npm(tree, &tree.web_client())?;
     let charts = tools::charts(tree);
     if let Err(complaint) = &charts {
-        println!("{complaint}\n  no charts: the page will show grids alone (pip could not fetch them)");
+        println!("{complaint}\n  no charts: the page will show grids only (pip could not download the viewer)");
     }
     let engine = engine(tree, small)?;
     let mut lay_out = Command::new("node");
@@ -46,7 +46,7 @@ pub fn build(tree: &Tree, small: bool) -> Result {
     Ok(())
 }
 
-/// The worker's module and its JavaScript.
+/// Builds the worker's module and its JavaScript.
 fn engine(tree: &Tree, small: bool) -> Result<PathBuf> {
     let triple = "wasm32-unknown-unknown";
     let build = ["build", "-p", "proscenium-web", "--target", triple, "--profile", "wasm"];
@@ -76,7 +76,7 @@ fn engine(tree: &Tree, small: bool) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Marks a step as done now.
+/// Marks a step as done.
 fn stamp(path: &Path) -> Result {
     std::fs::write(path, "").map_err(|error| format!("{}: {error}", path.display()))
 }

@@ -1,17 +1,17 @@
-//! `cargo serve`: from a fresh checkout to a page with live tables.
+//! `cargo serve`: builds everything and serves a page with live tables.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use super::{Result, Tree, page, tools};
 
-/// Builds what is missing and becomes the server, so that Ctrl-C reaches it and nobody else.
+/// Builds missing files and replaces this process by the server, so that Ctrl-C reaches only the server.
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
     let tree = Tree::find();
-    println!("Building what is missing (the first time takes some minutes)");
+    println!("Building (the first time takes some minutes)");
     page::build(&tree, false)?;
     println!("  server");
-    // Its own progress is worth seeing.
+    // Cargo's own progress is shown.
     let built = tools::cargo(&tree, &["build", "--release", "-p", "proscenium-gateway"]).status();
     if !built.map_err(|error| format!("cannot run cargo: {error}"))?.success() {
         return Err("the server could not be built".into());

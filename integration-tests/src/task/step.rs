@@ -1,7 +1,7 @@
-//! Running one command, with a line that says what it is for and how long it took.
+//! Runs a command as a step, with one line for its title, its result and its duration.
 //!
-//! Law: what a command printed is kept in a file, and shown only when it failed. A step that takes long says that it is
-//! still at it.
+//! Invariant: a command's output is written to a file and shown only if the command fails. A long step reports its
+//! progress.
 
 use std::fs::File;
 use std::io::Write;
@@ -12,18 +12,18 @@ use std::time::{Duration, Instant};
 
 use super::{Result, Tree};
 
-/// How often a long step says that it is not over.
+/// Interval at which a long step reports its progress.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(30);
 
-/// What a step ended with.
+/// The result of a step.
 #[derive(Debug)]
 pub struct Outcome {
     pub is_success: bool,
-    /// All that it printed.
+    /// Standard output and standard error.
     pub output: String,
 }
 
-/// Runs `command` and says how it went; the caller decides what a failure means.
+/// Runs `command` and prints its result; a failing command is not an error.
 pub fn attempt(tree: &Tree, title: &str, command: &mut Command) -> Result<Outcome> {
     let log = log_file(tree, title)?;
     let name = command_name(command);
@@ -43,7 +43,7 @@ pub fn attempt(tree: &Tree, title: &str, command: &mut Command) -> Result<Outcom
                 print!("… {} s ", started.elapsed().as_secs());
                 let _ = std::io::stdout().flush();
             }
-            Err(RecvTimeoutError::Disconnected) => return Err(format!("{title}: nobody waited for it")),
+            Err(RecvTimeoutError::Disconnected) => return Err(format!("{title}: the waiting thread ended")),
         }
     };
     let output = std::fs::read(&log).map_err(|error| format!("{}: {error}", log.display()))?;
@@ -53,7 +53,7 @@ pub fn attempt(tree: &Tree, title: &str, command: &mut Command) -> Result<Outcom
     Ok(Outcome { is_success: status.success(), output })
 }
 
-/// Runs `command`, which the rest cannot do without: a failure shows what it printed.
+/// Runs `command`, on which later steps depend. Its failure is an error with its output.
 pub fn must(tree: &Tree, title: &str, command: &mut Command) -> Result<String> {
     let outcome = attempt(tree, title, command)?;
     if outcome.is_success {

@@ -1,6 +1,6 @@
-//! How many tests passed and failed, read from what the test runners print.
+//! Counts passed and failed tests from the output of the test runners.
 
-/// Counts, over all runners.
+/// The counts of all runners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
     pub passed: u64,
@@ -13,7 +13,7 @@ impl Tally {
         self.failed += other.failed;
     }
 
-    /// The closing lines of `cargo test`, node's test runner and pytest.
+    /// Reads the summaries of `cargo test`, node's test runner and pytest.
     pub fn read(output: &str) -> Tally {
         let mut tally = Tally::default();
         for line in output.lines() {
@@ -40,12 +40,12 @@ impl std::fmt::Display for Tally {
     }
 }
 
-/// `3 failed, 12 passed in 4.05s`.
+/// Reads a line such as `3 failed, 12 passed in 4.05s`.
 fn is_pytest_summary(line: &str) -> bool {
     line.starts_with(|c: char| c.is_ascii_digit()) && line.contains(" in ") && line.ends_with(['s', '=', ')'])
 }
 
-/// The number that stands before a word, 0 if there is none.
+/// The number before a word, or 0.
 fn number_before(text: &str, word: &str) -> u64 {
     let words: Vec<&str> =
         text.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty()).collect();

@@ -1,4 +1,4 @@
-//! What must be on the machine: checked, and installed where that can be done from the ordinary registries.
+//! Checks the required tools, and installs those that the usual registries provide.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,32 +10,32 @@ use super::{Result, Tree, is_fresh};
 const PYTHON_PACKAGES: [&str; 4] =
     ["perspective-python==5.6.1", "pyarrow==26.0.1", "websockets==17.4", "pytest==9.2.0"];
 
-/// The published client of the last generation; its wheel brings the viewer with charts.
+/// The published client of the previous generation; its wheel contains the viewer with charts.
 const CHARTS_WHEEL: &str = "perspective-python==5.5.1";
 
 pub const CHROMIUM: &str = "/usr/bin/chromium";
 
-/// A cargo command in the checkout.
+/// Creates a cargo command in the checkout.
 pub fn cargo(tree: &Tree, arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(&tree.root).args(arguments);
     command
 }
 
-/// The compiler's target for the browser. Cargo does not install it by itself everywhere.
+/// Installs the compiler's target for the browser, which cargo does not always do itself.
 pub fn wasm_target(tree: &Tree) -> Result {
     let mut command = Command::new("rustup");
     command.current_dir(&tree.root).args(["target", "add", "wasm32-unknown-unknown"]);
     must(tree, "compiler target wasm32", &mut command).map(drop)
 }
 
-/// The packages of a folder's lock file.
+/// Installs the npm packages of a directory's lock file.
 pub fn npm(tree: &Tree, folder: &Path) -> Result {
     if is_fresh(&folder.join("node_modules/.package-lock.json"), &[&folder.join("package-lock.json")]) {
         return Ok(());
     }
     if !answers("npm", &["--version"]) {
-        return Err("node and npm are needed (node 20 or newer): install them and try again".into());
+        return Err("node (20 or newer) and npm are required: install them and try again".into());
     }
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     let mut command = Command::new("npm");
@@ -43,7 +43,7 @@ pub fn npm(tree: &Tree, folder: &Path) -> Result {
     must(tree, &format!("npm packages of {name}"), &mut command).map(drop)
 }
 
-/// The folder with the all-in-one viewer (grid and charts), or why it cannot be had.
+/// Downloads the all-in-one viewer (grid and charts) and returns its directory.
 pub fn charts(tree: &Tree) -> Result<std::path::PathBuf> {
     let folder = tree.target.join("charts");
     let viewer = folder.join("perspective/widget/static");
@@ -66,13 +66,13 @@ pub fn charts(tree: &Tree) -> Result<std::path::PathBuf> {
     Ok(viewer)
 }
 
-/// A Python of our own with the packages that the tests need, and a second one with the older engine.
+/// Creates a Python environment with the packages of the tests, and a second one with the older reference engine.
 pub fn venvs(tree: &Tree) -> Result {
     venv(tree, &tree.venv(), &PYTHON_PACKAGES, "requirements.txt")?;
     venv(tree, &tree.older_venv(), &[], "requirements-5.5.txt")
 }
 
-/// `requirements`: a file of the differential test.
+/// `requirements` is a file of the differential tests.
 fn venv(tree: &Tree, venv: &Path, packages: &[&str], requirements: &str) -> Result {
     let stamp = venv.join("packages");
     let differential = tree.tests().join("differential").join(requirements);
@@ -98,7 +98,7 @@ fn venv(tree: &Tree, venv: &Path, packages: &[&str], requirements: &str) -> Resu
     std::fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))
 }
 
-/// A browser to test the page with, and letters for it to draw.
+/// Installs a browser for the tests of the page, and fonts.
 pub fn browser(tree: &Tree) -> Result {
     let mut missing = Vec::new();
     if !Path::new(CHROMIUM).exists() {
@@ -112,7 +112,7 @@ pub fn browser(tree: &Tree) -> Result {
 
 fn apt(tree: &Tree, packages: &[&str]) -> Result {
     let apt = |arguments: &[&str]| {
-        // Without a password or not at all: a test run must not stop to ask.
+        // Only without a password: a test run must not prompt for one.
         let mut command = if is_root() { Command::new("apt-get") } else { Command::new("sudo") };
         if !is_root() {
             command.args(["-n", "apt-get"]);

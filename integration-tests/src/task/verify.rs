@@ -1,6 +1,7 @@
-//! `cargo verify`: every check and every test, on any machine with rustup, node and Python.
+//! `cargo verify`: runs every check and every test, on any machine with rustup, node and Python.
 //!
-//! Law: a failing step is shown and counted, and the steps that do not need it still run. The last line is the sum.
+//! Invariant: a failing step is shown and counted, and steps that do not depend on it still run. The last line is the
+//! total.
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -10,14 +11,14 @@ use super::step::{attempt, must};
 use super::tally::Tally;
 use super::{Result, Tree, page, tools};
 
-/// Everything but the binding generator, which holds no logic of ours and which only the page waits for.
+/// All crates but the binding generator, which contains no logic and is needed by the page only.
 const ALL: [&str; 3] = ["--workspace", "--exclude", "proscenium-bindgen"];
 
-/// Of each family of random scripts: what two cores do in about two minutes.
+/// Scripts of each random family: about two minutes on two cores.
 const DIFFERENTIAL_SEEDS: &str = "200";
-/// The same beside the engine of the older generation of clients: about a minute.
+/// The same against the reference engine of the older generation: about a minute.
 const OLDER_SEEDS: &str = "100";
-/// The same for the browser's engine, which needs no waiting: half a minute.
+/// The same for the browser's engine: half a minute.
 const WORKER_SEEDS: &str = "60";
 
 pub fn run(arguments: &[String]) -> Result<ExitCode> {
@@ -31,9 +32,9 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     println!("Rust");
     run.check("format", tools::cargo(&run.tree, &["fmt", "--all", "--check"]))?;
     run.cargo("clippy", &[&["clippy"], &ALL[..], &["--all-targets", "--", "-D", "warnings"]].concat())?;
-    // The slow ones, which plain `cargo test` leaves out, too.
+    // Includes the slow tests, which plain `cargo test` ignores.
     run.cargo("tests", &[&["test", "--no-fail-fast"], &ALL[..], &["--", "--include-ignored"]].concat())?;
-    // Only what is optimised has to do with the stack that a browser gives.
+    // Only optimized code fits the stack of a browser.
     let hostile = ["test", "--release", "-p", "proscenium-engine", "--test", "hostile"];
     run.cargo("hostile input, optimised, on small stacks", &hostile)?;
     println!("End to end");
@@ -45,7 +46,7 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
         }
     }
     println!(
-        "\n{} s in all; what the steps printed is in {}",
+        "\n{} s in total; the output of the steps is in {}",
         started.elapsed().as_secs(),
         show(&run.tree.logs())
     );
@@ -63,13 +64,13 @@ impl Run {
         self.check(title, tools::cargo(&self.tree, arguments))
     }
 
-    /// One step: counts its tests, or itself when it has none, and shows what it printed when it failed.
+    /// Runs a step. Counts its tests, or the step itself if it has none, and shows its output if it fails.
     fn check(&mut self, title: &str, mut command: Command) -> Result {
         let outcome = attempt(&self.tree, title, &mut command)?;
         let mut tally = Tally::read(&outcome.output);
         if !outcome.is_success {
             show_output(&outcome.output);
-            // A runner that broke down before its summary failed all the same.
+            // A runner that crashed before its summary has failed.
             tally.failed = tally.failed.max(1);
         } else if tally == Tally::default() {
             tally.passed = 1;
@@ -80,7 +81,7 @@ impl Run {
         Ok(())
     }
 
-    /// What the end-to-end tests run against and with.
+    /// Builds and installs what the end-to-end tests need.
     fn prepare(&self, is_release: bool) -> Result {
         let tree = &self.tree;
         tools::browser(tree)?;
@@ -95,7 +96,7 @@ impl Run {
     fn end_to_end(&mut self, is_release: bool) -> Result {
         for (title, folder) in [("JavaScript client and HTTP", "node"), ("page in Chromium", "browser")] {
             let mut node = Command::new("node");
-            // One file at a time: two cores are few, and each file has a server of its own.
+            // One file at a time: each file starts its own server, and there may be only two cores.
             node.args(["--test", "--test-reporter=spec", "--test-concurrency=1", "--test-timeout=120000"]);
             node.args(files(&self.tree.tests().join(folder), ".test.mjs")?);
             self.check(title, self.with_server(node, is_release))?;
@@ -110,7 +111,7 @@ impl Run {
             self.with_server(command, is_release)
         };
         let server = differential(&["--seeds", DIFFERENTIAL_SEEDS], "--binary", self.tree.binary(is_release));
-        // Other seeds than the server's: what holds for one holds for both.
+        // Other seeds than the server's, since both run the same engine.
         let seeds = ["--from", "10000", "--seeds", WORKER_SEEDS];
         let worker = differential(&seeds, "--worker", self.tree.page().join("engine"));
         let mut older = differential(&["--seeds", OLDER_SEEDS], "--binary", self.tree.binary(is_release));
@@ -132,7 +133,7 @@ impl Run {
     }
 }
 
-/// What a step printed, without cargo's list of what it compiled.
+/// Prints a step's output without cargo's progress.
 fn show_output(output: &str) {
     const NOISE: [&str; 5] = ["Checking ", "Compiling ", "Downloaded ", "Downloading ", "Blocking "];
     for line in output.trim_end().lines() {
