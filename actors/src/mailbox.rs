@@ -290,7 +290,13 @@ mod tests {
     #[actix::test]
     async fn an_actor_that_ends_answers_gone() {
         let mailbox = Mailbox::new(Echo.start(), 2);
-        assert_eq!(mailbox.ask(Duration::from_secs(5), |reply| Echoed(0, reply)).await, Err(ActorError::Gone));
-        assert_eq!(mailbox.ask(Duration::from_secs(5), |reply| Echoed(1, reply)).await, Err(ActorError::Gone));
+        assert_eq!(
+            mailbox.ask(Duration::from_secs(5), |reply| Echoed(0, reply)).await,
+            Err(ActorError::Gone)
+        );
+        assert_eq!(
+            mailbox.ask(Duration::from_secs(5), |reply| Echoed(1, reply)).await,
+            Err(ActorError::Gone)
+        );
     }
 }

@@ -14,34 +14,15 @@ use crate::tuning;
 pub enum Notification {
     /// The view's table changed through a port. `rows` are the view's changed rows as an Arrow stream, if subscribed
     /// to.
-    Updated {
-        msg_id: u32,
-        view_id: Arc<str>,
-        port_id: u32,
-        rows: Option<Bytes>,
-        applied_at: AppliedAt,
-    },
+    Updated { msg_id: u32, view_id: Arc<str>, port_id: u32, rows: Option<Bytes>, applied_at: AppliedAt },
     /// Rows were removed from the view's table. `keys` are their keys as an Arrow stream.
-    Removed {
-        msg_id: u32,
-        view_id: Arc<str>,
-        port_id: u32,
-        keys: Bytes,
-    },
+    Removed { msg_id: u32, view_id: Arc<str>, port_id: u32, keys: Bytes },
     /// The view was deleted.
-    ViewDeleted {
-        msg_id: u32,
-        view_id: Arc<str>,
-    },
+    ViewDeleted { msg_id: u32, view_id: Arc<str> },
     /// The table was deleted, or failed.
-    TableDeleted {
-        msg_id: u32,
-        table: Arc<str>,
-    },
+    TableDeleted { msg_id: u32, table: Arc<str> },
     /// The list of hosted tables changed.
-    HostedChanged {
-        msg_id: u32,
-    },
+    HostedChanged { msg_id: u32 },
 }
 
 impl Notification {

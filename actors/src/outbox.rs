@@ -60,9 +60,9 @@ pub enum Outgoing {
     Reply(Rope),
     /// A message to a subscriber.
     Notification(Notification),
-    }
+}
 
-    /// The queue of one connection. Shared by the connection, which drains it, and by all actors that send to it.
+/// The queue of one connection. Shared by the connection, which drains it, and by all actors that send to it.
 #[derive(Debug)]
 pub struct Outbox {
     session: SessionId,

@@ -153,7 +153,8 @@ where
         match self.sources_caught_up() {
             None => self.handle_message(posted, ctx),
             Some(caught_up) => {
-                let handled = caught_up.into_actor(self).map(|(), table, ctx| table.handle_message(posted, ctx));
+                let handled =
+                    caught_up.into_actor(self).map(|(), table, ctx| table.handle_message(posted, ctx));
                 ctx.wait(handled);
             }
         }

@@ -208,7 +208,8 @@ mod tests {
         assert!(error("[limits]\nwindow_bytes = 0").contains("window_bytes"));
         assert!(error("threads = 0").contains("threads"));
         assert!(
-            error("[http]\norigins = [\"desk.example.com\"]").contains("\"desk.example.com\" is not an origin")
+            error("[http]\norigins = [\"desk.example.com\"]")
+                .contains("\"desk.example.com\" is not an origin")
         );
         assert!(error("[http]\nhosts = [\"*\"]").contains("\"*\" is not a host name"));
         assert!(error("default_generation = \"new\"").contains("default_generation"));

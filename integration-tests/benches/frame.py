@@ -1,8 +1,7 @@
-"""The frame of the benchmarks: two servers, the published client on each, alternating runs, medians, a table.
+"""The framework of the benchmarks: two servers, the published client on each, alternating runs, medians, a table.
 
-Law: both servers get the same calls of the same client in turn (ours, the peer, ours, the peer …), so that a busy
-machine slows both; a figure is the median of its repetitions; a wait is over when the answer, or the last
-notification, is here.
+Invariant: both servers get the same calls of the same client alternately, so that a busy machine slows both; a figure
+is the median of its repetitions; a measurement ends when the reply, or the last notification, has arrived.
 """
 
 import asyncio
@@ -74,7 +73,7 @@ class Side:
 
 
 class Bench:
-    """What a section works with: the sides, the options, and where figures go."""
+    """The sides, the options and the results of a run."""
 
     def __init__(self, options, sides):
         self.options, self.sides = options, sides
@@ -85,10 +84,10 @@ class Bench:
         return self.options.only is None or self.options.only in name
 
     async def compare(self, name, act, target=None, repeats=None, after=None, others=None, rows=None):
-        """Times `await act(side, repeat)` on both sides in turn; `after(side, what act gave)` is not timed.
+        """Times `await act(side, repeat)` on both sides alternately; `after(side, result)` is not timed.
 
-        `others`: more yardsticks, name → (plain function, factor that we may at most take of its time). `rows`: how many
-        rows a call brings, for figures in rows a second."""
+        `others`: further yardsticks, name → (plain function, maximum factor of its time). `rows`: rows per call, for
+        figures in rows per second."""
         if not self.wants(name):
             return
         took = {side.name: [] for side in self.sides}
@@ -111,7 +110,7 @@ class Bench:
         self.record(name, medians.get("ours"), medians.get("peer"), "ms", target, beside, rows)
 
     def record(self, name, ours, peer, unit, target=None, beside=None, rows=None):
-        """One line: `target` is how many times better (smaller) ours is to be."""
+        """Adds a line; `target` is the factor by which ours is to be better (smaller)."""
         figure = {"section": self.section, "name": name, "unit": unit, "ours": ours, "peer": peer}
         figure["ratio"] = peer / max(ours, 1e-9) if ours is not None and peer is not None else None
         figure["target"] = target
@@ -155,7 +154,7 @@ def print_table(results):
 
 
 async def run(options, sections):
-    """Runs the sections, one after the other, on one pair of servers; yields the figures."""
+    """Runs the sections, one after the other, on one pair of servers; returns the figures."""
     sides = []
     try:
         for start in (lambda: Side.ours(options.binary), Side.peer):

@@ -1,4 +1,4 @@
-"""The peer's Python server on a free port; prints the port when it listens."""
+"""The reference engine's Python server on a free port; prints the port when it listens."""
 
 import asyncio
 

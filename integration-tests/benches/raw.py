@@ -1,4 +1,4 @@
-"""A frame that is encoded and masked beforehand, sent over a bare socket: the servers alone, without the client's own time."""
+"""Sends frames that are encoded and masked beforehand over a plain socket: measures the server without the client."""
 
 import asyncio
 import base64
@@ -14,7 +14,7 @@ BINARY, CLOSE, PING, PONG = 2, 8, 9, 10
 
 
 class Raw:
-    """A WebSocket connection that does nothing but send what it is given and wait for one answer."""
+    """A WebSocket connection that sends a frame and waits for one reply."""
 
     def __init__(self, url):
         where = urllib.parse.urlsplit(url)
@@ -65,7 +65,7 @@ def masked(payload, opcode=BINARY):
 
 
 async def make_table_frame(name, data, **options):
-    """What the published client sends to make this table."""
+    """The request by which the published client creates this table."""
     sent = asyncio.get_running_loop().create_future()
 
     async def send(message):

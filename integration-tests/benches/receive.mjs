@@ -1,13 +1,13 @@
-// One long answer, received by node's `ws` or by a page in Chromium: see sections/exports.py. Each line of the standard
-// input is a server's WebSocket address and two requests in hexadecimal; each is answered by a line with the
-// milliseconds from the second request to the whole answer, and the answer's bytes. Ends with its input.
+// Receives a long reply with node's `ws` or a page in Chromium: see sections/exports.py. Each line of standard input has a
+// server's WebSocket address and two requests in hexadecimal. For each line it prints the milliseconds from the second
+// request to the complete reply, and the reply's bytes. Ends with its input.
 
 import { createInterface } from "node:readline";
 
 import { launch } from "../browser/browser.mjs";
 import { WebSocket as NodeWebSocket } from "ws";
 
-/** Runs here or in a page: opens a view by the first request, and times the answer to the second. */
+/** Runs here or in a page: opens a view with the first request, and times the reply to the second. */
 function receive(Socket, [url, opening, asking]) {
     const bytes = (hex) => Uint8Array.from(hex.match(/../g), (pair) => Number.parseInt(pair, 16));
     return new Promise((resolve, reject) => {
@@ -33,7 +33,7 @@ async function inChromium() {
     const page = await browser.newPage();
     return {
         async receive(work) {
-            // Of the server's own origin, as the page that it serves is.
+            // A page of the server's own origin.
             await page.goto(`${work[0].replace("ws", "http").replace("/websocket", "")}/health/live`);
             return page.evaluate(`(${receive})(WebSocket, ${JSON.stringify(work)})`);
         },

@@ -1,4 +1,4 @@
-"""Benchmarks of our server beside the peer's: see README.md. Each section is a module of `sections/`."""
+"""Benchmarks of our server beside the reference engine's: see README.md. Each section is a module of `sections/`."""
 
 import argparse
 import asyncio

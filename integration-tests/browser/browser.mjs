@@ -1,4 +1,4 @@
-// Headless Chromium on the real page, and what its sockets carried.
+// Headless Chromium on the real page, with the traffic of its sockets.
 
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -41,7 +41,7 @@ export async function openPage(browser, server, hash, { colorScheme = "light" } 
     return { page, wire, faults };
 }
 
-/** The curtain is up: a table is on the stage. */
+/** Waits until a table is shown. */
 export async function settled(page) {
     await page.waitForFunction(() => document.getElementById("curtain").hidden);
     await page.waitForSelector("perspective-viewer");
@@ -58,7 +58,7 @@ export function withViewer(page, body, argument) {
     );
 }
 
-/** Runs in the page: the grid's table element, which may stand in shadow roots. */
+/** Runs in the page: the grid's table element, which may be inside shadow roots. */
 function findGrid(root = document) {
     for (const element of root.querySelectorAll("*")) {
         if (element.localName === "regular-table") {
@@ -80,7 +80,7 @@ export function withGrid(page, body, argument) {
     );
 }
 
-/** The text of the grid's body cells, row by row, as they stand on the screen. */
+/** The text of the grid's body cells, row by row, as shown on the screen. */
 export function gridCells(page) {
     return withGrid(page, (grid) => {
         const text = (row) => [...row.children].map((cell) => cell.textContent.trim());
@@ -104,7 +104,7 @@ export async function scrollGrid(page, distance) {
             while (grid.scrollTop < end) {
                 await new Promise(requestAnimationFrame);
             }
-            // The scroll event of the last step comes with a frame of its own; drawings wait for each other.
+            // The scroll event of the last step is dispatched in a frame of its own; drawings are sequential.
             await new Promise(requestAnimationFrame);
             await new Promise(requestAnimationFrame);
             await grid.draw();
@@ -124,18 +124,18 @@ export async function gridUntil(page, accept) {
         if (Date.now() > deadline) {
             throw new Error(`the grid never got there; it shows ${JSON.stringify(cells.slice(0, 5))}`);
         }
-        // The grid draws with the browser's frames.
+        // The grid draws in the browser's animation frames.
         await page.evaluate(() => new Promise(requestAnimationFrame));
     }
 }
 
-/** Keeps a picture of the page beside the test's results. */
+/** Saves a screenshot of the page to the artifacts. */
 export async function keepPicture(page, name) {
     await mkdir(ARTIFACTS, { recursive: true });
     await page.screenshot({ path: join(ARTIFACTS, `${name}.png`) });
 }
 
-/** Waits until the page's picture satisfies `accept`: `bars` is the share of pixels as blue as a chart's bars. */
+/** Waits until a screenshot satisfies `accept`: `bars` is the share of pixels in the color of a chart's bars. */
 export async function pictureUntil(page, accept) {
     const deadline = Date.now() + 30_000;
     for (;;) {

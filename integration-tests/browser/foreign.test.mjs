@@ -27,7 +27,7 @@ after(async () => {
     await server?.stop();
 });
 
-/** Runs in the page: everything that a page of another site could try against `http`. */
+/** Runs in the page: all requests that a page of another site could try against `http`. */
 async function attack(http) {
     const tried = {};
     const attempt = async (name, act) => {
@@ -62,7 +62,7 @@ async function attackFrom(url) {
 const NOTHING = {
     socket: "refused",
     read: "TypeError",
-    // Sent and answered, and not readable: an opaque response.
+    // The request succeeds, but its response is opaque.
     "blind read": "opaque 0 ",
     "simple post": "opaque 0 ",
     upload: "TypeError",
@@ -87,7 +87,7 @@ test("a foreign name that resolves to the server is not served", async () => {
     const answer = await page.goto(`http://evil.test:${port}/api/v1/tables/books`);
     assert.equal(answer.status(), 403);
     assert.ok(!(await answer.text()).includes("amber"));
-    // The page that such a name serves is of its own origin there: `fetch` may read what it gets.
+    // A page served under such a name is of the same origin, so `fetch` may read the response.
     const read = await page.evaluate(async () => (await fetch("/api/v1/tables/books")).status);
     assert.equal(read, 403);
     await page.context().close();

@@ -1,4 +1,4 @@
-// The page in a real browser: the published viewer, unmodified, in all three ways of working.
+// The page in a real browser: the published viewer, unmodified, in all three modes.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -106,33 +106,33 @@ test("server: a chart over the ticking table is drawn", async () => {
     await withViewer(page, (viewer) =>
         viewer.restore({ plugin: "Y Bar", group_by: ["sector"], columns: ["volume"], aggregates: { volume: "sum" } }),
     );
-    // Drawn: the bars cover a good part of the picture.
+    // The bars cover a good part of the screenshot.
     await pictureUntil(page, (share) => share.bars > 0.1);
     await keepPicture(page, "chart");
     assert.deepEqual(faults, []);
     await page.context().close();
 });
 
-test("replicated: deltas arrive, and scrolling asks the server nothing", async () => {
+test("replicated: deltas arrive, and scrolling sends no requests", async () => {
     const { page, wire, faults } = await openPage(browser, server, "replica/superstore");
     await gridUntil(page, (cells) => cells.length > 10);
-    const asked = wire.sent;
+    const sent = wire.sent;
     const top = await gridCells(page);
     await scrollGrid(page, 40_000);
     await gridUntil(page, (cells) => cells.length > 10 && cells[0][0] !== top[0][0]);
     await withViewer(page, (viewer) => viewer.restore({ group_by: ["Region", "State"], columns: ["Sales", "Profit"] }));
     await gridUntil(page, (cells) => cells.some((row) => row.some((cell) => cell.includes("Central"))));
-    // What it may ask is whether its copy is as long as the server's: at most once a second, and only after a change.
-    assert.equal(wire.sent, asked, "scrolling and pivoting sent frames");
+    // It may only compare its copy's size with the server's: at most once a second, and only after a change.
+    assert.equal(wire.sent, sent, "scrolling and pivoting sent frames");
     assert.deepEqual(faults, []);
 
     await page.evaluate(() => (location.hash = "#replica/market"));
     await page.waitForFunction(() => document.title.startsWith("market"));
     await settled(page);
     const before = await gridUntil(page, (cells) => cells.length > 10 && cells[0].length >= 9);
-    const askedBefore = wire.sent;
+    const sentBefore = wire.sent;
     await gridUntil(page, (cells) => JSON.stringify(cells) !== JSON.stringify(before));
-    assert.equal(wire.sent, askedBefore, "following the server sent frames");
+    assert.equal(wire.sent, sentBefore, "following the server sent frames");
     await keepPicture(page, "replicated");
     assert.deepEqual(faults, []);
     await page.context().close();
@@ -179,9 +179,9 @@ test("the published client's worker() runs our engine", async () => {
         const client = await openEngine(perspective);
         const table = await client.table({ x: [1, 2, 3, 4], g: ["a", "b", "a", "b"] }, { name: "t", index: "x" });
         const view = await table.view({ group_by: ["g"], columns: ["x"] });
-        const heard = new Promise((resolve) => view.on_update(resolve));
+        const updated = new Promise((resolve) => view.on_update(resolve));
         await table.update([{ x: 5, g: "a" }]);
-        await heard;
+        await updated;
         await table.remove([2]);
         return [await client.get_hosted_table_names(), await table.schema(), await view.to_columns()];
     });
@@ -190,7 +190,7 @@ test("the published client's worker() runs our engine", async () => {
     await page.context().close();
 });
 
-test("a lost server is said, and found again", async () => {
+test("a lost connection is shown and reopened", async () => {
     const own = await startServer("--demo");
     const { page } = await openPage(browser, own, "server/market");
     const port = new URL(own.http).port;

@@ -1,6 +1,6 @@
-"""Whether two lists of answers say the same.
+"""Compares two lists of replies.
 
-Law: what is forgiven here stands in differences.md under the same name, and nothing else is forgiven.
+Invariant: every accepted difference is described in differences.md under the same name.
 """
 
 import math
@@ -10,18 +10,19 @@ import config as configs
 import wire
 from script import KINDS, kind_of
 
-# Aggregates that take one value out of many: on parent rows the order is the peer's history, or that of its split trees.
+# Aggregates that select one of many values: on parent rows the reference engine's order is its history, or that of its
+# split trees.
 HISTORY = {"any", "or", "dominant", "last", "max by", "min by"}
-# Where no row has a value the peer shows the type's zero, ours null.
+# Where no row has a value, the reference engine shows the type's zero, ours null.
 ZERO_FOR_NULL = {"any", "or", "distinct leaf"}
 ZERO_FOR_NULL_IN_TOTAL = ZERO_FOR_NULL | {"first", "last", "last by index", "dominant", "max", "min", "max by", "min by"}
 ZERO_FOR_NULL_IN_TOTAL |= {"unique", "distinct leaf"}
 ZEROS = (0, 0.0, "", False, -62167305600000, -719529, "1970-01-01", "0-01-01", "0-01-00", "1970-01-01 00:00:00.000")
-# Nulls that an update set stand at the other end than nulls of the creation.
+# Nulls set by an update sort at the other end than nulls of the creation.
 BY_COLUMN = {"min by", "max by"}
-# What a total says when its last row was removed; on a table without rows everything is null.
+# A total whose last row was removed; on a table without rows every aggregate is null.
 ZERO_OF_NOTHING = {"count", "distinct count", "sum or zero", "gmv", "join", "and"}
-# The same at the engine of 5.5, whose sums have no null of their own.
+# The same in the engine of 5.5, whose sums are never null.
 ZERO_OF_NOTHING_5_5 = ZERO_OF_NOTHING | {"sum"}
 OF_NULLS = {"distinct count", "unique", "min", "max"}
 WRITES = ("tableUpdateReq", "tableReplaceReq", "tableRemoveReq")
@@ -29,41 +30,42 @@ DRIFTING = {"avg", "var", "stddev", "weighted mean", "pct sum parent", "pct sum 
 
 
 class Replay:
-    """Walks a script and keeps what the comparison must know: configs, and whether a view has lived through a write."""
+    """Replays a script and records what the comparison needs: configs, and whether a view has seen a write."""
 
     def __init__(self):
         self.views = {}
         self.live = set()
         self.watchers = {}
-        # Views of joins, by name: the peer lists every row of a join as changed.
+        # Views of joins, by name: the reference engine lists every row of a join as changed.
         self.joins, self.views_of_joins = set(), {}
-        # Views of tables from views: the peer may tell them even if none of their rows is touched.
+        # Views of tables from views: the reference engine may notify them even if none of their rows changed.
         self.derived, self.views_of_derived = set(), set()
-        # With a schema of their own, also if what changed is not in it.
+        # With a schema of their own, even if the changed column is not in it.
         self.has_schemas = False
         # Whether a write after the creation can have set a cell to null.
         self.has_nulls = False
         self.index = None
-        # Whether rows were given by `__INDEX__`: new ones have a key that their own column does not show at the peer.
+        # Whether rows were given by `__INDEX__`: in the reference engine new ones have a key that their column does not
+        # show.
         self.has_row_keys = False
 
     def relevant(self, step, ours, theirs):
-        """The peer's news without those that say nothing of views of derived tables."""
-        heard = [msg_id for msg_id, *_ in ours]
+        """The reference engine's notifications without empty ones of views of derived tables."""
+        received = [msg_id for msg_id, *_ in ours]
 
         def is_vain(msg_id, kind, body):
             name, _ = self.watchers.get(msg_id, (None, None))
             rows = kind == "view_on_update" and body["delta"] and body["delta"]["rows"]
             is_vain = rows == 0 or self.has_schemas or "tableRemoveReq" in step or "tableReplaceReq" in step
-            return name in self.views_of_derived and msg_id not in heard and is_vain
+            return name in self.views_of_derived and msg_id not in received and is_vain
 
         if not self.derived:
             return theirs
         return [each for each in theirs if not is_vain(*each[:3])]
 
     def joins_in_turn(self, messages, msg_id):
-        """The messages with those of views of joins, among the places that they have, by join: joins of one table do
-        not wait for each other. `msg_id`: which member says the subscription."""
+        """The messages with those of views of joins sorted by join within their positions: joins of one table do not
+        wait for each other. `msg_id`: the member with the subscription's number."""
 
         def join(message):
             return self.views_of_joins.get(self.watchers.get(message[msg_id], (None, None))[0])
@@ -168,16 +170,16 @@ class Context:
         self.is_flat = not self.groups and not self.splits and not self.is_total
         self.has_nulls = has_nulls
         self.hidden_key = replay.index if replay.has_row_keys else None
-        # Beside a `last`, the peer's groups of the index count an updated row again.
+        # Beside a `last`, the reference engine's groups of the index count an updated row again.
         self.counts_again = is_live and replay.index in self.groups and self.has({"last"})
         self.is_window = False
         self.zero_of_nothing = ZERO_OF_NOTHING_5_5 if is_older() else ZERO_OF_NOTHING
-        # Live sums of 5.5 keep a value that a write takes away.
+        # Live sums of 5.5 keep a value that a write removes.
         self.keeps_values = is_older() and is_live and has_nulls and not self.is_flat
-        # Live pivots of 5.5 pass over new rows whose expressions are those of a row without values.
+        # Live pivots of 5.5 ignore new rows whose expressions equal those of a row without values.
         self.loses_rows = is_older() and is_live and not self.is_flat and bool(config.get("expressions"))
         sort = config.get("sort", [])
-        # Ties, and values equal in size alone, are in no promised order.
+        # The order of ties, and of values of equal magnitude, is unspecified.
         self.is_loose = bool(sort) and not self.is_total and (
             (is_live and not self.is_flat)
             or self.is_column_only
@@ -254,13 +256,13 @@ def _same(our, their):
 
 
 def _table(context, names, rows_of_names, our_rows, their_rows):
-    """Rows as lists of cells; the path, if any, stands in the first cell."""
+    """Rows as lists of cells; the path, if any, is the first cell."""
     has_path = rows_of_names and rows_of_names[0] == "__ROW_PATH__"
     if len(our_rows) != len(their_rows):
         return "numbers of rows differ"
     if context.is_loose and context.is_window:
         return None
-    # The null key has a place of its own in live column-only views.
+    # The null key has a position of its own in live column-only views.
     has_null_key = context.is_live and context.is_column_only and any([None] in row for row in our_rows)
     if context.is_loose or has_null_key:
         if has_path:
@@ -375,7 +377,7 @@ def _config(context, our, their):
         our, their = our | {"filter": None}, their | {"filter": None}
     if any("COL" in term["op"] for term in context.config.get("sort", [])):
         our, their = our | {"sort": None}, their | {"sort": None}
-    # The peer forgets what windows it was asked for.
+    # The reference engine does not return the windows of a configuration.
     our = our | {"windows": None}
     their = their | {"windows": None}
     if not configs.shown(context.config):
@@ -389,7 +391,7 @@ def _changed(context, our, their):
     return _same(our, their) or not plain or "numbers of rows changed differ"
 
 
-# What the peer says about nonsense that is well formed, or of which it takes a part for something else.
+# The reference engine's errors for well-formed nonsense, or for text of which it misinterprets a part.
 BY_ITS_OWN_RULES = ("Type Error", "Value Error - Input column", "Invalid string token", "Invalid token sequence: '.' and")
 
 
@@ -401,7 +403,7 @@ def _description(_context, our, their):
         return "answers differ"
     said = [answer.get("expressionErrors", {}).get(names[0], {}).get("errorMessage", "") for answer in (our, their)]
     is_nonsense = any(text.startswith(BY_ITS_OWN_RULES) for text in said)
-    # The bare name of a function that takes any number of arguments.
+    # The name alone of a function with any number of arguments.
     is_name = said[0].startswith("Failed parameter type check") and said[0].endswith("call set: ''")
     return is_nonsense or is_name or "refusals differ"
 
@@ -410,12 +412,12 @@ def _validation(_context, our, their):
     if _same(our, their):
         return True
     refused, accepted = (side.get("errors", {}) for side in (our, their))
-    # Which of several unknown columns is named; and 5.5 accepts expressions that have no value on any row.
+    # Which of several unknown columns is named; 5.5 also accepts expressions without a value on any row.
     return refused.keys() >= accepted.keys() and bool(refused) or "answers differ"
 
 
 def _schema(context, our, their):
-    # Of a pivot without blocks 5.5 has no columns.
+    # 5.5 has no columns in a pivot without split values.
     return _same(our, their) or (is_older() and bool(context and context.splits) and not their) or "answers differ"
 
 
@@ -449,7 +451,7 @@ def _news(replay, ours, theirs):
         if context.loses_rows:
             continue
         if kind == "view_on_update" and mode is None and not (our["delta"] and their["delta"]):
-            # Once anybody asked for rows they may be sent to all.
+            # Once one subscriber wants rows, they may be sent to all.
             what = None
         elif kind == "view_on_update":
             what = _delta(context, our["delta"], their["delta"], name in replay.views_of_joins or name in replay.views_of_derived)
@@ -486,7 +488,7 @@ def _delta(context, our, their, is_part=False):
     if not context.is_flat and is_part:
         return None
     if not context.is_flat or is_part:
-        # The peer may list rows in which no shown cell changed.
+        # The reference engine may list rows without a changed cell.
         missing = Counter(our_rows) - Counter(their_rows)
         return None if not missing else f"rows of the delta that the peer has not: {missing}"
     if context.config.get("sort"):

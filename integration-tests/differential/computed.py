@@ -1,14 +1,14 @@
 """Random scripts of live pivots, sorts and filters over computed columns, on a table that changes.
 
-Law: as in script.py; a view asks for expressions (and flat ones for windows) and uses them like any other column. They are
-never null (differences.md: the peer keeps nulls that come later apart), and grouped numbers are few.
+Invariant: as in script.py; views have expressions (flat ones also windows) and use them like any other column. They are
+never null (differences.md: the reference engine treats nulls of later writes differently), and grouped numbers are few.
 """
 
 import config as configs
 import expressions
 import script
 
-# Of each kind: what a text of that kind is wrapped in, so that it has a value, and few of them.
+# For each kind, the wrapper of an expression that gives it a value, and few different ones.
 WHOLE = {
     "integer": "coalesce(integer(float(\"i\") % {n}), 1)",
     "float": "coalesce(float({text}) % 8, 0.5)",
@@ -17,7 +17,7 @@ WHOLE = {
     "date": "coalesce({text}, date(2020, 1, 2))",
     "datetime": "coalesce({text}, datetime(1577836800000))",
 }
-# Texts that cannot overflow, or be cut apart.
+# Expressions that cannot overflow or split a letter.
 PLAIN = {
     "float": ['"f"', '"i" + "f"', '"f" * "i"', 'if("b", "f", 1.5)', 'abs("f") - 1', 'floor("f")', 'length("s") * 1.5', 'bucket("f", 2)'],
     "string": ['upper("s")', 'concat("s", "t")', 'if("i" > 1, "s", \'low\')', 'day_of_week("d")', 'string("i")', 'if("b", "t", "s")', 'lower("t")', 'replace("s", \'z\', \'y\')'],
@@ -27,7 +27,8 @@ PLAIN = {
 }
 
 
-# The peer's deltas of live views with windows list every row, and its Arrow gives windows other types: windows.py asks.
+# The reference engine's deltas of live views with windows list every row, and its Arrow has other types for windows:
+# see windows.py.
 WITH_WINDOWS = False
 
 
@@ -41,7 +42,7 @@ class Computed(script.Script):
         for at in range(4):
             kind = rng.choice(list(WHOLE))
             text = rng.choice(PLAIN.get(kind, ['"i"']))
-            # The name says the kind: see script.kind_of.
+            # The name encodes the kind: see script.kind_of.
             self.texts[f"{kind}{at}"] = (kind, WHOLE[kind].format(text=text, n=rng.choice([2, 3])))
 
     def value(self, kind):
@@ -49,12 +50,12 @@ class Computed(script.Script):
         return "e" if value == "é" else value
 
     def cell(self, name, is_new_table=False):
-        # Keys that come later as null move quantiles.
+        # Keys that later become null change quantiles.
         cell = super().cell(name, is_new_table)
         return 1 if name == "id" and cell is None else cell
 
     def reshape(self):
-        """In views with expressions the peer opens groups that come after one was opened or closed."""
+        """In views with expressions the reference engine opens new groups after one was opened or closed."""
 
     def random_config(self, is_live):
         rng = self.rng
@@ -67,7 +68,7 @@ class Computed(script.Script):
         few = {name: kinds[name] for name in kinds if name in used or name in "idsbf" or rng.random() < 0.3}
         few |= {name: "integer" for name in windows}
         config = configs.random_config(rng, few, is_live, self.value)
-        # Quantiles of even numbers of `integer()`, and the order of columns by text, are the peer's own affair.
+        # Quantiles of even numbers of `integer()`, and the order of columns by text, are unspecified.
         for name, given in config.get("aggregates", {}).items():
             if name.startswith("integer") and given["aggregations"][0] in ("median", "q1", "q3"):
                 given["aggregations"] = ["sum"]
@@ -78,7 +79,7 @@ class Computed(script.Script):
         return config
 
     def window(self):
-        """One that is never null. Not by texts: the peer mixes up its partitions when a batch brings new ones."""
+        """One that is never null. Not by text: the reference engine confuses partitions when a batch adds texts."""
         rng = self.rng
         spec = {"source": rng.choice(["i", "f", "s"]), "op": rng.choice(["count", "row_number"])}
         if rng.random() < 0.5:

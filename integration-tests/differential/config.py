@@ -1,4 +1,4 @@
-"""Random view configs, and what compare.py must know about them."""
+"""Random view configs, and the properties of them that compare.py needs."""
 
 NUMERIC = ("integer", "float")
 ANY_TYPE = ["count", "distinct count", "unique", "any", "dominant", "first", "last by index", "last", "max", "min"]
@@ -12,7 +12,7 @@ ONLY = {
     "date": ["median", "q1", "q3"],
     "datetime": ["median", "q1", "q3"],
 }
-# Sorting by these is the peer's own affair (differences.md).
+# The order by these is unspecified (differences.md).
 NOT_SORTED = {"any", "or", "abs sum", "distinct leaf", "last minus first", "first", "last by index", "last", "dominant"}
 NOT_SORTED |= {"max by", "min by"}
 PASSES_NULL = {"!=", "not in", "is null"}
@@ -61,7 +61,7 @@ def _filter(rng, kinds, may_pass_null, value):
 
 
 def random_config(rng, kinds, is_live, value):
-    """The JSON form of a `ViewConfig`. Live views leave out what the peer does not keep in step."""
+    """The JSON form of a `ViewConfig`. Live views avoid features that the reference engine does not update."""
     names = list(kinds)
     columns = rng.sample(names, rng.randint(0 if rng.random() < 0.1 else 1, 4))
     config = {"columns": {"columns": {"columns": columns}}}
@@ -82,7 +82,7 @@ def random_config(rng, kinds, is_live, value):
     terms = [_filter(rng, kinds, not (is_live and is_pivot), value) for _ in range(rng.choice([0, 0, 0, 1, 1, 2]))]
     if terms:
         config["filter"] = terms
-        # Under `or` the peer is wrong about text that is, or is not, equal.
+        # Under `or` the reference engine is wrong about text that is, or is not, equal.
         is_text = any(kinds[term["column"]] == "string" and term["op"] in ("==", "!=") for term in terms)
         if len(terms) > 1 and rng.random() < 0.4 and not is_text:
             config["filterOp"] = "OR"

@@ -1,6 +1,6 @@
-"""Random scripts about tables made from others: joins of every kind, joins of joins, and tables from views.
+"""Random scripts about derived tables: joins of every kind, joins of joins, and tables from views.
 
-Law: sources change by updates, removes, clears and replaces; after each, every view of every table is read.
+Invariant: sources change by updates, removes, clears and replaces; after each change every view of every table is read.
 """
 
 import json
@@ -47,7 +47,7 @@ class Derived:
 
     def update(self, name):
         source = self.sources[name]
-        # New rows are whole: what they leave out is a null of its own kind at the peer.
+        # New rows are whole: what they leave out is a null of its own kind at the reference engine.
         partial = False
         rows = [self.row(name, partial) for _ in range(self.rng.choice([1, 2, 6]))]
         if source["index"] and self.rng.random() < 0.5:
@@ -94,7 +94,7 @@ class Derived:
         self.push({"entityId": name, "tableUpdateReq": {"data": {"fromRows": "[]"}}})
 
     def wanted(self, config):
-        """Some of the view's columns, in another order, one that it lacks, now and then one of another type."""
+        """Some of the view's columns in another order, an unknown one, and sometimes one of another type."""
         rng = self.rng
         types = {"id": "INTEGER", "k": "STRING", "v": "INTEGER", "w": "STRING", "e": "FLOAT"}
         names = config.get("groupBy", []) + config.get("columns", {}).get("columns", {}).get("columns", list("kvw") + ["id"])
@@ -127,7 +127,7 @@ class Derived:
                 self.join("jj", "j", "x", "k", "xk", rng.choice(kinds))
                 self.watch("jj", {})
                 if rng.random() < 0.5:
-                    # Another that follows the same tables.
+                    # Another table derived of the same tables.
                     self.join("jx", "x", "r", "xk", "k" if same else "rk", rng.choice(kinds))
                     self.watch("jx", {})
             for wrong in rng.sample(
@@ -156,8 +156,8 @@ class Derived:
             self.push({"entityId": "d", "tableSchemaReq": {}})
             self.push({"entityId": "", "getHostedTablesReq": {}})
             if "filter" in config or "groupBy" in config:
-                # Groups that a replace keeps: an old row with us, a new one with the peer. And under a filter the peer
-                # takes keys that come back after a clear for rows of the table, whatever the filter says.
+                # Groups that a replace keeps: an old row in ours, a new one in the reference engine. And under a filter
+                # it takes keys that come back after a clear for rows of the table, whatever the filter says.
                 self.replaces, self.clears = 0.89, "filter" not in config
             self.watch("d", {})
             self.push({"entityId": "d", "tableUpdateReq": {"data": {"fromRows": '[{"v":1}]'}}})

@@ -1,7 +1,8 @@
 """Random scripts about computed columns: typed expression text, described, shown, and recomputed by updates.
 
-Law: texts are mostly right by type; a few mix types or miss brackets, so that refusals are compared too. Left out is what
-the specification of the language calls an accident of the peer (`random`, `now`, `vlookup`, raw pointers of ordering).
+Invariant: most expressions are well typed; a few mix types or miss brackets, so that refusals are compared too. Left
+out are features that the specification calls an accident of the reference engine (`random`, `now`, `vlookup`, order by
+pointers).
 """
 
 import json
@@ -13,7 +14,7 @@ STRINGS = ["'a'", "'Z'", "'zz'", "'x y'", "'b1'", "' / '", "'true'"]
 PATTERNS = ["'^a'", "'z+'", "'[a-z]'", "'(.)'", "'b|Z'", "'^$'", "'x*'", "'\\\\w+'"]
 
 
-# With a group each: a search without one is refused, or not, depending on what stands around it.
+# With a group each: whether a search without one is refused depends on its context.
 GROUPS = ["'(.)'", "'^(a|z)'", "'([a-z]+)$'", "'(x)?(y)?'"]
 
 
@@ -32,7 +33,7 @@ class Writer:
             return rng.choice(['"i"', '"f"', '"id"', '"i"', '"f"', rng.choice(NUMBERS)])
         n, s, b = (lambda: self.number(depth - 1)), (lambda: self.string(depth - 1)), (lambda: self.boolean(depth - 1))
         d, m = (lambda: self.date(depth - 1)), (lambda: self.datetime(depth - 1))
-        # Branches of different storage are read as raw bits by the peer.
+        # Branches of different storage are read as raw bits by the reference engine.
         x = lambda: f"float({n()})"
         return rng.choice(
             [
@@ -149,14 +150,14 @@ class Writer:
 
 class Expressions(script.Script):
     def value(self, kind):
-        # A cut through a letter of two bytes is no text at all at the peer.
+        # In the reference engine, splitting a letter of two bytes gives invalid text.
         value = super().value(kind)
         return "e" if value == "é" else value
 
     def write(self, num_steps):
         rng = self.rng
         self.index = rng.choice([None, "id"])
-        # One of each: the peer's first row decides what some expressions are taken for.
+        # One of each kind: in the reference engine the first row decides the type of some expressions.
         self.has_nulls = rng.random() < 0.7
         names = list(script.KINDS)
         first = [self.value(script.KINDS[name]) if name != "id" else 1 for name in names]

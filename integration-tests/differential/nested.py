@@ -1,6 +1,6 @@
 """Random scripts about nested input: lists, objects, lists of objects, in JSON and Arrow, under every way to flatten.
 
-Law: the first batch has a value in every place, so that the types of the table do not hang on what was left out.
+Invariant: the first batch has a value in every cell, so that the table's types do not depend on missing values.
 """
 
 import json
@@ -29,7 +29,7 @@ class Nested:
         self.is_arrow = self.rng.random() < 0.4
         names = [name for name in COLUMNS if name != "k"]
         if self.mode == "LIST_FLATTEN_STRINGIFY":
-            # As text the peer takes neither objects of JSON nor lists of anything but plain values of Arrow.
+            # As text, the reference engine accepts no JSON objects, and from Arrow only lists of plain values.
             names = ["x", "y", "f", "b"] + (["z"] if self.is_arrow else [])
         self.names = ["k", *self.rng.sample(names, self.rng.randint(1, 3))]
         self.next_key = 1
@@ -77,7 +77,7 @@ class Nested:
     def data(self, is_first):
         rows = [self.row(is_first) for _ in range(self.rng.randint(1, 3))]
         if not self.is_arrow and any(value is None for value in rows[-1].values()):
-            # A last row whose list is null is lost at the peer.
+            # The reference engine loses a last row whose list is null.
             rows.append(self.row(True))
         if self.is_arrow:
             return {"fromArrow": [[name, COLUMNS[name], [row[name] for row in rows]] for name in self.names]}

@@ -1,6 +1,6 @@
-"""Scripts in the words of the older generation of clients (up to 5.5).
+"""Translates scripts to the requests of the older generation of clients (up to 5.5).
 
-Law: a translated script asks the same where the older clients can ask it; what they cannot ask is left out.
+Invariant: a translated script has the same meaning; requests that older clients cannot send are left out.
 """
 
 
@@ -11,7 +11,7 @@ def translate(script):
     for step in script:
         step = {key: dict(body) if isinstance(body, dict) else body for key, body in step.items()}
         entity = step.get("entityId")
-        # The engine kept no table from a view in step then: a client made one of the view's Arrow.
+        # That engine had no live tables from views: a client created one from the view's Arrow export.
         if step.get("makeTableReq", {}).get("data", {}).get("fromView"):
             derived.add(entity)
             continue

@@ -1,13 +1,13 @@
-"""The peer's engine in a process of its own: one script a line in, one list of answers a line out.
+"""The reference engine in a process of its own: reads one script per line, writes one list of replies per line.
 
-It can crash or hang (that is why it stands alone); whoever started it watches the clock.
+It may crash or hang, hence the separate process; the parent process enforces a timeout.
 """
 
 import json
 import os
 import sys
 
-# The engine writes notes of its own to standard output.
+# The engine itself prints to standard output.
 ANSWERS = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
 
@@ -37,7 +37,7 @@ def run(script):
         responses = [(session, wire.proto.Response.FromString(data)) for session, data in sent]
         sent.clear()
         yield wire.outcome(number, asking, responses)
-    # Closing them all is one of the things that abort it: the process ends with them open.
+    # Closing all of them may abort the engine, so the process exits with them open.
     KEPT.append(sessions)
 
 

@@ -1,7 +1,8 @@
-"""Random scripts about views of a table at rest: every aggregate, filter, sort and mode, and every way to write them.
+"""Random scripts about views of a static table: every aggregate, filter, sort and mode, in every export format.
 
-Law: nothing changes after the creation, so what only differs in live views is asked here: nulls in every column, sorts by
-every aggregate that sorts the same twice, expansion step by step, windows of rows and columns in every format.
+Invariant: nothing changes after the creation, so features that differ in live views only are tested here: nulls in
+every column, sorts by every deterministic aggregate, expansion step by step, slices of rows and columns in every
+format.
 """
 
 import config as configs
@@ -11,12 +12,12 @@ import script
 class Questions(script.Script):
     def write(self, num_steps):
         rng = self.rng
-        # Every other script knows no null: then ties, bounds and order-like aggregates are promised more.
+        # Every other script has no nulls, which allows stricter checks of ties, bounds and order-like aggregates.
         self.has_nulls = rng.random() < 0.5
         self.index = rng.choice([None, "id", "s", "m"])
         names = list(script.KINDS)
         first = [self.value(script.KINDS[name]) if name != "id" else 1 for name in names]
-        # So that text is taken for the intended types.
+        # So that the intended types are inferred from text.
         first[names.index("f")], first[names.index("m")] = 0.25, 1577840523456
         rows = [first] + self.rows(names, rng.choice([0, 1, 5, 40]) or 1, is_new_table=True)
         options = {"makeIndexTable": self.index} if self.index else {}
@@ -39,7 +40,7 @@ class Questions(script.Script):
             elif rng.random() < 0.6:
                 config["groupBy" if rng.random() < 0.7 else "splitBy"] = ["x"]
                 if "splitBy" in config:
-                    # `col` sorts go by the shown columns only.
+                    # `col` sorts use the shown columns only.
                     config["sort"] = [term for term in config.get("sort", []) if "COL" not in term["op"]]
         self.push({"entityId": "t", "tableMakeViewReq": {"viewId": name, "config": config}})
         self.exports(name, config)

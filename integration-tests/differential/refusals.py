@@ -1,7 +1,8 @@
-"""Random broken expressions: brackets, tokens, names, types, numbers of arguments, literals; the exact text, line and column.
+"""Random malformed expressions: brackets, tokens, names, types, arguments, literals; exact text, line and column.
 
-Law: each text is a right one that something was done to. What the peer makes of literals and conditions where numbers are
-wanted, and which of several unknown columns it names, is forgiven to what is called `broken` (compare.py, differences.md). (The request of the older protocol gives the same errors.)
+Invariant: each expression is a valid one with one modification. The reference engine's errors for literals and
+conditions in place of numbers, and which of several unknown columns it names, may differ for columns called `broken`
+(compare.py, differences.md). (The request of the older protocol gives the same errors.)
 """
 
 import expressions
@@ -60,12 +61,12 @@ class Refusals(script.Script):
 
     def write(self, num_steps):
         names = list(script.KINDS)
-        # Without rows: what stands in the first one would decide.
+        # Without rows, since the contents of the first one would decide.
         types = [{"name": name, "type": script.KINDS[name].upper()} for name in names]
         self.push({"entityId": "t", "makeTableReq": {"data": {"fromSchema": {"schema": types}}, "options": {}}})
         writer = expressions.Writer(self.rng)
         for step in range(num_steps * 2):
-            # One by one: the peer may end over a text.
+            # One by one: the reference engine may crash on an expression.
             texts = {f"broken{step}": self.broken(writer)}
             self.push({"entityId": "t", "tableDescribeReq": {"config": {"columns": {"columns": {"columns": []}}, "expressions": texts}}})
         return self.steps

@@ -1,6 +1,6 @@
 """Random scripts against both sides: `python run.py --binary target/debug/proscenium --seeds 200 --from 0`.
 
-First the kept scripts, then every family of random ones. Ends with 1 and prints a minimal script when an answer differs
+Runs the kept scripts, then every family of random ones. Exits with 1 and prints a minimal script if a reply differs
 beyond differences.md; a file of `kept/` may be given instead of seeds.
 """
 
@@ -22,7 +22,7 @@ KEPT = pathlib.Path(__file__).resolve().parent / "kept"
 
 
 class Bench:
-    """Both sides; runs a script and says how they differ."""
+    """Runs a script on both sides and returns how they differ."""
 
     def __init__(self, options):
         wire.GENERATION = options.client
@@ -32,7 +32,7 @@ class Bench:
         self.runs = 0
 
     def difference(self, script):
-        """`(difference or None, whether the peer lived)`."""
+        """`(difference or None, whether the reference engine survived)`."""
         self.runs += 1
         ours = self.ours.run(script, f"{self.runs}/")
         theirs, lived = self.peer.run(script)
@@ -63,7 +63,7 @@ class Bench:
 
 
 def describe(name, script, found):
-    """What a person wants to see of a difference; the script's lines can be kept as they are."""
+    """Formats a difference; the script's lines can be copied to `kept/`."""
     number, what, ours, theirs = found
     lines = [f"{name}: {what}"]
     lines += ["    " + json.dumps(step, ensure_ascii=False) for step in script[:number]]
@@ -73,7 +73,7 @@ def describe(name, script, found):
 
 
 def work(options, tasks, results):
-    """One worker: a pair of servers of its own, and whatever the queue holds."""
+    """A worker: runs the scripts of the queue on a pair of servers of its own."""
     bench = Bench(options)
     try:
         while True:
@@ -145,6 +145,8 @@ def main():
     # Each worker ends at a mark of its own: a queue may seem empty while it is still being filled.
     for task in [*todo, *[None] * options.workers]:
         tasks.put(task)
+    # Started last, since a worker ends when the queue is empty.
+    time.sleep(0.1)
     workers = [multiprocessing.Process(target=work, args=(options, tasks, results)) for _ in range(options.workers)]
     for worker in workers:
         worker.start()

@@ -1,7 +1,8 @@
-"""Random scripts: one table in any format, then updates, removes, views and questions about them.
+"""Random scripts: one table in any format, then updates, removes, views and reads of them.
 
-Law: a script depends on its seed alone, never on an answer, so that any part of it can be dropped. What the peer is known
-to answer wrongly or at random (differences.md) is not asked here, or is forgiven in compare.py.
+Invariant: a script depends on its seed alone, never on a reply, so that any part of it can be dropped. Requests to
+which the reference engine is known to reply wrongly or at random (differences.md) are avoided here or accepted in
+compare.py.
 """
 
 import datetime
@@ -43,7 +44,7 @@ class Script:
         self.num_rows = 0
         self.keys = self.rng.choice([6, 20, 60])
         self.removes = self.rng.random() < 0.5
-        # Every third script knows no null: then more is promised about order.
+        # Every third script has no nulls, which allows stricter checks of order.
         self.has_nulls = seed % 3 != 0
 
     # ------------------------------------------------------------------------------------------------------- values
@@ -64,11 +65,11 @@ class Script:
 
     def cell(self, name, is_new_table=False):
         if not is_new_table and name not in ("id", "f"):
-            # The peer keeps nulls that a later write sets apart from those of the creation, and sorts them apart; so
-            # later writes leave cells out instead, except for one column that nothing is grouped by.
+            # The reference engine sorts nulls set by a later write separately from those of the creation, so later
+            # writes leave cells out instead, except for one column that nothing is grouped by.
             return self.value(KINDS[name])
         if name == "id":
-            # Never 0: in one batch the peer takes the null key and 0 for the same row.
+            # Never 0: in one batch the reference engine treats the null key and 0 as the same row.
             return None if self.has_nulls and self.rng.random() < 0.01 else 1 + self.rng.randrange(self.keys)
         if name == self.index:
             return self.value(KINDS[name])
@@ -94,7 +95,8 @@ class Script:
         table = [[json_value(name, value) for name, value in zip(names, row)] for row in rows]
         if kind == "cols":
             return {"fromCols": json.dumps({name: [row[at] for row in table] for at, name in enumerate(names)})}
-        # A row without its key goes to the null key; beside a key stored as zero (a text's code may be) the peer mixes them up.
+        # A row without its key gets the null key, which the reference engine confuses with a key stored as zero (as a
+        # text's code may be).
         whole = {self.index} if self.index == "s" or any(0 in row[:1] for row in self.keys_of(names, rows)) else set()
         objects = []
         for row in table:
@@ -156,7 +158,7 @@ class Script:
         self.push({"entityId": "t", "tableReplaceReq": {"data": {"fromRows": "[]"}}})
 
     def close_reshaped(self):
-        """Which groups are open after all rows went is the peer's own affair."""
+        """Which groups are open after all rows were removed is unspecified."""
         for name in [name for name in self.views if name in self.reshaped]:
             self.close_view(name)
 
@@ -183,17 +185,17 @@ class Script:
         name = f"v{self.num_views}"
         config = self.random_config(is_live)
         if is_live:
-            # The peer's live filters let cells through that a new row leaves out.
+            # The reference engine's live filters pass cells that a new row leaves out.
             config["filter"] = [term for term in config.get("filter", []) if term["op"] != "is not null"]
         # Live totals count updated rows again.
         if is_live and (self.is_risky(config) or config["groupRollupMode"] == "TOTAL"):
             config = {key: value for key, value in config.items() if key in ("columns", "filter", "sort", "expressions", "windows")}
             config["sort"] = [term for term in config.get("sort", []) if "COL" not in term["op"]]
         if is_live and self.removes and self.index is not None:
-            # Removing a row that the filter hides takes another one out of the peer's view.
+            # Removing a row that the filter hides removes another one from the reference engine's view.
             config.pop("filter", None)
         if not is_pivot(config) and not config["columns"]["columns"]["columns"]:
-            # A view that shows nothing is one of all rows that ever were to the peer: no filter, no limit.
+            # In the reference engine a view without columns has all rows that ever existed, so no filter and no limit.
             config.pop("filter", None)
             config["columns"]["columns"]["columns"] = ["i"] if self.limit is not None else []
         self.push({"entityId": "t", "tableMakeViewReq": {"viewId": name, "config": config}})
@@ -207,7 +209,7 @@ class Script:
             self.close_view(name)
 
     def is_risky(self, config):
-        """Whether the peer may stand still: several live pivots, or a live split of a table that loses rows."""
+        """Whether the reference engine may hang: several live pivots, or a live split of a table that loses rows."""
         pivots = [each for each in [*self.views.values(), config] if is_pivot(each)]
         loses_rows = self.removes and self.index is not None
         return is_pivot(config) and (len(pivots) > 1 or (loses_rows and "splitBy" in config))
@@ -222,7 +224,7 @@ class Script:
                 what = self.rng.choice(["viewExpandReq", "viewCollapseReq", "viewSetDepthReq"])
                 self.reshaped.add(name)
                 member = "depth" if what == "viewSetDepthReq" else "rowIndex"
-                # Whether a total without groups can be closed is the peer's own affair.
+                # Whether a total without groups can be collapsed is unspecified.
                 least = int(what == "viewCollapseReq" and bool(config.get("filter")))
                 self.push({"entityId": name, what: {member: self.rng.randint(least, 3)}})
                 self.ask(name, config, thorough=False)

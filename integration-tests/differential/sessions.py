@@ -1,6 +1,6 @@
-"""Random scripts about connections that end: whose views go, whose news stop, and what stays.
+"""Random scripts about connections that end: their views and subscriptions end, their tables are kept.
 
-Law: a view is deleted by the connection that made it, if at all; the peer does not survive the other order.
+Invariant: a view is deleted by the connection that opened it, if at all; otherwise the reference engine crashes.
 """
 
 import script
@@ -13,7 +13,7 @@ class Sessions(tables.Tables):
         self.owners = {}
 
     def open_by(self, session):
-        """A view of one connection, which either or both of them listen to."""
+        """A view of one connection, to which either or both subscribe."""
         self.num_views += 1
         name = f"v{self.num_views}"
         columns = self.rng.sample(list(script.KINDS), 3)
@@ -36,7 +36,7 @@ class Sessions(tables.Tables):
             self.push({"entityId": name, "viewDeleteReq": {}} | by(self.owners[name]))
 
     def hang_up(self):
-        """The second connection ends, and comes back as another."""
+        """Closes the second connection and opens another."""
         gone = [name for name in self.views if self.owners[name] == 1]
         self.push({"close": 1, "gone": gone})
         for name in gone:

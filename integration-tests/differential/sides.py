@@ -1,4 +1,4 @@
-"""The sides of the comparison: ours behind its WebSocket, or as the browser's worker; the peer in a child process."""
+"""The sides of the comparison: our server or browser's worker, and the reference engine in a child process."""
 
 import base64
 import json
@@ -33,9 +33,9 @@ class Ours:
                 break
 
     def run(self, script, prefix):
-        """The answers of a script whose tables and views get names that begin with `prefix`."""
+        """The replies to a script whose tables and views get names that begin with `prefix`."""
         links = [self._connect() for _ in range(2)]
-        # The second client is only listened to where a script has one.
+        # Messages to the second client are only received if the script has one.
         self.listening = range(2) if any("session" in step or "close" in step for step in script) else range(1)
         self.tables = sorted({step["entityId"] for step in script if "makeTableReq" in step or "makeJoinTableReq" in step})
         try:
@@ -48,7 +48,7 @@ class Ours:
         return websocket.create_connection(self.url, timeout=20, sockopt=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)])
 
     def _hang_up(self, links, step, prefix):
-        """Ends a connection, waits until the server has noticed, and makes another."""
+        """Closes a connection, waits until the server has noticed, and opens another."""
         links[step["close"]].close()
         links[step["close"]] = self._connect()
         responses = []
@@ -79,13 +79,13 @@ class Ours:
         if which == "table_make_view_req":
             self._built(links[asking], message.table_make_view_req.view_id, prefix)
         if which in wire.WRITES + wire.SUBSCRIPTIONS + wire.DELETES:
-            # Notifications of a write leave before the answer to any later request about the same tables; a lazy delete has no
-            # answer yet.
+            # Notifications of a write precede the reply to any later request about the same tables; a lazy deletion has
+            # no reply yet.
             overdue = 0
             for session in sorted(self.listening, key=lambda each: each != asking):
                 written = step["entityId"] if which in wire.WRITES[2:] and step["entityId"] in self.tables else None
                 if written:
-                    # Whatever a batch causes, in whatever table, is heard before a later answer of the table it went to.
+                    # All notifications of a batch, also of derived tables, precede later replies of the written table.
                     responses += [(session, each) for each in self._barrier(links[session], prefix, [written])]
                 rest = self._barrier(links[session], prefix, [*self.tables, None])
                 responses += [(session, each) for each in rest]
@@ -94,14 +94,14 @@ class Ours:
         return wire.outcome(number, asking, responses)
 
     def _built(self, link, view, prefix):
-        """Waits until a view is built: while it is, nobody waits for its news, which may come after later answers."""
+        """Waits until a view is built: until then its notifications may arrive after later replies."""
         question = wire.proto.Request(msg_id=1_000_000, entity_id=view)
         question.view_dimensions_req.SetInParent()
         link.send_binary(question.SerializeToString())
         self._until(link, 1_000_000, prefix)
 
     def _barrier(self, link, prefix, tables):
-        """What is heard until these tables, and the list of tables, have answered."""
+        """The messages received until these tables, and the list of tables, have replied."""
         responses = []
         for table in tables:
             barrier = wire.proto.Request(msg_id=1_000_000)
@@ -184,7 +184,7 @@ def rename(message, prefix):
 
 
 class Peer:
-    """Restarted whenever it dies or stands still; `run` then yields what it had answered and says so."""
+    """Restarted whenever it crashes or hangs; `run` then returns the replies so far, and that it did."""
 
     def __init__(self, python=sys.executable, patience_secs=10):
         self.python = python
@@ -210,7 +210,7 @@ class Peer:
         threading.Thread(target=read, args=(self.process, self.lines), daemon=True).start()
 
     def run(self, script):
-        """The answers, and whether the peer lived to the end."""
+        """The replies, and whether the reference engine survived."""
         if self.process is None or self.process.poll() is not None:
             self._start()
         answers = []

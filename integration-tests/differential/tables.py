@@ -1,13 +1,14 @@
 """Random scripts about tables: wrong values, refused batches, ports, deletes, limits, two clients.
 
-Law: after every request the whole table is read through a flat view, so that a refused batch is seen to change nothing.
+Invariant: after every request the whole table is read through a flat view, so that a refused batch that changes
+something is detected.
 """
 
 import json
 
 import script
 
-# What JSON may say instead of a value of the kind; whether it is taken or refused is part of the comparison.
+# JSON values of other kinds; whether they are accepted or refused is part of the comparison.
 WRONG = {
     "integer": [2.9, -2.9, "12", "-3", "3.7", "abc", True, [1], {"a": 1}, "2020-01-02", 1e3],
     "float": [3, -7, "1.5", "1e3", True, False, 12345678901, "nan"],
@@ -53,7 +54,7 @@ class Tables(script.Script):
     def send(self, kind, body):
         """A write, by either client, to some port."""
         if kind == "tableUpdateReq" and self.rng.random() < 0.3:
-            # What goes to a port that nobody made is dropped, but moves the peer's row counter.
+            # Writes through an unknown port are dropped, but advance the reference engine's row counter.
             body["portId"] = self.rng.choice([0, 1, 1, 2, 3, 9] if self.index is not None else self.ports or [0])
         step = {"entityId": "t", kind: body}
         if self.rng.random() < 0.2:
@@ -68,7 +69,7 @@ class Tables(script.Script):
         if self.rng.random() < 0.4:
             config["sort"] = [{"column": self.rng.choice([name for name in "sibdm" if name != self.index]), "op": self.rng.choice(["SORT_ASC", "SORT_DESC"])}]
         if self.has_nulls:
-            # Nulls of a later write sort apart at the peer.
+            # Nulls of a later write sort separately in the reference engine.
             config.pop("sort", None)
         self.views[name] = config
         step = {"entityId": "t", "tableMakeViewReq": {"viewId": name, "config": config}}
@@ -95,7 +96,7 @@ class Tables(script.Script):
         rows = self.rows(names, 4)
         table = [{n: script.json_value(n, v) for n, v in zip(names, row)} for row in rows]
         name = rng.choice([n for n in names if n != self.index] or names)
-        # Integers of a table made from CSV have 64 bits, and conversions of their own at the peer.
+        # Integers of a table made from CSV have 64 bits, and conversions of their own at the reference engine.
         wrong = ["12", "-3"] if self.is_csv and script.KINDS[name] == "integer" else WRONG[script.KINDS[name]]
         rng.choice(table)[name] = rng.choice(wrong)
         form = rng.choice(["fromRows", "fromCols", "fromNdjson"])
@@ -129,7 +130,7 @@ class Tables(script.Script):
         self.send("tableUpdateReq", {"data": {"fromArrow": columns}})
 
     def broken(self):
-        """Bytes that are not what they are said to be."""
+        """Bytes in another format than declared."""
         data = self.rng.choice(
             [
                 {"fromCsv": "id,i\n1\n"},
@@ -147,7 +148,7 @@ class Tables(script.Script):
         self.send("tableUpdateReq", {"data": data})
 
     def shared(self):
-        """The same rows in one of five formats: what they leave behind is the same."""
+        """The same rows in one of five formats, which must have the same result."""
         names = self.some_names()
         self.send(
             "tableUpdateReq",
@@ -193,9 +194,9 @@ class Tables(script.Script):
     # ------------------------------------------------------------------------------------------------ other requests
 
     def strange(self):
-        """Requests about what is not there, or not so."""
+        """Requests about tables, views and columns that do not exist, or with wrong options."""
         listens = any(step.get("getHostedTablesReq", {}).get("subscribe") for step in self.steps)
-        # The peer tells of the deletion of a table that never was.
+        # The reference engine notifies of the deletion of a table that never existed.
         vain = [] if listens else [{"entityId": "nobody", "tableDeleteReq": {"isImmediate": True}}]
         step = self.rng.choice(
             vain
@@ -246,7 +247,7 @@ class Tables(script.Script):
         self.push({"entityId": "", "getHostedTablesReq": {"subscribe": self.rng.random() < 0.5}} | session)
 
     def delete_lazily(self):
-        """The table goes with its last view; until then it is as alive as ever."""
+        """The table is deleted with its last view; until then it accepts requests."""
         self.push({"entityId": "t", "tableOnDeleteReq": {}})
         self.push({"entityId": "t", "tableDeleteReq": {"isImmediate": False}})
         self.push({"entityId": "", "getHostedTablesReq": {}})

@@ -44,7 +44,7 @@ class Windows(script.Script):
         names = list(script.KINDS)
         first = [self.value(script.KINDS[name]) if name != "id" else 1 for name in names]
         rows = [first] + self.rows(names, 15, is_new_table=True)
-        # All texts from the start: the peer mixes up its partitions when a batch brings new ones.
+        # All texts from the start: the reference engine confuses its partitions when a batch adds new texts.
         for at, text in enumerate(script.TEXTS):
             rows.append([text if name in "st" else 100 + at if name == "id" else self.value(script.KINDS[name]) for name in names])
         options = {"makeIndexTable": self.index} if self.index else {}

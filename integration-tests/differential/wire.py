@@ -1,7 +1,7 @@
 """Scripts as requests, responses as plain values.
 
-Law: a script is a list of requests in protobuf's JSON form, so that it can be printed, cut and kept. Arrow travels in a
-script as columns (`{"fromArrow": [[name, type, values], ...]}`) and is encoded here, at the last moment.
+Invariant: a script is a list of requests in protobuf's JSON form, so that it can be printed, shrunk and kept. Arrow
+data is written as columns (`{"fromArrow": [[name, type, values], ...]}`) and encoded here.
 """
 
 import base64
@@ -15,7 +15,7 @@ import tempfile
 import pyarrow as pa
 from google.protobuf import json_format
 
-# Of the clients that both sides serve.
+# The generation of clients on both sides.
 GENERATION = "5.6"
 _ROOT = pathlib.Path(__file__).resolve().parents[2]
 _TYPES = {
@@ -103,7 +103,7 @@ def request(step, msg_id):
             data["fromArrow"] = base64.b64encode(arrow_bytes(data["fromArrow"])).decode()
         if "fromArrowBytes" in data:
             data["fromArrow"] = base64.b64encode(data.pop("fromArrowBytes").encode()).decode()
-        # Where the protocol's file takes texts as bytes, JSON writes them in base64.
+        # Texts that our protocol file declares as bytes are base64 in JSON.
         for text in TEXTS_AS_BYTES:
             if text in data:
                 data[text] = base64.b64encode(data[text].encode()).decode()
@@ -113,7 +113,7 @@ def request(step, msg_id):
 
 
 def _pairs(text):
-    """JSON with objects as lists of pairs: key order and repeated keys are part of an answer."""
+    """JSON with objects as lists of pairs: key order and repeated keys are compared, too."""
     return json.loads(text, object_pairs_hook=lambda pairs: {"pairs": [list(pair) for pair in pairs]})
 
 
@@ -163,7 +163,7 @@ def plain(response):
     if kind == "view_get_min_max":
         return [kind, [_scalar(body.min), _scalar(body.max)]]
     if kind == "get_hosted_tables":
-        # The peer gives derived tables the largest limit there is.
+        # The reference engine gives derived tables the maximum limit.
         return [kind, sorted([each.entity_id, each.index, each.limit % (2**32 - 1)] for each in body.table_infos)]
     if kind == "view_on_update":
         delta = _arrow(body.delta) if body.HasField("delta") else None
@@ -175,7 +175,7 @@ def plain(response):
 
 
 def outcome(number, asking, responses):
-    """What a step led to, from `(session, response)` in the order of their coming."""
+    """The outcome of a step, from `(session, response)` in order of arrival."""
     is_answer = [session == asking and response.msg_id == number for session, response in responses]
     answer = [plain(response) for (_, response), mine in zip(responses, is_answer) if mine]
     news = [[r.msg_id, *plain(r), session] for (session, r), mine in zip(responses, is_answer) if not mine]

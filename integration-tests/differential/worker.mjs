@@ -1,8 +1,8 @@
 // The browser's engine, as WebAssembly, behind standard input: one line in, one line out.
 //
 //   {"reset": true}                       a new engine with two connections
-//   {"session": 0, "frame": "base64"}     one request; answered with all that was said, [[session, "base64"], ...]
-//   {"close": 1}                          ends a connection and makes another
+//   {"session": 0, "frame": "base64"}     a request; returns all its messages, [[session, "base64"], ...]
+//   {"close": 1}                          closes a connection and opens another
 //
 // `node worker.mjs <folder of engine.js> <generation of the clients>`
 

@@ -1,4 +1,4 @@
-// Every call of the published JavaScript client, once: `node converse.mjs ws://…`. Overheard by record.py.
+// Makes every call of the published JavaScript client once: `node converse.mjs ws://…`. Recorded by record.py.
 
 import perspective from "@perspective-dev/client";
 
@@ -72,7 +72,7 @@ await view.to_ndjson(options);
 await view.to_csv(PORT);
 await view.to_arrow({ ...PORT, compression: "lz4" });
 if (view.with_typed_arrays) {
-    // What charts read by.
+    // The calls by which charts read.
     await view.with_typed_arrays(PORT, ignore);
 }
 await view.remove_update(updates);

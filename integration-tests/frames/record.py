@@ -1,7 +1,7 @@
 """Records what the published clients send: `python record.py --binary target/debug/proscenium`.
 
-Writes `proto/tests/golden/{python-5.6.1,javascript-5.5.1}.txt`, a frame a line as it went over the wire. Only by hand, when
-a client of another release is to be understood; `proto/tests/recorded.rs` reads the files in every test run.
+Writes `proto/tests/golden/{python-5.6.1,javascript-5.5.1}.txt`, one frame per line. Run by hand for a new release of a
+client; `proto/tests/recorded.rs` reads the files in every test run.
 """
 
 import argparse
@@ -104,7 +104,7 @@ async def python(url):
 
 
 async def javascript(url):
-    """The conversation of `converse.mjs`, overheard."""
+    """Records the frames of `converse.mjs`."""
     frames = []
 
     async def overhear(client):

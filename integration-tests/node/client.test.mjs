@@ -33,7 +33,7 @@ async function orders(options = { index: "id" }) {
     return client.table(ROWS, { name: freshName("orders"), ...options });
 }
 
-/** Opens a view, asks it once, and closes it. */
+/** Opens a view, reads it once, and closes it. */
 async function ask(table, config, question = (view) => view.to_json()) {
     const view = await table.view(config);
     try {
@@ -124,7 +124,7 @@ for (const [aggregate, column, expected] of AGGREGATES) {
         const config = { group_by: ["region"], columns: [column], aggregates: { [column]: aggregate } };
         const got = await ask(table, config, (view) => view.to_columns());
         assert.deepEqual(got.__ROW_PATH__, [[], ["north"], ["south"]]);
-        // What "any" shows for the total is any.
+        // The total of "any" may be any value.
         const from = aggregate === "any" ? 1 : 0;
         assert.deepEqual(got[column].slice(from), expected.slice(from));
     });
@@ -223,18 +223,18 @@ test("a subscriber gets the changed rows, with the port they came through", asyn
     await view.delete();
 });
 
-test("a subscriber hears before the answer to a later request", async () => {
+test("a subscriber is notified before the reply to a later request", async () => {
     const table = await orders();
     const view = await table.view();
-    let heard = 0;
-    await view.on_update(() => (heard += 1));
+    let received = 0;
+    await view.on_update(() => (received += 1));
     await table.update([{ id: 2, amount: 22 }]);
     await table.size();
-    assert.equal(heard, 1);
+    assert.equal(received, 1);
     await view.delete();
 });
 
-test("a request that fails names what is at fault and harms nothing", async () => {
+test("a failing request names its cause and changes nothing", async () => {
     const table = await orders();
     await assert.rejects(table.view({ columns: ["nope"] }), /nope/);
     await assert.rejects(table.view({ group_by: ["nope"] }), /nope/);
@@ -246,7 +246,7 @@ test("a table is deleted when its views are gone", async () => {
     const table = await orders();
     const name = await table.get_name();
     const view = await table.view();
-    // The client gives an object up with its `delete`, also when that fails.
+    // The client invalidates an object with `delete`, even if that fails.
     await assert.rejects(table.delete(), /views/);
     await view.delete();
     const again = await client.open_table(name);
@@ -262,7 +262,7 @@ test("two clients see each other's tables and updates", async () => {
     try {
         const { promise: listed, called: onList } = expectCall();
         await other.on_hosted_tables_update(onList);
-        // Subscribing has no answer; that of a later request shows that the server knows.
+        // Subscribing has no reply; the one to a later request shows that the server has handled it.
         await other.get_hosted_table_names();
         const mine = await orders();
         await listed;
@@ -287,7 +287,7 @@ test("a closed connection frees its views", async () => {
     const name = await mine.get_name();
     await (await other.open_table(name)).view();
     await assert.rejects(mine.delete(), /views/);
-    // Waits for the last view to close, which is when the server notices that its client went.
+    // Waits for the last view to close, which happens when the server notices the closed connection.
     const deleted = (await client.open_table(name)).delete({ lazy: true });
     await other.terminate();
     await deleted;

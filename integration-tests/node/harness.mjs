@@ -1,4 +1,4 @@
-// The real server on free ports, for one test file; it ends with the test.
+// Starts the real server on free ports for one test file and stops it afterwards.
 
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -11,7 +11,7 @@ const fromRoot = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.ur
 const BINARY = process.env.PROSCENIUM_BIN ?? fromRoot("target/debug/proscenium");
 const ASSETS = process.env.PROSCENIUM_ASSETS ?? fromRoot("target/page");
 
-/** Starts a server and resolves when it says that it is ready. */
+/** Starts a server and resolves when it is ready. */
 export async function startServer(...extra) {
     if (!existsSync(BINARY)) {
         throw new Error(`${BINARY} is missing: build it with cargo build -p proscenium-gateway`);
@@ -22,7 +22,7 @@ export async function startServer(...extra) {
     const child = spawn(BINARY, ["serve", ...free, ...assets, ...extra], { stdio: ["ignore", "pipe", "pipe"] });
     let complaints = "";
     child.stderr.on("data", (chunk) => (complaints += chunk));
-    // A test run that is cut short leaves no server behind.
+    // An aborted test run leaves no server behind.
     process.once("SIGTERM", () => {
         child.kill("SIGKILL");
         process.exit(1);

@@ -1,4 +1,4 @@
-// The HTTP door, as a script would use it.
+// The HTTP endpoints, as a script would use them.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -52,7 +52,7 @@ test("what HTTP uploads a WebSocket client sees", async () => {
     }
 });
 
-test("a bad upload is answered with what is wrong and makes nothing", async () => {
+test("a bad upload gets an error that names its cause and creates nothing", async () => {
     const path = `/api/v1/tables/${freshName("bad")}`;
     const bad = { method: "PUT", headers: { "content-type": "application/json" }, body: "[{" };
     const answer = await get(path, bad);

@@ -1,7 +1,6 @@
 // The engine of the browser's worker, in node: the recorded cases of the expression language, as WebAssembly has them.
 //
-// The published client speaks to the module through plain functions, so that nothing but the engine is between a question
-// and its answer.
+// The published client calls the module's functions directly, so that only the engine is involved.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -16,14 +15,23 @@ const recorded = (name) => JSON.parse(readFileSync(fromRoot(`engine/tests/data/$
 let client;
 
 before(async () => {
-    const connect = await startEngine();
-    client = await connect();
+    // The page's directory has no package.json that declares its scripts as modules.
+    const script = readFileSync(`${ASSETS}/engine/engine.js`);
+    const { default: start, Engine } = await import(`data:text/javascript;base64,${script.toString("base64")}`);
+    await start({ module_or_path: readFileSync(`${ASSETS}/engine/engine_bg.wasm`) });
+    const engine = new Engine();
+    let connection;
+    client = await make_client(
+        async (request) => connection.handle(request.slice()),
+        async () => connection.free(),
+    );
+    connection = engine.connect((response) => client.handle_response(response));
 });
 
-/** Answers that differ on purpose: see the engine's own test of the same cases. */
+/** Intended differences: see the engine's own test of the same cases. */
 const DIFFERENT = new Set(["NULL == 1", '/* it\'s */ "i" == null']);
 
-/** JSON has no NaN and no infinities: the client shows them as null. */
+/** JSON has no NaN and no infinities: the client returns null for them. */
 const shown = (value) => (["NaN", "Infinity", "-Infinity"].includes(value) ? null : value);
 
 function isSame(given, wanted, isApproximate) {
@@ -34,7 +42,7 @@ function isSame(given, wanted, isApproximate) {
     return given === wanted;
 }
 
-/** What is wrong with the answer to a case, if anything. */
+/** The difference of the reply to a case, if any. */
 async function wrong(table, { expr, type, values, error, approx }) {
     const expressions = { e: expr };
     const { expression_schema, errors } = await table.validate_expressions(expressions);
@@ -58,7 +66,7 @@ async function wrong(table, { expr, type, values, error, approx }) {
     return isRight ? undefined : `is ${JSON.stringify(e)}, not ${JSON.stringify(wanted)}`;
 }
 
-/** The cases over tables of these columns and rows; what fails, with its expression. */
+/** Runs the cases over tables of these columns and rows; returns the failures with their expressions. */
 async function failures(cases) {
     const tables = new Map();
     const failed = [];

@@ -48,7 +48,7 @@ def server():
 
 @contextlib.asynccontextmanager
 async def connect(server):
-    """The published client; it has no transport of its own."""
+    """The published client, which has no transport of its own."""
     async with websockets.connect(server.websocket, max_size=None) as socket:
 
         async def send(message):
@@ -69,7 +69,7 @@ async def connect(server):
 
 @pytest.fixture
 def run(server):
-    """Runs `talk(client, …)` with as many clients as it takes."""
+    """Runs `talk(client, …)` with one client per parameter."""
 
     def run(talk, num_clients=1):
         async def all_of_it():

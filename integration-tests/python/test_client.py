@@ -181,7 +181,7 @@ def test_two_clients_see_each_others_updates(run):
         view = await theirs.view(group_by=["region"], columns=["amount"])
         heard = asyncio.get_running_loop().create_future()
         await view.on_update(lambda _: heard.done() or heard.set_result(True))
-        # Subscribing has no answer; that of a later request shows that the server knows.
+        # Subscribing has no reply; the one to a later request shows that the server has handled it.
         await view.num_rows()
         await mine.update([{"id": 1, "amount": 1010}])
         await heard

@@ -1,4 +1,4 @@
-"""Arrow Flight with pyarrow: what another service does."""
+"""Arrow Flight with pyarrow, as another service would use it."""
 
 import asyncio
 import itertools
@@ -34,7 +34,7 @@ def put(client, rows, table, **options):
     with writer:
         writer.write_table(rows)
         writer.done_writing()
-        # The server's last word; until then it may still be at work.
+        # The server's final status; until then it may still be applying the data.
         while reader.read() is not None:
             pass
 
@@ -44,7 +44,7 @@ def get(client, ticket):
 
 
 def plain(table):
-    """Text as text, however it was coded."""
+    """Decodes dictionaries to text."""
     return table.to_pylist()
 
 
@@ -156,7 +156,7 @@ def test_what_is_wrong_with_a_view_is_named(client, view, wrong):
 
 
 def test_a_get_given_up_leaves_nothing_behind(client, run):
-    """A view of a call that is over would keep the table from being deleted."""
+    """A leftover view of a finished call would prevent the table's deletion."""
     name = next(NAMES)
     count = 300_000
     put(client, pa.table({"id": range(count), "x": [0.5] * count}), name, mode="create", index="id")

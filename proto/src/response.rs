@@ -45,7 +45,12 @@ impl LongReply {
 
 /// Encodes a long reply up to its content of `num_bytes` bytes. The content follows unchanged and ends the frame, so a
 /// reply of any length is encoded without a copy.
-pub fn long_reply_header(msg_id: u32, entity_id: impl Into<String>, long: LongReply, num_bytes: usize) -> Bytes {
+pub fn long_reply_header(
+    msg_id: u32,
+    entity_id: impl Into<String>,
+    long: LongReply,
+    num_bytes: usize,
+) -> Bytes {
     let envelope = Response { msg_id, entity_id: entity_id.into(), client_resp: None };
     let mut head = BytesMut::from(envelope.encode_to_vec().as_slice());
     // An empty field is omitted.
@@ -84,7 +89,10 @@ mod tests {
                     }),
                 ),
                 (LongReply::Csv, ClientResp::ViewToCsvResp(ViewToCsvResp { csv })),
-                (LongReply::RowsString, ClientResp::ViewToRowsStringResp(ViewToRowsStringResp { json_string })),
+                (
+                    LongReply::RowsString,
+                    ClientResp::ViewToRowsStringResp(ViewToRowsStringResp { json_string }),
+                ),
                 (
                     LongReply::NdjsonString,
                     ClientResp::ViewToNdjsonStringResp(ViewToNdjsonStringResp { ndjson_string }),

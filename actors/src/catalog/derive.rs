@@ -53,7 +53,11 @@ impl Handler<Posted<HostDerived>> for CatalogActor {
                 (table, followed.deltas)
             };
             let (table, deltas) = workers.run(derive).await?;
-            Ok((table.map_err(ActorError::from)?, vec![Source { table: source, deltas, side: None }], lineage))
+            Ok((
+                table.map_err(ActorError::from)?,
+                vec![Source { table: source, deltas, side: None }],
+                lineage,
+            ))
         };
         self.make(&name, making, reply, ctx);
     }

@@ -57,7 +57,12 @@ impl TableActor {
     }
 
     /// Installs the columns if they are few batches behind; otherwise starts another round on a worker.
-    fn catch_up_or_install(&mut self, backfill: Backfill, mut prepared: BackfillResult, ctx: &mut Context<Self>) {
+    fn catch_up_or_install(
+        &mut self,
+        backfill: Backfill,
+        mut prepared: BackfillResult,
+        ctx: &mut Context<Self>,
+    ) {
         let backlog = self.table.catch_up_log(&prepared);
         let running_backfill =
             self.running_backfill.iter_mut().find(|running_backfill| running_backfill.backfill.is(&backfill));

@@ -9,11 +9,11 @@ use proscenium_engine::table::Snapshot;
 use proscenium_engine::view::Plan;
 
 use super::{Receive, TableActor};
+use crate::delta_queue::DeltaQueue;
 use crate::error::{ActorError, Result};
 use crate::lineage::Lineage;
 use crate::mailbox::Reply;
 use crate::outbox::{BatchScope, DerivedSlots};
-use crate::delta_queue::DeltaQueue;
 use crate::view::HandleId;
 
 /// Starts to follow the table.
@@ -95,7 +95,11 @@ impl TableActor {
     ///
     /// Reserves a slot for each connection that subscribes to a derived table. This table's own messages precede these
     /// slots until the returned scopes are dropped.
-    pub(super) fn push_to_followers(&mut self, delta: &Arc<TableDelta>, own: &DerivedSlots) -> Vec<BatchScope> {
+    pub(super) fn push_to_followers(
+        &mut self,
+        delta: &Arc<TableDelta>,
+        own: &DerivedSlots,
+    ) -> Vec<BatchScope> {
         self.live_followings();
         let mut scopes = HashMap::new();
         for following in &self.followings {

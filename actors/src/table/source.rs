@@ -13,8 +13,8 @@ use proscenium_engine::table::JoinSide;
 use super::Receive;
 use super::TableActor;
 use super::TableRef;
-use crate::mailbox::Reply;
 use crate::delta_queue::DeltaQueue;
+use crate::mailbox::Reply;
 use crate::tuning;
 
 /// A table that another one is derived of.
@@ -41,10 +41,13 @@ impl TableActor {
     /// Subscribes to the delta queues of all sources.
     pub(super) fn watch_sources(&mut self, ctx: &mut Context<Self>) {
         for source in &self.sources {
-            ctx.add_stream(futures::stream::unfold(source.deltas.clone(), |deltas: Arc<DeltaQueue>| async move {
-                deltas.changed().await;
-                Some((SourceChanged, deltas))
-            }));
+            ctx.add_stream(futures::stream::unfold(
+                source.deltas.clone(),
+                |deltas: Arc<DeltaQueue>| async move {
+                    deltas.changed().await;
+                    Some((SourceChanged, deltas))
+                },
+            ));
         }
     }
 

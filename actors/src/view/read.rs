@@ -19,44 +19,19 @@ pub enum Read {
     /// The numbers of rows and columns.
     Dimensions(Reply<Dimensions>),
     /// A slice as text.
-    Text {
-        viewport: Viewport,
-        format: TextFormat,
-        reply: Reply<Rope>,
-    },
+    Text { viewport: Viewport, format: TextFormat, reply: Reply<Rope> },
     /// A slice as an Arrow stream.
-    Arrow {
-        viewport: Viewport,
-        naming: Naming,
-        compression: Compression,
-        reply: Reply<Rope>,
-    },
+    Arrow { viewport: Viewport, naming: Naming, compression: Compression, reply: Reply<Rope> },
     /// The names of the columns in a range.
-    ColumnPaths {
-        start_col: Option<u32>,
-        end_col: Option<u32>,
-        reply: Reply<ColumnPaths>,
-    },
+    ColumnPaths { start_col: Option<u32>, end_col: Option<u32>, reply: Reply<ColumnPaths> },
     /// The smallest and the largest value of a column.
-    MinMax {
-        column: String,
-        reply: Reply<(Scalar, Scalar)>,
-    },
+    MinMax { column: String, reply: Reply<(Scalar, Scalar)> },
     /// Collapses the group of a row. The reply is the number of rows removed.
-    Collapse {
-        row: u32,
-        reply: Reply<u32>,
-    },
+    Collapse { row: u32, reply: Reply<u32> },
     /// Expands the group of a row. The reply is the number of rows added.
-    Expand {
-        row: u32,
-        reply: Reply<u32>,
-    },
+    Expand { row: u32, reply: Reply<u32> },
     /// Expands all groups down to a depth.
-    SetDepth {
-        depth: u32,
-        reply: Reply<()>,
-    },
+    SetDepth { depth: u32, reply: Reply<()> },
 }
 
 /// The names of columns: joined into one string, and level by level.

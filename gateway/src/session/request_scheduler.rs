@@ -61,7 +61,11 @@ pub struct LockRequest {
 
 impl RequestScheduler {
     /// Enqueues a request. One without targets may start at once.
-    pub fn enqueue(&mut self, request: RequestNumber, LockRequest { targets, after, exclusive }: LockRequest) {
+    pub fn enqueue(
+        &mut self,
+        request: RequestNumber,
+        LockRequest { targets, after, exclusive }: LockRequest,
+    ) {
         if targets.is_empty() && after.is_empty() {
             self.free.push_back(request);
         }

@@ -1,7 +1,7 @@
 """Many clients at once: 50 and 200 raw connections follow four kinds of views of a table of 100,000 rows.
 
 The load generator (`cargo build --release -p proscenium-load`) drives one server at a time. Updates of 100 rows are due
-every four seconds, so that the peer, too, is done with one before the next: deliveries, not queues, are compared.
+every four seconds, so that the reference engine, too, completes one before the next: no queues are measured.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
-"""One long answer, read by the WebSocket clients that people use.
+"""A long reply, received by common WebSocket clients.
 
-Each client opens a view over a connection of its own, asks for all rows as Arrow, and is done when it holds the whole
-message. A client that is slow with a server's way to frame a long message is slow here, whatever the server.
+Each client opens a view on a connection of its own, requests all rows as Arrow, and is done when it has the complete
+message. The client's own handling of a long message is part of the time.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ async def run(bench):
 
 
 async def compare(bench, name, receive):
-    """Times `receive(url)`, a plain function that gives seconds and bytes, in turn; the first round warms up."""
+    """Times `receive(url)`, a plain function that returns seconds and bytes, alternately, after a warm-up round."""
     name = f"all rows as Arrow: {name}"
     if not bench.wants(name):
         return
@@ -67,7 +67,7 @@ async def compare(bench, name, receive):
 
 
 async def over_http(bench):
-    """Our own: how fast the same bytes are without a WebSocket."""
+    """The time of the same bytes without a WebSocket."""
     side = next(side for side in bench.sides if side.name == "ours")
     address = side.url.replace("ws", "http", 1).replace("/websocket", "/api/v1/tables/trades?format=arrow")
 
@@ -181,7 +181,7 @@ async def by_picows(url):
 
 
 class Script:
-    """A JavaScript client in a process that stays: a line with the work in, a line with milliseconds and bytes out."""
+    """A JavaScript client in a permanent process: reads a line with a task, writes one with milliseconds and bytes."""
 
     def __init__(self, *command):
         self.command, self.process, self.lock = command, None, threading.Lock()

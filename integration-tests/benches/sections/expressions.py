@@ -35,8 +35,8 @@ def polars_product(table):
 
 
 def evaluation(bench):
-    """The product alone, from a snapshot to the finished column, without server, view and socket; beside Polars' product,
-    each as often, one after the other. Needs `cargo build --release -p proscenium-engine --example expressions`."""
+    """The product alone, from a snapshot to the computed column, without server, view and socket; Polars' product
+    beside it, alternately. Needs `cargo build --release -p proscenium-engine --example expressions`."""
     name = "price * qty, evaluation alone"
     example = pathlib.Path(bench.options.binary).resolve().parent / "examples" / "expressions"
     if not bench.wants(name) or not example.exists():
@@ -56,7 +56,7 @@ def evaluation(bench):
 
 async def run(bench):
     evaluation(bench)
-    # A view that was just closed may still hold its column: products take turns, so that each is computed.
+    # A view that was just closed may still hold its column: products alternate, so that each is computed.
     for name, text in FLAT:
 
         async def opened(side, repeat, text=text):
@@ -72,7 +72,7 @@ async def run(bench):
         table, _ = all_trades(bench.options.rows)
         product = polars_product(table) if name == "price * qty" else None
         others = {"polars": (product, 2)} if product else None
-        # So short that a few times, the first on fresh memory, say little.
+        # Too short to be measured by a few runs, the first of them on fresh memory.
         repeats = 21 if product else None
         await bench.compare(f"expression {name}", opened, target=10, repeats=repeats, others=others, after=closed)
 

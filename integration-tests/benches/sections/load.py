@@ -14,7 +14,7 @@ async def run(bench):
     rows = bench.options.rows
     table, data = all_trades(rows)
     await memory(bench, data)
-    # The client's own time (encoding, masking, sending) is half of the first and none of the raw frame.
+    # The client's own time (encoding, masking, sending) is half of the first figure and not part of the raw frame's.
     await load(bench, "Arrow", rows, lambda: data, target=3, index="id")
     await load_raw(bench, "Arrow", rows, lambda: data, target=3, index="id")
     few = table.slice(0, rows // 5)
@@ -58,7 +58,7 @@ async def load(bench, kind, rows, make, target=None, **options):
 
 
 async def load_raw(bench, kind, rows, make, target=None, **options):
-    """As `load`, by a connection that only sends: what the servers alone take, receiving included."""
+    """As `load`, on a raw connection: the time of the servers alone, including receiving."""
     name = f"load {kind} {rows} x 9, raw frame"
     if not bench.wants(name):
         return
@@ -83,7 +83,7 @@ def csv(table):
 
 
 def plain(table):
-    """With moments as numbers, as a browser sends them."""
+    """With datetimes as numbers, as a browser sends them."""
     return table.set_column(table.schema.get_field_index("ts"), "ts", table["ts"].cast(pa.int64()))
 
 
@@ -100,7 +100,7 @@ def ndjson(table):
 
 
 async def memory(bench, data):
-    """What a row costs, from a server that has just begun."""
+    """Memory per row on a newly started server."""
     name = "memory a row"
     if not bench.wants(name):
         return

@@ -63,7 +63,7 @@ OPENINGS = [
     ),
 ]
 
-# The same questions to engines that recompute; they answer every level that the view answers.
+# The same queries for engines that recompute; they compute every level of the view.
 SQL = {
     "open group by 1: avg, sum": "select symbol, avg(price), sum(qty) from trades group by rollup (symbol) order by 1",
     "open group by 2: avg, sum, distinct count, max": "select venue, symbol, avg(price), sum(qty), "
@@ -76,7 +76,7 @@ SQL = {
 
 
 def yardsticks(rows):
-    """DuckDB on the same data on as many threads as there are cores, and Polars if it is there: name → act by operation."""
+    """DuckDB on the same data on all cores, and Polars if installed: name → function by operation."""
     table, _ = all_trades(rows)
     found = {}
     try:
@@ -122,7 +122,7 @@ def yardsticks(rows):
 async def run(bench):
     for side in bench.sides:
         await hosted(bench, side)
-    # First, so that what other operations freed does not hide what the views take.
+    # First, so that memory freed by other operations does not hide that of the views.
     await live(bench)
     await openings(bench)
     await exports(bench)
@@ -174,28 +174,28 @@ async def exports(bench):
 
 
 class Watched:
-    """Views on one side that somebody listens to, and how many have spoken since."""
+    """Subscribed views on one side, and the number of notifications still missing."""
 
     def __init__(self, side):
-        self.side, self.views, self.missing, self.all_heard = side, [], 0, asyncio.Event()
+        self.side, self.views, self.missing, self.all_received = side, [], 0, asyncio.Event()
 
     async def add(self, config):
         view = await self.side.tables["trades"].view(**config)
         await view.to_columns_string(start_row=0, end_row=50, start_col=0, end_col=10, id=True)
 
-        def heard(*news):
+        def received(*_):
             self.missing -= 1
             if self.missing == 0:
-                self.all_heard.set()
+                self.all_received.set()
 
-        await view.on_update(heard)
+        await view.on_update(received)
         self.views.append(view)
 
     async def update(self, batch):
         self.missing = len(self.views)
-        self.all_heard.clear()
+        self.all_received.clear()
         await self.side.tables["trades"].update(batch)
-        await self.all_heard.wait()
+        await self.all_received.wait()
 
 
 async def live(bench):
@@ -212,7 +212,7 @@ async def live(bench):
         for variant in range(1, 8):
             for shape in SHAPES:
                 await watched[side.name].add(shape(variant))
-    # Of 64, so that what the server had free before does not hide them.
+    # 64 views, so that memory that was free before does not hide them.
     held = {side.name: (side.resident_bytes() - before[side.name]) / 64 / (1 << 20) for side in bench.sides}
     bench.record("memory a live view, mean of 64", held.get("ours"), held.get("peer"), "MiB", target=10)
     await updates(bench, watched, 1000, 50, 3)
@@ -223,7 +223,7 @@ async def live(bench):
 
 async def updates(bench, watched, size, target, repeats):
     num_views = len(next(iter(watched.values())).views)
-    # Never a batch that came before: it would change nothing.
+    # Never the same batch twice: it would change nothing.
     seeds = range(100 * num_views, 100 * num_views + repeats)
     batches = [ipc(some_trades(size, bench.options.rows, size + seed)) for seed in seeds]
 

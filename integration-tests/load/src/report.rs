@@ -137,7 +137,11 @@ impl fmt::Display for Report {
             self.merged
         )?;
         if self.sleepers > 0 {
-            writeln!(f, "sleepers   {} received {} notifications", self.sleepers, self.sleeper_notifications)?;
+            writeln!(
+                f,
+                "sleepers   {} received {} notifications",
+                self.sleepers, self.sleeper_notifications
+            )?;
         }
         if self.extras > 0 {
             writeln!(f, "extras     {} visits, exports or replies to a flood", self.extras)?;

@@ -30,7 +30,9 @@ pub fn build(tree: &Tree, small: bool) -> Result {
     tools::npm(tree, &tree.web_client())?;
     let charts = tools::charts(tree);
     if let Err(complaint) = &charts {
-        println!("{complaint}\n  no charts: the page will show grids only (pip could not download the viewer)");
+        println!(
+            "{complaint}\n  no charts: the page will show grids only (pip could not download the viewer)"
+        );
     }
     let engine = engine(tree, small)?;
     let mut lay_out = Command::new("node");

@@ -15,7 +15,7 @@ use proscenium_proto::generated::{MakeJoinTableReq, MakeJoinTableResp, MakeTable
 use proscenium_proto::translate::{join, schema};
 
 use super::table::Hosted;
-use super::{Reply, Call, LocalServer};
+use super::{Call, LocalServer, Reply};
 
 /// A source of a derived table.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use proscenium_proto::translate::data::{self, Source};
 use proscenium_proto::translate::{self, error, view_config};
 use proscenium_proto::{ClientReq, ClientResp};
 
-use super::{Reply, Call, Edit, LocalServer, SessionId, Subscriber, derived};
+use super::{Call, Edit, LocalServer, Reply, SessionId, Subscriber, derived};
 
 /// A table and the subscribers to its deletion.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use proscenium_proto::generated::{
 use proscenium_proto::translate::{self, error, scalar, view_config, viewport};
 use proscenium_proto::{ClientReq, ClientResp};
 
-use super::{Reply, Call, LocalServer, SessionId, Subscriber, derived};
+use super::{Call, LocalServer, Reply, SessionId, Subscriber, derived};
 
 /// Identifies a shared view.
 pub(super) type SharedId = u64;
