@@ -169,7 +169,7 @@ impl Actor for CatalogActor {
 pub(crate) type NewTable = (Table, Vec<Source>, Lineage);
 
 impl CatalogActor {
-    /// Makes a table under a name: reserves the name, lets `new_table` make the table, hosts it, answers, announces.
+    /// Reserves a name, runs `new_table`, hosts the table, sends the reply, then notifies subscribers to the list.
     fn make(
         &mut self,
         name: &str,

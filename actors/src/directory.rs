@@ -19,8 +19,11 @@ use crate::tuning;
 /// An entry of the list of tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hosted {
+    /// The table's name.
     pub name: Arc<str>,
+    /// The key column, if the table has one.
     pub index: Option<String>,
+    /// The maximum number of rows, if the table has one.
     pub limit: Option<u32>,
 }
 

@@ -14,6 +14,7 @@ use crate::outbox::{Outbox, SessionId};
 pub struct Lineage {
     /// 0 for a written table; then, for each step of derivation, tables of views before joins.
     pub derivation_rank: u32,
+    /// Connections subscribed to the table or to a table derived of it.
     pub listeners: Arc<Listeners>,
 }
 

@@ -34,8 +34,11 @@ impl Actor for TableMonitor {
 /// Starts to watch a table.
 #[derive(Debug)]
 pub struct MonitorTable {
+    /// The table to watch.
     pub table: TableRef,
+    /// The subscribers to notify if it fails.
     pub delete_subscribers: DeleteSubscribers,
+    /// Resolves when the table's actor ends.
     pub ended: Terminated,
 }
 

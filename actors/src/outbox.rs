@@ -1,4 +1,4 @@
-//! The ordered, bounded queue of what is to be sent to one connection.
+//! The ordered, bounded queue of messages to one connection.
 //!
 //! Invariant: messages of one table are delivered in the order in which the table produced them. Replies and
 //! notifications of a table share an ordered stream. A notification whose bytes are still being computed (the rows of

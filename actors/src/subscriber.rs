@@ -9,7 +9,9 @@ use crate::outbox::{Outbox, SessionId};
 /// A connection and the number of one of its subscriptions. Counts towards the connection's limit until it is dropped.
 #[derive(Debug)]
 pub struct Subscriber {
+    /// Receives the notifications.
     pub outbox: Arc<Outbox>,
+    /// The number of the request that subscribed.
     pub msg_id: u32,
     /// Keeps the connection among the listeners of a derived table and its sources.
     pub(crate) listening: Vec<ListenGuard>,

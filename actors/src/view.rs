@@ -73,7 +73,9 @@ pub enum ViewCommand {
 /// A new handle.
 #[derive(Debug)]
 pub struct Opening {
+    /// The id of the new handle.
     pub handle: HandleId,
+    /// Depth down to which groups are expanded; `None`: all.
     pub group_by_depth: Option<u32>,
 }
 

@@ -4,7 +4,7 @@
 //   {"session": 0, "frame": "base64"}     a request; returns all its messages, [[session, "base64"], ...]
 //   {"close": 1}                          closes a connection and opens another
 //
-// `node worker.mjs <folder of engine.js> <generation of the clients>`
+// `node worker.mjs <directory of engine.js> <generation of the clients>`
 
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";

@@ -96,7 +96,7 @@ fn public_type(line: &str) -> Option<&str> {
     ["struct", "enum", "trait", "type"].contains(&declared).then(|| words.next())?
 }
 
-/// Words that the code used before it spoke the field's language (ARCHITECTURE.md, Glossary), as identifiers.
+/// Retired identifiers, which the field's terms have replaced (ARCHITECTURE.md, Glossary).
 const RETIRED: [&str; 40] = [
     "Outlet",
     "outlet",
@@ -179,7 +179,7 @@ fn no_file_names_a_folder_of_one_machine() {
 
 #[test]
 fn messages_of_errors_do_not_end_in_a_full_stop() {
-    // The published server's own words, which clients know.
+    // Texts of the published server, which clients expect.
     const GIVEN: &str = "Couldn't find key.";
     let offenders: Vec<String> = files(&["error.rs"])
         .into_iter()

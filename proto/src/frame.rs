@@ -17,6 +17,7 @@ pub struct UndecodableRequest {
     pub msg_id: u32,
     /// As far as it could be read; empty otherwise.
     pub entity_id: String,
+    /// The decoder's error.
     pub reason: String,
 }
 

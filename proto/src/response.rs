@@ -20,10 +20,15 @@ pub fn hosted_tables_changed(msg_id: u32) -> Response {
 /// The replies whose only content is a long text or byte string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LongReply {
+    /// `ViewToArrow`.
     Arrow,
+    /// `ViewToColumnsString`.
     ColumnsString,
+    /// `ViewToCsv`.
     Csv,
+    /// `ViewToRowsString`.
     RowsString,
+    /// `ViewToNdjsonString`.
     NdjsonString,
 }
 

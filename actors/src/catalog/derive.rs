@@ -19,7 +19,9 @@ use crate::tuning;
 /// Creates a read-only table that follows a view.
 #[derive(Debug)]
 pub struct HostDerived {
+    /// The new table's name.
     pub name: String,
+    /// The view to follow.
     pub view_id: String,
     /// Names and types of the columns; those that the view does not have are null. `None`: the view's columns.
     pub columns: Option<Vec<(String, ColumnType)>>,

@@ -12,8 +12,11 @@ use crate::mailbox::{Posted, Reply};
 /// Creates a table from data.
 #[derive(Debug)]
 pub struct Host {
+    /// The new table's name.
     pub name: String,
+    /// The first rows, or a schema.
     pub data: TableData,
+    /// Index, limit and treatment of lists.
     pub options: TableOptions,
     /// Sent once the table is listed.
     pub reply: Reply<()>,

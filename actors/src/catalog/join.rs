@@ -15,9 +15,13 @@ use crate::tuning;
 /// Creates a read-only table that joins two tables and follows both.
 #[derive(Debug)]
 pub struct HostJoin {
+    /// The new table's name.
     pub name: String,
+    /// The left table's name.
     pub left: String,
+    /// The right table's name.
     pub right: String,
+    /// Kind and columns of the join.
     pub spec: JoinSpec,
     /// Sent once the table is listed.
     pub reply: Reply<()>,

@@ -19,9 +19,11 @@ use crate::outbox::DerivedSlots;
 /// Inserts and updates rows.
 #[derive(Debug)]
 pub struct UpdateRows {
+    /// The rows.
     pub data: TableData,
+    /// The port, which notifications carry. Updates through an unknown port are ignored.
     pub port_id: u32,
-    pub options: WriteOptions,
+    /// Sent once the batch is applied. Fails if the data is malformed or the table is read-only.
     pub reply: Reply<()>,
 }
 
@@ -46,8 +48,9 @@ impl Receive<UpdateRows> for TableActor {
 /// Replaces all rows, as one batch.
 #[derive(Debug)]
 pub struct ReplaceRows {
+    /// The rows.
     pub data: TableData,
-    pub options: WriteOptions,
+    /// Sent once the batch is applied. Fails if the data is malformed or the table is read-only.
     pub reply: Reply<()>,
 }
 
@@ -63,7 +66,9 @@ impl Receive<ReplaceRows> for TableActor {
 /// Removes rows by key.
 #[derive(Debug)]
 pub struct RemoveRows {
+    /// The keys.
     pub data: TableData,
+    /// Sent once the batch is applied. Fails if the data is malformed or the table is read-only.
     pub reply: Reply<()>,
 }
 

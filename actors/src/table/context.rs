@@ -14,10 +14,15 @@ use crate::workers::Workers;
 /// The services that every table actor uses.
 #[derive(Debug, Clone)]
 pub struct ActorContext {
+    /// The directory.
     pub names: Arc<dyn TableNames>,
+    /// Threads for long jobs.
     pub workers: Workers,
+    /// Threads for view actors.
     pub placement: Placement,
+    /// The server's limits.
     pub limits: Limits,
+    /// The server's metrics.
     pub metrics: ActorMetrics,
 }
 

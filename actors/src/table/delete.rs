@@ -67,6 +67,7 @@ impl Receive<WatchTable> for TableActor {
 pub struct UnwatchTable {
     pub session: SessionId,
     pub msg_id: u32,
+    /// Sent once the subscription has ended.
     pub reply: Reply<()>,
 }
 

@@ -47,7 +47,9 @@ impl Receive<MakePort> for TableActor {
 /// Describes the view that a configuration would give, without opening it.
 #[derive(Debug)]
 pub struct Describe {
+    /// The configuration to check.
     pub config: ViewConfig,
+    /// Errors of the configuration are part of the description.
     pub reply: Reply<Description>,
 }
 

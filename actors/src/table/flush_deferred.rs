@@ -10,6 +10,7 @@ use crate::view::ViewCommand;
 /// Sends the updates that the views deferred for a connection, merged into one per subscription.
 #[derive(Debug)]
 pub struct FlushDeferred {
+    /// The connection that has room.
     pub session: SessionId,
 }
 

@@ -20,6 +20,7 @@ use crate::view::HandleId;
 #[derive(Debug)]
 pub struct Follow {
     pub follower: Follower,
+    /// Fails if the view does not exist.
     pub reply: Reply<Followed>,
 }
 
@@ -35,7 +36,9 @@ pub enum Follower {
 /// The initial state of a follower.
 #[derive(Debug)]
 pub struct Followed {
+    /// The source's rows.
     pub snapshot: Snapshot,
+    /// The source's maximum number of rows.
     pub limit: Option<u32>,
     /// The plan of the view, if the follower names one.
     pub plan: Option<Arc<Plan>>,

@@ -28,6 +28,7 @@ pub struct OpenView {
     pub config: ViewConfig,
     /// The connection that owns the view; the view is closed with it.
     pub owner: SessionId,
+    /// Fails if the configuration is invalid, the id is in use, or the limit of views is reached.
     pub reply: Reply<()>,
 }
 
@@ -42,6 +43,7 @@ impl Receive<OpenView> for TableActor {
 #[derive(Debug)]
 pub struct CloseView {
     pub view_id: String,
+    /// Fails if the view does not exist, or is the source of a table.
     pub reply: Reply<()>,
 }
 

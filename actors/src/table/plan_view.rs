@@ -19,6 +19,7 @@ use crate::mailbox::Reply;
 #[derive(Debug)]
 pub struct PlanView {
     pub config: ViewConfig,
+    /// Sent once the plan's columns are computed. Fails if the configuration is invalid.
     pub reply: Reply<Planned>,
 }
 

@@ -28,6 +28,7 @@ impl Receive<GetPlan> for TableActor {
 #[derive(Debug)]
 pub struct ReadView {
     pub view_id: String,
+    /// The request, with its reply.
     pub read: Read,
 }
 

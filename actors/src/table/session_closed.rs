@@ -1,4 +1,4 @@
-//! Releases what a closed connection used of the table.
+//! Releases a closed connection's views and subscriptions.
 
 use actix::prelude::*;
 

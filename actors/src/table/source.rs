@@ -20,7 +20,9 @@ use crate::tuning;
 /// A table that another one is derived of.
 #[derive(Debug)]
 pub struct Source {
+    /// The source.
     pub table: TableRef,
+    /// Its deltas.
     pub deltas: Arc<DeltaQueue>,
     /// Which side of a join it is.
     pub side: Option<JoinSide>,

@@ -25,6 +25,7 @@ pub struct Subscribe {
     pub view_id: String,
     pub topic: Topic,
     pub subscriber: Subscriber,
+    /// Fails if the view does not exist.
     pub reply: Reply<()>,
 }
 
@@ -54,8 +55,11 @@ impl Receive<Subscribe> for TableActor {
 pub struct Unsubscribe {
     pub view_id: String,
     pub topic: Topic,
+    /// The connection that subscribed.
     pub session: SessionId,
+    /// The number of the subscription.
     pub msg_id: u32,
+    /// Fails if the view does not exist.
     pub reply: Reply<()>,
 }
 

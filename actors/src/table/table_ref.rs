@@ -10,12 +10,15 @@ use crate::outbox::{Outbox, StreamId};
 /// A reference to a table: its name, its mailbox, and its relation to other tables.
 #[derive(Debug, Clone)]
 pub struct TableRef {
+    /// The table's name.
     pub name: Arc<str>,
     /// The stream of the table's messages in each outbox.
     pub stream: StreamId,
+    /// The mailbox of the table's actor.
     pub mailbox: Mailbox<TableActor>,
     /// The tables that this one is derived of; empty for a table that clients write.
     pub sources: Arc<[TableRef]>,
+    /// The table's position among its sources and derived tables.
     pub lineage: Lineage,
 }
 

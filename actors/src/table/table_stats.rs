@@ -8,6 +8,7 @@ use crate::mailbox::Reply;
 /// Statistics of one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TableStats {
+    /// Number of rows.
     pub num_rows: usize,
     /// Messages that wait in the mailbox.
     pub num_waiting: usize,
@@ -18,7 +19,9 @@ pub struct TableStats {
 /// Statistics of one shared view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ViewStats {
+    /// The view's internal number.
     pub number: u64,
+    /// Open handles of clients.
     pub num_handles: usize,
     /// Subscriptions to updates.
     pub num_followers: usize,

@@ -37,7 +37,9 @@ pub enum Read {
 /// The names of columns: joined into one string, and level by level.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ColumnPaths {
+    /// One name per visible column.
     pub names: Vec<std::sync::Arc<str>>,
+    /// One list per split level, then the column names; each has one entry per visible column.
     pub levels: Vec<Vec<Scalar>>,
 }
 

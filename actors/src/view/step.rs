@@ -17,9 +17,13 @@ use crate::outbox::{Notification, Outbox, Outgoing, Reservation, SessionId};
 /// A delta and the subscribers that receive the rows it changes.
 #[derive(Debug)]
 pub struct Step {
+    /// The delta to apply.
     pub delta: Arc<TableDelta>,
+    /// The subscribers, by handle.
     pub wanted: Vec<Wanted>,
+    /// The time at which the delta's batch was applied.
     pub applied_at: AppliedAt,
+    /// The table's metrics.
     pub meter: TableMeter,
 }
 
@@ -36,6 +40,7 @@ pub struct Wanted {
 pub struct Receiver {
     /// Number of the subscription.
     pub msg_id: u32,
+    /// How the rows are delivered.
     pub delivery: Delivery,
 }
 

@@ -3,7 +3,7 @@
 //! Invariant: a request starts when it is first in the queue of each of its lock targets. Requests of one target start
 //! one after the other without waiting for each other's end (the table's mailbox keeps their order); an exclusive one
 //! starts when everything before it has ended, and nothing starts until it has ended itself. A request may also come
-//! *after* targets: it starts when what was before it there has ended, and later requests do not wait for its end.
+//! *after* targets: it starts when the earlier requests there have ended, and later requests do not wait for its end.
 //! Requests without a common target do not wait for each other. See `docs/ordering.md`.
 
 use std::collections::{HashMap, VecDeque};

@@ -250,7 +250,7 @@ async fn a_flood_of_requests_from_one_connection_does_not_starve_others() {
     for number in 0..flood {
         flooder.send_as(number, "v", to_rows()).await;
     }
-    // Sent after the whole flood, answered before its end.
+    // Sent after the whole flood, replied to before its end.
     assert_eq!(other.size("t").await, 1000);
     let mut answered_after = 0;
     for number in 0..flood {

@@ -1,4 +1,4 @@
-//! One filled-in message of every kind: what the round trip and the golden frames run over.
+//! One message of every kind with all fields set, for the round trip and the golden frames.
 
 use std::collections::BTreeMap;
 

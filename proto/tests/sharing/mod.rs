@@ -21,7 +21,7 @@ pub const ROWS: &str = r#"[
     {"id":6,"a":"z","b":"q","v":null,"f":null,"w":6}
 ]"#;
 
-/// An update of these rows: cells change, a group loses its last row, another one comes.
+/// An update of these rows: cells change, a group loses its last row, another one is added.
 pub const UPDATE: &str = r#"[
     {"id":4,"v":3,"f":-2},
     {"id":5,"a":"n","b":"r","v":8,"f":7,"w":1},
@@ -216,7 +216,7 @@ pub fn pair(random: &mut Random) -> [ViewConfig; 2] {
     [first, second]
 }
 
-/// Everything that a view can be asked without changing it.
+/// All read-only requests about a view.
 pub fn questions() -> Vec<ClientReq> {
     let (id, index) = (Some(true), Some(false));
     let min_max = |column: &str| ClientReq::ViewGetMinMaxReq(ViewGetMinMaxReq { column_name: column.into() });
