@@ -147,13 +147,13 @@ impl<A: Actor> Mailbox<A> {
         A: Handler<Posted<M>>,
         A::Context: ToEnvelope<A, Posted<M>>,
     {
-        let (reply, answer) = Reply::channel();
-        let asked = async {
+        let (reply, receiver) = Reply::channel();
+        let request = async {
             self.post(message(reply)).await;
-            answer.await.unwrap_or(Err(ActorError::Gone))
+            receiver.await.unwrap_or(Err(ActorError::Gone))
         };
-        let answered = tokio::time::timeout(deadline, asked).await;
-        answered.unwrap_or(Err(ActorError::Deadline { secs: deadline.as_secs() }))
+        let result = tokio::time::timeout(deadline, request).await;
+        result.unwrap_or(Err(ActorError::Deadline { secs: deadline.as_secs() }))
     }
 
     fn put<M>(&self, posted: Posted<M>) -> Offered<M>
@@ -213,14 +213,14 @@ impl<T: 'static> Reply<T> {
     }
 
     /// Sends the result and completes the request.
-    pub fn send(self, answer: Result<T>) {
-        drop(self.begin(answer));
+    pub fn send(self, result: Result<T>) {
+        drop(self.begin(result));
     }
 
     /// Sends the result; the request is complete once the returned guard is dropped. Notifications that must precede
     /// the connection's next request are sent meanwhile.
-    pub fn begin(mut self, answer: Result<T>) -> Option<Done> {
-        self.callback.take().map(|callback| callback(answer))
+    pub fn begin(mut self, result: Result<T>) -> Option<Done> {
+        self.callback.take().map(|callback| callback(result))
     }
 
     fn channel() -> (Self, oneshot::Receiver<Result<T>>)
@@ -228,9 +228,9 @@ impl<T: 'static> Reply<T> {
         T: Send,
     {
         let (sender, receiver) = oneshot::channel();
-        let reply = Reply::new(move |answer| {
+        let reply = Reply::new(move |result| {
             // The caller's deadline may have passed.
-            let _ = sender.send(answer);
+            let _ = sender.send(result);
         });
         (reply, receiver)
     }
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[actix::test]
-    async fn an_actor_that_ends_answers_gone() {
+    async fn an_actor_that_stops_replies_gone() {
         let mailbox = Mailbox::new(Echo.start(), 2);
         assert_eq!(
             mailbox.ask(Duration::from_secs(5), |reply| Echoed(0, reply)).await,

@@ -322,7 +322,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::metrics::AppliedAt;
 
-    pub fn answer(text: &'static str) -> Outgoing {
+    pub fn reply(text: &'static str) -> Outgoing {
         Outgoing::Reply(Bytes::from_static(text.as_bytes()).into())
     }
 
@@ -349,15 +349,15 @@ pub(crate) mod tests {
     fn a_reservation_delays_its_own_stream_only() {
         let outbox = outbox();
         let (slow, other) = (StreamId::fresh(), StreamId::fresh());
-        outbox.push(slow, answer("first"));
+        outbox.push(slow, reply("first"));
         let reservation = outbox.reserve(slow);
-        outbox.push(slow, answer("behind"));
-        outbox.push(other, answer("elsewhere"));
-        assert_eq!(drain(&outbox), [answer("first"), answer("elsewhere")]);
+        outbox.push(slow, reply("behind"));
+        outbox.push(other, reply("elsewhere"));
+        assert_eq!(drain(&outbox), [reply("first"), reply("elsewhere")]);
         reservation.fill(updated(1, Some(Bytes::new())));
-        assert_eq!(drain(&outbox), [updated(1, Some(Bytes::new())), answer("behind")]);
-        outbox.push(slow, answer("free again"));
-        assert_eq!(drain(&outbox), [answer("free again")]);
+        assert_eq!(drain(&outbox), [updated(1, Some(Bytes::new())), reply("behind")]);
+        outbox.push(slow, reply("free again"));
+        assert_eq!(drain(&outbox), [reply("free again")]);
     }
 
     #[test]
@@ -365,11 +365,11 @@ pub(crate) mod tests {
         let outbox = outbox();
         let stream = StreamId::fresh();
         let (first, second, third) = (outbox.reserve(stream), outbox.reserve(stream), outbox.reserve(stream));
-        third.fill(answer("3"));
-        first.fill(answer("1"));
-        assert_eq!(drain(&outbox), [answer("1")]);
+        third.fill(reply("3"));
+        first.fill(reply("1"));
+        assert_eq!(drain(&outbox), [reply("1")]);
         drop(second);
-        assert_eq!(drain(&outbox), [answer("3")]);
+        assert_eq!(drain(&outbox), [reply("3")]);
     }
 
     #[test]
@@ -377,9 +377,9 @@ pub(crate) mod tests {
         let outbox = outbox();
         let stream = StreamId::fresh();
         let late = outbox.unordered(stream);
-        outbox.push(stream, answer("before"));
-        late.fill(answer("late"));
-        assert_eq!(drain(&outbox), [answer("before"), answer("late")]);
+        outbox.push(stream, reply("before"));
+        late.fill(reply("late"));
+        assert_eq!(drain(&outbox), [reply("before"), reply("late")]);
     }
 
     #[test]
@@ -395,7 +395,7 @@ pub(crate) mod tests {
     fn a_slow_reader_receives_repeated_notifications_once() {
         let outbox = outbox();
         for _ in 0..tuning::COLLAPSE_AFTER {
-            outbox.push(StreamId::SERVER, answer("x"));
+            outbox.push(StreamId::SERVER, reply("x"));
         }
         for _ in 0..1000 {
             outbox.push(StreamId::SERVER, updated(1, None));
@@ -449,8 +449,8 @@ pub(crate) mod tests {
         let outbox = outbox();
         let reservation = outbox.reserve(StreamId::SERVER);
         outbox.end();
-        reservation.fill(answer("too late"));
-        outbox.push(StreamId::SERVER, answer("too late"));
+        reservation.fill(reply("too late"));
+        outbox.push(StreamId::SERVER, reply("too late"));
         assert_eq!(drain(&outbox), []);
     }
 }

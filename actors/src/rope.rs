@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_taken_is_what_was_put_in() {
+    fn taken_bytes_equal_those_pushed() {
         let mut rope: Rope =
             ["cde", "", "f", "ghij"].map(|text| Bytes::from_static(text.as_bytes())).into_iter().collect();
         rope.push_front(Bytes::from_static(b"ab"));

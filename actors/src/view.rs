@@ -149,7 +149,7 @@ impl Handler<ViewBatch> for ViewActor {
                     self.lagging.forget(handle);
                 }
                 ViewCommand::Read(handle, read) => match self.handles.get_mut(&handle) {
-                    Some(held) => read.answer(view, held, &self.workers, self.export_bytes),
+                    Some(held) => read.run(view, held, &self.workers, self.export_bytes),
                     None => read.refuse(crate::error::ActorError::ViewNotFound),
                 },
             }

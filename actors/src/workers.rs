@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[actix::test]
-    async fn a_panicking_job_is_gone_and_its_thread_goes_on() {
+    async fn a_panicking_job_resolves_to_gone_and_its_thread_continues() {
         let workers = Workers::start(1).unwrap();
         assert_eq!(workers.run(|| -> u32 { panic!("on purpose") }).await, Err(ActorError::Gone));
         assert_eq!(workers.run(|| 3).await, Ok(3));

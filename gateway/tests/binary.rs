@@ -44,9 +44,9 @@ fn the_log_can_be_read_by_programs() {
 fn is_ready(address: &str) -> bool {
     let asked = TcpStream::connect(address).and_then(|mut socket| {
         socket.write_all(b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer)?;
-        Ok(answer.starts_with("HTTP/1.1 200"))
+        let mut reply = String::new();
+        socket.read_to_string(&mut reply)?;
+        Ok(reply.starts_with("HTTP/1.1 200"))
     });
     asked.unwrap_or(false)
 }

@@ -43,16 +43,16 @@ async fn tables_and_views(client: &mut Client, num_tables: usize) {
             last = client.send(&table, delete_table(false)).await;
         }
         // Replies of different tables may arrive out of order, so all of them are awaited.
-        let mut answers = 0;
+        let mut replies = 0;
         let mut received_last = false;
-        while answers < AT_ONCE * 7 || !received_last {
+        while replies < AT_ONCE * 7 || !received_last {
             let response = client.receive().await;
             assert!(
                 !matches!(response.client_resp, Some(proscenium_proto::ClientResp::ServerError(_))),
                 "{response:?}"
             );
             received_last |= response.msg_id == last;
-            answers += 1;
+            replies += 1;
         }
     }
 }

@@ -25,15 +25,15 @@ fn by_type<T>(
 
 #[test]
 fn features_equal_the_reference_engines() {
-    let answer = features(true);
-    let aggregates = by_type(&answer.aggregates, "aggregates", |of_type| {
+    let reply = features(true);
+    let aggregates = by_type(&reply.aggregates, "aggregates", |of_type| {
         let listed = of_type.aggregates.iter().map(|aggregate| {
             let args: Vec<String> = aggregate.args.iter().map(|number| type_name(*number)).collect();
             json!({ "name": aggregate.name, "args": args })
         });
         listed.collect()
     });
-    let windows = by_type(&answer.window_aggregates, "options", |of_type| {
+    let windows = by_type(&reply.window_aggregates, "options", |of_type| {
         let listed = of_type.options.iter().map(|op| {
             json!({
                 "name": op.name,
@@ -45,25 +45,25 @@ fn features_equal_the_reference_engines() {
         });
         listed.collect()
     });
-    let group_modes = answer
+    let group_modes = reply
         .group_rollup_mode
         .iter()
         .map(|mode| GroupRollupMode::try_from(*mode).expect("features list known modes").as_str_name());
-    let split_modes = answer
+    let split_modes = reply
         .split_rollup_mode
         .iter()
         .map(|mode| SplitRollupMode::try_from(*mode).expect("features list known modes").as_str_name());
     let listed = json!({
-        "group_by": answer.group_by,
-        "split_by": answer.split_by,
-        "expressions": answer.expressions,
-        "on_update": answer.on_update,
-        "sort": answer.sort,
-        "unordered": answer.unordered,
-        "view_derivations": answer.view_derivations,
+        "group_by": reply.group_by,
+        "split_by": reply.split_by,
+        "expressions": reply.expressions,
+        "on_update": reply.on_update,
+        "sort": reply.sort,
+        "unordered": reply.unordered,
+        "view_derivations": reply.view_derivations,
         "group_rollup_mode": group_modes.collect::<Vec<_>>(),
         "split_rollup_mode": split_modes.collect::<Vec<_>>(),
-        "filter_ops": by_type(&answer.filter_ops, "options", |of_type| json!(of_type.options)),
+        "filter_ops": by_type(&reply.filter_ops, "options", |of_type| json!(of_type.options)),
         "aggregates": aggregates,
         "window_aggregates": windows,
     });

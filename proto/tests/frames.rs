@@ -56,7 +56,7 @@ fn an_empty_reply_is_encoded() {
     let update = responses().into_iter().find(|response| {
         matches!(response.client_resp, Some(proscenium_proto::ClientResp::TableUpdateResp(_)))
     });
-    let frame = frame::encode(&update.expect("an answer of every kind"));
+    let frame = frame::encode(&update.expect("a reply of every kind"));
     // Field 33, length-delimited, no bytes.
     assert!(frame.ends_with(&[0x8a, 0x02, 0x00]), "{}", hex(&frame));
 }

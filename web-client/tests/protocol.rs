@@ -38,11 +38,11 @@ impl Stage {
     }
 
     /// The reply, which must be the first message.
-    fn answer(&mut self, session: SessionId, entity: &str, asked: ClientReq) -> ClientResp {
+    fn reply(&mut self, session: SessionId, entity: &str, asked: ClientReq) -> ClientResp {
         let responses = self.ask(session, entity, asked);
-        let (to, response) = responses.into_iter().next().expect("a request has an answer");
+        let (to, response) = responses.into_iter().next().expect("a request has a reply");
         assert_eq!((to, response.msg_id, response.entity_id.as_str()), (session, self.next, entity));
-        response.client_resp.expect("an answer says something")
+        response.client_resp.expect("a response has a kind")
     }
 
     fn make(&mut self, session: SessionId, table: &str, rows: &str) {
@@ -51,20 +51,20 @@ impl Stage {
             data: data(rows),
             options: Some(MakeTableOptions { make_table_type: Some(index), ..Default::default() }),
         };
-        let answer = self.answer(session, table, ClientReq::MakeTableReq(request));
-        assert!(matches!(answer, ClientResp::MakeTableResp(_)), "{answer:?}");
+        let reply = self.reply(session, table, ClientReq::MakeTableReq(request));
+        assert!(matches!(reply, ClientResp::MakeTableResp(_)), "{reply:?}");
     }
 
     fn open(&mut self, session: SessionId, table: &str, view_id: &str, config: wire::ViewConfig) {
         let request = wire::TableMakeViewReq { view_id: view_id.into(), config: Some(config) };
-        let answer = self.answer(session, table, ClientReq::TableMakeViewReq(request));
-        assert!(matches!(answer, ClientResp::TableMakeViewResp(_)), "{answer:?}");
+        let reply = self.reply(session, table, ClientReq::TableMakeViewReq(request));
+        assert!(matches!(reply, ClientResp::TableMakeViewResp(_)), "{reply:?}");
     }
 
     fn columns(&mut self, session: SessionId, view: &str) -> String {
         let request = wire::ViewToColumnsStringReq::default();
-        match self.answer(session, view, ClientReq::ViewToColumnsStringReq(request)) {
-            ClientResp::ViewToColumnsStringResp(answer) => answer.json_string,
+        match self.reply(session, view, ClientReq::ViewToColumnsStringReq(request)) {
+            ClientResp::ViewToColumnsStringResp(reply) => reply.json_string,
             other => panic!("{other:?}"),
         }
     }
@@ -108,10 +108,12 @@ fn every_subscriber_is_notified_of_an_update_after_its_reply() {
     stage.open(other, "t", "v", wire::ViewConfig::default());
     let mode = Some(0);
     assert_eq!(stage.ask(other, "v", ClientReq::ViewOnUpdateReq(wire::ViewOnUpdateReq { mode })), []);
-    let heard = stage.ask(me, "t", update(r#"[{"id":1,"x":10}]"#, 0));
-    assert_eq!(heard.iter().map(|(session, _)| *session).collect::<Vec<_>>(), [me, other]);
-    let Some(ClientResp::ViewOnUpdateResp(news)) = &heard[1].1.client_resp else { panic!("{heard:?}") };
-    assert!(news.delta.as_ref().is_some_and(|delta| !delta.is_empty()));
+    let notified = stage.ask(me, "t", update(r#"[{"id":1,"x":10}]"#, 0));
+    assert_eq!(notified.iter().map(|(session, _)| *session).collect::<Vec<_>>(), [me, other]);
+    let Some(ClientResp::ViewOnUpdateResp(update)) = &notified[1].1.client_resp else {
+        panic!("{notified:?}")
+    };
+    assert!(update.delta.as_ref().is_some_and(|delta| !delta.is_empty()));
 }
 
 #[test]
@@ -121,9 +123,9 @@ fn a_closed_connection_takes_its_views_and_leaves_its_tables() {
     stage.make(other, "t", ROWS);
     stage.open(other, "t", "v", wire::ViewConfig::default());
     let delete = ClientReq::TableDeleteReq(wire::TableDeleteReq { is_immediate: true });
-    assert!(matches!(stage.answer(me, "t", delete.clone()), ClientResp::ServerError(_)));
+    assert!(matches!(stage.reply(me, "t", delete.clone()), ClientResp::ServerError(_)));
     stage.server.disconnect(other);
-    assert!(matches!(stage.answer(me, "t", delete), ClientResp::TableDeleteResp(_)));
+    assert!(matches!(stage.reply(me, "t", delete), ClientResp::TableDeleteResp(_)));
 }
 
 #[test]
@@ -134,21 +136,21 @@ fn a_lazy_deletion_completes_when_the_last_view_closes() {
     let lazy = ClientReq::TableDeleteReq(wire::TableDeleteReq { is_immediate: false });
     assert_eq!(stage.ask(me, "t", lazy), []);
     let order = stage.next;
-    let heard = stage.ask(me, "v", ClientReq::ViewDeleteReq(wire::ViewDeleteReq {}));
-    assert!(matches!(heard[0].1.client_resp, Some(ClientResp::ViewDeleteResp(_))));
-    assert_eq!((heard[1].1.msg_id, heard[1].1.entity_id.as_str()), (order, "t"));
+    let notified = stage.ask(me, "v", ClientReq::ViewDeleteReq(wire::ViewDeleteReq {}));
+    assert!(matches!(notified[0].1.client_resp, Some(ClientResp::ViewDeleteResp(_))));
+    assert_eq!((notified[1].1.msg_id, notified[1].1.entity_id.as_str()), (order, "t"));
 }
 
 #[test]
 fn edits_are_distinguished_from_the_feed() {
     let (mut stage, me) = Stage::new();
     stage.make(me, "t", ROWS);
-    let port = |stage: &mut Stage| match stage.answer(
+    let port = |stage: &mut Stage| match stage.reply(
         me,
         "t",
         ClientReq::TableMakePortReq(wire::TableMakePortReq {}),
     ) {
-        ClientResp::TableMakePortResp(answer) => answer.port_id,
+        ClientResp::TableMakePortResp(reply) => reply.port_id,
         other => panic!("{other:?}"),
     };
     let (feed, hand) = (port(&mut stage), port(&mut stage));
@@ -166,16 +168,16 @@ fn edits_are_distinguished_from_the_feed() {
 fn errors_are_replies() {
     let (mut stage, me) = Stage::new();
     let size = || ClientReq::TableSizeReq(wire::TableSizeReq {});
-    assert!(matches!(stage.answer(me, "nowhere", size()), ClientResp::ServerError(_)));
+    assert!(matches!(stage.reply(me, "nowhere", size()), ClientResp::ServerError(_)));
     let dimensions = ClientReq::ViewDimensionsReq(wire::ViewDimensionsReq {});
-    let ClientResp::ServerError(error) = stage.answer(me, "nothing", dimensions) else { panic!("an error") };
+    let ClientResp::ServerError(error) = stage.reply(me, "nothing", dimensions) else { panic!("an error") };
     assert_eq!(error.status_code(), wire::StatusCode::ViewNotFound);
     let garbage = stage.server.handle(me, Bytes::from_static(&[0xff; 20]));
     assert_eq!(garbage.len(), 1);
     stage.make(me, "t", ROWS);
-    let bad = stage.answer(me, "t", update("[{", 0));
+    let bad = stage.reply(me, "t", update("[{", 0));
     assert!(matches!(bad, ClientResp::ServerError(_)));
-    assert!(matches!(stage.answer(me, "t", size()), ClientResp::TableSizeResp(answer) if answer.size == 3));
+    assert!(matches!(stage.reply(me, "t", size()), ClientResp::TableSizeResp(reply) if reply.size == 3));
 }
 
 fn from_view(view_id: &str) -> ClientReq {
@@ -193,8 +195,8 @@ fn join(left: &str, right: &str) -> ClientReq {
     })
 }
 
-fn fault(answer: ClientResp) -> String {
-    match answer {
+fn fault(reply: ClientResp) -> String {
+    match reply {
         ClientResp::ServerError(error) => error.message,
         other => panic!("{other:?}"),
     }
@@ -206,40 +208,40 @@ fn derived_tables_follow_their_sources_within_the_request() {
     stage.make(me, "left", ROWS);
     stage.make(me, "right", r#"[{"id":1,"y":10},{"id":3,"y":30}]"#);
     stage.open(me, "left", "groups", grouped());
-    assert!(matches!(stage.answer(me, "derived", from_view("groups")), ClientResp::MakeTableResp(_)));
-    assert!(matches!(stage.answer(me, "joined", join("left", "right")), ClientResp::MakeJoinTableResp(_)));
+    assert!(matches!(stage.reply(me, "derived", from_view("groups")), ClientResp::MakeTableResp(_)));
+    assert!(matches!(stage.reply(me, "joined", join("left", "right")), ClientResp::MakeJoinTableResp(_)));
     assert!(
-        matches!(stage.answer(me, "twice", join("joined", "right")), ClientResp::ServerError(_)),
+        matches!(stage.reply(me, "twice", join("joined", "right")), ClientResp::ServerError(_)),
         "y is in both"
     );
     stage.open(me, "joined", "rows", wire::ViewConfig::default());
-    assert!(matches!(stage.answer(me, "of rows", from_view("rows")), ClientResp::MakeTableResp(_)));
+    assert!(matches!(stage.reply(me, "of rows", from_view("rows")), ClientResp::MakeTableResp(_)));
     stage.open(me, "derived", "d", wire::ViewConfig::default());
     stage.open(me, "of rows", "r", wire::ViewConfig::default());
     let on_update = ClientReq::ViewOnUpdateReq(wire::ViewOnUpdateReq { mode: Some(0) });
     stage.ask(me, "r", on_update);
 
-    let heard = stage.ask(me, "left", update(r#"[{"id":3,"g":"b","x":7}]"#, 0));
-    assert_eq!(heard.len(), 2, "the answer, and the news of the table two steps away");
-    assert_eq!(heard[1].1.entity_id, "r");
+    let notified = stage.ask(me, "left", update(r#"[{"id":3,"g":"b","x":7}]"#, 0));
+    assert_eq!(notified.len(), 2, "the reply, and the news of the table two steps away");
+    assert_eq!(notified[1].1.entity_id, "r");
     assert_eq!(stage.columns(me, "d"), r#"{"g":[null,"a","b"],"x":[10,1,9]}"#);
     assert_eq!(stage.columns(me, "r"), r#"{"id":[1,3],"g":["a","b"],"x":[1,7],"y":[10,30]}"#);
 
-    assert_eq!(fault(stage.answer(me, "joined", update("[]", 0))), "Cannot update a read-only join table");
+    assert_eq!(fault(stage.reply(me, "joined", update("[]", 0))), "Cannot update a read-only join table");
     let delete_view = ClientReq::ViewDeleteReq(wire::ViewDeleteReq {});
     assert_eq!(
-        fault(stage.answer(me, "groups", delete_view.clone())),
+        fault(stage.reply(me, "groups", delete_view.clone())),
         "Cannot delete view: it is the source for a derived table"
     );
     let delete = ClientReq::TableDeleteReq(wire::TableDeleteReq { is_immediate: true });
     assert_eq!(
-        fault(stage.answer(me, "right", delete.clone())),
+        fault(stage.reply(me, "right", delete.clone())),
         "Cannot delete table: it is a source for join table \"joined\""
     );
     stage.ask(me, "d", delete_view.clone());
-    assert!(matches!(stage.answer(me, "derived", delete), ClientResp::TableDeleteResp(_)));
-    assert!(matches!(stage.answer(me, "groups", delete_view), ClientResp::ViewDeleteResp(_)));
-    assert_eq!(fault(stage.answer(me, "x", from_view("nobody"))), "View \"nobody\" does not exist");
+    assert!(matches!(stage.reply(me, "derived", delete), ClientResp::TableDeleteResp(_)));
+    assert!(matches!(stage.reply(me, "groups", delete_view), ClientResp::ViewDeleteResp(_)));
+    assert_eq!(fault(stage.reply(me, "x", from_view("nobody"))), "View \"nobody\" does not exist");
 }
 
 #[test]
@@ -267,12 +269,12 @@ fn clients_of_both_generations_share_a_worker() {
     let (mut stage, old) = Stage::new();
     let new = stage.server.connect_as(ClientGeneration::known(Generation::V5_6));
     stage.make(old, "t", r#"[{"id":1,"g":"a","x":null},{"id":2,"g":"b","x":2}]"#);
-    let csv = |stage: &mut Stage, session, view: &str| match stage.answer(
+    let csv = |stage: &mut Stage, session, view: &str| match stage.reply(
         session,
         view,
         ClientReq::ViewToCsvReq(wire::ViewToCsvReq::default()),
     ) {
-        ClientResp::ViewToCsvResp(answer) => answer.csv,
+        ClientResp::ViewToCsvResp(reply) => reply.csv,
         other => panic!("{other:?}"),
     };
     stage.open(old, "t", "old", grouped());
@@ -281,7 +283,7 @@ fn clients_of_both_generations_share_a_worker() {
     assert_eq!(csv(&mut stage, new, "new"), "\"g\",\"x\"\n,2\n\"a\",\n\"b\",2\n");
     // A request that only newer clients send determines the generation.
     let third = stage.server.connect();
-    stage.answer(third, "t", ClientReq::TableDescribeReq(wire::TableDescribeReq::default()));
+    stage.reply(third, "t", ClientReq::TableDescribeReq(wire::TableDescribeReq::default()));
     stage.open(third, "t", "third", grouped());
     assert_eq!(csv(&mut stage, third, "third"), csv(&mut stage, new, "new"));
 }

@@ -16,8 +16,8 @@ use random_views::Random;
 
 fn ask(server: &mut LocalServer, session: SessionId, entity: &str, request: ClientReq) -> ClientResp {
     let request = Request { msg_id: 1, entity_id: entity.into(), client_req: Some(request) }.encode_to_vec();
-    let answer = server.handle(session, Bytes::from(request)).swap_remove(0);
-    Response::decode(answer.frame).expect("the worker writes responses").client_resp.expect("an answer")
+    let reply = server.handle(session, Bytes::from(request)).swap_remove(0);
+    Response::decode(reply.frame).expect("the worker writes responses").client_resp.expect("a reply")
 }
 
 fn data(rows: &str) -> Option<wire::MakeTableData> {
@@ -28,15 +28,15 @@ fn make_table(server: &mut LocalServer, session: SessionId, name: &str) {
     let index = Some(MakeTableType::MakeIndexTable("id".into()));
     let options = Some(MakeTableOptions { make_table_type: index, ..Default::default() });
     let request = wire::MakeTableReq { data: data(random_views::ROWS), options };
-    let answer = ask(server, session, name, ClientReq::MakeTableReq(request));
-    assert!(matches!(answer, ClientResp::MakeTableResp(_)), "{answer:?}");
+    let reply = ask(server, session, name, ClientReq::MakeTableReq(request));
+    assert!(matches!(reply, ClientResp::MakeTableResp(_)), "{reply:?}");
 }
 
 fn update(server: &mut LocalServer, session: SessionId, rows: &str) {
     for table in ["first", "second", "both"] {
         let request = wire::TableUpdateReq { data: data(rows), port_id: 0 };
-        let answer = ask(server, session, table, ClientReq::TableUpdateReq(request));
-        assert!(matches!(answer, ClientResp::TableUpdateResp(_)), "{answer:?}");
+        let reply = ask(server, session, table, ClientReq::TableUpdateReq(request));
+        assert!(matches!(reply, ClientResp::TableUpdateResp(_)), "{reply:?}");
     }
 }
 

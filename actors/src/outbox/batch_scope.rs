@@ -87,7 +87,7 @@ impl Reservation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outbox::tests::{answer, drain, outbox, updated};
+    use crate::outbox::tests::{drain, outbox, reply, updated};
 
     #[test]
     fn derived_tables_notify_after_their_source_and_before_its_later_replies() {
@@ -95,24 +95,24 @@ mod tests {
         let (source, derived) = (StreamId::fresh(), StreamId::fresh());
         let scope = BatchScope::open(&outbox, source);
         let (join, derivation) = (scope.derived_slot(2), scope.derived_slot(1));
-        outbox.push(source, answer("answer of the source"));
+        outbox.push(source, reply("reply of the source"));
         let rows = outbox.reserve(source);
         // The derived tables finish before the source and its view.
         join.push(updated(3, None));
         join.end(StreamId::fresh());
         let derived_rows = derivation.reserve();
         derivation.end(derived);
-        outbox.push(derived, answer("answer of the derived table"));
+        outbox.push(derived, reply("reply of the derived table"));
         outbox.push(source, updated(1, None));
         drop(scope);
-        outbox.push(source, answer("later"));
-        assert_eq!(drain(&outbox), [answer("answer of the source")]);
+        outbox.push(source, reply("later"));
+        assert_eq!(drain(&outbox), [reply("reply of the source")]);
         derived_rows.fill(updated(2, None));
         assert_eq!(drain(&outbox), []);
         rows.fill(updated(0, None));
         let notifications: Vec<_> = (0..4).map(|number| updated(number, None)).collect();
-        let answers = [answer("later"), answer("answer of the derived table")];
-        assert_eq!(drain(&outbox), [&notifications[..], &answers].concat());
+        let replies = [reply("later"), reply("reply of the derived table")];
+        assert_eq!(drain(&outbox), [&notifications[..], &replies].concat());
     }
 
     #[test]
@@ -123,12 +123,12 @@ mod tests {
         let derived_slot = scope.derived_slot(1);
         let beneath = derived_slot.derived_slot(3);
         drop(scope);
-        outbox.push(source, answer("later"));
+        outbox.push(source, reply("later"));
         derived_slot.end(derived);
-        outbox.push(derived, answer("at once"));
-        assert_eq!(drain(&outbox), [answer("at once")]);
+        outbox.push(derived, reply("at once"));
+        assert_eq!(drain(&outbox), [reply("at once")]);
         drop(beneath);
-        assert_eq!(drain(&outbox), [answer("later")]);
+        assert_eq!(drain(&outbox), [reply("later")]);
     }
 
     #[test]
@@ -139,8 +139,8 @@ mod tests {
         let scopes = [left, right].map(|stream| BatchScope::open(&outbox, stream));
         let derived_slots = [0, 1].map(|_| [scopes[0].derived_slot(2), scopes[1].derived_slot(2)]);
         drop(scopes);
-        outbox.push(left, answer("left"));
-        outbox.push(right, answer("right"));
+        outbox.push(left, reply("left"));
+        outbox.push(right, reply("right"));
         // One join handles the left delta first, the other the right one.
         let [[a, b], [c, d]] = derived_slots;
         for (derived_slot, join, number) in [(a, 0, 1), (d, 1, 2), (b, 0, 3), (c, 1, 4)] {
@@ -148,13 +148,13 @@ mod tests {
             derived_slot.end(joins[join]);
         }
         for join in joins {
-            outbox.push(join, answer("join"));
+            outbox.push(join, reply("join"));
         }
         let delivered = drain(&outbox);
         assert_eq!(delivered.len(), 8);
         let at = |wanted: &Outgoing| delivered.iter().position(|message| message == wanted).unwrap();
-        assert!(at(&answer("left")) > at(&updated(1, None)).max(at(&updated(4, None))));
-        assert!(at(&answer("right")) > at(&updated(2, None)).max(at(&updated(3, None))));
-        assert!(at(&answer("join")) > at(&updated(1, None)).max(at(&updated(3, None))));
+        assert!(at(&reply("left")) > at(&updated(1, None)).max(at(&updated(4, None))));
+        assert!(at(&reply("right")) > at(&updated(2, None)).max(at(&updated(3, None))));
+        assert!(at(&reply("join")) > at(&updated(1, None)).max(at(&updated(3, None))));
     }
 }

@@ -71,8 +71,8 @@ async fn shown(table: &TableRef, view_id: &str) -> String {
     text(table.mailbox.ask(tuning::ASK_DEADLINE, |reply| read(view_id, reply)).await.unwrap())
 }
 
-fn text(answer: Rope) -> String {
-    String::from_utf8(answer.into_bytes().to_vec()).unwrap()
+fn text(reply: Rope) -> String {
+    String::from_utf8(reply.into_bytes().to_vec()).unwrap()
 }
 
 /// Two windows, the one over the other, over an expression.
@@ -117,8 +117,8 @@ async fn batches_are_applied_while_windows_are_computed() {
     }
     assert_eq!(shown(&table, "plain").await, format!(r#"{{"k":[1,2,3],"v":[1,{},3]}}"#, num_batches - 1));
     // A read keeps its position among the batches; its reply waits.
-    let (answered, answer) = tokio::sync::oneshot::channel();
-    let reply = Reply::new(move |answer| answered.send(answer).unwrap());
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let reply = Reply::new(move |result| sender.send(result).unwrap());
     table.mailbox.post(read("late", reply)).await;
     update(&table, r#"[{"k":2,"v":-1},{"k":4,"v":10}]"#.into()).await;
     open(&table, "later", config()).await;
@@ -130,7 +130,7 @@ async fn batches_are_applied_while_windows_are_computed() {
     let sum = 2.0 * (num_batches - 1) as f64;
     let expected =
         format!(r#"{{"sum":[2.0,{:.1},{:.1}],"then":[null,2.0,{:.1}]}}"#, 2.0 + sum, 8.0 + sum, 2.0 + sum);
-    assert_eq!(text(answer.await.unwrap().unwrap()), expected);
+    assert_eq!(text(receiver.await.unwrap().unwrap()), expected);
     let now = r#"{"sum":[200.0,198.0,204.0,224.0],"then":[null,200.0,198.0,204.0]}"#;
     assert_eq!(shown(&table, "late").await, now);
     assert_eq!(shown(&table, "later").await, now);

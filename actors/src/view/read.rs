@@ -57,7 +57,7 @@ impl Read {
         }
     }
 
-    pub(super) fn answer(self, view: &mut View, held: &mut Held, workers: &Workers, limit_bytes: usize) {
+    pub(super) fn run(self, view: &mut View, held: &mut Held, workers: &Workers, limit_bytes: usize) {
         match self {
             Read::Dimensions(reply) => reply.send(Ok(view.dimensions(&mut held.handle))),
             Read::Text { viewport, format, reply } => {

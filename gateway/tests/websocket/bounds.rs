@@ -235,8 +235,8 @@ async fn a_reply_beyond_the_limit_is_refused_and_a_smaller_one_is_not() {
     assert!(error.message.contains("1000 bytes"), "{}", error.message);
     let viewport = Some(ViewPort { end_row: Some(2), ..Default::default() });
     let window = ClientReq::ViewToRowsStringReq(ViewToRowsStringReq { viewport, ..Default::default() });
-    let ClientResp::ViewToRowsStringResp(answer) = client.ask("v", window).await else { panic!("a window") };
-    assert_eq!(answer.json_string, r#"[{"x":0},{"x":1}]"#);
+    let ClientResp::ViewToRowsStringResp(reply) = client.ask("v", window).await else { panic!("a window") };
+    assert_eq!(reply.json_string, r#"[{"x":0},{"x":1}]"#);
 }
 
 #[tokio::test]
@@ -252,13 +252,13 @@ async fn a_flood_of_requests_from_one_connection_does_not_starve_others() {
     }
     // Sent after the whole flood, replied to before its end.
     assert_eq!(other.size("t").await, 1000);
-    let mut answered_after = 0;
+    let mut replied_after = 0;
     for number in 0..flood {
         let response = flooder.receive().await;
-        assert_eq!(response.msg_id, number, "answers keep their order");
-        answered_after += 1;
+        assert_eq!(response.msg_id, number, "replies keep their order");
+        replied_after += 1;
     }
-    assert_eq!(answered_after, flood);
+    assert_eq!(replied_after, flood);
 }
 
 /// The values of `/metrics`, by name and labels.
@@ -268,7 +268,7 @@ async fn metrics(server: &Running) -> std::collections::HashMap<String, f64> {
     let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     socket.write_all(request).await.expect("a request");
     let mut text = String::new();
-    socket.read_to_string(&mut text).await.expect("an answer");
+    socket.read_to_string(&mut text).await.expect("a reply");
     let figures = text.lines().filter_map(|line| line.rsplit_once(' '));
     figures.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect()
 }
@@ -328,15 +328,15 @@ async fn a_server_that_shuts_down_completes_requests_and_closes_connections_with
     assert_eq!(short(&client.receive().await), "0 Updated");
     let http = server.addresses().http;
     let stopping = tokio::task::spawn_blocking(move || server.stop());
-    let mut answered = 1;
+    let mut replied = 1;
     let end = loop {
         match client.receive_or_end().await {
-            Ok(_) => answered += 1,
+            Ok(_) => replied += 1,
             Err(end) => break end.expect("a close frame"),
         }
     };
     assert_eq!((end.code, end.reason.as_str()), (CloseCode::Restart, "the server is shutting down"));
-    assert!(answered > 1, "{answered}");
+    assert!(replied > 1, "{replied}");
     drop(client);
     stopping.await.expect("an end");
     assert!(tokio_tungstenite::connect_async(format!("ws://{http}/websocket")).await.is_err());

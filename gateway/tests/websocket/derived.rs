@@ -21,8 +21,8 @@ fn join(left: &str, right: &str, kind: JoinType) -> ClientReq {
     })
 }
 
-fn error_of(answer: ClientResp) -> String {
-    match answer {
+fn error_of(reply: ClientResp) -> String {
+    match reply {
         ClientResp::ServerError(error) => error.message,
         other => panic!("{other:?}"),
     }
@@ -154,13 +154,13 @@ async fn pipelined_reads_of_derived_tables_see_the_updates_before_them() {
     for round in 0..3 {
         client.send("a", update(&batch)).await;
         let size = client.send("joined", ClientReq::TableSizeReq(TableSizeReq {})).await;
-        let answer = loop {
+        let reply = loop {
             let response = client.receive().await;
             if response.msg_id == size {
                 break response.client_resp;
             }
         };
-        assert_eq!(answer, Some(ClientResp::TableSizeResp(TableSizeResp { size: 20_000 })), "round {round}");
+        assert_eq!(reply, Some(ClientResp::TableSizeResp(TableSizeResp { size: 20_000 })), "round {round}");
         client.send("a", ClientReq::TableReplaceReq(TableReplaceReq { data: data("[]") })).await;
     }
 }

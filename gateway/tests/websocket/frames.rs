@@ -29,7 +29,7 @@ async fn a_long_reply_is_one_frame_and_a_pong_follows_it() {
     let server = start();
     let mut reader = with_long_view(&server).await;
     reader.send(2, "v", to_rows()).await;
-    let (first, len) = reader.head().await.expect("an answer");
+    let (first, len) = reader.head().await.expect("a reply");
     assert_eq!(first, 0x82, "a whole message in one frame");
     assert!(len > 12_000_000, "{len}");
     for ping in [&b"first"[..], b"second"] {
@@ -52,7 +52,7 @@ async fn a_client_that_closes_within_a_long_reply_gets_its_end_and_then_the_clos
     let server = start();
     let mut reader = with_long_view(&server).await;
     reader.send(2, "v", to_rows()).await;
-    let (_, len) = reader.head().await.expect("an answer");
+    let (_, len) = reader.head().await.expect("a reply");
     reader.send_frame(CLOSE, &[3, 232]).await;
     let mut payload = vec![0; len as usize];
     reader.stream.read_exact(&mut payload).await.unwrap();

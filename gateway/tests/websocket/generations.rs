@@ -23,7 +23,7 @@ fn grouped() -> ViewConfig {
 
 async fn csv(client: &mut Client, view_id: &str) -> String {
     match client.ask(view_id, ClientReq::ViewToCsvReq(ViewToCsvReq::default())).await {
-        ClientResp::ViewToCsvResp(answer) => answer.csv,
+        ClientResp::ViewToCsvResp(reply) => reply.csv,
         other => panic!("{other:?}"),
     }
 }
@@ -32,8 +32,8 @@ async fn csv(client: &mut Client, view_id: &str) -> String {
 async fn arrow_names(client: &mut Client, view_id: &str, machine_column_names: Option<bool>) -> Vec<String> {
     let viewport = Some(ViewPort { machine_column_names, ..Default::default() });
     let request = ClientReq::ViewToArrowReq(ViewToArrowReq { viewport, compression: None });
-    let ClientResp::ViewToArrowResp(answer) = client.ask(view_id, request).await else { panic!("no Arrow") };
-    let reader = arrow::ipc::reader::StreamReader::try_new(std::io::Cursor::new(answer.arrow), None);
+    let ClientResp::ViewToArrowResp(reply) = client.ask(view_id, request).await else { panic!("no Arrow") };
+    let reader = arrow::ipc::reader::StreamReader::try_new(std::io::Cursor::new(reply.arrow), None);
     let schema = reader.expect("an Arrow stream").schema();
     schema.fields().iter().map(|field| field.name().clone()).collect()
 }
@@ -60,10 +60,10 @@ async fn each_generation_has_its_own_names_and_sums_side_by_side() {
     // The configuration is returned as it was requested.
     for (client, view) in [(&mut old, "old"), (&mut new, "new")] {
         let request = ClientReq::ViewGetConfigReq(ViewGetConfigReq {});
-        let ClientResp::ViewGetConfigResp(answer) = client.ask(view, request).await else {
+        let ClientResp::ViewGetConfigResp(reply) = client.ask(view, request).await else {
             panic!("no config")
         };
-        let aggregates = answer.config.expect("a config").aggregates;
+        let aggregates = reply.config.expect("a config").aggregates;
         let list = |word: &str| AggList { aggregations: vec![word.into()] };
         let expected = BTreeMap::from([("v".to_string(), list("sum")), ("g".to_string(), list("count"))]);
         assert_eq!(aggregates, expected);

@@ -25,13 +25,13 @@ async fn garbage_gets_an_error_and_the_connection_stays_open() {
     let server = start();
     let mut client = Client::connect(&server).await;
     client.send_bytes(vec![0xff; 64]).await;
-    let answer = client.receive().await;
-    assert_eq!((answer.msg_id, text_of(&answer).as_str()), (0, "Unhandled request type 2"));
+    let reply = client.receive().await;
+    assert_eq!((reply.msg_id, text_of(&reply).as_str()), (0, "Unhandled request type 2"));
     let empty = Request { msg_id: 5, entity_id: "t".into(), client_req: None };
     client.send_bytes(empty.encode_to_vec()).await;
-    let answer = client.receive().await;
-    assert_eq!((answer.msg_id, answer.entity_id.as_str()), (5, "t"));
-    assert_eq!(text_of(&answer), "Unhandled request type 2");
+    let reply = client.receive().await;
+    assert_eq!((reply.msg_id, reply.entity_id.as_str()), (5, "t"));
+    assert_eq!(text_of(&reply), "Unhandled request type 2");
     client.socket.send(Message::text("text is not received")).await.unwrap();
     client.make_table("t", "[]", None).await;
 }
@@ -48,8 +48,8 @@ async fn bad_data_is_an_error_and_nothing_else() {
     ];
     for data in bad {
         let data = Some(MakeTableData { data: Some(data) });
-        let answer = client.ask("bad", ClientReq::MakeTableReq(MakeTableReq { data, options: None })).await;
-        assert!(matches!(answer, ClientResp::ServerError(_)), "{answer:?}");
+        let reply = client.ask("bad", ClientReq::MakeTableReq(MakeTableReq { data, options: None })).await;
+        assert!(matches!(reply, ClientResp::ServerError(_)), "{reply:?}");
     }
     assert!(client.hosted().await.is_empty());
     // The name is free again.
@@ -103,11 +103,11 @@ async fn a_table_that_panics_is_removed_and_others_are_not_affected() {
     assert_eq!(short(&client.receive().await), "3 TableOnDelete");
     assert_eq!(short(&client.receive().await), "1 HostedChanged");
     assert_eq!(client.hosted().await, ["whole"]);
-    let answer = client.ask("broken", update("[]")).await;
-    let ClientResp::ServerError(error) = answer else { panic!("{answer:?}") };
+    let reply = client.ask("broken", update("[]")).await;
+    let ClientResp::ServerError(error) = reply else { panic!("{reply:?}") };
     assert!(error.message.contains("\"broken\" failed"), "{}", error.message);
-    let answer = client.ask("broken view", to_rows()).await;
-    assert_eq!(answer, proscenium_proto::translate::error::view_not_found());
+    let reply = client.ask("broken view", to_rows()).await;
+    assert_eq!(reply, proscenium_proto::translate::error::view_not_found());
     assert_eq!(client.rows("whole view").await, r#"[{"x":2}]"#);
     client.update("whole", r#"[{"x":3}]"#).await;
     assert_eq!(client.size("whole").await, 2);
@@ -131,8 +131,8 @@ async fn a_view_that_panics_is_removed_and_its_table_is_not_affected() {
     server.catalog().table("t").unwrap().mailbox.post(crash).await;
 
     assert_eq!(short(&client.receive().await), "1 ViewOnDelete");
-    let answer = client.ask("broken", to_rows()).await;
-    assert_eq!(answer, proscenium_proto::translate::error::view_not_found());
+    let reply = client.ask("broken", to_rows()).await;
+    assert_eq!(reply, proscenium_proto::translate::error::view_not_found());
     client.update("t", r#"[{"x":3}]"#).await;
     assert_eq!(client.rows("whole").await, r#"[{"x":1},{"x":2},{"x":3}]"#);
 }
@@ -184,9 +184,9 @@ async fn updates_during_the_building_of_a_view_are_merged_and_none_is_lost() {
         viewport: Some(ViewPort { end_row: Some(1), ..Default::default() }),
         ..Default::default()
     });
-    let (received, answer) = client.ask_and_receive("slow", total).await;
-    let ClientResp::ViewToColumnsStringResp(answer) = answer else { panic!("{answer:?}") };
-    assert!(answer.json_string.contains("\"y\":[50300]"), "{}", answer.json_string);
+    let (received, reply) = client.ask_and_receive("slow", total).await;
+    let ClientResp::ViewToColumnsStringResp(reply) = reply else { panic!("{reply:?}") };
+    assert!(reply.json_string.contains("\"y\":[50300]"), "{}", reply.json_string);
     let notification = received.iter().filter(|response| response.msg_id == 2).count();
     assert!((1..=updates).contains(&notification), "{notification}");
 }

@@ -176,8 +176,8 @@ async fn deleting_what_does_not_exist_follows_the_protocol() {
         to_rows(),
     ];
     for request in refused {
-        let answer = client.ask("nobody", request).await;
-        assert_eq!(answer, proscenium_proto::translate::error::view_not_found());
+        let reply = client.ask("nobody", request).await;
+        assert_eq!(reply, proscenium_proto::translate::error::view_not_found());
     }
     let accepted = [
         ClientReq::ViewRemoveOnUpdateReq(ViewRemoveOnUpdateReq { id: 1 }),
@@ -187,8 +187,8 @@ async fn deleting_what_does_not_exist_follows_the_protocol() {
         delete_table(false),
     ];
     for request in accepted {
-        let answer = client.ask("nobody", request).await;
-        assert!(!matches!(answer, ClientResp::ServerError(_)), "{answer:?}");
+        let reply = client.ask("nobody", request).await;
+        assert!(!matches!(reply, ClientResp::ServerError(_)), "{reply:?}");
     }
 }
 
@@ -251,11 +251,11 @@ async fn reads_of_a_new_expression_see_the_version_at_their_position() {
     let mut received = std::collections::BTreeMap::new();
     for _ in 0..11 {
         let response = client.receive().await;
-        let said = match &response.client_resp {
+        let emitted = match &response.client_resp {
             Some(ClientResp::ViewToRowsStringResp(rows)) => rows.json_string.clone(),
             _ => short(&response),
         };
-        received.insert(response.msg_id, said);
+        received.insert(response.msg_id, emitted);
     }
     assert_eq!(received[&2], r#"[{"e":200.0},{"e":201.0}]"#);
     assert_eq!(received[&5], r#"[{"e":1200.0},{"e":201.0}]"#);
@@ -281,16 +281,16 @@ async fn long_replies_arrive_complete_and_delay_no_other() {
     writer.update("t", r#"[{"id":0,"text":"new"}]"#).await;
     assert_eq!(writer.size("t").await, 20_000);
     // A long reply delays no short one of another connection.
-    let mut answers = Vec::new();
+    let mut replies = Vec::new();
     for _ in 0..3 {
-        answers.push(reader.receive().await);
+        replies.push(reader.receive().await);
     }
-    answers.sort_by_key(|answer| answer.msg_id);
-    assert_eq!(answers.iter().map(|answer| answer.msg_id).collect::<Vec<_>>(), [first, second, size]);
-    for answer in answers.drain(..2) {
-        let Some(ClientResp::ViewToRowsStringResp(ViewToRowsStringResp { json_string })) = answer.client_resp
+    replies.sort_by_key(|reply| reply.msg_id);
+    assert_eq!(replies.iter().map(|reply| reply.msg_id).collect::<Vec<_>>(), [first, second, size]);
+    for reply in replies.drain(..2) {
+        let Some(ClientResp::ViewToRowsStringResp(ViewToRowsStringResp { json_string })) = reply.client_resp
         else {
-            panic!("another answer")
+            panic!("another reply")
         };
         assert!(json_string.ends_with(&format!("{}]", rows[rows.len() - 1])), "the end is missing");
         assert_eq!(json_string.matches(r#""id":"#).count(), rows.len());

@@ -79,7 +79,7 @@ pub async fn request(server: &Running, text: &str) -> (String, TcpStream) {
     stream.write_all(text.as_bytes()).await.expect("the server reads");
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.expect("an answer"));
+        head.push(stream.read_u8().await.expect("a reply"));
     }
     (String::from_utf8(head).expect("a head of text"), stream)
 }

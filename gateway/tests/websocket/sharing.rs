@@ -56,11 +56,11 @@ async fn totals_under_different_aggregates_are_apart() {
 
 /// Whether the view was opened: a configuration may be refused.
 async fn open(client: &mut Client, table: &str, view: &str, config: &ViewConfig) -> bool {
-    let answer = client.ask(table, make_view(view, config.clone())).await;
-    !matches!(answer, ClientResp::ServerError(_))
+    let reply = client.ask(table, make_view(view, config.clone())).await;
+    !matches!(reply, ClientResp::ServerError(_))
 }
 
-async fn answers(client: &mut Client, view: &str) -> Vec<ClientResp> {
+async fn replies(client: &mut Client, view: &str) -> Vec<ClientResp> {
     let mut found = Vec::new();
     for question in random_views::questions() {
         found.push(client.ask(view, question).await);
@@ -103,8 +103,8 @@ async fn random_views_opened_together_reply_as_alone() {
         num_compared += 1;
         for round in 0..2 {
             for (position, asking) in [(0, 0), (1, second)] {
-                let expected = answers(&mut clients[asking], &alone[position]).await;
-                let found = answers(&mut clients[asking], &together[position]).await;
+                let expected = replies(&mut clients[asking], &alone[position]).await;
+                let found = replies(&mut clients[asking], &together[position]).await;
                 assert_eq!(found, expected, "seed {seed}, round {round}, view {position} of {configs:#?}");
             }
             for table in &tables {

@@ -79,9 +79,9 @@ impl Client {
 
     /// Sends a request and receives its reply, which must be the next message.
     pub async fn ask(&mut self, entity: &str, request: ClientReq) -> ClientResp {
-        let (received, answer) = self.ask_and_receive(entity, request).await;
-        assert!(received.is_empty(), "before the answer came {received:?}");
-        answer
+        let (received, reply) = self.ask_and_receive(entity, request).await;
+        assert!(received.is_empty(), "before the reply: {received:?}");
+        reply
     }
 
     /// Sends a request and receives its reply, together with the messages before it.
@@ -92,20 +92,20 @@ impl Client {
             let response = self.receive().await;
             if response.msg_id == msg_id {
                 assert_eq!(response.entity_id, entity);
-                return (received, response.client_resp.expect("an answer says something"));
+                return (received, response.client_resp.expect("a response has a kind"));
             }
             received.push(response);
         }
     }
 
     pub async fn make_table(&mut self, name: &str, rows: &str, index: Option<&str>) {
-        let answer = self.ask(name, make_table(rows, index)).await;
-        assert_eq!(answer, ClientResp::MakeTableResp(MakeTableResp {}));
+        let reply = self.ask(name, make_table(rows, index)).await;
+        assert_eq!(reply, ClientResp::MakeTableResp(MakeTableResp {}));
     }
 
     pub async fn make_view(&mut self, table: &str, view_id: &str, config: ViewConfig) {
-        let answer = self.ask(table, make_view(view_id, config)).await;
-        assert_eq!(answer, ClientResp::TableMakeViewResp(TableMakeViewResp { view_id: view_id.into() }));
+        let reply = self.ask(table, make_view(view_id, config)).await;
+        assert_eq!(reply, ClientResp::TableMakeViewResp(TableMakeViewResp { view_id: view_id.into() }));
     }
 
     pub async fn update(&mut self, table: &str, rows: &str) {
@@ -114,14 +114,14 @@ impl Client {
 
     pub async fn rows(&mut self, view_id: &str) -> String {
         match self.ask(view_id, to_rows()).await {
-            ClientResp::ViewToRowsStringResp(answer) => answer.json_string,
+            ClientResp::ViewToRowsStringResp(reply) => reply.json_string,
             other => panic!("{other:?}"),
         }
     }
 
     pub async fn size(&mut self, table: &str) -> u32 {
         match self.ask(table, ClientReq::TableSizeReq(TableSizeReq {})).await {
-            ClientResp::TableSizeResp(answer) => answer.size,
+            ClientResp::TableSizeResp(reply) => reply.size,
             other => panic!("{other:?}"),
         }
     }
@@ -129,8 +129,8 @@ impl Client {
     pub async fn hosted(&mut self) -> Vec<String> {
         let request = ClientReq::GetHostedTablesReq(GetHostedTablesReq { subscribe: false });
         match self.ask("", request).await {
-            ClientResp::GetHostedTablesResp(answer) => {
-                answer.table_infos.into_iter().map(|table| table.entity_id).collect()
+            ClientResp::GetHostedTablesResp(reply) => {
+                reply.table_infos.into_iter().map(|table| table.entity_id).collect()
             }
             other => panic!("{other:?}"),
         }
