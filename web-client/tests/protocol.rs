@@ -222,7 +222,7 @@ fn derived_tables_follow_their_sources_within_the_request() {
     stage.ask(me, "r", on_update);
 
     let notified = stage.ask(me, "left", update(r#"[{"id":3,"g":"b","x":7}]"#, 0));
-    assert_eq!(notified.len(), 2, "the reply, and the news of the table two steps away");
+    assert_eq!(notified.len(), 2, "the reply, and the notification of the table two steps away");
     assert_eq!(notified[1].1.entity_id, "r");
     assert_eq!(stage.columns(me, "d"), r#"{"g":[null,"a","b"],"x":[10,1,9]}"#);
     assert_eq!(stage.columns(me, "r"), r#"{"id":[1,3],"g":["a","b"],"x":[1,7],"y":[10,30]}"#);

@@ -40,8 +40,8 @@ impl Handler<Posted<HostDerived>> for CatalogActor {
             let source = source.ok_or_else(|| no_view(&view_id))?;
             let lineage = Lineage::of_view(&source.lineage);
             let follower = Follower::DerivedTable { view_id, lineage: lineage.clone() };
-            let asked = source.mailbox.ask(tuning::ASK_DEADLINE, |reply| Follow { follower, reply });
-            let followed = asked.await?;
+            let request = source.mailbox.ask(tuning::ASK_DEADLINE, |reply| Follow { follower, reply });
+            let followed = request.await?;
             let derive = move || {
                 let table = match followed.plan {
                     Some(plan) => Table::derive(

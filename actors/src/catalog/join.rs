@@ -47,8 +47,8 @@ impl Handler<Posted<HostJoin>> for CatalogActor {
             let mut followed = Vec::new();
             for table in &tables {
                 let follower = Follower::JoinTable { name: join_name.clone(), lineage: lineage.clone() };
-                let asked = table.mailbox.ask(tuning::ASK_DEADLINE, |reply| Follow { follower, reply });
-                followed.push(asked.await?);
+                let request = table.mailbox.ask(tuning::ASK_DEADLINE, |reply| Follow { follower, reply });
+                followed.push(request.await?);
             }
             let join = move || {
                 let table = Table::join(&followed[0].snapshot, &followed[1].snapshot, &spec)?;

@@ -49,8 +49,8 @@ impl TableActor {
         ctx: &mut Context<Self>,
     ) {
         let computing = self.context.workers.run(job);
-        ctx.spawn(computing.into_actor(self).map(move |prepared, actor, ctx| match prepared {
-            Ok(prepared) => actor.catch_up_or_install(backfill, prepared, ctx),
+        ctx.spawn(computing.into_actor(self).map(move |result, actor, ctx| match result {
+            Ok(result) => actor.catch_up_or_install(backfill, result, ctx),
             // The job panicked: the views that wait for its columns fail.
             Err(_) => actor.fail_backfill(&backfill, ctx),
         }));
@@ -60,27 +60,27 @@ impl TableActor {
     fn catch_up_or_install(
         &mut self,
         backfill: Backfill,
-        mut prepared: BackfillResult,
+        mut result: BackfillResult,
         ctx: &mut Context<Self>,
     ) {
-        let backlog = self.table.catch_up_log(&prepared);
+        let backlog = self.table.catch_up_log(&result);
         let running_backfill =
             self.running_backfill.iter_mut().find(|running_backfill| running_backfill.backfill.is(&backfill));
         let (Some(running_backfill), Some(version)) = (running_backfill, backlog.version()) else {
-            return self.adopt(&backfill, prepared, ctx);
+            return self.install(&backfill, result, ctx);
         };
         if backlog.len() <= tuning::DELTAS_TO_FOLLOW_AT_ONCE
             || running_backfill.rounds >= tuning::FOLLOWING_ROUNDS
         {
-            return self.adopt(&backfill, prepared, ctx);
+            return self.install(&backfill, result, ctx);
         }
         running_backfill.rounds += 1;
         running_backfill.version = version;
         let job = {
             let backfill = backfill.clone();
             move || {
-                prepared.follow(&backfill, &backlog);
-                prepared
+                result.follow(&backfill, &backlog);
+                result
             }
         };
         self.work_on(backfill, job, ctx);
@@ -90,8 +90,8 @@ impl TableActor {
     pub(super) fn finish_backfills(&mut self, ctx: &mut Context<Self>) {
         while let Some(running_backfill) = self.running_backfill.first() {
             let backfill = running_backfill.backfill.clone();
-            let prepared = backfill.run_on(tuning::build_threads());
-            self.adopt(&backfill, prepared, ctx);
+            let result = backfill.run_on(tuning::build_threads());
+            self.install(&backfill, result, ctx);
         }
     }
 
@@ -126,8 +126,8 @@ impl TableActor {
         }
     }
 
-    fn adopt(&mut self, backfill: &Backfill, prepared: BackfillResult, ctx: &mut Context<Self>) {
-        let installed = self.table.install(backfill, prepared);
+    fn install(&mut self, backfill: &Backfill, result: BackfillResult, ctx: &mut Context<Self>) {
+        let installed = self.table.install(backfill, result);
         self.running_backfill.retain(|other| !other.backfill.is(backfill));
         if installed.is_empty() {
             return;

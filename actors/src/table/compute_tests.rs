@@ -55,8 +55,8 @@ async fn update(table: &TableRef, rows: String) {
 
 async fn open(table: &TableRef, view_id: &str, config: ViewConfig) {
     let (view_id, owner) = (view_id.to_owned(), SessionId::fresh());
-    let order = |reply| OpenView { view_id, config, owner, reply };
-    table.mailbox.ask(tuning::ASK_DEADLINE, order).await.unwrap();
+    let message = |reply| OpenView { view_id, config, owner, reply };
+    table.mailbox.ask(tuning::ASK_DEADLINE, message).await.unwrap();
 }
 
 fn read(view_id: &str, reply: Reply<Rope>) -> ReadView {

@@ -52,7 +52,7 @@ pub(super) struct Following {
     deltas: Arc<DeltaQueue>,
     /// The view that may not be closed while the follower exists.
     pub view: Option<HandleId>,
-    /// The name of the join, while which exists the table may not be deleted.
+    /// The name of the join; while it exists, the table may not be deleted.
     pub join: Option<String>,
     /// The follower's lineage.
     lineage: Option<Lineage>,
