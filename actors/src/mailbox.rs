@@ -263,12 +263,12 @@ mod tests {
         }
     }
 
-    struct Echoed(u32, Reply<u32>);
+    struct EchoRequest(u32, Reply<u32>);
 
-    impl Handler<Posted<Echoed>> for Echo {
+    impl Handler<Posted<EchoRequest>> for Echo {
         type Result = ();
-        fn handle(&mut self, posted: Posted<Echoed>, ctx: &mut Self::Context) {
-            let Echoed(number, reply) = posted.open();
+        fn handle(&mut self, posted: Posted<EchoRequest>, ctx: &mut Self::Context) {
+            let EchoRequest(number, reply) = posted.open();
             if number == 0 {
                 ctx.stop();
             } else {
@@ -281,21 +281,21 @@ mod tests {
     async fn the_bound_holds_for_all_clones_together() {
         let mailbox = Mailbox::new(Echo.start(), 2);
         // The actor runs on this thread, so it handles nothing before the first await.
-        assert!(matches!(mailbox.clone().offer(Echoed(1, Reply::ignored())), Offered::Taken));
-        assert!(matches!(mailbox.clone().offer(Echoed(2, Reply::ignored())), Offered::Taken));
-        assert!(matches!(mailbox.clone().offer(Echoed(3, Reply::ignored())), Offered::Full(_)));
-        assert_eq!(mailbox.ask(Duration::from_secs(5), |reply| Echoed(4, reply)).await, Ok(4));
+        assert!(matches!(mailbox.clone().offer(EchoRequest(1, Reply::ignored())), Offered::Taken));
+        assert!(matches!(mailbox.clone().offer(EchoRequest(2, Reply::ignored())), Offered::Taken));
+        assert!(matches!(mailbox.clone().offer(EchoRequest(3, Reply::ignored())), Offered::Full(_)));
+        assert_eq!(mailbox.ask(Duration::from_secs(5), |reply| EchoRequest(4, reply)).await, Ok(4));
     }
 
     #[actix::test]
     async fn an_actor_that_stops_replies_gone() {
         let mailbox = Mailbox::new(Echo.start(), 2);
         assert_eq!(
-            mailbox.ask(Duration::from_secs(5), |reply| Echoed(0, reply)).await,
+            mailbox.ask(Duration::from_secs(5), |reply| EchoRequest(0, reply)).await,
             Err(ActorError::Gone)
         );
         assert_eq!(
-            mailbox.ask(Duration::from_secs(5), |reply| Echoed(1, reply)).await,
+            mailbox.ask(Duration::from_secs(5), |reply| EchoRequest(1, reply)).await,
             Err(ActorError::Gone)
         );
     }

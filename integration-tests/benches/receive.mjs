@@ -1,5 +1,5 @@
-// Receives a long reply with node's `ws` or a page in Chromium: see sections/exports.py. Each line of standard input has a
-// server's WebSocket address and two requests in hexadecimal. For each line it prints the milliseconds from the second
+// Receives a long reply with node's `ws` or a page in Chromium: see sections/exports.py. Each line of standard input has
+// a server's WebSocket address and two requests in hexadecimal. For each line it prints the milliseconds from the second
 // request to the complete reply, and the reply's bytes. Ends with its input.
 
 import { createInterface } from "node:readline";

@@ -151,7 +151,7 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "memory     {table:.0} MiB with the table, {opened:.0} with all views, {end:.0} at the end, {left:.0} after all disconnected"
+            "memory     {table:.0} MiB with the table, {opened:.0} with all views, {end:.0} at the end, {left:.0} after it"
         )?;
         write!(f, "processor  {:.1} s of the server", self.busy.as_secs_f64())
     }
