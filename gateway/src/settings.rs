@@ -19,8 +19,9 @@ use crate::source::Source;
 #[derive(Debug, Clone, Default, Args)]
 pub struct Options {
     /// Hosts a file as a table; may be repeated. CSV, JSON, NDJSON, Arrow or Parquet, by the file's extension or by
-    /// `format=`.
-    #[arg(long = "table", value_name = "NAME=FILE[,index=COLUMN][,limit=ROWS][,format=FORMAT]")]
+    /// `format=`; a further `.gz`, `.zst` or `.br` is decompressed. Options: `index=`, `limit=`, `format=`,
+    /// `lists=zip|cartesian|stringify`, and of CSV `separator=`, `decimal=`, `header=true|false`; a comma in a value is `\,`.
+    #[arg(long = "table", value_name = "NAME=FILE[,OPTION=VALUE]…")]
     pub tables: Vec<Source>,
     /// Hosts the demonstration tables: a real data set and a simulated market.
     #[arg(long)]

@@ -145,8 +145,6 @@ def main():
     # Each worker ends at a mark of its own: a queue may seem empty while it is still being filled.
     for task in [*todo, *[None] * options.workers]:
         tasks.put(task)
-    # Started last, since a worker ends when the queue is empty.
-    time.sleep(0.1)
     workers = [multiprocessing.Process(target=work, args=(options, tasks, results)) for _ in range(options.workers)]
     for worker in workers:
         worker.start()

@@ -15,10 +15,9 @@ const recorded = (name) => JSON.parse(readFileSync(fromRoot(`engine/tests/data/$
 let client;
 
 before(async () => {
-    // The page's directory has no package.json that declares its scripts as modules.
-    const script = readFileSync(`${ASSETS}/engine/engine.js`);
-    const { default: start, Engine } = await import(`data:text/javascript;base64,${script.toString("base64")}`);
-    await start({ module_or_path: readFileSync(`${ASSETS}/engine/engine_bg.wasm`) });
+    const connect = await startEngine();
+    client = await connect();
+});
     const engine = new Engine();
     let connection;
     client = await make_client(

@@ -23,6 +23,8 @@ pub struct UpdateRows {
     pub data: TableData,
     /// The port, which notifications carry. Updates through an unknown port are ignored.
     pub port_id: u32,
+    /// What the sender assumes of the table. The write is refused where it does not hold.
+    pub options: WriteOptions,
     /// Sent once the batch is applied. Fails if the data is malformed or the table is read-only.
     pub reply: Reply<()>,
 }
@@ -50,6 +52,8 @@ impl Receive<UpdateRows> for TableActor {
 pub struct ReplaceRows {
     /// The rows.
     pub data: TableData,
+    /// What the sender assumes of the table. The write is refused where it does not hold.
+    pub options: WriteOptions,
     /// Sent once the batch is applied. Fails if the data is malformed or the table is read-only.
     pub reply: Reply<()>,
 }
