@@ -1,7 +1,7 @@
 //! Typed, chunked, copy-on-write columns.
 //!
-//! Law: cloning a column is O(1); a write copies only the chunk it touches, and only if a clone still holds it. A
-//! column therefore *is* its snapshot: readers keep a clone, the writer goes on.
+//! Invariant: a column *is* its snapshot: readers hold a clone, the writer continues. Cost: cloning a column is
+//! O(1); a write copies only the chunk it modifies, and only if a clone still shares it.
 
 mod chunked_vec;
 mod code_reclaim;
@@ -54,7 +54,7 @@ pub(crate) enum Column {
     Str(ChunkedVec<u32>, Strings),
 }
 
-/// Runs `$body` with `$cells` bound to the typed cells of whichever variant `$column` is. Text binds its codes.
+/// Runs `$body` with `$cells` bound to the typed cells of `$column`, whichever variant it is. Text binds its codes.
 macro_rules! each_column {
     ($column:expr, $cells:ident => $body:expr) => {
         match $column {
@@ -122,13 +122,14 @@ impl Column {
         each_column!(self, cells => cells.get(slot).is_some())
     }
 
-    /// Reads the cells for the machine's sake ([`ChunkedVec::touch`]).
+    /// Prefetches the cells ([`ChunkedVec::touch`]).
     pub(crate) fn touch_all(&self, slots: &[u32]) {
         each_column!(self, cells => slots.iter().for_each(|&slot| cells.touch(slot)));
     }
 
-    /// The cell as bits that are equal exactly when the values are (text by code: only within one column and while
-    /// the code lives); `None` is null.
+    /// The cell as bits that are equal exactly when the values are; `None` is null.
+    ///
+    /// The bits of text are its code: comparable only within one column, and only while the code is in use.
     pub(crate) fn bits(&self, slot: u32) -> Option<u64> {
         match self {
             Column::Int8(cells) => cells.get(slot).map(|value| value as i64 as u64),
@@ -224,7 +225,8 @@ impl Column {
         }
     }
 
-    /// The cells at `slots`, in that order; text as `Dictionary<Int32, Utf8>` with codes in order of appearance.
+    /// Gathers the cells at `slots`, in that order; text as `Dictionary<Int32, Utf8>` with codes in order of
+    /// appearance.
     pub(crate) fn gather(&self, slots: &[u32]) -> ArrayRef {
         macro_rules! plain {
             ($cells:ident, $arrow:ty) => {
@@ -248,7 +250,7 @@ impl Column {
         }
     }
 
-    /// As [`Column::gather`]; a row without a slot is null.
+    /// Gathers cells like [`Column::gather`]; a row without a slot is null.
     pub(crate) fn gather_optional(
         &self,
         num_rows: usize,
@@ -282,7 +284,7 @@ impl Column {
         }
     }
 
-    /// Writes null into `slots` and gives up their text.
+    /// Sets `slots` to null and releases their text.
     pub(crate) fn clear(&mut self, interner: Option<&mut Interner>, slots: &[u32]) {
         match (self, interner) {
             (Column::Str(codes, _), Some(interner)) => {
@@ -299,7 +301,7 @@ impl Column {
         }
     }
 
-    /// Forgets all cells.
+    /// Removes all cells and releases all text.
     pub(crate) fn reset(&mut self, interner: Option<&mut Interner>) {
         if let (Column::Str(..), Some(interner)) = (&mut *self, interner) {
             interner.release_all();
@@ -310,8 +312,9 @@ impl Column {
         each_column!(self, cells => *cells = ChunkedVec::default());
     }
 
-    /// Writes `values[row]` to the slot of each row of `writes`. `values` is of this column's storage (checked by
-    /// whoever made the batch).
+    /// Writes `values[row]` to the slot of each row of `writes`.
+    ///
+    /// The caller ensures that `values` has this column's storage type.
     pub(crate) fn write(&mut self, interner: Option<&mut Interner>, values: &ArrayRef, writes: Writes<'_>) {
         if let Slots::List(slots) = writes.slots {
             self.touch_all(slots);
@@ -349,7 +352,8 @@ impl Column {
         }
     }
 
-    /// Takes over the pages of [`PAGE_ROWS`] slots in `pages` from a column of the same storage, without its texts.
+    /// Takes the pages of [`PAGE_ROWS`] slots in `pages` from a column of the same storage. Text columns are not
+    /// supported.
     pub(crate) fn take_pages(&mut self, from: Column, pages: Range<usize>) {
         match (self, from) {
             (Column::Integer(cells, width), Column::Integer(from, from_width)) => {
@@ -369,16 +373,16 @@ impl Column {
             (Column::Bool(cells), Column::Bool(from)) => cells.take_pages(&from, pages),
             (Column::Date(cells), Column::Date(from)) => cells.take_pages(&from, pages),
             (Column::Datetime(cells), Column::Datetime(from)) => cells.take_pages(&from, pages),
-            (to, from) => panic!("pages of {:?} are none of {:?}", from.storage(), to.storage()),
+            (to, from) => panic!("cannot take pages of {:?} into {:?}", from.storage(), to.storage()),
         }
     }
 
-    /// Chunks of [`CHUNK`] slots, up to the last that was ever written.
+    /// The number of chunks of [`CHUNK`] slots, up to the last one ever written.
     pub(crate) fn num_chunks(&self) -> usize {
         each_column!(self, cells => cells.num_chunks())
     }
 
-    /// Bytes held by the cells (not counting sharing with snapshots).
+    /// Bytes held by the cells, including those shared with snapshots.
     pub(crate) fn memory(&self) -> usize {
         let cells = each_column!(self, cells => cells.memory());
         match self {
@@ -388,21 +392,21 @@ impl Column {
     }
 }
 
-/// Where the rows of a batch go.
+/// The destination of a batch's rows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Writes<'a> {
     pub(crate) slots: Slots<'a>,
-    /// Rows that are not written (their cell was not given).
+    /// Rows that are not written, because the batch has no cell for them.
     pub(crate) skip: Option<&'a arrow::buffer::BooleanBuffer>,
-    /// The first rows of the batch that are not written at all.
+    /// The number of leading rows of the batch that are not written at all.
     pub(crate) first_row: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Slots<'a> {
-    /// `first_row` goes to `start`, the next row to the next slot, `len` rows in all.
+    /// Row `first_row + i` is written to slot `start + i`, for `len` rows.
     Run { start: u32, len: usize },
-    /// `first_row + i` goes to `list[i]`.
+    /// Row `first_row + i` is written to slot `list[i]`.
     List(&'a [u32]),
 }
 

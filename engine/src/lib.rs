@@ -1,10 +1,11 @@
 //! The incremental table and pivot engine: Arrow in, deltas out.
 //!
-//! Law: the engine is pure. It knows no clock, thread pool choice, socket, actor or async runtime, and builds for
-//! wasm32 as it is. Whatever mutates returns what changed, numbered `from → to`.
+//! Invariant: the engine does no I/O. It opens no socket, runs no actor and no async runtime, owns no thread pool,
+//! and builds for wasm32 unchanged. The time that expressions read is set by the caller ([`expr`]). Every mutation
+//! returns a delta, numbered `from → to`.
 //!
-//! Reading order: the words ([`scalar`], [`schema`], [`config`], [`data`]), bytes to batches ([`ingest`]), batches to
-//! tables ([`table`]), tables to pivots ([`view`]), pivots to bytes ([`export`]).
+//! Reading order: values and configuration ([`scalar`], [`schema`], [`config`], [`data`]), bytes to batches
+//! ([`ingest`]), batches to tables ([`table`]), tables to pivots ([`view`]), pivots to bytes ([`export`]).
 
 pub(crate) mod column;
 pub mod config;

@@ -1,10 +1,13 @@
-//! A persistent sequence with counts: a B+tree of `u32` (slots or node numbers) in some order.
+//! A persistent sequence with counts: a B+tree of `u32` (slots or node numbers) in a given order.
 //!
-//! Law: `insert`, `remove`, `prefix` and `get` are O(log n); `clone` is O(1) and a write copies only the path it walks.
-//! The tree stores no sort keys: the caller brings the comparison. It must be consistent with the order of what is in
-//! the tree *now*, so whoever changes sort keys first removes the touched entries (comparing old values) and then
-//! inserts them again (comparing new ones). An order may have ranks ([`Compare::prefix`]): then the tree remembers the
-//! rank of every entry, so that only ties look at cells; of one tree all orders must have the same ranks.
+//! Invariant: the tree stores no sort keys; the caller supplies the comparison, which must be consistent with the
+//! order of the entries in the tree *now*. To change sort keys, first remove the affected entries (comparing old
+//! values), then insert them again (comparing new ones). An order may have sort key prefixes
+//! ([`Compare::sort_key_prefix`]): the tree stores the prefix of every entry, so that only ties read cells. All
+//! orders used with one tree must have the same prefixes.
+//!
+//! Cost: `insert`, `remove`, `rank` and `get` are O(log n); `clone` is O(1), and a write copies only the path to
+//! the entry.
 
 mod edit;
 mod layer;
@@ -20,15 +23,15 @@ use std::sync::Arc;
 
 use node::{Leaf, OrderNode};
 
-/// A batch that touches more than one entry in this many is merged in one pass instead of entry by entry.
+/// A batch that affects more than one entry in this many is merged in one pass instead of entry by entry.
 const BULK_SHARE: usize = 8;
 
-/// A part of a sequence that is to be.
+/// Leaves of a tree under construction.
 pub(crate) struct Leaves(Vec<OrderNode>);
 
 impl Leaves {
-    /// Entries in order.
-    fn plain(entries: impl IntoIterator<Item = u32>) -> Leaves {
+    /// Packs entries that are in order, without prefixes.
+    fn without_prefixes(entries: impl IntoIterator<Item = u32>) -> Leaves {
         let entries = entries.into_iter();
         let mut leaf = Leaf::new(false, entries.size_hint().0);
         let mut leaves = Vec::new();
@@ -45,20 +48,20 @@ impl Leaves {
         Leaves(leaves)
     }
 
-    /// Entries that are in `order`.
+    /// Packs entries that are sorted by `order`.
     pub(crate) fn ordered(entries: &[u32], order: &impl Compare) -> Leaves {
         match order.has_prefixes() {
             true => Leaves::with_prefixes(entries, |&entry| (entry, order.sort_key_prefix(entry))),
-            false => Leaves::plain(entries.iter().copied()),
+            false => Leaves::without_prefixes(entries.iter().copied()),
         }
     }
 
-    /// Entries with their ranks, in the order of `items`.
+    /// Packs entries with their prefixes, in the order of `items`.
     pub(crate) fn with_prefixes<T>(items: &[T], entry: impl Fn(&T) -> (u32, u64)) -> Leaves {
         let leaf = |items: &[T]| {
             let mut leaf =
                 Leaf::new(true, if items.len() == node::filled(true) { usize::MAX } else { items.len() });
-            // All of a kind at once: the machine fetches them side by side.
+            // One field at a time, so that the cache misses of the entries overlap.
             leaf.entries.extend(items.iter().map(|item| entry(item).0));
             leaf.prefixes.extend(items.iter().map(|item| entry(item).1));
             OrderNode::Leaf(leaf)
@@ -67,7 +70,7 @@ impl Leaves {
     }
 }
 
-/// The sequence.
+/// The counted B+tree.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct OrderTree {
     root: Arc<OrderNode>,
@@ -75,17 +78,17 @@ pub(crate) struct OrderTree {
 }
 
 impl OrderTree {
-    /// From entries that are in order already, by an order without ranks.
+    /// Builds a tree from sorted entries, for an order without prefixes.
     pub(crate) fn from_sorted(entries: impl IntoIterator<Item = u32>) -> OrderTree {
-        OrderTree::from_leaves([Leaves::plain(entries)])
+        OrderTree::from_leaves([Leaves::without_prefixes(entries)])
     }
 
-    /// From entries that are in `order` already.
+    /// Builds a tree from entries that are sorted by `order`.
     pub(crate) fn from_ordered(entries: &[u32], order: &impl Compare) -> OrderTree {
         OrderTree::from_leaves([Leaves::ordered(entries, order)])
     }
 
-    /// From parts in their order.
+    /// Builds a tree from leaves in order.
     pub(crate) fn from_leaves(parts: impl IntoIterator<Item = Leaves>) -> OrderTree {
         let leaves: Vec<OrderNode> = parts.into_iter().flat_map(|part| part.0).collect();
         let len = leaves.iter().map(OrderNode::len).sum();
@@ -118,12 +121,12 @@ impl OrderTree {
         }
     }
 
-    /// The rank of the entry at `position`; absent in a tree without ranks.
+    /// The prefix of the entry at `position`; `None` in a tree without prefixes.
     fn prefix_at(&self, position: usize) -> Option<u64> {
         self.iter_from(position).next_with_prefix().map(|(prefix, _)| prefix)
     }
 
-    /// The number of entries whose rank is less, in a tree with ranks.
+    /// The number of entries with a smaller prefix, in a tree with prefixes.
     fn num_below(&self, prefix: u64) -> usize {
         let mut node = &*self.root;
         let mut before = 0;
@@ -141,7 +144,7 @@ impl OrderTree {
         }
     }
 
-    /// The number of entries for which `is_before` holds; it must hold for a prefix.
+    /// The number of entries for which `is_before` holds. The sequence must be partitioned by `is_before`.
     pub(crate) fn partition_point(&self, is_before: impl Fn(u32) -> bool) -> usize {
         let mut node = &*self.root;
         let mut before = 0;
@@ -159,13 +162,13 @@ impl OrderTree {
         }
     }
 
-    /// The position of `entry`, if it is there.
+    /// The position of `entry`, if present.
     pub(crate) fn rank(&self, entry: u32, order: &impl Compare) -> Option<usize> {
         let position = self.partition_point(|other| order.compare(other, entry) == Ordering::Less);
         (self.get(position) == Some(entry)).then_some(position)
     }
 
-    /// Puts `entry` behind everything that is not greater.
+    /// Inserts `entry` after all entries that are not greater.
     pub(crate) fn insert(&mut self, entry: u32, order: &impl Compare) {
         if order.has_prefixes() {
             return self.insert_many(vec![entry], order);
@@ -174,7 +177,7 @@ impl OrderTree {
         self.insert_at(&[edit::Arrival { position, prefix: 0, entry }], false);
     }
 
-    /// Takes `entry` out. The order must be total: no two entries compare equal.
+    /// Removes `entry` and returns whether it was present. The order must be total: no two entries compare equal.
     pub(crate) fn remove(&mut self, entry: u32, order: &impl Compare) -> bool {
         if order.has_prefixes() {
             let before = self.len;
@@ -188,7 +191,7 @@ impl OrderTree {
         position.is_some()
     }
 
-    /// Takes many entries out (any order). As [`OrderTree::remove`] for each, in one pass when they are many.
+    /// Removes entries, given in any order, like [`OrderTree::remove`] for each. Many are removed in one O(n) pass.
     pub(crate) fn remove_many(&mut self, entries: &[u32], order: &impl Compare) {
         if entries.len() * BULK_SHARE < self.len {
             return self.remove_each(entries, order);
@@ -198,7 +201,7 @@ impl OrderTree {
         *self = OrderTree::from_ordered(&staying, order);
     }
 
-    /// Puts many entries in (any order).
+    /// Inserts entries, given in any order. Many are merged in one O(n) pass.
     pub(crate) fn insert_many(&mut self, entries: Vec<u32>, order: &impl Compare) {
         if entries.len() * BULK_SHARE < self.len {
             return self.insert_each(&entries, order);
@@ -209,7 +212,7 @@ impl OrderTree {
         if self.is_empty() {
             *self = OrderTree::from_leaves([match order.has_prefixes() {
                 true => Leaves::with_prefixes(&arriving, |&(prefix, entry)| (entry, prefix)),
-                false => Leaves::plain(arriving.iter().map(|&(_, entry)| entry)),
+                false => Leaves::without_prefixes(arriving.iter().map(|&(_, entry)| entry)),
             }]);
             return;
         }
@@ -252,18 +255,18 @@ impl OrderTree {
 pub(crate) struct Iter<'a> {
     stack: Vec<std::slice::Iter<'a, Arc<OrderNode>>>,
     leaf: &'a Leaf,
-    /// In the leaf.
+    /// Index in the leaf.
     at: usize,
 }
 
 impl Iter<'_> {
-    /// The next entry and its rank, in a tree with ranks.
+    /// The next entry and its prefix, in a tree with prefixes.
     fn next_with_prefix(&mut self) -> Option<(u64, u32)> {
         let entry = self.next()?;
         Some((*self.leaf.prefixes.get(self.at - 1)?, entry))
     }
 
-    /// The next entry if it has this rank.
+    /// The next entry, if it has this prefix.
     fn next_if_prefix(&mut self, prefix: u64) -> Option<u32> {
         if self.at == self.leaf.entries.len() {
             self.next_leaf()?;
@@ -275,8 +278,8 @@ impl Iter<'_> {
         })
     }
 
-    /// To the first entry that has not a lesser rank: how many have been passed. Gives up where that is more than some
-    /// leaves away.
+    /// Advances to the first entry whose prefix is not smaller and returns the number of entries skipped. `None` if
+    /// it is not within `num_leaves` leaves.
     fn skip_below(&mut self, prefix: u64, num_leaves: usize) -> Option<usize> {
         let mut num_skipped = 0;
         for _ in 0..num_leaves {
@@ -287,7 +290,7 @@ impl Iter<'_> {
             };
             num_skipped += num_less;
             self.at += num_less;
-            self.look_ahead();
+            self.prefetch_ahead();
             if self.at < self.leaf.prefixes.len() || self.next_leaf().is_none() {
                 return Some(num_skipped);
             }
@@ -295,8 +298,8 @@ impl Iter<'_> {
         None
     }
 
-    /// Reads for the machine's sake what the walk comes to.
-    fn look_ahead(&self) {
+    /// Prefetches the next leaves of the scan.
+    fn prefetch_ahead(&self) {
         if let Some([next, others @ ..]) = self.stack.last().map(std::slice::Iter::as_slice) {
             next.touch();
             if let Some(later) = others.get(1) {
@@ -305,7 +308,7 @@ impl Iter<'_> {
         }
     }
 
-    /// To the first entry of the next leaf.
+    /// Advances to the first entry of the next leaf.
     fn next_leaf(&mut self) -> Option<()> {
         let mut node = loop {
             match self.stack.last_mut()?.next() {
@@ -351,7 +354,7 @@ impl Iterator for Iter<'_> {
 mod tests {
     use super::*;
 
-    /// A small generator, so that the test needs no crate and repeats exactly.
+    /// An xorshift generator: deterministic, and no dependency of the tests.
     pub(super) fn next(state: &mut u64) -> u64 {
         *state ^= *state << 13;
         *state ^= *state >> 7;
@@ -377,7 +380,7 @@ mod tests {
             match model.binary_search(&entry) {
                 Ok(at) => {
                     assert_eq!(tree.rank(entry, &compare), Some(at));
-                    // Phases of growth and of shrinking.
+                    // Alternates phases of growth and of shrinking.
                     if step % 7_000 > 3_500 || next(&mut state).is_multiple_of(4) {
                         model.remove(at);
                         assert!(tree.remove(entry, &compare));
@@ -405,7 +408,7 @@ mod tests {
         assert!(tree.is_empty());
     }
 
-    /// Entries by a number of each, which changes.
+    /// Orders entries by a mutable number each.
     pub(super) struct Numbers<'a>(pub(super) &'a [u64]);
 
     impl Compare for Numbers<'_> {
@@ -418,13 +421,13 @@ mod tests {
         }
 
         fn sort_key_prefix(&self, entry: u32) -> u64 {
-            // Several numbers have one rank.
+            // Several numbers share one prefix.
             self.0[entry as usize] / 3
         }
     }
 
     #[test]
-    fn ranks_follow_what_changes() {
+    fn prefixes_stay_consistent_under_changes() {
         let mut state = 88_172_645_463_325_252;
         let mut numbers: Vec<u64> = (0..20_000).map(|_| next(&mut state) % 5_000).collect();
         let mut model: Vec<u32> = (0..20_000).collect();
@@ -452,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn many_at_once_is_one_by_one() {
+    fn bulk_changes_equal_single_changes() {
         let compare = |left: u32, right: u32| left.cmp(&right);
         for share in [2, 5, 50] {
             let mut tree = OrderTree::from_sorted((0..10_000).map(|entry| entry * 2));

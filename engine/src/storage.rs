@@ -1,7 +1,7 @@
-//! Tables at rest: snapshots, row keys and their order, and the differences between versions.
+//! Storage of tables: snapshots, row keys and their order, and the deltas between versions.
 //!
-//! Invariant: nothing here knows how a table changes or who reads it. A snapshot is immutable and shared; a delta holds
-//! the snapshots before and after it.
+//! Invariant: this module does not depend on how a table is changed or read. A snapshot is immutable and shared; a
+//! delta holds the snapshots before and after it.
 
 pub(crate) mod computed_ref;
 mod key_index;

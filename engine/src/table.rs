@@ -1,8 +1,9 @@
-//! A table: columns, keys, and one order of batches.
+//! Tables: columns, keys, and a total order of batches.
 //!
-//! Law: every applied batch raises the version by one and yields the [`TableDelta`] that leads there; snapshots are
-//! O(1) and immutable. Most tables are written by clients ([`owned`]); a derived table shows a view as a table and
-//! follows its source ([`derived`]).
+//! Invariant: every applied batch increments the version by one and yields the [`TableDelta`] that leads to it.
+//! Snapshots are immutable. Cost: a snapshot is O(columns). Most tables are written by clients ([`owned`]); a
+//! derived table presents a view as a table and follows its source ([`derived`]); a joined table follows two
+//! ([`joined`]).
 
 mod computed;
 mod derived;
@@ -30,6 +31,7 @@ pub(crate) use owned::OwnedTable;
 #[cfg(not(test))]
 use owned::OwnedTable;
 
+/// A table with the computed columns of its plans.
 #[derive(Debug)]
 pub struct Table {
     body: Body,
@@ -48,16 +50,21 @@ impl Table {
         Table { body, computed: ComputedColumns::default() }
     }
 
-    /// Makes a table from its first rows, or from a schema.
+    /// Creates a table from its first rows, or from a schema.
+    ///
+    /// Fails if the data cannot be read, or if `options.index` names no column or a boolean one.
     pub fn create(data: &TableData, options: TableOptions) -> Result<Table> {
         Ok(Table::of(Body::Owned(Box::new(OwnedTable::create(data, options)?))))
     }
 
-    /// Makes a table of a view over `source`: read-only, live through [`Table::follow`].
+    /// Creates a read-only table from a view of `source`, kept up to date by [`Table::follow`].
     ///
-    /// `plan`: of a view of the source. `wanted`: names and types of the columns, of which those that the view has not
-    /// are null; absent, all columns of the view. `source_limit`: the source table's limit, which a flat view's table
-    /// has too.
+    /// `plan` is of a view of the source. `wanted` selects columns by name and type; those that the view lacks are
+    /// null. `None` selects all columns of the view. `source_limit` is the limit of the source table, which the
+    /// table of a flat view inherits.
+    ///
+    /// Fails if a wanted column has another type than the view's, occurs twice, or omits the source's index column
+    /// from a flat view that shows it, and for a view that is split but not grouped.
     pub fn derive(
         plan: Plan,
         source: &Snapshot,
@@ -68,11 +75,15 @@ impl Table {
         Ok(Table::of(Body::Derived(Box::new(derived))))
     }
 
-    /// Makes a table of two: read-only, live through [`Table::follow_side`].
+    /// Creates a read-only join of two tables, kept up to date by [`Table::follow_side`].
+    ///
+    /// Fails if a join column is missing, the types of the join columns differ, or both tables have another column
+    /// of one name.
     pub fn join(left: &Snapshot, right: &Snapshot, spec: &JoinSpec) -> Result<Table> {
         Ok(Table::of(Body::Joined(Box::new(JoinedTable::new(left, right, spec)?))))
     }
 
+    /// The table's own columns, without computed ones.
     pub fn schema(&self) -> &Schema {
         match &self.body {
             Body::Joined(table) => table.snapshot().schema(),
@@ -81,7 +92,7 @@ impl Table {
         }
     }
 
-    /// The name of the index column.
+    /// The name of the index column, if any.
     pub fn index(&self) -> Option<&str> {
         match &self.body {
             Body::Joined(_) => None,
@@ -90,6 +101,7 @@ impl Table {
         }
     }
 
+    /// The maximum number of rows, if limited.
     pub fn limit(&self) -> Option<u32> {
         match &self.body {
             Body::Joined(_) => None,
@@ -98,6 +110,7 @@ impl Table {
         }
     }
 
+    /// The number of rows.
     pub fn num_rows(&self) -> usize {
         match &self.body {
             Body::Joined(table) => table.snapshot().num_rows(),
@@ -115,7 +128,7 @@ impl Table {
         }
     }
 
-    /// The table as it is now, with the columns that its plans compute; O(columns).
+    /// The current version of the table, including its computed columns. Cost: O(columns).
     pub fn snapshot(&self) -> Snapshot {
         self.computed.extend(&self.stored())
     }
@@ -128,7 +141,7 @@ impl Table {
         }
     }
 
-    /// A new port for updates: 1, 2, 3, …
+    /// Allocates a port for updates: 1, 2, 3, …
     pub fn make_port(&mut self) -> u32 {
         match &mut self.body {
             Body::Owned(table) => table.make_port(),
@@ -137,20 +150,49 @@ impl Table {
         }
     }
 
-    /// Checks a config against this table. The plan's expressions and windows stay computed for as long as a plan holds
-    /// them. New ones are left to the returned backfill, which any thread may run ([`Backfill::run_on`]); its result is
-    /// then installed ([`Table::install`]), and what waited for it is taken ([`Table::take_ready`]). Until then no view can
-    /// be built of the plan ([`Table::is_pending`]). Errors name the first thing at fault. Cost: O(size of the config).
-    pub fn plan(&mut self, config: &ViewConfig) -> Result<(Plan, Option<Backfill>)> {
+    /// Checks a config against this table and computes the plan's expressions and windows.
+    ///
+    /// They are kept up to date as long as a plan refers to them; build the plan's views from snapshots taken from
+    /// now on. Fails if the config does not fit the table. Cost: O(rows) per column that no other plan has.
+    pub fn plan(&mut self, config: &ViewConfig) -> Result<Plan> {
         let stored = self.stored();
-        let parsed = ParsedColumns::of(config, stored.schema(), stored.index())?;
-        // Everything else is checked before anything is computed.
-        Plan::check(config, stored.schema(), &parsed)?;
+        let expressions = check_expressions(config, stored.schema(), stored.index())?;
+        // All other errors are reported before anything is computed.
+        Plan::check(config, stored.schema(), stored.index())?;
         self.computed.drop_unused();
-        let mut computed = Vec::with_capacity(parsed.expressions.len() + parsed.windows.len());
-        let mut pending = Vec::new();
-        for (alias, expression) in parsed.expressions {
-            let column = self.computed.hold(alias, expression, &computed, &mut pending);
+        let mut computed = Vec::with_capacity(expressions.len());
+        let storages: Vec<Storage> = expressions.iter().map(|expression| expression.storage).collect();
+        let windows = check_windows(config, stored.schema(), &storages)?;
+        for (alias, expression) in config.expressions.keys().zip(expressions) {
+            let column = self.computed.hold(alias, expression, &stored, &computed);
+            computed.push(column);
+        }
+        for (alias, window) in windows {
+            let window = self.computed.hold_window(alias, window, &computed, &stored);
+            computed.push(window);
+        }
+        Plan::with_computed(config, stored.schema(), computed)
+    }
+
+    /// Plans like [`Table::plan`], but leaves new expressions and windows to a worker.
+    ///
+    /// The worker calls [`Backfill::run_on`]; the result goes to [`Table::adopt`], after which further backfills
+    /// may be ready ([`Table::take_ready`]). Until then the plan is pending ([`Table::is_pending`]) and no view can
+    /// be built from it.
+    pub fn plan_later(&mut self, config: &ViewConfig) -> Result<(Plan, Option<Backfill>)> {
+        if config.expressions.is_empty() && config.windows.is_empty() {
+            return Ok((self.plan(config)?, None));
+        }
+        let stored = self.stored();
+        let expressions = check_expressions(config, stored.schema(), stored.index())?;
+        Plan::check(config, stored.schema(), stored.index())?;
+        let storages: Vec<Storage> = expressions.iter().map(|expression| expression.storage).collect();
+        let windows = check_windows(config, stored.schema(), &storages)?;
+        self.computed.drop_unused();
+        let mut computed = Vec::with_capacity(expressions.len());
+        let mut missing = Vec::new();
+        for (alias, expression) in config.expressions.keys().zip(expressions) {
+            let column = self.computed.hold_later(alias, expression, &computed, &mut missing);
             computed.push(column);
         }
         let num_columns = stored.schema().len();
@@ -176,50 +218,51 @@ impl Table {
         Ok(plan)
     }
 
-    /// Whether some column of a plan is still computed elsewhere.
+    /// Whether some column of the plan is still being backfilled.
     pub fn is_pending(&self, plan: &Plan) -> bool {
         plan.computed_columns().iter().any(|column| self.computed.is_pending(column))
     }
 
-    /// Installs columns that were computed elsewhere, led to the present. The result amends the snapshots and deltas that
-    /// were kept since the backfill was planned.
-    pub fn install(&mut self, backfill: &Backfill, result: BackfillResult) -> InstalledColumns {
-        self.computed.install(backfill, result)
+    /// Installs backfilled columns. The result amends snapshots and deltas taken since the backfill started.
+    pub fn adopt(&mut self, backfill: &Backfill, prepared: BackfillResult) -> InstalledColumns {
+        self.computed.install(backfill, prepared)
     }
 
-    /// The backfills whose source columns have been installed since.
+    /// Takes the backfills whose source columns have been installed meanwhile.
     pub fn take_ready(&mut self) -> Vec<Backfill> {
         self.computed.take_ready()
     }
 
-    /// Drops the backfills that wait for columns which cannot be computed.
-    pub fn drop_waiting(&mut self) {
+    /// Drops the backfills that wait for source columns, after a backfill failed.
+    pub fn forget_waiting(&mut self) {
         self.computed.drop_waiting();
     }
 
-    /// The deltas that a backfill has to catch up with, see [`BackfillResult::follow`].
-    pub fn catch_up_log(&self, result: &BackfillResult) -> CatchUpLog {
-        self.computed.catch_up_log(result)
+    /// The deltas that a backfilled column has to catch up with; see [`BackfillResult::follow`].
+    pub fn backlog(&self, prepared: &BackfillResult) -> CatchUpLog {
+        self.computed.catch_up_log(prepared)
     }
 
-    /// The number of deltas kept for running backfills.
+    /// The number of logged deltas that running backfills have to catch up with.
     pub fn num_to_catch_up(&self) -> usize {
         self.computed.num_logged()
     }
 
-    /// Merges the deltas kept for running backfills. Afterwards snapshots and deltas can be amended, and columns followed,
-    /// at the `needed` versions only.
-    pub fn shorten_catch_up_log(&mut self, needed: &BTreeSet<u64>) {
+    /// Merges the logged deltas that running backfills have to catch up with.
+    ///
+    /// Afterwards, snapshots and deltas can be amended, and columns caught up, only at the versions in `needed`.
+    pub fn shorten_catching_up(&mut self, needed: &BTreeSet<u64>) {
         self.computed.shorten_log(needed);
     }
 
-    /// Merges (indexed) or appends rows. `None`: nothing happened and nobody is told (no rows, or a port that was never
-    /// made).
+    /// Upserts rows into an indexed table, or appends them. `None` if nothing changed: there are no rows, or the
+    /// port was never allocated.
     pub fn update(&mut self, data: &TableData, port_id: u32) -> Result<Option<TableDelta>> {
         self.update_with(data, port_id, &WriteOptions::default())
     }
 
-    /// As [`Table::update`]. Errors when the table is not what `options` say, or lacks a column.
+    /// Writes rows like [`Table::update`]. Fails if the table's properties differ from `options`, or if it lacks a
+    /// column and `options` forbid that.
     pub fn update_with(
         &mut self,
         data: &TableData,
@@ -230,8 +273,10 @@ impl Table {
         Ok(delta.map(|delta| self.computed.step(delta)))
     }
 
-    /// As [`Table::update_with`] where nobody is to hear what changed (no views, no followers): no delta is made, and cells
-    /// that no snapshot holds are written in place. Says whether something happened.
+    /// Writes rows like [`Table::update_with`], for a table without views or followers, and returns whether
+    /// anything was written.
+    ///
+    /// No delta is made, and cells that no snapshot shares are written in place.
     pub fn update_unobserved(
         &mut self,
         data: &TableData,
@@ -245,24 +290,26 @@ impl Table {
         self.written()?.update_unobserved(data, port_id, options)
     }
 
-    /// Clears, then appends, in one step. Bad data leaves the table as it was.
+    /// Clears the table and appends rows, as one batch. Invalid data leaves the table unchanged.
     pub fn replace(&mut self, data: &TableData) -> Result<TableDelta> {
         self.replace_with(data, &WriteOptions::default())
     }
 
-    /// As [`Table::replace`]. Errors when the table is not what `options` say, or lacks a column.
+    /// Replaces rows like [`Table::replace`]. Fails if the table's properties differ from `options`, or if it lacks
+    /// a column and `options` forbid that.
     pub fn replace_with(&mut self, data: &TableData, options: &WriteOptions) -> Result<TableDelta> {
         let delta = self.written()?.replace(data, options)?;
         Ok(self.computed.step(delta))
     }
 
-    /// Removes rows by key; unknown keys are ignored. `None`: there were no keys, nothing happened and nobody is told.
+    /// Removes rows by key; unknown keys are ignored. `None` if no keys were given. Fails for a table without an
+    /// index.
     pub fn remove(&mut self, data: &TableData) -> Result<Option<TableDelta>> {
         let delta = self.written()?.remove(data)?;
         Ok(delta.map(|delta| self.computed.step(delta)))
     }
 
-    /// Follows the source of a derived table by one delta. `None`: no row of this table was touched.
+    /// Applies a delta of a derived table's source. `None` if no row of this table is affected.
     pub fn follow(&mut self, delta: &TableDelta) -> Option<TableDelta> {
         match &mut self.body {
             Body::Owned(_) | Body::Joined(_) => None,
@@ -271,7 +318,7 @@ impl Table {
         .map(|delta| self.computed.step(delta))
     }
 
-    /// Follows one source of a joined table by one delta, touched or not. `None` for any other table.
+    /// Applies a delta of one source of a joined table, and always returns a delta. `None` for any other table.
     pub fn follow_side(&mut self, side: JoinSide, delta: &TableDelta) -> Option<TableDelta> {
         match &mut self.body {
             Body::Owned(_) | Body::Derived(_) => None,
@@ -280,7 +327,7 @@ impl Table {
         .map(|delta| self.computed.step(delta))
     }
 
-    /// Bytes held by columns and keys of its own.
+    /// Bytes held by the table's own columns and keys.
     pub fn memory(&self) -> usize {
         match &self.body {
             Body::Owned(table) => table.memory(),

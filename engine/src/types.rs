@@ -1,4 +1,4 @@
-//! The values that tables hold: their types, their order, their text.
+//! The values that tables hold: their types, order and text form.
 
 pub mod calendar;
 pub(crate) mod display;

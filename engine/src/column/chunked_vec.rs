@@ -1,8 +1,8 @@
 //! The chunked vector behind a column: pages of chunks, every level `Arc`-shared and copied on write.
 //!
-//! Law: `clone` is O(1); `set` copies at most one chunk ([`CHUNK`] rows) and two short lists of pointers, and copies
-//! nothing that no clone holds, and nothing where the cell has the value already. The memory of chunks that were
-//! replaced is used again once no clone holds them.
+//! Cost: `clone` is O(1); `set` copies at most one chunk ([`CHUNK`] rows) and two short lists of pointers. It
+//! copies nothing that no clone shares, and nothing if the cell already has the value. The memory of replaced
+//! chunks is reused once no clone holds them.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -10,17 +10,18 @@ use std::sync::Arc;
 
 use crate::sorted::touch;
 
-/// Rows in a chunk: small enough that copying one for a single-row update is cheap (2 KiB of floats), large enough
-/// that pointers and counts are a sixth of a byte a row.
+/// Rows in a chunk: few enough that copying one for a single-row update is cheap (2 KiB of floats), enough that
+/// pointers and counts take a sixth of a byte a row.
 pub(crate) const CHUNK: usize = 256;
-/// Chunks in a page: copying a page counts every chunk in it up, each a visit to another place in memory, so few.
+/// Chunks in a page. Few, because copying a page increments the count of every chunk in it, each a likely cache
+/// miss.
 const PAGE: usize = 16;
 /// Rows in a page.
 pub(crate) const PAGE_ROWS: usize = PAGE * CHUNK;
 
-/// What a cell may hold.
+/// A value that a cell may hold.
 pub(crate) trait CellValue: Copy + Default {
-    /// Whether nobody could tell the two apart; 0.0 and -0.0 can be told apart, and a NaN is itself.
+    /// Whether the two are indistinguishable: bitwise, so that 0.0 differs from -0.0 and a NaN equals itself.
     fn is_same(self, other: Self) -> bool;
 }
 
@@ -86,7 +87,7 @@ impl<T> Default for Page<T> {
 
 impl<T> Clone for Page<T> {
     fn clone(&self) -> Self {
-        // Counting up waits for each chunk in turn; reading the counts first lets the machine fetch them all at once.
+        // Each increment would wait for its chunk; reading the counts first lets the cache misses overlap.
         std::hint::black_box(self.chunks.iter().flatten().map(Arc::strong_count).sum::<usize>());
         Page { chunks: self.chunks.clone() }
     }
@@ -111,9 +112,10 @@ impl<T> Default for ChunkedVec<T> {
     }
 }
 
-/// Chunks that the writer replaced, the oldest first. Readers still hold the latest of them; what they have let go is
-/// where the next copies are made: a steady stream of updates asks the allocator for nothing, and gives it nothing back
-/// on the readers' threads.
+/// Chunks that the writer replaced, oldest first.
+///
+/// Readers still hold the latest of them; those that no reader holds are reused for the next copies. A steady
+/// stream of updates therefore neither allocates nor frees memory on the readers' threads.
 #[derive(Debug)]
 struct RetiredChunks<T>(VecDeque<Arc<Chunk<T>>>);
 
@@ -123,7 +125,7 @@ impl<T> Default for RetiredChunks<T> {
     }
 }
 
-/// Chunks of a column that are kept for their memory: so many at most, and at most an eighth of the column.
+/// The most retired chunks a column keeps for reuse; it keeps at most an eighth of its chunks, too.
 const MOST_RETIRED: usize = 1024;
 
 impl<T: Copy> RetiredChunks<T> {
@@ -139,7 +141,7 @@ impl<T: Copy> RetiredChunks<T> {
         Arc::new(*chunk)
     }
 
-    fn keep(&mut self, chunk: Arc<Chunk<T>>, num_chunks: usize) {
+    fn push(&mut self, chunk: Arc<Chunk<T>>, num_chunks: usize) {
         if self.0.len() < MOST_RETIRED.min(num_chunks / 8) {
             self.0.push_back(chunk);
         }
@@ -159,8 +161,7 @@ impl<T: Copy + Default> ChunkedVec<T> {
         chunk.get(slot % CHUNK)
     }
 
-    /// Reads the cell for the machine's sake: what follows finds it near. Independent of what it holds, so many of these
-    /// wait for memory together.
+    /// Prefetches the cell. The reads do not depend on each other, so the cache misses of many overlap.
     #[inline]
     pub(crate) fn touch(&self, slot: u32) {
         let slot = slot as usize;
@@ -169,10 +170,10 @@ impl<T: Copy + Default> ChunkedVec<T> {
         }
     }
 
-    /// Whether any cell from `slot` on was ever written. (Cells of a chunk that exists count as written.)
+    /// Whether any cell from `slot` on may hold a value; if not, the slots can be written as fresh ones.
     pub(crate) fn reaches(&self, slot: u32) -> bool {
         let at = slot as usize;
-        // The rest of a partly used chunk is fresh when its valid bits are unset and nothing follows it.
+        // The tail of a partly used chunk is fresh if its valid bits are unset and no chunk follows it.
         let is_here = self
             .chunk(at / CHUNK)
             .is_some_and(|chunk| (at % CHUNK..CHUNK).any(|at| chunk.valid[at / 64] >> (at % 64) & 1 == 1));
@@ -189,12 +190,12 @@ impl<T: Copy + Default> ChunkedVec<T> {
         let cells = page.chunks[chunk % PAGE].get_or_insert_default();
         if Arc::get_mut(cells).is_none() {
             let copy = self.retired.copy_of(cells);
-            self.retired.keep(std::mem::replace(cells, copy), num_chunks);
+            self.retired.push(std::mem::replace(cells, copy), num_chunks);
         }
-        Arc::get_mut(cells).expect("nobody else has seen the copy")
+        Arc::get_mut(cells).expect("the copy is not shared yet")
     }
 
-    /// Writes a whole chunk. Its null cells hold the default value.
+    /// Replaces a whole chunk. Its null cells must hold the default value.
     pub(crate) fn put_chunk(&mut self, chunk: usize, cells: Chunk<T>) {
         let pages = Arc::make_mut(&mut self.pages);
         while pages.len() <= chunk / PAGE {
@@ -203,7 +204,7 @@ impl<T: Copy + Default> ChunkedVec<T> {
         Arc::make_mut(&mut pages[chunk / PAGE]).chunks[chunk % PAGE] = Some(Arc::new(cells));
     }
 
-    /// Has the pages in `range` from another; what was there goes.
+    /// Replaces the pages in `range` by those of another vector.
     pub(crate) fn take_pages(&mut self, from: &ChunkedVec<T>, range: Range<usize>) {
         let pages = Arc::make_mut(&mut self.pages);
         let end = range.end.min(from.pages.len());
@@ -213,8 +214,8 @@ impl<T: Copy + Default> ChunkedVec<T> {
         pages[range.start.min(end)..end].clone_from_slice(&from.pages[range.start.min(end)..end]);
     }
 
-    /// Appends the cells of `len` slots from `start` on; null cells as the default value, and `null` hears of each by
-    /// its offset.
+    /// Appends the cells of `len` slots from `start` on. Null cells are appended as the default value, and `null`
+    /// is called with the offset of each.
     pub(crate) fn read_run<U>(
         &self,
         start: u32,
@@ -261,12 +262,12 @@ impl<T: Copy + Default> ChunkedVec<T> {
 impl<T: CellValue> ChunkedVec<T> {
     pub(crate) fn set(&mut self, slot: u32, value: Option<T>) {
         let slot = slot as usize;
-        let is_known = match (self.chunk(slot / CHUNK).map(|chunk| chunk.get(slot % CHUNK)), value) {
+        let is_unchanged = match (self.chunk(slot / CHUNK).map(|chunk| chunk.get(slot % CHUNK)), value) {
             (None | Some(None), None) => true,
             (Some(Some(old)), Some(new)) => old.is_same(new),
             _ => false,
         };
-        if !is_known {
+        if !is_unchanged {
             self.chunk_mut(slot / CHUNK).put(slot % CHUNK, value);
         }
     }
@@ -292,7 +293,7 @@ impl<T: CellValue> ChunkedVec<T> {
         }
     }
 
-    /// Writes consecutive slots, chunk by chunk.
+    /// Writes consecutive slots, chunk by chunk. `is_valid` is given the offset of each.
     pub(crate) fn write_run(&mut self, start: u32, values: &[T], is_valid: impl Fn(usize) -> bool) {
         if let [value] = values {
             return self.set(start, is_valid(0).then_some(*value));
@@ -324,7 +325,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clone_keeps_what_the_writer_changes() {
+    fn a_clone_does_not_see_later_writes() {
         let mut cells = ChunkedVec::<i64>::default();
         cells.write_run(0, &(0..2000).collect::<Vec<_>>(), |offset| offset % 7 != 0);
         let before = cells.clone();
@@ -338,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_of_replaced_chunks_is_used_again_once_nobody_reads_them() {
+    fn the_memory_of_replaced_chunks_is_reused_once_no_clone_holds_them() {
         let mut cells = ChunkedVec::<i64>::default();
         cells.write_valid_run(0, &[0; 64 * CHUNK]);
         let (mut readers, mut places) = (VecDeque::new(), std::collections::HashSet::new());
@@ -358,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_there_already_is_not_copied() {
+    fn writing_an_equal_value_copies_nothing() {
         let mut cells = ChunkedVec::<f64>::default();
         cells.write_valid_run(0, &[0.0; CHUNK]);
         cells.set(1, None);

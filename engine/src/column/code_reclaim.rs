@@ -1,14 +1,15 @@
-//! Text codes that went out of use and wait until nobody sees them.
+//! Epoch-based reclamation of text codes.
 //!
-//! Law: a code rests until every snapshot taken before its text went out of use is gone. Snapshots of one version hold
-//! its epoch; entries are in the order of versions, one a batch, so an entry is over when it and all before it are.
+//! Invariant: a retired code is reclaimed only when every snapshot taken before its text went out of use has been
+//! dropped. Snapshots of one version hold its epoch; the queue has one entry per batch, in the order of versions,
+//! so an entry is due when its epoch and all earlier ones are dropped.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 
 use super::{Column, Interner};
 
-/// Codes by column.
+/// Retired codes awaiting reclamation, by column.
 type RetiredCodes = Vec<(usize, Vec<u32>)>;
 
 #[derive(Debug, Default)]
@@ -17,15 +18,15 @@ pub(crate) struct CodeReclaim {
 }
 
 impl CodeReclaim {
-    /// Forgets a column that another one will replace: its codes mean nothing there.
+    /// Drops the retired codes of a column that is about to be replaced: they have no meaning in its successor.
     pub(crate) fn forget(&mut self, column: usize) {
         for (_, retired) in &mut self.queue {
             retired.retain(|(position, _)| *position != column);
         }
     }
 
-    /// Ends a batch: takes the unused text of all columns out of use, begins the next epoch, and frees the codes whose
-    /// rest is over.
+    /// Ends a batch: retires the unused text of all columns, starts the next epoch, and reclaims the codes that are
+    /// due.
     pub(crate) fn end_batch(
         &mut self,
         columns: &mut [Column],

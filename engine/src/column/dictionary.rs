@@ -1,8 +1,9 @@
-//! Text as dictionary codes, with entries reclaimed when no row uses them.
+//! Dictionary-encoded text whose entries are reclaimed when no row uses them.
 //!
-//! Law: a code means one string for as long as any row or any snapshot can see it. Codes whose last row went away rest
-//! (the table keeps them) until every snapshot taken before that moment is gone; only then are they given to other
-//! strings. So memory does not grow under a churn of unique strings, and no reader sees a code change its meaning.
+//! Invariant: a code denotes one string as long as any row or snapshot refers to it. When the last use of a code
+//! ends, the code is retired, and awaits reclamation ([`super::CodeReclaim`]) until every older snapshot has been
+//! dropped; only then is it assigned another string. Memory therefore does not grow under a churn of unique
+//! strings, and no reader sees a code change its meaning.
 
 mod recent;
 
@@ -29,7 +30,7 @@ pub(crate) struct Strings {
 }
 
 impl Strings {
-    /// Number of codes ever given out; codes are below it.
+    /// The number of codes ever assigned; all codes are below it.
     pub(crate) fn len(&self) -> usize {
         self.len as usize
     }
@@ -77,19 +78,19 @@ impl Strings {
     }
 }
 
-/// The writer's side of a dictionary: string → code, and how many rows use each.
+/// The writer's side of a dictionary: string → code, with use counts.
 #[derive(Debug, Default)]
 pub(crate) struct Interner {
     codes: HashTable<u32>,
     hasher: RandomState,
     uses: Vec<u32>,
-    /// Codes whose use count fell to zero in the batch that is being applied.
+    /// Codes whose use count dropped to zero in the current batch.
     unused: Vec<u32>,
     free: Vec<u32>,
 }
 
 impl Interner {
-    /// The code of `text`, with one more use.
+    /// Returns the code of `text` and counts one more use.
     pub(crate) fn intern(&mut self, strings: &mut Strings, text: &str) -> u32 {
         let code = self.code(strings, text);
         self.uses[code as usize] += 1;
@@ -102,7 +103,7 @@ impl Interner {
         self.codes.find(hash, |&code| strings.get(code) == text).copied()
     }
 
-    /// The code of `text`, made if there is none, without a use.
+    /// Returns the code of `text`, assigning one if there is none. Counts no use.
     pub(crate) fn code(&mut self, strings: &mut Strings, text: &str) -> u32 {
         let hash = self.hasher.hash_one(text);
         if let Some(&code) = self.codes.find(hash, |&code| strings.get(code) == text) {
@@ -121,7 +122,7 @@ impl Interner {
         code
     }
 
-    /// One use less.
+    /// Counts one use less.
     pub(crate) fn release(&mut self, code: u32) {
         let uses = &mut self.uses[code as usize];
         *uses -= 1;
@@ -139,23 +140,23 @@ impl Interner {
         }
     }
 
-    /// Ends a batch: strings without a use become unfindable. Their codes are returned; they must rest until no
-    /// snapshot sees them any more, and then be given to [`Interner::reclaim`].
+    /// Ends a batch: removes strings without uses from the index and returns their codes, to be passed to
+    /// [`Interner::reclaim`] once no snapshot refers to them.
     pub(crate) fn retire(&mut self, strings: &Strings) -> Vec<u32> {
-        let mut code_reclaim = std::mem::take(&mut self.unused);
-        code_reclaim.sort_unstable();
-        code_reclaim.dedup();
-        code_reclaim.retain(|&code| self.uses[code as usize] == 0);
-        for &code in &code_reclaim {
+        let mut retired = std::mem::take(&mut self.unused);
+        retired.sort_unstable();
+        retired.dedup();
+        retired.retain(|&code| self.uses[code as usize] == 0);
+        for &code in &retired {
             let hash = self.hasher.hash_one(strings.get(code));
             if let Ok(entry) = self.codes.find_entry(hash, |&other| other == code) {
                 entry.remove();
             }
         }
-        code_reclaim
+        retired
     }
 
-    /// Frees the text of codes that nobody sees any more; the codes wait for their next string.
+    /// Frees the text of codes that no snapshot refers to, and makes the codes available for reuse.
     pub(crate) fn reclaim(&mut self, strings: &mut Strings, codes: Vec<u32>) {
         for code in codes {
             strings.put(code, empty());
@@ -175,14 +176,14 @@ fn empty() -> Arc<str> {
     EMPTY.with(Arc::clone)
 }
 
-/// Writes codes of this dictionary, as [`Interner::code`] gave them, to the slots of a whole batch.
+/// Writes codes returned by [`Interner::code`] to the slots of a whole batch.
 pub(crate) fn write_codes(
     codes: &mut ChunkedVec<u32>,
     interner: &mut Interner,
     new: &[Option<u32>],
     slots: Slots<'_>,
 ) {
-    // The new uses are counted before the old ones are given up: the same text may be both.
+    // New uses are counted before old ones are released: both may be of the same text.
     for code in new.iter().flatten() {
         interner.uses[*code as usize] += 1;
     }
@@ -214,7 +215,7 @@ pub(super) fn write(
         && let Some(array) = values.as_any().downcast_ref::<StringArray>()
         && !codes.reaches(start)
     {
-        // Fresh rows: nothing is given up, and the codes are written chunk by chunk.
+        // Fresh rows: there is nothing to release, and codes are written chunk by chunk.
         let rows = writes.first_row..writes.first_row + len;
         let (offsets, data) = (array.value_offsets(), array.value_data());
         let mut recent = Recent::for_rows(len);
@@ -233,7 +234,7 @@ pub(super) fn write(
                         _ => interner.code(strings, text),
                     };
                     previous = Some((text, code));
-                    recent.keep(packed, code);
+                    recent.insert(packed, code);
                     code
                 });
                 interner.uses[code as usize] += 1;
@@ -251,7 +252,7 @@ pub(super) fn write(
         return;
     }
     let mut put = |interner: &mut Interner, slot: u32, code: Option<u32>| {
-        // The new use is counted before the old one is given up: the same text may be both.
+        // The caller has already counted the new use, before the old one is released: both may be of the same text.
         if let Some(old) = codes.get(slot) {
             interner.release(old);
         }
@@ -281,7 +282,7 @@ pub(super) fn write(
     });
 }
 
-/// Fresh rows of a coded array: each entry is looked up once, and only if a row uses it.
+/// Writes fresh rows of a dictionary array. Each entry is looked up once, and only if a row uses it.
 fn write_fresh_coded(
     codes: &mut ChunkedVec<u32>,
     strings: &mut Strings,
@@ -301,7 +302,7 @@ fn write_fresh_coded(
     for (entry, &uses) in uses.iter().enumerate().filter(|(_, uses)| **uses > 0) {
         let text = if entries.is_valid(entry) { entries.value(entry) } else { "" };
         let code = interner.code(strings, text);
-        // Two entries may be the same text.
+        // Two entries may have the same text.
         interner.uses[code as usize] += uses;
         code_of[entry] = code;
     }
@@ -320,16 +321,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_gets_another_string_only_after_its_rest() {
+    fn a_code_is_reused_only_after_reclamation() {
         let (mut strings, mut interner) = (Strings::default(), Interner::default());
         let a = interner.intern(&mut strings, "a");
         interner.release(a);
         let seen = strings.clone();
-        let code_reclaim = interner.retire(&strings);
+        let retired = interner.retire(&strings);
         let b = interner.intern(&mut strings, "b");
         assert_ne!(a, b, "a snapshot may still read code {a}");
         assert_eq!(interner.find(&strings, "a"), None);
-        interner.reclaim(&mut strings, code_reclaim);
+        interner.reclaim(&mut strings, retired);
         assert_eq!(interner.intern(&mut strings, "c"), a, "the code is free again");
         assert_eq!(seen.get(a), "a", "a reader that kept the strings keeps their meaning");
     }

@@ -1,4 +1,4 @@
-//! Scalars as an Arrow array. Cost: O(values).
+//! Conversion of scalars to an Arrow array. Cost: O(values).
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use arrow::datatypes::Int32Type;
 use crate::types::scalar::Scalar;
 use crate::types::schema::Storage;
 
-/// Values as an array of the storage's type; text as a dictionary in order of appearance. A value of another type
-/// than the storage's is null.
+/// Converts values to an array of the storage's type; text becomes a dictionary in order of appearance. A value
+/// that the storage cannot represent becomes null.
 pub(crate) fn array(storage: Storage, values: &[Scalar]) -> ArrayRef {
     macro_rules! integers {
         ($array:ty, $native:ty) => {

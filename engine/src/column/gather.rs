@@ -1,4 +1,4 @@
-//! Cells at some slots as one Arrow array.
+//! Gathering of scattered cells into one Arrow array. Cost: O(rows).
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use arrow::datatypes::Int32Type;
 
 use super::{ChunkedVec, Strings};
 
-/// The cells of rows; one without a slot is null.
+/// Gathers the cells of rows; a row without a slot is null.
 pub(super) fn gather_primitive<T: ArrowPrimitiveType>(
     cells: &ChunkedVec<T::Native>,
     num_rows: usize,
@@ -30,7 +30,8 @@ where
     Arc::new(PrimitiveArray::<T>::new(ScalarBuffer::from(values), nulls))
 }
 
-/// A dictionary array of the strings whose codes `code_of` gives, entries in order of first appearance.
+/// Gathers the strings whose codes `code_of` returns into a dictionary array, with entries in order of first
+/// appearance.
 pub(crate) fn gather_strings(
     strings: &Strings,
     num_rows: usize,
@@ -38,9 +39,10 @@ pub(crate) fn gather_strings(
 ) -> ArrayRef {
     const NONE: i32 = -1;
     let mut entries: Vec<u32> = Vec::new();
-    // Rows without a text are marked, and told apart at the end.
+    // Rows without text are marked `NONE`, and made null at the end.
     let mut keys: Vec<i32> = Vec::with_capacity(num_rows);
-    // Rows of a dictionary that is not much larger look their code up in a list.
+    // Unless the dictionary is much larger than the output, a list maps codes to entries; otherwise a hash map
+    // does.
     if strings.len() <= num_rows * 4 {
         let mut entry_of = vec![NONE; strings.len()];
         for row in 0..num_rows {

@@ -1,6 +1,6 @@
-//! Which slots of a table hold rows, for passes over a whole column in the order of slots.
+//! The set of slots that hold rows, for passes over a whole column in slot order.
 //!
-//! Law: the same slots as in the order of keys; a pass by slot reads and writes each chunk once.
+//! Invariant: the same slots as in key order. A pass by slot reads and writes each chunk once.
 
 use super::CHUNK;
 use super::chunked_vec::PAGE_ROWS;
@@ -10,14 +10,14 @@ pub(crate) type Live = [u64; CHUNK / 64];
 
 #[derive(Debug)]
 pub(crate) enum LiveSlots {
-    /// From the first up to the second.
+    /// The slots from the first up to, excluding, the second.
     Run(u32, u32),
-    /// One bit a slot.
+    /// One bit per slot.
     Bits(Vec<u64>),
 }
 
 impl LiveSlots {
-    /// Of slots in any order. `len`: how many there are.
+    /// Collects slots given in any order. `len` is a capacity hint.
     pub(crate) fn of(slots: impl Iterator<Item = u32>, len: usize) -> LiveSlots {
         let mut words: Vec<u64> = Vec::with_capacity(len / 64 + 1);
         for slot in slots {
@@ -30,7 +30,7 @@ impl LiveSlots {
         LiveSlots::Bits(words)
     }
 
-    /// Pages that hold rows, or lie before one that does.
+    /// The number of pages up to the last one that holds rows.
     pub(crate) fn num_pages(&self) -> usize {
         match self {
             LiveSlots::Run(_, end) => (*end as usize).div_ceil(PAGE_ROWS),
@@ -38,7 +38,7 @@ impl LiveSlots {
         }
     }
 
-    /// Of the chunk of that number.
+    /// The live slots of a chunk.
     pub(crate) fn chunk(&self, chunk: usize) -> Live {
         let mut live = [0; CHUNK / 64];
         match self {
@@ -60,7 +60,7 @@ impl LiveSlots {
         live
     }
 
-    /// The rows of a page, ascending.
+    /// Lists the live slots of a page, ascending.
     pub(crate) fn page(&self, page: usize, slots: &mut Vec<u32>) {
         slots.clear();
         let chunks = PAGE_ROWS / CHUNK;
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_is_what_its_slots_are() {
+    fn a_run_equals_the_list_of_its_slots() {
         for (start, end) in [(0, 0), (0, 1), (3, 64), (63, 65), (200, 5000), (4096, 8192), (5, 9000)] {
             let (run, listed) = (LiveSlots::Run(start, end), LiveSlots::of((start..end).rev(), 0));
             assert!(run.num_pages() >= listed.num_pages());

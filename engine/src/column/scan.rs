@@ -1,7 +1,7 @@
 //! Reading one column for many rows.
 //!
-//! Law: the same cells as one by one; the type is looked at once a pass and the chunk once a run of rows, so that a
-//! pass in slot order is a loop over plain values.
+//! Invariant: the same cells as one by one. Cost: the type is dispatched once a pass and the chunk looked up once a
+//! run of rows, so a pass in slot order is a loop over primitive values.
 
 use arrow::array::BooleanBufferBuilder;
 use arrow::buffer::{NullBuffer, ScalarBuffer};
@@ -27,7 +27,7 @@ impl<T: Copy + Default> ChunkedVec<T> {
         }
     }
 
-    /// The cells of some slots; nulls are default values.
+    /// Copies the cells of some slots; nulls as default values.
     pub(super) fn cells_of(&self, slots: &[u32]) -> ScalarBuffer<T>
     where
         T: ArrowNativeType,
@@ -45,7 +45,7 @@ impl<T: Copy + Default> ChunkedVec<T> {
         ScalarBuffer::from(values)
     }
 
-    /// Which of some slots are null, if any is.
+    /// The null buffer of some slots; `None` if none is null.
     pub(super) fn nulls_of(&self, slots: &[u32]) -> Option<NullBuffer> {
         let is_full = |run: &[u32]| {
             let at = run[0] as usize % CHUNK;
@@ -63,13 +63,13 @@ impl<T: Copy + Default> ChunkedVec<T> {
     }
 }
 
-/// Slots that follow each other in one chunk, run by run.
+/// Splits slots into runs of consecutive ones in one chunk.
 fn runs(slots: &[u32]) -> impl Iterator<Item = &[u32]> {
     slots.chunk_by(|&slot, &next| next == slot.wrapping_add(1) && !(next as usize).is_multiple_of(CHUNK))
 }
 
 impl Column {
-    /// [`Column::bits`] of each slot.
+    /// Calls `visit` with [`Column::bits`] of each slot.
     #[inline]
     pub(crate) fn each_bits(&self, slots: &[u32], mut visit: impl FnMut(Option<u64>)) {
         match self {

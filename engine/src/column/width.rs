@@ -1,6 +1,7 @@
-//! Integers of a width that nobody gave: stored in 64 bits, shown in 32 as long as they fit.
+//! Integers without a declared width: stored in 64 bits, presented in 32 as long as they fit.
 //!
-//! Law: the width is a function of what was written, not of what is left, so that equal logs give equal columns.
+//! Invariant: the width is a function of all values ever written, not of those left, so that equal logs give equal
+//! columns.
 
 use std::sync::Arc;
 
@@ -9,10 +10,10 @@ use arrow::datatypes::{DataType, Int32Type, Int64Type};
 
 use super::{Column, typed};
 
-/// How wide the values are that a column of [`Storage::Integer`] has held.
+/// The width of the values that a column of [`Storage::Integer`] has held.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Width {
-    /// Beyond 32 bits. Set by the first such value, taken back only when all cells are forgotten.
+    /// Set by the first value beyond 32 bits; reset only when all cells are removed.
     pub(super) is_wide: bool,
 }
 
@@ -24,8 +25,8 @@ impl Width {
 }
 
 impl Column {
-    /// The Arrow type by which clients see the column's values, text aside: that of its storage, and for
-    /// [`Storage::Integer`] the one that all values fit that it has held.
+    /// The Arrow type in which clients receive the column's values, not dictionary-encoded: that of its storage, or
+    /// for [`Storage::Integer`] the one that fits all values it has held.
     pub(crate) fn shown_type(&self) -> DataType {
         match self {
             Column::Integer(_, Width { is_wide: false }) => DataType::Int32,
@@ -33,11 +34,11 @@ impl Column {
         }
     }
 
-    /// Values of this column (or some that lie between them) as clients see them.
+    /// Casts values of this column, or interpolated ones, to the type that clients receive.
     pub(crate) fn shown(&self, values: ArrayRef) -> ArrayRef {
         match self {
             Column::Integer(_, Width { is_wide: false }) if *values.data_type() == DataType::Int64 => {
-                // Values that the column held between two snapshots may be wider than both.
+                // Values held between two snapshots may be wider than those in either.
                 let narrow = |value| i32::try_from(value).map_err(|_| ());
                 let narrow = values.as_primitive::<Int64Type>().try_unary::<_, Int32Type, ()>(narrow);
                 narrow.map_or(values, |narrow| Arc::new(narrow))
@@ -56,7 +57,7 @@ mod tests {
     use crate::types::schema::Storage;
 
     #[test]
-    fn a_column_is_wide_from_its_first_wide_value_until_it_is_forgotten() {
+    fn a_column_is_wide_from_its_first_wide_value_until_it_is_reset() {
         let mut column = Column::new(Storage::Integer);
         let write = |column: &mut Column, values: Vec<Option<i64>>| {
             let slots = Slots::Run { start: 0, len: values.len() };
@@ -73,7 +74,7 @@ mod tests {
         assert_eq!(column.shown_type(), DataType::Int64);
         column.reset(None);
         assert_eq!(column.shown_type(), DataType::Int32);
-        // A wide value that came and went between two narrow snapshots is no other number.
+        // A wide value written and overwritten between two narrow snapshots is not truncated.
         let wide: ArrayRef = Arc::new(Int64Array::from(vec![1 << 40]));
         assert_eq!(before.shown(wide.clone()).data_type(), &DataType::Int64);
     }

@@ -1,14 +1,13 @@
 //! Changes of a tree at known positions.
 //!
-//! Law: however many positions, each node is visited, copied if others hold it, and brought back within its bounds at
-//! most once.
+//! Invariant: however many positions, each node is visited, copied if shared, and rebalanced at most once.
 
 use std::sync::Arc;
 
 use super::node::{Inner, OrderNode, stacked};
 use super::{Leaves, OrderTree};
 
-/// An entry to come, before what is at `position` now.
+/// An entry to insert before the entry currently at `position`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Arrival {
     pub(super) position: usize,
@@ -17,7 +16,7 @@ pub(super) struct Arrival {
 }
 
 impl OrderTree {
-    /// Takes out what is at `positions`, which ascend.
+    /// Removes the entries at `positions`, which ascend.
     pub(super) fn remove_at(&mut self, positions: &[usize]) {
         if positions.is_empty() {
             return;
@@ -31,7 +30,7 @@ impl OrderTree {
         }
     }
 
-    /// Puts in what arrives, in order; the entries that arrive have ranks, or none has one.
+    /// Inserts entries, which are in order. Either all or none of them have prefixes.
     pub(super) fn insert_at(&mut self, arrivals: &[Arrival], has_prefixes: bool) {
         if arrivals.is_empty() {
             return;
@@ -57,11 +56,11 @@ impl OrderTree {
     }
 }
 
-/// `start` is the position of the node's first entry.
+/// Removes entries below `node`. `start` is the position of the node's first entry.
 fn remove_below(node: &mut OrderNode, mut positions: &[usize], start: usize) {
     let inner = match node {
         OrderNode::Leaf(leaf) => {
-            // The last first, so that the others stay where they are.
+            // Last first, so that the remaining positions stay valid.
             for position in positions.iter().rev() {
                 leaf.entries.remove(position - start);
                 if leaf.has_prefixes() {
@@ -90,7 +89,7 @@ fn remove_below(node: &mut OrderNode, mut positions: &[usize], start: usize) {
             continue;
         }
         remove_below(Arc::make_mut(&mut inner.nodes[at]), here, child_start);
-        inner.note(at, len);
+        inner.update_child(at, len);
         if at + 1 < inner.nodes.len() {
             inner.merge_with_next(at);
         }
@@ -100,7 +99,7 @@ fn remove_below(node: &mut OrderNode, mut positions: &[usize], start: usize) {
     }
 }
 
-/// How many stand before the end of a list for whose first part `is_before` holds; most often nearly all.
+/// The partition point of `list` under `is_before`, searched from the end: most often it is near there.
 fn num_before<T>(list: &[T], is_before: impl Fn(&T) -> bool) -> usize {
     list.len() - list.iter().rev().take_while(|item| !is_before(item)).count()
 }
@@ -123,7 +122,7 @@ fn insert_below(node: &mut OrderNode, mut arrivals: &[Arrival], start: usize) {
     while !arrivals.is_empty() {
         at -= 1;
         child_start -= inner.lens[at] as usize;
-        // Between two children is the end of the left one.
+        // A position between two children is the end of the left one.
         let is_before = |arrival: &Arrival| at > 0 && arrival.position <= child_start;
         let (before, here) = arrivals.split_at(num_before(arrivals, is_before));
         arrivals = before;
@@ -139,7 +138,7 @@ fn insert_into_child(inner: &mut Inner, at: usize, arrivals: &[Arrival], start: 
     insert_below(below, arrivals, start);
     let pieces = below.split();
     let num_cut: usize = pieces.iter().map(OrderNode::len).sum();
-    inner.note(at, len - num_cut);
+    inner.update_child(at, len - num_cut);
     for piece in pieces {
         inner.insert(at + 1, piece);
     }

@@ -1,42 +1,43 @@
-//! Changes of an order that are not in its tree yet.
+//! Pending changes of an order that are not in its tree yet.
 //!
-//! Law: a layer is sorted by rank and entry, with one change for each pair of these. Merging two layers of one after the
-//! other is one pass; how many entries there are more below a rank is a search.
+//! Invariant: a layer is sorted by prefix and entry, with one change for each such pair. Cost: merging two
+//! consecutive layers is one pass; the net number of entries below a prefix is found by binary search.
 
 use std::cmp::Ordering;
 
-/// What becomes of an entry with a rank. An entry that leaves and comes may have another place among those of its rank.
+/// The pending change of an entry under one prefix. An entry that is removed and inserted may move among the
+/// entries with its prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) prefix: u64,
     pub(super) entry: u32,
-    /// It is gone from what lies below.
-    pub(super) leaves: bool,
-    /// It is there.
-    pub(super) comes: bool,
+    /// The entry is removed from the levels below.
+    pub(super) removes: bool,
+    /// The entry is present afterwards.
+    pub(super) inserts: bool,
 }
 
 impl Change {
-    pub(super) fn leaving(prefix: u64, entry: u32) -> Change {
-        Change { prefix, entry, leaves: true, comes: false }
+    pub(super) fn removal(prefix: u64, entry: u32) -> Change {
+        Change { prefix, entry, removes: true, inserts: false }
     }
 
-    pub(super) fn coming(prefix: u64, entry: u32) -> Change {
-        Change { prefix, entry, leaves: false, comes: true }
+    pub(super) fn insertion(prefix: u64, entry: u32) -> Change {
+        Change { prefix, entry, removes: false, inserts: true }
     }
 
     pub(super) fn key(&self) -> (u64, u32) {
         (self.prefix, self.entry)
     }
 
-    /// This one and then another one of the same entry and rank; nothing if it came only to leave.
+    /// Composes this change with a later one of the same entry and prefix; `None` if they cancel out.
     pub(super) fn then(self, later: Change) -> Option<Change> {
-        let leaves = self.leaves || (later.leaves && !self.comes);
-        let comes = later.comes || (self.comes && !later.leaves);
-        (leaves || comes).then_some(Change { leaves, comes, ..self })
+        let removes = self.removes || (later.removes && !self.inserts);
+        let inserts = later.inserts || (self.inserts && !later.removes);
+        (removes || inserts).then_some(Change { removes, inserts, ..self })
     }
 
-    /// All that happened to one entry with one rank, in its order.
+    /// Composes all changes of one entry and prefix, in chronological order.
     pub(super) fn all(changes: impl IntoIterator<Item = Change>) -> Option<Change> {
         changes.into_iter().fold(None, |first, later| match first {
             Some(first) => Change::then(first, later),
@@ -45,25 +46,25 @@ impl Change {
     }
 
     fn net(&self) -> i32 {
-        i32::from(self.comes) - i32::from(self.leaves)
+        i32::from(self.inserts) - i32::from(self.removes)
     }
 }
 
 #[derive(Debug, Default)]
 pub(super) struct SortedLayer {
     changes: Vec<Change>,
-    /// By how many entries there are more before each change, and behind the last.
+    /// The net number of entries added before each change, and after the last.
     net: Vec<i32>,
 }
 
 impl SortedLayer {
-    /// Of changes in any order; what leaves comes later.
+    /// Sorts changes given in any order; of one entry, the removal precedes the insertion.
     pub(super) fn new(mut changes: Vec<Change>) -> SortedLayer {
-        changes.sort_unstable_by_key(|change| (change.prefix, change.entry, change.comes));
+        changes.sort_unstable_by_key(|change| (change.prefix, change.entry, change.inserts));
         changes.dedup_by(|later, first| {
             let is_one = first.key() == later.key();
             if is_one {
-                first.comes = true;
+                first.inserts = true;
             }
             is_one
         });
@@ -81,7 +82,7 @@ impl SortedLayer {
         SortedLayer { changes, net }
     }
 
-    /// This layer and what happened after it.
+    /// Merges this layer with the next one.
     pub(super) fn then(&self, later: &SortedLayer) -> SortedLayer {
         let mut changes = Vec::with_capacity(self.len() + later.len());
         let (mut below, mut above) = (self.changes.as_slice(), later.changes.as_slice());
@@ -114,17 +115,17 @@ impl SortedLayer {
         &self.changes
     }
 
-    /// How many changes have lesser ranks.
+    /// The number of changes with smaller prefixes.
     pub(super) fn num_below(&self, prefix: u64) -> usize {
         self.changes.partition_point(|change| change.prefix < prefix)
     }
 
-    /// By how many entries there are more, for the changes `start..end`.
+    /// The net number of entries added by the changes `start..end`.
     pub(super) fn net(&self, start: usize, end: usize) -> i32 {
         self.net[end] - self.net[start]
     }
 
-    /// The change of an entry, if it is not before `start`.
+    /// The change of an entry, unless it lies before `start`.
     pub(super) fn get(&self, start: usize, prefix: u64, entry: u32) -> Option<Change> {
         let changes = &self.changes[start..];
         let at = changes.binary_search_by_key(&(prefix, entry), Change::key).ok()?;

@@ -1,9 +1,9 @@
-//! Many entries at once.
+//! Batched searches and edits of a tree.
 //!
-//! Law: as one by one. In a large tree a search waits for memory at every step, and does not know its next step before
-//! the last one has come; but many searches know one step each. So they go down side by side, and what one of them
-//! waits for, the machine fetches while it serves the others. Where ranks tie, and in trees without ranks, each round
-//! first reads the cells of what all of them look at, and only then compares.
+//! Invariant: the same result as one by one. In a large tree each step of a search is a cache miss, and the next
+//! step depends on it; but the steps of different searches are independent. So all searches descend in lockstep,
+//! and their cache misses overlap. Where prefixes tie, and in trees without prefixes, each round first prefetches
+//! the cells that all searches compare next, and only then compares.
 
 use std::cmp::Ordering;
 use std::hint::black_box;
@@ -16,18 +16,20 @@ use super::node::OrderNode;
 pub(crate) trait Compare {
     fn compare(&self, left: u32, right: u32) -> Ordering;
 
-    /// Whether [`Compare::prefix`] says anything.
+    /// Whether the order defines [`Compare::sort_key_prefix`].
     fn has_prefixes(&self) -> bool {
         false
     }
 
-    /// A number that never descends where the order ascends. Of entries with one rank [`Compare::compare`] decides. The
-    /// tree remembers ranks: an entry's stays the same as long as its place does, whatever else is compared with it.
+    /// A number that never descends where the order ascends.
+    ///
+    /// Entries with equal prefixes are ordered by [`Compare::compare`]. The tree stores prefixes: an entry's prefix
+    /// must not change while the entry is in the tree, whatever it is compared with.
     fn sort_key_prefix(&self, _entry: u32) -> u64 {
         0
     }
 
-    /// Reads for the machine's sake what comparing an entry with one of the same rank reads.
+    /// Prefetches the cells that comparing an entry with one of the same prefix reads.
     fn look(&self, _entry: u32) {}
 }
 
@@ -37,19 +39,19 @@ impl<F: Fn(u32, u32) -> Ordering> Compare for F {
     }
 }
 
-/// One way down: how many in `node` are not greater than the entry is between `low` and `high`.
+/// One descent: the number of entries in `node` that are not greater than `entry` is between `low` and `high`.
 struct Search<'a> {
     node: &'a OrderNode,
     low: usize,
     high: usize,
-    /// Entries left of `node`.
+    /// The number of entries left of `node`.
     before: usize,
     entry: u32,
     prefix: u64,
 }
 
 impl<'a> Search<'a> {
-    /// Begins at the node: between `low` and `high` is what has the same rank.
+    /// Starts the search in `node`: narrows `low..high` to the entries with the same prefix.
     #[inline]
     fn enter(&mut self) {
         let prefixes = match self.node {
@@ -69,7 +71,7 @@ impl<'a> Search<'a> {
         self.high = self.low + num_ties;
     }
 
-    /// What is compared next.
+    /// The entry to compare next.
     #[inline]
     fn middle(&self) -> Option<u32> {
         let middle = (self.low + self.high) / 2;
@@ -90,7 +92,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// From an inner node in which one child is left to that child.
+    /// Descends from an inner node, once a single child remains.
     #[inline]
     fn go_down(&mut self) {
         if let OrderNode::Inner(inner) = self.node {
@@ -101,7 +103,7 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Ends the searches within their nodes.
+/// Completes the searches within their nodes.
 fn narrow_all(searches: &mut [Search<'_>], order: &impl Compare) {
     while searches.iter().any(|search| search.low < search.high) {
         for search in &*searches {
@@ -114,7 +116,7 @@ fn narrow_all(searches: &mut [Search<'_>], order: &impl Compare) {
 }
 
 impl OrderTree {
-    /// Searches for `entries`, each to its leaf.
+    /// Descends for each of `entries` to its leaf.
     fn search<'a>(&'a self, entries: &[u32], order: &impl Compare) -> Vec<Search<'a>> {
         let root = &*self.root;
         let search = |&entry: &u32| {
@@ -130,7 +132,7 @@ impl OrderTree {
             search
         };
         let mut searches: Vec<Search<'_>> = entries.iter().map(search).collect();
-        // All leaves are at one depth.
+        // All leaves have the same depth.
         while let Some(Search { node: OrderNode::Inner(_), .. }) = searches.first() {
             narrow_all(&mut searches, order);
             searches.iter_mut().for_each(Search::go_down);
@@ -141,9 +143,9 @@ impl OrderTree {
         searches
     }
 
-    /// As [`OrderTree::remove`] for each.
+    /// Removes each entry, like [`OrderTree::remove`].
     pub(super) fn remove_each(&mut self, entries: &[u32], order: &impl Compare) {
-        // In its leaf an entry is found by itself, without a look at any cell.
+        // Within its leaf an entry is found by its number, without reading cells.
         let position = |search: Search<'_>| match search.node {
             OrderNode::Leaf(leaf) => {
                 let ties = &leaf.entries[search.low..search.high];
@@ -158,7 +160,7 @@ impl OrderTree {
         self.remove_at(&positions);
     }
 
-    /// As [`OrderTree::insert`] for each.
+    /// Inserts each entry, like [`OrderTree::insert`].
     pub(super) fn insert_each(&mut self, entries: &[u32], order: &impl Compare) {
         let mut searches = self.search(entries, order);
         narrow_all(&mut searches, order);
@@ -177,7 +179,7 @@ impl OrderTree {
     }
 }
 
-/// Reads a value as far as the machine is concerned.
+/// Forces a read of a value, to bring it into the cache.
 #[inline]
 pub(crate) fn touch<T>(value: T) {
     black_box(value);

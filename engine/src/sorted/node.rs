@@ -1,16 +1,16 @@
 //! The nodes of an order tree.
 //!
-//! Law: all leaves are at one depth; no node but a root alone is empty, none is wider than its capacity. What a search
-//! reads of an inner node stands side by side: ranks with ranks, counts with counts.
+//! Invariant: all leaves have the same depth; only a lone root may be empty; no node is wider than its capacity.
+//! The fields of an inner node that a search reads are contiguous: prefixes with prefixes, counts with counts.
 
 use std::sync::Arc;
 
 use super::touch;
 
-/// Entries in a leaf: one memmove or one copy of at most 1 KiB per insertion.
+/// Entries in a leaf: an insertion moves or copies at most 1 KiB.
 const LEAF: usize = 256;
-/// The same where entries have ranks.
-const RANKED_LEAF: usize = 64;
+/// Entries in a leaf of a tree with prefixes.
+const PREFIXED_LEAF: usize = 64;
 const FANOUT: usize = 64;
 
 #[derive(Debug, Clone)]
@@ -22,17 +22,17 @@ pub(super) enum OrderNode {
 #[derive(Debug, Default)]
 pub(super) struct Leaf {
     pub(super) entries: Vec<u32>,
-    /// Of each entry; empty in a tree without ranks.
+    /// One prefix per entry; empty in a tree without prefixes.
     pub(super) prefixes: Vec<u64>,
     has_prefixes: bool,
 }
 
-/// One place per child in every list.
+/// All lists have one element per child.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Inner {
-    /// The ranks of the first entries below; empty in a tree without ranks.
+    /// The prefixes of the first entries below; empty in a tree without prefixes.
     pub(super) prefixes: Vec<u64>,
-    /// The numbers of entries below.
+    /// The number of entries below.
     pub(super) lens: Vec<u32>,
     /// The first entries below.
     pub(super) firsts: Vec<u32>,
@@ -46,7 +46,7 @@ impl Default for OrderNode {
 }
 
 impl Clone for Leaf {
-    /// With room for what made the copy necessary.
+    /// Copies the leaf with room for one more entry: a copy is made in order to write.
     fn clone(&self) -> Self {
         let mut leaf = Leaf::new(self.has_prefixes, (self.entries.len() + 1).next_power_of_two());
         leaf.entries.extend_from_slice(&self.entries);
@@ -56,7 +56,7 @@ impl Clone for Leaf {
 }
 
 impl Leaf {
-    /// Empty, with room for `len` entries or as many as it may hold.
+    /// Creates an empty leaf with room for `len` entries, at most its capacity.
     pub(super) fn new(has_prefixes: bool, len: usize) -> Leaf {
         let len = len.min(capacity(has_prefixes));
         Leaf {
@@ -84,10 +84,10 @@ impl Leaf {
 }
 
 fn capacity(has_prefixes: bool) -> usize {
-    if has_prefixes { RANKED_LEAF } else { LEAF }
+    if has_prefixes { PREFIXED_LEAF } else { LEAF }
 }
 
-/// Entries of a new leaf: the next insertions need no split.
+/// Entries in a new leaf, which leaves room for insertions without a split.
 pub(super) fn filled(has_prefixes: bool) -> usize {
     capacity(has_prefixes) * 3 / 4
 }
@@ -116,8 +116,8 @@ impl Inner {
         self.nodes.remove(at)
     }
 
-    /// After the child has changed, which is not empty.
-    pub(super) fn note(&mut self, at: usize, len: usize) {
+    /// Updates the cached count and first entry after a child changed. The child must not be empty.
+    pub(super) fn update_child(&mut self, at: usize, len: usize) {
         self.lens[at] = len as u32;
         let (first, prefix) = self.nodes[at].first();
         self.firsts[at] = first;
@@ -126,12 +126,12 @@ impl Inner {
         }
     }
 
-    /// The entries in front of a child.
+    /// The number of entries before a child.
     pub(super) fn len_before(&self, at: usize) -> usize {
         self.lens[..at].iter().sum::<u32>() as usize
     }
 
-    /// The child in which `position` is, and the position in it; the end belongs to the last child.
+    /// The child that contains `position`, and the position within it; the end belongs to the last child.
     pub(super) fn child_at(&self, mut position: usize) -> (usize, usize) {
         let mut at = 0;
         while at + 1 < self.lens.len() && position >= self.lens[at] as usize {
@@ -141,7 +141,7 @@ impl Inner {
         (at, position)
     }
 
-    /// Joins a child and the next one when one of them is sparse and both fit well into one.
+    /// Merges a child with the next one if one of them is sparse and both fit into one with room to spare.
     pub(super) fn merge_with_next(&mut self, at: usize) {
         let [left, right] = [&self.nodes[at], &self.nodes[at + 1]].map(|node| node.width());
         let capacity = self.nodes[at].capacity();
@@ -151,7 +151,7 @@ impl Inner {
         let len = self.lens[at] + self.lens[at + 1];
         let right = self.remove(at + 1);
         Arc::make_mut(&mut self.nodes[at]).absorb(&right);
-        self.note(at, len as usize);
+        self.update_child(at, len as usize);
     }
 
     fn split_off(&mut self, at: usize) -> Inner {
@@ -172,7 +172,7 @@ impl OrderNode {
         }
     }
 
-    /// Of a node that is not empty: its first entry, and the rank if it has one.
+    /// The first entry of a nonempty node, and its prefix if it has one.
     fn first(&self) -> (u32, Option<u64>) {
         match self {
             OrderNode::Leaf(leaf) => (leaf.entries[0], leaf.prefixes.first().copied()),
@@ -180,7 +180,7 @@ impl OrderNode {
         }
     }
 
-    /// Reads for the machine's sake what a search and a change in a leaf read.
+    /// Prefetches the parts of the node that a search, or a change of a leaf, reads.
     #[inline]
     pub(super) fn touch(&self) {
         match self {
@@ -195,7 +195,7 @@ impl OrderNode {
         }
     }
 
-    /// Entries of a leaf, children of an inner node.
+    /// The number of entries of a leaf or children of an inner node.
     pub(super) fn width(&self) -> usize {
         match self {
             OrderNode::Leaf(leaf) => leaf.entries.len(),
@@ -210,7 +210,7 @@ impl OrderNode {
         }
     }
 
-    /// Cuts off what is beyond the capacity: the pieces that follow, the last first. Each is about half full.
+    /// Splits off the excess over the capacity: the following nodes, last first, each about half full.
     pub(super) fn split(&mut self) -> Vec<OrderNode> {
         let mut pieces = Vec::new();
         let (width, capacity) = (self.width(), self.capacity());
@@ -227,7 +227,7 @@ impl OrderNode {
         pieces
     }
 
-    /// Appends what follows. Both are of one level.
+    /// Appends the next node of the same level.
     fn absorb(&mut self, next: &OrderNode) {
         match (self, next) {
             (OrderNode::Leaf(leaf), OrderNode::Leaf(next)) => {
@@ -245,7 +245,7 @@ impl OrderNode {
     }
 }
 
-/// Bytes that the machine fetches at once.
+/// Bytes in a cache line.
 const LINE: usize = 64;
 
 #[inline]
@@ -253,7 +253,7 @@ fn touch_lines<T: Copy>(list: &[T]) {
     list.iter().step_by(LINE / size_of::<T>()).copied().for_each(touch);
 }
 
-/// One node above a level of nodes, of which there is at least one.
+/// Builds the levels above `level`. An empty level gives an empty leaf.
 pub(super) fn stacked(mut level: Vec<OrderNode>) -> OrderNode {
     while level.len() > 1 {
         let mut above = Vec::with_capacity(level.len().div_ceil(FANOUT * 3 / 4));
@@ -272,7 +272,7 @@ pub(super) fn stacked(mut level: Vec<OrderNode>) -> OrderNode {
     level.pop().unwrap_or_default()
 }
 
-/// The number of entries below.
+/// Checks the invariants and returns the number of entries below.
 #[cfg(test)]
 pub(super) fn check(node: &OrderNode, is_root: bool) -> usize {
     assert!(node.width() <= node.capacity() && (is_root || node.width() > 0));

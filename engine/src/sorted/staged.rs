@@ -1,13 +1,16 @@
-//! The order of a large sorted view: a settled tree, and beside it what happened lately.
+//! The order of a large sorted view: a main tree with layers of recent changes on top.
 //!
-//! Law: a step of k changes costs O(k log k) and as much again now and then, whatever the number of entries: it looks
-//! at no place of the tree. What leaves and what comes is written down by rank in a layer of its own; small layers are
-//! merged into larger ones, at most one entry in `SHARE` is in them, and then they are settled piece by piece in the
-//! order of ranks, so that changes of many batches meet in one leaf while it is in the machine's caches. What reads by
-//! position looks at the tree and the layers, in O(log² n). (O'Neil et al., "The log-structured merge-tree", 1996.)
+//! Invariant: the contents are those of the tree with the pending changes of all layers applied, oldest layer
+//! first.
 //!
-//! An entry that has left below a layer has other cells by now, so it is never compared by cells: it is known by rank
-//! and number. Hence an order in which many entries share one rank is not staged.
+//! Cost: a step of k changes is O(k log k), amortized, whatever the number of entries: it does not search the tree.
+//! Removals and insertions are recorded by prefix in a new layer; small layers are merged into larger ones and hold
+//! at most one entry in `SHARE`; then they are drained into the tree piece by piece in the order of prefixes, so
+//! that the changes of many batches meet in one leaf while it is cached. Reads by position combine the tree and the
+//! layers, in O(log² n). (O'Neil et al., "The log-structured merge-tree", 1996.)
+//!
+//! The cells of an entry that a layer removes may have changed since, so it is never compared by cells: it is
+//! identified by prefix and number. Hence an order in which many entries share one prefix is not staged.
 
 use std::sync::Arc;
 
@@ -17,40 +20,40 @@ use super::{Compare, Iter, Leaves, OrderTree};
 
 /// Smaller sequences are not staged: they fit into the caches.
 const LEAST: usize = if cfg!(test) { 24 } else { 1 << 14 };
-/// Layers that settle have at most one change for this many entries, and so have those that gather.
+/// The draining layer has at most one change for this many entries, and so do the layers above it together.
 const SHARE: usize = if cfg!(test) { 3 } else { 16 };
-/// A layer is at least so much larger than the next one.
+/// Minimum size ratio of a layer to the next one.
 const GROWTH: usize = 4;
-/// Fewer changes do not settle: a walk begins with a search.
+/// Minimum number of changes to drain at once: each drain begins with a search.
 const PIECE: usize = if cfg!(test) { 8 } else { 128 };
-/// How many places a sequence is asked for ties.
+/// Number of positions at which a sequence is probed for ties.
 const PROBES: usize = 256;
 /// The longest run of ties that may be staged.
 const MOST_TIES: usize = 64;
-/// A walk along the leaves passes so many before it is better to search anew.
+/// Number of leaves a scan skips before a new search is cheaper.
 const NEAR: usize = 4;
 
-/// Passing so many entries is as good as another search.
+/// Number of entries whose skipping costs as much as a new search.
 const NEAR_ROWS: usize = if cfg!(test) { 4 } else { 64 };
-/// How often a position is guessed before it is searched for.
+/// Number of interpolation steps before falling back to a binary search.
 const MOST_GUESSES: usize = 6;
 
-/// The sequence.
+/// A sequence with staged changes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StagedOrder {
     settled: OrderTree,
-    /// Is settling: its changes up to `num_drained` are in `settled`.
+    /// The layer being drained: its changes before `num_drained` are in `settled`.
     draining: Arc<SortedLayer>,
     num_drained: usize,
-    /// How many are to be settled by now.
-    num_owed: usize,
-    /// What happened since, the oldest first.
+    /// Number of changes due to be drained.
+    num_deferred: usize,
+    /// Later changes, oldest layer first.
     layers: Vec<Arc<SortedLayer>>,
     has_long_ties: bool,
 }
 
 impl StagedOrder {
-    /// From parts in their order.
+    /// Builds the sequence from leaves in order.
     pub(crate) fn from_leaves(parts: impl IntoIterator<Item = Leaves>) -> StagedOrder {
         let mut order = StagedOrder { settled: OrderTree::from_leaves(parts), ..StagedOrder::default() };
         order.has_long_ties = order.ties_at_probes();
@@ -66,7 +69,7 @@ impl StagedOrder {
         self.len() == 0
     }
 
-    /// Takes entries out, as they were in the order `before`, and puts entries in, as they are in the order `after`.
+    /// Removes entries, compared by the order `before`, and inserts entries, compared by the order `after`.
     pub(crate) fn step(
         &mut self,
         leaving: &[u32],
@@ -84,19 +87,19 @@ impl StagedOrder {
             self.settled.remove_many(leaving, before);
             self.settled.insert_many(arriving, after);
             if num_changes > self.limit() {
-                // A small one that grows is asked when it first settles.
+                // A small sequence that grew is checked when its changes are first drained.
                 self.has_long_ties = self.settled.len() >= LEAST && self.ties_at_probes();
             }
             return;
         }
-        let leaving = leaving.iter().map(|&entry| Change::leaving(before.sort_key_prefix(entry), entry));
-        let arriving = arriving.iter().map(|&entry| Change::coming(after.sort_key_prefix(entry), entry));
+        let leaving = leaving.iter().map(|&entry| Change::removal(before.sort_key_prefix(entry), entry));
+        let arriving = arriving.iter().map(|&entry| Change::insertion(after.sort_key_prefix(entry), entry));
         self.push(SortedLayer::new(leaving.chain(arriving).collect()));
-        // What settles is through shortly before the next is full.
-        self.num_owed += num_changes + num_changes / 8 + 1;
-        if self.num_owed >= PIECE {
-            self.drain(self.num_owed, after);
-            self.num_owed = 0;
+        // A layer is drained shortly before the next one is full.
+        self.num_deferred += num_changes + num_changes / 8 + 1;
+        if self.num_deferred >= PIECE {
+            self.drain(self.num_deferred, after);
+            self.num_deferred = 0;
         }
         if self.draining.len() == 0
             && self.layers.iter().map(|layer| layer.len()).sum::<usize>() > self.limit()
@@ -108,14 +111,14 @@ impl StagedOrder {
         }
     }
 
-    /// Whether `entry` is there, with the cells that it has in `order`.
+    /// Whether `entry` is present with the cells that it has in `order`.
     pub(crate) fn contains(&self, entry: u32, order: &impl Compare) -> bool {
         if self.staged().next().is_none() {
             return self.settled.rank(entry, order).is_some();
         }
         let prefix = order.sort_key_prefix(entry);
         match self.change(prefix, entry) {
-            Some(change) => change.comes,
+            Some(change) => change.inserts,
             None => {
                 let mut ties = self.settled.iter_from(self.settled.num_below(prefix));
                 std::iter::from_fn(|| ties.next_with_prefix())
@@ -149,30 +152,30 @@ impl StagedOrder {
         iter
     }
 
-    /// The layers, the oldest first, and the first change of each that is not settled.
+    /// The layers, oldest first, each with the index of its first pending change.
     fn staged(&self) -> impl Iterator<Item = (&SortedLayer, usize)> {
         let layers = self.layers.iter().map(|layer| (&**layer, 0));
         (self.draining.len() > 0).then_some((&*self.draining, self.num_drained)).into_iter().chain(layers)
     }
 
-    /// What the layers say of an entry.
+    /// The pending change of an entry, all layers combined.
     fn change(&self, prefix: u64, entry: u32) -> Option<Change> {
         Change::all(self.staged().filter_map(|(layer, start)| layer.get(start, prefix, entry)))
     }
 
-    /// How many entries have lesser ranks.
+    /// The number of entries with smaller prefixes.
     fn num_below(&self, prefix: u64) -> usize {
         let net =
             |(layer, start): (&SortedLayer, usize)| layer.net(start, layer.num_below(prefix).max(start));
         self.settled.num_below(prefix).strict_add_signed(self.staged().map(net).sum::<i32>() as isize)
     }
 
-    /// A rank of which at most `position` entries have a lesser one, and not many less where ranks are told apart.
+    /// A prefix that at most `position` entries are below, and, where prefixes are distinct, not many fewer.
     fn prefix_before(&self, position: usize) -> u64 {
         if position < NEAR_ROWS {
             return 0;
         }
-        // Among neighbours the layers add to positions much the same.
+        // The layers shift neighbouring positions by about the same amount.
         let mut guess = position;
         for _ in 0..MOST_GUESSES {
             let Some(prefix) = self.settled.prefix_at(guess) else { break };
@@ -185,7 +188,7 @@ impl StagedOrder {
         self.last_prefix_before(position)
     }
 
-    /// The largest rank that anything has, and of which at most `position` entries have a lesser one.
+    /// The largest existing prefix that at most `position` entries are below.
     fn last_prefix_before(&self, position: usize) -> u64 {
         let last_before = |mut low: usize, mut high: usize, prefix_at: &dyn Fn(usize) -> Option<u64>| {
             let mut prefix = 0;
@@ -215,7 +218,7 @@ impl StagedOrder {
         self.settled.len() / SHARE
     }
 
-    /// Whether a run of ties is so long that it reaches from probe to probe, as all do in a tree without ranks.
+    /// Whether a run of ties spans two probes, as all do in a tree without prefixes.
     fn ties_at_probes(&self) -> bool {
         let stride = (self.settled.len() / PROBES).max(MOST_TIES);
         let prefixes: Vec<Option<u64>> = (0..self.settled.len())
@@ -233,21 +236,21 @@ impl StagedOrder {
         self.layers.push(Arc::new(layer));
     }
 
-    /// All layers begin to settle; none does yet.
+    /// Merges all layers into the one to drain; drains nothing yet.
     fn gather(&mut self) {
         let layers = std::mem::take(&mut self.layers);
         let all = layers.into_iter().rev().reduce(|above, below| Arc::new(below.then(&above)));
         (self.draining, self.num_drained) = (all.unwrap_or_default(), 0);
     }
 
-    /// Settles everything. What is there has the cells of `order`.
+    /// Drains all layers. Present entries have the cells of `order`.
     fn settle(&mut self, order: &impl Compare) {
         self.drain(usize::MAX, order);
         self.gather();
         self.drain(usize::MAX, order);
     }
 
-    /// Settles the next changes, about `num_changes`: whole runs of ties. What is there has the cells of `order`.
+    /// Drains the next changes, about `num_changes`: whole runs of ties. Present entries have the cells of `order`.
     fn drain(&mut self, num_changes: usize, order: &impl Compare) {
         let layer = self.draining.clone();
         let changes = &layer.changes()[self.num_drained..];
@@ -275,23 +278,23 @@ impl StagedOrder {
             let arrival = |entry: u32| Arrival { position: start, prefix, entry };
             match (&*run, group) {
                 ([], [change]) => {
-                    assert!(!change.leaves, "what leaves is there");
+                    assert!(!change.removes, "a removed entry is present");
                     arriving.push(arrival(change.entry));
                 }
                 ([entry], [change]) if change.entry == *entry => {
-                    assert!(change.leaves, "what comes is not there");
-                    if !change.comes {
+                    assert!(change.removes, "an inserted entry is absent");
+                    if !change.inserts {
                         leaving.push(position);
                     }
                 }
                 _ => {
                     let stays =
                         |entry: &u32| group.binary_search_by_key(entry, |change| change.entry).is_err();
-                    let came = group.iter().filter(|change| change.comes).map(|change| change.entry);
-                    let entries = run.iter().copied().filter(stays).chain(came);
-                    // What later layers take out may stand anywhere: here it stands in front.
+                    let inserted = group.iter().filter(|change| change.inserts).map(|change| change.entry);
+                    let entries = run.iter().copied().filter(stays).chain(inserted);
+                    // Entries that later layers remove may be anywhere among their ties: here they come first.
                     let left_later =
-                        |&entry: &u32| self.layers_change(prefix, entry).is_some_and(|change| change.leaves);
+                        |&entry: &u32| self.layers_change(prefix, entry).is_some_and(|change| change.removes);
                     let (mut all, mut live): (Vec<u32>, Vec<u32>) = entries.partition(left_later);
                     live.sort_by(|&left, &right| order.compare(left, right));
                     all.extend(live);
@@ -310,7 +313,7 @@ impl StagedOrder {
         }
     }
 
-    /// What the layers say of an entry that do not settle yet.
+    /// The pending change of an entry in the layers above the draining one.
     fn layers_change(&self, prefix: u64, entry: u32) -> Option<Change> {
         Change::all(self.layers.iter().filter_map(|layer| layer.get(0, prefix, entry)))
     }
@@ -319,17 +322,17 @@ impl StagedOrder {
 #[derive(Debug)]
 pub(crate) struct StagedIter<'a, C> {
     settled: Iter<'a>,
-    /// Where something is staged: read already from `settled`.
+    /// The entry already read from `settled`, if anything is staged.
     next_settled: Option<(u64, u32)>,
-    /// The changes that follow, layer by layer; empty: everything is settled.
+    /// The remaining changes, layer by layer; empty if nothing is staged.
     staged: Vec<&'a [Change]>,
-    /// Entries of one rank.
+    /// Entries of one prefix.
     group: std::vec::IntoIter<u32>,
     order: &'a C,
 }
 
 impl<C: Compare> StagedIter<'_, C> {
-    /// All entries of a rank for which there are changes.
+    /// Collects all entries of a prefix that has changes.
     fn take_group(&mut self, prefix: u64) -> Vec<u32> {
         let mut changes: Vec<Change> = Vec::new();
         for rest in &mut self.staged {
@@ -345,12 +348,12 @@ impl<C: Compare> StagedIter<'_, C> {
         let mut entries = Vec::new();
         while let Some((_, entry)) = self.next_settled.filter(|next| next.0 == prefix) {
             let at = changes.binary_search_by_key(&entry, |change| change.entry);
-            if !at.is_ok_and(|at| changes[at].leaves) {
+            if !at.is_ok_and(|at| changes[at].removes) {
                 entries.push(entry);
             }
             self.next_settled = self.settled.next_with_prefix();
         }
-        entries.extend(changes.iter().filter(|change| change.comes).map(|change| change.entry));
+        entries.extend(changes.iter().filter(|change| change.inserts).map(|change| change.entry));
         entries.sort_by(|&left, &right| self.order.compare(left, right));
         entries
     }
@@ -388,7 +391,7 @@ mod tests {
 
     const NUM_ENTRIES: u32 = 3_000;
 
-    /// What is there, in order.
+    /// The entries present, in order.
     fn sorted(is_there: &[bool], numbers: &[u64]) -> Vec<u32> {
         let mut entries: Vec<u32> = (0..NUM_ENTRIES).filter(|&entry| is_there[entry as usize]).collect();
         entries.sort_by(|&left, &right| Numbers(numbers).compare(left, right));
@@ -413,7 +416,7 @@ mod tests {
         }
     }
 
-    /// Rounds of entries that come, go and move, of which `num_values` numbers are to be told apart.
+    /// Rounds of insertions, removals and moves; `num_values` is the number of distinct sort values.
     fn random_history(num_values: u64, rounds: usize, at_most: u64) {
         let mut state = 88_172_645_463_325_252 ^ num_values;
         let mut numbers: Vec<u64> = (0..NUM_ENTRIES).map(|_| next(&mut state) % num_values).collect();
@@ -432,7 +435,7 @@ mod tests {
             let before = numbers.clone();
             for &entry in &touched {
                 numbers[entry as usize] = next(&mut state) % num_values;
-                // Times of growth and times of shrinking.
+                // Alternates phases of growth and of shrinking.
                 is_there[entry as usize] = next(&mut state) % 8 < if round / 100 % 2 == 0 { 7 } else { 2 };
             }
             let arriving: Vec<u32> = touched.into_iter().filter(|&entry| is_there[entry as usize]).collect();
@@ -445,8 +448,8 @@ mod tests {
             }
         }
         check_all(&order, &is_there, &numbers, &mut state);
-        assert_eq!(most_staged > 0, num_values > 100, "what has long ties is not staged");
-        // The last leave together.
+        assert_eq!(most_staged > 0, num_values > 100, "sequences with long ties are not staged");
+        // Removes the remaining entries at once.
         let rest = sorted(&is_there, &numbers);
         order.step(&rest, &Numbers(&numbers), Vec::new(), &Numbers(&numbers));
         assert!(order.is_empty() && order.iter_from(0, &Numbers(&numbers)).next().is_none());
@@ -458,18 +461,18 @@ mod tests {
     }
 
     #[test]
-    fn so_it_does_with_ties() {
+    fn behaves_as_a_sorted_vector_with_ties() {
         random_history(2_000, 600, 90);
     }
 
     #[test]
-    fn so_it_does_with_few_ranks_and_many_changes() {
+    fn behaves_as_a_sorted_vector_with_few_prefixes_and_many_changes() {
         random_history(20, 200, 90);
         random_history(1 << 40, 60, 4_000);
     }
 
     #[test]
-    fn what_becomes_alike_is_settled() {
+    fn long_ties_end_staging() {
         let mut numbers: Vec<u64> = (0..u64::from(NUM_ENTRIES)).map(|entry| entry * 30).collect();
         let is_there = vec![true; numbers.len()];
         let mut order =

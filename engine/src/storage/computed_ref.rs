@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use crate::types::schema::Storage;
 
-/// A computed column as a plan refers to it.
+/// A computed column, as referenced by a plan.
 #[derive(Debug, Clone)]
 pub(crate) struct ComputedRef {
     pub(crate) alias: String,
-    /// Position behind the table's own columns.
+    /// Position after the table's own columns.
     pub(crate) position: usize,
     pub(crate) storage: Storage,
-    /// Keeps the column alive.
+    /// Keeps the column alive; it is dropped when the last token is.
     pub(crate) token: Arc<()>,
 }

@@ -1,6 +1,6 @@
 //! Key → slot: a hash table that stores only slots and reads the keys from their column.
 //!
-//! Law: O(1) a key, five to ten bytes a row.
+//! Cost: O(1) per key; five to ten bytes a row.
 
 use std::hash::BuildHasher;
 
@@ -20,7 +20,7 @@ pub(crate) struct KeyIndex {
 
 impl Default for KeyIndex {
     fn default() -> Self {
-        // Seeded from the process's own randomness: keys come from outside.
+        // Seeded from the process's randomness because keys are untrusted input.
         let seed = std::hash::RandomState::new();
         let seeds = [0u8, 1, 2, 3].map(|part| seed.hash_one(part));
         KeyIndex {
@@ -41,14 +41,16 @@ impl KeyIndex {
         }
     }
 
-    /// The slots where a search for each of `keys` looks first. They do not depend on each other, so the machine fetches
-    /// them all at once, where [`KeyIndex::find`] key by key waits for each.
+    /// Returns the slot that the search for each of `keys` probes first.
+    ///
+    /// The probes are independent, so their cache misses overlap, whereas [`KeyIndex::find`] key by key incurs them
+    /// one after the other.
     pub(crate) fn first_looks(&self, keys: &[KeyBits]) -> Vec<u32> {
         let first = |bits: u64| self.slots.iter_hash(self.hasher.hash_one(bits)).next().copied();
         keys.iter().filter_map(|&bits| first(bits?)).collect()
     }
 
-    /// `slot` holds `key` already, and no other slot does.
+    /// Registers `slot` under `key`. The cell must already hold `key`, and no other slot may.
     pub(crate) fn insert(&mut self, key: KeyBits, slot: u32, bits_of: impl Fn(u32) -> KeyBits) {
         match key {
             None => self.null_slot = Some(slot),

@@ -1,7 +1,7 @@
 //! The order of a table's rows: ascending key.
 //!
-//! Law: rows that arrive in key order need no memory (a ring of slots); as soon as one does not, a counted tree of
-//! slots takes over. Position ↔ slot in O(1) or O(log n).
+//! Invariant: rows that arrive in key order form a ring of slots, which needs no memory; the first row that does
+//! not converts it to a counted tree. Cost: position ↔ slot in O(1) or O(log n).
 
 use std::cmp::Ordering;
 
@@ -40,7 +40,7 @@ impl KeyOrder {
         }
     }
 
-    /// The position of a slot in a ring; `None` for a tree, whose rows compare by key.
+    /// The position of a slot in a ring; `None` for a tree, whose rows are compared by key.
     pub(crate) fn ring_position(&self, slot: u32) -> Option<u32> {
         match self {
             KeyOrder::Ring { start, capacity, .. } => {
@@ -61,7 +61,7 @@ impl KeyOrder {
         }
     }
 
-    /// The slots without their order.
+    /// The occupied slots, unordered.
     pub(crate) fn live_slots(&self) -> LiveSlots {
         match self {
             KeyOrder::Ring { start, len, capacity }
@@ -73,7 +73,7 @@ impl KeyOrder {
         }
     }
 
-    /// The order as a tree, made from the ring if it is one.
+    /// The order as a tree; converts a ring first, in O(n).
     pub(crate) fn tree(&mut self) -> &mut OrderTree {
         if let KeyOrder::Ring { .. } = self {
             *self = KeyOrder::Tree(OrderTree::from_sorted(self.iter_from(0)));

@@ -1,14 +1,14 @@
 //! The row order of a joined table: left source row, then right source row.
 //!
-//! Invariant: total over distinct rows. Rows without a left match follow all others. Cost: O(1) a comparison beside that
-//! of the sources' keys.
+//! Invariant: total over distinct rows. Rows without a left match follow all others. Cost: O(1) per comparison,
+//! plus that of the sources' keys.
 
 use std::cmp::Ordering;
 
 use super::Snapshot;
 use crate::column::ChunkedVec;
 
-/// Which source rows a joined row is made of, and the sources' order: what its place depends on.
+/// The source rows of each joined row, and the sources that order them.
 #[derive(Debug, Clone)]
 pub(crate) struct PairOrder {
     pub(crate) left: Snapshot,

@@ -1,6 +1,7 @@
 //! A table at one version.
 //!
-//! Law: immutable, shared, O(1) to clone; holding one costs the writer a copy of each chunk it then touches.
+//! Invariant: immutable and shared. Cost: O(1) to clone; while a snapshot is held, the writer copies each chunk
+//! that it modifies.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::column::{ChunkedVec, Column};
 use crate::types::scalar::Scalar;
 use crate::types::schema::Schema;
 
+/// A table's columns, keys and row order at one version. Cheap to clone.
 #[derive(Clone)]
 pub struct Snapshot(Arc<SnapshotData>);
 
@@ -22,14 +24,14 @@ pub(crate) struct SnapshotData {
     pub(crate) columns: Vec<Column>,
     pub(crate) keys: RowKeys,
     pub(crate) order: KeyOrder,
-    /// Whose keys these rows have, slot by slot, if they are rows of another table.
+    /// The table whose keys these rows have, slot by slot, if they are rows of another table.
     pub(crate) base: Option<Snapshot>,
     pub(crate) _epoch: Arc<()>,
-    /// That of the computed columns.
+    /// The epoch of the computed columns.
     pub(crate) _computed_epoch: Option<Arc<()>>,
 }
 
-/// Where rows' keys are read.
+/// Where the rows' keys are stored.
 #[derive(Debug, Clone)]
 pub(crate) enum RowKeys {
     Index(usize),
@@ -37,7 +39,7 @@ pub(crate) enum RowKeys {
         first_key: i64,
     },
     Explicit(ChunkedVec<i64>),
-    /// Of a joined table: no key of its own, but a place by those of its sources.
+    /// A joined table: rows have no key of their own and are ordered by the keys of their sources.
     Pairs(Arc<PairOrder>),
 }
 
@@ -58,19 +60,22 @@ impl Snapshot {
         Snapshot(Arc::new(parts))
     }
 
+    /// The number of batches applied to the table before this snapshot.
     pub fn version(&self) -> u64 {
         self.0.version
     }
 
+    /// The number of rows.
     pub fn num_rows(&self) -> usize {
         self.0.order.len()
     }
 
+    /// The table's own columns, without computed ones.
     pub fn schema(&self) -> &Schema {
         &self.0.schema
     }
 
-    /// The Arrow type by which clients see a column's values; plain for text.
+    /// The Arrow type in which clients receive a column's values; for text, not dictionary-encoded.
     pub fn arrow_type(&self, column: usize) -> DataType {
         self.0.columns[column].shown_type()
     }
@@ -79,7 +84,7 @@ impl Snapshot {
         &self.0.columns[column]
     }
 
-    /// Absent: a computed column that was not there yet.
+    /// The column, or `None` for a computed column that did not exist yet at this version.
     pub(crate) fn find_column(&self, column: usize) -> Option<&Column> {
         self.0.columns.get(column)
     }
@@ -96,8 +101,7 @@ impl Snapshot {
         }
     }
 
-    /// Some rows and columns of this table as a table of their own, under the same slots and keys. The cells are
-    /// shared.
+    /// Creates a table of some rows and columns of this one, under the same slots and keys. The cells are shared.
     pub(crate) fn project(
         &self,
         version: u64,
@@ -123,7 +127,7 @@ impl Snapshot {
         })
     }
 
-    /// The same table with computed columns behind its own.
+    /// Returns the same table with computed columns appended to its own.
     pub(crate) fn extended(&self, computed: &[Column], epoch: &Arc<()>) -> Snapshot {
         let parts = &self.0;
         let mut columns = Vec::with_capacity(parts.schema.len() + computed.len());
@@ -141,7 +145,7 @@ impl Snapshot {
         })
     }
 
-    /// The same table with another computed column at `position` behind its own.
+    /// Returns the same table with the computed column at `position` replaced.
     pub(crate) fn with_computed(&self, position: usize, column: Column) -> Snapshot {
         let parts = &self.0;
         let mut columns = parts.columns.clone();
@@ -161,7 +165,7 @@ impl Snapshot {
         })
     }
 
-    /// The order of rows: ascending key. Total: distinct rows never compare equal.
+    /// Compares rows by ascending key. Total: distinct rows never compare equal.
     pub(crate) fn compare_keys(&self, left: u32, right: u32) -> Ordering {
         if let Some(base) = &self.0.base {
             return base.compare_keys(left, right);
@@ -182,7 +186,7 @@ impl Snapshot {
         .then(left.cmp(&right))
     }
 
-    /// The column whose values are the keys, of a table with an index.
+    /// The column that holds the keys, for a table with an index.
     pub(crate) fn index_column(&self) -> Option<&Column> {
         let snapshot = self.0.base.as_ref().unwrap_or(self);
         match &snapshot.0.keys {
@@ -203,7 +207,7 @@ impl Snapshot {
         }
     }
 
-    /// The rows' keys, of the index column's type or `Int64`.
+    /// The keys of rows, in the index column's type or `Int64`.
     pub(crate) fn keys(&self, slots: &[u32]) -> ArrayRef {
         if let Some(base) = &self.0.base {
             return base.keys(slots);

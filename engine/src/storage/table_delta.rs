@@ -1,4 +1,4 @@
-//! What one batch changed, and what that did to a view.
+//! The changes between two versions of a table.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,43 +6,50 @@ use arrow::array::ArrayRef;
 
 use crate::storage::Snapshot;
 
-/// What a batch changed in a table, between two of its versions.
+/// The changes of a table between two of its versions.
 ///
-/// Law: retracting every `removed`, `updated` and `recomputed` slot as it was in `old`, then inserting every `inserted`,
-/// `updated` and `recomputed` slot as it is in `new`, leads from one version to the other. A slot that was freed and taken again within
-/// the delta is in both `removed` and `inserted`. Slots ascend within each list.
+/// Invariant: retracting every `removed`, `updated` and `recomputed` slot as it was in `old`, then inserting every
+/// `inserted`, `updated` and `recomputed` slot as it is in `new`, leads from one version to the other. A slot that
+/// was freed and reused within the delta is in both `removed` and `inserted`. Slots ascend within each list.
 #[derive(Debug, Clone)]
 pub struct TableDelta {
+    /// The table before the changes.
     pub old: Snapshot,
+    /// The table after the changes.
     pub new: Snapshot,
-    /// The port that the batch came through; 0 for remove, replace, clear.
+    /// The port through which the batch was written; 0 for remove, replace and clear.
     pub port_id: u32,
+    /// Slots of new rows.
     pub inserted: Vec<u32>,
     /// Rows whose key occurred in the batch, whether or not a cell changed.
     pub updated: Vec<u32>,
+    /// Slots of removed rows.
     pub removed: Vec<u32>,
-    /// Rows outside the batch of which a computed cell changed: a window column looks at other rows.
+    /// Slots of rows outside the batch in which a computed cell changed: a window column depends on other rows.
     pub recomputed: Vec<u32>,
-    /// The keys that subscribers of removals hear of (an array of the index column's storage); none for tables
-    /// without an index, and none when nothing was removed.
+    /// The removed keys that subscribers are notified of, as an array of the index column's storage. `None` for
+    /// tables without an index, and when nothing was removed.
     pub removed_keys: Option<ArrayRef>,
 }
 
 impl TableDelta {
+    /// The version before the changes.
     pub fn from(&self) -> u64 {
         self.old.version()
     }
 
+    /// The version after the changes.
     pub fn to(&self) -> u64 {
         self.new.version()
     }
 
-    /// Rows that are there before and after, some cell of which may have changed.
+    /// Slots that hold the same row before and after, some cell of which may have changed.
     pub(crate) fn changed(&self) -> impl Iterator<Item = u32> {
         self.updated.iter().chain(&self.recomputed).copied()
     }
 
-    /// Fetches the cells of updated rows, before and after, all at once, before they are looked at row by row.
+    /// Prefetches the cells of updated rows, before and after, so that the reads row by row that follow hit the
+    /// cache.
     pub(crate) fn touch(&self, columns: impl Iterator<Item = usize>) {
         for column in columns {
             self.old.column(column).touch_all(&self.updated);
@@ -50,24 +57,24 @@ impl TableDelta {
         }
     }
 
-    /// Whether a cell of an updated row has another value than before.
+    /// Whether the cell of an updated row has changed.
     pub(crate) fn is_changed(&self, column: usize, slot: u32) -> bool {
         self.old.column(column).bits(slot) != self.new.column(column).bits(slot)
     }
 }
 
-/// What happened to one slot: whether a row left it, and whether a row is in it that was not there before.
+/// The net effect of a delta on one slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SlotChange {
     Inserted,
     Updated,
     Removed,
-    /// Removed, and the slot taken again.
+    /// The row was removed and the slot reused.
     Exchanged,
 }
 
 impl SlotChange {
-    /// This, and then `next`. `None`: as if nothing had happened.
+    /// Composes this change with the next one of the same slot. `None` if they cancel out.
     fn then(self, next: SlotChange) -> Option<SlotChange> {
         match (self, next) {
             (SlotChange::Inserted, SlotChange::Removed) => None,
@@ -81,24 +88,24 @@ impl SlotChange {
 }
 
 impl TableDelta {
-    /// This delta and the one that follows it, as one. O(rows of both · log). The port is this one's.
+    /// Merges two consecutive deltas. The result keeps this delta's port. Cost: O(rows of both · log).
     pub fn then(&self, next: &TableDelta) -> TableDelta {
         debug_assert_eq!(self.to(), next.from());
-        let mut fates = self.fates();
-        // Also those that came and went.
-        let touched: BTreeSet<u32> = fates.keys().copied().chain(next.fates().into_keys()).collect();
-        for (slot, fate) in next.fates() {
-            match fates.remove(&slot) {
-                None => drop(fates.insert(slot, fate)),
+        let mut changes = self.changes();
+        // Includes the slots whose changes cancel out.
+        let touched: BTreeSet<u32> = changes.keys().copied().chain(next.changes().into_keys()).collect();
+        for (slot, change) in next.changes() {
+            match changes.remove(&slot) {
+                None => drop(changes.insert(slot, change)),
                 Some(before) => {
-                    if let Some(both) = before.then(fate) {
-                        fates.insert(slot, both);
+                    if let Some(both) = before.then(change) {
+                        changes.insert(slot, both);
                     }
                 }
             }
         }
         let slots = |wanted: &[SlotChange]| -> Vec<u32> {
-            fates.iter().filter(|(_, fate)| wanted.contains(fate)).map(|(slot, _)| *slot).collect()
+            changes.iter().filter(|(_, change)| wanted.contains(change)).map(|(slot, _)| *slot).collect()
         };
         let recomputed: BTreeSet<u32> = self
             .recomputed
@@ -119,15 +126,16 @@ impl TableDelta {
         }
     }
 
-    fn fates(&self) -> BTreeMap<u32, SlotChange> {
-        let mut fates: BTreeMap<u32, SlotChange> =
+    fn changes(&self) -> BTreeMap<u32, SlotChange> {
+        let mut changes: BTreeMap<u32, SlotChange> =
             self.removed.iter().map(|slot| (*slot, SlotChange::Removed)).collect();
-        fates.extend(self.updated.iter().map(|slot| (*slot, SlotChange::Updated)));
+        changes.extend(self.updated.iter().map(|slot| (*slot, SlotChange::Updated)));
         for slot in &self.inserted {
-            let fate = if fates.contains_key(slot) { SlotChange::Exchanged } else { SlotChange::Inserted };
-            fates.insert(*slot, fate);
+            let change =
+                if changes.contains_key(slot) { SlotChange::Exchanged } else { SlotChange::Inserted };
+            changes.insert(*slot, change);
         }
-        fates
+        changes
     }
 
     fn removed_keys_then(&self, next: &TableDelta) -> Option<ArrayRef> {
@@ -166,37 +174,37 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_came_and_went_was_never_there() {
+    fn an_insert_and_its_removal_cancel_out() {
         let mut table = table();
-        let came = update(&mut table, r#"[{"k":9,"v":9}]"#);
-        let went = remove(&mut table, "[9]");
-        let both = came.then(&went);
-        assert_eq!((both.from(), both.to()), (came.from(), went.to()));
+        let inserted = update(&mut table, r#"[{"k":9,"v":9}]"#);
+        let removed = remove(&mut table, "[9]");
+        let both = inserted.then(&removed);
+        assert_eq!((both.from(), both.to()), (inserted.from(), removed.to()));
         assert!(both.inserted.is_empty() && both.updated.is_empty() && both.removed.is_empty());
     }
 
     #[test]
-    fn an_update_of_a_new_row_is_part_of_its_coming() {
+    fn an_update_of_an_inserted_row_stays_an_insert() {
         let mut table = table();
-        let came = update(&mut table, r#"[{"k":9,"v":9}]"#);
+        let inserted = update(&mut table, r#"[{"k":9,"v":9}]"#);
         let changed = update(&mut table, r#"[{"k":9,"v":10},{"k":1,"v":10}]"#);
-        let both = came.then(&changed);
+        let both = inserted.then(&changed);
         assert_eq!((both.inserted.len(), both.updated.len(), both.removed.len()), (1, 1, 0));
-        assert_eq!(both.inserted, came.inserted);
+        assert_eq!(both.inserted, inserted.inserted);
     }
 
     #[test]
-    fn a_slot_that_is_taken_again_is_removed_and_inserted() {
+    fn a_reused_slot_is_removed_and_inserted() {
         let mut table = table();
-        let went = remove(&mut table, "[2]");
-        let came = update(&mut table, r#"[{"k":7,"v":7}]"#);
-        let both = went.then(&came);
-        assert_eq!(both.removed, went.removed);
-        assert_eq!(both.inserted, came.inserted);
+        let removed = remove(&mut table, "[2]");
+        let inserted = update(&mut table, r#"[{"k":7,"v":7}]"#);
+        let both = removed.then(&inserted);
+        assert_eq!(both.removed, removed.removed);
+        assert_eq!(both.inserted, inserted.inserted);
         assert_eq!(both.removed_keys.as_ref().map(|keys| keys.len()), Some(1));
     }
 
-    /// What a view shows, as text.
+    /// The view's output, as text.
     fn shown(view: &mut View) -> String {
         let mut handle = view.handle(None);
         let slice = view.slice(&mut handle, SliceOptions { id: true, ..SliceOptions::default() });
@@ -204,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn following_a_merged_delta_equals_following_each() {
+    fn stepping_by_a_merged_delta_equals_stepping_by_each() {
         let configs = [
             ViewConfig::default(),
             ViewConfig {

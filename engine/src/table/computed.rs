@@ -1,8 +1,8 @@
-//! Computed columns: the expressions and windows that views of a table ask for.
+//! Computed columns: the expressions and windows of the views of a table.
 //!
-//! Law: a computed column is computed once per table, whichever views show it: an expression for the rows of a batch
-//! only, a window for the rows that see a row of the batch ([`window`]). It stands behind the table's own columns for as
-//! long as a plan holds its token; its text is reclaimed like any other.
+//! Invariant: a computed column is stored after the table's own columns as long as a plan holds its token, and is
+//! shared by all views that use it; its text is reclaimed like any other. Cost: an expression is computed for the
+//! rows of a batch only, a window for the rows whose frame contains a row of the batch ([`window`]).
 
 mod backfill;
 #[cfg(test)]
@@ -36,10 +36,9 @@ pub(super) struct ComputedColumns {
     epoch: Arc<()>,
     /// State of `random()`.
     random: u64,
-    /// What happened to the table since the oldest column was begun that is still being computed elsewhere, with the
-    /// columns that are here.
+    /// The deltas since the start of the oldest running backfill, including the installed columns.
     log: Vec<Arc<TableDelta>>,
-    /// Windows over columns that are being computed elsewhere.
+    /// Windows over columns that are being backfilled.
     waiting: Vec<Backfill>,
 }
 
@@ -47,14 +46,14 @@ pub(super) struct ComputedColumns {
 struct Entry {
     alias: String,
     body: Body,
-    /// What a window column was asked, and the position of its source among the table's and computed columns.
+    /// The definition of a window column, and the position of its source among the table's and computed columns.
     window: Option<(Window, usize)>,
-    /// Being computed elsewhere: the column has no values yet.
+    /// Being backfilled: the column has no values yet.
     is_pending: bool,
-    /// How many computed columns are behind it, one reading the other.
+    /// The length of the chain of computed columns that this one reads.
     level: usize,
     token: Weak<()>,
-    /// The token of a computed source, which lives as long.
+    /// The token of a computed source, to keep it alive.
     _source: Option<Arc<()>>,
 }
 
@@ -62,8 +61,8 @@ struct Entry {
 enum Body {
     Expression(Arc<Expression>),
     Window(Box<WindowColumn>),
-    /// A window that is being computed elsewhere.
-    PendingWindow,
+    /// A window that is being backfilled.
+    PendingPlan,
 }
 
 impl ComputedColumns {
@@ -71,9 +70,35 @@ impl ComputedColumns {
         self.entries.iter().all(Option::is_none)
     }
 
-    /// An existing column with an equal expression that no column of the plan (`taken`) is yet. Volatile expressions
-    /// (`now()`, `random()`) have none: they would show the moment of an older plan.
-    fn find_expression(&self, expression: &Expression, taken: &[ComputedRef]) -> Option<(usize, Arc<()>)> {
+    /// Returns the column of a checked expression, computing it if no plan holds it yet.
+    ///
+    /// `taken` are columns that the plan already uses under another name.
+    pub(super) fn hold(
+        &mut self,
+        alias: &str,
+        expression: Expression,
+        snapshot: &Snapshot,
+        taken: &[ComputedRef],
+    ) -> ComputedRef {
+        let storage = expression.storage;
+        let (position, token) = self.find_expression(&expression, taken, false).unwrap_or_else(|| {
+            let body = Body::Expression(Arc::new(expression));
+            let (position, token) = self.add(alias, body, storage, None, None);
+            let slots: Vec<u32> = snapshot.order().iter_from(0).collect();
+            self.compute(position, snapshot, &slots);
+            (position, token)
+        });
+        ComputedRef { alias: alias.to_owned(), position, storage, token }
+    }
+
+    /// Finds an existing column with an equal expression; name, blanks and comments do not matter. Volatile
+    /// expressions are never shared: a later plan would get values of an earlier moment.
+    fn find_expression(
+        &self,
+        expression: &Expression,
+        taken: &[ComputedRef],
+        or_pending: bool,
+    ) -> Option<(usize, Arc<()>)> {
         self.entries.iter().enumerate().find_map(|(position, entry)| {
             let entry = entry.as_ref()?;
             let Body::Expression(known) = &entry.body else { return None };
@@ -83,8 +108,38 @@ impl ComputedColumns {
         })
     }
 
-    /// An existing column of the same window under the same name.
-    fn find_window(&self, alias: &str, window: &Window, source: usize) -> Option<(usize, Arc<()>)> {
+    /// Returns the column of a checked window, computing it if no plan holds it yet. `computed` are the columns
+    /// that it may read.
+    pub(super) fn hold_window(
+        &mut self,
+        alias: &str,
+        window: Window,
+        computed: &[ComputedRef],
+        snapshot: &Snapshot,
+    ) -> ComputedRef {
+        let storage = window.storage;
+        let (source, read) = source_of(&window, snapshot.schema().len(), computed);
+        let (position, token) = self.find_window(alias, &window, source, false).unwrap_or_else(|| {
+            let definition = Some((window.clone(), source));
+            let extended = self.extend(snapshot);
+            let (column, cells) = WindowColumn::build(window, source, &extended);
+            let body = Body::Window(Box::new(column));
+            let (position, token) = self.add(alias, body, storage, read, definition);
+            let interner = self.interners[position].as_mut();
+            write_window(&mut self.columns[position], interner, &cells, extended.column(source));
+            (position, token)
+        });
+        ComputedRef { alias: alias.to_owned(), position, storage, token }
+    }
+
+    /// Finds an existing column with the same name, window and source.
+    fn find_window(
+        &self,
+        alias: &str,
+        window: &Window,
+        source: usize,
+        or_pending: bool,
+    ) -> Option<(usize, Arc<()>)> {
         self.entries.iter().enumerate().find_map(|(position, entry)| {
             let entry = entry.as_ref().filter(|entry| entry.alias == alias)?;
             let (known, read) = entry.window.as_ref()?;
@@ -92,7 +147,7 @@ impl ComputedColumns {
         })
     }
 
-    /// A new column, still without values.
+    /// Adds a column without values.
     fn add(
         &mut self,
         alias: &str,
@@ -124,7 +179,7 @@ impl ComputedColumns {
         (position, token)
     }
 
-    /// Lets go of columns that no plan holds, windows before what they read.
+    /// Drops columns that no plan holds, windows before their sources.
     pub(super) fn drop_unused(&mut self) {
         let unused =
             |entry: &Option<Entry>| entry.as_ref().is_some_and(|entry| entry.token.strong_count() == 0);
@@ -139,12 +194,12 @@ impl ComputedColumns {
         }
     }
 
-    /// The table with its computed columns.
+    /// Returns the snapshot with the computed columns appended.
     pub(super) fn extend(&self, snapshot: &Snapshot) -> Snapshot {
         if self.is_empty() { snapshot.clone() } else { snapshot.extended(&self.columns, &self.epoch) }
     }
 
-    /// Computes what a batch touched.
+    /// Updates the computed columns after a batch and returns the delta between the extended snapshots.
     pub(super) fn step(&mut self, delta: TableDelta) -> TableDelta {
         self.drop_unused();
         if self.is_empty() {
@@ -152,7 +207,7 @@ impl ComputedColumns {
         }
         let old = self.extend(&delta.old);
         let mut recomputed: BTreeSet<u32> = delta.recomputed.iter().copied().collect();
-        for position in self.in_reading_order() {
+        for position in self.in_dependency_order() {
             self.columns[position].clear(self.interners[position].as_mut(), &delta.removed);
             let new = self.extend(&delta.new);
             match self.entries[position].as_mut().map(|entry| &mut entry.body) {
@@ -185,8 +240,8 @@ impl ComputedColumns {
         delta
     }
 
-    /// The positions of the columns, each behind what it reads.
-    fn in_reading_order(&self) -> Vec<usize> {
+    /// The positions of the installed columns, each after those it reads.
+    fn in_dependency_order(&self) -> Vec<usize> {
         let mut levels: Vec<(usize, usize)> = (self.entries.iter().enumerate())
             .filter_map(|(position, entry)| {
                 let entry = entry.as_ref().filter(|entry| !entry.is_pending)?;
@@ -214,7 +269,7 @@ impl ComputedColumns {
     }
 }
 
-/// Writes what is not there yet; yields the rows.
+/// Writes the cells that changed and returns their slots.
 fn write_window(
     column: &mut Column,
     interner: Option<&mut Interner>,
@@ -226,8 +281,8 @@ fn write_window(
     slots
 }
 
-/// The position of a window's source among the table's and computed columns; the source, if it is computed. `computed`:
-/// the columns that the window may read.
+/// The position of a window's source among the table's and computed columns, and the source if it is computed.
+/// `computed` are the columns that the window may read.
 fn source_of<'a>(
     window: &Window,
     num_columns: usize,
@@ -237,13 +292,13 @@ fn source_of<'a>(
         WindowSource::Table(column) => (*column, None),
         WindowSource::Computed(name) => {
             let read = computed.iter().find(|column| column.alias == *name);
-            let read = read.expect("a checked window reads a column that is held");
+            let read = read.expect("a checked window reads an existing column");
             (num_columns + read.position, Some(read))
         }
     }
 }
 
-/// The rows of which an expression may have another value than before.
+/// The rows in which the value of an expression may have changed.
 fn touched(expression: &Expression, delta: &TableDelta) -> Vec<u32> {
     let is_touched = |slot: u32| {
         expression.looks_up || expression.columns.iter().any(|&column| delta.is_changed(column, slot))
@@ -253,7 +308,7 @@ fn touched(expression: &Expression, delta: &TableDelta) -> Vec<u32> {
     slots
 }
 
-/// One row of a table, as an expression sees it.
+/// One row of a table, as input of an expression.
 pub(crate) struct TableRow<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) columns: &'a [usize],

@@ -1,7 +1,8 @@
-//! A view as a table: read-only, live.
+//! A view as a read-only table that is kept up to date.
 //!
-//! Law: a step costs what the view's step costs, and lists only the rows it touched. A flat view's table shares its
-//! source's cells and slots and copies nothing ([`flat`]); a pivot's table holds one row per group ([`pivot`]).
+//! Cost: a step costs as much as the view's step, and its delta lists only the affected rows. The table of a flat
+//! view shares its source's cells and slots and copies nothing ([`flat`]); that of a pivot has one row per group
+//! ([`pivot`]).
 
 mod flat;
 mod pivot;
@@ -28,7 +29,7 @@ enum DerivedShape {
     Pivot(Box<PivotTable>),
 }
 
-/// The columns of a derived table: each with the view column that it shows, if any.
+/// The columns of a derived table, each with the view column that it presents, if any.
 type Wanted = Vec<(Field, Option<usize>)>;
 
 impl DerivedTable {
@@ -69,7 +70,7 @@ impl DerivedTable {
         self.limit
     }
 
-    /// Ports can be made, though nothing can be sent through them.
+    /// Allocates a port. Writes through it are refused.
     pub(super) fn make_port(&mut self) -> u32 {
         self.num_ports += 1;
         self.num_ports
@@ -83,7 +84,7 @@ impl DerivedTable {
     }
 }
 
-/// Chooses the columns: all of `shown`, or those that `wanted` names.
+/// Selects the columns: all of `shown`, or those that `wanted` names.
 fn choose(shown: &[Field], wanted: Option<&[(String, ColumnType)]>) -> Result<Wanted> {
     let chosen: Wanted = match wanted {
         None => shown.iter().cloned().zip((0..).map(Some)).collect(),

@@ -1,8 +1,9 @@
-//! Two tables as one: a read-only, live join.
+//! A read-only join of two tables that is kept up to date.
 //!
-//! Law: bilinear; remembers which rows have which join key ([`matches`]). A step of k rows costs O(k + matches): it
-//! writes and lists only the pairs that came, went or changed. Rows stand in the left table's key order, matches of one
-//! left row in the right table's, right rows without a match behind all others. A null key matches nothing.
+//! Invariant: bilinear; the state is the rows of each join key ([`matches`]). Rows are in the left table's key
+//! order, matches of one left row in the right table's, right rows without a match after all others. A null key
+//! matches nothing. Cost: a step of k rows is O(k + matches): it writes and lists only the pairs that were added,
+//! removed or changed.
 
 mod matches;
 #[cfg(test)]
@@ -23,27 +24,30 @@ use crate::storage::{PairOrder, RowKeys, Snapshot, SnapshotData};
 use crate::types::schema::{Field, Schema, Storage};
 use matches::{Matches, Pair, PairChanges};
 
-/// What to join on, and which rows without a match stay.
+/// The join columns, and which rows without a match are included.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JoinSpec {
+    /// The left table's join column.
     pub on: String,
-    /// The right table's column; absent, it has the same name.
+    /// The right table's join column; `None` if it has the same name.
     pub right_on: Option<String>,
+    /// Which rows without a match are included.
     pub kind: JoinKind,
 }
 
+/// Which rows without a match a join includes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum JoinKind {
-    /// Only rows that match.
+    /// None: only pairs that match.
     #[default]
     Inner,
-    /// And left rows without a match.
+    /// Left rows, with nulls in the right columns.
     Left,
-    /// And right rows without a match.
+    /// Left and right rows, with nulls in the other side's columns.
     Outer,
 }
 
-/// The two sources.
+/// A source of a join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JoinSide {
     Left,
@@ -55,7 +59,7 @@ pub(super) struct JoinedTable {
     matches: Matches,
     schema: Schema,
     num_left: usize,
-    /// Positions in the right table of the columns behind the left ones.
+    /// The columns of the right table, except its key, in the order in which they follow the left ones.
     right_columns: Vec<usize>,
     left_key: usize,
     right_key: usize,
@@ -127,9 +131,9 @@ impl JoinedTable {
             code_reclaim: CodeReclaim::default(),
             snapshot: left.clone(),
         };
-        let come = table.matches.all();
-        let inserted = table.add(&come);
-        table.write(&inserted, &come);
+        let pairs = table.matches.all();
+        let inserted = table.add(&pairs);
+        table.write(&inserted, &pairs);
         table.end_step();
         Ok(table)
     }
@@ -138,7 +142,7 @@ impl JoinedTable {
         &self.snapshot
     }
 
-    /// Ports can be made, though nothing can be sent through them.
+    /// Allocates a port. Writes through it are refused.
     pub(super) fn make_port(&mut self) -> u32 {
         self.num_ports += 1;
         self.num_ports
@@ -150,7 +154,8 @@ impl JoinedTable {
         cells + slots + self.pairs.lefts.memory() + self.pairs.rights.memory() + self.matches.memory()
     }
 
-    /// Follows one source. Always a delta: whoever looks at a join hears of every batch of its sources.
+    /// Applies a delta of one source. Always returns a delta, so that the join's version advances with every batch
+    /// of its sources.
     pub(super) fn follow(&mut self, side: JoinSide, delta: &TableDelta) -> TableDelta {
         let PairChanges { gone, come, touched } = self.matches.step(side, delta);
         let removed = self.remove(&gone);
@@ -181,7 +186,7 @@ impl JoinedTable {
         delta
     }
 
-    /// Takes rows out, while the sources still are as they were when the rows came to their places.
+    /// Removes rows. The sources must still be those by which the rows were ordered.
     fn remove(&mut self, gone: &[Pair]) -> Vec<u32> {
         let removed: Vec<u32> = gone.iter().filter_map(|pair| self.slots.remove(pair)).collect();
         let pairs = &self.pairs;
@@ -228,10 +233,10 @@ impl JoinedTable {
             let values = right.column(column).gather_optional(pairs.len(), |row| pairs[row].right);
             self.write_column(self.num_left + offset, &values, slots);
         }
-        // Right rows without a match bring the key themselves.
-        let alone = |&(_, pair): &(&u32, &Pair)| pair.left.is_none();
+        // Right rows without a match take the key column from their own side.
+        let is_unmatched = |&(_, pair): &(&u32, &Pair)| pair.left.is_none();
         let (key_slots, key_rows): (Vec<u32>, Vec<Option<u32>>) =
-            slots.iter().zip(pairs).filter(alone).map(|(&slot, pair)| (slot, pair.right)).unzip();
+            slots.iter().zip(pairs).filter(is_unmatched).map(|(&slot, pair)| (slot, pair.right)).unzip();
         if !key_slots.is_empty() {
             let values = right.column(self.right_key).gather_optional(key_rows.len(), |row| key_rows[row]);
             let storage = self.schema.field(self.left_key).storage;
@@ -260,7 +265,7 @@ impl JoinedTable {
     }
 }
 
-/// Keys of one type may be stored in different widths; what does not fit is null.
+/// Casts keys of one type that are stored in different widths; values out of range become null.
 fn cast_key(values: ArrayRef, from: Storage, to: Storage) -> ArrayRef {
     if from == to {
         return values;

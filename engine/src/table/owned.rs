@@ -1,7 +1,7 @@
 //! A table that clients write.
 //!
-//! Law: a batch is applied whole or not at all, in O(rows of the batch). Rows have stable slots; an index maps keys to
-//! slots.
+//! Invariant: a batch is applied completely or not at all. Rows have stable slots; an index maps keys to slots.
+//! Cost: O(rows of the batch), and O(log n) each for rows out of key order.
 
 mod append;
 mod removal;
@@ -41,7 +41,7 @@ pub(crate) struct OwnedTable {
     counter: i64,
     version: u64,
     num_ports: u32,
-    /// Held by every snapshot that was taken at this version.
+    /// Held by every snapshot of this version.
     epoch: Arc<()>,
     code_reclaim: CodeReclaim,
 }
@@ -57,7 +57,7 @@ enum Keys {
     Explicit { cells: ChunkedVec<i64>, index: KeyIndex },
 }
 
-/// What a batch did to the rows, before it becomes a [`TableDelta`].
+/// The effect of a batch on rows, from which a [`TableDelta`] is made.
 #[derive(Debug, Default)]
 struct Changes {
     inserted: Vec<u32>,
@@ -67,7 +67,7 @@ struct Changes {
 }
 
 impl OwnedTable {
-    /// Makes a table from its first rows, or from a schema.
+    /// Creates a table from its first rows, or from a schema.
     pub fn create(data: &TableData, options: TableOptions) -> Result<OwnedTable> {
         let options = TableOptions { index: options.index.filter(|index| !index.is_empty()), ..options };
         let (schema, batch) = ingest::create(data, &options)?;
@@ -114,19 +114,22 @@ impl OwnedTable {
         })
     }
 
+    /// The columns.
     pub fn schema(&self) -> &Schema {
         &self.schema
     }
 
-    /// The name of the index column.
+    /// The name of the index column, if any.
     pub fn index(&self) -> Option<&str> {
         self.options.index.as_deref()
     }
 
+    /// The maximum number of rows, if limited.
     pub fn limit(&self) -> Option<u32> {
         self.options.limit
     }
 
+    /// The number of rows.
     pub fn num_rows(&self) -> usize {
         self.order.len()
     }
@@ -136,7 +139,7 @@ impl OwnedTable {
         self.version
     }
 
-    /// The table as it is now; O(columns).
+    /// The current version of the table. Cost: O(columns).
     pub fn snapshot(&self) -> Snapshot {
         let keys = match &self.keys {
             Keys::Index(_) => RowKeys::Index(self.index.expect("an indexed table has an index column")),
@@ -155,14 +158,14 @@ impl OwnedTable {
         })
     }
 
-    /// A new port for updates: 1, 2, 3, …
+    /// Allocates a port for updates: 1, 2, 3, …
     pub fn make_port(&mut self) -> u32 {
         self.num_ports += 1;
         self.num_ports
     }
 
-    /// Merges (indexed) or appends rows. `None`: nothing happened and nobody is told (no rows, or a port that was never
-    /// made).
+    /// Upserts rows into an indexed table, or appends them. `None` if nothing changed: there are no rows, or the
+    /// port was never allocated.
     pub fn update(
         &mut self,
         data: &TableData,
@@ -178,8 +181,8 @@ impl OwnedTable {
         Ok(Some(self.finish(old, port_id, changes)))
     }
 
-    /// As [`OwnedTable::update`] where nobody is to hear what changed: without snapshots, so what no reader holds is
-    /// written in place. Says whether something happened.
+    /// Writes rows like [`OwnedTable::update`], without taking snapshots, so that cells no reader shares are
+    /// written in place. Returns whether anything was written.
     pub fn update_unobserved(
         &mut self,
         data: &TableData,
@@ -195,20 +198,20 @@ impl OwnedTable {
         Ok(true)
     }
 
-    /// Clears, then appends, in one step. Bad data leaves the table as it was.
+    /// Clears the table and appends rows, as one batch. Invalid data leaves the table unchanged.
     pub fn replace(&mut self, data: &TableData, options: &WriteOptions) -> Result<TableDelta> {
         let batch = self.read(data, options)?;
         let old = self.snapshot();
         let mut removed: Vec<u32> = old.order().iter_from(0).collect();
         self.clear();
         let mut changes = self.apply(&batch, false);
-        changes.removed_keys = self.keys_not_supplied_again(&old, &removed);
+        changes.removed_keys = self.keys_not_reinserted(&old, &removed);
         removed.append(&mut changes.removed);
         changes.removed = removed;
         Ok(self.finish(old, 0, changes))
     }
 
-    /// Removes rows by key; unknown keys are ignored. `None`: there were no keys, nothing happened.
+    /// Removes rows by key; unknown keys are ignored. `None` if no keys were given.
     pub fn remove(&mut self, data: &TableData) -> Result<Option<TableDelta>> {
         let Some(index) = self.index else {
             return Err(EngineError::table("Cannot remove from unindexed Table\n"));
@@ -246,7 +249,7 @@ impl OwnedTable {
         ingest::update(data, target)
     }
 
-    /// Errors when a write takes the table for another than it is.
+    /// Fails if the table's properties differ from those that a write expects.
     fn check(&self, options: &WriteOptions) -> Result<()> {
         let TableOptions { index, limit, list_flatten } = &self.options;
         let refused = |what: &str, given: String, own: Option<String>| {
@@ -314,7 +317,7 @@ impl OwnedTable {
     }
 }
 
-/// Batches without the readers of `ingest`.
+/// Batches for tests, without the readers of `ingest`.
 #[cfg(test)]
 impl OwnedTable {
     pub(crate) fn empty_for_test(schema: Schema, options: TableOptions) -> OwnedTable {

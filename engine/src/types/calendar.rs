@@ -1,12 +1,12 @@
 //! Days since 1970-01-01 and the proleptic Gregorian calendar.
 //!
-//! Law: total. By hand because every stored number must print, also those beyond the calendars of the date libraries,
-//! and because a day past the end of its month must count on into the next one.
+//! Invariant: total. Written by hand because every stored number must be printable, also those outside the range of
+//! date libraries, and because a day past the end of its month must roll over into the next one.
 
 const DAYS_PER_ERA: i64 = 146_097; // 400 years
 const DAYS_FROM_0000_03_01: i64 = 719_468;
 
-/// Year, month (1–12) and day (1–31).
+/// Converts days since 1970-01-01 to year, month (1–12) and day (1–31).
 pub fn civil_from_days(days: i64) -> (i64, u32, u32) {
     let shifted = days.saturating_add(DAYS_FROM_0000_03_01); // years that end with their leap day
     let era = shifted.div_euclid(DAYS_PER_ERA);
@@ -20,7 +20,8 @@ pub fn civil_from_days(days: i64) -> (i64, u32, u32) {
     (year, month as u32, day as u32)
 }
 
-/// `month` is 1–12. A day past the end of its month lands in the next one: 2020-02-30 is 2020-03-01.
+/// Converts a date to days since 1970-01-01. `month` is 1–12. A day past the end of its month rolls over:
+/// 2020-02-30 is 2020-03-01.
 pub fn days_from_civil(year: i64, month: u32, day: u32) -> i64 {
     let year = year - i64::from(month <= 2);
     let era = year.div_euclid(400);

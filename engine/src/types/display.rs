@@ -4,7 +4,9 @@ use chrono::{DateTime, Datelike, NaiveDate, TimeDelta};
 
 use crate::types::scalar::Scalar;
 
-/// The text of a split value: nothing is escaped; floats have six significant digits, as C++ streams print them.
+/// Formats a split value as part of a column name.
+///
+/// Nothing is escaped; floats have six significant digits, as C++ streams print them.
 pub(crate) fn path_text(value: &Scalar) -> String {
     match value {
         Scalar::Null => "null".to_owned(),
@@ -24,7 +26,7 @@ pub(crate) fn path_text(value: &Scalar) -> String {
     }
 }
 
-/// `%g`: six significant digits, no trailing zeros, an exponent below 1e-4 and from 1e6 on.
+/// Formats a float as `%g`: six significant digits, no trailing zeros, an exponent below 1e-4 and from 1e6 on.
 fn float_text(value: f64) -> String {
     if !value.is_finite() {
         return if value.is_nan() {

@@ -1,19 +1,20 @@
-//! One cell's value, with the engine's total order.
+//! The value of one cell, with the engine's total order.
 //!
-//! Law: the order is null, then NaN (floats), then ascending; strings bytewise; false before true. `0.0` and `-0.0`
-//! are equal, and so are all NaNs: group values and keys use this equality.
+//! Invariant: the order is null, then NaN (floats), then ascending; strings bytewise; false before true. `0.0` and
+//! `-0.0` are equal, and so are all NaNs: group values and keys use this equality.
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+/// The value of one cell. Values of different types order by type.
 #[derive(Debug, Clone, Default)]
 pub enum Scalar {
     #[default]
     Null,
     Bool(bool),
     Int(i64),
-    /// Only for values of `uint64` columns; compares with `Int` by number.
+    /// Only for values of `uint64` columns; compares with `Int` numerically.
     UInt(u64),
     Float(f64),
     Str(Arc<str>),
@@ -24,11 +25,13 @@ pub enum Scalar {
 }
 
 impl Scalar {
+    /// Whether the value is null.
     pub fn is_null(&self) -> bool {
         matches!(self, Scalar::Null)
     }
 
-    /// The value as a number: bools as 0 and 1, dates and datetimes as epoch milliseconds; none for text and null.
+    /// Converts the value to a number: bools to 0 and 1, dates and datetimes to epoch milliseconds; `None` for text
+    /// and null.
     pub fn as_f64(&self) -> Option<f64> {
         match self {
             Scalar::Null | Scalar::Str(_) => None,
@@ -54,9 +57,10 @@ impl Scalar {
     }
 }
 
+/// Milliseconds in a day.
 pub const MS_PER_DAY: i64 = 86_400_000;
 
-/// The order of floats: NaN first, `-0.0` equal to `0.0`.
+/// Compares floats in the engine's order: NaN first, `-0.0` equal to `0.0`.
 pub fn compare_floats(left: f64, right: f64) -> Ordering {
     match (left.is_nan(), right.is_nan()) {
         (true, true) => Ordering::Equal,
@@ -66,7 +70,7 @@ pub fn compare_floats(left: f64, right: f64) -> Ordering {
     }
 }
 
-/// Bits that are equal exactly when [`compare_floats`] says so.
+/// Returns bits that are equal exactly when [`compare_floats`] returns `Equal`.
 pub fn float_bits(value: f64) -> u64 {
     if value.is_nan() {
         f64::NAN.to_bits()
@@ -95,7 +99,7 @@ impl Ord for Scalar {
 }
 
 impl Scalar {
-    /// Whether both are written the same: two zeros are equal, but only one of them has a sign.
+    /// Whether both values have the same text: `0.0` and `-0.0` are equal, but only one of them prints a sign.
     pub(crate) fn reads_as(&self, other: &Scalar) -> bool {
         match (self, other) {
             (Scalar::Float(left), Scalar::Float(right)) if *left == 0.0 && *right == 0.0 => {

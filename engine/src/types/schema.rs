@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, TimeUnit};
 
-/// A column's type as clients see it. The discriminants are the wire's.
+/// A column's type as clients see it. The discriminants are those of the published protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ColumnType {
     String = 0,
@@ -16,6 +16,7 @@ pub enum ColumnType {
 }
 
 impl ColumnType {
+    /// All types, in the order of their discriminants.
     pub const ALL: [ColumnType; 6] = [
         ColumnType::String,
         ColumnType::Date,
@@ -25,7 +26,7 @@ impl ColumnType {
         ColumnType::Boolean,
     ];
 
-    /// The word clients use for it, also found in error messages.
+    /// The type's name in schemas and error messages.
     pub fn name(self) -> &'static str {
         match self {
             ColumnType::String => "string",
@@ -37,7 +38,7 @@ impl ColumnType {
         }
     }
 
-    /// The storage of a column that is made from a schema alone.
+    /// The storage of a column that is created from a schema alone.
     pub fn default_storage(self) -> Storage {
         match self {
             ColumnType::String => Storage::Utf8,
@@ -50,11 +51,11 @@ impl ColumnType {
     }
 }
 
-/// How a column is stored; shows in Arrow output (see [`Storage::Integer`]).
+/// How a column is stored; visible in Arrow output (see [`Storage::Integer`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Storage {
-    /// An integer column whose width nobody gave (a schema, JSON): 64 bits. Clients that read Arrow see `int32` as long
-    /// as the column has never held a value beyond it, and `int64` from then on.
+    /// An integer column without a declared width (from a schema or JSON): 64 bits. Arrow output is `int32` until
+    /// the column first holds a value beyond it, and `int64` from then on.
     Integer,
     Int8,
     Int16,
@@ -67,7 +68,7 @@ pub enum Storage {
     Float32,
     Float64,
     Bool,
-    /// Dictionary-coded text.
+    /// Dictionary-encoded text.
     Utf8,
     /// Days since 1970-01-01.
     Date32,
@@ -76,6 +77,7 @@ pub enum Storage {
 }
 
 impl Storage {
+    /// The type that clients see.
     pub fn column_type(self) -> ColumnType {
         match self {
             Storage::Integer
@@ -95,7 +97,7 @@ impl Storage {
         }
     }
 
-    /// The Arrow type of plain (not dictionary-coded) arrays of this storage.
+    /// The Arrow type of arrays of this storage that are not dictionary-encoded.
     pub fn arrow(self) -> DataType {
         match self {
             Storage::Int8 => DataType::Int8,
@@ -116,49 +118,62 @@ impl Storage {
     }
 }
 
+/// A column's name and storage.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Field {
+    /// The column's name, unique in its schema.
     pub name: Arc<str>,
+    /// How the column's values are stored.
     pub storage: Storage,
 }
 
 impl Field {
+    /// Creates a field.
     pub fn new(name: impl Into<Arc<str>>, storage: Storage) -> Self {
         Field { name: name.into(), storage }
     }
 
+    /// The type that clients see.
     pub fn column_type(&self) -> ColumnType {
         self.storage.column_type()
     }
 }
 
-/// The columns of a table, in creation order, names distinct. Cheap to clone.
+/// The columns of a table, in creation order, with distinct names. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schema {
     fields: Arc<[Field]>,
 }
 
 impl Schema {
+    /// Creates a schema. The caller ensures that the names are distinct.
     pub fn new(fields: Vec<Field>) -> Self {
         Schema { fields: fields.into() }
     }
 
+    /// All fields, in order.
     pub fn fields(&self) -> &[Field] {
         &self.fields
     }
 
+    /// The number of columns.
     pub fn len(&self) -> usize {
         self.fields.len()
     }
 
+    /// Whether there are no columns.
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty()
     }
 
+    /// The field at `index`.
+    ///
+    /// Panics if `index` is out of range.
     pub fn field(&self, index: usize) -> &Field {
         &self.fields[index]
     }
 
+    /// The position of the column `name`, if any. Cost: O(columns).
     pub fn index_of(&self, name: &str) -> Option<usize> {
         self.fields.iter().position(|field| &*field.name == name)
     }

@@ -1,16 +1,17 @@
-//! Codes of short texts that a batch has lately asked for: one look instead of a hash, a search and a comparison.
+//! A direct-mapped cache of the codes of short texts: one probe instead of a hash, a search and a comparison.
 //!
-//! Law: the answers are the interner's, as long as no code is given up meanwhile; what is forgotten is asked again.
+//! Invariant: a hit is what the interner would return, as long as no code is released meanwhile; a miss goes to the
+//! interner.
 
-/// Rows of a batch that are worth the memory.
+/// Fewest rows of a batch for which the cache is worth its memory.
 const FEWEST_ROWS: usize = 4096;
 
-/// A power of two; as much as stays close to the core.
+/// A power of two; small enough to stay in the core's caches.
 const MOST_PLACES: usize = 16 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Recent {
-    /// Packed texts and their codes; no text is packed as 0. Their number is a power of two, or there are none.
+    /// Packed texts and their codes; no text is packed as 0. The length is a power of two, or zero.
     places: Vec<(u64, u32)>,
 }
 
@@ -35,7 +36,7 @@ impl Recent {
     }
 
     #[inline]
-    pub(super) fn keep(&mut self, packed: Option<u64>, code: u32) {
+    pub(super) fn insert(&mut self, packed: Option<u64>, code: u32) {
         let Some(packed) = packed else { return };
         let place = self.place(packed);
         if let Some(place) = self.places.get_mut(place) {
@@ -44,7 +45,7 @@ impl Recent {
     }
 }
 
-/// A text of at most seven bytes, at `start` in `data`, and its length as one number.
+/// Packs a text of at most seven bytes, at `start` in `data`, and its length into one number.
 #[inline]
 pub(super) fn packed(data: &[u8], start: usize, len: usize) -> Option<u64> {
     if len > 7 {
@@ -52,7 +53,7 @@ pub(super) fn packed(data: &[u8], start: usize, len: usize) -> Option<u64> {
     }
     let rest = &data[start..];
     let bytes = match rest.first_chunk() {
-        // What follows the text is masked out.
+        // Bytes after the text are masked out.
         Some(word) => u64::from_le_bytes(*word) & ((1 << (len * 8)) - 1),
         None => rest[..len].iter().rev().fold(0, |bytes, byte| bytes << 8 | u64::from(*byte)),
     };
@@ -64,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_packed_wherever_they_stand() {
+    fn packing_does_not_depend_on_the_position() {
         let data = b"abcdefghijklmnop\0\0";
         let mut seen = std::collections::HashMap::new();
         for start in 0..=data.len() {
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_found_is_what_was_kept() {
+    fn a_hit_returns_the_inserted_code() {
         for num_rows in [0, FEWEST_ROWS, 1 << 20] {
             let mut recent = Recent::for_rows(num_rows);
             let mut num_found = 0;
@@ -93,13 +94,13 @@ mod tests {
                         assert_eq!(code, number, "round {round}");
                         num_found += 1;
                     }
-                    recent.keep(packed, number);
+                    recent.insert(packed, number);
                 }
             }
             assert_eq!(num_found > 0, num_rows > 0);
         }
         let mut recent = Recent::for_rows(FEWEST_ROWS);
-        recent.keep(None, 1);
+        recent.insert(None, 1);
         assert_eq!(recent.find(None), None);
     }
 }

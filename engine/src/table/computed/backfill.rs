@@ -243,7 +243,7 @@ impl ComputedColumns {
         pending: &mut Vec<PendingColumn>,
     ) -> ComputedRef {
         let storage = expression.storage;
-        if let Some((position, token)) = self.find_expression(&expression, taken) {
+        if let Some((position, token)) = self.find_expression(&expression, taken, true) {
             return ComputedRef { alias: alias.to_owned(), position, storage, token };
         }
         let expression = Arc::new(expression);
@@ -264,7 +264,7 @@ impl ComputedColumns {
     ) -> ComputedRef {
         let storage = window.storage;
         let (source, read) = super::source_of(&window, num_columns, computed);
-        if let Some((position, token)) = self.find_window(alias, &window, source) {
+        if let Some((position, token)) = self.find_window(alias, &window, source, true) {
             return ComputedRef { alias: alias.to_owned(), position, storage, token };
         }
         let (position, token) =

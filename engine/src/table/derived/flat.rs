@@ -1,7 +1,7 @@
-//! A flat view as a table: the source's own cells and slots, fewer rows and columns.
+//! A flat view as a table: the source's own cells and slots, with fewer rows and columns.
 //!
-//! Law: linear; remembers which rows pass the filter, nothing else. The view's sort does not matter: rows stand in the
-//! source's key order.
+//! Invariant: linear; the only state is the order of the rows that pass the filter. The view's sort is ignored:
+//! rows are in the source's key order.
 
 use super::{Wanted, choose};
 use crate::column::Column;
@@ -19,8 +19,8 @@ pub(super) struct FlatTable {
     schema: Schema,
     /// Position of the source's index column among `columns`.
     index: Option<usize>,
-    /// The rows that pass the filter; absent when all do.
-    kept: Option<OrderTree>,
+    /// The rows that pass the filter; `None` if there is no filter.
+    rows: Option<OrderTree>,
     snapshot: Snapshot,
 }
 
@@ -42,12 +42,12 @@ impl FlatTable {
             let name = &source.schema().field(source_index).name;
             return Err(EngineError::table(format!("the schema must contain the index column \"{name}\"")));
         }
-        let kept = (!plan.filter.is_empty()).then(|| {
-            let rows = source.order().iter_from(0).filter(|&slot| plan.filter.keeps(source, slot));
-            OrderTree::from_sorted(rows)
+        let rows = (!plan.filter.is_empty()).then(|| {
+            let passing = source.order().iter_from(0).filter(|&slot| plan.filter.keeps(source, slot));
+            OrderTree::from_sorted(passing)
         });
         let schema = Schema::new(columns.iter().map(|(field, _)| field.clone()).collect());
-        let mut table = FlatTable { plan, columns, schema, index, kept, snapshot: source.clone() };
+        let mut table = FlatTable { plan, columns, schema, index, rows, snapshot: source.clone() };
         table.snapshot = table.project(source, 0);
         Ok(table)
     }
@@ -61,8 +61,8 @@ impl FlatTable {
             Some(shown) => source.column(self.plan.columns[*shown]).clone(),
             None => Column::new(field.storage),
         };
-        let order = match &self.kept {
-            Some(kept) => KeyOrder::Tree(kept.clone()),
+        let order = match &self.rows {
+            Some(rows) => KeyOrder::Tree(rows.clone()),
             None => source.order().clone(),
         };
         source.project(
@@ -102,25 +102,25 @@ impl FlatTable {
         }
         removed.sort_unstable();
         inserted.sort_unstable();
-        if let Some(kept) = &mut self.kept {
-            kept.remove_many(&removed, &|left, right| delta.old.compare_keys(left, right));
-            kept.insert_many(inserted.clone(), &|left, right| delta.new.compare_keys(left, right));
+        if let Some(rows) = &mut self.rows {
+            rows.remove_many(&removed, &|left, right| delta.old.compare_keys(left, right));
+            rows.insert_many(inserted.clone(), &|left, right| delta.new.compare_keys(left, right));
         }
         let old = self.snapshot.clone();
         let is_idle =
             removed.is_empty() && inserted.is_empty() && updated.is_empty() && recomputed.is_empty();
-        // The snapshot moves on in any case: it shares the source's cells, which must not be kept alive for nothing.
+        // The snapshot is replaced in any case: it shares the source's cells, and an old one would keep them alive.
         self.snapshot = self.project(&delta.new, old.version() + u64::from(!is_idle));
         if is_idle {
             return None;
         }
         let removed_keys = self.index.and_then(|index| {
-            let came: hashbrown::HashSet<Option<u64>, ahash::RandomState> =
+            let inserted_keys: hashbrown::HashSet<Option<u64>, ahash::RandomState> =
                 inserted.iter().map(|&slot| self.snapshot.column(index).bits(slot)).collect();
             let gone: Vec<u32> = removed
                 .iter()
                 .copied()
-                .filter(|&slot| !came.contains(&old.column(index).bits(slot)))
+                .filter(|&slot| !inserted_keys.contains(&old.column(index).bits(slot)))
                 .collect();
             (!gone.is_empty()).then(|| old.column(index).gather(&gone))
         });

@@ -1,7 +1,7 @@
-//! A pivot as a table: one row per group, in the order in which the groups came to be; those of one batch by value.
+//! A pivot as a table: one row per group, in order of creation; groups created by one batch are ordered by value.
 //!
-//! Law: the columns are fixed at creation: the group columns, then one per aggregate and per split value that was there
-//! then. A step writes only the rows of groups that changed.
+//! Invariant: the columns are fixed at creation: the group columns, then one per aggregate and split value that
+//! existed then. Cost: a step writes only the rows of groups that changed.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(super) struct PivotTable {
     schema: Schema,
     cells: Vec<Column>,
     interners: Vec<Option<Interner>>,
-    /// Row number of each group, in order of creation, by slot; a slot is the group's number in the view.
+    /// The row number of each group, in order of creation, by slot; a slot is the group's number in the view.
     keys: ChunkedVec<i64>,
     next_key: i64,
     order: OrderTree,

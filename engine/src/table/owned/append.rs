@@ -1,4 +1,4 @@
-//! Appending rows to a table without an index; the ring of a limited table.
+//! Appending rows to a table without an index, and the ring of a limited table.
 
 use arrow::array::{Array, ArrayRef, Int64Array};
 
@@ -10,7 +10,7 @@ use crate::storage::KeyIndex;
 use crate::storage::{KeyOrder, wrap};
 
 impl OwnedTable {
-    /// Appends all rows of the batch; of a limited table the oldest rows go.
+    /// Appends all rows of the batch; a limited table evicts its oldest rows.
     pub(super) fn append(&mut self, batch: &Batch) -> Changes {
         let next_key = self.counter;
         self.counter += batch.num_rows as i64;
@@ -51,7 +51,7 @@ impl OwnedTable {
         Changes { inserted, removed, ..Changes::default() }
     }
 
-    /// Rows with explicit keys (`__INDEX__`) in a table without an index.
+    /// Upserts rows with explicit keys (`__INDEX__`) into a table without an index.
     pub(super) fn upsert_implicit(&mut self, batch: &Batch, keys: &ArrayRef) -> Changes {
         let array = typed::<Int64Array>(keys);
         let next_key = self.counter;
@@ -111,7 +111,7 @@ impl OwnedTable {
         changes
     }
 
-    /// Drops the lowest keys beyond the limit.
+    /// Evicts the rows with the lowest keys beyond the limit.
     fn evict(&mut self, changes: &mut Changes) {
         let Some(limit) = self.options.limit else { return };
         let num_evicted = self.order.len().saturating_sub(limit as usize);
@@ -119,16 +119,17 @@ impl OwnedTable {
             return;
         }
         let evicted: Vec<u32> = self.order.iter_from(0).take(num_evicted).collect();
-        self.forget_rows(&evicted);
+        self.remove_rows(&evicted);
         let gone: hashbrown::HashSet<u32, ahash::RandomState> = evicted.iter().copied().collect();
-        // A row that came and went within the batch was never there.
-        let came: hashbrown::HashSet<u32, ahash::RandomState> = changes.inserted.iter().copied().collect();
+        // A row inserted and evicted within the batch is not reported.
+        let inserted: hashbrown::HashSet<u32, ahash::RandomState> =
+            changes.inserted.iter().copied().collect();
         changes.inserted.retain(|slot| !gone.contains(slot));
         changes.updated.retain(|slot| !gone.contains(slot));
-        changes.removed.extend(evicted.into_iter().filter(|slot| !came.contains(slot)));
+        changes.removed.extend(evicted.into_iter().filter(|slot| !inserted.contains(slot)));
     }
 
-    /// Gives every row its own stored key.
+    /// Stores every row's key explicitly. Cost: O(rows).
     fn make_keys_explicit(&mut self) {
         let Keys::Sequential { first_key } = self.keys else { return };
         let mut cells = ChunkedVec::<i64>::default();
@@ -138,12 +139,12 @@ impl OwnedTable {
             cells.set(slot, Some(key));
             index.insert(Some(key as u64), slot, |slot| cells.get(slot).map(|key| key as u64));
         }
-        // From here on slots are taken and freed one by one; the ring's wrap is given up.
+        // From here on slots are allocated and freed one by one, so the order is no longer a ring.
         self.order.tree();
         self.keys = Keys::Explicit { cells, index };
     }
 
-    /// Writes the batch's columns; row `first_row + i` goes to `slots[i]`. The column `except` is left alone.
+    /// Writes the batch's columns except `except`; row `first_row + i` is written to `slots[i]`.
     pub(super) fn write_columns(
         &mut self,
         batch: &Batch,
@@ -166,7 +167,7 @@ impl OwnedTable {
         }
         let cells = self.columns.iter_mut().zip(&mut self.interners).zip(given);
         let mut jobs: Vec<_> = cells.filter(|(_, given)| !given.is_empty()).collect();
-        // Texts take longest; dealt first, no thread gets them all.
+        // Text takes longest; dealt first, it is spread over all threads.
         jobs.sort_by_key(|((_, interner), _)| interner.is_none());
         threads.deal(jobs, |((column, interner), given)| {
             for values in given {
@@ -192,7 +193,7 @@ impl OwnedTable {
         })
     }
 
-    /// Puts rows that were just written into key order.
+    /// Inserts rows that were just written into the key order.
     pub(super) fn order_new_rows(&mut self, inserted: &[u32]) {
         let keys = &self.keys;
         let columns = &self.columns;
@@ -206,7 +207,7 @@ impl OwnedTable {
     }
 }
 
-/// The slots of so many rows of a ring, which has room for them, from one on.
+/// The `num_rows` slots of a ring from `first` on; `num_rows` must be at most `capacity`.
 fn ring_slots(first: u32, num_rows: usize, capacity: u32) -> Vec<u32> {
     // One of the two runs may be empty. Counted in 32 bits, since slots are.
     let num_before_end = num_rows.min((capacity - first) as usize) as u32;
@@ -218,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slots_of_a_ring_begin_again_at_its_end() {
+    fn slots_of_a_ring_wrap_at_its_end() {
         for capacity in [1, 2, 5, u32::MAX] {
             for first in [0, 1, 4, u32::MAX - 1].into_iter().filter(|first| *first < capacity) {
                 for num_rows in (0..=5).filter(|rows| *rows <= capacity as usize) {

@@ -1,4 +1,4 @@
-//! Taking rows out: by key, by replacement, by limit.
+//! Removing rows: by key, by replacement, by limit.
 
 use arrow::array::ArrayRef;
 
@@ -6,7 +6,7 @@ use super::{Changes, Keys, OwnedTable};
 use crate::storage::Snapshot;
 
 impl OwnedTable {
-    /// Removes the rows with these keys (an array of the index column's storage).
+    /// Removes the rows with these keys (an array of the index column's storage). Unknown keys are ignored.
     pub(super) fn remove_keys(&mut self, keys: &ArrayRef) -> Changes {
         let index_column = self.index.expect("only indexed tables remove by key");
         let Keys::Index(index) = &self.keys else { return Changes::default() };
@@ -14,16 +14,16 @@ impl OwnedTable {
         let known = column.known_bits(self.interners[index_column].as_ref(), keys);
         let mut removed: Vec<u32> =
             known.into_iter().flatten().filter_map(|key| index.find(key, |slot| column.bits(slot))).collect();
-        // A key that is named twice is removed once, and heard of once.
+        // A repeated key is removed and reported once.
         let mut seen: hashbrown::HashSet<u32, ahash::RandomState> = hashbrown::HashSet::default();
         removed.retain(|&slot| seen.insert(slot));
         let removed_keys = (!removed.is_empty()).then(|| self.columns[index_column].gather(&removed));
-        self.forget_rows(&removed);
+        self.remove_rows(&removed);
         Changes { removed, removed_keys, ..Changes::default() }
     }
 
-    /// Takes rows out of order, index and columns.
-    pub(super) fn forget_rows(&mut self, slots: &[u32]) {
+    /// Removes rows from the order, the index and the columns, and frees their slots.
+    pub(super) fn remove_rows(&mut self, slots: &[u32]) {
         if slots.is_empty() {
             return;
         }
@@ -43,18 +43,18 @@ impl OwnedTable {
                     cells.set(slot, None);
                 }
             }
-            Keys::Sequential { .. } => unreachable!("rows with gapless keys leave only by the ring"),
+            Keys::Sequential { .. } => unreachable!("rows with gapless keys are evicted from the ring only"),
         }
         self.clear_slots(slots);
         self.free.extend_from_slice(slots);
     }
 
-    /// After a replacement: the keys of `removed` rows that did not come back.
-    pub(super) fn keys_not_supplied_again(&self, old: &Snapshot, removed: &[u32]) -> Option<ArrayRef> {
+    /// After a replacement, the keys of `removed` rows that were not inserted again.
+    pub(super) fn keys_not_reinserted(&self, old: &Snapshot, removed: &[u32]) -> Option<ArrayRef> {
         let index_column = self.index?;
         let Keys::Index(index) = &self.keys else { return None };
         let (before, now) = (old.column(index_column), &self.columns[index_column]);
-        // Text codes keep their meaning across the replacement, so bits compare.
+        // Text codes keep their meaning across the replacement, so bits are comparable.
         let gone: Vec<u32> = removed
             .iter()
             .copied()

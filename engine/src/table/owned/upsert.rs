@@ -1,4 +1,4 @@
-//! Merging rows into an indexed table by key.
+//! Upserting rows into an indexed table by key.
 
 use arrow::array::{Array, ArrayRef, BooleanArray, DictionaryArray, PrimitiveArray, StringArray};
 use arrow::buffer::BooleanBuffer;
@@ -15,8 +15,9 @@ use crate::storage::KeyOrder;
 use crate::types::scalar::float_bits;
 
 impl OwnedTable {
-    /// Rows whose key exists are merged (only given cells change), others inserted; rows apply in order. A row without
-    /// a key goes to the null key. When `creating`, null is as good as not given.
+    /// Merges rows whose key exists (only given cells change), and inserts the others. Rows apply in order.
+    ///
+    /// A row without a key has the null key. While `creating`, null cells count as not given.
     pub(super) fn upsert(&mut self, batch: &Batch, creating: bool) -> Changes {
         let index_column = self.index.expect("only indexed tables merge by index");
         let given = batch.columns.iter().find(|column| column.column == index_column);
@@ -79,8 +80,8 @@ impl OwnedTable {
 }
 
 impl OwnedTable {
-    /// Rows that all come after the table's last key, in order: the usual first load. They need no look-up and are
-    /// written column by column. `None`: they do not, or keys are text.
+    /// Appends rows whose keys ascend and follow the table's last key: the usual first load. They need no lookup
+    /// and are written column by column. `None` if the keys do not, or are text or floats.
     fn append_ascending(
         &mut self,
         batch: &Batch,
@@ -97,15 +98,17 @@ impl OwnedTable {
             return None;
         }
         let bits: Vec<u64> = column.known_bits(None, keys).into_iter().flatten().flatten().collect();
-        // Signed keys ascend as their bits do once the sign is turned.
+        // Signed keys order as their bits do once the sign bit is flipped.
         let is_unsigned = matches!(column, Column::UInt64(_));
-        let rank = |bits: u64| if is_unsigned { bits } else { bits ^ (1 << 63) };
-        if bits.len() != batch.num_rows || !bits.windows(2).all(|pair| rank(pair[0]) < rank(pair[1])) {
+        let order_key = |bits: u64| if is_unsigned { bits } else { bits ^ (1 << 63) };
+        if bits.len() != batch.num_rows
+            || !bits.windows(2).all(|pair| order_key(pair[0]) < order_key(pair[1]))
+        {
             return None;
         }
         if let Some(last) = start.checked_sub(1) {
             let last = column.bits(last)?;
-            if rank(last) >= rank(*bits.first()?) {
+            if order_key(last) >= order_key(*bits.first()?) {
                 return None;
             }
         }
@@ -139,8 +142,9 @@ fn null_as_missing(batch: &Batch) -> Batch {
 }
 
 impl Column {
-    /// The bits ([`Column::bits`]) that `values` would have in this column. Text gets its code, made if there is none:
-    /// the caller writes every new one to a row.
+    /// Returns the bits ([`Column::bits`]) that `values` would have in this column.
+    ///
+    /// New text is assigned a code, so the caller must write each new value to a row.
     fn array_bits(&mut self, interner: Option<&mut Interner>, values: &ArrayRef) -> Vec<KeyBits> {
         match (&mut *self, interner) {
             (Column::Str(_, strings), Some(interner)) => {
@@ -150,7 +154,7 @@ impl Column {
         }
     }
 
-    /// As [`Column::array_bits`], but makes no codes: the outer `None` is text that no row holds.
+    /// Returns bits like [`Column::array_bits`], but assigns no codes: the outer `None` is text that no row holds.
     pub(super) fn known_bits(&self, interner: Option<&Interner>, values: &ArrayRef) -> Vec<Option<KeyBits>> {
         match self {
             Column::Int8(_) => primitive_bits::<Int8Type>(values, |value| value as i64 as u64),
@@ -180,7 +184,7 @@ impl Column {
     }
 }
 
-/// The rows of a `Utf8` or `Dictionary<Int32, Utf8>` array. A null dictionary entry reads as the empty text.
+/// Iterates over a `Utf8` or `Dictionary<Int32, Utf8>` array. A null dictionary entry is read as the empty text.
 fn texts(values: &ArrayRef) -> Box<dyn Iterator<Item = Option<&str>> + '_> {
     if let Some(array) = values.as_any().downcast_ref::<DictionaryArray<Int32Type>>() {
         let entries = typed::<StringArray>(array.values());
