@@ -1,51 +1,64 @@
-//! What a view is asked: plain data, as the client said it, not yet checked against a table.
+//! View configurations: plain data from the client, not yet checked against a table.
 
 use std::collections::BTreeMap;
 
 use crate::types::scalar::Scalar;
 
+/// The configuration of a view.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ViewConfig {
-    /// Outermost first.
+    /// Columns to group by, outermost first. Empty: a row per table row.
     pub group_by: Vec<String>,
+    /// Columns to split by, outermost first.
     pub split_by: Vec<String>,
-    /// Absent: all table columns, then expressions, then windows. Empty: no columns.
+    /// The columns to show. `None`: all table columns, then expressions, then windows. Empty: no columns.
     pub columns: Option<Vec<String>>,
+    /// The conditions on rows.
     pub filter: Vec<FilterTerm>,
+    /// How the conditions are combined.
     pub filter_op: FilterReducer,
+    /// The sort, most significant term first.
     pub sort: Vec<SortTerm>,
-    /// Alias → text.
+    /// Expression columns: alias → text.
     pub expressions: BTreeMap<String, String>,
-    /// Column → name, then argument columns.
+    /// Aggregates: column → name of the aggregate, then argument columns.
     pub aggregates: BTreeMap<String, Vec<String>>,
-    /// Alias → specification.
+    /// Window columns: alias → specification.
     pub windows: BTreeMap<String, WindowSpec>,
+    /// The number of levels initially expanded; `None` and 0 mean all.
     pub group_by_depth: Option<u32>,
+    /// Which levels of groups have rows.
     pub group_rollup_mode: GroupRollupMode,
+    /// Which levels of split values have columns.
     pub split_rollup_mode: SplitRollupMode,
+    /// The client generation whose rules apply.
     pub generation: Generation,
 }
 
-/// Whose rules decide where the published clients' generations differ.
+/// A generation of published clients. Its rules apply where generations differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Generation {
-    /// Clients up to 5.5: sums of rows without a value are 0, a column may be grouped by twice, keys are called
+    /// Clients up to 5.5: sums of rows without a value are 0, a column may be grouped by twice, and keys are named
     /// `a (Group by 1)` in CSV and Arrow.
     V5_5,
-    /// Clients from 5.6 on: sums of rows without a value are null, no column is grouped by twice, keys have the names of
-    /// their columns.
+    /// Clients from 5.6 on: sums of rows without a value are null, no column may be grouped by twice, and keys are
+    /// named like their columns.
     #[default]
     V5_6,
 }
 
+/// A condition on a column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FilterTerm {
+    /// A column of the table or an expression.
     pub column: String,
-    /// As the client spelled it (`begins with`, `startswith`, …).
+    /// The operator as spelled by the client (`begins with`, `startswith`, …).
     pub op: String,
+    /// The values to compare with, as many as the operator takes.
     pub operands: Vec<Scalar>,
 }
 
+/// How filter terms are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum FilterReducer {
     #[default]
@@ -53,13 +66,17 @@ pub enum FilterReducer {
     Or,
 }
 
+/// A term of a sort.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SortTerm {
+    /// The column to sort by; it need not be shown.
     pub column: String,
+    /// The direction.
     pub direction: SortDirection,
 }
 
-/// The wire's sort operators, discriminants included.
+/// The sort operators of the protocol, with its discriminants. `Col…` sorts the columns of a split view, `…Abs`
+/// compares magnitudes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SortDirection {
     None = 0,
@@ -73,6 +90,7 @@ pub enum SortDirection {
     ColDescAbs = 8,
 }
 
+/// Which levels of groups have rows: all of them, the innermost only, or the total only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum GroupRollupMode {
     #[default]
@@ -81,6 +99,7 @@ pub enum GroupRollupMode {
     Total,
 }
 
+/// Which levels of split values have columns: the innermost only, or all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum SplitRollupMode {
     #[default]
@@ -88,29 +107,41 @@ pub enum SplitRollupMode {
     Rollup,
 }
 
+/// The specification of a window column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WindowSpec {
+    /// The column, expression or window that is computed over.
     pub source: String,
+    /// The name of the operation (`sum`, `lag`, `ema`, …).
     pub op: String,
+    /// Table columns by which rows are partitioned.
     pub partition_by: Vec<String>,
+    /// The order within a partition; `None`: by row key.
     pub order_by: Option<WindowOrder>,
-    /// Absent: the operation's default, `Cumulative` where it takes a frame.
+    /// The frame; `None`: the operation's default, `Cumulative` where it takes a frame.
     pub frame: Option<WindowFrame>,
+    /// The distance in rows of `lag`, `lead` and `diff`; `None` is 1.
     pub offset: Option<u32>,
+    /// The weight of the newest value of `ema`, in (0, 1].
     pub alpha: Option<f64>,
 }
 
+/// The order of rows within a window's partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WindowOrder {
+    /// A column of the table.
     pub column: String,
+    /// Whether greater values come first.
     pub descending: bool,
 }
 
+/// The rows, up to the current one, that a window operation combines.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum WindowFrame {
-    /// That many preceding rows, and the row itself.
+    /// This many preceding rows, and the row itself.
     Rows(u32),
-    /// Preceding rows whose order key is within this distance.
+    /// Preceding rows whose order key is within this distance, in units of the key (days for dates, milliseconds
+    /// for datetimes).
     Range(f64),
     Cumulative,
 }

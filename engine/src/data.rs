@@ -1,4 +1,4 @@
-//! What comes in: a client's bytes ([`TableData`]) and what they mean for a table ([`Batch`]).
+//! Input data: a client's bytes ([`TableData`]) and the batches that they become ([`Batch`]).
 
 mod csv_options;
 
@@ -16,23 +16,23 @@ use bytestring::ByteString;
 use crate::error::Result;
 use crate::types::schema::ColumnType;
 
-/// A table's rows, or its shape, as a client wrote them.
+/// A table's rows or schema, as a client sent them.
 #[derive(Clone)]
 pub enum TableData {
     Schema(Vec<(String, ColumnType)>),
-    /// Text whose encoding is checked when it is read; how it is written is recognised.
+    /// CSV text. The encoding is checked when it is read; the dialect is detected.
     Csv(Bytes),
-    /// As `Csv`, and its sender says how it is written.
+    /// CSV text whose dialect the sender states.
     Delimited(Bytes, CsvOptions),
     /// An Arrow IPC stream or file.
     Arrow(Bytes),
-    /// A JSON array of objects (for `remove`: of plain keys).
+    /// A JSON array of objects (for `remove`: of key values).
     Rows(ByteString),
     /// A JSON object of arrays.
     Columns(ByteString),
     /// Concatenated JSON objects.
     Ndjson(ByteString),
-    /// Arrow data that is in memory already (Flight).
+    /// Arrow data in memory (Flight).
     Batches(SchemaRef, Vec<RecordBatch>),
     /// Arrow data that is decoded while it is read (Parquet).
     Stream(Arc<dyn BatchSource>),
@@ -40,13 +40,15 @@ pub enum TableData {
 
 /// Arrow data in batches that are decoded one after the other, so that they need not be in memory together.
 pub trait BatchSource: std::fmt::Debug + Send + Sync {
-    /// The type of every batch.
+    /// The schema of every batch.
     fn schema(&self) -> SchemaRef;
 
-    /// All batches from the first on, whenever it is called. An error ends them and names the column at fault.
+    /// Iterates over all batches, from the first on at each call. An error ends the iteration and names the column
+    /// at fault.
     fn batches(&self) -> Result<BatchIter<'_>>;
 }
 
+/// Iterator over the batches of a [`BatchSource`].
 pub type BatchIter<'a> = Box<dyn Iterator<Item = Result<RecordBatch>> + 'a>;
 
 impl std::fmt::Debug for TableData {
@@ -67,7 +69,7 @@ impl std::fmt::Debug for TableData {
     }
 }
 
-/// What happens to lists in nested input.
+/// How lists in nested input become rows or cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ListFlatten {
     #[default]
@@ -77,7 +79,7 @@ pub enum ListFlatten {
 }
 
 impl ListFlatten {
-    /// The word for it in configurations and requests.
+    /// The name in configurations and requests.
     pub fn name(self) -> &'static str {
         match self {
             ListFlatten::Zip => "zip",
@@ -90,38 +92,41 @@ impl ListFlatten {
 impl FromStr for ListFlatten {
     type Err = String;
 
-    fn from_str(word: &str) -> Result<ListFlatten, String> {
+    fn from_str(name: &str) -> Result<ListFlatten, String> {
         let known = [ListFlatten::Zip, ListFlatten::Cartesian, ListFlatten::Stringify];
-        let found = known.into_iter().find(|mode| mode.name() == word);
-        found.ok_or_else(|| format!("lists \"{word}\" is none of zip, cartesian, stringify"))
+        let found = known.into_iter().find(|mode| mode.name() == name);
+        found.ok_or_else(|| format!("lists \"{name}\" is none of zip, cartesian, stringify"))
     }
 }
 
+/// The properties of a table, fixed at creation.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TableOptions {
     /// The column whose values are the rows' keys. At most one of `index` and `limit` is set.
     pub index: Option<String>,
-    /// The table keeps the last `limit` rows.
+    /// The maximum number of rows; the oldest are evicted.
     pub limit: Option<u32>,
+    /// How lists in nested input are treated.
     pub list_flatten: ListFlatten,
 }
 
-/// What a write says about the table that it goes to. What is not given is not looked at.
+/// What a write expects of its table. `None` expects nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct WriteOptions {
+    /// How columns that the table lacks are treated.
     pub unknown_columns: UnknownColumns,
-    /// The table must have this index.
+    /// The index that the table must have.
     pub index: Option<String>,
-    /// The table must have this limit.
+    /// The limit that the table must have.
     pub limit: Option<u32>,
-    /// The table must flatten lists so.
+    /// The treatment of lists that the table must have.
     pub list_flatten: Option<ListFlatten>,
 }
 
-/// What becomes of columns of a write that its table does not have.
+/// How a write treats columns that its table lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UnknownColumns {
-    /// As clients of the protocol expect.
+    /// They are ignored, as clients of the protocol expect.
     #[default]
     Ignore,
     /// The write is refused with an error that names one.
@@ -129,20 +134,21 @@ pub enum UnknownColumns {
 }
 
 impl UnknownColumns {
-    /// Refuses them, unless the sender says that they are to be ignored.
+    /// Returns `Ignore` if `are_ignored`, else `Refuse`.
     pub fn unless(are_ignored: bool) -> UnknownColumns {
         if are_ignored { UnknownColumns::Ignore } else { UnknownColumns::Refuse }
     }
 }
 
-/// Rows for one table, checked and coerced: applying it cannot fail.
+/// Rows for one table, validated and coerced: applying it cannot fail.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
+    /// The number of rows.
     pub num_rows: usize,
-    /// The columns that were given; a table column that is not listed is untouched.
+    /// The given columns; table columns that are not listed are unchanged.
     pub columns: Vec<BatchColumn>,
     /// Explicit row keys (`__INDEX__`): an array of the index column's storage, or `Int64` row numbers for a table
-    /// without an index. A null is the null key; in a table without an index it takes the next row number.
+    /// without an index. A null is the null key; in a table without an index it is replaced by the next row number.
     pub keys: Option<ArrayRef>,
 }
 
@@ -153,7 +159,7 @@ pub struct BatchColumn {
     pub column: usize,
     /// `num_rows` values, of type [`crate::Storage::arrow`]; text as `Utf8` or as `Dictionary<Int32, Utf8>`.
     pub values: ArrayRef,
-    /// Where set, the cell was not given at all (it stays as it was, or is null in a new row). Differs from null,
-    /// which clears the cell.
+    /// Where set, no cell was given: it keeps its value, or is null in a new row. Differs from null, which clears
+    /// the cell.
     pub missing: Option<BooleanBuffer>,
 }

@@ -1,6 +1,6 @@
-//! What a config would give on a table, without building anything.
+//! The result schema of a config on a table, without building a view.
 //!
-//! Law: a description is what a plan says, expression by expression and then as a whole.
+//! Invariant: a description is the same as that of the plan, expression by expression and then as a whole.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,24 +14,29 @@ use crate::view::{ParsedColumns, Plan};
 /// A view's columns: names and types.
 pub type ViewColumns = Vec<(Arc<str>, ColumnType)>;
 
-/// What is wrong with one expression, and where in its text.
+/// An error in an expression, and its position in the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpressionFault {
+    /// What is wrong.
     pub message: String,
+    /// The line of the error in the expression's text.
     pub line: u32,
+    /// The column of the error in its line.
     pub column: u32,
 }
 
+/// The result of checking a config.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Description {
-    /// The type of every valid expression.
+    /// The types of the valid expressions, by alias.
     pub expressions: BTreeMap<String, ColumnType>,
+    /// The errors of the invalid expressions, by alias.
     pub faults: BTreeMap<String, ExpressionFault>,
-    /// The view's columns, or why there is no such view. `None` exactly when there are faults.
+    /// The view's columns, or why the config is invalid. `None` exactly if an expression is invalid.
     pub view: Option<Result<ViewColumns>>,
 }
 
-/// Describes `config` on a table with `schema`, indexed by `index`.
+/// Checks `config` against a table with `schema` and the index column `index`.
 pub fn describe(config: &ViewConfig, schema: &Schema, index: Option<&str>) -> Description {
     let mut description = Description::default();
     let index = index.and_then(|index| schema.index_of(index));

@@ -1,6 +1,6 @@
-//! Window → bytes: JSON columns, JSON rows, NDJSON, CSV and Arrow.
+//! Encoders of view slices: JSON columns, JSON rows, NDJSON, CSV and Arrow.
 //!
-//! Law: a format knows nothing of tables or pivots; it writes a [`RowSlice`], which is cut already.
+//! Invariant: a format does not depend on tables or pivots; it encodes a [`RowSlice`].
 
 mod arrow;
 mod cell;
@@ -13,7 +13,7 @@ mod pieces;
 #[cfg(test)]
 mod tests;
 
-/// A column as JSON cells; lists that become text are written by it too.
+/// Encodes the cells of a column as JSON; also used for lists that are stored as text.
 pub(crate) use cell::CellWriter as JsonCells;
 pub use pieces::TextFormat;
 pub(crate) use pieces::{ExportSource, PIECE_CELLS, RowSource};
@@ -27,24 +27,26 @@ use bytes::Bytes;
 use crate::error::{EngineError, Result};
 use crate::parallel::Threads;
 
-/// The part of a view that was asked for, as Arrow arrays.
+/// A slice of a view as Arrow arrays.
 #[derive(Debug, Clone)]
 pub struct RowSlice {
+    /// The kind of view, which determines the row identity.
     pub kind: WindowKind,
+    /// The number of rows.
     pub num_rows: usize,
-    /// The visible columns inside the viewport, in view order. Text is `Dictionary<Int32, Utf8>`, codes in order of
-    /// first appearance; every other type plain.
+    /// The visible columns of the slice, in view order. Text is `Dictionary<Int32, Utf8>` with codes in order of
+    /// first appearance; other types are not dictionary-encoded.
     pub columns: Vec<SliceColumn>,
-    /// Grouped views: the group values of every row.
+    /// The group values of every row of a grouped view.
     pub row_paths: Option<RowPaths>,
-    /// The rows' own keys; flat and column-only views, when asked for (`id` or `index`).
+    /// The rows' own keys, for flat and column-only views if requested (`id` or `index`).
     pub keys: Option<ArrayRef>,
-    /// Grouped views, when `index` is asked for: the keys of all table rows under each row.
+    /// The keys of all table rows under each row, for grouped views if `index` is requested.
     pub member_keys: Option<Vec<ArrayRef>>,
 }
 
 impl RowSlice {
-    /// Some rows, and of them some columns; the cells are shared.
+    /// Returns a range of rows and columns; the cells are shared.
     pub(crate) fn slice(&self, rows: Range<usize>, columns: Range<usize>) -> RowSlice {
         let slice = |values: &ArrayRef| values.slice(rows.start, rows.len());
         let column = |column: &SliceColumn| SliceColumn { values: slice(&column.values), ..column.clone() };
@@ -63,6 +65,7 @@ impl RowSlice {
     }
 }
 
+/// The kind of view that a slice is taken from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WindowKind {
     Flat,
@@ -70,25 +73,27 @@ pub enum WindowKind {
     Grouped,
     /// `split_by` without `group_by`.
     ColumnOnly,
-    /// One row, no row path (`group_rollup_mode: total` without `group_by`); `split` when split.
+    /// One row, no row path (`group_rollup_mode: total` without `group_by`); `split` if split.
     Total {
         split: bool,
     },
 }
 
+/// A column of a slice.
 #[derive(Debug, Clone)]
 pub struct SliceColumn {
-    /// As in JSON: split values and column name joined with `|`.
+    /// The name in JSON: split values and column name joined with `|`.
     pub name: Arc<str>,
-    /// As in CSV and Arrow: differs from `name` where a group column is shown as an aggregate, `g (count)`.
+    /// The name in CSV and Arrow. Differs from `name` where a group column is shown as an aggregate: `g (count)`.
     pub readable_name: Arc<str>,
+    /// The cells, one per row.
     pub values: ArrayRef,
 }
 
-/// The group values of each row of a grouped window.
+/// The group values of each row of a grouped slice.
 #[derive(Debug, Clone)]
 pub struct RowPaths {
-    /// Depth of each row: 0 is the total.
+    /// Depth of each row; 0 is the total.
     pub depths: Vec<u32>,
     /// One per `group_by` level: the column's name and the rows' values, null below the row's depth. (A null at or
     /// above the depth is the null group.)
@@ -102,10 +107,11 @@ pub struct JsonOptions {
     pub id: bool,
     /// Adds `__INDEX__`.
     pub index: bool,
-    /// Dates and datetimes as text.
+    /// Encodes dates and datetimes as text instead of epoch milliseconds.
     pub formatted: bool,
 }
 
+/// The compression of Arrow record batches.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Compression {
     #[default]
@@ -115,9 +121,10 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// The word a client sends; absent and empty mean none. Spelling is exact.
-    pub fn parse(word: Option<&str>) -> Result<Compression> {
-        match word {
+    /// Parses the name that a client sends, exactly as spelled; `None` and the empty text mean no compression.
+    /// Fails for other names.
+    pub fn parse(name: Option<&str>) -> Result<Compression> {
+        match name {
             None | Some("") => Ok(Compression::None),
             Some("lz4") => Ok(Compression::Lz4),
             Some("zstd") => Ok(Compression::Zstd),
@@ -134,14 +141,14 @@ pub enum Naming {
     /// `g`, `g (count)`.
     #[default]
     Readable,
-    /// `g (Group by 1)`, plain aggregates: what clients up to 5.5 show.
+    /// `g (Group by 1)`, aggregates by column name: as clients up to 5.5 show them.
     Legacy,
-    /// `__ROW_PATH_0__`, plain aggregates.
+    /// `__ROW_PATH_0__`, aggregates by column name.
     Machine,
 }
 
 impl Naming {
-    /// The name of the group column `name` on a level, counted from 0.
+    /// The name of the group column `name` at a level, counted from 0.
     pub(crate) fn key(self, level: usize, name: &str) -> String {
         match self {
             Naming::Readable => name.to_owned(),
@@ -158,21 +165,22 @@ impl Naming {
     }
 }
 
-/// One object of arrays.
+/// Encodes a slice as one JSON object of arrays. Cost: O(cells), as for all formats.
 pub fn json_columns(window: &RowSlice, options: JsonOptions) -> String {
     text(window, TextFormat::JsonColumns(options))
 }
 
-/// An array of objects.
+/// Encodes a slice as a JSON array of objects.
 pub fn json_rows(window: &RowSlice, options: JsonOptions) -> String {
     text(window, TextFormat::JsonRows(options))
 }
 
-/// One object a line.
+/// Encodes a slice as JSON objects, one per line.
 pub fn ndjson(window: &RowSlice, options: JsonOptions) -> String {
     text(window, TextFormat::Ndjson(options))
 }
 
+/// Encodes a slice as CSV.
 pub fn csv(window: &RowSlice, naming: Naming) -> String {
     text(window, TextFormat::Csv(naming))
 }
@@ -181,17 +189,17 @@ fn text(window: &RowSlice, format: TextFormat) -> String {
     pieces::write(ExportSource::Whole(window), format, Threads::ONE).concat()
 }
 
-/// A text in pieces, to be written one behind the other, on up to `num_threads` threads, which end before this returns.
+/// Encodes a text as consecutive pieces, on up to `num_threads` threads, which end before this returns.
 pub(crate) fn text_pieces(source: ExportSource<'_>, format: TextFormat, num_threads: usize) -> Vec<String> {
     pieces::write(source, format, Threads::new(num_threads))
 }
 
-/// An Arrow IPC stream with exactly one record batch. In a WASM build never compressed, whatever is asked.
+/// Encodes a slice as an Arrow IPC stream with exactly one record batch. WASM builds never compress.
 pub fn arrow(window: &RowSlice, naming: Naming, compression: Compression) -> Result<Vec<u8>> {
     Ok(arrow::pieces(window, naming, compression)?.concat())
 }
 
-/// As [`arrow`], in pieces to be written one behind the other.
+/// Encodes a slice like [`arrow`], as consecutive pieces.
 pub(crate) fn arrow_pieces(
     window: &RowSlice,
     naming: Naming,
@@ -200,7 +208,7 @@ pub(crate) fn arrow_pieces(
     arrow::pieces(window, naming, compression)
 }
 
-/// The window as one record batch, text as `Dictionary<Int32, Utf8>`.
+/// Converts a slice to one record batch, text as `Dictionary<Int32, Utf8>`.
 pub fn record_batch(window: &RowSlice, naming: Naming) -> Result<RecordBatch> {
     arrow::batch(window, naming)
 }

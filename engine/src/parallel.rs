@@ -1,8 +1,9 @@
-//! Work on several cores, for whoever may: one pass over many rows, cut into parts.
+//! Data parallelism: one pass over many rows, split into parts.
 //!
-//! Law: the answer does not depend on the number of parts. The engine chooses no thread pool: its caller says how many
-//! threads a build may take ([`crate::view::View::build_on`]), and a load of many rows takes what the machine has; they are scoped and end with the pass, which costs tens
-//! of microseconds where a pass takes milliseconds. In the browser's worker everything stays on the one thread.
+//! Invariant: the result does not depend on the number of parts. The caller decides how many threads a build may
+//! use ([`crate::view::View::build_on`]); a load of many rows uses all cores. Threads are scoped and end with the
+//! pass; starting them costs tens of microseconds where a pass takes milliseconds. In the browser everything runs
+//! on one thread.
 
 use std::ops::Range;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -10,19 +11,19 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 /// Fewer rows than this are not worth a thread of their own.
 const PART_ROWS: usize = 32 * 1024;
 
-/// The same where each row is at a place of its own in memory.
+/// As [`PART_ROWS`], for rows that are scattered in memory.
 const SCATTERED_ROWS: usize = 256;
 
-/// Threads that writing scattered rows may take: more would wait for the same memory.
+/// Most threads for writing scattered rows: more would only compete for memory.
 const MOST_SCATTERED: usize = 4;
 
-/// What the machine has; asked once, since the answer takes reading files.
-fn machine() -> usize {
-    static MACHINE: OnceLock<usize> = OnceLock::new();
-    *MACHINE.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+/// The number of available cores, cached because determining it reads files.
+fn num_cores() -> usize {
+    static NUM_CORES: OnceLock<usize> = OnceLock::new();
+    *NUM_CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
-/// How many threads a pass may take.
+/// The number of threads that a pass may use.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Threads(usize);
 
@@ -33,27 +34,27 @@ impl Threads {
         if cfg!(target_family = "wasm") { Threads::ONE } else { Threads(threads.max(1)) }
     }
 
-    /// What the machine has, for work on `num_rows` rows that a table's owner waits for; one thread where they are few.
+    /// All cores, for work on `num_rows` rows that blocks the table; one thread if they are few.
     pub(crate) fn for_load(num_rows: usize) -> Threads {
         if cfg!(target_family = "wasm") || num_rows < 2 * PART_ROWS {
             return Threads::ONE;
         }
-        Threads::new(machine())
+        Threads::new(num_cores())
     }
 
-    /// As [`Threads::for_load`], where the rows lie far apart.
+    /// As [`Threads::for_load`], for rows that are scattered in memory.
     pub(crate) fn for_scattered(num_rows: usize) -> Threads {
         match num_rows / SCATTERED_ROWS {
             0 | 1 => Threads::ONE,
-            most => Threads::new(machine().min(MOST_SCATTERED).min(most)),
+            most => Threads::new(num_cores().min(MOST_SCATTERED).min(most)),
         }
     }
 
-    /// What the machine has, for work on text that a table's owner waits for; at least `least` bytes each.
+    /// All cores, for work on text that blocks the table, with at least `least` bytes each.
     pub(crate) fn for_bytes(len: usize, least: usize) -> Threads {
         match len / least.max(1) {
             0 | 1 => Threads::ONE,
-            most => Threads::new(machine().min(most)),
+            most => Threads::new(num_cores().min(most)),
         }
     }
 
@@ -61,17 +62,18 @@ impl Threads {
         self.0
     }
 
-    /// Runs `work` on every item, on as many threads as there are; the results are in the order of the items. A thread
-    /// that is done takes the next item, so one that began late holds nobody up; items that take long should come first.
+    /// Runs `work` on every item and returns the results in the order of the items.
+    ///
+    /// An idle thread takes the next item, so items that take long should come first.
     pub(crate) fn deal<I: Send, T: Send>(self, items: Vec<I>, work: impl Fn(I) -> T + Sync) -> Vec<T> {
-        let num_hands = self.0.min(items.len());
-        if num_hands < 2 {
+        let num_workers = self.0.min(items.len());
+        if num_workers < 2 {
             return items.into_iter().map(work).collect();
         }
         let waiting = Mutex::new(items.into_iter().enumerate());
-        // Whoever panics has taken its item already.
+        // A thread that panicked holds no item: it had taken it before.
         let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let done = self.each(vec![(); num_hands], |()| {
+        let done = self.each(vec![(); num_workers], |()| {
             let mut done = Vec::new();
             while let Some((position, item)) = next() {
                 done.push((position, work(item)));
@@ -83,8 +85,8 @@ impl Threads {
         done.into_iter().map(|(_, result)| result).collect()
     }
 
-    /// Cuts `0..len` at multiples of `step` into as many parts as there are threads for, and runs `work` on each; the
-    /// results are in the order of the parts.
+    /// Splits `0..len` at multiples of `step` into a part per thread, runs `work` on each, and returns the results
+    /// in order.
     pub(crate) fn parts<T: Send>(
         self,
         len: usize,
@@ -94,7 +96,7 @@ impl Threads {
         self.parts_of(len, step, PART_ROWS, work)
     }
 
-    /// As [`Threads::parts`], where `least` are the fewest that are worth a thread.
+    /// As [`Threads::parts`], for rows of which `least` are worth a thread.
     pub(crate) fn parts_of<T: Send>(
         self,
         len: usize,
@@ -109,7 +111,7 @@ impl Threads {
         self.each(ranges, work)
     }
 
-    /// Runs `work` on every item, each on a thread of its own (the last one on this); the items are few.
+    /// Runs `work` on every item, each on a thread of its own, the last on this one. Meant for few items.
     pub(crate) fn each<I: Send, T: Send>(self, mut items: Vec<I>, work: impl Fn(I) -> T + Sync) -> Vec<T> {
         if self.0 == 1 || items.len() < 2 {
             return items.into_iter().map(work).collect();
@@ -131,7 +133,7 @@ impl Threads {
         })
     }
 
-    /// Both, at once if there are two threads.
+    /// Runs both closures, in parallel if there are two threads.
     pub(crate) fn both<A: Send, B: Send>(
         self,
         first: impl FnOnce() -> A + Send,
@@ -156,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dealt_items_come_back_in_order() {
+    fn deal_returns_results_in_order() {
         for threads in [1, 2, 3, 7] {
             for len in [0, 1, 2, 9] {
                 let doubled = Threads::new(threads).deal((0..len).collect(), |item| item * 2);

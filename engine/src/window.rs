@@ -1,6 +1,6 @@
-//! Window columns as they are asked for: a specification checked against the columns it names.
+//! Checked window columns: specifications resolved against the columns they name.
 //!
-//! Law: total. Every error names the window; what passes here can be computed on any rows.
+//! Invariant: a window that passes the check can be computed on any rows. Every error names the window.
 
 use crate::config::{ViewConfig, WindowFrame, WindowSpec};
 use crate::error::{EngineError, Result};
@@ -19,35 +19,37 @@ pub(crate) enum Op {
     Lead(usize),
     Diff(usize),
     Rate,
-    /// With its weight of the newest value.
+    /// The weight of the newest value.
     Ema(f64),
     RowNumber,
 }
 
-/// Where a window column reads its values.
+/// The column from which a window column reads its values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum WindowSource {
-    /// A column of the table.
+    /// A column of the table, by position.
     Table(usize),
-    /// An expression, or a window that was checked before.
+    /// An expression, or a window that was checked earlier, by name.
     Computed(String),
 }
 
-/// A checked window column. Its numbers are none of NaN and zeros with signs, so equal windows give the same.
+/// A checked window column. Its numbers are neither NaN nor signed zeros, so windows that compare equal have equal
+/// results.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Window {
     pub(crate) op: Op,
     pub(crate) source: WindowSource,
     /// Columns of the table.
     pub(crate) partition_by: Vec<usize>,
-    /// A column of the table, and whether it descends; absent, the order of row keys.
+    /// A column of the table, and whether it descends; `None` is the order of row keys.
     pub(crate) order_by: Option<(usize, bool)>,
     pub(crate) frame: WindowFrame,
     pub(crate) storage: Storage,
 }
 
-/// Checks the windows of a config, by name. `schema`: the table's own columns; `expressions`: the storage of each
-/// expression of the config.
+/// Checks the windows of a config in the order of their names.
+///
+/// `schema` has the table's own columns, `expressions` the storage of each expression of the config.
 pub(crate) fn check_windows<'a>(
     config: &'a ViewConfig,
     schema: &Schema,
@@ -58,7 +60,7 @@ pub(crate) fn check_windows<'a>(
     let mut windows = Vec::with_capacity(config.windows.len());
     for (alias, spec) in &config.windows {
         let window = check(alias, spec, schema, &known)
-            .map_err(|fault| EngineError::config(format!("Window \"{alias}\": {fault}.\n")))?;
+            .map_err(|error| EngineError::config(format!("Window \"{alias}\": {error}.\n")))?;
         known.push((alias, window.storage));
         windows.push((alias.as_str(), window));
     }
@@ -146,13 +148,13 @@ fn operation(spec: &WindowSpec) -> Result<Op, String> {
 }
 
 fn check_frame(op: Op, spec: &WindowSpec) -> Result<(), String> {
-    let is_fine = match (op, spec.frame) {
+    let is_allowed = match (op, spec.frame) {
         (Op::Lag(_) | Op::Lead(_) | Op::Diff(_), frame) => frame.is_none(),
         (Op::Rate, frame) => matches!(frame, Some(WindowFrame::Range(_))),
         (Op::Ema(_) | Op::RowNumber, frame) => matches!(frame, None | Some(WindowFrame::Cumulative)),
         (Op::Sum | Op::Avg | Op::Count | Op::Min | Op::Max | Op::Stddev | Op::Var, _) => true,
     };
-    match (op, is_fine) {
+    match (op, is_allowed) {
         (_, true) => Ok(()),
         (Op::Rate, false) => Err("'rate' needs a range".into()),
         (_, false) => Err(format!("'{}' takes no such frame", spec.op)),

@@ -1,11 +1,11 @@
-//! How a CSV is written, as far as its sender states it.
+//! The dialect of a CSV, as far as its sender states it.
 
 use crate::error::{EngineError, Result};
 
-/// How a CSV is written; by default recognised, with points in numbers and a header.
+/// The dialect of a CSV. By default the separator is detected, numbers have a decimal point, and there is a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CsvOptions {
-    /// None: recognised among comma, semicolon, tab and `|`.
+    /// `None`: detected among comma, semicolon, tab and `|`.
     pub(crate) separator: Option<u8>,
     has_decimal_comma: bool,
     has_header: bool,
@@ -18,10 +18,12 @@ impl Default for CsvOptions {
 }
 
 impl CsvOptions {
-    /// What is given, as words: the separator is one ASCII character (or `tab`, `\t`), `decimal` is `.` or `,`, without a
-    /// `header` the columns are called `column_1`, `column_2`, …
+    /// Parses the options of a request.
     ///
-    /// Errors name what is none of these, and a separator that is the decimal sign as well.
+    /// The separator is one ASCII character (or `tab`, `\t`), `decimal` is `.` or `,`; without a `header` the
+    /// columns are named `column_1`, `column_2`, …
+    ///
+    /// Fails for any other value, naming it, and for a separator that is also the decimal sign.
     pub fn new(separator: Option<&str>, decimal: Option<&str>, header: Option<bool>) -> Result<CsvOptions> {
         let separator = separator.map(separator_named).transpose()?;
         let has_decimal_comma = match decimal {
@@ -46,13 +48,13 @@ impl CsvOptions {
     }
 }
 
-fn separator_named(word: &str) -> Result<u8> {
-    match word.as_bytes() {
+fn separator_named(name: &str) -> Result<u8> {
+    match name.as_bytes() {
         b"tab" | b"\\t" => Ok(b'\t'),
         [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r' | 0) => Ok(*byte),
         _ => Err(EngineError::data(format!(
             "separator \"{}\" is not one ASCII character other than a quote or a line end",
-            word.escape_debug()
+            name.escape_debug()
         ))),
     }
 }

@@ -1,7 +1,8 @@
-//! An Arrow IPC stream: the schema, one dictionary per text column, exactly one record batch, the end mark.
+//! The Arrow IPC stream: the schema, one dictionary per text column, exactly one record batch, the end-of-stream
+//! marker.
 //!
-//! Law: text is always `Dictionary<Int32, Utf8>` with entries in order of first appearance; every field is nullable;
-//! schema and fields carry no metadata.
+//! Invariant: text is always `Dictionary<Int32, Utf8>` with entries in order of first appearance; every field is
+//! nullable; schema and fields carry no metadata.
 
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use bytes::Bytes;
 use super::{Compression, Naming, RowSlice};
 use crate::error::{EngineError, Result};
 
-/// The stream in pieces. What is not compressed is the arrays' own memory, so the stream exists once.
+/// Encodes the stream in pieces. Uncompressed buffers are shared with the arrays, so the stream is not copied.
 pub(super) fn pieces(window: &RowSlice, naming: Naming, compression: Compression) -> Result<Vec<Bytes>> {
     let batch = batch(window, naming)?;
     let encode = || {
@@ -32,7 +33,7 @@ pub(super) fn pieces(window: &RowSlice, naming: Naming, compression: Compression
     Ok(encode().map_err(cannot_write)?.into_iter().map(|buffer| Bytes::from_owner(Shared(buffer))).collect())
 }
 
-/// A buffer that lives as long as what is read of it.
+/// Shares a buffer as [`Bytes`].
 struct Shared(Buffer);
 
 impl AsRef<[u8]> for Shared {
@@ -41,7 +42,7 @@ impl AsRef<[u8]> for Shared {
     }
 }
 
-/// The window as one record batch: key columns, then columns.
+/// Converts a slice to one record batch: key columns, then columns.
 pub(super) fn batch(window: &RowSlice, naming: Naming) -> Result<RecordBatch> {
     let mut fields = Vec::new();
     let mut arrays = Vec::new();
@@ -61,11 +62,11 @@ pub(super) fn batch(window: &RowSlice, naming: Naming) -> Result<RecordBatch> {
 }
 
 fn cannot_write(error: ArrowError) -> EngineError {
-    EngineError::data(format!("cannot write the view as Arrow: {error}"))
+    EngineError::data(format!("cannot encode the view as Arrow: {error}"))
 }
 
-/// The worker in the browser always writes plain bodies: arrow-ipc 59 spoils compressed ones on 32-bit targets, and
-/// nothing travels over a network there.
+/// The browser's worker never compresses: arrow-ipc 59 corrupts compressed bodies on 32-bit targets, and nothing is
+/// sent over a network there.
 fn codec(compression: Compression) -> Option<CompressionType> {
     match compression {
         _ if cfg!(target_family = "wasm") => None,
@@ -75,7 +76,7 @@ fn codec(compression: Compression) -> Option<CompressionType> {
     }
 }
 
-/// Text in the wire's own form; everything else as it is.
+/// Dictionary-encodes text in order of appearance; other types are returned unchanged.
 fn coded(values: &ArrayRef) -> ArrayRef {
     match values.data_type() {
         DataType::Utf8 => Arc::new(code_texts(values.as_string::<i32>().iter())),

@@ -1,6 +1,7 @@
-//! One column as its cells, ready to be written.
+//! Encoder of the cells of one column.
 //!
-//! Law: a column is downcast once, a dictionary's texts are spelled once; a cell costs one match and an append.
+//! Cost: a column is downcast once and the texts of a dictionary are encoded once; a cell costs one match and an
+//! append.
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray};
 use arrow::buffer::NullBuffer;
@@ -17,7 +18,7 @@ pub(crate) struct CellWriter<'a> {
     values: CellValues<'a>,
 }
 
-/// The format whose spelling of text a dictionary is prepared in.
+/// The format in which the texts of a dictionary are encoded in advance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Spelling {
     Json,
@@ -25,7 +26,7 @@ pub(super) enum Spelling {
 }
 
 enum CellValues<'a> {
-    /// Nothing but nulls.
+    /// Only nulls.
     Null,
     Bool(&'a BooleanArray),
     Int8(&'a [i8]),
@@ -41,9 +42,9 @@ enum CellValues<'a> {
     Text(&'a StringArray),
     Coded {
         codes: &'a [i32],
-        /// All texts as they are written, one after the other; a null entry is nothing.
+        /// All encoded texts, concatenated; a null entry is empty.
         spelled: String,
-        /// Where each ends.
+        /// The end of each text.
         ends: Vec<usize>,
     },
     Date(&'a [i32]),
@@ -51,7 +52,7 @@ enum CellValues<'a> {
 }
 
 impl<'a> CellWriter<'a> {
-    /// For JSON.
+    /// Creates an encoder for JSON.
     pub(crate) fn new(array: &'a ArrayRef) -> CellWriter<'a> {
         CellWriter::spelled(array, Spelling::Json)
     }
@@ -83,14 +84,14 @@ impl<'a> CellWriter<'a> {
                 CellValues::Coded { codes: array.keys().values(), spelled, ends }
             }
             other => {
-                debug_assert!(*other == DataType::Null, "a window holds storage types only, not {other}");
+                debug_assert!(*other == DataType::Null, "a slice holds storage types only, not {other}");
                 CellValues::Null
             }
         };
         CellWriter { nulls: array.nulls(), values }
     }
 
-    /// `formatted`: dates and datetimes as text instead of epoch milliseconds.
+    /// Writes a cell as JSON. `formatted` writes dates and datetimes as text instead of epoch milliseconds.
     pub(crate) fn write_json(&self, row: usize, formatted: bool, out: &mut String) {
         if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
             out.push_str("null");
@@ -129,7 +130,7 @@ impl<'a> CellWriter<'a> {
         }
     }
 
-    /// A null is an empty cell.
+    /// Writes a cell as CSV; nothing for null.
     pub(super) fn write_csv(&self, row: usize, out: &mut String) {
         if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
             return;
@@ -159,7 +160,7 @@ fn bool_text(value: bool) -> &'static str {
     if value { "true" } else { "false" }
 }
 
-/// A cell's text as it is written, never empty but where the code points at a null entry.
+/// The encoded text of a cell; empty only if the code refers to a null entry.
 fn coded<'a>(codes: &[i32], spelled: &'a str, ends: &[usize], row: usize) -> &'a str {
     let code = codes[row] as usize;
     &spelled[code.checked_sub(1).map_or(0, |before| ends[before])..ends[code]]

@@ -1,13 +1,13 @@
-//! Comma separated values: group keys first, names and texts always quoted, nulls empty.
+//! Comma-separated values: group keys first, names and texts always quoted, nulls empty.
 //!
-//! Law: a null group and a subtotal look the same here; who must tell them apart reads JSON.
+//! Invariant: a null group and a subtotal have the same text; only JSON distinguishes them.
 
 use std::ops::Range;
 
 use super::cell::{CellWriter, Spelling};
 use super::{Naming, RowSlice, format};
 
-/// The names, group keys first; nothing at all, not even a line end, when there is no column to write.
+/// Writes the names, group keys first; nothing, not even a line end, if there is no column.
 pub(super) fn header(window: &RowSlice, naming: Naming) -> String {
     let levels = window.row_paths.iter().flat_map(|paths| &paths.levels).enumerate();
     let levels = levels.map(|(level, (name, _))| naming.key(level, name));
@@ -25,7 +25,7 @@ pub(super) fn header(window: &RowSlice, naming: Naming) -> String {
     out
 }
 
-/// The rows of one window.
+/// Encoder of the rows of one slice.
 pub(super) struct CsvRowWriter<'a>(Vec<CellWriter<'a>>);
 
 impl<'a> CsvRowWriter<'a> {

@@ -1,30 +1,32 @@
-//! How single values are spelled in JSON and CSV.
+//! The text form of single values in JSON and CSV.
 //!
-//! Law: every writer appends to one growing text and allocates nothing by itself. Floats are the shortest digits that
-//! read back to the same number; the two formats differ only in when they choose an exponent and in how a whole
-//! number ends.
+//! Invariant: floats are the shortest digits that parse to the same number; the two formats differ only in when
+//! they use an exponent and in how a whole number ends. Cost: every writer appends to one growing text and
+//! allocates nothing itself.
 
 use crate::types::calendar::civil_from_days;
 use crate::types::scalar::MS_PER_DAY;
 
-/// Where a float's spelling goes from plain to exponent, and what surrounds it.
+/// The format of floats.
 #[derive(Clone, Copy)]
 struct FloatStyle {
-    /// Plain up to (not including) ten to this power.
-    plain_below_exponent: i32,
+    /// Without exponent below ten to this power.
+    positional_below_exponent: i32,
     /// `1.0` instead of `1`.
     whole_ends_in_zero: bool,
     /// `1e+10` instead of `1e10`.
     plus_sign: bool,
 }
 
-const JSON: FloatStyle = FloatStyle { plain_below_exponent: 21, whole_ends_in_zero: true, plus_sign: false };
-const CSV: FloatStyle = FloatStyle { plain_below_exponent: 10, whole_ends_in_zero: false, plus_sign: true };
+const JSON: FloatStyle =
+    FloatStyle { positional_below_exponent: 21, whole_ends_in_zero: true, plus_sign: false };
+const CSV: FloatStyle =
+    FloatStyle { positional_below_exponent: 10, whole_ends_in_zero: false, plus_sign: true };
 
-/// Both formats write plain digits down to 0.000001.
-const SMALLEST_PLAIN_EXPONENT: i32 = -6;
+/// Both formats have no exponent down to 0.000001.
+const SMALLEST_POSITIONAL_EXPONENT: i32 = -6;
 
-/// NaN and the infinities have no JSON spelling: `null`.
+/// Writes a float as JSON. NaN and the infinities are `null`.
 pub(crate) fn json_float(value: f64, out: &mut String) {
     if !value.is_finite() {
         out.push_str("null");
@@ -39,7 +41,7 @@ pub(crate) fn json_float(value: f64, out: &mut String) {
     }
 }
 
-/// A search for one byte costs more than a look at the few there are.
+/// For so few bytes a loop is faster than a vectorized search.
 fn has_exponent(shortest: &str) -> bool {
     shortest.bytes().any(|byte| byte == b'e')
 }
@@ -64,17 +66,17 @@ fn csv_float(value: f64, shortest: &str, out: &mut String) {
     }
 }
 
-/// A finite number as `0.d₁d₂… × 10^(exponent + 1)`, digits without leading or trailing zeros.
+/// A finite number as `d₁.d₂d₃… × 10^exponent`, digits without leading or trailing zeros.
 struct DecimalDigits {
     negative: bool,
     digits: [u8; 24],
     len: usize,
-    /// Of the first digit: 0 for `1.5`, -1 for `0.15`.
+    /// The power of the first digit: 0 for `1.5`, -1 for `0.15`.
     exponent: i32,
 }
 
 impl DecimalDigits {
-    /// Reads any decimal spelling, plain or with exponent.
+    /// Parses any decimal form, with or without exponent.
     fn of(text: &str) -> DecimalDigits {
         let (negative, text) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
@@ -117,7 +119,7 @@ impl DecimalDigits {
             _ => '0',
         };
         let len = self.len as i32;
-        if (SMALLEST_PLAIN_EXPONENT..style.plain_below_exponent).contains(&self.exponent) {
+        if (SMALLEST_POSITIONAL_EXPONENT..style.positional_below_exponent).contains(&self.exponent) {
             for position in self.exponent.min(0)..=self.exponent {
                 out.push(digit(position));
                 if self.exponent < 0 {
@@ -149,7 +151,7 @@ pub(crate) fn integer(value: impl itoa::Integer, out: &mut String) {
     out.push_str(itoa::Buffer::new().format(value));
 }
 
-/// Text as JSON, quotes included; only what must be escaped is.
+/// Writes text as JSON, with quotes; escapes only what must be escaped.
 pub(crate) fn json_text(text: &str, out: &mut String) {
     out.push('"');
     let mut written = 0;
@@ -179,7 +181,7 @@ pub(crate) fn json_text(text: &str, out: &mut String) {
     out.push('"');
 }
 
-/// Text as CSV: always quoted, quotes doubled.
+/// Writes text as CSV: always quoted, quotes doubled.
 pub(super) fn csv_text(text: &str, out: &mut String) {
     out.push('"');
     for (part_index, part) in text.split('"').enumerate() {
@@ -191,14 +193,14 @@ pub(super) fn csv_text(text: &str, out: &mut String) {
     out.push('"');
 }
 
-/// Whether years below 1000 get leading zeros; JSON dates do not, everything else does.
+/// Whether years below 1000 are zero-padded; in JSON dates they are not, everywhere else they are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Year {
     Padded,
     Plain,
 }
 
-/// `2020-01-31`.
+/// Writes `2020-01-31`.
 pub(super) fn date(days: i64, year_style: Year, out: &mut String) {
     let (year, month, day) = civil_from_days(days);
     if year_style == Year::Padded {
@@ -215,10 +217,10 @@ pub(super) fn date(days: i64, year_style: Year, out: &mut String) {
     padded(u64::from(day), 2, out);
 }
 
-/// `2020-01-31 01:02:03.456`, UTC.
+/// Writes `2020-01-31 01:02:03.456`, in UTC.
 pub(super) fn datetime(ms: i64, out: &mut String) {
     let (days, of_day) = (ms.div_euclid(MS_PER_DAY), ms.rem_euclid(MS_PER_DAY) as u32);
-    // All digits at once: text grows byte by byte only slowly.
+    // All digits at once: appending byte by byte is slow.
     let mut text = *b"0000-00-00 00:00:00.000";
     let mut put = |at: usize, width: u32, value: u32| {
         (0..width).for_each(|digit| {
@@ -295,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn every_float_reads_back() {
+    fn every_float_round_trips() {
         let mut bits = 0x9E37_79B9_7F4A_7C15u64;
         for _ in 0..20_000 {
             bits ^= bits << 13;

@@ -1,4 +1,4 @@
-//! `__ROW_PATH__`, `__ID__` and `__INDEX__`: what says which row a row is.
+//! The row identity: `__ROW_PATH__`, `__ID__` and `__INDEX__`.
 
 use super::cell::CellWriter;
 use super::{JsonOptions, RowSlice, WindowKind};
@@ -21,7 +21,7 @@ impl<'a> Identity<'a> {
         }
     }
 
-    /// The single row of an ungrouped total has a row path in the rows forms only.
+    /// The single row of an ungrouped total has a row path in the row formats only.
     pub(super) fn has_path_in_rows(&self) -> bool {
         Identity::has_path_in_columns(self.window) || self.window.kind == (WindowKind::Total { split: false })
     }
@@ -30,7 +30,7 @@ impl<'a> Identity<'a> {
         window.row_paths.is_some()
     }
 
-    /// The group values, outermost first; the total is `[]`.
+    /// Writes the group values, outermost first; the total is `[]`.
     pub(super) fn write_path(&self, row: usize, out: &mut String) {
         let depth = match &self.window.row_paths {
             Some(paths) => (paths.depths[row] as usize).min(self.levels.len()),
@@ -46,7 +46,7 @@ impl<'a> Identity<'a> {
         out.push(']');
     }
 
-    /// The row's own key, or for groups their path.
+    /// Writes the row's own key, or the path of a group.
     pub(super) fn write_id(&self, row: usize, out: &mut String) {
         match (self.window.kind, &self.keys) {
             (WindowKind::Flat | WindowKind::ColumnOnly, Some(keys)) => {
@@ -58,7 +58,7 @@ impl<'a> Identity<'a> {
         }
     }
 
-    /// The keys of all table rows under the row.
+    /// Writes the keys of all table rows under the row.
     pub(super) fn write_index(&self, row: usize, out: &mut String) {
         match (&self.window.member_keys, &self.keys) {
             (Some(members), _) => {

@@ -1,6 +1,6 @@
 //! One object of arrays.
 //!
-//! Law: the order of the keys is part of the format; the datagrid takes its column order from it.
+//! Invariant: the order of the keys is part of the format: the datagrid takes its column order from it.
 
 use std::ops::Range;
 
@@ -14,13 +14,13 @@ use super::{JsonOptions, RowSlice, WindowKind};
 pub(super) enum Member {
     Path,
     Id,
-    /// By its position in the window.
+    /// A column, by its position in the slice.
     Column(usize),
     Index,
 }
 
 impl Member {
-    /// The object's keys in their order.
+    /// The object's keys, in order.
     pub(super) fn all(window: &RowSlice, options: JsonOptions) -> Vec<Member> {
         let is_flat = window.kind == WindowKind::Flat;
         let mut members = Vec::with_capacity(window.columns.len() + 3);
@@ -40,7 +40,7 @@ impl Member {
         members
     }
 
-    /// The key, and where the array begins.
+    /// Writes the key and the opening bracket of the array.
     pub(super) fn begin(self, window: &RowSlice, out: &mut String) {
         match self {
             Member::Path => out.push_str("\"__ROW_PATH__\""),
@@ -52,14 +52,14 @@ impl Member {
     }
 }
 
-/// One member's cells in one window.
+/// The cells of one member in one slice.
 pub(super) enum MemberValues<'a> {
     CellWriter(CellWriter<'a>),
     Identity(Member, Box<Identity<'a>>),
 }
 
 impl<'a> MemberValues<'a> {
-    /// `window` holds the member's column alone, if it is one.
+    /// Prepares the cells of a member; `column` is the position of the member's column in `window`, if it is one.
     pub(super) fn new(
         member: Member,
         window: &'a RowSlice,
@@ -72,7 +72,7 @@ impl<'a> MemberValues<'a> {
         }
     }
 
-    /// Writes the cells of some rows of the window; before each but the first of all stands a comma.
+    /// Writes a range of cells, each preceded by a comma except the very first (`has_first`).
     pub(super) fn write(&self, rows: Range<usize>, has_first: bool, options: JsonOptions, out: &mut String) {
         for row in rows.clone() {
             if row > rows.start || !has_first {

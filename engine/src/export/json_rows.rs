@@ -1,6 +1,6 @@
 //! One object per row: as an array, or line by line (NDJSON).
 //!
-//! Law: every row has every key, in one order.
+//! Invariant: every row has every key, in the same order.
 
 use std::ops::Range;
 
@@ -13,16 +13,16 @@ const ROW_PATH_KEY: &str = "\"__ROW_PATH__\":";
 const ID_KEY: &str = "\"__ID__\":";
 const INDEX_KEY: &str = "\"__INDEX__\":";
 
-/// The rows of one window.
+/// Encoder of the rows of one slice.
 pub(super) struct JsonRowWriter<'a> {
     identity: Identity<'a>,
-    /// `,"name":`, escaped once; the first thing of a row has no comma.
+    /// `,"name":`, escaped once; without the comma if it starts the row.
     columns: Vec<(String, CellWriter<'a>)>,
     options: JsonOptions,
     separator: char,
 }
 
-/// Whether a window shows no rows at all: a flat one without columns and without keys.
+/// Whether rows would be empty objects, which are not written: a flat slice without columns and keys.
 pub(super) fn is_bare(window: &RowSlice, options: JsonOptions) -> bool {
     window.columns.is_empty() && !options.id && !options.index && window.kind == WindowKind::Flat
 }
@@ -48,7 +48,7 @@ impl<'a> JsonRowWriter<'a> {
         }
     }
 
-    /// Writes some rows of the window; before each but the first of all stands the separator.
+    /// Writes a range of rows, each preceded by the separator except the very first (`has_first`).
     pub(super) fn write(&self, rows: Range<usize>, has_first: bool, out: &mut String) {
         for row in rows.clone() {
             if row > rows.start || !has_first {

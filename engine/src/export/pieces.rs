@@ -1,7 +1,7 @@
-//! Long texts, written in pieces.
+//! Long texts, encoded in pieces.
 //!
-//! Law: the pieces one behind the other are the text, however many threads write them. What is cut in parts is gathered
-//! for one piece at a time and thread, so beyond its text a text of any length holds a bounded amount of memory.
+//! Invariant: the concatenated pieces are the text, however many threads write them. Cost: a source in parts is
+//! gathered one piece at a time and thread, so beyond the text itself memory is bounded.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,25 +10,25 @@ use super::json_columns::{Member, MemberValues};
 use super::{JsonOptions, Naming, RowSlice, csv, json_rows};
 use crate::parallel::Threads;
 
-/// Cells gathered for a piece: what of them is written fits the processor's cache, and starting a piece costs little
-/// beside them.
+/// Cells gathered for a piece: few enough that their text fits the processor's caches, enough that the overhead of
+/// a piece is small.
 pub(crate) const PIECE_CELLS: usize = 64 * 1024;
-/// A first guess at the bytes of a cell.
+/// Initial estimate of the bytes of a cell.
 const BYTES_PER_CELL: usize = 12;
 
 /// A text format and its options.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextFormat {
-    /// One object of arrays.
+    /// One JSON object of arrays.
     JsonColumns(JsonOptions),
-    /// An array of objects.
+    /// A JSON array of objects.
     JsonRows(JsonOptions),
-    /// One object a line. No line end after the last line; no rows, no text.
+    /// JSON objects, one per line. No line end after the last line; an empty text without rows.
     Ndjson(JsonOptions),
     Csv(Naming),
 }
 
-/// What is written: gathered already, or gathered part by part.
+/// The input of an encoder: gathered in advance, or part by part.
 #[derive(Clone, Copy)]
 pub(crate) enum ExportSource<'a> {
     Whole(&'a RowSlice),
@@ -41,11 +41,11 @@ pub(crate) trait RowSource: Sync {
 
     fn num_columns(&self) -> usize;
 
-    /// Some rows, and of them some columns.
+    /// Gathers a range of rows and columns.
     fn window(&self, rows: Range<usize>, columns: Range<usize>) -> RowSlice;
 }
 
-/// The text of a source, in pieces.
+/// Encodes a source as consecutive pieces.
 pub(crate) fn write(source: ExportSource<'_>, format: TextFormat, threads: Threads) -> Vec<String> {
     match format {
         TextFormat::JsonColumns(options) => columns(source, options, threads),
@@ -119,7 +119,7 @@ fn columns(source: ExportSource<'_>, options: JsonOptions, threads: Threads) -> 
     let members = Member::all(&head, options);
     let mut pieces = vec!["{".to_owned()];
     let num_rows = source.num_rows();
-    // A piece is some rows of one member.
+    // A piece is a range of rows of one member.
     let ranges = ranges(num_rows, 1);
     let jobs = members.iter().flat_map(|member| ranges.iter().map(|range| (*member, range.clone())));
     let prepared: Vec<Option<MemberValues<'_>>> = members
@@ -156,7 +156,7 @@ fn columns(source: ExportSource<'_>, options: JsonOptions, threads: Threads) -> 
         if range.end == num_rows {
             out.push(']');
         }
-        estimate.note(range.len(), out.len());
+        estimate.update(range.len(), out.len());
         out
     }));
     pieces.push("}".into());
@@ -171,7 +171,7 @@ impl ExportSource<'_> {
         }
     }
 
-    /// The window without its rows: kind and names.
+    /// The slice without its rows: kind and names.
     fn head(self) -> RowSlice {
         match self {
             ExportSource::Whole(window) => window.clone(),
@@ -180,7 +180,7 @@ impl ExportSource<'_> {
     }
 }
 
-/// Cuts `0..num_rows`; at least one range, which may be empty.
+/// Splits `0..num_rows` into pieces; at least one range, which may be empty.
 fn ranges(num_rows: usize, num_columns: usize) -> Vec<Range<usize>> {
     let size = (PIECE_CELLS / num_columns.max(1)).max(1);
     let starts = (0..num_rows.max(1)).step_by(size);
@@ -198,12 +198,12 @@ fn each_piece(
         // What closes the text finds room, too.
         let mut out = String::with_capacity(estimate.capacity(range.len()) + 1);
         write(range.clone(), &mut out);
-        estimate.note(range.len(), out.len());
+        estimate.update(range.len(), out.len());
         out
     })
 }
 
-/// What the rows so far took, so that the next piece's text need not grow.
+/// Running estimate of the bytes per row, so that the next piece's text need not be reallocated.
 struct Estimate(AtomicUsize);
 
 impl Estimate {
@@ -215,8 +215,8 @@ impl Estimate {
         64 + num_rows * self.0.load(Ordering::Relaxed)
     }
 
-    fn note(&self, num_rows: usize, num_bytes: usize) {
-        // Few rows are mostly what stands before and behind them.
+    fn update(&self, num_rows: usize, num_bytes: usize) {
+        // A few rows are mostly header and footer.
         if num_rows > 64 {
             self.0.fetch_max(num_bytes / num_rows + 1, Ordering::Relaxed);
         }
@@ -234,7 +234,7 @@ mod tests {
     use super::super::{SliceColumn, WindowKind};
     use super::*;
 
-    /// Numbers, and the most of them that was gathered at once.
+    /// A source of numbers that records the most cells gathered at once.
     struct Numbers {
         num_rows: usize,
         most_cells: AtomicUsize,
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_gathers_a_bounded_part_at_a_time_and_is_the_same() {
+    fn pieces_are_gathered_in_bounded_parts_and_equal_the_whole_text() {
         let options = JsonOptions { id: true, index: true, formatted: true };
         let formats = [
             TextFormat::JsonColumns(options),

@@ -1,9 +1,9 @@
-//! Columns that are computed elsewhere while the table goes on.
+//! Backfill: computing a new column for existing rows while writes go on.
 //!
-//! Law: a column that is computed from an older snapshot and then follows what happened since has, at every version, the
-//! values it would have had if it had been there all the time; whoever kept a snapshot or a delta of that time gets the
-//! column added to it ([`InstalledColumns`]). What happened is kept as a log; a column follows it on any thread ([`CatchUpLog`]), and
-//! the last few batches when it comes to the table.
+//! Invariant: a column computed from an older snapshot and then caught up has, at every version, the values it
+//! would have had if it had existed all the time. Snapshots and deltas taken meanwhile are amended with the column
+//! ([`InstalledColumns`]). Deltas since the start are logged; a worker applies them to the column ([`CatchUpLog`]),
+//! and the table applies the last few when it installs the column.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::storage::Snapshot;
 use crate::storage::TableDelta;
 use crate::window::Window;
 
-/// Columns to be computed, on any thread.
+/// New columns to be computed from a snapshot, on any thread.
 #[derive(Debug, Clone)]
 pub struct Backfill {
     snapshot: Snapshot,
@@ -27,21 +27,21 @@ pub struct Backfill {
     seed: u64,
 }
 
-/// A column that nobody has computed yet.
+/// A column that has no values yet.
 #[derive(Debug, Clone)]
 pub(in crate::table) struct PendingColumn {
     column: ComputedRef,
-    question: Question,
+    definition: Definition,
 }
 
 #[derive(Debug, Clone)]
-enum Question {
+enum Definition {
     Expression(Arc<Expression>),
-    /// With the position of its source among the table's and computed columns.
+    /// The window, and the position of its source among the table's and computed columns.
     Window(Window, usize),
 }
 
-/// The columns of a [`Backfill`], as of some version.
+/// The columns of a [`Backfill`], computed up to some version.
 #[derive(Debug)]
 pub struct BackfillResult {
     columns: Vec<BackfilledColumn>,
@@ -54,31 +54,31 @@ pub struct BackfillResult {
 struct BackfilledColumn {
     cells: Column,
     interner: Option<Interner>,
-    /// Of a window.
+    /// The state of a window column.
     window: Option<Box<WindowColumn>>,
     past: Vec<ColumnVersion>,
 }
 
-/// A column at a version.
+/// A column at one version.
 #[derive(Debug)]
 struct ColumnVersion {
     version: u64,
     column: Column,
-    /// Rows outside the batch that led to the version, whose cell it changed.
+    /// Rows outside the batch that led to this version in which the cell changed.
     recomputed: Vec<u32>,
 }
 
-/// What happened to the table since columns were computed.
+/// The deltas of a table since columns were computed.
 #[derive(Debug)]
 pub struct CatchUpLog(Vec<Arc<TableDelta>>);
 
-/// Columns that came to the table: how they were at each version since they were begun.
+/// Columns that were installed, with their state at each version since their backfill started.
 #[derive(Debug)]
 pub struct InstalledColumns(Vec<ColumnVersions>);
 
 #[derive(Debug)]
 struct ColumnVersions {
-    /// Among the table's and computed columns.
+    /// Position among the table's and computed columns.
     column: usize,
     position: usize,
     /// By version, ascending.
@@ -86,13 +86,13 @@ struct ColumnVersions {
 }
 
 impl PendingColumn {
-    fn make(&self, snapshot: &Snapshot, threads: Threads, random: &mut u64) -> BackfilledColumn {
-        let (cells, interner, window) = match &self.question {
-            Question::Expression(expression) => {
+    fn compute(&self, snapshot: &Snapshot, threads: Threads, random: &mut u64) -> BackfilledColumn {
+        let (cells, interner, window) = match &self.definition {
+            Definition::Expression(expression) => {
                 let (cells, interner) = expression.column(snapshot, threads, random);
                 (cells, interner, None)
             }
-            Question::Window(window, source) => {
+            Definition::Window(window, source) => {
                 let (window, new) = WindowColumn::build(window.clone(), *source, snapshot);
                 let mut cells = Column::new(self.column.storage);
                 let mut interner = matches!(cells, Column::Str(..)).then(Interner::default);
@@ -110,55 +110,58 @@ impl PendingColumn {
 }
 
 impl BackfilledColumn {
-    fn follow(&mut self, question: &Question, delta: &TableDelta, random: &mut u64) {
+    fn follow(&mut self, definition: &Definition, delta: &TableDelta, random: &mut u64) {
         self.cells.clear(self.interner.as_mut(), &delta.removed);
         let mut recomputed = Vec::new();
-        match (question, &mut self.window) {
-            (Question::Expression(expression), _) => {
+        match (definition, &mut self.window) {
+            (Definition::Expression(expression), _) => {
                 let slots = touched(expression, delta);
                 expression.write_rows(&delta.new, &slots, &mut self.cells, &mut self.interner, random);
             }
-            (Question::Window(_, source), Some(window)) => {
+            (Definition::Window(_, source), Some(window)) => {
                 let reread: BTreeSet<u32> = delta.recomputed.iter().copied().collect();
                 let new = window.step(delta, &delta.old, &delta.new, &reread);
                 let source = delta.new.column(*source);
                 recomputed = write_window(&mut self.cells, self.interner.as_mut(), &new, source);
             }
-            (Question::Window(..), None) => {}
+            (Definition::Window(..), None) => {}
         }
         self.past.push(ColumnVersion { version: delta.to(), column: self.cells.clone(), recomputed });
     }
 }
 
 impl Backfill {
-    /// Computes the columns from the snapshot that the preparation was made of, on so many threads.
+    /// Computes the columns from the backfill's snapshot, on up to `threads` threads. Cost: O(rows) per column.
     pub fn run_on(&self, threads: usize) -> BackfillResult {
         let threads = Threads::new(threads);
-        let mut random = self.seed;
-        let columns =
-            self.columns.iter().map(|missing| missing.make(&self.snapshot, threads, &mut random)).collect();
+        let mut random = 1;
+        let columns = self
+            .columns
+            .iter()
+            .map(|missing| missing.compute(&self.snapshot, threads, &mut random))
+            .collect();
         BackfillResult { columns, version: self.version(), random }
     }
 
-    /// Whether it is the same preparation.
+    /// Whether both are the same backfill.
     pub fn is(&self, other: &Backfill) -> bool {
         let token =
             |backfill: &Backfill| backfill.columns.first().map(|missing| missing.column.token.clone());
         matches!((token(self), token(other)), (Some(one), Some(other)) if Arc::ptr_eq(&one, &other))
     }
 
-    /// The table's version when the preparation was made.
+    /// The version of the snapshot that the columns are computed from.
     pub fn version(&self) -> u64 {
         self.snapshot.version()
     }
 }
 
 impl BackfillResult {
-    /// Leads the columns of a preparation over what happened since.
+    /// Applies the logged deltas that the columns have not seen. Cost: that of one step of the columns per delta.
     pub fn follow(&mut self, backfill: &Backfill, backlog: &CatchUpLog) {
         for delta in backlog.0.iter().filter(|delta| delta.from() >= self.version) {
-            for (made, missing) in self.columns.iter_mut().zip(&backfill.columns) {
-                made.follow(&missing.question, delta, &mut self.random);
+            for (column, missing) in self.columns.iter_mut().zip(&backfill.columns) {
+                column.follow(&missing.definition, delta, &mut self.random);
             }
         }
         self.version = backlog.version().unwrap_or(self.version).max(self.version);
@@ -166,27 +169,29 @@ impl BackfillResult {
 }
 
 impl CatchUpLog {
-    /// Batches, or several merged into one.
+    /// The number of deltas; some may be merged ones.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
+    /// Whether there are no deltas.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// To which it leads.
+    /// The version to which the deltas lead; `None` if there are none.
     pub fn version(&self) -> Option<u64> {
         self.0.last().map(|delta| delta.to())
     }
 }
 
 impl InstalledColumns {
+    /// Whether no column was installed.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// A snapshot with the columns as they were at its version.
+    /// Adds the columns to a snapshot, as of its version.
     pub fn amend(&self, snapshot: &Snapshot) -> Snapshot {
         self.0.iter().fold(snapshot.clone(), |snapshot, states| {
             let before = states.past.partition_point(|past| past.version <= snapshot.version());
@@ -197,7 +202,8 @@ impl InstalledColumns {
         })
     }
 
-    /// A delta with the columns in both its snapshots, and the rows outside the batch in which they changed.
+    /// Adds the columns to both snapshots of a delta, and the rows outside the batch in which they changed to
+    /// `recomputed`.
     pub fn amend_delta(&self, delta: &TableDelta) -> TableDelta {
         let mut amended =
             TableDelta { old: self.amend(&delta.old), new: self.amend(&delta.new), ..delta.clone() };
@@ -205,12 +211,12 @@ impl InstalledColumns {
         for ColumnVersions { column, past, .. } in &self.0 {
             let within = past.partition_point(|past| past.version <= delta.from())
                 ..past.partition_point(|past| past.version <= delta.to());
-            // A view that was opened before the column was begun has no use for it.
+            // A view that was opened before the backfill started does not use the column.
             let (Some(old), Some(new)) = (amended.old.find_column(*column), amended.new.find_column(*column))
             else {
                 continue;
             };
-            // To the bit: zeros have signs.
+            // Bitwise, because zeros have signs.
             let cell = |cells: &Column, slot| (cells.bits(slot), cells.number(slot).map(f64::to_bits));
             let is_outside = |slot: &u32| {
                 [&delta.inserted, &delta.updated, &delta.removed]
@@ -234,8 +240,8 @@ impl ComputedColumns {
         self.entries[column.position].as_ref().is_some_and(|entry| entry.is_pending)
     }
 
-    /// The column of a checked expression; a new one is added to `pending`. `taken`: the plan's columns so far.
-    pub(in crate::table) fn hold(
+    /// Returns a column like [`ComputedColumns::hold`]; a new one is left pending and added to `missing`.
+    pub(in crate::table) fn hold_later(
         &mut self,
         alias: &str,
         expression: Expression,
@@ -249,12 +255,12 @@ impl ComputedColumns {
         let expression = Arc::new(expression);
         let (position, token) = self.add(alias, Body::Expression(expression.clone()), storage, None, None);
         let column = ComputedRef { alias: alias.to_owned(), position, storage, token };
-        self.await_column(&column, Question::Expression(expression), pending);
+        self.mark_pending(&column, Definition::Expression(expression), missing);
         column
     }
 
-    /// The column of a checked window; a new one is added to `pending`. `computed`: the columns that it may read.
-    pub(in crate::table) fn hold_window(
+    /// Returns a column like [`ComputedColumns::hold_window`]; a new one is left pending and added to `missing`.
+    pub(in crate::table) fn hold_window_later(
         &mut self,
         alias: &str,
         window: Window,
@@ -270,20 +276,25 @@ impl ComputedColumns {
         let (position, token) =
             self.add(alias, Body::PendingWindow, storage, read, Some((window.clone(), source)));
         let column = ComputedRef { alias: alias.to_owned(), position, storage, token };
-        self.await_column(&column, Question::Window(window, source), pending);
+        self.mark_pending(&column, Definition::Window(window, source), missing);
         column
     }
 
-    fn await_column(&mut self, column: &ComputedRef, question: Question, pending: &mut Vec<PendingColumn>) {
+    fn mark_pending(
+        &mut self,
+        column: &ComputedRef,
+        definition: Definition,
+        missing: &mut Vec<PendingColumn>,
+    ) {
         if let Some(entry) = &mut self.entries[column.position] {
             entry.is_pending = true;
         }
-        pending.push(PendingColumn { column: column.clone(), question });
+        missing.push(PendingColumn { column: column.clone(), definition });
     }
 
-    /// The backfill of the pending columns that can be computed now. Windows over columns that are still pending wait for
-    /// these, with the snapshot.
-    pub(in crate::table) fn backfill(
+    /// Splits the missing columns into those that can be computed now, which are returned, and windows over pending
+    /// columns, which wait with the snapshot.
+    pub(in crate::table) fn prepare(
         &mut self,
         stored: &Snapshot,
         pending: Vec<PendingColumn>,
@@ -296,46 +307,46 @@ impl ComputedColumns {
         let seed = self.random | 1;
         let snapshot = self.extend(stored);
         let (waiting, columns): (Vec<PendingColumn>, Vec<PendingColumn>) =
-            pending.into_iter().partition(|pending| self.waits(pending, &snapshot));
-        let one = |pending| Backfill { snapshot: snapshot.clone(), columns: vec![pending], seed };
+            missing.into_iter().partition(|missing| self.is_source_pending(missing, &snapshot));
+        let one = |missing| Backfill { snapshot: snapshot.clone(), columns: vec![missing] };
         self.waiting.extend(waiting.into_iter().map(one));
         (!columns.is_empty()).then_some(Backfill { snapshot, columns, seed })
     }
 
-    /// Whether the source of a window is under way.
-    fn waits(&self, missing: &PendingColumn, snapshot: &Snapshot) -> bool {
-        let Question::Window(_, source) = &missing.question else { return false };
+    /// Whether the source of a window is pending.
+    fn is_source_pending(&self, missing: &PendingColumn, snapshot: &Snapshot) -> bool {
+        let Definition::Window(_, source) = &missing.definition else { return false };
         let Some(position) = source.checked_sub(snapshot.schema().len()) else { return false };
         self.entries[position].as_ref().is_some_and(|entry| entry.is_pending)
     }
 
-    /// The preparations that waited for columns that have come.
+    /// Takes the waiting backfills whose sources have been installed.
     pub(in crate::table) fn take_ready(&mut self) -> Vec<Backfill> {
         let waiting = std::mem::take(&mut self.waiting);
         let (waiting, ready) = waiting.into_iter().partition(|backfill| {
-            backfill.columns.iter().any(|missing| self.waits(missing, &backfill.snapshot))
+            backfill.columns.iter().any(|missing| self.is_source_pending(missing, &backfill.snapshot))
         });
         self.waiting = waiting;
         ready
     }
 
-    /// Forgets the preparations that wait for others.
-    pub(in crate::table) fn drop_waiting(&mut self) {
+    /// Drops the waiting backfills.
+    pub(in crate::table) fn forget_waiting(&mut self) {
         self.waiting.clear();
     }
 
-    /// What prepared columns have not followed.
-    pub(in crate::table) fn catch_up_log(&self, prepared: &BackfillResult) -> CatchUpLog {
+    /// The logged deltas that a result has not seen.
+    pub(in crate::table) fn backlog(&self, prepared: &BackfillResult) -> CatchUpLog {
         let begin = self.log.partition_point(|delta| delta.from() < prepared.version);
         CatchUpLog(self.log[begin..].to_vec())
     }
 
-    /// Deltas that are kept for columns under way.
+    /// The number of logged deltas.
     pub(in crate::table) fn num_logged(&self) -> usize {
         self.log.len()
     }
 
-    /// Merges what is kept for columns under way: of the versions within only `needed` ones can be told apart.
+    /// Merges the logged deltas; afterwards only the versions in `needed` are distinguishable.
     pub(in crate::table) fn shorten_log(&mut self, needed: &BTreeSet<u64>) {
         let is_needed = |version: u64| {
             needed.contains(&version) || self.waiting.iter().any(|backfill| backfill.version() == version)
@@ -347,7 +358,7 @@ impl ComputedColumns {
                 _ => runs.push(vec![delta]),
             }
         }
-        // Neighbours first: each row is looked at as often as a run can be halved.
+        // Pairwise, so that each row is merged O(log of the run's length) times.
         self.log = runs
             .into_iter()
             .filter_map(|mut run| {
@@ -373,26 +384,26 @@ impl ComputedColumns {
     ) -> InstalledColumns {
         let mut installed = Vec::new();
         prepared.follow(backfill, &self.catch_up_log(&prepared));
-        for (missing, made) in backfill.columns.iter().zip(prepared.columns) {
+        for (missing, backfilled) in backfill.columns.iter().zip(prepared.columns) {
             let position = missing.column.position;
-            // The preparation holds the column's token, so the place is still its own.
+            // The backfill holds the column's token, so its position has not been reused.
             let Some(entry) = self.entries[position].as_mut().filter(|entry| entry.is_pending) else {
                 continue;
             };
             entry.is_pending = false;
-            if let Some(window) = made.window {
+            if let Some(window) = backfilled.window {
                 entry.body = Body::Window(window);
             }
-            self.columns[position] = made.cells;
-            self.interners[position] = made.interner;
+            self.columns[position] = backfilled.cells;
+            self.interners[position] = backfilled.interner;
             let column = backfill.snapshot.schema().len() + position;
-            installed.push(ColumnVersions { column, position, past: made.past });
+            installed.push(ColumnVersions { column, position, past: backfilled.past });
         }
         let installed = InstalledColumns(installed);
         if !self.has_pending() {
             self.log.clear();
         }
-        // Windows that read these columns follow them.
+        // Waiting windows that read these columns start from the amended log.
         for delta in &mut self.log {
             if delta.from() >= backfill.version() {
                 *delta = Arc::new(installed.amend_delta(delta));

@@ -1,7 +1,7 @@
-//! What is known of the rows of a frame.
+//! The aggregate state of the rows of a frame.
 //!
-//! Law: a fold from the left, and frames merge: the value of a frame depends on its rows and on their positions only,
-//! so that a live column and a fresh one agree to the bit.
+//! Invariant: a left fold, and frames merge. The value of a frame depends on its rows and on their positions only,
+//! so that an incrementally updated column and a fresh one are bitwise equal.
 
 use std::cmp::Ordering;
 
@@ -11,16 +11,16 @@ use crate::window::Op;
 /// Rows in the smallest block.
 const BLOCK: usize = 32;
 
-/// Only what `op` needs is kept up.
+/// The aggregate state of a frame; only what the operation needs is maintained.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Frame {
-    /// Valid values.
+    /// The number of valid values.
     pub(super) count: u64,
-    /// Sum; of `ema` the smoothed value; of `var` and `stddev` the mean.
+    /// The sum; for `ema` the smoothed value; for `var` and `stddev` the mean.
     sum: f64,
-    /// Sum of squared distances from the mean.
+    /// The sum of squared distances from the mean.
     squares: f64,
-    /// The row of the least or greatest value.
+    /// The row of the smallest or greatest value.
     pub(super) best: Option<u32>,
 }
 
@@ -29,7 +29,7 @@ impl Frame {
         Frame { count, ..Frame::default() }
     }
 
-    /// The value is that of another row.
+    /// A frame whose value is that of another row.
     pub(super) fn of_row(best: Option<u32>) -> Frame {
         Frame { best, ..Frame::default() }
     }
@@ -59,7 +59,7 @@ impl Frame {
         }
     }
 
-    /// Joins the rows that follow. Not for `ema`.
+    /// Merges the frame of the following rows. Not for `ema`.
     fn merge(&mut self, op: Op, source: &Column, next: &Frame) {
         if let Some(slot) = next.best {
             self.best = Some(better(op, source, self.best, slot));
@@ -83,11 +83,11 @@ impl Frame {
     }
 
     pub(super) fn value(&self, op: Op) -> Option<f64> {
-        let is_known = match op {
+        let is_defined = match op {
             Op::Var | Op::Stddev => self.count > 1,
             _ => self.count > 0,
         };
-        is_known.then(|| match op {
+        is_defined.then(|| match op {
             Op::Avg => self.sum / self.count as f64,
             Op::Var => self.squares / (self.count - 1) as f64,
             Op::Stddev => (self.squares / (self.count - 1) as f64).sqrt(),
@@ -104,7 +104,8 @@ fn better(op: Op, source: &Column, best: Option<u32>, slot: u32) -> u32 {
     }
 }
 
-/// Frames of aligned blocks of rows, each level twice as long as the one before: any frame is O(log n) of them.
+/// Frames of aligned blocks of rows, each level twice as long as the one below: any frame is the merge of O(log n)
+/// of them.
 pub(super) struct Blocks<'a> {
     op: Op,
     source: &'a Column,
@@ -137,7 +138,7 @@ impl<'a> Blocks<'a> {
         Blocks { op, source, slots, levels }
     }
 
-    /// Of the rows `start..end`.
+    /// The frame of the rows `start..end`.
     pub(super) fn frame(&self, start: usize, end: usize) -> Frame {
         let mut frame = Frame::default();
         let mut position = start;

@@ -1,9 +1,9 @@
-//! A window column, kept in step: per partition its rows in order.
+//! A window column that is updated incrementally: the rows of each partition in order.
 //!
-//! Law: a batch recomputes, in the partitions of its rows, the rows whose frame it touched: few for `lag`, `lead`,
-//! `diff` and short frames of rows, else all from the first touched row on. Running values are marked on their way, so
-//! that rows that come last cost no more than the way from the last mark. Frames of a range and long frames of rows
-//! cost a pass over the partition.
+//! Cost: a batch recomputes, in the partitions of its rows, the rows whose frame it affects: few for `lag`, `lead`,
+//! `diff` and short frames of rows, otherwise all from the first affected row on. Running values have checkpoints,
+//! so that rows appended at the end cost no more than the distance from the last checkpoint. Frames of a range and
+//! long frames of rows cost a pass over the partition.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,15 +22,15 @@ use crate::types::scalar::MS_PER_DAY;
 use crate::types::schema::Storage;
 use crate::window::{Op, Window};
 
-/// Rows between two marks.
+/// Rows between two checkpoints of a running value.
 const MARK_ROWS: usize = 1024;
-/// Frames of at most that many rows are folded for each row, which keeps a change near its place.
+/// Frames of at most that many rows are folded for each row, so that a change affects only nearby rows.
 const SHORT_ROWS: usize = 256;
 
 #[derive(Debug)]
 pub(super) struct WindowColumn {
     window: Window,
-    /// The source among the table's and computed columns.
+    /// Position of the source among the table's and computed columns.
     source: usize,
     partitions: BTreeMap<Key, Partition>,
 }
@@ -41,11 +41,11 @@ type Key = Vec<Option<u64>>;
 #[derive(Debug, Default)]
 struct Partition {
     rows: OrderTree,
-    /// The running frame before each `MARK_ROWS`th row.
+    /// Checkpoints: the running frame before each `MARK_ROWS`th row.
     marks: Vec<Frame>,
 }
 
-/// New cells: rows, and their values one by one.
+/// New cells: slots, and a value for each.
 #[derive(Debug)]
 pub(super) struct WindowCells {
     pub(super) slots: Vec<u32>,
@@ -56,14 +56,14 @@ pub(super) struct WindowCells {
 enum WindowValues {
     Floats(Vec<Option<f64>>),
     Integers(Vec<i64>),
-    /// Rows whose source value it is.
-    Places(Vec<Option<u32>>),
+    /// Slots from whose source cell the value is taken.
+    Slots(Vec<Option<u32>>),
 }
 
 impl WindowCells {
     fn new(op: Op) -> WindowCells {
         let values = match op {
-            Op::Min | Op::Max | Op::Lag(_) | Op::Lead(_) => WindowValues::Places(Vec::new()),
+            Op::Min | Op::Max | Op::Lag(_) | Op::Lead(_) => WindowValues::Slots(Vec::new()),
             Op::Count | Op::RowNumber => WindowValues::Integers(Vec::new()),
             _ => WindowValues::Floats(Vec::new()),
         };
@@ -75,7 +75,7 @@ impl WindowCells {
         match &mut self.values {
             WindowValues::Floats(values) => values.push(frame.value(op)),
             WindowValues::Integers(values) => values.push(frame.count as i64),
-            WindowValues::Places(values) => values.push(frame.best),
+            WindowValues::Slots(values) => values.push(frame.best),
         }
     }
 
@@ -86,7 +86,7 @@ impl WindowCells {
         }
     }
 
-    /// The rows whose cell is another one than in `column`, and their values.
+    /// The slots whose cell differs from that in `column`, and their values.
     pub(super) fn changed(&self, column: &Column, source: &Column) -> (Vec<u32>, ArrayRef) {
         let changed: Vec<usize> =
             (0..self.slots.len()).filter(|&row| !self.is_same(row, column, source)).collect();
@@ -98,7 +98,7 @@ impl WindowCells {
             WindowValues::Integers(values) => {
                 Arc::new(Int64Array::from_iter_values(changed.iter().map(|&row| values[row])))
             }
-            WindowValues::Places(places) => source.gather_optional(changed.len(), |row| places[changed[row]]),
+            WindowValues::Slots(places) => source.gather_optional(changed.len(), |row| places[changed[row]]),
         };
         (slots, values)
     }
@@ -106,12 +106,12 @@ impl WindowCells {
     fn is_same(&self, row: usize, column: &Column, source: &Column) -> bool {
         let slot = self.slots[row];
         match &self.values {
-            // To the bit: zeros have signs.
+            // Bitwise, because zeros have signs.
             WindowValues::Floats(values) => {
                 column.number(slot).map(f64::to_bits) == values[row].map(f64::to_bits)
             }
             WindowValues::Integers(values) => column.bits(slot) == Some(values[row] as u64),
-            WindowValues::Places(places) => match (column, places[row]) {
+            WindowValues::Slots(places) => match (column, places[row]) {
                 (Column::Str(..), place) => column.text(slot) == place.and_then(|place| source.text(place)),
                 (Column::Float32(_) | Column::Float64(_), place) => {
                     let value = place.and_then(|place| source.number(place));
@@ -123,23 +123,23 @@ impl WindowCells {
     }
 }
 
-/// What a batch did to one partition.
+/// The rows that a batch removes from and inserts into one partition.
 #[derive(Debug, Default)]
 struct Touched {
-    leaving: Vec<u32>,
-    arriving: Vec<u32>,
+    removed: Vec<u32>,
+    inserted: Vec<u32>,
 }
 
 impl WindowColumn {
-    /// With the cells of all rows. `source`: its position among the columns of `snapshot`.
+    /// Builds the column and the cells of all rows. `source` is its position among the columns of `snapshot`.
     pub(super) fn build(window: Window, source: usize, snapshot: &Snapshot) -> (WindowColumn, WindowCells) {
         let mut column = WindowColumn { window, source, partitions: BTreeMap::new() };
-        let mut members: BTreeMap<Key, Vec<u32>> = BTreeMap::new();
+        let mut rows_of: BTreeMap<Key, Vec<u32>> = BTreeMap::new();
         for slot in snapshot.order().iter_from(0) {
-            members.entry(column.key(snapshot, slot)).or_default().push(slot);
+            rows_of.entry(column.key(snapshot, slot)).or_default().push(slot);
         }
         let mut cells = WindowCells::new(column.window.op);
-        for (key, mut slots) in members {
+        for (key, mut slots) in rows_of {
             if column.window.order_by.is_some() {
                 slots.sort_by(|&left, &right| compare(&column.window, snapshot, left, right));
             }
@@ -150,8 +150,8 @@ impl WindowColumn {
         (column, cells)
     }
 
-    /// Follows a batch; yields the cells that it may have changed. `recomputed`: rows outside the batch whose computed
-    /// cells may have changed.
+    /// Applies a batch and returns the cells that may have changed. `recomputed` are rows outside the batch whose
+    /// computed cells may have changed.
     pub(super) fn step(
         &mut self,
         delta: &TableDelta,
@@ -172,17 +172,17 @@ impl WindowColumn {
             .filter(|&slot| is_touched(slot))
             .collect();
         for &slot in delta.removed.iter().chain(&moved) {
-            touched.entry(self.key(old, slot)).or_default().leaving.push(slot);
+            touched.entry(self.key(old, slot)).or_default().removed.push(slot);
         }
         for &slot in delta.inserted.iter().chain(&moved) {
-            touched.entry(self.key(new, slot)).or_default().arriving.push(slot);
+            touched.entry(self.key(new, slot)).or_default().inserted.push(slot);
         }
         let mut cells = WindowCells::new(self.window.op);
-        for (key, Touched { leaving, arriving }) in touched {
+        for (key, Touched { removed, inserted }) in touched {
             let mut partition = self.partitions.remove(&key).unwrap_or_default();
-            // Rows before and behind all touched ones are the same as before.
+            // Rows before and after all affected ones are unchanged.
             let (mut before, mut behind) = (usize::MAX, usize::MAX);
-            let mut note = |rows: &OrderTree, slots: &[u32], snapshot: &Snapshot| {
+            let mut widen = |rows: &OrderTree, slots: &[u32], snapshot: &Snapshot| {
                 for &slot in slots {
                     let by = |left, right| compare(&self.window, snapshot, left, right);
                     let rank = rows.rank(slot, &by).expect("a row is in the partition of its values");
@@ -190,12 +190,12 @@ impl WindowColumn {
                     behind = behind.min(rows.len() - 1 - rank);
                 }
             };
-            note(&partition.rows, &leaving, old);
+            widen(&partition.rows, &removed, old);
             let by_old = |left, right| compare(&self.window, old, left, right);
             let by_new = |left, right| compare(&self.window, new, left, right);
-            partition.rows.remove_many(&leaving, &by_old);
-            partition.rows.insert_many(arriving.clone(), &by_new);
-            note(&partition.rows, &arriving, new);
+            partition.rows.remove_many(&removed, &by_old);
+            partition.rows.insert_many(inserted.clone(), &by_new);
+            widen(&partition.rows, &inserted, new);
             self.compute(&mut partition, before, behind, new, &mut cells);
             if !partition.rows.is_empty() {
                 self.partitions.insert(key, partition);
@@ -217,8 +217,7 @@ impl WindowColumn {
         self.window.partition_by.iter().map(|&column| snapshot.column(column).bits(slot)).collect()
     }
 
-    /// Computes what is not the same as before: all but the first `before` rows and the last `behind` ones, and what
-    /// reaches into these.
+    /// Computes all rows but the first `before` and the last `behind`, and those whose frame reaches into these.
     fn compute(
         &self,
         partition: &mut Partition,
@@ -271,7 +270,7 @@ impl WindowColumn {
         }
     }
 
-    /// `lag`, `lead` and `diff`.
+    /// Computes `lag`, `lead` and `diff`.
     fn shift(&self, tree: &OrderTree, rows: Range<usize>, by: i64, source: &Column, cells: &mut WindowCells) {
         if rows.is_empty() {
             return;
@@ -339,7 +338,7 @@ impl WindowColumn {
 }
 
 impl Partition {
-    /// Running values from the row at `start` on.
+    /// Computes running values from the row at `start` on.
     fn run(&mut self, op: Op, start: usize, source: &Column, cells: &mut WindowCells) {
         self.marks.truncate(start / MARK_ROWS + 1);
         if self.marks.is_empty() {
@@ -359,7 +358,7 @@ impl Partition {
     }
 }
 
-/// The order of a window: by its column, nothing first in either direction, then by row key.
+/// Compares by the window's order column, nulls first in either direction, then by row key.
 fn compare(window: &Window, snapshot: &Snapshot, left: u32, right: u32) -> Ordering {
     let by_column = window.order_by.map_or(Ordering::Equal, |(column, is_descending)| {
         let column = snapshot.column(column);

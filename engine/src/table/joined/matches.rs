@@ -1,6 +1,6 @@
-//! Which rows match which: the pairs of a join, and how a batch of one source changes them.
+//! The pairs of a join, and how a batch of one source changes them.
 //!
-//! Law: a step looks at the rows of the batch and at their matches, at nothing else.
+//! Cost: a step reads the rows of the batch and their matches only.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,15 +15,21 @@ use crate::types::scalar::Scalar;
 /// The source slots of one joined row; at least one is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Pair {
+    /// The left row.
     pub left: Option<u32>,
+    /// The right row.
     pub right: Option<u32>,
 }
 
-/// What a step did. A pair that went and came again (its source row was exchanged for another) is in both.
+/// The effect of a step. A pair that was removed and added again (its source row was replaced by another) is in
+/// both lists.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct PairChanges {
+    /// Removed pairs.
     pub gone: Vec<Pair>,
+    /// Added pairs.
     pub come: Vec<Pair>,
+    /// Pairs whose cells may have changed.
     pub touched: Vec<Pair>,
 }
 
@@ -37,17 +43,17 @@ pub(super) struct Matches {
 struct Side {
     /// Position of the join column.
     key: usize,
-    /// Slots by join key, ascending; null keys are not here.
+    /// Slots by join key, ascending, without those of null keys.
     rows: HashMap<Scalar, Vec<u32>, RandomState>,
-    /// Slots with a null key; only kept where rows without a match stay.
+    /// Slots with a null key; only until [`Matches::all`].
     keyless: Vec<u32>,
-    /// Whether rows without a match stay.
-    stays: bool,
+    /// Whether rows without a match are included.
+    keeps_unmatched: bool,
 }
 
 impl Side {
-    fn new((snapshot, key): (&Snapshot, usize), stays: bool) -> Side {
-        let mut side = Side { key, rows: HashMap::default(), keyless: Vec::new(), stays };
+    fn new((snapshot, key): (&Snapshot, usize), keeps_unmatched: bool) -> Side {
+        let mut side = Side { key, rows: HashMap::default(), keyless: Vec::new(), keeps_unmatched };
         for slot in snapshot.order().iter_from(0) {
             match side.key_of(snapshot, slot) {
                 Scalar::Null => side.keyless.push(slot),
@@ -96,7 +102,7 @@ impl Matches {
         }
     }
 
-    /// Every pair there is, right after [`Matches::new`].
+    /// Returns all pairs. To be called once, right after [`Matches::new`].
     pub(super) fn all(&mut self) -> Vec<Pair> {
         let mut pairs = Vec::new();
         for (key, slots) in &self.left.rows {
@@ -104,16 +110,20 @@ impl Matches {
                 self.pairs_of(JoinSide::Left, key, slot, &mut pairs);
             }
         }
-        let alone = |slot: u32, side| pair(side, Some(slot), None);
-        if self.left.stays {
-            pairs.extend(self.left.keyless.iter().map(|&slot| alone(slot, JoinSide::Left)));
+        let unmatched_pair = |slot: u32, side| pair(side, Some(slot), None);
+        if self.left.keeps_unmatched {
+            pairs.extend(self.left.keyless.iter().map(|&slot| unmatched_pair(slot, JoinSide::Left)));
         }
-        if self.right.stays {
-            pairs.extend(self.right.keyless.iter().map(|&slot| alone(slot, JoinSide::Right)));
-            let unmatched = self.right.rows.iter().filter(|(key, _)| self.left.of(key).is_empty());
-            pairs.extend(unmatched.flat_map(|(_, slots)| slots).map(|&slot| alone(slot, JoinSide::Right)));
+        if self.right.keeps_unmatched {
+            pairs.extend(self.right.keyless.iter().map(|&slot| unmatched_pair(slot, JoinSide::Right)));
+            let unmatched_rows = self.right.rows.iter().filter(|(key, _)| self.left.of(key).is_empty());
+            pairs.extend(
+                unmatched_rows
+                    .flat_map(|(_, slots)| slots)
+                    .map(|&slot| unmatched_pair(slot, JoinSide::Right)),
+            );
         }
-        // From here on a row is looked at only when a batch names it.
+        // From here on a row is read only when a batch contains it.
         (self.left.keyless, self.right.keyless) = (Vec::new(), Vec::new());
         pairs.sort_unstable();
         pairs
@@ -122,7 +132,7 @@ impl Matches {
     pub(super) fn step(&mut self, side: JoinSide, delta: &TableDelta) -> PairChanges {
         let mut changes = PairChanges::default();
         let key = |matches: &Matches, snapshot: &Snapshot, slot| matches.side(side).key_of(snapshot, slot);
-        // Join keys whose rows on this side may have become none or some, with whether there were some.
+        // Join keys whose set of rows on this side may have become empty or nonempty, with whether it was nonempty.
         let mut had_rows: HashMap<Scalar, bool, RandomState> = HashMap::default();
         let mut moved = Vec::new();
         for slot in delta.changed() {
@@ -133,55 +143,55 @@ impl Matches {
                 moved.push((slot, before, after));
             }
         }
-        let leaving = delta.removed.iter().map(|&slot| (slot, key(self, &delta.old, slot)));
-        let leaving: Vec<(u32, Scalar)> =
-            leaving.chain(moved.iter().map(|(slot, before, _)| (*slot, before.clone()))).collect();
-        for (slot, key) in leaving {
+        let removed = delta.removed.iter().map(|&slot| (slot, key(self, &delta.old, slot)));
+        let removed: Vec<(u32, Scalar)> =
+            removed.chain(moved.iter().map(|(slot, before, _)| (*slot, before.clone()))).collect();
+        for (slot, key) in removed {
             self.pairs_of(side, &key, slot, &mut changes.gone);
             had_rows.entry(key.clone()).or_insert(!self.side(side).of(&key).is_empty());
             self.side_mut(side).remove(key, slot);
         }
-        let arriving = delta.inserted.iter().map(|&slot| (slot, key(self, &delta.new, slot)));
-        let arriving: Vec<(u32, Scalar)> =
-            arriving.chain(moved.into_iter().map(|(slot, _, after)| (slot, after))).collect();
-        for (slot, key) in arriving {
+        let inserted = delta.inserted.iter().map(|&slot| (slot, key(self, &delta.new, slot)));
+        let inserted: Vec<(u32, Scalar)> =
+            inserted.chain(moved.into_iter().map(|(slot, _, after)| (slot, after))).collect();
+        for (slot, key) in inserted {
             self.pairs_of(side, &key, slot, &mut changes.come);
             had_rows.entry(key.clone()).or_insert(!self.side(side).of(&key).is_empty());
             self.side_mut(side).add(key, slot);
         }
-        self.meet_the_lonely(side, had_rows, &mut changes);
+        self.update_unmatched(side, had_rows, &mut changes);
         changes
     }
 
-    /// Rows of the other side that now have a match, or have none any more.
-    fn meet_the_lonely(
+    /// Adds or removes the unmatched rows of the other side whose first match was added or last match removed.
+    fn update_unmatched(
         &self,
         side: JoinSide,
         had_rows: HashMap<Scalar, bool, RandomState>,
         changes: &mut PairChanges,
     ) {
         let other = self.other(side);
-        if !other.stays {
+        if !other.keeps_unmatched {
             return;
         }
         let mut keys: Vec<(Scalar, bool)> = had_rows.into_iter().filter(|(key, _)| !key.is_null()).collect();
         keys.sort_unstable();
         for (key, had) in keys {
             let has = !self.side(side).of(&key).is_empty();
-            let alone = other.of(&key).iter().map(|&slot| pair(side, None, Some(slot)));
+            let unmatched_pair = other.of(&key).iter().map(|&slot| pair(side, None, Some(slot)));
             match (had, has) {
-                (false, true) => changes.gone.extend(alone),
-                (true, false) => changes.come.extend(alone),
+                (false, true) => changes.gone.extend(unmatched_pair),
+                (true, false) => changes.come.extend(unmatched_pair),
                 (false, false) | (true, true) => {}
             }
         }
     }
 
-    /// The pairs that a row of `side` stands in.
+    /// The pairs of a row of `side`.
     fn pairs_of(&self, side: JoinSide, key: &Scalar, slot: u32, pairs: &mut Vec<Pair>) {
         let others = self.other(side).of(key);
         pairs.extend(others.iter().map(|&other| pair(side, Some(slot), Some(other))));
-        if others.is_empty() && self.side(side).stays {
+        if others.is_empty() && self.side(side).keeps_unmatched {
             pairs.push(pair(side, Some(slot), None));
         }
     }
@@ -213,7 +223,7 @@ impl Matches {
     }
 }
 
-/// A pair of a row of `side` and a row of the other.
+/// The pair of a row of `side` and a row of the other.
 fn pair(side: JoinSide, own: Option<u32>, other: Option<u32>) -> Pair {
     match side {
         JoinSide::Left => Pair { left: own, right: other },
