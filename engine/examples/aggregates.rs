@@ -1,10 +1,12 @@
-//! The cost law of aggregates, measured: a fixed batch against groups that grow with the table.
+//! Benchmark of the cost of aggregates: a fixed batch against groups that grow with the table.
 //!
-//! `cargo run --release -p proscenium-engine --example aggregates [-- MAX_ROWS [WORDS]]` prints, for each aggregate
-//! (that begins with WORDS), the time of one step after a batch of 100 updated rows and of a look at the total and 20
-//! groups: once grouped by 20 values, once by these and below by as many values as a tenth of the rows, closed. The
-//! law: the ratio of the largest table to the smallest is at most 2. Caches that end make it 3 to 8 at these sizes; an
-//! aggregate that reads its groups again shows as 50 and more.
+//! `cargo run --release -p proscenium-engine --example aggregates [-- MAX_ROWS [PREFIX]]` prints, for each
+//! aggregate (whose name begins with PREFIX), the time of one step after a batch of 100 updated rows plus a read of
+//! the total and 20 groups: once grouped by 20 values, once by these and a second, collapsed level with as many
+//! values as a tenth of the rows.
+//!
+//! Expected: the ratio of the largest table to the smallest is at most 2. Exceeding the caches makes it 3 to 8 at
+//! these sizes; an aggregate that rescans its groups shows as 50 and more.
 
 mod random;
 
@@ -20,7 +22,7 @@ use proscenium_engine::{TableData, TableOptions};
 use random::Random;
 
 const BATCH_ROWS: usize = 100;
-/// Looks before the clock runs: what a cell keeps is made at the second one.
+/// Reads before the measurement: a cell's aggregate state is built by the second one.
 const WARM_STEPS: usize = 4;
 const STEPS: usize = 21;
 
@@ -47,7 +49,7 @@ fn trades(ids: &[i64], num_rows: usize, random: &mut Random) -> TableData {
     TableData::Batches(batch.schema(), vec![batch])
 }
 
-/// Every aggregate with the columns that tell its cases apart: many values, few values, hardly a truthy one.
+/// Every aggregate with columns that exercise its cases: many values, few values, a single truthy one.
 const AGGREGATES: &[(&str, &[&str])] = &[
     ("sum", &["price"]),
     ("sum or zero", &["price"]),
@@ -111,23 +113,23 @@ impl Watched {
         let depth = if levels.len() > 1 { ", many children" } else { "" };
         let name = format!("{aggregate} of {column}{depth}");
         let mut watched = Watched { name, view, handle, times: Vec::new() };
-        watched.look();
+        watched.read();
         watched
     }
 
-    fn look(&mut self) {
+    fn read(&mut self) {
         black_box(self.view.slice(&mut self.handle, SliceOptions::default()).gather());
     }
 }
 
-/// Microseconds by aggregate.
+/// Measures all aggregates and returns the microseconds of each.
 fn measure(num_rows: usize, wanted: &str) -> Vec<(String, f64)> {
     let mut random = Random(88_172_645_463_325_252);
     let ids: Vec<i64> = (0..num_rows as i64).collect();
     let data = trades(&ids, num_rows, &mut random);
     let options = TableOptions { index: Some("id".into()), ..TableOptions::default() };
     let mut results = Vec::new();
-    // One at a time, so that one view's memory does not push another's out of the caches.
+    // One view at a time, so that they do not evict each other from the caches.
     for levels in [&["venue"][..], &["venue", "account"]] {
         let mut table = Table::create(&data, options.clone()).expect("the data is good");
         for &(aggregate, columns) in AGGREGATES.iter().filter(|(aggregate, _)| aggregate.starts_with(wanted))
@@ -141,13 +143,13 @@ fn measure(num_rows: usize, wanted: &str) -> Vec<(String, f64)> {
                     let delta = table.update(&batch, 0).expect("the data is good").expect("it has rows");
                     let begin = Instant::now();
                     black_box(watched.view.step(&delta));
-                    watched.look();
+                    watched.read();
                     if step >= WARM_STEPS {
                         watched.times.push(begin.elapsed().as_secs_f64() * 1e6);
                     }
                 }
                 watched.times.sort_by(f64::total_cmp);
-                // The quick ones: what else the machine does is no cost of ours.
+                // A low percentile, to exclude interference by other processes.
                 results.push((watched.name, watched.times[STEPS / 8]));
             }
         }
@@ -162,7 +164,7 @@ fn main() {
         [10_000, 100_000, 1_000_000, 10_000_000].into_iter().filter(|&size| size <= max).collect();
     let results: Vec<_> = sizes.iter().map(|&size| measure(size, &wanted)).collect();
     println!(
-        "median microseconds of a step after {BATCH_ROWS} updated rows and a look, by rows of the table"
+        "microseconds (10th percentile) of a step after {BATCH_ROWS} updated rows and a read, by rows of the table"
     );
     let header: Vec<String> = sizes.iter().map(|size| format!("{size:>11}")).collect();
     println!("{:<42}{}   last / first", "", header.join(""));

@@ -1,7 +1,7 @@
-//! Computing an expression, measured alone: from a snapshot to the finished column.
+//! Benchmark of computing an expression alone: from a snapshot to the finished column.
 //!
-//! `cargo run --release -p proscenium-engine --example expressions [-- ROWS [EXPRESSION]]`; prints milliseconds, the median
-//! of 21, as JSON by expression: what `integration-tests/benches` puts beside the same in Polars.
+//! `cargo run --release -p proscenium-engine --example expressions [-- ROWS [EXPRESSION]]` prints milliseconds, the
+//! median of 21 runs, as JSON by expression. `integration-tests/benches` compares them with Polars.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -56,12 +56,12 @@ fn main() {
         let config = ViewConfig { expressions, columns: Some(vec!["e".to_owned()]), ..ViewConfig::default() };
         let mut took: Vec<f64> = (0..RUNS)
             .map(|_| {
-                let (plan, preparation) = table.plan(&config).expect("the config is good");
-                let preparation = preparation.expect("nobody holds the column");
+                let (plan, backfill) = table.plan(&config).expect("the config is good");
+                let backfill = backfill.expect("no plan holds the column");
                 let begin = Instant::now();
-                let prepared = black_box(preparation.run_on(cores));
+                let result = black_box(backfill.run_on(cores));
                 let took = begin.elapsed();
-                drop((prepared, plan));
+                drop((result, plan));
                 took.as_secs_f64() * 1e3
             })
             .collect();

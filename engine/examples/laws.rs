@@ -1,8 +1,8 @@
-//! The cost laws, measured: a fixed batch against tables of growing size.
+//! Benchmark of the cost of steps: a fixed batch against tables of growing size.
 //!
-//! `cargo run --release -p proscenium-engine --example laws [-- MAX_ROWS]` prints, for each kind of view, the time of
-//! one step after a batch of 100 updated rows (of some, with a look at fifty rows in the midst of the view), and at the
-//! end the ratio of the largest table to the smallest. The law: at most 2.
+//! `cargo run --release -p proscenium-engine --example laws [-- MAX_ROWS]` prints, for each kind of view, the time
+//! of one step after a batch of 100 updated rows (for some plus a read of fifty rows in the middle of the view),
+//! and finally the ratio of the largest table to the smallest. Expected: at most 2.
 
 mod random;
 
@@ -21,11 +21,11 @@ use proscenium_engine::{Scalar, TableData, TableOptions};
 use random::Random;
 
 const BATCH_ROWS: usize = 100;
-/// The first are not counted: a sorted view first gathers changes before it settles some with each step.
+/// Steps that are not counted: a sorted view first gathers changes, and later drains some with each step.
 const WARM_UP: usize = 400;
 const STEPS: usize = 200;
-/// How the names of those views end that have many groups, and are looked at after each step.
-const LARGE: &str = "looked at";
+/// Suffix of the names of views with many groups, which are read after each step.
+const LARGE: &str = "read";
 
 fn trades(ids: &[i64], random: &mut Random) -> TableData {
     let mut pick = |of: u64| random.next() % of;
@@ -109,7 +109,7 @@ fn configs() -> Vec<(&'static str, ViewConfig)> {
             },
         ),
         (
-            "a group a row, sorted, looked at",
+            "a group a row, sorted, read",
             ViewConfig {
                 group_by: names(&["id"]),
                 columns: Some(names(&["price"])),
@@ -118,30 +118,30 @@ fn configs() -> Vec<(&'static str, ViewConfig)> {
             },
         ),
         (
-            "many groups come and go, looked at",
+            "many groups added and removed, read",
             ViewConfig { group_by: names(&["symbol", "trader"]), columns: Some(names(&["price"])), ..base },
         ),
     ]
 }
 
-/// A view with its first window.
+/// Builds a view and reads its first slice.
 fn open(name: &str, config: &ViewConfig, table: &Table) -> (View, Handle) {
     let begin = Instant::now();
     let plan = Plan::new(config, table.schema()).expect("the config is good");
     let mut view = View::build(Arc::new(plan), &table.snapshot());
     let built = begin.elapsed();
     let mut handle = view.handle(None);
-    black_box(look(&mut view, &mut handle, 0));
+    black_box(read(&mut view, &mut handle, 0));
     println!(
-        "  {name}: built in {:.1} ms, first window {:.1} ms",
+        "  {name}: built in {:.1} ms, first slice {:.1} ms",
         built.as_secs_f64() * 1e3,
         begin.elapsed().as_secs_f64() * 1e3
     );
     (view, handle)
 }
 
-/// Fifty rows.
-fn look(view: &mut View, handle: &mut Handle, from: u32) -> RowSlice {
+/// Reads fifty rows.
+fn read(view: &mut View, handle: &mut Handle, from: u32) -> RowSlice {
     let viewport = Viewport { start_row: Some(from), end_row: Some(from + 50), ..Viewport::default() };
     view.slice(handle, SliceOptions { viewport, ..SliceOptions::default() }).gather()
 }
@@ -167,7 +167,7 @@ fn main() {
             size as f64 / loaded / 1e6,
             table.memory() as f64 / size as f64
         );
-        // Those with many groups come later: their cells push the others' out of the caches.
+        // Views with many groups run separately: their cells evict the others' from the caches.
         for is_large in [false, true] {
             let mut views = Vec::new();
             for (at, (name, config)) in configs.iter().enumerate() {
@@ -189,7 +189,7 @@ fn main() {
                     let begin = Instant::now();
                     black_box(view.step(&delta));
                     if is_large {
-                        black_box(look(view, handle, 5000));
+                        black_box(read(view, handle, 5000));
                     }
                     if step >= WARM_UP {
                         times[*at].push(begin.elapsed().as_secs_f64());

@@ -1,4 +1,5 @@
-//! How fast bytes become batches, and windows bytes: rows a second, each the best of five.
+//! Benchmark of decoding and encoding: rows per second from bytes to batches and from slices to bytes, the best of
+//! five.
 //!
 //! `cargo run --release -p proscenium-engine --example load`
 
@@ -52,7 +53,7 @@ fn main() -> Result<(), Error> {
     Ok(())
 }
 
-/// Nine columns, all types.
+/// Nine columns, covering all types.
 fn sample(num_rows: usize) -> Result<RecordBatch, Error> {
     let rows = || 0..num_rows as i64;
     let names = ["alpha", "beta", "gamma", "delta"];
@@ -100,7 +101,7 @@ fn window(batch: &RecordBatch) -> RowSlice {
     }
 }
 
-/// Makes a table's first batch of the data, then the batch of an update.
+/// Measures the decoding of a table's first batch, then that of an update.
 fn load(what: &str, data: &TableData, num_rows: usize) -> Result<(), Error> {
     let options = TableOptions::default();
     let (schema, _) = ingest::create(data, &options)?;

@@ -1,6 +1,7 @@
-//! Opening views, measured: building and the first window, by number of threads.
+//! Benchmark of opening views: the build and the first slice, by number of threads.
 //!
-//! `cargo run --release -p proscenium-engine --example open [-- ROWS [WORD]]`; with a word, only views whose name has it.
+//! `cargo run --release -p proscenium-engine --example open [-- ROWS [SUBSTRING]]`; the substring selects views by
+//! name.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -109,7 +110,7 @@ fn main() {
     let mut table = Table::create(&trades(num_rows), options).expect("the data is good");
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     println!("least milliseconds of 7 for {num_rows} rows");
-    println!("{:<40}{:>12}{:>12}{:>14}", "", "1 thread", format!("{cores} threads"), "first window");
+    println!("{:<40}{:>12}{:>12}{:>14}", "", "1 thread", format!("{cores} threads"), "first slice");
     for (name, config) in configs().into_iter().filter(|(name, _)| name.contains(&word)) {
         let plan = Arc::new(table.plan_now(&config).expect("the config is good"));
         let mut least = [f64::INFINITY; 3];

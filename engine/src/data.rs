@@ -104,7 +104,7 @@ impl FromStr for ListFlatten {
 pub struct TableOptions {
     /// The column whose values are the rows' keys. At most one of `index` and `limit` is set.
     pub index: Option<String>,
-    /// The maximum number of rows; the oldest are evicted.
+    /// The maximum number of rows; those with the lowest keys are evicted.
     pub limit: Option<u32>,
     /// How lists in nested input are treated.
     pub list_flatten: ListFlatten,

@@ -166,27 +166,27 @@ impl Naming {
 }
 
 /// Encodes a slice as one JSON object of arrays. Cost: O(cells), as for all formats.
-pub fn json_columns(window: &RowSlice, options: JsonOptions) -> String {
-    text(window, TextFormat::JsonColumns(options))
+pub fn json_columns(slice: &RowSlice, options: JsonOptions) -> String {
+    text(slice, TextFormat::JsonColumns(options))
 }
 
 /// Encodes a slice as a JSON array of objects.
-pub fn json_rows(window: &RowSlice, options: JsonOptions) -> String {
-    text(window, TextFormat::JsonRows(options))
+pub fn json_rows(slice: &RowSlice, options: JsonOptions) -> String {
+    text(slice, TextFormat::JsonRows(options))
 }
 
 /// Encodes a slice as JSON objects, one per line.
-pub fn ndjson(window: &RowSlice, options: JsonOptions) -> String {
-    text(window, TextFormat::Ndjson(options))
+pub fn ndjson(slice: &RowSlice, options: JsonOptions) -> String {
+    text(slice, TextFormat::Ndjson(options))
 }
 
 /// Encodes a slice as CSV.
-pub fn csv(window: &RowSlice, naming: Naming) -> String {
-    text(window, TextFormat::Csv(naming))
+pub fn csv(slice: &RowSlice, naming: Naming) -> String {
+    text(slice, TextFormat::Csv(naming))
 }
 
-fn text(window: &RowSlice, format: TextFormat) -> String {
-    pieces::write(ExportSource::Whole(window), format, Threads::ONE).concat()
+fn text(slice: &RowSlice, format: TextFormat) -> String {
+    pieces::write(ExportSource::Whole(slice), format, Threads::ONE).concat()
 }
 
 /// Encodes a text as consecutive pieces, on up to `num_threads` threads, which end before this returns.
@@ -195,20 +195,16 @@ pub(crate) fn text_pieces(source: ExportSource<'_>, format: TextFormat, num_thre
 }
 
 /// Encodes a slice as an Arrow IPC stream with exactly one record batch. WASM builds never compress.
-pub fn arrow(window: &RowSlice, naming: Naming, compression: Compression) -> Result<Vec<u8>> {
-    Ok(arrow::pieces(window, naming, compression)?.concat())
+pub fn arrow(slice: &RowSlice, naming: Naming, compression: Compression) -> Result<Vec<u8>> {
+    Ok(arrow::pieces(slice, naming, compression)?.concat())
 }
 
 /// Encodes a slice like [`arrow`], as consecutive pieces.
-pub(crate) fn arrow_pieces(
-    window: &RowSlice,
-    naming: Naming,
-    compression: Compression,
-) -> Result<Vec<Bytes>> {
-    arrow::pieces(window, naming, compression)
+pub(crate) fn arrow_pieces(slice: &RowSlice, naming: Naming, compression: Compression) -> Result<Vec<Bytes>> {
+    arrow::pieces(slice, naming, compression)
 }
 
 /// Converts a slice to one record batch, text as `Dictionary<Int32, Utf8>`.
-pub fn record_batch(window: &RowSlice, naming: Naming) -> Result<RecordBatch> {
-    arrow::batch(window, naming)
+pub fn record_batch(slice: &RowSlice, naming: Naming) -> Result<RecordBatch> {
+    arrow::batch(slice, naming)
 }

@@ -1,7 +1,7 @@
-//! Floats do not drift: a view that followed a million changed rows shows what a fresh one shows.
+//! Floats do not drift: after a million changed rows, a view shows the same as a fresh one.
 //!
-//! Sums are kept in double-double arithmetic: what a row added is taken back almost exactly, with an error 2^52 times
-//! finer than the answer's own rounding (`engine/src/view/sums.rs`).
+//! Sums are double-double: retracting a row undoes its insertion with an error 2^52 times smaller than the rounding
+//! of the result (`engine/src/view/sums.rs`).
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ fn batch(state: &mut u64) -> TableData {
     for _ in 0..BATCH_ROWS {
         ids.push((next() % KEYS) as i32);
         groups.push(["a", "b", "c"][(next() % 3) as usize]);
-        // From a thousandth to a million millions, of both signs: the small ones are what plain sums lose.
+        // From a thousandth to 10^12, of both signs: naive sums would lose the small ones.
         let size = 10_f64.powi((next() % 16) as i32 - 3);
         values.push((next() % 2_000_001) as f64 / 1e6 * size - size);
     }

@@ -1,9 +1,9 @@
-//! Recorded answers: every aggregate on every type, small cases, aggregates under mutation, every filter.
+//! Recorded results: every aggregate on every type, small cases, aggregates under mutation, every filter.
 //!
-//! Law: the data files say what is right. Where the peer, from whom they were recorded, is wrong on purpose or by
-//! accident, they hold the value that the specification recommends.
+//! Invariant: the data files define the expected results. They were recorded from the reference engine; where that
+//! deviates from the specification, they hold the value that the specification recommends.
 
-// Helpers outside `#[test]` functions unwrap too: it is a test all the same.
+// Helpers outside `#[test]` functions unwrap too: they are part of the tests.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -35,7 +35,7 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("not a text: {value}"))
 }
 
-/// Numbers of a data file: JSON has no NaN and no infinity, so they are spelled.
+/// Parses a number of a data file. JSON has no NaN and no infinity, so these are strings.
 fn float(value: &Value) -> Option<f64> {
     match value {
         Value::Null => None,
@@ -94,11 +94,11 @@ fn aggregated(aggregate: &str) -> ViewConfig {
 fn column(view: &mut View, name: &str) -> Vec<Value> {
     let mut handle = view.handle(None);
     let window = view.slice(&mut handle, SliceOptions::default()).gather();
-    let answer: Value = serde_json::from_str(&export::json_columns(&window, JsonOptions::default())).unwrap();
-    list(&answer[name]).to_vec()
+    let output: Value = serde_json::from_str(&export::json_columns(&window, JsonOptions::default())).unwrap();
+    list(&output[name]).to_vec()
 }
 
-/// Equal values; floats to 1e-9, integers and floats apart.
+/// Whether values are equal: floats to 1e-9, and an integer never equals a float.
 fn same(ours: &[Value], expected: &[Value]) -> bool {
     ours.len() == expected.len()
         && ours.iter().zip(expected).all(|(our, expected)| match (our, expected) {
@@ -110,7 +110,7 @@ fn same(ours: &[Value], expected: &[Value]) -> bool {
         })
 }
 
-/// Collects what differs, so that one run shows all of it.
+/// Collects differences, so that one run reports all of them.
 #[derive(Default)]
 struct Differences(Vec<String>);
 
@@ -163,7 +163,7 @@ fn every_aggregate_on_every_type() {
             }
             let shown = plan.schema()[0].1;
             if shown != column_type(text(&expected["type"])) {
-                differences.0.push(format!("{what}: is said to be {shown:?}, not {}", expected["type"]));
+                differences.0.push(format!("{what}: has type {shown:?}, not {}", expected["type"]));
             }
             let mut view = View::build(Arc::new(plan), &table.snapshot());
             differences.expect(&what, &column(&mut view, "v"), list(&expected["output"]));

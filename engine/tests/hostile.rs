@@ -1,4 +1,4 @@
-//! Bytes nobody should send: the fuzz targets' checks over a seeded mutator, for a few seconds.
+//! Malformed input: the fuzz targets' checks over a seeded mutator, for a few seconds.
 
 #[path = "../fuzz/src/expression.rs"]
 mod expression;
@@ -56,16 +56,18 @@ fn arrow() {
         ),
     ];
     let batch = RecordBatch::try_from_iter(columns).expect("columns of one length");
-    let mut stream = StreamWriter::try_new(Vec::new(), &batch.schema()).expect("memory takes all");
-    stream.write(&batch).expect("memory takes all");
-    let mut file = FileWriter::try_new(Vec::new(), &batch.schema()).expect("memory takes all");
-    file.write(&batch).expect("memory takes all");
-    let corpus =
-        [stream.into_inner().expect("memory takes all"), file.into_inner().expect("memory takes all")];
+    let mut stream = StreamWriter::try_new(Vec::new(), &batch.schema()).expect("writes to memory succeed");
+    stream.write(&batch).expect("writes to memory succeed");
+    let mut file = FileWriter::try_new(Vec::new(), &batch.schema()).expect("writes to memory succeed");
+    file.write(&batch).expect("writes to memory succeed");
+    let corpus = [
+        stream.into_inner().expect("writes to memory succeed"),
+        file.into_inner().expect("writes to memory succeed"),
+    ];
     mutate::run(&corpus, 500, ingest::arrow);
 }
 
-/// Runs on a stack as small as a browser's worker has, optimised; else on that of any thread.
+/// Runs on a stack of the size that a browser's worker has; in debug builds on one of the default size.
 fn on_a_small_stack(run: impl FnOnce() + Send + 'static) {
     let bytes = if cfg!(debug_assertions) { 2 << 20 } else { 1 << 20 };
     let thread = std::thread::Builder::new().stack_size(bytes).spawn(run).expect("the system has threads");
@@ -88,16 +90,16 @@ fn expressions() {
     on_a_small_stack(move || mutate::run(&corpus, 1500, expression::expression));
 }
 
-/// What libFuzzer found, once.
+/// Inputs for which libFuzzer once found a failure.
 #[test]
-fn expressions_that_once_broke_something() {
+fn expressions_that_once_failed() {
     let texts = ["$b\u{fffd}\u{753}\u{fffd}\u{753}"];
     on_a_small_stack(move || texts.iter().for_each(|text| expression::expression(text.as_bytes())));
 }
 
-/// Texts made to be deep, long, or to grow.
+/// Expressions that are deep, long, or grow when evaluated.
 #[test]
-fn expressions_that_would_be_too_much() {
+fn expressions_beyond_the_limits() {
     let many = |text: &str, count: usize| text.repeat(count);
     let nested = |open: &str, inner: &str, close: &str, count: usize| {
         format!("{}{inner}{}", open.repeat(count), close.repeat(count))

@@ -1,6 +1,6 @@
-//! What clients see of views in corners that the differential test found: a table, a config, an answer.
+//! Corner cases found by the differential tests: a table, a config, the expected output.
 
-// Helpers outside `#[test]` functions unwrap too: it is a test all the same.
+// Helpers outside `#[test]` functions unwrap too: they are part of the tests.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -50,7 +50,7 @@ fn grouped() -> ViewConfig {
 }
 
 #[test]
-fn groups_arrive_closed_once_the_client_has_asked_to_open_one_even_in_vain() {
+fn new_groups_are_collapsed_after_any_request_to_expand_one() {
     let mut live = Live::new(r#"[{"a":"x","b":"p","v":1}]"#, &grouped());
     assert_eq!(live.view.expand(&mut live.handle, 1), 0);
     live.update(r#"[{"a":"y","b":"q","v":2}]"#);
@@ -74,7 +74,7 @@ fn a_rolled_up_split_without_rows_keeps_its_grand_total() {
 }
 
 #[test]
-fn a_cleared_table_has_no_rows_to_tell_of() {
+fn the_row_delta_of_a_cleared_table_is_empty() {
     let mut live = Live::new(r#"[{"a":"x","b":"p","v":1}]"#, &grouped());
     live.view.track_changes(true);
     let delta = live.table.replace(&rows("[]")).unwrap();
@@ -105,7 +105,7 @@ fn a_config_is_read_back_with_its_depth_and_the_aggregates_of_a_split_total() {
 }
 
 #[test]
-fn a_group_column_under_an_aggregate_of_two_is_called_by_both() {
+fn a_group_column_under_an_aggregate_with_an_argument_is_named_by_both() {
     for (aggregate, expected) in [("weighted mean", "a (weighted mean by v)"), ("max by", "a (max by v)")] {
         let config = ViewConfig {
             group_by: names(&["a"]),
@@ -121,7 +121,7 @@ fn a_group_column_under_an_aggregate_of_two_is_called_by_both() {
 }
 
 #[test]
-fn what_decides_the_content_of_a_view_is_in_its_key() {
+fn the_sharing_key_determines_the_content_of_a_view() {
     let table = Table::create(&rows(r#"[{"a":"x","b":"p","v":1,"w":2}]"#), TableOptions::default()).unwrap();
     let key = |config: &ViewConfig| Plan::new(config, table.schema()).unwrap().sharing_key(0);
     let total = |words: &[&str]| ViewConfig {
@@ -133,7 +133,7 @@ fn what_decides_the_content_of_a_view_is_in_its_key() {
     assert_ne!(key(&total(&["sum"])), key(&total(&["max"])));
     assert_ne!(key(&total(&["max by", "v"])), key(&total(&["max by", "w"])));
     assert_eq!(key(&total(&["avg"])), key(&total(&["mean"])), "two spellings of one aggregate");
-    // The spelling shows in the name of a column that is a group key, too.
+    // The spelling also shows in the name of a column that is a group key.
     let named = |word: &str| ViewConfig {
         group_by: names(&["v"]),
         group_rollup_mode: GroupRollupMode::Rollup,
@@ -156,7 +156,7 @@ fn what_decides_the_content_of_a_view_is_in_its_key() {
     let nan = || filtered("v", "in", Scalar::Float(1.0));
     assert_eq!(key(&nan()), key(&nan()));
 
-    // A flat view has no aggregates and no groups: what is said of them makes no difference.
+    // A flat view has no aggregates and no groups, so their configuration does not matter.
     let flat = ViewConfig { columns: Some(names(&["v"])), ..ViewConfig::default() };
     let ignored = ViewConfig {
         aggregates: [("v".to_string(), names(&["max"]))].into_iter().collect(),
@@ -170,7 +170,7 @@ fn what_decides_the_content_of_a_view_is_in_its_key() {
 }
 
 #[test]
-fn a_view_that_remembers_is_shared_with_those_of_its_own_version_only() {
+fn a_view_that_depends_on_history_is_shared_within_one_version_only() {
     let table = Table::create(&rows(r#"[{"v":1}]"#), TableOptions::default()).unwrap();
     let key = |word: &str, version| {
         let config = ViewConfig {
@@ -185,9 +185,9 @@ fn a_view_that_remembers_is_shared_with_those_of_its_own_version_only() {
     assert_eq!(key("max", 3), key("max", 4));
 }
 
-/// What a sum is of rows without a value, of no rows, and in an empty table, by the generation of the client.
+/// Sums of rows without a value, of no rows, and of an empty table, by the generation of the client.
 #[test]
-fn sums_of_nothing_go_by_the_generation() {
+fn sums_of_nothing_depend_on_the_generation() {
     let filtered = FilterTerm { column: "a".into(), op: "==".into(), operands: vec![Scalar::from("nobody")] };
     let cases = [
         ("sum", Generation::V5_5, ["[2,0,2]", "[null]", "[null]"]),

@@ -1,4 +1,4 @@
-//! Any bytes as a request: an answer, never a panic.
+//! Any bytes as a request: never a panic.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! A text as an expression: checked, computed for the rows of a table, and followed through an update.
+//! Checks a text as an expression: describes it, computes it for the rows of a table, and steps it by an update.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use proscenium_engine::table::Table;
 use proscenium_engine::view::{SliceOptions, View};
 use proscenium_engine::{ColumnType, TableData, TableOptions};
 
-/// What the texts may refer to.
+/// A table with the columns that the texts may refer to.
 pub fn table() -> Table {
     let columns = [
         ("a", ColumnType::Integer),
@@ -36,6 +36,7 @@ pub fn table() -> Table {
     table
 }
 
+/// Runs the check. Panics if the description and the plan disagree.
 pub fn expression(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes).into_owned();
     let config = ViewConfig {
@@ -45,8 +46,8 @@ pub fn expression(bytes: &[u8]) {
     };
     let mut table = table();
     let description = describe(&config, table.schema(), table.index());
-    let planned = table.plan_now(&config);
-    assert_eq!(description.faults.is_empty(), planned.is_ok(), "a description foretells a view");
+    let planned = table.plan(&config);
+    assert_eq!(description.faults.is_empty(), planned.is_ok(), "a description agrees with the plan");
     let Ok(plan) = planned else { return };
     let plan = Arc::new(plan);
     let mut view = View::build(plan.clone(), &table.snapshot());

@@ -1,4 +1,4 @@
-//! Bytes as data: made into a table, looked at, and given to a table that has other columns.
+//! Checks bytes as data: creates a table from them, reads it, and writes them to a table with other columns.
 
 use std::sync::Arc;
 
@@ -8,10 +8,12 @@ use proscenium_engine::table::Table;
 use proscenium_engine::view::{Plan, SliceOptions, View};
 use proscenium_engine::{ColumnType, ListFlatten, TableData, TableOptions};
 
+/// Checks bytes as CSV.
 pub fn csv(bytes: &[u8]) {
     both(&TableData::Csv(String::from_utf8_lossy(bytes).into_owned().into()));
 }
 
+/// Checks bytes as JSON rows, JSON columns and NDJSON.
 pub fn json(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes).into_owned();
     both(&TableData::Rows(text.clone().into()));
@@ -19,6 +21,7 @@ pub fn json(bytes: &[u8]) {
     both(&TableData::Ndjson(text.into()));
 }
 
+/// Checks bytes as Arrow.
 pub fn arrow(bytes: &[u8]) {
     both(&TableData::Arrow(bytes.to_vec().into()));
 }
@@ -26,14 +29,14 @@ pub fn arrow(bytes: &[u8]) {
 fn both(data: &TableData) {
     for list_flatten in [ListFlatten::Zip, ListFlatten::Cartesian, ListFlatten::Stringify] {
         if let Ok(table) = Table::create(data, TableOptions { list_flatten, ..TableOptions::default() }) {
-            look(&table);
+            read(&table);
         }
     }
-    feed(data);
+    write_to_table(data);
 }
 
-/// Updates, replaces and removes; a refusal leaves the table as it was.
-fn feed(data: &TableData) {
+/// Updates, removes and replaces; a refused write must leave the table unchanged.
+fn write_to_table(data: &TableData) {
     let columns = [
         ("id", ColumnType::Integer),
         ("s", ColumnType::String),
@@ -55,14 +58,18 @@ fn feed(data: &TableData) {
             _ => table.replace(data).is_err(),
         };
         if refused {
-            assert_eq!((table.num_rows(), table.version()), (rows, version), "a refusal changes nothing");
+            assert_eq!(
+                (table.num_rows(), table.version()),
+                (rows, version),
+                "a refused write changes nothing"
+            );
         }
     }
-    look(&table);
+    read(&table);
 }
 
-/// A flat view and a grouped one, in every format.
-pub fn look(table: &Table) {
+/// Reads a flat view and a grouped one, in every format.
+pub fn read(table: &Table) {
     let first = table.schema().fields().first().map(|field| field.name.to_string());
     let grouped = ViewConfig { group_by: first.into_iter().collect(), ..ViewConfig::default() };
     for config in [ViewConfig::default(), grouped] {
@@ -72,6 +79,7 @@ pub fn look(table: &Table) {
     }
 }
 
+/// Encodes a view in every format.
 pub fn write(view: &mut View) {
     let mut handle = view.handle(None);
     let window = view.slice(&mut handle, SliceOptions::default()).gather();

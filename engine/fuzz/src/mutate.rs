@@ -1,6 +1,6 @@
-//! A small seeded mutator for the short runs inside `cargo test`: the same seeds, the same bytes, on every machine.
+//! A small seeded mutator for the short runs in `cargo test`: equal seeds give equal bytes on every machine.
 
-/// Calls `target` with `rounds` mutations of the texts of `corpus`, after the texts themselves.
+/// Calls `target` with each text of `corpus`, then with `rounds` mutations of them.
 pub fn run(corpus: &[Vec<u8>], rounds: u64, target: impl Fn(&[u8])) {
     for bytes in corpus {
         target(bytes);
@@ -12,7 +12,7 @@ pub fn run(corpus: &[Vec<u8>], rounds: u64, target: impl Fn(&[u8])) {
         state ^= state << 17;
         (state >> 11) as usize % bound.max(1)
     };
-    // What parsers stumble over.
+    // Tokens that are special to some parser.
     let tokens: &[&[u8]] = &[
         b"\"",
         b"\\u0000",

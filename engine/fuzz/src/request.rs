@@ -1,4 +1,4 @@
-//! Bytes as a frame: decoded, translated, and put to the engine as far as a request goes without a server.
+//! Checks bytes as a frame: decodes and translates it, and runs it on the engine as far as that needs no server.
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use proscenium_proto::{ClientGeneration, ClientReq, frame};
 
 use super::ingest;
 
+/// Runs the check.
 pub fn request(bytes: &[u8]) {
     let Ok(request) = frame::decode(bytes.to_vec().into()) else { return };
     match request.client_req {
@@ -21,7 +22,7 @@ pub fn request(bytes: &[u8]) {
             if let Ok(Some(Source::Data(data))) = from_wire(body.data)
                 && let Ok(table) = Table::create(&data, options)
             {
-                ingest::look(&table);
+                ingest::read(&table);
             }
         }
         Some(ClientReq::TableUpdateReq(body)) => with(body.data, |table, data| {
@@ -56,7 +57,7 @@ pub fn request(bytes: &[u8]) {
     }
 }
 
-/// What is asked of a view: windows of any rows and columns, depths, paths and bounds.
+/// Runs a view request: slices of any rows and columns, depths, paths and bounds.
 fn view_request(request: ClientReq) {
     let port = match &request {
         ClientReq::ViewToColumnsStringReq(body) => body.viewport.as_ref(),
@@ -99,7 +100,7 @@ fn with(data: Option<proscenium_proto::generated::MakeTableData>, act: impl FnOn
     if let Ok(Some(Source::Data(data))) = from_wire(data) {
         let mut table = table();
         act(&mut table, &data);
-        ingest::look(&table);
+        ingest::read(&table);
     }
 }
 

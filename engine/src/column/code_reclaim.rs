@@ -44,7 +44,7 @@ impl CodeReclaim {
         }
         self.queue.push_back((Arc::downgrade(&std::mem::take(epoch)), retired));
         while self.queue.front().is_some_and(|(epoch, _)| epoch.strong_count() == 0) {
-            let (_, retired) = self.queue.pop_front().expect("the front was just looked at");
+            let (_, retired) = self.queue.pop_front().expect("the queue is not empty");
             for (position, codes) in retired {
                 if let (Column::Str(_, strings), Some(interner)) =
                     (&mut columns[position], &mut interners[position])

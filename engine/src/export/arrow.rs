@@ -21,8 +21,8 @@ use super::{Compression, Naming, RowSlice};
 use crate::error::{EngineError, Result};
 
 /// Encodes the stream in pieces. Uncompressed buffers are shared with the arrays, so the stream is not copied.
-pub(super) fn pieces(window: &RowSlice, naming: Naming, compression: Compression) -> Result<Vec<Bytes>> {
-    let batch = batch(window, naming)?;
+pub(super) fn pieces(slice: &RowSlice, naming: Naming, compression: Compression) -> Result<Vec<Bytes>> {
+    let batch = batch(slice, naming)?;
     let encode = || {
         let options = IpcWriteOptions::default().try_with_compression(codec(compression))?;
         let mut encoder = StreamEncoder::try_new_with_options(&batch.schema(), options)?;
@@ -43,7 +43,7 @@ impl AsRef<[u8]> for Shared {
 }
 
 /// Converts a slice to one record batch: key columns, then columns.
-pub(super) fn batch(window: &RowSlice, naming: Naming) -> Result<RecordBatch> {
+pub(super) fn batch(slice: &RowSlice, naming: Naming) -> Result<RecordBatch> {
     let mut fields = Vec::new();
     let mut arrays = Vec::new();
     let mut push = |name: String, values: &ArrayRef| {
@@ -51,13 +51,13 @@ pub(super) fn batch(window: &RowSlice, naming: Naming) -> Result<RecordBatch> {
         fields.push(Field::new(name, values.data_type().clone(), true));
         arrays.push(values);
     };
-    for (position, (name, values)) in window.row_paths.iter().flat_map(|paths| &paths.levels).enumerate() {
+    for (position, (name, values)) in slice.row_paths.iter().flat_map(|paths| &paths.levels).enumerate() {
         push(naming.key(position, name), values);
     }
-    for column in &window.columns {
+    for column in &slice.columns {
         push(naming.column(column).to_owned(), &column.values);
     }
-    let num_rows = RecordBatchOptions::new().with_row_count(Some(window.num_rows));
+    let num_rows = RecordBatchOptions::new().with_row_count(Some(slice.num_rows));
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &num_rows).map_err(cannot_write)
 }
 

@@ -8,10 +8,10 @@ use super::cell::{CellWriter, Spelling};
 use super::{Naming, RowSlice, format};
 
 /// Writes the names, group keys first; nothing, not even a line end, if there is no column.
-pub(super) fn header(window: &RowSlice, naming: Naming) -> String {
-    let levels = window.row_paths.iter().flat_map(|paths| &paths.levels).enumerate();
+pub(super) fn header(slice: &RowSlice, naming: Naming) -> String {
+    let levels = slice.row_paths.iter().flat_map(|paths| &paths.levels).enumerate();
     let levels = levels.map(|(level, (name, _))| naming.key(level, name));
-    let names = levels.chain(window.columns.iter().map(|column| naming.column(column).to_owned()));
+    let names = levels.chain(slice.columns.iter().map(|column| naming.column(column).to_owned()));
     let mut out = String::new();
     for (position, name) in names.enumerate() {
         if position > 0 {
@@ -29,9 +29,9 @@ pub(super) fn header(window: &RowSlice, naming: Naming) -> String {
 pub(super) struct CsvRowWriter<'a>(Vec<CellWriter<'a>>);
 
 impl<'a> CsvRowWriter<'a> {
-    pub(super) fn new(window: &'a RowSlice) -> CsvRowWriter<'a> {
-        let levels = window.row_paths.iter().flat_map(|paths| &paths.levels).map(|(_, values)| values);
-        let values = levels.chain(window.columns.iter().map(|column| &column.values));
+    pub(super) fn new(slice: &'a RowSlice) -> CsvRowWriter<'a> {
+        let levels = slice.row_paths.iter().flat_map(|paths| &paths.levels).map(|(_, values)| values);
+        let values = levels.chain(slice.columns.iter().map(|column| &column.values));
         CsvRowWriter(values.map(|values| CellWriter::spelled(values, Spelling::Csv)).collect())
     }
 

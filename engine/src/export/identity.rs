@@ -4,20 +4,20 @@ use super::cell::CellWriter;
 use super::{JsonOptions, RowSlice, WindowKind};
 
 pub(super) struct Identity<'a> {
-    window: &'a RowSlice,
+    slice: &'a RowSlice,
     formatted: bool,
     levels: Vec<CellWriter<'a>>,
     keys: Option<CellWriter<'a>>,
 }
 
 impl<'a> Identity<'a> {
-    pub(super) fn new(window: &'a RowSlice, options: JsonOptions) -> Identity<'a> {
-        let levels = window.row_paths.iter().flat_map(|paths| &paths.levels);
+    pub(super) fn new(slice: &'a RowSlice, options: JsonOptions) -> Identity<'a> {
+        let levels = slice.row_paths.iter().flat_map(|paths| &paths.levels);
         Identity {
-            window,
+            slice,
             formatted: options.formatted,
             levels: levels.map(|(_, values)| CellWriter::new(values)).collect(),
-            keys: window.keys.as_ref().map(CellWriter::new),
+            keys: slice.keys.as_ref().map(CellWriter::new),
         }
     }
 
@@ -26,8 +26,8 @@ impl<'a> Identity<'a> {
         Identity::has_path_in_columns(self.window) || self.window.kind == (WindowKind::Total { split: false })
     }
 
-    pub(super) fn has_path_in_columns(window: &RowSlice) -> bool {
-        window.row_paths.is_some()
+    pub(super) fn has_path_in_columns(slice: &RowSlice) -> bool {
+        slice.row_paths.is_some()
     }
 
     /// Writes the group values, outermost first; the total is `[]`.

@@ -21,10 +21,10 @@ pub(super) enum Member {
 
 impl Member {
     /// The object's keys, in order.
-    pub(super) fn all(window: &RowSlice, options: JsonOptions) -> Vec<Member> {
-        let is_flat = window.kind == WindowKind::Flat;
-        let mut members = Vec::with_capacity(window.columns.len() + 3);
-        if Identity::has_path_in_columns(window) {
+    pub(super) fn all(slice: &RowSlice, options: JsonOptions) -> Vec<Member> {
+        let is_flat = slice.kind == WindowKind::Flat;
+        let mut members = Vec::with_capacity(slice.columns.len() + 3);
+        if Identity::has_path_in_columns(slice) {
             members.push(Member::Path);
         }
         if options.id && !is_flat {
@@ -41,12 +41,12 @@ impl Member {
     }
 
     /// Writes the key and the opening bracket of the array.
-    pub(super) fn begin(self, window: &RowSlice, out: &mut String) {
+    pub(super) fn begin(self, slice: &RowSlice, out: &mut String) {
         match self {
             Member::Path => out.push_str("\"__ROW_PATH__\""),
             Member::Id => out.push_str("\"__ID__\""),
             Member::Index => out.push_str("\"__INDEX__\""),
-            Member::Column(position) => format::json_text(&window.columns[position].name, out),
+            Member::Column(position) => format::json_text(&slice.columns[position].name, out),
         }
         out.push_str(":[");
     }
@@ -59,16 +59,16 @@ pub(super) enum MemberValues<'a> {
 }
 
 impl<'a> MemberValues<'a> {
-    /// Prepares the cells of a member; `column` is the position of the member's column in `window`, if it is one.
+    /// Prepares the cells of a member; `column` is the position of the member's column in `slice`, if it is one.
     pub(super) fn new(
         member: Member,
-        window: &'a RowSlice,
+        slice: &'a RowSlice,
         column: usize,
         options: JsonOptions,
     ) -> MemberValues<'a> {
         match member {
-            Member::Column(_) => MemberValues::CellWriter(CellWriter::new(&window.columns[column].values)),
-            _ => MemberValues::Identity(member, Box::new(Identity::new(window, options))),
+            Member::Column(_) => MemberValues::CellWriter(CellWriter::new(&slice.columns[column].values)),
+            _ => MemberValues::Identity(member, Box::new(Identity::new(slice, options))),
         }
     }
 

@@ -23,15 +23,15 @@ pub(super) struct JsonRowWriter<'a> {
 }
 
 /// Whether rows would be empty objects, which are not written: a flat slice without columns and keys.
-pub(super) fn is_bare(window: &RowSlice, options: JsonOptions) -> bool {
-    window.columns.is_empty() && !options.id && !options.index && window.kind == WindowKind::Flat
+pub(super) fn is_bare(slice: &RowSlice, options: JsonOptions) -> bool {
+    slice.columns.is_empty() && !options.id && !options.index && slice.kind == WindowKind::Flat
 }
 
 impl<'a> JsonRowWriter<'a> {
-    pub(super) fn new(window: &'a RowSlice, options: JsonOptions, separator: char) -> JsonRowWriter<'a> {
-        let identity = Identity::new(window, options);
+    pub(super) fn new(slice: &'a RowSlice, options: JsonOptions, separator: char) -> JsonRowWriter<'a> {
+        let identity = Identity::new(slice, options);
         let is_first = !identity.has_path_in_rows() && !options.id && !options.index;
-        let columns = window.columns.iter().enumerate().map(|(position, column)| {
+        let columns = slice.columns.iter().enumerate().map(|(position, column)| {
             let mut key = String::with_capacity(column.name.len() + 4);
             if position > 0 || !is_first {
                 key.push(',');
@@ -41,7 +41,7 @@ impl<'a> JsonRowWriter<'a> {
             (key, CellWriter::new(&column.values))
         });
         JsonRowWriter {
-            identity: Identity::new(window, options),
+            identity: Identity::new(slice, options),
             columns: columns.collect(),
             options,
             separator,

@@ -72,17 +72,17 @@ fn rows(source: ExportSource<'_>, options: JsonOptions, separator: char, threads
         }
     };
     match source {
-        ExportSource::Whole(window) => {
-            let rows = json_rows::JsonRowWriter::new(window, options, separator);
-            each_piece(source, window.columns.len(), threads, |range, out| {
+        ExportSource::Whole(slice) => {
+            let rows = json_rows::JsonRowWriter::new(slice, options, separator);
+            each_piece(source, slice.columns.len(), threads, |range, out| {
                 begin(range.start == 0, out);
                 rows.write(range.clone(), range.start == 0, out);
             })
         }
         ExportSource::Parts(parts) => each_piece(source, parts.num_columns(), threads, |range, out| {
-            let window = parts.window(range.clone(), 0..parts.num_columns());
+            let slice = parts.window(range.clone(), 0..parts.num_columns());
             begin(range.start == 0, out);
-            let rows = json_rows::JsonRowWriter::new(&window, options, separator);
+            let rows = json_rows::JsonRowWriter::new(&slice, options, separator);
             rows.write(0..range.len(), range.start == 0, out);
         }),
     }
@@ -99,17 +99,17 @@ fn separated(source: ExportSource<'_>, naming: Naming, threads: Threads) -> Vec<
         }
     };
     match source {
-        ExportSource::Whole(window) => {
-            let rows = csv::CsvRowWriter::new(window);
-            each_piece(source, window.columns.len(), threads, |range, out| {
+        ExportSource::Whole(slice) => {
+            let rows = csv::CsvRowWriter::new(slice);
+            each_piece(source, slice.columns.len(), threads, |range, out| {
                 begin(range.start == 0, out);
                 rows.write(range.clone(), out);
             })
         }
         ExportSource::Parts(parts) => each_piece(source, parts.num_columns(), threads, |range, out| {
-            let window = parts.window(range.clone(), 0..parts.num_columns());
+            let slice = parts.window(range.clone(), 0..parts.num_columns());
             begin(range.start == 0, out);
-            csv::CsvRowWriter::new(&window).write(0..range.len(), out);
+            csv::CsvRowWriter::new(&slice).write(0..range.len(), out);
         }),
     }
 }
@@ -125,10 +125,10 @@ fn columns(source: ExportSource<'_>, options: JsonOptions, threads: Threads) -> 
     let prepared: Vec<Option<MemberValues<'_>>> = members
         .iter()
         .map(|&member| match (source, member) {
-            (ExportSource::Whole(window), Member::Column(column)) => {
-                Some(MemberValues::new(member, window, column, options))
+            (ExportSource::Whole(slice), Member::Column(column)) => {
+                Some(MemberValues::new(member, slice, column, options))
             }
-            (ExportSource::Whole(window), _) => Some(MemberValues::new(member, window, 0, options)),
+            (ExportSource::Whole(slice), _) => Some(MemberValues::new(member, slice, 0, options)),
             (ExportSource::Parts(_), _) => None,
         })
         .collect();
@@ -147,8 +147,8 @@ fn columns(source: ExportSource<'_>, options: JsonOptions, threads: Threads) -> 
                     Member::Column(column) => column..column + 1,
                     _ => 0..0,
                 };
-                let window = parts.window(range.clone(), columns);
-                let values = MemberValues::new(member, &window, 0, options);
+                let slice = parts.window(range.clone(), columns);
+                let values = MemberValues::new(member, &slice, 0, options);
                 values.write(0..range.len(), range.start == 0, options, &mut out);
             }
             (ExportSource::Whole(_), None) => {}
@@ -166,7 +166,7 @@ fn columns(source: ExportSource<'_>, options: JsonOptions, threads: Threads) -> 
 impl ExportSource<'_> {
     fn num_rows(self) -> usize {
         match self {
-            ExportSource::Whole(window) => window.num_rows,
+            ExportSource::Whole(slice) => slice.num_rows,
             ExportSource::Parts(parts) => parts.num_rows(),
         }
     }
@@ -174,7 +174,7 @@ impl ExportSource<'_> {
     /// The slice without its rows: kind and names.
     fn head(self) -> RowSlice {
         match self {
-            ExportSource::Whole(window) => window.clone(),
+            ExportSource::Whole(slice) => slice.clone(),
             ExportSource::Parts(parts) => parts.window(0..0, 0..parts.num_columns()),
         }
     }

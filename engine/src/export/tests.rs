@@ -1,4 +1,4 @@
-//! The formats over whole windows.
+//! Whole slices in every format.
 
 use ::arrow::array::{
     Array, AsArray, BooleanArray, Date32Array, DictionaryArray, Float64Array, Int32Array, Int64Array,
@@ -72,24 +72,24 @@ const PLAIN: JsonOptions = JsonOptions { id: false, index: false, formatted: fal
 const BOTH: JsonOptions = JsonOptions { id: true, index: true, formatted: false };
 
 #[track_caller]
-fn check_json(window: &RowSlice, options: JsonOptions, columns: &str, rows: &[&str]) {
-    assert_eq!(json_columns(window, options), columns);
-    assert_eq!(json_rows(window, options), format!("[{}]", rows.join(",")));
-    assert_eq!(ndjson(window, options), rows.join("\n"));
+fn check_json(slice: &RowSlice, options: JsonOptions, columns: &str, rows: &[&str]) {
+    assert_eq!(json_columns(slice, options), columns);
+    assert_eq!(json_rows(slice, options), format!("[{}]", rows.join(",")));
+    assert_eq!(ndjson(slice, options), rows.join("\n"));
 }
 
 #[test]
 fn one_column_of_every_type() {
-    let window = cheat_sheet();
+    let slice = cheat_sheet();
     assert_eq!(
-        json_columns(&window, PLAIN),
+        json_columns(&slice, PLAIN),
         concat!(
             r#"{"a":[1,2,3,null],"f":[1.0,1.5,null,null],"s":["x","y",null,"x"],"b":[true,false,null,true],"#,
             r#""d":[1577836800000,1580515200000,null,-86400000],"#,
             r#""t":[1577840523456,null,-31536000000,1577836800000]}"#
         )
     );
-    let formatted = json_columns(&window, JsonOptions { formatted: true, ..PLAIN });
+    let formatted = json_columns(&slice, JsonOptions { formatted: true, ..PLAIN });
     assert!(
         formatted.ends_with(concat!(
             r#""d":["2020-01-01","2020-02-01",null,"1969-12-31"],"t":["2020-01-01 01:02:03.456",null,"#,
@@ -98,7 +98,7 @@ fn one_column_of_every_type() {
         "{formatted}"
     );
     assert_eq!(
-        csv(&window, Naming::Readable),
+        csv(&slice, Naming::Readable),
         concat!(
             "\"a\",\"f\",\"s\",\"b\",\"d\",\"t\"\n",
             "1,1,\"x\",true,2020-01-01,2020-01-01 01:02:03.456\n",
@@ -157,7 +157,7 @@ fn key_order_in_json() {
 }
 
 #[test]
-fn windows_without_columns_or_rows() {
+fn slices_without_columns_or_rows() {
     let bare = flat(vec![], 2);
     check_json(&bare, PLAIN, "{}", &[]);
     assert_eq!(csv(&bare, Naming::Readable), "");
@@ -182,8 +182,8 @@ fn csv_writes_group_keys_first_and_readable_names() {
     assert_eq!(csv(&grouped(), Naming::Readable), "\"g\",\"g (count)\",\"v\"\n,5,7\n,1,2\n\"x\",2,\n");
 }
 
-fn read_back(window: &RowSlice, naming: Naming, compression: Compression) -> RecordBatch {
-    let bytes = arrow(window, naming, compression).unwrap();
+fn read_back(slice: &RowSlice, naming: Naming, compression: Compression) -> RecordBatch {
+    let bytes = arrow(slice, naming, compression).unwrap();
     assert_eq!(bytes[bytes.len() - 8..], [255, 255, 255, 255, 0, 0, 0, 0], "the end mark");
     let batches: Vec<_> = StreamReader::try_new(&bytes[..], None).unwrap().map(Result::unwrap).collect();
     let [batch] = &batches[..] else { panic!("{} record batches", batches.len()) };
@@ -195,13 +195,13 @@ fn names(batch: &RecordBatch) -> Vec<String> {
 }
 
 #[test]
-fn arrow_reads_back_under_every_codec() {
-    let window = cheat_sheet();
+fn arrow_round_trips_under_every_codec() {
+    let slice = cheat_sheet();
     for compression in [Compression::None, Compression::Lz4, Compression::Zstd] {
-        let batch = read_back(&window, Naming::Readable, compression);
+        let batch = read_back(&slice, Naming::Readable, compression);
         assert_eq!(names(&batch), ["a", "f", "s", "b", "d", "t"]);
         assert!(batch.schema().fields().iter().all(|field| field.is_nullable()));
-        for (read, written) in batch.columns().iter().zip(&window.columns) {
+        for (read, written) in batch.columns().iter().zip(&slice.columns) {
             if written.values.data_type() != &DataType::Float64 {
                 assert_eq!(read, &written.values);
             }
@@ -212,9 +212,9 @@ fn arrow_reads_back_under_every_codec() {
 
 #[test]
 fn arrow_names() {
-    let window = grouped();
-    assert_eq!(names(&read_back(&window, Naming::Readable, Compression::None)), ["g", "g (count)", "v"]);
-    assert_eq!(names(&read_back(&window, Naming::Machine, Compression::None)), ["__ROW_PATH_0__", "g", "v"]);
+    let slice = grouped();
+    assert_eq!(names(&read_back(&slice, Naming::Readable, Compression::None)), ["g", "g (count)", "v"]);
+    assert_eq!(names(&read_back(&slice, Naming::Machine, Compression::None)), ["__ROW_PATH_0__", "g", "v"]);
 }
 
 #[test]
@@ -225,11 +225,11 @@ fn arrow_without_rows_or_columns() {
 }
 
 #[test]
-fn arrow_text_is_coded_in_order_of_appearance() {
+fn arrow_text_is_dictionary_encoded_in_order_of_appearance() {
     #[track_caller]
     fn check(values: ArrayRef, codes: &[Option<i32>], entries: &[&str]) {
-        let window = flat(vec![column("s", values.clone())], values.len());
-        let batch = read_back(&window, Naming::Readable, Compression::None);
+        let slice = flat(vec![column("s", values.clone())], values.len());
+        let batch = read_back(&slice, Naming::Readable, Compression::None);
         let dictionary = batch.column(0).as_dictionary::<Int32Type>();
         assert_eq!(dictionary.keys().iter().collect::<Vec<_>>(), codes);
         assert_eq!(dictionary.values().as_string::<i32>(), &StringArray::from(entries.to_vec()));
@@ -244,7 +244,7 @@ fn arrow_text_is_coded_in_order_of_appearance() {
 }
 
 #[test]
-fn compression_words() {
+fn compression_names() {
     assert_eq!(Compression::parse(None), Ok(Compression::None));
     assert_eq!(Compression::parse(Some("")), Ok(Compression::None));
     assert_eq!(Compression::parse(Some("lz4")), Ok(Compression::Lz4));

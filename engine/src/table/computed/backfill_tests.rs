@@ -1,6 +1,7 @@
-//! Columns that are computed elsewhere: random histories, in which they come late.
+//! Backfilled columns under random histories.
 //!
-//! Law under test: what a view shows of them, version by version, is what it shows of columns that were there all along.
+//! Invariant under test: version by version, a view shows of a backfilled column what it shows of one that existed
+//! all the time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -37,7 +38,7 @@ fn window(source: &str, op: &str, partition_by: &[&str], order_by: Option<&str>)
     }
 }
 
-/// Expressions, windows over columns and expressions, windows over windows.
+/// Expressions, windows over columns and expressions, and windows over windows.
 fn configs() -> Vec<ViewConfig> {
     let ranged = WindowSpec { frame: Some(WindowFrame::Range(3.0)), ..window("v", "avg", &["s"], Some("v")) };
     let rows = WindowSpec { frame: Some(WindowFrame::Rows(2)), ..window("e", "sum", &["s"], Some("v")) };
@@ -76,7 +77,7 @@ fn shown(view: &mut View) -> Json {
     serde_json::from_str(&export::json_columns(&window, JsonOptions::default())).unwrap()
 }
 
-/// Something that a worker has, and a view that waits for it.
+/// A plan with pending columns, and the snapshot and deltas that its view waits with.
 struct PendingPlan {
     config: ViewConfig,
     plan: Arc<crate::view::Plan>,
@@ -104,12 +105,12 @@ fn batch(chance: &mut Chance, table: &mut Table) -> TableDelta {
 }
 
 #[test]
-fn columns_that_come_late_have_the_same_past() {
+fn backfilled_columns_have_the_same_history() {
     let num_checked: usize = (0..60).map(history).sum();
     assert!(num_checked > 100, "{num_checked} views");
 }
 
-/// The number of views whose columns came.
+/// Runs a random history and returns the number of views whose columns were installed.
 fn history(seed: u64) -> usize {
     let mut chance = Chance(seed);
     let rows =
@@ -125,11 +126,11 @@ fn history(seed: u64) -> usize {
                 let configs = configs();
                 let config = configs[chance.below(configs.len() as u64) as usize].clone();
                 let (plan, backfill) = table.plan(&config).unwrap();
-                running_backfill.extend(backfill.map(begun));
+                running_backfill.extend(backfill.map(started));
                 let base = table.snapshot();
                 pending_plans.push(PendingPlan { config, plan: Arc::new(plan), base, deltas: Vec::new() });
             }
-            // A worker follows the table, or its columns come.
+            // The worker catches up, or the columns are installed.
             1 | 2 if !running_backfill.is_empty() => {
                 let at = chance.below(running_backfill.len() as u64) as usize;
                 let backlog = table.catch_up_log(&running_backfill[at].1);
@@ -141,13 +142,13 @@ fn history(seed: u64) -> usize {
                 }
                 let (backfill, prepared, _) = running_backfill.remove(at);
                 let installed = table.install(&backfill, prepared);
-                running_backfill.extend(table.take_ready().into_iter().map(begun));
+                running_backfill.extend(table.take_ready().into_iter().map(started));
                 for view in &mut pending_plans {
                     view.base = installed.amend(&view.base);
                     view.deltas.iter_mut().for_each(|delta| *delta = installed.amend_delta(delta));
                 }
-                let there = pending_plans.extract_if(.., |view| !table.is_pending(&view.plan));
-                for view in there.collect::<Vec<_>>() {
+                let ready = pending_plans.extract_if(.., |view| !table.is_pending(&view.plan));
+                for view in ready.collect::<Vec<_>>() {
                     num_checked += 1;
                     check(view, &table, seed);
                 }
@@ -176,12 +177,12 @@ fn history(seed: u64) -> usize {
     num_checked
 }
 
-fn begun(backfill: Backfill) -> (Backfill, BackfillResult, u64) {
+fn started(backfill: Backfill) -> (Backfill, BackfillResult, u64) {
     let (prepared, version) = (backfill.run_on(1), backfill.version());
     (backfill, prepared, version)
 }
 
-/// Leads a view to the present, and compares it with one of a table that knew its columns all along.
+/// Steps a view to the current version, and compares it with one over columns that existed all the time.
 fn check(pending_plans: PendingPlan, table: &Table, seed: u64) {
     let mut view = View::build(pending_plans.plan.clone(), &pending_plans.base);
     for step in 0..=pending_plans.deltas.len() {
@@ -198,7 +199,7 @@ fn check(pending_plans: PendingPlan, table: &Table, seed: u64) {
     assert_eq!(shown(&mut view), shown(&mut now), "seed {seed}, now");
 }
 
-/// The view of a table that was made of the rows as they are.
+/// Builds the view on a fresh table with the same rows.
 fn fresh(config: &ViewConfig, snapshot: &Snapshot) -> View {
     let plan = Arc::new(crate::view::Plan::new(&ViewConfig::default(), snapshot.schema()).unwrap());
     let mut rows = View::build(plan, snapshot);

@@ -1,4 +1,4 @@
-//! Computed columns through tables and views: the recorded histories and descriptions.
+//! Computed columns through tables and views: recorded histories and descriptions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,9 +43,9 @@ fn values(view: &mut View, alias: &str) -> Json {
     json[alias].clone()
 }
 
-/// Column by column and row by row give the same: the recorded cases through a table.
+/// Vectorized and row-wise evaluation agree: the recorded cases through a table.
 #[test]
-fn lanes_are_rows() {
+fn vectorized_evaluation_equals_row_wise() {
     crate::expr::set_clock(1_700_000_000_000);
     let recorded = recorded();
     let mut num_in_lanes = 0;
@@ -53,7 +53,7 @@ fn lanes_are_rows() {
         let mut table = table(&case["columns"], None);
         table.update(&TableData::Rows(case["rows"].to_string().into()), 0).unwrap();
         let text = case["expr"].as_str().unwrap();
-        // The deepest cases need more stack than a test thread has, when nothing is optimised.
+        // Without optimization the deepest cases need more stack than a test thread has.
         if text.len() > 300 || text.contains("random") || text.contains("now") {
             continue;
         }
@@ -177,7 +177,7 @@ fn recorded_descriptions() {
 }
 
 #[test]
-fn equal_expressions_are_computed_once_and_let_go() {
+fn equal_expressions_are_shared_and_dropped() {
     let mut table = table(&json!({"a": "integer"}), None);
     let first = table.plan_now(&config("e", "\"a\" + 1")).unwrap();
     let second = table.plan_now(&config("e", "\"a\" + 1")).unwrap();
@@ -219,9 +219,9 @@ fn expressions_group_filter_and_sort() {
     assert_eq!(values(&mut view, "__ROW_PATH__"), json!([[], ["A"], ["B"], ["C"]]));
 }
 
-/// An expression sees columns of the table only, no other expression, wherever that stands.
+/// An expression reads columns of the table only, never another expression, in any order of names.
 #[test]
-fn expressions_do_not_see_each_other() {
+fn expressions_do_not_read_each_other() {
     let mut table = table(&json!({"a": "integer"}), None);
     let config = ViewConfig {
         expressions: BTreeMap::from([
@@ -246,7 +246,7 @@ fn expressions_do_not_see_each_other() {
     );
 }
 
-/// Unique texts churned through an expression take no more room than those that are there.
+/// Unique texts churned through an expression take no more memory than those in use.
 #[test]
 fn texts_made_by_expressions_are_reclaimed() {
     let mut table = table(&json!({"k": "integer", "s": "string"}), Some("k"));
@@ -262,7 +262,7 @@ fn texts_made_by_expressions_are_reclaimed() {
         drop(delta);
         held.push(table.computed.memory());
     }
-    // Tables of free places grow in steps.
+    // Hash tables grow in steps.
     assert!(
         held[199] <= held[20] + held[20] / 20,
         "{} bytes after 20 rounds, {} after 200",
@@ -272,10 +272,9 @@ fn texts_made_by_expressions_are_reclaimed() {
     assert_eq!(values(&mut view, "e").as_array().unwrap()[7], json!("made of TEXT 1199 7"));
 }
 
-/// What a view shows of a column that was computed elsewhere, version by version, is what it shows of one that was there
-/// all the time.
+/// Version by version, a view shows of a backfilled column what it shows of one that existed all the time.
 #[test]
-fn a_column_computed_later_has_the_same_past() {
+fn a_backfilled_column_has_the_same_history() {
     let mut table = table(&json!({"k": "integer", "s": "string", "v": "float"}), Some("k"));
     let rows = |from: u32, to: u32, round: u32| {
         let rows: Vec<String> = (from..to)

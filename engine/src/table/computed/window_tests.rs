@@ -99,7 +99,7 @@ fn every_operation() {
 }
 
 #[test]
-fn a_range_counts_in_the_order_key_and_nothing_frames_with_nothing() {
+fn a_range_is_measured_in_the_order_key_and_nulls_frame_nulls() {
     let rows = json!([
         {"k": 1, "v": 1}, {"k": 2, "v": 2}, {"k": 2, "v": 4}, {"k": 5, "v": 8}, {"k": null, "v": 16},
         {"k": null, "v": 32},
@@ -159,7 +159,7 @@ fn windows_are_columns_like_any_other() {
 }
 
 #[test]
-fn what_is_wrong_names_the_window() {
+fn errors_name_the_window() {
     let rows = json!([{"s": "a", "v": 1, "b": true}]);
     let mut table = table(&rows, None);
     let framed = |op: &str, frame| WindowSpec { frame: Some(frame), ..spec("v", op) };
@@ -319,8 +319,8 @@ fn history(seed: u64) {
         windows,
         ..ViewConfig::default()
     };
-    // Not every choice is a valid one.
-    while table.plan_now(&base).is_err() {
+    // Not every combination is valid.
+    while table.plan(&base).is_err() {
         let alias = ["w1", "w2", "w3", "w4"][random.below(4) as usize];
         base.windows.insert(alias.into(), random.window(&["v", "i"]));
     }
@@ -352,7 +352,7 @@ fn history(seed: u64) {
         if step % 3 == 2 {
             merged.step(&pending.take().expect("just set"));
         }
-        // Fresh views of a table that computes everything anew.
+        // Compares with fresh views of a table that computes everything anew.
         let live = std::mem::take(&mut table.computed);
         for (position, view_now) in views.iter_mut().enumerate() {
             let change = view_now.step(&delta);

@@ -21,8 +21,8 @@ fn table(json: &str, index: Option<&str>) -> Table {
     Table::create(&TableData::Rows(json.into()), options).unwrap()
 }
 
-/// A delta leads from the one snapshot to the other: removed rows were there, inserted ones are, and every row that is
-/// not listed is as it was.
+/// Checks that a delta leads from one snapshot to the other: removed rows existed, inserted ones exist, and every
+/// row that is not listed is unchanged.
 fn check_delta(delta: &TableDelta) {
     let slots = |snapshot: &Snapshot| {
         let mut slots: Vec<u32> = snapshot.order().iter_from(0).collect();

@@ -1,4 +1,4 @@
-//! Tables by batches that are made here, without the readers of `ingest`.
+//! Tables under batches made by the tests, without the readers of `ingest`.
 
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ fn rows(snapshot: &Snapshot) -> Vec<String> {
 }
 
 #[test]
-fn rows_merge_by_key_and_stand_in_key_order() {
+fn rows_merge_by_key_and_are_in_key_order() {
     let mut table = indexed();
     apply(&mut table, &batch(vec![Some(3), Some(1)], vec![Some("x"), Some("y")]));
     let delta = apply(&mut table, &batch(vec![Some(1), Some(2), None], vec![None, Some("z"), Some("n")]));
@@ -67,7 +67,7 @@ fn rows_merge_by_key_and_stand_in_key_order() {
 }
 
 #[test]
-fn removed_rows_leave_their_slots_to_new_ones() {
+fn slots_of_removed_rows_are_reused() {
     let mut table = indexed();
     apply(&mut table, &batch((0..10).map(Some).collect(), vec![Some("a"); 10]));
     let keys: ArrayRef = Arc::new(Int32Array::from(vec![Some(4), Some(4), Some(99), Some(7)]));
@@ -101,14 +101,14 @@ fn a_limited_table_keeps_the_last_rows() {
 }
 
 #[test]
-fn implicit_keys_count_on_and_can_be_named() {
+fn implicit_keys_keep_counting_and_can_be_given() {
     let mut table = table(TableOptions::default());
     apply(&mut table, &batch(vec![Some(1), Some(2), Some(3)], vec![None; 3]));
     let mut edit = batch(vec![Some(20)], vec![Some("edited")]);
     edit.keys = Some(Arc::new(Int64Array::from(vec![1])));
     apply(&mut table, &edit);
     assert_eq!(rows(&table.snapshot()), ["0: 1 -", "1: 20 edited", "2: 3 -"]);
-    // The counter went on during the edit.
+    // The counter advanced during the edit.
     apply(&mut table, &batch(vec![Some(4)], vec![None]));
     assert_eq!(rows(&table.snapshot()).last().unwrap(), "4: 4 -");
     edit.keys = Some(Arc::new(Int64Array::from(vec![3])));
@@ -143,18 +143,18 @@ fn churn_of_unique_text_does_not_grow_the_table() {
 }
 
 #[test]
-fn removing_nothing_is_no_batch() {
+fn removing_without_keys_is_no_batch() {
     let mut table = indexed();
     apply(&mut table, &batch(vec![Some(1)], vec![Some("a")]));
     let version = table.version();
     assert!(table.remove(&TableData::Rows("[]".into())).unwrap().is_none());
     assert_eq!(table.version(), version);
-    // An unknown key is a batch all the same: followers hear of it.
+    // A batch with only unknown keys still advances the version, and followers receive its delta.
     assert!(table.remove(&TableData::Rows("[9]".into())).unwrap().is_some());
 }
 
 #[test]
-fn an_unobserved_batch_does_the_same_and_leaves_readers_alone() {
+fn an_unobserved_batch_has_the_same_effect_and_does_not_affect_readers() {
     let first = TableData::Csv("id,s\n1,a\n2,b\n3,c\n".into());
     let options = TableOptions { index: Some("id".into()), ..TableOptions::default() };
     let mut heard = OwnedTable::create(&first, options.clone()).unwrap();
