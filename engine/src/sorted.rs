@@ -196,9 +196,9 @@ impl OrderTree {
         if entries.len() * BULK_SHARE < self.len {
             return self.remove_each(entries, order);
         }
-        let leaving: hashbrown::HashSet<u32, ahash::RandomState> = entries.iter().copied().collect();
-        let staying: Vec<u32> = self.iter().filter(|entry| !leaving.contains(entry)).collect();
-        *self = OrderTree::from_ordered(&staying, order);
+        let removed: hashbrown::HashSet<u32, ahash::RandomState> = entries.iter().copied().collect();
+        let remaining: Vec<u32> = self.iter().filter(|entry| !removed.contains(entry)).collect();
+        *self = OrderTree::from_ordered(&remaining, order);
     }
 
     /// Inserts entries, given in any order. Many are merged in one O(n) pass.
@@ -206,25 +206,25 @@ impl OrderTree {
         if entries.len() * BULK_SHARE < self.len {
             return self.insert_each(&entries, order);
         }
-        let mut arriving: Vec<(u64, u32)> =
+        let mut inserted: Vec<(u64, u32)> =
             entries.into_iter().map(|entry| (order.sort_key_prefix(entry), entry)).collect();
-        arriving.sort_by(|left, right| left.0.cmp(&right.0).then_with(|| order.compare(left.1, right.1)));
+        inserted.sort_by(|left, right| left.0.cmp(&right.0).then_with(|| order.compare(left.1, right.1)));
         if self.is_empty() {
             *self = OrderTree::from_leaves([match order.has_prefixes() {
-                true => Leaves::with_prefixes(&arriving, |&(prefix, entry)| (entry, prefix)),
-                false => Leaves::without_prefixes(arriving.iter().map(|&(_, entry)| entry)),
+                true => Leaves::with_prefixes(&inserted, |&(prefix, entry)| (entry, prefix)),
+                false => Leaves::without_prefixes(inserted.iter().map(|&(_, entry)| entry)),
             }]);
             return;
         }
-        let mut arriving = arriving.into_iter().map(|(_, entry)| entry).peekable();
-        let mut merged = Vec::with_capacity(self.len + arriving.len());
+        let mut inserted = inserted.into_iter().map(|(_, entry)| entry).peekable();
+        let mut merged = Vec::with_capacity(self.len + inserted.len());
         for entry in self.iter() {
-            while let Some(new) = arriving.next_if(|&new| order.compare(new, entry) == Ordering::Less) {
+            while let Some(new) = inserted.next_if(|&new| order.compare(new, entry) == Ordering::Less) {
                 merged.push(new);
             }
             merged.push(entry);
         }
-        merged.extend(arriving);
+        merged.extend(inserted);
         *self = OrderTree::from_ordered(&merged, order);
     }
 

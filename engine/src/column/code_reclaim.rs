@@ -19,7 +19,7 @@ pub(crate) struct CodeReclaim {
 
 impl CodeReclaim {
     /// Drops the retired codes of a column that is about to be replaced: they have no meaning in its successor.
-    pub(crate) fn forget(&mut self, column: usize) {
+    pub(crate) fn drop_column(&mut self, column: usize) {
         for (_, retired) in &mut self.queue {
             retired.retain(|(position, _)| *position != column);
         }

@@ -23,7 +23,7 @@ impl<'a> Identity<'a> {
 
     /// The single row of an ungrouped total has a row path in the row formats only.
     pub(super) fn has_path_in_rows(&self) -> bool {
-        Identity::has_path_in_columns(self.window) || self.window.kind == (WindowKind::Total { split: false })
+        Identity::has_path_in_columns(self.slice) || self.slice.kind == (WindowKind::Total { split: false })
     }
 
     pub(super) fn has_path_in_columns(slice: &RowSlice) -> bool {
@@ -32,7 +32,7 @@ impl<'a> Identity<'a> {
 
     /// Writes the group values, outermost first; the total is `[]`.
     pub(super) fn write_path(&self, row: usize, out: &mut String) {
-        let depth = match &self.window.row_paths {
+        let depth = match &self.slice.row_paths {
             Some(paths) => (paths.depths[row] as usize).min(self.levels.len()),
             None => 0,
         };
@@ -48,7 +48,7 @@ impl<'a> Identity<'a> {
 
     /// Writes the row's own key, or the path of a group.
     pub(super) fn write_id(&self, row: usize, out: &mut String) {
-        match (self.window.kind, &self.keys) {
+        match (self.slice.kind, &self.keys) {
             (WindowKind::Flat | WindowKind::ColumnOnly, Some(keys)) => {
                 out.push('[');
                 keys.write_json(row, self.formatted, out);
@@ -60,7 +60,7 @@ impl<'a> Identity<'a> {
 
     /// Writes the keys of all table rows under the row.
     pub(super) fn write_index(&self, row: usize, out: &mut String) {
-        match (&self.window.member_keys, &self.keys) {
+        match (&self.slice.member_keys, &self.keys) {
             (Some(members), _) => {
                 let cells = CellWriter::new(&members[row]);
                 out.push('[');

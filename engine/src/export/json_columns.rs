@@ -30,7 +30,7 @@ impl Member {
         if options.id && !is_flat {
             members.push(Member::Id);
         }
-        members.extend((0..window.columns.len()).map(Member::Column));
+        members.extend((0..slice.columns.len()).map(Member::Column));
         if options.index {
             members.push(Member::Index);
         }

@@ -53,7 +53,7 @@ struct Search<'a> {
 impl<'a> Search<'a> {
     /// Starts the search in `node`: narrows `low..high` to the entries with the same prefix.
     #[inline]
-    fn enter(&mut self) {
+    fn start(&mut self) {
         let prefixes = match self.node {
             OrderNode::Leaf(leaf) => &leaf.prefixes,
             OrderNode::Inner(inner) => &inner.prefixes,
@@ -94,7 +94,7 @@ impl<'a> Search<'a> {
 
     /// Descends from an inner node, once a single child remains.
     #[inline]
-    fn go_down(&mut self) {
+    fn descend(&mut self) {
         if let OrderNode::Inner(inner) = self.node {
             let below = self.low.saturating_sub(1);
             self.before += inner.len_before(below);
@@ -128,17 +128,17 @@ impl OrderTree {
                 entry,
                 prefix: order.sort_key_prefix(entry),
             };
-            search.enter();
+            search.start();
             search
         };
         let mut searches: Vec<Search<'_>> = entries.iter().map(search).collect();
         // All leaves have the same depth.
         while let Some(Search { node: OrderNode::Inner(_), .. }) = searches.first() {
             narrow_all(&mut searches, order);
-            searches.iter_mut().for_each(Search::go_down);
+            searches.iter_mut().for_each(Search::descend);
             searches.iter().for_each(|search| touch(search.node.width()));
             searches.iter().for_each(|search| search.node.touch());
-            searches.iter_mut().for_each(Search::enter);
+            searches.iter_mut().for_each(Search::start);
         }
         searches
     }

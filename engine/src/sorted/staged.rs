@@ -41,8 +41,8 @@ const MOST_GUESSES: usize = 6;
 /// A sequence with staged changes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StagedOrder {
-    settled: OrderTree,
-    /// The layer being drained: its changes before `num_drained` are in `settled`.
+    tree: OrderTree,
+    /// The layer being drained: its changes before `num_drained` are in `tree`.
     draining: Arc<SortedLayer>,
     num_drained: usize,
     /// Number of changes due to be drained.
@@ -55,14 +55,14 @@ pub(crate) struct StagedOrder {
 impl StagedOrder {
     /// Builds the sequence from leaves in order.
     pub(crate) fn from_leaves(parts: impl IntoIterator<Item = Leaves>) -> StagedOrder {
-        let mut order = StagedOrder { settled: OrderTree::from_leaves(parts), ..StagedOrder::default() };
+        let mut order = StagedOrder { tree: OrderTree::from_leaves(parts), ..StagedOrder::default() };
         order.has_long_ties = order.ties_at_probes();
         order
     }
 
     pub(crate) fn len(&self) -> usize {
         let net: i32 = self.staged().map(|(layer, start)| layer.net(start, layer.len())).sum();
-        self.settled.len().strict_add_signed(net as isize)
+        self.tree.len().strict_add_signed(net as isize)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -72,29 +72,29 @@ impl StagedOrder {
     /// Removes entries, compared by the order `before`, and inserts entries, compared by the order `after`.
     pub(crate) fn step(
         &mut self,
-        leaving: &[u32],
+        removed: &[u32],
         before: &impl Compare,
-        arriving: Vec<u32>,
+        inserted: Vec<u32>,
         after: &impl Compare,
     ) {
-        let num_changes = leaving.len() + arriving.len();
+        let num_changes = removed.len() + inserted.len();
         if !before.has_prefixes()
             || self.has_long_ties
-            || self.settled.len() < LEAST
+            || self.tree.len() < LEAST
             || num_changes > self.limit()
         {
-            self.settle(before);
-            self.settled.remove_many(leaving, before);
-            self.settled.insert_many(arriving, after);
+            self.drain_all(before);
+            self.tree.remove_many(removed, before);
+            self.tree.insert_many(inserted, after);
             if num_changes > self.limit() {
                 // A small sequence that grew is checked when its changes are first drained.
-                self.has_long_ties = self.settled.len() >= LEAST && self.ties_at_probes();
+                self.has_long_ties = self.tree.len() >= LEAST && self.ties_at_probes();
             }
             return;
         }
-        let leaving = leaving.iter().map(|&entry| Change::removal(before.sort_key_prefix(entry), entry));
-        let arriving = arriving.iter().map(|&entry| Change::insertion(after.sort_key_prefix(entry), entry));
-        self.push(SortedLayer::new(leaving.chain(arriving).collect()));
+        let removed = removed.iter().map(|&entry| Change::removal(before.sort_key_prefix(entry), entry));
+        let inserted = inserted.iter().map(|&entry| Change::insertion(after.sort_key_prefix(entry), entry));
+        self.push(SortedLayer::new(removed.chain(inserted).collect()));
         // A layer is drained shortly before the next one is full.
         self.num_deferred += num_changes + num_changes / 8 + 1;
         if self.num_deferred >= PIECE {
@@ -107,20 +107,20 @@ impl StagedOrder {
             self.gather();
         }
         if self.has_long_ties {
-            self.settle(after);
+            self.drain_all(after);
         }
     }
 
     /// Whether `entry` is present with the cells that it has in `order`.
     pub(crate) fn contains(&self, entry: u32, order: &impl Compare) -> bool {
         if self.staged().next().is_none() {
-            return self.settled.rank(entry, order).is_some();
+            return self.tree.rank(entry, order).is_some();
         }
         let prefix = order.sort_key_prefix(entry);
         match self.change(prefix, entry) {
             Some(change) => change.inserts,
             None => {
-                let mut ties = self.settled.iter_from(self.settled.num_below(prefix));
+                let mut ties = self.tree.iter_from(self.tree.num_below(prefix));
                 std::iter::from_fn(|| ties.next_with_prefix())
                     .take_while(|&(other, _)| other == prefix)
                     .any(|(_, other)| other == entry)
@@ -131,16 +131,16 @@ impl StagedOrder {
     /// The entries from `position` on.
     pub(crate) fn iter_from<'a, C: Compare>(&'a self, position: usize, order: &'a C) -> StagedIter<'a, C> {
         let mut iter = StagedIter {
-            settled: self.settled.iter_from(position),
-            next_settled: None,
+            tree: self.tree.iter_from(position),
+            next_in_tree: None,
             staged: Vec::new(),
             group: Vec::new().into_iter(),
             order,
         };
         if self.staged().next().is_some() {
             let prefix = self.prefix_before(position);
-            iter.settled = self.settled.iter_from(self.settled.num_below(prefix));
-            iter.next_settled = iter.settled.next_with_prefix();
+            iter.tree = self.tree.iter_from(self.tree.num_below(prefix));
+            iter.next_in_tree = iter.tree.next_with_prefix();
             iter.staged = self
                 .staged()
                 .map(|(layer, start)| &layer.changes()[layer.num_below(prefix).max(start)..])
@@ -167,7 +167,7 @@ impl StagedOrder {
     fn num_below(&self, prefix: u64) -> usize {
         let net =
             |(layer, start): (&SortedLayer, usize)| layer.net(start, layer.num_below(prefix).max(start));
-        self.settled.num_below(prefix).strict_add_signed(self.staged().map(net).sum::<i32>() as isize)
+        self.tree.num_below(prefix).strict_add_signed(self.staged().map(net).sum::<i32>() as isize)
     }
 
     /// A prefix that at most `position` entries are below, and, where prefixes are distinct, not many fewer.
@@ -178,7 +178,7 @@ impl StagedOrder {
         // The layers shift neighbouring positions by about the same amount.
         let mut guess = position;
         for _ in 0..MOST_GUESSES {
-            let Some(prefix) = self.settled.prefix_at(guess) else { break };
+            let Some(prefix) = self.tree.prefix_at(guess) else { break };
             let num_below = self.num_below(prefix);
             if num_below <= position && position - num_below < NEAR_ROWS {
                 return prefix;
@@ -206,25 +206,23 @@ impl StagedOrder {
         };
         let num_staged: usize = self.staged().map(|(layer, start)| layer.len() - start).sum();
         let low = position.saturating_sub(num_staged);
-        let high = (position + num_staged + 1).min(self.settled.len());
-        let settled = last_before(low, high, &|at| self.settled.prefix_at(at));
+        let high = (position + num_staged + 1).min(self.tree.len());
+        let tree = last_before(low, high, &|at| self.tree.prefix_at(at));
         let staged = self.staged().map(|(layer, start)| {
             last_before(start, layer.len(), &|at| layer.changes().get(at).map(|change| change.prefix))
         });
-        staged.fold(settled, u64::max)
+        staged.fold(tree, u64::max)
     }
 
     fn limit(&self) -> usize {
-        self.settled.len() / SHARE
+        self.tree.len() / SHARE
     }
 
     /// Whether a run of ties spans two probes, as all do in a tree without prefixes.
     fn ties_at_probes(&self) -> bool {
-        let stride = (self.settled.len() / PROBES).max(MOST_TIES);
-        let prefixes: Vec<Option<u64>> = (0..self.settled.len())
-            .step_by(stride)
-            .map(|position| self.settled.prefix_at(position))
-            .collect();
+        let stride = (self.tree.len() / PROBES).max(MOST_TIES);
+        let prefixes: Vec<Option<u64>> =
+            (0..self.tree.len()).step_by(stride).map(|position| self.tree.prefix_at(position)).collect();
         prefixes.windows(2).any(|pair| pair[0] == pair[1])
     }
 
@@ -244,7 +242,7 @@ impl StagedOrder {
     }
 
     /// Drains all layers. Present entries have the cells of `order`.
-    fn settle(&mut self, order: &impl Compare) {
+    fn drain_all(&mut self, order: &impl Compare) {
         self.drain(usize::MAX, order);
         self.gather();
         self.drain(usize::MAX, order);
@@ -255,9 +253,9 @@ impl StagedOrder {
         let layer = self.draining.clone();
         let changes = &layer.changes()[self.num_drained..];
         let Some(first) = changes.first() else { return };
-        let (mut leaving, mut arriving) = (Vec::new(), Vec::new());
-        let mut position = self.settled.num_below(first.prefix);
-        let mut walk = self.settled.iter_from(position);
+        let (mut removed, mut inserted) = (Vec::new(), Vec::new());
+        let mut position = self.tree.num_below(first.prefix);
+        let mut walk = self.tree.iter_from(position);
         let mut num_done = 0;
         for group in changes.chunk_by(|left, right| left.prefix == right.prefix) {
             if num_done >= num_changes {
@@ -268,44 +266,44 @@ impl StagedOrder {
             match walk.skip_below(prefix, NEAR) {
                 Some(num_skipped) => position += num_skipped,
                 None => {
-                    position = self.settled.num_below(prefix);
-                    walk = self.settled.iter_from(position);
+                    position = self.tree.num_below(prefix);
+                    walk = self.tree.iter_from(position);
                 }
             }
             let run: Vec<u32> = std::iter::from_fn(|| walk.next_if_prefix(prefix)).collect();
             self.has_long_ties |= run.len() + group.len() > MOST_TIES;
-            let start = position - leaving.len();
+            let start = position - removed.len();
             let arrival = |entry: u32| Arrival { position: start, prefix, entry };
             match (&*run, group) {
                 ([], [change]) => {
                     assert!(!change.removes, "a removed entry is present");
-                    arriving.push(arrival(change.entry));
+                    inserted.push(arrival(change.entry));
                 }
                 ([entry], [change]) if change.entry == *entry => {
                     assert!(change.removes, "an inserted entry is absent");
                     if !change.inserts {
-                        leaving.push(position);
+                        removed.push(position);
                     }
                 }
                 _ => {
                     let stays =
                         |entry: &u32| group.binary_search_by_key(entry, |change| change.entry).is_err();
-                    let inserted = group.iter().filter(|change| change.inserts).map(|change| change.entry);
-                    let entries = run.iter().copied().filter(stays).chain(inserted);
+                    let new_entries = group.iter().filter(|change| change.inserts).map(|change| change.entry);
+                    let entries = run.iter().copied().filter(stays).chain(new_entries);
                     // Entries that later layers remove may be anywhere among their ties: here they come first.
-                    let left_later =
+                    let removed_later =
                         |&entry: &u32| self.layers_change(prefix, entry).is_some_and(|change| change.removes);
-                    let (mut all, mut live): (Vec<u32>, Vec<u32>) = entries.partition(left_later);
+                    let (mut all, mut live): (Vec<u32>, Vec<u32>) = entries.partition(removed_later);
                     live.sort_by(|&left, &right| order.compare(left, right));
                     all.extend(live);
-                    leaving.extend(position..position + run.len());
-                    arriving.extend(all.into_iter().map(arrival));
+                    removed.extend(position..position + run.len());
+                    inserted.extend(all.into_iter().map(arrival));
                 }
             }
             position += run.len();
         }
-        self.settled.remove_at(&leaving);
-        self.settled.insert_at(&arriving, true);
+        self.tree.remove_at(&removed);
+        self.tree.insert_at(&inserted, true);
         self.num_drained += num_done;
         if self.num_drained == layer.len() {
             (self.draining, self.num_drained) = (Arc::default(), 0);
@@ -321,9 +319,9 @@ impl StagedOrder {
 
 #[derive(Debug)]
 pub(crate) struct StagedIter<'a, C> {
-    settled: Iter<'a>,
-    /// The entry already read from `settled`, if anything is staged.
-    next_settled: Option<(u64, u32)>,
+    tree: Iter<'a>,
+    /// The entry already read from `tree`, if anything is staged.
+    next_in_tree: Option<(u64, u32)>,
     /// The remaining changes, layer by layer; empty if nothing is staged.
     staged: Vec<&'a [Change]>,
     /// Entries of one prefix.
@@ -346,12 +344,12 @@ impl<C: Compare> StagedIter<'_, C> {
             .filter_map(|same| Change::all(same.iter().copied()))
             .collect();
         let mut entries = Vec::new();
-        while let Some((_, entry)) = self.next_settled.filter(|next| next.0 == prefix) {
+        while let Some((_, entry)) = self.next_in_tree.filter(|next| next.0 == prefix) {
             let at = changes.binary_search_by_key(&entry, |change| change.entry);
             if !at.is_ok_and(|at| changes[at].removes) {
                 entries.push(entry);
             }
-            self.next_settled = self.settled.next_with_prefix();
+            self.next_in_tree = self.tree.next_with_prefix();
         }
         entries.extend(changes.iter().filter(|change| change.inserts).map(|change| change.entry));
         entries.sort_by(|&left, &right| self.order.compare(left, right));
@@ -364,7 +362,7 @@ impl<C: Compare> Iterator for StagedIter<'_, C> {
 
     fn next(&mut self) -> Option<u32> {
         if self.staged.is_empty() {
-            return self.settled.next();
+            return self.tree.next();
         }
         loop {
             if let Some(entry) = self.group.next() {
@@ -372,10 +370,10 @@ impl<C: Compare> Iterator for StagedIter<'_, C> {
             }
             let next_changed =
                 self.staged.iter().filter_map(|rest| rest.first()).map(|change| change.prefix).min();
-            match (self.next_settled, next_changed) {
+            match (self.next_in_tree, next_changed) {
                 (None, None) => return None,
                 (Some((prefix, entry)), changed) if changed.is_none_or(|changed| prefix < changed) => {
-                    self.next_settled = self.settled.next_with_prefix();
+                    self.next_in_tree = self.tree.next_with_prefix();
                     return Some(entry);
                 }
                 (_, changed) => self.group = self.take_group(changed?).into_iter(),
@@ -403,7 +401,7 @@ mod tests {
         let by = Numbers(numbers);
         assert_eq!(order.len(), model.len());
         assert_eq!(order.is_empty(), model.is_empty());
-        check(&order.settled);
+        check(&order.tree);
         assert!(order.iter_from(0, &by).eq(model.iter().copied()));
         for _ in 0..20 {
             let position = next(state) as usize % (model.len() + 2);
@@ -430,7 +428,7 @@ mod tests {
                 .collect();
             touched.sort_unstable();
             touched.dedup();
-            let leaving: Vec<u32> =
+            let removed: Vec<u32> =
                 touched.iter().copied().filter(|&entry| is_there[entry as usize]).collect();
             let before = numbers.clone();
             for &entry in &touched {
@@ -438,8 +436,8 @@ mod tests {
                 // Alternates phases of growth and of shrinking.
                 is_there[entry as usize] = next(&mut state) % 8 < if round / 100 % 2 == 0 { 7 } else { 2 };
             }
-            let arriving: Vec<u32> = touched.into_iter().filter(|&entry| is_there[entry as usize]).collect();
-            order.step(&leaving, &Numbers(&before), arriving, &Numbers(&numbers));
+            let inserted: Vec<u32> = touched.into_iter().filter(|&entry| is_there[entry as usize]).collect();
+            order.step(&removed, &Numbers(&before), inserted, &Numbers(&numbers));
             let num_staged = order.staged().map(|(layer, _)| layer.len()).sum::<usize>();
             most_staged = most_staged.max(num_staged);
             assert!(num_staged <= (order.len() + num_staged) / SHARE * 3 + 200);

@@ -45,7 +45,7 @@ impl KeyIndex {
     ///
     /// The probes are independent, so their cache misses overlap, whereas [`KeyIndex::find`] key by key incurs them
     /// one after the other.
-    pub(crate) fn first_looks(&self, keys: &[KeyBits]) -> Vec<u32> {
+    pub(crate) fn first_probes(&self, keys: &[KeyBits]) -> Vec<u32> {
         let first = |bits: u64| self.slots.iter_hash(self.hasher.hash_one(bits)).next().copied();
         keys.iter().filter_map(|&bits| first(bits?)).collect()
     }

@@ -187,7 +187,7 @@ impl ComputedColumns {
             self.entries[position] = None;
             self.columns[position] = Column::new(Storage::Bool);
             self.interners[position] = None;
-            self.code_reclaim.forget(position);
+            self.code_reclaim.drop_column(position);
         }
         if !self.has_pending() {
             self.log.clear();

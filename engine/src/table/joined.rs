@@ -157,16 +157,16 @@ impl JoinedTable {
     /// Applies a delta of one source. Always returns a delta, so that the join's version advances with every batch
     /// of its sources.
     pub(super) fn follow(&mut self, side: JoinSide, delta: &TableDelta) -> TableDelta {
-        let PairChanges { gone, come, touched } = self.matches.step(side, delta);
-        let removed = self.remove(&gone);
+        let PairChanges { removed: removed_pairs, added, changed } = self.matches.step(side, delta);
+        let removed = self.remove(&removed_pairs);
         match side {
             JoinSide::Left => self.pairs.left = delta.new.clone(),
             JoinSide::Right => self.pairs.right = delta.new.clone(),
         }
-        let inserted = self.add(&come);
-        self.write(&inserted, &come);
-        let updated: Vec<u32> = touched.iter().filter_map(|pair| self.slots.get(pair).copied()).collect();
-        self.write(&updated, &touched);
+        let inserted = self.add(&added);
+        self.write(&inserted, &added);
+        let updated: Vec<u32> = changed.iter().filter_map(|pair| self.slots.get(pair).copied()).collect();
+        self.write(&updated, &changed);
         let old = self.snapshot.clone();
         self.version += 1;
         self.end_step();
@@ -187,8 +187,8 @@ impl JoinedTable {
     }
 
     /// Removes rows. The sources must still be those by which the rows were ordered.
-    fn remove(&mut self, gone: &[Pair]) -> Vec<u32> {
-        let removed: Vec<u32> = gone.iter().filter_map(|pair| self.slots.remove(pair)).collect();
+    fn remove(&mut self, pairs: &[Pair]) -> Vec<u32> {
+        let removed: Vec<u32> = pairs.iter().filter_map(|pair| self.slots.remove(pair)).collect();
         let pairs = &self.pairs;
         self.order.remove_many(&removed, &|one, other| pairs.compare(one, other));
         for (column, interner) in self.cells.iter_mut().zip(&mut self.interners) {
@@ -202,9 +202,9 @@ impl JoinedTable {
         removed
     }
 
-    fn add(&mut self, come: &[Pair]) -> Vec<u32> {
-        let mut inserted = Vec::with_capacity(come.len());
-        for pair in come {
+    fn add(&mut self, added: &[Pair]) -> Vec<u32> {
+        let mut inserted = Vec::with_capacity(added.len());
+        for pair in added {
             let slot = self.free.pop().unwrap_or_else(|| {
                 self.num_slots += 1;
                 self.num_slots - 1

@@ -117,12 +117,12 @@ impl FlatTable {
         let removed_keys = self.index.and_then(|index| {
             let inserted_keys: hashbrown::HashSet<Option<u64>, ahash::RandomState> =
                 inserted.iter().map(|&slot| self.snapshot.column(index).bits(slot)).collect();
-            let gone: Vec<u32> = removed
+            let lost: Vec<u32> = removed
                 .iter()
                 .copied()
                 .filter(|&slot| !inserted_keys.contains(&old.column(index).bits(slot)))
                 .collect();
-            (!gone.is_empty()).then(|| old.column(index).gather(&gone))
+            (!lost.is_empty()).then(|| old.column(index).gather(&lost))
         });
         Some(TableDelta {
             old,

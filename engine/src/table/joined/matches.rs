@@ -26,11 +26,11 @@ pub(super) struct Pair {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct PairChanges {
     /// Removed pairs.
-    pub gone: Vec<Pair>,
+    pub removed: Vec<Pair>,
     /// Added pairs.
-    pub come: Vec<Pair>,
+    pub added: Vec<Pair>,
     /// Pairs whose cells may have changed.
-    pub touched: Vec<Pair>,
+    pub changed: Vec<Pair>,
 }
 
 #[derive(Debug)]
@@ -138,7 +138,7 @@ impl Matches {
         for slot in delta.changed() {
             let (before, after) = (key(self, &delta.old, slot), key(self, &delta.new, slot));
             if before == after {
-                self.pairs_of(side, &after, slot, &mut changes.touched);
+                self.pairs_of(side, &after, slot, &mut changes.changed);
             } else {
                 moved.push((slot, before, after));
             }
@@ -147,7 +147,7 @@ impl Matches {
         let removed: Vec<(u32, Scalar)> =
             removed.chain(moved.iter().map(|(slot, before, _)| (*slot, before.clone()))).collect();
         for (slot, key) in removed {
-            self.pairs_of(side, &key, slot, &mut changes.gone);
+            self.pairs_of(side, &key, slot, &mut changes.removed);
             had_rows.entry(key.clone()).or_insert(!self.side(side).of(&key).is_empty());
             self.side_mut(side).remove(key, slot);
         }
@@ -155,7 +155,7 @@ impl Matches {
         let inserted: Vec<(u32, Scalar)> =
             inserted.chain(moved.into_iter().map(|(slot, _, after)| (slot, after))).collect();
         for (slot, key) in inserted {
-            self.pairs_of(side, &key, slot, &mut changes.come);
+            self.pairs_of(side, &key, slot, &mut changes.added);
             had_rows.entry(key.clone()).or_insert(!self.side(side).of(&key).is_empty());
             self.side_mut(side).add(key, slot);
         }
@@ -180,8 +180,8 @@ impl Matches {
             let has = !self.side(side).of(&key).is_empty();
             let unmatched_pair = other.of(&key).iter().map(|&slot| pair(side, None, Some(slot)));
             match (had, has) {
-                (false, true) => changes.gone.extend(unmatched_pair),
-                (true, false) => changes.come.extend(unmatched_pair),
+                (false, true) => changes.removed.extend(unmatched_pair),
+                (true, false) => changes.added.extend(unmatched_pair),
                 (false, false) | (true, true) => {}
             }
         }

@@ -92,7 +92,7 @@ impl OwnedTable {
                     slot
                 }
                 None => {
-                    let slot = self.take_slot();
+                    let slot = self.allocate_slot();
                     let Keys::Explicit { cells, index } = &mut self.keys else {
                         unreachable!("a new key makes the keys explicit first");
                     };
@@ -120,12 +120,12 @@ impl OwnedTable {
         }
         let evicted: Vec<u32> = self.order.iter_from(0).take(num_evicted).collect();
         self.remove_rows(&evicted);
-        let gone: hashbrown::HashSet<u32, ahash::RandomState> = evicted.iter().copied().collect();
+        let evicted_slots: hashbrown::HashSet<u32, ahash::RandomState> = evicted.iter().copied().collect();
         // A row inserted and evicted within the batch is not reported.
         let inserted: hashbrown::HashSet<u32, ahash::RandomState> =
             changes.inserted.iter().copied().collect();
-        changes.inserted.retain(|slot| !gone.contains(slot));
-        changes.updated.retain(|slot| !gone.contains(slot));
+        changes.inserted.retain(|slot| !evicted_slots.contains(slot));
+        changes.updated.retain(|slot| !evicted_slots.contains(slot));
         changes.removed.extend(evicted.into_iter().filter(|slot| !inserted.contains(slot)));
     }
 
@@ -186,7 +186,7 @@ impl OwnedTable {
         }
     }
 
-    pub(super) fn take_slot(&mut self) -> u32 {
+    pub(super) fn allocate_slot(&mut self) -> u32 {
         self.free.pop().unwrap_or_else(|| {
             self.num_slots += 1;
             self.num_slots - 1

@@ -55,11 +55,11 @@ impl OwnedTable {
         let Keys::Index(index) = &self.keys else { return None };
         let (before, now) = (old.column(index_column), &self.columns[index_column]);
         // Text codes keep their meaning across the replacement, so bits are comparable.
-        let gone: Vec<u32> = removed
+        let lost: Vec<u32> = removed
             .iter()
             .copied()
             .filter(|&slot| index.find(before.bits(slot), |slot| now.bits(slot)).is_none())
             .collect();
-        (!gone.is_empty()).then(|| before.gather(&gone))
+        (!lost.is_empty()).then(|| before.gather(&lost))
     }
 }

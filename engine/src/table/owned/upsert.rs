@@ -37,7 +37,7 @@ impl OwnedTable {
         };
         index
             .reserve(if creating { batch.num_rows } else { 0 }, |slot| self.columns[index_column].bits(slot));
-        self.columns[index_column].touch_all(&index.first_looks(&bits));
+        self.columns[index_column].touch_all(&index.first_probes(&bits));
         let tail = self.num_slots;
         let mut reused: hashbrown::HashSet<u32, ahash::RandomState> = hashbrown::HashSet::default();
         let mut has_repeats = false;
@@ -52,7 +52,7 @@ impl OwnedTable {
                     slot
                 }
                 None => {
-                    let slot = self.take_slot();
+                    let slot = self.allocate_slot();
                     if slot < tail {
                         reused.insert(slot);
                     }
