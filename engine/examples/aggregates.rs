@@ -97,14 +97,14 @@ struct Watched {
 
 impl Watched {
     fn new(aggregate: &str, column: &str, levels: &[&str], table: &Table) -> Watched {
-        let mut words = vec![aggregate.to_owned()];
+        let mut spec = vec![aggregate.to_owned()];
         if matches!(aggregate, "weighted mean" | "max by" | "min by") {
-            words.push("qty".into());
+            spec.push("qty".into());
         }
         let config = ViewConfig {
             group_by: levels.iter().map(|&level| level.to_owned()).collect(),
             columns: Some(vec![column.to_owned()]),
-            aggregates: [(column.to_owned(), words)].into_iter().collect(),
+            aggregates: [(column.to_owned(), spec)].into_iter().collect(),
             ..ViewConfig::default()
         };
         let plan = Plan::new(&config, table.schema()).expect("the config is good");

@@ -53,7 +53,7 @@ fn trades(ids: &[i64], random: &mut Random) -> TableData {
 fn configs() -> Vec<(&'static str, ViewConfig)> {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     let aggregates = |of: &[(&str, &str)]| {
-        of.iter().map(|(column, word)| ((*column).to_owned(), vec![(*word).to_owned()])).collect()
+        of.iter().map(|(column, aggregate)| ((*column).to_owned(), vec![(*aggregate).to_owned()])).collect()
     };
     let base = ViewConfig::default();
     let sort = |column: &str, direction| vec![SortTerm { column: column.into(), direction }];

@@ -50,7 +50,7 @@ pub enum Generation {
 /// A condition on a column.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FilterTerm {
-    /// A column of the table or an expression.
+    /// A column of the table, an expression or a window.
     pub column: String,
     /// The operator as spelled by the client (`begins with`, `startswith`, …).
     pub op: String,

@@ -1,9 +1,10 @@
 //! Tables: columns, keys, and a total order of batches.
 //!
-//! Invariant: every applied batch increments the version by one and yields the [`TableDelta`] that leads to it.
-//! Snapshots are immutable. Cost: a snapshot is O(columns). Most tables are written by clients ([`owned`]); a
-//! derived table presents a view as a table and follows its source ([`derived`]); a joined table follows two
-//! ([`joined`]).
+//! Invariant: every applied batch increments the version by one and yields the [`TableDelta`] that leads to it, unless
+//! it is applied unobserved ([`Table::update_unobserved`]). Snapshots are immutable. Cost: a snapshot is O(columns).
+//!
+//! Most tables are written by clients ([`owned`]); a derived table presents a view as a table and follows its source
+//! ([`derived`]); a joined table follows two ([`joined`]).
 
 mod computed;
 mod derived;

@@ -52,11 +52,11 @@ fn a_million_updates_leave_what_a_fresh_view_shows() {
     let options = TableOptions { index: Some("id".into()), ..TableOptions::default() };
     let mut table = Table::create(&batch(&mut state), options).unwrap();
     let plans: Vec<_> = ["sum", "avg", "var"]
-        .map(|word| {
+        .map(|aggregate| {
             let config = ViewConfig {
                 group_by: vec!["group".into()],
                 columns: Some(vec!["value".into()]),
-                aggregates: [("value".to_owned(), vec![word.to_owned()])].into_iter().collect(),
+                aggregates: [("value".to_owned(), vec![aggregate.to_owned()])].into_iter().collect(),
                 ..ViewConfig::default()
             };
             Arc::new(table.plan_now(&config).unwrap())

@@ -39,7 +39,7 @@ fn text(value: &Value) -> &str {
 fn float(value: &Value) -> Option<f64> {
     match value {
         Value::Null => None,
-        Value::String(word) => Some(word.to_lowercase().parse().unwrap()),
+        Value::String(text) => Some(text.to_lowercase().parse().unwrap()),
         number => Some(number.as_f64().unwrap()),
     }
 }
@@ -81,12 +81,12 @@ fn table(columns: Vec<(&str, ArrayRef)>, index: Option<&str>) -> Table {
 
 fn aggregated(aggregate: &str) -> ViewConfig {
     let needs_argument = matches!(aggregate, "weighted mean" | "max by" | "min by");
-    let mut words = vec![aggregate.to_string()];
-    words.extend(needs_argument.then(|| "w".to_string()));
+    let mut spec = vec![aggregate.to_string()];
+    spec.extend(needs_argument.then(|| "w".to_string()));
     ViewConfig {
         group_by: vec!["g".into()],
         columns: Some(vec!["v".into()]),
-        aggregates: [("v".to_string(), words)].into(),
+        aggregates: [("v".to_string(), spec)].into(),
         ..ViewConfig::default()
     }
 }
@@ -126,8 +126,8 @@ impl Differences {
     }
 }
 
-fn column_type(word: &str) -> ColumnType {
-    match word {
+fn column_type(name: &str) -> ColumnType {
+    match name {
         "string" => ColumnType::String,
         "integer" => ColumnType::Integer,
         "float" => ColumnType::Float,

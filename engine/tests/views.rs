@@ -124,9 +124,9 @@ fn a_group_column_under_an_aggregate_with_an_argument_is_named_by_both() {
 fn the_sharing_key_determines_the_content_of_a_view() {
     let table = Table::create(&rows(r#"[{"a":"x","b":"p","v":1,"w":2}]"#), TableOptions::default()).unwrap();
     let key = |config: &ViewConfig| Plan::new(config, table.schema()).unwrap().sharing_key(0);
-    let total = |words: &[&str]| ViewConfig {
+    let total = |spec: &[&str]| ViewConfig {
         columns: Some(names(&["v"])),
-        aggregates: [("v".to_string(), names(words))].into_iter().collect(),
+        aggregates: [("v".to_string(), names(spec))].into_iter().collect(),
         group_rollup_mode: GroupRollupMode::Total,
         ..ViewConfig::default()
     };
@@ -134,10 +134,10 @@ fn the_sharing_key_determines_the_content_of_a_view() {
     assert_ne!(key(&total(&["max by", "v"])), key(&total(&["max by", "w"])));
     assert_eq!(key(&total(&["avg"])), key(&total(&["mean"])), "two spellings of one aggregate");
     // The spelling also shows in the name of a column that is a group key.
-    let named = |word: &str| ViewConfig {
+    let named = |aggregate: &str| ViewConfig {
         group_by: names(&["v"]),
         group_rollup_mode: GroupRollupMode::Rollup,
-        ..total(&[word])
+        ..total(&[aggregate])
     };
     assert_ne!(key(&named("avg")), key(&named("mean")));
 
@@ -172,9 +172,9 @@ fn the_sharing_key_determines_the_content_of_a_view() {
 #[test]
 fn a_view_that_depends_on_history_is_shared_within_one_version_only() {
     let table = Table::create(&rows(r#"[{"v":1}]"#), TableOptions::default()).unwrap();
-    let key = |word: &str, version| {
+    let key = |aggregate: &str, version| {
         let config = ViewConfig {
-            aggregates: [("v".to_string(), names(&[word]))].into_iter().collect(),
+            aggregates: [("v".to_string(), names(&[aggregate]))].into_iter().collect(),
             group_rollup_mode: GroupRollupMode::Total,
             ..ViewConfig::default()
         };
@@ -202,11 +202,11 @@ fn sums_of_nothing_depend_on_the_generation() {
         ("sum or zero", Generation::V5_6, ["[2,0,2]", "[0]", "[null]"]),
         ("pct sum parent", Generation::V5_6, ["[100.0,null,100.0]", "[null]", "[null]"]),
     ];
-    for (word, generation, expected) in cases {
+    for (aggregate, generation, expected) in cases {
         let config = ViewConfig {
             group_by: names(&["a"]),
             columns: Some(names(&["v"])),
-            aggregates: [("v".to_string(), names(&[word]))].into_iter().collect(),
+            aggregates: [("v".to_string(), names(&[aggregate]))].into_iter().collect(),
             generation,
             ..ViewConfig::default()
         };
@@ -217,11 +217,14 @@ fn sums_of_nothing_depend_on_the_generation() {
         empty.view.step(&delta);
         let shown = [of(&config).columns(), of(&filtered).columns(), empty.columns()];
         for (shown, expected) in shown.iter().zip(expected) {
-            assert!(shown.ends_with(&format!(r#""v":{expected}}}"#)), "{word} of {generation:?}: {shown}");
+            assert!(
+                shown.ends_with(&format!(r#""v":{expected}}}"#)),
+                "{aggregate} of {generation:?}: {shown}"
+            );
         }
         let reported = Plan::new(&config, empty.table.schema()).unwrap().config().aggregates;
-        let is_merged = (word, generation) == ("sum not null", Generation::V5_6);
-        assert_eq!(reported["v"], names(&[if is_merged { "sum" } else { word }]));
+        let is_merged = (aggregate, generation) == ("sum not null", Generation::V5_6);
+        assert_eq!(reported["v"], names(&[if is_merged { "sum" } else { aggregate }]));
     }
 }
 

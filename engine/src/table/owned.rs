@@ -263,7 +263,7 @@ impl OwnedTable {
             return refused("limit", given.to_string(), limit.map(|limit| limit.to_string()));
         }
         if let Some(given) = options.list_flatten.filter(|given| given != list_flatten) {
-            return refused("way with lists", given.name().into(), Some(list_flatten.name().into()));
+            return refused("list flattening", given.name().into(), Some(list_flatten.name().into()));
         }
         Ok(())
     }

@@ -21,9 +21,9 @@ fn recorded() -> Json {
 
 fn table(columns: &Json, index: Option<&str>) -> Table {
     let column_type =
-        |word: &Json| ColumnType::ALL.into_iter().find(|known| Some(known.name()) == word.as_str()).unwrap();
+        |name: &Json| ColumnType::ALL.into_iter().find(|known| Some(known.name()) == name.as_str()).unwrap();
     let columns = columns.as_object().unwrap().iter();
-    let schema = columns.map(|(name, word)| (name.clone(), column_type(word))).collect();
+    let schema = columns.map(|(name, kind)| (name.clone(), column_type(kind))).collect();
     let options = TableOptions { index: index.map(str::to_owned), ..TableOptions::default() };
     Table::create(&TableData::Schema(schema), options).unwrap()
 }
