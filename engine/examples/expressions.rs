@@ -56,8 +56,8 @@ fn main() {
         let config = ViewConfig { expressions, columns: Some(vec!["e".to_owned()]), ..ViewConfig::default() };
         let mut took: Vec<f64> = (0..RUNS)
             .map(|_| {
-                let (plan, backfill) = table.plan(&config).expect("the config is good");
-                let backfill = backfill.expect("no plan holds the column");
+                let (plan, preparation) = table.plan(&config).expect("the config is good");
+                let preparation = preparation.expect("nobody holds the column");
                 let begin = Instant::now();
                 let result = black_box(backfill.run_on(cores));
                 let took = begin.elapsed();

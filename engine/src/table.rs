@@ -151,49 +151,20 @@ impl Table {
         }
     }
 
-    /// Checks a config against this table and computes the plan's expressions and windows.
-    ///
-    /// They are kept up to date as long as a plan refers to them; build the plan's views from snapshots taken from
-    /// now on. Fails if the config does not fit the table. Cost: O(rows) per column that no other plan has.
-    pub fn plan(&mut self, config: &ViewConfig) -> Result<Plan> {
+    /// Checks a config against this table. The plan's expressions and windows stay computed for as long as a plan holds
+    /// them. New ones are left to the returned backfill, which any thread may run ([`Backfill::run_on`]); its result is
+    /// then installed ([`Table::install`]), and what waited for it is taken ([`Table::take_ready`]). Until then no view can
+    /// be built of the plan ([`Table::is_pending`]). Errors name the first thing at fault. Cost: O(size of the config).
+    pub fn plan(&mut self, config: &ViewConfig) -> Result<(Plan, Option<Backfill>)> {
         let stored = self.stored();
-        let expressions = check_expressions(config, stored.schema(), stored.index())?;
-        // All other errors are reported before anything is computed.
-        Plan::check(config, stored.schema(), stored.index())?;
+        let parsed = ParsedColumns::of(config, stored.schema(), stored.index())?;
+        // Everything else is checked before anything is computed.
+        Plan::check(config, stored.schema(), &parsed)?;
         self.computed.drop_unused();
-        let mut computed = Vec::with_capacity(expressions.len());
-        let storages: Vec<Storage> = expressions.iter().map(|expression| expression.storage).collect();
-        let windows = check_windows(config, stored.schema(), &storages)?;
-        for (alias, expression) in config.expressions.keys().zip(expressions) {
-            let column = self.computed.hold(alias, expression, &stored, &computed);
-            computed.push(column);
-        }
-        for (alias, window) in windows {
-            let window = self.computed.hold_window(alias, window, &computed, &stored);
-            computed.push(window);
-        }
-        Plan::with_computed(config, stored.schema(), computed)
-    }
-
-    /// Plans like [`Table::plan`], but leaves new expressions and windows to a worker.
-    ///
-    /// The worker calls [`Backfill::run_on`]; the result goes to [`Table::adopt`], after which further backfills
-    /// may be ready ([`Table::take_ready`]). Until then the plan is pending ([`Table::is_pending`]) and no view can
-    /// be built from it.
-    pub fn plan_later(&mut self, config: &ViewConfig) -> Result<(Plan, Option<Backfill>)> {
-        if config.expressions.is_empty() && config.windows.is_empty() {
-            return Ok((self.plan(config)?, None));
-        }
-        let stored = self.stored();
-        let expressions = check_expressions(config, stored.schema(), stored.index())?;
-        Plan::check(config, stored.schema(), stored.index())?;
-        let storages: Vec<Storage> = expressions.iter().map(|expression| expression.storage).collect();
-        let windows = check_windows(config, stored.schema(), &storages)?;
-        self.computed.drop_unused();
-        let mut computed = Vec::with_capacity(expressions.len());
-        let mut missing = Vec::new();
-        for (alias, expression) in config.expressions.keys().zip(expressions) {
-            let column = self.computed.hold_later(alias, expression, &computed, &mut missing);
+        let mut computed = Vec::with_capacity(parsed.expressions.len() + parsed.windows.len());
+        let mut pending = Vec::new();
+        for (alias, expression) in parsed.expressions {
+            let column = self.computed.hold(alias, expression, &computed, &mut pending);
             computed.push(column);
         }
         let num_columns = stored.schema().len();
@@ -224,35 +195,35 @@ impl Table {
         plan.computed_columns().iter().any(|column| self.computed.is_pending(column))
     }
 
-    /// Installs backfilled columns. The result amends snapshots and deltas taken since the backfill started.
-    pub fn adopt(&mut self, backfill: &Backfill, prepared: BackfillResult) -> InstalledColumns {
-        self.computed.install(backfill, prepared)
+    /// Installs columns that were computed elsewhere, led to the present. The result amends the snapshots and deltas that
+    /// were kept since the backfill was planned.
+    pub fn install(&mut self, backfill: &Backfill, result: BackfillResult) -> InstalledColumns {
+        self.computed.install(backfill, result)
     }
 
-    /// Takes the backfills whose source columns have been installed meanwhile.
+    /// The backfills whose source columns have been installed since.
     pub fn take_ready(&mut self) -> Vec<Backfill> {
         self.computed.take_ready()
     }
 
-    /// Drops the backfills that wait for source columns, after a backfill failed.
-    pub fn forget_waiting(&mut self) {
+    /// Drops the backfills that wait for columns which cannot be computed.
+    pub fn drop_waiting(&mut self) {
         self.computed.drop_waiting();
     }
 
-    /// The deltas that a backfilled column has to catch up with; see [`BackfillResult::follow`].
-    pub fn backlog(&self, prepared: &BackfillResult) -> CatchUpLog {
-        self.computed.catch_up_log(prepared)
+    /// The deltas that a backfill has to catch up with, see [`BackfillResult::follow`].
+    pub fn catch_up_log(&self, result: &BackfillResult) -> CatchUpLog {
+        self.computed.catch_up_log(result)
     }
 
-    /// The number of logged deltas that running backfills have to catch up with.
+    /// The number of deltas kept for running backfills.
     pub fn num_to_catch_up(&self) -> usize {
         self.computed.num_logged()
     }
 
-    /// Merges the logged deltas that running backfills have to catch up with.
-    ///
-    /// Afterwards, snapshots and deltas can be amended, and columns caught up, only at the versions in `needed`.
-    pub fn shorten_catching_up(&mut self, needed: &BTreeSet<u64>) {
+    /// Merges the deltas kept for running backfills. Afterwards snapshots and deltas can be amended, and columns followed,
+    /// at the `needed` versions only.
+    pub fn shorten_catch_up_log(&mut self, needed: &BTreeSet<u64>) {
         self.computed.shorten_log(needed);
     }
 

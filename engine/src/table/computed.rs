@@ -61,8 +61,8 @@ struct Entry {
 enum Body {
     Expression(Arc<Expression>),
     Window(Box<WindowColumn>),
-    /// A window that is being backfilled.
-    PendingPlan,
+    /// A window that is being computed elsewhere.
+    PendingWindow,
 }
 
 impl ComputedColumns {
@@ -70,35 +70,9 @@ impl ComputedColumns {
         self.entries.iter().all(Option::is_none)
     }
 
-    /// Returns the column of a checked expression, computing it if no plan holds it yet.
-    ///
-    /// `taken` are columns that the plan already uses under another name.
-    pub(super) fn hold(
-        &mut self,
-        alias: &str,
-        expression: Expression,
-        snapshot: &Snapshot,
-        taken: &[ComputedRef],
-    ) -> ComputedRef {
-        let storage = expression.storage;
-        let (position, token) = self.find_expression(&expression, taken, false).unwrap_or_else(|| {
-            let body = Body::Expression(Arc::new(expression));
-            let (position, token) = self.add(alias, body, storage, None, None);
-            let slots: Vec<u32> = snapshot.order().iter_from(0).collect();
-            self.compute(position, snapshot, &slots);
-            (position, token)
-        });
-        ComputedRef { alias: alias.to_owned(), position, storage, token }
-    }
-
-    /// Finds an existing column with an equal expression; name, blanks and comments do not matter. Volatile
-    /// expressions are never shared: a later plan would get values of an earlier moment.
-    fn find_expression(
-        &self,
-        expression: &Expression,
-        taken: &[ComputedRef],
-        or_pending: bool,
-    ) -> Option<(usize, Arc<()>)> {
+    /// An existing column with an equal expression that no column of the plan (`taken`) is yet. Volatile expressions
+    /// (`now()`, `random()`) have none: they would show the moment of an older plan.
+    fn find_expression(&self, expression: &Expression, taken: &[ComputedRef]) -> Option<(usize, Arc<()>)> {
         self.entries.iter().enumerate().find_map(|(position, entry)| {
             let entry = entry.as_ref()?;
             let Body::Expression(known) = &entry.body else { return None };
@@ -108,38 +82,8 @@ impl ComputedColumns {
         })
     }
 
-    /// Returns the column of a checked window, computing it if no plan holds it yet. `computed` are the columns
-    /// that it may read.
-    pub(super) fn hold_window(
-        &mut self,
-        alias: &str,
-        window: Window,
-        computed: &[ComputedRef],
-        snapshot: &Snapshot,
-    ) -> ComputedRef {
-        let storage = window.storage;
-        let (source, read) = source_of(&window, snapshot.schema().len(), computed);
-        let (position, token) = self.find_window(alias, &window, source, false).unwrap_or_else(|| {
-            let definition = Some((window.clone(), source));
-            let extended = self.extend(snapshot);
-            let (column, cells) = WindowColumn::build(window, source, &extended);
-            let body = Body::Window(Box::new(column));
-            let (position, token) = self.add(alias, body, storage, read, definition);
-            let interner = self.interners[position].as_mut();
-            write_window(&mut self.columns[position], interner, &cells, extended.column(source));
-            (position, token)
-        });
-        ComputedRef { alias: alias.to_owned(), position, storage, token }
-    }
-
-    /// Finds an existing column with the same name, window and source.
-    fn find_window(
-        &self,
-        alias: &str,
-        window: &Window,
-        source: usize,
-        or_pending: bool,
-    ) -> Option<(usize, Arc<()>)> {
+    /// An existing column of the same window under the same name.
+    fn find_window(&self, alias: &str, window: &Window, source: usize) -> Option<(usize, Arc<()>)> {
         self.entries.iter().enumerate().find_map(|(position, entry)| {
             let entry = entry.as_ref().filter(|entry| entry.alias == alias)?;
             let (known, read) = entry.window.as_ref()?;

@@ -134,11 +134,11 @@ impl Backfill {
     /// Computes the columns from the backfill's snapshot, on up to `threads` threads. Cost: O(rows) per column.
     pub fn run_on(&self, threads: usize) -> BackfillResult {
         let threads = Threads::new(threads);
-        let mut random = 1;
+        let mut random = self.seed;
         let columns = self
             .columns
             .iter()
-            .map(|missing| missing.compute(&self.snapshot, threads, &mut random))
+            .map(|pending| pending.compute(&self.snapshot, threads, &mut random))
             .collect();
         BackfillResult { columns, version: self.version(), random }
     }
@@ -240,8 +240,8 @@ impl ComputedColumns {
         self.entries[column.position].as_ref().is_some_and(|entry| entry.is_pending)
     }
 
-    /// Returns a column like [`ComputedColumns::hold`]; a new one is left pending and added to `missing`.
-    pub(in crate::table) fn hold_later(
+    /// The column of a checked expression; a new one is added to `pending`. `taken`: the plan's columns so far.
+    pub(in crate::table) fn hold(
         &mut self,
         alias: &str,
         expression: Expression,
@@ -249,18 +249,18 @@ impl ComputedColumns {
         pending: &mut Vec<PendingColumn>,
     ) -> ComputedRef {
         let storage = expression.storage;
-        if let Some((position, token)) = self.find_expression(&expression, taken, true) {
+        if let Some((position, token)) = self.find_expression(&expression, taken) {
             return ComputedRef { alias: alias.to_owned(), position, storage, token };
         }
         let expression = Arc::new(expression);
         let (position, token) = self.add(alias, Body::Expression(expression.clone()), storage, None, None);
         let column = ComputedRef { alias: alias.to_owned(), position, storage, token };
-        self.mark_pending(&column, Definition::Expression(expression), missing);
+        self.await_column(&column, Definition::Expression(expression), pending);
         column
     }
 
-    /// Returns a column like [`ComputedColumns::hold_window`]; a new one is left pending and added to `missing`.
-    pub(in crate::table) fn hold_window_later(
+    /// The column of a checked window; a new one is added to `pending`. `computed`: the columns that it may read.
+    pub(in crate::table) fn hold_window(
         &mut self,
         alias: &str,
         window: Window,
@@ -270,31 +270,31 @@ impl ComputedColumns {
     ) -> ComputedRef {
         let storage = window.storage;
         let (source, read) = super::source_of(&window, num_columns, computed);
-        if let Some((position, token)) = self.find_window(alias, &window, source, true) {
+        if let Some((position, token)) = self.find_window(alias, &window, source) {
             return ComputedRef { alias: alias.to_owned(), position, storage, token };
         }
         let (position, token) =
             self.add(alias, Body::PendingWindow, storage, read, Some((window.clone(), source)));
         let column = ComputedRef { alias: alias.to_owned(), position, storage, token };
-        self.mark_pending(&column, Definition::Window(window, source), missing);
+        self.await_column(&column, Definition::Window(window, source), pending);
         column
     }
 
-    fn mark_pending(
+    fn await_column(
         &mut self,
         column: &ComputedRef,
         definition: Definition,
-        missing: &mut Vec<PendingColumn>,
+        pending: &mut Vec<PendingColumn>,
     ) {
         if let Some(entry) = &mut self.entries[column.position] {
             entry.is_pending = true;
         }
-        missing.push(PendingColumn { column: column.clone(), definition });
+        pending.push(PendingColumn { column: column.clone(), definition });
     }
 
-    /// Splits the missing columns into those that can be computed now, which are returned, and windows over pending
-    /// columns, which wait with the snapshot.
-    pub(in crate::table) fn prepare(
+    /// The backfill of the pending columns that can be computed now. Windows over columns that are still pending wait for
+    /// these, with the snapshot.
+    pub(in crate::table) fn backfill(
         &mut self,
         stored: &Snapshot,
         pending: Vec<PendingColumn>,
@@ -307,8 +307,8 @@ impl ComputedColumns {
         let seed = self.random | 1;
         let snapshot = self.extend(stored);
         let (waiting, columns): (Vec<PendingColumn>, Vec<PendingColumn>) =
-            missing.into_iter().partition(|missing| self.is_source_pending(missing, &snapshot));
-        let one = |missing| Backfill { snapshot: snapshot.clone(), columns: vec![missing] };
+            pending.into_iter().partition(|pending| self.is_source_pending(pending, &snapshot));
+        let one = |pending| Backfill { snapshot: snapshot.clone(), columns: vec![pending], seed };
         self.waiting.extend(waiting.into_iter().map(one));
         (!columns.is_empty()).then_some(Backfill { snapshot, columns, seed })
     }
@@ -330,13 +330,13 @@ impl ComputedColumns {
         ready
     }
 
-    /// Drops the waiting backfills.
-    pub(in crate::table) fn forget_waiting(&mut self) {
+    /// Forgets the preparations that wait for others.
+    pub(in crate::table) fn drop_waiting(&mut self) {
         self.waiting.clear();
     }
 
-    /// The logged deltas that a result has not seen.
-    pub(in crate::table) fn backlog(&self, prepared: &BackfillResult) -> CatchUpLog {
+    /// What prepared columns have not followed.
+    pub(in crate::table) fn catch_up_log(&self, prepared: &BackfillResult) -> CatchUpLog {
         let begin = self.log.partition_point(|delta| delta.from() < prepared.version);
         CatchUpLog(self.log[begin..].to_vec())
     }
@@ -384,8 +384,8 @@ impl ComputedColumns {
     ) -> InstalledColumns {
         let mut installed = Vec::new();
         prepared.follow(backfill, &self.catch_up_log(&prepared));
-        for (missing, backfilled) in backfill.columns.iter().zip(prepared.columns) {
-            let position = missing.column.position;
+        for (pending, backfilled) in backfill.columns.iter().zip(prepared.columns) {
+            let position = pending.column.position;
             // The backfill holds the column's token, so its position has not been reused.
             let Some(entry) = self.entries[position].as_mut().filter(|entry| entry.is_pending) else {
                 continue;

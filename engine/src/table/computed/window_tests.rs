@@ -319,8 +319,8 @@ fn history(seed: u64) {
         windows,
         ..ViewConfig::default()
     };
-    // Not every combination is valid.
-    while table.plan(&base).is_err() {
+    // Not every choice is a valid one.
+    while table.plan_now(&base).is_err() {
         let alias = ["w1", "w2", "w3", "w4"][random.below(4) as usize];
         base.windows.insert(alias.into(), random.window(&["v", "i"]));
     }
