@@ -1,7 +1,7 @@
-//! A view: one question about a table, answered once and kept in step by deltas.
+//! A materialised view: the result of a plan over a table, kept up to date by deltas.
 //!
-//! Law: stepping equals starting over. A view is a function of its plan and the table's snapshot; what belongs to one
-//! client (which groups are open) is in its [`Handle`].
+//! Invariant: stepping equals rebuilding. A view is a function of its plan and the table's snapshot; the state of one
+//! client (which groups are expanded) lives in its [`Handle`].
 
 mod aggregate;
 mod aggregate_state;
@@ -50,7 +50,7 @@ use column_only::ColumnOnly;
 use flat::Flat;
 use grouped::Grouped;
 
-/// The materialised answer, shared by everybody who asks the same.
+/// A materialised view, shared by all clients whose plans have the same sharing key.
 #[derive(Debug)]
 pub struct View(Shape);
 
@@ -61,7 +61,7 @@ enum Shape {
     ColumnOnly(Box<ColumnOnly>),
 }
 
-/// What a step did to a view; enough to write the row delta.
+/// The effect of one or more steps on a view, from which its row delta is written.
 #[derive(Debug, Clone, Default)]
 pub struct ViewDelta {
     /// Slots of flat and column-only views, row nodes of grouped ones.
@@ -69,7 +69,7 @@ pub struct ViewDelta {
 }
 
 impl ViewDelta {
-    /// Joins what later steps did.
+    /// Merges the effects of later steps into this one.
     pub fn merge_all<'a>(&mut self, later: impl IntoIterator<Item = &'a ViewDelta>) {
         for delta in later {
             self.changed.extend_from_slice(&delta.changed);
@@ -78,16 +78,18 @@ impl ViewDelta {
         self.changed.dedup();
     }
 
-    /// Rows that it names.
+    /// Number of changed rows: slots of flat and column-only views, row nodes of grouped ones.
     pub fn len(&self) -> usize {
         self.changed.len()
     }
 
+    /// Whether no row changed.
     pub fn is_empty(&self) -> bool {
         self.changed.is_empty()
     }
 }
 
+/// The size of a view and of its table, as reported to clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dimensions {
     pub num_table_rows: usize,
@@ -96,32 +98,37 @@ pub struct Dimensions {
     pub num_view_columns: usize,
 }
 
-/// Rows and columns of a view: absent bounds are open; bounds beyond the view are clamped.
+/// A range of rows and columns of a view. Absent bounds are open; bounds beyond the view are clamped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Viewport {
+    /// First row.
     pub start_row: Option<u32>,
+    /// Row past the last.
     pub end_row: Option<u32>,
+    /// First column.
     pub start_col: Option<u32>,
+    /// Column past the last.
     pub end_col: Option<u32>,
 }
 
-/// What to cut from a view.
+/// Selects a slice of a view.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SliceOptions {
+    /// The rows and columns of the slice.
     pub viewport: Viewport,
-    /// The window will be written with `__ID__`.
+    /// Whether the slice is exported with `__ID__`.
     pub id: bool,
-    /// The window will be written with `__INDEX__`; costs a pass over the table for grouped views.
+    /// Whether the slice is exported with `__INDEX__`; costs a pass over the table for grouped views.
     pub index: bool,
 }
 
 impl View {
-    /// One pass over the snapshot, on this thread alone.
+    /// Builds the view in one pass over the snapshot, on the calling thread only.
     pub fn build(plan: Arc<Plan>, snapshot: &Snapshot) -> View {
         View::build_on(plan, snapshot, 1)
     }
 
-    /// As [`View::build`], on up to `num_threads` threads, which end before this returns. The answer is the same.
+    /// Builds the view on up to `num_threads` scoped threads. The result equals that of [`View::build`].
     pub fn build_on(plan: Arc<Plan>, snapshot: &Snapshot, num_threads: usize) -> View {
         let threads = Threads::new(num_threads);
         View(match plan.kind {
@@ -131,6 +138,7 @@ impl View {
         })
     }
 
+    /// The plan of which this view is the result.
     pub fn plan(&self) -> &Arc<Plan> {
         match &self.0 {
             Shape::Flat(view) => &view.plan,
@@ -147,19 +155,23 @@ impl View {
         }
     }
 
-    /// The table version the view stands at.
+    /// The table version of the view.
     pub fn version(&self) -> u64 {
         self.snapshot().version()
     }
 
-    /// Whether steps find out which rows of a grouped view changed; needed for row deltas, off at first.
+    /// Sets whether steps record the changed rows of a grouped view, which row deltas need. Off initially.
     pub fn track_changes(&mut self, tracks: bool) {
         if let Shape::Grouped(view) = &mut self.0 {
             view.tracks_changes = tracks;
         }
     }
 
-    /// Follows the table by one delta, which must begin where the view stands.
+    /// Advances the view by one delta.
+    ///
+    /// # Panics
+    ///
+    /// If the delta does not start at the view's version.
     pub fn step(&mut self, delta: &TableDelta) -> ViewDelta {
         assert_eq!(delta.from(), self.version(), "a view steps from the version it stands at");
         let changed = match &mut self.0 {
@@ -170,11 +182,12 @@ impl View {
         ViewDelta { changed }
     }
 
-    /// A fresh handle, opened to `group_by_depth` levels.
+    /// Creates a handle, expanded to `group_by_depth` levels (all if absent).
     pub fn handle(&self, group_by_depth: Option<u32>) -> Handle {
         Handle::new(group_by_depth)
     }
 
+    /// The dimensions of the view as `handle` shows it.
     pub fn dimensions(&mut self, handle: &mut Handle) -> Dimensions {
         let plan = self.plan().clone();
         let num_table_rows = self.snapshot().num_rows();
@@ -191,7 +204,7 @@ impl View {
         }
     }
 
-    /// Chooses a window of the view as it is now.
+    /// Gathers a slice of the view at its current version.
     pub fn slice(&mut self, handle: &mut Handle, options: SliceOptions) -> ViewSlice {
         match &mut self.0 {
             Shape::Flat(view) => slice::flat(view, options),
@@ -200,8 +213,8 @@ impl View {
         }
     }
 
-    /// One list per split level plus one for the names; each inner list has one entry per shown column of `columns`
-    /// (clamped).
+    /// The column paths: one list per split level plus one of column names. Each list has one entry per shown column in
+    /// `columns` (clamped).
     pub fn column_paths(&mut self, columns: Range<usize>) -> Vec<Vec<Scalar>> {
         let mut levels = match &mut self.0 {
             Shape::Flat(view) => {
@@ -218,7 +231,7 @@ impl View {
         levels
     }
 
-    /// The same as joined names, `1|a`.
+    /// The column paths joined to names, as in `1|a`.
     pub fn column_names(&mut self, columns: Range<usize>) -> Vec<Arc<str>> {
         let mut names: Vec<Arc<str>> = match &mut self.0 {
             Shape::Flat(view) => {
@@ -232,7 +245,12 @@ impl View {
         names
     }
 
-    /// The least and the greatest value of a column over the rows of the view; of pivots over the deepest visible rows.
+    /// The least and the greatest value of a column over the rows of the view; in a pivot, over the deepest visible
+    /// rows.
+    ///
+    /// # Errors
+    ///
+    /// If the view has no such column.
     pub fn min_max(&mut self, handle: &mut Handle, column: &str) -> Result<(Scalar, Scalar)> {
         match &mut self.0 {
             Shape::Flat(view) => min_max::of_rows(view, column),
@@ -241,7 +259,7 @@ impl View {
         }
     }
 
-    /// Hides everything below a row; yields the number of rows hidden.
+    /// Collapses a row and returns the number of rows hidden. Has no effect on views without groups.
     pub fn collapse(&mut self, handle: &mut Handle, row: usize) -> u32 {
         match &mut self.0 {
             Shape::Grouped(view) => handle.collapse(view, row),
@@ -249,7 +267,7 @@ impl View {
         }
     }
 
-    /// Shows a row's children; yields the number of rows shown.
+    /// Expands a row and returns the number of rows shown. Has no effect on views without groups.
     pub fn expand(&mut self, handle: &mut Handle, row: usize) -> u32 {
         match &mut self.0 {
             Shape::Grouped(view) => handle.expand(view, row),
@@ -257,14 +275,18 @@ impl View {
         }
     }
 
-    /// Opens the levels `0..=depth`.
+    /// Expands the levels `0..=depth` and collapses the deeper ones.
     pub fn set_depth(&mut self, handle: &mut Handle, depth: u32) {
         if let Shape::Grouped(view) = &mut self.0 {
             handle.set_depth(view, depth);
         }
     }
 
-    /// The changed rows that `handle` shows, in view order, as an Arrow stream without key columns.
+    /// Writes the changed rows that `handle` shows, in view order, as an Arrow stream without key columns.
+    ///
+    /// # Errors
+    ///
+    /// If the Arrow writer fails.
     pub fn row_delta(&mut self, handle: &mut Handle, delta: &ViewDelta) -> Result<Vec<u8>> {
         let window = match &mut self.0 {
             Shape::Flat(view) => {
@@ -276,7 +298,7 @@ impl View {
                 slice::column_only_window(view, &slots, Viewport::default(), false)
             }
             Shape::Grouped(view) => {
-                // Of a table that was cleared nothing is told, not even the total that became null.
+                // A cleared table notifies nothing, not even the total that became null.
                 let is_empty = view.snapshot.num_rows() == 0;
                 let nodes = if is_empty { Vec::new() } else { handle.visible_of(view, &delta.changed) };
                 let mut window = slice::grouped_window(view, &nodes, Viewport::default());
@@ -289,7 +311,12 @@ impl View {
     }
 }
 
-/// The removed keys of a table delta as the Arrow stream that subscribers of removals get.
+/// Writes the removed keys of a table delta as the Arrow stream that subscribers to removals receive; `None` if the
+/// delta does not list removed keys.
+///
+/// # Errors
+///
+/// If the Arrow writer fails.
 pub fn removed_keys_arrow(delta: &TableDelta, index: &str) -> Result<Option<Vec<u8>>> {
     let Some(keys) = &delta.removed_keys else { return Ok(None) };
     let name: Arc<str> = index.into();

@@ -1,8 +1,8 @@
-//! The aggregates: names, types, and how each is kept.
+//! The aggregates: names, types and kind of state.
 //!
-//! Law: sum-like aggregates ([`super::sums`]) are kept per cell and take a row back exactly as they took it in; water
-//! marks remember; all others are computed from the cell's rows ([`super::from_rows`]) when somebody looks, and again
-//! only after one of its rows changed.
+//! Invariant: sum-like aggregates ([`super::sums`]) are exact per-cell states that retract a row exactly as they
+//! inserted it; water marks never retract; all others are computed lazily from the cell's rows ([`super::from_rows`]),
+//! and again only after one of those rows changed.
 
 use std::sync::Arc;
 
@@ -55,23 +55,23 @@ pub(crate) struct Aggregate {
     pub(crate) name: Arc<str>,
     pub(crate) column: usize,
     pub(crate) kind: AggregateKind,
-    /// The weight or the column to compare.
+    /// The weight of a weighted mean, or the column that `max by` and `min by` compare.
     pub(crate) argument: Option<usize>,
-    /// As clients read it back: canonical name, then arguments.
+    /// The form clients read back: canonical name, then arguments.
     pub(crate) canonical: Vec<String>,
-    /// The name that shows in CSV and Arrow where the column is a group key too.
+    /// Qualifies the column's name in CSV and Arrow where the column is a group key too.
     pub(crate) qualifier: String,
     pub(crate) input: Storage,
     pub(crate) sum_of_nothing: SumOfNothing,
 }
 
-/// What plain sums and shares are where no row has a value.
+/// The value of plain sums and shares where no row has a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum SumOfNothing {
     Null,
     /// Null only where there are no rows.
     Zero,
-    /// Also where a filter keeps no row.
+    /// Zero even where a filter excludes every row.
     ZeroWithoutRows,
 }
 
@@ -122,11 +122,11 @@ const NAMES: &[(AggregateKind, &[&str], &str)] = &[
     (AggregateKind::Stddev, &["stddev", "standard deviation"], "stddev"),
 ];
 
-/// Names that are known but were never implemented by the published server either.
+/// Names that are reserved but not implemented by the reference engine either.
 const UNIMPLEMENTED: &[&str] = &["mean by count", "mean_by_count", "identity", "div", "add", "py_agg"];
 
 impl AggregateKind {
-    /// The default for a column of this type in a grouped view.
+    /// The default aggregate of a column of this type in a grouped view.
     pub(crate) fn default_for(column_type: ColumnType) -> AggregateKind {
         match column_type {
             ColumnType::Integer | ColumnType::Float => AggregateKind::Sum,
@@ -144,7 +144,7 @@ impl AggregateKind {
         matches!(self, AggregateKind::WeightedMean | AggregateKind::MaxBy | AggregateKind::MinBy)
     }
 
-    /// The plain sum family, which takes numbers and booleans only.
+    /// Whether this is one of the plain sum family, which accepts numbers and booleans only.
     fn is_sum(self) -> bool {
         matches!(
             self,
@@ -159,7 +159,7 @@ impl AggregateKind {
         )
     }
 
-    /// Whether it is computed from the rows of a cell, which the view then keeps.
+    /// Whether it is computed from the rows of a cell, which the view then stores per cell.
     pub(crate) fn needs_rows(self) -> bool {
         match self {
             AggregateKind::Sum
@@ -202,7 +202,8 @@ impl AggregateKind {
 }
 
 impl Aggregate {
-    /// The aggregate `words` (name, then arguments) of a column. `column_of` finds argument columns.
+    /// Parses an aggregate specification of a column: the name, then arguments, as in `words`. `column_of` resolves
+    /// argument columns.
     pub(crate) fn parse(
         field: &Field,
         column: usize,
@@ -259,7 +260,7 @@ impl Aggregate {
         }
     }
 
-    /// Computes and reports it as clients up to 5.5 expect. `words`: as it was asked.
+    /// Adopts the semantics and spelling of clients up to 5.5. `words` is the specification as received.
     pub(super) fn follow_older_rules(&mut self, words: &[String]) {
         let word = words.first().map_or("", String::as_str);
         let is_not_null = matches!(word, "sum not null" | "sum_not_null");
@@ -276,7 +277,7 @@ impl Aggregate {
         }
     }
 
-    /// Checks that the column's type can be aggregated so.
+    /// Checks that the aggregate accepts the column's type.
     pub(crate) fn check_type(&self) -> Result<()> {
         let is_number =
             matches!(self.input.column_type(), ColumnType::Integer | ColumnType::Float | ColumnType::Boolean);
@@ -292,7 +293,7 @@ impl Aggregate {
         )))
     }
 
-    /// The storage of the result.
+    /// The storage type of the result.
     pub(crate) fn output(&self) -> Storage {
         match self.kind {
             AggregateKind::Sum
@@ -336,10 +337,10 @@ impl Aggregate {
         }
     }
 
-    /// The type that `schema` reports.
+    /// The column type that `schema` reports.
     pub(crate) fn output_type(&self) -> ColumnType {
         match self.kind {
-            // Sums of booleans are counts, but have always been reported as what was summed.
+            // Sums of booleans are counts, but the published server has always reported the input type.
             AggregateKind::Sum
             | AggregateKind::SumOrZero
             | AggregateKind::AbsSum

@@ -1,9 +1,9 @@
-//! What a cell with many rows keeps for an aggregate that looks at rows.
+//! Incremental state of non-invertible aggregates, held for large groups only.
 //!
-//! Law: a row comes or goes in O(log) at most, and the value is read in O(log): counts of values say how many are
-//! distinct; the rows in the order of their values say which is the least, the middle, the first; the most frequent value
-//! ([`leaders`]) and the product ([`products`]) have structures of their own. A cell keeps nothing until somebody looks
-//! at it, as a rule again, and a cell with few rows never: reading those is as quick.
+//! Cost: inserting or removing a row and reading the value take O(log n) at most. Counts of values yield the number of
+//! distinct ones; the rows in the order of their values yield the least, the middle and the first; the most frequent
+//! value ([`leaders`]) and the product ([`products`]) have structures of their own. State is built when a value is
+//! read, as a rule for the second time, and never for cells with few rows, which are as quick to scan.
 
 mod leaders;
 mod products;
@@ -23,35 +23,35 @@ use crate::types::scalar::Scalar;
 use leaders::Leaders;
 use products::Products;
 
-/// Rows from which on a cell keeps something. Few in tests, so that these meet cells of both kinds.
+/// Number of rows from which a cell may hold state. Low in tests, so that they cover cells of both kinds.
 pub(super) const MANY_ROWS: u32 = if cfg!(test) { 8 } else { 1024 };
 
-/// Strings of the table for each row of a cell, up to which their occurrences are counted in an array.
+/// Maximum number of strings in the table per row of a cell for which occurrences are counted in an array.
 const STRINGS_A_ROW: usize = 8;
 
 #[derive(Debug)]
 pub(super) enum AggregateState {
-    /// How often each code of a text column occurs; null is in place 0.
+    /// Number of occurrences of each code of a text column, at index `code + 1`; nulls are counted at index 0.
     Codes {
         counts: Vec<u32>,
         num_distinct: usize,
     },
-    /// How often each value occurs.
+    /// Number of occurrences of each value.
     Values(HashMap<Option<u64>, u32, ahash::RandomState>),
-    /// How many are null, zero, false or the epoch.
+    /// Number of rows that are null, zero, false or the epoch.
     Falsy(u32),
     Ordered {
         order: RowOrder,
         rows: OrderTree,
     },
-    /// Rows with a value, the truthy ones first, then in row order.
+    /// The rows with a value: truthy ones first, then in row order.
     Truthy {
         row_order: RowOrderOf,
         rows: OrderTree,
     },
     Leaders(Leaders),
     Products(Products),
-    /// The absolute sums of the groups below, added up; the pivot tells how they change.
+    /// Sum of the absolute sums of the groups below; updated by the pivot.
     Gross(Sum),
 }
 
@@ -62,7 +62,7 @@ pub(super) struct RowOrderOf {
 }
 
 impl RowOrderOf {
-    /// `levels`: the columns that make groups below the cell.
+    /// `levels` are the columns of the group levels below the cell.
     pub(super) fn new(levels: &[usize]) -> RowOrderOf {
         RowOrderOf { levels: levels.into() }
     }
@@ -83,12 +83,12 @@ impl RowOrderOf {
     }
 }
 
-/// What an aggregate keeps.
+/// The kind of state an aggregate uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StateKind {
-    /// Counts, which cost no more than reading the rows once.
+    /// Counts, as cheap to build as one scan of the rows.
     Counts,
-    /// An order, which is worth its making only when the value is asked for again.
+    /// A sorted order, which pays off only when the value is read again.
     Order,
     Nothing,
 }
@@ -120,13 +120,13 @@ pub(super) fn means(kind: AggregateKind) -> StateKind {
     }
 }
 
-/// Whether what is kept is made of rows in row order; else they come in key order.
+/// Whether the state is built from rows in row order rather than in key order.
 pub(super) fn follows_row_order(kind: AggregateKind) -> bool {
     matches!(kind, AggregateKind::Any | AggregateKind::Or | AggregateKind::Dominant | AggregateKind::Mul)
 }
 
 impl AggregateState {
-    /// From the rows of a cell, in key order or in row order ([`follows_row_order`]).
+    /// Builds the state from the rows of a cell, in key order or in row order ([`follows_row_order`]).
     pub(super) fn new(
         aggregate: &Aggregate,
         snapshot: &Snapshot,
@@ -152,7 +152,7 @@ impl AggregateState {
             (StateKind::Counts, _) if aggregate.kind == AggregateKind::And => {
                 AggregateState::Falsy(rows.iter().filter(|&&slot| !is_truthy(column, slot)).count() as u32)
             }
-            // One count a string of the table, unless most of them are not in the cell.
+            // An array with one count per string of the table, unless most strings do not occur in the cell.
             (StateKind::Counts, Column::Str(_, strings)) if strings.len() <= rows.len() * STRINGS_A_ROW => {
                 let mut counts = vec![0; strings.len() + 1];
                 column.each_bits(rows, |bits| counts[bits.map_or(0, |code| code as usize + 1)] += 1);
@@ -172,7 +172,7 @@ impl AggregateState {
         }
     }
 
-    /// A row comes (`sign` 1) or goes (`sign` -1), with the cells that it has in `snapshot`.
+    /// Inserts (`sign` 1) or removes (`sign` -1) a row with its cells in `snapshot`.
     pub(super) fn change(&mut self, aggregate: &Aggregate, snapshot: &Snapshot, slot: u32, sign: i32) {
         let column = snapshot.column(aggregate.column);
         match self {
@@ -192,7 +192,7 @@ impl AggregateState {
                 *count = count.wrapping_add_signed(sign);
                 if *count == 0 {
                     counts.remove(&bits);
-                    // A look walks over empty places too.
+                    // Reading iterates over empty buckets too.
                     if counts.len() < counts.capacity() / 8 {
                         counts.shrink_to(counts.len() * 2);
                     }
@@ -230,14 +230,14 @@ impl AggregateState {
         }
     }
 
-    /// Does what was put off until somebody looks. To be called before [`AggregateState::value`].
+    /// Performs deferred work. Must be called before [`AggregateState::value`].
     pub(super) fn settle(&mut self, aggregate: &Aggregate, snapshot: &Snapshot) {
         if let AggregateState::Products(products) = self {
             products.settle(snapshot.column(aggregate.column));
         }
     }
 
-    /// The aggregate's value; `any_row` is a row of the cell.
+    /// The aggregate's value. `any_row` returns some row of the cell.
     pub(super) fn value(
         &self,
         aggregate: &Aggregate,
@@ -251,7 +251,7 @@ impl AggregateState {
             AggregateState::Values(counts)
                 if matches!(aggregate.kind, AggregateKind::Unique | AggregateKind::DistinctLeaf) =>
             {
-                // Zeros of both signs are one value here.
+                // Zeros of both signs count as one value here.
                 let mut values = counts.keys().map(|bits| bits.map(|bits| whole(column, bits)));
                 let first = values.next().flatten();
                 let is_unique = values.all(|value| value == first);
@@ -282,7 +282,7 @@ fn counted(aggregate: &Aggregate, column: &Column, num_distinct: usize, any_row:
     }
 }
 
-/// By the values that decide; by key alone where the place among the rows does.
+/// Sorts by the deciding values, or by key alone where the position among the rows decides.
 fn order(aggregate: &Aggregate) -> RowOrder {
     let column = match aggregate.kind {
         AggregateKind::First | AggregateKind::LastByIndex | AggregateKind::LastMinusFirst => None,
@@ -292,18 +292,18 @@ fn order(aggregate: &Aggregate) -> RowOrder {
     RowOrder { terms: column.map(|column| (column, Direction::Ascending)).into_iter().collect() }
 }
 
-/// `rows` ascend: NaN, null, values; then by key.
+/// Reads an order statistic from `rows`, which ascend as NaN, null, values, then by key.
 fn ordered(aggregate: &Aggregate, snapshot: &Snapshot, rows: &OrderTree) -> Scalar {
     let column = snapshot.column(aggregate.column);
     let at = |position: usize| rows.get(position).map_or(Scalar::Null, |slot| column.scalar(slot));
     let last = rows.len().saturating_sub(1);
     let num_nan = || rows.partition_point(|slot| column.number(slot).is_some_and(f64::is_nan));
-    // Null is the least value; NaN only if there is nothing else.
+    // Null is the least value; NaN is returned only if there is nothing else.
     let least = || match num_nan() {
         all if all == rows.len() => at(0),
         first => canonical(at(first)),
     };
-    // Only null and NaN: NaN.
+    // NaN if there are only nulls and NaNs.
     let greatest = || match at(last) {
         Scalar::Null => at(0),
         value => canonical(value),
@@ -324,11 +324,11 @@ fn ordered(aggregate: &Aggregate, snapshot: &Snapshot, rows: &OrderTree) -> Scal
     }
 }
 
-/// One row of each value, found by leaping from value to value: as many leaps as texts fit.
+/// Joins one row per distinct value, found by binary search from each value to the next; stops when the text is full.
 fn join(column: &Column, rows: &OrderTree, num_nan: usize) -> Scalar {
     let num_low =
         rows.partition_point(|slot| !column.is_valid(slot) || column.number(slot).is_some_and(f64::is_nan));
-    // Here null comes before NaN.
+    // In the result, null precedes NaN.
     let null = (num_low > num_nan).then(|| rows.get(num_nan)).flatten();
     let nan = (num_nan > 0).then(|| rows.get(0)).flatten();
     let mut next = num_low;
@@ -344,7 +344,7 @@ fn join(column: &Column, rows: &OrderTree, num_nan: usize) -> Scalar {
     joined(column, null.into_iter().chain(nan).chain(values))
 }
 
-/// Of the rows with the extreme argument the first by key. A null argument is the smallest, before NaN.
+/// The first row by key among those with the extreme argument. A null argument is the smallest, before NaN.
 fn by(aggregate: &Aggregate, snapshot: &Snapshot, rows: &OrderTree) -> Scalar {
     let argument = snapshot.column(aggregate.argument.expect("checked when the aggregate was parsed"));
     let num_nan = rows.partition_point(|slot| argument.number(slot).is_some_and(f64::is_nan));
@@ -353,12 +353,12 @@ fn by(aggregate: &Aggregate, snapshot: &Snapshot, rows: &OrderTree) -> Scalar {
     let position = if aggregate.kind == AggregateKind::MinBy {
         if num_low > num_nan { num_nan } else { 0 }
     } else if num_low == rows.len() {
-        // Only null and NaN.
+        // There are only nulls and NaNs.
         0
     } else {
         let last = rows.get(rows.len() - 1).unwrap_or(0);
         rows.partition_point(|slot| {
-            // Those in front of the values do not take part in the comparison.
+            // Nulls and NaNs, which precede the values, do not take part in the comparison.
             !argument.is_valid(slot)
                 || argument.number(slot).is_some_and(f64::is_nan)
                 || argument.compare(slot, last).is_lt()
@@ -367,7 +367,7 @@ fn by(aggregate: &Aggregate, snapshot: &Snapshot, rows: &OrderTree) -> Scalar {
     rows.get(position).map_or(Scalar::Null, |slot| snapshot.column(aggregate.column).scalar(slot))
 }
 
-/// See [`super::from_rows`]; there nulls come before NaN.
+/// The quantile as defined in [`super::from_rows`], where nulls precede NaN.
 fn quantile(column: &Column, rows: &OrderTree, quarter: usize, num_nan: usize) -> Scalar {
     if rows.is_empty() {
         return Scalar::Null;
@@ -397,10 +397,10 @@ fn quantile(column: &Column, rows: &OrderTree, quarter: usize, num_nan: usize) -
     }
 }
 
-/// Both zeros compare equal, so which of them is found depends on the way; the answer does not.
+/// Maps -0.0 to 0.0. Both zeros compare equal, so which one is found depends on the search path; the result must not.
 pub(super) fn canonical(value: Scalar) -> Scalar {
     match value {
-        // Adding the other zero takes the sign off and leaves every other value.
+        // Adding 0.0 clears the sign of zero and leaves every other value unchanged.
         Scalar::Float(value) => Scalar::Float(value + 0.0),
         value => value,
     }

@@ -1,15 +1,16 @@
-//! Building a grouped view: which groups, split values and cells there are.
+//! Builds the groups, split values and cells of a grouped view.
 //!
-//! Law: the same as if every row had been inserted one by one, found by a few passes over plain numbers
-//! ([`super::dense`]). Nodes of a level are numbered in display order (unsorted), so no group is searched for and no
-//! children are sorted.
+//! Invariant: the result equals inserting the rows one by one.
+//!
+//! Cost: a few passes over arrays of integers ([`super::group_codes`]). Nodes of a level are numbered in display order
+//! (unsorted), so no group is searched for and no children are sorted.
 
 use super::group_codes::{DenseCodes, Pairs};
 use super::tree::{NewNode, ROOT};
 use crate::parallel::Threads;
 use crate::storage::Snapshot;
 
-/// One tree to be: the groups of each level.
+/// The groups of each level of a tree that is being built.
 pub(super) struct GroupAxis {
     levels: Vec<Level>,
     /// By row: its group on the deepest level; empty without levels.
@@ -17,7 +18,7 @@ pub(super) struct GroupAxis {
 }
 
 struct Level {
-    /// By group: its parent among the groups of the level above, and the number of its value.
+    /// By group: its parent among the groups of the level above, and the index of its value.
     groups: Vec<(u32, u32)>,
     dense: DenseCodes,
 }
@@ -49,7 +50,7 @@ impl GroupAxis {
         self.levels.len()
     }
 
-    /// Groups of a depth; the root is the only one of depth 0.
+    /// Number of groups of a depth; the root is the only one of depth 0.
     fn len(&self, depth: usize) -> usize {
         depth.checked_sub(1).map_or(1, |level| self.levels[level].groups.len())
     }
@@ -59,12 +60,13 @@ impl GroupAxis {
         self.levels[depth - 1].groups[group as usize].0
     }
 
-    /// The node numbers of a depth begin here.
+    /// The first node number of a depth.
     fn base(&self, depth: usize) -> u32 {
         (0..depth).map(|above| self.len(above) as u32).sum()
     }
 
-    /// All nodes below the root in the order of their numbers. `cell` tells a group's own cell by depth and position.
+    /// All nodes below the root, in the order of their numbers. `cell` maps depth and position of a group to its own
+    /// cell.
     pub(super) fn nodes<'a>(
         &'a self,
         cell: impl Fn(usize, u32) -> u32 + 'a,
@@ -87,25 +89,27 @@ impl GroupAxis {
 
 /// The cells of one depth of both trees.
 struct CellLayer {
-    /// The number of the first.
+    /// Number of the first cell.
     base: u32,
-    /// Row group and split group of each, ascending; `None`: one for each group of the one tree, in its order.
+    /// Row group and split group of each cell; `None` if there is one per group of one of the trees, in its order.
     pairs: Option<Vec<(u32, u32)>>,
     len: usize,
 }
 
-/// Row group and split group of the cells of a layer, ascending, and which of them each cell below belongs to.
+/// Row group and split group of the cells of a layer, ascending; and for each pair of the layer below, the pair it
+/// belongs to.
 type LayerPairs = (Vec<(u32, u32)>, Vec<u32>);
 
-/// All cells that will have rows, and the total.
+/// All cells with rows, and the total.
 pub(super) struct BuiltGroups {
     layers: Vec<Vec<CellLayer>>,
     /// By row: its deepest cell.
     pub(super) of_row: Vec<u32>,
-    /// Which cell adds up to which, the deepest first: ranges of cells, and by cell its sum's number.
+    /// Which cells are summed into which, the deepest first: the first cell of a range, and for each cell of the range
+    /// the number of the cell that it is added to.
     pub(super) sums: Vec<(u32, Vec<u32>)>,
     pub(super) num_cells: usize,
-    /// The deepest cells.
+    /// The range of the deepest cells.
     pub(super) deepest: std::ops::Range<u32>,
     /// By split depth above the deepest: for each deepest cell, the cell of its row group and split prefix.
     pub(super) prefixes: Vec<Vec<u32>>,
@@ -134,7 +138,7 @@ impl BuiltGroups {
                 Pairs::new(&rows.of_row, num_left, &splits.of_row, num_right, threads)
             }
         };
-        // From the deepest up: the pairs of each layer, and which pair of it each pair below belongs to.
+        // From the deepest up: the pairs of each layer, and for each pair below the one it belongs to.
         let mut found: Vec<Vec<LayerPairs>> = Vec::new();
         let mut below = pairs.pairs;
         for at in (0..=depth).rev() {
@@ -156,7 +160,7 @@ impl BuiltGroups {
                     let mut up = Vec::with_capacity(pairs.len());
                     for &(row, group) in pairs {
                         let pair = (row, splits.parent(split + 1, group));
-                        // Split groups are numbered along their parents, so equal pairs stand together.
+                        // Split groups are numbered along their parents, so equal pairs are adjacent.
                         if above.last() != Some(&pair) {
                             above.push(pair);
                         }
@@ -170,7 +174,7 @@ impl BuiltGroups {
         BuiltGroups::numbered(rows, splits, found, pairs.of_row)
     }
 
-    /// Gives cells their numbers: the shallow ones first, the total 0.
+    /// Numbers the cells: shallow ones first, the total is 0.
     fn numbered(
         rows: &GroupAxis,
         splits: &GroupAxis,
@@ -184,7 +188,7 @@ impl BuiltGroups {
             for (split, base) in bases.iter_mut().enumerate() {
                 *base = next;
                 let len = found[depth - at][split_depth - split].0.len();
-                // The total is there even without rows.
+                // The total exists even without rows.
                 next += if (at, split) == (0, 0) { 1 } else { len as u32 };
             }
         }
@@ -230,7 +234,7 @@ impl BuiltGroups {
         self.layers[0][depth].base + group
     }
 
-    /// Row node and split node of every cell, by its number.
+    /// Row node and split node of every cell, by cell number.
     pub(super) fn owners(&self, rows: &GroupAxis, splits: &GroupAxis) -> Vec<(u32, u32)> {
         let mut owners = Vec::with_capacity(self.num_cells);
         for (depth, layers) in self.layers.iter().enumerate() {
@@ -252,14 +256,14 @@ impl BuiltGroups {
     }
 }
 
-/// Rows by cell: the rows of `cell` are `rows[starts[cell]..starts[cell + 1]]`, in the order they came.
+/// Rows grouped by cell: those of `cell` are `slots[starts[cell]..starts[cell + 1]]`, in input order.
 pub(super) struct ByCell {
     pub(super) starts: Vec<u32>,
     pub(super) slots: Vec<u32>,
 }
 
 impl ByCell {
-    /// `cell_of_row` gives numbers below `num_cells`.
+    /// Counting sort of `slots`. `cell_of_row` returns numbers below `num_cells`.
     pub(super) fn new(slots: &[u32], num_cells: usize, cell_of_row: impl Fn(usize) -> u32) -> ByCell {
         let mut starts = vec![0_u32; num_cells + 1];
         for row in 0..slots.len() {

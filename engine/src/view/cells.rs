@@ -1,7 +1,7 @@
 //! The cells of a pivot: one per pair of row group and split value that share a row.
 //!
-//! Law: a cell exists while a row is in it (the grand total always); its number is its place in every aggregate's
-//! state.
+//! Invariant: a cell exists while it has a row (the grand total always); its number is its index into every aggregate's
+//! states.
 
 use std::ops::Range;
 
@@ -25,28 +25,28 @@ pub(super) const TOTAL_CELL: u32 = 0;
 pub(super) struct CellTable {
     num_rows: Vec<u32>,
     owners: Vec<(u32, u32)>,
-    /// Rows of the cells on deepest rows, in key order; empty unless an aggregate needs rows.
+    /// The row sets of cells on deepest rows, in key order; empty unless an aggregate needs rows.
     members: Vec<OrderTree>,
     keeps_members: bool,
     free: Vec<u32>,
-    /// Only cells that are in a split column; a row group's own cell is in its node.
+    /// Only cells of a split column; a row group's own cell is stored in its node.
     by_owner: HashMap<(u32, u32), u32, RandomState>,
     states: Vec<StateColumn>,
-    /// By cell: what aggregates (by position) keep of it; `None`: its value was looked at once.
+    /// By cell: aggregate states, with the position of the aggregate; `None` records that the value was read once.
     kept: HashMap<u32, Vec<(usize, Option<AggregateState>)>, RandomState>,
 }
 
-/// One aggregate's states, by cell.
+/// The states of one aggregate, by cell.
 #[derive(Debug)]
 enum StateColumn {
-    /// The row count says it all.
+    /// Derived from the row count.
     Count,
     Sums(Vec<Sum>),
     Moments(Vec<Moments>),
     Weighted(Vec<Weighted>),
-    /// Highest or lowest value ever seen.
+    /// The highest or lowest value ever seen.
     Watermark(Vec<Scalar>),
-    /// Computed from rows when looked at; `None` when a row changed since.
+    /// Computed from rows on demand; `None` if a row changed since.
     Lazy(Vec<Option<Scalar>>),
 }
 
@@ -80,7 +80,7 @@ impl StateColumn {
         }
     }
 
-    /// Adds one cell's state to another's.
+    /// Merges the state of cell `from` into that of `into`.
     fn merge(&mut self, kind: AggregateKind, into: usize, from: usize) {
         match self {
             StateColumn::Count | StateColumn::Lazy(_) => {}
@@ -103,7 +103,7 @@ impl StateColumn {
         }
     }
 
-    /// Adds the states of some rows' cells, which are ours from `first` on.
+    /// Merges the states of a part of the rows, whose cells start at `first`.
     fn add_part(&mut self, kind: AggregateKind, first: usize, part: StateColumn) {
         match (self, part) {
             (StateColumn::Sums(all), StateColumn::Sums(part)) => {
@@ -118,7 +118,7 @@ impl StateColumn {
             (StateColumn::Watermark(all), StateColumn::Watermark(part)) => {
                 all[first..].iter_mut().zip(part).for_each(|(all, part)| raise(kind, all, part));
             }
-            // The row count says it all, or nothing is kept.
+            // Counts derive from the row count, and lazy values have no state.
             (_, _) => {}
         }
     }
@@ -182,7 +182,7 @@ impl CellTable {
         cell
     }
 
-    /// Makes all cells of a view that has the total only; they have no rows yet.
+    /// Creates all cells of a view that has only the total; they have no rows yet.
     pub(super) fn grow(&mut self, owners: Vec<(u32, u32)>) {
         let len = owners.len();
         self.num_rows.resize(len, 0);
@@ -195,7 +195,7 @@ impl CellTable {
         self.owners = owners;
     }
 
-    /// Tells who owns a cell that was made before its node had a number.
+    /// Sets the owner of a cell that was created before its node had a number.
     pub(super) fn set_owner(&mut self, cell: u32, row_node: u32, column_node: u32) {
         self.owners[cell as usize] = (row_node, column_node);
     }
@@ -208,7 +208,7 @@ impl CellTable {
         self.keeps_members
     }
 
-    /// The rows of a deepest row's cell, in key order.
+    /// The row set of a deepest row's cell, in key order.
     pub(super) fn members(&self, cell: u32) -> &OrderTree {
         &self.members[cell as usize]
     }
@@ -217,7 +217,7 @@ impl CellTable {
         self.members[cell as usize] = members;
     }
 
-    /// Forgets a cell without rows.
+    /// Removes a cell without rows.
     pub(super) fn remove(&mut self, cell: u32) {
         let (row_node, column_node) = self.owners[cell as usize];
         self.by_owner.remove(&(row_node, column_node));
@@ -228,7 +228,7 @@ impl CellTable {
         self.free.push(cell);
     }
 
-    /// One row comes into (`sign` 1) or leaves (`sign` -1) a cell.
+    /// Inserts (`sign` 1) or removes (`sign` -1) a row of a cell.
     pub(super) fn change(
         &mut self,
         aggregates: &[Aggregate],
@@ -256,7 +256,7 @@ impl CellTable {
         sign: i32,
     ) {
         let Some(kept) = self.kept.get_mut(&cell) else { return };
-        // Far below, so that a cell on the brink does not make and forget in turn.
+        // Hysteresis: well below the limit, so that a cell at the limit does not build and drop its state alternately.
         if self.num_rows[cell as usize] < MANY_ROWS / 4 {
             self.kept.remove(&cell);
             return;
@@ -268,13 +268,13 @@ impl CellTable {
         }
     }
 
-    /// What an aggregate keeps of a cell.
+    /// The state an aggregate holds for a cell.
     pub(super) fn kept(&self, cell: u32, aggregate: usize) -> Option<&AggregateState> {
         let kept = self.kept.get(&cell)?;
         kept.iter().find(|(position, _)| *position == aggregate)?.1.as_ref()
     }
 
-    /// As [`CellTable::kept`], to change it.
+    /// As [`CellTable::kept`], mutably.
     pub(super) fn kept_mut(&mut self, cell: u32, aggregate: usize) -> Option<&mut AggregateState> {
         let kept = self.kept.get_mut(&cell)?;
         kept.iter_mut().find(|(position, _)| *position == aggregate)?.1.as_mut()
@@ -286,7 +286,7 @@ impl CellTable {
         kept.push((aggregate, Some(what)));
     }
 
-    /// Notes that a value is looked at; yields whether it was before.
+    /// Records that a value is read; returns whether it was read before.
     pub(super) fn is_looked_at_again(&mut self, cell: u32, aggregate: usize) -> bool {
         let kept = self.kept.entry(cell).or_default();
         let was = kept.iter().any(|(position, _)| *position == aggregate);
@@ -306,7 +306,7 @@ impl CellTable {
         assert!(was_there, "a row that leaves a group was in it");
     }
 
-    /// Adds rows, each to its cell, which is one of `into`: one pass an aggregate.
+    /// Inserts rows, each into its cell in `into`, in one pass per aggregate.
     pub(super) fn fill(
         &mut self,
         aggregates: &[Aggregate],
@@ -317,7 +317,7 @@ impl CellTable {
         threads: Threads,
     ) {
         if into.len() > slots.len() / 4 {
-            // Parts would have to be added up at the cost of another pass: a thread an aggregate instead.
+            // Merging parts would cost another pass, so each aggregate runs on a thread of its own instead.
             let num_rows = &mut self.num_rows;
             let states: Vec<_> = aggregates.iter().zip(&mut self.states).collect();
             let count = || cells.iter().for_each(|&cell| num_rows[cell as usize] += 1);
@@ -353,7 +353,7 @@ impl CellTable {
         }
     }
 
-    /// Adds a run of cells, from `first` on, to those that `into` names.
+    /// Merges consecutive cells, starting at `first`, into the cells listed in `into`.
     pub(super) fn add_up(&mut self, aggregates: &[Aggregate], first: u32, into: &[u32]) {
         let from = first as usize..first as usize + into.len();
         for (at, &into) in from.clone().zip(into) {
@@ -373,7 +373,7 @@ impl CellTable {
         }
     }
 
-    /// The value of an aggregate whose state says it all; `Err` where rows are needed, with what was computed before.
+    /// The value of an aggregate that its state determines; `Err` with the cached value, if any, where rows are needed.
     pub(super) fn state_value(
         &self,
         position: usize,
@@ -439,7 +439,7 @@ impl StateColumn {
         }
     }
 
-    /// `cells` are counted from `first`.
+    /// Inserts rows into their cells, which are numbered relative to `first`.
     fn fill(&mut self, aggregate: &Aggregate, snapshot: &Snapshot, slots: &[u32], cells: &[u32], first: u32) {
         let column = snapshot.column(aggregate.column);
         match self {
@@ -463,7 +463,7 @@ impl StateColumn {
     }
 }
 
-/// A known value after a row came or went; `None` if the row alone does not tell.
+/// Updates a cached value for one row inserted or removed; `None` if the row alone does not determine the result.
 fn follow(kind: AggregateKind, known: Scalar, column: &Column, slot: u32, sign: i32) -> Option<Scalar> {
     if !matches!(kind, AggregateKind::Max | AggregateKind::Min) {
         return None;
@@ -471,7 +471,7 @@ fn follow(kind: AggregateKind, known: Scalar, column: &Column, slot: u32, sign: 
     let value = column.scalar(slot);
     let is_nan = |value: &Scalar| matches!(value, Scalar::Float(value) if value.is_nan());
     match (kind, value.cmp(&known)) {
-        // Null may also say that there were no rows.
+        // Null may also mean that there were no rows.
         _ if is_nan(&known) || is_nan(&value) || known.is_null() => None,
         (AggregateKind::Max, std::cmp::Ordering::Less)
         | (AggregateKind::Min, std::cmp::Ordering::Greater) => Some(known),
@@ -480,7 +480,7 @@ fn follow(kind: AggregateKind, known: Scalar, column: &Column, slot: u32, sign: 
     }
 }
 
-/// NaN is a mark only until there is a number.
+/// Raises (or lowers) a water mark. NaN is a mark only until there is a number.
 fn raise(kind: AggregateKind, mark: &mut Scalar, value: Scalar) {
     let is_nan = |value: &Scalar| matches!(value, Scalar::Float(value) if value.is_nan());
     let is_beyond = match kind {

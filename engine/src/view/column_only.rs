@@ -1,7 +1,7 @@
 //! The column-only view: table rows, each with its values in the block of its own split values.
 //!
-//! Law: the rows are those of a flat view; the split values are a grouped view without groups, which says which blocks
-//! exist and in which order.
+//! Invariant: the rows are those of a flat view; the split values are those of a grouped view without groups, which
+//! determines which blocks exist and in which order.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ impl ColumnOnly {
         self.rows.step(delta)
     }
 
-    /// For every shown block and row, whether the row's values are in the block.
+    /// For every shown block and row, whether the block shows the row's values.
     pub(super) fn placement(&mut self, slots: &[u32]) -> Vec<(u32, Vec<bool>)> {
         let plan = self.rows.plan.clone();
         let snapshot = &self.rows.snapshot;

@@ -1,6 +1,6 @@
-//! Filters: terms over one column each, joined by and / or.
+//! Filters: terms over one column each, combined by and / or.
 //!
-//! Law: linear, remembers nothing: a row is kept or not by its own cells alone.
+//! Invariant: linear and stateless; a row passes or not by its own cells alone.
 
 mod key;
 mod select;
@@ -97,8 +97,8 @@ fn operator(name: &str) -> Result<(Operator, &'static str)> {
 }
 
 impl Filter {
-    /// Compiles the terms; also yields them as clients read them back (canonical operators, converted operands).
-    /// `column_of` finds a column and its storage by name.
+    /// Compiles the terms and returns them also in the form clients read back (canonical operators, converted
+    /// operands). `column_of` resolves a column's name to its index and storage.
     pub(crate) fn new(
         terms: &[FilterTerm],
         reducer: FilterReducer,
@@ -122,7 +122,7 @@ impl Filter {
         Ok((Filter { terms: compiled, reducer }, canonical))
     }
 
-    /// Whether every row is kept.
+    /// Whether every row passes.
     pub(crate) fn is_empty(&self) -> bool {
         self.terms.is_empty()
     }
@@ -209,7 +209,7 @@ fn compare(column: &Column, slot: u32, comparison: FilterComparison, operand: &S
     let order = match (column.text(slot), operand) {
         (Some(text), Scalar::Str(operand)) => text.as_bytes().cmp(operand.as_bytes()),
         (None, Scalar::Float(operand)) => match column.number(slot) {
-            // NaN equals only NaN, and is neither above nor below anything.
+            // NaN equals only NaN, and compares neither greater nor less.
             Some(value) if value.is_nan() || operand.is_nan() => {
                 let is_equal = value.is_nan() && operand.is_nan();
                 return match comparison {
@@ -226,7 +226,7 @@ fn compare(column: &Column, slot: u32, comparison: FilterComparison, operand: &S
     comparison.holds(order)
 }
 
-/// Whether `needle` (in lower case) is in `text`; the case of ASCII letters does not matter.
+/// Whether `needle` (in lower case) occurs in `text`, ignoring ASCII case.
 fn found(text: &str, needle: &str, place: TextAnchor) -> bool {
     let (text, needle) = (text.as_bytes(), needle.as_bytes());
     if needle.len() > text.len() {
@@ -241,7 +241,7 @@ fn found(text: &str, needle: &str, place: TextAnchor) -> bool {
     }
 }
 
-/// The operand as a value of the column.
+/// Converts an operand to the type of the column.
 fn convert(operand: &Scalar, storage: Storage, column: &str, operator: Operator) -> Result<Scalar> {
     let bad = |what: &str| {
         EngineError::config(format!(
@@ -299,7 +299,7 @@ fn integer(value: i128, storage: Storage) -> Scalar {
     Scalar::Int(value.clamp(i64::MIN.into(), i64::MAX.into()) as i64)
 }
 
-/// The integer that a text begins with.
+/// Parses the integer prefix of a text.
 fn leading_integer(text: &str) -> Option<i128> {
     let text = text.trim_start();
     let digits_from = usize::from(text.starts_with(['-', '+']));

@@ -1,7 +1,7 @@
-//! The flat view: which rows, in which order.
+//! The flat view: a sorted and filtered sequence of rows.
 //!
-//! Law: unsorted and unfiltered it is the table's own order and remembers nothing; else it keeps counted trees of
-//! slots and moves only the rows of the delta, in O(log n) each.
+//! Cost: an unsorted, unfiltered view uses the table's own order and holds no state; others hold counted trees of slots
+//! and move only the rows of the delta, in O(log n) each.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,11 +20,11 @@ use crate::storage::TableDelta;
 pub(super) struct Flat {
     pub(super) plan: Arc<Plan>,
     pub(super) snapshot: Snapshot,
-    /// Absent: the table's order.
+    /// `None` if the view uses the table's order.
     order: Option<StagedOrder>,
-    /// The rows in the order; of an unfiltered view nothing: it has all.
+    /// The row set of the view; empty for an unfiltered view, which has all rows.
     members: SlotBitmap,
-    /// The ranks that the order remembers; chosen when it is made.
+    /// Computes the sort key prefixes that the order stores; chosen when the order is built.
     normalized_key: Arc<NormalizedKey>,
     pub(super) ranges: Ranges,
 }
@@ -50,7 +50,7 @@ impl Flat {
         view
     }
 
-    /// Starts the order over from `kept`, which are in key order.
+    /// Rebuilds the order from `kept`, which is in key order.
     fn put_in_order(&mut self, kept: &[u32], threads: Threads) {
         let (order, snapshot) = (&self.plan.row_order, &self.snapshot);
         if order.terms.is_empty() {
@@ -61,7 +61,7 @@ impl Flat {
         }
         let rows = super::radix_sort::sort_rows(kept, order, snapshot, threads);
         let normalized_key = NormalizedKey::new(order, snapshot, rows.len(), |at| kept[rows[at] as usize]);
-        // In key order, which is nearly the order of the cells in memory.
+        // In key order, which is close to the order of the cells in memory.
         let with_prefixes = |part: Range<usize>| -> Vec<(u32, u64)> {
             kept[part.clone()]
                 .iter()
@@ -76,8 +76,8 @@ impl Flat {
         self.normalized_key = Arc::new(normalized_key);
     }
 
-    /// Follows the table; yields the rows of the view whose key occurred in the batch, and others of which it
-    /// shows another value than before.
+    /// Advances by one delta. Returns the rows of the view whose key occurred in the batch, and those outside the batch
+    /// of which a displayed or filtered value changed.
     pub(super) fn step(&mut self, delta: &TableDelta) -> Vec<u32> {
         self.snapshot = delta.new.clone();
         let plan = self.plan.clone();
@@ -88,7 +88,7 @@ impl Flat {
         let keeps = |&slot: &u32| filter.keeps(&delta.new, slot);
         let changed: Vec<(u32, bool)> = delta.changed().map(|slot| (slot, keeps(&slot))).collect();
         let mut arriving: Vec<u32> = delta.inserted.iter().copied().filter(keeps).collect();
-        // A row outside the batch is news only to a view that shows or filters by what changed of it.
+        // A row outside the batch is reported only if a column that the view shows, sorts or filters by changed.
         let looked_at: Vec<usize> = if delta.recomputed.is_empty() { Vec::new() } else { plan.looked_at() };
         let looks = |slot: u32| looked_at.iter().any(|&column| delta.is_changed(column, slot));
         let mut touched = arriving.clone();
@@ -120,7 +120,7 @@ impl Flat {
             arriving.iter().for_each(|&slot| members.set(slot, true));
         }
         if order.is_empty() {
-            // The first rows choose the ranking.
+            // The normalized key is chosen from the first rows.
             arriving.sort_by(|&left, &right| delta.new.compare_keys(left, right));
             self.put_in_order(&arriving, Threads::ONE);
             return touched;
@@ -144,7 +144,7 @@ impl Flat {
         }
     }
 
-    /// Rows of the view, put into its order.
+    /// Retains the slots that are rows of the view and sorts them in its order.
     pub(super) fn in_order(&self, mut slots: Vec<u32>) -> Vec<u32> {
         slots.retain(|&slot| self.contains(slot));
         slots.sort_by(|&left, &right| self.plan.row_order.compare(&self.snapshot, left, right));

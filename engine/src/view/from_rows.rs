@@ -1,7 +1,7 @@
-//! Aggregates that are computed from a cell's rows.
+//! Aggregates computed from a cell's rows.
 //!
-//! Law: a pure function of the rows, in row order (ascending key within a deepest group, groups in value order), so a
-//! live view and a fresh one agree by construction.
+//! Invariant: a pure function of the rows in row order (ascending key within a deepest group, groups in value order),
+//! so an incrementally maintained view and a rebuilt one agree by construction.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -17,19 +17,19 @@ use crate::types::display::path_text;
 use crate::types::scalar::{Scalar, float_bits};
 use crate::types::schema::{ColumnType, Storage};
 
-/// The most text that `join` yields, in bytes.
+/// Maximum length of the text of `join`, in bytes.
 const JOIN_BYTES: usize = 280;
 
 /// The rows of one cell.
 pub(super) struct RowSet<'a> {
     pub(super) snapshot: &'a Snapshot,
-    /// In row order.
+    /// Slots, in row order.
     pub(super) rows: &'a [u32],
     /// Whether the cell is on a deepest row.
     pub(super) is_leaf: bool,
 }
 
-/// The value of `aggregate` over `members`.
+/// Computes `aggregate` over `members`.
 pub(super) fn compute(aggregate: &Aggregate, members: &RowSet<'_>) -> Scalar {
     let column = members.snapshot.column(aggregate.column);
     let rows = members.rows;
@@ -74,7 +74,7 @@ pub(super) fn compute(aggregate: &Aggregate, members: &RowSet<'_>) -> Scalar {
         AggregateKind::MaxBy => by(snapshot, aggregate, rows, Ordering::Greater),
         AggregateKind::MinBy => by(snapshot, aggregate, rows, Ordering::Less),
         AggregateKind::Mul => product(column, rows),
-        // The last row of the last deepest group, which the pivot finds without reading the others.
+        // `last` is the last row of the last deepest group, which the pivot finds without reading the others.
         AggregateKind::Last
         | AggregateKind::Sum
         | AggregateKind::SumOrZero
@@ -93,7 +93,7 @@ pub(super) fn compute(aggregate: &Aggregate, members: &RowSet<'_>) -> Scalar {
     }
 }
 
-/// As [`Column::bits`], but `0.0` and `-0.0` are two.
+/// As [`Column::bits`], but distinguishes `0.0` from `-0.0`.
 pub(super) fn distinct_bits(column: &Column, slot: u32) -> Option<u64> {
     match column {
         Column::Float32(cells) => cells.get(slot).map(|value| u64::from(value.to_bits())),
@@ -102,7 +102,7 @@ pub(super) fn distinct_bits(column: &Column, slot: u32) -> Option<u64> {
     }
 }
 
-/// [`distinct_bits`] as [`Column::bits`].
+/// Converts [`distinct_bits`] to [`Column::bits`].
 pub(super) fn whole(column: &Column, bits: u64) -> u64 {
     match column {
         Column::Float32(_) => float_bits(f64::from(f32::from_bits(bits as u32))),
@@ -111,7 +111,7 @@ pub(super) fn whole(column: &Column, bits: u64) -> u64 {
     }
 }
 
-/// What `distinct leaf` says of rows with several values.
+/// The result of `distinct leaf` for rows with several values.
 pub(super) fn not_one(aggregate: &Aggregate) -> Scalar {
     if aggregate.input == Storage::Utf8 { Scalar::from("") } else { Scalar::Null }
 }
@@ -122,7 +122,7 @@ fn unique(column: &Column, rows: &[u32]) -> Scalar {
     if rest.iter().all(|&slot| column.bits(slot) == bits) { column.scalar(first) } else { Scalar::Null }
 }
 
-/// Not null, zero, false or the epoch. Text is truthy even when empty, and so is NaN.
+/// Whether a cell is not null, zero, false or the epoch. Text is truthy even when empty, and so is NaN.
 pub(super) fn is_truthy(column: &Column, slot: u32) -> bool {
     match column {
         Column::Str(..) => column.is_valid(slot),
@@ -130,7 +130,7 @@ pub(super) fn is_truthy(column: &Column, slot: u32) -> bool {
     }
 }
 
-/// The first truthy value, else a falsy one if there is any that is not null.
+/// The first truthy value; failing that, the first one that is not null.
 pub(super) fn any(column: &Column, mut rows: impl Iterator<Item = u32>) -> Scalar {
     let mut falsy = None;
     let truthy = rows.find(|&slot| {
@@ -142,7 +142,7 @@ pub(super) fn any(column: &Column, mut rows: impl Iterator<Item = u32>) -> Scala
     truthy.or(falsy).map_or(Scalar::Null, |slot| column.scalar(slot))
 }
 
-/// The most frequent valid value; on a tie the one that reached the count first.
+/// The most frequent valid value; of equally frequent ones, the one that reached its count first.
 fn dominant(column: &Column, rows: &[u32]) -> Scalar {
     let mut counts: HashMap<u64, u32, ahash::RandomState> = HashMap::default();
     let mut best: Option<(u32, u32)> = None;
@@ -163,11 +163,11 @@ fn at_extreme_key(snapshot: &Snapshot, rows: &[u32], wanted: Ordering) -> Option
         .reduce(|best, slot| if snapshot.compare_keys(slot, best) == wanted { slot } else { best })
 }
 
-/// The largest or smallest cell in the engine's order (null, NaN, ascending); NaN only if there is nothing else.
+/// The greatest or least cell in the engine's order (null, NaN, ascending); NaN only if there is nothing else.
 fn extreme(column: &Column, rows: &[u32], wanted: Ordering) -> Scalar {
     match column {
         Column::Float64(cells) => {
-            // Null ranks 0, NaN 1.
+            // The key of null is 0, that of NaN 1.
             let (mut least, mut least_number, mut greatest) = (u64::MAX, u64::MAX, 0);
             cells.each(rows, |cell| {
                 let rank = cell.map_or(0, float_key);
@@ -217,8 +217,8 @@ pub(super) fn difference(left: &Scalar, right: &Scalar) -> Scalar {
     }
 }
 
-/// The quartile `quarter`. Rows ascend with nulls first, which count: element `floor(n * quarter / 4)`; of float
-/// columns, when that is a whole number, the mean of it and the element before.
+/// The quartile `quarter`: of the rows in ascending order, including nulls, which come first, element `floor(n *
+/// quarter / 4)`. In float columns, if `n * quarter` is divisible by 4, the mean of that element and the one before.
 fn quantile(column: &Column, rows: &[u32], quarter: usize) -> Scalar {
     if rows.is_empty() {
         return Scalar::Null;
@@ -251,13 +251,13 @@ fn quantile(column: &Column, rows: &[u32], quarter: usize) -> Scalar {
     }
 }
 
-/// A float as a number that ascends with it: NaN is 1; 0 is left for null.
+/// Maps a float to an integer that ascends with it. NaN is 1; 0 is reserved for null.
 fn float_key(value: f64) -> u64 {
     if value.is_nan() {
         return 1;
     }
     let bits = value.to_bits();
-    // No value but NaN has a rank below 2.
+    // No value but NaN has a key below 2.
     if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
 }
 
@@ -269,12 +269,12 @@ fn of_float_key(rank: u64) -> f64 {
     }
 }
 
-/// Distinct values as text, ascending, as many as fit.
+/// Joins the distinct values as text, ascending, up to [`JOIN_BYTES`].
 fn join(snapshot: &Snapshot, column: &Column, rows: &[u32]) -> Scalar {
     let mut distinct: HashMap<Option<u64>, u32, ahash::RandomState> = HashMap::default();
     for &slot in rows {
         let first = distinct.entry(column.bits(slot)).or_insert(slot);
-        // The zeros of both signs are one value with two texts: that of the first row by key.
+        // Zeros of both signs are one value with two texts; the first row by key decides.
         if column.number(slot) == Some(0.0) && snapshot.compare_keys(slot, *first).is_lt() {
             *first = slot;
         }
@@ -284,7 +284,7 @@ fn join(snapshot: &Snapshot, column: &Column, rows: &[u32]) -> Scalar {
     joined(column, slots.into_iter())
 }
 
-/// The texts of `slots`, as many as fit.
+/// Joins the texts of `slots`, up to [`JOIN_BYTES`].
 pub(super) fn joined(column: &Column, slots: impl Iterator<Item = u32>) -> Scalar {
     let mut joined = String::new();
     for (position, slot) in slots.enumerate() {
@@ -299,7 +299,7 @@ pub(super) fn joined(column: &Column, slots: impl Iterator<Item = u32>) -> Scala
     Scalar::Str(Arc::from(joined))
 }
 
-/// The value in the row whose argument is largest or smallest, of several the first by key; a null argument is the
+/// The value in the row with the greatest or least argument, the first by key among several; a null argument is the
 /// smallest.
 fn by(snapshot: &Snapshot, aggregate: &Aggregate, rows: &[u32], wanted: Ordering) -> Scalar {
     let argument = snapshot.column(aggregate.argument.expect("checked when the aggregate was parsed"));
@@ -317,8 +317,10 @@ fn product(column: &Column, rows: &[u32]) -> Scalar {
     finished_product(column, rows.len(), any_row, || Product::of(column, rows.iter().copied()))
 }
 
-/// The published server multiplies row by row, so that its products overflow and vanish on the way and wrap around in 64
-/// bits; here only what the product is decides, and integers stay at the bound.
+/// Converts a product to the result of `mul`.
+///
+/// The published server multiplies row by row, so its intermediate products overflow to infinity, underflow to zero, or
+/// wrap around in 64 bits. Here the exact product decides, and integers saturate.
 pub(super) fn finished_product(
     column: &Column,
     num_rows: usize,

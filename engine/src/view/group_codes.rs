@@ -1,8 +1,10 @@
-//! Values as small numbers: what the pass that builds a grouped view works with.
+//! Dense codes: column values as small integers, from which a grouped view is built.
 //!
-//! Law: numbers ascend with the values (null, NaN, up) and leave no gap, so that groups made in the order of their
-//! numbers stand in display order. Text is numbered through its codes, integers of a small range through a table, all
-//! else through a hash table.
+//! Invariant: codes ascend with the values (null, NaN, ascending) without gaps, so groups numbered by code are in
+//! display order.
+//!
+//! Cost: text is numbered through its dictionary codes, integers of a small range through a table, everything else
+//! through a hash table.
 
 use std::ops::Range;
 
@@ -14,16 +16,16 @@ use crate::parallel::Threads;
 use crate::types::scalar::Scalar;
 
 const NONE: u32 = u32::MAX;
-/// Tables of up to this many entries, or of [`ROOM`] a row, are taken instead of hash tables.
+/// Maximum size of a table used instead of a hash table; the limit is [`ROOM`] entries per row if that is more.
 const FEW: usize = 1 << 16;
 const ROOM: usize = 8;
 
-/// A column's values over some rows.
+/// The values of a column over some rows, as dense codes.
 #[derive(Debug, Default)]
 pub(super) struct DenseCodes {
-    /// By row.
+    /// The code of each row.
     pub(super) numbers: Vec<u32>,
-    /// By number: the column's bits and the value.
+    /// By code: the column's bits and the value.
     pub(super) values: Vec<(Option<u64>, Scalar)>,
 }
 
@@ -71,7 +73,7 @@ impl DenseCodes {
         let numbers = numbered(column, slots, least, num_places, &order, threads);
         let mut values = vec![(None, Scalar::Null); order.len()];
         let mut is_known = vec![false; order.len()];
-        // Any row of a value tells how it reads.
+        // Any row with a code yields its value.
         let mut unknown = order.len();
         for (&slot, &number) in slots.iter().zip(&numbers) {
             if !std::mem::replace(&mut is_known[number as usize], true) {
@@ -86,12 +88,12 @@ impl DenseCodes {
     }
 }
 
-/// Null is in place 0; the value `least` in the next one, and so on.
+/// The table index of a value: 0 for null, 1 for `least`, and so on.
 fn place(bits: Option<u64>, least: i64) -> usize {
     bits.map_or(0, |bits| (bits as i64).wrapping_sub(least) as usize + 1)
 }
 
-/// The places that any row has, ascending.
+/// The table indices that occur in the rows, ascending.
 fn used_places(
     column: &Column,
     slots: &[u32],
@@ -107,7 +109,7 @@ fn used_places(
     (0..num_places).filter(|&place| parts.iter().any(|part| part[place])).collect()
 }
 
-/// The number of every row: where its place stands in `order`.
+/// The code of every row: the position of its table index in `order`.
 fn numbered(
     column: &Column,
     slots: &[u32],
@@ -128,7 +130,7 @@ fn numbered(
     joined(parts)
 }
 
-/// Places of text (null is 0, codes follow) in the order of the texts.
+/// Sorts table indices of text (0 is null, codes follow) by text.
 fn by_text(strings: &Strings, places: Vec<usize>) -> Vec<usize> {
     let mut keyed: Vec<(u64, usize)> = places
         .into_iter()
@@ -146,7 +148,7 @@ fn by_text(strings: &Strings, places: Vec<usize>) -> Vec<usize> {
     keyed.into_iter().map(|(_, place)| place).collect()
 }
 
-/// The first eight bytes of a text as a number that ascends with it; equal ones say nothing.
+/// The first eight bytes of a text as an integer that ascends with it; equal prefixes decide nothing.
 pub(super) fn head(text: &str) -> u64 {
     let mut head = [0; 8];
     let len = text.len().min(8);
@@ -154,7 +156,7 @@ pub(super) fn head(text: &str) -> u64 {
     u64::from_be_bytes(head)
 }
 
-/// Distinct values by hash, each part of the rows for itself; then all together in their order.
+/// Finds distinct values by hash, separately in each part of the rows, then merges and sorts them.
 fn hashed(column: &Column, slots: &[u32], threads: Threads) -> DenseCodes {
     type Numbers = HashMap<Option<u64>, u32, ahash::RandomState>;
     let parts = threads.parts(slots.len(), 1, |part| {
@@ -173,7 +175,7 @@ fn hashed(column: &Column, slots: &[u32], threads: Threads) -> DenseCodes {
     });
     let mut all = Numbers::default();
     let mut values: Vec<(Option<u64>, Scalar)> = Vec::new();
-    // What each part calls a value → what all call it.
+    // Maps the numbers of each part to merged numbers.
     let known: Vec<Vec<u32>> = parts
         .iter()
         .map(|(_, firsts)| {
@@ -208,17 +210,17 @@ fn hashed(column: &Column, slots: &[u32], threads: Threads) -> DenseCodes {
     DenseCodes { numbers: joined(numbers), values: sorted }
 }
 
-/// Which pairs of numbers occur in the rows.
+/// The pairs of numbers that occur in the rows.
 #[derive(Debug)]
 pub(super) struct Pairs {
     /// By row, the position in `pairs`.
     pub(super) of_row: Vec<u32>,
-    /// Ascending.
+    /// The distinct pairs, ascending.
     pub(super) pairs: Vec<(u32, u32)>,
 }
 
 impl Pairs {
-    /// Of each row's `left` (below `num_left`) and `right` (below `num_right`).
+    /// Finds the pairs of each row's `left` (below `num_left`) and `right` (below `num_right`).
     pub(super) fn new(
         left: &[u32],
         num_left: usize,
@@ -258,7 +260,7 @@ impl Pairs {
             pairs
         });
         let mut pairs = joined(parts);
-        // Two sorted runs: merging them is what a stable sort does.
+        // The parts are sorted runs, which a stable sort merges.
         pairs.sort();
         pairs.dedup();
         let numbers: HashMap<u64, u32, ahash::RandomState> = pairs.iter().copied().zip(0..).collect();

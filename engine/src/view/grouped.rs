@@ -1,6 +1,8 @@
-//! The grouped view: a tree of row groups, a tree of split values, and cells where they meet.
+//! The grouped view: a tree of row groups, a tree of split values, and a cell for each pair that shares rows.
 //!
-//! Law: a step touches only the paths of the rows in the delta; stepping equals starting over.
+//! Invariant: stepping equals rebuilding.
+//!
+//! Cost: a step touches only the paths of the rows in the delta.
 
 mod gmv;
 mod rows;
@@ -30,18 +32,18 @@ pub(super) struct Grouped {
     pub(super) rows: Tree,
     pub(super) splits: Tree,
     cells: CellTable,
-    /// Columns whose change can change the answer.
+    /// Columns on which the view depends.
     inputs: Vec<usize>,
-    /// Whether steps compare values, so that row deltas can name the changed rows.
+    /// Whether steps compare values before and after, so that row deltas can list the changed rows.
     pub(super) tracks_changes: bool,
-    /// Row groups that went in the last step.
+    /// Row groups that were removed by the last step.
     removed_groups: Vec<u32>,
-    /// Row groups that lost a cell in the last step, and stayed.
+    /// Row groups that lost a cell in the last step, removed ones included.
     lost_cells: Vec<u32>,
     blocks: NodeWalk,
 }
 
-/// Nodes in display order, as of a tree's structure.
+/// Nodes in display order, cached for one structure of the tree.
 #[derive(Debug, Default)]
 struct NodeWalk {
     structure: Option<u64>,
@@ -56,13 +58,13 @@ struct Path {
 }
 
 impl Grouped {
-    /// One pass over the rows that pass the filter; then from the deepest cells up.
+    /// Builds the view in one pass over the rows that pass the filter, then merges cells from the deepest up.
     pub(super) fn build(plan: Arc<Plan>, snapshot: &Snapshot, threads: Threads) -> Grouped {
         let directions = |order: &[(usize, super::sort::Direction)]| {
             order.iter().map(|(_, direction)| *direction).collect()
         };
         let only_leaves = plan.group_mode == GroupRollupMode::Flat;
-        // Without levels nothing is a leaf.
+        // Without levels there are no leaves.
         let only_depth = only_leaves.then(|| plan.levels.len().max(1) as u32);
         let mut view = Grouped {
             rows: Tree::new(directions(&plan.group_order), only_depth),
@@ -102,7 +104,7 @@ impl Grouped {
             }
         });
         self.splits.grow(splits.nodes(|depth, group| layout.split_cell(depth, group)), splits.num_nodes());
-        // The deepest first: a parent's sort value may be computed from its children's rows.
+        // Deepest first: a parent's sort value may be computed from its children's rows.
         if self.rows.is_sorted() {
             for depth in (1..=plan.levels.len() as u32).rev() {
                 let nodes = self.rows.at_depth(depth);
@@ -119,7 +121,7 @@ impl Grouped {
         }
     }
 
-    /// The groups of a row, made where they do not exist.
+    /// Fills `path` with the groups of a row, creating those that do not exist.
     fn path_of(&mut self, snapshot: &Snapshot, slot: u32, path: &mut Path) {
         path.rows.clear();
         path.splits.clear();
@@ -157,7 +159,7 @@ impl Grouped {
         }
     }
 
-    /// The groups of a row that is in the view.
+    /// Fills `path` with the groups of a row that is in the view.
     fn known_path(&self, snapshot: &Snapshot, slot: u32, path: &mut Path) {
         let walk = |tree: &Tree, levels: &[usize], nodes: &mut Vec<u32>| {
             nodes.clear();
@@ -189,7 +191,7 @@ impl Grouped {
         }
     }
 
-    /// Follows the table by one delta; yields the row nodes whose shown values changed (when tracked).
+    /// Advances by one delta. Returns the row nodes whose shown values changed, if changes are tracked.
     pub(super) fn step(&mut self, delta: &TableDelta) -> Vec<u32> {
         let (leaving, arriving) = self.changed_rows(delta);
         let mut path = Path::default();
@@ -247,7 +249,7 @@ impl Grouped {
         self.remove_empty(dead.into_iter().map(|(_, cell)| *cell).collect());
         let nodes = alive.iter().map(|(_, (row_node, split_node, _))| (*row_node, *split_node));
         self.place(&nodes.collect::<Vec<_>>());
-        // A table that was cleared has no changed rows, though its total became null.
+        // A cleared table has no changed rows, though its total became null.
         if !self.tracks_changes || delta.new.num_rows() == 0 {
             return Vec::new();
         }
@@ -271,8 +273,8 @@ impl Grouped {
         changed
     }
 
-    /// The rows that leave and that arrive: those in the delta that pass the filter before, after. Rows in which
-    /// nothing changed that the view looks at are in neither.
+    /// The rows to retract and those to insert: the rows of the delta that pass the filter before and after it,
+    /// respectively. Rows without a change in the view's inputs are in neither.
     fn changed_rows(&self, delta: &TableDelta) -> (Vec<u32>, Vec<u32>) {
         let filter = &self.plan.filter;
         delta.touch(filter.columns().chain(self.inputs.iter().copied()));
@@ -318,8 +320,8 @@ impl Grouped {
         }
     }
 
-    /// Puts new and displaced groups where they belong. Rows come before splits, and the deepest first: a sort value
-    /// may be computed from all rows below, which are found through the groups that stand already.
+    /// Attaches new and detached groups at their positions. Rows precede splits, and deeper levels precede shallower
+    /// ones: a sort value may be computed from all rows below, which are found through attached groups.
     fn place(&mut self, touched: &[(u32, u32)]) {
         let rows = touched.iter().filter(|&&(_, split_node)| split_node == ROOT);
         for siblings in self.rows.displaced(rows.map(|&(row_node, _)| row_node)) {
@@ -333,9 +335,9 @@ impl Grouped {
         }
     }
 
-    /// Takes away cells without rows, and the groups that they were.
+    /// Removes cells without rows, and their groups.
     fn remove_empty(&mut self, mut dead: Vec<(u32, u32, u32)>) {
-        // The deepest first: a parent goes after its children.
+        // Deepest first: a parent is removed after its children.
         dead.sort_by_key(|&(row_node, split_node, _)| {
             std::cmp::Reverse(self.rows.node(row_node).depth + self.splits.node(split_node).depth)
         });
@@ -357,12 +359,12 @@ impl Grouped {
         }
     }
 
-    /// Row groups that went in the last step.
+    /// Row groups that were removed by the last step.
     pub(super) fn removed_groups(&self) -> Vec<u32> {
         self.removed_groups.clone()
     }
 
-    /// Row groups that lost a cell in the last step, and stayed.
+    /// Row groups that lost a cell in the last step and still exist.
     pub(super) fn lost_cells(&self) -> Vec<u32> {
         let removed_groups: hashbrown::HashSet<u32, ahash::RandomState> =
             self.removed_groups.iter().copied().collect();
@@ -379,7 +381,7 @@ impl Grouped {
         order.iter().map(|&(aggregate, _)| self.sort_value(aggregate, ROOT, split_node)).collect()
     }
 
-    /// Percentages and absolute sums sort by the plain sum.
+    /// The value that groups are sorted by; percentages sort by their plain sum.
     fn sort_value(&mut self, aggregate: usize, row_node: u32, split_node: u32) -> Scalar {
         let Some(cell) = self.cell_at(row_node, split_node) else { return Scalar::Null };
         match self.plan.aggregates[aggregate].kind {
@@ -393,14 +395,14 @@ impl Grouped {
         (0..self.plan.columns.len()).map(|shown| self.value(shown, row_node, split_node)).collect()
     }
 
-    /// The value of an aggregate where a row group and a split value meet.
+    /// The value of an aggregate in the cell of a row group and a split value.
     pub(super) fn value(&mut self, aggregate: usize, row_node: u32, split_node: u32) -> Scalar {
         let Some(cell) = self.cell_at(row_node, split_node) else { return Scalar::Null };
         let kind = self.plan.aggregates[aggregate].kind;
         let is_older_share = kind == AggregateKind::PctSumParent
             && self.plan.aggregates[aggregate].sum_of_nothing != SumOfNothing::Null;
         match kind {
-            // For clients up to 5.5 a total is all of itself, whatever that is.
+            // For clients up to 5.5 the grand total is 100 % of itself, even if it is null or zero.
             AggregateKind::PctSumParent if is_older_share && (row_node, split_node) == (ROOT, ROOT) => {
                 Scalar::Float(100.0)
             }
@@ -477,7 +479,7 @@ impl Grouped {
             || self.splits.node(split_node).depth as usize == self.plan.split_by.len()
     }
 
-    /// The split values whose blocks are shown, left to right. Without `split_by`, the root alone.
+    /// The split values whose blocks are shown, left to right. Without `split_by`, only the root.
     pub(super) fn blocks(&mut self) -> Arc<Vec<u32>> {
         if self.blocks.structure != Some(self.splits.structure) {
             let mut nodes = Vec::new();
@@ -492,7 +494,7 @@ impl Grouped {
     }
 }
 
-/// Members stand in the cells of deepest rows, for every split prefix.
+/// Fills the row sets of cells on deepest rows, for every split prefix.
 fn fill_members(cells: &mut CellTable, layout: &BuiltGroups, slots: &[u32]) {
     let first = layout.deepest.start;
     let mut put = |base: u32, by_cell: ByCell| {
@@ -509,7 +511,7 @@ fn fill_members(cells: &mut CellTable, layout: &BuiltGroups, slots: &[u32]) {
     }
 }
 
-/// Nodes in display order, parents first.
+/// Visits nodes in display order, parents first.
 fn walk(tree: &Tree, node: u32, visit: &mut impl FnMut(u32)) {
     visit(node);
     for child in tree.node(node).children.iter() {

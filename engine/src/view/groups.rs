@@ -1,7 +1,7 @@
-//! A grouped view as rows with fixed columns: what a table made of it shows.
+//! A grouped view as rows with fixed columns, for a table derived from it.
 //!
-//! Law: the fields never change after creation; a split value that vanishes reads as null, one that comes later is not
-//! shown.
+//! Invariant: the fields never change after creation. A split value that disappears reads as null; one that appears
+//! later is not shown.
 
 use std::sync::Arc;
 
@@ -24,10 +24,10 @@ pub(crate) struct Groups {
     blocks: Vec<Vec<Scalar>>,
 }
 
-/// What a step did to the groups that are rows.
+/// The effect of a step on the groups that are rows.
 #[derive(Debug, Default)]
 pub(crate) struct GroupsChange {
-    /// New ones and those with another value.
+    /// New groups and those with a changed value.
     pub(crate) changed: Vec<u32>,
     pub(crate) gone: Vec<u32>,
 }
@@ -79,7 +79,7 @@ impl Groups {
 
     pub(crate) fn step(&mut self, delta: &TableDelta) -> GroupsChange {
         let mut changed = self.view.step(delta);
-        // Between an empty table and one whose rows are all filtered out only the total's nulls change.
+        // Between an empty table and one without rows that pass the filter, only the total's nulls change.
         if delta.old.num_rows() == 0 || delta.new.num_rows() == 0 {
             changed.push(ROOT);
         }

@@ -1,8 +1,11 @@
-//! One client's view on a shared view: which groups are open.
+//! One client's state on a shared view: which groups are expanded.
 //!
-//! Law: a handle changes nothing that another handle sees. While all groups are open, rows are found in the tree; a
-//! handle with closed groups lists those that it shows, again after groups came, went or moved. Groups are open down to a depth, but for those that the
-//! client opened or closed itself; once it has asked for either, even in vain, groups that arrive later arrive closed.
+//! Invariant: a handle does not affect what other handles show. Groups are expanded down to a depth, except those that
+//! the client toggled; once it has requested a toggle, even without effect, groups that are created later start
+//! collapsed.
+//!
+//! Cost: while all groups are expanded, rows are located in the tree. A handle with collapsed groups lists its visible
+//! rows, and rebuilds the list after groups were added, removed or moved.
 
 use std::sync::Arc;
 
@@ -12,18 +15,19 @@ use super::grouped::Grouped;
 use super::tree::{ROOT, Tree};
 use crate::config::GroupRollupMode;
 
+/// The expansion state of one client on a shared view.
 #[derive(Debug, Clone, Default)]
 pub struct Handle {
-    /// Groups of a smaller depth than this are open; absent: all are.
+    /// Groups of a smaller depth than this are expanded; `None` expands all.
     open_depth: Option<u32>,
-    /// Groups that the client opened or closed, by stamp: node number, and whether it is open.
+    /// Groups that the client toggled, by stamp: node number, and whether it is expanded.
     toggled: HashMap<u64, (u32, bool), ahash::RandomState>,
-    /// Stamps beyond this belong to groups that arrived after the client first asked to open or close one.
+    /// Groups with a larger stamp were created after the client first requested a toggle.
     closed_after: Option<u64>,
     rows: VisibleRows,
 }
 
-/// The visible rows, as of a structure of the tree; not used while all groups are open.
+/// The visible rows, cached for one structure of the tree; not used while all groups are expanded.
 #[derive(Debug, Clone, Default)]
 struct VisibleRows {
     structure: Option<u64>,
@@ -31,7 +35,7 @@ struct VisibleRows {
 }
 
 impl Handle {
-    /// Open down to `group_by_depth` levels; 0 and absent mean all.
+    /// Expanded down to `group_by_depth` levels; 0 and `None` expand all.
     pub(super) fn new(group_by_depth: Option<u32>) -> Handle {
         Handle { open_depth: group_by_depth.filter(|&depth| depth > 0), ..Handle::default() }
     }
@@ -50,7 +54,7 @@ impl Handle {
         rows[start.min(rows.len())..end.min(rows.len())].to_vec()
     }
 
-    /// Those of `nodes` that are visible, top to bottom.
+    /// The visible ones of `nodes`, top to bottom.
     pub(super) fn visible_of(&self, view: &Grouped, nodes: &[u32]) -> Vec<u32> {
         let (tree, mode) = (&view.rows, view.plan.group_mode);
         let is_open = |above: u32| mode != GroupRollupMode::Rollup || self.is_open(tree, above);
@@ -68,7 +72,7 @@ impl Handle {
             || (is_deep && self.toggled.is_empty() && self.closed_after.is_none())
     }
 
-    /// All visible rows, where some groups are closed.
+    /// All visible rows, where some groups are collapsed.
     fn flattened(&mut self, view: &Grouped) -> Arc<Vec<u32>> {
         if self.rows.structure != Some(view.rows.structure) {
             let mut nodes = Vec::new();
@@ -99,12 +103,12 @@ impl Handle {
         self.open_depth.is_none_or(|depth| entry.depth < depth)
     }
 
-    /// Hides everything below a row; yields the number of rows hidden.
+    /// Collapses a row and returns the number of rows hidden.
     pub(super) fn collapse(&mut self, view: &mut Grouped, row: usize) -> u32 {
         self.toggle(view, row, false)
     }
 
-    /// Shows a row's children, closed; yields the number of rows shown.
+    /// Expands a row, with its children collapsed, and returns the number of rows shown.
     pub(super) fn expand(&mut self, view: &mut Grouped, row: usize) -> u32 {
         self.toggle(view, row, true)
     }
@@ -119,7 +123,7 @@ impl Handle {
             .first()
             .copied()
             .filter(|&node| !view.rows.node(node).children.is_empty());
-        // As published: a row without children counts as opened or closed by hand, unless the view is split.
+        // As in the published server, a row without children counts as toggled, unless the view is split.
         if self.closed_after.is_none() && (group.is_some() || view.plan.split_by.is_empty()) {
             self.closed_after = Some(view.rows.last_stamp());
             self.rows.structure = None;
@@ -129,7 +133,7 @@ impl Handle {
             return 0;
         }
         let tree = &view.rows;
-        // What was opened or closed below is forgotten: a group that opens again shows one level.
+        // Toggles below are discarded: a group that is expanded again shows one level.
         self.toggled.retain(|stamp, (toggled, _)| {
             tree.is_alive(*toggled, *stamp) && !tree.ancestry(*toggled).any(|above| above == node)
         });
@@ -143,7 +147,7 @@ impl Handle {
         self.num_visible(view).abs_diff(before) as u32
     }
 
-    /// Opens levels `0..=depth`; nothing happens beyond the number of levels.
+    /// Expands the levels `0..=depth`; has no effect beyond the number of levels.
     pub(super) fn set_depth(&mut self, view: &Grouped, depth: u32) {
         if depth as usize > view.plan.levels.len() {
             return;

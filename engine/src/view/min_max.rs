@@ -1,7 +1,9 @@
 //! The range of a column, for colour scales and axes.
 //!
-//! Law: null and NaN do not count; without any value both ends are null. Rows: O(log n) from the second question on, and
-//! O(log n) a changed row.
+//! Invariant: null and NaN are ignored; without any other value both ends are null.
+//!
+//! Cost: views of rows scan once for the first request of a column; from the second on, O(log n), and O(log n) per
+//! changed row.
 
 use super::Handle;
 use super::aggregate_state::{MANY_ROWS, canonical};
@@ -19,8 +21,8 @@ use crate::storage::Snapshot;
 use crate::storage::TableDelta;
 use crate::types::scalar::Scalar;
 
-/// What a view of rows keeps of the columns whose range somebody asked for: their rows in the order of their values. A
-/// column is kept from the second time on; the first is one pass.
+/// The rows of a flat view by value, for the columns whose range was requested. The order of a column is built on the
+/// second request; `None` marks the first.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ranges(Vec<(usize, Option<OrderTree>)>);
 
@@ -29,7 +31,7 @@ fn order_by(column: usize) -> RowOrder {
 }
 
 impl Ranges {
-    /// Follows the table: rows that the view lost, kept with another value, or got.
+    /// Advances by one delta: removes and inserts rows that left, entered or changed their value.
     pub(super) fn step(&mut self, delta: &TableDelta, filter: &Filter) {
         for (column, rows) in &mut self.0 {
             let Some(rows) = rows else { continue };
@@ -56,7 +58,7 @@ impl Ranges {
     }
 }
 
-/// Any column of the table, over the rows that pass the filter.
+/// The range of any column of the table, over the rows that pass the filter.
 pub(super) fn of_rows(view: &mut Flat, name: &str) -> Result<(Scalar, Scalar)> {
     let column = view.plan.schema.index_of(name).ok_or_else(|| unknown(name))?;
     let cells = view.snapshot.column(column);
@@ -90,12 +92,12 @@ pub(super) fn of_rows(view: &mut Flat, name: &str) -> Result<(Scalar, Scalar)> {
         let sorted = radix_sort::sort(&rows, &order, snapshot, Threads::ONE);
         OrderTree::from_ordered(&sorted, &RowComparator::new(&order, snapshot, &NormalizedKey::default()))
     });
-    // Null and NaN stand in front.
+    // Nulls and NaNs come first.
     let first = rows.partition_point(|slot| !is_number(slot));
     Ok(ends(rows.get(first).zip(rows.get(rows.len().saturating_sub(1))).filter(|_| first < rows.len())))
 }
 
-/// A shown or sort column, over all blocks of the deepest visible rows; the total never counts.
+/// The range of a shown or sort column over all blocks of the deepest visible rows; the total is excluded.
 pub(super) fn of_groups(view: &mut Grouped, handle: &mut Handle, name: &str) -> Result<(Scalar, Scalar)> {
     let plan = view.plan.clone();
     let aggregate =

@@ -1,8 +1,10 @@
 //! The most frequent value of a cell's rows.
 //!
-//! Law: a row comes or goes in O(log). Of values that are equally frequent that one leads that reached its count first
-//! in row order, which is to say: the one whose last row comes first. So values are known by their last rows, and stand
-//! in order of count, then of these.
+//! Cost: inserting or removing a row takes O(log n).
+//!
+//! Invariant: among equally frequent values, the one that reached its count first in row order leads, that is, the one
+//! whose last row comes first. So each value is represented by its last row, and values are ordered by count, then by
+//! that row.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -17,21 +19,21 @@ use crate::storage::Snapshot;
 pub(in crate::view) struct Leaders {
     column: usize,
     row_order: RowOrderOf,
-    /// Rows with a value: by value (in no order that means anything), then in row order.
+    /// Rows with a value, sorted by value bits (an arbitrary order), then in row order.
     rows: OrderTree,
-    /// By value: how many rows have it, and the last of them.
+    /// By value: the number of rows with it, and the last of them.
     counts: HashMap<u64, (u32, u32), ahash::RandomState>,
-    /// By count: the last rows of the values that are so frequent, in row order.
+    /// By count: the last rows of the values with that count, in row order.
     leaders: BTreeMap<u32, OrderTree>,
 }
 
 impl Leaders {
-    /// From rows in row order.
+    /// Builds the structure from rows in row order.
     pub(super) fn new(column: usize, row_order: RowOrderOf, snapshot: &Snapshot, rows: &[u32]) -> Leaders {
         let cells = snapshot.column(column);
         let mut counts: HashMap<u64, (u32, u32), ahash::RandomState> = HashMap::default();
         let mut valued: Vec<(u64, u32)> = Vec::with_capacity(rows.len());
-        // Here the last rows are places among the rows.
+        // Until the end of the function, last rows are positions in `rows`.
         for (place, &slot) in (0..).zip(rows) {
             let Some(bits) = cells.bits(slot) else { continue };
             let (count, last) = counts.entry(bits).or_insert((0, 0));
@@ -102,7 +104,7 @@ impl Leaders {
         cells.bits(left).cmp(&cells.bits(right)).then_with(|| self.row_order.compare(snapshot, left, right))
     }
 
-    /// Takes a value's last row from among those that are as frequent.
+    /// Removes a value's last row from those with the same count.
     fn dethrone(&mut self, snapshot: &Snapshot, count: u32, last: u32) {
         let row_order = &self.row_order;
         let leaders = self.leaders.get_mut(&count).expect("every value that occurs stands among the leaders");

@@ -1,15 +1,15 @@
-//! The product of a cell's rows, by parts.
+//! The product of a cell's rows, as a tree of partial products.
 //!
-//! Law: a row comes or goes in O(log); the next look multiplies again the parts whose rows changed, of at most
-//! [`ROWS`] rows each, and what they are parts of. A trie over the slots' numbers: rows that lie together in memory are
-//! read together.
+//! Cost: inserting or removing a row takes O(log n); the next read recomputes the products of the parts whose rows
+//! changed, of at most [`ROWS`] rows each, and of their ancestors. The tree is a trie over slot numbers, so rows that
+//! are adjacent in memory are read together. Nothing is divided, so no error accumulates.
 
 use crate::column::Column;
 use crate::view::product::Product;
 
-/// The most rows of a part that is not made of parts.
+/// Maximum number of rows of a leaf.
 const ROWS: usize = 64;
-/// Bits of the slot that tell parts of one part apart.
+/// Bits of the slot number that select a child.
 const BITS: u32 = 2;
 
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(in crate::view) struct Products {
 
 #[derive(Debug)]
 struct ProductPart {
-    /// Absent when a row below changed since.
+    /// `None` if a row below changed since it was computed.
     product: Option<Product>,
     num_rows: u32,
     below: Below,
@@ -27,7 +27,7 @@ struct ProductPart {
 
 #[derive(Debug)]
 enum Below {
-    /// Slots, ascending.
+    /// Slots, in ascending order.
     Rows(Vec<u32>),
     Parts(Box<[ProductPart; 1 << BITS]>),
 }
@@ -47,7 +47,7 @@ impl Products {
         self.root.remove(slot, u32::BITS);
     }
 
-    /// Multiplies again what changed. To be called before [`Products::value`].
+    /// Recomputes stale products. Must be called before [`Products::value`].
     pub(super) fn settle(&mut self, column: &Column) {
         self.root.settle(column);
     }
@@ -61,13 +61,13 @@ impl Products {
     }
 }
 
-/// The part of `slot` among parts that differ in the bits below `high_bit`.
+/// The index of the child of `slot` in a part whose slots agree from `high_bit` up.
 fn place(slot: u32, high_bit: u32) -> usize {
     (slot >> (high_bit - BITS)) as usize & ((1 << BITS) - 1)
 }
 
 impl ProductPart {
-    /// Of slots that ascend and are alike from `high_bit` up.
+    /// Builds a part from ascending slots that agree from `high_bit` up.
     fn new(rows: &[u32], high_bit: u32) -> ProductPart {
         let below = if rows.len() <= ROWS {
             Below::Rows(rows.to_vec())
@@ -104,7 +104,7 @@ impl ProductPart {
         match &mut self.below {
             Below::Parts(parts) => {
                 parts[place(slot, high_bit)].remove(slot, high_bit - BITS);
-                // Far below, so that a part on the brink is not made and forgotten in turn.
+                // Hysteresis: well below the limit, so that a part at the limit is not split and merged alternately.
                 if self.num_rows as usize <= ROWS / 2 {
                     let mut rows = Vec::with_capacity(ROWS);
                     self.each_row(&mut |slot| rows.push(slot));
@@ -169,7 +169,7 @@ mod tests {
             seed ^= seed << 13;
             seed ^= seed >> 7;
             seed ^= seed << 17;
-            // Down to a few hundred rows now and then.
+            // Occasionally shrinks to a few hundred rows.
             let slot = (seed >> 20) as u32 % if turn % 200_000 < 100_000 { num_rows as u32 } else { 90 };
             let is_here = &mut here[slot as usize];
             *is_here = !*is_here;

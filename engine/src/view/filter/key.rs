@@ -1,21 +1,22 @@
-//! A compiled filter as a value that can be compared.
+//! A compiled filter as a value that can be compared and hashed.
 //!
-//! Invariant: filters with equal keys keep the same rows.
+//! Invariant: filters with equal keys pass the same rows.
 
 use super::{Filter, FilterComparison, Test, TextAnchor};
 use crate::config::FilterReducer;
 use crate::types::scalar::Scalar;
 
-/// What a filter keeps, after its operands were converted to the types of their columns.
+/// The identity of a filter, after its operands were converted to the types of their columns.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct FilterKey {
     /// The column and the test of each term.
     terms: Vec<(usize, TestKey)>,
-    /// Of several terms.
+    /// `None` if there are fewer than two terms.
     reducer: Option<FilterReducer>,
 }
 
-/// One term's test. Zeros of either sign are one value here as they are in the test, and so are all NaNs.
+/// The identity of one term's test. Zeros of either sign are one value here as they are in the test, and so are all
+/// NaNs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum TestKey {
     Everything,
@@ -28,12 +29,12 @@ enum TestKey {
         needle: String,
         is_negated: bool,
     },
-    /// A pattern that is none keeps nothing.
+    /// An invalid pattern matches nothing.
     Matches {
         pattern: Option<String>,
         is_negated: bool,
     },
-    /// The values ascend.
+    /// The values, in ascending order.
     In {
         values: Vec<Scalar>,
         is_negated: bool,

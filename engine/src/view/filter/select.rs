@@ -1,7 +1,9 @@
-//! All rows that a filter keeps, for a view that is being built.
+//! Selects all rows that pass a filter, for a view that is being built.
 //!
-//! Law: the same rows as [`Filter::keeps`], found chunk by chunk: each term becomes one bit a row, by a loop over plain
-//! values; a text term is asked once for each string of the dictionary and then compares codes.
+//! Invariant: the result equals applying [`Filter::keeps`] to every row.
+//!
+//! Cost: chunk by chunk, each term becomes one bit per row in a loop over plain values; a text term is evaluated once
+//! per string of the dictionary, and then compares codes.
 
 use super::{Filter, FilterComparison, Test};
 use crate::column::{CHUNK, Chunk, ChunkedVec, Column};
@@ -16,7 +18,7 @@ const WORDS: usize = CHUNK / 64;
 type Mask = [u64; WORDS];
 
 impl Filter {
-    /// The slots of all rows that are kept, in key order.
+    /// The slots of all rows that pass, in key order.
     pub(crate) fn select(&self, snapshot: &Snapshot, threads: Threads) -> Vec<u32> {
         let order = snapshot.order();
         if self.is_empty() {
@@ -26,7 +28,7 @@ impl Filter {
             return joined(parts);
         }
         let kept = self.bits(snapshot, threads);
-        // Rows that lie in their order from the first slot on are read off the bits, words without any skipped.
+        // Rows in slot order from slot 0 are read off the bits directly, skipping empty words.
         if order.ring_position(0) == Some(0) && order.len() <= kept.len() * 64 {
             let parts = threads.parts(order.len(), 64, |part| {
                 let mut slots = Vec::new();
@@ -55,12 +57,12 @@ impl Filter {
     fn is_set(&self, kept: &[u64], snapshot: &Snapshot, slot: u32) -> bool {
         match kept.get(slot as usize / 64) {
             Some(word) => word >> (slot % 64) & 1 == 1,
-            // Beyond what any filtered column ever wrote.
+            // The slot is beyond the end of every filtered column.
             None => self.keeps(snapshot, slot),
         }
     }
 
-    /// One bit for each slot; bits of slots without a row mean nothing.
+    /// One bit per slot; bits of slots without a row are arbitrary.
     fn bits(&self, snapshot: &Snapshot, threads: Threads) -> Vec<u64> {
         let columns = self.terms.iter().map(|term| snapshot.column(term.column));
         let num_chunks = columns.map(Column::num_chunks).max().unwrap_or(0);
@@ -78,7 +80,7 @@ impl Filter {
             for chunk in part.start / CHUNK..part.end.div_ceil(CHUNK) {
                 let mut all: Option<Mask> = None;
                 for (test, column, keeps_null, codes) in &terms {
-                    // A chunk of which nothing is left needs no other term.
+                    // A chunk without remaining rows needs no further term.
                     if self.reducer == FilterReducer::And && all == Some([0; WORDS]) {
                         break;
                     }
@@ -99,7 +101,7 @@ impl Filter {
     }
 }
 
-/// The parts one after the other.
+/// Concatenates the parts.
 pub(in crate::view) fn joined<T: Copy>(mut parts: Vec<Vec<T>>) -> Vec<T> {
     if parts.len() == 1 {
         return parts.pop().unwrap_or_default();
@@ -108,7 +110,7 @@ pub(in crate::view) fn joined<T: Copy>(mut parts: Vec<Vec<T>>) -> Vec<T> {
 }
 
 impl Test {
-    /// Of a text column: whether each string of the dictionary is kept.
+    /// For a text column, whether each string of the dictionary passes.
     fn kept_codes(&self, column: &Column, threads: Threads) -> Vec<bool> {
         let Column::Str(_, strings) = column else { return Vec::new() };
         let parts = threads.parts(strings.len(), 1, |part| {
@@ -133,7 +135,7 @@ impl Test {
         }
     }
 
-    /// Which rows of a chunk are kept.
+    /// The rows of a chunk that pass.
     fn mask(&self, column: &Column, chunk: usize, keeps_null: bool, codes: &[bool]) -> Mask {
         match (self, column) {
             (_, Column::Str(cells, _)) => {
@@ -215,7 +217,7 @@ impl FilterComparison {
     }
 }
 
-/// A loop a comparison, so that each is a plain one over plain values.
+/// Compares by one loop per comparison, so that each can be vectorised.
 fn ordered_mask<T: Copy + Default, V: Copy + PartialOrd + From<T>>(
     cells: &ChunkedVec<T>,
     chunk: usize,
@@ -233,7 +235,7 @@ fn ordered_mask<T: Copy + Default, V: Copy + PartialOrd + From<T>>(
     }
 }
 
-/// NaN is unequal to the operand and neither above nor below it, which is what IEEE comparisons say.
+/// As in IEEE comparisons, NaN is unequal to the operand and neither greater nor less.
 fn float_mask<T: Copy + Default>(
     cells: &ChunkedVec<T>,
     chunk: usize,
@@ -279,7 +281,7 @@ mod tests {
     use crate::types::schema::{Field, Schema, Storage};
 
     #[test]
-    fn selecting_equals_asking_each_row() {
+    fn selecting_equals_testing_each_row() {
         let fields = [("k", Storage::Int32), ("s", Storage::Utf8), ("f", Storage::Float64)];
         let schema = Schema::new(fields.iter().map(|(name, storage)| Field::new(*name, *storage)).collect());
         let options = TableOptions { index: Some("k".into()), ..TableOptions::default() };

@@ -1,7 +1,7 @@
-//! Gross market value: on a deepest row the plain sum, above it the absolute sums of the groups right below.
+//! Gross market value: on a deepest row the plain sum; above it, the sum of the absolute sums of its child groups.
 //!
-//! Law: above, a cell with many rows keeps the sum, and a group below whose sum changes takes the old one back and gives
-//! the new one: O(1) a row of the delta. The sum is made when somebody looks for the first time.
+//! Cost: a cell with many rows stores the sum, from which a child group whose sum changes retracts the old part and
+//! inserts the new one, in O(1) per row of the delta. The sum is computed on the first read.
 
 use super::Grouped;
 use crate::types::scalar::Scalar;
@@ -31,13 +31,13 @@ impl Grouped {
         if self.is_float(aggregate) { Scalar::Float(total) } else { Scalar::Int(total as i64) }
     }
 
-    /// What a group right below gives.
+    /// The part that a child group contributes.
     fn gross_part(&self, aggregate: usize, cell: u32) -> Number {
         Number::Float(self.sum(aggregate, cell).finite().abs())
     }
 
-    /// `cell` gives (`sign` 1) what it has to `parent`, or takes it back (`sign` -1) before it changes. Without rows
-    /// there is nothing to give.
+    /// Inserts (`sign` 1) the part of `cell` into the state of `parent`, or retracts it (`sign` -1) before the cell
+    /// changes. A cell without rows contributes nothing.
     pub(super) fn change_gross(&mut self, parent: Option<u32>, cell: u32, sign: i32) {
         let Some(parent) = parent.filter(|_| self.cells.num_rows(cell) > 0) else { return };
         for aggregate in 0..self.plan.aggregates.len() {

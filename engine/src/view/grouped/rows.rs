@@ -1,6 +1,6 @@
-//! The rows of a grouped view's cells, for aggregates that look at rows and for their keys.
+//! The rows of a grouped view's cells, for aggregates computed from rows and for their keys.
 //!
-//! Law: what a cell keeps is asked first; rows are gathered only when nothing is kept.
+//! Invariant: aggregate state is used where a cell has it; rows are gathered only otherwise.
 
 use hashbrown::HashMap;
 
@@ -13,7 +13,7 @@ use crate::view::from_rows::{self, RowSet};
 use crate::view::tree::ROOT;
 
 impl Grouped {
-    /// The value of an aggregate that looks at rows: from what the cell keeps, or by reading them.
+    /// Computes an aggregate that needs rows, from the cell's aggregate state or by reading the rows.
     pub(super) fn compute(&mut self, aggregate: usize, row_node: u32, split_node: u32, cell: u32) -> Scalar {
         let plan = self.plan.clone();
         let of = &plan.aggregates[aggregate];
@@ -34,7 +34,7 @@ impl Grouped {
                 return cell_of(self.edge_row(row_node, split_node, true));
             }
             AggregateKind::First if is_leaf => return cell_of(self.edge_row(row_node, split_node, false)),
-            // Read no further than to the first row that decides, which as a rule is one of the first.
+            // Stops at the first row that decides, usually one of the first.
             AggregateKind::Any | AggregateKind::Or => {
                 let mut num_read = 0;
                 let rows = self.each_row(row_node, split_node).inspect(|_| num_read += 1);
@@ -65,7 +65,7 @@ impl Grouped {
             self.cells.keep(cell, aggregate, kept);
             return value;
         }
-        // All rows are there already in the order of their keys, which is all that these ask for.
+        // The filter yields all rows in key order, which suffices for these aggregates.
         let is_total = (row_node, split_node) == (ROOT, ROOT);
         let rows = if is_total && !aggregate_state::follows_row_order(of.kind) {
             plan.filter.select(&self.snapshot, Threads::ONE)
@@ -75,7 +75,7 @@ impl Grouped {
         from_rows::compute(of, &RowSet { snapshot: &self.snapshot, rows: &rows, is_leaf })
     }
 
-    /// As [`Grouped::rows_by_leaf`], one after the other.
+    /// As [`Grouped::rows_by_leaf`], lazily.
     fn each_row(&self, row_node: u32, split_node: u32) -> impl Iterator<Item = u32> {
         let depth = self.plan.levels.len() as u32;
         let mut levels: Vec<Box<dyn Iterator<Item = u32> + '_>> = vec![Box::new(std::iter::once(row_node))];
@@ -115,7 +115,7 @@ impl Grouped {
         rows
     }
 
-    /// The first row of the first leaf of a cell, or the last one of the last leaf.
+    /// The first row of the first leaf of a cell, or the last row of the last leaf.
     fn edge_row(&self, row_node: u32, split_node: u32, is_last: bool) -> Option<u32> {
         if self.rows.node(row_node).depth as usize == self.plan.levels.len() {
             let members = self.cells.members(self.cell_at(row_node, split_node)?);
@@ -126,15 +126,15 @@ impl Grouped {
             self.edge_row(child, split_node, is_last)
         };
         if !self.rows.is_sorted() {
-            // Siblings stand in value order: one child is looked at, unless it has no row under the split value.
+            // Siblings are in value order: one child is read, unless it has no row under the split value.
             let children = &self.rows.node(row_node).children;
             if !is_last {
                 return children.iter().find_map(edge_of);
             }
             return (0..children.len()).rev().find_map(|position| edge_of(children.get(position)?));
         }
-        // Sorted by aggregates they are put in value order first: a second order of all groups, kept for this alone,
-        // would cost every view memory.
+        // Siblings sorted by aggregates are sorted by value first. Storing a second order of all groups for this case
+        // alone would cost every view memory.
         let mut children: Vec<u32> = self.rows.children_by_value(row_node).collect();
         if is_last {
             children.reverse();
@@ -142,8 +142,8 @@ impl Grouped {
         children.into_iter().find_map(edge_of)
     }
 
-    /// The slots of all rows under each of `nodes`, in key order: of the members where the view keeps them, else by one
-    /// pass over the table.
+    /// The slots of all rows under each of `nodes`, in key order: from the row sets if the view stores them, otherwise
+    /// by one pass over the table.
     pub(in crate::view) fn member_slots(&self, nodes: &[u32]) -> Vec<Vec<u32>> {
         if self.cells.keeps_members() {
             return nodes.iter().map(|&node| self.rows_by_key(node, ROOT)).collect();
