@@ -109,14 +109,14 @@ impl Grouped {
             for depth in (1..=plan.levels.len() as u32).rev() {
                 let nodes = self.rows.at_depth(depth);
                 let attached = nodes.into_iter().map(|node| (node, self.row_sort_key(node))).collect();
-                self.rows.place_all(attached);
+                self.rows.attach_all(attached);
             }
         }
         if self.splits.is_sorted() {
             for depth in (1..=plan.split_by.len() as u32).rev() {
                 let nodes = self.splits.at_depth(depth);
                 let attached = nodes.into_iter().map(|node| (node, self.split_sort_key(node))).collect();
-                self.splits.place_all(attached);
+                self.splits.attach_all(attached);
             }
         }
     }
@@ -324,14 +324,14 @@ impl Grouped {
     /// ones: a sort value may be computed from all rows below, which are found through attached groups.
     fn place(&mut self, touched: &[(u32, u32)]) {
         let rows = touched.iter().filter(|&&(_, split_node)| split_node == ROOT);
-        for siblings in self.rows.displaced(rows.map(|&(row_node, _)| row_node)) {
+        for siblings in self.rows.detached(rows.map(|&(row_node, _)| row_node)) {
             let keyed = siblings.into_iter().map(|node| (node, self.row_sort_key(node))).collect();
-            self.rows.place_all(keyed);
+            self.rows.attach_all(keyed);
         }
         let splits = touched.iter().filter(|&&(row_node, _)| row_node == ROOT);
-        for siblings in self.splits.displaced(splits.map(|&(_, split_node)| split_node)) {
+        for siblings in self.splits.detached(splits.map(|&(_, split_node)| split_node)) {
             let keyed = siblings.into_iter().map(|node| (node, self.split_sort_key(node))).collect();
-            self.splits.place_all(keyed);
+            self.splits.attach_all(keyed);
         }
     }
 

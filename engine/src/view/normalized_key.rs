@@ -1,10 +1,11 @@
-//! Ranks of rows: numbers that never descend where a sort ascends, for the tree to remember ([`Compare::sort_key_prefix`]).
+//! Normalized keys: integers that never descend where a sort ascends, stored by the tree as sort key prefixes
+//! ([`Compare::sort_key_prefix`]).
 //!
-//! Law: a key depends on a row's cells, its key and the normalized_key alone, and a normalized_key is made once for the life of a
-//! tree. Where the values of the first sort column fit in a part of the 64 bits, the rest is for the second one, or for
-//! the key: so rows with one symbol are told apart without a look at their cells. A value that does not fit shares its
-//! key with others, which costs time and nothing else. Floats that are decimals of a few places (prices) are whole
-//! numbers of the last place, and so need fewer bits.
+//! Invariant: a prefix is a function of a row's cells, its key and the `NormalizedKey`, which is chosen once for the
+//! lifetime of a tree. Where the values of the first sort column fit into a part of the 64 bits, the rest encodes the
+//! second one, or the key; so rows with equal symbols are ordered without reading their cells. A value that does not
+//! fit shares its prefix with others, which costs comparisons but never correctness. Floats that are decimals of a few
+//! places (prices) are encoded as integers of the last place, and so need fewer bits.
 //!
 //! [`Compare::sort_key_prefix`]: crate::sorted::Compare::sort_key_prefix
 
@@ -14,30 +15,31 @@ use super::sort::{Direction, RowOrder, float_key};
 use crate::column::Column;
 use crate::storage::Snapshot;
 
-/// Rows that are looked at to choose a normalized_key.
+/// Number of rows sampled to choose a normalized key.
 const SAMPLE: usize = 256;
-/// Decimal places that are looked for among floats.
+/// Maximum number of decimal places recognised in floats.
 const PLACES: i32 = 6;
-/// The most bits of the first column that leave room for another one.
+/// Maximum number of bits of the first column that leaves room for another one.
 const MOST_BITS: u32 = 48;
 
+/// How the rows of one tree are encoded as sort key prefixes.
 #[derive(Debug, Clone)]
 pub(super) struct NormalizedKey {
-    /// What most of the first column's texts begin with.
+    /// The common prefix of the first column's sampled texts.
     prefix: Box<str>,
-    /// What most of the first column's floats become whole numbers by, if they do.
+    /// The power of ten that makes the first column's sampled floats integers, if there is one.
     scale: Option<f64>,
-    /// Bits for the first column; 64: no others.
+    /// Bits of the first column; 64 leaves no room for others.
     high_bits: u32,
-    /// The least number of the first column, if that has no texts.
+    /// The least expected number of the first column, if that has no texts.
     base: u64,
-    /// The least number of the second column, or of the key.
+    /// The least expected number of the second column, or of the key.
     low_base: u64,
-    /// Bits that it loses to fit.
+    /// Number of low bits dropped from the second number to fit.
     low_shift: u32,
 }
 
-/// Where a value stands that has a number, beside those which that number names exactly.
+/// The position of a value relative to the values that its number encodes exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum KeyExactness {
     Before,
@@ -59,7 +61,7 @@ impl Default for NormalizedKey {
 }
 
 impl NormalizedKey {
-    /// Chosen by some of `len` rows, which are in `order`.
+    /// Chooses an encoding from a sample of `len` rows, which are in `order`.
     pub(super) fn new(
         order: &RowOrder,
         snapshot: &Snapshot,
@@ -93,7 +95,7 @@ impl NormalizedKey {
         }
     }
 
-    /// The key of a row; by the key alone where nothing sorts.
+    /// The sort key prefix of a row; without sort terms, that of its key alone.
     #[inline]
     pub(super) fn sort_key_prefix(&self, order: &RowOrder, snapshot: &Snapshot, slot: u32) -> u64 {
         let Some(&(column, direction)) = order.terms.first() else {
@@ -113,14 +115,14 @@ impl NormalizedKey {
         self.with_low(high, place, order, direction, snapshot, slot)
     }
 
-    /// The keys of many rows.
+    /// The sort key prefixes of many rows.
     pub(super) fn sort_key_prefixes(&self, order: &RowOrder, snapshot: &Snapshot, slots: &[u32]) -> Vec<u64> {
         if let Some(&(column, direction)) = order.terms.first()
             && let Column::Str(codes, strings) = snapshot.column(column)
             && !direction.is_absolute()
             && strings.len() < slots.len()
         {
-            // Each text is looked at once.
+            // Encodes each string of the dictionary once.
             let of_code: Vec<(u64, KeyExactness)> =
                 (0..strings.len() as u32).map(|code| self.of_text(strings.get(code))).collect();
             let of_cell =
@@ -169,7 +171,7 @@ impl NormalizedKey {
         match text.strip_prefix(&*self.prefix) {
             Some(rest) => {
                 let high = super::group_codes::head(rest) >> (64 - self.high_bits);
-                // Behind a text come those that it is the beginning of, be it only by zeros.
+                // A text is followed by those that it is a prefix of, even if they only add zero bytes.
                 let fits = rest.len() as u32 * 8 <= self.high_bits && !rest.ends_with('\0');
                 (high, if fits { KeyExactness::Exact } else { KeyExactness::Behind })
             }
@@ -178,8 +180,8 @@ impl NormalizedKey {
         }
     }
 
-    /// As the function of this name, in whole numbers of the last decimal place if there is one; and where the cell
-    /// stands beside that number.
+    /// As the free function [`number`], but in integers of the last decimal place if there is a scale; with the
+    /// position of the cell relative to that number.
     #[inline]
     fn number(&self, column: &Column, slot: u32, direction: Direction) -> (u64, KeyExactness) {
         let Some(scale) = self.scale else { return (number(column, slot, direction), KeyExactness::Exact) };
@@ -202,10 +204,10 @@ impl NormalizedKey {
         }
         let most = (1 << self.high_bits) - 1;
         match number.checked_sub(self.base) {
-            // Null and NaN, too.
+            // Includes null and NaN.
             _ if number < 2 => (0, KeyExactness::Before),
             None => (0, KeyExactness::Before),
-            // The largest numbers may share theirs.
+            // The largest numbers may share a key.
             Some(number) if number > most || number.saturating_add(self.base) == u64::MAX => {
                 (most, KeyExactness::Behind)
             }
@@ -224,7 +226,7 @@ impl KeyExactness {
     }
 }
 
-/// The float that sorts; none is null.
+/// The float that is sorted by; `None` for null.
 #[inline]
 fn float(column: &Column, slot: u32, direction: Direction) -> Option<f64> {
     match column {
@@ -235,7 +237,7 @@ fn float(column: &Column, slot: u32, direction: Direction) -> Option<f64> {
     }
 }
 
-/// The whole number of parts of one that is nearest to a value, and the column's value for that.
+/// The integer multiple of `1 / scale` nearest to a value, and the column's value for that.
 #[inline]
 fn nearest(column: &Column, value: f64, scale: f64) -> (i64, f64) {
     let whole = (value * scale).round();
@@ -243,7 +245,7 @@ fn nearest(column: &Column, value: f64, scale: f64) -> (i64, f64) {
     (whole as i64, if matches!(column, Column::Float32(_)) { f64::from(decimal as f32) } else { decimal })
 }
 
-/// The least power of ten that makes whole numbers of floats: of all in a sample that are numbers.
+/// The least power of ten that makes integers of all finite floats of a sample.
 fn scale(column: &Column, sample: &[u32], direction: Direction) -> Option<f64> {
     let values = sample.iter().filter_map(|&slot| float(column, slot, direction));
     let values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
@@ -251,7 +253,7 @@ fn scale(column: &Column, sample: &[u32], direction: Direction) -> Option<f64> {
     (0..=PLACES).map(|places| 10_f64.powi(places)).find(is_whole).filter(|_| !values.is_empty())
 }
 
-/// Where a range of numbers begins, and the bits that it takes, with as much room again below and above.
+/// The start and the number of bits of a range of numbers, with a margin of its own size below and above.
 fn room(numbers: impl Iterator<Item = u64>) -> (u64, u32) {
     let Some((least, largest)) = numbers.fold(None, |range: Option<(u64, u64)>, number| match range {
         None => Some((number, number)),
@@ -263,7 +265,7 @@ fn room(numbers: impl Iterator<Item = u64>) -> (u64, u32) {
     (least.saturating_sub(range), 64 - range.saturating_mul(3).max(1).leading_zeros())
 }
 
-/// What all begin with, not within a character.
+/// The longest common prefix, cut at a character boundary.
 fn common_prefix<'a>(texts: &[&'a str]) -> &'a str {
     let Some((&first, others)) = texts.split_first() else { return "" };
     let common = |len: usize, text: &&str| {
@@ -272,7 +274,7 @@ fn common_prefix<'a>(texts: &[&'a str]) -> &'a str {
     &first[..first.floor_char_boundary(others.iter().fold(first.len(), common))]
 }
 
-/// Of the second sort column, or of the key: ascends with what decides between rows that are equal in the first.
+/// A number that ascends with the second sort column, or with the key if there is none, for rows equal in the first.
 fn low_number(order: &RowOrder, snapshot: &Snapshot, slot: u32) -> u64 {
     match order.terms.get(1) {
         Some(&(column, direction)) => {
@@ -283,7 +285,7 @@ fn low_number(order: &RowOrder, snapshot: &Snapshot, slot: u32) -> u64 {
     }
 }
 
-/// As [`number`], but among keys null comes before NaN.
+/// As [`number`], but in keys null precedes NaN.
 fn key_number(column: &Column, slot: u32) -> u64 {
     match (column, number(column, slot, Direction::Ascending)) {
         (Column::Float32(_) | Column::Float64(_), number @ 0..2) => 1 - number,
@@ -291,8 +293,8 @@ fn key_number(column: &Column, slot: u32) -> u64 {
     }
 }
 
-/// A number that never descends where cells ascend (ascending, whatever the direction says, or by absolute value):
-/// NaN is 0 and null 1, but that null is 0 among texts.
+/// Maps a cell to a number that never descends where cells ascend (regardless of the direction, but by absolute value
+/// if the direction is). NaN is 0 and null 1, except that null is 0 among texts.
 #[inline]
 fn number(column: &Column, slot: u32, direction: Direction) -> u64 {
     if direction.is_absolute() {
@@ -321,7 +323,7 @@ mod tests {
     use crate::table::Table;
     use crate::{TableData, TableOptions};
 
-    /// Values at the edges of what fits, often enough each to tie.
+    /// Values at the limits of what fits, each repeated to cause ties.
     fn table() -> Table {
         let texts = [
             None,
@@ -400,7 +402,7 @@ mod tests {
         Table::create(&TableData::Batches(batch.schema(), vec![batch]), options).expect("the data is good")
     }
 
-    /// Mostly of two decimal places.
+    /// Mostly values of two decimal places.
     fn price(row: usize) -> f64 {
         match row % 41 {
             3 => [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, 0.0][row % 5],
@@ -411,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_with_one_price_are_told_apart_by_key() {
+    fn rows_with_one_price_are_distinguished_by_key() {
         let prices: Vec<f64> = (0..3000).map(|row| f64::from(row % 29) / 100.0).collect();
         let columns: Vec<(&str, ArrayRef)> = vec![
             ("id", Arc::new((0..3000).map(|row| row * 7919 % 3000).collect::<Int64Array>())),
@@ -435,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn ranks_never_descend_where_rows_ascend() {
+    fn prefixes_never_descend_where_rows_ascend() {
         let snapshot = table().snapshot();
         let all: Vec<u32> = snapshot.order().iter_from(0).collect();
         let directions =
@@ -449,7 +451,7 @@ mod tests {
                     let order = RowOrder { terms };
                     let mut sorted = all.clone();
                     sorted.sort_by(|&left, &right| order.compare(&snapshot, left, right));
-                    // Chosen by all rows, by a few that are alike, by none.
+                    // Chosen from all rows, from a few similar ones, from none.
                     for part in [0..sorted.len(), 900..1000, 0..0_usize] {
                         let normalized_key =
                             NormalizedKey::new(&order, &snapshot, part.len(), |at| sorted[part.start + at]);
@@ -471,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_nothing_or_no_number_have_ranks_too() {
+    fn null_and_nan_keys_have_prefixes_too() {
         let keys = [Some(2.5), None, Some(f64::NAN), Some(-1.0), Some(f64::INFINITY), Some(0.0)];
         let columns: Vec<(&str, ArrayRef)> = vec![
             ("id", Arc::new(Float64Array::from(keys.to_vec()))),
@@ -495,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_with_one_short_text_are_told_apart_by_key() {
+    fn rows_with_one_short_text_are_distinguished_by_key() {
         let snapshot = table().snapshot();
         let order = RowOrder { terms: vec![(2, Direction::Descending)] };
         let mut sorted: Vec<u32> = snapshot.order().iter_from(0).collect();

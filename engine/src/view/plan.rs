@@ -1,7 +1,7 @@
-//! A config checked against a table: what a view computes, in canonical form.
+//! A view configuration checked against a table's schema, in canonical form.
 //!
-//! Law: two plans with equal [`Plan::sharing_key`] have equal answers; depth and expansion are not part of the
-//! question, they belong to each client's handle.
+//! Invariant: plans with equal [`Plan::sharing_key`] have equal results. Depth and expansion are not part of a plan;
+//! they belong to each client's handle.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,31 +27,32 @@ pub(crate) enum ViewKind {
     ColumnOnly,
 }
 
+/// A checked view configuration, from which a [`super::View`] is built.
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub(crate) kind: ViewKind,
-    /// The table's columns, then computed ones by their position.
+    /// The table's columns, followed by computed ones by position.
     pub(crate) schema: Schema,
     pub(crate) num_table_columns: usize,
-    /// The expressions and windows; holding them keeps them computed.
+    /// Expression and window columns; holding the references keeps them computed.
     computed: Vec<ComputedRef>,
-    /// Columns of the row tree's levels; empty in total mode.
+    /// The columns of the row tree's levels; empty in total mode.
     pub(crate) levels: Vec<usize>,
-    /// Columns of the row paths: the `group_by`, also in total mode.
+    /// The columns of the row paths: the `group_by`, also in total mode.
     pub(crate) group_by: Vec<usize>,
     pub(crate) split_by: Vec<usize>,
     pub(crate) group_mode: GroupRollupMode,
     pub(crate) split_mode: SplitRollupMode,
     pub(crate) filter: Filter,
-    /// Shown columns.
+    /// The shown columns.
     pub(crate) columns: Vec<usize>,
-    /// Grouped views: what each shown column aggregates, then hidden sort columns.
+    /// Grouped views: the aggregate of each shown column, then those of hidden sort columns.
     pub(crate) aggregates: Vec<Aggregate>,
-    /// Flat and column-only views.
+    /// The row order of flat and column-only views.
     pub(crate) row_order: RowOrder,
-    /// Grouped views: positions in `aggregates`.
+    /// Group order of grouped views, as positions in `aggregates`.
     pub(crate) group_order: Vec<(usize, Direction)>,
-    /// Split views: positions in `aggregates`.
+    /// Column order of split views, as positions in `aggregates`.
     pub(crate) column_order: Vec<(usize, Direction)>,
     config: ViewConfig,
 }
@@ -86,8 +87,12 @@ impl<'a> ParsedColumns<'a> {
 }
 
 impl Plan {
-    /// A plan for a table whose columns are stored, all of them. Checks `config`; the first thing at fault is the
-    /// error. Expressions and windows need the table: [`crate::table::Table::plan`].
+    /// Plans a view of a table without computed columns; expressions and windows require the table
+    /// ([`crate::table::Table::plan`]).
+    ///
+    /// # Errors
+    ///
+    /// The first invalid part of `config`; [`EngineError::Unsupported`] if it has expressions or windows.
     pub fn new(config: &ViewConfig, schema: &Schema) -> Result<Plan> {
         if let Some(alias) = config.expressions.keys().next() {
             return Err(EngineError::Unsupported(format!("expression column '{alias}' here")));
@@ -98,8 +103,10 @@ impl Plan {
         Plan::with_computed(config, schema, Vec::new())
     }
 
-    /// Checks a config, its parsed expressions and windows included. The plan describes the view; none can be built of it.
-    pub(crate) fn check(config: &ViewConfig, schema: &Schema, parsed: &ParsedColumns<'_>) -> Result<Plan> {
+    /// Checks a configuration with its expressions and windows. The plan reports schemas only; no view can be built
+    /// from it.
+    pub(crate) fn check(config: &ViewConfig, schema: &Schema, index: Option<usize>) -> Result<Plan> {
+        let expressions = check_expressions(config, schema, index)?;
         let mut fields = schema.fields().to_vec();
         let expressions = parsed.expressions.iter().map(|(alias, expression)| (*alias, expression.storage));
         let windows = parsed.windows.iter().map(|(alias, window)| (*alias, window.storage));
@@ -114,7 +121,7 @@ impl Plan {
     ) -> Result<Plan> {
         let mut fields = schema.fields().to_vec();
         let num_behind = computed.iter().map(|column| column.position + 1).max().unwrap_or(0);
-        // Computed columns of other plans stand between ours, under a name that no client can say.
+        // Computed columns of other plans lie between ours; they get a name that no client can send.
         fields.extend((0..num_behind).map(|position| Field::new(format!("\0{position}"), Storage::Bool)));
         for column in &computed {
             fields[schema.len() + column.position] = Field::new(column.alias.as_str(), column.storage);
@@ -198,7 +205,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// One aggregate per shown column, then one per hidden sort column.
+    /// Chooses one aggregate per shown column, then one per hidden sort column.
     fn choose_aggregates(&mut self, asked: &BTreeMap<&str, Aggregate>, sorts: &[SortTerm]) -> Result<()> {
         if self.kind == ViewKind::Flat {
             return Ok(());
@@ -280,18 +287,18 @@ impl Plan {
             .collect()
     }
 
-    /// What decides the content of a view that is opened when its table is at `version`: plans of one table with equal
-    /// keys share one [`super::View`].
+    /// The identity of the view of this plan, if opened when its table is at `version`. Plans of one table with equal
+    /// keys share one [`super::View`]. Costs a copy of the configuration.
     pub fn sharing_key(&self, version: u64) -> SharingKey {
         SharingKey::of(self, version)
     }
 
-    /// The config as clients read it back, with the `group_by_depth` of this plan's own handle.
+    /// The configuration as clients read it back, with the `group_by_depth` of this plan's own handle.
     pub fn config(&self) -> ViewConfig {
         self.config.clone()
     }
 
-    /// Names and types: the shown columns, and the hidden sort columns of pivots.
+    /// Names and types of the shown columns, and of the hidden sort columns of pivots.
     pub fn schema(&self) -> Vec<(Arc<str>, ColumnType)> {
         match self.kind {
             ViewKind::Flat => self
@@ -313,7 +320,7 @@ impl Plan {
         }
     }
 
-    /// Every expression of the config with the type that the view shows it in.
+    /// Name and displayed type of every expression of the configuration.
     pub fn expression_schema(&self) -> Vec<(Arc<str>, ColumnType)> {
         self.config
             .expressions
@@ -330,7 +337,7 @@ impl Plan {
             .collect()
     }
 
-    /// The aliases of the computed columns that this plan keeps computed.
+    /// The names of the computed columns that this plan keeps computed.
     pub fn computed(&self) -> impl Iterator<Item = &str> {
         self.computed.iter().map(|column| column.alias.as_str())
     }
@@ -339,7 +346,7 @@ impl Plan {
         &self.computed
     }
 
-    /// How a shown column is called in CSV and Arrow, under the split path `prefix`.
+    /// The name of a shown column in CSV and Arrow, below the split path `prefix`.
     pub(crate) fn readable_name(&self, shown: usize, prefix: &str) -> String {
         let column = self.columns[shown];
         let name = &self.schema.field(column).name;
@@ -355,12 +362,12 @@ impl Plan {
         self.aggregates.iter().any(|aggregate| is_share(aggregate.kind))
     }
 
-    /// The columns whose change can change the rows of a flat view.
+    /// The columns on which the displayed rows of a flat view depend.
     pub(crate) fn looked_at(&self) -> Vec<usize> {
         self.inputs().into_iter().chain(self.columns.iter().copied()).collect()
     }
 
-    /// The columns whose change can change the answer.
+    /// The columns on which the set, grouping and aggregates of rows depend.
     pub(crate) fn inputs(&self) -> Vec<usize> {
         let mut inputs: Vec<usize> = self
             .filter
@@ -389,7 +396,7 @@ fn invalid(name: &str, part: &str) -> EngineError {
     EngineError::config(format!("Invalid column '{name}' found in View {part}.\n"))
 }
 
-/// Of two sort entries for one column the first counts.
+/// Removes all but the first sort term of each column.
 fn first_of_each(sorts: &[SortTerm]) -> Vec<SortTerm> {
     let mut kept: Vec<SortTerm> = Vec::new();
     for term in sorts {

@@ -1,28 +1,28 @@
-//! Products that do not overflow on the way.
+//! Products without intermediate overflow.
 //!
-//! Law: a product is rounded once, at the end: whatever order and whatever parts it is made of, it reads the same, but
-//! for products whose exact value has more than 106 bits and lies within 2^-100 of the middle between two floats.
+//! Invariant: a product is rounded once, at the end, so that the result does not depend on order or grouping, except
+//! for products whose exact value has more than 106 bits and lies within 2^-100 of the midpoint between two floats.
 //! Factors are double-double (the error of a product is exact by fused multiply-add: Dekker, A floating-point technique
-//! for extending the available precision, 1971) with their exponents apart, so that nothing overflows on the way.
-//! Nothing is ever divided: rows that leave leave their part, which is multiplied again.
+//! for extending the available precision, 1971) with separate exponents, so intermediate results cannot overflow.
+//! Nothing is ever divided: when rows are removed, their part is multiplied again.
 
 use crate::column::Column;
 use crate::view::sums::Number;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Product {
-    /// At least 1 and less than 2 but for the sign; or a zero, an infinity, NaN.
+    /// Of magnitude in [1, 2); or a zero, an infinity, NaN.
     high: f64,
-    /// What `high` lost by rounding.
+    /// The rounding error of `high`.
     low: f64,
-    /// Of two, apart, so that only the answer can be too large or too small.
+    /// Exponent of two, separate so that only the final result can overflow or underflow.
     exponent: i64,
 }
 
 impl Product {
     pub(super) const ONE: Product = Product { high: 1.0, low: 0.0, exponent: 0 };
 
-    /// Of rows. A null counts as 0.
+    /// The product of some rows. A null counts as 0.
     pub(super) fn of(column: &Column, rows: impl IntoIterator<Item = u32>) -> Product {
         rows.into_iter().fold(Product::ONE, |product, slot| {
             product.times(match column.exact(slot) {
@@ -45,7 +45,7 @@ impl Product {
             return Product { exponent: normal.exponent - 54, ..normal };
         }
         let exponent = exponent_of(high);
-        // Two steps: 2^1023 is the largest power of two, and the exponent may be -1022.
+        // In two steps: 2^1023 is the largest power of two, and the exponent may be -1022.
         let scale =
             |value: f64| value * power_of_two(-exponent / 2) * power_of_two(-exponent - -exponent / 2);
         Product { high: scale(high), low: scale(low), exponent }
@@ -64,7 +64,7 @@ impl Product {
         Product { high: sum * scale, low: low * scale, exponent: self.exponent + other.exponent + shift }
     }
 
-    /// Rounded; below the smallest normal number twice.
+    /// Rounds to a float; twice below the smallest normal number.
     pub(super) fn float(self) -> f64 {
         match self.exponent {
             0 => self.high,
@@ -75,7 +75,7 @@ impl Product {
         }
     }
 
-    /// Of integers, whose product is exact within 64 bits; beyond it stays at the bound.
+    /// The product of integers, which is exact within 64 bits and saturates beyond.
     pub(super) fn integer(self) -> i64 {
         match self.exponent {
             _ if self.high == 0.0 => 0,
@@ -89,12 +89,12 @@ impl Product {
     }
 }
 
-/// Of a number that is normal.
+/// The binary exponent of a normal number.
 fn exponent_of(value: f64) -> i64 {
     (value.to_bits() >> 52 & 0x7ff) as i64 - 1023
 }
 
-/// From -1022 to 1023.
+/// 2 to the power of `exponent`, from -1022 to 1023.
 fn power_of_two(exponent: i64) -> f64 {
     f64::from_bits(((exponent + 1023) as u64) << 52)
 }
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_answer_can_overflow() {
+    fn only_the_result_can_overflow() {
         let (large, small) = (2.0_f64.powi(700), 2.0_f64.powi(-700));
         assert_eq!(product(&[large, large, 3.0, small, small]), 3.0);
         assert_eq!(product(&[small, small, 3.0, large, large]), 3.0);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_plain_number_multiplies_as_floats_do() {
+    fn special_values_multiply_as_floats_do() {
         assert!(product(&[f64::INFINITY, 0.0]).is_nan());
         assert!(product(&[f64::NAN, 0.0, 2.0]).is_nan());
         assert_eq!(product(&[f64::INFINITY, -1e-300, 1e-300]), f64::NEG_INFINITY);

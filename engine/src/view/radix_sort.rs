@@ -1,9 +1,11 @@
-//! Sorting all rows of a new view.
+//! Sorts all rows of a new view.
 //!
-//! Law: the same order as [`RowOrder::compare`], found without comparing cells: each sort column becomes unsigned
-//! numbers that ascend with the order (text by its rank in the dictionary). A narrow first column is a counting sort,
-//! a wide one a sort of plain integers; each further column sorts only the runs that are still equal. The position in
-//! key order settles the last ties, ascending in both directions.
+//! Invariant: the result is the order of [`RowOrder::compare`].
+//!
+//! Cost: no cells are compared; each sort column becomes unsigned integers that ascend with the order (text by its
+//! position in the sorted dictionary). A narrow first column is a counting sort, a wide one a sort of plain integers;
+//! each further column sorts only runs that are still equal. Remaining ties are resolved by position in key order,
+//! ascending in both directions.
 
 use std::ops::Range;
 
@@ -12,7 +14,7 @@ use crate::column::{Column, Strings};
 use crate::parallel::Threads;
 use crate::storage::Snapshot;
 
-/// A counting sort is taken up to this many different numbers, or as many as there are rows.
+/// Counting sort is used up to this many different numbers, or as many as there are rows.
 const FEW: u64 = 1 << 16;
 
 /// Sorts `slots`, which are in key order.
@@ -23,7 +25,7 @@ pub(super) fn sort(slots: &[u32], order: &RowOrder, snapshot: &Snapshot, threads
     super::filter::joined(parts)
 }
 
-/// As [`sort`], but yields positions in `slots`.
+/// As [`sort`], but returns positions in `slots`.
 pub(super) fn sort_rows(slots: &[u32], order: &RowOrder, snapshot: &Snapshot, threads: Threads) -> Vec<u32> {
     let terms = order.terms.iter();
     let keys: Vec<Keys> = terms
@@ -39,7 +41,7 @@ pub(super) fn sort_rows(slots: &[u32], order: &RowOrder, snapshot: &Snapshot, th
     rows
 }
 
-/// Numbers that ascend as the cells do, by position in key order; the least of them is 0.
+/// Numbers that ascend as the cells do, by position in key order; the least is 0.
 struct Keys {
     numbers: Vec<u64>,
     largest: u64,
@@ -69,13 +71,13 @@ impl Keys {
         Keys { numbers, largest: largest - least }
     }
 
-    /// Positions in the order of their numbers, equal ones ascending.
+    /// Positions sorted by number, then ascending.
     fn sorted(&self, threads: Threads) -> Vec<u32> {
         let numbers = &self.numbers;
         if self.largest < FEW.max(numbers.len() as u64) {
             return self.counted();
         }
-        // The position in the low bits makes every number one of its kind.
+        // The position in the low bits makes every number unique.
         if self.largest < 1 << 32 {
             let part = |part: Range<usize>| {
                 let mut part: Vec<u64> = part.map(|at| numbers[at] << 32 | at as u64).collect();
@@ -110,7 +112,7 @@ impl Keys {
     }
 }
 
-/// Sorted parts as one.
+/// Merges sorted parts.
 fn merged<T: Copy + Ord>(mut parts: Vec<Vec<T>>, row: impl Fn(T) -> u32) -> Vec<u32> {
     while parts.len() > 2 {
         let (right, left) = (parts.pop().unwrap_or_default(), parts.pop().unwrap_or_default());
@@ -137,7 +139,7 @@ fn merge<T: Copy + Ord>(left: &[T], right: &[T], mut put: impl FnMut(T)) {
     left[at..].iter().chain(&right[beside..]).for_each(|&next| put(next));
 }
 
-/// Sorts the runs of rows that are equal in the first column by the others; the parts are cut between runs.
+/// Sorts the runs of rows equal in the first column by the others; parts end at run boundaries.
 fn refine_all(rows: &mut [u32], keys: &[Keys], threads: Threads) {
     let first = &keys[0].numbers;
     let mut cuts = vec![0];
@@ -158,7 +160,7 @@ fn refine_all(rows: &mut [u32], keys: &[Keys], threads: Threads) {
     threads.each(pieces, |piece| refine(piece, keys, &mut Vec::new()));
 }
 
-/// `rows` are sorted by the first of `keys`; sorts runs of equal ones by the others.
+/// Sorts runs of rows equal in the first of `keys`, by which `rows` are sorted, by the others.
 fn refine(rows: &mut [u32], keys: &[Keys], scratch: &mut Vec<u128>) {
     let [first, second, ..] = keys else { return };
     let mut start = 0;
@@ -195,7 +197,7 @@ fn numbers(column: &Column, slots: &[u32], is_abs: bool, ranks: &[u32]) -> Vec<u
         Column::Str(codes, _) => {
             slots.map(|slot| codes.get(slot).map_or(1, |code| u64::from(ranks[code as usize]) + 2)).collect()
         }
-        // Exact to the last value: the two largest share nothing with null.
+        // Saturation loses at most the order of the three largest values, which share a number.
         Column::UInt64(cells) => {
             slots.map(|slot| cells.get(slot).map_or(1, |value| value.saturating_add(2))).collect()
         }
@@ -205,16 +207,16 @@ fn numbers(column: &Column, slots: &[u32], is_abs: bool, ranks: &[u32]) -> Vec<u
     }
 }
 
-/// The position of every code's text among all texts of the dictionary.
+/// The rank of every code's text among all texts of the dictionary.
 fn ranks(strings: &Strings) -> Vec<u32> {
-    // The first eight bytes decide most comparisons without a look at the text.
+    // The first eight bytes decide most comparisons without reading the text.
     let mut codes: Vec<(u64, u32)> =
         (0..strings.len() as u32).map(|code| (super::group_codes::head(strings.get(code)), code)).collect();
     codes.sort_unstable_by(|left, right| left.0.cmp(&right.0).then_with(|| strings.compare(left.1, right.1)));
     let mut ranks = vec![0; codes.len()];
     let mut rank = 0;
     for (at, &(_, code)) in codes.iter().enumerate() {
-        // Codes out of use may share a text; equal text has one rank.
+        // Retired codes may share a text; equal texts get equal ranks.
         if at > 0 && strings.compare(codes[at - 1].1, code).is_ne() {
             rank += 1;
         }

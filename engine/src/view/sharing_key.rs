@@ -1,8 +1,8 @@
-//! Everything that decides a view's content, as a value that can be compared.
+//! The identity of a view's content, as a value that can be compared and hashed.
 //!
-//! Invariant: two plans of one table that are alive together, with equal keys, have equal answers at every version. What
-//! is only reported back (spellings, the configured aggregates of a flat view) is not part of it, nor are depth and
-//! expansion, which belong to each client's handle.
+//! Invariant: two plans of one table that are alive at the same time and have equal keys have equal results at every
+//! version. What is only reported back (spellings, the configured aggregates of a flat view) is not part of the key,
+//! nor are depth and expansion, which belong to each client's handle.
 
 use super::aggregate::{AggregateKind, SumOfNothing};
 use super::filter::FilterKey;
@@ -10,28 +10,28 @@ use super::plan::{Plan, ViewKind};
 use super::sort::Direction;
 use crate::config::{GroupRollupMode, SplitRollupMode};
 
-/// What a view is a function of, beside the table. Cost of a comparison: the size of the configuration.
+/// Everything a view is a function of, besides the table. Cost of a comparison: the size of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SharingKey {
     kind: ViewKind,
     levels: Vec<usize>,
     group_by: Vec<usize>,
     split_by: Vec<usize>,
-    /// Of a view with groups; others ignore it.
+    /// `None` for a view without groups, which ignores it.
     group_mode: Option<GroupRollupMode>,
-    /// Of a view with splits; others ignore it.
+    /// `None` for a view without splits, which ignores it.
     split_mode: Option<SplitRollupMode>,
     filter: FilterKey,
-    /// Shown columns, in order, repeated ones as often as they are shown.
+    /// Shown columns, in order and with repetitions.
     columns: Vec<usize>,
     aggregates: Vec<AggregateKey>,
     row_order: Vec<(usize, Direction)>,
     group_order: Vec<(usize, Direction)>,
     column_order: Vec<(usize, Direction)>,
-    /// The names of the computed columns, which are output names, and their positions in the table. A position belongs to
-    /// one expression or window for as long as a plan holds it, and a volatile expression's to one plan.
+    /// The names of the computed columns, which are output names, and their positions in the table. While a plan holds
+    /// it, a position belongs to one expression or window; that of a volatile expression to one plan.
     computed: Vec<(String, usize)>,
-    /// Of a view whose content depends on what happened since it was opened: the version at which it was.
+    /// The version at which the view was opened, if its content depends on what happened since.
     opened_at: Option<u64>,
 }
 
@@ -59,7 +59,7 @@ impl SharingKey {
             spelling: spelling(position),
             sum_of_nothing: aggregate.sum_of_nothing,
         });
-        // Water marks remember rows that are gone, which a new view has not seen.
+        // Water marks depend on removed rows, which a new view has not seen.
         let remembers =
             plan.aggregates.iter().any(|each| matches!(each.kind, AggregateKind::High | AggregateKind::Low));
         let mut computed: Vec<(String, usize)> =

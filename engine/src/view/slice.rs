@@ -1,7 +1,7 @@
-//! Windows: which part of a view was asked for, and its cells as Arrow arrays.
+//! Slices: the requested part of a view, and its cells as Arrow arrays.
 //!
-//! Law: a cut is immutable and `Send`. Of flat views it holds the snapshot and a clone of the order, so that a worker
-//! thread can gather any number of rows while the view goes on; of pivots it holds the gathered window.
+//! Invariant: a slice is immutable and `Send`. For flat views it holds the snapshot and a clone of the order, so that a
+//! worker thread can gather any number of rows while the view steps on; for pivots it holds the gathered cells.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -25,6 +25,7 @@ use crate::types::scalar::Scalar;
 use crate::types::schema::Storage;
 use arrow::array::ArrayRef;
 
+/// The rows and columns of a view for one reply, at one version.
 #[derive(Debug)]
 pub struct ViewSlice(SliceSource);
 
@@ -35,7 +36,7 @@ enum SliceSource {
 }
 
 impl ViewSlice {
-    /// The number of rows in the window.
+    /// The number of rows in the slice.
     pub fn num_rows(&self) -> usize {
         match &self.0 {
             SliceSource::Ready(window) => window.num_rows,
@@ -43,8 +44,8 @@ impl ViewSlice {
         }
     }
 
-    /// The window as text, in pieces to be written one behind the other, on up to `num_threads` threads, which end before
-    /// this returns. The cells of a flat view are gathered piece by piece.
+    /// Writes the slice as text, in consecutive pieces, on up to `num_threads` scoped threads. The cells of a flat view
+    /// are gathered piece by piece.
     pub fn text(&self, format: TextFormat, num_threads: usize) -> Vec<String> {
         let source = match &self.0 {
             SliceSource::Ready(window) => export::ExportSource::Whole(window),
@@ -53,13 +54,17 @@ impl ViewSlice {
         export::text_pieces(source, format, num_threads)
     }
 
-    /// The window as an Arrow stream of one record batch, in pieces to be written one behind the other. Its cells are
-    /// gathered on up to `num_threads` threads, and what is gathered is what is written.
+    /// Writes the slice as an Arrow stream of one record batch, in consecutive pieces that share the gathered arrays'
+    /// memory. Cells are gathered on up to `num_threads` scoped threads.
+    ///
+    /// # Errors
+    ///
+    /// If the Arrow writer fails.
     pub fn arrow(self, naming: Naming, compression: Compression, num_threads: usize) -> Result<Vec<Bytes>> {
         export::arrow_pieces(&self.gather_on(Threads::new(num_threads)), naming, compression)
     }
 
-    /// Reads the cells.
+    /// Gathers the cells.
     pub fn gather(self) -> RowSlice {
         self.gather_on(Threads::ONE)
     }
@@ -99,7 +104,7 @@ impl RowSource for ViewSlice {
     }
 }
 
-/// A clamped viewport: rows `start..end`, columns `first..last`.
+/// Clamps a range of rows or columns to `len`.
 fn clamp(start: Option<u32>, end: Option<u32>, len: usize) -> (usize, usize) {
     let end = end.map_or(len, |end| end as usize).min(len);
     let start = start.map_or(0, |start| start as usize).min(end);
@@ -247,8 +252,8 @@ fn row_paths(view: &Grouped, nodes: &[u32]) -> RowPaths {
     RowPaths { depths: paths.iter().map(|path| path.len() as u32).collect(), levels }
 }
 
-/// What stands before the column name in a block: the split values, each followed by `|`. The text `null` is in quotes
-/// where it stands beside the null that is called so.
+/// The prefix of the column names of a block: the split values, each followed by `|`. The text `null` is quoted where a
+/// sibling is the null value.
 pub(super) fn prefix(view: &Grouped, block: u32) -> String {
     let mut nodes: Vec<u32> = view.splits.ancestry(block).collect();
     nodes.reverse();
@@ -281,7 +286,7 @@ pub(super) fn column_names(view: &mut Grouped) -> Vec<Arc<str>> {
     blocks.iter().flat_map(names).collect()
 }
 
-/// One list per split level, one entry per shown column; the levels below a subtotal block are null.
+/// One list per split level, one entry per shown column; levels below a subtotal block are null.
 pub(super) fn column_paths(view: &mut Grouped) -> Vec<Vec<Scalar>> {
     let plan = view.plan.clone();
     let blocks = view.blocks();
@@ -298,12 +303,12 @@ pub(super) fn column_paths(view: &mut Grouped) -> Vec<Vec<Scalar>> {
     levels
 }
 
-/// Whether a grouped view shows its leaves only.
+/// Whether a grouped view shows only its leaves.
 pub(super) fn is_flat_mode(view: &Grouped) -> bool {
     view.plan.group_mode == GroupRollupMode::Flat
 }
 
-/// Values out of a column, stored as `storage`, as clients see them.
+/// Computed values of a column, stored as `storage`, as an array in the type clients see.
 fn shown_array(view: &Grouped, column: usize, storage: Storage, values: &[Scalar]) -> ArrayRef {
     let values = array(storage, values);
     match storage {

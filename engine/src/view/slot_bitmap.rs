@@ -1,6 +1,7 @@
-//! Which rows a filtered view has, one bit a slot.
+//! The row set of a filtered view, one bit per slot.
 //!
-//! Law: asking and telling are O(1) and look at one place in memory; `clone` is O(1), and a write copies what a clone
+//! Cost: reading and setting a bit are O(1) and access one word; `clone` is O(1), and the first write after it copies
+//! the bitmap.
 //! holds.
 
 use std::sync::Arc;

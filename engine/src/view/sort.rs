@@ -1,7 +1,7 @@
 //! Orders of rows and groups.
 //!
-//! Law: ascending is NaN, null, then up; descending is its mirror, so null and NaN come last. By absolute value, null
-//! and what is no number count as zero. Ties fall to the key (rows) or to the group value, always ascending.
+//! Invariant: ascending is NaN, null, then values; descending is its reverse, so null and NaN come last. By absolute
+//! value, null and non-numbers count as zero. Ties are resolved by key (rows) or by group value, always ascending.
 
 use std::cmp::Ordering;
 
@@ -51,18 +51,18 @@ pub(crate) fn direction(direction: SortDirection) -> Option<(Axis, Direction)> {
     }
 }
 
-/// Orders the rows of a flat view: by columns, then by key.
+/// The order of the rows of a flat view: by columns, then by key.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RowOrder {
     pub(crate) terms: Vec<(usize, Direction)>,
 }
 
-/// The order of a snapshot's rows.
+/// Compares the rows of a snapshot in an order.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RowComparator<'a> {
     order: &'a RowOrder,
     snapshot: &'a Snapshot,
-    /// One for the life of a tree.
+    /// Fixed for the lifetime of a tree.
     normalized_key: &'a NormalizedKey,
 }
 
@@ -76,7 +76,7 @@ impl<'a> RowComparator<'a> {
     }
 }
 
-/// Whether rows have ranks: what sorts them gives one, and so does a key that is in a column.
+/// Whether rows have sort key prefixes, from a sort column or from a key that is in a column.
 pub(super) fn has_prefixes(order: &RowOrder, snapshot: &Snapshot) -> bool {
     !order.terms.is_empty() || snapshot.index_column().is_some()
 }
@@ -118,12 +118,12 @@ impl RowOrder {
     }
 }
 
-/// A float as a number that ascends with it; NaN is 0, and nothing is 1.
+/// Maps a float to an integer that ascends with it. NaN is 0; 1 is reserved for null.
 pub(super) fn float_key(value: f64) -> u64 {
     if value.is_nan() {
         return 0;
     }
-    // Both zeros are one value.
+    // Both zeros get the same key.
     let bits = (value + 0.0).to_bits();
     let key = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
     key.max(2)
@@ -140,7 +140,7 @@ fn compare_cells(column: &Column, left: u32, right: u32, direction: Direction) -
     }
 }
 
-/// The one place where the order of sorts differs from the order of values: NaN comes before null.
+/// The one difference between the order of sorts and the order of values: NaN precedes null.
 fn nan_before_null(column: &Column, left: u32, right: u32) -> Option<Ordering> {
     let (left, right) = match column {
         Column::Float32(cells) => (cells.get(left).map(f64::from), cells.get(right).map(f64::from)),
@@ -158,7 +158,7 @@ fn compare_abs(left: Option<f64>, right: Option<f64>) -> Ordering {
     compare_floats(left.unwrap_or(0.0).abs(), right.unwrap_or(0.0).abs())
 }
 
-/// Orders two aggregate values.
+/// Compares two aggregate values.
 pub(crate) fn compare_scalars(left: &Scalar, right: &Scalar, direction: Direction) -> Ordering {
     match direction {
         Direction::Ascending => match (left, right) {
@@ -172,8 +172,8 @@ pub(crate) fn compare_scalars(left: &Scalar, right: &Scalar, direction: Directio
     }
 }
 
-/// A number that never descends where aggregate values ascend by [`compare_scalars`]. Values of other types stand as the
-/// types do.
+/// A number that never descends where aggregate values ascend by [`compare_scalars`]. Values of different types are
+/// ordered by type.
 pub(super) fn scalar_prefix(value: &Scalar, direction: Direction) -> u64 {
     const TYPE_BITS: u32 = 3;
     let signed = |number: i64| number as u64 ^ (1 << 63);
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranks_of_scalars_never_descend_where_they_ascend() {
+    fn prefixes_of_scalars_never_descend_where_they_ascend() {
         let mut values = vec![Scalar::Null, Scalar::Bool(false), Scalar::Bool(true)];
         values.extend([i64::MIN, -9, -1, 0, 1, 7, 8, 1 << 40, i64::MAX].map(Scalar::Int));
         values.extend([0, 7, 9, i64::MAX as u64, 1 << 63, u64::MAX].map(Scalar::UInt));
@@ -222,7 +222,7 @@ mod tests {
                     assert!(one <= other, "{left:?} {right:?} {direction:?}");
                 }
             }
-            // Not a number has a place among floats, and before null.
+            // NaN is ordered among floats, and before null.
             for other in values.iter().filter(|value| matches!(value, Scalar::Float(_) | Scalar::Null)) {
                 let order = scalar_prefix(&nan, direction).cmp(&scalar_prefix(other, direction));
                 assert!(

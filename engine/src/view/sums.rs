@@ -1,13 +1,14 @@
-//! Sum-like aggregates: states that take rows in and give them back.
+//! Sum-like aggregates: states that insert and retract rows.
 //!
-//! Law: `add` then `take` leaves the state as it was: integers are summed exactly in 128 bits; floats in
-//! double-double arithmetic (the error-free TwoSum of Knuth, TAOCP 4.2.2, with the error carried along), whose rounding
-//! is 2^52 times finer than that of the result, so a million updates leave no drift that shows. NaN and infinities are
-//! counted apart, so that they can leave again. A state without rows is exactly empty.
+//! Invariant: inserting and then retracting a value leaves the state as it was. Integers are summed exactly in 128
+//! bits; floats in double-double arithmetic (the error-free TwoSum of Knuth, TAOCP 4.2.2, with the error carried
+//! along), whose rounding error is 2^52 times smaller than that of the result, so that a million updates leave no
+//! visible drift. NaN and infinities are counted separately, so that they can be retracted. A state without rows is
+//! exactly empty.
 
 use crate::column::Column;
 
-/// A sum that remembers what rounding lost.
+/// A sum with its accumulated rounding error.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Compensated {
     high: f64,
@@ -20,7 +21,7 @@ impl Compensated {
         let part = sum - self.high;
         let error = (self.high - (sum - part)) + (value - part);
         let low = self.low + error;
-        // Renormalise, so that `low` stays below half a unit of `high`.
+        // Renormalise, so that `low` stays below half a unit in the last place of `high`.
         self.high = sum + low;
         self.low = low - (self.high - sum);
     }
@@ -47,7 +48,7 @@ pub(crate) struct Sum {
 }
 
 impl Sum {
-    /// Adds (`sign` 1) or takes back (`sign` -1) one value.
+    /// Inserts (`sign` 1) or retracts (`sign` -1) one value.
     #[inline]
     pub(crate) fn change(&mut self, value: Number, sign: i32) {
         let step = |count: &mut u32| *count = count.wrapping_add_signed(sign);
@@ -73,7 +74,7 @@ impl Sum {
         self.floats.add_all(&other.floats);
     }
 
-    /// The sum as an integer; only of integer and boolean columns. Beyond 64 bits it stays at the bound.
+    /// The sum as an integer, for integer and boolean columns only; saturates at 64 bits.
     pub(crate) fn integer(&self) -> i64 {
         self.integers.clamp(i64::MIN.into(), i64::MAX.into()) as i64
     }
@@ -96,7 +97,7 @@ impl Sum {
     }
 }
 
-/// Sum and sum of squares: variance.
+/// Sum and sum of squares, for the variance.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Moments {
     pub(crate) sum: Sum,
@@ -110,7 +111,7 @@ impl Moments {
             *self = Moments::default();
         } else if value.is_finite() {
             let square = value * value;
-            // The product's own rounding error, exact by fused multiply-add.
+            // The rounding error of the product, exact by fused multiply-add.
             let error = value.mul_add(value, -square);
             self.squares.add(square * f64::from(sign));
             self.squares.add(error * f64::from(sign));
@@ -122,7 +123,7 @@ impl Moments {
         self.squares.add_all(&other.squares);
     }
 
-    /// The population variance; `None` below two values.
+    /// The population variance; `None` for less than two values.
     pub(crate) fn variance(&self) -> Option<f64> {
         let count = f64::from(self.sum.num_valid);
         if self.sum.num_valid < 2 {
@@ -132,7 +133,7 @@ impl Moments {
         if !sum.is_finite() {
             return Some(f64::NAN);
         }
-        // squares - sum² / n, the product again without its rounding error.
+        // squares - sum² / n, again without the product's rounding error.
         let mean = sum / count;
         let product = sum * mean;
         let mut rest = self.squares;
@@ -142,7 +143,7 @@ impl Moments {
     }
 }
 
-/// Weighted sums.
+/// Sums of weights and of weighted values.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Weighted {
     weights: Sum,
@@ -150,7 +151,7 @@ pub(crate) struct Weighted {
 }
 
 impl Weighted {
-    /// A row counts only if value and weight are finite.
+    /// Inserts or retracts a row; it counts only if value and weight are finite.
     pub(crate) fn change(&mut self, value: f64, weight: f64, sign: i32) {
         if value.is_finite() && weight.is_finite() {
             self.weights.change(Number::Float(weight), sign);
@@ -185,7 +186,7 @@ impl Number {
 }
 
 impl Column {
-    /// A numeric or boolean cell, exactly; `None` for null and other types.
+    /// The exact value of a numeric or boolean cell; `None` for null and other types.
     #[inline]
     pub(crate) fn exact(&self, slot: u32) -> Option<Number> {
         Some(match self {
@@ -206,7 +207,7 @@ impl Column {
 }
 
 impl Column {
-    /// [`Column::exact`] of each slot.
+    /// Calls `visit` with [`Column::exact`] of each slot.
     #[inline]
     pub(crate) fn each_exact(&self, slots: &[u32], mut visit: impl FnMut(Option<Number>)) {
         macro_rules! integers {
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finite_can_leave_again() {
+    fn non_finite_values_can_be_retracted() {
         let mut sum = Sum::default();
         for value in [1.5, f64::NAN, f64::INFINITY] {
             sum.change(Number::Float(value), 1);

@@ -1,4 +1,4 @@
-//! Stepping equals starting over: random tables, batches and configs.
+//! Stepping equals rebuilding: random tables, batches and configurations.
 
 mod history;
 mod kept_cells;
@@ -20,7 +20,7 @@ use crate::export::JsonOptions;
 use crate::table::OwnedTable as Table;
 use crate::types::schema::{ColumnType, Field, Schema, Storage};
 
-/// A small generator, so that a failure repeats from its seed.
+/// A small deterministic generator, so that a failure repeats from its seed.
 struct Random(u64);
 
 impl Random {
@@ -220,7 +220,7 @@ fn stepping_equals_a_fresh_view(history: &History) {
     });
 }
 
-/// The table's rows as they are, in key order.
+/// The table's rows in key order.
 fn plain_rows(snapshot: &Snapshot) -> Vec<reference::Row> {
     let row = |slot: u32| {
         let cell =
@@ -289,7 +289,7 @@ fn a_derived_table_follows(history: &History) {
     let mut source = history.begin();
     let config = ViewConfig { sort: Vec::new(), ..config(&mut Random::new(history.configs[0])) };
     let Ok(mut table) = derive(&config, &source) else { return };
-    // A view of the derived table follows by the derived deltas alone.
+    // A view of the derived table advances by the derived deltas alone.
     let over = ViewConfig::default();
     let plan = Arc::new(Plan::new(&over, table.schema()).unwrap());
     let mut view = View::build(plan.clone(), &table.snapshot());
@@ -305,7 +305,7 @@ fn a_derived_table_follows(history: &History) {
         let window = view.slice(&mut handle, SliceOptions::default()).gather();
         assert_eq!(export::json_rows(&window, JsonOptions::default()), format!("{}", rows.join("},{")));
         if !is_flat {
-            // Groups stand in the order in which they came; and columns are those of the creation.
+            // Groups are in order of creation, and columns are those at creation.
             rows.sort();
             expected.sort();
         }
@@ -347,7 +347,7 @@ fn groups_of_one_batch_are_rows_by_value() {
     );
 }
 
-/// Texts of which nearly all begin alike; the others stand before, among and behind them.
+/// Texts of which nearly all share a prefix; the others sort before, between and after them.
 fn text(random: &mut Random) -> Option<String> {
     match random.below(30) {
         0 => None,
@@ -364,7 +364,7 @@ fn float(random: &mut Random) -> Option<f64> {
     }
 }
 
-/// Rows with these keys.
+/// A batch with these keys.
 fn rows(random: &mut Random, keys: Vec<i32>) -> Batch {
     let texts: StringArray = keys.iter().map(|_| text(random)).collect();
     let floats: Float64Array = keys.iter().map(|_| float(random)).collect();

@@ -1,9 +1,9 @@
 //! A tree of groups: rows of a grouped view, or split values of its columns.
 //!
-//! Law: a node exists while at least one row is under it (the root always); siblings stand in a counted order, so that
-//! a position among them is found in O(log); every node knows how many rows it and what is below show when all is open,
-//! so that a row is found without a look at what is below those before it; a node's `stamp` is never used twice, so that it names the node for good while node
-//! numbers are used again.
+//! Invariant: a node exists while at least one row is below it (the root always). Siblings are in a counted order, so
+//! that a position among them is found in O(log n). Every node stores the number of rows that it and its descendants
+//! show when all groups are expanded, so that a row is located without visiting descendants of the nodes before it. A
+//! node's `stamp` is never reused and so identifies the node, while node numbers are reused.
 
 use std::cmp::Ordering;
 
@@ -19,7 +19,7 @@ pub(super) const ROOT: u32 = 0;
 #[derive(Debug)]
 pub(super) struct GroupNode {
     pub(super) parent: u32,
-    /// The root has 0.
+    /// 0 for the root.
     pub(super) depth: u32,
     /// The group value as the column's bits.
     bits: Option<u64>,
@@ -27,15 +27,15 @@ pub(super) struct GroupNode {
     /// The cell of this node and the other tree's root.
     pub(super) cell: u32,
     pub(super) children: OrderTree,
-    /// Values of the sort terms, while the node stands among its siblings.
+    /// Values of the sort terms, while the node is attached.
     sort_key: Box<[Scalar]>,
     pub(super) stamp: u64,
     is_attached: bool,
-    /// Rows that this node and those below that stand in their places show, when all groups are open.
+    /// Rows shown by this node and its attached descendants, when all groups are expanded.
     num_rows: u32,
 }
 
-/// The order of siblings; where they are sorted, the tree remembers the rank of the first sort value.
+/// The order of siblings; where they are sorted, the tree stores the prefix of the first sort value.
 struct Siblings<'a>(&'a Tree);
 
 impl Compare for Siblings<'_> {
@@ -59,7 +59,7 @@ impl Compare for Siblings<'_> {
     }
 }
 
-/// A node to be.
+/// A node to be created.
 pub(super) struct NewNode {
     pub(super) parent: u32,
     pub(super) bits: Option<u64>,
@@ -75,15 +75,15 @@ pub(super) struct Tree {
     hasher: RandomState,
     directions: Vec<Direction>,
     next_stamp: u64,
-    /// The depth that alone shows rows; absent: all do.
+    /// The only depth that shows rows; `None` if all do.
     only_depth: Option<u32>,
-    /// Raised whenever a node comes, goes or moves.
+    /// Incremented whenever a node is added, removed or moved.
     pub(super) structure: u64,
 }
 
 impl Tree {
-    /// `directions`: how siblings are sorted; ties, and all when empty, by value. `only_depth`: the depth that alone
-    /// shows rows.
+    /// `directions` sort the siblings; ties are resolved by value, as are all siblings if it is empty. `only_depth` is
+    /// the only depth that shows rows.
     pub(super) fn new(directions: Vec<Direction>, only_depth: Option<u32>) -> Tree {
         let root = GroupNode {
             parent: ROOT,
@@ -109,8 +109,8 @@ impl Tree {
         }
     }
 
-    /// Makes all nodes of a tree that has none yet, parents first, siblings together and in value order. Unsorted, they
-    /// stand where they belong; sorted, they stand nowhere until [`Tree::place_all`].
+    /// Creates all nodes of an empty tree; parents come first, siblings are adjacent and in value order. In an unsorted
+    /// tree they are attached, in a sorted one detached until [`Tree::attach_all`].
     pub(super) fn grow(&mut self, nodes: impl Iterator<Item = NewNode>, num_nodes: usize) {
         debug_assert_eq!(self.nodes.len(), 1, "the tree has its root alone");
         let is_attached = !self.is_sorted();
@@ -150,7 +150,7 @@ impl Tree {
             let parent = self.nodes[siblings.start as usize].parent as usize;
             self.nodes[parent].children = OrderTree::from_sorted(siblings);
         }
-        // Parents come first.
+        // Parents precede their children.
         for number in (1..self.nodes.len()).rev().filter(|_| is_attached) {
             let (parent, num_rows) = (self.nodes[number].parent, self.nodes[number].num_rows);
             self.nodes[parent as usize].num_rows += num_rows;
@@ -159,12 +159,12 @@ impl Tree {
         self.structure += 1;
     }
 
-    /// Rows that a node of this depth shows itself.
+    /// Number of rows that a node of this depth shows itself.
     fn own_rows(&self, depth: u32) -> u32 {
         u32::from(self.only_depth.is_none_or(|only| only == depth))
     }
 
-    /// Tells those above that `node` came to its place or leaves it.
+    /// Updates the row counts of ancestors after `node` was attached or before it is detached.
     fn count(&mut self, node: u32, is_coming: bool) {
         let num_rows = self.node(node).num_rows;
         let mut above = node;
@@ -178,13 +178,13 @@ impl Tree {
         }
     }
 
-    /// The number of rows when all groups are open.
+    /// The number of rows when all groups are expanded.
     pub(super) fn num_rows(&self) -> usize {
         self.node(ROOT).num_rows as usize
     }
 
-    /// The nodes of the rows `start..end` when all groups are open, top to bottom: O(log) among the deepest siblings,
-    /// and a look at each sibling on the way there.
+    /// The nodes of the rows `start..end` when all groups are expanded, top to bottom. Cost: O(log n) among the deepest
+    /// siblings, and a visit of each sibling on the way there.
     pub(super) fn window(&self, start: usize, end: usize) -> Vec<u32> {
         let mut window = Vec::with_capacity(end.saturating_sub(start));
         self.collect(ROOT, &mut { start }, end.saturating_sub(start), &mut window);
@@ -206,7 +206,7 @@ impl Tree {
         }
         *skip = skip.saturating_sub(own);
         let are_children_rows = match self.only_depth {
-            // Nothing is below them.
+            // The children have no descendants.
             None => entry.children.len() + own == entry.num_rows as usize,
             Some(depth) => entry.depth + 1 == depth,
         };
@@ -223,7 +223,7 @@ impl Tree {
         }
     }
 
-    /// How two nodes that stand in their places follow each other on the screen: parents before what is below.
+    /// Compares the display positions of two attached nodes; parents precede their descendants.
     pub(super) fn compare_rows(&self, left: u32, right: u32) -> Ordering {
         let (mut one, mut other) = (left, right);
         while self.node(one).depth > self.node(other).depth {
@@ -255,7 +255,7 @@ impl Tree {
         entry.stamp == stamp && (node == ROOT || entry.is_attached)
     }
 
-    /// The highest stamp given so far.
+    /// The highest stamp assigned so far.
     pub(super) fn last_stamp(&self) -> u64 {
         self.next_stamp - 1
     }
@@ -270,7 +270,7 @@ impl Tree {
             .copied()
     }
 
-    /// Makes a child; it stands nowhere until [`Tree::place_all`].
+    /// Creates a child, which is detached until [`Tree::attach_all`].
     pub(super) fn make_child(&mut self, parent: u32, bits: Option<u64>, value: Scalar, cell: u32) -> u32 {
         let node = GroupNode {
             parent,
@@ -305,9 +305,8 @@ impl Tree {
         number
     }
 
-    /// Puts nodes that stand nowhere yet among their siblings, those of a parent together; a sort key holds one value
-    /// per direction.
-    pub(super) fn place_all(&mut self, mut attached: Vec<(u32, Box<[Scalar]>)>) {
+    /// Attaches detached nodes, those of a parent together; a sort key holds one value per direction.
+    pub(super) fn attach_all(&mut self, mut attached: Vec<(u32, Box<[Scalar]>)>) {
         if attached.is_empty() {
             return;
         }
@@ -334,16 +333,15 @@ impl Tree {
         self.structure += 1;
     }
 
-    /// Those of `nodes` that stand nowhere, the deepest first: all of a depth together.
-    pub(super) fn displaced(&self, nodes: impl Iterator<Item = u32>) -> Vec<Vec<u32>> {
+    /// The detached ones of `nodes`, grouped by depth, the deepest first.
+    pub(super) fn detached(&self, nodes: impl Iterator<Item = u32>) -> Vec<Vec<u32>> {
         let mut nodes: Vec<u32> = nodes.filter(|&node| !self.node(node).is_attached).collect();
         nodes.sort_by_key(|&node| std::cmp::Reverse(self.node(node).depth));
         let of_depth = nodes.chunk_by(|&left, &right| self.node(left).depth == self.node(right).depth);
         of_depth.map(<[u32]>::to_vec).collect()
     }
 
-    /// Takes nodes that stand there from among their siblings, those of a parent together, before their sort values
-    /// change.
+    /// Detaches attached nodes, those of a parent together, before their sort values change.
     pub(super) fn detach_all(&mut self, mut nodes: Vec<u32>) {
         nodes.retain(|&node| node != ROOT && self.node(node).is_attached);
         nodes.sort_unstable_by_key(|&node| (self.node(node).parent, node));
@@ -360,7 +358,7 @@ impl Tree {
             assert_eq!(
                 children.len() + siblings.len(),
                 num_children,
-                "attached nodes stand among their parent's children"
+                "attached nodes are among their parent's children"
             );
             self.nodes[parent as usize].children = children;
             for &node in siblings {
@@ -371,10 +369,10 @@ impl Tree {
         }
     }
 
-    /// Forgets a node without rows that stands nowhere; its children must be gone.
+    /// Removes a detached node without rows; its children must have been removed.
     pub(super) fn remove(&mut self, node: u32) {
         let entry = &mut self.nodes[node as usize];
-        assert!(!entry.is_attached, "a group that goes stands nowhere");
+        assert!(!entry.is_attached, "a removed group is detached");
         assert!(entry.children.is_empty(), "a group without rows has no groups below");
         entry.value = Scalar::Null;
         entry.sort_key = Box::default();
@@ -400,7 +398,7 @@ impl Tree {
         left.value.cmp(&right.value).then(left.bits.cmp(&right.bits))
     }
 
-    /// The group values from the outermost to `node`.
+    /// The group values from the outermost to that of `node`.
     pub(super) fn path(&self, node: u32) -> Vec<Scalar> {
         let mut path: Vec<Scalar> = self
             .ancestry(node)
@@ -411,7 +409,8 @@ impl Tree {
         path
     }
 
-    /// The node with this path of group values: O(log) a level while siblings stand in value order.
+    /// The node with this path of group values. Cost: O(log n) per level where siblings are in value order, else
+    /// linear.
     pub(super) fn find_path(&self, path: &[Scalar]) -> Option<u32> {
         path.iter().try_fold(ROOT, |node, value| {
             let children = &self.node(node).children;
@@ -423,7 +422,7 @@ impl Tree {
         })
     }
 
-    /// `node`, its parent, … , the root.
+    /// `node`, its parent, …, the root.
     pub(super) fn ancestry(&self, node: u32) -> impl Iterator<Item = u32> + '_ {
         let mut next = Some(node);
         std::iter::from_fn(move || {
@@ -433,7 +432,7 @@ impl Tree {
         })
     }
 
-    /// Children in value order, whatever the sort.
+    /// The attached children in value order, regardless of the sort.
     pub(super) fn children_by_value(&self, node: u32) -> Box<dyn Iterator<Item = u32> + '_> {
         let children = self.node(node).children.iter();
         if !self.is_sorted() {
@@ -444,7 +443,7 @@ impl Tree {
         Box::new(children.into_iter())
     }
 
-    /// Calls `visit` for every node of depth `depth` under `node` in value order.
+    /// Calls `visit` for every node of depth `depth` under `node`, in value order.
     pub(super) fn each_at_depth(&self, node: u32, depth: u32, visit: &mut impl FnMut(u32)) {
         if self.node(node).depth == depth {
             visit(node);
@@ -455,13 +454,13 @@ impl Tree {
         }
     }
 
-    /// All nodes of one depth, while none was removed.
+    /// All nodes of one depth, provided that none was removed.
     pub(super) fn at_depth(&self, depth: u32) -> Vec<u32> {
         assert!(self.free.is_empty(), "a tree that is being built has removed nothing");
         (0..self.nodes.len() as u32).filter(|&node| self.node(node).depth == depth).collect()
     }
 
-    /// Whether a node shows a row when all groups are open.
+    /// Whether a node shows a row when all groups are expanded.
     pub(super) fn is_row(&self, node: u32) -> bool {
         self.own_rows(self.node(node).depth) > 0
     }

@@ -1,6 +1,6 @@
 //! Random histories of a table, as data: a failure shrinks to few views, few batches, few rows.
 //!
-//! Law: every part is drawn from a seed of its own, so that leaving one out leaves the others as they are.
+//! Invariant: every part is drawn from a seed of its own, so that removing one leaves the others unchanged.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use crate::storage::TableDelta;
 #[derive(Debug, Clone)]
 pub struct History {
     keying: Keying,
-    /// Distinct keys.
+    /// Number of distinct keys.
     keys: usize,
     first: Write,
-    /// One seed a view.
+    /// One seed per view.
     pub configs: Vec<u64>,
     steps: Vec<Step>,
 }
@@ -40,7 +40,7 @@ struct Write {
 #[derive(Debug, Clone, Copy)]
 enum Step {
     Write(Write),
-    /// Of keys, where there are any; else a write.
+    /// Removes keys if there are any, otherwise writes.
     Remove(Write),
     Clear,
 }
@@ -49,7 +49,7 @@ fn write(most: usize) -> impl Strategy<Value = Write> {
     (any::<u64>(), 1..=most).prop_map(|(seed, max_rows)| Write { seed, max_rows })
 }
 
-/// Histories of so many views and steps at most.
+/// Histories of at most this many views and steps.
 pub fn histories(num_views: usize, num_steps: usize) -> impl Strategy<Value = History> {
     let keying =
         prop_oneof![Just(Keying::Plain), Just(Keying::Indexed), (1u32..=30).prop_map(Keying::Limited)];
@@ -64,7 +64,7 @@ pub fn histories(num_views: usize, num_steps: usize) -> impl Strategy<Value = Hi
 }
 
 impl History {
-    /// The table as the history begins.
+    /// The table at the start of the history.
     pub fn begin(&self) -> Table {
         let mut options = TableOptions::default();
         match self.keying {
@@ -77,7 +77,7 @@ impl History {
         table
     }
 
-    /// Carries out one step after the other; `seen` is told what each changed.
+    /// Executes one step after the other; `seen` receives the delta of each.
     pub fn go_on(&self, table: &mut Table, mut seen: impl FnMut(&Table, &TableDelta)) {
         for step in &self.steps {
             let delta = match *step {
@@ -100,8 +100,8 @@ impl History {
     }
 }
 
-/// Tries `cases` histories; more by hand: `PROSCENIUM_SEEDS=5000`, others: `PROSCENIUM_SEED=7`. The smallest one that
-/// fails is printed, and kept beside this file, to be tried first ever after.
+/// Tests `cases` histories; more with `PROSCENIUM_SEEDS=5000`, others with `PROSCENIUM_SEED=7`. The smallest failing
+/// history is printed, and stored beside this file to be tested first from then on.
 pub fn try_all(cases: u32, histories: impl Strategy<Value = History>, test: impl Fn(History)) {
     let number = |name| std::env::var(name).ok().and_then(|text: String| text.parse::<u64>().ok());
     let config = Config {

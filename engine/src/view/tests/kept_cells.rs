@@ -1,4 +1,4 @@
-//! What cells with many rows keep for `dominant`, `any`, `mul` and `gmv`, against views that have kept nothing yet.
+//! Aggregate states of large cells for `dominant`, `any`, `mul` and `gmv`, against views without states.
 
 use super::*;
 
@@ -13,7 +13,7 @@ const COLUMNS: [(&str, Storage); 8] = [
     ("z", Storage::Float64),
 ];
 
-/// `x` is of all kinds that a product can meet, `n` overflows 64 bits as often as not, `z` hardly has a truthy value.
+/// `x` covers all kinds of factors, `n` overflows 64 bits about half of the time, `z` rarely has a truthy value.
 fn rows(random: &mut Random, keys: Vec<i32>) -> Batch {
     fn cells<T>(random: &mut Random, len: usize, cell: impl Fn(&mut Random) -> T) -> Vec<Option<T>> {
         (0..len).map(|_| (!random.chance(25)).then(|| cell(random))).collect()
@@ -60,7 +60,7 @@ fn look(view: &mut View) -> String {
     let mut handle = view.handle(None);
     let window = view.slice(&mut handle, SliceOptions::default()).gather();
     let json = export::json_columns(&window, JsonOptions::default());
-    // Where JSON says null, this tells NaN from infinity.
+    // Distinguishes NaN from infinity, which are both null in JSON.
     format!("{json}\n{}", export::csv(&window, export::Naming::Readable))
 }
 
@@ -106,7 +106,7 @@ fn cells_that_keep_agree_with_cells_that_read() {
         let mut views: Vec<View> =
             plans.iter().map(|plan| View::build(plan.clone(), &table.snapshot())).collect();
         for step in 0..50 {
-            // Groups grow, and shrink to nothing.
+            // Groups grow, and shrink until they are empty.
             let (from, most) = if step % 25 < 18 { (0, 25) } else { (random.below(80), 160) };
             let keys: Vec<i32> =
                 (0..1 + random.below(most)).map(|_| (from + random.below(220)) as i32).collect();
@@ -124,7 +124,7 @@ fn cells_that_keep_agree_with_cells_that_read() {
     }
 }
 
-/// One look after another at the total of `column`, of keys 0, 1, … with these values.
+/// The total of `column` after each step, for keys 0, 1, … with these values.
 fn history_of(word: &str, storage: Storage, steps: &[&[(i32, f64)]]) -> Vec<Scalar> {
     let schema = Schema::new(vec![Field::new("id", Storage::Int32), Field::new("v", storage)]);
     let options = TableOptions { index: Some("id".into()), ..TableOptions::default() };
@@ -159,12 +159,12 @@ fn the_lead_changes_hands() {
         Storage::Float64,
         &[
             &begin,
-            // All four times: 0 was there first, with key 9.
+            // All four times: 0 reached the count first, with key 9.
             &[(20, 7.0)],
-            // 0 comes again last: 1 is first, with key 10.
+            // 0 reaches the count last: 1 leads, with key 10.
             &[(9, 7.0), (30, 0.0)],
             &[(30, 2.0)],
-            // 0 and 7 both four times: 0 is first, with key 11.
+            // 0 and 7 both four times: 0 leads, with key 11.
             &[(10, 7.0), (30, 7.0), (11, 0.0)],
             &[(11, 5.0)],
         ],

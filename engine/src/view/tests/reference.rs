@@ -1,8 +1,8 @@
-//! The slow reference: what a view shows, computed from plain rows by the most obvious means.
+//! The reference evaluator: the contents of a view, computed from plain rows by the most obvious means.
 //!
-//! Law: nothing is kept, nothing is clever. A value is found by looking at all rows again; a group is a list of values
-//! that rows begin with; an order is a sort. It shares with the views the config, the words for values ([`Scalar`]) and
-//! the text of a split value ([`path_text`]), and nothing else.
+//! Invariant: it is stateless and not optimised. A value is found by reading all rows again; a group is a list of
+//! values that rows start with; an order is a sort. It shares with the views only the configuration, the value type
+//! ([`Scalar`]) and the text of a split value ([`path_text`]).
 
 use std::cmp::Ordering;
 
@@ -17,15 +17,15 @@ pub(super) type Row = Vec<(String, Scalar)>;
 
 type Path = Vec<Scalar>;
 
-/// A question, and the rows (in key order) that it is asked about.
+/// A configuration, and the rows (in key order) to evaluate it on.
 pub(super) struct Reference<'a> {
     pub(super) config: &'a ViewConfig,
     pub(super) rows: &'a [Row],
 }
 
-/// A row that passes the filter, with its place in key order.
+/// A row that passes the filter, with its position in key order.
 #[derive(Clone, Copy)]
-struct AggregateState<'a> {
+struct PassingRow<'a> {
     place: usize,
     row: &'a Row,
 }
@@ -44,7 +44,7 @@ fn number(value: &Scalar) -> Option<f64> {
 }
 
 impl<'a> Reference<'a> {
-    /// The whole view as JSON columns, every group open.
+    /// The whole view as JSON columns, with every group expanded.
     pub(super) fn answer(&self) -> Value {
         let config = self.config;
         if config.group_rollup_mode != GroupRollupMode::Total && config.group_by.is_empty() {
@@ -57,8 +57,8 @@ impl<'a> Reference<'a> {
         self.config.columns.as_deref().expect("the test always names the columns")
     }
 
-    fn kept(&self) -> Vec<AggregateState<'a>> {
-        let rows = self.rows.iter().enumerate().map(|(place, row)| AggregateState { place, row });
+    fn passing_rows(&self) -> Vec<PassingRow<'a>> {
+        let rows = self.rows.iter().enumerate().map(|(place, row)| PassingRow { place, row });
         rows.filter(|kept| self.passes(kept.row)).collect()
     }
 
@@ -71,7 +71,7 @@ impl<'a> Reference<'a> {
         }
     }
 
-    /// The sort terms of one axis; of two terms for one column the first counts.
+    /// The sort terms of one axis; only the first term of a column counts.
     fn sorts(&self, of_columns: bool) -> Vec<(&str, SortDirection)> {
         let mut seen: Vec<&str> = Vec::new();
         let mut sorts = Vec::new();
@@ -94,8 +94,8 @@ impl<'a> Reference<'a> {
         sorts
     }
 
-    fn sorted_rows(&self) -> Vec<AggregateState<'a>> {
-        let mut rows = self.kept();
+    fn sorted_rows(&self) -> Vec<PassingRow<'a>> {
+        let mut rows = self.passing_rows();
         let sorts = self.sorts(false);
         rows.sort_by(|left, right| {
             let orders = sorts.iter().map(|(column, direction)| {
@@ -168,12 +168,12 @@ impl<'a> Reference<'a> {
         blocks
     }
 
-    /// All paths below `path` that rows have, parents first, siblings sorted.
+    /// All paths of rows below `path`, parents first, siblings sorted.
     fn walk(&self, levels: &[String], of_columns: bool, path: &mut Path, found: &mut Vec<Path>) {
         found.push(path.clone());
         let Some(level) = levels.get(path.len()) else { return };
         let mut children: Vec<Scalar> = Vec::new();
-        for kept in self.kept() {
+        for kept in self.passing_rows() {
             let value = cell(kept.row, level);
             if begins_with(kept.row, levels, path) && !children.contains(value) {
                 children.push(value.clone());
@@ -202,7 +202,7 @@ impl<'a> Reference<'a> {
         }
     }
 
-    /// Percentages sort by what they are parts of.
+    /// The value that paths are sorted by; percentages sort by their plain sum.
     fn sort_value(&self, column: &str, path: &Path, of_columns: bool) -> Scalar {
         let words = self.words(column, of_columns);
         let words = if words[0].starts_with("pct sum") { vec!["sum".to_owned()] } else { words };
@@ -212,7 +212,7 @@ impl<'a> Reference<'a> {
         }
     }
 
-    /// The aggregate of a column, as asked for or by default.
+    /// The aggregate of a column, as configured or by default.
     fn words(&self, column: &str, of_columns: bool) -> Vec<String> {
         let is_shown = self.shown().iter().any(|shown| shown == column);
         let own = if of_columns { &self.config.split_by } else { &self.config.group_by };
@@ -230,14 +230,14 @@ impl<'a> Reference<'a> {
         self.aggregate(&self.words(column, false), column, path, block)
     }
 
-    /// The rows under a path and in a block: leaf by leaf in the order of their values, then by key.
-    fn rows_of(&self, path: &Path, block: &Path) -> Vec<AggregateState<'a>> {
-        let mut rows = self.kept();
+    /// The rows under a path and in a block: leaf by leaf in value order, then by key.
+    fn rows_of(&self, path: &Path, block: &Path) -> Vec<PassingRow<'a>> {
+        let mut rows = self.passing_rows();
         rows.retain(|kept| {
             begins_with(kept.row, self.levels(), path) && begins_with(kept.row, &self.config.split_by, block)
         });
         rows.sort_by(|left, right| {
-            let leaf = |kept: &AggregateState<'_>| -> Path {
+            let leaf = |kept: &PassingRow<'_>| -> Path {
                 self.levels().iter().map(|level| cell(kept.row, level).clone()).collect()
             };
             leaf(left).cmp(&leaf(right)).then(left.place.cmp(&right.place))
@@ -247,7 +247,7 @@ impl<'a> Reference<'a> {
 
     fn aggregate(&self, words: &[String], column: &str, path: &Path, block: &Path) -> Scalar {
         let rows = self.rows_of(path, block);
-        // A block without rows in this group; of a table without rows everything is null.
+        // A block without rows in this group; in a table without rows everything is null.
         let is_total = path.is_empty() && block.is_empty();
         if (rows.is_empty() && !is_total) || self.rows.is_empty() {
             return Scalar::Null;
@@ -339,7 +339,7 @@ impl<'a> Reference<'a> {
         }
     }
 
-    /// Of a leaf the sum; else the absolute sums of the children, added up.
+    /// The sum of a leaf; above, the sum of the children's absolute sums.
     fn gmv(&self, column: &str, path: &Path, block: &Path, is_leaf: bool) -> Scalar {
         let sum_of = |path: &Path| -> f64 {
             self.rows_of(path, block).iter().filter_map(|kept| number(cell(kept.row, column))).sum()
@@ -373,7 +373,7 @@ fn first_difference(orders: impl Iterator<Item = Ordering>) -> Ordering {
     orders.into_iter().find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
 }
 
-/// Descending is ascending turned round; by absolute value, what is no number counts as zero.
+/// Descending is ascending reversed; by absolute value, non-numbers count as zero.
 fn compare(left: &Scalar, right: &Scalar, direction: SortDirection) -> Ordering {
     let magnitude = |value: &Scalar| Scalar::Float(number(value).unwrap_or(0.0).abs());
     match direction {
@@ -387,7 +387,7 @@ fn compare(left: &Scalar, right: &Scalar, direction: SortDirection) -> Ordering 
 
 fn passes_term(value: &Scalar, term: &FilterTerm) -> bool {
     let operand = term.operands.first().cloned().unwrap_or_default();
-    // Numbers are compared as numbers, whatever their type.
+    // Numbers of different types compare by value.
     let order = || match (number(value), number(&operand)) {
         (Some(value), Some(operand)) => value.total_cmp(&operand),
         _ => value.cmp(&operand),
@@ -443,7 +443,7 @@ fn variance(values: &[Scalar]) -> Option<f64> {
     (numbers.len() > 1).then(|| squares / numbers.len() as f64)
 }
 
-fn weighted_mean(rows: &[AggregateState<'_>], column: &str, weight: &str) -> Scalar {
+fn weighted_mean(rows: &[PassingRow<'_>], column: &str, weight: &str) -> Scalar {
     let pairs: Vec<(f64, f64)> = rows
         .iter()
         .filter_map(|kept| Some((number(cell(kept.row, column))?, number(cell(kept.row, weight))?)))
@@ -474,7 +474,7 @@ fn is_truthy(value: &Scalar) -> bool {
     }
 }
 
-/// The most frequent; of several the one that was as frequent first.
+/// The most frequent value; among equals, the first to reach the count.
 fn dominant(values: &[Scalar]) -> Scalar {
     let valid: Vec<&Scalar> = values.iter().filter(|value| !value.is_null()).collect();
     let times = |value: &Scalar, within: &[&Scalar]| within.iter().filter(|other| **other == value).count();
@@ -491,7 +491,8 @@ fn minus(left: &Scalar, right: &Scalar) -> Scalar {
     }
 }
 
-/// Element `floor(n * quarter / 4)`, nulls first; of floats, when that is whole, the mean of it and the one before.
+/// Element `floor(n * quarter / 4)`, nulls first; of floats, if `n * quarter` is divisible by 4, its mean with the one
+/// before.
 fn quartile(values: &[Scalar], quarter: usize, is_float: bool) -> Scalar {
     let mut values = values.to_vec();
     values.sort();
@@ -537,7 +538,7 @@ fn json(value: &Scalar) -> Value {
     }
 }
 
-/// Equal but for the last digits of floats.
+/// Equality up to the last digits of floats.
 pub(super) fn agree(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(left), Value::Number(right)) => {
@@ -548,7 +549,7 @@ pub(super) fn agree(left: &Value, right: &Value) -> bool {
             left.len() == right.len() && left.iter().zip(right).all(|(left, right)| agree(left, right))
         }
         (Value::Object(left), Value::Object(right)) => {
-            // The order of columns is part of the answer.
+            // The order of columns is part of the result.
             left.keys().eq(right.keys())
                 && left.values().zip(right.values()).all(|(left, right)| agree(left, right))
         }

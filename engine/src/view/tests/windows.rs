@@ -1,6 +1,6 @@
-//! Rows of pivots by position, beside a walk over all groups.
+//! Rows of pivots by position, against a walk over all groups.
 //!
-//! Law: whatever came, went and moved, every window is the part of the whole walk that its bounds say.
+//! Invariant: whatever was added, removed and moved, every slice equals that part of the whole walk.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::super::{Plan, Shape, View};
 use super::history::{History, histories, try_all};
 use super::{Random, config};
 
-/// The rows of a tree, top to bottom, as all groups are open.
+/// The rows of a tree, top to bottom, with all groups expanded.
 fn walk(tree: &Tree, node: u32, rows: &mut Vec<u32>) {
     if tree.is_row(node) {
         rows.push(node);
