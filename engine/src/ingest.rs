@@ -1,7 +1,9 @@
-//! Bytes → batch: CSV, JSON rows, JSON columns, NDJSON and Arrow, read by well-kept readers; the rules written here by
-//! hand (inference, coercion, flattening) are the published server's own.
+//! Reads bytes into batches: CSV, JSON rows, JSON columns, NDJSON and Arrow.
 //!
-//! Law: all or nothing. A bad batch is an error that names its row and column, and no part of it is applied.
+//! Parsing is left to established readers where there is one; inference, coercion and flattening follow the published
+//! server's rules and are implemented here.
+//!
+//! Invariant: all or nothing. A bad batch is an error that names its row and column, and no part of it is applied.
 
 mod arrow;
 mod cell;
@@ -40,15 +42,20 @@ use crate::data::CsvOptions;
 pub use guard::{guarded, reading_column};
 pub use ipc::Messages as ArrowMessages;
 
-/// The column that holds the rows' keys in updates and in Arrow data.
+/// The column of row keys in updates and in Arrow data.
 const ROW_KEYS: &str = "__INDEX__";
 
-/// A few bytes of nested or weightless input can claim more rows than memory holds; no such input makes more than this.
+/// Maximum number of rows made from nested or zero-width input, a few bytes of which can claim more rows than fit into
+/// memory.
 const MAX_CLAIMED_ROWS: usize = 20_000_000;
 
-/// Reads the data that makes a table: infers the schema and yields the first rows.
+/// Reads the data of a new table: infers the schema and reads the first rows.
 ///
-/// `__INDEX__` in Arrow data becomes [`Batch::keys`]. Checks that `options.index` names a column of the data.
+/// `__INDEX__` in Arrow data becomes [`Batch::keys`].
+///
+/// # Errors
+///
+/// If the data is malformed, or `options.index` names no column of it or a boolean one.
 pub fn create(data: &TableData, options: &TableOptions) -> Result<(Schema, Batch)> {
     guarded(|| read_new(data, options))
 }
@@ -117,18 +124,21 @@ fn check_index(data: &TableData, schema: &Schema, index: &str) -> Result<()> {
     Ok(())
 }
 
-/// Where an update's rows go.
+/// The table that an update is read for.
 #[derive(Debug, Clone, Copy)]
 pub struct UpdateTarget<'a> {
+    /// The table's schema.
     pub schema: &'a Schema,
     /// Position of the index column.
     pub index: Option<usize>,
+    /// How lists become rows or texts.
     pub list_flatten: ListFlatten,
+    /// Whether columns that the table does not have are ignored or refused.
     pub unknown_columns: UnknownColumns,
 }
 
 impl UpdateTarget<'_> {
-    /// A column was found that the table does not have.
+    /// Applies the policy for a column that the table does not have.
     fn unknown_column(&self, name: &str) -> Result<()> {
         match self.unknown_columns {
             UnknownColumns::Ignore => Ok(()),
@@ -136,13 +146,17 @@ impl UpdateTarget<'_> {
         }
     }
 
-    /// What [`Batch::keys`] are stored as.
+    /// The storage type of [`Batch::keys`].
     fn key_storage(&self) -> Storage {
         self.index.map_or(Storage::Int64, |index| self.schema.field(index).storage)
     }
 }
 
-/// Reads rows for an existing table: coerces every cell to its column's storage.
+/// Reads rows for an existing table and coerces every cell to its column's storage type.
+///
+/// # Errors
+///
+/// If the data is malformed or a cell does not fit its column; the error names the row and the column.
 pub fn update(data: &TableData, target: UpdateTarget<'_>) -> Result<Batch> {
     guarded(|| read_rows(data, target))
 }
@@ -164,24 +178,29 @@ fn read_rows(data: &TableData, target: UpdateTarget<'_>) -> Result<Batch> {
     }
 }
 
-/// Reads the keys of rows to remove: an array of the index column's storage.
+/// Reads the keys of rows to remove, as an array of the index column's storage type.
+///
+/// # Errors
+///
+/// If the data is malformed or a key does not fit the index column.
 pub fn remove_keys(data: &TableData, index_name: &str, index: Storage) -> Result<ArrayRef> {
     guarded(|| remove::keys(data, index_name, index))
 }
 
-/// Parses a date or datetime as a filter operand: days (`Date`) or milliseconds (`Datetime`).
+/// Parses a date or datetime as a filter operand: days since 1970 (`Date`) or milliseconds since 1970 (`Datetime`).
+/// `None` for other types and unreadable texts.
 pub fn parse_temporal(text: &str, wanted: ColumnType) -> Option<i64> {
     let moment = temporal::parse(text.trim())?;
     match wanted {
-        // Spellings with an offset or a twelve-hour clock name a moment, not a day.
+        // Formats with an offset or a twelve-hour clock denote an instant, not a day.
         ColumnType::Date => moment.day().map(i64::from),
         ColumnType::Datetime => Some(moment.ms()),
         ColumnType::String | ColumnType::Integer | ColumnType::Float | ColumnType::Boolean => None,
     }
 }
 
-/// Gives a batch its explicit row keys. The index column is not written then; a row whose key is `missing` takes it
-/// from there.
+/// Sets the explicit row keys of a batch. The index column is then not written, except that it supplies the keys of
+/// rows whose key is `missing`.
 fn set_row_keys(
     batch: &mut Batch,
     target: UpdateTarget<'_>,
@@ -199,7 +218,7 @@ fn set_row_keys(
     Ok(())
 }
 
-/// Repeated names get stars: `x`, `x*`, `x**`.
+/// Makes repeated names unique by appending stars: `x`, `x*`, `x**`.
 fn unique_names(names: impl Iterator<Item = String>) -> Vec<String> {
     let mut taken = AHashSet::new();
     names
@@ -212,7 +231,7 @@ fn unique_names(names: impl Iterator<Item = String>) -> Vec<String> {
         .collect()
 }
 
-/// An error of an Arrow kernel, which names no place, about a column.
+/// Adds the column to an error of an Arrow kernel.
 fn column_error(column: &str, error: &::arrow::error::ArrowError) -> EngineError {
     EngineError::data(format!("cannot read column `{column}`: {error}"))
 }

@@ -1,9 +1,11 @@
-//! Arrow data: IPC streams and files, and batches that are in memory already or are read one after the other.
+//! Arrow data: IPC streams and files, and batches that are in memory or read one at a time.
 //!
-//! Invariant: no cell is looked at alone where a kernel does it. Columns pass through as they are, or through one
-//! kernel; text stays dictionary-coded. A number that does not fit its column is an error that names it; it never wraps.
-//! Cost: batch after batch becomes columns of storage types and is dropped; at the end each column is joined and its
-//! pieces are freed before the next one is. So beside its source a load holds its columns once, and one column twice.
+//! Invariant: columns pass through unchanged or through one kernel, never cell by cell where a kernel exists; text
+//! stays dictionary-coded. A number that does not fit its column is an error that names it; it never wraps.
+//!
+//! Cost: each batch is converted to columns of storage types and dropped; at the end each column is concatenated and
+//! its pieces are freed before the next one. So a load holds, besides its source, its columns once, and one of them
+//! twice.
 
 mod decimal;
 mod nested;
@@ -30,7 +32,7 @@ pub(super) use nested::{ItemRanges, json_texts, list_ranges};
 pub(super) use types::{is_list, natural};
 pub(super) use unpack::{codable, is_packed, spread, unpacked};
 
-/// One batch's columns of equal length. Names may repeat.
+/// The columns of one batch, of equal length. Names may repeat.
 pub(super) struct Columns {
     pub(super) num_rows: usize,
     pub(super) columns: Vec<ArrowColumn>,
@@ -38,12 +40,12 @@ pub(super) struct Columns {
 
 pub(super) struct ArrowColumn {
     pub(super) name: String,
-    /// Its own field: the type, and metadata that may name an extension type.
+    /// The column's field: its type, and metadata that may name an extension type.
     pub(super) field: FieldRef,
     pub(super) values: ArrayRef,
 }
 
-/// Reads an IPC stream or file; any number of batches.
+/// Reads an IPC stream or file with any number of batches.
 pub(super) fn read(bytes: &Bytes) -> Result<(SchemaRef, Vec<RecordBatch>)> {
     ipc::read(bytes)
         .map_err(|error| EngineError::data(format!("Failed to open RecordBatchStreamReader: {error}")))
@@ -65,7 +67,7 @@ fn at_least_one(
     })
 }
 
-/// What batches have become so far.
+/// The converted columns of the batches read so far.
 #[derive(Default)]
 struct Pieces {
     num_rows: usize,
@@ -79,12 +81,12 @@ struct PieceColumn {
     /// Position in the table's schema.
     position: usize,
     pieces: Vec<ArrayRef>,
-    /// Of plain text so far; a column's offsets are of 32 bits.
+    /// Size of the plain text so far, in bytes; offsets of a column have 32 bits.
     text_bytes: usize,
 }
 
 impl Pieces {
-    /// The `at`-th column that is given gets its next piece.
+    /// Appends a piece to the `at`-th column, which is created if it is the next one.
     fn push(
         &mut self,
         name: &str,
@@ -120,7 +122,7 @@ impl Pieces {
     }
 }
 
-/// One array of a column's pieces. A single one is taken as it is.
+/// Concatenates the pieces of a column; a single one is returned unchanged.
 fn joined(mut pieces: Vec<ArrayRef>, storage: Storage, name: &str) -> Result<ArrayRef> {
     reading_column(name);
     match pieces.len() {
@@ -239,7 +241,7 @@ pub(super) fn update(
     Ok(batch)
 }
 
-/// One column as a storage; `None` if no column has the name.
+/// Reads one column as a storage type; `None` if no column has the name.
 pub(super) fn column(
     schema: &SchemaRef,
     batches: impl Iterator<Item = Result<RecordBatch>>,
@@ -258,7 +260,7 @@ pub(super) fn column(
     joined(pieces, storage, name).map(Some)
 }
 
-/// [`natural`]; the error names the column and its type.
+/// As [`natural`], with the column and its type in the error.
 fn fitted(field: &FieldRef, values: &ArrayRef, name: &str) -> Result<(Storage, ArrayRef)> {
     natural(field, values).map_err(|error| typed_error(name, values.data_type(), &error))
 }
@@ -271,7 +273,8 @@ pub(super) fn typed_error(name: &str, data_type: &DataType, error: &ArrowError) 
     ))
 }
 
-/// An Arrow column as the storage of an existing column. `rows_before`: in batches before this one.
+/// Converts an Arrow column to the storage type of an existing column. `rows_before` is the number of rows in earlier
+/// batches.
 fn coerced(
     field: &FieldRef,
     values: &ArrayRef,
@@ -283,7 +286,7 @@ fn coerced(
         return Ok(new_null_array(&storage.arrow(), values.len()));
     }
     if values.data_type().is_decimal() && storage.column_type() == ColumnType::Integer {
-        // By way of a double, long ids would lose digits.
+        // A conversion through `f64` would lose digits of long ids.
         return number(values, storage, name, rows_before);
     }
     let (found, values) = fitted(field, values, name)?;
@@ -305,7 +308,8 @@ fn coerced(
     }
 }
 
-/// Fractions are cut and NaN has no integer, so it is null; a number beyond the storage is an error.
+/// Converts numbers. Fractions are truncated and NaN becomes null in integer columns; a number outside the storage
+/// type's range is an error.
 fn number(values: &ArrayRef, storage: Storage, name: &str, rows_before: usize) -> Result<ArrayRef> {
     let options = CastOptions { safe: true, ..CastOptions::default() };
     let cast =
@@ -336,7 +340,7 @@ fn is_nan(values: &ArrayRef, row: usize) -> bool {
         || value::<Float32Type>(values, row).is_some_and(f32::is_nan)
 }
 
-/// A storage as the error messages call it.
+/// The name of a storage type in error messages.
 fn storage_word(storage: Storage) -> &'static str {
     match storage {
         Storage::Int8 => "int8",

@@ -1,8 +1,8 @@
-//! One JSON value on its way into a column, and how it is read.
+//! A JSON value before it is stored in a column, and how it is read.
 //!
-//! Law: a number is read as a number; only where a column turns out to need how it was spelled is the text read once more
-//! with the spellings ([`CellSeed`] says which). The reader's own bound on nesting (128) holds for every value, so
-//! recursion over a cell is bounded too.
+//! Invariant: a number is read as a number; only where a column turns out to require the original spelling of its
+//! numbers is the text read a second time with spellings (see [`CellSeed`]). The reader's limit on nesting (128)
+//! applies to every value, so recursion over a cell is bounded too.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,25 +17,25 @@ pub(super) enum JsonCell<'a> {
     Null,
     Bool(bool),
     Int(i64),
-    /// Beyond `i64`.
+    /// Beyond `i64::MAX`.
     UInt(u64),
     Float(f64),
-    /// A number as it was written: a float, or an integer beyond 64 bits. Only where spellings are read.
+    /// A number with its original text: a float, or an integer beyond 64 bits. Only if spellings are read.
     Spelled {
         value: f64,
         text: Cow<'a, str>,
         is_integer: bool,
     },
     Text(Cow<'a, str>),
-    /// Still to be flattened.
+    /// To be flattened.
     Array(Vec<JsonCell<'a>>),
-    /// Still to be flattened. Keys are distinct.
+    /// To be flattened. Keys are distinct.
     Object(Vec<(Cow<'a, str>, JsonCell<'a>)>),
-    /// An array that stays whole, as its JSON text.
+    /// The JSON text of an array that is not flattened.
     Stringified(String),
 }
 
-/// The numbers by which error messages call JSON's kinds.
+/// The numbers of JSON kinds in error messages.
 pub(super) const KIND_OBJECT: u8 = 3;
 pub(super) const KIND_ARRAY: u8 = 4;
 
@@ -52,12 +52,12 @@ impl JsonCell<'_> {
         }
     }
 
-    /// Whether flattening has something to do.
+    /// Whether the value is to be flattened.
     pub(super) fn is_nested(&self) -> bool {
         matches!(self, JsonCell::Array(_) | JsonCell::Object(_))
     }
 
-    /// Whether this may be an integer beyond 64 bits: a float from here on may have been written without a fraction.
+    /// Whether this may be an integer beyond 64 bits: a float of that size may have been written without a fraction.
     pub(super) fn may_be_huge(&self) -> bool {
         const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
         match self {
@@ -69,7 +69,7 @@ impl JsonCell<'_> {
     }
 }
 
-/// As JSON, without blanks.
+/// Serialises as compact JSON.
 impl Serialize for JsonCell<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -105,8 +105,8 @@ impl Serialize for JsonCell<'_> {
     }
 }
 
-/// Reads any JSON value as a [`JsonCell`]; `SPELLED`: with the spelling of floats and huge integers, which takes a text in
-/// memory and about twice the time.
+/// Reads any JSON value as a [`JsonCell`]. With `SPELLED`, floats and huge integers keep their spelling, which requires
+/// the text in memory and takes about twice the time.
 #[derive(Clone, Copy)]
 pub(super) struct CellSeed<const SPELLED: bool>;
 
@@ -134,10 +134,10 @@ fn spelled(raw: &RawValue) -> serde_json::Result<JsonCell<'_>> {
     }
 }
 
-/// Reads what is inside with spellings, too.
+/// Nested values are read with spellings, too.
 const SPELLED: bool = true;
 
-/// `text` is a number of JSON's grammar.
+/// Parses `text`, which is a number by JSON's grammar.
 fn spelled_number(text: &str) -> JsonCell<'_> {
     let is_integer = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-') && text != "-0";
     match text.parse::<i64>() {
@@ -206,7 +206,7 @@ impl<'de, const SPELLED: bool> Visitor<'de> for CellSeed<SPELLED> {
     }
 }
 
-/// Of members with the same key the last one, in the place of the first.
+/// Removes repeated keys: the last value of each, at the position of the first.
 pub(super) fn distinct<'a>(members: Vec<(Cow<'a, str>, JsonCell<'a>)>) -> Vec<(Cow<'a, str>, JsonCell<'a>)> {
     let mut places: AHashMap<Cow<'a, str>, usize> = AHashMap::with_capacity(members.len());
     let mut kept: Vec<(Cow<'a, str>, JsonCell<'a>)> = Vec::with_capacity(members.len());
@@ -222,7 +222,7 @@ pub(super) fn distinct<'a>(members: Vec<(Cow<'a, str>, JsonCell<'a>)>) -> Vec<(C
     kept
 }
 
-/// Reads an object's key, borrowed where it has no escapes.
+/// Reads an object's key, borrowed if it has no escapes.
 pub(super) struct KeySeed;
 
 impl<'de> DeserializeSeed<'de> for KeySeed {

@@ -1,6 +1,7 @@
-//! JSON values into columns whose type stands: what fits, what becomes null, what is refused.
+//! Coerces JSON values to the type of an existing column: which fit, which become null, which are refused.
 //!
-//! Law: no promotion here, and never a wrapped or clamped number: what does not fit is refused by name.
+//! Invariant: types are never promoted, and numbers never wrap or clamp; a value that does not fit is an error that
+//! names it.
 
 use std::fmt::Write;
 
@@ -9,16 +10,16 @@ use super::{infer, temporal};
 use crate::types::scalar::MS_PER_DAY;
 use crate::types::schema::Storage;
 
-/// Why a cell does not fit. [`CoerceError::message`] adds the place.
+/// Why a cell does not fit its column. [`CoerceError::message`] adds column and row.
 #[derive(Debug, PartialEq)]
 pub(super) enum CoerceError {
     /// `Expected int, found 2`
     Kind { expected: &'static str, found: u8 },
     /// `Cannot append value of type string …`
     Append { found: &'static str },
-    /// The number is beyond the column's storage.
+    /// The number is outside the range of the column's storage type.
     Range { value: String },
-    /// An integer that a key of floats would be rounded to.
+    /// An integer that would be rounded as a key of a float column.
     Inexact { value: String },
     /// Any other text.
     Other(String),
@@ -50,8 +51,8 @@ impl CoerceError {
 
 pub(super) type Fit<T> = Result<Option<T>, CoerceError>;
 
-/// Fractions are cut, numeric texts read, the empty text is null. (The columns that a CSV made refuse fractions.)
-/// For `uint64` the bits of the value.
+/// Coerces to an integer. Fractions are truncated, numeric texts parsed, the empty text is null. (Columns of a table
+/// made from CSV refuse fractions.) For `uint64`, returns the bits of the value.
 pub(super) fn to_int(cell: &JsonCell<'_>, storage: Storage) -> Fit<i64> {
     match cell {
         JsonCell::Null => Ok(None),
@@ -79,7 +80,7 @@ pub(super) fn to_int(cell: &JsonCell<'_>, storage: Storage) -> Fit<i64> {
 }
 
 fn float_in_range(value: f64, storage: Storage) -> Fit<i64> {
-    // Beyond ±1e30 nothing fits, and below it the cast to i128 is exact.
+    // Beyond ±1e30 no type fits, and below it the cast to i128 is exact.
     if value.abs() < 1e30 {
         in_range(value.trunc() as i128, storage)
     } else {
@@ -112,7 +113,7 @@ fn in_range(value: i128, storage: Storage) -> Fit<i64> {
     }
 }
 
-/// A text that is no number is null.
+/// Coerces to a float. A text that is not a number is null.
 pub(super) fn to_float(cell: &JsonCell<'_>) -> Fit<f64> {
     match cell {
         JsonCell::Null => Ok(None),
@@ -142,12 +143,12 @@ pub(super) fn to_bool(cell: &JsonCell<'_>) -> Fit<bool> {
     }
 }
 
-/// Days since 1970. Numbers are epoch milliseconds; the day is UTC's.
+/// Coerces to days since 1970. Numbers are epoch milliseconds; the day is that of UTC.
 pub(super) fn to_days(cell: &JsonCell<'_>) -> Fit<i32> {
     let day = match cell {
         JsonCell::Null => return Ok(None),
         JsonCell::Int(ms) => i32::try_from(ms.div_euclid(MS_PER_DAY)).ok(),
-        // A whole number of milliseconds that was written with an exponent.
+        // An integral number of milliseconds written with an exponent.
         JsonCell::Float(ms) | JsonCell::Spelled { value: ms, .. } if ms.fract() == 0.0 && ms.abs() < 1e15 => {
             i32::try_from((*ms as i64).div_euclid(MS_PER_DAY)).ok()
         }
@@ -157,12 +158,12 @@ pub(super) fn to_days(cell: &JsonCell<'_>) -> Fit<i32> {
     day.map(Some).ok_or_else(|| CoerceError::Other("Could not coerce to date".into()))
 }
 
-/// Milliseconds since 1970. Fractions of a millisecond are cut.
+/// Coerces to milliseconds since 1970. Fractions of a millisecond are truncated.
 pub(super) fn to_ms(cell: &JsonCell<'_>) -> Fit<i64> {
     let ms = match cell {
         JsonCell::Null => return Ok(None),
         JsonCell::Int(ms) => Some(*ms),
-        // Up to 2^63, from where the cast would clamp.
+        // Below 2^63, where the cast would clamp.
         JsonCell::Float(ms) | JsonCell::Spelled { value: ms, .. } if ms.abs() < 9.2e18 => Some(*ms as i64),
         JsonCell::Text(text) => temporal::parse(text.trim_start()).map(temporal::Moment::ms),
         JsonCell::Bool(_) => {
@@ -178,10 +179,10 @@ pub(super) fn to_ms(cell: &JsonCell<'_>) -> Fit<i64> {
     ms.map(Some).ok_or_else(|| CoerceError::Other("Could not coerce to time".into()))
 }
 
-/// Appends a cell that is not null as text, numbers as they were spelled (a float that comes without its spelling says
-/// the number). False for null.
+/// Appends a cell that is not null as text; false for null. Numbers keep their original spelling, or are formatted if
+/// it was not read.
 pub(super) fn write_text(cell: &JsonCell<'_>, out: &mut String) -> bool {
-    // Writing to a String cannot fail.
+    // Writing to a `String` cannot fail.
     let _ = match cell {
         JsonCell::Null => return false,
         JsonCell::Bool(value) => write!(out, "{value}"),

@@ -1,8 +1,11 @@
-//! CSV: fields between separators, a header line, quotes doubled; types as the published server infers them.
+//! CSV: fields between separators, a header line, doubled quotes; types as the published server infers them.
 //!
-//! Law: the text is read in one pass, in as many parts as there are cores; what the parts read does not depend on where
-//! they were cut. A column has the first type whose parser takes every value that is not null. Nulls are spelled; in a
-//! text column only a field without anything is null, and one of two quotes is the empty text. A column of integers of which one is beyond 64 bits is one of texts.
+//! Invariant: the result does not depend on how the text is divided into parts. A column has the first type whose
+//! parser accepts every value that is not null. Nulls are recognised by spelling; in a text column only an empty field
+//! is null, and a pair of quotes is the empty text. A column of integers, one of which exceeds 64 bits, is a text
+//! column.
+//!
+//! Cost: one pass as a rule, in parallel on all cores.
 
 mod cells;
 mod dialect;
@@ -28,15 +31,15 @@ use crate::error::{EngineError, Result};
 use crate::parallel::Threads;
 use crate::types::schema::{Field, Schema, Storage};
 
-/// Less text than this is not worth a thread of its own.
+/// Minimum size of a part that is worth a thread of its own.
 const PART_BYTES: usize = 1 << 20;
 
-/// Bytes that are text.
+/// Checks that bytes are UTF-8.
 pub(super) fn text(bytes: &[u8]) -> Result<&str> {
     std::str::from_utf8(bytes).map_err(|error| EngineError::data(format!("the text is not UTF-8: {error}")))
 }
 
-/// The columns of a new table.
+/// Reads the columns of a new table.
 pub(super) fn create(text: &str, options: CsvOptions, index: Option<&str>) -> Result<(Schema, Batch)> {
     create_on(text, options, index, Threads::for_bytes(text.len(), PART_BYTES))
 }
@@ -50,12 +53,12 @@ fn create_on(
     let table = CsvTable::open(text, options, threads)?;
     let width = table.names.len();
     let numbers = CsvNumbers { has_comma: options.has_decimal_comma(), is_key: false };
-    // Floats that may be integers beyond what a float holds; their texts decide.
+    // Float columns that may hold integers beyond a float's precision; their texts decide.
     let mut doubtful: Vec<Option<ArrayRef>> = vec![None; width];
     let mut columns: Vec<Option<(Storage, ArrayRef)>> = vec![None; width];
     let mut kinds: Vec<CsvKind> = vec![CsvKind::FIRST; width];
     let mut num_rows;
-    // Mostly one round; a column whose type is refuted far behind its start, or in one part only, is read once more.
+    // Usually one round; a column whose type is refuted late, or in one part only, is read again.
     loop {
         let open =
             |column: usize| columns[column].is_none().then(|| CellReader::inferring(kinds[column], numbers));
@@ -107,14 +110,14 @@ fn create_on(
     Ok((Schema::new(fields), batch))
 }
 
-/// Whether floats may stand for integers that were rounded: beyond 64 bits, or for an index beyond what a float holds.
+/// Whether floats may be rounded integers: beyond 64 bits, or for an index beyond a float's precision.
 fn may_round(floats: &ArrayRef, is_index: bool) -> bool {
     let bound = if is_index { 2_f64.powi(53) } else { 2_f64.powi(63) };
     let floats = floats.as_primitive::<Float64Type>();
     floats.iter().flatten().any(|value| value.is_finite() && value.abs() >= bound)
 }
 
-/// A column of numbers as floats, or as the texts that they were where all are integers.
+/// Returns a column of numbers as floats, or as their original texts if all are integers.
 fn decided(floats: ArrayRef, texts: ArrayRef, is_index: bool, name: &str) -> Result<(Storage, ArrayRef)> {
     let values = floats.as_primitive::<Float64Type>();
     let spelled = |row: usize| match texts.data_type() {
@@ -138,8 +141,8 @@ fn decided(floats: ArrayRef, texts: ArrayRef, is_index: bool, name: &str) -> Res
     Ok((Storage::Float64, floats))
 }
 
-/// Rows for the columns of `schema`; others are ignored, or an error where `is_strict`. Without a header the fields are
-/// for the first columns.
+/// Reads rows for the columns of the target's schema; the target decides whether others are ignored or an error.
+/// Without a header, fields belong to the first columns by position.
 pub(super) fn update(text: &str, options: CsvOptions, target: UpdateTarget<'_>) -> Result<Batch> {
     update_on(text, options, target, Threads::for_bytes(text.len(), PART_BYTES))
 }
@@ -194,11 +197,11 @@ fn update_on(text: &str, options: CsvOptions, target: UpdateTarget<'_>, threads:
     Ok(batch)
 }
 
-/// A text whose header is read.
+/// A text whose header has been read.
 struct CsvTable<'t> {
     text: &'t str,
     names: Vec<String>,
-    /// Where its rows begin, in each part.
+    /// Where the rows of each part start.
     cut: Cut,
 }
 
@@ -222,7 +225,7 @@ impl<'t> CsvTable<'t> {
         Ok(CsvTable { text, names, cut: Cut::new(text, separator, start, threads) })
     }
 
-    /// All rows, into the readers that `open` gives for each column.
+    /// Reads all rows into the readers that `open` creates for each column.
     fn read(&self, open: &(impl Fn(usize) -> Option<CellReader> + Sync)) -> Result<Vec<part::CsvPart>> {
         let open_all = || (0..self.names.len()).map(open).collect();
         self.cut.read(self.text, self.names.len(), &open_all)

@@ -1,8 +1,9 @@
-//! Nested Arrow columns → flat ones: structs become dotted columns, lists become rows (or texts).
+//! Flattens nested Arrow columns: structs become dotted columns, lists become rows (or texts).
 //!
-//! Law: level by level, by kernels: the lists of one level are expanded together into one list of row numbers per
-//! column, then each column is taken once. Unlike JSON, a list of length one does not broadcast; an empty one does, as
-//! null.
+//! Invariant: unlike in JSON, a list of length one does not broadcast; an empty one does, as null.
+//!
+//! Cost: level by level, by kernels. The lists of one level are expanded together into one list of row numbers per
+//! column, then each column is taken once.
 
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ pub(super) struct Context<'a> {
     pub(super) list_flatten: ListFlatten,
     pub(super) index: Option<&'a str>,
     pub(super) is_update: bool,
-    /// Rows that earlier batches of the same data have become.
+    /// Number of rows made from earlier batches of the same data.
     pub(super) rows_before: usize,
 }
 
@@ -51,7 +52,8 @@ pub(super) fn flatten(mut data: Columns, context: Context<'_>) -> Result<Columns
     }
 }
 
-/// Columns of nothing but nulls (or no columns) take no bytes, so a few bytes can claim any number of such rows.
+/// Limits rows without any values: columns of nulls (or no columns) take no bytes, so a few bytes can claim any number
+/// of rows.
 fn check_weight(data: &Columns, context: Context<'_>) -> Result<()> {
     let is_weightless = data.columns.iter().all(|column| *column.values.data_type() == DataType::Null);
     if is_weightless && data.num_rows.saturating_add(context.rows_before) > MAX_CLAIMED_ROWS {
@@ -83,13 +85,13 @@ fn flatten_structs(columns: Vec<ArrowColumn>) -> Result<Vec<ArrowColumn>> {
     match flat.iter().find(|column| !names.insert(&column.name)) {
         None => Ok(flat),
         Some(column) => Err(EngineError::data(format!(
-            "ArrowColumn `{}` is both a key and the flattened path of an object\n",
+            "Column `{}` is both a key and the flattened path of an object\n",
             column.name
         ))),
     }
 }
 
-/// Takes coded columns and structs apart.
+/// Decodes coded columns and flattens structs.
 fn push_flat(column: ArrowColumn, flat: &mut Vec<ArrowColumn>, has_structs: &mut bool) -> Result<()> {
     let ArrowColumn { name, field, values } = column;
     reading_column(&name);
@@ -112,7 +114,7 @@ fn push_flat(column: ArrowColumn, flat: &mut Vec<ArrowColumn>, has_structs: &mut
     Ok(())
 }
 
-/// A null parent has null children.
+/// Propagates a parent's nulls to a child.
 fn under_nulls(
     field: &FieldRef,
     child: &ArrayRef,
@@ -121,7 +123,7 @@ fn under_nulls(
     match child.data_type() {
         _ if parent.is_none() => Ok((field.clone(), child.clone())),
         DataType::Null => Ok((field.clone(), child.clone())),
-        // These have no nulls of their own.
+        // These types have no nulls of their own.
         DataType::RunEndEncoded(..) => {
             let (field, child) = unpacked(field, child)?;
             under_nulls(&field, &child, parent)
@@ -138,16 +140,16 @@ fn under_nulls(
     }
 }
 
-/// One level of lists.
+/// The lists of one column at one level.
 struct Lists<'a> {
     name: &'a str,
     ranges: ItemRanges,
     field: FieldRef,
     items: ArrayRef,
     nulls: Option<NullBuffer>,
-    /// Whether several lists may have the same items.
+    /// Whether several lists may refer to the same items.
     may_share: bool,
-    /// For each row made, the item it gets.
+    /// The item of each row made.
     taken: Vec<Option<u64>>,
 }
 
@@ -164,7 +166,7 @@ impl Lists<'_> {
     }
 }
 
-/// `None` if the column has no lists.
+/// The lists of a column; `None` if it has none.
 fn lists(column: &ArrowColumn) -> Option<Lists<'_>> {
     if !has_lists(column) {
         return None;
@@ -210,7 +212,7 @@ fn expand(data: Columns, context: Context<'_>) -> Result<Columns> {
     }
     let num_rows = source_rows.len();
     let source_rows = UInt64Array::from(source_rows);
-    // The lists stand in the order of their columns.
+    // Lists are in the order of their columns.
     let mut expanded = expanding.into_iter();
     let mut columns = Vec::with_capacity(data.columns.len());
     for column in &data.columns {
@@ -219,7 +221,7 @@ fn expand(data: Columns, context: Context<'_>) -> Result<Columns> {
         let lists = if has_lists(column) { expanded.next() } else { None };
         let made = match lists {
             Some(lists) => {
-                // Of other lists every item is taken once at most.
+                // In other cases every item is taken at most once.
                 if lists.may_share || context.list_flatten == ListFlatten::Cartesian {
                     let rows = lists.taken.iter().map(|item| item.map(|item| item as u32)).collect();
                     spread(&lists.field, &lists.items, &rows)
@@ -237,7 +239,7 @@ fn expand(data: Columns, context: Context<'_>) -> Result<Columns> {
     Ok(Columns { num_rows, columns })
 }
 
-/// `shown_row`: the row as an error names it.
+/// Zips the lists of a row. `shown_row` is the row number in errors.
 fn take_zip(expanding: &mut [Lists<'_>], row: usize, shown_row: usize) -> Result<usize> {
     let mut longest: Option<(&str, usize)> = None;
     for lists in expanding.iter() {
@@ -264,12 +266,12 @@ fn take_zip(expanding: &mut [Lists<'_>], row: usize, shown_row: usize) -> Result
     Ok(num_rows)
 }
 
-/// How many rows the product has.
+/// The number of rows of the cartesian product.
 fn product_len(expanding: &[Lists<'_>], row: usize) -> usize {
     expanding.iter().fold(1usize, |rows, lists| rows.saturating_mul(lists.len(row).max(1)))
 }
 
-/// The last list runs fastest.
+/// Fills the cartesian product of a row; the last list varies fastest.
 fn fill_product(expanding: &mut [Lists<'_>], row: usize, num_rows: usize) {
     let mut stride = num_rows;
     for lists in expanding {
@@ -282,7 +284,8 @@ fn fill_product(expanding: &mut [Lists<'_>], row: usize, num_rows: usize) {
     }
 }
 
-/// Only an index that is drawn from the single list of its level is not repeated.
+/// Whether the rows of an expansion share index values. Only an index drawn from the single list of its level is not
+/// repeated.
 fn is_repeated(data: &Columns, index: &str, list_flatten: ListFlatten) -> bool {
     let num_lists = data.columns.iter().filter(|column| has_lists(column)).count();
     let holds_index =
@@ -293,7 +296,7 @@ fn is_repeated(data: &Columns, index: &str, list_flatten: ListFlatten) -> bool {
     }
 }
 
-/// A whole type, as error messages write it.
+/// A type as written in error messages, with its nested types.
 pub(super) fn type_text(data_type: &DataType) -> String {
     let unit_text = |unit: &TimeUnit| match unit {
         TimeUnit::Second => "s",

@@ -1,8 +1,8 @@
-//! Nested JSON rows → flat rows: objects become dotted paths, arrays become rows (or texts).
+//! Flattens nested JSON rows: objects become dotted paths, arrays become rows (or texts).
 //!
-//! Law: within one object, `zip` lets arrays advance together and repeats what is single; `cartesian` takes every
-//! combination, the last one fastest. An index value that would be repeated is an error, because its rows would
-//! silently collide.
+//! Invariant: within one object, `zip` advances arrays together and repeats single values; `cartesian` makes every
+//! combination, the last array varying fastest. An index value that would be repeated is an error, because its rows
+//! would silently collide.
 
 use std::borrow::Cow;
 
@@ -13,19 +13,20 @@ use super::intake::RowCells;
 use crate::data::ListFlatten;
 use crate::error::{EngineError, Result};
 
-/// A few bytes of `cartesian` input multiply to more rows than memory holds; one row of input makes no more than this.
+/// Maximum number of rows made from one row: a few bytes of `cartesian` input can multiply to more rows than fit into
+/// memory.
 const MAX_ROWS_PER_ROW: usize = 1_000_000;
 
-/// What flattening may make: a number of cells for each value that was given, so that memory stays proportional to the
-/// input. A row counts as a cell, and so does each [`BYTES_A_CELL`] of text.
+/// A budget of cells that flattening may make, proportional to the number of values given, so that memory stays
+/// proportional to the input. A row counts as a cell, and so does each [`BYTES_A_CELL`] of text.
 #[derive(Debug)]
 pub(super) struct Allowance {
     left: std::cell::Cell<usize>,
 }
 
-/// Cells for each value given: a long array may stand beside so many single values.
+/// Cells per value given, which allows long arrays beside this many single values.
 const CELLS_A_VALUE: usize = 64;
-/// Cells beside those: about 100 MB, for products of short arrays.
+/// Cells granted in advance: about 100 MB, for products of short arrays.
 const FREE_CELLS: usize = 1 << 20;
 const BYTES_A_CELL: usize = 64;
 
@@ -36,7 +37,7 @@ impl Default for Allowance {
 }
 
 impl Allowance {
-    /// One more row is about to be flattened.
+    /// Adds the budget of one more row, before it is flattened.
     pub(super) fn grant(&self, row: &RowCells<'_>) {
         let num_values: usize = row.iter().map(|(_, cell)| num_values(cell)).sum();
         self.left.set(self.left.get().saturating_add(num_values.saturating_mul(CELLS_A_VALUE)));
@@ -64,7 +65,7 @@ fn num_values(value: &JsonCell<'_>) -> usize {
     }
 }
 
-/// What a copy of these records takes.
+/// The cost of a copy of these records.
 fn num_cells(records: &[RowCells<'_>]) -> usize {
     records.iter().map(|record| 1 + record.len()).sum::<usize>() + text_len(records) / BYTES_A_CELL
 }
@@ -88,14 +89,15 @@ pub(super) struct Flattener<'t> {
     pub(super) row_in_error: Option<usize>,
 }
 
-/// How many bytes of text the rows of one row may repeat: one long text beside one long array would fill the memory.
+/// Maximum bytes of text repeated across the rows made from one row: one long text beside one long array could exhaust
+/// memory.
 const MAX_REPEATED_BYTES: usize = 256 << 20;
 
-/// Flattened alternatives of one value: each is what one row gets of it. Never empty.
+/// The flattened alternatives of one value, one per row made. Never empty.
 type Records<'de> = Vec<RowCells<'de>>;
 
 impl Flattener<'_> {
-    /// The rows that one row becomes.
+    /// Flattens one row.
     pub(super) fn flatten<'de>(&self, cells: &mut RowCells<'de>) -> Result<Records<'de>> {
         let members = distinct(std::mem::take(cells));
         let repeats_index = self.list_flatten != ListFlatten::Stringify
@@ -150,7 +152,8 @@ impl Flattener<'_> {
                     check_rows(records.len(), &path)?;
                 }
                 if records.is_empty() {
-                    // At creation an empty array says nothing about its column; in an update it clears the cell.
+                    // When a table is created, an empty array reveals nothing about its column; in an update it clears
+                    // the cell.
                     records.push(if self.is_update {
                         vec![(Cow::Owned(path), JsonCell::Null)]
                     } else {
@@ -228,7 +231,7 @@ impl Flattener<'_> {
     }
 }
 
-/// The flattened paths below `path` at which `value` has anything but nulls, in order of appearance.
+/// Collects the flattened paths below `path` at which `value` has anything but nulls, in order of appearance.
 pub(super) fn paths_with_values(
     path: String,
     value: &JsonCell<'_>,

@@ -1,8 +1,9 @@
-//! The one place where a reader's panic becomes an error.
+//! Converts panics of readers into errors, in one place.
 //!
-//! Invariant: what runs under [`guarded`] owns all that it changes (a reader makes a batch and touches no table), so
-//! nothing half-changed outlives a panic. The panic is not printed: it is a fault of the data, and is answered as one.
-//! Where panics abort (the worker in the browser) nothing can be caught, so bounds and checks come first everywhere.
+//! Invariant: code run under [`guarded`] owns everything it changes (a reader makes a batch and touches no table), so
+//! no partial change outlives a panic. The panic is not printed: its cause is the data, and it is reported as an error
+//! about them. Where panics abort (in the browser's worker) nothing can be caught, so bounds are checked first
+//! everywhere.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
@@ -10,7 +11,7 @@ use std::sync::Once;
 
 use crate::error::{EngineError, Result};
 
-/// What is being read on this thread.
+/// The reading state of this thread.
 #[derive(Default)]
 struct Reading {
     depth: usize,
@@ -22,7 +23,11 @@ thread_local! {
     static READING: RefCell<Reading> = RefCell::default();
 }
 
-/// Runs a reader; a panic in it is an error that names the column that was being read, where it is known.
+/// Runs a reader. A panic in it becomes an error that names the column being read, if known.
+///
+/// # Errors
+///
+/// Those of the reader, or an error about damaged data if it panics.
 pub fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
     install_hook();
     READING.with_borrow_mut(|reading| {
@@ -43,7 +48,7 @@ pub fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
-/// Says which column is read from now on, for the error of [`guarded`].
+/// Sets the column that is read from now on, for the error of [`guarded`].
 pub fn reading_column(name: &str) {
     READING.with_borrow_mut(|reading| match &mut reading.column {
         Some(column) => {
@@ -54,7 +59,7 @@ pub fn reading_column(name: &str) {
     });
 }
 
-/// Panics of readers are kept for the answer; all others go to the hook that was there.
+/// Installs a panic hook that records panics of readers and passes all others to the previous hook.
 fn install_hook() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {

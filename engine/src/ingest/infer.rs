@@ -1,13 +1,13 @@
-//! What a JSON value says about the type of a new column.
+//! Infers the type of a new column from a JSON value.
 //!
-//! Law: a column's type is that of its first value that is not null. What is in quotes is text, whatever it looks like,
-//! dates and datetimes aside.
+//! Invariant: a column's type is that of its first value that is not null. Quoted values are text whatever they
+//! contain, except for dates and datetimes.
 
 use super::cell::JsonCell;
 use super::temporal::{self, Moment};
 use crate::types::schema::Storage;
 
-/// None for null.
+/// The type a value suggests; `None` for null.
 pub(super) fn storage_of(cell: &JsonCell<'_>) -> Option<Storage> {
     Some(match cell {
         JsonCell::Null => return None,
@@ -19,9 +19,9 @@ pub(super) fn storage_of(cell: &JsonCell<'_>) -> Option<Storage> {
     })
 }
 
-/// The date or datetime that a text of a new column is.
+/// Parses a text of a new column as a date or datetime.
 pub(super) fn moment_in(text: &str) -> Option<Moment> {
-    // What is nothing but digits is an identifier.
+    // A text of digits only is an identifier.
     let is_digits = text.bytes().all(|byte| byte.is_ascii_digit());
     if is_digits { None } else { temporal::parse(text) }
 }
@@ -36,21 +36,21 @@ pub(super) fn bool_text(text: &str) -> Option<bool> {
     }
 }
 
-/// What C's `strtol` reads to the end, in base 10: blanks in front, a sign, digits.
+/// Parses texts that C's `strtol` reads to the end, in base 10: leading blanks, a sign, digits.
 pub(super) fn integer_text(text: &str) -> Option<i128> {
     let text = trim_c_blanks(text);
     let last = *text.as_bytes().last()?;
-    // `parse` takes a sign alone for an error and signs, digits and nothing else for a number.
+    // `parse` rejects a sign alone, and accepts a sign followed by digits.
     if last.is_ascii_digit() { text.parse().ok() } else { None }
 }
 
-/// As [`integer_text`], and an integer with a fraction, which is cut, exactly.
+/// As [`integer_text`], but also accepts a decimal fraction, which is truncated exactly.
 pub(super) fn whole_text(text: &str) -> Option<i128> {
     let Some((whole, fraction)) = text.split_once('.') else { return integer_text(text) };
     if fraction.bytes().all(|byte| byte.is_ascii_digit()) { integer_text(whole) } else { None }
 }
 
-/// What C's `strtod` reads to the end: also `nan`, `inf` and hexadecimal integers.
+/// Parses texts that C's `strtod` reads to the end, including `nan`, `inf` and hexadecimal integers.
 pub(super) fn float_text(text: &str) -> Option<f64> {
     let text = trim_c_blanks(text);
     let (sign, unsigned) = match text.as_bytes().first()? {

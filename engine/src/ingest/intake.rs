@@ -1,7 +1,7 @@
-//! JSON rows and columns on their way into a batch: which column a key means, and who makes new ones.
+//! Collects JSON rows and columns into a batch: resolves keys to columns and creates new ones.
 //!
-//! Law: at creation every key makes a column, in the order in which keys get their first value; in an update the
-//! schema's columns stand, other keys are ignored, and `__INDEX__` holds the rows' keys.
+//! Invariant: when a table is created, every key makes a column, in the order in which keys get their first value; in
+//! an update, columns are those of the schema, other keys are ignored or refused, and `__INDEX__` holds the row keys.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,29 +16,30 @@ use crate::data::{Batch, BatchColumn, ListFlatten};
 use crate::error::{EngineError, Result};
 use crate::types::schema::{Field, Schema, Storage};
 
-/// One row's keys and values, before it is flattened.
+/// The keys and values of one row, before it is flattened.
 pub(super) type RowCells<'de> = Vec<(Cow<'de, str>, JsonCell<'de>)>;
 
-/// What a reading found out for the next one, which reads numbers with their spelling.
+/// Findings of a first reading for a second one, which reads numbers with their spelling.
 pub(super) type Respellings = AHashMap<Arc<str>, Respell>;
 
 pub(super) struct Intake<'t> {
     mode: Mode<'t>,
-    /// Set: numbers come with their spelling. Of new columns, what becomes of them.
+    /// Set if numbers are read with their spelling, with the treatment of new columns.
     respellings: Option<Respellings>,
     columns: Vec<IntakeColumn>,
     by_name: AHashMap<Arc<str>, usize>,
-    /// What the key at each position of the last row meant; objects mostly repeat their order.
+    /// The key at each position of the last row and its column; objects mostly repeat their order.
     hints: Vec<(Arc<str>, Option<usize>)>,
     num_rows: usize,
     num_typed: usize,
-    /// Columns that have cells, and cells that were put into them; the rest of the rectangle is padding.
+    /// Columns that have cells, and the number of those cells; all other cells are padding.
     num_touched: usize,
     num_put: usize,
-    /// Creation looks for columns until every key seen has a type; later keys count from their first value.
+    /// While a table is created: whether some key has no type yet. Afterwards new keys count only from their first
+    /// value.
     is_scanning: bool,
     allowance: Allowance,
-    /// A key of an update that is no column.
+    /// The first key of an update that is no column.
     unknown: Option<String>,
 }
 
@@ -51,9 +52,9 @@ enum Mode<'t> {
 struct IntakeColumn {
     name: Arc<str>,
     store: ColumnStore,
-    /// The how-manieth to get a type; none yet: later than all, by name.
+    /// Rank in order of first typed value; `None` sorts last, by name.
     typed_at: Option<usize>,
-    /// Position in the table's schema; none for the rows' keys. Meaningless at creation.
+    /// Position in the table's schema; `None` for the row keys. Unused when a table is created.
     target: Option<usize>,
 }
 
@@ -91,7 +92,7 @@ impl<'t> Intake<'t> {
         }
     }
 
-    /// For the next reading of the same text, with spellings.
+    /// Prepares a second reading of the same text, with spellings.
     pub(super) fn spelled(self, respellings: &Respellings) -> Self {
         Intake { respellings: Some(respellings.clone()), ..self }
     }
@@ -100,7 +101,7 @@ impl<'t> Intake<'t> {
         self.respellings.is_some()
     }
 
-    /// Set if the text must be read once more, with spellings. Not after a reading with spellings.
+    /// Returns a value if the text must be read again with spellings; `None` after a reading with spellings.
     pub(super) fn respellings(&self) -> Option<Respellings> {
         let found: Respellings = self
             .columns
@@ -110,7 +111,7 @@ impl<'t> Intake<'t> {
         (!self.is_spelled() && !found.is_empty()).then_some(found)
     }
 
-    /// The store of a new column.
+    /// Creates the store of a new column.
     fn growing(&self, name: &str) -> ColumnStore {
         let index = match self.mode {
             Mode::Create { index, .. } => index,
@@ -124,7 +125,7 @@ impl<'t> Intake<'t> {
         store.for_keys(index == Some(name))
     }
 
-    /// An intake for rows that follow, with the columns found so far.
+    /// Creates an intake for the following rows, with the columns found so far.
     pub(super) fn fork(&self) -> Intake<'t> {
         let mut fork = Intake::new(self.mode);
         fork.is_scanning = self.is_scanning;
@@ -138,14 +139,14 @@ impl<'t> Intake<'t> {
         fork
     }
 
-    /// Whether a fork of `origin` has found nothing that changes the columns.
+    /// Whether a fork of `origin` has made no change to the columns.
     pub(super) fn is_like(&self, origin: &Intake<'_>) -> bool {
         let pairs = self.columns.iter().zip(&origin.columns);
         self.columns.len() == origin.columns.len()
             && pairs.into_iter().all(|(left, right)| left.store.storage() == right.store.storage())
     }
 
-    /// The rows of a fork follow; it is like this one.
+    /// Appends the rows of a fork, for which [`Intake::is_like`] holds.
     pub(super) fn absorb(&mut self, part: Intake<'t>) -> Result<()> {
         for (column, part) in self.columns.iter_mut().zip(part.columns) {
             if part.store.len() > 0 {
@@ -158,7 +159,7 @@ impl<'t> Intake<'t> {
         self.num_rows += part.num_rows;
         self.num_put += part.num_put;
         if self.num_rows > MAX_CLAIMED_ROWS {
-            // Whether they are too many depends on what flattening made of them.
+            // Whether they are too many depends on how flattening expanded them.
             return Err(EngineError::data(format!("more than {MAX_CLAIMED_ROWS} rows in parts")));
         }
         self.check_padding()
@@ -168,7 +169,7 @@ impl<'t> Intake<'t> {
         matches!(self.mode, Mode::Update(_))
     }
 
-    /// Whether a column of an update holds rows' keys.
+    /// Whether a column of an update holds row keys.
     fn is_key(&self, column: usize) -> bool {
         let Mode::Update(target) = self.mode else { return false };
         let position = self.columns[column].target;
@@ -181,7 +182,8 @@ impl<'t> Intake<'t> {
         self.columns.len() - 1
     }
 
-    /// `row_in_error`: whether an error about lists that do not match should say which row; only columns do.
+    /// Reads one row, flattening it if needed. With `row_in_error`, errors about mismatched lists name the row, which
+    /// only JSON columns do.
     pub(super) fn put_row(&mut self, cells: &mut RowCells<'_>, row_in_error: Option<usize>) -> Result<()> {
         if !cells.iter().any(|(_, cell)| cell.is_nested()) {
             return self.put_flat_row(cells);
@@ -245,7 +247,8 @@ impl<'t> Intake<'t> {
         Ok(())
     }
 
-    /// Rows that each bring a key of their own (or one long column beside many short ones) make a square of padding out of a line of text.
+    /// Limits padding: rows that each have a key of their own (or one long column beside many short ones) would
+    /// otherwise cost memory quadratic in the size of the text.
     fn check_padding(&self) -> Result<()> {
         const MAX_PADDED_CELLS: usize = 1 << 24;
         const MAX_CELLS_PER_CELL: usize = 64;
@@ -272,7 +275,7 @@ impl<'t> Intake<'t> {
         Ok(())
     }
 
-    /// The column that a key means; none if it is ignored.
+    /// Resolves a key to its column; `None` if it is ignored.
     fn find(&mut self, position: usize, key: &str, cell: &JsonCell<'_>) -> Option<usize> {
         if let Some((hint, column)) = self.hints.get(position)
             && **hint == *key
@@ -292,7 +295,7 @@ impl<'t> Intake<'t> {
                 key.into()
             }
         };
-        // Beyond this many keys in a row a lookup each is fine; rows with ever new keys must not pile up hints.
+        // Longer rows look up each key, so that rows with ever new keys do not accumulate hints.
         const MAX_HINTS: usize = 4096;
         if position < self.hints.len() {
             self.hints[position] = (name, column);
@@ -302,7 +305,7 @@ impl<'t> Intake<'t> {
         column
     }
 
-    /// Columns that have seen only nulls take their places behind the others, in the order of their names.
+    /// Ranks columns with only nulls after the others, by name.
     pub(super) fn place_untyped(&mut self) {
         let mut untyped: Vec<usize> =
             (0..self.columns.len()).filter(|column| self.columns[*column].typed_at.is_none()).collect();
@@ -313,7 +316,8 @@ impl<'t> Intake<'t> {
         }
     }
 
-    /// A whole column's cells follow, by [`Intake::put_cell`]. None: the column is ignored; its length still counts.
+    /// Starts a whole column, whose cells follow by [`Intake::put_cell`]. `None` if the column is ignored; its length
+    /// still counts.
     pub(super) fn open_column(&mut self, name: &str) -> Option<usize> {
         let is_update = self.is_update();
         match self.by_name.get(name).copied() {
@@ -332,7 +336,7 @@ impl<'t> Intake<'t> {
             }
             None => {
                 let column = self.add_column(name.into(), self.growing(name), None);
-                // The order of the members stands.
+                // The order of the members is preserved.
                 self.columns[column].typed_at = Some(self.num_typed);
                 self.num_typed += 1;
                 Some(column)
@@ -340,8 +344,8 @@ impl<'t> Intake<'t> {
         }
     }
 
-    /// The columns that a nested member of JSON columns will make, by its first item that has a value: the order of
-    /// the members stands.
+    /// Creates the columns of a nested member of JSON columns, from its first item that has a value, which preserves
+    /// the order of the members.
     pub(super) fn reserve(&mut self, name: &str, items: &[JsonCell<'_>]) {
         let Mode::Create { list_flatten, .. } = self.mode else { return };
         self.is_scanning = false;
@@ -352,7 +356,7 @@ impl<'t> Intake<'t> {
                 break;
             }
         }
-        // Objects and arrays without a value say nothing about their column, as in rows.
+        // As in rows, objects and arrays without a value reveal nothing about their column.
         if paths.is_empty() && !items.iter().all(JsonCell::is_nested) {
             paths.push(name.to_owned());
         }
@@ -391,8 +395,8 @@ impl<'t> Intake<'t> {
         Ok((Schema::new(fields), Batch { num_rows, columns, keys: None }))
     }
 
-    /// The rows of an update. Where the rows' keys are given, the index column is not written; a row without a key of
-    /// its own takes it from the index column.
+    /// The rows of an update. If row keys are given, the index column is not written, except that it supplies the keys
+    /// of rows without one.
     pub(super) fn finish_update(self) -> Result<Batch> {
         let Mode::Update(target) = self.mode else {
             return Err(EngineError::data("a new table has no update"));
@@ -421,7 +425,7 @@ impl<'t> Intake<'t> {
     }
 }
 
-/// Whether a flattened path is a key itself or lies under it.
+/// Whether a flattened path equals a key or lies below it.
 fn is_at_or_under(path: &str, key: &str) -> bool {
     path.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }

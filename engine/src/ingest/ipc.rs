@@ -1,8 +1,10 @@
-//! Arrow IPC bytes, stream or file → record batches.
+//! Decodes Arrow IPC bytes, a stream or a file, to record batches.
 //!
-//! Law: the bytes come from strangers, and the reader trusts what they say about sizes and types. So every message is
-//! walked first: it must lie within the bytes, its buffers within its body, what it unpacks to within a bound, its
-//! schema must be one, and its batches must have what that schema asks for. Columns that lie aligned and unpacked are not copied.
+//! Invariant: the bytes are untrusted, but the arrow crate's reader trusts the sizes and types in them. So every
+//! message is validated first: it must lie within the bytes, its buffers within its body, its uncompressed size within
+//! a limit, its schema must be valid, and its batches must match that schema.
+//!
+//! Cost: one walk over the metadata; aligned, uncompressed columns are not copied.
 
 use ::arrow::array::RecordBatch;
 use ::arrow::buffer::Buffer;
@@ -16,17 +18,16 @@ use super::ipc_batch::Checker;
 use super::{MAX_CLAIMED_ROWS, ipc_file, ipc_schema};
 use crate::error::EngineError;
 
-/// What a file begins and ends with.
+/// The first and last bytes of a file.
 pub(super) const FILE_MAGIC: &[u8] = b"ARROW1";
-/// What files of Feather's first version begin with, which was another format.
+/// The first bytes of a file of Feather version 1, a different format.
 const FEATHER_MAGIC: &[u8] = b"FEA1";
 
-/// How much all bodies of one payload may unpack to. A few compressed bytes can claim any size and the memory is
-/// asked for before they are unpacked, which would end the process; text columns hold no more than this either.
+/// Maximum uncompressed size of all bodies of a payload. A few compressed bytes can claim any size, and memory is
+/// allocated before decompression, which could abort the process; text columns are limited to this size anyway.
 const MAX_UNPACKED_BYTES: i64 = 1 << 31;
 
-/// How many cells one payload may claim, or the bits that it has, whichever is more: columns of runs and of nothing but
-/// nulls take no bytes.
+/// Maximum number of cells of a payload, unless it has more bits than that: columns of runs and of nulls take no bytes.
 const MAX_CLAIMED_CELLS: usize = 10 * MAX_CLAIMED_ROWS;
 
 pub(super) const CONTINUATION: u32 = u32::MAX;
@@ -56,8 +57,8 @@ fn decode(mut buffer: Buffer) -> Result<(SchemaRef, Vec<RecordBatch>), ArrowErro
     }
 }
 
-/// Walks the messages up to and including the end mark, and says where they end. Before Arrow 0.15 messages had no
-/// continuation mark; the reader takes both.
+/// Validates the messages up to and including the end marker, and returns their length. Before Arrow 0.15 messages had
+/// no continuation marker; the reader accepts both.
 fn walk(bytes: &[u8]) -> Result<(usize, Messages), ArrowError> {
     let mut at = 0;
     let mut messages = Messages::of_payload(bytes.len());
@@ -82,7 +83,7 @@ fn walk(bytes: &[u8]) -> Result<(usize, Messages), ArrowError> {
     Ok((at, messages))
 }
 
-// The reader verifies it in an aligned place of its own.
+// The flatbuffers verifier handles alignment on its own.
 pub(super) fn message(meta: &[u8]) -> Result<Message<'_>, ArrowError> {
     let message = root_as_message(meta).map_err(|error| ArrowError::IpcError(error.to_string()))?;
     if message.version() < MetadataVersion::V4 {
@@ -93,36 +94,40 @@ pub(super) fn message(meta: &[u8]) -> Result<Message<'_>, ArrowError> {
     Ok(message)
 }
 
-/// Checks the messages of one stream, one after the other, before Arrow's reader sees them: whoever has a reader of its
-/// own (Flight) asks this first.
+/// Validates the messages of one stream in order, before Arrow's reader decodes them. Callers with a reader of their
+/// own (Flight) must check each message first.
 #[derive(Debug, Default)]
 pub struct Messages {
     batches: Checker,
-    /// The length of all messages, where they come together.
+    /// Total length of the messages, if they form one payload.
     payload_len: Option<usize>,
-    /// What all messages so far unpack to.
+    /// Uncompressed size of all messages so far.
     unpacked: i64,
     num_cells: usize,
     num_rows: usize,
 }
 
 impl Messages {
-    /// Messages that come as one payload of this length, by which they are bounded together.
+    /// Validates messages that form one payload of this length, which limits them together.
     pub(super) fn of_payload(len: usize) -> Messages {
         Messages { payload_len: Some(len), ..Messages::default() }
     }
 
-    /// `meta` and `body` as they came. The error says what is wrong.
+    /// Validates a message as received.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the message.
     pub fn check(&mut self, meta: &[u8], body: &[u8]) -> Result<(), EngineError> {
         if self.payload_len.is_none() {
-            // Each message is bounded by itself.
+            // Each message is limited by itself.
             (self.unpacked, self.num_cells, self.num_rows) = (0, 0, 0);
         }
         let checked = message(meta).and_then(|message| self.check_message(&message, body));
         checked.map_err(|error| EngineError::data(error.to_string()))
     }
 
-    /// Whether the reader asserts that bodies lie at addresses that are multiples of eight.
+    /// Whether the reader requires bodies at addresses that are multiples of eight.
     pub fn needs_alignment(&self) -> bool {
         self.batches.has_dense_unions()
     }
@@ -131,7 +136,7 @@ impl Messages {
         self.batches.set_schema(schema);
     }
 
-    /// The bytes as the reader takes them, copied only where it needs them aligned.
+    /// The bytes for the reader, copied only if it requires alignment.
     pub(super) fn aligned(&self, bytes: Bytes) -> Buffer {
         match self.needs_alignment() {
             true => Buffer::from_slice_ref(&bytes),
@@ -139,7 +144,7 @@ impl Messages {
         }
     }
 
-    /// `body_at`: where a body begins in the payload.
+    /// Checks the alignment of a body that starts at `body_at` in the payload.
     pub(super) fn check_place(&self, body_at: usize) -> Result<(), ArrowError> {
         match self.needs_alignment() && !body_at.is_multiple_of(8) {
             false => Ok(()),
@@ -158,7 +163,7 @@ impl Messages {
         for buffer in batch.and_then(|batch| batch.buffers()).iter().flatten() {
             let packed = part_of(body, buffer)?;
             if batch.is_some_and(|batch| batch.compression().is_some()) && !packed.is_empty() {
-                // -1: not packed after all.
+                // -1 marks an uncompressed buffer.
                 let prefix = packed.first_chunk::<8>().ok_or_else(truncated)?;
                 self.unpacked += i64::from_le_bytes(*prefix).clamp(-1, MAX_UNPACKED_BYTES).max(0);
             }
@@ -174,8 +179,8 @@ impl Messages {
         self.batches.check(message, body)
     }
 
-    /// Rows and cells cost memory later, so there may be no more of them than the bytes have bits, beyond a number that
-    /// memory holds anyway.
+    /// Limits rows and cells, which cost memory later, to the number of bits given, beyond a number that fits into
+    /// memory anyway.
     fn check_claims(&mut self, num_rows: usize, body_len: usize) -> Result<(), ArrowError> {
         let num_bits = self.payload_len.unwrap_or(body_len).saturating_mul(8);
         self.num_rows = self.num_rows.saturating_add(num_rows);

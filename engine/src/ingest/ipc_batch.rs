@@ -1,8 +1,9 @@
-//! Whether a record batch has what the reader takes for granted.
+//! Checks that a record batch has everything the reader assumes.
 //!
-//! Law: as in [`super::ipc_schema`], the reader asserts what this refuses: rows of a negative number, a bitmap of nulls
-//! that ends before its rows do, a buffer that ends within a number, buffers counted wrong. Nodes and buffers are walked in the reader's order. What the
-//! reader checks itself (the lengths of values, offsets, codes) is left to it.
+//! Invariant: as in [`super::ipc_schema`], everything rejected here would make the reader panic: a negative number of
+//! rows, a null bitmap shorter than its rows, a buffer that ends within a number, a wrong number of buffers. Nodes and
+//! buffers are visited in the reader's order. Properties that the reader checks itself (lengths of values, offsets,
+//! codes) are left to it.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use ::arrow::datatypes::{DataType, Field, Schema, UnionFields, UnionMode};
 use ::arrow::error::ArrowError;
 use arrow_ipc::{Buffer, DictionaryBatch, FieldNode, Message, MessageHeader, MetadataVersion, RecordBatch};
 
-/// The schema so far, by which batches are read.
+/// Checks batches against the schema of the stream.
 #[derive(Debug, Default)]
 pub(super) struct Checker {
     schema: Option<Schema>,
@@ -30,7 +31,7 @@ impl Checker {
         self.schema.as_ref().is_some_and(|schema| schema.fields().iter().any(has))
     }
 
-    /// `message` has passed [`super::ipc_schema::check`], and its buffers lie within `body`.
+    /// Checks a message that has passed [`super::ipc_schema::check`] and whose buffers lie within `body`.
     pub(super) fn check(&mut self, message: &Message<'_>, body: &[u8]) -> Result<(), ArrowError> {
         match (message.header_type(), &self.schema) {
             (MessageHeader::Schema, None) => {
@@ -46,7 +47,7 @@ impl Checker {
                 let dictionary = message.header_as_dictionary_batch().ok_or_else(|| bad("", "is missing"))?;
                 check_dictionary(dictionary, message.version(), body, schema)
             }
-            // A second schema, or anything before the first: the reader refuses it.
+            // A second schema, or anything before the first, is refused by the reader.
             _ => Ok(()),
         }
     }
@@ -85,7 +86,7 @@ fn check_dictionary(
             let field = Field::new(name, values.as_ref().clone(), true);
             check_batch(data, version, body, &[&field])
         }
-        // The reader says that nobody uses it.
+        // The reader reports that the dictionary is not used.
         _ => Ok(()),
     }
 }
@@ -115,7 +116,7 @@ fn check_batch(
     }
 }
 
-/// Nodes and buffers, each once and in order.
+/// Visits nodes and buffers, each once and in order.
 struct BufferWalk<'a, N, B, C> {
     nodes: N,
     buffers: B,
@@ -149,7 +150,7 @@ where
             _ => 2,
         };
         let has_nulls = match field.data_type() {
-            // Here the reader takes a count below zero for a large one.
+            // For structs, the reader interprets a negative count as a large one.
             DataType::Struct(_) => node.null_count() != 0,
             _ => node.null_count() > 0,
         };
@@ -159,7 +160,7 @@ where
                 0 if has_nulls && self.unpacked_len(buffer)? < len.div_ceil(8) => {
                     return Err(bad(field.name(), "has a bitmap of nulls that is shorter than its rows"));
                 }
-                // The sizes of a list view lie behind its offsets.
+                // The sizes of a list view follow its offsets.
                 1 | 2 if !self.unpacked_len(buffer)?.is_multiple_of(width(field.data_type(), number)) => {
                     return Err(bad(field.name(), "has a buffer that ends in the middle of a value"));
                 }
@@ -181,7 +182,7 @@ where
         }
     }
 
-    /// Before metadata V5 a union had a bitmap of nulls.
+    /// Checks a union, which had a null bitmap before metadata V5.
     fn union(
         &mut self,
         field: &Field,
@@ -206,7 +207,8 @@ where
         members.iter().try_for_each(|(_, member)| self.array(member))
     }
 
-    /// What the buffer will hold: a packed one says so in its first eight bytes, -1 if it is not packed after all.
+    /// The uncompressed size of a buffer; a compressed one has it in its first eight bytes, or -1 if it is not
+    /// compressed.
     fn unpacked_len(&self, buffer: &Buffer) -> Result<usize, ArrowError> {
         let packed = super::ipc::part_of(self.body, buffer)?;
         if !self.is_packed || packed.is_empty() {
@@ -217,7 +219,7 @@ where
     }
 }
 
-/// The bytes of one number in a buffer that the reader takes as a row of numbers; 1 for all others.
+/// The size in bytes of the numbers in a buffer that the reader reinterprets as numbers; 1 for all others.
 fn width(data_type: &DataType, number: usize) -> usize {
     match (data_type, number) {
         (DataType::Dictionary(codes, _), 1) => codes.primitive_width().unwrap_or(1),
@@ -226,7 +228,7 @@ fn width(data_type: &DataType, number: usize) -> usize {
         (DataType::ListView(_), _) => 4,
         (DataType::LargeListView(_), _) => 8,
         (DataType::Utf8View | DataType::BinaryView, 1) => 16,
-        // The ends of runs are such numbers.
+        // Includes the ends of runs.
         (data_type, 1) if data_type.is_integer() => data_type.primitive_width().unwrap_or(1),
         _ => 1,
     }
@@ -240,7 +242,7 @@ fn short(field: &Field) -> ArrowError {
     bad(field.name(), "has fewer nodes or buffers than its type needs")
 }
 
-/// `name`: the column at fault, empty if it is none.
+/// An error about the column `name`, or about the batch if it is empty.
 fn bad(name: &str, is: &str) -> ArrowError {
     ArrowError::IpcError(match name {
         "" => format!("a record batch {is}"),

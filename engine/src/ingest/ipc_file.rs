@@ -1,8 +1,8 @@
-//! An Arrow IPC file → record batches, by its footer.
+//! Decodes an Arrow IPC file to record batches, by its footer.
 //!
-//! Invariant: the footer says where batches lie; the stream between the magics is not looked at (some writers leave no
-//! usable one). Each block lies within the file, is checked as a message of a stream is, and all blocks together are no
-//! longer than the file, so that naming one block many times claims nothing.
+//! Invariant: the footer locates the batches; the stream between the magics is ignored (some writers leave none that is
+//! usable). Each block must lie within the file and pass the checks of a stream's message, and all blocks together must
+//! not exceed the file, so that listing one block many times multiplies nothing.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub(super) fn read(bytes: &Bytes) -> Result<(SchemaRef, Vec<RecordBatch>), Arrow
             versions.push(check_block(bytes, block, kind, &mut messages, &mut left)?);
         }
     }
-    // The footer of old files says no version, and what it says is not always that of the messages.
+    // The footer of old files has no version, and where it has one, it may differ from that of the messages.
     let version = versions.first().copied().unwrap_or(MetadataVersion::V5);
     let buffer = messages.aligned(bytes.clone());
     let data = |block: &Block| {
@@ -52,7 +52,7 @@ pub(super) fn read(bytes: &Bytes) -> Result<(SchemaRef, Vec<RecordBatch>), Arrow
     Ok((schema, read))
 }
 
-/// The footer lies before its length and the second magic.
+/// Locates the footer, which precedes its length and the second magic.
 fn footer(bytes: &[u8]) -> Result<Footer<'_>, ArrowError> {
     let rest = bytes
         .strip_suffix(FILE_MAGIC)
@@ -65,7 +65,7 @@ fn footer(bytes: &[u8]) -> Result<Footer<'_>, ArrowError> {
     root_as_footer(&rest[start..]).map_err(|error| ArrowError::IpcError(error.to_string()))
 }
 
-/// `left`: the bytes that no block before has taken.
+/// Checks one block. `left` is the number of bytes of the file not yet claimed by other blocks.
 fn check_block(
     bytes: &[u8],
     block: &Block,

@@ -1,7 +1,8 @@
-//! Whether an Arrow schema says what the reader takes for granted.
+//! Checks that an Arrow schema has everything the reader assumes.
 //!
-//! Law: the reader asserts what this refuses: a type it does not know, a parameter that is missing or out of range, a
-//! wrong number of children. In the browser an assert ends the worker, so nothing is left to it.
+//! Invariant: everything rejected here would make the reader panic: an unknown type, a parameter that is missing or out
+//! of range, a wrong number of children. In the browser a panic ends the worker, so no assertion of the reader may be
+//! reached.
 
 use ::arrow::error::ArrowError;
 use arrow_ipc::{
@@ -10,7 +11,7 @@ use arrow_ipc::{
 };
 
 const INT_BITS: [i32; 4] = [8, 16, 32, 64];
-/// Bits and the most digits they hold.
+/// Widths in bits, and the maximum number of digits of each.
 const DECIMALS: [(i32, i32); 4] = [(32, 9), (64, 18), (128, 38), (256, 76)];
 
 pub(super) fn check(message: &arrow_ipc::Message<'_>) -> Result<(), ArrowError> {
@@ -78,11 +79,11 @@ fn check_field(field: Field<'_>) -> Result<(), ArrowError> {
                 && i8::try_from(decimal.scale()).is_ok()
         }),
         Type::Union => is_union(field),
-        // What else there is, nobody has defined.
+        // Any other type is undefined.
         _ => false,
     };
     if !is_right {
-        return Err(bad(&name, "has a type that nobody can read"));
+        return Err(bad(&name, "has an unknown or invalid type"));
     }
     field.children().iter().flatten().try_for_each(check_field)
 }
@@ -100,7 +101,7 @@ fn is_list_of_pairs(field: Field<'_>) -> bool {
     children.get(0).type_type() == Type::Struct_ && num_children(children.get(0)) == 2
 }
 
-/// The reader takes a member for each child, with ids that are distinct and not negative.
+/// The reader assumes one member per child, with distinct, non-negative ids.
 fn is_union(field: Field<'_>) -> bool {
     let Some(union) = field.type_as_union() else { return false };
     let num_members = num_children(field);

@@ -1,7 +1,7 @@
 //! JSON columns: an object of arrays.
 //!
-//! Law: flat columns stream in member by member; nested ones are read as a tree and go row by row, because an array
-//! inside a cell makes rows.
+//! Cost: flat columns are streamed member by member; nested ones are parsed to a tree and read row by row, because an
+//! array inside a cell makes rows.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use super::intake::{Intake, RowCells};
 use super::json_rows::{NO_COLUMN_NAMES, json_error, twice, without_mark};
 use crate::error::{EngineError, Result};
 
-/// `fresh` makes the intake; it is asked again when the columns turn out to be nested.
+/// Reads JSON columns. `fresh` creates an intake; it is called again if the columns turn out to be nested.
 pub(super) fn read<'t>(text: &str, fresh: impl Fn() -> Intake<'t>) -> Result<Intake<'t>> {
     let text = without_mark(text);
     twice(fresh, |fresh, is_spelled| match is_spelled {
@@ -71,7 +71,7 @@ fn read_nested<'t, const SPELLED: bool>(text: &str, mut intake: Intake<'t>) -> R
 const MALFORMED: &str = "Malformed column";
 const EMPTY: &str = "Can't create table from empty columns";
 
-/// Why reading stopped although the text may be sound JSON.
+/// Why reading stopped, even if the text is valid JSON.
 enum ReadStop {
     Nested,
     Failure(EngineError),

@@ -1,8 +1,9 @@
-//! JSON rows read by several threads.
+//! Reads JSON rows on several threads.
 //!
-//! Law: the answer is that of one reader. The first rows are read alone and settle the columns; the rest is cut between
-//! rows, and each part must read cleanly to its end, into the same columns of the same types. Otherwise, and on any
-//! fault, there is no answer here, and one reader reads all from the start and says what is wrong.
+//! Invariant: the result is that of a single reader. The first rows are read on one thread and determine the columns;
+//! the rest is divided between rows, and each part must parse cleanly to its end, into the same columns of the same
+//! types. Otherwise, and on any error, there is no result here, and a single reader reads everything from the start and
+//! reports the error.
 
 use serde_json::Deserializer;
 
@@ -11,13 +12,13 @@ use super::intake::Intake;
 use super::json_rows::Record;
 use crate::parallel::Threads;
 
-/// Less text than this is not worth a thread of its own.
+/// Minimum size of a part that is worth a thread of its own.
 const PART_BYTES: usize = 1 << 20;
 
-/// Rows that settle the columns.
+/// Number of rows that determine the columns.
 const HEAD_ROWS: usize = 1024;
 
-/// What stands between two rows.
+/// The separator between two rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Between {
     Comma,
@@ -28,7 +29,7 @@ pub(super) fn threads(text: &str) -> Threads {
     Threads::for_bytes(text.len(), PART_BYTES)
 }
 
-/// Reads rows from `rows`, the text without what encloses it; `after_first` hears when the first one is in.
+/// Reads rows from `rows`, the text without its enclosing brackets. `after_first` is called after the first row.
 pub(super) fn read<'t>(
     rows: &str,
     between: Between,
@@ -79,7 +80,7 @@ pub(super) fn read<'t>(
     Some(intake)
 }
 
-/// Takes a row, and what stands between it and the next one, from the start of the text.
+/// Reads a row and the separator after it from the start of the text.
 fn read_row(text: &mut &str, between: Between, intake: &mut Intake<'_>) -> Option<()> {
     let mut records = Deserializer::from_str(text).into_iter::<Record<'_, false>>();
     let Record { kind, mut cells } = records.next()?.ok()?;
@@ -100,8 +101,7 @@ fn is_blank(character: char) -> bool {
     matches!(character, ' ' | '\t' | '\n' | '\r')
 }
 
-/// The first row's first key with its quotes, as it is written; none if it is of a kind that [`row_start`] could
-/// confuse.
+/// The first row's first key with its quotes, as spelled; `None` if [`row_start`] could confuse it with other text.
 fn first_key(rows: &str) -> Option<&str> {
     let key = rows.trim_start_matches(is_blank).strip_prefix('{')?.trim_start_matches(is_blank);
     let len = key.strip_prefix('"')?.find('"')?;
@@ -109,9 +109,9 @@ fn first_key(rows: &str) -> Option<&str> {
     is_plain.then(|| &key[..len + 2])
 }
 
-/// Where the first row begins behind `from`. Within a string the quote of a key cannot stand unless it ends the string,
-/// and then no letter follows it; so what looks like the start of a row is one, or that of an object within a row, and
-/// then the part before it does not read cleanly.
+/// The first row start after `from`. Within a string, the quote of a key cannot occur unless it ends the string, and
+/// then no letter follows it; so a match is the start of a row, or of an object within a row, in which case the part
+/// before it does not parse cleanly.
 fn row_start(text: &str, from: usize, first_key: &str, between: Between) -> Option<usize> {
     let mut from = (from..text.len()).find(|at| text.is_char_boundary(*at))?;
     loop {
@@ -144,7 +144,7 @@ mod tests {
     use crate::ingest::json_rows::{read_array_on, read_lines_on};
     use crate::types::schema::Field;
 
-    /// All that was read, or the error.
+    /// The columns that were read, or the error.
     fn shown(intake: Result<Intake<'_>>) -> std::result::Result<(usize, Vec<(String, ArrayRef)>), String> {
         let (schema, batch) = intake.and_then(Intake::finish_create).map_err(|error| error.to_string())?;
         let named = |(field, column): (&Field, BatchColumn)| {
@@ -153,7 +153,7 @@ mod tests {
         Ok((batch.num_rows, schema.fields().iter().zip(batch.columns).map(named).collect()))
     }
 
-    /// In parts as alone, and whether parts were read at all.
+    /// Compares reading in parts with reading on one thread, and checks whether parts were read at all.
     #[track_caller]
     fn check(rows: &[String], is_in_parts: bool) {
         let fresh = || Intake::create(None, ListFlatten::Zip);
@@ -190,7 +190,7 @@ mod tests {
             let _ = write!(row, r#"{{"id":{number},"s":"{text}","x":{}.5,"n":null}}"#, number % 7);
         };
         check(&rows(plain), true);
-        // A value that promotes a column, a new key, a fault: one reader decides.
+        // A value that promotes a column, a new key, an error: a single reader decides.
         for late in
             [r#"{"id":0.5}"#, r#"{"id":1,"new":2}"#, r#"{"id":true}"#, "7", r#"{"id":1"#, r#"{"id":1},"#]
         {
@@ -198,7 +198,7 @@ mod tests {
             rows[HEAD_ROWS * 3 + 5] = late.to_owned();
             check(&rows, false);
         }
-        // A row without some keys, and nested ones whose inner objects look like rows.
+        // A row without some keys, and nested rows whose inner objects look like rows.
         let mut some = rows(plain);
         some[HEAD_ROWS * 3] = r#"{"s":"late"}"#.to_owned();
         check(&some, true);

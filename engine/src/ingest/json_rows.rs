@@ -1,6 +1,6 @@
-//! JSON rows: an array of objects, or objects one after the other (NDJSON).
+//! JSON rows: an array of objects, or consecutive objects (NDJSON).
 //!
-//! Law: rows stream into the columns as they are read; no tree of the whole text is built.
+//! Cost: rows are streamed into the columns; no tree of the whole text is built.
 
 use std::fmt;
 
@@ -20,8 +20,8 @@ pub(super) fn json_error(error: &serde_json::Error) -> EngineError {
     EngineError::data(format!("Invalid JSON: {error}"))
 }
 
-/// `fresh` makes the intake; it is asked again when the rows cannot be read in parts. A single object, or several without
-/// brackets, are rows as well.
+/// Reads an array of rows; a single object, or several without brackets, are rows as well. `fresh` creates an intake;
+/// it is called again if the rows cannot be read in parts.
 pub(super) fn read_array<'t>(text: &str, fresh: impl Fn() -> Intake<'t>) -> Result<Intake<'t>> {
     let text = without_mark(text);
     if text.trim_start_matches(BLANKS).starts_with('{') {
@@ -34,12 +34,12 @@ pub(super) fn read_array<'t>(text: &str, fresh: impl Fn() -> Intake<'t>) -> Resu
 
 const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
 
-/// The text behind its byte order mark.
+/// Removes the byte order mark.
 pub(super) fn without_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
-/// Reads a text, and once more with the spelling of its numbers if a column turned out to need them.
+/// Reads a text, and again with the spelling of its numbers if a column requires it.
 pub(super) fn twice<'t>(
     fresh: impl Fn() -> Intake<'t>,
     read: impl Fn(&dyn Fn() -> Intake<'t>, bool) -> Result<Intake<'t>>,
@@ -114,11 +114,11 @@ fn place_first(intake: &mut Intake<'_>) {
     }
 }
 
-/// The columns of the first record stand where it has them, also those that it leaves null. A record that cannot be read
-/// is an error that names its line; nothing is dropped in silence.
+/// Reads records on one thread. The columns of the first record keep their order, including those that are null. A
+/// record that cannot be read is an error that names its line; nothing is dropped silently.
 fn read_lines_alone<const SPELLED: bool>(text: &str, intake: &mut Intake<'_>) -> Result<()> {
     let mut is_first = true;
-    // Not one deserializer asked again and again for its end: each such question counts lines from the start.
+    // One iterator: checking a deserializer for its end counts lines from the start each time.
     for record in Deserializer::from_str(text).into_iter::<Record<'_, SPELLED>>() {
         let Record { kind, mut cells } = record.map_err(|error| json_error(&error))?;
         if kind != KIND_OBJECT {
@@ -148,7 +148,7 @@ impl<'de, const SPELLED: bool> Deserialize<'de> for Record<'de, SPELLED> {
 
 struct RowsVisitor<'a, 't, const SPELLED: bool> {
     intake: &'a mut Intake<'t>,
-    /// What the rows themselves have wrong; the reader's own errors carry only its text.
+    /// The error of the rows themselves; the reader's own errors carry only its text.
     failure: &'a mut Option<EngineError>,
 }
 
@@ -176,7 +176,7 @@ impl<'de, const SPELLED: bool> Visitor<'de> for RowsVisitor<'_, '_, SPELLED> {
     }
 }
 
-/// Reads one row's cells; yields the kind of JSON value that was found.
+/// Reads the cells of one row; returns the kind of JSON value that was found.
 struct RowSeed<'a, 'de, const SPELLED: bool> {
     cells: &'a mut RowCells<'de>,
 }

@@ -1,4 +1,4 @@
-//! The keys of rows to remove: a JSON array of plain keys, or Arrow data with a column named after the index.
+//! Reads the keys of rows to remove: a JSON array of scalar keys, or Arrow data with a column named after the index.
 
 use serde::de::{DeserializeSeed, SeqAccess, Visitor};
 use serde_json::Deserializer;
@@ -54,7 +54,7 @@ fn plain_keys(text: &str, index_name: &str, index: Storage) -> Result<ArrayRef> 
     let mut store = ColumnStore::fixed(index).for_keys(true);
     for (row, key) in keys.iter().enumerate() {
         let pushed = match key {
-            // Text would take an object as text; a key is a plain value.
+            // A text column would accept an object as text; a key is a scalar.
             JsonCell::Object(_) if index == Storage::Utf8 => {
                 Err(CoerceError::Other("Cannot coerce object to string".into()))
             }
@@ -65,7 +65,7 @@ fn plain_keys(text: &str, index_name: &str, index: Storage) -> Result<ArrayRef> 
         };
         match pushed {
             Ok(()) => {}
-            // No row has a key that the column's storage cannot hold, and unknown keys are ignored.
+            // No row has a key outside the column's storage type, and unknown keys are ignored.
             Err(CoerceError::Range { .. } | CoerceError::Inexact { .. }) => {}
             Err(misfit) => return Err(EngineError::Data(misfit.message(index_name, index, row))),
         }

@@ -1,9 +1,9 @@
 //! A column under construction from JSON cells.
 //!
-//! Law: a growing column (at creation) takes its type from its first value and is promoted INTEGER → FLOAT, DATE →
-//! DATETIME, and to STRING by a text that is of no such type; a fixed column (of an existing table) never changes its type.
-//! Values that were read as numbers or dates before their spelling was needed are read again ([`ColumnStore::respell`]).
-//! Every cell is given, null or missing (not given at all); what a missing cell means is the table's business.
+//! Invariant: a growing column (of a new table) takes its type from its first value and is promoted INTEGER → FLOAT,
+//! DATE → DATETIME, and to STRING by a text that is no value of its type; a fixed column (of an existing table) never
+//! changes its type. Values read as numbers or dates before their spelling was required are read again
+//! ([`ColumnStore::respell`]). Every cell is given, null or missing; the table defines the meaning of a missing cell.
 
 use std::sync::Arc;
 
@@ -28,41 +28,41 @@ enum State {
 }
 
 pub(super) struct ColumnStore {
-    /// None while a growing column has seen nothing but nulls.
+    /// `None` while a growing column has only nulls.
     storage: Option<Storage>,
     is_growing: bool,
     states: Vec<State>,
     values: StoreValues,
-    /// Whether the values are rows' keys: an integer must not be rounded into one.
+    /// Whether the values are row keys, into which no integer may be rounded.
     is_key: bool,
-    /// What the next reading of the text should do about the column.
+    /// The treatment of the column in a second reading of the text.
     respell: Option<Respell>,
     found: Found,
 }
 
-/// Why a text is to be read once more, with the spelling of its numbers.
+/// Why a text is read a second time, with the spelling of its numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Respell {
-    /// A number went into texts.
+    /// A number was written to a text column.
     Given,
-    /// All numbers are integers, some perhaps beyond 64 bits: they stay texts, unless one was written as a float.
+    /// All numbers are integers, some possibly beyond 64 bits: they stay texts unless one was spelled as a float.
     Digits,
-    /// The column turned into one of texts.
+    /// The column became a text column.
     Texts,
 }
 
-/// What a growing column of numbers has seen.
+/// Properties of the values of a growing column of numbers.
 #[derive(Debug, Clone, Copy, Default)]
 struct Found {
     /// A number with a fraction or an exponent.
     has_fraction: bool,
     /// An integer beyond 64 bits, or a float that may be one.
     has_huge: bool,
-    /// An integer that no float is equal to.
+    /// An integer that no float equals.
     has_inexact: bool,
 }
 
-/// One value per state; the value of a cell that is not given is a filler.
+/// One value per state; that of a cell that is not given is a filler.
 enum StoreValues {
     Untyped,
     Ints(Vec<i64>),
@@ -73,14 +73,14 @@ enum StoreValues {
     Texts(TextValues),
 }
 
-/// What one of Arrow's text arrays holds at most.
+/// Maximum size of a text array in bytes.
 const MAX_TEXT_BYTES: usize = i32::MAX as usize;
 
-/// Texts one after the other.
+/// Concatenated texts.
 #[derive(Debug, Default)]
 pub(super) struct TextValues {
     pub(super) bytes: String,
-    /// Where each text ends.
+    /// The end of each text.
     pub(super) ends: Vec<usize>,
 }
 
@@ -105,7 +105,7 @@ impl TextValues {
         self.ends.extend(texts.ends.iter().map(|end| start + end));
     }
 
-    /// Without a copy of the bytes.
+    /// Builds the array without copying the bytes.
     pub(super) fn finish(self, nulls: Option<NullBuffer>, column: &str) -> Result<ArrayRef> {
         if self.bytes.len() > MAX_TEXT_BYTES {
             return Err(EngineError::data(format!("more than 2 GiB of text in column \"{column}\"")));
@@ -130,12 +130,12 @@ impl ColumnStore {
         }
     }
 
-    /// A growing column of which an earlier reading said what becomes of it.
+    /// A column whose treatment was determined by an earlier reading.
     pub(super) fn respelled(respell: Respell) -> Self {
         ColumnStore { respell: Some(respell), ..ColumnStore::fixed(Storage::Utf8) }
     }
 
-    /// Of rows' keys.
+    /// Marks a column of row keys.
     pub(super) fn for_keys(self, is_key: bool) -> Self {
         ColumnStore { is_key, ..self }
     }
@@ -157,7 +157,7 @@ impl ColumnStore {
         }
     }
 
-    /// The cells of another store of the same type follow.
+    /// Appends the cells of another store of the same type.
     pub(super) fn append(&mut self, other: ColumnStore) {
         match (&mut self.values, other.values) {
             (StoreValues::Ints(values), StoreValues::Ints(more))
@@ -178,7 +178,7 @@ impl ColumnStore {
         self.found.has_inexact |= other.found.has_inexact;
     }
 
-    /// Why the text has to be read once more, if it has to.
+    /// Why the text must be read again, if it must.
     pub(super) fn respell(&self) -> Option<Respell> {
         let Found { has_fraction, has_huge, .. } = self.found;
         let is_undecided = self.is_growing && self.storage == Some(Storage::Float64);
@@ -196,21 +196,21 @@ impl ColumnStore {
         self.storage
     }
 
-    /// A column that has seen only nulls becomes one of texts, for good.
+    /// Makes a column with only nulls a text column, for good.
     pub(super) fn settle(&mut self) {
         if self.storage.is_none() {
             self.become_typed(Storage::Utf8);
         }
     }
 
-    /// Cells up to `len` that nobody gave.
+    /// Appends missing cells up to `len`.
     pub(super) fn pad_to(&mut self, len: usize) {
         while self.states.len() < len {
             self.push_state(State::Missing);
         }
     }
 
-    /// Takes the last cell back: a key that is repeated within one object counts once.
+    /// Removes the last cell: a key that is repeated within one object counts once.
     pub(super) fn pop(&mut self) {
         self.states.pop();
         match &mut self.values {
@@ -266,7 +266,7 @@ impl ColumnStore {
         self.values.push_filler();
     }
 
-    /// Notes integers that a FLOAT column holds only nearly; a given key must not be one.
+    /// Records integers that a float column would round; in a key of a fixed column they are an error.
     fn check_exact(&mut self, cell: &JsonCell<'_>, storage: Storage) -> Result<(), CoerceError> {
         let is_exact = match cell {
             JsonCell::Int(value) if storage == Storage::Float32 => {
@@ -294,7 +294,7 @@ impl ColumnStore {
         Err(CoerceError::Inexact { value: number })
     }
 
-    /// Types or promotes the column so that `cell` fits, where the rules allow it.
+    /// Infers or promotes the column's type so that `cell` fits, where the rules allow it.
     fn grow_for(&mut self, cell: &JsonCell<'_>) {
         match (self.storage, cell) {
             (None, cell) => {
@@ -306,24 +306,24 @@ impl ColumnStore {
                 self.promote_ints_to_floats();
             }
             (Some(Storage::Integer | Storage::Bool), JsonCell::Text(_)) => self.promote_to_texts(),
-            (Some(Storage::Float64), JsonCell::Text(_)) => self.give_up(),
+            (Some(Storage::Float64), JsonCell::Text(_)) => self.await_respelling(),
             (Some(Storage::Date32), JsonCell::Text(text)) => match infer::moment_in(text) {
                 Some(moment) if moment.inferred_from_json() == Storage::Date32 => {}
                 Some(_) => self.promote_days_to_ms(),
-                None => self.give_up(),
+                None => self.await_respelling(),
             },
             (Some(Storage::Date32), JsonCell::Int(ms)) if ms.rem_euclid(MS_PER_DAY) != 0 => {
                 self.promote_days_to_ms();
             }
             (Some(Storage::TimestampMs), JsonCell::Text(text)) if infer::moment_in(text).is_none() => {
-                self.give_up();
+                self.await_respelling();
             }
             _ => {}
         }
     }
 
-    /// The column is one of texts, but its spellings are gone: it is filled up with anything until the next reading.
-    fn give_up(&mut self) {
+    /// Makes the column a text column although its spellings are lost; it holds fillers until the next reading.
+    fn await_respelling(&mut self) {
         self.respell = Some(Respell::Texts);
         self.become_typed(Storage::Utf8);
     }
@@ -352,7 +352,7 @@ impl ColumnStore {
         }
     }
 
-    /// Texts that all are numbers, some of them floats.
+    /// Converts texts, all of which are numbers, some of them floats.
     fn promote_digits_to_floats(&mut self) {
         let StoreValues::Texts(texts) = &self.values else { return };
         let mut floats = Vec::with_capacity(texts.len());
@@ -367,7 +367,7 @@ impl ColumnStore {
         self.storage = Some(Storage::Float64);
     }
 
-    /// Of integers and bools, which are spelled in one way only.
+    /// Converts integers and bools, which have only one spelling.
     fn promote_to_texts(&mut self) {
         let mut texts = TextValues::default();
         for (row, state) in self.states.iter().enumerate() {
@@ -381,7 +381,7 @@ impl ColumnStore {
         self.storage = Some(Storage::Utf8);
     }
 
-    /// The array, and where cells were missing (if any were).
+    /// Builds the array, with a bitmap of missing cells if there are any.
     pub(super) fn finish(mut self, column: &str) -> Result<Finished> {
         self.settle();
         if self.respell == Some(Respell::Digits) && self.found.has_fraction {
@@ -413,7 +413,7 @@ pub(super) struct Finished {
     pub(super) missing: Option<BooleanBuffer>,
 }
 
-/// Whether the digits spell the float's exact value.
+/// Whether the digits are the float's exact value.
 fn is_exactly(value: f64, digits: &str) -> bool {
     format!("{value:.0}") == digits
 }
@@ -456,7 +456,7 @@ impl StoreValues {
     }
 
     fn finish(self, storage: Storage, nulls: Option<NullBuffer>, column: &str) -> Result<ArrayRef> {
-        // Integers were checked against the storage on their way in.
+        // The range of integers was checked when they were pushed.
         macro_rules! narrowed {
             ($array:ident, $values:ident, $native:ty) => {{
                 let values: Vec<$native> = $values.into_iter().map(|value| value as $native).collect();

@@ -1,15 +1,15 @@
-//! Dates and datetimes as people and programs spell them.
+//! Parses dates and datetimes in common spellings.
 //!
-//! Law: a text without a zone is UTC, whatever the machine's zone; offsets are applied; fractions beyond a millisecond
-//! are cut. Which spellings count depends on who asks (CSV inference, JSON inference, a DATE column, a DATETIME
-//! column), so a text is read once into its shape and each asker looks at the shape.
+//! Invariant: a text without a zone is UTC, regardless of the system's zone; offsets are applied; fractions beyond a
+//! millisecond are truncated. Which spellings are accepted depends on the caller (CSV inference, JSON inference, a DATE
+//! column, a DATETIME column), so a text is parsed once into a shape, which each caller inspects.
 
 use super::digits::eight_digits;
 use crate::types::calendar::days_from_civil;
 use crate::types::scalar::MS_PER_DAY;
 use crate::types::schema::Storage;
 
-/// How a moment was spelled.
+/// How a moment is spelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum MomentShape {
     /// `2020-01-02`
@@ -22,9 +22,9 @@ enum MomentShape {
     DayFirstDay,
     /// `20200102`
     CompactDay,
-    /// `2020-01-02T03:04:05.678`, perhaps without seconds or minutes, perhaps with `Z`
+    /// `2020-01-02T03:04:05.678`, optionally without seconds or minutes, or with `Z`
     IsoClock,
-    /// The same with `+05:00`
+    /// As above with `+05:00`
     IsoOffset,
     /// `2020/01/02 03:04`, `1/2/2020 03:04:05`
     LooseClock,
@@ -32,23 +32,23 @@ enum MomentShape {
     TwelveHour,
 }
 
-/// A text that was read as a date or datetime.
+/// A text parsed as a date or datetime.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment {
     shape: MomentShape,
     ms: i64,
-    /// A sixtieth second: it counts on into the next minute.
+    /// The second is 60, and carries into the next minute.
     has_leap_second: bool,
 }
 
 impl Moment {
-    /// What a JSON text makes of a new column. A moment at midnight is a date.
+    /// The type of a new column of JSON texts. A moment at midnight is a date.
     pub(super) fn inferred_from_json(self) -> Storage {
         let is_midnight = self.ms.rem_euclid(MS_PER_DAY) == 0;
         if self.is_day() && is_midnight { Storage::Date32 } else { Storage::TimestampMs }
     }
 
-    /// Days since 1970, for a DATE column fed from JSON; none where only a DATETIME column takes the spelling.
+    /// Days since 1970, for a DATE column filled from JSON; `None` for spellings that only a DATETIME column accepts.
     pub(super) fn day(self) -> Option<i32> {
         self.is_day().then(|| self.utc_day())
     }
@@ -62,7 +62,7 @@ impl Moment {
         self.ms
     }
 
-    /// A DATE in CSV is `YYYY-MM-DD` and nothing else.
+    /// A DATE in CSV, which must be spelled `YYYY-MM-DD`.
     pub(super) fn csv_day(self) -> Option<i32> {
         (self.shape == MomentShape::IsoDay).then(|| self.utc_day())
     }
@@ -94,13 +94,13 @@ impl Moment {
     }
 }
 
-/// Reads a whole text; none when it is no date.
+/// Parses a whole text; `None` if it is not a date.
 pub(super) fn parse(text: &str) -> Option<Moment> {
     parse_iso(text.as_bytes()).or_else(|| parse_any(text))
 }
 
-/// The spelling of most data, read at fixed places: `2020-01-02` or `2020-01-02 03:04:05.678`. None for any other, which
-/// may be a date all the same.
+/// Fast path for the most common spellings, at fixed positions: `2020-01-02` or `2020-01-02 03:04:05.678`. `None` does
+/// not mean that the text is not a date.
 #[inline]
 fn parse_iso(text: &[u8]) -> Option<Moment> {
     let (year_month, rest) = text.split_first_chunk::<8>()?;
@@ -267,7 +267,7 @@ impl Scan<'_> {
         (self.take()? == wanted).then_some(())
     }
 
-    /// A run of digits; none when it is shorter than `min` or longer than `max` (at most 9).
+    /// Parses a run of digits; `None` if it is shorter than `min` or longer than `max` (at most 9).
     fn digits(&mut self, min: usize, max: usize) -> Option<DigitRun> {
         let len = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         if len < min || len > max {
@@ -313,7 +313,7 @@ impl Scan<'_> {
         Some(clock)
     }
 
-    /// At least one digit; milliseconds, the rest is cut.
+    /// Parses at least one digit of a fraction, truncated to milliseconds.
     fn fraction(&mut self) -> Option<i64> {
         let len = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let digit = |position: usize| if position < len { i64::from(self.rest[position] - b'0') } else { 0 };
@@ -322,7 +322,7 @@ impl Scan<'_> {
         (len > 0).then_some(ms)
     }
 
-    /// `+05:00`, `-0530`, `+05`, to the end of the text; milliseconds east of UTC.
+    /// Parses `+05:00`, `-0530` or `+05` up to the end of the text, in milliseconds east of UTC.
     fn offset(&mut self) -> Option<i64> {
         let sign = if self.take()? == b'-' { -1 } else { 1 };
         let (hours, minutes) = match self.rest {
@@ -341,7 +341,7 @@ impl Scan<'_> {
         (hours <= 23 && minutes <= 59).then(|| sign * i64::from(hours * 60 + minutes) * 60_000)
     }
 
-    /// `3:04:05 PM`, to the end of the text.
+    /// Parses `3:04:05 PM` up to the end of the text.
     fn twelve_hour_clock(&mut self) -> Option<i64> {
         let hour = self.part(23)?.value;
         self.skip(b':')?;
@@ -365,7 +365,7 @@ mod tests {
     const MIDNIGHT: i64 = 1_577_923_200_000; // 2020-01-02
     const HOUR: i64 = 3_600_000;
 
-    /// Letters: d DATE, t DATETIME, `-` neither. The last two columns are the values in existing columns.
+    /// Letters: d DATE, t DATETIME, `-` neither. The last two arguments are the values in existing columns.
     #[track_caller]
     fn check(text: &str, csv: char, json: char, datetime: Option<i64>, date: Option<i64>) {
         let moment = parse(text);

@@ -1,23 +1,25 @@
-//! Decimals → the nearest double.
+//! Converts decimals to the nearest double.
 //!
-//! Invariant: correctly rounded, as if the digits were read as text. Cost: one division where the digits fit 53 bits
-//! and the power of ten is exact (22 places), else the digits are printed and parsed.
+//! Invariant: correctly rounded, as if the digits were parsed as text.
+//!
+//! Cost: one division where the digits fit into 53 bits and the power of ten is exact (22 places); otherwise the digits
+//! are formatted and parsed.
 
 use std::sync::Arc;
 
 use ::arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, Float64Array};
 use ::arrow::datatypes::{DataType, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type};
 
-/// The powers of ten that a double holds exactly.
+/// The powers of ten that a double represents exactly.
 const POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
     1e19, 1e20, 1e21, 1e22,
 ];
 
-/// All whole numbers up to this are doubles.
+/// All integers up to this bound are doubles.
 const EXACT: u128 = 1 << 53;
 
-/// `values` are decimals of any width.
+/// Converts decimals of any width.
 pub(super) fn to_floats(values: &dyn Array) -> ArrayRef {
     match *values.data_type() {
         DataType::Decimal32(_, scale) => {
@@ -53,7 +55,7 @@ where
     Arc::new(floats)
 }
 
-/// Digits with an exponent are a number.
+/// Formats digits and exponent as a number and parses it.
 fn parsed(digits: &impl std::fmt::Display, scale: i8) -> f64 {
     format!("{digits}e{}", -i32::from(scale)).parse().unwrap_or(f64::NAN)
 }

@@ -1,8 +1,10 @@
-//! Nested Arrow values → JSON text: maps, unions, and lists that stay whole.
+//! Converts nested Arrow values to JSON text: maps, unions, and lists that are not flattened.
 //!
-//! Invariant: a value is written as it would be in a column of its own; dates and datetimes as text, what is text in a
-//! column (times, UUIDs, base64) as a JSON string. A map is an object with its keys in order; a union is the value of
-//! the member that is chosen. Cost: leaves are converted once a column, then a pass over the rows.
+//! Invariant: a value is written as it would be in a column of its own: dates and datetimes as text, values that become
+//! text in a column (times, UUIDs, base64) as JSON strings. A map is an object with its keys in order; a union is the
+//! value of its selected member.
+//!
+//! Cost: leaves are converted once per column, followed by one pass over the rows.
 
 use std::sync::Arc;
 
@@ -15,7 +17,7 @@ use super::types::{is_list, natural};
 use super::{text, unpack};
 use crate::export::JsonCells;
 
-/// `values` as JSON texts, null where a row is null.
+/// Converts `values` to JSON texts; null rows stay null.
 pub(crate) fn json_texts(field: &FieldRef, values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let shape = Shape::of(field, values)?;
     let node = shape.node();
@@ -37,13 +39,13 @@ pub(crate) fn json_texts(field: &FieldRef, values: &ArrayRef) -> Result<ArrayRef
     Ok(Arc::new(texts.finish()))
 }
 
-/// Where a list's items lie among all items.
+/// The range of each list within all items.
 pub(crate) struct ItemRanges {
     pub(crate) starts: Vec<i64>,
     pub(crate) ends: Vec<i64>,
 }
 
-/// The items of a column of lists, and which of them each row has.
+/// The items of a column of lists, and the range of items of each row.
 pub(crate) fn list_ranges(values: &ArrayRef) -> Option<(FieldRef, ArrayRef, ItemRanges)> {
     fn of_offsets<O: Copy + Into<i64>>(offsets: &[O]) -> ItemRanges {
         let all = || offsets.iter().map(|offset| (*offset).into());
@@ -99,7 +101,7 @@ pub(crate) fn list_ranges(values: &ArrayRef) -> Option<(FieldRef, ArrayRef, Item
     Some((field, items, ranges))
 }
 
-/// A column taken apart; its leaves are of storage types.
+/// A nested column decomposed into leaves of storage types.
 struct Shape {
     nulls: Option<NullBuffer>,
     kind: Kind,
@@ -109,9 +111,9 @@ enum Kind {
     Leaf(ArrayRef),
     Struct(Vec<(String, Shape)>),
     List(ItemRanges, Box<Shape>),
-    /// Keys and values.
+    /// Ranges of entries, keys and values.
     Map(ItemRanges, Box<Shape>, Box<Shape>),
-    /// For each row its member and the row there.
+    /// For each row its member and the row within it.
     Union(Vec<(usize, usize)>, Vec<Shape>),
 }
 
@@ -184,7 +186,7 @@ fn json_text(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// A [`Shape`] made ready for writing.
+/// A [`Shape`] prepared for writing.
 struct Node<'a> {
     nulls: Option<&'a NullBuffer>,
     kind: NodeKind<'a>,
@@ -192,7 +194,7 @@ struct Node<'a> {
 
 enum NodeKind<'a> {
     Leaf(JsonCells<'a>),
-    /// Names as they are written.
+    /// Names are JSON-encoded.
     Struct(Vec<(String, Node<'a>)>),
     List(&'a ItemRanges, Box<Node<'a>>),
     Map(&'a ItemRanges, Box<Node<'a>>, Box<Node<'a>>),
@@ -200,7 +202,7 @@ enum NodeKind<'a> {
 }
 
 impl Node<'_> {
-    /// Writes a row; false if it is null (`null` is written, too).
+    /// Writes a row; false if it is null, in which case `null` is written.
     fn write(&self, row: usize, out: &mut String) -> Result<bool, ArrowError> {
         if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
             out.push_str("null");
@@ -239,7 +241,7 @@ impl Node<'_> {
                     separate(position, out);
                     let start = out.len();
                     keys.write(item as usize, out)?;
-                    // A key that is no text is the text of its JSON.
+                    // A key that is not a string becomes the string of its JSON.
                     if !out[start..].starts_with('"') {
                         let key = json_text(&out[start..]);
                         out.truncate(start);

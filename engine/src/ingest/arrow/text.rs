@@ -1,7 +1,9 @@
-//! Arrow types that become text: clock times, intervals, UUIDs, bytes.
+//! Converts Arrow types without a storage type to text: times of day, intervals, UUIDs, bytes.
 //!
-//! Invariant: a value's text depends on the value and its type alone, never on its neighbours, so that rows which come
-//! in other batches read the same. Cost: one pass, one text a row.
+//! Invariant: a value's text depends only on the value and its type, never on its neighbours, so that it does not
+//! depend on the division into batches.
+//!
+//! Cost: one pass, one text per row.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -16,12 +18,12 @@ use ::arrow::error::ArrowError;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// The bytes that one text column of a batch may hold: its offsets are of 32 bits.
+/// Maximum size of a text column of a batch in bytes: its offsets have 32 bits.
 pub(super) const MAX_TEXT_BYTES: usize = i32::MAX as usize;
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
-/// Writes a text for each valid row.
+/// Builds a text column by calling `write` for each valid row.
 fn texts(values: &dyn Array, mut write: impl FnMut(usize, &mut String)) -> Result<ArrayRef, ArrowError> {
     let mut texts = StringBuilder::with_capacity(values.len(), values.len() * 8);
     let mut text = String::new();
@@ -46,7 +48,7 @@ pub(super) fn too_much() -> ArrowError {
     ArrowError::InvalidArgumentError("more than 2 GiB of text; send it in parts".into())
 }
 
-/// Times of day as `HH:MM:SS`, with a fraction of three, six or nine digits where there is one.
+/// Formats times of day as `HH:MM:SS`, with a fraction of three, six or nine digits if it is not zero.
 pub(super) fn clock_times(
     values: &ArrayRef,
     unit: TimeUnit,
@@ -66,13 +68,13 @@ pub(super) fn clock_times(
     }
 }
 
-/// What is no time of day (24 hours and more, below zero) is written by the same rule, so that no value is lost.
+/// Values that are no time of day (24 hours and more, negative ones) follow the same rule, so that none is lost.
 fn write_clock(time: i64, per_second: i64, text: &mut String) {
     let sign = if time < 0 { "-" } else { "" };
     let (time, per_second) = (time.unsigned_abs(), per_second.unsigned_abs());
     let (seconds, nanos) = (time / per_second, time % per_second * (1_000_000_000 / per_second));
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    // A text takes all that is written to it.
+    // Writing to a `String` cannot fail.
     let _ = write!(text, "{sign}{hours:02}:{minutes:02}:{seconds:02}");
     write_fraction(nanos, text);
 }
@@ -86,7 +88,7 @@ fn write_fraction(nanos: u64, text: &mut String) {
     };
 }
 
-/// Intervals as ISO 8601 durations: `P1Y2M3DT4H5M6.789S`, each part with its own sign, `PT0S` for none.
+/// Formats intervals as ISO 8601 durations: `P1Y2M3DT4H5M6.789S`, each part with its own sign, `PT0S` for none.
 pub(super) fn intervals(values: &ArrayRef, unit: IntervalUnit) -> Result<ArrayRef, ArrowError> {
     match unit {
         IntervalUnit::YearMonth => {
@@ -141,7 +143,7 @@ fn write_interval(months: i64, days: i64, nanos: i128, text: &mut String) {
     }
 }
 
-/// Bytes as text where they are UTF-8, else as base64.
+/// Converts bytes to text if they are UTF-8, otherwise to base64, value by value.
 pub(super) fn bytes(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     macro_rules! each {
         ($array:expr) => {{
@@ -154,7 +156,7 @@ pub(super) fn bytes(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
             let array = values.as_binary::<i32>();
             let used = array.value_offsets().first().zip(array.value_offsets().last());
             let used = used.map_or(0..0, |(first, last)| *first as usize..*last as usize);
-            // The usual case shares the bytes.
+            // In the usual case the bytes are shared.
             if std::str::from_utf8(&array.value_data()[used]).is_ok()
                 && let Ok(text) = cast(values, &DataType::Utf8)
                 && text.null_count() == values.null_count()
@@ -176,7 +178,7 @@ fn write_bytes(bytes: &[u8], text: &mut String) {
     }
 }
 
-/// Sixteen bytes a row as `8-4-4-4-12` hexadecimal digits.
+/// Formats sixteen bytes per row as `8-4-4-4-12` hexadecimal digits.
 pub(super) fn uuids(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let array = values.as_fixed_size_binary();
     texts(values, |row, text| {
@@ -189,7 +191,7 @@ pub(super) fn uuids(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     })
 }
 
-/// Views as plain text. Many views may show the same bytes, so their sum is looked at first.
+/// Converts string views to plain text. Views may share bytes, so their total length is checked first.
 pub(super) fn views(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let shown: usize = values.as_string_view().lengths().map(|len| len as usize).sum();
     if shown > MAX_TEXT_BYTES {

@@ -1,7 +1,9 @@
-//! What each Arrow type becomes: the one mapping of all endpoints (docs/formats.md has it as a table).
+//! The mapping of Arrow types to storage types, shared by all endpoints (a table of it is in docs/formats.md).
 //!
-//! Invariant: the storage depends on the type alone, so that all batches of a stream have it. Every type has one.
-//! Cost: a type that is a storage type passes as it is; others go through one kernel or one pass.
+//! Invariant: the storage type depends only on the Arrow type, so that all batches of a stream agree. Every type has
+//! one.
+//!
+//! Cost: columns of storage types pass unchanged; others take one kernel or one pass.
 
 use std::sync::Arc;
 
@@ -22,16 +24,16 @@ use super::{decimal, nested, text, unpack};
 use crate::types::scalar::MS_PER_DAY;
 use crate::types::schema::Storage;
 
-/// A kernel's failure is an error, not a null.
+/// Casts fail with an error rather than yielding null.
 pub(super) const STRICT: CastOptions<'static> =
     CastOptions { safe: false, format_options: FormatOptions::new() };
 
-/// How text is coded in batches.
+/// The type of dictionary-coded text in batches.
 pub(super) fn coded_type() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
-/// Lists, whose items become rows or texts.
+/// Whether the type is a list, whose items become rows or texts.
 pub(crate) fn is_list(data_type: &DataType) -> bool {
     matches!(
         data_type,
@@ -43,7 +45,7 @@ pub(crate) fn is_list(data_type: &DataType) -> bool {
     )
 }
 
-/// Whether a column's values become text of any length. (Nulls are text, too, of no length.)
+/// Whether a column's values become text of any length. (Nulls become text too, but without length.)
 pub(super) fn is_text(field: &FieldRef) -> bool {
     match field.data_type() {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
@@ -57,7 +59,8 @@ pub(super) fn is_text(field: &FieldRef) -> bool {
     }
 }
 
-/// A column as the storage that fits it best. `field` is the column's own: its metadata may name an extension type.
+/// Converts a column to the storage type that fits it best. `field` is the column's own: its metadata may name an
+/// extension type.
 pub(crate) fn natural(field: &FieldRef, values: &ArrayRef) -> Result<(Storage, ArrayRef), ArrowError> {
     let as_is = |storage| Ok((storage, values.clone()));
     let cast = |storage: Storage| Ok((storage, cast_with_options(values, &storage.arrow(), &STRICT)?));
@@ -104,7 +107,7 @@ pub(crate) fn natural(field: &FieldRef, values: &ArrayRef) -> Result<(Storage, A
         DataType::Duration(unit) => Ok((Storage::Int64, durations(values, *unit)?)),
         DataType::Interval(unit) => text(text::intervals(values, *unit)),
         DataType::Map(..) | DataType::Union(..) => text(nested::json_texts(field, values)),
-        // In columns these are taken apart before; what is left of them stays whole.
+        // Columns of these types are flattened before; what remains is written as JSON.
         DataType::Struct(_) | DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => {
             text(nested::json_texts(field, values))
         }
@@ -118,13 +121,13 @@ pub(crate) fn natural(field: &FieldRef, values: &ArrayRef) -> Result<(Storage, A
 }
 
 fn days(values: &ArrayRef) -> ArrayRef {
-    // A day number beyond 32 bits is no date of any calendar; it saturates on both sides.
+    // A day number beyond 32 bits is no date of any calendar; it saturates.
     let day = |ms: i64| ms.div_euclid(MS_PER_DAY).clamp(i32::MIN.into(), i32::MAX.into()) as i32;
     let days: Date32Array = values.as_primitive::<Date64Type>().unary(day);
     Arc::new(days)
 }
 
-/// Instants in UTC, whatever zone they are shown in; what is finer than a millisecond is cut toward zero.
+/// Converts timestamps to instants in UTC, regardless of their display zone, truncated to milliseconds toward zero.
 fn moments(values: &ArrayRef, unit: TimeUnit) -> Result<ArrayRef, ArrowError> {
     fn divide<T: ArrowPrimitiveType<Native = i64>>(values: &ArrayRef, by: i64) -> TimestampMillisecondArray {
         values.as_primitive::<T>().unary(|value| value / by)
@@ -139,7 +142,7 @@ fn moments(values: &ArrayRef, unit: TimeUnit) -> Result<ArrayRef, ArrowError> {
     }))
 }
 
-/// Spans as milliseconds; what is finer is cut toward zero.
+/// Converts durations to milliseconds, truncated toward zero.
 fn durations(values: &ArrayRef, unit: TimeUnit) -> Result<ArrayRef, ArrowError> {
     fn divide<T: ArrowPrimitiveType<Native = i64>>(values: &ArrayRef, by: i64) -> Int64Array {
         values.as_primitive::<T>().unary(|value| value / by)

@@ -1,7 +1,7 @@
-//! Columns that are coded (dictionaries, runs) → columns with a value a row.
+//! Decodes coded columns (dictionaries, runs) to columns with one value per row.
 //!
-//! Invariant: what has no bounded width is not repeated. Text stays coded, as `Dictionary<Int32, Utf8>`; a struct becomes
-//! one of coded members; a list refers to the items that are there. A null entry is a null.
+//! Invariant: values of unbounded size are not repeated. Text stays coded, as `Dictionary<Int32, Utf8>`; a struct
+//! becomes one of coded members; a list refers to the existing items. A null entry is a null.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::super::MAX_CLAIMED_ROWS;
 use super::nested::list_ranges;
 use super::types::{STRICT, coded_type, is_list, is_text, natural};
 
-/// Whether a column's type is one that [`unpacked`] takes apart.
+/// Whether [`unpacked`] decodes a column of this type.
 pub(crate) fn is_packed(data_type: &DataType) -> bool {
     match data_type {
         DataType::RunEndEncoded(..) => true,
@@ -27,8 +27,8 @@ pub(crate) fn is_packed(data_type: &DataType) -> bool {
     }
 }
 
-/// One layer of coding less. The field keeps its name and, unless the inner one has its own, its metadata (which names
-/// extension types).
+/// Removes one layer of coding. The field keeps its name and, unless the inner field has its own, its metadata (which
+/// names extension types).
 pub(crate) fn unpacked(field: &Field, values: &ArrayRef) -> Result<(FieldRef, ArrayRef), ArrowError> {
     let (entries, rows) = match values.data_type() {
         DataType::Dictionary(..) => (values.as_any_dictionary().values().clone(), codes(values)?),
@@ -45,14 +45,14 @@ pub(crate) fn unpacked(field: &Field, values: &ArrayRef) -> Result<(FieldRef, Ar
     spread(&Arc::new(entry_field), &entries, &rows)
 }
 
-/// For each row, the entry that it names, however often it is named.
+/// Expands entries to one per row, repeating them as `rows` refers to them.
 pub(crate) fn spread(
     field: &FieldRef,
     entries: &ArrayRef,
     rows: &UInt32Array,
 ) -> Result<(FieldRef, ArrayRef), ArrowError> {
     if let DataType::RunEndEncoded(..) = entries.data_type() {
-        // Taking rows of runs would repeat the values.
+        // `take` on runs would repeat the values.
         let (field, entries) = unpacked(field, entries)?;
         return spread(&field, &entries, rows);
     }
@@ -61,7 +61,7 @@ pub(crate) fn spread(
         other if is_list(other) => shared_lists(entries, rows)?,
         other if !is_packed(other) && is_text(field) => {
             let (_, texts) = natural(field, entries)?;
-            // The text says all that an extension type meant.
+            // The text supersedes the extension type.
             let coded = coded_entries(&texts, rows)?;
             return Ok((Arc::new(Field::new(field.name(), coded.data_type().clone(), true)), coded));
         }
@@ -70,7 +70,7 @@ pub(crate) fn spread(
     Ok((Arc::new(Field::new(field.name(), spread.data_type().clone(), true)), spread))
 }
 
-/// `Dictionary<Int32, Utf8>` of entries that are `Utf8` or coded themselves.
+/// Builds `Dictionary<Int32, Utf8>` of entries that are `Utf8` or coded themselves.
 fn coded_entries(texts: &ArrayRef, rows: &UInt32Array) -> Result<ArrayRef, ArrowError> {
     if *texts.data_type() != DataType::Utf8 {
         return take(texts, rows, None);
@@ -121,7 +121,7 @@ fn entry_nulls(rows: &UInt32Array, entries: &dyn Array) -> Option<NullBuffer> {
     Some(NullBuffer::new(BooleanBuffer::collect_bool(rows.len(), is_valid)))
 }
 
-/// Codes of null entries become nulls.
+/// Replaces codes of null entries by nulls.
 fn without_null_entries(keys: &Int32Array, entries: &ArrayRef) -> Int32Array {
     let Some(nulls) = entries.nulls().filter(|nulls| nulls.null_count() > 0) else { return keys.clone() };
     let is_valid = |row: usize| keys.is_valid(row) && nulls.is_valid(keys.value(row) as usize);
@@ -129,7 +129,7 @@ fn without_null_entries(keys: &Int32Array, entries: &ArrayRef) -> Int32Array {
     PrimitiveArray::new(keys.values().clone(), Some(valid))
 }
 
-/// `Dictionary<Int32, Utf8>` without codes of null entries.
+/// Removes codes of null entries from a `Dictionary<Int32, Utf8>`.
 pub(crate) fn coded_text(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let dictionary = values.as_dictionary::<Int32Type>();
     if dictionary.values().null_count() == 0 {
@@ -139,7 +139,8 @@ pub(crate) fn coded_text(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     Ok(Arc::new(DictionaryArray::try_new(keys, dictionary.values().clone())?))
 }
 
-/// Text as codes, so that repeating it repeats no bytes: one long text beside one long list would fill the memory.
+/// Codes text, so that repeating it repeats no bytes: otherwise one long text beside one long list could exhaust
+/// memory.
 pub(crate) fn codable(field: &FieldRef, values: &ArrayRef) -> Result<(FieldRef, ArrayRef), ArrowError> {
     if !is_text(field) || *values.data_type() == coded_type() {
         return Ok((field.clone(), values.clone()));
@@ -154,7 +155,7 @@ fn codes(values: &ArrayRef) -> Result<UInt32Array, ArrowError> {
     Ok(cast_with_options(keys, &DataType::UInt32, &STRICT)?.as_primitive().clone())
 }
 
-/// For each row, the number of its run.
+/// For each row, the index of its run.
 fn run_rows<R: RunEndIndexType>(runs: &RunArray<R>) -> Result<UInt32Array, ArrowError> {
     if runs.len() > MAX_CLAIMED_ROWS {
         return Err(ArrowError::InvalidArgumentError(format!("more than {MAX_CLAIMED_ROWS} rows in runs")));

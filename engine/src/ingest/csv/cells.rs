@@ -1,7 +1,7 @@
-//! A column's cells on their way into an array, and what they say about its type.
+//! The cells of a CSV column: parsing into an array, and inference of the column's type.
 //!
-//! Law: a kind is possible as long as no value has refuted it. A reader tries the first possible kind; a misfit within
-//! its first block makes it begin again with the next, a later one leaves the column to another round.
+//! Invariant: a type is possible as long as no value has refuted it. A reader uses the first possible type; a misfit
+//! within its first block restarts it with the next, a later one leaves the column to another round.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use super::texts::{self, Texts};
 use crate::error::Result;
 use crate::types::schema::Storage;
 
-/// What a new column may be, in the order in which it is tried.
+/// The types a new column may have, in the order in which they are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CsvKind {
     Integer,
@@ -29,12 +29,12 @@ pub(super) enum CsvKind {
     Text,
 }
 
-/// How floats are written, and what they are for.
+/// How floats are written, and whether they are keys.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct CsvNumbers {
-    /// A comma stands for the point.
+    /// The decimal separator is a comma.
     pub(super) has_comma: bool,
-    /// They are rows' keys: an integer that would be rounded does not fit.
+    /// They are row keys: an integer that would be rounded does not fit.
     pub(super) is_key: bool,
 }
 
@@ -49,7 +49,7 @@ impl CsvNumbers {
     }
 }
 
-/// A bit for each kind.
+/// A set of types, one bit each.
 #[derive(Debug, Clone, Copy)]
 struct Kinds(u8);
 
@@ -80,19 +80,19 @@ impl CsvKind {
         }
     }
 
-    /// The first kind that none of the readers of one column has refuted.
+    /// The first type that no reader of the column has refuted.
     pub(super) fn agreed(readers: &[CellReader]) -> CsvKind {
         Kinds(readers.iter().fold(u8::MAX, |kinds, reader| kinds & reader.possible.0)).first()
     }
 }
 
 impl Kinds {
-    /// This kind and those that are tried after it.
+    /// This type and those that are tried after it.
     fn from(kind: CsvKind) -> Kinds {
         Kinds(u8::MAX << kind as u8)
     }
 
-    /// Those that take a value that is not null.
+    /// The types that accept a value, which is not null.
     fn of(text: &str, numbers: CsvNumbers) -> Kinds {
         Kinds(
             CsvKind::ALL
@@ -111,18 +111,18 @@ impl Kinds {
 /// Reads the cells of one column in one part of the text.
 #[derive(Debug)]
 pub(super) struct CellReader {
-    /// Of a new column; none if the storage stands.
+    /// The type tried for a new column; `None` if the storage type is fixed.
     kind: Option<CsvKind>,
     numbers: CsvNumbers,
     possible: Kinds,
     cells: ParsedCells,
     num_rows: usize,
-    /// The first row that does not fit, and its text; nothing is read from there on.
+    /// The first row that does not fit, and its text; reading stops there.
     misfit: Option<(usize, String)>,
 }
 
 impl CellReader {
-    /// Finds the type; `kind` and those after it are possible.
+    /// Infers the type; `kind` and the types after it are possible.
     pub(super) fn inferring(kind: CsvKind, numbers: CsvNumbers) -> CellReader {
         CellReader {
             kind: Some(kind),
@@ -147,7 +147,7 @@ impl CellReader {
         self.kind == Some(kind) && self.misfit.is_none()
     }
 
-    /// Whether all cells are spelled nulls.
+    /// Whether all cells are nulls.
     pub(super) fn is_null(&self) -> bool {
         self.misfit.is_none() && self.cells.is_null()
     }
@@ -156,7 +156,7 @@ impl CellReader {
         self.misfit.as_ref().map(|(row, value)| (*row, &**value))
     }
 
-    /// Makes room for so many rows in all, as far as that can be foreseen.
+    /// Reserves memory for this many rows in total, where the size per row is known.
     pub(super) fn expect(&mut self, num_rows: usize) {
         self.cells.expect(num_rows);
     }
@@ -255,7 +255,8 @@ impl ParsedCells {
         }
     }
 
-    /// The row within the block of the first cell that does not fit is the error; some before it were taken.
+    /// Reads cells of a block. The error is the row within the block of the first cell that does not fit; cells before
+    /// it may have been read.
     fn take(
         &mut self,
         text: &str,
@@ -305,7 +306,7 @@ impl ParsedCells {
     }
 }
 
-/// One value a row; that of a null is a filler.
+/// One value per row; that of a null is a filler.
 #[derive(Debug)]
 struct NullableValues<T> {
     values: Vec<T>,
@@ -315,7 +316,7 @@ struct NullableValues<T> {
 
 impl<T> Default for NullableValues<T> {
     fn default() -> Self {
-        // It takes no memory before the first null.
+        // Allocates nothing before the first null.
         NullableValues { values: Vec::new(), valid: NullBufferBuilder::new(0), num_nulls: 0 }
     }
 }
@@ -337,7 +338,7 @@ impl<T: Copy + Default> NullableValues<T> {
     ) -> Result<(), usize> {
         self.values.reserve(cells.len());
         let first = self.values.len();
-        // Of these rows, those whose bit is already appended.
+        // The number of these rows whose validity bit has been appended.
         let mut num_marked = 0;
         for cell in cells {
             if let Some(value) = parse(cell) {
@@ -368,7 +369,7 @@ impl<T: Copy + Default> NullableValues<T> {
     }
 }
 
-/// The parts of one column as one array. All are of one type.
+/// Concatenates the parts of one column, which have the same type.
 pub(super) fn join(parts: Vec<CellReader>, name: &str) -> Result<ArrayRef> {
     let storage = parts.first().map(|part| part.cells.storage());
     macro_rules! joined {
@@ -438,7 +439,7 @@ impl ParsedCells {
     }
 }
 
-/// A storage as conversion errors call it.
+/// The name of a storage type in conversion errors.
 pub(super) fn type_name(storage: Storage) -> &'static str {
     match storage {
         Storage::Int8 => "int8",

@@ -1,18 +1,18 @@
-//! How a CSV is written: given by its sender, or recognised.
+//! The separator of a CSV: given by the sender, or recognised.
 //!
-//! Law: a comma is assumed unless the header is written with another separator and the first records have as many
-//! fields as the header under it. Nothing but the first records is looked at, so that what follows is an error and not
-//! another reading.
+//! Invariant: a comma is assumed unless the header contains another separator and the first records, split by it, have
+//! as many fields as the header. Only the first records are read, so that anything irregular after them is an error
+//! rather than a different reading.
 
 use super::split::{Block, Splitter};
 use crate::data::CsvOptions;
 
-/// The separator that is given, or the one that the text shows.
+/// The given separator, or the one recognised in the text.
 pub(super) fn separator_of(options: CsvOptions, text: &str) -> u8 {
     options.separator.unwrap_or_else(|| recognised(text, options.has_decimal_comma()))
 }
 
-/// Records and bytes that are looked at.
+/// Limits of the sample.
 const SAMPLE_RECORDS: usize = 50;
 const SAMPLE_BYTES: usize = 64 * 1024;
 
@@ -28,7 +28,7 @@ fn recognised(text: &str, has_decimal_comma: bool) -> u8 {
         return b',';
     }
     let others = OTHERS.map(|separator| (Sample::of(text, separator), separator));
-    // Of equals, the first.
+    // Among equals, the first.
     let best = |is_good: fn(&Sample) -> bool| {
         let good = others.iter().rev().filter(|(sample, _)| is_good(sample));
         good.max_by_key(|(sample, _)| sample.width).map(|(_, separator)| *separator)
@@ -42,12 +42,12 @@ fn recognised(text: &str, has_decimal_comma: bool) -> u8 {
     best(Sample::is_mostly_even).unwrap_or(b',')
 }
 
-/// The first records under one separator.
+/// The first records, split by one separator.
 struct Sample {
-    /// Fields of the header.
+    /// Number of fields of the header.
     width: usize,
     num_records: usize,
-    /// Of them, those with as many fields.
+    /// Number of records with as many fields as the header.
     num_even: usize,
 }
 
@@ -99,13 +99,13 @@ mod tests {
             ("\"a;b\";c\n\"x\ny\";2\n", b';'),
             ("a;b|c\n1;2|3\n", b';'),
             ("a;b|c|d\n1;2|3|4\n", b'|'),
-            // Other characters within fields.
+            // Other separators within fields.
             ("a;x,b\n1;y,2\n3;z,4\n", b','),
             ("note\na;b\nc;d\n", b','),
             ("v|p\n1\n2\n", b','),
             ("\"a;b\"\n1\n", b','),
             ("a,b;c\n1,2\n", b','),
-            // Ragged, and so refused as what it is.
+            // Irregular, which is reported as such.
             ("a;b\n1;2\n3\n4;5\n", b';'),
             ("", b','),
         ] {

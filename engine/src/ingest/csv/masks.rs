@@ -1,10 +1,10 @@
-//! What the bytes of a text mean, 64 at a time: one bit of a word each.
+//! Classifies the bytes of a text, 64 at a time, into bit masks.
 //!
-//! Law: bit `n` is set if byte `n` is one of those that the mask names. Beyond the text there is nothing.
+//! Invariant: bit `n` is set if byte `n` belongs to the class. Bits beyond the text are zero.
 
 use wide::u8x16;
 
-/// Bytes looked at together.
+/// Number of bytes classified at once.
 pub(super) const STEP: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub(super) struct Masks {
 }
 
 impl Masks {
-    /// Of the bytes from `start` on, fewer than [`STEP`] at the end of the text.
+    /// Classifies the bytes from `start` on, fewer than [`STEP`] at the end of the text.
     pub(super) fn at(bytes: &[u8], start: usize, separator: u8) -> Masks {
         let rest = bytes.get(start..).unwrap_or(&[]);
         match rest.first_chunk() {
@@ -48,7 +48,8 @@ impl Masks {
     }
 }
 
-/// Bit `n` is the parity of the bits up to `n`: from a bit of `bits` to the one before the next, and so on.
+/// Prefix parity: bit `n` is the parity of the bits up to `n`. So ranges from one bit of `bits` up to the next are set,
+/// alternately.
 #[inline]
 pub(super) fn between(mut bits: u64) -> u64 {
     for shift in [1, 2, 4, 8, 16, 32] {

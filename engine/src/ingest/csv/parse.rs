@@ -1,11 +1,11 @@
-//! The values of CSV fields: a type is a function from text to value.
+//! Parsers of CSV fields: functions from text to value.
 
 use super::super::digits::eight_digits;
 use super::super::temporal;
 use super::split::FieldText;
 
 pub(super) fn is_null(text: &str) -> bool {
-    // The longest spelling has nine bytes.
+    // The longest null has nine bytes.
     text.len() <= 9
         && matches!(
             text,
@@ -28,7 +28,7 @@ pub(super) fn is_null(text: &str) -> bool {
         )
 }
 
-/// Numbers, dates and clock times may stand between blanks; datetimes, bools and texts may not.
+/// Removes blanks, which may surround numbers, dates and times of day, but not datetimes, bools and texts.
 fn trim(text: &str) -> &str {
     match text.as_bytes() {
         [b' ' | b'\t', ..] | [.., b' ' | b'\t'] => text.trim_matches([' ', '\t']),
@@ -36,7 +36,7 @@ fn trim(text: &str) -> &str {
     }
 }
 
-/// `-1`, `007`, `0x10`; no plus sign.
+/// Parses `-1`, `007`, `0x10`; no plus sign.
 pub(super) fn integer(text: &str) -> Option<i64> {
     let text = trim(text);
     match text.as_bytes() {
@@ -48,7 +48,7 @@ pub(super) fn integer(text: &str) -> Option<i64> {
     }
 }
 
-/// As [`integer`], quickly where the text is up to eight digits and nothing else.
+/// As [`integer`], with a fast path for up to eight digits.
 #[inline]
 pub(super) fn integer_cell(cell: FieldText<'_>) -> Option<i64> {
     short_integer(cell).or_else(|| integer(cell.text()))
@@ -60,7 +60,7 @@ fn short_integer(cell: FieldText<'_>) -> Option<i64> {
     if !(1..=8).contains(&len) {
         return None;
     }
-    // Zeros in front make eight digits of it.
+    // Pads with leading zeros to eight digits.
     let missing_bits = 64 - len * 8;
     let zeros = (0x3030_3030_3030_3030_u128 >> (len * 8)) as u64;
     eight_digits(cell.head << missing_bits | zeros).map(i64::from)
@@ -83,16 +83,16 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// `1.`, `.5`, `1e3`, `+2`, `inf`
+/// Parses `1.`, `.5`, `1e3`, `+2`, `inf`.
 pub(super) fn float(text: &str) -> Option<f64> {
-    // Spelled nulls that read as numbers are all NaN.
+    // Nulls that parse as numbers are all NaN.
     let value: f64 = trim(text).parse().ok()?;
     (!value.is_nan() || !is_null(text)).then_some(value)
 }
 
-/// As [`float`], with a comma for the point, which then means nothing.
+/// As [`float`], with a decimal comma; a point is refused.
 pub(super) fn comma_float(text: &str) -> Option<f64> {
-    // The longest number that somebody writes out, with room to spare.
+    // Longer than any number written out in practice.
     const MOST_BYTES: usize = 400;
     if !text.contains(',') {
         return if text.contains('.') { None } else { float(text) };
@@ -100,19 +100,19 @@ pub(super) fn comma_float(text: &str) -> Option<f64> {
     if text.contains('.') || text.len() > MOST_BYTES { None } else { float(&text.replacen(',', ".", 1)) }
 }
 
-/// As [`float`], of which no integer is rounded.
+/// As [`float`], but refuses integers that would be rounded.
 pub(super) fn exact_float(text: &str) -> Option<f64> {
     float(text).filter(|value| !is_digits(text) || is_exactly(*value, text))
 }
 
-/// Whether a text is an integer, however long.
+/// Whether a text is an integer of any length.
 pub(super) fn is_digits(text: &str) -> bool {
     let text = trim(text);
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether an integer is the float's exact value.
+/// Whether an integer equals the float exactly.
 pub(super) fn is_exactly(value: f64, text: &str) -> bool {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let text = trim(text);

@@ -1,8 +1,8 @@
-//! One text read by several threads.
+//! Reads one text on several threads.
 //!
-//! Law: the rows are those of one reader. A cut is a guess (behind a line end that lies outside of quotes, if quotes come
-//! in pairs); it was right if the reader before it stops there, for a record's beginning needs no memory of what was
-//! before. If a guess was wrong, one reader reads all.
+//! Invariant: the rows are those of a single reader. A boundary is a guess (the position after a line end outside of
+//! quotes, if quotes come in pairs); it is right if the reader before it stops there, since reading a record requires
+//! no state from before. If a guess is wrong, a single reader reads everything.
 
 use std::ops::Range;
 
@@ -12,17 +12,17 @@ use super::split::{Block, Splitter};
 use crate::error::Result;
 use crate::parallel::Threads;
 
-/// What one thread read.
+/// The result of one thread.
 #[derive(Debug)]
 pub(super) struct CsvPart {
     pub(super) num_rows: usize,
-    /// By column; none for columns that nobody reads.
+    /// By column; `None` for columns that are not read.
     pub(super) readers: Vec<Option<CellReader>>,
-    /// Where the next record would begin.
+    /// Where the next record would start.
     end: usize,
 }
 
-/// Where the parts of a text begin, and its end.
+/// The boundaries of the parts of a text.
 #[derive(Debug)]
 pub(super) struct Cut {
     borders: Vec<usize>,
@@ -30,14 +30,14 @@ pub(super) struct Cut {
     threads: Threads,
 }
 
-/// Small parts for each thread, behind a large one.
+/// Number of small parts per thread, after a large one.
 const SMALL_PARTS: usize = 1;
 
-/// How much of the text is in small parts.
+/// Share of the text in small parts.
 const SMALL_SHARE: f64 = 0.25;
 
-/// Where the parts of `len` bytes begin. A part costs a dictionary for each column of texts, so they are few: a large
-/// one for each thread, and then small ones, so that a thread that began late leaves some of its share to the others.
+/// The starts of the parts of `len` bytes. Each part costs a dictionary per text column, so there are few: a large one
+/// for each thread, and then small ones, so that other threads can take over the share of a thread that started late.
 fn starts(len: usize, num_threads: usize) -> Vec<usize> {
     let num_small = num_threads * SMALL_PARTS;
     let small = (len as f64 * SMALL_SHARE / num_small as f64) as usize;
@@ -52,20 +52,20 @@ fn starts(len: usize, num_threads: usize) -> Vec<usize> {
 }
 
 impl Cut {
-    /// Cuts the text from `start` on for so many threads.
+    /// Divides the text from `start` on for the given threads.
     pub(super) fn new(text: &str, separator: u8, start: usize, threads: Threads) -> Cut {
         let bytes = text.as_bytes();
         let guesses: Vec<usize> = starts(bytes.len() - start, threads.count())
             .into_iter()
             .map(|guess| (start + guess).min(bytes.len()))
             .collect();
-        let told: Option<Vec<bool>> =
+        let decided: Option<Vec<bool>> =
             guesses.iter().skip(1).map(|guess| is_quoted(bytes, separator, *guess)).collect();
-        let quoted = told.unwrap_or_else(|| count_parity(bytes, &guesses, threads));
+        let quoted = decided.unwrap_or_else(|| count_parity(bytes, &guesses, threads));
         let mut borders = vec![start];
         for (guess, is_quoted) in guesses.into_iter().skip(1).zip(quoted) {
             let border = line_start(bytes, guess, is_quoted);
-            // What was told wrong may lead far, beyond the next cut.
+            // After a wrong guess the border may lie beyond the next guess.
             if border < bytes.len() && borders.last().is_some_and(|last| *last < border) {
                 borders.push(border);
             }
@@ -74,7 +74,7 @@ impl Cut {
         Cut { borders, separator, threads }
     }
 
-    /// Reads all rows, of `width` fields each, into the readers that `open` makes for each part.
+    /// Reads all rows, of `width` fields each, into the readers that `open` creates for each part.
     pub(super) fn read(
         &self,
         text: &str,
@@ -88,7 +88,7 @@ impl Cut {
         };
         let mut parts = Vec::with_capacity(ranges.len());
         for (part, (_, limit)) in self.threads.deal(ranges.clone(), read).into_iter().zip(ranges) {
-            // An error is the first one in the text, since all before it was read.
+            // An error is the first one in the text, since everything before it was read.
             let part = part?;
             if part.end != limit {
                 return Ok(vec![self.read_part(text, first..text.len(), width, true, open())?]);
@@ -99,10 +99,10 @@ impl Cut {
     }
 }
 
-/// Whether `from` is within quotes, as the quotes that follow tell: one that opens a field stands behind a comma or a line
-/// end, one that closes it before them. None if they do not tell.
+/// Whether `from` is within quotes, judging by the quotes after it: an opening quote follows a separator or line end, a
+/// closing one precedes them. `None` if these do not decide.
 fn is_quoted(bytes: &[u8], separator: u8, from: usize) -> Option<bool> {
-    /// Where there are no quotes for so long, nothing is quoted.
+    /// If there are no quotes in this many bytes, nothing is quoted.
     const WINDOW_BYTES: usize = 16 * 1024;
     let is_edge =
         |byte: Option<&u8>| byte.is_none_or(|byte| *byte == separator || matches!(byte, b'\n' | b'\r'));
@@ -125,7 +125,7 @@ fn is_quoted(bytes: &[u8], separator: u8, from: usize) -> Option<bool> {
     (num_quotes == 0).then_some(false)
 }
 
-/// Whether each guess but the first is within quotes, as all quotes before it tell.
+/// Whether each guess but the first is within quotes, from the parity of all quotes before it.
 fn count_parity(bytes: &[u8], guesses: &[usize], threads: Threads) -> Vec<bool> {
     let ranges = guesses.windows(2).map(|pair| pair[0]..pair[1]).collect();
     let counts = threads.deal(ranges, |range: Range<usize>| count_quotes(&bytes[range]));
@@ -137,14 +137,14 @@ fn count_parity(bytes: &[u8], guesses: &[usize], threads: Threads) -> Vec<bool> 
 }
 
 fn count_quotes(bytes: &[u8]) -> usize {
-    // Short runs summed in bytes, which the compiler turns into vector instructions.
+    // Short runs are summed in bytes, which the compiler vectorises.
     bytes
         .chunks(128)
         .map(|run| usize::from(run.iter().fold(0_u8, |count, byte| count + u8::from(*byte == b'"'))))
         .sum()
 }
 
-/// The first line start behind `from` that is outside of quotes; the end of the text if there is none.
+/// The first line start after `from` that is outside of quotes; the end of the text if there is none.
 fn line_start(bytes: &[u8], from: usize, mut is_quoted: bool) -> usize {
     for (offset, byte) in bytes[from..].iter().enumerate() {
         match byte {
@@ -156,10 +156,10 @@ fn line_start(bytes: &[u8], from: usize, mut is_quoted: bool) -> usize {
     bytes.len()
 }
 
-/// How many rows `most_bytes` of text may have, if those further on are like the first: a little more than that.
+/// The estimated number of rows of `most_bytes` of text, extrapolated from the first rows with a small margin.
 fn expected_rows(num_rows: usize, num_bytes: usize, most_bytes: usize) -> usize {
     const PERCENT: usize = 103;
-    // A row has a byte for each column, so this is never much more than eight times the text.
+    // A row has at least one byte per column, so this is never much more than eight times the text.
     (most_bytes / num_bytes.max(1)).saturating_mul(num_rows).saturating_mul(PERCENT) / 100
 }
 
@@ -174,7 +174,7 @@ impl Cut {
     ) -> Result<CsvPart> {
         let Range { start, end: limit } = range;
         let mut splitter = Splitter::new(text, self.separator, start, limit);
-        // The first part takes the rows of the others when it is done.
+        // The first part collects the rows of the others in the end.
         let most_bytes = if is_first_part { text.len() - start } else { limit - start };
         let mut block = Block::default();
         let mut num_rows = 0;
@@ -202,12 +202,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quotes_tell_what_is_within_them() {
+    fn quotes_reveal_their_parity() {
         let text = b"a,\"b c\",d\n\"\",\"e,\nf\",1\n";
         let mut is_within = false;
         for (at, byte) in text.iter().enumerate() {
-            if let Some(told) = is_quoted(text, b',', at) {
-                assert_eq!(told, is_within, "at {at}");
+            if let Some(decided) = is_quoted(text, b',', at) {
+                assert_eq!(decided, is_within, "at {at}");
             }
             is_within ^= *byte == b'"';
         }

@@ -1,48 +1,51 @@
-//! Text → records of fields.
+//! Splits text into records of fields.
 //!
-//! Law: the records are those of RFC 4180 as the `csv` crate reads them (a test compares them): a quote opens a quoted
-//! field only at its start, what follows its closing quote is plain, blank lines are skipped, a line ends with LF, CR or
-//! both. A quote that nobody closes is an error. Bytes that mean something are found 64 at a time; fields are places in the text, and only those with doubled
+//! Invariant: records follow RFC 4180 as the `csv` crate reads it (a test compares them): a quote opens a quoted field
+//! only at its start, text after its closing quote is literal, blank lines are skipped, a line ends with LF, CR or
+//! both. An unclosed quote is an error.
+//!
+//! Cost: significant bytes are found 64 at a time; fields are ranges of the text, and only those with doubled quotes
+//! are copied.
 //! quotes are copied.
 
 use super::masks::{Masks, STEP};
 use super::whole_fields;
 use crate::error::{EngineError, Result};
 
-/// Walks the text from record to record.
+/// Iterates over the records of a text.
 #[derive(Debug)]
 pub(super) struct Splitter<'t> {
     text: &'t str,
-    /// What stands between two fields.
+    /// The byte between two fields.
     separator: u8,
-    /// Where the next record begins.
+    /// Where the next record starts.
     position: usize,
-    /// No record begins here or beyond; one that begins before is read to its end.
+    /// No record starts here or beyond; one that starts before is read to its end.
     limit: usize,
-    /// The bytes that mean something among the [`STEP`] from `step_start` on, and have not been taken.
+    /// Unread significant bytes among the [`STEP`] from `step_start` on.
     marks: u64,
     step_start: usize,
 }
 
 impl<'t> Splitter<'t> {
-    /// `start` is the beginning of a record.
+    /// `start` is the start of a record.
     pub(super) fn new(text: &'t str, separator: u8, start: usize, limit: usize) -> Self {
         let step_start = start - start % STEP;
         let marks = Masks::at(text.as_bytes(), step_start, separator).all() & (u64::MAX << (start % STEP));
         Splitter { text, separator, position: start, limit, marks, step_start }
     }
 
-    /// `position` is the beginning of a record.
+    /// Continues at `position`, which is the start of a record.
     fn seek(&mut self, position: usize) {
         *self = Splitter::new(self.text, self.separator, position, self.limit);
     }
 
-    /// Where the next record begins.
+    /// Where the next record starts.
     pub(super) fn position(&self) -> usize {
         self.position
     }
 
-    /// The place of the next separator, quote or line end; the end of the text if there is none.
+    /// The position of the next separator, quote or line end; the end of the text if there is none.
     #[inline]
     fn next_mark(&mut self) -> usize {
         while self.marks == 0 {
@@ -58,7 +61,7 @@ impl<'t> Splitter<'t> {
         at
     }
 
-    /// Whether a record begins before the limit. Skips blank lines.
+    /// Whether a record starts before the limit. Skips blank lines.
     fn has_record(&mut self) -> bool {
         let bytes = self.text.as_bytes();
         while self.position < self.limit {
@@ -71,7 +74,7 @@ impl<'t> Splitter<'t> {
         false
     }
 
-    /// The line end at `at` was taken: the next record begins behind it.
+    /// Advances past the line end at `at`, which has been read.
     fn end_line(&mut self, at: usize) {
         let bytes = self.text.as_bytes();
         self.position = at + 1;
@@ -87,23 +90,23 @@ fn is_line_end(byte: u8) -> bool {
     byte == b'\n' || byte == b'\r'
 }
 
-/// Where a field's text is.
+/// The range of a field's text.
 #[derive(Debug, Clone, Copy)]
 struct FieldRange {
-    /// From the block's beginning, or within its copies.
+    /// Relative to the block's start, or to the copies.
     start: u32,
     len: u32,
     is_copy: bool,
 }
 
-/// A field's text.
+/// The text of a field.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FieldText<'a> {
-    /// Where it stands among others. Cutting it out takes a look at its borders, which most values need not.
+    /// The text around it. Slicing checks character boundaries, which most values can do without.
     among: &'a str,
     start: usize,
     pub(super) len: usize,
-    /// Its first eight bytes, the first one lowest; zeros behind a shorter text.
+    /// The first eight bytes, little-endian, padded with zeros.
     pub(super) head: u64,
 }
 
@@ -112,19 +115,19 @@ impl<'a> FieldText<'a> {
         FieldText::at(text, 0, text.len())
     }
 
-    /// What stands at `start` in `text`.
+    /// The `len` bytes at `start` in `text`.
     #[inline(always)]
     fn at(text: &'a str, start: usize, len: usize) -> FieldText<'a> {
         let rest = &text.as_bytes()[start..];
         let head = match rest.first_chunk() {
-            // What follows the field in the text is masked out.
+            // Bytes after the field are masked out.
             Some(word) => u64::from_le_bytes(*word) & low_bytes(len),
             None => rest[..len].iter().rev().fold(0, |head, byte| head << 8 | u64::from(*byte)),
         };
         FieldText { among: text, start, len, head }
     }
 
-    /// Whether there is nothing, not even quotes.
+    /// Whether the field is empty and unquoted.
     #[inline]
     pub(super) fn is_absent(self) -> bool {
         let is_quoted = || self.start > 0 && self.among.as_bytes()[self.start - 1] == b'"';
@@ -137,7 +140,7 @@ impl<'a> FieldText<'a> {
     }
 }
 
-/// The lowest `len` bytes of a word.
+/// A mask of the lowest `len` bytes of a word.
 #[inline]
 fn low_bytes(len: usize) -> u64 {
     if len < 8 { (1 << (len * 8)) - 1 } else { u64::MAX }
@@ -168,24 +171,24 @@ impl<'a> Iterator for FieldColumn<'a> {
 
 impl ExactSizeIterator for FieldColumn<'_> {}
 
-/// Some records, so many that they and what is made of them stay close to the core.
+/// A group of records, sized so that they and their parsed values stay in the cache.
 #[derive(Debug, Default)]
 pub(super) struct Block {
-    /// Where the first record begins.
+    /// Where the first record starts.
     base: usize,
     width: usize,
     num_rows: usize,
     places: Vec<FieldRange>,
-    /// Fields that do not stand in the text as they are.
+    /// Fields that differ from their spelling in the text.
     copies: String,
-    /// Where a quote was opened that nobody closes.
+    /// The position of an unclosed quote.
     unclosed: Option<usize>,
 }
 
-/// Fields in a block.
+/// Number of fields in a block.
 const BLOCK_FIELDS: usize = 2 * 1024;
 
-/// Text in a block, beyond which no other record begins.
+/// Bytes of text in a block, beyond which no further record starts.
 const BLOCK_BYTES: usize = 1 << 20;
 
 impl Block {
@@ -197,7 +200,7 @@ impl Block {
         self.width
     }
 
-    /// The fields of one column. `text` is what the block was read from.
+    /// The fields of one column. `text` is the text the block was read from.
     #[inline]
     pub(super) fn column<'a>(&'a self, text: &'a str, column: usize) -> FieldColumn<'a> {
         let rows = self.places.get(column..).unwrap_or(&[]).chunks(self.width.max(1));
@@ -208,7 +211,7 @@ impl Block {
         self.column(text, column).nth(row).expect("the row is one of the block").text()
     }
 
-    /// The next record, whatever its width.
+    /// Reads the next record, of any width.
     pub(super) fn fill_one(&mut self, splitter: &mut Splitter<'_>) -> Result<()> {
         self.clear(splitter);
         if splitter.has_record() {
@@ -219,7 +222,7 @@ impl Block {
         Ok(())
     }
 
-    /// The next records, all of `width` fields; none at the end.
+    /// Reads the next records, all of `width` fields; none at the end.
     pub(super) fn fill(&mut self, splitter: &mut Splitter<'_>, width: usize) -> Result<()> {
         self.clear(splitter);
         self.width = width;
@@ -227,7 +230,7 @@ impl Block {
         self.places.reserve((most_rows + 1) * width);
         let mut is_plain = true;
         while self.num_rows < most_rows && splitter.position - self.base < BLOCK_BYTES {
-            // Where these end at once, others like it follow.
+            // Once the fast path fails, it is likely to fail again.
             is_plain = is_plain && self.fill_plain(splitter, most_rows);
             if is_plain && (self.num_rows == most_rows || splitter.position - self.base >= BLOCK_BYTES) {
                 break;
@@ -250,7 +253,7 @@ impl Block {
         Ok(())
     }
 
-    /// Records that can be read by whole fields; whether there were any.
+    /// Reads records by the fast path of [`whole_fields`]; returns whether there were any.
     fn fill_plain(&mut self, splitter: &mut Splitter<'_>, most_rows: usize) -> bool {
         let limit = splitter.limit.min(self.base + BLOCK_BYTES);
         let (base, places) = (self.base, &mut self.places);
@@ -279,7 +282,7 @@ impl Block {
         self.unclosed = None;
     }
 
-    /// Reads one record, keeps at most `most` of its fields, and says how many it has.
+    /// Reads one record, stores at most `most` of its fields, and returns their number.
     #[inline]
     fn record(&mut self, splitter: &mut Splitter<'_>, most: usize) -> usize {
         let bytes = splitter.text.as_bytes();
@@ -304,7 +307,7 @@ impl Block {
         }
     }
 
-    /// A field that begins with the quote at `start`; where it ends.
+    /// Reads a field that starts with the quote at `start`; returns its range and its end.
     #[inline]
     fn quoted(&mut self, splitter: &mut Splitter<'_>, start: usize) -> (FieldRange, usize) {
         let bytes = splitter.text.as_bytes();
@@ -346,7 +349,7 @@ impl Block {
         }
     }
 
-    /// What stands at `from..to`, behind what was copied of the same field.
+    /// The range of a field that ends with `from..to`, appended to the part of it that was copied.
     #[inline]
     fn copied(&mut self, splitter: &Splitter<'_>, from: usize, to: usize, before: usize) -> FieldRange {
         if self.copies.len() == before {
@@ -361,7 +364,7 @@ impl Block {
         place(from - self.base, to - from, false)
     }
 
-    /// Places were cut to 32 bits before this.
+    /// Reports an unclosed quote, or ranges that were truncated to 32 bits.
     fn check(&self, splitter: &Splitter<'_>) -> Result<()> {
         if let Some(at) = self.unclosed {
             return Err(EngineError::data(format!(
@@ -382,7 +385,7 @@ fn place(start: usize, len: usize, is_copy: bool) -> FieldRange {
     FieldRange { start: start as u32, len: len as u32, is_copy }
 }
 
-/// The end of a field in which quotes mean nothing.
+/// The end of a field in which quotes are literal.
 #[inline]
 fn plain_end(splitter: &mut Splitter<'_>, bytes: &[u8]) -> usize {
     loop {
@@ -393,7 +396,7 @@ fn plain_end(splitter: &mut Splitter<'_>, bytes: &[u8]) -> usize {
     }
 }
 
-/// The line, counted from 1, in which the byte at `at` stands.
+/// The line of the byte at `at`, counted from 1.
 fn line_number(text: &str, at: usize) -> usize {
     let before = &text.as_bytes()[..at];
     let is_end = |(place, byte): &(usize, &u8)| match **byte {
@@ -404,7 +407,7 @@ fn line_number(text: &str, at: usize) -> usize {
     before.iter().enumerate().filter(is_end).count() + 1
 }
 
-/// A text's first line, for an error message; a long one is cut.
+/// The first line of a text for an error message, truncated.
 fn shown_row(text: &str) -> &str {
     const MAX_SHOWN: usize = 200;
     let line = text.lines().next().unwrap_or("");

@@ -1,6 +1,6 @@
-//! Text cells: codes into a dictionary of the part, as long as that is shorter than the texts.
+//! Text cells: dictionary-coded within a part, as long as that is shorter than the texts.
 //!
-//! Law: the same texts either way. Dictionaries of several parts become one by renumbering the codes.
+//! Invariant: both representations hold the same texts. Dictionaries of several parts are merged by renumbering codes.
 
 use std::sync::Arc;
 
@@ -14,10 +14,11 @@ use super::super::store::TextValues;
 use super::split::FieldText;
 use crate::error::{EngineError, Result};
 
-/// Rows after which texts of which nearly all differ are no longer coded.
+/// Number of rows after which texts that are nearly all distinct are no longer coded.
 const SHORT_TRIAL_ROWS: usize = 4096;
 
-/// Rows after which texts that mostly differ are no longer coded: some thousand texts in turn take long to come again.
+/// Number of rows after which texts that are mostly distinct are no longer coded; cycles of a few thousand texts take
+/// that long to repeat.
 const TRIAL_ROWS: usize = 16 * 1024;
 
 #[derive(Debug)]
@@ -26,7 +27,7 @@ pub(super) enum Texts {
     PlainTexts(PlainTexts),
 }
 
-/// Texts one behind the other.
+/// Uncoded texts.
 #[derive(Debug)]
 pub(super) struct PlainTexts {
     texts: TextValues,
@@ -46,12 +47,12 @@ impl Texts {
     pub(super) fn expect(&mut self, num_rows: usize) {
         match self {
             Texts::Coded(coded) => coded.codes.reserve(num_rows.saturating_sub(coded.codes.len())),
-            // How long they are is not known.
+            // Their length is not known.
             Texts::PlainTexts(_) => {}
         }
     }
 
-    /// A field without anything, not even quotes, is null.
+    /// Reads cells; an empty, unquoted field is null.
     pub(super) fn take<'a>(&mut self, cells: impl Iterator<Item = FieldText<'a>>) {
         match self {
             Texts::PlainTexts(plain) => cells.for_each(|cell| {
@@ -63,7 +64,7 @@ impl Texts {
                     let code = if cell.is_absent() { NONE } else { coded.code(cell) };
                     coded.codes.push(code);
                 }
-                if coded.is_in_vain() {
+                if coded.is_wasteful() {
                     *self = Texts::PlainTexts(coded.spelled_out());
                 }
             }
@@ -98,7 +99,7 @@ pub(super) struct Coded {
     long: HashTable<i32>,
     hasher: RandomState,
     seed: u64,
-    /// One a row.
+    /// One per row.
     codes: Vec<i32>,
 }
 
@@ -116,13 +117,13 @@ impl Default for Coded {
     }
 }
 
-/// A text of at most seven bytes and its length as one number.
+/// Packs a text of at most seven bytes and its length into one number.
 #[inline]
 fn packed(cell: FieldText<'_>) -> Option<u64> {
     (cell.len < 8).then_some(cell.head | (cell.len as u64) << 56)
 }
 
-/// Spreads the bits of a packed text over a hash that nobody outside can foresee.
+/// Hashes a packed text with a secret seed.
 #[inline]
 fn spread(packed: u64, seed: u64) -> u64 {
     let product = u128::from(packed ^ seed) * u128::from(seed | 1);
@@ -132,7 +133,7 @@ fn spread(packed: u64, seed: u64) -> u64 {
 impl Coded {
     #[inline]
     fn code(&mut self, cell: FieldText<'_>) -> i32 {
-        // Rows are counted in 32 bits, and entries are fewer.
+        // The number of rows fits 32 bits, and there are at most as many entries.
         let next = self.entries.len() as i32;
         if let Some(packed) = packed(cell) {
             let seed = self.seed;
@@ -154,8 +155,8 @@ impl Coded {
         next
     }
 
-    /// Whether texts come again too rarely.
-    fn is_in_vain(&self) -> bool {
+    /// Whether too few texts repeat for coding to pay off.
+    fn is_wasteful(&self) -> bool {
         let (num_rows, num_entries) = (self.codes.len(), self.entries.len());
         let most_entries = match num_rows {
             0..SHORT_TRIAL_ROWS => num_rows,
@@ -174,7 +175,7 @@ impl Coded {
     }
 }
 
-/// The parts of one column as one array, coded if all are.
+/// Concatenates the parts of one column, coded if all are.
 pub(super) fn join(parts: Vec<Texts>, name: &str) -> Result<ArrayRef> {
     if parts.iter().any(|part| matches!(part, Texts::PlainTexts(_))) {
         let mut plain = parts.into_iter().map(|part| match part {

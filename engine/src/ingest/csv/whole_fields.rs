@@ -1,21 +1,21 @@
-//! Records whose quotes, if they have any, stand around whole fields: what most programs write.
+//! The fast path for records whose quotes, if any, surround whole fields, as most programs write them.
 //!
-//! Law: what is read here is what [`super::split::Block`] would have read field by field. A record with doubled quotes,
-//! with quotes inside of a field, with a wrong number of fields or near the end of the text is left to it, and so is a
-//! blank line.
+//! Invariant: the fields are those that [`super::split::Block`] would have read. Records with doubled quotes, quotes
+//! inside a field or a wrong number of fields, records near the end of the text and blank lines are left to it.
 
 use super::masks::{Masks, STEP, between};
 
-/// How far it was read.
+/// How far records were read.
 #[derive(Debug)]
 pub(super) struct RecordRange {
     pub(super) num_rows: usize,
-    /// Where the next record begins, or a blank line.
+    /// Where the next record or a blank line starts.
     pub(super) position: usize,
 }
 
-/// The records from `start` on, until there are `most_rows` or the next one would not begin before `limit`. `take` gets
-/// the places of the fields of each, in order, and then perhaps some of a record that is not read: `num_rows` tells.
+/// Reads records from `start` on, until there are `most_rows` or the next one would not start before `limit`. `take`
+/// receives the ranges of their fields in order, possibly followed by some of a record that is not counted in
+/// `num_rows`.
 #[inline]
 pub(super) fn read(
     bytes: &[u8],
@@ -29,11 +29,11 @@ pub(super) fn read(
     let mut found = RecordRange { num_rows: 0, position: start };
     let mut field_start = start;
     let mut num_fields = 0;
-    // The LF of a CR LF, which ends nothing more.
+    // The LF of a CR LF, which ends no further line.
     let mut skipped = usize::MAX;
     // Carried from step to step: all bits, or the lowest one.
     let (mut is_quoted, mut was_separator, mut was_closed) = (0, 1, 0);
-    // A record of gigabytes has places that do not fit.
+    // The ranges of a record of gigabytes do not fit into 32 bits.
     let farthest = start.saturating_add(u32::MAX as usize - STEP);
     let mut step = start;
     while found.num_rows < most_rows && found.position < limit && step < farthest {
@@ -58,7 +58,7 @@ pub(super) fn read(
             if is_line_end && end == skipped {
                 continue;
             }
-            // A field that opens with a quote closes with one.
+            // A field that starts with a quote ends with one.
             let trimmed = usize::from(bytes[field_start] == b'"');
             take(field_start + trimmed, end - trimmed);
             num_fields += 1;

@@ -21,7 +21,7 @@ fn what_is_wrong_is_said_before_the_reader_sees_it() {
             include_bytes!("../../../tests/data/spoiled/schema_without_fields.arrow"),
             "the schema has no fields",
         ),
-        (include_bytes!("../../../tests/data/spoiled/type_none.arrow"), "has a type that nobody can read"),
+        (include_bytes!("../../../tests/data/spoiled/type_none.arrow"), "has an unknown or invalid type"),
         (
             include_bytes!("../../../tests/data/spoiled/short_bitmap.arrow"),
             "column `x` has a bitmap of nulls that is shorter than its rows",
