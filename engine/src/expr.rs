@@ -1,9 +1,9 @@
-//! The expression language: computed columns.
+//! The expression language of computed columns.
 //!
-//! Law: an expression is parsed once, to a tree; its type is what it gives on a row without values; running it never
-//! fails, it yields null. Errors carry the message, line and column that clients of the published language know.
+//! Invariant: an expression is parsed once, to a tree; its type is that of its result on a row without values;
+//! evaluation never fails, but yields null. Errors carry the message, line and column of the published language.
 //!
-//! Road: text → [`rewrite`] → [`lexer`] → [`parser`] (with [`fold`]) → [`ast`] → [`eval`] on [`value`]s with
+//! Pipeline: text → [`rewrite`] → [`lexer`] → [`parser`] (with [`fold`]) → [`ast`] → [`eval`] on [`value`]s with
 //! [`operate`] and [`function`]s.
 
 mod ast;
@@ -42,12 +42,15 @@ use stack::{may_be_deep, with_stack};
 use value::{INT32, Status, ValueKind};
 pub(crate) use vector_eval::{BLOCK_ROWS, VectorEvaluator};
 
-/// Why an expression is refused, and where: line and column count from zero in the rewritten text.
+/// Why and where an expression is refused. Line and column count from zero in the rewritten text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct ExpressionError {
+    /// The message of the published language.
     pub message: String,
+    /// Line, from 0.
     pub line: u32,
+    /// Column in the line, from 0.
     pub column: u32,
 }
 
@@ -61,22 +64,23 @@ impl ExpressionError {
         let begin =
             before.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).map_or(0, |newline| newline + 1);
         let line = before.iter().filter(|byte| **byte == b'\n').count();
-        // Behind a line end that begins the text, columns count it.
+        // After a line end at the start of the text, columns include it.
         let column = before.len() - begin + usize::from(begin == 1 && line == 1);
         ExpressionError { message, line: line as u32, column: column as u32 }
     }
 }
 
-/// An expression's length: reading it takes some milliseconds, in its table's turn.
+/// Maximum length of an expression in bytes; parsing one of this length blocks its table for some milliseconds.
 const MAX_TEXT_BYTES: usize = 1 << 17;
-/// What the rows of one computation may cost together (some seconds), see [`eval`]; the rows behind are null.
+/// Maximum cost of the rows of one computation together (some seconds), in steps of [`eval`]; the remaining rows are
+/// null.
 const MAX_STEPS_TOGETHER: u64 = 200_000_000;
-/// Fewer rows are computed one by one: lanes have a price of their own.
+/// Minimum number of rows for vector evaluation, which has a fixed cost.
 const LEAST_LANE_ROWS: usize = 16;
 
 const TYPE_ERROR: &str = "Type Error - inputs do not resolve to a valid expression.";
 
-/// A checked expression.
+/// A parsed and checked expression.
 #[derive(Debug)]
 pub(crate) struct Expression {
     node: ExprNode,
@@ -84,13 +88,13 @@ pub(crate) struct Expression {
     num_vectors: usize,
     /// Positions in the schema of the referenced columns.
     pub(crate) columns: Vec<usize>,
-    /// Names that it may look up at run time: it depends on every column then.
+    /// Whether it looks up columns by name at run time; it then depends on every column.
     pub(crate) looks_up: bool,
     is_random: bool,
     is_volatile: bool,
     patterns: Patterns,
     pub(crate) storage: Storage,
-    /// The tree may be too deep for whatever stack there is: see [`stack`].
+    /// Whether the tree may be too deep for the stack: see [`stack`].
     is_deep: bool,
 }
 
@@ -103,10 +107,10 @@ impl Drop for Expression {
     }
 }
 
-/// What `random()` and the clock give: set by whoever runs the engine, since the engine has neither.
+/// The current time of `now()` and `today()`, set by the host, since the engine has no clock.
 static CLOCK_MS: AtomicU64 = AtomicU64::new(0);
 
-/// Tells the engine the time, in milliseconds since 1970, for `now()` and `today()`.
+/// Sets the time of `now()` and `today()`, in milliseconds since 1970.
 pub fn set_clock(now_ms: u64) {
     CLOCK_MS.store(now_ms, Ordering::Relaxed);
 }
@@ -142,7 +146,7 @@ impl Row for Nothing<'_> {
 }
 
 impl Expression {
-    /// Parses and checks `text` as the column `alias` of a table. `index`: the table's index column.
+    /// Parses and checks `text` as the column `alias` of a table with the given index column.
     pub(crate) fn new(
         alias: &str,
         text: &str,
@@ -207,17 +211,17 @@ impl Expression {
         Ok(expression)
     }
 
-    /// Whether both give the same on every row: equal trees over the same columns.
+    /// Whether both yield the same on every row: equal trees over the same columns.
     pub(crate) fn is_same(&self, other: &Expression) -> bool {
         let is_equal = self.columns == other.columns && self.storage == other.storage;
-        // Zeros of either sign are equal, but do not give the same.
+        // `==` treats zeros of either sign as equal, but the results differ.
         is_equal
             && with_stack(self.is_deep || other.is_deep, || {
                 self.node == other.node && format!("{:?}", self.node) == format!("{:?}", other.node)
             })
     }
 
-    /// Whether its value depends on chance or on the clock: computed anew it gives something else.
+    /// Whether the value depends on randomness or the clock, so that recomputing it changes it.
     pub(crate) fn is_volatile(&self) -> bool {
         self.is_volatile
     }
@@ -265,7 +269,7 @@ impl Expression {
         Machine::new(row, is_checking, self.num_variables, self.num_vectors, &self.patterns, now, random)
     }
 
-    /// Computes the rows and writes them to `column`, which is of [`Expression::storage`].
+    /// Evaluates the rows and writes them to `column`, which is of type [`Expression::storage`].
     pub(crate) fn write_rows(
         &self,
         snapshot: &Snapshot,
@@ -309,13 +313,13 @@ impl Expression {
         }
     }
 
-    /// The value on one row, as a cell of [`Expression::storage`]. `random` is the state of `random()`.
+    /// The value on one row, as a cell of type [`Expression::storage`]. `random` is the state of `random()`.
     #[cfg(test)]
     pub(crate) fn evaluate(&self, row: &dyn Row, random: &mut u64) -> Scalar {
         self.evaluate_counting(row, random).0
     }
 
-    /// The value, and what it cost.
+    /// The value, and its cost in steps.
     fn evaluate_counting(&self, row: &dyn Row, random: &mut u64) -> (Scalar, u64) {
         let mut machine = self.machine(row, false, random);
         let value = machine.value(&self.node);
@@ -326,6 +330,18 @@ impl Expression {
     }
 }
 
+/// Checks all expressions of a configuration, in the order of their aliases.
+pub(crate) fn check_expressions(
+    config: &ViewConfig,
+    schema: &Schema,
+    index: Option<usize>,
+) -> Result<Vec<Expression>, EngineError> {
+    let check = |(alias, text): (&String, &String)| {
+        Expression::new(alias, text, schema, index).map_err(|error| EngineError::config(error.message))
+    };
+    config.expressions.iter().map(check).collect()
+}
+
 fn visit_calls(node: &ExprNode, visit: &mut dyn FnMut(Function, &[Argument])) {
     if let ExprNode::Call(function, arguments) = node {
         visit(*function, arguments);
@@ -333,8 +349,8 @@ fn visit_calls(node: &ExprNode, visit: &mut dyn FnMut(Function, &[Argument])) {
     node.each_child(&mut |child| visit_calls(child, visit));
 }
 
-/// Where an incompatible comparison stands: the first token spelled like it between operands of the reported types,
-/// else the first token spelled like it, else nowhere.
+/// An error at the position of an incompatible comparison: the first token spelled like it between operands of the
+/// reported types, else the first token spelled like it, else no position.
 fn comparison_error(
     incomparable: &Incomparable,
     schema: &Schema,
@@ -361,7 +377,7 @@ fn comparison_error(
         let position = symbols.iter().position(|symbol| *symbol == token.value)?;
         columns.get(position).map(|column| schema.field(*column).column_type().name())
     };
-    // Spelled in one piece: joined neighbours do not count.
+    // Spelled without blanks: joined neighbours do not count.
     let is_op = |token: &Token| {
         token.kind == TokenKind::Mark && token.value == op && text[token.at..].starts_with(op)
     };

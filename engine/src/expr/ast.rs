@@ -1,4 +1,4 @@
-//! The tree of an expression.
+//! The syntax tree of an expression.
 
 use super::function::Function;
 use super::value::Value;
@@ -6,7 +6,7 @@ use super::value::Value;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum ExprNode {
     Constant(Value),
-    /// A raw string, usable where a pattern or an empty text is taken.
+    /// A raw string, valid where a pattern or an empty text is expected.
     Raw(String),
     /// Position among the expression's columns.
     Column(usize),
@@ -20,7 +20,7 @@ pub(super) enum ExprNode {
     Arithmetic(Arithmetic, Box<ExprNode>, Box<ExprNode>),
     Compare(Comparison, Box<ExprNode>, Box<ExprNode>),
     Logic(Logic, Box<ExprNode>, Box<ExprNode>),
-    /// With an operator: `x += y`.
+    /// With an operator for `x += y`.
     Assign(Box<ExprNode>, Option<Arithmetic>, Box<ExprNode>),
     Swap(Box<ExprNode>, Box<ExprNode>),
     Sequence(Vec<ExprNode>),
@@ -46,7 +46,7 @@ pub(super) struct Loop {
     pub(super) body: ExprNode,
 }
 
-/// How a vector begins.
+/// The initial elements of a vector.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Initial {
     Zero,
@@ -105,13 +105,13 @@ pub(super) enum Logic {
     Nor,
     Xor,
     Xnor,
-    /// `&` and `|`: floats, by a rule of their own.
+    /// `&` and `|`, which yield floats.
     ShortAnd,
     ShortOr,
 }
 
 impl ExprNode {
-    /// The nodes directly below.
+    /// Visits the nodes directly below.
     pub(super) fn each_child<'n>(&'n self, visit: &mut dyn FnMut(&'n ExprNode)) {
         match self {
             ExprNode::Constant(_)
@@ -180,7 +180,7 @@ impl ExprNode {
         }
     }
 
-    /// A variable, a constant, or the negation of one.
+    /// Whether it is a variable, a constant, or the negation of one.
     pub(super) fn is_leaf(&self) -> bool {
         match self {
             ExprNode::Constant(_) | ExprNode::Column(_) | ExprNode::Variable(_) => true,
@@ -191,7 +191,7 @@ impl ExprNode {
         }
     }
 
-    /// Exactly one operator between two leaves.
+    /// Whether it is exactly one operator between two leaves.
     pub(super) fn is_pair(&self) -> bool {
         match self {
             ExprNode::Arithmetic(_, left, right)

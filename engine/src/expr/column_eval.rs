@@ -1,8 +1,10 @@
-//! A whole column of an expression: what a new column costs.
+//! Evaluates an expression for a whole column.
 //!
-//! Law: the cells that [`Expression::write_rows`] writes. A column without texts is computed by slot, a page of slots at a
-//! time and on several threads, each of which makes pages of its own; what goes row by row, and texts, whose codes are
-//! given one after the other, are computed in key order on one thread.
+//! Invariant: the cells are those that [`Expression::write_rows`] writes.
+//!
+//! Cost: a column without texts is computed by slot, a page of slots at a time and on several threads, each of which
+//! fills pages of its own. Expressions evaluated row by row, and texts, whose codes are assigned sequentially, are
+//! computed in key order on one thread.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,11 +17,11 @@ use crate::parallel::Threads;
 use crate::storage::Snapshot;
 use crate::types::schema::Storage;
 
-/// Pages that are worth a thread of their own.
+/// Minimum number of pages that is worth a thread of its own.
 const PART_PAGES: usize = 8;
 
 impl Expression {
-    /// The column of all rows of a snapshot.
+    /// Computes the column of all rows of a snapshot.
     pub(crate) fn column(
         &self,
         snapshot: &Snapshot,
@@ -57,7 +59,7 @@ impl Expression {
             let mut slots = Vec::with_capacity(PAGE_ROWS);
             for page in pages.clone() {
                 live.page(page, &mut slots);
-                // Another part may have found out already.
+                // Another part may have found that vector evaluation does not apply.
                 if is_for_rows.load(Ordering::Relaxed) {
                     break;
                 }
@@ -88,7 +90,7 @@ mod tests {
     use crate::table::Table;
     use crate::types::schema::ColumnType;
 
-    /// Rows in any key order, with gaps in the slots, over several pages and threads.
+    /// Rows in arbitrary key order, with gaps in the slots, over several pages and threads.
     #[test]
     fn a_whole_column_is_its_rows() {
         let columns = [("k", ColumnType::Integer), ("x", ColumnType::Float), ("n", ColumnType::Integer)];

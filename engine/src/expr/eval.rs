@@ -1,7 +1,7 @@
-//! Running an expression on one row.
+//! Evaluates an expression on one row.
 //!
-//! Law: never panics and always ends: loops have a budget, after which the row's value is null. Checking an expression
-//! is running it on a row without values.
+//! Invariant: never panics and always terminates: loops have a budget, beyond which the row's value is null. An
+//! expression is checked by evaluating it on a row without values.
 
 use std::collections::HashMap;
 
@@ -13,28 +13,28 @@ use super::operate::{self, Incomparable};
 use super::patterns::Patterns;
 use super::value::{Payload, Status, Value, ValueKind};
 
-/// Loop passes of one run when an expression is checked, as clients know it.
+/// Maximum number of loop passes while an expression is checked, as in the published language.
 const MAX_PASSES: u32 = 1_000_000;
-/// What one run may cost when it is checked (about a second), and on a row: nodes computed, elements of vectors, pieces
-/// of text. Only loops can come near it.
+/// Maximum cost of a check (about a second) and of a row, in steps: nodes evaluated, elements of vectors, pieces of
+/// text. Only loops come near it.
 const MAX_STEPS_CHECKING: u64 = 20_000_000;
 const MAX_STEPS_ROW: u64 = 500_000;
 /// Bytes of text that cost as much as a node.
 const STEP_BYTES: usize = 64;
 
-/// What an expression sees of the table.
+/// The view an expression has of the table.
 pub(crate) trait Row {
     /// The cell of the expression's column at `position`.
     fn cell(&self, position: usize) -> Value;
-    /// The cell of any column; none for a name that no column has.
+    /// The cell of any column; `None` if there is no column of that name.
     fn named(&self, name: &str) -> Option<Value>;
     /// The row's key.
     fn index(&self) -> Value;
-    /// The cell of a column at a row position; none for a name that no column has.
+    /// The cell of a column at a row position; `None` if there is no column of that name.
     fn lookup(&self, name: &str, position: f64) -> Option<Value>;
 }
 
-/// What a node gives: one value, or a vector where one may stand.
+/// The result of a node: one value, or a vector where one is allowed.
 pub(super) enum Out {
     Value(Value),
     Vector(Vec<Value>),
@@ -49,7 +49,7 @@ impl Out {
     }
 }
 
-/// Why a run stopped early.
+/// Why evaluation stopped early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EvalStop {
     Break,
@@ -64,7 +64,7 @@ pub(super) struct Machine<'a> {
     is_checking: bool,
     variables: Vec<Value>,
     pub(super) vectors: Vec<Vec<Value>>,
-    /// Columns that the expression assigned to.
+    /// Values assigned to columns.
     assigned: HashMap<usize, Value>,
     passes: u32,
     steps: u64,
@@ -72,7 +72,7 @@ pub(super) struct Machine<'a> {
     pub(super) stop: Option<EvalStop>,
     /// The value of a `break`.
     broken: Value,
-    /// The first comparison of types that do not compare.
+    /// The first comparison of incomparable types.
     pub(super) incomparable: Option<Incomparable>,
     patterns: &'a Patterns,
     now: i64,
@@ -115,7 +115,7 @@ impl<'a> Machine<'a> {
         self.now
     }
 
-    /// Uniform in `0..1` (xorshift64*).
+    /// A uniform number in `0..1` (xorshift64*).
     pub(super) fn random(&mut self) -> f64 {
         let mut state = *self.random | 1;
         state ^= state >> 12;
@@ -157,13 +157,13 @@ impl<'a> Machine<'a> {
         self.any(node).into_value()
     }
 
-    /// Begins another row with the same machine.
+    /// Resets the machine for another row.
     pub(super) fn begin(&mut self) {
         self.steps = 0;
         self.stop = None;
     }
 
-    /// What the run has cost so far.
+    /// The cost of the evaluation so far, in steps.
     pub(super) fn steps(&self) -> u64 {
         self.steps
     }
@@ -249,7 +249,7 @@ impl<'a> Machine<'a> {
             }
             ExprNode::If(condition, yes, no) => {
                 let condition = self.value(condition);
-                // When checked, a condition without a value counts as true.
+                // While checking, a condition without a value counts as true.
                 let is_open = self.is_checking && (!condition.is_valid());
                 match (is_open || condition.is_true(), no) {
                     (true, _) => return self.any(yes),
@@ -334,7 +334,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Functions of one number work on vectors by element.
+    /// Applies functions of one number to vectors by element.
     fn call(&mut self, function: Function, arguments: &[Argument]) -> Out {
         if let (Function::Unary(_) | Function::Not, [Argument::Value(node)]) = (function, arguments) {
             return match self.any(node) {
@@ -448,7 +448,7 @@ impl<'a> Machine<'a> {
         elements
     }
 
-    /// Counts a pass; false when the budget is used up.
+    /// Counts a loop pass; false if the budget is used up.
     fn may_pass(&mut self) -> bool {
         self.passes += 1;
         if self.is_checking && self.passes > MAX_PASSES {
@@ -457,7 +457,7 @@ impl<'a> Machine<'a> {
         self.stop.is_none()
     }
 
-    /// Ends a pass; `Some` is the loop's value.
+    /// Ends a loop pass; `Some` is the value of the loop.
     fn after_pass(&mut self, last: &mut Value, value: Value) -> Option<Value> {
         match self.stop {
             None => *last = value,

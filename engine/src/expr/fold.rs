@@ -1,7 +1,7 @@
-//! What is computed while parsing.
+//! Constant folding and rewrites while parsing.
 //!
-//! Law: operations on constants are done at once; the other rewrites are those that clients can see in types and
-//! values: identities hand their operand on, regrouped constants change last digits.
+//! Invariant: operations on constants are evaluated; the other rewrites are those of the published language that affect
+//! types and values: identities return their operand, regrouped constants change last digits.
 
 use super::ast::{Arithmetic, ExprNode};
 use super::operate;
@@ -18,7 +18,7 @@ fn numeric(node: &ExprNode) -> Option<&Value> {
     }
 }
 
-/// Variables and expressions that identities apply to: anything but a constant or a single operation on leaves.
+/// Whether identities apply to a node: anything but a constant or a single operation on leaves.
 fn is_rewritable(node: &ExprNode) -> bool {
     !(matches!(node, ExprNode::Constant(_)) || node.is_pair() || is_vector(node))
 }
@@ -76,7 +76,7 @@ pub(super) fn arithmetic(op: Arithmetic, left: ExprNode, right: ExprNode) -> Exp
     ExprNode::Arithmetic(op, Box::new(left), Box::new(right))
 }
 
-/// `(b + c1) + c2` → `b + (c1 + c2)` and its relatives, where `b` is no plain variable.
+/// Rewrites `(b + c1) + c2` to `b + (c1 + c2)`, and similar forms, where `b` is not a plain variable.
 fn regroup(op: Arithmetic, left: &ExprNode, right: &ExprNode) -> Option<ExprNode> {
     use Arithmetic::{Add, Divide, Multiply, Power, Subtract};
     let join = |op: Arithmetic, first: &Value, second: &Value| {
@@ -127,7 +127,7 @@ fn regroup(op: Arithmetic, left: &ExprNode, right: &ExprNode) -> Option<ExprNode
 
 pub(super) fn negate(inner: ExprNode) -> ExprNode {
     match inner {
-        // The literal `null` stays what it is.
+        // The literal `null` is unchanged.
         ExprNode::Constant(value) if value.is_none() => ExprNode::Constant(value),
         ExprNode::Constant(value) => ExprNode::Constant(operate::negate(&value)),
         ExprNode::Negate(value) if value.is_variable() => *value,

@@ -1,7 +1,7 @@
-//! The functions: names, what they take, and where each is computed.
+//! The functions: names, signatures, and dispatch.
 //!
-//! Law: a function is pure (clock and chance aside): it sees its arguments and, for lookups, the row. A wrong type is
-//! poison, a missing value is null.
+//! Invariant: a function is pure (except for clock and randomness): it depends on its arguments and, for lookups, on
+//! the row. A wrong type yields poison, a missing value null.
 
 mod convert;
 mod math;
@@ -16,7 +16,7 @@ use super::value::{Status, Value, ValueKind};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Function {
-    /// One number in, one out; by position in [`math::UNARY`].
+    /// A function of one number, by position in [`math::UNARY`].
     Unary(usize),
     Not,
     Clamp,
@@ -27,7 +27,7 @@ pub(super) enum Function {
     Modulo,
     Power,
     Root,
-    /// Known names that never give a value.
+    /// Reserved names that never yield a value.
     Never,
     /// `$f00` … `$f99`.
     Special(u8),
@@ -79,7 +79,8 @@ pub(super) enum Function {
     Difference3,
 }
 
-/// What a function of the dialect takes: T a value, S a raw string, V a vector, ? any, * any number of values.
+/// The parameters of a function of the dialect: T a value, S a raw string, V a vector, ? anything, * any number of
+/// values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signature {
     Nothing,
@@ -115,7 +116,7 @@ impl Signature {
 }
 
 impl Function {
-    /// A function of the base language and the number of its parameters.
+    /// A function of the base language and its number of parameters.
     pub(super) fn base(word: &str) -> Option<(Function, usize)> {
         if let Some(position) = math::UNARY.iter().position(|(name, ..)| *name == word) {
             return Some((Function::Unary(position), 1));
@@ -139,7 +140,7 @@ impl Function {
         })
     }
 
-    /// A function of the base language that takes any number of values.
+    /// A function of the base language with any number of parameters.
     pub(super) fn vararg(word: &str) -> Option<Function> {
         Some(match word {
             "sum" => Function::Sum,
@@ -155,7 +156,7 @@ impl Function {
         Function::base(word).is_some() || Function::vararg(word).is_some()
     }
 
-    /// The operator that it is another name of.
+    /// The operator that the function is a synonym of.
     pub(super) fn comparison(self) -> Option<Comparison> {
         match self {
             Function::Equal => Some(Comparison::Equal),
@@ -164,12 +165,12 @@ impl Function {
         }
     }
 
-    /// Whether one argument gives itself.
+    /// Whether a single argument is returned unchanged.
     pub(super) fn is_fold(self) -> bool {
         matches!(self, Function::Sum | Function::Product | Function::Mean)
     }
 
-    /// Functions of the base language have no effect and are dropped when nobody looks.
+    /// Functions of the base language have no effect, so unused calls are dropped.
     pub(super) fn is_base(self) -> bool {
         matches!(
             self,
@@ -243,7 +244,7 @@ impl Function {
     }
 }
 
-/// Computes a call.
+/// Evaluates a call.
 pub(super) fn call(machine: &mut Machine<'_>, function: Function, arguments: &[Argument]) -> Value {
     match function {
         Function::AllOf | Function::AnyOf => return math::all_or_any(machine, function, arguments),
@@ -265,7 +266,7 @@ pub(super) fn call(machine: &mut Machine<'_>, function: Function, arguments: &[A
         | Function::Contains => return pattern::call(machine, function, arguments),
         _ => {}
     }
-    // A raw string stands for an empty text where a value is taken.
+    // A raw string is an empty text where a value is expected.
     let mut values = Vec::with_capacity(arguments.len());
     for argument in arguments {
         values.push(match argument {
@@ -277,7 +278,7 @@ pub(super) fn call(machine: &mut Machine<'_>, function: Function, arguments: &[A
     apply(machine, function, values)
 }
 
-/// Computes a function of plain values.
+/// Applies a function of plain values.
 pub(super) fn apply(machine: &mut Machine<'_>, function: Function, mut values: Vec<Value>) -> Value {
     match function {
         Function::Unary(position) => math::unary(position, &values[0]),
@@ -348,7 +349,7 @@ pub(super) fn compile_pattern(pattern: &str, is_whole: bool) -> Option<regex::Re
     pattern::compile(pattern, is_whole)
 }
 
-/// Computes a function of a pattern; `rest` is the replacement.
+/// Applies a function of a pattern; `rest` is the replacement.
 pub(super) fn apply_pattern(
     machine: &mut Machine<'_>,
     function: Function,
@@ -359,23 +360,23 @@ pub(super) fn apply_pattern(
     pattern::apply(machine, function, subject, pattern, rest)
 }
 
-/// The definition of a function of one number: what it computes, whether of integers too, and its type.
+/// The definition of a function of one number: the computation, whether it accepts integers, and its type.
 pub(super) fn unary_function(position: usize) -> (fn(f64) -> f64, bool, ValueKind) {
     let (_, compute, takes_integers) = math::UNARY[position];
     (compute, takes_integers, math::unary_kind(position))
 }
 
-/// Buckets of one unit of time, as the language writes them: how many, and the letter.
+/// Parses a bucket unit: count and letter.
 pub(super) fn bucket_unit(text: &str) -> Option<(i64, u8)> {
     time::parse_unit(text)
 }
 
-/// The packed date of a year, a month and a day, which are whole numbers.
+/// The packed date of an integral year, month and day.
 pub(super) fn packed_day(year: f64, month: f64, day: f64) -> Option<i32> {
     time::packed_day(year, month, day)
 }
 
-/// A date in a bucket of days or longer.
+/// The bucket of a date, for buckets of days or longer.
 pub(super) fn bucket_date(value: &Value, count: i64, letter: u8) -> Option<i32> {
     time::bucket_date(value, count, letter)
 }

@@ -1,8 +1,9 @@
-//! Plain arithmetic over whole columns: chunk by chunk, from the columns' cells straight to the new column's.
+//! Fused evaluation of plain arithmetic over whole columns, chunk by chunk.
 //!
-//! Law: gives what [`super::vectors`] gives. A tree is taken if it is made of numeric columns, numbers, arithmetic, and
-//! conditions that compare numbers; any other is left to the lanes ([`Plain::of`]). What is under way of a chunk lies on
-//! the stack, so that nothing but the new cells is written to memory.
+//! Invariant: yields what [`super::vector_eval`] yields. It applies to trees of numeric columns, numbers, arithmetic,
+//! and conditions that compare numbers; others are left to vector evaluation ([`Plain::of`]).
+//!
+//! Cost: intermediate values of a chunk are on the stack; only the resulting cells are written to memory.
 
 use super::Expression;
 use super::ast::{Arithmetic, Comparison, ExprNode, Logic};
@@ -11,10 +12,10 @@ use crate::column::{CHUNK, Chunk, ChunkedVec, Column, Live};
 use crate::storage::Snapshot;
 use crate::types::schema::Storage;
 
-/// Levels of a tree: each keeps a chunk of numbers on the stack.
+/// Maximum depth of a tree, each level of which keeps a chunk of numbers on the stack.
 const MAX_DEPTH: usize = 16;
 
-/// One bit a row.
+/// One bit per row of a chunk.
 type Bits = [u64; CHUNK / 64];
 
 /// A tree whose value is a float.
@@ -25,14 +26,14 @@ pub(super) enum Plain {
     Column(usize),
     Negate(Box<Plain>),
     Arithmetic(Arithmetic, Box<Plain>, Box<Plain>),
-    /// Columns of one integer type, which wrap around at its width; not a division.
+    /// Columns of one integer type, which wrap around at its width; never a division.
     Wrapping(Arithmetic, usize, usize),
     If(Box<Condition>, Box<Plain>, Box<Plain>),
 }
 
 #[derive(Debug)]
 pub(super) enum Condition {
-    /// A column of truth values.
+    /// A boolean column.
     Column(usize),
     Compare(Comparison, Plain, Plain),
     Logic(Logic, Box<Condition>, Box<Condition>),
@@ -51,15 +52,15 @@ impl Numbers {
 }
 
 impl Plain {
-    /// The expression as such a tree, if it is one.
+    /// Compiles an expression, if it is such a tree.
     pub(super) fn of(expression: &Expression, snapshot: &Snapshot) -> Option<Plain> {
         let plain = FusedEvaluator { expression, snapshot }.float(&expression.node, MAX_DEPTH)?;
-        // A column as it stands is no work, and a number has no rows.
+        // A bare column needs no computation, and a bare number has no rows.
         let is_worth_it = !matches!(plain, Plain::Constant(_) | Plain::Column(_));
         (is_worth_it && expression.storage == Storage::Float64).then_some(plain)
     }
 
-    /// Writes the cells of a chunk of live rows.
+    /// Computes and writes the cells of the live rows of a chunk.
     pub(super) fn write(&self, snapshot: &Snapshot, chunk: usize, live: Live, column: &mut Column) {
         let Column::Float64(cells) = column else { return };
         let mut numbers = Numbers::new();
@@ -100,7 +101,7 @@ impl Plain {
                     Plain::Constant(value) => {
                         combine(*op, out, &[*value; CHUNK], &[u64::MAX; CHUNK / 64]);
                     }
-                    // Floats are read where they lie.
+                    // Floats are read in place.
                     Plain::Column(column) if let Column::Float64(cells) = snapshot.column(*column) => {
                         match cells.chunk(chunk) {
                             Some(chunk) => combine(*op, out, &chunk.values, &chunk.valid),
@@ -120,7 +121,7 @@ impl Plain {
                 let mut other = Numbers::new();
                 yes.run(snapshot, chunk, &mut other);
                 for ((out, yes), holds) in out.values.iter_mut().zip(&other.values).zip(&holds) {
-                    // Without a branch, which rows in disorder would often miss.
+                    // Branchless, as unordered rows would mispredict often.
                     let mask = u64::from(*holds).wrapping_neg();
                     *out = f64::from_bits(yes.to_bits() & mask | out.to_bits() & !mask);
                 }
@@ -135,11 +136,11 @@ impl Plain {
 }
 
 impl Condition {
-    /// Whether it holds, row by row; null counts as false.
+    /// Evaluates the condition row by row; null counts as false.
     fn run(&self, snapshot: &Snapshot, chunk: usize) -> [bool; CHUNK] {
         match self {
             Condition::Column(column) => match snapshot.column(*column) {
-                // Cells without a value hold the default one, which is false.
+                // Cells without a value hold the default, which is false.
                 Column::Bool(cells) => cells.chunk(chunk).map_or([false; CHUNK], |chunk| chunk.values),
                 _ => [false; CHUNK],
             },
@@ -302,7 +303,7 @@ fn bits(holds: &[bool; CHUNK]) -> Bits {
     bits
 }
 
-/// Reads a tree; `None`: there is something in it that is not plain.
+/// Compiles a tree; `None` if part of it does not qualify.
 struct FusedEvaluator<'a> {
     expression: &'a Expression,
     snapshot: &'a Snapshot,
@@ -315,7 +316,7 @@ impl FusedEvaluator<'_> {
         Some((column, self.snapshot.column(column).storage()))
     }
 
-    /// A node that is a float, or a column of any numbers.
+    /// Compiles a float node, or a column of any numeric type.
     fn number(&self, node: &ExprNode, depth: usize) -> Option<Plain> {
         match self.storage(node) {
             Some((column, storage)) => matches!(

@@ -1,6 +1,6 @@
-//! Rewritten text → tokens.
+//! Splits rewritten text into tokens.
 //!
-//! Law: the checks run in this order and the first that fails reports: tokens, numbers, brackets, neighbouring pairs.
+//! Invariant: checks run in this order, and the first failure is reported: tokens, numbers, brackets, adjacent pairs.
 
 use super::ExpressionError;
 
@@ -9,9 +9,9 @@ pub(super) enum TokenKind {
     End,
     Number,
     Symbol,
-    /// A raw string; its value has the escapes undone.
+    /// A raw string; its value has the escapes resolved.
     Text,
-    /// An operator or a bracket; its value says which.
+    /// An operator or a bracket, spelled by its value.
     Mark,
 }
 
@@ -28,7 +28,7 @@ impl Token {
         self.kind == TokenKind::Mark && self.value == mark
     }
 
-    /// Whether it is this word, in any case.
+    /// Whether it is this word, ignoring case.
     pub(super) fn is_word(&self, word: &str) -> bool {
         self.kind == TokenKind::Symbol && self.value.eq_ignore_ascii_case(word)
     }
@@ -40,8 +40,7 @@ const MARKS: &[&str] = &[
     "%", "^", "<", ">", "=", "!", "&", "|", "?", ":", ";", ",", ".", "(", ")", "[", "]", "{", "}", "~",
 ];
 
-/// Neighbours that become one token even with blanks between.
-/// Two equality signs in a row count as one here.
+/// Adjacent marks that become one token, even with blanks between. Repeated equality signs count as one.
 const JOINS: &[(&str, &str, &str)] = &[
     (":", "=", ":="),
     ("+", "=", "+="),
@@ -200,7 +199,7 @@ impl Lexer<'_> {
             && rest[2].is_ascii_digit()
             && rest[3].is_ascii_digit();
         if !is_known {
-            // Bytes, which may end in the middle of a character.
+            // The quoted bytes may end within a character.
             let quoted = if rest.len() >= 11 { &rest[..4] } else { rest };
             let quoted = String::from_utf8_lossy(quoted);
             return Err(self.error(at, format!("Invalid special function token: {quoted}")));
@@ -254,11 +253,11 @@ impl Lexer<'_> {
     }
 }
 
-/// The byte that an escape (behind its backslash) stands for, and its length.
+/// The byte denoted by an escape (after its backslash), and its length.
 fn escape(rest: &[u8]) -> Option<(u8, usize)> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),
-        // Letters count from zero: a peculiarity that clients see.
+        // Letters count from zero, as in the published language.
         b'a'..=b'f' => Some(byte - b'a'),
         b'A'..=b'F' => Some(byte - b'A'),
         _ => None,
@@ -300,7 +299,7 @@ fn join(tokens: &mut Vec<Token>) {
     merge(tokens, SIGNS);
 }
 
-/// What was joined may join again with what stands before it.
+/// Merges adjacent tokens; a merged token may merge again with the one before it.
 fn merge(tokens: &mut Vec<Token>, pairs: &[(&str, &str, &str)]) {
     let mut merged: Vec<Token> = Vec::with_capacity(tokens.len());
     for token in tokens.drain(..) {
@@ -318,7 +317,8 @@ fn merge(tokens: &mut Vec<Token>, pairs: &[(&str, &str, &str)]) {
     *tokens = merged;
 }
 
-/// The value of a number as the language reads it: integer part and fraction apart, then the power of ten.
+/// The value of a number as the published language computes it: integer part and fraction separately, then the power of
+/// ten.
 pub(super) fn number_value(text: &str) -> Option<f64> {
     let (mantissa, exponent) = match text.find(['e', 'E']) {
         Some(at) => (&text[..at], text[at + 1..].parse::<i32>().ok()?),
@@ -328,7 +328,7 @@ pub(super) fn number_value(text: &str) -> Option<f64> {
         return None;
     }
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    // More digits behind the point than powers of ten.
+    // More decimal places than powers of ten.
     if fraction.len() > 308 {
         return None;
     }

@@ -1,7 +1,7 @@
 //! Operators on values.
 //!
-//! Law: integers of one width are added, subtracted and multiplied in it and wrap, then become floats; every other
-//! pair is computed in floats. Dividing by zero is null, never infinite.
+//! Invariant: integers of equal type are added, subtracted and multiplied in its width, wrapping, and then become
+//! floats; every other pair is computed in floats. Division by zero is null, never infinite.
 
 use std::cmp::Ordering;
 
@@ -88,7 +88,7 @@ pub(super) fn negate(value: &Value) -> Value {
     Value { payload, ..value.clone() }
 }
 
-/// An integer in the width of its storage.
+/// Wraps an integer to the width of its storage type.
 fn wrap(value: i64, storage: Storage) -> i64 {
     match storage {
         Storage::Int8 => i64::from(value as i8),
@@ -101,7 +101,7 @@ fn wrap(value: i64, storage: Storage) -> i64 {
     }
 }
 
-/// Two values of types that do not compare.
+/// A comparison of two types that do not compare.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Incomparable {
     pub(super) left: &'static str,
@@ -143,7 +143,7 @@ fn holds(op: Comparison, order: Option<Ordering>) -> bool {
     }
 }
 
-/// `None` where a NaN is compared.
+/// Compares two values; `None` if one is NaN.
 pub(super) fn order(left: &Value, right: &Value) -> Option<Ordering> {
     let wide = |value: &Value| match (&value.payload, value.kind) {
         (Payload::Integer(number), ValueKind::Integer(Storage::UInt64)) => Some(i128::from(*number as u64)),
@@ -158,7 +158,7 @@ pub(super) fn order(left: &Value, right: &Value) -> Option<Ordering> {
 }
 
 pub(super) fn logic(op: Logic, left: &Value, right: &Value) -> Value {
-    // An operand of `&` and `|` counts as true unless it is a float that is zero, of positive sign.
+    // An operand of `&` and `|` counts as true unless it is the float +0.0.
     let counts = |value: &Value| !(value.is_float() && value.is_valid() && value.raw().to_bits() == 0);
     let (x, y) = (left.is_true(), right.is_true());
     Value::boolean(match op {

@@ -1,7 +1,7 @@
-//! Tokens → tree.
+//! Parses tokens to a tree: operators here, [`statement`]s and [`call`]s in their own modules.
 //!
-//! Law: recursive descent over the grammar of the published language; the first error found reports, with the message
-//! and the position that clients know. Parts: operators here, [`statement`]s, [`call`]s.
+//! Invariant: recursive descent over the grammar of the published language; the first error found is reported, with its
+//! message and position.
 
 mod block;
 mod call;
@@ -14,9 +14,10 @@ use super::lexer::{Token, TokenKind, number_value};
 use super::value::{Status, Value, ValueKind};
 use block::NOTHING_FOUND;
 
-/// Brackets may nest this deep; each level of expression and bracket counts two.
+/// Maximum depth; each level of brackets counts two.
 const MAX_DEPTH: usize = 400;
-/// Operators one below the other, as in a long sum. (Clients know 10000; a thread of a browser has the stack for this.)
+/// Maximum number of chained operators, as in a long sum. (The published limit is 10000; the stack of a browser thread
+/// suffices for this many.)
 const MAX_TREE_DEPTH: usize = 1000;
 
 pub(super) struct Parser<'a> {
@@ -24,10 +25,10 @@ pub(super) struct Parser<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
-    /// How deep the tree is that was made since the operand began that is being read.
+    /// Depth of the tree built since the start of the current operand.
     made: usize,
     loops: usize,
-    /// The token behind the loop, `switch` or sequence that was read last.
+    /// The token after the last loop, `switch` or sequence.
     block_end: usize,
     columns: &'a [String],
     scopes: Vec<Vec<(String, Symbol)>>,
@@ -46,14 +47,14 @@ enum Symbol {
 
 type Parsed = Result<ExprNode, ExpressionError>;
 
-/// Words that are no operand.
+/// Words that cannot be an operand.
 const RESERVED: &[&str] = &[
     "and", "nand", "or", "nor", "xor", "xnor", "in", "like", "ilike", "else", "case", "default", "repeat",
     "until", "return",
 ];
 
 impl<'a> Parser<'a> {
-    /// `columns`: the symbols of the referenced columns, by position.
+    /// `columns` are the symbols of the referenced columns, by position.
     pub(super) fn new(tokens: &'a [Token], text: &'a str, columns: &'a [String]) -> Self {
         Parser {
             tokens,
@@ -150,7 +151,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// Reads operators of one level and their operands; what was made before is not forgotten.
+    /// Parses the operators of one level and their operands, and accounts for the depth built before.
     fn chain(&mut self, read: fn(&mut Self) -> Parsed) -> Parsed {
         let before = std::mem::take(&mut self.made);
         let node = read(self)?;
@@ -158,7 +159,7 @@ impl<'a> Parser<'a> {
         Ok(node)
     }
 
-    /// The right side of an operator, one level above which the tree goes on.
+    /// Parses the right side of an operator, above which the tree gains a level.
     fn right_side(&mut self, operator: &Token, read: fn(&mut Self) -> Parsed) -> Parsed {
         let left = std::mem::take(&mut self.made);
         self.descend(1)?;
@@ -188,7 +189,7 @@ impl<'a> Parser<'a> {
         self.expression_below(2)
     }
 
-    /// `by`: what its place adds to the depth.
+    /// `by` is the depth that the context adds.
     fn expression_below(&mut self, by: usize) -> Parsed {
         self.descend(by)?;
         let condition = self.assignment()?;
@@ -228,7 +229,7 @@ impl<'a> Parser<'a> {
                 self.next();
                 let right = self.expression()?;
                 if !(is_target(&left) && is_target(&right)) {
-                    // The first letter is missing in the published server too, and clients see it so.
+                    // The first letter is missing in the published server too, so clients expect it so.
                     let message = "nly variables, strings, vectors or vector elements can be swapped";
                     return Err(self.error(token, message));
                 }
@@ -335,7 +336,7 @@ impl<'a> Parser<'a> {
             self.no_raw(token, &left, &right)?;
             left = match (&left, &right) {
                 (ExprNode::Constant(left), ExprNode::Constant(right)) => {
-                    // Constants of different types are a type error without a place.
+                    // Comparing constants of different types is a type error without a position.
                     let value = super::operate::compare(op, left, right);
                     ExprNode::Constant(value.unwrap_or_else(|_| Value::poison(ValueKind::Boolean)))
                 }
@@ -555,7 +556,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// `v`, `v[i]`, `v[]`.
+    /// Parses `v`, `v[i]`, `v[]`.
     fn vector(&mut self, slot: usize, len: usize) -> Parsed {
         let name = self.next();
         if !self.take("[") {
@@ -583,7 +584,7 @@ fn is_target(node: &ExprNode) -> bool {
     matches!(node, ExprNode::Column(_) | ExprNode::Variable(_) | ExprNode::Vector(_) | ExprNode::Element(..))
 }
 
-/// Statements one after the other; those without an effect but the last are dropped.
+/// A sequence of statements; those without an effect are dropped, except the last.
 fn sequence(mut nodes: Vec<ExprNode>) -> ExprNode {
     let last = nodes.pop();
     nodes.retain(ExprNode::has_effect);

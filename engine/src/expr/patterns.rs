@@ -1,4 +1,4 @@
-//! The patterns of an expression, compiled once.
+//! The compiled patterns of an expression.
 
 use std::collections::HashMap;
 
@@ -6,10 +6,10 @@ use regex::Regex;
 
 use super::function;
 
-/// Patterns of one expression; each may take a megabyte.
+/// Maximum number of patterns of one expression; each may take a megabyte.
 pub(super) const MAX_PATTERNS: usize = 64;
 
-/// By text: how it is searched for, and how it matches a whole text. `None`: no pattern of the dialect.
+/// Patterns by text, compiled for searching and for matching a whole text. `None` marks an invalid pattern.
 #[derive(Debug, Default)]
 pub(super) struct Patterns {
     anywhere: HashMap<String, Option<Regex>>,
@@ -25,7 +25,7 @@ impl Patterns {
         }
     }
 
-    /// One more than [`MAX_PATTERNS`] stands for any number more.
+    /// The number of patterns; more than [`MAX_PATTERNS`] are counted as one more.
     pub(super) fn len(&self) -> usize {
         self.anywhere.len() + self.whole.len()
     }

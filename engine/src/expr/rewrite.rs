@@ -1,7 +1,7 @@
-//! The text as the tokeniser sees it.
+//! Rewrites the text before it is tokenised.
 //!
-//! Law: five plain-text steps, in this order, none of which knows what a token is; error columns are counted in the
-//! rewritten text. That they reach into comments and literals is what clients' messages and values depend on.
+//! Invariant: five plain-text steps in this order, none of which is aware of tokens; error columns refer to the
+//! rewritten text. The steps also affect comments and literals, on which the published messages and values depend.
 
 use std::sync::LazyLock;
 
@@ -18,7 +18,7 @@ fn pattern(text: &str) -> Regex {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Rewritten {
     pub(super) text: String,
-    /// Column name of each symbol `COLUMNn`.
+    /// The column name of each symbol `COLUMNn`.
     pub(super) columns: Vec<(String, String)>,
 }
 
@@ -30,7 +30,7 @@ pub(super) fn rewrite(text: &str) -> Rewritten {
     Rewritten { text: unwrap_patterns(&text), columns }
 }
 
-/// `"a"` becomes `COLUMNn`, where `n` counts all references before the first to that name.
+/// Replaces `"a"` by `COLUMNn`, where `n` counts all references before the first to that name.
 fn name_columns(text: &str) -> (String, Vec<(String, String)>) {
     let mut columns: Vec<(String, String)> = Vec::new();
     let mut count = 0;
@@ -49,8 +49,8 @@ fn name_columns(text: &str) -> (String, Vec<(String, String)>) {
     (named, columns)
 }
 
-/// Replaces what stands in `quote`s: any characters of a line and one more that is no backslash, as few as possible. In
-/// one pass: where no quote closes on a line, none that opens later on it is closed either.
+/// Replaces text in `quote`s: the shortest match of any characters of a line, the last of which is no backslash. In one
+/// pass: if a quote is not closed on its line, no later one on that line is closed either.
 fn replace_quoted(text: &str, quote: u8, mut replace: impl FnMut(&str) -> String) -> String {
     let bytes = text.as_bytes();
     let mut out = String::with_capacity(text.len());
@@ -80,7 +80,7 @@ fn replace_quoted(text: &str, quote: u8, mut replace: impl FnMut(&str) -> String
     out
 }
 
-/// The word `null` outside single quotes becomes `None`.
+/// Replaces the word `null` outside single quotes by `None`.
 fn name_nulls(text: &str) -> String {
     let mut named = String::with_capacity(text.len());
     let mut is_quoted = false;
@@ -108,27 +108,27 @@ fn name_nulls(text: &str) -> String {
     named
 }
 
-/// The first literal argument behind `match(` and its like, on the same line, stays raw.
+/// Unwraps the first literal argument after `match(` and similar calls on the same line, so that it stays raw.
 fn unwrap_patterns(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
-    // Where this line has no literal any more, no later call on it has one.
-    let mut given_up = 0;
+    // Up to here, the line has no further literal, so no later call on it has one.
+    let mut exhausted_until = 0;
     while let Some(call) = PATTERN_CALL.find_at(text, done) {
         let from = call.end();
         out.push_str(&text[done..from]);
         done = from;
-        if from < given_up {
+        if from < exhausted_until {
             continue;
         }
         match WRAPPED.captures(&text[from..]) {
             Some(found) => {
                 out.push_str(&found[1]);
                 out.push_str(&found[2]);
-                // What was looked at belongs to this call: an inner one finds its literal gone.
+                // The text up to the literal belongs to this call; an inner call does not find the literal again.
                 done = from + found.get(0).map_or(0, |whole| whole.end());
             }
-            None => given_up = text[from..].find('\n').map_or(text.len(), |line_end| from + line_end),
+            None => exhausted_until = text[from..].find('\n').map_or(text.len(), |line_end| from + line_end),
         }
     }
     out.push_str(&text[done..]);

@@ -1,4 +1,4 @@
-//! The recorded cases: what the published engine answers to each expression.
+//! Recorded cases: the results of the reference engine for each expression.
 
 use serde_json::Value as Json;
 
@@ -16,7 +16,7 @@ fn schema(columns: &Json) -> Schema {
     let field = |(name, word): (&String, &Json)| {
         let column_type =
             ColumnType::ALL.into_iter().find(|known| Some(known.name()) == word.as_str()).unwrap();
-        // The recorded engine keeps integers in 32 bits, and so does a column that Arrow says is so wide.
+        // The reference engine stores integers in 32 bits, as does a column of that width in Arrow.
         let storage = match column_type {
             ColumnType::Integer => Storage::Int32,
             other => other.default_storage(),
@@ -112,7 +112,7 @@ fn is_same(left: &Json, right: &Json, is_approximate: bool) -> bool {
     }
 }
 
-/// What this engine says of a case, in the form of the recording.
+/// The result of this engine, in the form of the recording.
 fn answer(case: &Json) -> Json {
     let schema = schema(&case["columns"]);
     let expression = match Expression::new("the expression", case["expr"].as_str().unwrap(), &schema, None) {
@@ -134,7 +134,7 @@ fn answer(case: &Json) -> Json {
     serde_json::json!({ "type": expression.storage.column_type().name(), "values": values })
 }
 
-/// Cases in which this engine deliberately answers otherwise, with the reason.
+/// Cases whose results differ on purpose, with the reason.
 const DIFFERENT: &[(&str, &str)] = &[
     ("NULL == 1", "NULL in capitals is null here too, not another keyword"),
     ("/* it's */ \"i\" == null", "a quote in a comment does not turn null into that other keyword"),
@@ -142,7 +142,7 @@ const DIFFERENT: &[(&str, &str)] = &[
 
 #[test]
 fn recorded_cases() {
-    // The deepest cases need more stack than a test thread has, when nothing is optimised.
+    // Without optimisation, the deepest cases need more stack than a test thread has.
     let checking = std::thread::Builder::new().stack_size(32 << 20).spawn(check_recorded).unwrap();
     if let Err(failure) = checking.join() {
         std::panic::resume_unwind(failure);
@@ -179,9 +179,11 @@ fn check_recorded() {
     assert!(failed.is_empty(), "{} of {} cases:\n{}", failed.len(), cases.len(), failed.join("\n"));
 }
 
-/// More cases, recorded of the published engine: every function over every type, with edge values. One table for all.
-/// Not among them, since decided otherwise: rows of another type than the expression (the published engine shows their raw
-/// bits), days past their month's end, years beyond 32767, the sign of a NaN in text, `clamp` of types that do not compare, `order` by columns.
+/// Further cases recorded from the reference engine: every function over every type, with edge values, on one table.
+///
+/// Excluded, since they deliberately differ: rows of another type than the expression (the reference engine shows their
+/// raw bits), days past their month's end, years beyond 32767, the sign of a NaN in text, `clamp` of types that do not
+/// compare, `order` by columns.
 #[test]
 fn more_recorded_cases() {
     let path = std::env::var("PROSCENIUM_CASES");
@@ -213,7 +215,7 @@ fn more_recorded_cases() {
     assert!(failed.is_empty(), "{} of {} cases:\n{}", failed.len(), cases.len(), failed.join("\n"));
 }
 
-/// Broken expressions, recorded of the published engine: message, line and column of each.
+/// Invalid expressions, recorded from the reference engine: message, line and column of each.
 #[test]
 fn recorded_refusals() {
     let recorded: Json =

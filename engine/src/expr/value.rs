@@ -1,4 +1,4 @@
-//! Values of the language: a type, whether there is a value, and the value.
+//! Values of the language: type, status and payload.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use chrono::{Datelike, NaiveDate};
 use crate::types::scalar::Scalar;
 use crate::types::schema::Storage;
 
-/// The type of a value. The two integer widths differ in arithmetic.
+/// The type of a value. Integers of different widths differ in arithmetic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ValueKind {
-    /// The `null` literal, a missing branch.
+    /// The `null` literal, or a missing branch.
     None,
-    /// Any integer; the storage says which.
+    /// An integer of the given storage type.
     Integer(Storage),
     Float32,
     Float64,
@@ -26,7 +26,7 @@ pub(crate) enum ValueKind {
 pub(crate) enum Status {
     Valid,
     Null,
-    /// A type mismatch happened: an error when the expression is checked, null in a row.
+    /// Result of a type mismatch: an error when the expression is checked, null in a row.
     Poison,
 }
 
@@ -50,10 +50,10 @@ pub(crate) struct Value {
     pub(crate) payload: Payload,
 }
 
-/// Bytes of a text that an expression makes; a longer one is null. A loop that doubles a text ends there.
+/// Maximum bytes of a text that an expression creates; a longer one is null, which bounds loops that double a text.
 pub(super) const MAX_TEXT: usize = 1 << 20;
 
-/// A column of integers whose width nobody gave: computed in 64 bits.
+/// The type of integer columns of unspecified width, computed in 64 bits.
 pub(super) const INTEGER: ValueKind = ValueKind::Integer(Storage::Integer);
 pub(super) const INT32: ValueKind = ValueKind::Integer(Storage::Int32);
 pub(super) const INT64: ValueKind = ValueKind::Integer(Storage::Int64);
@@ -91,7 +91,7 @@ impl Value {
         Value { kind: ValueKind::Text, status: Status::Valid, payload: Payload::Text(value.into()) }
     }
 
-    /// Text, or null where it is empty, or longer than a text may become.
+    /// A text, or null if it is empty or longer than [`MAX_TEXT`].
     pub(super) fn text_or_null(value: String) -> Value {
         if value.is_empty() || value.len() > MAX_TEXT {
             Value::null(ValueKind::Text)
@@ -112,7 +112,7 @@ impl Value {
         self.kind == ValueKind::None
     }
 
-    /// Has a value, and is not the literal `null`.
+    /// Whether the status is valid, which includes the literal `null`.
     pub(super) fn is_valid(&self) -> bool {
         self.status == Status::Valid
     }
@@ -125,7 +125,7 @@ impl Value {
         matches!(self.kind, ValueKind::Float32 | ValueKind::Float64)
     }
 
-    /// The value as a raw number, whatever its type.
+    /// The payload as a raw number, regardless of type.
     pub(super) fn raw(&self) -> f64 {
         match &self.payload {
             Payload::Nothing | Payload::Text(_) => 0.0,
@@ -189,7 +189,7 @@ impl Value {
         }
     }
 
-    /// The value in a column of this storage: numbers convert, anything else of another type is null.
+    /// The value as a cell of a column of this storage type: numbers are converted, other mismatches are null.
     pub(super) fn into_scalar(self, storage: Storage) -> Scalar {
         if !self.is_valid() {
             return Scalar::Null;
@@ -211,7 +211,7 @@ impl Value {
     }
 }
 
-/// A float as an integer, toward zero; what does not fit becomes the least, as processors have it.
+/// Truncates a float to an integer; values out of range become `i64::MIN`, as on x86.
 pub(super) fn to_integer(value: f64) -> i64 {
     if value >= -(2_f64.powi(63)) && value < 2_f64.powi(63) { value as i64 } else { i64::MIN }
 }
@@ -229,7 +229,7 @@ impl ValueKind {
         }
     }
 
-    /// Where a column of this type is stored; none for the type of `null`.
+    /// The storage type of a column of this type; `None` for the type of `null`.
     pub(super) fn storage(self) -> Option<Storage> {
         match self {
             ValueKind::None => None,
@@ -244,14 +244,14 @@ impl ValueKind {
     }
 }
 
-/// Days since 1970 of a packed date; a day past its month's end runs into the next month.
+/// Days since 1970 of a packed date; a day beyond the end of its month runs into the next month.
 pub(super) fn days_of(packed: i32) -> Option<i32> {
     let (year, month, day) = unpack(packed);
     let first = NaiveDate::from_ymd_opt(year, month + 1, 1)?;
     Some(first.to_epoch_days() + day as i32 - 1)
 }
 
-/// Year, month from 0, day.
+/// Unpacks year, month from 0, and day.
 pub(super) fn unpack(packed: i32) -> (i32, u32, u32) {
     (packed >> 16, (packed >> 8 & 0xff) as u32, (packed & 0xff) as u32)
 }

@@ -1,11 +1,12 @@
-//! Running an expression on many rows at once.
+//! Evaluates an expression on many rows at once.
 //!
-//! Law: gives what [`super::eval`] gives on each row. Rows are taken in blocks; a node of the tree becomes a lane of
-//! values ([`vector`]). What depends only on one or two columns of text is computed once for each text or pair that occurs
-//! ([`memo`]); numbers, dates, conditions and the common text functions are computed column by column ([`numbers`],
-//! [`times`], [`texts`]); other functions are applied row by row to the values of their lanes ([`general`]). Loops,
-//! vectors, assignments to columns, chance and lookups send the whole expression back to the rows, unless the expression
-//! as a whole depends on text alone.
+//! Invariant: yields what [`super::eval`] yields on each row.
+//!
+//! Rows are evaluated in blocks; each node of the tree becomes a [`vector`] of values. Nodes that depend on only one or
+//! two text columns are evaluated once per text or pair that occurs ([`memo`]); numbers, dates, conditions and the
+//! common text functions column by column ([`numbers`], [`times`], [`texts`]); other functions row by row on the values
+//! of their vectors ([`general`]). An expression with loops, vectors, assignments to columns, randomness or lookups is
+//! evaluated row by row, unless it depends on text columns alone.
 
 mod conditions;
 mod general;
@@ -31,15 +32,15 @@ use memo::Memo;
 pub(crate) use output::Written;
 use vector::{Arena, NULL, Ref, Statuses, VALID, Vector, VectorCells, VectorData};
 
-/// Rows computed at a time: a lane of numbers stays in the nearest caches.
+/// Number of rows of a block, so that a vector of numbers stays in the L1 or L2 cache.
 pub(crate) const BLOCK_ROWS: usize = 4096;
 
-/// One computation of an expression over rows of a table.
+/// The evaluation of an expression over rows of a table.
 #[derive(Debug)]
 pub(crate) struct VectorEvaluator<'a> {
     expression: &'a Expression,
     snapshot: &'a Snapshot,
-    /// Rows of the whole run: what may be spent on tables of known answers.
+    /// Number of rows of the whole evaluation, which bounds the size of memo tables.
     num_rows: usize,
     now: i64,
     /// Texts made for this block, and for the run.
@@ -49,9 +50,9 @@ pub(crate) struct VectorEvaluator<'a> {
     memos: HashMap<usize, Option<Memo>>,
     variables: Vec<Option<Rc<Vector>>>,
     written: Written,
-    /// A row used its budget up: it is null as a whole, which the rows find out.
+    /// A row exceeded its budget and is null; evaluation falls back to rows.
     is_exhausted: bool,
-    /// False in tests of what would be computed without.
+    /// False only in tests, which compare with evaluation without memos.
     has_memos: bool,
 }
 
@@ -91,7 +92,7 @@ impl<'a> VectorEvaluator<'a> {
         }
     }
 
-    /// The lane of the whole expression; `None`: it is for the rows.
+    /// The vector of the whole expression; `None` if it must be evaluated row by row.
     fn block(&mut self, rows: Rows<'_>) -> Option<Vector> {
         self.made.clear();
         self.variables.fill(None);
@@ -99,8 +100,8 @@ impl<'a> VectorEvaluator<'a> {
         vector.filter(|_| !self.is_exhausted)
     }
 
-    /// A long sum is as many of these on the stack as it has operands, so what they do is done in functions that have
-    /// returned, or that are bounded otherwise, before the next one begins.
+    /// Evaluates a node. A long sum recurses once per operand, so this function's frame is kept small: the work is done
+    /// in functions that return, or whose recursion is bounded otherwise, before the next level.
     fn run(&mut self, node: &ExprNode, rows: Rows<'_>) -> Option<Vector> {
         if matches!(node, ExprNode::Constant(_) | ExprNode::Column(_) | ExprNode::Variable(_)) {
             return self.leaf(node, rows);
@@ -147,7 +148,7 @@ impl<'a> VectorEvaluator<'a> {
         Some(combine(self, left, right))
     }
 
-    /// What is no deeper than brackets may be.
+    /// Evaluates nodes whose depth is bounded by that of brackets.
     #[inline(never)]
     fn other(&mut self, node: &ExprNode, rows: Rows<'_>) -> Option<Vector> {
         let len = rows.len();
@@ -239,7 +240,7 @@ impl<'a> VectorEvaluator<'a> {
             | Function::CrossProduct3
             | Function::Difference3 => return None,
             Function::Column => {
-                // A name that stands there; any other is looked up row by row.
+                // A literal name; any other is looked up row by row.
                 let [Argument::Value(ExprNode::Call(Function::Intern, name))] = arguments else {
                     return None;
                 };
@@ -308,7 +309,7 @@ impl<'a> VectorEvaluator<'a> {
         self.read(column, Ref::FIRST_COLUMN + position as u32, rows)
     }
 
-    /// `source`: where texts of the column are found again.
+    /// `source` identifies the column in references to its texts.
     fn read(&self, column: &Column, source: u32, rows: Rows<'_>) -> Vector {
         let kind = ValueKind::of(column.storage());
         let (payloads, statuses) = match column {

@@ -1,4 +1,4 @@
-//! What bytes become: the formats, inference, coercion and flattening, as tables of cases.
+//! The formats, inference, coercion and flattening, as tables of cases.
 //!
 //! A batch is shown as the types of its columns and their JSON, missing cells as `?`.
 
@@ -80,7 +80,7 @@ fn schema(fields: &[(&str, Storage)]) -> Schema {
     Schema::new(fields.iter().map(|(name, storage)| Field::new(*name, *storage)).collect())
 }
 
-/// One column of each type a schema can ask for.
+/// One column of each type a schema can request.
 fn six() -> Schema {
     schema(&[
         ("x", Storage::Int32),

@@ -47,8 +47,8 @@ pub(super) fn call(function: Function, value: &Value) -> Value {
     }
 }
 
-/// The number that a text begins with, as a C++ stream reads it: a started exponent must be finished, and what does not
-/// fit fails.
+/// Parses the numeric prefix of a text as a C++ stream does: a started exponent must be complete, and numbers out of
+/// range fail.
 fn leading_number(text: &str) -> Option<f64> {
     let text = text.trim_start_matches([' ', '\t', '\n', '\r', '\x0b', '\x0c']);
     let bytes = text.as_bytes();
@@ -85,7 +85,7 @@ fn integer_text(text: &str) -> Option<i64> {
     leading_number(text).map(to_integer)
 }
 
-/// The first value that is there; numbers become floats.
+/// The first value that is not null; numbers become floats.
 pub(super) fn coalesce(values: &[Value]) -> Value {
     let is_numeric = values.iter().all(Value::is_numeric);
     let is_one_type = values.iter().all(|value| value.kind == values[0].kind);

@@ -1,4 +1,4 @@
-//! Numbers.
+//! Functions of numbers.
 
 use std::cmp::Ordering;
 use std::f64::consts::PI;
@@ -9,7 +9,7 @@ use super::super::operate;
 use super::super::value::{INT32, INT64, Status, Value, ValueKind, to_integer};
 use super::Function;
 
-/// Name, definition, whether integers are computed too (else they give null).
+/// Name, definition, and whether integers are accepted (otherwise they yield null).
 type Unary = (&'static str, fn(f64) -> f64, bool);
 
 pub(super) const UNARY: &[Unary] = &[
@@ -88,7 +88,7 @@ pub(super) fn unary(position: usize, value: &Value) -> Value {
     }
 }
 
-/// What the arguments leave to do: `Err` is the answer already.
+/// The arguments as numbers; `Err` is the result if they determine it already.
 fn numbers(values: &[Value], takes_none: bool) -> Result<Vec<f64>, Value> {
     if values.iter().any(Value::is_none) {
         return Err(if takes_none {
@@ -99,7 +99,7 @@ fn numbers(values: &[Value], takes_none: bool) -> Result<Vec<f64>, Value> {
     }
     let is_wrong = values.iter().any(|value| !value.is_numeric() || value.status == Status::Poison);
     let is_missing = values.iter().any(|value| !value.is_valid());
-    // Values of other types are taken as their raw numbers, like an operator does.
+    // Values of other types are used as raw numbers, as by operators.
     if is_wrong && is_missing {
         return Err(Value::poison(ValueKind::Float64));
     }
@@ -122,7 +122,7 @@ pub(super) fn several(function: Function, values: &[Value], is_checking: bool) -
     let takes_none = matches!(function, Function::Logarithm | Function::Root);
     let numbers = match numbers(values, takes_none) {
         Ok(numbers) => numbers,
-        Err(answer) => return answer,
+        Err(result) => return result,
     };
     let is_raw = values.iter().any(|value| !value.is_numeric());
     let without = if is_raw { Value::poison(ValueKind::Float64) } else { Value::null(ValueKind::Float64) };
@@ -142,8 +142,7 @@ pub(super) fn several(function: Function, values: &[Value], is_checking: bool) -
     }
 }
 
-/// From left to right by `<` or `>`: what compares with nothing (NaN, null) stays where it leads and is passed over
-/// where it follows.
+/// Folds from left to right by `<` or `>`, so a NaN first stays, and nulls and NaNs after it are skipped.
 fn extreme(function: Function, values: &[Value]) -> Value {
     if values.iter().any(|value| value.is_none() || !value.is_numeric() || value.status == Status::Poison) {
         return Value::poison(ValueKind::Float64);
@@ -158,7 +157,7 @@ fn extreme(function: Function, values: &[Value]) -> Value {
     Value::float_or_null(best)
 }
 
-/// The order that `clamp` and its kin use: by type first, then by whether there is a value, then by value.
+/// The order used by `clamp` and similar functions: by type, then by status, then by value.
 fn raw_order(left: &Value, right: &Value, is_checking: bool) -> Ordering {
     let rank = |value: &Value| match value.kind {
         ValueKind::None => 0,
@@ -223,7 +222,7 @@ pub(super) fn in_range(machine: &mut Machine<'_>, values: &[Value]) -> Value {
     Value::boolean(first.is_true() && second.is_true())
 }
 
-/// `mand` and `mor` stop at the first value that decides; one that is no boolean is poison.
+/// `mand` and `mor` stop at the first value that decides; a value that is not boolean is poison.
 pub(super) fn all_or_any(machine: &mut Machine<'_>, function: Function, arguments: &[Argument]) -> Value {
     let decides = function == Function::AnyOf;
     for argument in arguments {
@@ -239,7 +238,7 @@ pub(super) fn all_or_any(machine: &mut Machine<'_>, function: Function, argument
     Value::boolean(!decides)
 }
 
-/// `sum`, `mul`, `avg`: one argument is itself; more are folded from the left. Vectors count by element.
+/// `sum`, `mul`, `avg`: a single argument is returned; several are folded from the left. Vectors count by element.
 pub(super) fn fold(machine: &mut Machine<'_>, function: Function, arguments: &[Argument]) -> Value {
     let mut values = Vec::new();
     let is_single = arguments.len() == 1;
@@ -257,7 +256,7 @@ pub(super) fn fold(machine: &mut Machine<'_>, function: Function, arguments: &[A
         return Value::null(ValueKind::Float64);
     };
     if function == Function::Mean && count > 1 {
-        // The division gives a number whatever is divided; only its value can be missing.
+        // The division yields a number for any dividend; only its value can be missing.
         if !total.is_valid() {
             return Value::null(ValueKind::Float64);
         }

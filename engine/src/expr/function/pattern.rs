@@ -1,6 +1,9 @@
-//! Regular expressions, in linear time.
+//! Regular expressions.
 //!
-//! Law: the dialect is RE2's: ASCII classes, Unicode properties, no look-around. What the `regex` crate spells
+//! Invariant: the dialect is RE2's: ASCII classes, Unicode properties, no look-around. Differences from the `regex`
+//! crate are translated once, when a pattern is compiled.
+//!
+//! Cost: linear in the length of the text.
 //! differently is translated once, when a pattern is first used.
 
 use std::fmt::Write;
@@ -12,12 +15,12 @@ use super::super::eval::Machine;
 use super::super::value::{MAX_TEXT, Status, Value, ValueKind};
 use super::Function;
 
-/// Largest counted repetition that RE2 takes.
+/// The largest counted repetition that RE2 accepts.
 const MAX_REPEAT: u32 = 1000;
-/// Bytes of a text that cost as much to search as a node to compute.
+/// Bytes of text that cost as much to search as a node to evaluate.
 const STEP_BYTES: usize = 16;
 
-/// Compiles a pattern of the dialect; `None`: it is none.
+/// Compiles a pattern of the dialect; `None` if it is invalid.
 pub(in crate::expr) fn compile(pattern: &str, is_whole: bool) -> Option<Regex> {
     if pattern.is_empty() {
         return None;
@@ -36,7 +39,7 @@ fn translate(pattern: &str) -> Option<String> {
     let mut out = String::with_capacity(pattern.len() + 8);
     let mut rest = pattern.chars().peekable();
     let mut in_class = false;
-    // Behind a repetition: 1, behind a lazy one: 2.
+    // 1 after a repetition, 2 after a lazy one.
     let mut repeats = 0;
     while let Some(letter) = rest.next() {
         match letter {
@@ -83,7 +86,7 @@ fn translate(pattern: &str) -> Option<String> {
                 }
             },
             '[' if in_class => {
-                // A named class keeps its bracket; any other is a plain character.
+                // A named class keeps its bracket; any other is literal.
                 if rest.peek() == Some(&':') { out.push('[') } else { out.push_str(r"\[") }
             }
             '[' => {
@@ -152,7 +155,7 @@ fn translate(pattern: &str) -> Option<String> {
                 continue;
             }
             '*' | '+' | '?' if !in_class => {
-                // One repetition, and a `?` that makes it lazy: no more.
+                // One repetition, optionally lazy; no further one.
                 repeats = match (repeats, letter) {
                     (0, _) => 1,
                     (1, '?') => 2,
@@ -243,7 +246,7 @@ fn replace(
     if machine.is_checking() {
         return Value::null(ValueKind::Text);
     }
-    // A missing text reads as the word `null`, on either side; without a match it stays missing.
+    // A missing text reads as `null`, on either side; without a match it stays missing.
     let text = subject.as_text().unwrap_or("null");
     let replacement = replacement.as_text().unwrap_or("null").to_owned();
     if text.is_empty() || (!subject.is_valid() && !pattern.is_match(text)) {
@@ -292,7 +295,7 @@ fn is_reference_valid(replacement: &str, num_groups: usize) -> bool {
     true
 }
 
-/// `\0` … `\9` insert groups.
+/// Expands `\0` … `\9` to groups.
 fn expand(replacement: &str, found: &Captures<'_>, out: &mut String) {
     let mut letters = replacement.chars();
     while let Some(letter) = letters.next() {

@@ -65,7 +65,7 @@ fn substring(machine: &mut Machine<'_>, values: &[Value]) -> Value {
     let len = text.len() as f64;
     let start = positions[0];
     let count = positions.get(1).copied().unwrap_or(len - start);
-    // Comparisons that a NaN fails, too.
+    // These comparisons are false for NaN.
     let is_inside = start >= 0.0 && start < len && count >= 0.0 && start + count <= len;
     if !is_inside {
         return Value::null(ValueKind::Text);
@@ -109,9 +109,9 @@ pub(super) fn string(machine: &mut Machine<'_>, value: &Value) -> Value {
     Value::text_or_null(text)
 }
 
-/// The text of a valid value, appended.
+/// Appends the text of a valid value.
 pub(in crate::expr) fn write_string(value: &Value, out: &mut String) {
-    // Writing to a string cannot fail.
+    // Writing to a `String` cannot fail.
     let _ = match &value.payload {
         Payload::Nothing => Ok(()),
         Payload::Integer(_) if value.raw() > i64::MAX as f64 => write!(out, "{}", value.raw() as u64),

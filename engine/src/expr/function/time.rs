@@ -57,7 +57,7 @@ pub(super) fn part(machine: &mut Machine<'_>, function: Function, value: &Value)
     Value::text(match function {
         Function::DayOfWeek => DAYS[date.weekday().num_days_from_sunday() as usize],
         _ => match value.payload {
-            // Of a day past its month's end, too, the month that stands there.
+            // A packed date may have a day beyond the end of its month; its month counts.
             Payload::Date(packed) => MONTHS[unpack(packed).1.min(11) as usize],
             _ => MONTHS[date.month0() as usize],
         },
@@ -83,7 +83,7 @@ pub(super) fn date(values: &[Value]) -> Value {
     packed_day(year, month, day).map_or(Value::null(ValueKind::Date), Value::packed_date)
 }
 
-/// The packed date of whole numbers; none of a day that is not in the calendar, or a year that a packed date cannot have.
+/// Packs an integral date; `None` if it is not in the calendar or its year is out of range.
 pub(super) fn packed_day(year: f64, month: f64, day: f64) -> Option<i32> {
     if !(0.0..=32_767.0).contains(&year) || !(1.0..=12.0).contains(&month) || !(1.0..=31.0).contains(&day) {
         return None;
@@ -146,7 +146,7 @@ pub(super) fn bucket_ms(ms: i64, count: i64, letter: u8) -> Option<i64> {
     })
 }
 
-/// The packed date of the bucket of a date, or of a datetime by days or more; none of years that a packed date cannot have.
+/// The packed date of the bucket of a date, or of a datetime by days or longer; `None` if its year is out of range.
 pub(super) fn bucket_date(x: &Value, count: i64, letter: u8) -> Option<i32> {
     if let (Payload::Datetime(_), Some((year, _))) = (&x.payload, year_and_month(x))
         && i16::try_from(year).is_err()
@@ -182,7 +182,7 @@ fn year_and_month(value: &Value) -> Option<(i32, u32)> {
     }
 }
 
-/// Whole units toward zero, then down to a multiple.
+/// Rounds to whole units toward zero, then down to a multiple.
 fn whole(ms: i64, unit_ms: i64, count: i64) -> i64 {
     (ms / unit_ms).div_euclid(count) * count * unit_ms
 }

@@ -51,7 +51,7 @@ pub(super) fn call(machine: &mut Machine<'_>, function: Function, arguments: &[A
     }
 }
 
-/// Start and inclusive end of the first group go into the vector.
+/// Writes start and inclusive end of the first group to the vector.
 fn index_of(machine: &mut Machine<'_>, arguments: &[Argument]) -> Value {
     let [Argument::Value(first), Argument::Raw(pattern), Argument::Vector(slot)] = arguments else {
         return Value::poison(ValueKind::Boolean);

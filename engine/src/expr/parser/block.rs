@@ -1,9 +1,9 @@
-//! What stands behind a loop, a `switch` or a sequence, and in the branches of `? :`.
+//! Shared rules: after a loop, a `switch` or a sequence, and in the branches of `? :`.
 
 use super::super::ExpressionError;
 use super::{Parsed, Parser};
 
-/// Of an expression that is none; what it is a part of says so in its own words.
+/// The error of a missing expression, which its context replaces with an error of its own.
 pub(super) const NOTHING_FOUND: &str = "Invalid expression encountered";
 
 impl Parser<'_> {
@@ -11,7 +11,7 @@ impl Parser<'_> {
         self.part(|| format!("Failed to parse {of} for ternary if-statement"))
     }
 
-    /// An expression that is a part of something; what is none is reported in that one's words.
+    /// Parses an expression within a larger construct, whose message replaces the error of a missing one.
     pub(super) fn part(&mut self, message: impl FnOnce() -> String) -> Parsed {
         self.expression().map_err(|error| match error.message.as_str() {
             NOTHING_FOUND => ExpressionError { message: message(), ..error },
@@ -25,7 +25,7 @@ impl Parser<'_> {
         Ok(node)
     }
 
-    /// Behind a loop, a `switch` or a sequence the published language knows no `and`, `or`, ….
+    /// Refuses `and`, `or`, … after a loop, a `switch` or a sequence, as the published language does.
     pub(super) fn check_not_behind_block(&self) -> Result<(), ExpressionError> {
         if self.block_end != self.at {
             return Ok(());

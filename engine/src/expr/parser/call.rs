@@ -8,11 +8,11 @@ use super::super::operate;
 use super::super::value::{Value, ValueKind};
 use super::{Parser, Symbol};
 
-/// Parameters that a base function may have.
+/// Maximum number of parameters of a base function.
 const MAX_BASE_PARAMETERS: usize = 4;
 
 impl Parser<'_> {
-    /// A function of the base language; `None`: the word names none.
+    /// Parses a call of a function of the base language; `None` if the word is none.
     pub(super) fn base_call(&mut self, word: &str) -> Result<Option<ExprNode>, ExpressionError> {
         if let Some(function) = Function::vararg(word) {
             return self.vararg_call(function).map(Some);
@@ -58,7 +58,7 @@ impl Parser<'_> {
             arguments.as_slice()
             && let Some(op) = function.comparison()
         {
-            // Constants of different types are a type error without a place.
+            // Comparing constants of different types is a type error without a position.
             let value = operate::compare(op, left, right);
             return Ok(Some(ExprNode::Constant(value.unwrap_or_else(|_| Value::poison(ValueKind::Boolean)))));
         }
@@ -80,7 +80,7 @@ impl Parser<'_> {
             }
             self.expect(",", format!("Expected ',' for call to vararg function: {}", name.value))?;
         }
-        // One number folds to itself, whatever its type.
+        // A single number folds to itself, whatever its type.
         if let (1, [Argument::Value(ExprNode::Constant(value))]) = (arguments.len(), arguments.as_slice())
             && function.is_fold()
         {
@@ -89,7 +89,7 @@ impl Parser<'_> {
         Ok(ExprNode::Call(function, arguments))
     }
 
-    /// A function of the dialect; `None`: the word names none.
+    /// Parses a call of a function of the dialect; `None` if the word is none.
     pub(super) fn generic_call(&mut self, word: &str) -> Result<Option<ExprNode>, ExpressionError> {
         let Some((function, signature)) = Function::generic(word) else { return Ok(None) };
         let name = self.next();
@@ -128,7 +128,7 @@ impl Parser<'_> {
             return Err(self.error_here(message));
         }
         if let (Function::Intern, [Argument::Raw(text)]) = (function, arguments.as_slice()) {
-            // Not a constant: the published language makes texts when it runs.
+            // Not a constant: the published language creates texts at run time.
             let text = ExprNode::Constant(Value::text(text.as_str()));
             return Ok(Some(ExprNode::Call(function, vec![Argument::Value(text)])));
         }

@@ -8,9 +8,9 @@ use super::super::value::Value;
 use super::block::NOTHING_FOUND;
 use super::{Parsed, Parser, RESERVED, Symbol, is_target, sequence};
 
-/// Elements a vector may have: they are held for every row that is being computed.
+/// Maximum number of elements of a vector, which are allocated for every row being evaluated.
 const MAX_VECTOR: f64 = 10_000.0;
-/// Elements that all vectors of an expression may have.
+/// Maximum number of elements of all vectors of an expression.
 const MAX_ELEMENTS: usize = 100_000;
 
 const KEYWORDS: &[&str] = &[
@@ -42,7 +42,7 @@ const KEYWORDS: &[&str] = &[
     "sum",
 ];
 
-/// A constant condition decides at once.
+/// Builds an `if`; a constant condition selects its branch immediately.
 pub(super) fn conditional(condition: ExprNode, yes: ExprNode, no: Option<ExprNode>) -> ExprNode {
     if let ExprNode::Constant(value) = &condition {
         return match (value.is_true(), no) {
@@ -54,7 +54,7 @@ pub(super) fn conditional(condition: ExprNode, yes: ExprNode, no: Option<ExprNod
     ExprNode::If(Box::new(condition), Box::new(yes), no.map(Box::new))
 }
 
-/// The first case whose condition holds, of cases whose conditions may be constants.
+/// Builds a choice of the first case whose condition holds; constant conditions are resolved.
 fn chosen(cases: Vec<(ExprNode, ExprNode)>, mut last: Option<ExprNode>) -> ExprNode {
     let mut open = Vec::new();
     for (condition, yes) in cases {
@@ -76,16 +76,16 @@ fn chosen(cases: Vec<(ExprNode, ExprNode)>, mut last: Option<ExprNode>) -> ExprN
     }
 }
 
-/// What an `if` was read as.
+/// A parsed part of an `if` statement.
 enum IfPart {
-    /// With its alternative in the same brackets.
+    /// With its alternative within the same brackets.
     Whole(ExprNode),
     /// Condition, consequent, and whether an `else` follows.
     Case(ExprNode, ExprNode, bool),
 }
 
 impl Parser<'_> {
-    /// An `if` with all its `else if`: as one list of conditions, however long.
+    /// Parses an `if` with all its `else if`s, as one flat list of conditions.
     pub(super) fn if_statement(&mut self) -> Parsed {
         let mut cases = Vec::new();
         let last = loop {
@@ -105,7 +105,7 @@ impl Parser<'_> {
                 self.block("else")?
             } else {
                 let no = self.expression()?;
-                // The `;` belongs to the statement: a following one needs its own.
+                // The `;` belongs to this statement; a following statement needs its own.
                 self.take(";");
                 no
             });
@@ -113,7 +113,7 @@ impl Parser<'_> {
         Ok(chosen(cases, last))
     }
 
-    /// From an `if` to before its `else`, if it has one.
+    /// Parses an `if` up to its `else`, if there is one.
     fn if_part(&mut self) -> Result<IfPart, ExpressionError> {
         self.next();
         let token = self.current();
@@ -143,7 +143,7 @@ impl Parser<'_> {
         Ok(IfPart::Case(condition, yes, goes_on))
     }
 
-    /// `if (c) 1 else 2` without `;` is no statement.
+    /// `if (c) 1 else 2` without `;` is not a statement.
     fn may_take_else(&self) -> bool {
         let before = &self.tokens[self.at - 1];
         before.is(";") || before.is("}")
@@ -161,7 +161,7 @@ impl Parser<'_> {
         Err(self.error(token, "Expected ';' at the end of the consequent for if-statement (1)"))
     }
 
-    /// `{ a; b; }`: several statements with a scope of their own.
+    /// Parses `{ a; b; }`, statements with a scope of their own.
     fn block(&mut self, of: &str) -> Parsed {
         self.expect("{", format!("Expected '{{' for call to multi-sequence section of {of}"))?;
         self.scopes.push(Vec::new());
@@ -182,7 +182,7 @@ impl Parser<'_> {
             }
             let token = self.current();
             if !self.take(";") {
-                // A braced statement ends by itself.
+                // A braced statement needs no terminator.
                 if !self.tokens[self.at - 1].is("}") && !self.tokens[self.at - 1].is(";") {
                     let message = format!("Expected '}}' instead of: '{}'", token.value);
                     return Err(self.error(token, message));
@@ -347,7 +347,7 @@ impl Parser<'_> {
         Ok(ExprNode::Continue)
     }
 
-    /// Accepted and ignored.
+    /// Parses an assertion, which is accepted and ignored.
     pub(super) fn assertion(&mut self) -> Parsed {
         self.next();
         self.expect("(", "Expected '(' at start of assert statement")?;
@@ -418,9 +418,9 @@ impl Parser<'_> {
             return self.vector_definition(&name.value);
         }
         if self.find(&name.value).is_some() {
-            // Reported where the name stands.
+            // Reported at the position of the name.
             let message = format!("Illegal redefinition of local variable: '{}'", name.value);
-            return Err(self.error_behind_name(message, name.at, &name.value));
+            return Err(self.error_after_name(message, name.at, &name.value));
         }
         let initial = if self.take(":=") {
             let message =
@@ -455,8 +455,8 @@ impl Parser<'_> {
         Ok(ExprNode::Declare(slot, initial.map(Box::new)))
     }
 
-    fn error_behind_name(&self, message: String, at: usize, name: &str) -> ExpressionError {
-        // The position of the token behind the name.
+    fn error_after_name(&self, message: String, at: usize, name: &str) -> ExpressionError {
+        // The position of the token after the name.
         let after = self.tokens.iter().find(|token| token.at >= at + name.len()).map_or(at, |token| token.at);
         ExpressionError::at(self.text, after, message)
     }

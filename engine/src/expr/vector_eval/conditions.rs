@@ -1,6 +1,6 @@
-//! Conditions over rows: every branch is computed for all rows, and each row takes its own.
+//! Conditions over rows: every branch is evaluated for all rows, and each row selects its own.
 //!
-//! Law: a variable that a branch assigns has the branch's value in the branch's rows only.
+//! Invariant: an assignment in a branch affects the variable only in the branch's rows.
 
 use std::rc::Rc;
 
@@ -44,7 +44,7 @@ impl VectorEvaluator<'_> {
                 (Some(yes), Some(no)) if !Rc::ptr_eq(&yes, &no) => {
                     Some(Rc::new(self.choose(&truths, &yes, &no, len)))
                 }
-                // A name of one branch is not seen outside.
+                // A name declared in one branch is not visible outside.
                 (yes, no) => no.or(yes),
             };
         }
@@ -91,7 +91,7 @@ impl VectorEvaluator<'_> {
                 _ => {}
             }
         }
-        // One side is the literal `null`: its rows are none, the others' type stays.
+        // If one side is the literal `null`, its rows are none, and the result has the other side's type.
         let (payloads, kind) = match (&yes.payloads, &no.payloads) {
             (VectorData::Nothing, VectorData::Mixed(_)) | (VectorData::Mixed(_), VectorData::Nothing) => {
                 (None, ValueKind::None)

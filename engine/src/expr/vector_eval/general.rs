@@ -1,6 +1,6 @@
-//! What has no way of its own over columns: functions and operators applied row by row to the values of their lanes.
+//! The fallback for functions and operators without a vectorised form: row by row on the values of their vectors.
 //!
-//! Law: these are the machine's own definitions.
+//! Invariant: uses the definitions of the row-wise evaluator.
 
 use super::super::ast::{Argument, Arithmetic, Comparison, Logic};
 use super::super::eval::{Machine, Row};
@@ -10,7 +10,7 @@ use super::super::value::{Payload, Status, Value, ValueKind};
 use super::VectorEvaluator;
 use super::vector::{NONE, NULL, POISON, Ref, VALID, Vector, VectorCells, VectorData, statuses};
 
-/// A row of which nothing is asked.
+/// A row without cells, which these functions never read.
 struct NoRow;
 
 impl Row for NoRow {
@@ -51,7 +51,7 @@ impl VectorEvaluator<'_> {
             })
             .collect();
         self.is_exhausted |= is_exhausted;
-        self.lane_of(values)
+        self.vector_of(values)
     }
 
     pub(super) fn apply(
@@ -102,7 +102,7 @@ impl VectorEvaluator<'_> {
                 _,
             ) => Vector::without_values(ValueKind::Text, POISON, len),
             _ => {
-                // A raw text where a value is taken is poison, in its place.
+                // A raw text in place of a value is poison.
                 self.by_rows(vectors, len, |machine, values| {
                     let mut values = values.into_iter();
                     let values = arguments
@@ -147,8 +147,8 @@ impl VectorEvaluator<'_> {
         self.by_rows(&[left, right], len, |_, values| operate::logic(op, &values[0], &values[1]))
     }
 
-    /// The lane of given values: of one type if they have one.
-    pub(super) fn lane_of(&mut self, values: Vec<Value>) -> Vector {
+    /// Builds a vector of the given values, of one type if they have one.
+    pub(super) fn vector_of(&mut self, values: Vec<Value>) -> Vector {
         let len = values.len();
         let mut kinds = values.iter().map(|value| value.kind).filter(|kind| *kind != ValueKind::None);
         let Some(kind) = kinds.next() else { return Vector::without_values(ValueKind::None, NONE, len) };

@@ -1,7 +1,7 @@
-//! What depends on one or two columns of text alone: computed once for each text, or pair of texts, that occurs.
+//! Memoises nodes that depend only on one or two text columns: evaluated once per text, or pair of texts, that occurs.
 //!
-//! Law: the row-wise machine computes it, whatever it is. A node whose texts hardly ever occur twice gives its memo up and
-//! is computed over the rows.
+//! Invariant: results are those of the row-wise evaluator. A node whose texts hardly ever repeat drops its memo and is
+//! evaluated over the rows.
 
 use hashbrown::HashMap;
 
@@ -15,40 +15,41 @@ use super::{Rows, VectorEvaluator, each};
 use crate::column::Column;
 use crate::storage::Snapshot;
 
-/// Columns that a memo's key is made of.
+/// Maximum number of columns in a memo's key.
 const MAX_COLUMNS: usize = 2;
-/// Answers that a memo may have before it must prove useful.
+/// Number of results before the hit rate of a memo is checked.
 const FREE_ANSWERS: usize = 1024;
-/// Rows per answer from which a memo pays: the machine costs some hundred times a look-up, a text function a few times.
+/// Number of rows per result from which a memo pays off: row-wise evaluation costs some hundred look-ups, a text
+/// function a few.
 const ROWS_PER_ANSWER: usize = 4;
-/// A table of all keys may have this many entries whatever the rows.
+/// A table of all keys may have this many entries regardless of the number of rows.
 const SMALL_TABLE: usize = 4096;
 const LARGEST_TABLE: usize = 1 << 22;
 const UNKNOWN: u32 = u32::MAX;
 
 #[derive(Debug)]
 pub(super) struct Memo {
-    /// Position among the expression's columns, and how many keys it has: null is the first.
+    /// Position among the expression's columns, and number of keys; null is the first key.
     columns: Vec<(usize, u64)>,
     known: Known,
-    /// Status and payload of each answer.
+    /// Status and payload of each result.
     answers: Vec<(u8, u64)>,
-    /// Of the answers that have a type; [`ValueKind::None`] as long as there are none.
+    /// The common type of the typed results; [`ValueKind::None`] as long as there are none.
     kind: ValueKind,
     is_all_valid: bool,
     rows_seen: usize,
-    /// Answers before it must prove useful; no bound where there are few keys for all the rows to come.
+    /// Number of results before the hit rate is checked; all keys, if they are few compared to the rows to come.
     free_answers: usize,
 }
 
-/// Key → answer.
+/// Maps keys to results.
 #[derive(Debug)]
 enum Known {
     Table(Vec<u32>),
     Map(HashMap<u64, u32, ahash::RandomState>),
 }
 
-/// The few cells that a node reads.
+/// The cells that a memoised node reads.
 struct MemoCell<'a> {
     columns: &'a [(usize, u64)],
     values: &'a [Value],
@@ -74,7 +75,7 @@ impl Row for MemoCell<'_> {
 }
 
 impl Memo {
-    /// `None`: the node depends on something else, or on nothing.
+    /// `None` if the node depends on anything else, or on no column.
     fn new(node: &ExprNode, expression: &Expression, snapshot: &Snapshot, num_rows: usize) -> Option<Memo> {
         let is_whole = std::ptr::eq(node, &expression.node);
         let mut positions = Vec::new();
@@ -138,7 +139,7 @@ impl Memo {
         keys
     }
 
-    /// The cells that a key stands for.
+    /// The cells encoded by a key.
     fn cells(&self, run: &VectorEvaluator<'_>, mut key: u64) -> Vec<Value> {
         let mut cells: Vec<Value> = self
             .columns
@@ -173,7 +174,7 @@ impl Memo {
         }
     }
 
-    /// The answer of a key that is new. `None`: it is of another type than those before.
+    /// Evaluates a new key. `None` if the result's type differs from that of earlier ones.
     fn compute(&mut self, run: &mut VectorEvaluator<'_>, node: &ExprNode, key: u64) -> Option<u32> {
         let values = self.cells(run, key);
         let row = MemoCell { columns: &self.columns, values: &values };
@@ -239,7 +240,7 @@ impl Memo {
 }
 
 impl VectorEvaluator<'_> {
-    /// The lane of a node from its memo, if it has one.
+    /// The vector of a node from its memo, if it has one.
     #[inline(never)]
     pub(super) fn recall(&mut self, node: &ExprNode, rows: Rows<'_>) -> Option<Vector> {
         let id = std::ptr::from_ref(node) as usize;
@@ -255,8 +256,8 @@ impl VectorEvaluator<'_> {
     }
 }
 
-/// Whether a node is a function of its columns, which are added to `positions`, at most [`MAX_COLUMNS`] of them.
-/// `is_whole`: its variables are its own.
+/// Whether a node is a function of its columns, at most [`MAX_COLUMNS`], which are added to `positions`. With
+/// `is_whole`, it is the whole expression and may have variables.
 fn is_closed(node: &ExprNode, is_whole: bool, positions: &mut Vec<usize>) -> bool {
     let is_fit = match node {
         ExprNode::Column(position) => {

@@ -1,7 +1,7 @@
-//! Numbers, truths and comparisons over columns.
+//! Numbers, booleans and comparisons over columns.
 //!
-//! Law: floats are computed in floats; integers of 32 or 64 bits are added, subtracted and multiplied in their width. What
-//! is no number here (or a value of several types) is left to [`super::general`].
+//! Invariant: floats are computed in floats; integers of 32 or 64 bits are added, subtracted and multiplied in their
+//! width. Vectors of other or mixed types are left to [`super::general`].
 
 use super::super::ast::{Arithmetic, Comparison, Logic};
 use super::super::function::{self, Function};
@@ -128,7 +128,7 @@ impl VectorEvaluator<'_> {
         Vector::boolean(left.truths(len).zip(&right.truths(len), decide), None)
     }
 
-    /// Functions of numbers; `None`: none of them, or not for these lanes.
+    /// Vectorised functions of numbers; `None` if there is none for these vectors.
     pub(super) fn number_function(
         &mut self,
         function: Function,
@@ -236,7 +236,7 @@ impl VectorEvaluator<'_> {
         };
         let (last, rest) = vectors.split_last()?;
         let mut found = as_floats(last)?;
-        // Whatever is missing everywhere is null, not poison.
+        // A value missing in all vectors is null, not poison.
         found.statuses = statuses(len, |row| if found.status(row) == VALID { VALID } else { NULL });
         for vector in rest.iter().rev() {
             let vector = as_floats(vector)?;
@@ -258,7 +258,7 @@ fn compares<T: PartialOrd>(op: Comparison, left: &T, right: &T) -> bool {
     }
 }
 
-/// Numbers, none of them the literal `null` or poison.
+/// Whether all are numbers, without the literal `null` or poison.
 fn are_numbers(vectors: &[Vector]) -> bool {
     vectors.iter().all(|vector| vector.is_number() && !vector.has(NONE) && !vector.has(POISON))
 }
@@ -306,7 +306,7 @@ fn unary(position: usize, vector: &Vector, len: usize) -> Option<Vector> {
     Some(Vector::new(kind, payloads, vector.statuses.clone()))
 }
 
-/// See the machine's own: what compares with nothing stays where it leads.
+/// As in the row-wise evaluator, a NaN first stays.
 fn extreme(function: Function, first: &Vector, rest: &[Vector], len: usize) -> Option<Vector> {
     let mut best: Vec<f64> = {
         let first = first.raws()?;

@@ -1,7 +1,7 @@
-//! A block's lane, written into a column of the expression's type.
+//! Writes the vector of a block to a column of the expression's type.
 //!
-//! Law: the cells are those of [`Value::into_scalar`]: numbers of another type are converted, everything else of another
-//! type is null.
+//! Invariant: cells are those of [`Value::into_scalar`]: numbers of another type are converted, other mismatches are
+//! null.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::column::{Column, Interner, Slots, Strings, Writes};
 use crate::types::scalar::Scalar;
 use crate::types::schema::Storage;
 
-/// The codes in the column of texts that were written before.
+/// Codes of texts that were already written to the column.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
     kept: Vec<Option<u32>>,
@@ -26,7 +26,7 @@ pub(crate) struct Written {
 }
 
 impl VectorEvaluator<'_> {
-    /// Computes and writes a block; false: the expression is for the rows, and nothing was written.
+    /// Evaluates and writes a block. Returns false, without writing, if the expression must be evaluated row by row.
     pub(crate) fn write(
         &mut self,
         column: &mut Column,
@@ -47,7 +47,7 @@ impl VectorEvaluator<'_> {
             return true;
         }
         if let Column::Str(..) = column {
-            // Rows of several types, or none with a text.
+            // Rows of several types, or without any text.
             return false;
         }
         let values = self.array(&vector, rows.len());
@@ -84,7 +84,7 @@ impl VectorEvaluator<'_> {
         codes
     }
 
-    /// The lane as an array of the expression's storage, without texts.
+    /// The vector as an array of the expression's storage type, except texts.
     pub(super) fn array(&self, vector: &Vector, len: usize) -> ArrayRef {
         let nulls = || {
             let statuses = vector.statuses.as_ref()?;
@@ -111,7 +111,7 @@ impl VectorEvaluator<'_> {
                 Arc::new(TimestampMillisecondArray::new(spread(cells, len, |value| value).into(), nulls()))
             }
             (Storage::Date32, VectorData::Int(cells)) if vector.kind == ValueKind::Date => {
-                // Neighbouring rows are often of one day.
+                // Adjacent rows often have the same day.
                 let mut last = (0, days_of(0));
                 let days = (0..len).map(|row| {
                     let packed = cells.at(row) as i32;
@@ -130,7 +130,7 @@ impl VectorEvaluator<'_> {
         }
     }
 
-    /// For tests: what [`VectorEvaluator::write`] would write.
+    /// For tests: the cells that [`VectorEvaluator::write`] would write.
     #[cfg(test)]
     pub(crate) fn scalars(&mut self, slots: &[u32]) -> Option<Vec<Scalar>> {
         let vector = self.block(Rows::new(slots))?;

@@ -1,6 +1,7 @@
-//! Lanes equal the machine: random typed expressions over columns with nulls.
+//! Vector evaluation equals row-wise evaluation: random typed expressions over columns with nulls.
 //!
-//! An expression is made from a list of choices; a failing list is shrunk, and what it made is kept in [`KEPT`].
+//! An expression is generated from a list of choices; a failing list is shrunk, and its expression is recorded in
+//! [`KEPT`].
 
 use std::fmt::Write as _;
 
@@ -11,7 +12,7 @@ use crate::table::{Table, TableRow};
 use crate::types::scalar::Scalar;
 use crate::types::schema::ColumnType;
 
-/// Expressions that once failed, and shapes that the generator seldom makes.
+/// Expressions that once failed, and shapes that the generator rarely makes.
 const KEPT: &[&str] = &[
     "if(\"p\", null, \"x\") + 1",
     "if(\"i\" > 2, 's', null)",
@@ -43,7 +44,7 @@ struct Choices<'a> {
 }
 
 impl Choices<'_> {
-    /// A number below `bound`; 0 when the list is used up.
+    /// A number below `bound`; 0 when the list is exhausted.
     fn below(&mut self, bound: usize) -> usize {
         let choice = self.list.get(self.at).copied().unwrap_or(0);
         self.at += 1;
@@ -68,7 +69,7 @@ fn any_type(choices: &mut Choices<'_>) -> Wanted {
     [Wanted::Number, Wanted::Text, Wanted::Truth, Wanted::Date, Wanted::Time][choices.below(5)]
 }
 
-/// The first choices of each list are the simplest: shrinking leads there.
+/// The first choices of each list are the simplest, so that shrinking leads there.
 fn make(wanted: Wanted, depth: usize, choices: &mut Choices<'_>) -> String {
     if depth == 0 {
         return match wanted {
@@ -84,7 +85,7 @@ fn make(wanted: Wanted, depth: usize, choices: &mut Choices<'_>) -> String {
     }
     let mut sub = |wanted: Wanted| make(wanted, depth - 1, choices);
     let (number, text, truth) = (sub(Wanted::Number), sub(Wanted::Text), sub(Wanted::Truth));
-    // Of every type there are conditions.
+    // There are conditions of every type.
     let same = |choices: &mut Choices<'_>| {
         let (yes, no) = (make(wanted, depth - 1, choices), make(wanted, depth - 1, choices));
         let other = make(any_type(choices), 0, choices);
@@ -263,7 +264,7 @@ fn table(num_rows: u64, seed: u64) -> Table {
 
 const NOW: i64 = 1_700_000_000_000;
 
-/// What differs, if anything; whether lanes were used at all.
+/// The first difference, if there is one, and whether vectors were used at all.
 fn differs(text: &str, table: &Table) -> Result<bool, String> {
     super::super::set_clock(NOW as u64);
     let snapshot = table.snapshot();
@@ -288,7 +289,7 @@ fn differs(text: &str, table: &Table) -> Result<bool, String> {
         let mut run = VectorEvaluator::new(&expression, &snapshot, slots.len(), NOW);
         run.has_memos = has_memos;
         let mut given = Vec::new();
-        // Blocks of uneven length, some of them no runs of slots.
+        // Blocks of uneven length, some of non-consecutive slots.
         let mut shuffled: Vec<u32> = slots.clone();
         shuffled.rotate_left(7);
         for block in shuffled.chunks(23) {

@@ -1,6 +1,6 @@
-//! Texts over columns, made into one buffer without an allocation a row.
+//! Text functions over columns, writing to one buffer without an allocation per row.
 //!
-//! Law: positions and lengths count bytes; an empty text is null where the machine says so.
+//! Invariant: positions and lengths count bytes; an empty text is null where the row-wise evaluator yields null.
 
 use super::super::function::{self, Function};
 use super::super::value::{MAX_TEXT, ValueKind};
@@ -8,7 +8,7 @@ use super::VectorEvaluator;
 use super::vector::{NONE, NULL, POISON, Ref, VALID, Vector, VectorCells, VectorData, statuses};
 
 impl VectorEvaluator<'_> {
-    /// `None`: no function of text, or not for these lanes.
+    /// Vectorised functions of text; `None` if there is none for these vectors.
     pub(super) fn text_function(
         &mut self,
         function: Function,
@@ -95,7 +95,7 @@ impl VectorEvaluator<'_> {
             let text = run.text(cells.at(row));
             let (size, start) = (text.len() as f64, starts.at(row).trunc());
             let count = counts.as_ref().map_or(size - start, |counts| counts.at(row).trunc());
-            // Comparisons that a NaN fails, too.
+            // These comparisons are false for NaN.
             let is_inside = start >= 0.0 && start < size && count >= 0.0 && start + count <= size;
             if is_inside {
                 let bytes = &text.as_bytes()[start as usize..(start + count) as usize];
@@ -125,7 +125,7 @@ impl VectorEvaluator<'_> {
         })
     }
 
-    /// A text a row; false: the row is null.
+    /// Builds a vector of one text per row; a row is null if `write` returns false.
     fn make(&mut self, len: usize, write: impl Fn(&Self, usize, &mut String) -> bool) -> Vector {
         let mut places = Vec::with_capacity(len);
         let mut known: Vec<u8> = Vec::new();

@@ -7,9 +7,10 @@ use super::vector::{NONE, NULL, POISON, Ref, Statuses, VALID, Vector, VectorCell
 use crate::types::calendar::civil_from_days;
 use crate::types::scalar::MS_PER_DAY;
 
-/// Year, month from 0 and day in one number, as the language has dates; a day beyond the calendar is null.
+/// Packs year, month from 0 and day into one number, the language's representation of dates; a day beyond the calendar
+/// is null.
 pub(super) fn packed(days: Vec<i32>, known: Statuses) -> (VectorData, Statuses) {
-    // Neighbouring rows are often of one day.
+    // Adjacent rows often have the same day.
     let mut last = (0, pack_days(0));
     let packed: Vec<Option<i32>> = days
         .iter()
@@ -31,7 +32,7 @@ pub(super) fn packed(days: Vec<i32>, known: Statuses) -> (VectorData, Statuses) 
     (VectorData::Int(VectorCells::Each(cells)), known)
 }
 
-/// Days of years that the calendar of the row-wise machine has.
+/// Packs a day, if it is within the calendar of the row-wise evaluator.
 fn pack_days(days: i32) -> Option<i32> {
     match Value::of(&crate::types::scalar::Scalar::Date(days), crate::types::schema::Storage::Date32).payload
     {
@@ -41,7 +42,7 @@ fn pack_days(days: i32) -> Option<i32> {
 }
 
 impl VectorEvaluator<'_> {
-    /// `None`: no function of time, or not for these lanes.
+    /// Vectorised functions of time; `None` if there is none for these vectors.
     pub(super) fn time_function(
         &mut self,
         function: Function,
@@ -111,7 +112,7 @@ impl VectorEvaluator<'_> {
             } else {
                 value.div_euclid(MS_PER_DAY)
             };
-            // Beyond the calendar of the row-wise machine.
+            // Null beyond the calendar of the row-wise evaluator.
             pack_days(i32::try_from(days).ok()?)?;
             Some(match function {
                 // 1970-01-01 was a Thursday.
@@ -137,7 +138,7 @@ fn bucket(x: &Vector, count: i64, letter: u8, len: usize) -> Option<Vector> {
                 b'm' => 60_000,
                 _ => 3_600_000,
             };
-            // Whole units toward zero, then down to a multiple: of one unit nothing is left to do.
+            // Rounds to whole units toward zero, then down to a multiple, which is a no-op for a single unit.
             let cells = match count {
                 1 => cells.map(|ms| ms / unit_ms * unit_ms),
                 _ => cells.map(|ms| (ms / unit_ms).div_euclid(count) * count * unit_ms),
@@ -145,7 +146,7 @@ fn bucket(x: &Vector, count: i64, letter: u8, len: usize) -> Option<Vector> {
             Some(Vector::new(ValueKind::Datetime, VectorData::Int(cells), x.statuses.clone()))
         }
         (ValueKind::Datetime, _) => {
-            // Neighbouring rows are often of one day.
+            // Adjacent rows often have the same day.
             let mut last: Option<(i64, Option<i32>)> = None;
             let packed: Vec<Option<i64>> = (0..len)
                 .map(|row| {

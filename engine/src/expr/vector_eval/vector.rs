@@ -1,27 +1,28 @@
-//! One node's values on a block of rows, column by column.
+//! The values of one node on a block of rows.
 //!
-//! Law: [`Vector::value`] is what the row-wise machine has for the node on that row: type, status and payload.
+//! Invariant: [`Vector::value`] is the value of the node on that row in the row-wise evaluator: type, status and
+//! payload.
 
 use std::rc::Rc;
 
 use super::super::value::{Payload, Status, Value, ValueKind};
 use crate::types::schema::Storage;
 
-/// A row's status: [`Status`], and the literal `null`, which is a type of its own.
+/// The status of a row: that of [`Status`], or the literal `null`, which is a type of its own.
 pub(super) const VALID: u8 = 0;
 pub(super) const NULL: u8 = 1;
 pub(super) const POISON: u8 = 2;
 /// The literal `null`, or a missing branch.
 pub(super) const NONE: u8 = 3;
 
-/// A text: by its place in a dictionary of the table, or in what the run has made.
+/// A reference to a text, in a dictionary of the table or in the evaluator's arenas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) struct Ref(u64);
 
 impl Ref {
-    /// Made for this block; gone with it.
+    /// Created for this block, and valid as long.
     pub(super) const BLOCK: u32 = 0;
-    /// Made for the whole run.
+    /// Created for the whole evaluation.
     pub(super) const KEPT: u32 = 1;
     /// The dictionary of the expression's column at `source - FIRST_COLUMN`.
     pub(super) const FIRST_COLUMN: u32 = 2;
@@ -47,7 +48,7 @@ impl Ref {
     }
 }
 
-/// Texts one behind the other.
+/// Concatenated texts.
 #[derive(Debug, Default)]
 pub(super) struct Arena {
     bytes: String,
@@ -117,12 +118,12 @@ impl<T: Copy> VectorCells<T> {
     }
 }
 
-/// A row that is not valid holds an arbitrary payload.
+/// The payloads; that of a row that is not valid is arbitrary.
 #[derive(Debug, Clone)]
 pub(super) enum VectorData {
     Nothing,
     Float(VectorCells<f64>),
-    /// Integers, packed dates, milliseconds.
+    /// Integers, packed dates, or milliseconds.
     Int(VectorCells<i64>),
     Bool(VectorCells<bool>),
     Text(VectorCells<Ref>),
@@ -130,7 +131,7 @@ pub(super) enum VectorData {
     Mixed(Vec<Value>),
 }
 
-/// `None`: every row is valid.
+/// The status of each row; `None` if all are valid.
 pub(super) type Statuses = Option<Rc<[u8]>>;
 
 #[derive(Debug, Clone)]
@@ -153,7 +154,7 @@ impl Vector {
         Vector::new(ValueKind::Boolean, VectorData::Bool(cells), statuses)
     }
 
-    /// The same status everywhere.
+    /// A vector with the same status in every row.
     pub(super) fn without_values(kind: ValueKind, status: u8, len: usize) -> Vector {
         let payloads = match kind {
             ValueKind::None => VectorData::Nothing,
@@ -193,7 +194,7 @@ impl Vector {
         !self.is_mixed() && matches!(self.kind, ValueKind::Float32 | ValueKind::Float64)
     }
 
-    /// Whether some row is the literal `null`, or poison.
+    /// Whether some row has a status, such as the literal `null` or poison.
     pub(super) fn has(&self, status: u8) -> bool {
         match &self.payloads {
             VectorData::Mixed(values) => (0..values.len()).any(|row| self.status(row) == status),
@@ -202,7 +203,7 @@ impl Vector {
         }
     }
 
-    /// The rows as raw numbers, as [`Value::raw`] gives them for valid rows.
+    /// The rows as raw numbers, as [`Value::raw`] for valid rows; `None` for texts, literals and mixed types.
     pub(super) fn raws(&self) -> Option<VectorCells<f64>> {
         Some(match &self.payloads {
             VectorData::Float(cells) => cells.clone(),
@@ -215,7 +216,7 @@ impl Vector {
         })
     }
 
-    /// As [`Value::is_true`].
+    /// The rows as conditions, as [`Value::is_true`].
     pub(super) fn truths(&self, len: usize) -> VectorCells<bool> {
         let truths = match &self.payloads {
             VectorData::Nothing => return VectorCells::Same(false),
@@ -236,7 +237,7 @@ impl Vector {
         }
     }
 
-    /// The row as the machine has it; `text` gives the text of a place.
+    /// The value of a row; `text` resolves references.
     pub(super) fn value<'a>(&self, row: usize, text: impl FnOnce(Ref) -> &'a str) -> Value {
         if let VectorData::Mixed(values) = &self.payloads {
             return values[row].clone();
@@ -262,13 +263,13 @@ impl Vector {
     }
 }
 
-/// Statuses from a rule for each row; none when all are valid.
+/// Builds statuses by row; `None` if all are valid.
 pub(super) fn statuses(len: usize, status: impl Fn(usize) -> u8) -> Statuses {
     let all: Rc<[u8]> = (0..len).map(status).collect();
     all.iter().any(|status| *status != VALID).then_some(all)
 }
 
-/// The statuses of an operation on two numbers: none is null, poison goes before null.
+/// The statuses of an operation on two numbers: the literal `null` yields null, poison takes precedence over null.
 pub(super) fn joined(left: &Vector, right: &Vector, len: usize) -> Statuses {
     if left.statuses.is_none() && right.statuses.is_none() {
         return None;

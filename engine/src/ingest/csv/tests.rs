@@ -1,4 +1,4 @@
-//! CSV text → columns, the same however it is cut into parts.
+//! CSV text to columns, independent of the division into parts.
 
 use std::fmt::Write;
 
@@ -8,12 +8,12 @@ use arrow::datatypes::DataType;
 use super::*;
 use crate::data::{ListFlatten, UnknownColumns};
 
-/// Whatever the text looks like.
+/// Arbitrary text.
 fn commas() -> CsvOptions {
     CsvOptions::new(Some(","), None, None).unwrap()
 }
 
-/// Texts that a fixed sequence makes of pieces that matter to a reader of CSV.
+/// Texts composed pseudo-randomly of pieces that are significant to a CSV reader.
 fn random_texts(count: usize) -> impl Iterator<Item = String> {
     const PIECES: [&str; 24] = [
         ",",
@@ -74,13 +74,13 @@ fn records_are_those_of_the_csv_crate() {
         if is_closed {
             assert_eq!(records, expected, "{text:?}");
         } else {
-            // The crate takes the rest of the text for the last field.
+            // The `csv` crate takes the rest of the text for the last field.
             assert_eq!(records, expected[..expected.len() - 1], "{text:?}");
         }
     }
 }
 
-/// Texts of many rows of `width` fields, most of which need no second look; now and then something else stands between.
+/// Texts of many rows of `width` fields, most of them on the fast path, with an occasional exception.
 fn tables(count: usize, width: usize) -> impl Iterator<Item = String> {
     const FIELDS: [&str; 10] = [
         "1",
@@ -142,7 +142,7 @@ fn blocks_of_one_width_are_those_of_the_csv_crate() {
             let is_unclosed = is_error && num_good == expected.len();
             let num_good = num_good - usize::from(is_unclosed);
             assert!(is_error || num_good == expected.len(), "{text:?}");
-            // A block that ends with an error gives nothing of its rows.
+            // A block that ends with an error yields none of its rows.
             let num_found = if is_error { found.len() } else { num_good };
             assert_eq!(found, expected[..num_found], "{text:?}");
         }
@@ -182,7 +182,7 @@ fn shown(result: Result<(Schema, Batch)>) -> String {
 #[test]
 fn how_a_text_is_cut_does_not_show() {
     for (number, text) in random_texts(3000).enumerate() {
-        // A header that some of the rows fit.
+        // A header that matches some of the rows.
         let text = format!("{}\n{text}", ["x", "x,y", "x,y,z"][number % 3]);
         let whole = shown(create_on(&text, commas(), None, Threads::ONE));
         for threads in [2, 3, 7] {
@@ -213,7 +213,7 @@ fn rows_of_one_width_are_the_same_in_parts() {
         for second in 0..values.len() {
             let mut text = String::from("a,b,c\n");
             for row in 0..40 {
-                // The last value comes late, so that it refutes what some parts have found.
+                // The last value occurs late and refutes the type found by other parts.
                 let late = if row == 33 { second } else { first };
                 let _ = writeln!(text, "{row},{},{}", values[late], values[(first + row) % 2 + second / 2]);
             }

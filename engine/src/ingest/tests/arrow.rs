@@ -1,4 +1,4 @@
-//! Arrow data: types, streams and files, nested columns, updates, spoiled bytes.
+//! Arrow data: types, streams and files, nested columns, updates, corrupt bytes.
 
 use std::sync::Arc;
 
@@ -104,7 +104,7 @@ fn weightless_rows_are_bounded() {
     );
 }
 
-/// Whatever bytes come, the answer is a batch or an error; neither a panic nor memory without bound.
+/// Arbitrary bytes yield a batch or an error, without a panic and with bounded memory.
 #[test]
 fn spoiled_bytes_are_answered() {
     let text: DictionaryArray<Int32Type> = [Some("a"), None, Some("bcd")].into_iter().collect();

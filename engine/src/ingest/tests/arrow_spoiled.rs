@@ -1,4 +1,4 @@
-//! Arrow bytes that the reader would assert on: refused before it sees them.
+//! Arrow bytes on which the reader would panic are rejected before it sees them.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ fn what_is_wrong_is_said_before_the_reader_sees_it() {
     }
 }
 
-/// A column of every shape in which buffers lie, each with a null.
+/// A column of every buffer layout, each with a null.
 pub(super) fn columns_of_all_shapes() -> Vec<(&'static str, ArrayRef)> {
     let coded: DictionaryArray<Int32Type> = [Some("a"), None, Some("b")].into_iter().collect();
     let numbers = Int32Array::from(vec![Some(1), None, Some(3)]);
@@ -70,7 +70,7 @@ pub(super) fn columns_of_all_shapes() -> Vec<(&'static str, ArrayRef)> {
     ]
 }
 
-/// Every byte, changed in a few ways: the reader's asserts are never reached.
+/// Every byte, changed in a few ways, never reaches the reader's assertions.
 #[test]
 fn the_reader_has_nothing_to_assert() {
     let mut samples = Vec::new();

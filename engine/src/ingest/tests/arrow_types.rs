@@ -1,4 +1,4 @@
-//! The mapping of Arrow types to columns, and what many batches become.
+//! The mapping of Arrow types to columns, and of many batches to one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use arrow_ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 use super::arrow::{batch_of, list, some};
 use super::*;
 
-/// One column by every way: as a stream, as a file, in the old form of both, as a batch in memory.
+/// Reads one column in every way: as a stream, as a file, in the old form of both, as a batch in memory.
 #[track_caller]
 fn check(values: impl Array + 'static, expected: &str) {
     let batch = batch_of(vec![("x", Arc::new(values))]);
@@ -52,7 +52,7 @@ fn numbers_and_moments() {
     let decimals = Decimal128Array::from(vec![674_912_810_000_000_000_000_000, -1]);
     let decimals = decimals.with_precision_and_scale(38, 18).unwrap();
     check(decimals, "x:Float64[674912.81,-1e-18]");
-    // The first second of year 1 and the last of 9999; what is below a millisecond is cut toward zero.
+    // The first second of year 1 and the last of 9999; fractions of a millisecond are truncated toward zero.
     check(
         TimestampSecondArray::from(vec![-62_135_596_800, 253_402_300_799]),
         "x:TimestampMs[-62135596800000,253402300799000]",
@@ -236,7 +236,7 @@ fn a_fault_in_a_later_batch_names_its_row() {
     );
 }
 
-/// Batches that are read one after the other.
+/// Batches that are read one at a time.
 #[derive(Debug)]
 struct Parts(RecordBatch, usize);
 
@@ -262,7 +262,7 @@ fn a_panic_while_reading_is_an_error() {
     check_updated(broken, expected);
 }
 
-/// Runs, lists and codes that say the same thing again and again cost what they are, not what they claim.
+/// Repetitive runs, lists and codes cost as much as their encoding, not as much as they claim.
 #[test]
 fn small_claims_of_many_rows_are_bounded() {
     let ends = Int32Array::from(vec![i32::MAX]);
@@ -274,7 +274,7 @@ fn small_claims_of_many_rows_are_bounded() {
         "error: cannot read column `x` of type runendencoded(\"run_ends\": non-null int32, \"values\": int64): \
          Invalid argument error: more than 20000000 rows in runs"
     );
-    // A text of a megabyte that a hundred thousand rows share.
+    // A text of a megabyte shared by a hundred thousand rows.
     let long = "x".repeat(1 << 20);
     let keys = Int32Array::from(vec![0; 100_000]);
     let text =
@@ -292,7 +292,7 @@ fn small_claims_of_many_rows_are_bounded() {
     assert_eq!(made.num_rows, 100_000);
 }
 
-/// Lists of views may all show one long text.
+/// All lists of views may refer to one long text.
 #[test]
 fn shared_items_are_not_repeated() {
     let long = "x".repeat(1 << 20);
@@ -310,7 +310,7 @@ fn shared_items_are_not_repeated() {
     assert_eq!(made.num_rows, num_rows);
 }
 
-/// What comes without rows has the types that it would have with some.
+/// Data without rows have the same types as with rows.
 #[test]
 fn types_are_known_without_rows() {
     let batch = batch_of(super::arrow_spoiled::columns_of_all_shapes());
@@ -324,7 +324,7 @@ fn types_are_known_without_rows() {
     assert_eq!(types(vec![batch.slice(0, 0)]), types(vec![batch.clone(), batch.clone()]));
 }
 
-/// A block that the footer names twice is there once.
+/// A block that the footer lists twice is rejected.
 #[test]
 fn a_footer_cannot_multiply_rows() {
     let batch =
@@ -339,7 +339,7 @@ fn a_footer_cannot_multiply_rows() {
         let footer = arrow_ipc::root_as_footer(&bytes[footer..bytes.len() - 10]).unwrap();
         footer.recordBatches().unwrap().iter().copied().collect()
     };
-    // The second block lies where the first one does.
+    // The second block overlaps the first one.
     let second = bytes[footer..].windows(24).position(|window| window == blocks[1].0).unwrap();
     bytes.splice(footer + second..footer + second + 24, blocks[0].0);
     let shown = created(&TableData::Arrow(bytes.clone().into()), &TableOptions::default());

@@ -155,7 +155,7 @@ fn row_keys_in_updates() {
     );
     let in_columns = columns(r#"{"__INDEX__":["a",null],"x":[1,2]}"#);
     assert_eq!(updated(&table, Some(0), &in_columns), r#"2 x:Int32[1,2] keys["a",null]"#);
-    // At creation from JSON it is an ordinary column.
+    // When a table is created from JSON it is an ordinary column.
     check_created(rows(r#"[{"__INDEX__":1,"x":20}]"#), "__INDEX__:Integer[1] x:Integer[20]");
 }
 
@@ -269,7 +269,7 @@ fn flattening_repeats_no_mountains_of_text() {
 fn flattening_makes_no_more_than_its_input_allows() {
     let options = TableOptions { list_flatten: ListFlatten::Cartesian, ..TableOptions::default() };
     let limit = "makes more than 64 cells of each value given (and 1048576 beside)";
-    // Products, by rows that are small each.
+    // Products of rows that are small each.
     let row = format!(r#"{{"a":[{ones}],"b":[{ones}],"c":[{ones}]}}"#, ones = vec!["1"; 60].join(","));
     let shown = created(&rows(&format!("[{}]", vec![row; 10].join(","))), &options);
     assert!(shown.starts_with("error: flattening around `c` ") && shown.contains(limit), "{}", &shown[..80]);
@@ -278,7 +278,7 @@ fn flattening_makes_no_more_than_its_input_allows() {
     let text = format!(r#"{{"long":[{}],{singles}}}"#, vec!["1"; 3000].join(","));
     let shown = created(&rows(&format!("[{text}]")), &TableOptions::default());
     assert!(shown.contains(limit), "{}", &shown[..80]);
-    // What a client might mean passes: a long array beside some single values, a product of two short ones.
+    // Plausible input passes: a long array beside some single values, a product of two short ones.
     let few = (0..30).map(|key| format!(r#""k{key}":"text""#)).collect::<Vec<_>>().join(",");
     let text = format!(r#"[{{"long":[{}],{few}}}]"#, vec!["1"; 20_000].join(","));
     let (_, batch) = create(&rows(&text), &TableOptions::default()).unwrap();
@@ -325,11 +325,11 @@ fn integers_keep_every_digit() {
         &["9223372036854775807", "-9223372036854775808"],
         "a:Integer[9223372036854775807,-9223372036854775808]",
     );
-    // Beyond 64 bits with a sign, and beyond those without: texts, those before as well.
+    // Integers beyond 64 bits, signed or unsigned, make texts of all values, including earlier ones.
     check_column(&["7", "9223372036854775808"], r#"a:Utf8["7","9223372036854775808"]"#);
     check_column(&["18446744073709551617", "null", "5"], r#"a:Utf8["18446744073709551617",null,"5"]"#);
     check_column(&["-99999999999999999999", "0"], r#"a:Utf8["-99999999999999999999","0"]"#);
-    // Beside fractions and exponents they are measurements.
+    // Beside fractions and exponents they are floats.
     check_column(&["18446744073709551617", "0.5"], "a:Float64[18446744073709552000.0,0.5]");
     check_column(
         &["1e20", "100000000000000000000", "3"],
@@ -405,7 +405,7 @@ fn a_text_makes_texts_of_what_was_before_as_it_was_spelled() {
     );
     check_column(&["\"2020-01-02 03:04\"", "\"\""], r#"a:Utf8["2020-01-02 03:04",""]"#);
     check_column(&["5", "\"2020-01-02\""], r#"a:Utf8["5","2020-01-02"]"#);
-    // In lists and objects, too, each column for itself.
+    // Also in lists and objects, for each column separately.
     check_created(
         rows(r#"[{"o":{"p":1.50,"q":2.50},"l":[1.10,"é\n"]},{"o":{"p":"x","q":3.00},"l":[]}]"#),
         r#"o.p:Utf8["1.50","1.50","x"] o.q:Float64[2.5,2.5,3.0] l:Utf8["1.10","é\n",null]"#,
