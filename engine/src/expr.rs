@@ -76,7 +76,7 @@ const MAX_TEXT_BYTES: usize = 1 << 17;
 /// null.
 const MAX_STEPS_TOGETHER: u64 = 200_000_000;
 /// Minimum number of rows for vector evaluation, which has a fixed cost.
-const LEAST_LANE_ROWS: usize = 16;
+const LEAST_VECTOR_ROWS: usize = 16;
 
 const TYPE_ERROR: &str = "Type Error - inputs do not resolve to a valid expression.";
 
@@ -291,7 +291,7 @@ impl Expression {
     ) {
         let mut run = VectorEvaluator::new(self, snapshot, slots.len(), now_ms());
         let mut steps = 0;
-        let mut is_for_rows = slots.len() < LEAST_LANE_ROWS;
+        let mut is_for_rows = slots.len() < LEAST_VECTOR_ROWS;
         for block in slots.chunks(BLOCK_ROWS) {
             if !is_for_rows && run.write(column, interner.as_mut(), block) {
                 continue;

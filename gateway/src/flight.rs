@@ -1,10 +1,10 @@
-//! The Arrow Flight door: bulk loads in, snapshots out.
+//! The Arrow Flight listener: bulk loads and snapshots.
 //!
-//! Law: standard clients work. A put is applied in pieces, each whole or not at all; a get is one version of its
-//! table, whatever happens meanwhile. Engine work runs on worker threads, never on the door's own.
+//! Invariant: works with standard clients. A put is applied in pieces, each atomically; a get is one version of its
+//! table, regardless of concurrent writes. Engine work runs on worker threads, never on the listener's own.
 //!
-//! A descriptor's path `[table]` or its command (JSON) names the table: [`ticket`]. Reading: [`get`]; writing:
-//! [`put`]; what there is: [`listing`]; small orders: [`action`].
+//! A descriptor's path `[table]` or its command (JSON) names the table: [`ticket`]. Reading: [`get`]; writing: [`put`];
+//! the tables: [`listing`]; administration: [`action`].
 
 mod action;
 mod get;
@@ -29,15 +29,16 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
-/// The largest message a client may send, in bytes: a record batch of a bulk load. gRPC's own default of 4 MiB cuts
-/// ordinary clients off.
+/// Maximum size of a message in bytes, such as a record batch of a bulk load. gRPC's default of 4 MiB is too small for
+/// ordinary clients.
 const MAX_MESSAGE_BYTES: usize = 256 << 20;
 
-type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+type ReplyStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// A listening Flight door; [`FlightListener::stop`] ends it.
+/// A running Flight listener; [`FlightListener::stop`] ends it.
 #[derive(Debug)]
 pub struct FlightListener {
+    /// The bound address, with the port that was assigned.
     pub addr: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -46,7 +47,9 @@ pub struct FlightListener {
 impl FlightListener {
     /// Binds `addr` and serves on a thread of its own.
     ///
-    /// Errors when the address cannot be bound.
+    /// # Errors
+    ///
+    /// If the address cannot be bound, or the runtime or thread cannot be started.
     pub fn open(addr: SocketAddr, catalog: Catalog) -> std::io::Result<FlightListener> {
         let listener = std::net::TcpListener::bind(addr)?;
         listener.set_nonblocking(true)?;
@@ -64,7 +67,7 @@ impl FlightListener {
         Ok(FlightListener { addr, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Takes no new calls, lets running ones finish, and returns when the door's thread has ended.
+    /// Stops accepting calls, waits for running ones, and joins the listener's thread.
     pub fn stop(mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take()
@@ -88,7 +91,7 @@ async fn serve(listener: std::net::TcpListener, catalog: Catalog, stopped: onesh
     let serving = Server::builder().add_service(service).serve_with_incoming_shutdown(
         TcpIncoming::from(listener).with_nodelay(Some(true)),
         async {
-            // A dropped sender means the same as a message: stop.
+            // A dropped sender also means to stop.
             let _ = stopped.await;
         },
     );
@@ -104,19 +107,19 @@ struct FlightServer {
 
 #[tonic::async_trait]
 impl FlightService for FlightServer {
-    type HandshakeStream = Answers<HandshakeResponse>;
-    type ListFlightsStream = Answers<FlightInfo>;
-    type DoGetStream = Answers<FlightData>;
-    type DoPutStream = Answers<PutResult>;
-    type DoActionStream = Answers<arrow_flight::Result>;
-    type ListActionsStream = Answers<ActionType>;
-    type DoExchangeStream = Answers<FlightData>;
+    type HandshakeStream = ReplyStream<HandshakeResponse>;
+    type ListFlightsStream = ReplyStream<FlightInfo>;
+    type DoGetStream = ReplyStream<FlightData>;
+    type DoPutStream = ReplyStream<PutResult>;
+    type DoActionStream = ReplyStream<arrow_flight::Result>;
+    type ListActionsStream = ReplyStream<ActionType>;
+    type DoExchangeStream = ReplyStream<FlightData>;
 
     async fn handshake(
         &self,
         _request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
-        // Nobody has to log in yet: an empty answer lets clients that ask go on.
+        // There is no login: an empty reply satisfies clients that handshake.
         Ok(Response::new(Box::pin(futures::stream::empty())))
     }
 
@@ -175,7 +178,7 @@ impl FlightService for FlightServer {
     }
 }
 
-/// A fault in gRPC's words.
+/// Maps an error to a gRPC status.
 fn status(fault: &ActorError) -> Status {
     let text = fault.to_string();
     match fault {
@@ -187,7 +190,7 @@ fn status(fault: &ActorError) -> Status {
     }
 }
 
-/// Runs engine work off the door's threads.
+/// Runs engine work off the listener's threads.
 async fn work<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> Result<T, Status> {
     tokio::task::spawn_blocking(job)
         .await

@@ -1,4 +1,4 @@
-//! How data are read and kept, in the words that HTTP, Flight, the command line and the configuration share.
+//! How data are read and stored, as spelled in HTTP, Flight, the command line and the configuration.
 
 use std::str::FromStr;
 
@@ -31,7 +31,7 @@ impl FromStr for Format {
     }
 }
 
-/// What becomes of lists: `zip`, `cartesian` or `stringify`.
+/// How lists become rows or texts: `zip`, `cartesian` or `stringify`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lists(pub ListFlatten);
 
@@ -50,18 +50,23 @@ impl<'de> Deserialize<'de> for Lists {
     }
 }
 
-/// How a CSV is written, as far as its sender says.
+/// The dialect of a CSV, as far as the sender gave it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CsvWords<'a> {
     /// One character; recognised if absent.
     pub separator: Option<&'a str>,
-    /// `.` or `,`
+    /// Decimal separator: `.` or `,`.
     pub decimal: Option<&'a str>,
+    /// Whether the first line is a header.
     pub header: Option<bool>,
 }
 
 impl CsvWords<'_> {
-    /// Errors name the word that is wrong, and say when the data are no CSV.
+    /// Parses the options.
+    ///
+    /// # Errors
+    ///
+    /// Names the invalid option, or reports that options are given for data that are not CSV.
     pub fn options(self, format: Format) -> Result<CsvOptions, String> {
         let is_given = self.separator.is_some() || self.decimal.is_some() || self.header.is_some();
         if is_given && format != Format::Csv {

@@ -1,6 +1,6 @@
-//! Tables from files: which file becomes which table, and reading it.
+//! Tables loaded from files: the mapping of files to tables, and reading them.
 //!
-//! Law: the format is the file's ending or the one that is named; errors name the file and what to do.
+//! Invariant: the format is the given one, or else that of the file's extension. Errors name the file and the remedy.
 
 mod parquet;
 
@@ -16,25 +16,33 @@ use crate::content_coding::Coding;
 use crate::json_form;
 use crate::load_options::{CsvWords, Format, Lists};
 
-/// One table to host: `name=path`, and options behind commas. A comma within a value is written `\,`.
+/// A file to host as a table: `name=path`, followed by options separated by commas. A comma within a value is written
+/// `\,`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Source {
+    /// Name of the table.
     pub name: String,
+    /// Path of the file.
     pub path: PathBuf,
+    /// Column that is the table's index; excludes `limit`.
     #[serde(default)]
     pub index: Option<String>,
+    /// Maximum number of rows; excludes `index`.
     #[serde(default)]
     pub limit: Option<u32>,
+    /// Format of the file; by default that of its extension.
     #[serde(default)]
     pub format: Option<Format>,
-    /// What becomes of lists.
+    /// How lists become rows or texts.
     #[serde(default)]
     pub lists: Option<Lists>,
-    /// Of CSV: what stands between fields (recognised if absent), the decimal sign, whether there is a header.
+    /// Field separator of a CSV; recognised if absent.
     #[serde(default)]
+    /// Decimal separator of a CSV, `.` by default.
     pub separator: Option<String>,
     #[serde(default)]
+    /// Whether a CSV has a header line, true by default.
     pub decimal: Option<String>,
     #[serde(default)]
     pub header: Option<bool>,
@@ -83,7 +91,7 @@ impl FromStr for Source {
     }
 }
 
-/// What stands between commas; `\,` is a comma.
+/// Splits at commas; `\,` is a literal comma.
 fn parts(text: &str) -> Vec<String> {
     let mut parts = vec![String::new()];
     let mut rest = text.chars().peekable();
@@ -99,7 +107,11 @@ fn parts(text: &str) -> Vec<String> {
 }
 
 impl Source {
-    /// Errors name the table and the options that cannot be together, or the one that is wrong.
+    /// Checks the options.
+    ///
+    /// # Errors
+    ///
+    /// Names the table, and the invalid option or the options that exclude each other.
     pub fn check(&self) -> Result<(), String> {
         if self.index.is_some() && self.limit.is_some() {
             return Err(format!("table \"{}\" has both an index and a limit; choose one", self.name));
@@ -119,6 +131,7 @@ impl Source {
         }
     }
 
+    /// The options of the new table.
     pub fn options(&self) -> TableOptions {
         TableOptions {
             index: self.index.clone(),
@@ -127,7 +140,11 @@ impl Source {
         }
     }
 
-    /// Reads the file. Blocks.
+    /// Reads the file. Blocks the calling thread.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, decompressed or opened in its format; names the file and the table.
     pub fn read(&self) -> Result<TableData, String> {
         let cannot = |error: String| {
             format!("cannot load {} as table \"{}\": {error}", self.path.display(), self.name)
@@ -141,7 +158,7 @@ impl Source {
             format!("cannot read {} for table \"{}\": {error}", self.path.display(), self.name)
         })?;
         let bytes = match coding {
-            // The operator's own file: it is held whole, as any other.
+            // The operator's own file, which is held in memory as a whole like any other.
             Some(coding) => coding.decode(&bytes, usize::MAX).map_err(|error| cannot(error.to_string()))?,
             None => bytes.into(),
         };
@@ -153,13 +170,17 @@ fn format_of(path: &Path) -> Result<Format, String> {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or("");
     ending.parse().map_err(|_| {
         format!(
-            "{}: the ending says no format; add format=csv (or json, ndjson, arrow, parquet)",
+            "{}: the extension determines no format; add format=csv (or json, ndjson, arrow, parquet)",
             path.display()
         )
     })
 }
 
-/// Bytes of a file or a request body as table data.
+/// Converts the bytes of a file or a request body to table data.
+///
+/// # Errors
+///
+/// If the bytes are no text where one is required, or no Parquet file, or CSV options are given for another format.
 pub fn decode(format: Format, csv: CsvWords<'_>, bytes: Bytes) -> Result<TableData, String> {
     let csv = csv.options(format)?;
     let text = |bytes: Bytes| {
@@ -201,14 +222,14 @@ mod tests {
     }
 
     #[test]
-    fn the_ending_says_the_format() {
+    fn the_extension_determines_the_format() {
         assert_eq!(format_of(Path::new("a.CSV")), Ok(Format::Csv));
         assert_eq!(format_of(Path::new("a.jsonl")), Ok(Format::Ndjson));
         assert!(format_of(Path::new("a")).unwrap_err().contains("format=csv"));
     }
 
     #[test]
-    fn options_stand_behind_commas() {
+    fn options_follow_commas() {
         let source: Source =
             r"t=a\,b.txt,format=csv,separator=\,,lists=cartesian,header=false".parse().unwrap();
         assert_eq!(source.path, PathBuf::from("a,b.txt"));

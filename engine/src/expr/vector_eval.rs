@@ -43,10 +43,10 @@ pub(crate) struct VectorEvaluator<'a> {
     /// Number of rows of the whole evaluation, which bounds the size of memo tables.
     num_rows: usize,
     now: i64,
-    /// Texts made for this block, and for the run.
+    /// Texts created for this block, and for the whole evaluation.
     made: Arena,
     kept: Arena,
-    /// By node. `None`: the node has no use for one.
+    /// Memos by node; `None` if the node has no use for one.
     memos: HashMap<usize, Option<Memo>>,
     variables: Vec<Option<Rc<Vector>>>,
     written: Written,
@@ -60,7 +60,7 @@ pub(crate) struct VectorEvaluator<'a> {
 #[derive(Debug, Clone, Copy)]
 struct Rows<'a> {
     slots: &'a [u32],
-    /// The slots follow one another.
+    /// Whether the slots are consecutive.
     is_run: bool,
 }
 

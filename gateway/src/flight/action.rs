@@ -1,4 +1,4 @@
-//! DoAction: small orders, each with a table's name as its body.
+//! DoAction: administrative actions, each with a table's name as its body.
 
 use arrow_flight::{Action, ActionType};
 use proscenium_actors::table::{DeleteTable, ReplaceRows};
@@ -6,19 +6,22 @@ use proscenium_actors::{Catalog, tuning};
 use proscenium_engine::{TableData, WriteOptions};
 use tonic::Status;
 
-use super::{Answers, status};
+use super::{ReplyStream, status};
 
 const CLEAR: (&str, &str) = ("clear", "Removes all rows. Body: the table's name.");
 const DELETE: (&str, &str) = ("delete", "Deletes a table that has no views. Body: the table's name.");
 
-pub(super) fn list() -> Answers<ActionType> {
+pub(super) fn list() -> ReplyStream<ActionType> {
     let action = |(name, description): (&str, &str)| {
         Ok(ActionType { r#type: name.to_owned(), description: description.to_owned() })
     };
     Box::pin(futures::stream::iter([CLEAR, DELETE].map(action)))
 }
 
-pub(super) async fn act(catalog: &Catalog, action: Action) -> Result<Answers<arrow_flight::Result>, Status> {
+pub(super) async fn act(
+    catalog: &Catalog,
+    action: Action,
+) -> Result<ReplyStream<arrow_flight::Result>, Status> {
     let name = String::from_utf8(action.body.to_vec())
         .map_err(|_| Status::invalid_argument("the body is no table's name: it is not UTF-8"))?;
     let table =

@@ -1,8 +1,10 @@
-//! DoGet: a table, or a view config over it, at one version.
+//! DoGet: a table, or a view over it, at one version.
 //!
-//! Law: rows are cut and encoded a piece at a time, when the client has room for the next, so that a get of any size
-//! holds a bounded amount of memory beside the shared snapshot. The table plans the view in its own order, expressions
-//! and windows included; the view is built here and known to nobody else, so that a call that ends takes it along.
+//! Invariant: the table's actor plans the view in its message order, expressions and windows included; the view is
+//! built here and owned by the call, so it is dropped when the call ends.
+//!
+//! Cost: rows are sliced and encoded a piece at a time, when the client has room for the next, so a get of any size
+//! holds bounded memory besides the shared snapshot.
 
 use std::sync::Arc;
 
@@ -18,16 +20,16 @@ use proscenium_engine::view::{Handle, SliceOptions, View, Viewport};
 use tonic::Status;
 
 use super::ticket::{self, Wanted};
-use super::{Answers, status, work};
+use super::{ReplyStream, status, work};
 
-/// Rows encoded at a time.
+/// Number of rows encoded at a time.
 const PIECE_ROWS: u32 = 65_536;
 
-pub(super) async fn get(catalog: &Catalog, ticket: &Ticket) -> Result<Answers<FlightData>, Status> {
+pub(super) async fn get(catalog: &Catalog, ticket: &Ticket) -> Result<ReplyStream<FlightData>, Status> {
     let wanted = ticket::wanted(&ticket.ticket)?;
-    let answer = open(catalog, wanted).await?;
-    let schema = answer.schema.clone();
-    let batches = pieces(answer).map_err(|status| FlightError::Tonic(Box::new(status)));
+    let opened = open(catalog, wanted).await?;
+    let schema = opened.schema.clone();
+    let batches = pieces(opened).map_err(|status| FlightError::Tonic(Box::new(status)));
     let encoded = FlightDataEncoderBuilder::new().with_schema(schema).build(batches);
     Ok(Box::pin(encoded.map_err(|error| match error {
         FlightError::Tonic(status) => *status,
@@ -36,14 +38,14 @@ pub(super) async fn get(catalog: &Catalog, ticket: &Ticket) -> Result<Answers<Fl
 }
 
 /// A view that is open for one get.
-pub(super) struct Answer {
+pub(super) struct OpenedView {
     view: View,
     handle: Handle,
     pub(super) num_rows: usize,
     pub(super) schema: SchemaRef,
 }
 
-pub(super) async fn open(catalog: &Catalog, wanted: Wanted) -> Result<Answer, Status> {
+pub(super) async fn open(catalog: &Catalog, wanted: Wanted) -> Result<OpenedView, Status> {
     let table = catalog.table(&wanted.table).map_err(|_| no_table(&wanted.table))?;
     let config = wanted.view.unwrap_or_default();
     let group_by_depth = config.group_by_depth;
@@ -59,7 +61,7 @@ fn no_table(name: &str) -> Status {
     Status::not_found(format!("table \"{name}\" is not hosted"))
 }
 
-fn build(Planned { plan, snapshot }: Planned, group_by_depth: Option<u32>) -> Result<Answer, Status> {
+fn build(Planned { plan, snapshot }: Planned, group_by_depth: Option<u32>) -> Result<OpenedView, Status> {
     let mut view = View::build(plan, &snapshot);
     let mut handle = view.handle(group_by_depth);
     let num_rows = view.dimensions(&mut handle).num_view_rows;
@@ -67,10 +69,10 @@ fn build(Planned { plan, snapshot }: Planned, group_by_depth: Option<u32>) -> Re
     let window = view.slice(&mut handle, SliceOptions { viewport: none, ..SliceOptions::default() }).gather();
     let empty = export::record_batch(&window, Naming::Readable)
         .map_err(|error| Status::internal(error.to_string()))?;
-    Ok(Answer { view, handle, num_rows, schema: plain(&empty.schema()) })
+    Ok(OpenedView { view, handle, num_rows, schema: plain(&empty.schema()) })
 }
 
-/// The schema with text as plain `Utf8`, as the encoder sends it.
+/// The schema with dictionary-coded text as plain `Utf8`, as the encoder sends it.
 fn plain(schema: &Schema) -> SchemaRef {
     let field = |field: &Arc<Field>| match field.data_type() {
         DataType::Dictionary(_, values) => field.as_ref().clone().with_data_type(values.as_ref().clone()),
@@ -79,31 +81,31 @@ fn plain(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
 }
 
-fn pieces(answer: Answer) -> impl Stream<Item = Result<arrow::array::RecordBatch, Status>> + Send {
-    futures::stream::try_unfold((answer, 0_u32), |(mut answer, start)| async move {
-        if start as usize >= answer.num_rows {
+fn pieces(opened: OpenedView) -> impl Stream<Item = Result<arrow::array::RecordBatch, Status>> + Send {
+    futures::stream::try_unfold((opened, 0_u32), |(mut opened, start)| async move {
+        if start as usize >= opened.num_rows {
             return Ok(None);
         }
         let end = start.saturating_add(PIECE_ROWS);
         let viewport = Viewport { start_row: Some(start), end_row: Some(end), ..Viewport::default() };
-        let (answer, batch) = work(move || {
+        let (opened, batch) = work(move || {
             let slice =
-                answer.view.slice(&mut answer.handle, SliceOptions { viewport, ..SliceOptions::default() });
+                opened.view.slice(&mut opened.handle, SliceOptions { viewport, ..SliceOptions::default() });
             let batch = export::record_batch(&slice.gather(), Naming::Readable);
-            (answer, batch)
+            (opened, batch)
         })
         .await?;
         let batch = batch.map_err(|error| Status::internal(error.to_string()))?;
         let columns = batch
             .columns()
             .iter()
-            .zip(answer.schema.fields())
+            .zip(opened.schema.fields())
             .map(|(column, field)| arrow::compute::cast(column, field.data_type()))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| Status::internal(error.to_string()))?;
-        let batch = arrow::array::RecordBatch::try_new(answer.schema.clone(), columns)
+        let batch = arrow::array::RecordBatch::try_new(opened.schema.clone(), columns)
             .map_err(|error| Status::internal(error.to_string()))?;
-        Ok(Some((batch, (answer, end))))
+        Ok(Some((batch, (opened, end))))
     })
     .boxed()
 }

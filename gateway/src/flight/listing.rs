@@ -1,4 +1,4 @@
-//! ListFlights, GetFlightInfo, GetSchema: which tables there are and what they hold.
+//! ListFlights, GetFlightInfo, GetSchema: the hosted tables and their schemas.
 
 use arrow::datatypes::{Field, Schema as ArrowSchema};
 use arrow::ipc::writer::IpcWriteOptions;
@@ -8,12 +8,12 @@ use proscenium_actors::{ActorError, Catalog, tuning};
 use proscenium_engine::table::Snapshot;
 use tonic::Status;
 
-use super::{Answers, get, ticket};
+use super::{ReplyStream, get, ticket};
 
-pub(super) async fn list(catalog: &Catalog) -> Result<Answers<FlightInfo>, Status> {
+pub(super) async fn list(catalog: &Catalog) -> Result<ReplyStream<FlightInfo>, Status> {
     let mut flights = Vec::new();
     for hosted in catalog.list() {
-        // A table that goes while the list is made is not on it.
+        // A table that is deleted meanwhile is omitted.
         let Ok(table) = catalog.table(&hosted.name) else { continue };
         let snapshot = match table.mailbox.ask(tuning::ASK_DEADLINE, |reply| TakeSnapshot { reply }).await {
             Ok(snapshot) => snapshot,
@@ -37,13 +37,13 @@ pub(super) async fn info(catalog: &Catalog, descriptor: FlightDescriptor) -> Res
         true => wanted.table.clone().into_bytes(),
         false => descriptor.cmd.to_vec(),
     };
-    let answer = get::open(catalog, wanted).await?;
-    flight(descriptor, &answer.schema, answer.num_rows, &ticket)
+    let opened = get::open(catalog, wanted).await?;
+    flight(descriptor, &opened.schema, opened.num_rows, &ticket)
 }
 
 pub(super) async fn schema(catalog: &Catalog, descriptor: FlightDescriptor) -> Result<SchemaResult, Status> {
-    let answer = get::open(catalog, ticket::wanted_by(&descriptor)?).await?;
-    SchemaAsIpc::new(&answer.schema, &IpcWriteOptions::default())
+    let opened = get::open(catalog, ticket::wanted_by(&descriptor)?).await?;
+    SchemaAsIpc::new(&opened.schema, &IpcWriteOptions::default())
         .try_into()
         .map_err(|error: arrow::error::ArrowError| Status::internal(error.to_string()))
 }
@@ -54,7 +54,7 @@ fn flight(
     num_rows: usize,
     ticket: &[u8],
 ) -> Result<FlightInfo, Status> {
-    // An endpoint without a location is this very server.
+    // An endpoint without a location is this server.
     let endpoint = FlightEndpoint::new().with_ticket(Ticket::new(ticket.to_vec()));
     Ok(FlightInfo::new()
         .try_with_schema(schema)

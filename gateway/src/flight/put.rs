@@ -1,9 +1,9 @@
 //! DoPut: bulk loads.
 //!
-//! Law: rows are collected into pieces of a bounded size and each piece is applied whole or not at all, in order; each
-//! is acknowledged by a message with JSON `{"rows": applied so far}`. A replacement is one piece, whatever its size,
-//! since it must be one step. An error says how many rows were applied before it. A column that the table does not have
-//! is an error unless the order says `ignore_unknown`, and so is another index, limit or way with lists than the table's.
+//! Invariant: rows are collected into pieces of bounded size; each piece is applied atomically and in order, and
+//! acknowledged by a message with JSON `{"rows": applied so far}`. A replacement is one piece of any size, since it
+//! must be atomic. An error reports the number of rows applied before it. A column that the table does not have is an
+//! error unless the command sets `ignore_unknown`, and so is an index, limit or list mode other than the table's.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -21,18 +21,18 @@ use proscenium_engine::{TableData, TableOptions, UnknownColumns, WriteOptions};
 use tonic::{Status, Streaming};
 
 use super::ticket::{self, Mode, PutOrder};
-use super::{Answers, status};
+use super::{ReplyStream, status};
 
-/// Bytes collected before they are applied: large enough for bulk speed, small enough that other requests of the table
-/// wait a fraction of a second.
+/// Number of bytes collected before they are applied: large enough for bulk speed, small enough that other requests of
+/// the table wait only a fraction of a second.
 const PIECE_BYTES: usize = 32 << 20;
-/// The most that a replacement may collect.
+/// Maximum number of bytes of a replacement.
 const MAX_REPLACE_BYTES: usize = 4 << 30;
 
 pub(super) async fn put(
     catalog: Catalog,
     mut messages: Streaming<FlightData>,
-) -> Result<Answers<PutResult>, Status> {
+) -> Result<ReplyStream<PutResult>, Status> {
     let first =
         messages.try_next().await?.ok_or_else(|| Status::invalid_argument("the put has no message"))?;
     let order = ticket::put_order(first.flight_descriptor.as_ref())?;
@@ -41,7 +41,7 @@ pub(super) async fn put(
     Ok(Box::pin(apply_all(load, batches)))
 }
 
-/// The decoder trusts what a message says about its buffers, so it gets only those that keep their word; where it panics
+/// Decodes a put. The decoder trusts the sizes in a message, so messages are validated first; if it panics
 /// nevertheless, the put ends with an error.
 fn decoded(messages: impl Stream<Item = Result<FlightData, Status>> + Send + 'static) -> Batches {
     let mut checked = ArrowMessages::default();
@@ -52,7 +52,7 @@ fn decoded(messages: impl Stream<Item = Result<FlightData, Status>> + Send + 'st
 }
 
 fn check(checked: &mut ArrowMessages, mut message: FlightData) -> Result<FlightData, Status> {
-    // Metadata may come without data.
+    // Metadata may be sent without data.
     if !message.data_header.is_empty() {
         checked
             .check(&message.data_header, &message.data_body)
@@ -67,7 +67,7 @@ fn check(checked: &mut ArrowMessages, mut message: FlightData) -> Result<FlightD
 /// The batches of a put.
 struct Batches {
     decoder: FlightRecordBatchStream,
-    /// What panicked is not asked again.
+    /// The decoder must not be used after a panic.
     is_over: bool,
 }
 
@@ -93,7 +93,7 @@ impl Stream for Batches {
     }
 }
 
-/// A put on its way.
+/// The state of a put.
 struct Load {
     catalog: Catalog,
     order: PutOrder,
@@ -229,7 +229,7 @@ fn not_arrow(error: FlightError) -> Status {
 mod tests {
     use super::*;
 
-    /// The messages of an IPC stream, as Flight carries them.
+    /// The messages of an IPC stream as Flight messages.
     fn messages(mut stream: &[u8]) -> Vec<Result<FlightData, Status>> {
         let mut messages = Vec::new();
         while let Some((head, rest)) = stream.split_at_checked(8) {
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn what_keeps_its_word_is_decoded() {
+    async fn valid_batches_are_decoded() {
         let ids: arrow::array::ArrayRef =
             std::sync::Arc::new(arrow::array::Int32Array::from(vec![Some(1), None]));
         let batch = RecordBatch::try_from_iter([("id", ids)]).unwrap();

@@ -1,8 +1,8 @@
-//! What descriptors and tickets say.
+//! Parses descriptors and tickets.
 //!
-//! A ticket is a table's name, or JSON `{"table": …, "view": {…}}` with a view config in the clients' words. A
-//! descriptor is a path `[table]`, or a command: JSON `{"table": …, "mode": …, "index": …, "limit": …, "lists": …,
-//! "ignore_unknown": …}` for puts, a ticket for gets.
+//! A ticket is a table's name, or JSON `{"table": …, "view": {…}}` with a view configuration as spelled by
+//! Perspective's clients. A descriptor is a path `[table]`, or a command: JSON `{"table": …, "mode": …, "index": …,
+//! "limit": …, "lists": …, "ignore_unknown": …}` for puts, a ticket for gets.
 
 use arrow_flight::FlightDescriptor;
 use arrow_flight::flight_descriptor::DescriptorType;
@@ -13,7 +13,7 @@ use tonic::Status;
 use super::view_config;
 use crate::load_options::Lists;
 
-/// What a get asks for.
+/// The target of a get.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Wanted {
     pub(super) table: String,
@@ -28,7 +28,7 @@ struct WantedJson {
     view: Option<serde_json::Value>,
 }
 
-/// What a put does.
+/// The command of a put.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PutOrder {
@@ -39,10 +39,10 @@ pub(super) struct PutOrder {
     pub(super) index: Option<String>,
     #[serde(default)]
     pub(super) limit: Option<u32>,
-    /// What becomes of lists.
+    /// How lists become rows or texts.
     #[serde(default)]
     pub(super) lists: Option<Lists>,
-    /// Whether columns that the table does not have are passed over.
+    /// Whether columns that the table does not have are ignored.
     #[serde(default)]
     pub(super) ignore_unknown: bool,
 }
@@ -50,15 +50,15 @@ pub(super) struct PutOrder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Mode {
-    /// The table must not exist.
+    /// Creates the table, which must not exist.
     Create,
-    /// Adds rows; makes the table if there is none.
+    /// Adds rows; creates the table if it does not exist.
     Append,
-    /// Merges rows by index; makes the table if there is none.
+    /// Merges rows by index; creates the table if it does not exist.
     Upsert,
-    /// Exchanges all rows in one step; makes the table if there is none.
+    /// Replaces all rows in one step; creates the table if it does not exist.
     Replace,
-    /// Takes rows away by index.
+    /// Removes rows by index.
     Remove,
 }
 

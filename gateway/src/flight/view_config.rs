@@ -1,4 +1,4 @@
-//! View configs as JSON, in the words that Perspective's clients use.
+//! View configurations as JSON, spelled as by Perspective's clients.
 
 mod window;
 
@@ -44,7 +44,7 @@ enum Words {
     Many(Vec<String>),
 }
 
-/// Errors name the member at fault.
+/// Parses a view configuration. Errors name the invalid member.
 pub(super) fn parse(view: &Value) -> Result<ViewConfig, String> {
     let json =
         ViewConfigJson::deserialize(view).map_err(|error| format!("the view config is wrong: {error}"))?;
@@ -116,7 +116,7 @@ fn scalar(value: &Value) -> Result<Scalar, String> {
             None => Ok(number.as_f64().map_or(Scalar::Null, Scalar::Float)),
         },
         Value::String(text) => Ok(Scalar::from(text.as_str())),
-        Value::Array(_) | Value::Object(_) => Err(format!("filter value {value} is no single value")),
+        Value::Array(_) | Value::Object(_) => Err(format!("filter value {value} is not a scalar")),
     }
 }
 
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_words_become_a_config() {
+    fn client_json_becomes_a_config() {
         let config = parse(&serde_json::json!({
             "group_by": ["g"], "columns": ["v", null], "aggregates": {"v": "avg", "w": ["max by", "v"]},
             "filter": [["v", ">", 3], ["g", "in", ["a", "b"]], ["g", "is not null"]],
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_invalid_member() {
         for (view, wrong) in [
             (serde_json::json!({"sort": [["v", "up"]]}), "\"up\""),
             (serde_json::json!({"filter": [["v"]]}), "[\"v\"]"),

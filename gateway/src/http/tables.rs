@@ -1,15 +1,15 @@
-//! Tables for scripts: list, upload, download, delete.
+//! HTTP endpoints of tables: list, upload, download, delete.
 //!
-//! | request | does |
+//! | request | effect |
 //! |---|---|
-//! | `GET /api/v1/tables` | lists them |
-//! | `PUT /api/v1/tables/{table}?…` | makes the table, or exchanges all its rows |
-//! | `POST /api/v1/tables/{table}?…` | makes the table, or adds and merges rows |
+//! | `GET /api/v1/tables` | lists the tables |
+//! | `PUT /api/v1/tables/{table}?…` | creates the table, or replaces all its rows |
+//! | `POST /api/v1/tables/{table}?…` | creates the table, or adds and merges rows |
 //! | `GET /api/v1/tables/{table}?format=` | downloads it: json (default), columns, ndjson, csv, arrow |
 //! | `DELETE /api/v1/tables/{table}` | deletes it |
 //!
-//! An upload's format is the parameter, else the `Content-Type`; it may be compressed (`Content-Encoding`), and a download
-//! is where the client takes it (`Accept-Encoding`). Parameters of uploads: [`Upload`].
+//! An upload's format is given by the parameter, or else by the `Content-Type`. Uploads may be compressed
+//! (`Content-Encoding`); downloads are if the client accepts it (`Accept-Encoding`). Parameters of uploads: [`Upload`].
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -33,10 +33,10 @@ use crate::content_coding::{Coding, DecodeError};
 use crate::load_options::{CsvWords, Format, Lists};
 use crate::source::decode;
 
-/// A download goes to the socket in pieces of this many bytes.
+/// Size of the pieces in which a download is written to the socket.
 const BODY_PIECE_BYTES: usize = 128 * 1024;
 
-/// Bytes of one upload, also of what it is decompressed to.
+/// Maximum number of bytes of an upload, before and after decompression.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MaxUpload(pub(super) usize);
 
@@ -44,16 +44,16 @@ pub(super) struct MaxUpload(pub(super) usize);
 #[serde(deny_unknown_fields)]
 pub(super) struct Upload {
     format: Option<String>,
-    /// Of a new table; an existing one must have the same.
+    /// Index of a new table; that of an existing one must be equal.
     index: Option<String>,
     limit: Option<u32>,
-    /// What becomes of lists.
+    /// How lists become rows or texts.
     lists: Option<Lists>,
-    /// How a CSV is written.
+    /// The dialect of a CSV.
     separator: Option<String>,
     decimal: Option<String>,
     header: Option<bool>,
-    /// Whether columns that an existing table does not have are passed over.
+    /// Whether columns that an existing table does not have are ignored.
     #[serde(default)]
     ignore_unknown: bool,
 }
@@ -127,7 +127,7 @@ async fn upload(
     let (options, write) = (query.table_options(), query.write_options());
     let data = match read(format, query, request, body, max).await {
         Ok(data) => data,
-        Err(answer) => return answer,
+        Err(response) => return response,
     };
     let (done, status) = match shared.catalog.table(name) {
         Ok(table) => (change(&table, data, write, replaces).await, StatusCode::OK),
@@ -158,7 +158,7 @@ impl Upload {
     }
 }
 
-/// The upload's body as table data; errors are answers.
+/// Reads and decodes the body of an upload. The error is the response.
 async fn read(
     format: Format,
     query: Upload,
@@ -176,13 +176,13 @@ async fn read(
     let body = match body.to_bytes_limited(max).await {
         Ok(Ok(body)) => body,
         Ok(Err(fault)) => {
-            return Err(error(StatusCode::BAD_REQUEST, &format!("the upload was cut off: {fault}")));
+            return Err(error(StatusCode::BAD_REQUEST, &format!("the upload was interrupted: {fault}")));
         }
         Err(_) => return Err(too_large()),
     };
     let reading = web::block(move || {
         let mut body = body;
-        // The last one applied comes off first.
+        // The coding applied last is removed first.
         for coding in codings.into_iter().rev() {
             body = coding.decode(&body, max)?;
         }
@@ -230,7 +230,7 @@ fn upload_format(query: &Upload, request: &HttpRequest) -> Result<Format, String
         "application/vnd.apache.arrow.stream" | "application/vnd.apache.arrow.file" => Ok(Format::Arrow),
         "application/vnd.apache.parquet" => Ok(Format::Parquet),
         other => Err(format!(
-            "content type \"{other}\" says no format; add ?format=csv (or json, ndjson, arrow, parquet)"
+            "content type \"{other}\" determines no format; add ?format=csv (or json, ndjson, arrow, parquet)"
         )),
     }
 }

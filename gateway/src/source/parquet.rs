@@ -1,8 +1,9 @@
-//! Parquet → Arrow batches, one after the other.
+//! Reads Parquet as a sequence of Arrow batches.
 //!
-//! Invariant: what a file claims is bounded by its length before memory is taken for it ([`claims`]); a fault is an error
-//! that names its column. Cost: a row group's pages and one batch are in memory at a time; text stays coded where the
-//! file has it coded.
+//! Invariant: the claims of a file are bounded by its length before memory is allocated for them ([`claims`]); an error
+//! names its column.
+//!
+//! Cost: the pages of a row group and one batch are in memory at a time; text stays coded where the file codes it.
 
 mod claims;
 mod schema;
@@ -22,11 +23,11 @@ use parquet::errors::ParquetError;
 use proscenium_engine::ingest::guarded;
 use proscenium_engine::{BatchIter, BatchSource, EngineError, Result, TableData};
 
-/// Cells decoded at a time: enough that a batch's own cost does not show, and some tens of MiB at most.
+/// Number of cells decoded at a time: enough to amortise the cost of a batch, and some tens of MiB at most.
 const BATCH_CELLS: usize = 1 << 20;
 const BATCH_ROWS: std::ops::RangeInclusive<usize> = 1_024..=65_536;
 
-/// Reads what the file says of itself. Errors name what is wrong with it.
+/// Reads the metadata of a file. Errors describe what is wrong with it.
 pub(super) fn open(bytes: Bytes) -> Result<TableData> {
     guarded(|| {
         let claimed = ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new()).map_err(fault)?;
@@ -49,7 +50,7 @@ impl std::fmt::Debug for ParquetFile {
 }
 
 impl ParquetFile {
-    /// `column`: the position of the only one that is read.
+    /// A reader of all columns, or of the one at position `column`.
     fn reader(&self, column: Option<usize>) -> Result<ParquetRecordBatchReader> {
         let num_columns = self.metadata.parquet_schema().num_columns();
         let num_rows = (BATCH_CELLS / num_columns.max(1)).clamp(*BATCH_ROWS.start(), *BATCH_ROWS.end());
@@ -63,7 +64,7 @@ impl ParquetFile {
         builder.build().map_err(fault)
     }
 
-    /// Names the column at fault: the first that cannot be read alone.
+    /// Adds the column to an error: the first one that cannot be read alone.
     fn blame(&self, error: EngineError) -> EngineError {
         for (position, field) in self.schema().fields().iter().enumerate() {
             let alone = guarded(|| {
@@ -93,7 +94,7 @@ impl BatchSource for ParquetFile {
 
 struct Batches<'a> {
     file: &'a ParquetFile,
-    /// None after the last batch, and after a fault: what panicked is not asked again.
+    /// `None` after the last batch and after an error, since a reader must not be used after a panic.
     reader: Option<ParquetRecordBatchReader>,
 }
 

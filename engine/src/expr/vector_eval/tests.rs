@@ -339,7 +339,7 @@ fn shrink(mut list: Vec<u32>, fails: impl Fn(&[u32]) -> bool) -> Vec<u32> {
 }
 
 #[test]
-fn lanes_equal_the_machine() {
+fn vectors_equal_rows() {
     let table = table(90, 11);
     for text in KEPT {
         if let Err(difference) = differs(text, &table) {

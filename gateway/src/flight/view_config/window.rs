@@ -1,4 +1,4 @@
-//! One window of a view config, as JSON.
+//! A window function of a view configuration, as JSON.
 
 use proscenium_engine::config::{WindowFrame, WindowOrder, WindowSpec};
 use serde::Deserialize;
@@ -33,8 +33,8 @@ impl Default for Columns {
     }
 }
 
-/// What clients refuse before they send it is refused here: more than one frame, `cumulative: false`. Whether the table
-/// has the columns, and the operation takes the frame, is the table's to say. Errors name the member at fault.
+/// Parses a window. Refuses what clients refuse before sending: more than one frame, and `cumulative: false`. The table
+/// checks that it has the columns and that the operation accepts the frame. Errors name the invalid member.
 pub(super) fn parse(spec: &Value) -> Result<WindowSpec, String> {
     let json = WindowJson::deserialize(spec).map_err(|error| error.to_string())?;
     let frame = match (json.rows, json.range, json.cumulative) {
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_words_become_a_window() {
+    fn client_json_becomes_a_window() {
         let window = parse(&json!({
             "column": "v", "aggregate": "sum", "partition_by": ["g"], "order_by": ["t", "desc"], "rows": 2,
         }))
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn errors_name_the_invalid_member() {
         for (spec, wrong) in [
             (json!({"aggregate": "sum"}), "column"),
             (json!({"column": "v"}), "aggregate"),

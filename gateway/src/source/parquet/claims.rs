@@ -1,9 +1,10 @@
-//! What a Parquet file claims to hold, bounded by what it is.
+//! Bounds the claims of a Parquet file by its size.
 //!
-//! Invariant: a constant column of any number of rows takes a few bytes, so rows, values and the bytes of values are
-//! bounded before anything is decoded: by numbers that memory holds anyway, or by the file's length times a factor that
-//! real files stay far below. Cost: page headers are read only of columns in lists, where pages may hold more values
-//! than the metadata says.
+//! Invariant: a constant column of any number of rows takes a few bytes, so the numbers of rows, values and bytes of
+//! values are bounded before anything is decoded: by numbers that fit into memory anyway, or by the file's length times
+//! a factor that real files stay far below.
+//!
+//! Cost: page headers are read only of columns in lists, whose pages may hold more values than the metadata claims.
 
 use std::sync::Arc;
 
@@ -15,14 +16,14 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use proscenium_engine::{EngineError, Result};
 
 const MAX_ROWS: u64 = 20_000_000;
-/// Rows that a byte of the file may claim beyond that.
+/// Rows that may be claimed per byte of the file beyond that.
 const ROWS_A_BYTE: u64 = 8;
 const MAX_VALUES: u64 = 10 * MAX_ROWS;
 const VALUES_A_BYTE: u64 = 16;
-/// What one value of a column takes when it is decoded, unless its type says more.
+/// Decoded size of a value in bytes, unless its type is wider.
 const VALUE_BYTES: u64 = 8;
 
-/// What a file of any length may claim.
+/// The claims allowed to a file of any length.
 struct Most {
     rows: u64,
     values: u64,

@@ -1,8 +1,8 @@
-//! The Arrow types that a Parquet file is decoded into.
+//! The Arrow types that a Parquet file is decoded to.
 //!
-//! Invariant: the file's own types, except where another type holds the same values better: text that is coded in the
-//! file stays coded, INT96 (Spark's timestamps) is read in microseconds, which reach all years, and categories of other
-//! values are those values.
+//! Invariant: the file's own types, except where another type represents the same values better: text that is coded in
+//! the file stays coded, INT96 (Spark's timestamps) is read in microseconds, which cover all years, and categories of
+//! other values are decoded to these.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub(super) fn wanted(claimed: &ArrowReaderMetadata) -> SchemaRef {
     Arc::new(Schema::new_with_metadata(fields, claimed.schema().metadata().clone()))
 }
 
-/// The file's columns, each once and in order: the leaves of the Arrow types.
+/// Enumerates the file's columns in order: the leaves of the Arrow types.
 struct Leaves<'a> {
     metadata: &'a ParquetMetaData,
     next: usize,
@@ -75,7 +75,7 @@ impl Leaves<'_> {
         }
     }
 
-    /// Coded if every row group has a dictionary: then text takes no more bytes than the file's pages.
+    /// Coded if every row group has a dictionary, in which case text takes no more bytes than the file's pages.
     fn text(&self, plain: DataType, column: usize) -> DataType {
         let has_dictionary = |group: &RowGroupMetaData| {
             group.columns().get(column).is_some_and(|chunk| chunk.dictionary_page_offset().is_some())

@@ -1,5 +1,5 @@
-//! Parquet files into tables: types that only Parquet has, text that stays coded, damage. (What files may claim is tested
-//! from outside, `integration-tests/python/test_arrow_types.py`: such files take long to write here.)
+//! Parquet files as tables: types that only Parquet has, text that stays coded, damage. (The bounds on claims are
+//! tested in `integration-tests/python/test_arrow_types.py`, since such files take long to write here.)
 
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ fn int96_reaches_all_years() {
     column.close().unwrap();
     group.close().unwrap();
     writer.close().unwrap();
-    // 1.5 ms after midnight; before 1970 that is cut toward 1970.
+    // 1.5 ms after midnight; before 1970 truncation is toward 1970.
     assert_eq!(json(&table(bytes).unwrap()), r#"{"t":[1,-62135596799998,253402214400001]}"#);
 }
 
@@ -85,7 +85,7 @@ fn two_columns() -> Vec<u8> {
 fn a_column_that_cannot_be_read_is_named() {
     let good = two_columns();
     assert_eq!(json(&table(good.clone()).unwrap()), r#"{"n":[1,1,2,3],"l":[1,null,null,null]}"#);
-    // The pages come first in the file; the second column's begin somewhere in their midst.
+    // The pages come first in the file; those of the second column start somewhere in the middle.
     let mut named = [false; 2];
     for at in 4..good.len() - 8 {
         let mut bytes = good.clone();
@@ -99,9 +99,9 @@ fn a_column_that_cannot_be_read_is_named() {
     assert_eq!(named, [true, true]);
 }
 
-/// Whatever bytes come, the answer is a table or an error.
+/// Arbitrary damage results in a table or an error.
 #[test]
-fn damaged_files_are_answered() {
+fn damaged_files_do_not_panic() {
     let good = two_columns();
     for len in 0..good.len() {
         assert!(table(good[..len].to_vec()).is_err(), "cut at {len}");
