@@ -288,26 +288,26 @@ impl View {
     ///
     /// If the Arrow writer fails.
     pub fn row_delta(&mut self, handle: &mut Handle, delta: &ViewDelta) -> Result<Vec<u8>> {
-        let window = match &mut self.0 {
+        let rows = match &mut self.0 {
             Shape::Flat(view) => {
                 let slots = view.in_order(delta.changed.clone());
-                slice::flat_window(view, &slots, &view.plan.columns, false)
+                slice::flat_slice(view, &slots, &view.plan.columns, false)
             }
             Shape::ColumnOnly(view) => {
                 let slots = view.rows.in_order(delta.changed.clone());
-                slice::column_only_window(view, &slots, Viewport::default(), false)
+                slice::column_only_slice(view, &slots, Viewport::default(), false)
             }
             Shape::Grouped(view) => {
                 // A cleared table notifies nothing, not even the total that became null.
                 let is_empty = view.snapshot.num_rows() == 0;
                 let nodes = if is_empty { Vec::new() } else { handle.visible_of(view, &delta.changed) };
-                let mut window = slice::grouped_window(view, &nodes, Viewport::default());
-                window.row_paths = None;
-                window.kind = WindowKind::Flat;
-                window
+                let mut rows = slice::grouped_slice(view, &nodes, Viewport::default());
+                rows.row_paths = None;
+                rows.kind = WindowKind::Flat;
+                rows
             }
         };
-        export::arrow(&window, Naming::Machine, Compression::None)
+        export::arrow(&rows, Naming::Machine, Compression::None)
     }
 }
 
@@ -323,7 +323,7 @@ pub fn removed_keys_arrow(delta: &TableDelta, index: &str) -> Result<Option<Vec<
     let cells = delta.old.schema().index_of(index).map(|index| delta.old.column(index));
     let values = cells.map_or_else(|| keys.clone(), |cells| cells.shown(keys.clone()));
     let column = SliceColumn { name: name.clone(), readable_name: name, values };
-    let window = RowSlice {
+    let rows = RowSlice {
         kind: WindowKind::Flat,
         num_rows: keys.len(),
         columns: vec![column],
@@ -331,5 +331,5 @@ pub fn removed_keys_arrow(delta: &TableDelta, index: &str) -> Result<Option<Vec<
         keys: None,
         member_keys: None,
     };
-    export::arrow(&window, Naming::Machine, Compression::None).map(Some)
+    export::arrow(&rows, Naming::Machine, Compression::None).map(Some)
 }

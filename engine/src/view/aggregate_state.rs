@@ -52,7 +52,7 @@ pub(super) enum AggregateState {
     Leaders(Leaders),
     Products(Products),
     /// Sum of the absolute sums of the groups below; updated by the pivot.
-    Gross(Sum),
+    Gmv(Sum),
 }
 
 /// The row order of a cell: by the values of the groups below it, then by key.
@@ -93,7 +93,7 @@ pub(super) enum StateKind {
     Nothing,
 }
 
-pub(super) fn means(kind: AggregateKind) -> StateKind {
+pub(super) fn state_kind(kind: AggregateKind) -> StateKind {
     match kind {
         AggregateKind::DistinctCount
         | AggregateKind::DistinctLeaf
@@ -148,7 +148,7 @@ impl AggregateState {
             }
             _ => {}
         }
-        match (means(aggregate.kind), column) {
+        match (state_kind(aggregate.kind), column) {
             (StateKind::Counts, _) if aggregate.kind == AggregateKind::And => {
                 AggregateState::Falsy(rows.iter().filter(|&&slot| !is_truthy(column, slot)).count() as u32)
             }
@@ -226,14 +226,14 @@ impl AggregateState {
             AggregateState::Leaders(leaders) => leaders.remove(snapshot, slot),
             AggregateState::Products(products) if sign > 0 => products.insert(slot),
             AggregateState::Products(products) => products.remove(slot),
-            AggregateState::Gross(_) => {}
+            AggregateState::Gmv(_) => {}
         }
     }
 
     /// Performs deferred work. Must be called before [`AggregateState::value`].
-    pub(super) fn settle(&mut self, aggregate: &Aggregate, snapshot: &Snapshot) {
+    pub(super) fn flush(&mut self, aggregate: &Aggregate, snapshot: &Snapshot) {
         if let AggregateState::Products(products) = self {
-            products.settle(snapshot.column(aggregate.column));
+            products.flush(snapshot.column(aggregate.column));
         }
     }
 
@@ -268,7 +268,7 @@ impl AggregateState {
             AggregateState::Products(products) => {
                 finished_product(column, products.len(), any_row, || products.value())
             }
-            AggregateState::Gross(_) => unreachable!("the pivot reads it, which knows the groups below"),
+            AggregateState::Gmv(_) => unreachable!("the pivot reads it, which knows the groups below"),
         }
     }
 }

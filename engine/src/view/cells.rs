@@ -26,14 +26,14 @@ pub(super) struct CellTable {
     num_rows: Vec<u32>,
     owners: Vec<(u32, u32)>,
     /// The row sets of cells on deepest rows, in key order; empty unless an aggregate needs rows.
-    members: Vec<OrderTree>,
-    keeps_members: bool,
+    row_sets: Vec<OrderTree>,
+    has_row_sets: bool,
     free: Vec<u32>,
     /// Only cells of a split column; a row group's own cell is stored in its node.
     by_owner: HashMap<(u32, u32), u32, RandomState>,
     states: Vec<StateColumn>,
     /// By cell: aggregate states, with the position of the aggregate; `None` records that the value was read once.
-    kept: HashMap<u32, Vec<(usize, Option<AggregateState>)>, RandomState>,
+    row_states: HashMap<u32, Vec<(usize, Option<AggregateState>)>, RandomState>,
 }
 
 /// The states of one aggregate, by cell.
@@ -146,12 +146,12 @@ impl CellTable {
         let mut cells = CellTable {
             num_rows: Vec::new(),
             owners: Vec::new(),
-            members: Vec::new(),
-            keeps_members: aggregates.iter().any(|aggregate| aggregate.kind.needs_rows()),
+            row_sets: Vec::new(),
+            has_row_sets: aggregates.iter().any(|aggregate| aggregate.kind.needs_rows()),
             free: Vec::new(),
             by_owner: HashMap::default(),
             states: aggregates.iter().map(|aggregate| StateColumn::new(aggregate.kind)).collect(),
-            kept: HashMap::default(),
+            row_states: HashMap::default(),
         };
         let total = cells.make(ROOT, ROOT);
         debug_assert_eq!(total, TOTAL_CELL);
@@ -168,8 +168,8 @@ impl CellTable {
         if at == self.num_rows.len() {
             self.num_rows.push(0);
             self.owners.push((row_node, column_node));
-            if self.keeps_members {
-                self.members.push(OrderTree::default());
+            if self.has_row_sets {
+                self.row_sets.push(OrderTree::default());
             }
         }
         self.owners[at] = (row_node, column_node);
@@ -186,8 +186,8 @@ impl CellTable {
     pub(super) fn grow(&mut self, owners: Vec<(u32, u32)>) {
         let len = owners.len();
         self.num_rows.resize(len, 0);
-        if self.keeps_members {
-            self.members.resize(len, OrderTree::default());
+        if self.has_row_sets {
+            self.row_sets.resize(len, OrderTree::default());
         }
         self.states.iter_mut().for_each(|states| states.resize(len));
         let split = owners.iter().zip(0..).filter(|((row, column), _)| *row != ROOT && *column != ROOT);
@@ -204,26 +204,26 @@ impl CellTable {
         self.num_rows[cell as usize]
     }
 
-    pub(super) fn keeps_members(&self) -> bool {
-        self.keeps_members
+    pub(super) fn has_row_sets(&self) -> bool {
+        self.has_row_sets
     }
 
     /// The row set of a deepest row's cell, in key order.
-    pub(super) fn members(&self, cell: u32) -> &OrderTree {
-        &self.members[cell as usize]
+    pub(super) fn row_set(&self, cell: u32) -> &OrderTree {
+        &self.row_sets[cell as usize]
     }
 
-    pub(super) fn set_members(&mut self, cell: u32, members: OrderTree) {
-        self.members[cell as usize] = members;
+    pub(super) fn set_row_set(&mut self, cell: u32, row_set: OrderTree) {
+        self.row_sets[cell as usize] = row_set;
     }
 
     /// Removes a cell without rows.
     pub(super) fn remove(&mut self, cell: u32) {
         let (row_node, column_node) = self.owners[cell as usize];
         self.by_owner.remove(&(row_node, column_node));
-        self.kept.remove(&cell);
-        if self.keeps_members {
-            self.members[cell as usize] = OrderTree::default();
+        self.row_states.remove(&cell);
+        if self.has_row_sets {
+            self.row_sets[cell as usize] = OrderTree::default();
         }
         self.free.push(cell);
     }
@@ -242,12 +242,12 @@ impl CellTable {
         for (aggregate, states) in aggregates.iter().zip(&mut self.states) {
             states.change(aggregate, at, snapshot, slot, sign);
         }
-        if !self.kept.is_empty() {
-            self.change_kept(aggregates, cell, snapshot, slot, sign);
+        if !self.row_states.is_empty() {
+            self.change_states(aggregates, cell, snapshot, slot, sign);
         }
     }
 
-    fn change_kept(
+    fn change_states(
         &mut self,
         aggregates: &[Aggregate],
         cell: u32,
@@ -255,54 +255,54 @@ impl CellTable {
         slot: u32,
         sign: i32,
     ) {
-        let Some(kept) = self.kept.get_mut(&cell) else { return };
+        let Some(states) = self.row_states.get_mut(&cell) else { return };
         // Hysteresis: well below the limit, so that a cell at the limit does not build and drop its state alternately.
         if self.num_rows[cell as usize] < MANY_ROWS / 4 {
-            self.kept.remove(&cell);
+            self.row_states.remove(&cell);
             return;
         }
-        for (position, kept) in kept {
-            if let Some(kept) = kept {
-                kept.change(&aggregates[*position], snapshot, slot, sign);
+        for (position, state) in states {
+            if let Some(state) = state {
+                state.change(&aggregates[*position], snapshot, slot, sign);
             }
         }
     }
 
     /// The state an aggregate holds for a cell.
-    pub(super) fn kept(&self, cell: u32, aggregate: usize) -> Option<&AggregateState> {
-        let kept = self.kept.get(&cell)?;
-        kept.iter().find(|(position, _)| *position == aggregate)?.1.as_ref()
+    pub(super) fn state(&self, cell: u32, aggregate: usize) -> Option<&AggregateState> {
+        let states = self.row_states.get(&cell)?;
+        states.iter().find(|(position, _)| *position == aggregate)?.1.as_ref()
     }
 
-    /// As [`CellTable::kept`], mutably.
-    pub(super) fn kept_mut(&mut self, cell: u32, aggregate: usize) -> Option<&mut AggregateState> {
-        let kept = self.kept.get_mut(&cell)?;
-        kept.iter_mut().find(|(position, _)| *position == aggregate)?.1.as_mut()
+    /// As [`CellTable::state`], mutably.
+    pub(super) fn state_mut(&mut self, cell: u32, aggregate: usize) -> Option<&mut AggregateState> {
+        let states = self.row_states.get_mut(&cell)?;
+        states.iter_mut().find(|(position, _)| *position == aggregate)?.1.as_mut()
     }
 
-    pub(super) fn keep(&mut self, cell: u32, aggregate: usize, what: AggregateState) {
-        let kept = self.kept.entry(cell).or_default();
-        kept.retain(|(position, _)| *position != aggregate);
-        kept.push((aggregate, Some(what)));
+    pub(super) fn set_state(&mut self, cell: u32, aggregate: usize, state: AggregateState) {
+        let states = self.row_states.entry(cell).or_default();
+        states.retain(|(position, _)| *position != aggregate);
+        states.push((aggregate, Some(state)));
     }
 
     /// Records that a value is read; returns whether it was read before.
-    pub(super) fn is_looked_at_again(&mut self, cell: u32, aggregate: usize) -> bool {
-        let kept = self.kept.entry(cell).or_default();
-        let was = kept.iter().any(|(position, _)| *position == aggregate);
+    pub(super) fn is_read_again(&mut self, cell: u32, aggregate: usize) -> bool {
+        let states = self.row_states.entry(cell).or_default();
+        let was = states.iter().any(|(position, _)| *position == aggregate);
         if !was {
-            kept.push((aggregate, None));
+            states.push((aggregate, None));
         }
         was
     }
 
-    pub(super) fn add_member(&mut self, cell: u32, snapshot: &Snapshot, slot: u32) {
-        self.members[cell as usize].insert(slot, &|left, right| snapshot.compare_keys(left, right));
+    pub(super) fn insert_row(&mut self, cell: u32, snapshot: &Snapshot, slot: u32) {
+        self.row_sets[cell as usize].insert(slot, &|left, right| snapshot.compare_keys(left, right));
     }
 
-    pub(super) fn remove_member(&mut self, cell: u32, snapshot: &Snapshot, slot: u32) {
+    pub(super) fn remove_row(&mut self, cell: u32, snapshot: &Snapshot, slot: u32) {
         let was_there =
-            self.members[cell as usize].remove(slot, &|left, right| snapshot.compare_keys(left, right));
+            self.row_sets[cell as usize].remove(slot, &|left, right| snapshot.compare_keys(left, right));
         assert!(was_there, "a row that leaves a group was in it");
     }
 

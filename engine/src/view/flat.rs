@@ -23,7 +23,7 @@ pub(super) struct Flat {
     /// `None` if the view uses the table's order.
     order: Option<StagedOrder>,
     /// The row set of the view; empty for an unfiltered view, which has all rows.
-    members: SlotBitmap,
+    row_set: SlotBitmap,
     /// Computes the sort key prefixes that the order stores; chosen when the order is built.
     normalized_key: Arc<NormalizedKey>,
     pub(super) ranges: Ranges,
@@ -36,14 +36,14 @@ impl Flat {
             plan,
             snapshot: snapshot.clone(),
             order: None,
-            members: SlotBitmap::default(),
+            row_set: SlotBitmap::default(),
             normalized_key: Arc::default(),
             ranges: Ranges::default(),
         };
         if !is_plain {
             let kept = view.plan.filter.select(snapshot, threads);
             if !view.plan.filter.is_empty() {
-                view.members = SlotBitmap::new(&kept);
+                view.row_set = SlotBitmap::new(&kept);
             }
             view.put_in_order(&kept, threads);
         }
@@ -102,11 +102,11 @@ impl Flat {
         let sorts =
             |slot: u32| plan.row_order.terms.iter().any(|&(column, _)| delta.is_changed(column, slot));
         let has_all = filter.is_empty();
-        let members = &mut self.members;
+        let row_set = &mut self.row_set;
         let mut leaving: Vec<u32> =
-            delta.removed.iter().copied().filter(|&slot| has_all || members.contains(slot)).collect();
+            delta.removed.iter().copied().filter(|&slot| has_all || row_set.contains(slot)).collect();
         for &(slot, is) in &changed {
-            let was = has_all || members.contains(slot);
+            let was = has_all || row_set.contains(slot);
             let moves = was != is || sorts(slot);
             if was && moves {
                 leaving.push(slot);
@@ -116,8 +116,8 @@ impl Flat {
             }
         }
         if !has_all {
-            leaving.iter().for_each(|&slot| members.set(slot, false));
-            arriving.iter().for_each(|&slot| members.set(slot, true));
+            leaving.iter().for_each(|&slot| row_set.set(slot, false));
+            arriving.iter().for_each(|&slot| row_set.set(slot, true));
         }
         if order.is_empty() {
             // The normalized key is chosen from the first rows.
@@ -153,7 +153,7 @@ impl Flat {
 
     fn contains(&self, slot: u32) -> bool {
         match &self.order {
-            Some(_) if !self.plan.filter.is_empty() => self.members.contains(slot),
+            Some(_) if !self.plan.filter.is_empty() => self.row_set.contains(slot),
             Some(order) => order.contains(slot, &self.rows()),
             None => true,
         }

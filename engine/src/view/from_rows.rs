@@ -29,11 +29,11 @@ pub(super) struct RowSet<'a> {
     pub(super) is_leaf: bool,
 }
 
-/// Computes `aggregate` over `members`.
-pub(super) fn compute(aggregate: &Aggregate, members: &RowSet<'_>) -> Scalar {
-    let column = members.snapshot.column(aggregate.column);
-    let rows = members.rows;
-    let snapshot = members.snapshot;
+/// Computes `aggregate` over `row_set`.
+pub(super) fn compute(aggregate: &Aggregate, row_set: &RowSet<'_>) -> Scalar {
+    let column = row_set.snapshot.column(aggregate.column);
+    let rows = row_set.rows;
+    let snapshot = row_set.snapshot;
     match aggregate.kind {
         AggregateKind::DistinctCount => {
             let distinct: HashSet<Option<u64>, ahash::RandomState> =
@@ -41,7 +41,7 @@ pub(super) fn compute(aggregate: &Aggregate, members: &RowSet<'_>) -> Scalar {
             Scalar::Int(distinct.len() as i64)
         }
         AggregateKind::Unique => unique(column, rows),
-        AggregateKind::DistinctLeaf if members.is_leaf => match unique(column, rows) {
+        AggregateKind::DistinctLeaf if row_set.is_leaf => match unique(column, rows) {
             Scalar::Null if rows.iter().any(|&slot| column.is_valid(slot)) => not_one(aggregate),
             value => value,
         },

@@ -99,8 +99,8 @@ impl Grouped {
             for (first, into) in &layout.sums {
                 cells.add_up(&plan.aggregates, *first, into);
             }
-            if cells.keeps_members() {
-                fill_members(cells, &layout, &slots);
+            if cells.has_row_sets() {
+                fill_row_sets(cells, &layout, &slots);
             }
         });
         self.splits.grow(splits.nodes(|depth, group| layout.split_cell(depth, group)), splits.num_nodes());
@@ -300,20 +300,20 @@ impl Grouped {
     fn change_path(&mut self, path: &Path, snapshot: &Snapshot, slot: u32, sign: i32) {
         let plan = self.plan.clone();
         let leaf = path.rows[path.rows.len() - 1];
-        let has_gross = plan.aggregates.iter().any(|aggregate| aggregate.kind == AggregateKind::Gmv);
+        let has_gmv = plan.aggregates.iter().any(|aggregate| aggregate.kind == AggregateKind::Gmv);
         for (depth, &row_node) in path.rows.iter().enumerate() {
             for &split_node in &path.splits {
                 let cell = self.cell_at(row_node, split_node).expect("the path's cells exist");
-                let above = if has_gross { depth.checked_sub(1) } else { None };
+                let above = if has_gmv { depth.checked_sub(1) } else { None };
                 let parent = above.and_then(|above| self.cell_at(path.rows[above], split_node));
-                self.change_gross(parent, cell, -1);
+                self.change_gmv(parent, cell, -1);
                 self.cells.change(&plan.aggregates, cell, snapshot, slot, sign);
-                self.change_gross(parent, cell, 1);
-                if row_node == leaf && self.cells.keeps_members() {
+                self.change_gmv(parent, cell, 1);
+                if row_node == leaf && self.cells.has_row_sets() {
                     if sign > 0 {
-                        self.cells.add_member(cell, snapshot, slot);
+                        self.cells.insert_row(cell, snapshot, slot);
                     } else {
-                        self.cells.remove_member(cell, snapshot, slot);
+                        self.cells.remove_row(cell, snapshot, slot);
                     }
                 }
             }
@@ -495,12 +495,12 @@ impl Grouped {
 }
 
 /// Fills the row sets of cells on deepest rows, for every split prefix.
-fn fill_members(cells: &mut CellTable, layout: &BuiltGroups, slots: &[u32]) {
+fn fill_row_sets(cells: &mut CellTable, layout: &BuiltGroups, slots: &[u32]) {
     let first = layout.deepest.start;
     let mut put = |base: u32, by_cell: ByCell| {
         for (cell, bounds) in (base..).zip(by_cell.starts.windows(2)) {
             let rows = &by_cell.slots[bounds[0] as usize..bounds[1] as usize];
-            cells.set_members(cell, OrderTree::from_sorted(rows.iter().copied()));
+            cells.set_row_set(cell, OrderTree::from_sorted(rows.iter().copied()));
         }
     };
     put(first, ByCell::new(slots, layout.deepest.len(), |row| layout.of_row[row] - first));

@@ -55,7 +55,7 @@ impl Groups {
 
     /// All groups that are rows, in display order.
     pub(crate) fn rows(&mut self) -> Vec<u32> {
-        self.view.rows.window(0, self.view.rows.num_rows())
+        self.view.rows.row_range(0, self.view.rows.num_rows())
     }
 
     /// The group values of a row, outermost first.

@@ -46,9 +46,9 @@ impl Handle {
     }
 
     /// The visible rows `start..end`, top to bottom.
-    pub(super) fn window(&mut self, view: &Grouped, start: usize, end: usize) -> Vec<u32> {
+    pub(super) fn row_range(&mut self, view: &Grouped, start: usize, end: usize) -> Vec<u32> {
         if self.is_all_open(view) {
-            return view.rows.window(start, end);
+            return view.rows.row_range(start, end);
         }
         let rows = self.flattened(view);
         rows[start.min(rows.len())..end.min(rows.len())].to_vec()
@@ -119,7 +119,7 @@ impl Handle {
         }
         let before = self.num_visible(view);
         let group = self
-            .window(view, row, row.saturating_add(1))
+            .row_range(view, row, row.saturating_add(1))
             .first()
             .copied()
             .filter(|&node| !view.rows.node(node).children.is_empty());

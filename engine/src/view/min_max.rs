@@ -103,7 +103,7 @@ pub(super) fn of_groups(view: &mut Grouped, handle: &mut Handle, name: &str) -> 
     let aggregate =
         plan.aggregates.iter().position(|aggregate| *aggregate.name == *name).ok_or_else(|| unknown(name))?;
     let num_rows = handle.num_visible(view);
-    let rows = handle.window(view, 0, num_rows);
+    let rows = handle.row_range(view, 0, num_rows);
     let deepest = rows.iter().map(|&node| view.rows.node(node).depth).max().unwrap_or(0);
     let blocks = view.blocks();
     let mut range = Range::default();

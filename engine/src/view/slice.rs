@@ -39,7 +39,7 @@ impl ViewSlice {
     /// The number of rows in the slice.
     pub fn num_rows(&self) -> usize {
         match &self.0 {
-            SliceSource::Ready(window) => window.num_rows,
+            SliceSource::Ready(rows) => rows.num_rows,
             SliceSource::Flat { start, end, .. } => end - start,
         }
     }
@@ -48,7 +48,7 @@ impl ViewSlice {
     /// are gathered piece by piece.
     pub fn text(&self, format: TextFormat, num_threads: usize) -> Vec<String> {
         let source = match &self.0 {
-            SliceSource::Ready(window) => export::ExportSource::Whole(window),
+            SliceSource::Ready(rows) => export::ExportSource::Whole(rows),
             SliceSource::Flat { .. } => export::ExportSource::Parts(self),
         };
         export::text_pieces(source, format, num_threads)
@@ -71,11 +71,11 @@ impl ViewSlice {
 
     fn gather_on(self, threads: Threads) -> RowSlice {
         match self.0 {
-            SliceSource::Ready(window) => *window,
+            SliceSource::Ready(rows) => *rows,
             SliceSource::Flat { view, start, end, columns, keys } => {
                 let slots = view.slots(start, end);
                 let threads = if slots.len() < PIECE_CELLS { Threads::ONE } else { threads };
-                flat_window_on(&view, &slots, &columns, keys, threads)
+                flat_slice_on(&view, &slots, &columns, keys, threads)
             }
         }
     }
@@ -88,17 +88,17 @@ impl RowSource for ViewSlice {
 
     fn num_columns(&self) -> usize {
         match &self.0 {
-            SliceSource::Ready(window) => window.columns.len(),
+            SliceSource::Ready(rows) => rows.columns.len(),
             SliceSource::Flat { columns, .. } => columns.len(),
         }
     }
 
     fn window(&self, rows: Range<usize>, shown: Range<usize>) -> RowSlice {
         match &self.0 {
-            SliceSource::Ready(window) => window.slice(rows, shown),
+            SliceSource::Ready(ready) => ready.slice(rows, shown),
             SliceSource::Flat { view, start, columns, keys, .. } => {
                 let slots = view.slots(start + rows.start, start + rows.end);
-                flat_window(view, &slots, &columns[shown], *keys)
+                flat_slice(view, &slots, &columns[shown], *keys)
             }
         }
     }
@@ -125,11 +125,11 @@ pub(super) fn flat(view: &Flat, options: SliceOptions) -> ViewSlice {
     })
 }
 
-pub(super) fn flat_window(view: &Flat, slots: &[u32], columns: &[usize], keys: bool) -> RowSlice {
-    flat_window_on(view, slots, columns, keys, Threads::ONE)
+pub(super) fn flat_slice(view: &Flat, slots: &[u32], columns: &[usize], keys: bool) -> RowSlice {
+    flat_slice_on(view, slots, columns, keys, Threads::ONE)
 }
 
-fn flat_window_on(view: &Flat, slots: &[u32], columns: &[usize], keys: bool, threads: Threads) -> RowSlice {
+fn flat_slice_on(view: &Flat, slots: &[u32], columns: &[usize], keys: bool, threads: Threads) -> RowSlice {
     let column = |column: usize| {
         let name = view.plan.schema.field(column).name.clone();
         SliceColumn {
@@ -154,11 +154,11 @@ fn flat_window_on(view: &Flat, slots: &[u32], columns: &[usize], keys: bool, thr
 pub(super) fn column_only(view: &mut ColumnOnly, options: SliceOptions) -> ViewSlice {
     let (start, end) = clamp(options.viewport.start_row, options.viewport.end_row, view.rows.len());
     let slots = view.rows.slots(start, end);
-    let window = column_only_window(view, &slots, options.viewport, options.id || options.index);
-    ViewSlice(SliceSource::Ready(Box::new(window)))
+    let rows = column_only_slice(view, &slots, options.viewport, options.id || options.index);
+    ViewSlice(SliceSource::Ready(Box::new(rows)))
 }
 
-pub(super) fn column_only_window(
+pub(super) fn column_only_slice(
     view: &mut ColumnOnly,
     slots: &[u32],
     viewport: Viewport,
@@ -193,16 +193,16 @@ pub(super) fn column_only_window(
 pub(super) fn grouped(view: &mut Grouped, handle: &mut Handle, options: SliceOptions) -> ViewSlice {
     let num_rows = handle.num_visible(view);
     let (start, end) = clamp(options.viewport.start_row, options.viewport.end_row, num_rows);
-    let rows = handle.window(view, start, end);
-    let mut window = grouped_window(view, &rows, options.viewport);
+    let nodes = handle.row_range(view, start, end);
+    let mut rows = grouped_slice(view, &nodes, options.viewport);
     if options.index {
-        let members = view.member_slots(&rows);
-        window.member_keys = Some(members.iter().map(|slots| view.snapshot.keys(slots)).collect());
+        let members = view.slots_under(&nodes);
+        rows.member_keys = Some(members.iter().map(|slots| view.snapshot.keys(slots)).collect());
     }
-    ViewSlice(SliceSource::Ready(Box::new(window)))
+    ViewSlice(SliceSource::Ready(Box::new(rows)))
 }
 
-pub(super) fn grouped_window(view: &mut Grouped, nodes: &[u32], viewport: Viewport) -> RowSlice {
+pub(super) fn grouped_slice(view: &mut Grouped, nodes: &[u32], viewport: Viewport) -> RowSlice {
     let plan = view.plan.clone();
     let blocks = view.blocks();
     let num_shown = plan.columns.len();

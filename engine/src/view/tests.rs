@@ -1,9 +1,9 @@
 //! Stepping equals rebuilding: random tables, batches and configurations.
 
+mod aggregate_states;
 mod history;
-mod kept_cells;
 mod reference;
-mod windows;
+mod row_ranges;
 
 use std::sync::Arc;
 

@@ -185,15 +185,15 @@ impl Tree {
 
     /// The nodes of the rows `start..end` when all groups are expanded, top to bottom. Cost: O(log n) among the deepest
     /// siblings, and a visit of each sibling on the way there.
-    pub(super) fn window(&self, start: usize, end: usize) -> Vec<u32> {
-        let mut window = Vec::with_capacity(end.saturating_sub(start));
-        self.collect(ROOT, &mut { start }, end.saturating_sub(start), &mut window);
-        window
+    pub(super) fn row_range(&self, start: usize, end: usize) -> Vec<u32> {
+        let mut range = Vec::with_capacity(end.saturating_sub(start));
+        self.collect(ROOT, &mut { start }, end.saturating_sub(start), &mut range);
+        range
     }
 
-    fn collect(&self, node: u32, skip: &mut usize, len: usize, window: &mut Vec<u32>) {
+    fn collect(&self, node: u32, skip: &mut usize, len: usize, range: &mut Vec<u32>) {
         let entry = self.node(node);
-        if window.len() == len {
+        if range.len() == len {
             return;
         }
         if *skip >= entry.num_rows as usize {
@@ -202,7 +202,7 @@ impl Tree {
         }
         let own = self.own_rows(entry.depth) as usize;
         if own > 0 && *skip == 0 {
-            window.push(node);
+            range.push(node);
         }
         *skip = skip.saturating_sub(own);
         let are_children_rows = match self.only_depth {
@@ -212,14 +212,14 @@ impl Tree {
         };
         if are_children_rows {
             let skipped = std::mem::take(skip);
-            window.extend(entry.children.iter_from(skipped).take(len - window.len()));
+            range.extend(entry.children.iter_from(skipped).take(len - range.len()));
             return;
         }
         for child in entry.children.iter() {
-            if window.len() == len {
+            if range.len() == len {
                 return;
             }
-            self.collect(child, skip, len, window);
+            self.collect(child, skip, len, range);
         }
     }
 

@@ -48,8 +48,8 @@ impl Products {
     }
 
     /// Recomputes stale products. Must be called before [`Products::value`].
-    pub(super) fn settle(&mut self, column: &Column) {
-        self.root.settle(column);
+    pub(super) fn flush(&mut self, column: &Column) {
+        self.root.flush(column);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -57,7 +57,7 @@ impl Products {
     }
 
     pub(super) fn value(&self) -> Product {
-        self.root.product.expect("settled before it is read")
+        self.root.product.expect("flushed before it is read")
     }
 }
 
@@ -125,14 +125,14 @@ impl ProductPart {
         }
     }
 
-    fn settle(&mut self, column: &Column) -> Product {
+    fn flush(&mut self, column: &Column) -> Product {
         if let Some(product) = self.product {
             return product;
         }
         let product = match &mut self.below {
             Below::Rows(rows) => Product::of(column, rows.iter().copied()),
             Below::Parts(parts) => {
-                parts.iter_mut().fold(Product::ONE, |product, part| product.times(part.settle(column)))
+                parts.iter_mut().fold(Product::ONE, |product, part| product.times(part.flush(column)))
             }
         };
         self.product = Some(product);
@@ -179,7 +179,7 @@ mod tests {
                 products.remove(slot)
             }
             if turn % 9_973 == 0 {
-                products.settle(snapshot.column(0));
+                products.flush(snapshot.column(0));
                 let rows = (0..num_rows as u32).filter(|&slot| here[slot as usize]);
                 let fresh = Product::of(snapshot.column(0), rows);
                 assert_eq!(products.value().float(), fresh.float(), "turn {turn}");

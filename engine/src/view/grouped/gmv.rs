@@ -14,17 +14,17 @@ impl Grouped {
         let is_leaf = self.rows.node(row_node).depth as usize == self.plan.levels.len();
         let total = if is_leaf {
             self.sum(aggregate, cell).finite()
-        } else if let Some(AggregateState::Gross(gmv)) = self.cells.kept(cell, aggregate) {
+        } else if let Some(AggregateState::Gmv(gmv)) = self.cells.state(cell, aggregate) {
             gmv.float()
         } else {
             let mut gmv = Sum::default();
             for child in self.rows.node(row_node).children.iter() {
                 if let Some(child) = self.cell_at(child, split_node) {
-                    gmv.change(self.gross_part(aggregate, child), 1);
+                    gmv.change(self.gmv_part(aggregate, child), 1);
                 }
             }
             if self.cells.num_rows(cell) >= MANY_ROWS {
-                self.cells.keep(cell, aggregate, AggregateState::Gross(gmv));
+                self.cells.set_state(cell, aggregate, AggregateState::Gmv(gmv));
             }
             gmv.float()
         };
@@ -32,20 +32,20 @@ impl Grouped {
     }
 
     /// The part that a child group contributes.
-    fn gross_part(&self, aggregate: usize, cell: u32) -> Number {
+    fn gmv_part(&self, aggregate: usize, cell: u32) -> Number {
         Number::Float(self.sum(aggregate, cell).finite().abs())
     }
 
     /// Inserts (`sign` 1) the part of `cell` into the state of `parent`, or retracts it (`sign` -1) before the cell
     /// changes. A cell without rows contributes nothing.
-    pub(super) fn change_gross(&mut self, parent: Option<u32>, cell: u32, sign: i32) {
+    pub(super) fn change_gmv(&mut self, parent: Option<u32>, cell: u32, sign: i32) {
         let Some(parent) = parent.filter(|_| self.cells.num_rows(cell) > 0) else { return };
         for aggregate in 0..self.plan.aggregates.len() {
             if self.plan.aggregates[aggregate].kind != AggregateKind::Gmv {
                 continue;
             }
-            let part = self.gross_part(aggregate, cell);
-            if let Some(AggregateState::Gross(gmv)) = self.cells.kept_mut(parent, aggregate) {
+            let part = self.gmv_part(aggregate, cell);
+            if let Some(AggregateState::Gmv(gmv)) = self.cells.state_mut(parent, aggregate) {
                 gmv.change(part, sign);
             }
         }

@@ -17,12 +17,12 @@ impl Grouped {
     pub(super) fn compute(&mut self, aggregate: usize, row_node: u32, split_node: u32, cell: u32) -> Scalar {
         let plan = self.plan.clone();
         let of = &plan.aggregates[aggregate];
-        if let Some(kept) = self.cells.kept_mut(cell, aggregate) {
-            kept.settle(of, &self.snapshot);
+        if let Some(state) = self.cells.state_mut(cell, aggregate) {
+            state.flush(of, &self.snapshot);
         }
-        if let Some(kept) = self.cells.kept(cell, aggregate) {
+        if let Some(state) = self.cells.state(cell, aggregate) {
             let any_row = || self.edge_row(row_node, split_node, false).unwrap_or(0);
-            return kept.value(of, &self.snapshot, any_row);
+            return state.value(of, &self.snapshot, any_row);
         }
         let depth = plan.levels.len() as u32;
         let is_leaf = self.rows.node(row_node).depth == depth;
@@ -39,30 +39,30 @@ impl Grouped {
                 let mut num_read = 0;
                 let rows = self.each_row(row_node, split_node).inspect(|_| num_read += 1);
                 let value = from_rows::any(column, rows);
-                if num_read < MANY_ROWS || !self.cells.is_looked_at_again(cell, aggregate) {
+                if num_read < MANY_ROWS || !self.cells.is_read_again(cell, aggregate) {
                     return value;
                 }
             }
             AggregateKind::DistinctLeaf if !is_leaf => return from_rows::not_one(of),
             _ => {}
         }
-        let is_kept = self.cells.num_rows(cell) >= MANY_ROWS
-            && match aggregate_state::means(of.kind) {
+        let has_state = self.cells.num_rows(cell) >= MANY_ROWS
+            && match aggregate_state::state_kind(of.kind) {
                 StateKind::Counts => true,
-                StateKind::Order => self.cells.is_looked_at_again(cell, aggregate),
+                StateKind::Order => self.cells.is_read_again(cell, aggregate),
                 StateKind::Nothing => false,
             };
-        if is_kept {
+        if has_state {
             let rows = if aggregate_state::follows_row_order(of.kind) {
                 self.rows_by_leaf(row_node, split_node)
             } else {
                 self.rows_by_key(row_node, split_node)
             };
             let row_order = RowOrderOf::new(&plan.levels[self.rows.node(row_node).depth as usize..]);
-            let mut kept = AggregateState::new(of, &self.snapshot, &rows, row_order);
-            kept.settle(of, &self.snapshot);
-            let value = kept.value(of, &self.snapshot, || rows[0]);
-            self.cells.keep(cell, aggregate, kept);
+            let mut state = AggregateState::new(of, &self.snapshot, &rows, row_order);
+            state.flush(of, &self.snapshot);
+            let value = state.value(of, &self.snapshot, || rows[0]);
+            self.cells.set_state(cell, aggregate, state);
             return value;
         }
         // The filter yields all rows in key order, which suffices for these aggregates.
@@ -88,8 +88,8 @@ impl Grouped {
                 }
             }
         });
-        let members = move |leaf| Some(self.cells.members(self.cell_at(leaf, split_node)?).iter());
-        leaves.filter_map(members).flatten()
+        let row_set = move |leaf| Some(self.cells.row_set(self.cell_at(leaf, split_node)?).iter());
+        leaves.filter_map(row_set).flatten()
     }
 
     /// The rows of a cell, leaf by leaf.
@@ -97,7 +97,7 @@ impl Grouped {
         let mut rows = Vec::new();
         self.rows.each_at_depth(row_node, self.plan.levels.len() as u32, &mut |leaf| {
             if let Some(cell) = self.cell_at(leaf, split_node) {
-                rows.extend(self.cells.members(cell).iter());
+                rows.extend(self.cells.row_set(cell).iter());
             }
         });
         rows
@@ -118,8 +118,8 @@ impl Grouped {
     /// The first row of the first leaf of a cell, or the last row of the last leaf.
     fn edge_row(&self, row_node: u32, split_node: u32, is_last: bool) -> Option<u32> {
         if self.rows.node(row_node).depth as usize == self.plan.levels.len() {
-            let members = self.cells.members(self.cell_at(row_node, split_node)?);
-            return members.get(if is_last { members.len().checked_sub(1)? } else { 0 });
+            let row_set = self.cells.row_set(self.cell_at(row_node, split_node)?);
+            return row_set.get(if is_last { row_set.len().checked_sub(1)? } else { 0 });
         }
         let edge_of = |child: u32| {
             self.cell_at(child, split_node)?;
@@ -144,26 +144,26 @@ impl Grouped {
 
     /// The slots of all rows under each of `nodes`, in key order: from the row sets if the view stores them, otherwise
     /// by one pass over the table.
-    pub(in crate::view) fn member_slots(&self, nodes: &[u32]) -> Vec<Vec<u32>> {
-        if self.cells.keeps_members() {
+    pub(in crate::view) fn slots_under(&self, nodes: &[u32]) -> Vec<Vec<u32>> {
+        if self.cells.has_row_sets() {
             return nodes.iter().map(|&node| self.rows_by_key(node, ROOT)).collect();
         }
         let mut positions: HashMap<u32, Vec<usize>, ahash::RandomState> = HashMap::default();
         for (position, &node) in nodes.iter().enumerate() {
             positions.entry(node).or_default().push(position);
         }
-        let mut members = vec![Vec::new(); nodes.len()];
+        let mut slots = vec![Vec::new(); nodes.len()];
         let mut path = Path::default();
         for slot in self.snapshot.order().iter_from(0) {
             if self.plan.filter.keeps(&self.snapshot, slot) {
                 self.known_path(&self.snapshot, slot, &mut path);
                 for node in &path.rows {
                     for &position in positions.get(node).into_iter().flatten() {
-                        members[position].push(slot);
+                        slots[position].push(slot);
                     }
                 }
             }
         }
-        members
+        slots
     }
 }

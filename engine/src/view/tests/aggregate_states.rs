@@ -65,7 +65,7 @@ fn look(view: &mut View) -> String {
 }
 
 #[test]
-fn cells_that_keep_agree_with_cells_that_read() {
+fn states_agree_with_reading_the_rows() {
     let schema = Schema::new(COLUMNS.iter().map(|&(name, storage)| Field::new(name, storage)).collect());
     let shapes: [(&[&str], &[&str], GroupRollupMode); 6] = [
         (&["g"], &[], GroupRollupMode::Rollup),
@@ -152,7 +152,7 @@ fn history_of(word: &str, storage: Storage, steps: &[&[(i32, f64)]]) -> Vec<Scal
 }
 
 #[test]
-fn the_lead_changes_hands() {
+fn the_dominant_value_changes() {
     let begin: Vec<(i32, f64)> = (0..12).map(|key| (key, f64::from(key % 3))).collect();
     let seen = history_of(
         "dominant",
@@ -173,7 +173,7 @@ fn the_lead_changes_hands() {
 }
 
 #[test]
-fn products_come_back_from_everywhere() {
+fn products_recover_from_special_values() {
     let begin: Vec<(i32, f64)> = (0..12).map(|key| (key, 2.0)).collect();
     let seen = history_of(
         "mul",

@@ -1,6 +1,6 @@
 //! Rows of pivots by position, against a walk over all groups.
 //!
-//! Invariant: whatever was added, removed and moved, every slice equals that part of the whole walk.
+//! Invariant: whatever was added, removed and moved, every range equals that part of the whole walk.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ fn check_tree(tree: &Tree, random: &mut Random) {
     for _ in 0..6 {
         let end = random.below(all.len() + 1);
         let start = random.below(end + 1);
-        assert_eq!(tree.window(start, end), all[start..end], "rows {start}..{end} of {}", all.len());
+        assert_eq!(tree.row_range(start, end), all[start..end], "rows {start}..{end} of {}", all.len());
     }
     let mut sorted: Vec<u32> = all.iter().copied().rev().collect();
     sorted.sort_by(|&left, &right| tree.compare_rows(left, right));
@@ -37,18 +37,18 @@ fn check_tree(tree: &Tree, random: &mut Random) {
 
 fn check_handle(view: &Grouped, handle: &mut Handle, random: &mut Random) {
     let num_visible = handle.num_visible(view);
-    let all = handle.window(view, 0, num_visible);
+    let all = handle.row_range(view, 0, num_visible);
     assert_eq!(all.len(), num_visible);
     let end = random.below(num_visible + 1);
     let start = random.below(end + 1);
-    assert_eq!(handle.window(view, start, end), all[start..end]);
+    assert_eq!(handle.row_range(view, start, end), all[start..end]);
     let mut open = Vec::new();
     walk(&view.rows, ROOT, &mut open);
     open.reverse();
     assert_eq!(handle.visible_of(view, &open), all);
 }
 
-fn windows_are_parts_of_the_walk(history: &History) {
+fn ranges_are_parts_of_the_walk(history: &History) {
     let mut table = history.begin();
     let configs = history.configs.iter().map(|&seed| config(&mut Random::new(seed)));
     let plans = configs.filter_map(|config| Plan::new(&config, table.schema()).ok().map(Arc::new));
@@ -83,6 +83,6 @@ fn windows_are_parts_of_the_walk(history: &History) {
 }
 
 #[test]
-fn windows_of_pivots_are_parts_of_the_walk() {
-    try_all(300, histories(3, 12), |history| windows_are_parts_of_the_walk(&history));
+fn row_ranges_of_pivots_are_parts_of_the_walk() {
+    try_all(300, histories(3, 12), |history| ranges_are_parts_of_the_walk(&history));
 }
