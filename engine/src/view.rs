@@ -92,9 +92,13 @@ impl ViewDelta {
 /// The size of a view and of its table, as reported to clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dimensions {
+    /// Rows of the table.
     pub num_table_rows: usize,
+    /// Columns of the table, without computed ones.
     pub num_table_columns: usize,
+    /// Rows that the handle shows.
     pub num_view_rows: usize,
+    /// Columns of the view, in all blocks of a split view.
     pub num_view_columns: usize,
 }
 
@@ -118,7 +122,7 @@ pub struct SliceOptions {
     pub viewport: Viewport,
     /// Whether the slice is exported with `__ID__`.
     pub id: bool,
-    /// Whether the slice is exported with `__INDEX__`; costs a pass over the table for grouped views.
+    /// Whether the slice is exported with `__INDEX__`; may cost a pass over the table for grouped views.
     pub index: bool,
 }
 
@@ -275,7 +279,7 @@ impl View {
         }
     }
 
-    /// Expands the levels `0..=depth` and collapses the deeper ones.
+    /// Expands the levels `0..=depth` and collapses the deeper ones. Has no effect beyond the number of levels.
     pub fn set_depth(&mut self, handle: &mut Handle, depth: u32) {
         if let Shape::Grouped(view) = &mut self.0 {
             handle.set_depth(view, depth);

@@ -39,11 +39,11 @@ pub struct Source {
     pub lists: Option<Lists>,
     /// Field separator of a CSV; recognised if absent.
     #[serde(default)]
-    /// Decimal separator of a CSV, `.` by default.
     pub separator: Option<String>,
+    /// Decimal separator of a CSV, `.` by default.
     #[serde(default)]
-    /// Whether a CSV has a header line, true by default.
     pub decimal: Option<String>,
+    /// Whether a CSV has a header line, true by default.
     #[serde(default)]
     pub header: Option<bool>,
 }

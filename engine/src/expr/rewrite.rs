@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn quotes_pair_as_the_pattern_says() {
+    fn quotes_pair_as_in_the_pattern() {
         let literal = pattern(r"'(.*?[^\\])'");
         let mut state: u64 = 5;
         for _ in 0..20_000 {

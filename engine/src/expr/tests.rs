@@ -113,7 +113,7 @@ fn is_same(left: &Json, right: &Json, is_approximate: bool) -> bool {
 }
 
 /// The result of this engine, in the form of the recording.
-fn answer(case: &Json) -> Json {
+fn result_of(case: &Json) -> Json {
     let schema = schema(&case["columns"]);
     let expression = match Expression::new("the expression", case["expr"].as_str().unwrap(), &schema, None) {
         Ok(expression) => expression,
@@ -155,7 +155,7 @@ fn check_recorded() {
     let cases = recorded["cases"].as_array().unwrap();
     let mut failed = Vec::new();
     for case in cases {
-        let given = answer(case);
+        let given = result_of(case);
         let is_approximate = case["approx"] == true;
         let is_right = match case.get("error") {
             Some(error) => given["error"] == *error,
@@ -199,7 +199,7 @@ fn more_recorded_cases() {
         let mut whole = case.clone();
         whole["columns"] = recorded["columns"].clone();
         whole["rows"] = recorded["rows"].clone();
-        let given = answer(&whole);
+        let given = result_of(&whole);
         let is_right = match case.get("error") {
             Some(error) => given["error"] == *error,
             None => given["type"] == case["type"] && is_same(&given["values"], &case["values"], true),

@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn large_updates_keep_what_was_not_given() {
+    fn large_updates_keep_missing_cells() {
         let rows = rows(|number, row| {
             let _ = match number % 3 {
                 0 => write!(row, r#"{{"id":{number},"s":null}}"#),

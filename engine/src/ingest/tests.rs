@@ -267,7 +267,7 @@ fn filter_operands() {
 }
 
 #[test]
-fn a_quote_that_nobody_closes_is_an_error_that_names_its_line() {
+fn an_unclosed_quote_is_an_error_that_names_its_line() {
     let many: String = (0..20_000).map(|row| format!("{row},v{row}\n")).collect();
     for (text, line) in [
         ("a,b\n1,\"2\n3,4\n".to_owned(), 2),

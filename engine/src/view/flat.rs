@@ -89,11 +89,11 @@ impl Flat {
         let changed: Vec<(u32, bool)> = delta.changed().map(|slot| (slot, keeps(&slot))).collect();
         let mut arriving: Vec<u32> = delta.inserted.iter().copied().filter(keeps).collect();
         // A row outside the batch is reported only if a column that the view shows, sorts or filters by changed.
-        let looked_at: Vec<usize> = if delta.recomputed.is_empty() { Vec::new() } else { plan.looked_at() };
-        let looks = |slot: u32| looked_at.iter().any(|&column| delta.is_changed(column, slot));
+        let row_inputs: Vec<usize> = if delta.recomputed.is_empty() { Vec::new() } else { plan.row_inputs() };
+        let has_changed_input = |slot: u32| row_inputs.iter().any(|&column| delta.is_changed(column, slot));
         let mut touched = arriving.clone();
         for (at, &(slot, is_kept)) in changed.iter().enumerate() {
-            if is_kept && (at < delta.updated.len() || looks(slot)) {
+            if is_kept && (at < delta.updated.len() || has_changed_input(slot)) {
                 touched.push(slot);
             }
         }

@@ -363,7 +363,7 @@ impl Plan {
     }
 
     /// The columns on which the displayed rows of a flat view depend.
-    pub(crate) fn looked_at(&self) -> Vec<usize> {
+    pub(crate) fn row_inputs(&self) -> Vec<usize> {
         self.inputs().into_iter().chain(self.columns.iter().copied()).collect()
     }
 

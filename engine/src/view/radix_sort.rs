@@ -1,6 +1,7 @@
 //! Sorts all rows of a new view.
 //!
-//! Invariant: the result is the order of [`RowOrder::compare`].
+//! Invariant: the result is the order of [`RowOrder::compare`], except that the three largest 64-bit integers share a
+//! number ([`numbers`] saturates) and so are ordered by key.
 //!
 //! Cost: no cells are compared; each sort column becomes unsigned integers that ascend with the order (text by its
 //! position in the sorted dictionary). A narrow first column is a counting sort, a wide one a sort of plain integers;
@@ -197,7 +198,7 @@ fn numbers(column: &Column, slots: &[u32], is_abs: bool, ranks: &[u32]) -> Vec<u
         Column::Str(codes, _) => {
             slots.map(|slot| codes.get(slot).map_or(1, |code| u64::from(ranks[code as usize]) + 2)).collect()
         }
-        // Saturation loses at most the order of the three largest values, which share a number.
+        // Saturates: the three largest values share a number.
         Column::UInt64(cells) => {
             slots.map(|slot| cells.get(slot).map_or(1, |value| value.saturating_add(2))).collect()
         }

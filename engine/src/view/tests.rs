@@ -189,7 +189,7 @@ fn config(random: &mut Random) -> ViewConfig {
     config
 }
 
-fn answer(view: &mut View) -> String {
+fn contents(view: &mut View) -> String {
     let mut handle = view.handle(None);
     let slice = view.slice(&mut handle, SliceOptions { id: true, ..SliceOptions::default() });
     let options = JsonOptions { id: true, ..JsonOptions::default() };
@@ -199,7 +199,7 @@ fn answer(view: &mut View) -> String {
 }
 
 fn stepping_equals_a_fresh_view(history: &History) {
-    let mut table = history.begin();
+    let mut table = history.start();
     let configs: Vec<ViewConfig> =
         history.configs.iter().map(|&seed| config(&mut Random::new(seed))).collect();
     let plans: Vec<Arc<Plan>> =
@@ -209,13 +209,13 @@ fn stepping_equals_a_fresh_view(history: &History) {
     for (number, view) in views.iter_mut().enumerate() {
         view.track_changes(number % 2 == 0);
     }
-    history.go_on(&mut table, |table, delta| {
+    history.run(&mut table, |table, delta| {
         for (view, plan) in views.iter_mut().zip(&plans) {
             let change = view.step(delta);
             let mut handle = view.handle(None);
             view.row_delta(&mut handle, &change).expect("a row delta is always written");
             let mut fresh = View::build(plan.clone(), &table.snapshot());
-            assert_eq!(answer(view), answer(&mut fresh), "{:#?}", plan.config());
+            assert_eq!(contents(view), contents(&mut fresh), "{:#?}", plan.config());
         }
     });
 }
@@ -231,7 +231,7 @@ fn plain_rows(snapshot: &Snapshot) -> Vec<reference::Row> {
 }
 
 fn views_equal_the_reference(history: &History) {
-    let mut table = history.begin();
+    let mut table = history.start();
     let configs: Vec<ViewConfig> =
         history.configs.iter().map(|&seed| config(&mut Random::new(seed))).collect();
     let plans =
@@ -245,7 +245,7 @@ fn views_equal_the_reference(history: &History) {
             let window = view.slice(&mut handle, SliceOptions::default()).gather();
             let shown = export::json_columns(&window, JsonOptions::default());
             let shown: serde_json::Value = serde_json::from_str(&shown).unwrap();
-            let expected = reference::Reference { config, rows: &rows }.answer();
+            let expected = reference::Reference { config, rows: &rows }.evaluate();
             assert!(
                 reference::agree(&shown, &expected),
                 "{config:#?}\nrows {rows:?}\nshown    {shown}\nexpected {expected}"
@@ -253,7 +253,7 @@ fn views_equal_the_reference(history: &History) {
         }
     };
     look(&mut views, &table);
-    history.go_on(&mut table, |table, delta| {
+    history.run(&mut table, |table, delta| {
         for (_, view) in &mut views {
             view.step(delta);
         }
@@ -286,7 +286,7 @@ fn derive(config: &ViewConfig, source: &Table) -> Result<crate::table::Table> {
 }
 
 fn a_derived_table_follows(history: &History) {
-    let mut source = history.begin();
+    let mut source = history.start();
     let config = ViewConfig { sort: Vec::new(), ..config(&mut Random::new(history.configs[0])) };
     let Ok(mut table) = derive(&config, &source) else { return };
     // A view of the derived table advances by the derived deltas alone.
@@ -294,7 +294,7 @@ fn a_derived_table_follows(history: &History) {
     let plan = Arc::new(Plan::new(&over, table.schema()).unwrap());
     let mut view = View::build(plan.clone(), &table.snapshot());
     let is_flat = config.group_by.is_empty() && config.group_rollup_mode != GroupRollupMode::Total;
-    history.go_on(&mut source, |source, delta| {
+    history.run(&mut source, |source, delta| {
         if let Some(delta) = table.follow(delta) {
             view.step(&delta);
         }

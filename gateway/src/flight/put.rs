@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[actix_rt::test]
-    async fn a_batch_that_lies_about_its_buffers_is_refused() {
+    async fn a_batch_with_false_buffer_sizes_is_refused() {
         let short = include_bytes!("../../../engine/tests/data/spoiled/short_bitmap.arrow");
         let messages = messages(short);
         assert_eq!(messages.len(), 2, "a schema and a batch");

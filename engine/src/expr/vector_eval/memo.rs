@@ -18,10 +18,10 @@ use crate::storage::Snapshot;
 /// Maximum number of columns in a memo's key.
 const MAX_COLUMNS: usize = 2;
 /// Number of results before the hit rate of a memo is checked.
-const FREE_ANSWERS: usize = 1024;
+const FREE_RESULTS: usize = 1024;
 /// Number of rows per result from which a memo pays off: row-wise evaluation costs some hundred look-ups, a text
 /// function a few.
-const ROWS_PER_ANSWER: usize = 4;
+const ROWS_PER_RESULT: usize = 4;
 /// A table of all keys may have this many entries regardless of the number of rows.
 const SMALL_TABLE: usize = 4096;
 const LARGEST_TABLE: usize = 1 << 22;
@@ -33,13 +33,13 @@ pub(super) struct Memo {
     columns: Vec<(usize, u64)>,
     known: Known,
     /// Status and payload of each result.
-    answers: Vec<(u8, u64)>,
+    results: Vec<(u8, u64)>,
     /// The common type of the typed results; [`ValueKind::None`] as long as there are none.
     kind: ValueKind,
     is_all_valid: bool,
     rows_seen: usize,
     /// Number of results before the hit rate is checked; all keys, if they are few compared to the rows to come.
-    free_answers: usize,
+    free_results: usize,
 }
 
 /// Maps keys to results.
@@ -103,20 +103,20 @@ impl Memo {
             true => Known::Table(vec![UNKNOWN; num_keys as usize]),
             false => Known::Map(HashMap::default()),
         };
-        let pays_anyway = num_keys <= (num_rows / ROWS_PER_ANSWER) as u64;
+        let pays_anyway = num_keys <= (num_rows / ROWS_PER_RESULT) as u64;
         Some(Memo {
             columns,
             known,
-            answers: Vec::new(),
+            results: Vec::new(),
             kind: ValueKind::None,
             is_all_valid: true,
             rows_seen: 0,
-            free_answers: if pays_anyway { num_keys as usize } else { FREE_ANSWERS },
+            free_results: if pays_anyway { num_keys as usize } else { FREE_RESULTS },
         })
     }
 
     fn is_useless(&self) -> bool {
-        self.answers.len() > self.free_answers + self.rows_seen / ROWS_PER_ANSWER
+        self.results.len() > self.free_results + self.rows_seen / ROWS_PER_RESULT
     }
 
     fn keys(&self, run: &VectorEvaluator<'_>, rows: Rows<'_>) -> Vec<u64> {
@@ -162,15 +162,15 @@ impl Memo {
 
     fn find(&self, key: u64) -> Option<u32> {
         match &self.known {
-            Known::Table(table) => Some(table[key as usize]).filter(|answer| *answer != UNKNOWN),
+            Known::Table(table) => Some(table[key as usize]).filter(|result| *result != UNKNOWN),
             Known::Map(map) => map.get(&key).copied(),
         }
     }
 
-    fn remember(&mut self, key: u64, answer: u32) {
+    fn remember(&mut self, key: u64, result: u32) {
         match &mut self.known {
-            Known::Table(table) => table[key as usize] = answer,
-            Known::Map(map) => drop(map.insert(key, answer)),
+            Known::Table(table) => table[key as usize] = result,
+            Known::Map(map) => drop(map.insert(key, result)),
         }
     }
 
@@ -203,23 +203,23 @@ impl Memo {
             Payload::Text(text) => Ref::new(Ref::KEPT, run.kept.push(text)).bits(),
         };
         self.is_all_valid &= status == VALID;
-        self.answers.push((status, bits));
-        let answer = self.answers.len() as u32 - 1;
-        self.remember(key, answer);
-        Some(answer)
+        self.results.push((status, bits));
+        let result = self.results.len() as u32 - 1;
+        self.remember(key, result);
+        Some(result)
     }
 
     fn vector(&mut self, run: &mut VectorEvaluator<'_>, node: &ExprNode, rows: Rows<'_>) -> Option<Vector> {
         let keys = self.keys(run, rows);
-        let mut answers = Vec::with_capacity(keys.len());
+        let mut results = Vec::with_capacity(keys.len());
         for key in keys {
-            answers.push(match self.find(key) {
-                Some(answer) => answer as usize,
+            results.push(match self.find(key) {
+                Some(result) => result as usize,
                 None => self.compute(run, node, key)? as usize,
             });
         }
         self.rows_seen += rows.len();
-        let bits = answers.iter().map(|answer| self.answers[*answer].1);
+        let bits = results.iter().map(|result| self.results[*result].1);
         let payloads = match self.kind {
             ValueKind::None => VectorData::Nothing,
             ValueKind::Float32 | ValueKind::Float64 => {
@@ -233,7 +233,7 @@ impl Memo {
         };
         let known = match self.is_all_valid {
             true => None,
-            false => statuses(rows.len(), |row| self.answers[answers[row]].0),
+            false => statuses(rows.len(), |row| self.results[results[row]].0),
         };
         Some(Vector::new(self.kind, payloads, known))
     }

@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_is_checked() {
+    fn given_options_are_checked() {
         for (separator, decimal, wrong) in [
             (Some(""), None, "separator \"\""),
             (Some(";;"), None, "separator \";;\""),

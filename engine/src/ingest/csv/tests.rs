@@ -263,7 +263,7 @@ fn many_different_texts_are_not_coded() {
 }
 
 #[test]
-fn texts_that_take_long_to_come_again_are_coded() {
+fn texts_with_long_cycles_are_coded() {
     let number = |row: usize| row * row / 7 % 5003;
     let mut text = String::from("t\n");
     for row in 0..40_000 {
@@ -280,7 +280,7 @@ fn texts_that_take_long_to_come_again_are_coded() {
 }
 
 #[test]
-fn an_update_says_which_row_of_the_whole_text_does_not_fit() {
+fn an_update_error_names_the_row_of_the_whole_text() {
     let schema = Schema::new(vec![Field::new("a", Storage::Int32), Field::new("s", Storage::Utf8)]);
     let mut text = String::from("s,a\n");
     for row in 0..100 {
@@ -301,7 +301,7 @@ fn an_update_says_which_row_of_the_whole_text_does_not_fit() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_an_error_that_says_where() {
+fn bytes_that_are_not_utf8_are_an_error_with_a_position() {
     let error = text(b"x\n\xff\n").unwrap_err().to_string();
     assert_eq!(error, "the text is not UTF-8: invalid utf-8 sequence of 1 bytes from index 2");
     assert_eq!(text("é\n1\n".as_bytes()).unwrap(), "é\n1\n");

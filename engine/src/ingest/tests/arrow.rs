@@ -106,7 +106,7 @@ fn weightless_rows_are_bounded() {
 
 /// Arbitrary bytes yield a batch or an error, without a panic and with bounded memory.
 #[test]
-fn spoiled_bytes_are_answered() {
+fn corrupt_bytes_do_not_panic() {
     let text: DictionaryArray<Int32Type> = [Some("a"), None, Some("bcd")].into_iter().collect();
     let batch = batch_of(vec![
         ("coded", Arc::new(text)),

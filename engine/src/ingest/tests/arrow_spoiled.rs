@@ -15,7 +15,7 @@ use super::arrow_types::union;
 use super::*;
 
 #[test]
-fn what_is_wrong_is_said_before_the_reader_sees_it() {
+fn invalid_data_is_rejected_before_the_reader_sees_it() {
     let spoiled: [(&[u8], &str); 3] = [
         (
             include_bytes!("../../../tests/data/spoiled/schema_without_fields.arrow"),

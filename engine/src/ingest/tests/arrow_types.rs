@@ -74,7 +74,7 @@ fn half(value: f32) -> <::arrow::datatypes::Float16Type as ::arrow::datatypes::A
 }
 
 #[test]
-fn what_becomes_text() {
+fn types_that_become_text() {
     let long = "a text that is longer than a view";
     check(StringViewArray::from(vec![Some(long), None]), &format!(r#"x:Utf8["{long}",null]"#));
     let bytes = vec![Some(&b"ab"[..]), Some(b"\xff\xfe"), None];
@@ -114,7 +114,7 @@ pub(super) fn union(offsets: Option<::arrow::buffer::ScalarBuffer<i32>>) -> Unio
 }
 
 #[test]
-fn coded_columns_are_what_their_values_are() {
+fn coded_columns_equal_their_values() {
     let keys = || Int8Array::from(vec![Some(0), None, Some(1), Some(0)]);
     let coded = |values: ArrayRef| DictionaryArray::<Int8Type>::try_new(keys(), values).unwrap();
     check(coded(Arc::new(Int64Array::from(vec![5, 6]))), "x:Int64[5,null,6,5]");
@@ -195,7 +195,7 @@ fn extension_types_are_known_by_name() {
 }
 
 #[test]
-fn updates_take_what_fits_the_column() {
+fn updates_accept_values_that_fit_the_column() {
     let keys = Int8Array::from(vec![Some(0), None]);
     let coded = |values: ArrayRef| DictionaryArray::<Int8Type>::try_new(keys.clone(), values).unwrap();
     let update = |name: &str, values: ArrayRef, expected: &str| {

@@ -373,7 +373,7 @@ fn keys_are_never_rounded() {
 }
 
 #[test]
-fn what_is_in_quotes_stays_text() {
+fn quoted_values_stay_text() {
     for texts in [
         ["02134", "10001"],
         ["1e5", "2E3"],
@@ -393,7 +393,7 @@ fn what_is_in_quotes_stays_text() {
 }
 
 #[test]
-fn a_text_makes_texts_of_what_was_before_as_it_was_spelled() {
+fn a_text_turns_earlier_values_into_texts_as_spelled() {
     check_column(&["1.10", "\"1.2.3\""], r#"a:Utf8["1.10","1.2.3"]"#);
     check_column(&["1e5", "-0", "7", "null", "\"x\"", "2.50"], r#"a:Utf8["1e5","-0","7",null,"x","2.50"]"#);
     check_column(&["\"n/a\"", "0.00002853", "1E+2"], r#"a:Utf8["n/a","0.00002853","1E+2"]"#);

@@ -56,7 +56,7 @@ fn rows(random: &mut Random, keys: Vec<i32>) -> Batch {
     Batch { num_rows: len, columns, keys: None }
 }
 
-fn look(view: &mut View) -> String {
+fn read(view: &mut View) -> String {
     let mut handle = view.handle(None);
     let window = view.slice(&mut handle, SliceOptions::default()).gather();
     let json = export::json_columns(&window, JsonOptions::default());
@@ -117,7 +117,7 @@ fn states_agree_with_reading_the_rows() {
             for (view, plan) in views.iter_mut().zip(&plans) {
                 view.step(&delta);
                 let mut fresh = View::build(plan.clone(), &table.snapshot());
-                let (live, fresh) = (look(view), look(&mut fresh));
+                let (live, fresh) = (read(view), read(&mut fresh));
                 assert!(live == fresh, "seed {seed}, step {step}, {:#?}\n{live}\n{fresh}", plan.config());
             }
         }

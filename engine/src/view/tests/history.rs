@@ -65,7 +65,7 @@ pub fn histories(num_views: usize, num_steps: usize) -> impl Strategy<Value = Hi
 
 impl History {
     /// The table at the start of the history.
-    pub fn begin(&self) -> Table {
+    pub fn start(&self) -> Table {
         let mut options = TableOptions::default();
         match self.keying {
             Keying::Plain => {}
@@ -78,7 +78,7 @@ impl History {
     }
 
     /// Executes one step after the other; `seen` receives the delta of each.
-    pub fn go_on(&self, table: &mut Table, mut seen: impl FnMut(&Table, &TableDelta)) {
+    pub fn run(&self, table: &mut Table, mut seen: impl FnMut(&Table, &TableDelta)) {
         for step in &self.steps {
             let delta = match *step {
                 Step::Clear => table.clear_for_test(),

@@ -45,7 +45,7 @@ fn number(value: &Scalar) -> Option<f64> {
 
 impl<'a> Reference<'a> {
     /// The whole view as JSON columns, with every group expanded.
-    pub(super) fn answer(&self) -> Value {
+    pub(super) fn evaluate(&self) -> Value {
         let config = self.config;
         if config.group_rollup_mode != GroupRollupMode::Total && config.group_by.is_empty() {
             return if config.split_by.is_empty() { self.flat() } else { self.column_only() };
@@ -116,17 +116,17 @@ impl<'a> Reference<'a> {
 
     fn column_only(&self) -> Value {
         let rows = self.sorted_rows();
-        let mut answer = Map::new();
+        let mut columns = Map::new();
         for block in self.blocks() {
             for name in self.shown() {
                 let values = rows.iter().map(|kept| {
                     let is_here = begins_with(kept.row, &self.config.split_by, &block);
                     if is_here { json(cell(kept.row, name)) } else { Value::Null }
                 });
-                answer.insert(format!("{}{name}", prefix(&block)), values.collect::<Vec<_>>().into());
+                columns.insert(format!("{}{name}", prefix(&block)), values.collect::<Vec<_>>().into());
             }
         }
-        Value::Object(answer)
+        Value::Object(columns)
     }
 
     fn levels(&self) -> &[String] {
@@ -142,21 +142,21 @@ impl<'a> Reference<'a> {
         if self.config.group_rollup_mode == GroupRollupMode::Flat {
             paths.retain(|path| path.len() == self.levels().len());
         }
-        let mut answer = Map::new();
+        let mut columns = Map::new();
         if !self.config.group_by.is_empty() || self.config.group_rollup_mode == GroupRollupMode::Total {
             let has_paths = !self.config.group_by.is_empty();
             let path = |path: &Path| Value::from(path.iter().map(json).collect::<Vec<_>>());
             if has_paths {
-                answer.insert("__ROW_PATH__".into(), paths.iter().map(path).collect::<Vec<_>>().into());
+                columns.insert("__ROW_PATH__".into(), paths.iter().map(path).collect::<Vec<_>>().into());
             }
         }
         for block in self.blocks() {
             for name in self.shown() {
                 let values = paths.iter().map(|path| json(&self.value(name, path, &block)));
-                answer.insert(format!("{}{name}", prefix(&block)), values.collect::<Vec<_>>().into());
+                columns.insert(format!("{}{name}", prefix(&block)), values.collect::<Vec<_>>().into());
             }
         }
-        Value::Object(answer)
+        Value::Object(columns)
     }
 
     fn blocks(&self) -> Vec<Path> {

@@ -49,7 +49,7 @@ fn check_handle(view: &Grouped, handle: &mut Handle, random: &mut Random) {
 }
 
 fn ranges_are_parts_of_the_walk(history: &History) {
-    let mut table = history.begin();
+    let mut table = history.start();
     let configs = history.configs.iter().map(|&seed| config(&mut Random::new(seed)));
     let plans = configs.filter_map(|config| Plan::new(&config, table.schema()).ok().map(Arc::new));
     let views = plans.map(|plan| View::build(plan, &table.snapshot()));
@@ -60,7 +60,7 @@ fn ranges_are_parts_of_the_walk(history: &History) {
         })
         .collect();
     let mut random = Random::new(history.configs[0]);
-    history.go_on(&mut table, |_, delta| {
+    history.run(&mut table, |_, delta| {
         for (view, handles) in &mut views {
             view.step(delta);
             let Shape::Grouped(view) = &mut view.0 else { continue };
