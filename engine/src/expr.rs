@@ -211,7 +211,7 @@ impl Expression {
         Ok(expression)
     }
 
-    /// Whether both yield the same on every row: equal trees over the same columns.
+    /// Returns whether both yield the same on every row: equal trees over the same columns.
     pub(crate) fn is_same(&self, other: &Expression) -> bool {
         let is_equal = self.columns == other.columns && self.storage == other.storage;
         // `==` treats zeros of either sign as equal, but the results differ.
@@ -221,7 +221,7 @@ impl Expression {
             })
     }
 
-    /// Whether the value depends on randomness or the clock, so that recomputing it changes it.
+    /// Returns whether the value depends on randomness or the clock, so that recomputing it changes it.
     pub(crate) fn is_volatile(&self) -> bool {
         self.is_volatile
     }
@@ -313,13 +313,13 @@ impl Expression {
         }
     }
 
-    /// The value on one row, as a cell of type [`Expression::storage`]. `random` is the state of `random()`.
+    /// Returns the value on one row, as a cell of type [`Expression::storage`]. `random` is the state of `random()`.
     #[cfg(test)]
     pub(crate) fn evaluate(&self, row: &dyn Row, random: &mut u64) -> Scalar {
         self.evaluate_counting(row, random).0
     }
 
-    /// The value, and its cost in steps.
+    /// Returns the value, and its cost in steps.
     fn evaluate_counting(&self, row: &dyn Row, random: &mut u64) -> (Scalar, u64) {
         let mut machine = self.machine(row, false, random);
         let value = machine.value(&self.node);
@@ -349,8 +349,8 @@ fn visit_calls(node: &ExprNode, visit: &mut dyn FnMut(Function, &[Argument])) {
     node.each_child(&mut |child| visit_calls(child, visit));
 }
 
-/// An error at the position of an incompatible comparison: the first token spelled like it between operands of the
-/// reported types, else the first token spelled like it, else no position.
+/// Returns an error at the position of an incompatible comparison: the first token spelled like it between operands of
+/// the reported types, else the first token spelled like it, else no position.
 fn comparison_error(
     incomparable: &Incomparable,
     schema: &Schema,

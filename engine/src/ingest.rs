@@ -146,7 +146,7 @@ impl UpdateTarget<'_> {
         }
     }
 
-    /// The storage type of [`Batch::keys`].
+    /// Returns the storage type of [`Batch::keys`].
     fn key_storage(&self) -> Storage {
         self.index.map_or(Storage::Int64, |index| self.schema.field(index).storage)
     }

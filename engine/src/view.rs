@@ -78,12 +78,12 @@ impl ViewDelta {
         self.changed.dedup();
     }
 
-    /// Number of changed rows: slots of flat and column-only views, row nodes of grouped ones.
+    /// Returns the number of changed rows: slots of flat and column-only views, row nodes of grouped ones.
     pub fn len(&self) -> usize {
         self.changed.len()
     }
 
-    /// Whether no row changed.
+    /// Returns whether no row changed.
     pub fn is_empty(&self) -> bool {
         self.changed.is_empty()
     }
@@ -142,7 +142,7 @@ impl View {
         })
     }
 
-    /// The plan of which this view is the result.
+    /// Returns the plan of which this view is the result.
     pub fn plan(&self) -> &Arc<Plan> {
         match &self.0 {
             Shape::Flat(view) => &view.plan,
@@ -159,7 +159,7 @@ impl View {
         }
     }
 
-    /// The table version of the view.
+    /// Returns the table version of the view.
     pub fn version(&self) -> u64 {
         self.snapshot().version()
     }
@@ -191,7 +191,7 @@ impl View {
         Handle::new(group_by_depth)
     }
 
-    /// The dimensions of the view as `handle` shows it.
+    /// Returns the dimensions of the view as `handle` shows it.
     pub fn dimensions(&mut self, handle: &mut Handle) -> Dimensions {
         let plan = self.plan().clone();
         let num_table_rows = self.snapshot().num_rows();
@@ -217,8 +217,8 @@ impl View {
         }
     }
 
-    /// The column paths: one list per split level plus one of column names. Each list has one entry per shown column in
-    /// `columns` (clamped).
+    /// Returns the column paths: one list per split level plus one of column names. Each list has one entry per shown
+    /// column in `columns` (clamped).
     pub fn column_paths(&mut self, columns: Range<usize>) -> Vec<Vec<Scalar>> {
         let mut levels = match &mut self.0 {
             Shape::Flat(view) => {
@@ -235,7 +235,7 @@ impl View {
         levels
     }
 
-    /// The column paths joined to names, as in `1|a`.
+    /// Returns the column paths joined to names, as in `1|a`.
     pub fn column_names(&mut self, columns: Range<usize>) -> Vec<Arc<str>> {
         let mut names: Vec<Arc<str>> = match &mut self.0 {
             Shape::Flat(view) => {
@@ -249,8 +249,8 @@ impl View {
         names
     }
 
-    /// The least and the greatest value of a column over the rows of the view; in a pivot, over the deepest visible
-    /// rows.
+    /// Returns the least and the greatest value of a column over the rows of the view; in a pivot, over the deepest
+    /// visible rows.
     ///
     /// # Errors
     ///

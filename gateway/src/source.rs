@@ -131,7 +131,7 @@ impl Source {
         }
     }
 
-    /// The options of the new table.
+    /// Returns the options of the new table.
     pub fn options(&self) -> TableOptions {
         TableOptions {
             index: self.index.clone(),

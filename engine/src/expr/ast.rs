@@ -180,7 +180,7 @@ impl ExprNode {
         }
     }
 
-    /// Whether it is a variable, a constant, or the negation of one.
+    /// Returns whether it is a variable, a constant, or the negation of one.
     pub(super) fn is_leaf(&self) -> bool {
         match self {
             ExprNode::Constant(_) | ExprNode::Column(_) | ExprNode::Variable(_) => true,
@@ -191,7 +191,7 @@ impl ExprNode {
         }
     }
 
-    /// Whether it is exactly one operator between two leaves.
+    /// Returns whether it is exactly one operator between two leaves.
     pub(super) fn is_pair(&self) -> bool {
         match self {
             ExprNode::Arithmetic(_, left, right)

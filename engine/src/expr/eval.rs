@@ -24,13 +24,13 @@ const STEP_BYTES: usize = 64;
 
 /// The view an expression has of the table.
 pub(crate) trait Row {
-    /// The cell of the expression's column at `position`.
+    /// Returns the cell of the expression's column at `position`.
     fn cell(&self, position: usize) -> Value;
-    /// The cell of any column; `None` if there is no column of that name.
+    /// Returns the cell of any column; `None` if there is no column of that name.
     fn named(&self, name: &str) -> Option<Value>;
-    /// The row's key.
+    /// Returns the row's key.
     fn index(&self) -> Value;
-    /// The cell of a column at a row position; `None` if there is no column of that name.
+    /// Returns the cell of a column at a row position; `None` if there is no column of that name.
     fn lookup(&self, name: &str, position: f64) -> Option<Value>;
 }
 
@@ -115,7 +115,7 @@ impl<'a> Machine<'a> {
         self.now
     }
 
-    /// A uniform number in `0..1` (xorshift64*).
+    /// Returns a uniform number in `0..1` (xorshift64*).
     pub(super) fn random(&mut self) -> f64 {
         let mut state = *self.random | 1;
         state ^= state >> 12;
@@ -163,7 +163,7 @@ impl<'a> Machine<'a> {
         self.stop = None;
     }
 
-    /// The cost of the evaluation so far, in steps.
+    /// Returns the cost of the evaluation so far, in steps.
     pub(super) fn steps(&self) -> u64 {
         self.steps
     }

@@ -18,7 +18,7 @@ fn numeric(node: &ExprNode) -> Option<&Value> {
     }
 }
 
-/// Whether identities apply to a node: anything but a constant or a single operation on leaves.
+/// Returns whether identities apply to a node: anything but a constant or a single operation on leaves.
 fn is_rewritable(node: &ExprNode) -> bool {
     !(matches!(node, ExprNode::Constant(_)) || node.is_pair() || is_vector(node))
 }

@@ -116,7 +116,7 @@ impl Signature {
 }
 
 impl Function {
-    /// A function of the base language and its number of parameters.
+    /// Returns a function of the base language and its number of parameters.
     pub(super) fn base(word: &str) -> Option<(Function, usize)> {
         if let Some(position) = math::UNARY.iter().position(|(name, ..)| *name == word) {
             return Some((Function::Unary(position), 1));
@@ -140,7 +140,7 @@ impl Function {
         })
     }
 
-    /// A function of the base language with any number of parameters.
+    /// Returns a function of the base language with any number of parameters.
     pub(super) fn vararg(word: &str) -> Option<Function> {
         Some(match word {
             "sum" => Function::Sum,
@@ -156,7 +156,7 @@ impl Function {
         Function::base(word).is_some() || Function::vararg(word).is_some()
     }
 
-    /// The operator that the function is a synonym of.
+    /// Returns the operator that the function is a synonym of.
     pub(super) fn comparison(self) -> Option<Comparison> {
         match self {
             Function::Equal => Some(Comparison::Equal),
@@ -165,7 +165,7 @@ impl Function {
         }
     }
 
-    /// Whether a single argument is returned unchanged.
+    /// Returns whether a single argument is returned unchanged.
     pub(super) fn is_fold(self) -> bool {
         matches!(self, Function::Sum | Function::Product | Function::Mean)
     }
@@ -194,7 +194,7 @@ impl Function {
         )
     }
 
-    /// A function of the dialect.
+    /// Returns a function of the dialect.
     pub(super) fn generic(word: &str) -> Option<(Function, Signature)> {
         use Signature::{Exactly, Nothing, Values};
         Some(match word {
@@ -360,7 +360,7 @@ pub(super) fn apply_pattern(
     pattern::apply(machine, function, subject, pattern, rest)
 }
 
-/// The definition of a function of one number: the computation, whether it accepts integers, and its type.
+/// Returns the definition of a function of one number: the computation, whether it accepts integers, and its type.
 pub(super) fn unary_function(position: usize) -> (fn(f64) -> f64, bool, ValueKind) {
     let (_, compute, takes_integers) = math::UNARY[position];
     (compute, takes_integers, math::unary_kind(position))
@@ -371,12 +371,12 @@ pub(super) fn bucket_unit(text: &str) -> Option<(i64, u8)> {
     time::parse_unit(text)
 }
 
-/// The packed date of an integral year, month and day.
+/// Returns the packed date of an integral year, month and day.
 pub(super) fn packed_day(year: f64, month: f64, day: f64) -> Option<i32> {
     time::packed_day(year, month, day)
 }
 
-/// The bucket of a date, for buckets of days or longer.
+/// Returns the bucket of a date, for buckets of days or longer.
 pub(super) fn bucket_date(value: &Value, count: i64, letter: u8) -> Option<i32> {
     time::bucket_date(value, count, letter)
 }

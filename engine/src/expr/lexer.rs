@@ -28,7 +28,7 @@ impl Token {
         self.kind == TokenKind::Mark && self.value == mark
     }
 
-    /// Whether it is this word, ignoring case.
+    /// Returns whether it is this word, ignoring case.
     pub(super) fn is_word(&self, word: &str) -> bool {
         self.kind == TokenKind::Symbol && self.value.eq_ignore_ascii_case(word)
     }
@@ -253,7 +253,7 @@ impl Lexer<'_> {
     }
 }
 
-/// The byte denoted by an escape (after its backslash), and its length.
+/// Returns the byte denoted by an escape (after its backslash), and its length.
 fn escape(rest: &[u8]) -> Option<(u8, usize)> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),
@@ -317,8 +317,8 @@ fn merge(tokens: &mut Vec<Token>, pairs: &[(&str, &str, &str)]) {
     *tokens = merged;
 }
 
-/// The value of a number as the published language computes it: integer part and fraction separately, then the power of
-/// ten.
+/// Returns the value of a number as the published language computes it: integer part and fraction separately, then the
+/// power of ten.
 pub(super) fn number_value(text: &str) -> Option<f64> {
     let (mantissa, exponent) = match text.find(['e', 'E']) {
         Some(at) => (&text[..at], text[at + 1..].parse::<i32>().ok()?),
@@ -341,7 +341,7 @@ pub(super) fn number_value(text: &str) -> Option<f64> {
     })
 }
 
-/// The nearest float to a power of ten, which repeated multiplication would miss.
+/// Returns the nearest float to a power of ten, which repeated multiplication would miss.
 fn power_of_ten(exponent: i32) -> f64 {
     format!("1e{exponent}").parse().unwrap_or(f64::INFINITY)
 }

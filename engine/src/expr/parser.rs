@@ -584,7 +584,7 @@ fn is_target(node: &ExprNode) -> bool {
     matches!(node, ExprNode::Column(_) | ExprNode::Variable(_) | ExprNode::Vector(_) | ExprNode::Element(..))
 }
 
-/// A sequence of statements; those without an effect are dropped, except the last.
+/// Returns a sequence of statements; those without an effect are dropped, except the last.
 fn sequence(mut nodes: Vec<ExprNode>) -> ExprNode {
     let last = nodes.pop();
     nodes.retain(ExprNode::has_effect);

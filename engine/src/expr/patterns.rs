@@ -25,7 +25,7 @@ impl Patterns {
         }
     }
 
-    /// The number of patterns; more than [`MAX_PATTERNS`] are counted as one more.
+    /// Returns the number of patterns; more than [`MAX_PATTERNS`] are counted as one more.
     pub(super) fn len(&self) -> usize {
         self.anywhere.len() + self.whole.len()
     }

@@ -9,7 +9,7 @@ const STACK_BYTES: usize = 48 << 20;
 /// Shorter texts are not deep: each level takes at least a letter.
 const LONG_TEXT_BYTES: usize = 256;
 
-/// Whether a text may have a deep tree.
+/// Returns whether a text may have a deep tree.
 pub(super) fn may_be_deep(text: &str) -> bool {
     text.len() > LONG_TEXT_BYTES
 }

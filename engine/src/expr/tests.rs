@@ -112,7 +112,7 @@ fn is_same(left: &Json, right: &Json, is_approximate: bool) -> bool {
     }
 }
 
-/// The result of this engine, in the form of the recording.
+/// Returns the result of this engine, in the form of the recording.
 fn result_of(case: &Json) -> Json {
     let schema = schema(&case["columns"]);
     let expression = match Expression::new("the expression", case["expr"].as_str().unwrap(), &schema, None) {

@@ -91,7 +91,7 @@ impl Value {
         Value { kind: ValueKind::Text, status: Status::Valid, payload: Payload::Text(value.into()) }
     }
 
-    /// A text, or null if it is empty or longer than [`MAX_TEXT`].
+    /// Returns a text, or null if it is empty or longer than [`MAX_TEXT`].
     pub(super) fn text_or_null(value: String) -> Value {
         if value.is_empty() || value.len() > MAX_TEXT {
             Value::null(ValueKind::Text)
@@ -112,7 +112,7 @@ impl Value {
         self.kind == ValueKind::None
     }
 
-    /// Whether the status is valid, which includes the literal `null`.
+    /// Returns whether the status is valid, which includes the literal `null`.
     pub(super) fn is_valid(&self) -> bool {
         self.status == Status::Valid
     }
@@ -125,7 +125,7 @@ impl Value {
         matches!(self.kind, ValueKind::Float32 | ValueKind::Float64)
     }
 
-    /// The payload as a raw number, regardless of type.
+    /// Returns the payload as a raw number, regardless of type.
     pub(super) fn raw(&self) -> f64 {
         match &self.payload {
             Payload::Nothing | Payload::Text(_) => 0.0,
@@ -147,7 +147,7 @@ impl Value {
         }
     }
 
-    /// The value as a condition.
+    /// Returns the value as a condition.
     pub(super) fn is_true(&self) -> bool {
         self.is_valid()
             && match &self.payload {
@@ -157,7 +157,7 @@ impl Value {
             }
     }
 
-    /// The name of the type in messages.
+    /// Returns the name of the type in messages.
     pub(super) fn type_name(&self) -> &'static str {
         match self.kind {
             ValueKind::None => "none",
@@ -189,7 +189,7 @@ impl Value {
         }
     }
 
-    /// The value as a cell of a column of this storage type: numbers are converted, other mismatches are null.
+    /// Returns the value as a cell of a column of this storage type: numbers are converted, other mismatches are null.
     pub(super) fn into_scalar(self, storage: Storage) -> Scalar {
         if !self.is_valid() {
             return Scalar::Null;
@@ -229,7 +229,7 @@ impl ValueKind {
         }
     }
 
-    /// The storage type of a column of this type; `None` for the type of `null`.
+    /// Returns the storage type of a column of this type; `None` for the type of `null`.
     pub(super) fn storage(self) -> Option<Storage> {
         match self {
             ValueKind::None => None,
@@ -244,7 +244,7 @@ impl ValueKind {
     }
 }
 
-/// Days since 1970 of a packed date; a day beyond the end of its month runs into the next month.
+/// Returns days since 1970 of a packed date; a day beyond the end of its month runs into the next month.
 pub(super) fn days_of(packed: i32) -> Option<i32> {
     let (year, month, day) = unpack(packed);
     let first = NaiveDate::from_ymd_opt(year, month + 1, 1)?;

@@ -92,7 +92,7 @@ impl<'a> VectorEvaluator<'a> {
         }
     }
 
-    /// The vector of the whole expression; `None` if it must be evaluated row by row.
+    /// Returns the vector of the whole expression; `None` if it must be evaluated row by row.
     fn block(&mut self, rows: Rows<'_>) -> Option<Vector> {
         self.made.clear();
         self.variables.fill(None);

@@ -51,7 +51,7 @@ pub(super) fn read(bytes: &Bytes) -> Result<(SchemaRef, Vec<RecordBatch>)> {
         .map_err(|error| EngineError::data(format!("Failed to open RecordBatchStreamReader: {error}")))
 }
 
-/// The batches, or an empty one if there are none, so that types are known.
+/// Returns the batches, or an empty one if there are none, so that types are known.
 fn at_least_one(
     schema: &SchemaRef,
     batches: impl Iterator<Item = Result<RecordBatch>>,
@@ -265,7 +265,7 @@ fn fitted(field: &FieldRef, values: &ArrayRef, name: &str) -> Result<(Storage, A
     natural(field, values).map_err(|error| typed_error(name, values.data_type(), &error))
 }
 
-/// An error about a column, with its type.
+/// Returns an error about a column, with its type.
 pub(super) fn typed_error(name: &str, data_type: &DataType, error: &ArrowError) -> EngineError {
     EngineError::data(format!(
         "cannot read column `{name}` of type {}: {error}",
@@ -340,7 +340,7 @@ fn is_nan(values: &ArrayRef, row: usize) -> bool {
         || value::<Float32Type>(values, row).is_some_and(f32::is_nan)
 }
 
-/// The name of a storage type in error messages.
+/// Returns the name of a storage type in error messages.
 fn storage_word(storage: Storage) -> &'static str {
     match storage {
         Storage::Int8 => "int8",

@@ -52,12 +52,13 @@ impl JsonCell<'_> {
         }
     }
 
-    /// Whether the value is to be flattened.
+    /// Returns whether the value is to be flattened.
     pub(super) fn is_nested(&self) -> bool {
         matches!(self, JsonCell::Array(_) | JsonCell::Object(_))
     }
 
-    /// Whether this may be an integer beyond 64 bits: a float of that size may have been written without a fraction.
+    /// Returns whether this may be an integer beyond 64 bits: a float of that size may have been written without a
+    /// fraction.
     pub(super) fn may_be_huge(&self) -> bool {
         const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
         match self {

@@ -110,7 +110,7 @@ fn create_on(
     Ok((Schema::new(fields), batch))
 }
 
-/// Whether floats may be rounded integers: beyond 64 bits, or for an index beyond a float's precision.
+/// Returns whether floats may be rounded integers: beyond 64 bits, or for an index beyond a float's precision.
 fn may_round(floats: &ArrayRef, is_index: bool) -> bool {
     let bound = if is_index { 2_f64.powi(53) } else { 2_f64.powi(63) };
     let floats = floats.as_primitive::<Float64Type>();

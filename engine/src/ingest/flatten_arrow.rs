@@ -166,7 +166,7 @@ impl Lists<'_> {
     }
 }
 
-/// The lists of a column; `None` if it has none.
+/// Returns the lists of a column; `None` if it has none.
 fn lists(column: &ArrowColumn) -> Option<Lists<'_>> {
     if !has_lists(column) {
         return None;
@@ -266,7 +266,7 @@ fn take_zip(expanding: &mut [Lists<'_>], row: usize, shown_row: usize) -> Result
     Ok(num_rows)
 }
 
-/// The number of rows of the cartesian product.
+/// Returns the number of rows of the cartesian product.
 fn product_len(expanding: &[Lists<'_>], row: usize) -> usize {
     expanding.iter().fold(1usize, |rows, lists| rows.saturating_mul(lists.len(row).max(1)))
 }
@@ -284,8 +284,8 @@ fn fill_product(expanding: &mut [Lists<'_>], row: usize, num_rows: usize) {
     }
 }
 
-/// Whether the rows of an expansion share index values. Only an index drawn from the single list of its level is not
-/// repeated.
+/// Returns whether the rows of an expansion share index values. Only an index drawn from the single list of its level
+/// is not repeated.
 fn is_repeated(data: &Columns, index: &str, list_flatten: ListFlatten) -> bool {
     let num_lists = data.columns.iter().filter(|column| has_lists(column)).count();
     let holds_index =
@@ -296,7 +296,7 @@ fn is_repeated(data: &Columns, index: &str, list_flatten: ListFlatten) -> bool {
     }
 }
 
-/// A type as written in error messages, with its nested types.
+/// Returns a type as written in error messages, with its nested types.
 pub(super) fn type_text(data_type: &DataType) -> String {
     let unit_text = |unit: &TimeUnit| match unit {
         TimeUnit::Second => "s",

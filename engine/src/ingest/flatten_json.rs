@@ -65,7 +65,7 @@ fn num_values(value: &JsonCell<'_>) -> usize {
     }
 }
 
-/// The cost of a copy of these records.
+/// Returns the cost of a copy of these records.
 fn num_cells(records: &[RowCells<'_>]) -> usize {
     records.iter().map(|record| 1 + record.len()).sum::<usize>() + text_len(records) / BYTES_A_CELL
 }
@@ -295,7 +295,7 @@ fn repeats_index_in_row(members: &[(&str, &JsonCell<'_>)], index: &str, mode: Li
         || has_other_array && (mode == ListFlatten::Cartesian || !is_listed(cell, rest))
 }
 
-/// Whether the index at `path` below `value` is repeated by arrays below `value`.
+/// Returns whether the index at `path` below `value` is repeated by arrays below `value`.
 fn repeats_within(value: &JsonCell<'_>, path: &str, mode: ListFlatten) -> bool {
     match value {
         JsonCell::Array(items) => items.iter().any(|item| repeats_within(item, path, mode)),
@@ -308,7 +308,7 @@ fn repeats_within(value: &JsonCell<'_>, path: &str, mode: ListFlatten) -> bool {
     }
 }
 
-/// Whether the value at `path` below `value` is drawn from an array.
+/// Returns whether the value at `path` below `value` is drawn from an array.
 fn is_listed(value: &JsonCell<'_>, path: &str) -> bool {
     match value {
         JsonCell::Array(_) => true,

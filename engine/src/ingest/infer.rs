@@ -7,7 +7,7 @@ use super::cell::JsonCell;
 use super::temporal::{self, Moment};
 use crate::types::schema::Storage;
 
-/// The type a value suggests; `None` for null.
+/// Returns the type a value suggests; `None` for null.
 pub(super) fn storage_of(cell: &JsonCell<'_>) -> Option<Storage> {
     Some(match cell {
         JsonCell::Null => return None,

@@ -139,7 +139,7 @@ impl<'t> Intake<'t> {
         fork
     }
 
-    /// Whether a fork of `origin` has made no change to the columns.
+    /// Returns whether a fork of `origin` has made no change to the columns.
     pub(super) fn is_like(&self, origin: &Intake<'_>) -> bool {
         let pairs = self.columns.iter().zip(&origin.columns);
         self.columns.len() == origin.columns.len()
@@ -169,7 +169,7 @@ impl<'t> Intake<'t> {
         matches!(self.mode, Mode::Update(_))
     }
 
-    /// Whether a column of an update holds row keys.
+    /// Returns whether a column of an update holds row keys.
     fn is_key(&self, column: usize) -> bool {
         let Mode::Update(target) = self.mode else { return false };
         let position = self.columns[column].target;
@@ -379,7 +379,7 @@ impl<'t> Intake<'t> {
         self.check_padding()
     }
 
-    /// The schema and rows of a new table.
+    /// Returns the schema and rows of a new table.
     pub(super) fn finish_create(mut self) -> Result<(Schema, Batch)> {
         self.place_untyped();
         self.columns.sort_by_key(|column| column.typed_at);
@@ -395,8 +395,8 @@ impl<'t> Intake<'t> {
         Ok((Schema::new(fields), Batch { num_rows, columns, keys: None }))
     }
 
-    /// The rows of an update. If row keys are given, the index column is not written, except that it supplies the keys
-    /// of rows without one.
+    /// Returns the rows of an update. If row keys are given, the index column is not written, except that it supplies
+    /// the keys of rows without one.
     pub(super) fn finish_update(self) -> Result<Batch> {
         let Mode::Update(target) = self.mode else {
             return Err(EngineError::data("a new table has no update"));
@@ -425,7 +425,7 @@ impl<'t> Intake<'t> {
     }
 }
 
-/// Whether a flattened path equals a key or lies below it.
+/// Returns whether a flattened path equals a key or lies below it.
 fn is_at_or_under(path: &str, key: &str) -> bool {
     path.strip_prefix(key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }

@@ -127,7 +127,7 @@ impl Messages {
         checked.map_err(|error| EngineError::data(error.to_string()))
     }
 
-    /// Whether the reader requires bodies at addresses that are multiples of eight.
+    /// Returns whether the reader requires bodies at addresses that are multiples of eight.
     pub fn needs_alignment(&self) -> bool {
         self.batches.has_dense_unions()
     }
@@ -136,7 +136,7 @@ impl Messages {
         self.batches.set_schema(schema);
     }
 
-    /// The bytes for the reader, copied only if it requires alignment.
+    /// Returns the bytes for the reader, copied only if it requires alignment.
     pub(super) fn aligned(&self, bytes: Bytes) -> Buffer {
         match self.needs_alignment() {
             true => Buffer::from_slice_ref(&bytes),
@@ -212,7 +212,7 @@ pub(super) fn word(bytes: &[u8], at: usize) -> Result<u32, ArrowError> {
     Ok(u32::from_le_bytes(*word))
 }
 
-/// One buffer of a body.
+/// Returns one buffer of a body.
 pub(super) fn part_of<'a>(body: &'a [u8], buffer: &Part) -> Result<&'a [u8], ArrowError> {
     let start = usize::try_from(buffer.offset()).map_err(|_| truncated())?;
     part(body, start, buffer.length())

@@ -207,7 +207,7 @@ where
         members.iter().try_for_each(|(_, member)| self.array(member))
     }
 
-    /// The uncompressed size of a buffer; a compressed one has it in its first eight bytes, or -1 if it is not
+    /// Returns the uncompressed size of a buffer; a compressed one has it in its first eight bytes, or -1 if it is not
     /// compressed.
     fn unpacked_len(&self, buffer: &Buffer) -> Result<usize, ArrowError> {
         let packed = super::ipc::part_of(self.body, buffer)?;
@@ -219,7 +219,7 @@ where
     }
 }
 
-/// The size in bytes of the numbers in a buffer that the reader reinterprets as numbers; 1 for all others.
+/// Returns the size in bytes of the numbers in a buffer that the reader reinterprets as numbers; 1 for all others.
 fn width(data_type: &DataType, number: usize) -> usize {
     match (data_type, number) {
         (DataType::Dictionary(codes, _), 1) => codes.primitive_width().unwrap_or(1),
@@ -242,7 +242,7 @@ fn short(field: &Field) -> ArrowError {
     bad(field.name(), "has fewer nodes or buffers than its type needs")
 }
 
-/// An error about the column `name`, or about the batch if it is empty.
+/// Returns an error about the column `name`, or about the batch if it is empty.
 fn bad(name: &str, is: &str) -> ArrowError {
     ArrowError::IpcError(match name {
         "" => format!("a record batch {is}"),

@@ -101,7 +101,7 @@ fn is_list_of_pairs(field: Field<'_>) -> bool {
     children.get(0).type_type() == Type::Struct_ && num_children(children.get(0)) == 2
 }
 
-/// The reader assumes one member per child, with distinct, non-negative ids.
+/// Checks that there is one member per child, with distinct, non-negative ids, as the reader assumes.
 fn is_union(field: Field<'_>) -> bool {
     let Some(union) = field.type_as_union() else { return false };
     let num_members = num_children(field);

@@ -101,7 +101,8 @@ fn is_blank(character: char) -> bool {
     matches!(character, ' ' | '\t' | '\n' | '\r')
 }
 
-/// The first row's first key with its quotes, as spelled; `None` if [`row_start`] could confuse it with other text.
+/// Returns the first row's first key with its quotes, as spelled; `None` if [`row_start`] could confuse it with other
+/// text.
 fn first_key(rows: &str) -> Option<&str> {
     let key = rows.trim_start_matches(is_blank).strip_prefix('{')?.trim_start_matches(is_blank);
     let len = key.strip_prefix('"')?.find('"')?;
@@ -109,9 +110,9 @@ fn first_key(rows: &str) -> Option<&str> {
     is_plain.then(|| &key[..len + 2])
 }
 
-/// The first row start after `from`. Within a string, the quote of a key cannot occur unless it ends the string, and
-/// then no letter follows it; so a match is the start of a row, or of an object within a row, in which case the part
-/// before it does not parse cleanly.
+/// Returns the first row start after `from`. Within a string, the quote of a key cannot occur unless it ends the
+/// string, and then no letter follows it; so a match is the start of a row, or of an object within a row, in which case
+/// the part before it does not parse cleanly.
 fn row_start(text: &str, from: usize, first_key: &str, between: Between) -> Option<usize> {
     let mut from = (from..text.len()).find(|at| text.is_char_boundary(*at))?;
     loop {
@@ -144,7 +145,7 @@ mod tests {
     use crate::ingest::json_rows::{read_array_on, read_lines_on};
     use crate::types::schema::Field;
 
-    /// The columns that were read, or the error.
+    /// Returns the columns that were read, or the error.
     fn shown(intake: Result<Intake<'_>>) -> std::result::Result<(usize, Vec<(String, ArrayRef)>), String> {
         let (schema, batch) = intake.and_then(Intake::finish_create).map_err(|error| error.to_string())?;
         let named = |(field, column): (&Field, BatchColumn)| {

@@ -130,7 +130,7 @@ impl ColumnStore {
         }
     }
 
-    /// A column whose treatment was determined by an earlier reading.
+    /// Returns a column whose treatment was determined by an earlier reading.
     pub(super) fn respelled(respell: Respell) -> Self {
         ColumnStore { respell: Some(respell), ..ColumnStore::fixed(Storage::Utf8) }
     }
@@ -145,7 +145,7 @@ impl ColumnStore {
         ColumnStore { storage: Some(storage), is_growing: false, values, ..ColumnStore::growing() }
     }
 
-    /// An empty store of the same type.
+    /// Returns an empty store of the same type.
     pub(super) fn like(&self) -> Self {
         let values = self.storage.map_or(StoreValues::Untyped, StoreValues::new);
         ColumnStore {
@@ -413,7 +413,7 @@ pub(super) struct Finished {
     pub(super) missing: Option<BooleanBuffer>,
 }
 
-/// Whether the digits are the float's exact value.
+/// Returns whether the digits are the float's exact value.
 fn is_exactly(value: f64, digits: &str) -> bool {
     format!("{value:.0}") == digits
 }

@@ -42,13 +42,14 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// The type of a new column of JSON texts. A moment at midnight is a date.
+    /// Returns the type of a new column of JSON texts. A moment at midnight is a date.
     pub(super) fn inferred_from_json(self) -> Storage {
         let is_midnight = self.ms.rem_euclid(MS_PER_DAY) == 0;
         if self.is_day() && is_midnight { Storage::Date32 } else { Storage::TimestampMs }
     }
 
-    /// Days since 1970, for a DATE column filled from JSON; `None` for spellings that only a DATETIME column accepts.
+    /// Returns days since 1970, for a DATE column filled from JSON; `None` for spellings that only a DATETIME column
+    /// accepts.
     pub(super) fn day(self) -> Option<i32> {
         self.is_day().then(|| self.utc_day())
     }
@@ -62,12 +63,12 @@ impl Moment {
         self.ms
     }
 
-    /// A DATE in CSV, which must be spelled `YYYY-MM-DD`.
+    /// Returns a DATE in CSV, which must be spelled `YYYY-MM-DD`.
     pub(super) fn csv_day(self) -> Option<i32> {
         (self.shape == MomentShape::IsoDay).then(|| self.utc_day())
     }
 
-    /// A DATETIME in CSV; dates are widened.
+    /// Returns a DATETIME in CSV; dates are widened.
     pub(super) fn csv_ms(self) -> Option<i64> {
         let is_known = match self.shape {
             MomentShape::IsoDay

@@ -80,7 +80,7 @@ fn schema(fields: &[(&str, Storage)]) -> Schema {
     Schema::new(fields.iter().map(|(name, storage)| Field::new(*name, *storage)).collect())
 }
 
-/// One column of each type a schema can request.
+/// Returns one column of each type a schema can request.
 fn six() -> Schema {
     schema(&[
         ("x", Storage::Int32),

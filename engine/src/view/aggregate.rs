@@ -126,7 +126,7 @@ const NAMES: &[(AggregateKind, &[&str], &str)] = &[
 const UNIMPLEMENTED: &[&str] = &["mean by count", "mean_by_count", "identity", "div", "add", "py_agg"];
 
 impl AggregateKind {
-    /// The default aggregate of a column of this type in a grouped view.
+    /// Returns the default aggregate of a column of this type in a grouped view.
     pub(crate) fn default_for(column_type: ColumnType) -> AggregateKind {
         match column_type {
             ColumnType::Integer | ColumnType::Float => AggregateKind::Sum,
@@ -144,7 +144,7 @@ impl AggregateKind {
         matches!(self, AggregateKind::WeightedMean | AggregateKind::MaxBy | AggregateKind::MinBy)
     }
 
-    /// Whether this is one of the plain sum family, which accepts numbers and booleans only.
+    /// Returns whether this is one of the plain sum family, which accepts numbers and booleans only.
     fn is_sum(self) -> bool {
         matches!(
             self,
@@ -159,7 +159,7 @@ impl AggregateKind {
         )
     }
 
-    /// Whether it is computed from the rows of a cell, which the view then stores per cell.
+    /// Returns whether it is computed from the rows of a cell, which the view then stores per cell.
     pub(crate) fn needs_rows(self) -> bool {
         match self {
             AggregateKind::Sum
@@ -293,7 +293,7 @@ impl Aggregate {
         )))
     }
 
-    /// The storage type of the result.
+    /// Returns the storage type of the result.
     pub(crate) fn output(&self) -> Storage {
         match self.kind {
             AggregateKind::Sum
@@ -337,7 +337,7 @@ impl Aggregate {
         }
     }
 
-    /// The column type that `schema` reports.
+    /// Returns the column type that `schema` reports.
     pub(crate) fn output_type(&self) -> ColumnType {
         match self.kind {
             // Sums of booleans are counts, but the published server has always reported the input type.

@@ -120,7 +120,7 @@ pub(super) fn state_kind(kind: AggregateKind) -> StateKind {
     }
 }
 
-/// Whether the state is built from rows in row order rather than in key order.
+/// Returns whether the state is built from rows in row order rather than in key order.
 pub(super) fn follows_row_order(kind: AggregateKind) -> bool {
     matches!(kind, AggregateKind::Any | AggregateKind::Or | AggregateKind::Dominant | AggregateKind::Mul)
 }
@@ -237,7 +237,7 @@ impl AggregateState {
         }
     }
 
-    /// The aggregate's value. `any_row` returns some row of the cell.
+    /// Returns the aggregate's value. `any_row` returns some row of the cell.
     pub(super) fn value(
         &self,
         aggregate: &Aggregate,
@@ -344,7 +344,7 @@ fn join(column: &Column, rows: &OrderTree, num_nan: usize) -> Scalar {
     joined(column, null.into_iter().chain(nan).chain(values))
 }
 
-/// The first row by key among those with the extreme argument. A null argument is the smallest, before NaN.
+/// Returns the first row by key among those with the extreme argument. A null argument is the smallest, before NaN.
 fn by(aggregate: &Aggregate, snapshot: &Snapshot, rows: &OrderTree) -> Scalar {
     let argument = snapshot.column(aggregate.argument.expect("checked when the aggregate was parsed"));
     let num_nan = rows.partition_point(|slot| argument.number(slot).is_some_and(f64::is_nan));
@@ -367,7 +367,7 @@ fn by(aggregate: &Aggregate, snapshot: &Snapshot, rows: &OrderTree) -> Scalar {
     rows.get(position).map_or(Scalar::Null, |slot| snapshot.column(aggregate.column).scalar(slot))
 }
 
-/// The quantile as defined in [`super::from_rows`], where nulls precede NaN.
+/// Returns the quantile as defined in [`super::from_rows`], where nulls precede NaN.
 fn quantile(column: &Column, rows: &OrderTree, quarter: usize, num_nan: usize) -> Scalar {
     if rows.is_empty() {
         return Scalar::Null;

@@ -50,23 +50,23 @@ impl GroupAxis {
         self.levels.len()
     }
 
-    /// Number of groups of a depth; the root is the only one of depth 0.
+    /// Returns the number of groups of a depth; the root is the only one of depth 0.
     fn len(&self, depth: usize) -> usize {
         depth.checked_sub(1).map_or(1, |level| self.levels[level].groups.len())
     }
 
-    /// The parent of a group of `depth`, among those of the depth above.
+    /// Returns the parent of a group of `depth`, among those of the depth above.
     fn parent(&self, depth: usize, group: u32) -> u32 {
         self.levels[depth - 1].groups[group as usize].0
     }
 
-    /// The first node number of a depth.
+    /// Returns the first node number of a depth.
     fn base(&self, depth: usize) -> u32 {
         (0..depth).map(|above| self.len(above) as u32).sum()
     }
 
-    /// All nodes below the root, in the order of their numbers. `cell` maps depth and position of a group to its own
-    /// cell.
+    /// Returns all nodes below the root, in the order of their numbers. `cell` maps depth and position of a group to
+    /// its own cell.
     pub(super) fn nodes<'a>(
         &'a self,
         cell: impl Fn(usize, u32) -> u32 + 'a,
@@ -224,17 +224,17 @@ impl BuiltGroups {
         BuiltGroups { layers, of_row, sums, num_cells: next as usize, deepest, prefixes }
     }
 
-    /// The cell of a row group and the split root.
+    /// Returns the cell of a row group and the split root.
     pub(super) fn row_cell(&self, depth: usize, group: u32) -> u32 {
         self.layers[depth][0].base + group
     }
 
-    /// The cell of the row root and a split group.
+    /// Returns the cell of the row root and a split group.
     pub(super) fn split_cell(&self, depth: usize, group: u32) -> u32 {
         self.layers[0][depth].base + group
     }
 
-    /// Row node and split node of every cell, by cell number.
+    /// Returns the row node and split node of every cell, by cell number.
     pub(super) fn owners(&self, rows: &GroupAxis, splits: &GroupAxis) -> Vec<(u32, u32)> {
         let mut owners = Vec::with_capacity(self.num_cells);
         for (depth, layers) in self.layers.iter().enumerate() {

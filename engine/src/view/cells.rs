@@ -208,7 +208,7 @@ impl CellTable {
         self.has_row_sets
     }
 
-    /// The row set of a deepest row's cell, in key order.
+    /// Returns the row set of a deepest row's cell, in key order.
     pub(super) fn row_set(&self, cell: u32) -> &OrderTree {
         &self.row_sets[cell as usize]
     }
@@ -268,7 +268,7 @@ impl CellTable {
         }
     }
 
-    /// The state an aggregate holds for a cell.
+    /// Returns the state an aggregate holds for a cell.
     pub(super) fn state(&self, cell: u32, aggregate: usize) -> Option<&AggregateState> {
         let states = self.row_states.get(&cell)?;
         states.iter().find(|(position, _)| *position == aggregate)?.1.as_ref()
@@ -373,7 +373,8 @@ impl CellTable {
         }
     }
 
-    /// The value of an aggregate that its state determines; `Err` with the cached value, if any, where rows are needed.
+    /// Returns the value of an aggregate that its state determines; `Err` with the cached value, if any, where rows are
+    /// needed.
     pub(super) fn state_value(
         &self,
         position: usize,

@@ -122,7 +122,7 @@ impl Filter {
         Ok((Filter { terms: compiled, reducer }, canonical))
     }
 
-    /// Whether every row passes.
+    /// Returns whether every row passes.
     pub(crate) fn is_empty(&self) -> bool {
         self.terms.is_empty()
     }
@@ -226,7 +226,7 @@ fn compare(column: &Column, slot: u32, comparison: FilterComparison, operand: &S
     comparison.holds(order)
 }
 
-/// Whether `needle` (in lower case) occurs in `text`, ignoring ASCII case.
+/// Returns whether `needle` (in lower case) occurs in `text`, ignoring ASCII case.
 fn found(text: &str, needle: &str, place: TextAnchor) -> bool {
     let (text, needle) = (text.as_bytes(), needle.as_bytes());
     if needle.len() > text.len() {

@@ -135,7 +135,7 @@ impl Flat {
         self.order.as_ref().map_or(self.snapshot.num_rows(), StagedOrder::len)
     }
 
-    /// The slots of the rows `start..end`.
+    /// Returns the slots of the rows `start..end`.
     pub(super) fn slots(&self, start: usize, end: usize) -> Vec<u32> {
         let len = end.saturating_sub(start);
         match &self.order {

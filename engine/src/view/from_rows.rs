@@ -111,7 +111,7 @@ pub(super) fn whole(column: &Column, bits: u64) -> u64 {
     }
 }
 
-/// The result of `distinct leaf` for rows with several values.
+/// Returns the result of `distinct leaf` for rows with several values.
 pub(super) fn not_one(aggregate: &Aggregate) -> Scalar {
     if aggregate.input == Storage::Utf8 { Scalar::from("") } else { Scalar::Null }
 }
@@ -122,7 +122,7 @@ fn unique(column: &Column, rows: &[u32]) -> Scalar {
     if rest.iter().all(|&slot| column.bits(slot) == bits) { column.scalar(first) } else { Scalar::Null }
 }
 
-/// Whether a cell is not null, zero, false or the epoch. Text is truthy even when empty, and so is NaN.
+/// Returns whether a cell is not null, zero, false or the epoch. Text is truthy even when empty, and so is NaN.
 pub(super) fn is_truthy(column: &Column, slot: u32) -> bool {
     match column {
         Column::Str(..) => column.is_valid(slot),
@@ -130,7 +130,7 @@ pub(super) fn is_truthy(column: &Column, slot: u32) -> bool {
     }
 }
 
-/// The first truthy value; failing that, the first one that is not null.
+/// Returns the first truthy value; failing that, the first one that is not null.
 pub(super) fn any(column: &Column, mut rows: impl Iterator<Item = u32>) -> Scalar {
     let mut falsy = None;
     let truthy = rows.find(|&slot| {
@@ -142,7 +142,7 @@ pub(super) fn any(column: &Column, mut rows: impl Iterator<Item = u32>) -> Scala
     truthy.or(falsy).map_or(Scalar::Null, |slot| column.scalar(slot))
 }
 
-/// The most frequent valid value; of equally frequent ones, the one that reached its count first.
+/// Returns the most frequent valid value; of equally frequent ones, the one that reached its count first.
 fn dominant(column: &Column, rows: &[u32]) -> Scalar {
     let mut counts: HashMap<u64, u32, ahash::RandomState> = HashMap::default();
     let mut best: Option<(u32, u32)> = None;
@@ -163,7 +163,7 @@ fn at_extreme_key(snapshot: &Snapshot, rows: &[u32], wanted: Ordering) -> Option
         .reduce(|best, slot| if snapshot.compare_keys(slot, best) == wanted { slot } else { best })
 }
 
-/// The greatest or least cell in the engine's order (null, NaN, ascending); NaN only if there is nothing else.
+/// Returns the greatest or least cell in the engine's order (null, NaN, ascending); NaN only if there is nothing else.
 fn extreme(column: &Column, rows: &[u32], wanted: Ordering) -> Scalar {
     match column {
         Column::Float64(cells) => {
@@ -217,8 +217,8 @@ pub(super) fn difference(left: &Scalar, right: &Scalar) -> Scalar {
     }
 }
 
-/// The quartile `quarter`: of the rows in ascending order, including nulls, which come first, element `floor(n *
-/// quarter / 4)`. In float columns, if `n * quarter` is divisible by 4, the mean of that element and the one before.
+/// Returns the quartile `quarter`: of the rows in ascending order, including nulls, which come first, element `floor(n
+/// * quarter / 4)`. In float columns, if `n * quarter` is divisible by 4, the mean of that element and the one before.
 fn quantile(column: &Column, rows: &[u32], quarter: usize) -> Scalar {
     if rows.is_empty() {
         return Scalar::Null;
@@ -299,8 +299,8 @@ pub(super) fn joined(column: &Column, slots: impl Iterator<Item = u32>) -> Scala
     Scalar::Str(Arc::from(joined))
 }
 
-/// The value in the row with the greatest or least argument, the first by key among several; a null argument is the
-/// smallest.
+/// Returns the value in the row with the greatest or least argument, the first by key among several; a null argument is
+/// the smallest.
 fn by(snapshot: &Snapshot, aggregate: &Aggregate, rows: &[u32], wanted: Ordering) -> Scalar {
     let argument = snapshot.column(aggregate.argument.expect("checked when the aggregate was parsed"));
     let best = rows.iter().copied().reduce(|best, slot| match argument.compare(slot, best) {
@@ -311,7 +311,7 @@ fn by(snapshot: &Snapshot, aggregate: &Aggregate, rows: &[u32], wanted: Ordering
     best.map_or(Scalar::Null, |slot| snapshot.column(aggregate.column).scalar(slot))
 }
 
-/// The product, rounded once; a null counts as 0 unless it is the only row.
+/// Returns the product, rounded once; a null counts as 0 unless it is the only row.
 fn product(column: &Column, rows: &[u32]) -> Scalar {
     let any_row = || rows.first().copied().unwrap_or(0);
     finished_product(column, rows.len(), any_row, || Product::of(column, rows.iter().copied()))

@@ -88,12 +88,12 @@ impl DenseCodes {
     }
 }
 
-/// The table index of a value: 0 for null, 1 for `least`, and so on.
+/// Returns the table index of a value: 0 for null, 1 for `least`, and so on.
 fn place(bits: Option<u64>, least: i64) -> usize {
     bits.map_or(0, |bits| (bits as i64).wrapping_sub(least) as usize + 1)
 }
 
-/// The table indices that occur in the rows, ascending.
+/// Returns the table indices that occur in the rows, ascending.
 fn used_places(
     column: &Column,
     slots: &[u32],
@@ -109,7 +109,7 @@ fn used_places(
     (0..num_places).filter(|&place| parts.iter().any(|part| part[place])).collect()
 }
 
-/// The code of every row: the position of its table index in `order`.
+/// Returns the code of every row: the position of its table index in `order`.
 fn numbered(
     column: &Column,
     slots: &[u32],
@@ -148,7 +148,7 @@ fn by_text(strings: &Strings, places: Vec<usize>) -> Vec<usize> {
     keyed.into_iter().map(|(_, place)| place).collect()
 }
 
-/// The first eight bytes of a text as an integer that ascends with it; equal prefixes decide nothing.
+/// Returns the first eight bytes of a text as an integer that ascends with it; equal prefixes decide nothing.
 pub(super) fn head(text: &str) -> u64 {
     let mut head = [0; 8];
     let len = text.len().min(8);

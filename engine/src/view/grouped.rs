@@ -273,7 +273,7 @@ impl Grouped {
         changed
     }
 
-    /// The rows to retract and those to insert: the rows of the delta that pass the filter before and after it,
+    /// Returns the rows to retract and those to insert: the rows of the delta that pass the filter before and after it,
     /// respectively. Rows without a change in the view's inputs are in neither.
     fn changed_rows(&self, delta: &TableDelta) -> (Vec<u32>, Vec<u32>) {
         let filter = &self.plan.filter;
@@ -359,12 +359,12 @@ impl Grouped {
         }
     }
 
-    /// Row groups that were removed by the last step.
+    /// Returns the row groups that were removed by the last step.
     pub(super) fn removed_groups(&self) -> Vec<u32> {
         self.removed_groups.clone()
     }
 
-    /// Row groups that lost a cell in the last step and still exist.
+    /// Returns the row groups that lost a cell in the last step and still exist.
     pub(super) fn lost_cells(&self) -> Vec<u32> {
         let removed_groups: hashbrown::HashSet<u32, ahash::RandomState> =
             self.removed_groups.iter().copied().collect();
@@ -381,7 +381,7 @@ impl Grouped {
         order.iter().map(|&(aggregate, _)| self.sort_value(aggregate, ROOT, split_node)).collect()
     }
 
-    /// The value that groups are sorted by; percentages sort by their plain sum.
+    /// Returns the value that groups are sorted by; percentages sort by their plain sum.
     fn sort_value(&mut self, aggregate: usize, row_node: u32, split_node: u32) -> Scalar {
         let Some(cell) = self.cell_at(row_node, split_node) else { return Scalar::Null };
         match self.plan.aggregates[aggregate].kind {
@@ -390,12 +390,12 @@ impl Grouped {
         }
     }
 
-    /// The values that a row shows in one block.
+    /// Returns the values that a row shows in one block.
     pub(super) fn shown_values(&mut self, row_node: u32, split_node: u32) -> Vec<Scalar> {
         (0..self.plan.columns.len()).map(|shown| self.value(shown, row_node, split_node)).collect()
     }
 
-    /// The value of an aggregate in the cell of a row group and a split value.
+    /// Returns the value of an aggregate in the cell of a row group and a split value.
     pub(super) fn value(&mut self, aggregate: usize, row_node: u32, split_node: u32) -> Scalar {
         let Some(cell) = self.cell_at(row_node, split_node) else { return Scalar::Null };
         let kind = self.plan.aggregates[aggregate].kind;
@@ -479,7 +479,7 @@ impl Grouped {
             || self.splits.node(split_node).depth as usize == self.plan.split_by.len()
     }
 
-    /// The split values whose blocks are shown, left to right. Without `split_by`, only the root.
+    /// Returns the split values whose blocks are shown, left to right. Without `split_by`, only the root.
     pub(super) fn blocks(&mut self) -> Arc<Vec<u32>> {
         if self.blocks.structure != Some(self.splits.structure) {
             let mut nodes = Vec::new();

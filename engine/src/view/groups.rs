@@ -53,17 +53,17 @@ impl Groups {
         &self.fields
     }
 
-    /// All groups that are rows, in display order.
+    /// Returns all groups that are rows, in display order.
     pub(crate) fn rows(&mut self) -> Vec<u32> {
         self.view.rows.row_range(0, self.view.rows.num_rows())
     }
 
-    /// The group values of a row, outermost first.
+    /// Returns the group values of a row, outermost first.
     pub(crate) fn path(&self, node: u32) -> Vec<Scalar> {
         self.view.rows.path(node)
     }
 
-    /// The cells of a row, one per field.
+    /// Returns the cells of a row, one per field.
     pub(crate) fn row(&mut self, node: u32) -> Vec<Scalar> {
         let path = self.view.rows.path(node);
         let mut row: Vec<Scalar> = path;

@@ -40,12 +40,12 @@ impl Handle {
         Handle { open_depth: group_by_depth.filter(|&depth| depth > 0), ..Handle::default() }
     }
 
-    /// The number of visible rows of a grouped view.
+    /// Returns the number of visible rows of a grouped view.
     pub(super) fn num_visible(&mut self, view: &Grouped) -> usize {
         if self.is_all_open(view) { view.rows.num_rows() } else { self.flattened(view).len() }
     }
 
-    /// The visible rows `start..end`, top to bottom.
+    /// Returns the visible rows `start..end`, top to bottom.
     pub(super) fn row_range(&mut self, view: &Grouped, start: usize, end: usize) -> Vec<u32> {
         if self.is_all_open(view) {
             return view.rows.row_range(start, end);
@@ -54,7 +54,7 @@ impl Handle {
         rows[start.min(rows.len())..end.min(rows.len())].to_vec()
     }
 
-    /// The visible ones of `nodes`, top to bottom.
+    /// Returns the visible ones of `nodes`, top to bottom.
     pub(super) fn visible_of(&self, view: &Grouped, nodes: &[u32]) -> Vec<u32> {
         let (tree, mode) = (&view.rows, view.plan.group_mode);
         let is_open = |above: u32| mode != GroupRollupMode::Rollup || self.is_open(tree, above);
@@ -72,7 +72,7 @@ impl Handle {
             || (is_deep && self.toggled.is_empty() && self.closed_after.is_none())
     }
 
-    /// All visible rows, where some groups are collapsed.
+    /// Returns all visible rows, where some groups are collapsed.
     fn flattened(&mut self, view: &Grouped) -> Arc<Vec<u32>> {
         if self.rows.structure != Some(view.rows.structure) {
             let mut nodes = Vec::new();

@@ -58,7 +58,7 @@ impl Ranges {
     }
 }
 
-/// The range of any column of the table, over the rows that pass the filter.
+/// Returns the range of any column of the table, over the rows that pass the filter.
 pub(super) fn of_rows(view: &mut Flat, name: &str) -> Result<(Scalar, Scalar)> {
     let column = view.plan.schema.index_of(name).ok_or_else(|| unknown(name))?;
     let cells = view.snapshot.column(column);
@@ -97,7 +97,7 @@ pub(super) fn of_rows(view: &mut Flat, name: &str) -> Result<(Scalar, Scalar)> {
     Ok(ends(rows.get(first).zip(rows.get(rows.len().saturating_sub(1))).filter(|_| first < rows.len())))
 }
 
-/// The range of a shown or sort column over all blocks of the deepest visible rows; the total is excluded.
+/// Returns the range of a shown or sort column over all blocks of the deepest visible rows; the total is excluded.
 pub(super) fn of_groups(view: &mut Grouped, handle: &mut Handle, name: &str) -> Result<(Scalar, Scalar)> {
     let plan = view.plan.clone();
     let aggregate =

@@ -95,7 +95,7 @@ impl NormalizedKey {
         }
     }
 
-    /// The sort key prefix of a row; without sort terms, that of its key alone.
+    /// Returns the sort key prefix of a row; without sort terms, that of its key alone.
     #[inline]
     pub(super) fn sort_key_prefix(&self, order: &RowOrder, snapshot: &Snapshot, slot: u32) -> u64 {
         let Some(&(column, direction)) = order.terms.first() else {
@@ -115,7 +115,7 @@ impl NormalizedKey {
         self.with_low(high, place, order, direction, snapshot, slot)
     }
 
-    /// The sort key prefixes of many rows.
+    /// Returns the sort key prefixes of many rows.
     pub(super) fn sort_key_prefixes(&self, order: &RowOrder, snapshot: &Snapshot, slots: &[u32]) -> Vec<u64> {
         if let Some(&(column, direction)) = order.terms.first()
             && let Column::Str(codes, strings) = snapshot.column(column)
@@ -226,7 +226,7 @@ impl KeyExactness {
     }
 }
 
-/// The float that is sorted by; `None` for null.
+/// Returns the float that is sorted by; `None` for null.
 #[inline]
 fn float(column: &Column, slot: u32, direction: Direction) -> Option<f64> {
     match column {
@@ -237,7 +237,7 @@ fn float(column: &Column, slot: u32, direction: Direction) -> Option<f64> {
     }
 }
 
-/// The integer multiple of `1 / scale` nearest to a value, and the column's value for that.
+/// Returns the integer multiple of `1 / scale` nearest to a value, and the column's value for that.
 #[inline]
 fn nearest(column: &Column, value: f64, scale: f64) -> (i64, f64) {
     let whole = (value * scale).round();
@@ -245,7 +245,7 @@ fn nearest(column: &Column, value: f64, scale: f64) -> (i64, f64) {
     (whole as i64, if matches!(column, Column::Float32(_)) { f64::from(decimal as f32) } else { decimal })
 }
 
-/// The least power of ten that makes integers of all finite floats of a sample.
+/// Returns the least power of ten that makes integers of all finite floats of a sample.
 fn scale(column: &Column, sample: &[u32], direction: Direction) -> Option<f64> {
     let values = sample.iter().filter_map(|&slot| float(column, slot, direction));
     let values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
@@ -253,7 +253,7 @@ fn scale(column: &Column, sample: &[u32], direction: Direction) -> Option<f64> {
     (0..=PLACES).map(|places| 10_f64.powi(places)).find(is_whole).filter(|_| !values.is_empty())
 }
 
-/// The start and the number of bits of a range of numbers, with a margin of its own size below and above.
+/// Returns the start and the number of bits of a range of numbers, with a margin of its own size below and above.
 fn room(numbers: impl Iterator<Item = u64>) -> (u64, u32) {
     let Some((least, largest)) = numbers.fold(None, |range: Option<(u64, u64)>, number| match range {
         None => Some((number, number)),
@@ -265,7 +265,7 @@ fn room(numbers: impl Iterator<Item = u64>) -> (u64, u32) {
     (least.saturating_sub(range), 64 - range.saturating_mul(3).max(1).leading_zeros())
 }
 
-/// The longest common prefix, cut at a character boundary.
+/// Returns the longest common prefix, cut at a character boundary.
 fn common_prefix<'a>(texts: &[&'a str]) -> &'a str {
     let Some((&first, others)) = texts.split_first() else { return "" };
     let common = |len: usize, text: &&str| {
@@ -274,7 +274,8 @@ fn common_prefix<'a>(texts: &[&'a str]) -> &'a str {
     &first[..first.floor_char_boundary(others.iter().fold(first.len(), common))]
 }
 
-/// A number that ascends with the second sort column, or with the key if there is none, for rows equal in the first.
+/// Returns a number that ascends with the second sort column, or with the key if there is none, for rows equal in the
+/// first.
 fn low_number(order: &RowOrder, snapshot: &Snapshot, slot: u32) -> u64 {
     match order.terms.get(1) {
         Some(&(column, direction)) => {

@@ -287,18 +287,18 @@ impl Plan {
             .collect()
     }
 
-    /// The identity of the view of this plan, if opened when its table is at `version`. Plans of one table with equal
-    /// keys share one [`super::View`]. Costs a copy of the configuration.
+    /// Returns the identity of the view of this plan, if opened when its table is at `version`. Plans of one table with
+    /// equal keys share one [`super::View`]. Costs a copy of the configuration.
     pub fn sharing_key(&self, version: u64) -> SharingKey {
         SharingKey::of(self, version)
     }
 
-    /// The configuration as clients read it back, with the `group_by_depth` of this plan's own handle.
+    /// Returns the configuration as clients read it back, with the `group_by_depth` of this plan's own handle.
     pub fn config(&self) -> ViewConfig {
         self.config.clone()
     }
 
-    /// Names and types of the shown columns, and of the hidden sort columns of pivots.
+    /// Returns names and types of the shown columns, and of the hidden sort columns of pivots.
     pub fn schema(&self) -> Vec<(Arc<str>, ColumnType)> {
         match self.kind {
             ViewKind::Flat => self
@@ -337,7 +337,7 @@ impl Plan {
             .collect()
     }
 
-    /// The names of the computed columns that this plan keeps computed.
+    /// Returns the names of the computed columns that this plan keeps computed.
     pub fn computed(&self) -> impl Iterator<Item = &str> {
         self.computed.iter().map(|column| column.alias.as_str())
     }
@@ -346,7 +346,7 @@ impl Plan {
         &self.computed
     }
 
-    /// The name of a shown column in CSV and Arrow, below the split path `prefix`.
+    /// Returns the name of a shown column in CSV and Arrow, below the split path `prefix`.
     pub(crate) fn readable_name(&self, shown: usize, prefix: &str) -> String {
         let column = self.columns[shown];
         let name = &self.schema.field(column).name;
@@ -356,18 +356,18 @@ impl Plan {
         format!("{prefix}{name}")
     }
 
-    /// Whether a value depends on the total or the parent, and so on rows of other groups.
+    /// Returns whether a value depends on the total or the parent, and so on rows of other groups.
     pub(crate) fn has_shares(&self) -> bool {
         let is_share = |kind| matches!(kind, AggregateKind::PctSumParent | AggregateKind::PctSumTotal);
         self.aggregates.iter().any(|aggregate| is_share(aggregate.kind))
     }
 
-    /// The columns on which the displayed rows of a flat view depend.
+    /// Returns the columns on which the displayed rows of a flat view depend.
     pub(crate) fn row_inputs(&self) -> Vec<usize> {
         self.inputs().into_iter().chain(self.columns.iter().copied()).collect()
     }
 
-    /// The columns on which the set, grouping and aggregates of rows depend.
+    /// Returns the columns on which the set, grouping and aggregates of rows depend.
     pub(crate) fn inputs(&self) -> Vec<usize> {
         let mut inputs: Vec<usize> = self
             .filter

@@ -22,7 +22,7 @@ pub(super) struct Product {
 impl Product {
     pub(super) const ONE: Product = Product { high: 1.0, low: 0.0, exponent: 0 };
 
-    /// The product of some rows. A null counts as 0.
+    /// Returns the product of some rows. A null counts as 0.
     pub(super) fn of(column: &Column, rows: impl IntoIterator<Item = u32>) -> Product {
         rows.into_iter().fold(Product::ONE, |product, slot| {
             product.times(match column.exact(slot) {
@@ -75,7 +75,7 @@ impl Product {
         }
     }
 
-    /// The product of integers, which is exact within 64 bits and saturates beyond.
+    /// Returns the product of integers, which is exact within 64 bits and saturates beyond.
     pub(super) fn integer(self) -> i64 {
         match self.exponent {
             _ if self.high == 0.0 => 0,
@@ -89,7 +89,7 @@ impl Product {
     }
 }
 
-/// The binary exponent of a normal number.
+/// Returns the binary exponent of a normal number.
 fn exponent_of(value: f64) -> i64 {
     (value.to_bits() >> 52 & 0x7ff) as i64 - 1023
 }

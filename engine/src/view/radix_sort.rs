@@ -208,7 +208,7 @@ fn numbers(column: &Column, slots: &[u32], is_abs: bool, ranks: &[u32]) -> Vec<u
     }
 }
 
-/// The rank of every code's text among all texts of the dictionary.
+/// Returns the rank of every code's text among all texts of the dictionary.
 fn ranks(strings: &Strings) -> Vec<u32> {
     // The first eight bytes decide most comparisons without reading the text.
     let mut codes: Vec<(u64, u32)> =

@@ -46,7 +46,7 @@ struct AggregateKey {
 }
 
 impl SharingKey {
-    /// The key of a view that is opened when its table is at `version`.
+    /// Returns the key of a view that is opened when its table is at `version`.
     pub(super) fn of(plan: &Plan, version: u64) -> SharingKey {
         let spelling = |position: usize| {
             let column = plan.columns.get(position)?;

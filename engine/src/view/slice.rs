@@ -36,7 +36,7 @@ enum SliceSource {
 }
 
 impl ViewSlice {
-    /// The number of rows in the slice.
+    /// Returns the number of rows in the slice.
     pub fn num_rows(&self) -> usize {
         match &self.0 {
             SliceSource::Ready(rows) => rows.num_rows,
@@ -252,8 +252,8 @@ fn row_paths(view: &Grouped, nodes: &[u32]) -> RowPaths {
     RowPaths { depths: paths.iter().map(|path| path.len() as u32).collect(), levels }
 }
 
-/// The prefix of the column names of a block: the split values, each followed by `|`. The text `null` is quoted where a
-/// sibling is the null value.
+/// Returns the prefix of the column names of a block: the split values, each followed by `|`. The text `null` is quoted
+/// where a sibling is the null value.
 pub(super) fn prefix(view: &Grouped, block: u32) -> String {
     let mut nodes: Vec<u32> = view.splits.ancestry(block).collect();
     nodes.reverse();
@@ -270,7 +270,7 @@ pub(super) fn prefix(view: &Grouped, block: u32) -> String {
     prefix
 }
 
-/// The names of all shown columns of a pivot, left to right.
+/// Returns the names of all shown columns of a pivot, left to right.
 pub(super) fn column_names(view: &mut Grouped) -> Vec<Arc<str>> {
     let plan = view.plan.clone();
     let blocks = view.blocks();
@@ -286,7 +286,7 @@ pub(super) fn column_names(view: &mut Grouped) -> Vec<Arc<str>> {
     blocks.iter().flat_map(names).collect()
 }
 
-/// One list per split level, one entry per shown column; levels below a subtotal block are null.
+/// Returns one list per split level, one entry per shown column; levels below a subtotal block are null.
 pub(super) fn column_paths(view: &mut Grouped) -> Vec<Vec<Scalar>> {
     let plan = view.plan.clone();
     let blocks = view.blocks();
@@ -303,7 +303,7 @@ pub(super) fn column_paths(view: &mut Grouped) -> Vec<Vec<Scalar>> {
     levels
 }
 
-/// Whether a grouped view shows only its leaves.
+/// Returns whether a grouped view shows only its leaves.
 pub(super) fn is_flat_mode(view: &Grouped) -> bool {
     view.plan.group_mode == GroupRollupMode::Flat
 }

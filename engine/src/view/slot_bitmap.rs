@@ -2,7 +2,6 @@
 //!
 //! Cost: reading and setting a bit are O(1) and access one word; `clone` is O(1), and the first write after it copies
 //! the bitmap.
-//! holds.
 
 use std::sync::Arc;
 

@@ -76,7 +76,7 @@ impl<'a> RowComparator<'a> {
     }
 }
 
-/// Whether rows have sort key prefixes, from a sort column or from a key that is in a column.
+/// Returns whether rows have sort key prefixes, from a sort column or from a key that is in a column.
 pub(super) fn has_prefixes(order: &RowOrder, snapshot: &Snapshot) -> bool {
     !order.terms.is_empty() || snapshot.index_column().is_some()
 }
@@ -140,7 +140,7 @@ fn compare_cells(column: &Column, left: u32, right: u32, direction: Direction) -
     }
 }
 
-/// The one difference between the order of sorts and the order of values: NaN precedes null.
+/// Orders NaN before null, the one difference between the order of sorts and the order of values.
 fn nan_before_null(column: &Column, left: u32, right: u32) -> Option<Ordering> {
     let (left, right) = match column {
         Column::Float32(cells) => (cells.get(left).map(f64::from), cells.get(right).map(f64::from)),
@@ -172,8 +172,8 @@ pub(crate) fn compare_scalars(left: &Scalar, right: &Scalar, direction: Directio
     }
 }
 
-/// A number that never descends where aggregate values ascend by [`compare_scalars`]. Values of different types are
-/// ordered by type.
+/// Returns a number that never descends where aggregate values ascend by [`compare_scalars`]. Values of different types
+/// are ordered by type.
 pub(super) fn scalar_prefix(value: &Scalar, direction: Direction) -> u64 {
     const TYPE_BITS: u32 = 3;
     let signed = |number: i64| number as u64 ^ (1 << 63);

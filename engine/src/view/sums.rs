@@ -74,7 +74,7 @@ impl Sum {
         self.floats.add_all(&other.floats);
     }
 
-    /// The sum as an integer, for integer and boolean columns only; saturates at 64 bits.
+    /// Returns the sum as an integer, for integer and boolean columns only; saturates at 64 bits.
     pub(crate) fn integer(&self) -> i64 {
         self.integers.clamp(i64::MIN.into(), i64::MAX.into()) as i64
     }
@@ -91,7 +91,7 @@ impl Sum {
         }
     }
 
-    /// The sum of the finite values.
+    /// Returns the sum of the finite values.
     pub(crate) fn finite(&self) -> f64 {
         self.floats.value() + self.integers as f64
     }
@@ -123,7 +123,7 @@ impl Moments {
         self.squares.add_all(&other.squares);
     }
 
-    /// The population variance; `None` for less than two values.
+    /// Returns the population variance; `None` for less than two values.
     pub(crate) fn variance(&self) -> Option<f64> {
         let count = f64::from(self.sum.num_valid);
         if self.sum.num_valid < 2 {
@@ -186,7 +186,7 @@ impl Number {
 }
 
 impl Column {
-    /// The exact value of a numeric or boolean cell; `None` for null and other types.
+    /// Returns the exact value of a numeric or boolean cell; `None` for null and other types.
     #[inline]
     pub(crate) fn exact(&self, slot: u32) -> Option<Number> {
         Some(match self {

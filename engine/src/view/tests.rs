@@ -220,7 +220,7 @@ fn stepping_equals_a_fresh_view(history: &History) {
     });
 }
 
-/// The table's rows in key order.
+/// Returns the table's rows in key order.
 fn plain_rows(snapshot: &Snapshot) -> Vec<reference::Row> {
     let row = |slot: u32| {
         let cell =
@@ -364,7 +364,7 @@ fn float(random: &mut Random) -> Option<f64> {
     }
 }
 
-/// A batch with these keys.
+/// Returns a batch with these keys.
 fn rows(random: &mut Random, keys: Vec<i32>) -> Batch {
     let texts: StringArray = keys.iter().map(|_| text(random)).collect();
     let floats: Float64Array = keys.iter().map(|_| float(random)).collect();

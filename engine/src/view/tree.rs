@@ -159,7 +159,7 @@ impl Tree {
         self.structure += 1;
     }
 
-    /// Number of rows that a node of this depth shows itself.
+    /// Returns the number of rows that a node of this depth shows itself.
     fn own_rows(&self, depth: u32) -> u32 {
         u32::from(self.only_depth.is_none_or(|only| only == depth))
     }
@@ -178,13 +178,13 @@ impl Tree {
         }
     }
 
-    /// The number of rows when all groups are expanded.
+    /// Returns the number of rows when all groups are expanded.
     pub(super) fn num_rows(&self) -> usize {
         self.node(ROOT).num_rows as usize
     }
 
-    /// The nodes of the rows `start..end` when all groups are expanded, top to bottom. Cost: O(log n) among the deepest
-    /// siblings, and a visit of each sibling on the way there.
+    /// Returns the nodes of the rows `start..end` when all groups are expanded, top to bottom. Cost: O(log n) among the
+    /// deepest siblings, and a visit of each sibling on the way there.
     pub(super) fn row_range(&self, start: usize, end: usize) -> Vec<u32> {
         let mut range = Vec::with_capacity(end.saturating_sub(start));
         self.collect(ROOT, &mut { start }, end.saturating_sub(start), &mut range);
@@ -249,13 +249,13 @@ impl Tree {
         !self.directions.is_empty()
     }
 
-    /// Whether `node` is still the node that had `stamp`.
+    /// Returns whether `node` is still the node that had `stamp`.
     pub(super) fn is_alive(&self, node: u32, stamp: u64) -> bool {
         let entry = self.node(node);
         entry.stamp == stamp && (node == ROOT || entry.is_attached)
     }
 
-    /// The highest stamp assigned so far.
+    /// Returns the highest stamp assigned so far.
     pub(super) fn last_stamp(&self) -> u64 {
         self.next_stamp - 1
     }
@@ -333,7 +333,7 @@ impl Tree {
         self.structure += 1;
     }
 
-    /// The detached ones of `nodes`, grouped by depth, the deepest first.
+    /// Returns the detached ones of `nodes`, grouped by depth, the deepest first.
     pub(super) fn detached(&self, nodes: impl Iterator<Item = u32>) -> Vec<Vec<u32>> {
         let mut nodes: Vec<u32> = nodes.filter(|&node| !self.node(node).is_attached).collect();
         nodes.sort_by_key(|&node| std::cmp::Reverse(self.node(node).depth));
@@ -398,7 +398,7 @@ impl Tree {
         left.value.cmp(&right.value).then(left.bits.cmp(&right.bits))
     }
 
-    /// The group values from the outermost to that of `node`.
+    /// Returns the group values from the outermost to that of `node`.
     pub(super) fn path(&self, node: u32) -> Vec<Scalar> {
         let mut path: Vec<Scalar> = self
             .ancestry(node)
@@ -409,8 +409,8 @@ impl Tree {
         path
     }
 
-    /// The node with this path of group values. Cost: O(log n) per level where siblings are in value order, else
-    /// linear.
+    /// Returns the node with this path of group values. Cost: O(log n) per level where siblings are in value order,
+    /// else linear.
     pub(super) fn find_path(&self, path: &[Scalar]) -> Option<u32> {
         path.iter().try_fold(ROOT, |node, value| {
             let children = &self.node(node).children;
@@ -432,7 +432,7 @@ impl Tree {
         })
     }
 
-    /// The attached children in value order, regardless of the sort.
+    /// Returns the attached children in value order, regardless of the sort.
     pub(super) fn children_by_value(&self, node: u32) -> Box<dyn Iterator<Item = u32> + '_> {
         let children = self.node(node).children.iter();
         if !self.is_sorted() {
@@ -454,13 +454,13 @@ impl Tree {
         }
     }
 
-    /// All nodes of one depth, provided that none was removed.
+    /// Returns all nodes of one depth, provided that none was removed.
     pub(super) fn at_depth(&self, depth: u32) -> Vec<u32> {
         assert!(self.free.is_empty(), "a tree that is being built has removed nothing");
         (0..self.nodes.len() as u32).filter(|&node| self.node(node).depth == depth).collect()
     }
 
-    /// Whether a node shows a row when all groups are expanded.
+    /// Returns whether a node shows a row when all groups are expanded.
     pub(super) fn is_row(&self, node: u32) -> bool {
         self.own_rows(self.node(node).depth) > 0
     }

@@ -72,7 +72,7 @@ fn build(Planned { plan, snapshot }: Planned, group_by_depth: Option<u32>) -> Re
     Ok(OpenedView { view, handle, num_rows, schema: plain(&empty.schema()) })
 }
 
-/// The schema with dictionary-coded text as plain `Utf8`, as the encoder sends it.
+/// Returns the schema with dictionary-coded text as plain `Utf8`, as the encoder sends it.
 fn plain(schema: &Schema) -> SchemaRef {
     let field = |field: &Arc<Field>| match field.data_type() {
         DataType::Dictionary(_, values) => field.as_ref().clone().with_data_type(values.as_ref().clone()),

@@ -229,7 +229,7 @@ fn not_arrow(error: FlightError) -> Status {
 mod tests {
     use super::*;
 
-    /// The messages of an IPC stream as Flight messages.
+    /// Returns the messages of an IPC stream as Flight messages.
     fn messages(mut stream: &[u8]) -> Vec<Result<FlightData, Status>> {
         let mut messages = Vec::new();
         while let Some((head, rest)) = stream.split_at_checked(8) {

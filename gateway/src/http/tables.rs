@@ -9,7 +9,7 @@
 //! | `DELETE /api/v1/tables/{table}` | deletes it |
 //!
 //! An upload's format is given by the parameter, or else by the `Content-Type`. Uploads may be compressed
-//! (`Content-Encoding`); downloads are if the client accepts it (`Accept-Encoding`). Parameters of uploads: [`Upload`].
+//! (`Content-Encoding`); downloads are where the client accepts it (`Accept-Encoding`). Parameters of uploads: [`Upload`].
 
 use std::convert::Infallible;
 use std::sync::Arc;

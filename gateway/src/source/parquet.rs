@@ -50,7 +50,7 @@ impl std::fmt::Debug for ParquetFile {
 }
 
 impl ParquetFile {
-    /// A reader of all columns, or of the one at position `column`.
+    /// Returns a reader of all columns, or of the one at position `column`.
     fn reader(&self, column: Option<usize>) -> Result<ParquetRecordBatchReader> {
         let num_columns = self.metadata.parquet_schema().num_columns();
         let num_rows = (BATCH_CELLS / num_columns.max(1)).clamp(*BATCH_ROWS.start(), *BATCH_ROWS.end());

@@ -85,7 +85,7 @@ fn integer_text(text: &str) -> Option<i64> {
     leading_number(text).map(to_integer)
 }
 
-/// The first value that is not null; numbers become floats.
+/// Returns the first value that is not null; numbers become floats.
 pub(super) fn coalesce(values: &[Value]) -> Value {
     let is_numeric = values.iter().all(Value::is_numeric);
     let is_one_type = values.iter().all(|value| value.kind == values[0].kind);
@@ -100,7 +100,7 @@ pub(super) fn coalesce(values: &[Value]) -> Value {
     }
 }
 
-/// The value of a column at a row position.
+/// Returns the value of a column at a row position.
 pub(super) fn lookup(machine: &mut Machine<'_>, values: &[Value]) -> Value {
     let [name, position] = values else { return Value::poison(ValueKind::Float64) };
     let index = machine.index();

@@ -88,7 +88,7 @@ pub(super) fn unary(position: usize, value: &Value) -> Value {
     }
 }
 
-/// The arguments as numbers; `Err` is the result if they determine it already.
+/// Returns the arguments as numbers; `Err` is the result if they determine it already.
 fn numbers(values: &[Value], takes_none: bool) -> Result<Vec<f64>, Value> {
     if values.iter().any(Value::is_none) {
         return Err(if takes_none {
@@ -157,7 +157,7 @@ fn extreme(function: Function, values: &[Value]) -> Value {
     Value::float_or_null(best)
 }
 
-/// The order used by `clamp` and similar functions: by type, then by status, then by value.
+/// Returns the order used by `clamp` and similar functions: by type, then by status, then by value.
 fn raw_order(left: &Value, right: &Value, is_checking: bool) -> Ordering {
     let rank = |value: &Value| match value.kind {
         ValueKind::None => 0,
@@ -265,7 +265,7 @@ pub(super) fn fold(machine: &mut Machine<'_>, function: Function, arguments: &[A
     total
 }
 
-/// The numbered forms of the base language.
+/// Evaluates a numbered form of the base language.
 pub(super) fn special(number: u8, values: &[Value]) -> Value {
     use Arithmetic::{Add, Divide, Multiply, Subtract};
     let op = operate::arithmetic;

@@ -4,7 +4,6 @@
 //! crate are translated once, when a pattern is compiled.
 //!
 //! Cost: linear in the length of the text.
-//! differently is translated once, when a pattern is first used.
 
 use std::fmt::Write;
 

@@ -146,7 +146,8 @@ pub(super) fn bucket_ms(ms: i64, count: i64, letter: u8) -> Option<i64> {
     })
 }
 
-/// The packed date of the bucket of a date, or of a datetime by days or longer; `None` if its year is out of range.
+/// Returns the packed date of the bucket of a date, or of a datetime by days or longer; `None` if its year is out of
+/// range.
 pub(super) fn bucket_date(x: &Value, count: i64, letter: u8) -> Option<i32> {
     if let (Payload::Datetime(_), Some((year, _))) = (&x.payload, year_and_month(x))
         && i16::try_from(year).is_err()

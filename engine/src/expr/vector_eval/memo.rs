@@ -139,7 +139,7 @@ impl Memo {
         keys
     }
 
-    /// The cells encoded by a key.
+    /// Returns the cells encoded by a key.
     fn cells(&self, run: &VectorEvaluator<'_>, mut key: u64) -> Vec<Value> {
         let mut cells: Vec<Value> = self
             .columns
@@ -240,7 +240,7 @@ impl Memo {
 }
 
 impl VectorEvaluator<'_> {
-    /// The vector of a node from its memo, if it has one.
+    /// Returns the vector of a node from its memo, if it has one.
     #[inline(never)]
     pub(super) fn recall(&mut self, node: &ExprNode, rows: Rows<'_>) -> Option<Vector> {
         let id = std::ptr::from_ref(node) as usize;
@@ -256,7 +256,7 @@ impl VectorEvaluator<'_> {
     }
 }
 
-/// Whether a node is a function of its columns, at most [`MAX_COLUMNS`], which are added to `positions`. With
+/// Returns whether a node is a function of its columns, at most [`MAX_COLUMNS`], which are added to `positions`. With
 /// `is_whole`, it is the whole expression and may have variables.
 fn is_closed(node: &ExprNode, is_whole: bool, positions: &mut Vec<usize>) -> bool {
     let is_fit = match node {

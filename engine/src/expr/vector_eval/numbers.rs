@@ -258,7 +258,7 @@ fn compares<T: PartialOrd>(op: Comparison, left: &T, right: &T) -> bool {
     }
 }
 
-/// Whether all are numbers, without the literal `null` or poison.
+/// Returns whether all are numbers, without the literal `null` or poison.
 fn are_numbers(vectors: &[Vector]) -> bool {
     vectors.iter().all(|vector| vector.is_number() && !vector.has(NONE) && !vector.has(POISON))
 }

@@ -84,7 +84,7 @@ impl VectorEvaluator<'_> {
         codes
     }
 
-    /// The vector as an array of the expression's storage type, except texts.
+    /// Returns the vector as an array of the expression's storage type, except texts.
     pub(super) fn array(&self, vector: &Vector, len: usize) -> ArrayRef {
         let nulls = || {
             let statuses = vector.statuses.as_ref()?;

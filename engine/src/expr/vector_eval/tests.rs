@@ -44,7 +44,7 @@ struct Choices<'a> {
 }
 
 impl Choices<'_> {
-    /// A number below `bound`; 0 when the list is exhausted.
+    /// Returns a number below `bound`; 0 when the list is exhausted.
     fn below(&mut self, bound: usize) -> usize {
         let choice = self.list.get(self.at).copied().unwrap_or(0);
         self.at += 1;
@@ -264,7 +264,7 @@ fn table(num_rows: u64, seed: u64) -> Table {
 
 const NOW: i64 = 1_700_000_000_000;
 
-/// The first difference, if there is one, and whether vectors were used at all.
+/// Returns the first difference, if there is one, and whether vectors were used at all.
 fn differs(text: &str, table: &Table) -> Result<bool, String> {
     super::super::set_clock(NOW as u64);
     let snapshot = table.snapshot();

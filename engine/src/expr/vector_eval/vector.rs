@@ -154,7 +154,7 @@ impl Vector {
         Vector::new(ValueKind::Boolean, VectorData::Bool(cells), statuses)
     }
 
-    /// A vector with the same status in every row.
+    /// Returns a vector with the same status in every row.
     pub(super) fn without_values(kind: ValueKind, status: u8, len: usize) -> Vector {
         let payloads = match kind {
             ValueKind::None => VectorData::Nothing,
@@ -194,7 +194,7 @@ impl Vector {
         !self.is_mixed() && matches!(self.kind, ValueKind::Float32 | ValueKind::Float64)
     }
 
-    /// Whether some row has a status, such as the literal `null` or poison.
+    /// Returns whether some row has a status, such as the literal `null` or poison.
     pub(super) fn has(&self, status: u8) -> bool {
         match &self.payloads {
             VectorData::Mixed(values) => (0..values.len()).any(|row| self.status(row) == status),
@@ -203,7 +203,7 @@ impl Vector {
         }
     }
 
-    /// The rows as raw numbers, as [`Value::raw`] for valid rows; `None` for texts, literals and mixed types.
+    /// Returns the rows as raw numbers, as [`Value::raw`] for valid rows; `None` for texts, literals and mixed types.
     pub(super) fn raws(&self) -> Option<VectorCells<f64>> {
         Some(match &self.payloads {
             VectorData::Float(cells) => cells.clone(),
@@ -216,7 +216,7 @@ impl Vector {
         })
     }
 
-    /// The rows as conditions, as [`Value::is_true`].
+    /// Returns the rows as conditions, as [`Value::is_true`].
     pub(super) fn truths(&self, len: usize) -> VectorCells<bool> {
         let truths = match &self.payloads {
             VectorData::Nothing => return VectorCells::Same(false),
@@ -237,7 +237,7 @@ impl Vector {
         }
     }
 
-    /// The value of a row; `text` resolves references.
+    /// Returns the value of a row; `text` resolves references.
     pub(super) fn value<'a>(&self, row: usize, text: impl FnOnce(Ref) -> &'a str) -> Value {
         if let VectorData::Mixed(values) = &self.payloads {
             return values[row].clone();
@@ -269,7 +269,8 @@ pub(super) fn statuses(len: usize, status: impl Fn(usize) -> u8) -> Statuses {
     all.iter().any(|status| *status != VALID).then_some(all)
 }
 
-/// The statuses of an operation on two numbers: the literal `null` yields null, poison takes precedence over null.
+/// Returns the statuses of an operation on two numbers: the literal `null` yields null, poison takes precedence over
+/// null.
 pub(super) fn joined(left: &Vector, right: &Vector, len: usize) -> Statuses {
     if left.statuses.is_none() && right.statuses.is_none() {
         return None;

@@ -45,7 +45,7 @@ pub(crate) struct ItemRanges {
     pub(crate) ends: Vec<i64>,
 }
 
-/// The items of a column of lists, and the range of items of each row.
+/// Returns the items of a column of lists, and the range of items of each row.
 pub(crate) fn list_ranges(values: &ArrayRef) -> Option<(FieldRef, ArrayRef, ItemRanges)> {
     fn of_offsets<O: Copy + Into<i64>>(offsets: &[O]) -> ItemRanges {
         let all = || offsets.iter().map(|offset| (*offset).into());

@@ -28,12 +28,12 @@ use crate::types::schema::Storage;
 pub(super) const STRICT: CastOptions<'static> =
     CastOptions { safe: false, format_options: FormatOptions::new() };
 
-/// The type of dictionary-coded text in batches.
+/// Returns the type of dictionary-coded text in batches.
 pub(super) fn coded_type() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
-/// Whether the type is a list, whose items become rows or texts.
+/// Returns whether the type is a list, whose items become rows or texts.
 pub(crate) fn is_list(data_type: &DataType) -> bool {
     matches!(
         data_type,
@@ -45,7 +45,7 @@ pub(crate) fn is_list(data_type: &DataType) -> bool {
     )
 }
 
-/// Whether a column's values become text of any length. (Nulls become text too, but without length.)
+/// Returns whether a column's values become text of any length. (Nulls become text too, but without length.)
 pub(super) fn is_text(field: &FieldRef) -> bool {
     match field.data_type() {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,

@@ -18,7 +18,7 @@ use super::super::MAX_CLAIMED_ROWS;
 use super::nested::list_ranges;
 use super::types::{STRICT, coded_type, is_list, is_text, natural};
 
-/// Whether [`unpacked`] decodes a column of this type.
+/// Returns whether [`unpacked`] decodes a column of this type.
 pub(crate) fn is_packed(data_type: &DataType) -> bool {
     match data_type {
         DataType::RunEndEncoded(..) => true,
@@ -112,7 +112,7 @@ fn shared_lists(entries: &ArrayRef, rows: &UInt32Array) -> Result<ArrayRef, Arro
     Ok(Arc::new(LargeListViewArray::try_new(item, starts, lens, items, nulls)?))
 }
 
-/// A row is null where it has no code or a null entry.
+/// Returns the nulls of rows without a code or with a null entry.
 fn entry_nulls(rows: &UInt32Array, entries: &dyn Array) -> Option<NullBuffer> {
     if rows.null_count() == 0 && entries.null_count() == 0 {
         return None;

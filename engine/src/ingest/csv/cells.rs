@@ -80,7 +80,7 @@ impl CsvKind {
         }
     }
 
-    /// The first type that no reader of the column has refuted.
+    /// Returns the first type that no reader of the column has refuted.
     pub(super) fn agreed(readers: &[CellReader]) -> CsvKind {
         Kinds(readers.iter().fold(u8::MAX, |kinds, reader| kinds & reader.possible.0)).first()
     }
@@ -92,7 +92,7 @@ impl Kinds {
         Kinds(u8::MAX << kind as u8)
     }
 
-    /// The types that accept a value, which is not null.
+    /// Returns the types that accept a value, which is not null.
     fn of(text: &str, numbers: CsvNumbers) -> Kinds {
         Kinds(
             CsvKind::ALL
@@ -147,7 +147,7 @@ impl CellReader {
         self.kind == Some(kind) && self.misfit.is_none()
     }
 
-    /// Whether all cells are nulls.
+    /// Returns whether all cells are nulls.
     pub(super) fn is_null(&self) -> bool {
         self.misfit.is_none() && self.cells.is_null()
     }
@@ -439,7 +439,7 @@ impl ParsedCells {
     }
 }
 
-/// The name of a storage type in conversion errors.
+/// Returns the name of a storage type in conversion errors.
 pub(super) fn type_name(storage: Storage) -> &'static str {
     match storage {
         Storage::Int8 => "int8",

@@ -7,7 +7,7 @@
 use super::split::{Block, Splitter};
 use crate::data::CsvOptions;
 
-/// The given separator, or the one recognised in the text.
+/// Returns the given separator, or the one recognised in the text.
 pub(super) fn separator_of(options: CsvOptions, text: &str) -> u8 {
     options.separator.unwrap_or_else(|| recognised(text, options.has_decimal_comma()))
 }

@@ -105,14 +105,14 @@ pub(super) fn exact_float(text: &str) -> Option<f64> {
     float(text).filter(|value| !is_digits(text) || is_exactly(*value, text))
 }
 
-/// Whether a text is an integer of any length.
+/// Returns whether a text is an integer of any length.
 pub(super) fn is_digits(text: &str) -> bool {
     let text = trim(text);
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Whether an integer equals the float exactly.
+/// Returns whether an integer equals the float exactly.
 pub(super) fn is_exactly(value: f64, text: &str) -> bool {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let text = trim(text);

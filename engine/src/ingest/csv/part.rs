@@ -36,8 +36,9 @@ const SMALL_PARTS: usize = 1;
 /// Share of the text in small parts.
 const SMALL_SHARE: f64 = 0.25;
 
-/// The starts of the parts of `len` bytes. Each part costs a dictionary per text column, so there are few: a large one
-/// for each thread, and then small ones, so that other threads can take over the share of a thread that started late.
+/// Returns the starts of the parts of `len` bytes. Each part costs a dictionary per text column, so there are few: a
+/// large one for each thread, and then small ones, so that other threads can take over the share of a thread that
+/// started late.
 fn starts(len: usize, num_threads: usize) -> Vec<usize> {
     let num_small = num_threads * SMALL_PARTS;
     let small = (len as f64 * SMALL_SHARE / num_small as f64) as usize;
@@ -99,8 +100,8 @@ impl Cut {
     }
 }
 
-/// Whether `from` is within quotes, judging by the quotes after it: an opening quote follows a separator or line end, a
-/// closing one precedes them. `None` if these do not decide.
+/// Returns whether `from` is within quotes, judging by the quotes after it: an opening quote follows a separator or
+/// line end, a closing one precedes them. `None` if these do not decide.
 fn is_quoted(bytes: &[u8], separator: u8, from: usize) -> Option<bool> {
     /// If there are no quotes in this many bytes, nothing is quoted.
     const WINDOW_BYTES: usize = 16 * 1024;
@@ -125,7 +126,7 @@ fn is_quoted(bytes: &[u8], separator: u8, from: usize) -> Option<bool> {
     (num_quotes == 0).then_some(false)
 }
 
-/// Whether each guess but the first is within quotes, from the parity of all quotes before it.
+/// Returns whether each guess but the first is within quotes, from the parity of all quotes before it.
 fn count_parity(bytes: &[u8], guesses: &[usize], threads: Threads) -> Vec<bool> {
     let ranges = guesses.windows(2).map(|pair| pair[0]..pair[1]).collect();
     let counts = threads.deal(ranges, |range: Range<usize>| count_quotes(&bytes[range]));
@@ -144,7 +145,7 @@ fn count_quotes(bytes: &[u8]) -> usize {
         .sum()
 }
 
-/// The first line start after `from` that is outside of quotes; the end of the text if there is none.
+/// Returns the first line start after `from` that is outside of quotes; the end of the text if there is none.
 fn line_start(bytes: &[u8], from: usize, mut is_quoted: bool) -> usize {
     for (offset, byte) in bytes[from..].iter().enumerate() {
         match byte {
@@ -156,7 +157,7 @@ fn line_start(bytes: &[u8], from: usize, mut is_quoted: bool) -> usize {
     bytes.len()
 }
 
-/// The estimated number of rows of `most_bytes` of text, extrapolated from the first rows with a small margin.
+/// Returns the estimated number of rows of `most_bytes` of text, extrapolated from the first rows with a small margin.
 fn expected_rows(num_rows: usize, num_bytes: usize, most_bytes: usize) -> usize {
     const PERCENT: usize = 103;
     // A row has at least one byte per column, so this is never much more than eight times the text.

@@ -6,7 +6,6 @@
 //!
 //! Cost: significant bytes are found 64 at a time; fields are ranges of the text, and only those with doubled quotes
 //! are copied.
-//! quotes are copied.
 
 use super::masks::{Masks, STEP};
 use super::whole_fields;
@@ -45,7 +44,7 @@ impl<'t> Splitter<'t> {
         self.position
     }
 
-    /// The position of the next separator, quote or line end; the end of the text if there is none.
+    /// Returns the position of the next separator, quote or line end; the end of the text if there is none.
     #[inline]
     fn next_mark(&mut self) -> usize {
         while self.marks == 0 {
@@ -61,7 +60,7 @@ impl<'t> Splitter<'t> {
         at
     }
 
-    /// Whether a record starts before the limit. Skips blank lines.
+    /// Returns whether a record starts before the limit. Skips blank lines.
     fn has_record(&mut self) -> bool {
         let bytes = self.text.as_bytes();
         while self.position < self.limit {
@@ -115,7 +114,7 @@ impl<'a> FieldText<'a> {
         FieldText::at(text, 0, text.len())
     }
 
-    /// The `len` bytes at `start` in `text`.
+    /// Returns the `len` bytes at `start` in `text`.
     #[inline(always)]
     fn at(text: &'a str, start: usize, len: usize) -> FieldText<'a> {
         let rest = &text.as_bytes()[start..];
@@ -127,7 +126,7 @@ impl<'a> FieldText<'a> {
         FieldText { among: text, start, len, head }
     }
 
-    /// Whether the field is empty and unquoted.
+    /// Returns whether the field is empty and unquoted.
     #[inline]
     pub(super) fn is_absent(self) -> bool {
         let is_quoted = || self.start > 0 && self.among.as_bytes()[self.start - 1] == b'"';
@@ -140,7 +139,7 @@ impl<'a> FieldText<'a> {
     }
 }
 
-/// A mask of the lowest `len` bytes of a word.
+/// Returns a mask of the lowest `len` bytes of a word.
 #[inline]
 fn low_bytes(len: usize) -> u64 {
     if len < 8 { (1 << (len * 8)) - 1 } else { u64::MAX }
@@ -200,7 +199,7 @@ impl Block {
         self.width
     }
 
-    /// The fields of one column. `text` is the text the block was read from.
+    /// Returns the fields of one column. `text` is the text the block was read from.
     #[inline]
     pub(super) fn column<'a>(&'a self, text: &'a str, column: usize) -> FieldColumn<'a> {
         let rows = self.places.get(column..).unwrap_or(&[]).chunks(self.width.max(1));
@@ -349,7 +348,7 @@ impl Block {
         }
     }
 
-    /// The range of a field that ends with `from..to`, appended to the part of it that was copied.
+    /// Returns the range of a field that ends with `from..to`, appended to the part of it that was copied.
     #[inline]
     fn copied(&mut self, splitter: &Splitter<'_>, from: usize, to: usize, before: usize) -> FieldRange {
         if self.copies.len() == before {
@@ -385,7 +384,7 @@ fn place(start: usize, len: usize, is_copy: bool) -> FieldRange {
     FieldRange { start: start as u32, len: len as u32, is_copy }
 }
 
-/// The end of a field in which quotes are literal.
+/// Returns the end of a field in which quotes are literal.
 #[inline]
 fn plain_end(splitter: &mut Splitter<'_>, bytes: &[u8]) -> usize {
     loop {
@@ -396,7 +395,7 @@ fn plain_end(splitter: &mut Splitter<'_>, bytes: &[u8]) -> usize {
     }
 }
 
-/// The line of the byte at `at`, counted from 1.
+/// Returns the line of the byte at `at`, counted from 1.
 fn line_number(text: &str, at: usize) -> usize {
     let before = &text.as_bytes()[..at];
     let is_end = |(place, byte): &(usize, &u8)| match **byte {
@@ -407,7 +406,7 @@ fn line_number(text: &str, at: usize) -> usize {
     before.iter().enumerate().filter(is_end).count() + 1
 }
 
-/// The first line of a text for an error message, truncated.
+/// Returns the first line of a text for an error message, truncated.
 fn shown_row(text: &str) -> &str {
     const MAX_SHOWN: usize = 200;
     let line = text.lines().next().unwrap_or("");

@@ -155,7 +155,7 @@ impl Coded {
         next
     }
 
-    /// Whether too few texts repeat for coding to pay off.
+    /// Returns whether too few texts repeat for coding to pay off.
     fn is_wasteful(&self) -> bool {
         let (num_rows, num_entries) = (self.codes.len(), self.entries.len());
         let most_entries = match num_rows {

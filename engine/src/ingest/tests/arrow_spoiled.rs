@@ -33,7 +33,7 @@ fn invalid_data_is_rejected_before_the_reader_sees_it() {
     }
 }
 
-/// A column of every buffer layout, each with a null.
+/// Returns a column of every buffer layout, each with a null.
 pub(super) fn columns_of_all_shapes() -> Vec<(&'static str, ArrayRef)> {
     let coded: DictionaryArray<Int32Type> = [Some("a"), None, Some("b")].into_iter().collect();
     let numbers = Int32Array::from(vec![Some(1), None, Some(3)]);

@@ -94,7 +94,7 @@ impl Leaders {
         self.enthrone(snapshot, count - 1, last);
     }
 
-    /// The row with which the most frequent value reached its count.
+    /// Returns the row with which the most frequent value reached its count.
     pub(super) fn first(&self) -> Option<u32> {
         self.leaders.last_key_value()?.1.get(0)
     }

@@ -61,7 +61,7 @@ impl Products {
     }
 }
 
-/// The index of the child of `slot` in a part whose slots agree from `high_bit` up.
+/// Returns the index of the child of `slot` in a part whose slots agree from `high_bit` up.
 fn place(slot: u32, high_bit: u32) -> usize {
     (slot >> (high_bit - BITS)) as usize & ((1 << BITS) - 1)
 }

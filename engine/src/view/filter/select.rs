@@ -18,7 +18,7 @@ const WORDS: usize = CHUNK / 64;
 type Mask = [u64; WORDS];
 
 impl Filter {
-    /// The slots of all rows that pass, in key order.
+    /// Returns the slots of all rows that pass, in key order.
     pub(crate) fn select(&self, snapshot: &Snapshot, threads: Threads) -> Vec<u32> {
         let order = snapshot.order();
         if self.is_empty() {
@@ -62,7 +62,7 @@ impl Filter {
         }
     }
 
-    /// One bit per slot; bits of slots without a row are arbitrary.
+    /// Returns one bit per slot; bits of slots without a row are arbitrary.
     fn bits(&self, snapshot: &Snapshot, threads: Threads) -> Vec<u64> {
         let columns = self.terms.iter().map(|term| snapshot.column(term.column));
         let num_chunks = columns.map(Column::num_chunks).max().unwrap_or(0);
@@ -135,7 +135,7 @@ impl Test {
         }
     }
 
-    /// The rows of a chunk that pass.
+    /// Returns the rows of a chunk that pass.
     fn mask(&self, column: &Column, chunk: usize, keeps_null: bool, codes: &[bool]) -> Mask {
         match (self, column) {
             (_, Column::Str(cells, _)) => {

@@ -31,7 +31,7 @@ impl Grouped {
         if self.is_float(aggregate) { Scalar::Float(total) } else { Scalar::Int(total as i64) }
     }
 
-    /// The part that a child group contributes.
+    /// Returns the part that a child group contributes.
     fn gmv_part(&self, aggregate: usize, cell: u32) -> Number {
         Number::Float(self.sum(aggregate, cell).finite().abs())
     }

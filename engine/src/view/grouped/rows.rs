@@ -92,7 +92,7 @@ impl Grouped {
         leaves.filter_map(row_set).flatten()
     }
 
-    /// The rows of a cell, leaf by leaf.
+    /// Returns the rows of a cell, leaf by leaf.
     fn rows_by_leaf(&self, row_node: u32, split_node: u32) -> Vec<u32> {
         let mut rows = Vec::new();
         self.rows.each_at_depth(row_node, self.plan.levels.len() as u32, &mut |leaf| {
@@ -103,7 +103,7 @@ impl Grouped {
         rows
     }
 
-    /// The rows of a cell in key order.
+    /// Returns the rows of a cell in key order.
     fn rows_by_key(&self, row_node: u32, split_node: u32) -> Vec<u32> {
         if (row_node, split_node) == (ROOT, ROOT) {
             return self.plan.filter.select(&self.snapshot, Threads::ONE);
@@ -115,7 +115,7 @@ impl Grouped {
         rows
     }
 
-    /// The first row of the first leaf of a cell, or the last row of the last leaf.
+    /// Returns the first row of the first leaf of a cell, or the last row of the last leaf.
     fn edge_row(&self, row_node: u32, split_node: u32, is_last: bool) -> Option<u32> {
         if self.rows.node(row_node).depth as usize == self.plan.levels.len() {
             let row_set = self.cells.row_set(self.cell_at(row_node, split_node)?);
@@ -142,8 +142,8 @@ impl Grouped {
         children.into_iter().find_map(edge_of)
     }
 
-    /// The slots of all rows under each of `nodes`, in key order: from the row sets if the view stores them, otherwise
-    /// by one pass over the table.
+    /// Returns the slots of all rows under each of `nodes`, in key order: from the row sets if the view stores them,
+    /// otherwise by one pass over the table.
     pub(in crate::view) fn slots_under(&self, nodes: &[u32]) -> Vec<Vec<u32>> {
         if self.cells.has_row_sets() {
             return nodes.iter().map(|&node| self.rows_by_key(node, ROOT)).collect();

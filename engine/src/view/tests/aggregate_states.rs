@@ -124,7 +124,7 @@ fn states_agree_with_reading_the_rows() {
     }
 }
 
-/// The total of `column` after each step, for keys 0, 1, … with these values.
+/// Returns the total of `column` after each step, for keys 0, 1, … with these values.
 fn history_of(word: &str, storage: Storage, steps: &[&[(i32, f64)]]) -> Vec<Scalar> {
     let schema = Schema::new(vec![Field::new("id", Storage::Int32), Field::new("v", storage)]);
     let options = TableOptions { index: Some("id".into()), ..TableOptions::default() };

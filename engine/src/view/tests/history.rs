@@ -64,7 +64,7 @@ pub fn histories(num_views: usize, num_steps: usize) -> impl Strategy<Value = Hi
 }
 
 impl History {
-    /// The table at the start of the history.
+    /// Returns the table at the start of the history.
     pub fn start(&self) -> Table {
         let mut options = TableOptions::default();
         match self.keying {

@@ -44,7 +44,7 @@ fn number(value: &Scalar) -> Option<f64> {
 }
 
 impl<'a> Reference<'a> {
-    /// The whole view as JSON columns, with every group expanded.
+    /// Returns the whole view as JSON columns, with every group expanded.
     pub(super) fn evaluate(&self) -> Value {
         let config = self.config;
         if config.group_rollup_mode != GroupRollupMode::Total && config.group_by.is_empty() {
@@ -71,7 +71,7 @@ impl<'a> Reference<'a> {
         }
     }
 
-    /// The sort terms of one axis; only the first term of a column counts.
+    /// Returns the sort terms of one axis; only the first term of a column counts.
     fn sorts(&self, of_columns: bool) -> Vec<(&str, SortDirection)> {
         let mut seen: Vec<&str> = Vec::new();
         let mut sorts = Vec::new();
@@ -202,7 +202,7 @@ impl<'a> Reference<'a> {
         }
     }
 
-    /// The value that paths are sorted by; percentages sort by their plain sum.
+    /// Returns the value that paths are sorted by; percentages sort by their plain sum.
     fn sort_value(&self, column: &str, path: &Path, of_columns: bool) -> Scalar {
         let words = self.words(column, of_columns);
         let words = if words[0].starts_with("pct sum") { vec!["sum".to_owned()] } else { words };
@@ -212,7 +212,7 @@ impl<'a> Reference<'a> {
         }
     }
 
-    /// The aggregate of a column, as configured or by default.
+    /// Returns the aggregate of a column, as configured or by default.
     fn words(&self, column: &str, of_columns: bool) -> Vec<String> {
         let is_shown = self.shown().iter().any(|shown| shown == column);
         let own = if of_columns { &self.config.split_by } else { &self.config.group_by };
@@ -230,7 +230,7 @@ impl<'a> Reference<'a> {
         self.aggregate(&self.words(column, false), column, path, block)
     }
 
-    /// The rows under a path and in a block: leaf by leaf in value order, then by key.
+    /// Returns the rows under a path and in a block: leaf by leaf in value order, then by key.
     fn rows_of(&self, path: &Path, block: &Path) -> Vec<PassingRow<'a>> {
         let mut rows = self.passing_rows();
         rows.retain(|kept| {
@@ -339,7 +339,7 @@ impl<'a> Reference<'a> {
         }
     }
 
-    /// The sum of a leaf; above, the sum of the children's absolute sums.
+    /// Returns the sum of a leaf; above, the sum of the children's absolute sums.
     fn gmv(&self, column: &str, path: &Path, block: &Path, is_leaf: bool) -> Scalar {
         let sum_of = |path: &Path| -> f64 {
             self.rows_of(path, block).iter().filter_map(|kept| number(cell(kept.row, column))).sum()
@@ -474,7 +474,7 @@ fn is_truthy(value: &Scalar) -> bool {
     }
 }
 
-/// The most frequent value; among equals, the first to reach the count.
+/// Returns the most frequent value; among equals, the first to reach the count.
 fn dominant(values: &[Scalar]) -> Scalar {
     let valid: Vec<&Scalar> = values.iter().filter(|value| !value.is_null()).collect();
     let times = |value: &Scalar, within: &[&Scalar]| within.iter().filter(|other| **other == value).count();
