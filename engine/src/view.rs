@@ -177,7 +177,7 @@ impl View {
     ///
     /// If the delta does not start at the view's version.
     pub fn step(&mut self, delta: &TableDelta) -> ViewDelta {
-        assert_eq!(delta.from(), self.version(), "a view steps from the version it stands at");
+        assert_eq!(delta.from(), self.version(), "a view steps from its own version");
         let changed = match &mut self.0 {
             Shape::Flat(view) => view.step(delta),
             Shape::Grouped(view) => view.step(delta),

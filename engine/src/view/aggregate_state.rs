@@ -209,7 +209,7 @@ impl AggregateState {
                     rows.insert(slot, &compare);
                 } else {
                     let was_there = rows.remove(slot, &compare);
-                    assert!(was_there, "a row that leaves a cell was in it");
+                    assert!(was_there, "a removed row was in its cell");
                 }
             }
             AggregateState::Truthy { row_order, rows } => {
@@ -219,7 +219,7 @@ impl AggregateState {
                     rows.insert(slot, &compare);
                 } else {
                     let was_there = rows.remove(slot, &compare);
-                    assert!(was_there, "a row that leaves a cell was in it");
+                    assert!(was_there, "a removed row was in its cell");
                 }
             }
             AggregateState::Leaders(leaders) if sign > 0 => leaders.insert(snapshot, slot),

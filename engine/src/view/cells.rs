@@ -303,7 +303,7 @@ impl CellTable {
     pub(super) fn remove_row(&mut self, cell: u32, snapshot: &Snapshot, slot: u32) {
         let was_there =
             self.row_sets[cell as usize].remove(slot, &|left, right| snapshot.compare_keys(left, right));
-        assert!(was_there, "a row that leaves a group was in it");
+        assert!(was_there, "a removed row was in its group");
     }
 
     /// Inserts rows, each into its cell in `into`, in one pass per aggregate.

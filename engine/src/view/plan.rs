@@ -147,14 +147,14 @@ impl Plan {
             }
         };
         let columns = columns_named(&shown, "columns", column_of)?;
-        let mut asked: BTreeMap<&str, Aggregate> = BTreeMap::new();
+        let mut configured: BTreeMap<&str, Aggregate> = BTreeMap::new();
         for (name, words) in &config.aggregates {
             let column = column_of(name).ok_or_else(|| invalid(name, "aggregates"))?;
             let mut aggregate = Aggregate::parse(schema.field(column), column, words, column_of)?;
             if config.generation == Generation::V5_5 {
                 aggregate.follow_older_rules(words);
             }
-            asked.insert(name, aggregate);
+            configured.insert(name, aggregate);
         }
         let group_by = columns_named(&config.group_by, "group_by", column_of)?;
         for (position, name) in config.group_by.iter().enumerate() {
@@ -199,14 +199,18 @@ impl Plan {
                 ..config.clone()
             },
         };
-        plan.choose_aggregates(&asked, &sorts)?;
+        plan.choose_aggregates(&configured, &sorts)?;
         plan.choose_orders(&sorts);
         plan.config.aggregates = plan.reported_aggregates();
         Ok(plan)
     }
 
     /// Chooses one aggregate per shown column, then one per hidden sort column.
-    fn choose_aggregates(&mut self, asked: &BTreeMap<&str, Aggregate>, sorts: &[SortTerm]) -> Result<()> {
+    fn choose_aggregates(
+        &mut self,
+        configured: &BTreeMap<&str, Aggregate>,
+        sorts: &[SortTerm],
+    ) -> Result<()> {
         if self.kind == ViewKind::Flat {
             return Ok(());
         }
@@ -224,8 +228,8 @@ impl Plan {
         let mut aggregates = Vec::new();
         for &column in &self.columns {
             let field = self.schema.field(column);
-            let aggregate = match asked.get(&*field.name) {
-                Some(asked) if self.kind != ViewKind::ColumnOnly => asked.clone(),
+            let aggregate = match configured.get(&*field.name) {
+                Some(configured) if self.kind != ViewKind::ColumnOnly => configured.clone(),
                 _ => default(field, column),
             };
             aggregates.push(aggregate);
@@ -241,9 +245,9 @@ impl Plan {
                 Some((Axis::Rows, _)) => self.group_by.contains(&column),
                 Some((Axis::Columns, _)) => self.split_by.contains(&column),
             };
-            let aggregate = match asked.get(&*field.name) {
+            let aggregate = match configured.get(&*field.name) {
                 _ if self.kind == ViewKind::ColumnOnly => default(field, column),
-                Some(asked) => asked.clone(),
+                Some(configured) => configured.clone(),
                 None if is_own_value => Aggregate::new(field, column, AggregateKind::Unique),
                 None => default(field, column),
             };

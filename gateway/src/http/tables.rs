@@ -249,7 +249,7 @@ enum Form {
 }
 
 impl Form {
-    fn asked(query: &Download, request: &HttpRequest) -> Result<Form, String> {
+    fn requested(query: &Download, request: &HttpRequest) -> Result<Form, String> {
         let accept = header(request, ACCEPT);
         match query.format.as_deref() {
             Some("json") => Ok(Form::Json),
@@ -296,7 +296,7 @@ pub(super) async fn download(
     query: web::Query<Download>,
     request: HttpRequest,
 ) -> HttpResponse {
-    let form = match Form::asked(&query, &request) {
+    let form = match Form::requested(&query, &request) {
         Ok(form) => form,
         Err(message) => return error(StatusCode::BAD_REQUEST, &message),
     };

@@ -77,18 +77,18 @@ impl Leaders {
 
     pub(super) fn remove(&mut self, snapshot: &Snapshot, slot: u32) {
         let Some(bits) = snapshot.column(self.column).bits(slot) else { return };
-        let (count, last) = self.counts.get(&bits).copied().expect("a row that leaves a cell was counted");
+        let (count, last) = self.counts.get(&bits).copied().expect("a removed row was counted");
         self.dethrone(snapshot, count, last);
         let position = self.rows.partition_point(|other| self.by_value(snapshot, other, slot).is_lt());
         let mut rows = std::mem::take(&mut self.rows);
         let was_there = rows.remove(slot, &|left, right| self.by_value(snapshot, left, right));
-        assert!(was_there, "a row that leaves a cell was in it");
+        assert!(was_there, "a removed row was in its cell");
         self.rows = rows;
         if count == 1 {
             self.counts.remove(&bits);
             return;
         }
-        let before = || self.rows.get(position - 1).expect("another row has the value, and comes before");
+        let before = || self.rows.get(position - 1).expect("another row with the value precedes it");
         let last = if slot == last { before() } else { last };
         self.counts.insert(bits, (count - 1, last));
         self.enthrone(snapshot, count - 1, last);
@@ -107,9 +107,9 @@ impl Leaders {
     /// Removes a value's last row from those with the same count.
     fn dethrone(&mut self, snapshot: &Snapshot, count: u32, last: u32) {
         let row_order = &self.row_order;
-        let leaders = self.leaders.get_mut(&count).expect("every value that occurs stands among the leaders");
+        let leaders = self.leaders.get_mut(&count).expect("every value that occurs is among the leaders");
         let was_there = leaders.remove(last, &|left, right| row_order.compare(snapshot, left, right));
-        assert!(was_there, "every value that occurs stands among the leaders");
+        assert!(was_there, "every value that occurs is among the leaders");
         if leaders.is_empty() {
             self.leaders.remove(&count);
         }

@@ -112,7 +112,7 @@ impl ProductPart {
                 }
             }
             Below::Rows(rows) => {
-                let position = rows.binary_search(&slot).expect("a row that leaves a cell was in it");
+                let position = rows.binary_search(&slot).expect("a removed row was in its cell");
                 rows.remove(position);
             }
         }

@@ -331,9 +331,9 @@ mod tests {
                 let column_of =
                     |name: &str| schema.index_of(name).map(|column| (column, schema.field(column).storage));
                 let (filter, _) = Filter::new(&pair, reducer, column_of).unwrap();
-                let asked: Vec<u32> =
+                let expected: Vec<u32> =
                     snapshot.order().iter_from(0).filter(|&slot| filter.keeps(&snapshot, slot)).collect();
-                assert_eq!(filter.select(&snapshot, Threads::new(2)), asked, "{pair:?} {reducer:?}");
+                assert_eq!(filter.select(&snapshot, Threads::new(2)), expected, "{pair:?} {reducer:?}");
             }
         }
     }
