@@ -330,18 +330,6 @@ impl Expression {
     }
 }
 
-/// Checks all expressions of a configuration, in the order of their aliases.
-pub(crate) fn check_expressions(
-    config: &ViewConfig,
-    schema: &Schema,
-    index: Option<usize>,
-) -> Result<Vec<Expression>, EngineError> {
-    let check = |(alias, text): (&String, &String)| {
-        Expression::new(alias, text, schema, index).map_err(|error| EngineError::config(error.message))
-    };
-    config.expressions.iter().map(check).collect()
-}
-
 fn visit_calls(node: &ExprNode, visit: &mut dyn FnMut(Function, &[Argument])) {
     if let ExprNode::Call(function, arguments) = node {
         visit(*function, arguments);

@@ -105,8 +105,7 @@ impl Plan {
 
     /// Checks a configuration with its expressions and windows. The plan reports schemas only; no view can be built
     /// from it.
-    pub(crate) fn check(config: &ViewConfig, schema: &Schema, index: Option<usize>) -> Result<Plan> {
-        let expressions = check_expressions(config, schema, index)?;
+    pub(crate) fn check(config: &ViewConfig, schema: &Schema, parsed: &ParsedColumns<'_>) -> Result<Plan> {
         let mut fields = schema.fields().to_vec();
         let expressions = parsed.expressions.iter().map(|(alias, expression)| (*alias, expression.storage));
         let windows = parsed.windows.iter().map(|(alias, window)| (*alias, window.storage));
