@@ -1,7 +1,6 @@
 //! Sorts all rows of a new view.
 //!
-//! Invariant: the result is the order of [`RowOrder::compare`], except that the three largest 64-bit integers share a
-//! number ([`numbers`] saturates) and so are ordered by key.
+//! Invariant: the result is the order of [`RowOrder::compare`].
 //!
 //! Cost: no cells are compared; each sort column becomes unsigned integers that ascend with the order (text by its
 //! position in the sorted dictionary). A narrow first column is a counting sort, a wide one a sort of plain integers;
@@ -30,7 +29,7 @@ pub(super) fn sort(slots: &[u32], order: &RowOrder, snapshot: &Snapshot, threads
 pub(super) fn sort_rows(slots: &[u32], order: &RowOrder, snapshot: &Snapshot, threads: Threads) -> Vec<u32> {
     let terms = order.terms.iter();
     let keys: Vec<Keys> = terms
-        .map(|&(column, direction)| Keys::new(snapshot.column(column), slots, direction, threads))
+        .flat_map(|&(column, direction)| Keys::of(snapshot.column(column), slots, direction, threads))
         .collect();
     let mut rows = match keys.first() {
         None => (0..slots.len() as u32).collect(),
@@ -46,17 +45,45 @@ pub(super) fn sort_rows(slots: &[u32], order: &RowOrder, snapshot: &Snapshot, th
 struct Keys {
     numbers: Vec<u64>,
     largest: u64,
+    /// Some number is the largest of 64 bits.
+    may_saturate: bool,
 }
 
 impl Keys {
-    fn new(column: &Column, slots: &[u32], direction: Direction, threads: Threads) -> Keys {
+    /// The keys of one sort term: one, or two where the numbers of the largest 64-bit integers do not fit in 64 bits beside
+    /// those of null and NaN.
+    fn of(column: &Column, slots: &[u32], direction: Direction, threads: Threads) -> Vec<Keys> {
         let (is_abs, is_descending) = (direction.is_absolute(), direction.is_descending());
         let ranks = match column {
             Column::Str(_, strings) if !is_abs => ranks(strings),
             _ => Vec::new(),
         };
+        let keys = Keys::new(slots, is_descending, threads, |part| numbers(column, part, is_abs, &ranks));
+        let is_integer = matches!(
+            column,
+            Column::Integer(..) | Column::Int64(_) | Column::UInt64(_) | Column::Datetime(_)
+        );
+        if is_abs || !is_integer || !keys.may_saturate {
+            return vec![keys];
+        }
+        let is_valid = |part: &[u32]| part.iter().map(|&slot| column.bits(slot).is_some().into()).collect();
+        let value = |part: &[u32]| {
+            part.iter().map(|&slot| column.bits(slot).map_or(0, |bits| raw(column, bits))).collect()
+        };
+        vec![
+            Keys::new(slots, is_descending, threads, is_valid),
+            Keys::new(slots, is_descending, threads, value),
+        ]
+    }
+
+    fn new(
+        slots: &[u32],
+        is_descending: bool,
+        threads: Threads,
+        numbers: impl Fn(&[u32]) -> Vec<u64> + Sync,
+    ) -> Keys {
         let part = |part: Range<usize>| {
-            let mut numbers = numbers(column, &slots[part], is_abs, &ranks);
+            let mut numbers = numbers(&slots[part]);
             if is_descending {
                 numbers.iter_mut().for_each(|number| *number = !*number);
             }
@@ -67,9 +94,10 @@ impl Keys {
         let parts = threads.parts(slots.len(), 1, part);
         let least = parts.iter().filter_map(|(_, least, _)| *least).min().unwrap_or(0);
         let largest = parts.iter().filter_map(|(.., largest)| *largest).max().unwrap_or(0);
+        let may_saturate = if is_descending { least == 0 } else { largest == u64::MAX };
         let mut numbers = super::filter::joined(parts.into_iter().map(|(numbers, ..)| numbers).collect());
         numbers.iter_mut().for_each(|number| *number -= least);
-        Keys { numbers, largest: largest - least }
+        Keys { numbers, largest: largest - least, may_saturate }
     }
 
     /// Positions sorted by number, then ascending.
@@ -198,13 +226,18 @@ fn numbers(column: &Column, slots: &[u32], is_abs: bool, ranks: &[u32]) -> Vec<u
         Column::Str(codes, _) => {
             slots.map(|slot| codes.get(slot).map_or(1, |code| u64::from(ranks[code as usize]) + 2)).collect()
         }
-        // Saturates: the three largest values share a number.
-        Column::UInt64(cells) => {
-            slots.map(|slot| cells.get(slot).map_or(1, |value| value.saturating_add(2))).collect()
-        }
+        // Saturates: the three largest values share a number, see [`Keys::of`].
         _ => slots
-            .map(|slot| column.bits(slot).map_or(1, |bits| (bits ^ (1 << 63)).saturating_add(2)))
+            .map(|slot| column.bits(slot).map_or(1, |bits| raw(column, bits).saturating_add(2)))
             .collect(),
+    }
+}
+
+/// The bits of an integer as an unsigned one that ascends with it.
+fn raw(column: &Column, bits: u64) -> u64 {
+    match column {
+        Column::UInt64(_) => bits,
+        _ => bits ^ (1 << 63),
     }
 }
 

@@ -15,7 +15,7 @@ use super::*;
 use crate::config::{
     FilterReducer, FilterTerm, GroupRollupMode, SortDirection, SortTerm, SplitRollupMode, ViewConfig,
 };
-use crate::data::{Batch, BatchColumn, TableData, TableOptions};
+use crate::data::{Batch, BatchColumn, TableData, TableOptions, WriteOptions};
 use crate::export::JsonOptions;
 use crate::table::OwnedTable as Table;
 use crate::types::schema::{ColumnType, Field, Schema, Storage};
@@ -323,6 +323,48 @@ fn a_derived_table_follows(history: &History) {
 #[test]
 fn a_derived_table_follows_its_source() {
     try_all(300, histories(1, 20), |history| a_derived_table_follows(&history));
+}
+
+#[test]
+fn the_largest_integers_are_sorted_by_value() {
+    let signed =
+        [i64::MAX, i64::MAX - 1, i64::MAX - 2, i64::MAX - 3, i64::MIN, i64::MIN + 1].map(|n| n.to_string());
+    let unsigned =
+        [u64::MAX, u64::MAX - 1, u64::MAX - 2, u64::MAX - 3, 0, 1].map(|number| number.to_string());
+    let wide = Arc::new(arrow::array::UInt64Array::from_iter(
+        unsigned.iter().map(|text| text.parse().ok()).chain([None]),
+    ));
+    let ids = Arc::new(Int32Array::from_iter_values(0..7));
+    let fields = [("id", ids as ArrayRef), ("n", wide as ArrayRef)];
+    let unsigned = arrow::array::RecordBatch::try_from_iter(fields).unwrap();
+    let rows: Vec<String> =
+        signed.iter().enumerate().map(|(id, n)| format!("{{\"id\":{id},\"n\":{n}}}")).collect();
+    let signed = format!("[{},{{\"id\":6,\"n\":null}}]", rows.join(","));
+    for data in [TableData::Rows(signed.into()), TableData::Batches(unsigned.schema(), vec![unsigned])] {
+        let options = TableOptions { index: Some("id".into()), ..TableOptions::default() };
+        let mut table = Table::create(&data, options).unwrap();
+        for (direction, wanted) in
+            [(SortDirection::Asc, [6, 4, 5, 3, 2, 1, 0]), (SortDirection::Desc, [0, 1, 2, 3, 5, 4, 6])]
+        {
+            let sort = vec![SortTerm { column: "n".into(), direction }];
+            let config = ViewConfig { sort, columns: Some(vec!["id".into()]), ..ViewConfig::default() };
+            let mut view =
+                View::build(Arc::new(Plan::new(&config, table.schema()).unwrap()), &table.snapshot());
+            let ids = |view: &mut View| {
+                let mut handle = view.handle(None);
+                let shown = view.slice(&mut handle, SliceOptions::default()).gather();
+                let json = crate::export::json_columns(&shown, JsonOptions::default());
+                serde_json::from_str::<serde_json::Value>(&json).unwrap()["id"].clone()
+            };
+            assert_eq!(ids(&mut view), serde_json::json!(wanted), "{direction:?}");
+            // A step finds each row where the build has put it.
+            for id in 0..7 {
+                let touched = TableData::Rows(format!("[{{\"id\":{id}}}]").into());
+                view.step(&table.update(&touched, 0, &WriteOptions::default()).unwrap().unwrap());
+            }
+            assert_eq!(ids(&mut view), serde_json::json!(wanted), "{direction:?}, stepped");
+        }
+    }
 }
 
 #[test]
