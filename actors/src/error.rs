@@ -16,13 +16,19 @@ pub enum ActorError {
     TableNotFound,
     /// The table's actor panicked, and the table was removed.
     #[error("table \"{table}\" failed and was removed; create it again to continue")]
-    TableFailed { table: String },
+    TableFailed {
+        /// The name of the removed table.
+        table: String,
+    },
     /// The receiving actor stopped before it replied.
     #[error("the request was dropped: its table or view ended before it replied")]
     Gone,
     /// No reply arrived before the deadline.
     #[error("no reply within {secs} seconds")]
-    Deadline { secs: u64 },
+    Deadline {
+        /// The deadline in whole seconds, rounded down.
+        secs: u64,
+    },
     /// A rule of the catalog or of a table was violated; the text is the one that published clients expect.
     #[error("{0}")]
     Refused(String),

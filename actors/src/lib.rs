@@ -9,6 +9,8 @@
 //! table ([`delta_queue`]), the names of tables and views ([`directory`]); then the actors: [`catalog`], [`table`],
 //! [`view`], [`monitor`]; then their threads: [`placement`], [`workers`].
 
+#![warn(missing_docs)]
+
 pub mod catalog;
 mod clock;
 pub mod delta_queue;

@@ -9,20 +9,52 @@ use bytes::Bytes;
 use crate::metrics::AppliedAt;
 use crate::tuning;
 
-/// A message to a subscriber. `msg_id` is the number of the subscription.
+/// A message to a subscriber.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notification {
-    /// The view's table changed through a port. `rows` are the view's changed rows as an Arrow stream, if subscribed
-    /// to.
-    Updated { msg_id: u32, view_id: Arc<str>, port_id: u32, rows: Option<Bytes>, applied_at: AppliedAt },
-    /// Rows were removed from the view's table. `keys` are their keys as an Arrow stream.
-    Removed { msg_id: u32, view_id: Arc<str>, port_id: u32, keys: Bytes },
+    /// The view's table changed.
+    Updated {
+        /// The number of the request that subscribed.
+        msg_id: u32,
+        /// The id under which the view was opened.
+        view_id: Arc<str>,
+        /// The port of the update; 0 for remove, replace and clear, and for derived and joined tables.
+        port_id: u32,
+        /// The view's changed rows as an Arrow stream; `None` if no subscription to the view asks for them.
+        rows: Option<Bytes>,
+        /// The time at which the batch was applied; of merged updates, the first one's.
+        applied_at: AppliedAt,
+    },
+    /// Rows were removed from the view's table.
+    Removed {
+        /// The number of the request that subscribed.
+        msg_id: u32,
+        /// The id under which the view was opened.
+        view_id: Arc<str>,
+        /// 0: removals have no port.
+        port_id: u32,
+        /// The keys of the removed rows, as an Arrow stream of the index column alone.
+        keys: Bytes,
+    },
     /// The view was deleted.
-    ViewDeleted { msg_id: u32, view_id: Arc<str> },
+    ViewDeleted {
+        /// The number of the request that subscribed.
+        msg_id: u32,
+        /// The id of the view that no longer exists.
+        view_id: Arc<str>,
+    },
     /// The table was deleted, or failed.
-    TableDeleted { msg_id: u32, table: Arc<str> },
+    TableDeleted {
+        /// The number of the request that subscribed.
+        msg_id: u32,
+        /// The name of the table, free again.
+        table: Arc<str>,
+    },
     /// The list of hosted tables changed.
-    HostedChanged { msg_id: u32 },
+    HostedChanged {
+        /// The number of the request that subscribed.
+        msg_id: u32,
+    },
 }
 
 impl Notification {

@@ -82,6 +82,7 @@ pub struct Opening {
 /// The commands queued since the previous batch, in order.
 #[derive(Debug)]
 pub struct ViewBatch {
+    /// Executed in order; a read sees the steps before it.
     pub commands: Vec<ViewCommand>,
     /// `None` for the last batch, after the view was closed.
     pub ack: Option<BatchAck>,

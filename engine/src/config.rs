@@ -61,8 +61,10 @@ pub struct FilterTerm {
 /// How filter terms are combined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum FilterReducer {
+    /// A row passes if all terms hold; without terms, every row passes. `AND` in the protocol.
     #[default]
     And,
+    /// A row passes if at least one term holds; without terms, every row passes. `OR` in the protocol.
     Or,
 }
 
@@ -79,31 +81,45 @@ pub struct SortTerm {
 /// compares magnitudes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SortDirection {
+    /// The term imposes no order. `SORT_NONE` in the protocol.
     None = 0,
+    /// Rows ascending: null and NaN, then the least value. `SORT_ASC`.
     Asc = 1,
+    /// Rows descending: the greatest value first, null and NaN last. `SORT_DESC`.
     Desc = 2,
+    /// Split columns ascending. `SORT_COL_ASC`; without effect on an unsplit view.
     ColAsc = 3,
+    /// Split columns descending. `SORT_COL_DESC`; without effect on an unsplit view.
     ColDesc = 4,
+    /// Rows by ascending magnitude; null and non-numbers count as 0. `SORT_ASC_ABS`.
     AscAbs = 5,
+    /// Rows by descending magnitude; null and non-numbers count as 0. `SORT_DESC_ABS`.
     DescAbs = 6,
+    /// Split columns by ascending magnitude. `SORT_COL_ASC_ABS`.
     ColAscAbs = 7,
+    /// Split columns by descending magnitude. `SORT_COL_DESC_ABS`.
     ColDescAbs = 8,
 }
 
 /// Which levels of groups have rows: all of them, the innermost only, or the total only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum GroupRollupMode {
+    /// The total and every level of groups. `ROLLUP` in the protocol.
     #[default]
     Rollup,
+    /// The innermost groups, without the total. `FLAT` in the protocol.
     Flat,
+    /// One row that aggregates all rows, whatever `group_by` is. `TOTAL` in the protocol.
     Total,
 }
 
 /// Which levels of split values have columns: the innermost only, or all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum SplitRollupMode {
+    /// Columns for the innermost split values. `SPLIT_ROLLUP_MODE_FLAT` in the protocol.
     #[default]
     Flat,
+    /// Also columns for the outer split values and the total. `SPLIT_ROLLUP_MODE_ROLLUP` in the protocol.
     Rollup,
 }
 
@@ -143,5 +159,6 @@ pub enum WindowFrame {
     /// Preceding rows whose order key is within this distance, in units of the key (days for dates, milliseconds
     /// for datetimes).
     Range(f64),
+    /// All rows of the partition from the first to the row itself.
     Cumulative,
 }

@@ -19,6 +19,7 @@ use crate::types::schema::ColumnType;
 /// A table's rows or schema, as a client sent them.
 #[derive(Clone)]
 pub enum TableData {
+    /// Column names and types in table order, without rows.
     Schema(Vec<(String, ColumnType)>),
     /// CSV text. The encoding is checked when it is read; the dialect is detected.
     Csv(Bytes),
@@ -72,9 +73,12 @@ impl std::fmt::Debug for TableData {
 /// How lists in nested input become rows or cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ListFlatten {
+    /// One row per item; the lists of a row advance together, and lengths above 1 must be equal.
     #[default]
     Zip,
+    /// One row per combination of items; the last list varies fastest.
     Cartesian,
+    /// A list becomes one cell of JSON text; rows are not multiplied.
     Stringify,
 }
 

@@ -68,13 +68,15 @@ impl RowSlice {
 /// The kind of view that a slice is taken from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WindowKind {
+    /// One row per table row that passes the filter; neither `group_by` nor `split_by`.
     Flat,
     /// Has row paths.
     Grouped,
     /// `split_by` without `group_by`.
     ColumnOnly,
-    /// One row, no row path (`group_rollup_mode: total` without `group_by`); `split` if split.
+    /// One row, no row path (`group_rollup_mode: total` without `group_by`).
     Total {
+        /// Whether the view has `split_by`.
         split: bool,
     },
 }
@@ -114,9 +116,12 @@ pub struct JsonOptions {
 /// The compression of Arrow record batches.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Compression {
+    /// Requested by an absent or empty name.
     #[default]
     None,
+    /// The LZ4 frame format, requested as `lz4`.
     Lz4,
+    /// Zstandard, requested as `zstd`.
     Zstd,
 }
 

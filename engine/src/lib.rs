@@ -7,6 +7,8 @@
 //! Reading order: values and configuration ([`scalar`], [`schema`], [`config`], [`data`]), bytes to batches
 //! ([`ingest`]), batches to tables ([`table`]), tables to pivots ([`view`]), pivots to bytes ([`export`]).
 
+#![warn(missing_docs)]
+
 pub(crate) mod column;
 pub mod config;
 pub mod data;

@@ -7,6 +7,8 @@
 //! [`response`]), the names of requests ([`request`]), conversions ([`translate`]), and the generations of clients
 //! ([`client_generation`]).
 
+#![warn(missing_docs)]
+
 pub mod client_generation;
 pub mod frame;
 pub mod generated;

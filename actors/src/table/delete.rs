@@ -53,6 +53,7 @@ impl Receive<DeleteTable> for TableActor {
 /// Subscribes to the deletion of the table.
 #[derive(Debug)]
 pub struct WatchTable {
+    /// Notified once, when the table is deleted or fails.
     pub subscriber: Subscriber,
 }
 
@@ -65,7 +66,9 @@ impl Receive<WatchTable> for TableActor {
 /// Ends a subscription to the deletion of the table.
 #[derive(Debug)]
 pub struct UnwatchTable {
+    /// The connection that subscribed.
     pub session: SessionId,
+    /// The number of the subscription; an unknown one is ignored.
     pub msg_id: u32,
     /// Sent once the subscription has ended.
     pub reply: Reply<()>,

@@ -11,6 +11,7 @@ use crate::mailbox::Reply;
 /// Returns the columns, in creation order.
 #[derive(Debug)]
 pub struct GetSchema {
+    /// Receives names and storage of all columns.
     pub reply: Reply<Schema>,
 }
 
@@ -23,6 +24,7 @@ impl Receive<GetSchema> for TableActor {
 /// Returns the number of rows.
 #[derive(Debug)]
 pub struct GetSize {
+    /// Receives the number of rows after every batch that precedes the request.
     pub reply: Reply<usize>,
 }
 
@@ -35,6 +37,7 @@ impl Receive<GetSize> for TableActor {
 /// Creates a port for updates.
 #[derive(Debug)]
 pub struct MakePort {
+    /// Receives the new port: 1, 2, 3, …; 0 stands for no port.
     pub reply: Reply<u32>,
 }
 

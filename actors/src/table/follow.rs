@@ -19,6 +19,7 @@ use crate::view::HandleId;
 /// Starts to follow the table.
 #[derive(Debug)]
 pub struct Follow {
+    /// The table that is derived from this one.
     pub follower: Follower,
     /// Fails if the view does not exist.
     pub reply: Reply<Followed>,
@@ -28,9 +29,19 @@ pub struct Follow {
 #[derive(Debug, Clone)]
 pub enum Follower {
     /// A table made from the view with this id.
-    DerivedTable { view_id: String, lineage: Lineage },
+    DerivedTable {
+        /// The id of the view, which may not be closed meanwhile.
+        view_id: String,
+        /// The lineage of the derived table.
+        lineage: Lineage,
+    },
     /// A join of this table with another, under this name.
-    JoinTable { name: String, lineage: Lineage },
+    JoinTable {
+        /// The name of the join; this table may not be deleted meanwhile.
+        name: String,
+        /// The lineage of the join, the same for both of its sources.
+        lineage: Lineage,
+    },
 }
 
 /// The initial state of a follower.

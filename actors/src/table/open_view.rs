@@ -24,7 +24,9 @@ use crate::view::{Opening, ViewCommand};
 /// Opens a view under the id that its client chose.
 #[derive(Debug)]
 pub struct OpenView {
+    /// The id, unique among the views of all tables.
     pub view_id: String,
+    /// The configuration, not yet checked against the table.
     pub config: ViewConfig,
     /// The connection that owns the view; the view is closed with it.
     pub owner: SessionId,
@@ -42,6 +44,7 @@ impl Receive<OpenView> for TableActor {
 /// Closes a view. Its subscribers are notified before the reply is sent.
 #[derive(Debug)]
 pub struct CloseView {
+    /// The id under which the view was opened.
     pub view_id: String,
     /// Fails if the view does not exist, or is the source of a table.
     pub reply: Reply<()>,

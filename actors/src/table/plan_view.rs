@@ -18,6 +18,7 @@ use crate::mailbox::Reply;
 /// Checks a view configuration and returns the data that the view is built from.
 #[derive(Debug)]
 pub struct PlanView {
+    /// The configuration, not yet checked against the table.
     pub config: ViewConfig,
     /// Sent once the plan's columns are computed. Fails if the configuration is invalid.
     pub reply: Reply<Planned>,
@@ -26,6 +27,7 @@ pub struct PlanView {
 /// The data that a view is built from.
 #[derive(Debug)]
 pub struct Planned {
+    /// The checked configuration; holding it keeps its computed columns.
     pub plan: Arc<Plan>,
     /// The table's state when the request was handled, with the plan's computed columns.
     pub snapshot: Snapshot,

@@ -13,7 +13,9 @@ use crate::view::{Read, ViewCommand};
 /// Returns a view's plan: its configuration and columns, without reading a row.
 #[derive(Debug)]
 pub struct GetPlan {
+    /// The id under which the view was opened.
     pub view_id: String,
+    /// Fails if the view does not exist.
     pub reply: Reply<Arc<Plan>>,
 }
 
@@ -27,6 +29,7 @@ impl Receive<GetPlan> for TableActor {
 /// Reads a view.
 #[derive(Debug)]
 pub struct ReadView {
+    /// The id under which the view was opened; the read is refused if it does not exist.
     pub view_id: String,
     /// The request, with its reply.
     pub read: Read,

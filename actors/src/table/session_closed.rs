@@ -9,6 +9,7 @@ use crate::outbox::SessionId;
 /// waited for the last of those views is completed.
 #[derive(Debug)]
 pub struct SessionClosed {
+    /// The connection that closed.
     pub session: SessionId,
 }
 

@@ -9,6 +9,7 @@ use crate::mailbox::Reply;
 /// Returns an immutable snapshot of all rows.
 #[derive(Debug)]
 pub struct TakeSnapshot {
+    /// Receives the rows as of the last batch that precedes the request.
     pub reply: Reply<Snapshot>,
 }
 

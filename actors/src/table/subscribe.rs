@@ -11,8 +11,11 @@ use crate::subscriber::Subscriber;
 /// The event that a subscription is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Topic {
-    /// The table changed. `rows`: whether notifications carry the view's changed rows.
-    Update { rows: bool },
+    /// The table changed.
+    Update {
+        /// Whether notifications carry the view's changed rows.
+        rows: bool,
+    },
     /// Rows of the table were removed.
     Remove,
     /// The view was deleted.
@@ -22,8 +25,11 @@ pub enum Topic {
 /// Starts a subscription.
 #[derive(Debug)]
 pub struct Subscribe {
+    /// The id under which the view was opened.
     pub view_id: String,
+    /// The event to be notified of.
     pub topic: Topic,
+    /// The receiver of the notifications.
     pub subscriber: Subscriber,
     /// Fails if the view does not exist.
     pub reply: Reply<()>,
@@ -53,7 +59,9 @@ impl Receive<Subscribe> for TableActor {
 /// Ends a subscription; an unknown one is ignored.
 #[derive(Debug)]
 pub struct Unsubscribe {
+    /// The id under which the view was opened.
     pub view_id: String,
+    /// The event subscribed to; `rows` of an update is ignored.
     pub topic: Topic,
     /// The connection that subscribed.
     pub session: SessionId,

@@ -30,6 +30,7 @@ pub struct ViewStats {
 /// Returns the table's statistics.
 #[derive(Debug)]
 pub struct GetTableStats {
+    /// Receives the statistics at the time the request is handled.
     pub reply: Reply<TableStats>,
 }
 

@@ -19,19 +19,62 @@ pub enum Read {
     /// The numbers of rows and columns.
     Dimensions(Reply<Dimensions>),
     /// A slice as text.
-    Text { viewport: Viewport, format: TextFormat, reply: Reply<Rope> },
+    Text {
+        /// The rows and columns to return.
+        viewport: Viewport,
+        /// The text format, with its options.
+        format: TextFormat,
+        /// Fails if the encoded slice would exceed the limit of one reply.
+        reply: Reply<Rope>,
+    },
     /// A slice as an Arrow stream.
-    Arrow { viewport: Viewport, naming: Naming, compression: Compression, reply: Reply<Rope> },
+    Arrow {
+        /// The rows and columns to return.
+        viewport: Viewport,
+        /// How key columns and aggregates are named.
+        naming: Naming,
+        /// The compression of the record batch.
+        compression: Compression,
+        /// Fails if the encoded slice would exceed the limit of one reply.
+        reply: Reply<Rope>,
+    },
     /// The names of the columns in a range.
-    ColumnPaths { start_col: Option<u32>, end_col: Option<u32>, reply: Reply<ColumnPaths> },
+    ColumnPaths {
+        /// First column; `None`: 0.
+        start_col: Option<u32>,
+        /// Column past the last; `None`: the number of columns.
+        end_col: Option<u32>,
+        /// Receives the names; a range past the last column gives fewer or none.
+        reply: Reply<ColumnPaths>,
+    },
     /// The smallest and the largest value of a column.
-    MinMax { column: String, reply: Reply<(Scalar, Scalar)> },
-    /// Collapses the group of a row. The reply is the number of rows removed.
-    Collapse { row: u32, reply: Reply<u32> },
-    /// Expands the group of a row. The reply is the number of rows added.
-    Expand { row: u32, reply: Reply<u32> },
+    MinMax {
+        /// The column's name in the view.
+        column: String,
+        /// Receives the smallest, then the largest value. Fails if the view has no such column.
+        reply: Reply<(Scalar, Scalar)>,
+    },
+    /// Collapses the group of a row.
+    Collapse {
+        /// The position among the visible rows, from 0.
+        row: u32,
+        /// Receives the number of rows removed; 0 if nothing was collapsed.
+        reply: Reply<u32>,
+    },
+    /// Expands the group of a row.
+    Expand {
+        /// The position among the visible rows, from 0.
+        row: u32,
+        /// Receives the number of rows added; 0 if nothing was expanded.
+        reply: Reply<u32>,
+    },
     /// Expands all groups down to a depth.
-    SetDepth { depth: u32, reply: Reply<()> },
+    SetDepth {
+        /// The deepest level that is expanded; 0 is the total.
+        depth: u32,
+        /// Sent even if the depth is beyond the last level, which has no effect.
+        reply: Reply<()>,
+    },
 }
 
 /// The names of columns: joined into one string, and level by level.

@@ -30,8 +30,11 @@ pub struct Step {
 /// The subscribers to the changed rows of one handle.
 #[derive(Debug)]
 pub struct Wanted {
+    /// The handle, whose expansion determines the rows.
     pub handle: HandleId,
+    /// The id of the view under which the rows are sent.
     pub view_id: Arc<str>,
+    /// One per subscription to the rows.
     pub receivers: Vec<Receiver>,
 }
 

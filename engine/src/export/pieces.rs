@@ -25,6 +25,7 @@ pub enum TextFormat {
     JsonRows(JsonOptions),
     /// JSON objects, one per line. No line end after the last line; an empty text without rows.
     Ndjson(JsonOptions),
+    /// CSV; the naming determines the header line.
     Csv(Naming),
 }
 

@@ -50,7 +50,9 @@ pub enum JoinKind {
 /// A source of a join.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JoinSide {
+    /// The table whose columns come first and whose key order the rows follow.
     Left,
+    /// The table whose columns, except its join column, follow the left ones.
     Right,
 }
 

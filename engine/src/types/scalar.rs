@@ -10,13 +10,18 @@ use std::sync::Arc;
 /// The value of one cell. Values of different types order by type.
 #[derive(Debug, Clone, Default)]
 pub enum Scalar {
+    /// No value, in a column of any type.
     #[default]
     Null,
+    /// A cell of a boolean column.
     Bool(bool),
+    /// A cell of an integer column of any storage except `uint64`.
     Int(i64),
     /// Only for values of `uint64` columns; compares with `Int` numerically.
     UInt(u64),
+    /// A cell of a float column; `float32` is widened exactly.
     Float(f64),
+    /// A cell of a string column, shared with its dictionary.
     Str(Arc<str>),
     /// Days since 1970-01-01.
     Date(i32),

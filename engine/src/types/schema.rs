@@ -7,11 +7,17 @@ use arrow::datatypes::{DataType, TimeUnit};
 /// A column's type as clients see it. The discriminants are those of the published protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ColumnType {
+    /// UTF-8 text.
     String = 0,
+    /// A calendar day, without time or zone.
     Date = 1,
+    /// A point in time, with millisecond precision.
     Datetime = 2,
+    /// A whole number; the storage determines its width and sign.
     Integer = 3,
+    /// A floating-point number of 32 or 64 bits.
     Float = 4,
+    /// A truth value, such as the result of a comparison.
     Boolean = 5,
 }
 
@@ -57,16 +63,27 @@ pub enum Storage {
     /// An integer column without a declared width (from a schema or JSON): 64 bits. Arrow output is `int32` until
     /// the column first holds a value beyond it, and `int64` from then on.
     Integer,
+    /// Signed 8-bit integers; `int8` in Arrow.
     Int8,
+    /// Signed 16-bit integers; `int16` in Arrow.
     Int16,
+    /// Signed 32-bit integers; `int32` in Arrow.
     Int32,
+    /// Signed 64-bit integers; `int64` in Arrow.
     Int64,
+    /// Unsigned 8-bit integers; `uint8` in Arrow.
     UInt8,
+    /// Unsigned 16-bit integers; `uint16` in Arrow.
     UInt16,
+    /// Unsigned 32-bit integers; `uint32` in Arrow.
     UInt32,
+    /// Unsigned 64-bit integers; `uint64` in Arrow.
     UInt64,
+    /// Single-precision floats; `float32` in Arrow.
     Float32,
+    /// Double-precision floats: the storage of float columns from a schema; `float64` in Arrow.
     Float64,
+    /// Booleans; `bool` in Arrow.
     Bool,
     /// Dictionary-encoded text.
     Utf8,
