@@ -18,17 +18,23 @@ before(async () => {
     const connect = await startEngine();
     client = await connect();
 });
-    const engine = new Engine();
-    let connection;
-    client = await make_client(
-        async (request) => connection.handle(request.slice()),
-        async () => connection.free(),
-    );
-    connection = engine.connect((response) => client.handle_response(response));
-});
 
 /** Intended differences: see the engine's own test of the same cases. */
 const DIFFERENT = new Set(["NULL == 1", '/* it\'s */ "i" == null']);
+
+/**
+ * Recorded where integers have 32 bits and wrap around. A schema's integers have 64 here; the engine's own test runs the
+ * recorded values over Arrow's `int32`.
+ */
+const WIDE = new Map([
+    ['"i" + "j"', [2147483648, -2147483649, 131072, 1001002]],
+    ['"i" * "j"', [2147483647, 2147483648, 4294967296, 999002997]],
+    ['"i" * "i"', [4611686014132420600, 4611686018427388000, 4294967296, 1000006000009]],
+    ['-"i"', [-2147483647, 2147483648, -65536, -1000003]],
+    ['"i" + "i" + "i"', [6442450941, -6442450944, 196608, 3000009]],
+    ['sum("i","j")', [2147483648, -2147483649, 131072, 1001002]],
+    ['mul("i","i")', [4611686014132420600, 4611686018427388000, 4294967296, 1000006000009]],
+]);
 
 /** JSON has no NaN and no infinities: the client returns null for them. */
 const shown = (value) => (["NaN", "Infinity", "-Infinity"].includes(value) ? null : value);
@@ -60,7 +66,7 @@ async function wrong(table, { expr, type, values, error, approx }) {
     const view = await table.view({ expressions, columns: ["e"] });
     const { e } = await view.to_columns();
     await view.delete();
-    const wanted = values.map(shown);
+    const wanted = (values.some((value) => Math.abs(value) > 2 ** 29) && WIDE.get(expr)) || values.map(shown);
     const isRight = e.length === wanted.length && e.every((value, row) => isSame(value, wanted[row], approx));
     return isRight ? undefined : `is ${JSON.stringify(e)}, not ${JSON.stringify(wanted)}`;
 }

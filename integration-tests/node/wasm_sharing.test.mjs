@@ -51,8 +51,10 @@ function config(random) {
     return chosen;
 }
 
+/** What a view shows; its schema is a map without an order. */
 async function shown(view) {
-    return JSON.stringify([await view.to_columns_string(), await view.schema(), await view.to_csv()]);
+    const schema = Object.entries(await view.schema()).sort();
+    return JSON.stringify([await view.to_columns_string(), schema, await view.to_csv()]);
 }
 
 /** What a table of its own shows under a configuration, after the update; `undefined`: the configuration is refused. */
