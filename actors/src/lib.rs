@@ -12,9 +12,9 @@
 #![warn(missing_docs)]
 
 pub mod catalog;
-mod clock;
 pub mod delta_queue;
 pub mod directory;
+mod engine_context;
 pub mod error;
 pub mod limits;
 pub mod lineage;

@@ -1,5 +1,6 @@
 //! Fixed bounds of the actors, each with its unit and its reason.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Messages that one table's mailbox holds; a session that finds it full waits for room. Large enough that a table is
@@ -36,10 +37,12 @@ pub const ASK_DEADLINE: Duration = Duration::from_secs(60);
 /// Stack size of a worker thread, in bytes: deeply nested input is parsed there.
 pub const WORKER_STACK_BYTES: usize = 8 << 20;
 
-/// Threads that building one view, or computing its columns, may use: all cores. A build is short and a client waits
-/// for it; its threads end with it, and the operating system shares the cores between concurrent builds.
+/// Threads that building one view, computing its columns, or reading a large load may use: all cores. Each is short and
+/// a client waits for it; its threads end with it, and the operating system shares the cores between concurrent builds.
 pub fn build_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+    // Determining it reads files.
+    static NUM_CORES: OnceLock<usize> = OnceLock::new();
+    *NUM_CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// Batches kept separately for running backfills, which bounds the catch-up log to some megabytes. Beyond it, batches

@@ -10,7 +10,7 @@ use std::time::Instant;
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int32Array, RecordBatch};
 use proscenium_engine::config::ViewConfig;
 use proscenium_engine::table::Table;
-use proscenium_engine::{TableData, TableOptions};
+use proscenium_engine::{EngineContext, TableData, TableOptions};
 
 const RUNS: usize = 21;
 
@@ -49,7 +49,8 @@ fn main() {
     };
     let options = TableOptions { index: Some("id".into()), ..TableOptions::default() };
     let mut table = Table::create(&trades(num_rows), options).expect("the data is good");
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let context = EngineContext { threads, ..EngineContext::default() };
     let mut figures = serde_json::Map::new();
     for text in texts {
         let expressions = [("e".to_owned(), text.clone())].into_iter().collect();
@@ -59,7 +60,7 @@ fn main() {
                 let (plan, preparation) = table.plan(&config).expect("the config is good");
                 let preparation = preparation.expect("nobody holds the column");
                 let begin = Instant::now();
-                let prepared = black_box(preparation.run_on(cores));
+                let prepared = black_box(preparation.run(&context));
                 let took = begin.elapsed();
                 drop((prepared, plan));
                 took.as_secs_f64() * 1e3

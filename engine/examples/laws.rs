@@ -17,7 +17,7 @@ use proscenium_engine::config::{FilterTerm, SortDirection, SortTerm, ViewConfig}
 use proscenium_engine::export::RowSlice;
 use proscenium_engine::table::Table;
 use proscenium_engine::view::{Handle, Plan, SliceOptions, View, Viewport};
-use proscenium_engine::{Scalar, TableData, TableOptions};
+use proscenium_engine::{EngineContext, Scalar, TableData, TableOptions, WriteOptions};
 use random::Random;
 
 const BATCH_ROWS: usize = 100;
@@ -151,6 +151,8 @@ fn main() {
     let sizes: Vec<usize> =
         [10_000, 100_000, 1_000_000, 10_000_000].into_iter().filter(|&size| size <= max).collect();
     let configs = configs();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let context = EngineContext { threads, ..EngineContext::default() };
     let mut results: Vec<Vec<f64>> = vec![Vec::new(); configs.len() + 1];
     for &size in &sizes {
         let mut random = Random(88_172_645_463_325_252);
@@ -158,7 +160,7 @@ fn main() {
         let data = trades(&ids, &mut random);
         let begin = Instant::now();
         let options = TableOptions { index: Some("id".into()), ..TableOptions::default() };
-        let mut table = Table::create(&data, options).expect("the data is good");
+        let mut table = Table::create_in(&data, options, &context).expect("the data is good");
         drop(data);
         let loaded = begin.elapsed().as_secs_f64();
         println!(
@@ -181,7 +183,10 @@ fn main() {
                 let ids: Vec<i64> = (0..BATCH_ROWS).map(|_| (random.next() % size as u64) as i64).collect();
                 let data = trades(&ids, &mut random);
                 let begin = Instant::now();
-                let delta = table.update(&data, 0).expect("the data is good").expect("the batch has rows");
+                let delta = table
+                    .update_with(&data, 0, &WriteOptions::default(), &context)
+                    .expect("the data is good")
+                    .expect("the batch has rows");
                 if !is_large && step >= WARM_UP {
                     times[0].push(begin.elapsed().as_secs_f64());
                 }

@@ -15,7 +15,7 @@ use arrow::datatypes::Int32Type;
 use arrow_ipc::writer::StreamWriter;
 use proscenium_engine::export::{self, Compression, JsonOptions, Naming, RowSlice, SliceColumn, WindowKind};
 use proscenium_engine::ingest::{self, UpdateTarget};
-use proscenium_engine::{ListFlatten, TableData, TableOptions};
+use proscenium_engine::{EngineContext, ListFlatten, TableData, TableOptions};
 
 type Error = Box<dyn std::error::Error>;
 
@@ -104,21 +104,27 @@ fn window(batch: &RecordBatch) -> RowSlice {
 /// Measures the decoding of a table's first batch, then that of an update.
 fn load(what: &str, data: &TableData, num_rows: usize) -> Result<(), Error> {
     let options = TableOptions::default();
-    let (schema, _) = ingest::create(data, &options)?;
+    let context = context();
+    let (schema, _) = ingest::create(data, &options, &context)?;
     let target = UpdateTarget {
         schema: &schema,
         index: None,
         list_flatten: ListFlatten::Zip,
         unknown_columns: proscenium_engine::UnknownColumns::Ignore,
     };
-    let create = best(|| ingest::create(data, &options).map_or(0, |(_, batch)| batch.num_rows));
-    let update = best(|| ingest::update(data, target).map_or(0, |batch| batch.num_rows));
+    let create = best(|| ingest::create(data, &options, &context).map_or(0, |(_, batch)| batch.num_rows));
+    let update = best(|| ingest::update(data, target, &context).map_or(0, |batch| batch.num_rows));
     let mut line = format!("load  {what:<18}");
     for (verb, secs) in [("create", create), ("update", update)] {
         write!(line, " {verb} {:>9.1} ms {:>12.0} rows/s", secs * 1e3, num_rows as f64 / secs)?;
     }
     println!("{line}");
     Ok(())
+}
+
+fn context() -> EngineContext {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    EngineContext { threads, ..EngineContext::default() }
 }
 
 fn write(what: &str, run: impl Fn() -> usize) {

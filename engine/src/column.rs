@@ -5,6 +5,7 @@
 
 mod chunked_vec;
 mod code_reclaim;
+mod compact;
 mod dictionary;
 mod from_scalars;
 mod gather;
@@ -14,6 +15,7 @@ mod width;
 
 pub(crate) use chunked_vec::{CHUNK, CellValue, Chunk, ChunkedVec, PAGE_ROWS};
 pub(crate) use code_reclaim::CodeReclaim;
+pub(crate) use compact::compact;
 pub(crate) use dictionary::{Interner, Strings, write_codes};
 pub(crate) use from_scalars::array;
 use gather::gather_primitive;

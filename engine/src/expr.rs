@@ -23,12 +23,11 @@ mod tests;
 mod value;
 mod vector_eval;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 pub(crate) use eval::Row;
 pub(crate) use value::Value;
 
 use crate::column::{Column, Interner, Slots, Writes};
+use crate::context::EngineContext;
 use crate::table::{Snapshot, TableRow};
 use crate::types::scalar::Scalar;
 use crate::types::schema::{Schema, Storage};
@@ -107,16 +106,23 @@ impl Drop for Expression {
     }
 }
 
-/// The current time of `now()` and `today()`, set by the host, since the engine has no clock.
-static CLOCK_MS: AtomicU64 = AtomicU64::new(0);
-
-/// Sets the time of `now()` and `today()`, in milliseconds since 1970.
-pub fn set_clock(now_ms: u64) {
-    CLOCK_MS.store(now_ms, Ordering::Relaxed);
+/// What expressions read besides rows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct VolatileInputs {
+    /// The time of `now()` and `today()`, in milliseconds since 1970.
+    pub(crate) now_ms: i64,
+    /// State of `random()`.
+    pub(crate) random: u64,
 }
 
-fn now_ms() -> i64 {
-    CLOCK_MS.load(Ordering::Relaxed) as i64
+impl VolatileInputs {
+    /// For checks, and for expressions that read neither.
+    pub(crate) const NONE: VolatileInputs = VolatileInputs { now_ms: 0, random: 1 };
+
+    /// The inputs of one computation; `counter` is different for each.
+    pub(crate) fn new(context: &EngineContext, counter: u64) -> VolatileInputs {
+        VolatileInputs { now_ms: context.now_ms, random: context.random_state(counter) }
+    }
 }
 
 /// A row without values, on which expressions are checked.
@@ -234,8 +240,8 @@ impl Expression {
         tokens: &[Token],
     ) -> Result<Storage, ExpressionError> {
         let row = Nothing { schema, columns: &self.columns, index };
-        let mut random = 1;
-        let mut machine = self.machine(&row, true, &mut random);
+        let mut inputs = VolatileInputs::NONE;
+        let mut machine = self.machine(&row, true, &mut inputs);
         let value = machine.value(&self.node);
         match machine.stop {
             Some(EvalStop::OutOfBounds) => {
@@ -255,18 +261,13 @@ impl Expression {
         }
     }
 
-    fn machine<'a>(&'a self, row: &'a dyn Row, is_checking: bool, random: &'a mut u64) -> Machine<'a> {
-        self.machine_at(row, is_checking, now_ms(), random)
-    }
-
-    fn machine_at<'a>(
+    fn machine<'a>(
         &'a self,
         row: &'a dyn Row,
         is_checking: bool,
-        now: i64,
-        random: &'a mut u64,
+        inputs: &'a mut VolatileInputs,
     ) -> Machine<'a> {
-        Machine::new(row, is_checking, self.num_variables, self.num_vectors, &self.patterns, now, random)
+        Machine::new(row, is_checking, self.num_variables, self.num_vectors, &self.patterns, inputs)
     }
 
     /// Evaluates the rows and writes them to `column`, which is of type [`Expression::storage`].
@@ -276,9 +277,9 @@ impl Expression {
         slots: &[u32],
         column: &mut Column,
         interner: &mut Option<Interner>,
-        random: &mut u64,
+        inputs: &mut VolatileInputs,
     ) {
-        with_stack(self.is_deep, || self.write(snapshot, slots, column, interner, random));
+        with_stack(self.is_deep, || self.write(snapshot, slots, column, interner, inputs));
     }
 
     fn write(
@@ -287,9 +288,9 @@ impl Expression {
         slots: &[u32],
         column: &mut Column,
         interner: &mut Option<Interner>,
-        random: &mut u64,
+        inputs: &mut VolatileInputs,
     ) {
-        let mut run = VectorEvaluator::new(self, snapshot, slots.len(), now_ms());
+        let mut run = VectorEvaluator::new(self, snapshot, slots.len(), inputs.now_ms);
         let mut steps = 0;
         let mut is_for_rows = slots.len() < LEAST_VECTOR_ROWS;
         for block in slots.chunks(BLOCK_ROWS) {
@@ -302,7 +303,7 @@ impl Expression {
                     return Scalar::Null;
                 }
                 let row = TableRow { snapshot, columns: &self.columns, slot };
-                let (value, spent) = self.evaluate_counting(&row, random);
+                let (value, spent) = self.evaluate_counting(&row, inputs);
                 steps += spent;
                 value
             };
@@ -313,15 +314,15 @@ impl Expression {
         }
     }
 
-    /// Returns the value on one row, as a cell of type [`Expression::storage`]. `random` is the state of `random()`.
+    /// Returns the value on one row, as a cell of type [`Expression::storage`].
     #[cfg(test)]
-    pub(crate) fn evaluate(&self, row: &dyn Row, random: &mut u64) -> Scalar {
-        self.evaluate_counting(row, random).0
+    pub(crate) fn evaluate(&self, row: &dyn Row, inputs: &mut VolatileInputs) -> Scalar {
+        self.evaluate_counting(row, inputs).0
     }
 
     /// Returns the value, and its cost in steps.
-    fn evaluate_counting(&self, row: &dyn Row, random: &mut u64) -> (Scalar, u64) {
-        let mut machine = self.machine(row, false, random);
+    fn evaluate_counting(&self, row: &dyn Row, inputs: &mut VolatileInputs) -> (Scalar, u64) {
+        let mut machine = self.machine(row, false, inputs);
         let value = machine.value(&self.node);
         if machine.stop.is_some() {
             return (Scalar::Null, machine.steps());

@@ -28,13 +28,17 @@ mod temporal;
 #[cfg(test)]
 mod tests;
 
-use ::arrow::array::{ArrayRef, BooleanArray};
+use ::arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use ::arrow::buffer::BooleanBuffer;
 use ::arrow::compute::kernels::zip::zip;
+use ::arrow::datatypes::SchemaRef;
 use ahash::AHashSet;
+use bytes::Bytes;
 
+use crate::context::EngineContext;
 use crate::data::{Batch, BatchColumn, ListFlatten, TableData, TableOptions, UnknownColumns};
 use crate::error::{EngineError, Result};
+use crate::parallel::Threads;
 use crate::types::schema::{ColumnType, Field, Schema, Storage};
 use intake::Intake;
 
@@ -56,17 +60,17 @@ const MAX_CLAIMED_ROWS: usize = 20_000_000;
 /// # Errors
 ///
 /// If the data is malformed, or `options.index` names no column of it or a boolean one.
-pub fn create(data: &TableData, options: &TableOptions) -> Result<(Schema, Batch)> {
-    guarded(|| read_new(data, options))
+pub fn create(data: &TableData, options: &TableOptions, context: &EngineContext) -> Result<(Schema, Batch)> {
+    guarded(|| read_new(data, options, context.threads()))
 }
 
-fn read_new(data: &TableData, options: &TableOptions) -> Result<(Schema, Batch)> {
+fn read_new(data: &TableData, options: &TableOptions, threads: Threads) -> Result<(Schema, Batch)> {
     let index = options.index.as_deref().filter(|index| !index.is_empty());
     let list_flatten = options.list_flatten;
     let (schema, batch) = match data {
         TableData::Schema(columns) => (schema_of(columns)?, Batch::default()),
-        TableData::Csv(bytes) => csv::create(csv::text(bytes)?, CsvOptions::default(), index)?,
-        TableData::Delimited(bytes, options) => csv::create(csv::text(bytes)?, *options, index)?,
+        TableData::Csv(bytes) => csv::create(csv::text(bytes)?, CsvOptions::default(), index, threads)?,
+        TableData::Delimited(bytes, options) => csv::create(csv::text(bytes)?, *options, index, threads)?,
         TableData::Arrow(bytes) => {
             let (schema, batches) = arrow::read(bytes)?;
             arrow::create(&schema, batches.into_iter().map(Ok), index, list_flatten)?
@@ -76,10 +80,10 @@ fn read_new(data: &TableData, options: &TableOptions) -> Result<(Schema, Batch)>
         }
         TableData::Stream(source) => arrow::create(&source.schema(), source.batches()?, index, list_flatten)?,
         TableData::Rows(text) => {
-            json_rows::read_array(text, || Intake::create(index, list_flatten))?.finish_create()?
+            json_rows::read_array(text, threads, || Intake::create(index, list_flatten))?.finish_create()?
         }
         TableData::Ndjson(text) => {
-            json_rows::read_lines(text, || Intake::create(index, list_flatten))?.finish_create()?
+            json_rows::read_lines(text, threads, || Intake::create(index, list_flatten))?.finish_create()?
         }
         TableData::Columns(text) => {
             json_columns::read(text, || Intake::create(index, list_flatten))?.finish_create()?
@@ -157,23 +161,27 @@ impl UpdateTarget<'_> {
 /// # Errors
 ///
 /// If the data is malformed or a cell does not fit its column; the error names the row and the column.
-pub fn update(data: &TableData, target: UpdateTarget<'_>) -> Result<Batch> {
-    guarded(|| read_rows(data, target))
+pub fn update(data: &TableData, target: UpdateTarget<'_>, context: &EngineContext) -> Result<Batch> {
+    guarded(|| read_rows(data, target, context.threads()))
 }
 
-fn read_rows(data: &TableData, target: UpdateTarget<'_>) -> Result<Batch> {
+fn read_rows(data: &TableData, target: UpdateTarget<'_>, threads: Threads) -> Result<Batch> {
     match data {
         TableData::Schema(_) => Err(EngineError::data("MakeTableReq malformed")),
-        TableData::Csv(bytes) => csv::update(csv::text(bytes)?, CsvOptions::default(), target),
-        TableData::Delimited(bytes, options) => csv::update(csv::text(bytes)?, *options, target),
+        TableData::Csv(bytes) => csv::update(csv::text(bytes)?, CsvOptions::default(), target, threads),
+        TableData::Delimited(bytes, options) => csv::update(csv::text(bytes)?, *options, target, threads),
         TableData::Arrow(bytes) => {
             let (schema, batches) = arrow::read(bytes)?;
             arrow::update(&schema, batches.into_iter().map(Ok), target)
         }
         TableData::Batches(schema, batches) => arrow::update(schema, batches.iter().cloned().map(Ok), target),
         TableData::Stream(source) => arrow::update(&source.schema(), source.batches()?, target),
-        TableData::Rows(text) => json_rows::read_array(text, || Intake::update(target))?.finish_update(),
-        TableData::Ndjson(text) => json_rows::read_lines(text, || Intake::update(target))?.finish_update(),
+        TableData::Rows(text) => {
+            json_rows::read_array(text, threads, || Intake::update(target))?.finish_update()
+        }
+        TableData::Ndjson(text) => {
+            json_rows::read_lines(text, threads, || Intake::update(target))?.finish_update()
+        }
         TableData::Columns(text) => json_columns::read(text, || Intake::update(target))?.finish_update(),
     }
 }
@@ -185,6 +193,15 @@ fn read_rows(data: &TableData, target: UpdateTarget<'_>) -> Result<Batch> {
 /// If the data is malformed or a key does not fit the index column.
 pub fn remove_keys(data: &TableData, index_name: &str, index: Storage) -> Result<ArrayRef> {
     guarded(|| remove::keys(data, index_name, index))
+}
+
+/// Decodes an Arrow IPC stream that this engine wrote.
+///
+/// # Errors
+///
+/// If the bytes are damaged.
+pub(crate) fn read_ipc(bytes: &Bytes) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+    guarded(|| arrow::read(bytes))
 }
 
 /// Parses a date or datetime as a filter operand: days since 1970 (`Date`) or milliseconds since 1970 (`Datetime`).

@@ -1,8 +1,8 @@
 //! The incremental table and pivot engine: Arrow in, deltas out.
 //!
 //! Invariant: the engine does no I/O. It opens no socket, runs no actor and no async runtime, owns no thread pool,
-//! and builds for wasm32 unchanged. The time that expressions read is set by the caller ([`expr`]). Every mutation
-//! returns a delta, numbered `from → to`.
+//! and builds for wasm32 unchanged. Time, threads and chance are arguments ([`context`]). Every mutation returns a
+//! delta, numbered `from → to`.
 //!
 //! Reading order: values and configuration ([`scalar`], [`schema`], [`config`], [`data`]), bytes to batches
 //! ([`ingest`]), batches to tables ([`table`]), tables to pivots ([`view`]), pivots to bytes ([`export`]).
@@ -11,6 +11,7 @@
 
 pub(crate) mod column;
 pub mod config;
+pub mod context;
 pub mod data;
 pub mod describe;
 pub mod error;
@@ -25,6 +26,7 @@ pub mod types;
 pub mod view;
 pub(crate) mod window;
 
+pub use context::EngineContext;
 pub use data::{
     Batch, BatchColumn, BatchIter, BatchSource, CsvOptions, ListFlatten, TableData, TableOptions,
     UnknownColumns, WriteOptions,

@@ -1,12 +1,11 @@
 //! Data parallelism: one pass over many rows, split into parts.
 //!
-//! Invariant: the result does not depend on the number of parts. The caller decides how many threads a build may
-//! use ([`crate::view::View::build_on`]); a load of many rows uses all cores. Threads are scoped and end with the
-//! pass; starting them costs tens of microseconds where a pass takes milliseconds. In the browser everything runs
+//! Invariant: the result does not depend on the number of parts. The caller decides how many threads a pass may
+//! use ([`crate::context`]); a pass takes fewer where its rows are few. Threads are scoped and end with the pass; starting them costs tens of microseconds where a pass takes milliseconds. In the browser everything runs
 //! on one thread.
 
 use std::ops::Range;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 /// Fewer rows than this are not worth a thread of their own.
 const PART_ROWS: usize = 32 * 1024;
@@ -16,12 +15,6 @@ const SCATTERED_ROWS: usize = 256;
 
 /// Most threads for writing scattered rows: more would only compete for memory.
 const MOST_SCATTERED: usize = 4;
-
-/// The number of available cores, cached because determining it reads files.
-fn num_cores() -> usize {
-    static NUM_CORES: OnceLock<usize> = OnceLock::new();
-    *NUM_CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
-}
 
 /// The number of threads that a pass may use.
 #[derive(Debug, Clone, Copy)]
@@ -34,27 +27,24 @@ impl Threads {
         if cfg!(target_family = "wasm") { Threads::ONE } else { Threads(threads.max(1)) }
     }
 
-    /// All cores, for work on `num_rows` rows that blocks the table; one thread if they are few.
-    pub(crate) fn for_load(num_rows: usize) -> Threads {
-        if cfg!(target_family = "wasm") || num_rows < 2 * PART_ROWS {
-            return Threads::ONE;
-        }
-        Threads::new(num_cores())
+    /// All of these threads for work on many rows; one if `num_rows` are few.
+    pub(crate) fn for_load(self, num_rows: usize) -> Threads {
+        if num_rows < 2 * PART_ROWS { Threads::ONE } else { self }
     }
 
     /// As [`Threads::for_load`], for rows that are scattered in memory.
-    pub(crate) fn for_scattered(num_rows: usize) -> Threads {
+    pub(crate) fn for_scattered(self, num_rows: usize) -> Threads {
         match num_rows / SCATTERED_ROWS {
             0 | 1 => Threads::ONE,
-            most => Threads::new(num_cores().min(MOST_SCATTERED).min(most)),
+            most => Threads::new(self.0.min(MOST_SCATTERED).min(most)),
         }
     }
 
-    /// All cores, for work on text that blocks the table, with at least `least` bytes each.
-    pub(crate) fn for_bytes(len: usize, least: usize) -> Threads {
+    /// As many of these threads as have at least `least` bytes of text each.
+    pub(crate) fn for_bytes(self, len: usize, least: usize) -> Threads {
         match len / least.max(1) {
             0 | 1 => Threads::ONE,
-            most => Threads::new(num_cores().min(most)),
+            most => Threads::new(self.0.min(most)),
         }
     }
 

@@ -1,24 +1,29 @@
 //! Tables: columns, keys, and a total order of batches.
 //!
 //! Invariant: every applied batch increments the version by one and yields the [`TableDelta`] that leads to it, unless
-//! it is applied unobserved ([`Table::update_unobserved`]). Snapshots are immutable. Cost: a snapshot is O(columns).
+//! it is applied unobserved ([`Table::apply_unobserved`]). Snapshots are immutable. Cost: a snapshot is O(columns).
 //!
 //! Most tables are written by clients ([`owned`]); a derived table presents a view as a table and follows its source
 //! ([`derived`]); a joined table follows two ([`joined`]).
 
+mod checkpoint;
 mod computed;
+mod definition;
 mod derived;
 mod joined;
 mod owned;
+mod record;
+mod write;
 
-pub use crate::storage::Snapshot;
+pub use crate::storage::{LogicalDelta, Operation, Snapshot, StagedBatch, WriteKind};
+pub use checkpoint::{Checkpoint, TableState};
 pub use joined::{JoinKind, JoinSide, JoinSpec};
 
 use std::collections::BTreeSet;
 
 use crate::config::ViewConfig;
-use crate::data::{TableData, TableOptions, WriteOptions};
-use crate::error::{EngineError, Result};
+use crate::context::EngineContext;
+use crate::error::Result;
 use crate::storage::TableDelta;
 use crate::types::schema::{ColumnType, Schema};
 use crate::view::{ParsedColumns, Plan};
@@ -49,13 +54,6 @@ enum Body {
 impl Table {
     fn of(body: Body) -> Table {
         Table { body, computed: ComputedColumns::default() }
-    }
-
-    /// Creates a table from its first rows, or from a schema.
-    ///
-    /// Fails if the data cannot be read, or if `options.index` names no column or a boolean one.
-    pub fn create(data: &TableData, options: TableOptions) -> Result<Table> {
-        Ok(Table::of(Body::Owned(Box::new(OwnedTable::create(data, options)?))))
     }
 
     /// Creates a read-only table from a view of `source`, kept up to date by [`Table::follow`].
@@ -152,7 +150,7 @@ impl Table {
     }
 
     /// Checks a config against this table. The plan's expressions and windows stay computed for as long as a plan holds
-    /// them. New ones are left to the returned backfill, which any thread may run ([`Backfill::run_on`]); its result is
+    /// them. New ones are left to the returned backfill, which any thread may run ([`Backfill::run`]); its result is
     /// then installed ([`Table::install`]), and what waited for it is taken ([`Table::take_ready`]). Until then no view can
     /// be built of the plan ([`Table::is_pending`]). Errors name the first thing at fault. Cost: O(size of the config).
     pub fn plan(&mut self, config: &ViewConfig) -> Result<(Plan, Option<Backfill>)> {
@@ -176,14 +174,19 @@ impl Table {
         Ok((plan, self.computed.backfill(&stored, pending)))
     }
 
-    /// As [`Table::plan`], where the caller waits for new columns: a view can be built of the plan at once. Cost: O(rows)
-    /// for each new column, on this thread.
+    /// As [`Table::plan_in`], in a default context: for callers whose expressions read neither time nor chance.
     pub fn plan_now(&mut self, config: &ViewConfig) -> Result<Plan> {
+        self.plan_in(config, &EngineContext::default())
+    }
+
+    /// As [`Table::plan`], where the caller waits for new columns: a view can be built of the plan at once. Cost: O(rows)
+    /// for each new column.
+    pub fn plan_in(&mut self, config: &ViewConfig, context: &EngineContext) -> Result<Plan> {
         let (plan, backfill) = self.plan(config)?;
         let mut open: Vec<Backfill> = backfill.into_iter().collect();
         while let Some(backfill) = open.pop() {
-            let result = backfill.run_on(1);
-            self.install(&backfill, result);
+            let result = backfill.run(context);
+            self.install(&backfill, result, context);
             open.extend(self.take_ready());
         }
         assert!(!self.is_pending(&plan), "nothing of the plan is being computed elsewhere");
@@ -197,8 +200,13 @@ impl Table {
 
     /// Installs columns that were computed elsewhere, led to the present. The result amends the snapshots and deltas that
     /// were kept since the backfill was planned.
-    pub fn install(&mut self, backfill: &Backfill, result: BackfillResult) -> InstalledColumns {
-        self.computed.install(backfill, result)
+    pub fn install(
+        &mut self,
+        backfill: &Backfill,
+        result: BackfillResult,
+        context: &EngineContext,
+    ) -> InstalledColumns {
+        self.computed.install(backfill, result, context)
     }
 
     /// The backfills whose source columns have been installed since.
@@ -227,76 +235,27 @@ impl Table {
         self.computed.shorten_log(needed);
     }
 
-    /// Upserts rows into an indexed table, or appends them. `None` if nothing changed: there are no rows, or the
-    /// port was never allocated.
-    pub fn update(&mut self, data: &TableData, port_id: u32) -> Result<Option<TableDelta>> {
-        self.update_with(data, port_id, &WriteOptions::default())
-    }
-
-    /// Writes rows like [`Table::update`]. Fails if the table's properties differ from `options`, or if it lacks a
-    /// column and `options` forbid that.
-    pub fn update_with(
-        &mut self,
-        data: &TableData,
-        port_id: u32,
-        options: &WriteOptions,
-    ) -> Result<Option<TableDelta>> {
-        let delta = self.written()?.update(data, port_id, options)?;
-        Ok(delta.map(|delta| self.computed.step(delta)))
-    }
-
-    /// Writes rows like [`Table::update_with`], for a table without views or followers, and returns whether
-    /// anything was written.
-    ///
-    /// No delta is made, and cells that no snapshot shares are written in place.
-    pub fn update_unobserved(
-        &mut self,
-        data: &TableData,
-        port_id: u32,
-        options: &WriteOptions,
-    ) -> Result<bool> {
-        self.computed.drop_unused();
-        if !self.computed.is_empty() {
-            return Ok(self.update_with(data, port_id, options)?.is_some());
-        }
-        self.written()?.update_unobserved(data, port_id, options)
-    }
-
-    /// Clears the table and appends rows, as one batch. Invalid data leaves the table unchanged.
-    pub fn replace(&mut self, data: &TableData) -> Result<TableDelta> {
-        self.replace_with(data, &WriteOptions::default())
-    }
-
-    /// Replaces rows like [`Table::replace`]. Fails if the table's properties differ from `options`, or if it lacks
-    /// a column and `options` forbid that.
-    pub fn replace_with(&mut self, data: &TableData, options: &WriteOptions) -> Result<TableDelta> {
-        let delta = self.written()?.replace(data, options)?;
-        Ok(self.computed.step(delta))
-    }
-
-    /// Removes rows by key; unknown keys are ignored. `None` if no keys were given. Fails for a table without an
-    /// index.
-    pub fn remove(&mut self, data: &TableData) -> Result<Option<TableDelta>> {
-        let delta = self.written()?.remove(data)?;
-        Ok(delta.map(|delta| self.computed.step(delta)))
-    }
-
     /// Applies a delta of a derived table's source. `None` if no row of this table is affected.
-    pub fn follow(&mut self, delta: &TableDelta) -> Option<TableDelta> {
+    pub fn follow(&mut self, delta: &TableDelta, context: &EngineContext) -> Option<TableDelta> {
         match &mut self.body {
             Body::Owned(_) | Body::Joined(_) => None,
             Body::Derived(table) => table.follow(delta),
         }
-        .map(|delta| self.computed.step(delta))
+        .map(|delta| self.computed.step(delta, context))
     }
 
     /// Applies a delta of one source of a joined table, and always returns a delta. `None` for any other table.
-    pub fn follow_side(&mut self, side: JoinSide, delta: &TableDelta) -> Option<TableDelta> {
+    pub fn follow_side(
+        &mut self,
+        side: JoinSide,
+        delta: &TableDelta,
+        context: &EngineContext,
+    ) -> Option<TableDelta> {
         match &mut self.body {
             Body::Owned(_) | Body::Derived(_) => None,
             Body::Joined(table) => Some(table.follow(side, delta)),
         }
-        .map(|delta| self.computed.step(delta))
+        .map(|delta| self.computed.step(delta, context))
     }
 
     /// Bytes held by the table's own columns and keys.
@@ -305,14 +264,6 @@ impl Table {
             Body::Owned(table) => table.memory(),
             Body::Derived(_) => 0,
             Body::Joined(table) => table.memory(),
-        }
-    }
-
-    fn written(&mut self) -> Result<&mut OwnedTable> {
-        match &mut self.body {
-            Body::Owned(table) => Ok(table),
-            Body::Derived(_) => Err(EngineError::table("Cannot update a read-only derived table")),
-            Body::Joined(_) => Err(EngineError::table("Cannot update a read-only join table")),
         }
     }
 }

@@ -61,6 +61,32 @@ fn the_engine_knows_no_actor_socket_or_runtime() {
     }
 }
 
+/// Seeds of hash tables are not chance in this sense: no order of a hash table reaches a result.
+#[test]
+fn the_engine_is_given_time_and_threads() {
+    let mut found = Vec::new();
+    let source = root().join("engine/src");
+    for path in rust_files(&source) {
+        let relative =
+            path.strip_prefix(&source).expect("the file is below the folder").display().to_string();
+        if relative.contains("tests") {
+            continue;
+        }
+        for line in shipped_code(&std::fs::read_to_string(&path).expect("a readable file")) {
+            let is_global = line.contains("static ") && line.contains("Atomic");
+            let worldly = ["std::time", "SystemTime", "Instant::now", "available_parallelism"];
+            if is_global || worldly.iter().any(|word| line.contains(word)) {
+                found.push(format!("{relative}: {line}"));
+            }
+        }
+    }
+    assert!(
+        found.is_empty(),
+        "the engine's world is an argument (engine/src/context.rs):\n{}",
+        found.join("\n")
+    );
+}
+
 #[test]
 fn one_file_names_the_deprecated_socket_crate() {
     let mut naming = Vec::new();
@@ -113,15 +139,19 @@ fn imports_of(source: &Path) -> Imports {
             continue;
         }
         let text = std::fs::read_to_string(&path).expect("a readable file");
-        let shipped = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
-        let code = shipped.lines().filter(|line| !line.trim_start().starts_with("//"));
-        let used = code.flat_map(|line| line.split("crate::").skip(1)).map(|rest| {
+        let used = shipped_code(&text).flat_map(|line| line.split("crate::").skip(1)).map(|rest| {
             rest.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect::<String>()
         });
         let of_module = imports.entry(module.clone()).or_default();
         of_module.extend(used.filter(|used| *used != module));
     }
     imports
+}
+
+/// The lines of a file that are neither comments nor tests.
+fn shipped_code(text: &str) -> impl Iterator<Item = &str> {
+    let shipped = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    shipped.lines().filter(|line| !line.trim_start().starts_with("//"))
 }
 
 fn reaches(imports: &Imports, from: &str, to: &str) -> bool {

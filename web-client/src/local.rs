@@ -10,8 +10,8 @@ mod view;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use proscenium_engine::EngineError;
 use proscenium_engine::config::Generation;
+use proscenium_engine::{EngineContext, EngineError};
 use proscenium_proto::generated::{
     GetFeaturesResp, GetHostedTablesResp, HostedTable, RemoveHostedTablesUpdateResp, ServerSystemInfoResp,
 };
@@ -92,9 +92,16 @@ pub struct LocalServer {
     clients: BTreeMap<SessionId, ClientGeneration>,
     num_sessions: SessionId,
     outgoing: Vec<Outgoing>,
+    /// The world of the request that is being handled.
+    context: EngineContext,
 }
 
 impl LocalServer {
+    /// Sets the time and the seed of the requests that follow.
+    pub fn set_context(&mut self, context: EngineContext) {
+        self.context = context;
+    }
+
     /// Opens a connection. The client is assumed to be the newest one published for browsers.
     pub fn connect(&mut self) -> SessionId {
         self.connect_as(ClientGeneration::assumed(Generation::V5_5))

@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use js_sys::{Function, Uint8Array};
+use proscenium_engine::EngineContext;
 use proscenium_proto::client_generation::{self, ClientGeneration};
 use wasm_bindgen::prelude::*;
 
@@ -71,9 +72,12 @@ impl Engine {
 impl Connection {
     /// Handles one request: posts its reply and all notifications that it causes.
     pub fn handle(&self, request: &[u8]) {
-        // The time of `now()` and `today()` in expressions.
-        proscenium_engine::expr::set_clock(js_sys::Date::now() as u64);
         let mut inner = self.inner.borrow_mut();
+        inner.server.set_context(EngineContext {
+            now_ms: js_sys::Date::now() as i64,
+            threads: 1,
+            seed: (js_sys::Math::random() * (1_u64 << 53) as f64) as u64,
+        });
         let outgoing = inner.server.handle(self.session, Bytes::copy_from_slice(request));
         let edits = inner.server.take_edits();
         let calls: Vec<(Function, Outgoing)> = outgoing

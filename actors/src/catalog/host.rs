@@ -5,6 +5,7 @@ use proscenium_engine::table::Table;
 use proscenium_engine::{TableData, TableOptions};
 
 use super::CatalogActor;
+use crate::engine_context::engine_context;
 use crate::error::ActorError;
 use crate::lineage::Lineage;
 use crate::mailbox::{Posted, Reply};
@@ -31,7 +32,7 @@ impl Handler<Posted<Host>> for CatalogActor {
         let making = async move {
             // Freeing megabytes takes milliseconds, so a worker does it after the table is created.
             let kept = data.clone();
-            let made = workers.run(move || Table::create(&data, options)).await;
+            let made = workers.run(move || Table::create_in(&data, options, &engine_context())).await;
             workers.start_job(move || drop(kept));
             let made = made?;
             Ok((made.map_err(ActorError::from)?, Vec::new(), Lineage::default()))

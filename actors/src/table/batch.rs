@@ -11,7 +11,7 @@ use proscenium_engine::delta::TableDelta;
 use proscenium_engine::{TableData, WriteOptions};
 
 use super::{Receive, TableActor};
-use crate::clock;
+use crate::engine_context::engine_context;
 use crate::error::ActorError;
 use crate::mailbox::Reply;
 use crate::outbox::DerivedSlots;
@@ -32,17 +32,17 @@ pub struct UpdateRows {
 impl Receive<UpdateRows> for TableActor {
     fn receive(&mut self, write: UpdateRows, ctx: &mut Context<Self>) {
         let UpdateRows { data, port_id, options, reply } = write;
-        clock::set_engine_clock();
+        let world = engine_context();
         let began = Instant::now();
         if self.is_unobserved() {
-            let applied = self.table.update_unobserved(&data, port_id, &options);
+            let applied = self.table.update_unobserved(&data, port_id, &options, &world);
             if matches!(applied, Ok(true)) {
                 self.meter.applied(began);
             }
             reply.send(applied.map(drop).map_err(ActorError::Engine));
             return self.bound_catch_up_log();
         }
-        let applied = self.table.update_with(&data, port_id, &options);
+        let applied = self.table.update_with(&data, port_id, &options, &world);
         self.reply_and_notify(applied, began, reply, ctx);
     }
 }
@@ -60,9 +60,8 @@ pub struct ReplaceRows {
 
 impl Receive<ReplaceRows> for TableActor {
     fn receive(&mut self, ReplaceRows { data, options, reply }: ReplaceRows, ctx: &mut Context<Self>) {
-        clock::set_engine_clock();
         let began = Instant::now();
-        let applied = self.table.replace_with(&data, &options).map(Some);
+        let applied = self.table.replace_with(&data, &options, &engine_context()).map(Some);
         self.reply_and_notify(applied, began, reply, ctx);
     }
 }
@@ -78,9 +77,8 @@ pub struct RemoveRows {
 
 impl Receive<RemoveRows> for TableActor {
     fn receive(&mut self, RemoveRows { data, reply }: RemoveRows, ctx: &mut Context<Self>) {
-        clock::set_engine_clock();
         let began = Instant::now();
-        let applied = self.table.remove(&data);
+        let applied = self.table.remove_with(&data, &engine_context());
         self.reply_and_notify(applied, began, reply, ctx);
     }
 }

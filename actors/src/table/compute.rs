@@ -16,6 +16,7 @@ use proscenium_engine::view::Plan;
 use super::ActorContext;
 use super::TableActor;
 use super::view_queue::ViewQueue;
+use crate::engine_context::engine_context;
 use crate::tuning;
 use crate::view::ViewActor;
 use crate::view::{HandleId, SharedId};
@@ -36,8 +37,8 @@ impl TableActor {
         let version = backfill.version();
         self.running_backfill.push(RunningBackfill { backfill: backfill.clone(), version, rounds: 0 });
         let job = {
-            let backfill = backfill.clone();
-            move || backfill.run_on(tuning::build_threads())
+            let (backfill, world) = (backfill.clone(), engine_context());
+            move || backfill.run(&world)
         };
         self.work_on(backfill, job, ctx);
     }
@@ -77,9 +78,9 @@ impl TableActor {
         running_backfill.rounds += 1;
         running_backfill.version = version;
         let job = {
-            let backfill = backfill.clone();
+            let (backfill, world) = (backfill.clone(), engine_context());
             move || {
-                result.follow(&backfill, &backlog);
+                result.follow(&backfill, &backlog, &world);
                 result
             }
         };
@@ -90,7 +91,7 @@ impl TableActor {
     pub(super) fn finish_backfills(&mut self, ctx: &mut Context<Self>) {
         while let Some(running_backfill) = self.running_backfill.first() {
             let backfill = running_backfill.backfill.clone();
-            let result = backfill.run_on(tuning::build_threads());
+            let result = backfill.run(&engine_context());
             self.install(&backfill, result, ctx);
         }
     }
@@ -127,7 +128,7 @@ impl TableActor {
     }
 
     fn install(&mut self, backfill: &Backfill, result: BackfillResult, ctx: &mut Context<Self>) {
-        let installed = self.table.install(backfill, result);
+        let installed = self.table.install(backfill, result, &engine_context());
         self.running_backfill.retain(|other| !other.backfill.is(backfill));
         if installed.is_empty() {
             return;

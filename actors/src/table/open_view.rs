@@ -14,7 +14,6 @@ use proscenium_engine::view::{Plan, SharingKey};
 use super::compute::start;
 use super::view_queue::ViewQueue;
 use super::{Receive, TableActor};
-use crate::clock;
 use crate::error::{ActorError, Result};
 use crate::mailbox::Reply;
 use crate::outbox::{Notification, Outgoing, SessionId};
@@ -77,7 +76,6 @@ impl TableActor {
         owner: SessionId,
         ctx: &mut Context<Self>,
     ) -> Result<()> {
-        clock::set_engine_clock();
         let (plan, backfill) = self.table.plan(config)?;
         let plan = Arc::new(plan);
         if let Some(backfill) = backfill {

@@ -11,7 +11,6 @@ use proscenium_engine::table::{InstalledColumns, Snapshot};
 use proscenium_engine::view::Plan;
 
 use super::{Receive, TableActor};
-use crate::clock;
 use crate::error::ActorError;
 use crate::mailbox::Reply;
 
@@ -49,7 +48,6 @@ impl PendingPlan {
 
 impl Receive<PlanView> for TableActor {
     fn receive(&mut self, PlanView { config, reply }: PlanView, ctx: &mut Context<Self>) {
-        clock::set_engine_clock();
         let (plan, backfill) = match self.table.plan(&config) {
             Ok(found) => found,
             Err(error) => return reply.send(Err(error.into())),

@@ -14,6 +14,7 @@ use super::Receive;
 use super::TableActor;
 use super::TableRef;
 use crate::delta_queue::DeltaQueue;
+use crate::engine_context::engine_context;
 use crate::mailbox::Reply;
 use crate::tuning;
 
@@ -59,8 +60,8 @@ impl TableActor {
             let side = self.sources[source].side;
             for (delta, derived_slots) in self.sources[source].deltas.drain() {
                 let followed = match side {
-                    None => self.table.follow(&delta),
-                    Some(side) => self.table.follow_side(side, &delta),
+                    None => self.table.follow(&delta, &engine_context()),
+                    Some(side) => self.table.follow_side(side, &delta, &engine_context()),
                 };
                 if let Some(delta) = followed {
                     let delta = Arc::new(delta);

@@ -34,6 +34,18 @@ impl Column {
         }
     }
 
+    /// Whether the column is of [`Storage::Integer`] and has held a value beyond 32 bits.
+    pub(crate) fn is_wide(&self) -> bool {
+        matches!(self, Column::Integer(_, Width { is_wide: true }))
+    }
+
+    /// Has held a value beyond 32 bits from now on; no effect on columns of another storage.
+    pub(crate) fn widen(&mut self) {
+        if let Column::Integer(_, width) = self {
+            width.is_wide = true;
+        }
+    }
+
     /// Casts values of this column, or interpolated ones, to the type that clients receive.
     pub(crate) fn shown(&self, values: ArrayRef) -> ArrayRef {
         match self {

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::fused_eval::Plain;
 use super::stack::with_stack;
-use super::{Expression, VectorEvaluator, now_ms};
+use super::{Expression, VectorEvaluator, VolatileInputs};
 use crate::column::{CHUNK, Column, Interner, PAGE_ROWS};
 use crate::parallel::Threads;
 use crate::storage::Snapshot;
@@ -26,25 +26,24 @@ impl Expression {
         &self,
         snapshot: &Snapshot,
         threads: Threads,
-        random: &mut u64,
+        inputs: &mut VolatileInputs,
     ) -> (Column, Option<Interner>) {
-        if let Some(column) = self.column_by_slot(snapshot, threads) {
+        if let Some(column) = self.column_by_slot(snapshot, threads, inputs.now_ms) {
             return (column, None);
         }
         let slots: Vec<u32> = snapshot.order().iter_from(0).collect();
         let mut column = Column::new(self.storage);
         let mut interner = (self.storage == Storage::Utf8).then(Interner::default);
-        self.write_rows(snapshot, &slots, &mut column, &mut interner, random);
+        self.write_rows(snapshot, &slots, &mut column, &mut interner, inputs);
         (column, interner)
     }
 
-    fn column_by_slot(&self, snapshot: &Snapshot, threads: Threads) -> Option<Column> {
+    fn column_by_slot(&self, snapshot: &Snapshot, threads: Threads, now_ms: i64) -> Option<Column> {
         if self.storage == Storage::Utf8 || self.is_random {
             return None;
         }
         let live = snapshot.order().live_slots();
         let plain = Plain::of(self, snapshot);
-        let now = now_ms();
         let is_for_rows = AtomicBool::new(false);
         let compute = |pages: Range<usize>| {
             let mut column = Column::new(self.storage);
@@ -55,7 +54,7 @@ impl Expression {
                 }
                 return (pages, column);
             }
-            let mut run = VectorEvaluator::new(self, snapshot, pages.len() * PAGE_ROWS, now);
+            let mut run = VectorEvaluator::new(self, snapshot, pages.len() * PAGE_ROWS, now_ms);
             let mut slots = Vec::with_capacity(PAGE_ROWS);
             for page in pages.clone() {
                 live.page(page, &mut slots);
@@ -126,9 +125,10 @@ mod tests {
             let expression = Expression::new("e", text, snapshot.schema(), Some(0)).unwrap();
             let mut rows = Column::new(expression.storage);
             let mut interner = (expression.storage == Storage::Utf8).then(Interner::default);
-            expression.write_rows(&snapshot, &slots, &mut rows, &mut interner, &mut 1);
+            expression.write_rows(&snapshot, &slots, &mut rows, &mut interner, &mut { VolatileInputs::NONE });
             for threads in [1, 3] {
-                let (whole, interner) = expression.column(&snapshot, Threads::new(threads), &mut 1);
+                let (whole, interner) =
+                    expression.column(&snapshot, Threads::new(threads), &mut { VolatileInputs::NONE });
                 assert_eq!(interner.is_some(), expression.storage == Storage::Utf8);
                 for slot in 0..num_rows as u32 + 300 {
                     assert_eq!(

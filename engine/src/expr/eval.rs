@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use regex::Regex;
 
+use super::VolatileInputs;
 use super::ast::{Argument, Comparison, ExprNode, Initial};
 use super::function::{self, Function};
 use super::operate::{self, Incomparable};
@@ -75,8 +76,7 @@ pub(super) struct Machine<'a> {
     /// The first comparison of incomparable types.
     pub(super) incomparable: Option<Incomparable>,
     patterns: &'a Patterns,
-    now: i64,
-    random: &'a mut u64,
+    inputs: &'a mut VolatileInputs,
 }
 
 impl<'a> Machine<'a> {
@@ -86,8 +86,7 @@ impl<'a> Machine<'a> {
         num_variables: usize,
         num_vectors: usize,
         patterns: &'a Patterns,
-        now: i64,
-        random: &'a mut u64,
+        inputs: &'a mut VolatileInputs,
     ) -> Self {
         Machine {
             row,
@@ -102,8 +101,7 @@ impl<'a> Machine<'a> {
             broken: Value::none(),
             incomparable: None,
             patterns,
-            now,
-            random,
+            inputs,
         }
     }
 
@@ -112,16 +110,16 @@ impl<'a> Machine<'a> {
     }
 
     pub(super) fn now(&self) -> i64 {
-        self.now
+        self.inputs.now_ms
     }
 
     /// Returns a uniform number in `0..1` (xorshift64*).
     pub(super) fn random(&mut self) -> f64 {
-        let mut state = *self.random | 1;
+        let mut state = self.inputs.random | 1;
         state ^= state >> 12;
         state ^= state << 25;
         state ^= state >> 27;
-        *self.random = state;
+        self.inputs.random = state;
         (state.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) as f64 / (1_u64 << 53) as f64
     }
 

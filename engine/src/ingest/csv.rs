@@ -40,8 +40,13 @@ pub(super) fn text(bytes: &[u8]) -> Result<&str> {
 }
 
 /// Reads the columns of a new table.
-pub(super) fn create(text: &str, options: CsvOptions, index: Option<&str>) -> Result<(Schema, Batch)> {
-    create_on(text, options, index, Threads::for_bytes(text.len(), PART_BYTES))
+pub(super) fn create(
+    text: &str,
+    options: CsvOptions,
+    index: Option<&str>,
+    threads: Threads,
+) -> Result<(Schema, Batch)> {
+    create_on(text, options, index, threads.for_bytes(text.len(), PART_BYTES))
 }
 
 fn create_on(
@@ -75,7 +80,7 @@ fn create_on(
                 found.push((column, column_readers));
             }
         }
-        for (column, inferred) in Threads::for_load(num_rows).deal(found, |(column, readers)| {
+        for (column, inferred) in threads.for_load(num_rows).deal(found, |(column, readers)| {
             let values = if readers.iter().all(CellReader::is_null) {
                 Ok((Storage::Utf8, Arc::new(StringArray::new_null(num_rows)) as ArrayRef))
             } else {
@@ -143,8 +148,13 @@ fn decided(floats: ArrayRef, texts: ArrayRef, is_index: bool, name: &str) -> Res
 
 /// Reads rows for the columns of the target's schema; the target decides whether others are ignored or an error.
 /// Without a header, fields belong to the first columns by position.
-pub(super) fn update(text: &str, options: CsvOptions, target: UpdateTarget<'_>) -> Result<Batch> {
-    update_on(text, options, target, Threads::for_bytes(text.len(), PART_BYTES))
+pub(super) fn update(
+    text: &str,
+    options: CsvOptions,
+    target: UpdateTarget<'_>,
+    threads: Threads,
+) -> Result<Batch> {
+    update_on(text, options, target, threads.for_bytes(text.len(), PART_BYTES))
 }
 
 fn update_on(text: &str, options: CsvOptions, target: UpdateTarget<'_>, threads: Threads) -> Result<Batch> {
@@ -189,7 +199,7 @@ fn update_on(text: &str, options: CsvOptions, target: UpdateTarget<'_>, threads:
         found.push((csv_position, column, column_readers));
     }
     let mut batch = Batch { num_rows, ..Batch::default() };
-    for (column, values) in Threads::for_load(num_rows).deal(found, |(csv_position, column, readers)| {
+    for (column, values) in threads.for_load(num_rows).deal(found, |(csv_position, column, readers)| {
         (column, cells::join(readers, &table.names[csv_position]))
     }) {
         batch.columns.push(BatchColumn { column, values: values?, missing: None });

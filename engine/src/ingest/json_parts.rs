@@ -25,8 +25,9 @@ pub(super) enum Between {
     Nothing,
 }
 
-pub(super) fn threads(text: &str) -> Threads {
-    Threads::for_bytes(text.len(), PART_BYTES)
+/// As many of the threads as have enough text.
+pub(super) fn threads_for(text: &str, threads: Threads) -> Threads {
+    threads.for_bytes(text.len(), PART_BYTES)
 }
 
 /// Reads rows from `rows`, the text without its enclosing brackets. `after_first` is called after the first row.
@@ -223,7 +224,7 @@ mod tests {
         });
         let options = TableOptions { index: Some("id".into()), ..TableOptions::default() };
         let first = TableData::Rows(r#"[{"id":2,"s":"old"},{"id":5,"s":"old"}]"#.into());
-        let (schema, _) = crate::ingest::create(&first, &options).unwrap();
+        let (schema, _) = crate::ingest::create(&first, &options, &Default::default()).unwrap();
         let target = crate::ingest::UpdateTarget {
             schema: &schema,
             index: Some(0),

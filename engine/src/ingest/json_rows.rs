@@ -22,13 +22,21 @@ pub(super) fn json_error(error: &serde_json::Error) -> EngineError {
 
 /// Reads an array of rows; a single object, or several without brackets, are rows as well. `fresh` creates an intake;
 /// it is called again if the rows cannot be read in parts.
-pub(super) fn read_array<'t>(text: &str, fresh: impl Fn() -> Intake<'t>) -> Result<Intake<'t>> {
+pub(super) fn read_array<'t>(
+    text: &str,
+    threads: Threads,
+    fresh: impl Fn() -> Intake<'t>,
+) -> Result<Intake<'t>> {
     let text = without_mark(text);
     if text.trim_start_matches(BLANKS).starts_with('{') {
-        return read_lines(text, fresh);
+        return read_lines(text, threads, fresh);
     }
     twice(fresh, |fresh, is_spelled| {
-        read_array_on(text, fresh, if is_spelled { Threads::ONE } else { json_parts::threads(text) })
+        read_array_on(
+            text,
+            fresh,
+            if is_spelled { Threads::ONE } else { json_parts::threads_for(text, threads) },
+        )
     })
 }
 
@@ -85,10 +93,18 @@ fn read_array_alone(text: &str, intake: &mut Intake<'_>) -> Result<()> {
     }
 }
 
-pub(super) fn read_lines<'t>(text: &str, fresh: impl Fn() -> Intake<'t>) -> Result<Intake<'t>> {
+pub(super) fn read_lines<'t>(
+    text: &str,
+    threads: Threads,
+    fresh: impl Fn() -> Intake<'t>,
+) -> Result<Intake<'t>> {
     let text = without_mark(text);
     twice(fresh, |fresh, is_spelled| {
-        read_lines_on(text, fresh, if is_spelled { Threads::ONE } else { json_parts::threads(text) })
+        read_lines_on(
+            text,
+            fresh,
+            if is_spelled { Threads::ONE } else { json_parts::threads_for(text, threads) },
+        )
     })
 }
 

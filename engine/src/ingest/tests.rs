@@ -49,7 +49,7 @@ fn show(schema: &Schema, batch: &Batch) -> String {
 }
 
 fn created(data: &TableData, options: &TableOptions) -> String {
-    match create(data, options) {
+    match create(data, options, &EngineContext::default()) {
         Ok((schema, batch)) => show(&schema, &batch),
         Err(error) => format!("error: {error}"),
     }
@@ -101,6 +101,7 @@ fn updated(schema: &Schema, index: Option<usize>, data: &TableData) -> String {
             list_flatten: ListFlatten::Zip,
             unknown_columns: UnknownColumns::Ignore,
         },
+        &EngineContext::default(),
     ) {
         Ok(batch) => format!("{} {}", batch.num_rows, show(schema, &batch)),
         Err(error) => format!("error: {error}"),
@@ -345,7 +346,9 @@ fn strict_writes_name_columns_that_the_table_lacks() {
             list_flatten: ListFlatten::Zip,
             unknown_columns: UnknownColumns::Refuse,
         };
-        update(data, target).map(|batch| batch.num_rows).map_err(|error| error.to_string())
+        update(data, target, &EngineContext::default())
+            .map(|batch| batch.num_rows)
+            .map_err(|error| error.to_string())
     };
     let ones = || Arc::new(Int64Array::from(vec![1])) as ArrayRef;
     for data in [

@@ -93,6 +93,10 @@ impl Snapshot {
         &self.0.order
     }
 
+    pub(crate) fn row_keys(&self) -> &RowKeys {
+        &self.0.keys
+    }
+
     /// The index column, if there is one.
     pub(crate) fn index(&self) -> Option<usize> {
         match self.0.keys {

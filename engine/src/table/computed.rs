@@ -18,7 +18,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 
 use crate::column::{CodeReclaim, Column, Interner, Slots, Writes};
-use crate::expr::{Expression, Row, Value};
+use crate::context::EngineContext;
+use crate::expr::{Expression, Row, Value, VolatileInputs};
 use crate::storage::TableDelta;
 use crate::storage::{ComputedRef, Snapshot};
 use crate::types::scalar::Scalar;
@@ -34,8 +35,8 @@ pub(super) struct ComputedColumns {
     interners: Vec<Option<Interner>>,
     code_reclaim: CodeReclaim,
     epoch: Arc<()>,
-    /// State of `random()`.
-    random: u64,
+    /// The number of computations so far; each starts `random()` elsewhere.
+    num_computations: u64,
     /// The deltas since the start of the oldest running backfill, including the installed columns.
     log: Vec<Arc<TableDelta>>,
     /// Windows over columns that are being backfilled.
@@ -144,7 +145,7 @@ impl ComputedColumns {
     }
 
     /// Updates the computed columns after a batch and returns the delta between the extended snapshots.
-    pub(super) fn step(&mut self, delta: TableDelta) -> TableDelta {
+    pub(super) fn step(&mut self, delta: TableDelta, context: &EngineContext) -> TableDelta {
         self.drop_unused();
         if self.is_empty() {
             return delta;
@@ -159,7 +160,7 @@ impl ComputedColumns {
                 Some(Body::Expression(expression)) => {
                     let slots = touched(expression, &delta);
                     drop(new);
-                    self.compute(position, &delta.new, &slots);
+                    self.compute(position, &delta.new, &slots, context);
                 }
                 Some(Body::Window(window)) => {
                     let cells = window.step(&delta, &old, &new, &recomputed);
@@ -203,13 +204,15 @@ impl ComputedColumns {
         columns + self.interners.iter().flatten().map(Interner::memory).sum::<usize>()
     }
 
-    fn compute(&mut self, position: usize, snapshot: &Snapshot, slots: &[u32]) {
+    fn compute(&mut self, position: usize, snapshot: &Snapshot, slots: &[u32], context: &EngineContext) {
         let Some(Body::Expression(expression)) = self.entries[position].as_ref().map(|entry| &entry.body)
         else {
             return;
         };
+        self.num_computations += 1;
+        let mut inputs = VolatileInputs::new(context, self.num_computations);
         let (column, interner) = (&mut self.columns[position], &mut self.interners[position]);
-        expression.write_rows(snapshot, slots, column, interner, &mut self.random);
+        expression.write_rows(snapshot, slots, column, interner, &mut inputs);
     }
 }
 

@@ -1,10 +1,16 @@
 //! A table that clients write.
 //!
+//! A write is checked without a change of the table ([`stage`]), then applied, which cannot fail ([`apply`]).
+//!
 //! Invariant: a batch is applied completely or not at all. Rows have stable slots; an index maps keys to slots.
 //! Cost: O(rows of the batch), and O(log n) each for rows out of key order.
 
 mod append;
+mod apply;
 mod removal;
+mod replicate;
+mod restore;
+mod stage;
 #[cfg(test)]
 mod tests;
 mod upsert;
@@ -14,14 +20,14 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 
 use crate::column::{ChunkedVec, CodeReclaim, Column, Interner};
-use crate::data::{Batch, TableData, TableOptions, WriteOptions};
-use crate::error::{EngineError, Result};
-use crate::ingest::{self, UpdateTarget};
-use crate::storage::KeyIndex;
-use crate::storage::KeyOrder;
+#[cfg(test)]
+use crate::data::Batch;
+use crate::data::TableOptions;
+use crate::parallel::Threads;
+#[cfg(test)]
 use crate::storage::TableDelta;
-use crate::storage::{RowKeys, Snapshot, SnapshotData};
-use crate::types::schema::{ColumnType, Schema};
+use crate::storage::{KeyIndex, KeyOrder, Operation, RowKeys, Snapshot, SnapshotData, StagedBatch};
+use crate::types::schema::Schema;
 
 #[derive(Debug)]
 pub(crate) struct OwnedTable {
@@ -67,27 +73,24 @@ struct Changes {
 }
 
 impl OwnedTable {
-    /// Creates a table from its first rows, or from a schema.
-    pub fn create(data: &TableData, options: TableOptions) -> Result<OwnedTable> {
-        let options = TableOptions { index: options.index.filter(|index| !index.is_empty()), ..options };
-        let (schema, batch) = ingest::create(data, &options)?;
-        let mut table = OwnedTable::empty(schema, options)?;
-        table.apply(&batch, true);
+    /// Creates a table from a staged creation; its version is 0.
+    pub fn build(staged: &StagedBatch, threads: Threads) -> OwnedTable {
+        let Operation::Create(options) = &staged.operation else {
+            panic!("a table is made of a staged creation, not of {:?}", staged.operation);
+        };
+        let mut table = OwnedTable::empty(staged.schema.clone(), options.clone());
+        table.write_rows(&staged.batch, true, threads);
         table.end_batch();
         table.version = 0;
-        Ok(table)
+        table
     }
 
-    fn empty(schema: Schema, options: TableOptions) -> Result<OwnedTable> {
-        let index = match &options.index {
-            None => None,
-            Some(name) => Some(schema.index_of(name).ok_or_else(|| {
-                EngineError::table(format!("Specified index `{name}` does not appear in the Table.\n"))
-            })?),
-        };
-        if index.is_some_and(|index| schema.field(index).column_type() == ColumnType::Boolean) {
-            return Err(EngineError::table("Unsupported type `bool` for `index`.\n"));
-        }
+    /// A table without rows. The options fit the schema.
+    fn empty(schema: Schema, options: TableOptions) -> OwnedTable {
+        let index = options
+            .index
+            .as_ref()
+            .map(|name| schema.index_of(name).expect("the index of a staged table is one of its columns"));
         let columns: Vec<Column> = schema.fields().iter().map(|field| Column::new(field.storage)).collect();
         let interners =
             columns.iter().map(|column| matches!(column, Column::Str(..)).then(Interner::default)).collect();
@@ -96,7 +99,7 @@ impl OwnedTable {
             None => Keys::Sequential { first_key: 0 },
         };
         let order = KeyOrder::empty(options.limit);
-        Ok(OwnedTable {
+        OwnedTable {
             schema,
             options,
             index,
@@ -111,7 +114,7 @@ impl OwnedTable {
             num_ports: 0,
             epoch: Arc::default(),
             code_reclaim: CodeReclaim::default(),
-        })
+        }
     }
 
     /// The columns.
@@ -164,68 +167,6 @@ impl OwnedTable {
         self.num_ports
     }
 
-    /// Upserts rows into an indexed table, or appends them. `None` if nothing changed: there are no rows, or the
-    /// port was never allocated.
-    pub fn update(
-        &mut self,
-        data: &TableData,
-        port_id: u32,
-        options: &WriteOptions,
-    ) -> Result<Option<TableDelta>> {
-        let batch = self.read(data, options)?;
-        if batch.num_rows == 0 || port_id > self.num_ports {
-            return Ok(None);
-        }
-        let old = self.snapshot();
-        let changes = self.apply(&batch, false);
-        Ok(Some(self.finish(old, port_id, changes)))
-    }
-
-    /// Writes rows like [`OwnedTable::update`], without taking snapshots, so that cells no reader shares are
-    /// written in place. Returns whether anything was written.
-    pub fn update_unobserved(
-        &mut self,
-        data: &TableData,
-        port_id: u32,
-        options: &WriteOptions,
-    ) -> Result<bool> {
-        let batch = self.read(data, options)?;
-        if batch.num_rows == 0 || port_id > self.num_ports {
-            return Ok(false);
-        }
-        self.apply(&batch, false);
-        self.end_batch();
-        Ok(true)
-    }
-
-    /// Clears the table and appends rows, as one batch. Invalid data leaves the table unchanged.
-    pub fn replace(&mut self, data: &TableData, options: &WriteOptions) -> Result<TableDelta> {
-        let batch = self.read(data, options)?;
-        let old = self.snapshot();
-        let mut removed: Vec<u32> = old.order().iter_from(0).collect();
-        self.clear();
-        let mut changes = self.apply(&batch, false);
-        changes.removed_keys = self.keys_not_reinserted(&old, &removed);
-        removed.append(&mut changes.removed);
-        changes.removed = removed;
-        Ok(self.finish(old, 0, changes))
-    }
-
-    /// Removes rows by key; unknown keys are ignored. `None` if no keys were given.
-    pub fn remove(&mut self, data: &TableData) -> Result<Option<TableDelta>> {
-        let Some(index) = self.index else {
-            return Err(EngineError::table("Cannot remove from unindexed Table\n"));
-        };
-        let field = self.schema.field(index).clone();
-        let keys = ingest::remove_keys(data, &field.name, field.storage)?;
-        if keys.is_empty() {
-            return Ok(None);
-        }
-        let old = self.snapshot();
-        let changes = self.remove_keys(&keys);
-        Ok(Some(self.finish(old, 0, changes)))
-    }
-
     /// Bytes held by columns and keys.
     pub fn memory(&self) -> usize {
         let columns: usize = self.columns.iter().map(Column::memory).sum();
@@ -236,47 +177,6 @@ impl OwnedTable {
             Keys::Explicit { cells, index } => cells.memory() + index.memory(),
         };
         columns + interners + keys + self.order.memory()
-    }
-
-    fn read(&self, data: &TableData, options: &WriteOptions) -> Result<Batch> {
-        self.check(options)?;
-        let target = UpdateTarget {
-            schema: &self.schema,
-            index: self.index,
-            list_flatten: self.options.list_flatten,
-            unknown_columns: options.unknown_columns,
-        };
-        ingest::update(data, target)
-    }
-
-    /// Fails if the table's properties differ from those that a write expects.
-    fn check(&self, options: &WriteOptions) -> Result<()> {
-        let TableOptions { index, limit, list_flatten } = &self.options;
-        let refused = |what: &str, given: String, own: Option<String>| {
-            let own = own.map_or_else(|| "none".to_owned(), |own| format!("\"{own}\""));
-            Err(EngineError::table(format!("the table's {what} is {own}, not \"{given}\"")))
-        };
-        if let Some(given) = options.index.as_ref().filter(|given| Some(*given) != index.as_ref()) {
-            return refused("index", given.clone(), index.clone());
-        }
-        if let Some(given) = options.limit.filter(|given| Some(*given) != *limit) {
-            return refused("limit", given.to_string(), limit.map(|limit| limit.to_string()));
-        }
-        if let Some(given) = options.list_flatten.filter(|given| given != list_flatten) {
-            return refused("list flattening", given.name().into(), Some(list_flatten.name().into()));
-        }
-        Ok(())
-    }
-
-    fn apply(&mut self, batch: &Batch, creating: bool) -> Changes {
-        if batch.num_rows == 0 {
-            return Changes::default();
-        }
-        match (self.index, &batch.keys) {
-            (Some(_), _) => self.upsert(batch, creating),
-            (None, Some(keys)) => self.upsert_implicit(batch, keys),
-            (None, None) => self.append(batch),
-        }
     }
 
     fn clear(&mut self) {
@@ -292,25 +192,6 @@ impl OwnedTable {
         self.num_slots = 0;
     }
 
-    fn finish(&mut self, old: Snapshot, port_id: u32, changes: Changes) -> TableDelta {
-        self.end_batch();
-        let Changes { mut inserted, mut updated, mut removed, removed_keys } = changes;
-        for slots in [&mut inserted, &mut updated, &mut removed] {
-            slots.sort_unstable();
-            slots.dedup();
-        }
-        TableDelta {
-            old,
-            new: self.snapshot(),
-            port_id,
-            inserted,
-            updated,
-            removed,
-            recomputed: Vec::new(),
-            removed_keys,
-        }
-    }
-
     fn end_batch(&mut self) {
         self.code_reclaim.end_batch(&mut self.columns, &mut self.interners, &mut self.epoch);
         self.version += 1;
@@ -321,12 +202,12 @@ impl OwnedTable {
 #[cfg(test)]
 impl OwnedTable {
     pub(crate) fn empty_for_test(schema: Schema, options: TableOptions) -> OwnedTable {
-        OwnedTable::empty(schema, options).expect("the test's options fit its schema")
+        OwnedTable::empty(schema, options)
     }
 
     pub(crate) fn apply_for_test(&mut self, batch: &Batch) -> TableDelta {
         let old = self.snapshot();
-        let changes = self.apply(batch, false);
+        let changes = self.write_rows(batch, false, Threads::ONE);
         self.finish(old, 0, changes)
     }
 

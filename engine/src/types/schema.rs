@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, TimeUnit};
+use serde::{Deserialize, Serialize};
 
 /// A column's type as clients see it. The discriminants are those of the published protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,7 +59,8 @@ impl ColumnType {
 }
 
 /// How a column is stored; visible in Arrow output (see [`Storage::Integer`]).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Storage {
     /// An integer column without a declared width (from a schema or JSON): 64 bits. Arrow output is `int32` until
     /// the column first holds a value beyond it, and `int64` from then on.

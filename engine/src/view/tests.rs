@@ -15,7 +15,8 @@ use super::*;
 use crate::config::{
     FilterReducer, FilterTerm, GroupRollupMode, SortDirection, SortTerm, SplitRollupMode, ViewConfig,
 };
-use crate::data::{Batch, BatchColumn, TableData, TableOptions, WriteOptions};
+use crate::context::EngineContext;
+use crate::data::{Batch, BatchColumn, TableData, TableOptions};
 use crate::export::JsonOptions;
 use crate::table::OwnedTable as Table;
 use crate::types::schema::{ColumnType, Field, Schema, Storage};
@@ -295,7 +296,7 @@ fn a_derived_table_follows(history: &History) {
     let mut view = View::build(plan.clone(), &table.snapshot());
     let is_flat = config.group_by.is_empty() && config.group_rollup_mode != GroupRollupMode::Total;
     history.run(&mut source, |source, delta| {
-        if let Some(delta) = table.follow(delta) {
+        if let Some(delta) = table.follow(delta, &EngineContext::default()) {
             view.step(&delta);
         }
         assert_eq!(view.version(), table.version());
@@ -342,7 +343,7 @@ fn the_largest_integers_are_sorted_by_value() {
     let signed = format!("[{},{{\"id\":6,\"n\":null}}]", rows.join(","));
     for data in [TableData::Rows(signed.into()), TableData::Batches(unsigned.schema(), vec![unsigned])] {
         let options = TableOptions { index: Some("id".into()), ..TableOptions::default() };
-        let mut table = Table::create(&data, options).unwrap();
+        let mut table = crate::table::Table::create(&data, options).unwrap();
         for (direction, wanted) in
             [(SortDirection::Asc, [6, 4, 5, 3, 2, 1, 0]), (SortDirection::Desc, [0, 1, 2, 3, 5, 4, 6])]
         {
@@ -360,7 +361,7 @@ fn the_largest_integers_are_sorted_by_value() {
             // A step finds each row where the build has put it.
             for id in 0..7 {
                 let touched = TableData::Rows(format!("[{{\"id\":{id}}}]").into());
-                view.step(&table.update(&touched, 0, &WriteOptions::default()).unwrap().unwrap());
+                view.step(&table.update(&touched, 0).unwrap().unwrap());
             }
             assert_eq!(ids(&mut view), serde_json::json!(wanted), "{direction:?}, stepped");
         }
@@ -370,18 +371,16 @@ fn the_largest_integers_are_sorted_by_value() {
 #[test]
 fn groups_of_one_batch_are_rows_by_value() {
     let schema = TableData::Schema(vec![("g".into(), ColumnType::String), ("v".into(), ColumnType::Integer)]);
-    let mut source = Table::create(&schema, TableOptions::default()).unwrap();
+    let mut source = crate::table::Table::create(&schema, TableOptions::default()).unwrap();
     let config =
         ViewConfig { group_by: vec!["g".into()], columns: Some(vec!["v".into()]), ..ViewConfig::default() };
-    let mut table = derive(&config, &source).unwrap();
+    let plan = Plan::new(&config, source.schema()).unwrap();
+    let mut table = crate::table::Table::derive(plan, &source.snapshot(), None, None).unwrap();
     for batch in
         [r#"[{"g":"d","v":1},{"g":"b","v":2}]"#, r#"[{"g":"c","v":3},{"g":"a","v":4},{"g":"b","v":5}]"#]
     {
-        let delta = source
-            .update(&TableData::Rows(batch.into()), 0, &crate::WriteOptions::default())
-            .unwrap()
-            .unwrap();
-        table.follow(&delta);
+        let delta = source.update(&TableData::Rows(batch.into()), 0).unwrap().unwrap();
+        table.follow(&delta, &EngineContext::default());
     }
     assert_eq!(
         rows_of(&table.snapshot()).join(","),

@@ -89,8 +89,8 @@ impl LocalServer {
         for (name, side) in followers {
             let Some(hosted) = self.tables.get_mut(&name) else { continue };
             let followed = match side {
-                None => hosted.table.follow(delta),
-                Some(side) => hosted.table.follow_side(side, delta),
+                None => hosted.table.follow(delta, &self.context),
+                Some(side) => hosted.table.follow_side(side, delta, &self.context),
             };
             if let Some(delta) = followed {
                 self.changed(&name, &delta);

@@ -5,7 +5,7 @@ use proscenium_engine::config::ViewConfig;
 use proscenium_engine::delta::TableDelta;
 use proscenium_engine::describe::describe;
 use proscenium_engine::table::Table;
-use proscenium_engine::{EngineError, TableData};
+use proscenium_engine::{EngineContext, EngineError, TableData, WriteOptions};
 use proscenium_proto::generated::{
     MakeTableReq, MakeTableResp, TableDeleteResp, TableMakePortResp, TableOnDeleteResp,
     TableRemoveDeleteResp, TableRemoveReq, TableRemoveResp, TableReplaceReq, TableReplaceResp,
@@ -51,7 +51,7 @@ impl LocalServer {
         if let Some(taken) = self.name_is_taken(call) {
             return taken;
         }
-        match Table::create(&source, data::options_from_wire(&options)) {
+        match Table::create_in(&source, data::options_from_wire(&options), &self.context) {
             Ok(table) => self.host(call, table, Vec::new(), ClientResp::MakeTableResp(MakeTableResp {})),
             Err(error) => error.into(),
         }
@@ -144,7 +144,7 @@ impl LocalServer {
         let Some(hosted) = self.tables.get_mut(&call.entity_id) else {
             return Reply::now(error::table_not_found());
         };
-        let delta = match hosted.table.update(&data, port_id) {
+        let delta = match hosted.table.update_with(&data, port_id, &WriteOptions::default(), &self.context) {
             Ok(delta) => delta,
             Err(error) => return error.into(),
         };
@@ -162,7 +162,9 @@ impl LocalServer {
             Err(error) => return error.into(),
         };
         let done = ClientResp::TableReplaceResp(TableReplaceResp {});
-        self.write(call, done, |table| table.replace(&data).map(Some))
+        self.write(call, done, |table, context| {
+            table.replace_with(&data, &WriteOptions::default(), context).map(Some)
+        })
     }
 
     pub(super) fn table_remove(&mut self, call: &Call, request: TableRemoveReq) -> Reply {
@@ -171,19 +173,19 @@ impl LocalServer {
             Err(error) => return error.into(),
         };
         let done = ClientResp::TableRemoveResp(TableRemoveResp {});
-        self.write(call, done, |table| table.remove(&data))
+        self.write(call, done, |table, context| table.remove_with(&data, context))
     }
 
     fn write(
         &mut self,
         call: &Call,
         done: ClientResp,
-        write: impl FnOnce(&mut Table) -> proscenium_engine::Result<Option<TableDelta>>,
+        write: impl FnOnce(&mut Table, &EngineContext) -> proscenium_engine::Result<Option<TableDelta>>,
     ) -> Reply {
         let Some(hosted) = self.tables.get_mut(&call.entity_id) else {
             return Reply::now(error::table_not_found());
         };
-        match write(&mut hosted.table) {
+        match write(&mut hosted.table, &self.context) {
             Ok(delta) => {
                 self.respond(call, done);
                 if let Some(delta) = delta {

@@ -95,7 +95,7 @@ impl LocalServer {
             return EngineError::config(format!("View \"{view_id}\" already exists")).into();
         }
         let planned = view_config::from_wire(request.config, call.client.generation())
-            .and_then(|config| Ok((config.group_by_depth, hosted.table.plan_now(&config)?)));
+            .and_then(|config| Ok((config.group_by_depth, hosted.table.plan_in(&config, &self.context)?)));
         let (depth, plan) = match planned {
             Ok(planned) => planned,
             Err(error) => return error.into(),

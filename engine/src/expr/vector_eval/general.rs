@@ -2,6 +2,7 @@
 //!
 //! Invariant: uses the definitions of the row-wise evaluator.
 
+use super::super::VolatileInputs;
 use super::super::ast::{Argument, Arithmetic, Comparison, Logic};
 use super::super::eval::{Machine, Row};
 use super::super::function::{self, Function};
@@ -38,8 +39,8 @@ impl VectorEvaluator<'_> {
         len: usize,
         compute: impl Fn(&mut Machine<'_>, Vec<Value>) -> Value,
     ) -> Vector {
-        let mut random = 1;
-        let mut machine = self.expression.machine_at(&NoRow, false, self.now, &mut random);
+        let mut inputs = VolatileInputs { now_ms: self.now, ..VolatileInputs::NONE };
+        let mut machine = self.expression.machine(&NoRow, false, &mut inputs);
         let mut is_exhausted = false;
         let values = (0..len)
             .map(|row| {

@@ -5,11 +5,11 @@
 
 use hashbrown::HashMap;
 
-use super::super::Expression;
 use super::super::ast::ExprNode;
 use super::super::eval::Row;
 use super::super::function::Function;
 use super::super::value::{Payload, Status, Value, ValueKind};
+use super::super::{Expression, VolatileInputs};
 use super::vector::{NONE, NULL, POISON, Ref, VALID, Vector, VectorCells, VectorData, statuses};
 use super::{Rows, VectorEvaluator, each};
 use crate::column::Column;
@@ -178,8 +178,8 @@ impl Memo {
     fn compute(&mut self, run: &mut VectorEvaluator<'_>, node: &ExprNode, key: u64) -> Option<u32> {
         let values = self.cells(run, key);
         let row = MemoCell { columns: &self.columns, values: &values };
-        let mut random = 1;
-        let mut machine = run.expression.machine_at(&row, false, run.now, &mut random);
+        let mut inputs = VolatileInputs { now_ms: run.now, ..VolatileInputs::NONE };
+        let mut machine = run.expression.machine(&row, false, &mut inputs);
         let value = machine.value(node);
         let status = match value.status {
             _ if machine.stop.is_some() => NULL,

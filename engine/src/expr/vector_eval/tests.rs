@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::data::{TableData, TableOptions};
+use crate::expr::VolatileInputs;
 use crate::parallel::Threads;
 use crate::table::{Table, TableRow};
 use crate::types::scalar::Scalar;
@@ -263,10 +264,10 @@ fn table(num_rows: u64, seed: u64) -> Table {
 }
 
 const NOW: i64 = 1_700_000_000_000;
+const INPUTS: VolatileInputs = VolatileInputs { now_ms: NOW, random: 1 };
 
 /// Returns the first difference, if there is one, and whether vectors were used at all.
 fn differs(text: &str, table: &Table) -> Result<bool, String> {
-    super::super::set_clock(NOW as u64);
     let snapshot = table.snapshot();
     let Ok(expression) = Expression::new("an alias", text, snapshot.schema(), None) else { return Ok(false) };
     let slots: Vec<u32> = snapshot.order().iter_from(0).collect();
@@ -275,10 +276,10 @@ fn differs(text: &str, table: &Table) -> Result<bool, String> {
         .iter()
         .map(|&slot| {
             let row = TableRow { snapshot: &snapshot, columns: &expression.columns, slot };
-            expression.evaluate(&row, &mut 1)
+            expression.evaluate(&row, &mut { INPUTS })
         })
         .collect();
-    let (column, _) = expression.column(&snapshot, Threads::new(3), &mut 1);
+    let (column, _) = expression.column(&snapshot, Threads::new(3), &mut { INPUTS });
     for (&slot, wanted) in slots.iter().zip(&wanted) {
         if format!("{:?}", column.scalar(slot)) != format!("{wanted:?}") {
             let whole = column.scalar(slot);

@@ -146,7 +146,7 @@ fn corrupt_bytes_do_not_panic() {
 fn arrow_text_stays_coded() {
     let text: DictionaryArray<Int32Type> = [Some("a"), None, Some("a")].into_iter().collect();
     let data = arrow_data(vec![("s", Arc::new(text.clone()))]);
-    let (_, batch) = create(&data, &TableOptions::default()).unwrap();
+    let (_, batch) = create(&data, &TableOptions::default(), &EngineContext::default()).unwrap();
     assert_eq!(batch.columns[0].values.to_data(), text.to_data());
 }
 

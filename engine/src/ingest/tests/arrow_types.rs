@@ -285,8 +285,12 @@ fn small_claims_of_many_rows_are_bounded() {
     )]));
     let nested = DictionaryArray::<Int32Type>::new(keys, Arc::new(inner));
     let batch = batch_of(vec![("x", Arc::new(text)), ("y", Arc::new(nested))]);
-    let (_, made) =
-        create(&TableData::Batches(batch.schema(), vec![batch]), &TableOptions::default()).unwrap();
+    let (_, made) = create(
+        &TableData::Batches(batch.schema(), vec![batch]),
+        &TableOptions::default(),
+        &EngineContext::default(),
+    )
+    .unwrap();
     let bytes: usize = made.columns.iter().map(|column| column.values.get_array_memory_size()).sum();
     assert!(bytes < 16 << 20, "{bytes}");
     assert_eq!(made.num_rows, 100_000);
@@ -303,8 +307,12 @@ fn shared_items_are_not_repeated() {
     let (starts, lens) = (vec![0; num_rows].into(), vec![1; num_rows].into());
     let views = ListViewArray::new(item, starts, lens, Arc::new(inner), None);
     let batch = batch_of(vec![("x", Arc::new(views))]);
-    let (_, made) =
-        create(&TableData::Batches(batch.schema(), vec![batch]), &TableOptions::default()).unwrap();
+    let (_, made) = create(
+        &TableData::Batches(batch.schema(), vec![batch]),
+        &TableOptions::default(),
+        &EngineContext::default(),
+    )
+    .unwrap();
     let bytes: usize = made.columns.iter().map(|column| column.values.get_array_memory_size()).sum();
     assert!(bytes < 8 << 20, "{bytes}");
     assert_eq!(made.num_rows, num_rows);
@@ -316,9 +324,13 @@ fn types_are_known_without_rows() {
     let batch = batch_of(super::arrow_spoiled::columns_of_all_shapes());
     let types = |batches: Vec<RecordBatch>| {
         let data = TableData::Batches(batch.schema(), batches);
-        create(&data, &TableOptions { list_flatten: ListFlatten::Stringify, ..TableOptions::default() })
-            .unwrap()
-            .0
+        create(
+            &data,
+            &TableOptions { list_flatten: ListFlatten::Stringify, ..TableOptions::default() },
+            &EngineContext::default(),
+        )
+        .unwrap()
+        .0
     };
     assert_eq!(types(vec![]), types(vec![batch.clone()]));
     assert_eq!(types(vec![batch.slice(0, 0)]), types(vec![batch.clone(), batch.clone()]));

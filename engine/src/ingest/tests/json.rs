@@ -281,10 +281,10 @@ fn flattening_makes_no_more_than_its_input_allows() {
     // Plausible input passes: a long array beside some single values, a product of two short ones.
     let few = (0..30).map(|key| format!(r#""k{key}":"text""#)).collect::<Vec<_>>().join(",");
     let text = format!(r#"[{{"long":[{}],{few}}}]"#, vec!["1"; 20_000].join(","));
-    let (_, batch) = create(&rows(&text), &TableOptions::default()).unwrap();
+    let (_, batch) = create(&rows(&text), &TableOptions::default(), &EngineContext::default()).unwrap();
     assert_eq!((batch.num_rows, batch.columns.len()), (20_000, 31));
     let text = format!(r#"[{{"a":[{ones}],"b":[{ones}]}}]"#, ones = vec!["1"; 300].join(","));
-    assert_eq!(create(&rows(&text), &options).unwrap().1.num_rows, 90_000);
+    assert_eq!(create(&rows(&text), &options, &EngineContext::default()).unwrap().1.num_rows, 90_000);
 }
 
 #[test]
@@ -293,7 +293,9 @@ fn ever_new_keys_make_no_square() {
         |first: usize| (first..5000).map(|key| format!(r#"{{"k{key}":1}}"#)).collect::<Vec<_>>().join(",");
     let shown = created(&rows(&format!("[{}]", keys(0))), &TableOptions::default());
     assert!(shown.starts_with("error: 4097 rows of 4097 columns hold only 4097 cells"), "{}", &shown[..80]);
-    let (schema, batch) = create(&rows(&format!("[{}]", keys(4000))), &TableOptions::default()).unwrap();
+    let (schema, batch) =
+        create(&rows(&format!("[{}]", keys(4000))), &TableOptions::default(), &EngineContext::default())
+            .unwrap();
     assert_eq!((schema.len(), batch.num_rows), (1000, 1000));
     let short = (0..5000).map(|key| format!(r#""k{key}":[1]"#)).collect::<Vec<_>>().join(",");
     let long = vec!["1"; 5000].join(",");

@@ -11,7 +11,8 @@ use std::sync::Arc;
 use super::window::WindowColumn;
 use super::{Body, ComputedColumns, touched, write_window};
 use crate::column::{Column, Interner};
-use crate::expr::Expression;
+use crate::context::EngineContext;
+use crate::expr::{Expression, VolatileInputs};
 use crate::parallel::Threads;
 use crate::storage::ComputedRef;
 use crate::storage::Snapshot;
@@ -23,8 +24,8 @@ use crate::window::Window;
 pub struct Backfill {
     snapshot: Snapshot,
     columns: Vec<PendingColumn>,
-    /// The first state of `random()`.
-    seed: u64,
+    /// Where `random()` starts, among the computations of the table.
+    counter: u64,
 }
 
 /// A column that has no values yet.
@@ -86,10 +87,15 @@ struct ColumnVersions {
 }
 
 impl PendingColumn {
-    fn compute(&self, snapshot: &Snapshot, threads: Threads, random: &mut u64) -> BackfilledColumn {
+    fn compute(
+        &self,
+        snapshot: &Snapshot,
+        threads: Threads,
+        inputs: &mut VolatileInputs,
+    ) -> BackfilledColumn {
         let (cells, interner, window) = match &self.definition {
             Definition::Expression(expression) => {
-                let (cells, interner) = expression.column(snapshot, threads, random);
+                let (cells, interner) = expression.column(snapshot, threads, inputs);
                 (cells, interner, None)
             }
             Definition::Window(window, source) => {
@@ -110,13 +116,13 @@ impl PendingColumn {
 }
 
 impl BackfilledColumn {
-    fn follow(&mut self, definition: &Definition, delta: &TableDelta, random: &mut u64) {
+    fn follow(&mut self, definition: &Definition, delta: &TableDelta, inputs: &mut VolatileInputs) {
         self.cells.clear(self.interner.as_mut(), &delta.removed);
         let mut recomputed = Vec::new();
         match (definition, &mut self.window) {
             (Definition::Expression(expression), _) => {
                 let slots = touched(expression, delta);
-                expression.write_rows(&delta.new, &slots, &mut self.cells, &mut self.interner, random);
+                expression.write_rows(&delta.new, &slots, &mut self.cells, &mut self.interner, inputs);
             }
             (Definition::Window(_, source), Some(window)) => {
                 let reread: BTreeSet<u32> = delta.recomputed.iter().copied().collect();
@@ -131,16 +137,16 @@ impl BackfilledColumn {
 }
 
 impl Backfill {
-    /// Computes the columns from the backfill's snapshot, on up to `threads` threads. Cost: O(rows) per column.
-    pub fn run_on(&self, threads: usize) -> BackfillResult {
-        let threads = Threads::new(threads);
-        let mut random = self.seed;
+    /// Computes the columns from the backfill's snapshot. Cost: O(rows) per column.
+    pub fn run(&self, context: &EngineContext) -> BackfillResult {
+        let threads = context.threads();
+        let mut inputs = VolatileInputs::new(context, self.counter);
         let columns = self
             .columns
             .iter()
-            .map(|pending| pending.compute(&self.snapshot, threads, &mut random))
+            .map(|pending| pending.compute(&self.snapshot, threads, &mut inputs))
             .collect();
-        BackfillResult { columns, version: self.version(), random }
+        BackfillResult { columns, version: self.version(), random: inputs.random }
     }
 
     /// Whether both are the same backfill.
@@ -158,12 +164,14 @@ impl Backfill {
 
 impl BackfillResult {
     /// Applies the logged deltas that the columns have not seen. Cost: that of one step of the columns per delta.
-    pub fn follow(&mut self, backfill: &Backfill, backlog: &CatchUpLog) {
+    pub fn follow(&mut self, backfill: &Backfill, backlog: &CatchUpLog, context: &EngineContext) {
+        let mut inputs = VolatileInputs { now_ms: context.now_ms, random: self.random };
         for delta in backlog.0.iter().filter(|delta| delta.from() >= self.version) {
             for (column, missing) in self.columns.iter_mut().zip(&backfill.columns) {
-                column.follow(&missing.definition, delta, &mut self.random);
+                column.follow(&missing.definition, delta, &mut inputs);
             }
         }
+        self.random = inputs.random;
         self.version = backlog.version().unwrap_or(self.version).max(self.version);
     }
 }
@@ -302,15 +310,14 @@ impl ComputedColumns {
         if pending.is_empty() {
             return None;
         }
-        // An odd step visits every state of 64 bits before it repeats one.
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let seed = self.random | 1;
+        self.num_computations += 1;
+        let counter = self.num_computations;
         let snapshot = self.extend(stored);
         let (waiting, columns): (Vec<PendingColumn>, Vec<PendingColumn>) =
             pending.into_iter().partition(|pending| self.is_source_pending(pending, &snapshot));
-        let one = |pending| Backfill { snapshot: snapshot.clone(), columns: vec![pending], seed };
+        let one = |pending| Backfill { snapshot: snapshot.clone(), columns: vec![pending], counter };
         self.waiting.extend(waiting.into_iter().map(one));
-        (!columns.is_empty()).then_some(Backfill { snapshot, columns, seed })
+        (!columns.is_empty()).then_some(Backfill { snapshot, columns, counter })
     }
 
     /// Whether the source of a window is pending.
@@ -381,9 +388,10 @@ impl ComputedColumns {
         &mut self,
         backfill: &Backfill,
         mut prepared: BackfillResult,
+        context: &EngineContext,
     ) -> InstalledColumns {
         let mut installed = Vec::new();
-        prepared.follow(backfill, &self.catch_up_log(&prepared));
+        prepared.follow(backfill, &self.catch_up_log(&prepared), context);
         for (pending, backfilled) in backfill.columns.iter().zip(prepared.columns) {
             let position = pending.column.position;
             // The backfill holds the column's token, so its position has not been reused.

@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::{Backfill, BackfillResult};
 use crate::config::{ViewConfig, WindowFrame, WindowOrder, WindowSpec};
+use crate::context::EngineContext;
 use crate::data::{TableData, TableOptions};
 use crate::export::{self, JsonOptions};
 use crate::storage::Snapshot;
@@ -113,6 +114,7 @@ fn backfilled_columns_have_the_same_history() {
 /// Runs a random history and returns the number of views whose columns were installed.
 fn history(seed: u64) -> usize {
     let mut chance = Chance(seed);
+    let context = EngineContext::default();
     let rows =
         json!([{"k": 0, "s": "s0", "v": 1.5}, {"k": 1, "s": "s1", "v": 2.5}, {"k": 2, "s": "s0", "v": 0.5}]);
     let options = TableOptions { index: Some("k".into()), ..TableOptions::default() };
@@ -136,12 +138,12 @@ fn history(seed: u64) -> usize {
                 let backlog = table.catch_up_log(&running_backfill[at].1);
                 if chance.below(2) == 0 && !backlog.is_empty() {
                     let (backfill, prepared, version) = &mut running_backfill[at];
-                    prepared.follow(backfill, &backlog);
+                    prepared.follow(backfill, &backlog, &context);
                     *version = backlog.version().unwrap();
                     continue;
                 }
                 let (backfill, prepared, _) = running_backfill.remove(at);
-                let installed = table.install(&backfill, prepared);
+                let installed = table.install(&backfill, prepared, &context);
                 running_backfill.extend(table.take_ready().into_iter().map(started));
                 for view in &mut pending_plans {
                     view.base = installed.amend(&view.base);
@@ -178,7 +180,7 @@ fn history(seed: u64) -> usize {
 }
 
 fn started(backfill: Backfill) -> (Backfill, BackfillResult, u64) {
-    let (prepared, version) = (backfill.run_on(1), backfill.version());
+    let (prepared, version) = (backfill.run(&EngineContext::default()), backfill.version());
     (backfill, prepared, version)
 }
 

@@ -6,14 +6,17 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use crate::config::ViewConfig;
+use crate::context::EngineContext;
 use crate::data::{TableData, TableOptions};
 use crate::describe::describe;
 use crate::export::{self, JsonOptions};
-use crate::expr::{Expression, VectorEvaluator};
+use crate::expr::{Expression, VectorEvaluator, VolatileInputs};
 use crate::table::{Table, TableRow};
 use crate::types::scalar::Scalar;
 use crate::types::schema::ColumnType;
 use crate::view::{SliceOptions, View};
+
+const TWO: EngineContext = EngineContext { now_ms: 0, threads: 2, seed: 0 };
 
 fn recorded() -> Json {
     serde_json::from_str(include_str!("../../../tests/data/expressions.json")).unwrap()
@@ -46,7 +49,6 @@ fn values(view: &mut View, alias: &str) -> Json {
 /// Vectorized and row-wise evaluation agree: the recorded cases through a table.
 #[test]
 fn vectorized_evaluation_equals_row_wise() {
-    crate::expr::set_clock(1_700_000_000_000);
     let recorded = recorded();
     let mut num_in_lanes = 0;
     for case in recorded["cases"].as_array().unwrap() {
@@ -66,13 +68,10 @@ fn vectorized_evaluation_equals_row_wise() {
             continue;
         };
         num_in_lanes += 1;
-        let rows: Vec<Scalar> = slots
-            .iter()
-            .map(|&slot| {
-                expression
-                    .evaluate(&TableRow { snapshot: &snapshot, columns: &expression.columns, slot }, &mut 1)
-            })
-            .collect();
+        let row = |slot| TableRow { snapshot: &snapshot, columns: &expression.columns, slot };
+        let mut inputs = VolatileInputs { now_ms: now, random: 1 };
+        let rows: Vec<Scalar> =
+            slots.iter().map(|&slot| expression.evaluate(&row(slot), &mut inputs)).collect();
         assert_eq!(format!("{lanes:?}"), format!("{rows:?}"), "{text}");
     }
     assert!(num_in_lanes > 150, "{num_in_lanes} expressions were computed column by column");
@@ -298,9 +297,9 @@ fn a_backfilled_column_has_the_same_history() {
         });
     }
     assert!(table.is_pending(&plan));
-    let installed = table.install(&backfill, backfill.run_on(2));
+    let installed = table.install(&backfill, backfill.run(&TWO), &TWO);
     assert!(!table.is_pending(&plan));
-    assert!(table.install(&backfill, backfill.run_on(2)).is_empty(), "it is installed once");
+    assert!(table.install(&backfill, backfill.run(&TWO), &TWO).is_empty(), "it is installed once");
     let mut view = View::build(plan.clone(), &installed.amend(&base));
     let check = |view: &mut View, what: &str| {
         let version = view.version();

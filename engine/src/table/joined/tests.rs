@@ -1,6 +1,7 @@
 //! Stepping equals starting over, for every kind of join and random batches on both sides.
 
 use super::JoinKind;
+use crate::context::EngineContext;
 use crate::data::{TableData, TableOptions};
 use crate::storage::TableDelta;
 use crate::table::{JoinSide, JoinSpec, Snapshot, Table};
@@ -103,7 +104,7 @@ fn stepping_equals_starting_over() {
                     source.update(&rows, 0).unwrap().unwrap()
                 }
             };
-            let step = joined.follow_side(side, &delta).unwrap();
+            let step = joined.follow_side(side, &delta, &EngineContext::default()).unwrap();
             check_delta(&step);
             let again = Table::join(&left.snapshot(), &right.snapshot(), &spec(kind)).unwrap();
             assert_eq!(rows(&joined.snapshot()), rows(&again.snapshot()), "{kind:?}");

@@ -11,7 +11,7 @@ use crate::storage::{KeyOrder, wrap};
 
 impl OwnedTable {
     /// Appends all rows of the batch; a limited table evicts its oldest rows.
-    pub(super) fn append(&mut self, batch: &Batch) -> Changes {
+    pub(super) fn append(&mut self, batch: &Batch, threads: Threads) -> Changes {
         let next_key = self.counter;
         self.counter += batch.num_rows as i64;
         let is_gapless = match &mut self.keys {
@@ -26,7 +26,7 @@ impl OwnedTable {
         if !is_gapless {
             self.make_keys_explicit();
             let keys: Vec<i64> = (next_key..self.counter).collect();
-            return self.upsert_keys(batch, &keys);
+            return self.upsert_keys(batch, &keys, threads);
         }
         let KeyOrder::Ring { start, len, capacity } = &mut self.order else {
             unreachable!("rows with gapless keys are in a ring");
@@ -47,12 +47,12 @@ impl OwnedTable {
         }
         self.num_slots = self.num_slots.max(inserted.iter().max().map_or(0, |&slot| slot + 1));
         self.clear_slots(&removed);
-        self.write_columns(batch, &inserted, first_row, None);
+        self.write_columns(batch, &inserted, first_row, None, threads);
         Changes { inserted, removed, ..Changes::default() }
     }
 
     /// Upserts rows with explicit keys (`__INDEX__`) into a table without an index.
-    pub(super) fn upsert_implicit(&mut self, batch: &Batch, keys: &ArrayRef) -> Changes {
+    pub(super) fn upsert_implicit(&mut self, batch: &Batch, keys: &ArrayRef, threads: Threads) -> Changes {
         let array = typed::<Int64Array>(keys);
         let next_key = self.counter;
         self.counter += batch.num_rows as i64;
@@ -66,10 +66,10 @@ impl OwnedTable {
                 self.make_keys_explicit();
             }
         }
-        self.upsert_keys(batch, &keys)
+        self.upsert_keys(batch, &keys, threads)
     }
 
-    fn upsert_keys(&mut self, batch: &Batch, keys: &[i64]) -> Changes {
+    pub(super) fn upsert_keys(&mut self, batch: &Batch, keys: &[i64], threads: Threads) -> Changes {
         if self.options.limit == Some(0) {
             return Changes::default();
         }
@@ -105,7 +105,7 @@ impl OwnedTable {
             };
             slots.push(slot);
         }
-        self.write_columns(batch, &slots, 0, None);
+        self.write_columns(batch, &slots, 0, None, threads);
         self.order_new_rows(&changes.inserted);
         self.evict(&mut changes);
         changes
@@ -130,7 +130,7 @@ impl OwnedTable {
     }
 
     /// Stores every row's key explicitly. Cost: O(rows).
-    fn make_keys_explicit(&mut self) {
+    pub(super) fn make_keys_explicit(&mut self) {
         let Keys::Sequential { first_key } = self.keys else { return };
         let mut cells = ChunkedVec::<i64>::default();
         let mut index = KeyIndex::default();
@@ -151,6 +151,7 @@ impl OwnedTable {
         slots: &[u32],
         first_row: usize,
         except: Option<usize>,
+        threads: Threads,
     ) {
         let is_run = slots.windows(2).all(|pair| pair[1] == pair[0].wrapping_add(1));
         let to = match (is_run, slots.first()) {
@@ -158,8 +159,8 @@ impl OwnedTable {
             _ => Slots::List(slots),
         };
         let threads = match to {
-            Slots::Run { len, .. } => Threads::for_load(len),
-            Slots::List(list) => Threads::for_scattered(list.len()),
+            Slots::Run { len, .. } => threads.for_load(len),
+            Slots::List(list) => threads.for_scattered(list.len()),
         };
         let mut given: Vec<Vec<&BatchColumn>> = vec![Vec::new(); self.columns.len()];
         for column in batch.columns.iter().filter(|column| Some(column.column) != except) {

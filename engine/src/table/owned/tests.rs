@@ -5,13 +5,15 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int32Array, Int64Array, StringArray};
 
 use super::*;
-use crate::data::BatchColumn;
+use crate::context::EngineContext;
+use crate::data::{BatchColumn, TableData, WriteOptions};
+use crate::storage::WriteKind;
 use crate::types::scalar::Scalar;
 use crate::types::schema::{Field, Storage};
 
 fn table(options: TableOptions) -> OwnedTable {
     let schema = Schema::new(vec![Field::new("id", Storage::Int32), Field::new("s", Storage::Utf8)]);
-    OwnedTable::empty(schema, options).unwrap()
+    OwnedTable::empty(schema, options)
 }
 
 fn indexed() -> OwnedTable {
@@ -31,7 +33,7 @@ fn batch(ids: Vec<Option<i32>>, texts: Vec<Option<&str>>) -> Batch {
 
 fn apply(table: &mut OwnedTable, batch: &Batch) -> TableDelta {
     let old = table.snapshot();
-    let changes = table.apply(batch, false);
+    let changes = table.write_rows(batch, false, Threads::ONE);
     table.finish(old, 0, changes)
 }
 
@@ -125,10 +127,10 @@ fn implicit_keys_keep_counting_and_can_be_given() {
 #[test]
 fn a_repeated_key_at_creation_keeps_the_value_that_is_not_null() {
     let mut table = indexed();
-    table.apply(&batch(vec![Some(1), Some(1)], vec![Some("a"), None]), true);
+    table.write_rows(&batch(vec![Some(1), Some(1)], vec![Some("a"), None]), true, Threads::ONE);
     assert_eq!(rows(&table.snapshot()), ["1: 1 a"]);
     let mut later = indexed();
-    later.apply(&batch(vec![Some(1), Some(1)], vec![Some("a"), None]), false);
+    later.write_rows(&batch(vec![Some(1), Some(1)], vec![Some("a"), None]), false, Threads::ONE);
     assert_eq!(rows(&later.snapshot()), ["1: 1 -"]);
 }
 
@@ -146,38 +148,38 @@ fn churn_of_unique_text_does_not_grow_the_table() {
 fn removing_without_keys_is_no_batch() {
     let mut table = indexed();
     apply(&mut table, &batch(vec![Some(1)], vec![Some("a")]));
-    let version = table.version();
-    assert!(table.remove(&TableData::Rows("[]".into())).unwrap().is_none());
-    assert_eq!(table.version(), version);
+    let stage = |table: &OwnedTable, keys: &str| {
+        let keys = TableData::Rows(keys.to_owned().into());
+        table.stage(&keys, WriteKind::Remove, &WriteOptions::default(), &EngineContext::default()).unwrap()
+    };
+    assert!(stage(&table, "[]").is_none());
     // A batch with only unknown keys still advances the version, and followers receive its delta.
-    assert!(table.remove(&TableData::Rows("[9]".into())).unwrap().is_some());
+    let unknown = stage(&table, "[9]").unwrap();
+    assert_eq!(table.apply(&unknown, Threads::ONE).to(), 2);
 }
 
 #[test]
 fn an_unobserved_batch_has_the_same_effect_and_does_not_affect_readers() {
     let first = TableData::Csv("id,s\n1,a\n2,b\n3,c\n".into());
     let options = TableOptions { index: Some("id".into()), ..TableOptions::default() };
-    let mut heard = OwnedTable::create(&first, options.clone()).unwrap();
-    let mut unobserved = OwnedTable::create(&first, options).unwrap();
+    let context = EngineContext::default();
+    let staged = OwnedTable::stage_create(&first, options, &context).unwrap();
+    let mut observed = OwnedTable::build(&staged, Threads::ONE);
+    let mut unobserved = OwnedTable::build(&staged, Threads::ONE);
     let before = unobserved.snapshot();
+    let stage = |table: &OwnedTable, text: &str, port_id| {
+        let kind = WriteKind::Update { port_id };
+        table.stage(&TableData::Csv(text.to_owned().into()), kind, &WriteOptions::default(), &context)
+    };
     for text in ["id,s\n2,x\n4,d\n", "id,s\n1,y\n0,z\n", "id,s\n2,b\n"] {
-        let data = TableData::Csv(text.into());
-        heard.update(&data, 0, &WriteOptions::default()).unwrap();
-        assert!(unobserved.update_unobserved(&data, 0, &WriteOptions::default()).unwrap());
+        let staged = stage(&observed, text, 0).unwrap().unwrap();
+        observed.apply(&staged, Threads::ONE);
+        unobserved.apply_unobserved(&staged, Threads::ONE);
     }
-    assert_eq!(rows(&unobserved.snapshot()), rows(&heard.snapshot()));
-    assert_eq!(unobserved.version(), heard.version());
+    assert_eq!(rows(&unobserved.snapshot()), rows(&observed.snapshot()));
+    assert_eq!(unobserved.version(), observed.version());
     assert_eq!(rows(&before), ["1: 1 a", "2: 2 b", "3: 3 c"]);
-    assert!(
-        !unobserved
-            .update_unobserved(&TableData::Csv("id,s\n9,n\n".into()), 7, &WriteOptions::default())
-            .unwrap(),
-        "no such port"
-    );
-    assert!(
-        unobserved
-            .update_unobserved(&TableData::Csv("id,s\nnone,n\n".into()), 0, &WriteOptions::default())
-            .is_err()
-    );
-    assert_eq!(rows(&unobserved.snapshot()), rows(&heard.snapshot()));
+    assert!(stage(&unobserved, "id,s\n9,n\n", 7).unwrap().is_none(), "no such port");
+    assert!(stage(&unobserved, "id,s\nnone,n\n", 0).is_err());
+    assert_eq!(rows(&unobserved.snapshot()), rows(&observed.snapshot()));
 }

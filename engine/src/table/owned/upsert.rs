@@ -10,6 +10,7 @@ use arrow::datatypes::{
 use super::{Changes, Keys, OwnedTable};
 use crate::column::{Column, Interner, Slots, Writes, typed};
 use crate::data::{Batch, BatchColumn};
+use crate::parallel::Threads;
 use crate::storage::KeyBits;
 use crate::storage::KeyOrder;
 use crate::types::scalar::float_bits;
@@ -18,11 +19,11 @@ impl OwnedTable {
     /// Merges rows whose key exists (only given cells change), and inserts the others. Rows apply in order.
     ///
     /// A row without a key has the null key. While `creating`, null cells count as not given.
-    pub(super) fn upsert(&mut self, batch: &Batch, creating: bool) -> Changes {
+    pub(super) fn upsert(&mut self, batch: &Batch, creating: bool, threads: Threads) -> Changes {
         let index_column = self.index.expect("only indexed tables merge by index");
         let given = batch.columns.iter().find(|column| column.column == index_column);
         let keys = batch.keys.as_ref().or(given.map(|column| &column.values));
-        if let Some(changes) = self.append_ascending(batch, index_column, keys) {
+        if let Some(changes) = self.append_ascending(batch, index_column, keys, threads) {
             return changes;
         }
         let mut changes = Changes::default();
@@ -70,9 +71,9 @@ impl OwnedTable {
         self.keys = Keys::Index(index);
         if creating && has_repeats {
             let batch = null_as_missing(batch);
-            self.write_columns(&batch, &slots, 0, Some(index_column));
+            self.write_columns(&batch, &slots, 0, Some(index_column), threads);
         } else {
-            self.write_columns(batch, &slots, 0, Some(index_column));
+            self.write_columns(batch, &slots, 0, Some(index_column), threads);
         }
         self.order_new_rows(&changes.inserted);
         changes
@@ -87,6 +88,7 @@ impl OwnedTable {
         batch: &Batch,
         index_column: usize,
         keys: Option<&ArrayRef>,
+        threads: Threads,
     ) -> Option<Changes> {
         let keys = keys.filter(|keys| keys.null_count() == 0)?;
         let column = &self.columns[index_column];
@@ -123,7 +125,7 @@ impl OwnedTable {
         }
         self.num_slots += len as u32;
         let inserted: Vec<u32> = (start..self.num_slots).collect();
-        self.write_columns(batch, &inserted, 0, Some(index_column));
+        self.write_columns(batch, &inserted, 0, Some(index_column), threads);
         if let KeyOrder::Ring { len, .. } = &mut self.order {
             *len = self.num_slots;
         }

@@ -1,0 +1,73 @@
+//! A write that has been checked: what remains is to apply it.
+//!
+//! Invariant: everything that can fail for a reason of its sender has failed before ([`crate::table::Table::stage`]). A
+//! staged batch refers to its table's schema and options, which never change, but not to its rows; so it can be applied
+//! at any later version, and to every table of the same schema and options that is at the same version, with the same
+//! result.
+
+use arrow::array::ArrayRef;
+
+use crate::data::{Batch, TableOptions};
+use crate::types::schema::Schema;
+
+/// What a write does with its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteKind {
+    /// Upserts rows into an indexed table, or appends them.
+    Update {
+        /// The port of the writer, which notifications carry.
+        port_id: u32,
+    },
+    /// Clears the table and appends rows, as one batch.
+    Replace,
+    /// Removes rows by key.
+    Remove,
+    /// Removes all rows.
+    Clear,
+}
+
+/// What a staged batch does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operation {
+    /// Creates a table with these options and its first rows.
+    Create(TableOptions),
+    /// Writes to an existing table.
+    Write(WriteKind),
+}
+
+/// A write, validated and coerced: one version of a table. Applying it cannot fail.
+#[derive(Debug, Clone)]
+pub struct StagedBatch {
+    pub(crate) operation: Operation,
+    /// The schema of the table.
+    pub(crate) schema: Schema,
+    pub(crate) batch: Batch,
+}
+
+impl StagedBatch {
+    /// What the batch does.
+    pub fn operation(&self) -> &Operation {
+        &self.operation
+    }
+
+    /// The schema of the batch's table.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// The number of rows that are written, or of keys to be removed.
+    pub fn num_rows(&self) -> usize {
+        self.batch.num_rows
+    }
+
+    /// The keys of the rows to be removed.
+    pub(crate) fn keys(&self) -> &ArrayRef {
+        self.batch.keys.as_ref().expect("a staged removal has keys")
+    }
+
+    /// Bytes held by the batch's arrays, which other batches may share.
+    pub fn memory(&self) -> usize {
+        let columns = self.batch.columns.iter().map(|column| &column.values).chain(&self.batch.keys);
+        columns.map(|values| values.get_array_memory_size()).sum()
+    }
+}

@@ -1,0 +1,107 @@
+//! Staging: a write is decoded, coerced and checked against the table, which does not change.
+//!
+//! Invariant: everything that can fail for a reason of the sender fails here. Cost: O(rows of the write).
+
+use crate::context::EngineContext;
+use crate::data::{Batch, TableData, TableOptions, WriteOptions};
+use crate::error::{EngineError, Result};
+use crate::ingest::{self, UpdateTarget};
+use crate::storage::{Operation, StagedBatch, WriteKind};
+use crate::types::schema::ColumnType;
+
+use super::OwnedTable;
+
+impl OwnedTable {
+    /// Stages the creation of a table.
+    pub fn stage_create(
+        data: &TableData,
+        options: TableOptions,
+        context: &EngineContext,
+    ) -> Result<StagedBatch> {
+        let options = TableOptions { index: options.index.filter(|index| !index.is_empty()), ..options };
+        let (schema, batch) = ingest::create(data, &options, context)?;
+        if let Some(name) = &options.index {
+            let Some(index) = schema.index_of(name) else {
+                let text = format!("Specified index `{name}` does not appear in the Table.\n");
+                return Err(EngineError::table(text));
+            };
+            if schema.field(index).column_type() == ColumnType::Boolean {
+                return Err(EngineError::table("Unsupported type `bool` for `index`.\n"));
+            }
+        }
+        Ok(StagedBatch { operation: Operation::Create(options), schema, batch })
+    }
+
+    /// Stages a write. `None` if it would have no effect: there are no rows or keys, or the port was never allocated.
+    pub fn stage(
+        &self,
+        data: &TableData,
+        kind: WriteKind,
+        options: &WriteOptions,
+        context: &EngineContext,
+    ) -> Result<Option<StagedBatch>> {
+        let (batch, has_effect) = match kind {
+            WriteKind::Update { port_id } => {
+                let batch = self.read(data, options, context)?;
+                let has_effect = batch.num_rows > 0 && port_id <= self.num_ports;
+                (batch, has_effect)
+            }
+            WriteKind::Replace => (self.read(data, options, context)?, true),
+            WriteKind::Remove => {
+                let batch = self.read_keys(data)?;
+                let has_effect = batch.num_rows > 0;
+                (batch, has_effect)
+            }
+            WriteKind::Clear => (Batch::default(), true),
+        };
+        Ok(has_effect.then(|| self.staged(kind, batch)))
+    }
+
+    /// Stages the removal of all rows.
+    pub fn stage_clear(&self) -> StagedBatch {
+        self.staged(WriteKind::Clear, Batch::default())
+    }
+
+    fn staged(&self, kind: WriteKind, batch: Batch) -> StagedBatch {
+        StagedBatch { operation: Operation::Write(kind), schema: self.schema.clone(), batch }
+    }
+
+    fn read(&self, data: &TableData, options: &WriteOptions, context: &EngineContext) -> Result<Batch> {
+        self.check(options)?;
+        let target = UpdateTarget {
+            schema: &self.schema,
+            index: self.index,
+            list_flatten: self.options.list_flatten,
+            unknown_columns: options.unknown_columns,
+        };
+        ingest::update(data, target, context)
+    }
+
+    fn read_keys(&self, data: &TableData) -> Result<Batch> {
+        let Some(index) = self.index else {
+            return Err(EngineError::table("Cannot remove from unindexed Table\n"));
+        };
+        let field = self.schema.field(index);
+        let keys = ingest::remove_keys(data, &field.name, field.storage)?;
+        Ok(Batch { num_rows: keys.len(), columns: Vec::new(), keys: Some(keys) })
+    }
+
+    /// Fails if the table's properties differ from those that a write expects.
+    fn check(&self, options: &WriteOptions) -> Result<()> {
+        let TableOptions { index, limit, list_flatten } = &self.options;
+        let refused = |what: &str, given: String, own: Option<String>| {
+            let own = own.map_or_else(|| "none".to_owned(), |own| format!("\"{own}\""));
+            Err(EngineError::table(format!("the table's {what} is {own}, not \"{given}\"")))
+        };
+        if let Some(given) = options.index.as_ref().filter(|given| Some(*given) != index.as_ref()) {
+            return refused("index", given.clone(), index.clone());
+        }
+        if let Some(given) = options.limit.filter(|given| Some(*given) != *limit) {
+            return refused("limit", given.to_string(), limit.map(|limit| limit.to_string()));
+        }
+        if let Some(given) = options.list_flatten.filter(|given| given != list_flatten) {
+            return refused("list flattening", given.name().into(), Some(list_flatten.name().into()));
+        }
+        Ok(())
+    }
+}
