@@ -5,6 +5,7 @@
 
 mod chunked_vec;
 mod code_reclaim;
+mod column_set;
 mod compact;
 mod dictionary;
 mod from_scalars;
@@ -14,7 +15,8 @@ mod scan;
 mod width;
 
 pub(crate) use chunked_vec::{CHUNK, CellValue, Chunk, ChunkedVec, PAGE_ROWS};
-pub(crate) use code_reclaim::CodeReclaim;
+use code_reclaim::CodeReclaim;
+pub(crate) use column_set::ColumnSet;
 pub(crate) use compact::compact;
 pub(crate) use dictionary::{Interner, Strings, write_codes};
 pub(crate) use from_scalars::array;

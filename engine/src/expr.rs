@@ -18,17 +18,18 @@ mod parser;
 mod patterns;
 mod rewrite;
 mod stack;
+mod table_row;
 #[cfg(test)]
 mod tests;
 mod value;
 mod vector_eval;
 
 pub(crate) use eval::Row;
-pub(crate) use value::Value;
+pub(crate) use table_row::TableRow;
 
 use crate::column::{Column, Interner, Slots, Writes};
 use crate::context::EngineContext;
-use crate::table::{Snapshot, TableRow};
+use crate::storage::Snapshot;
 use crate::types::scalar::Scalar;
 use crate::types::schema::{Schema, Storage};
 use ast::{Argument, ExprNode};
@@ -38,7 +39,7 @@ use lexer::{Token, TokenKind};
 use operate::Incomparable;
 use patterns::{MAX_PATTERNS, Patterns};
 use stack::{may_be_deep, with_stack};
-use value::{INT32, Status, ValueKind};
+use value::{INT32, Status, Value, ValueKind};
 pub(crate) use vector_eval::{BLOCK_ROWS, VectorEvaluator};
 
 /// Why and where an expression is refused. Line and column count from zero in the rewritten text.

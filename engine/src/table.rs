@@ -28,7 +28,6 @@ use crate::storage::TableDelta;
 use crate::types::schema::{ColumnType, Schema};
 use crate::view::{ParsedColumns, Plan};
 use computed::ComputedColumns;
-pub(crate) use computed::TableRow;
 pub use computed::{Backfill, BackfillResult, CatchUpLog, InstalledColumns};
 use derived::DerivedTable;
 use joined::JoinedTable;

@@ -150,7 +150,7 @@ fn imports_of(source: &Path) -> Imports {
 
 /// The lines of a file that are neither comments nor tests.
 fn shipped_code(text: &str) -> impl Iterator<Item = &str> {
-    let shipped = text.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    let shipped = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
     shipped.lines().filter(|line| !line.trim_start().starts_with("//"))
 }
 

@@ -17,13 +17,12 @@ mod window_tests;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 
-use crate::column::{CodeReclaim, Column, Interner, Slots, Writes};
+use crate::column::{Column, ColumnSet, Interner, Slots, Writes};
 use crate::context::EngineContext;
-use crate::expr::{Expression, Row, Value, VolatileInputs};
+use crate::expr::{Expression, VolatileInputs};
 use crate::storage::TableDelta;
 use crate::storage::{ComputedRef, Snapshot};
-use crate::types::scalar::Scalar;
-use crate::types::schema::{Schema, Storage};
+use crate::types::schema::Storage;
 use crate::window::{Window, WindowSource};
 pub use backfill::{Backfill, BackfillResult, CatchUpLog, InstalledColumns};
 use window::{WindowCells, WindowColumn};
@@ -31,10 +30,7 @@ use window::{WindowCells, WindowColumn};
 #[derive(Debug, Default)]
 pub(super) struct ComputedColumns {
     entries: Vec<Option<Entry>>,
-    columns: Vec<Column>,
-    interners: Vec<Option<Interner>>,
-    code_reclaim: CodeReclaim,
-    epoch: Arc<()>,
+    columns: ColumnSet,
     /// The number of computations so far; each starts `random()` elsewhere.
     num_computations: u64,
     /// The deltas since the start of the oldest running backfill, including the installed columns.
@@ -104,11 +100,8 @@ impl ComputedColumns {
         let position = self.entries.iter().position(Option::is_none).unwrap_or(self.entries.len());
         if position == self.entries.len() {
             self.entries.push(None);
-            self.columns.push(Column::new(storage));
-            self.interners.push(None);
         }
-        self.columns[position] = Column::new(storage);
-        self.interners[position] = (storage == Storage::Utf8).then(Interner::default);
+        self.columns.put(position, storage);
         let token = Arc::new(());
         let level =
             read.and_then(|read| self.entries[read.position].as_ref()).map_or(0, |entry| entry.level + 1);
@@ -130,9 +123,7 @@ impl ComputedColumns {
             |entry: &Option<Entry>| entry.as_ref().is_some_and(|entry| entry.token.strong_count() == 0);
         while let Some(position) = self.entries.iter().position(unused) {
             self.entries[position] = None;
-            self.columns[position] = Column::new(Storage::Bool);
-            self.interners[position] = None;
-            self.code_reclaim.drop_column(position);
+            self.columns.put(position, Storage::Bool);
         }
         if !self.has_pending() {
             self.log.clear();
@@ -141,7 +132,11 @@ impl ComputedColumns {
 
     /// Returns the snapshot with the computed columns appended.
     pub(super) fn extend(&self, snapshot: &Snapshot) -> Snapshot {
-        if self.is_empty() { snapshot.clone() } else { snapshot.extended(&self.columns, &self.epoch) }
+        if self.is_empty() {
+            snapshot.clone()
+        } else {
+            snapshot.extended(self.columns.as_slice(), self.columns.epoch())
+        }
     }
 
     /// Updates the computed columns after a batch and returns the delta between the extended snapshots.
@@ -153,7 +148,8 @@ impl ComputedColumns {
         let old = self.extend(&delta.old);
         let mut recomputed: BTreeSet<u32> = delta.recomputed.iter().copied().collect();
         for position in self.in_dependency_order() {
-            self.columns[position].clear(self.interners[position].as_mut(), &delta.removed);
+            let (column, interner) = self.columns.writer(position);
+            column.clear(interner.as_mut(), &delta.removed);
             let new = self.extend(&delta.new);
             match self.entries[position].as_mut().map(|entry| &mut entry.body) {
                 None | Some(Body::PendingWindow) => {}
@@ -170,13 +166,13 @@ impl ComputedColumns {
                         delta.updated.binary_search(slot).is_err()
                             && delta.inserted.binary_search(slot).is_err()
                     };
-                    let interner = self.interners[position].as_mut();
-                    let written = write_window(&mut self.columns[position], interner, &cells, &source);
+                    let (column, interner) = self.columns.writer(position);
+                    let written = write_window(column, interner.as_mut(), &cells, &source);
                     recomputed.extend(written.into_iter().filter(is_outside));
                 }
             }
         }
-        self.code_reclaim.end_batch(&mut self.columns, &mut self.interners, &mut self.epoch);
+        self.columns.end_batch();
         let new = self.extend(&delta.new);
         let delta = TableDelta { old, new, recomputed: recomputed.into_iter().collect(), ..delta };
         if self.has_pending() {
@@ -200,8 +196,7 @@ impl ComputedColumns {
     /// Bytes held by the columns.
     #[cfg(test)]
     fn memory(&self) -> usize {
-        let columns: usize = self.columns.iter().map(Column::memory).sum();
-        columns + self.interners.iter().flatten().map(Interner::memory).sum::<usize>()
+        self.columns.memory()
     }
 
     fn compute(&mut self, position: usize, snapshot: &Snapshot, slots: &[u32], context: &EngineContext) {
@@ -211,7 +206,7 @@ impl ComputedColumns {
         };
         self.num_computations += 1;
         let mut inputs = VolatileInputs::new(context, self.num_computations);
-        let (column, interner) = (&mut self.columns[position], &mut self.interners[position]);
+        let (column, interner) = self.columns.writer(position);
         expression.write_rows(snapshot, slots, column, interner, &mut inputs);
     }
 }
@@ -253,48 +248,4 @@ fn touched(expression: &Expression, delta: &TableDelta) -> Vec<u32> {
     let mut slots = delta.inserted.clone();
     slots.extend(delta.changed().filter(|&slot| is_touched(slot)));
     slots
-}
-
-/// One row of a table, as input of an expression.
-pub(crate) struct TableRow<'a> {
-    pub(crate) snapshot: &'a Snapshot,
-    pub(crate) columns: &'a [usize],
-    pub(crate) slot: u32,
-}
-
-impl TableRow<'_> {
-    fn at(&self, column: usize, slot: u32) -> Value {
-        let cells = self.snapshot.column(column);
-        Value::of(&cells.scalar(slot), cells.storage())
-    }
-
-    fn schema(&self) -> &Schema {
-        self.snapshot.schema()
-    }
-}
-
-impl Row for TableRow<'_> {
-    fn cell(&self, position: usize) -> Value {
-        self.at(self.columns[position], self.slot)
-    }
-
-    fn named(&self, name: &str) -> Option<Value> {
-        self.schema().index_of(name).map(|column| self.at(column, self.slot))
-    }
-
-    fn index(&self) -> Value {
-        match self.snapshot.index() {
-            Some(index) => self.at(index, self.slot),
-            None => Value::of(&self.snapshot.key(self.slot), Storage::Int32),
-        }
-    }
-
-    fn lookup(&self, name: &str, position: f64) -> Option<Value> {
-        let column = self.schema().index_of(name)?;
-        let slot = (position >= 0.0).then(|| self.snapshot.order().get(position as usize)).flatten();
-        Some(match slot {
-            Some(slot) => self.at(column, slot),
-            None => Value::of(&Scalar::Null, self.snapshot.column(column).storage()),
-        })
-    }
 }

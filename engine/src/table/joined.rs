@@ -15,7 +15,7 @@ use std::sync::Arc;
 use ahash::RandomState;
 use arrow::array::ArrayRef;
 
-use crate::column::{ChunkedVec, CodeReclaim, Column, Interner, Slots, Writes};
+use crate::column::{ChunkedVec, ColumnSet, Slots, Writes};
 use crate::error::{EngineError, Result};
 use crate::sorted::OrderTree;
 use crate::storage::KeyOrder;
@@ -65,8 +65,7 @@ pub(super) struct JoinedTable {
     right_columns: Vec<usize>,
     left_key: usize,
     right_key: usize,
-    cells: Vec<Column>,
-    interners: Vec<Option<Interner>>,
+    cells: ColumnSet,
     slots: HashMap<Pair, u32, RandomState>,
     free: Vec<u32>,
     num_slots: u32,
@@ -74,8 +73,6 @@ pub(super) struct JoinedTable {
     order: OrderTree,
     num_ports: u32,
     version: u64,
-    epoch: Arc<()>,
-    code_reclaim: CodeReclaim,
     snapshot: Snapshot,
 }
 
@@ -104,9 +101,7 @@ impl JoinedTable {
             fields.push(field.clone());
         }
         let schema = Schema::new(fields);
-        let cells: Vec<Column> = schema.fields().iter().map(|field| Column::new(field.storage)).collect();
-        let interners =
-            cells.iter().map(|column| matches!(column, Column::Str(..)).then(Interner::default)).collect();
+        let cells = ColumnSet::new(&schema);
         let pairs = PairOrder {
             left: left.clone(),
             right: right.clone(),
@@ -121,7 +116,6 @@ impl JoinedTable {
             left_key,
             right_key,
             cells,
-            interners,
             slots: HashMap::default(),
             free: Vec::new(),
             num_slots: 0,
@@ -129,8 +123,6 @@ impl JoinedTable {
             order: OrderTree::default(),
             num_ports: 0,
             version: 0,
-            epoch: Arc::default(),
-            code_reclaim: CodeReclaim::default(),
             snapshot: left.clone(),
         };
         let pairs = table.matches.all();
@@ -151,9 +143,12 @@ impl JoinedTable {
     }
 
     pub(super) fn memory(&self) -> usize {
-        let cells: usize = self.cells.iter().map(Column::memory).sum();
         let slots = self.slots.capacity() * (size_of::<Pair>() + size_of::<u32>() + 1);
-        cells + slots + self.pairs.lefts.memory() + self.pairs.rights.memory() + self.matches.memory()
+        self.cells.memory()
+            + slots
+            + self.pairs.lefts.memory()
+            + self.pairs.rights.memory()
+            + self.matches.memory()
     }
 
     /// Applies a delta of one source. Always returns a delta, so that the join's version advances with every batch
@@ -193,9 +188,7 @@ impl JoinedTable {
         let removed: Vec<u32> = pairs.iter().filter_map(|pair| self.slots.remove(pair)).collect();
         let pairs = &self.pairs;
         self.order.remove_many(&removed, &|one, other| pairs.compare(one, other));
-        for (column, interner) in self.cells.iter_mut().zip(&mut self.interners) {
-            column.clear(interner.as_mut(), &removed);
-        }
+        self.cells.clear(&removed);
         for &slot in &removed {
             self.pairs.lefts.set(slot, None);
             self.pairs.rights.set(slot, None);
@@ -249,19 +242,19 @@ impl JoinedTable {
 
     fn write_column(&mut self, column: usize, values: &ArrayRef, slots: &[u32]) {
         let writes = Writes { slots: Slots::List(slots), skip: None, first_row: 0 };
-        self.cells[column].write(self.interners[column].as_mut(), values, writes);
+        self.cells.write(column, values, writes);
     }
 
     fn end_step(&mut self) {
-        self.code_reclaim.end_batch(&mut self.cells, &mut self.interners, &mut self.epoch);
+        self.cells.end_batch();
         self.snapshot = Snapshot::new(SnapshotData {
             version: self.version,
             schema: self.schema.clone(),
-            columns: self.cells.clone(),
+            columns: self.cells.as_slice().to_vec(),
             keys: RowKeys::Pairs(Arc::new(self.pairs.clone())),
             order: KeyOrder::Tree(self.order.clone()),
             base: None,
-            _epoch: self.epoch.clone(),
+            _epoch: self.cells.epoch().clone(),
             _computed_epoch: None,
         });
     }

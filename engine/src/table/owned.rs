@@ -15,11 +15,9 @@ mod stage;
 mod tests;
 mod upsert;
 
-use std::sync::Arc;
-
 use arrow::array::ArrayRef;
 
-use crate::column::{ChunkedVec, CodeReclaim, Column, Interner};
+use crate::column::{ChunkedVec, ColumnSet};
 #[cfg(test)]
 use crate::data::Batch;
 use crate::data::TableOptions;
@@ -35,9 +33,7 @@ pub(crate) struct OwnedTable {
     options: TableOptions,
     /// Position of the index column.
     index: Option<usize>,
-    columns: Vec<Column>,
-    /// The writer's side of the text columns, by column.
-    interners: Vec<Option<Interner>>,
+    columns: ColumnSet,
     keys: Keys,
     order: KeyOrder,
     /// Slots below `num_slots` that hold no row. Empty while the order is a ring.
@@ -47,9 +43,6 @@ pub(crate) struct OwnedTable {
     counter: i64,
     version: u64,
     num_ports: u32,
-    /// Held by every snapshot of this version.
-    epoch: Arc<()>,
-    code_reclaim: CodeReclaim,
 }
 
 /// How rows are found by key.
@@ -91,9 +84,7 @@ impl OwnedTable {
             .index
             .as_ref()
             .map(|name| schema.index_of(name).expect("the index of a staged table is one of its columns"));
-        let columns: Vec<Column> = schema.fields().iter().map(|field| Column::new(field.storage)).collect();
-        let interners =
-            columns.iter().map(|column| matches!(column, Column::Str(..)).then(Interner::default)).collect();
+        let columns = ColumnSet::new(&schema);
         let keys = match index {
             Some(_) => Keys::Index(KeyIndex::default()),
             None => Keys::Sequential { first_key: 0 },
@@ -104,7 +95,6 @@ impl OwnedTable {
             options,
             index,
             columns,
-            interners,
             keys,
             order,
             free: Vec::new(),
@@ -112,8 +102,6 @@ impl OwnedTable {
             counter: 0,
             version: 0,
             num_ports: 0,
-            epoch: Arc::default(),
-            code_reclaim: CodeReclaim::default(),
         }
     }
 
@@ -152,11 +140,11 @@ impl OwnedTable {
         Snapshot::new(SnapshotData {
             version: self.version,
             schema: self.schema.clone(),
-            columns: self.columns.clone(),
+            columns: self.columns.as_slice().to_vec(),
             keys,
             order: self.order.clone(),
             base: None,
-            _epoch: self.epoch.clone(),
+            _epoch: self.columns.epoch().clone(),
             _computed_epoch: None,
         })
     }
@@ -169,20 +157,16 @@ impl OwnedTable {
 
     /// Bytes held by columns and keys.
     pub fn memory(&self) -> usize {
-        let columns: usize = self.columns.iter().map(Column::memory).sum();
-        let interners: usize = self.interners.iter().flatten().map(Interner::memory).sum();
         let keys = match &self.keys {
             Keys::Index(index) => index.memory(),
             Keys::Sequential { .. } => 0,
             Keys::Explicit { cells, index } => cells.memory() + index.memory(),
         };
-        columns + interners + keys + self.order.memory()
+        self.columns.memory() + keys + self.order.memory()
     }
 
     fn clear(&mut self) {
-        for (column, interner) in self.columns.iter_mut().zip(&mut self.interners) {
-            column.reset(interner.as_mut());
-        }
+        self.columns.reset();
         self.keys = match self.index {
             Some(_) => Keys::Index(KeyIndex::default()),
             None => Keys::Sequential { first_key: self.counter },
@@ -193,7 +177,7 @@ impl OwnedTable {
     }
 
     fn end_batch(&mut self) {
-        self.code_reclaim.end_batch(&mut self.columns, &mut self.interners, &mut self.epoch);
+        self.columns.end_batch();
         self.version += 1;
     }
 }

@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::data::{TableData, TableOptions};
-use crate::expr::VolatileInputs;
+use crate::expr::{TableRow, VolatileInputs};
 use crate::parallel::Threads;
-use crate::table::{Table, TableRow};
+use crate::table::Table;
 use crate::types::scalar::Scalar;
 use crate::types::schema::ColumnType;
 

@@ -402,8 +402,7 @@ impl ComputedColumns {
             if let Some(window) = backfilled.window {
                 entry.body = Body::Window(window);
             }
-            self.columns[position] = backfilled.cells;
-            self.interners[position] = backfilled.interner;
+            self.columns.install(position, backfilled.cells, backfilled.interner);
             let column = backfill.snapshot.schema().len() + position;
             installed.push(ColumnVersions { column, position, past: backfilled.past });
         }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{Wanted, choose};
-use crate::column::{ChunkedVec, CodeReclaim, Column, Interner, Slots, Writes};
+use crate::column::{ChunkedVec, ColumnSet, Slots, Writes};
 use crate::error::{EngineError, Result};
 use crate::sorted::OrderTree;
 use crate::storage::TableDelta;
@@ -20,14 +20,11 @@ pub(super) struct PivotTable {
     groups: Groups,
     columns: Wanted,
     schema: Schema,
-    cells: Vec<Column>,
-    interners: Vec<Option<Interner>>,
+    cells: ColumnSet,
     /// The row number of each group, in order of creation, by slot; a slot is the group's number in the view.
     keys: ChunkedVec<i64>,
     next_key: i64,
     order: OrderTree,
-    epoch: Arc<()>,
-    code_reclaim: CodeReclaim,
     snapshot: Snapshot,
 }
 
@@ -43,20 +40,15 @@ impl PivotTable {
         let groups = Groups::new(Arc::new(plan), source);
         let columns = choose(groups.fields(), wanted)?;
         let schema = Schema::new(columns.iter().map(|(field, _)| field.clone()).collect());
-        let cells: Vec<Column> = schema.fields().iter().map(|field| Column::new(field.storage)).collect();
-        let interners =
-            cells.iter().map(|column| matches!(column, Column::Str(..)).then(Interner::default)).collect();
+        let cells = ColumnSet::new(&schema);
         let mut table = PivotTable {
             groups,
             columns,
             schema,
             cells,
-            interners,
             keys: ChunkedVec::default(),
             next_key: 0,
             order: OrderTree::default(),
-            epoch: Arc::default(),
-            code_reclaim: CodeReclaim::default(),
             snapshot: source.clone(),
         };
         let nodes = table.groups.rows();
@@ -75,9 +67,7 @@ impl PivotTable {
         let removed: Vec<u32> =
             change.gone.into_iter().filter(|&node| self.keys.get(node).is_some()).collect();
         self.order.remove_many(&removed, &|left, right| self.keys.get(left).cmp(&self.keys.get(right)));
-        for (column, interner) in self.cells.iter_mut().zip(&mut self.interners) {
-            column.clear(interner.as_mut(), &removed);
-        }
+        self.cells.clear(&removed);
         for &node in &removed {
             self.keys.set(node, None);
         }
@@ -126,20 +116,20 @@ impl PivotTable {
             let values: Vec<Scalar> = rows.iter().map(|row| row[*shown].clone()).collect();
             let array = crate::column::array(field.storage, &values);
             let writes = Writes { slots: Slots::List(nodes), skip: None, first_row: 0 };
-            self.cells[position].write(self.interners[position].as_mut(), &array, writes);
+            self.cells.write(position, &array, writes);
         }
     }
 
     fn end_step(&mut self, version: u64) {
-        self.code_reclaim.end_batch(&mut self.cells, &mut self.interners, &mut self.epoch);
+        self.cells.end_batch();
         self.snapshot = Snapshot::new(SnapshotData {
             version,
             schema: self.schema.clone(),
-            columns: self.cells.clone(),
+            columns: self.cells.as_slice().to_vec(),
             keys: RowKeys::Explicit(self.keys.clone()),
             order: KeyOrder::Tree(self.order.clone()),
             base: None,
-            _epoch: self.epoch.clone(),
+            _epoch: self.cells.epoch().clone(),
             _computed_epoch: None,
         });
     }

@@ -46,7 +46,7 @@ impl OwnedTable {
             *first_key = self.counter - i64::from(*len);
         }
         self.num_slots = self.num_slots.max(inserted.iter().max().map_or(0, |&slot| slot + 1));
-        self.clear_slots(&removed);
+        self.columns.clear(&removed);
         self.write_columns(batch, &inserted, first_row, None, threads);
         Changes { inserted, removed, ..Changes::default() }
     }
@@ -166,7 +166,7 @@ impl OwnedTable {
         for column in batch.columns.iter().filter(|column| Some(column.column) != except) {
             given[column.column].push(column);
         }
-        let cells = self.columns.iter_mut().zip(&mut self.interners).zip(given);
+        let cells = self.columns.writers().zip(given);
         let mut jobs: Vec<_> = cells.filter(|(_, given)| !given.is_empty()).collect();
         // Text takes longest; dealt first, it is spread over all threads.
         jobs.sort_by_key(|((_, interner), _)| interner.is_none());
@@ -176,15 +176,6 @@ impl OwnedTable {
                 column.write(interner.as_mut(), &values.values, writes);
             }
         });
-    }
-
-    pub(super) fn clear_slots(&mut self, slots: &[u32]) {
-        if slots.is_empty() {
-            return;
-        }
-        for (column, interner) in self.columns.iter_mut().zip(&mut self.interners) {
-            column.clear(interner.as_mut(), slots);
-        }
     }
 
     pub(super) fn allocate_slot(&mut self) -> u32 {

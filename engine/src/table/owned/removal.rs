@@ -11,7 +11,7 @@ impl OwnedTable {
         let index_column = self.index.expect("only indexed tables remove by key");
         let Keys::Index(index) = &self.keys else { return Changes::default() };
         let column = &self.columns[index_column];
-        let known = column.known_bits(self.interners[index_column].as_ref(), keys);
+        let known = column.known_bits(self.columns.interner(index_column), keys);
         let mut removed: Vec<u32> =
             known.into_iter().flatten().filter_map(|key| index.find(key, |slot| column.bits(slot))).collect();
         // A repeated key is removed and reported once.
@@ -45,7 +45,7 @@ impl OwnedTable {
             }
             Keys::Sequential { .. } => unreachable!("rows with gapless keys are evicted from the ring only"),
         }
-        self.clear_slots(slots);
+        self.columns.clear(slots);
         self.free.extend_from_slice(slots);
     }
 

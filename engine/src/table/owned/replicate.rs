@@ -90,7 +90,7 @@ impl OwnedTable {
                 *start = wrap(*start, num_evicted, *capacity);
                 *len -= num_evicted as u32;
                 *first_key += num_evicted as i64;
-                self.clear_slots(&removed);
+                self.columns.clear(&removed);
                 return Changes { removed, ..Changes::default() };
             }
         }

@@ -48,7 +48,7 @@ impl OwnedTable {
         let Some(end) = u32::try_from(len).ok().and_then(|len| start.checked_add(len)) else {
             return Err(damaged("there are more rows than a table holds"));
         };
-        let cells = self.columns.iter_mut().zip(&mut self.interners).zip(batch.columns());
+        let cells = self.columns.writers().zip(batch.columns());
         threads.for_load(len).deal(cells.collect(), |((column, interner), values)| {
             let writes = Writes { slots: Slots::Run { start, len }, skip: None, first_row: 0 };
             column.write(interner.as_mut(), values, writes);
@@ -101,7 +101,10 @@ impl OwnedTable {
             _ => KeyOrder::Tree(OrderTree::from_sorted(0..len)),
         };
         for &column in &state.wide_columns {
-            self.columns.get_mut(column).ok_or_else(|| damaged("a wide column is no column"))?.widen();
+            if column >= self.columns.len() {
+                return Err(damaged("a wide column is no column"));
+            }
+            self.columns[column].widen();
         }
         self.counter = state.next_key;
         self.version = state.version;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int32Array, Int64Array, StringArray};
 
 use super::*;
+use crate::column::Column;
 use crate::context::EngineContext;
 use crate::data::{BatchColumn, TableData, WriteOptions};
 use crate::storage::WriteKind;

@@ -29,7 +29,10 @@ impl OwnedTable {
         let mut changes = Changes::default();
         let mut slots = Vec::with_capacity(batch.num_rows);
         let bits = match keys {
-            Some(keys) => self.columns[index_column].array_bits(self.interners[index_column].as_mut(), keys),
+            Some(keys) => {
+                let (column, interner) = self.columns.writer(index_column);
+                column.array_bits(interner.as_mut(), keys)
+            }
             None => vec![None; batch.num_rows],
         };
         let Keys::Index(mut index) = std::mem::replace(&mut self.keys, Keys::Sequential { first_key: 0 })
@@ -59,7 +62,7 @@ impl OwnedTable {
                     }
                     if let (Some(keys), Some(_)) = (keys, bits) {
                         let writes = Writes { slots: Slots::List(&[slot]), skip: None, first_row: row };
-                        self.columns[index_column].write(self.interners[index_column].as_mut(), keys, writes);
+                        self.columns.write(index_column, keys, writes);
                     }
                     index.insert(bits, slot, |slot| self.columns[index_column].bits(slot));
                     changes.inserted.push(slot);
