@@ -35,8 +35,9 @@ use arrow::datatypes::{
     TimestampMillisecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 
-use crate::types::scalar::{Scalar, compare_floats, float_bits};
+use crate::types::scalar::Scalar;
 use crate::types::schema::Storage;
+use crate::types::total_order::{compare_floats, float_bits, null_first};
 
 /// The cells of one column, by slot.
 #[derive(Debug, Clone)]
@@ -208,12 +209,12 @@ impl Column {
     /// Compares two cells in the engine's order: null, NaN, ascending.
     pub(crate) fn compare(&self, left: u32, right: u32) -> Ordering {
         match self {
-            Column::Float32(cells) => compare_options(cells.get(left), cells.get(right), |left, right| {
+            Column::Float32(cells) => null_first(cells.get(left), cells.get(right), |left, right| {
                 compare_floats(left.into(), right.into())
             }),
-            Column::Float64(cells) => compare_options(cells.get(left), cells.get(right), compare_floats),
+            Column::Float64(cells) => null_first(cells.get(left), cells.get(right), compare_floats),
             Column::Str(codes, strings) => {
-                compare_options(codes.get(left), codes.get(right), |left, right| strings.compare(left, right))
+                null_first(codes.get(left), codes.get(right), |left, right| strings.compare(left, right))
             }
             Column::Int8(cells) => cells.get(left).cmp(&cells.get(right)),
             Column::Int16(cells) => cells.get(left).cmp(&cells.get(right)),
@@ -440,15 +441,6 @@ impl Writes<'_> {
 
 pub(crate) fn typed<A: Array + 'static>(values: &ArrayRef) -> &A {
     values.as_any().downcast_ref::<A>().expect("a batch's arrays have their column's storage type")
-}
-
-fn compare_options<T>(left: Option<T>, right: Option<T>, compare: impl Fn(T, T) -> Ordering) -> Ordering {
-    match (left, right) {
-        (None, None) => Ordering::Equal,
-        (None, Some(_)) => Ordering::Less,
-        (Some(_), None) => Ordering::Greater,
-        (Some(left), Some(right)) => compare(left, right),
-    }
 }
 
 fn write_primitive<T: ArrowPrimitiveType>(

@@ -9,6 +9,7 @@
 
 #![warn(missing_docs)]
 
+pub mod aggregate;
 pub(crate) mod column;
 pub mod config;
 pub mod context;
@@ -19,6 +20,7 @@ pub mod export;
 pub mod expr;
 pub mod ingest;
 pub(crate) mod parallel;
+pub(crate) mod query;
 pub(crate) mod sorted;
 pub mod storage;
 pub mod table;

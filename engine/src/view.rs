@@ -3,28 +3,20 @@
 //! Invariant: stepping equals rebuilding. A view is a function of its plan and the table's snapshot; the state of one
 //! client (which groups are expanded) lives in its [`Handle`].
 
-mod aggregate;
-mod aggregate_state;
 mod build;
 mod cells;
 mod column_only;
 mod filter;
 mod flat;
-mod from_rows;
 mod group_codes;
 mod grouped;
 mod groups;
 mod handle;
 mod min_max;
-mod normalized_key;
 mod plan;
-mod product;
-mod radix_sort;
 mod sharing_key;
 mod slice;
 mod slot_bitmap;
-mod sort;
-mod sums;
 #[cfg(test)]
 mod tests;
 mod tree;

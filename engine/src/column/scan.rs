@@ -9,7 +9,7 @@ use arrow::datatypes::ArrowNativeType;
 
 use super::Column;
 use super::chunked_vec::{CHUNK, Chunk, ChunkedVec};
-use crate::types::scalar::float_bits;
+use crate::types::total_order::float_bits;
 
 impl<T: Copy + Default> ChunkedVec<T> {
     /// Calls `visit` with the cell of each slot.

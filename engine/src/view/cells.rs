@@ -8,11 +8,8 @@ use std::ops::Range;
 use ahash::RandomState;
 use hashbrown::HashMap;
 
-use super::aggregate::{Aggregate, AggregateKind};
-use super::aggregate_state::{AggregateState, MANY_ROWS};
-use super::sums::{Moments, Sum, Weighted};
 use super::tree::ROOT;
-use crate::column::Column;
+use crate::aggregate::{Aggregate, CellRows, Input, MANY_ROWS, Method, RowFunction, RowState, StateColumn};
 use crate::parallel::Threads;
 use crate::sorted::OrderTree;
 use crate::storage::Snapshot;
@@ -31,126 +28,110 @@ pub(super) struct CellTable {
     free: Vec<u32>,
     /// Only cells of a split column; a row group's own cell is stored in its node.
     by_owner: HashMap<(u32, u32), u32, RandomState>,
-    states: Vec<StateColumn>,
-    /// By cell: aggregate states, with the position of the aggregate; `None` records that the value was read once.
-    row_states: HashMap<u32, Vec<(usize, Option<AggregateState>)>, RandomState>,
+    columns: Vec<AggregateColumn>,
+    /// By cell: what aggregates hold where there are many rows.
+    row_states: HashMap<u32, Vec<RowStateSlot>, RandomState>,
 }
 
-/// The states of one aggregate, by cell.
+/// The position of an aggregate and its state; `None` records that the value was read once.
+type RowStateSlot = (usize, Option<Box<dyn RowState>>);
+
+/// What the view keeps of one aggregate, by cell.
 #[derive(Debug)]
-enum StateColumn {
-    /// Derived from the row count.
-    Count,
-    Sums(Vec<Sum>),
-    Moments(Vec<Moments>),
-    Weighted(Vec<Weighted>),
-    /// The highest or lowest value ever seen.
-    Watermark(Vec<Scalar>),
+enum AggregateColumn {
+    States(Box<dyn StateColumn>),
     /// Computed from rows on demand; `None` if a row changed since.
-    Lazy(Vec<Option<Scalar>>),
+    Cached(&'static dyn RowFunction, Vec<Option<Scalar>>),
 }
 
-impl StateColumn {
-    fn new(kind: AggregateKind) -> StateColumn {
-        match kind {
-            AggregateKind::Count => StateColumn::Count,
-            AggregateKind::Sum
-            | AggregateKind::SumOrZero
-            | AggregateKind::AbsSum
-            | AggregateKind::SumAbs
-            | AggregateKind::Gmv
-            | AggregateKind::Mean
-            | AggregateKind::PctSumParent
-            | AggregateKind::PctSumTotal => StateColumn::Sums(Vec::new()),
-            AggregateKind::Variance | AggregateKind::Stddev => StateColumn::Moments(Vec::new()),
-            AggregateKind::WeightedMean => StateColumn::Weighted(Vec::new()),
-            AggregateKind::High | AggregateKind::Low => StateColumn::Watermark(Vec::new()),
-            _ => StateColumn::Lazy(Vec::new()),
+impl AggregateColumn {
+    fn new(aggregate: &Aggregate) -> AggregateColumn {
+        match aggregate.function.method() {
+            Method::States(new) => AggregateColumn::States(new()),
+            Method::Rows(function) => AggregateColumn::Cached(function, Vec::new()),
         }
     }
 
     fn resize(&mut self, len: usize) {
         match self {
-            StateColumn::Count => {}
-            StateColumn::Sums(states) => states.resize(len, Sum::default()),
-            StateColumn::Moments(states) => states.resize(len, Moments::default()),
-            StateColumn::Weighted(states) => states.resize(len, Weighted::default()),
-            StateColumn::Watermark(states) => states.resize(len, Scalar::Null),
-            StateColumn::Lazy(states) => states.resize(len, None),
+            AggregateColumn::States(states) => states.resize(len),
+            AggregateColumn::Cached(_, values) => values.resize(len, None),
         }
     }
 
-    /// Merges the state of cell `from` into that of `into`.
-    fn merge(&mut self, kind: AggregateKind, into: usize, from: usize) {
+    fn reset(&mut self, cell: u32) {
         match self {
-            StateColumn::Count | StateColumn::Lazy(_) => {}
-            StateColumn::Sums(states) => {
-                let other = states[from];
-                states[into].merge(&other);
-            }
-            StateColumn::Moments(states) => {
-                let other = states[from];
-                states[into].merge(&other);
-            }
-            StateColumn::Weighted(states) => {
-                let other = states[from];
-                states[into].merge(&other);
-            }
-            StateColumn::Watermark(states) => {
-                let other = states[from].clone();
-                raise(kind, &mut states[into], other);
+            AggregateColumn::States(states) => states.reset(cell),
+            AggregateColumn::Cached(_, values) => {
+                let cell = cell as usize;
+                if cell >= values.len() {
+                    values.resize(cell + 1, None);
+                }
+                values[cell] = None;
             }
         }
     }
 
-    /// Merges the states of a part of the rows, whose cells start at `first`.
-    fn add_part(&mut self, kind: AggregateKind, first: usize, part: StateColumn) {
-        match (self, part) {
-            (StateColumn::Sums(all), StateColumn::Sums(part)) => {
-                all[first..].iter_mut().zip(part).for_each(|(all, part)| all.merge(&part));
-            }
-            (StateColumn::Moments(all), StateColumn::Moments(part)) => {
-                all[first..].iter_mut().zip(part).for_each(|(all, part)| all.merge(&part));
-            }
-            (StateColumn::Weighted(all), StateColumn::Weighted(part)) => {
-                all[first..].iter_mut().zip(part).for_each(|(all, part)| all.merge(&part));
-            }
-            (StateColumn::Watermark(all), StateColumn::Watermark(part)) => {
-                all[first..].iter_mut().zip(part).for_each(|(all, part)| raise(kind, all, part));
-            }
-            // Counts derive from the row count, and lazy values have no state.
-            (_, _) => {}
-        }
-    }
-
-    fn reset(&mut self, cell: usize) {
-        fn put<T: Default + Clone>(states: &mut Vec<T>, cell: usize) {
-            if cell >= states.len() {
-                states.resize(cell + 1, T::default());
-            }
-            states[cell] = T::default();
-        }
+    /// Inserts rows into cells of which no value was read yet.
+    fn fill(&mut self, input: Input<'_>, rows: CellRows<'_>) {
         match self {
-            StateColumn::Count => {}
-            StateColumn::Sums(states) => put(states, cell),
-            StateColumn::Moments(states) => put(states, cell),
-            StateColumn::Weighted(states) => put(states, cell),
-            StateColumn::Watermark(states) => put(states, cell),
-            StateColumn::Lazy(states) => put(states, cell),
+            AggregateColumn::States(states) => states.change(input, rows, 1),
+            AggregateColumn::Cached(..) => {}
         }
+    }
+}
+
+/// The cells that a value depends on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CellIndex<'a> {
+    num_rows: &'a [u32],
+    by_owner: &'a HashMap<(u32, u32), u32, RandomState>,
+}
+
+impl CellIndex<'_> {
+    pub(super) fn find(&self, row_node: u32, column_node: u32) -> Option<u32> {
+        self.by_owner.get(&(row_node, column_node)).copied()
+    }
+
+    pub(super) fn num_rows(&self, cell: u32) -> u32 {
+        self.num_rows[cell as usize]
+    }
+}
+
+/// Rows inserted into or removed from cells, in order; a row occurs once for each of its cells.
+#[derive(Debug, Default)]
+pub(super) struct CellChanges {
+    slots: Vec<u32>,
+    cells: Vec<u32>,
+}
+
+impl CellChanges {
+    pub(super) fn push(&mut self, cell: u32, slot: u32) {
+        self.slots.push(slot);
+        self.cells.push(cell);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.slots.clear();
+        self.cells.clear();
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
     }
 }
 
 impl CellTable {
     pub(super) fn new(aggregates: &[Aggregate]) -> CellTable {
+        let columns: Vec<AggregateColumn> = aggregates.iter().map(AggregateColumn::new).collect();
         let mut cells = CellTable {
             num_rows: Vec::new(),
             owners: Vec::new(),
             row_sets: Vec::new(),
-            has_row_sets: aggregates.iter().any(|aggregate| aggregate.kind.needs_rows()),
+            has_row_sets: columns.iter().any(|column| matches!(column, AggregateColumn::Cached(..))),
             free: Vec::new(),
             by_owner: HashMap::default(),
-            states: aggregates.iter().map(|aggregate| StateColumn::new(aggregate.kind)).collect(),
+            columns,
             row_states: HashMap::default(),
         };
         let total = cells.make(ROOT, ROOT);
@@ -173,8 +154,8 @@ impl CellTable {
             }
         }
         self.owners[at] = (row_node, column_node);
-        for states in &mut self.states {
-            states.reset(at);
+        for column in &mut self.columns {
+            column.reset(cell);
         }
         if column_node != ROOT && row_node != ROOT {
             self.by_owner.insert((row_node, column_node), cell);
@@ -189,7 +170,7 @@ impl CellTable {
         if self.has_row_sets {
             self.row_sets.resize(len, OrderTree::default());
         }
-        self.states.iter_mut().for_each(|states| states.resize(len));
+        self.columns.iter_mut().for_each(|column| column.resize(len));
         let split = owners.iter().zip(0..).filter(|((row, column), _)| *row != ROOT && *column != ROOT);
         self.by_owner = split.map(|(&owner, cell)| (owner, cell)).collect();
         self.owners = owners;
@@ -228,59 +209,98 @@ impl CellTable {
         self.free.push(cell);
     }
 
-    /// Inserts (`sign` 1) or removes (`sign` -1) a row of a cell.
+    /// Inserts (`sign` 1) or removes (`sign` -1) rows of cells.
     pub(super) fn change(
         &mut self,
         aggregates: &[Aggregate],
-        cell: u32,
         snapshot: &Snapshot,
-        slot: u32,
+        changes: &CellChanges,
         sign: i32,
     ) {
-        let at = cell as usize;
-        self.num_rows[at] = self.num_rows[at].wrapping_add_signed(sign);
-        for (aggregate, states) in aggregates.iter().zip(&mut self.states) {
-            states.change(aggregate, at, snapshot, slot, sign);
+        for &cell in &changes.cells {
+            let num_rows = &mut self.num_rows[cell as usize];
+            *num_rows = num_rows.wrapping_add_signed(sign);
+        }
+        let rows = CellRows { slots: &changes.slots, cells: &changes.cells, first: 0 };
+        for (aggregate, column) in aggregates.iter().zip(&mut self.columns) {
+            let input = Input { aggregate, snapshot };
+            match column {
+                AggregateColumn::States(states) => states.change(input, rows, sign),
+                AggregateColumn::Cached(function, values) => {
+                    function.update_cached(values, input, rows, sign);
+                }
+            }
         }
         if !self.row_states.is_empty() {
-            self.change_states(aggregates, cell, snapshot, slot, sign);
+            self.change_row_states(aggregates, snapshot, changes, sign);
         }
     }
 
-    fn change_states(
+    /// Changes the states of cells with many rows, cell by cell.
+    fn change_row_states(
         &mut self,
         aggregates: &[Aggregate],
-        cell: u32,
         snapshot: &Snapshot,
-        slot: u32,
+        changes: &CellChanges,
         sign: i32,
     ) {
-        let Some(states) = self.row_states.get_mut(&cell) else { return };
-        // Hysteresis: well below the limit, so that a cell at the limit does not build and drop its state alternately.
-        if self.num_rows[cell as usize] < MANY_ROWS / 4 {
-            self.row_states.remove(&cell);
-            return;
+        let pairs = changes.cells.iter().copied().zip(changes.slots.iter().copied());
+        let mut pairs: Vec<(u32, u32)> =
+            pairs.filter(|(cell, _)| self.row_states.contains_key(cell)).collect();
+        // Stable: the rows of a cell stay in order.
+        pairs.sort_by_key(|&(cell, _)| cell);
+        let mut slots = Vec::new();
+        for of_cell in pairs.chunk_by(|(left, _), (right, _)| left == right) {
+            let cell = of_cell[0].0;
+            // Hysteresis: well below the limit, so that a cell at the limit does not build and drop its state alternately.
+            if self.num_rows[cell as usize] < MANY_ROWS / 4 {
+                self.row_states.remove(&cell);
+                continue;
+            }
+            slots.clear();
+            slots.extend(of_cell.iter().map(|&(_, slot)| slot));
+            for (position, state) in self.row_states.get_mut(&cell).into_iter().flatten() {
+                if let Some(state) = state {
+                    state.change(Input { aggregate: &aggregates[*position], snapshot }, &slots, sign);
+                }
+            }
         }
-        for (position, state) in states {
-            if let Some(state) = state {
-                state.change(&aggregates[*position], snapshot, slot, sign);
+    }
+
+    /// Returns whether an aggregate of a cell depends on those below it ([`CellTable::change_parents`]).
+    pub(super) fn follows_children(&self) -> bool {
+        self.columns.iter().any(|column| match column {
+            AggregateColumn::States(states) => states.follows_children(),
+            AggregateColumn::Cached(..) => false,
+        })
+    }
+
+    /// Must be called around a change of cells, given as pairs of a cell and the one above it: with sign -1 before the
+    /// change, with sign 1 after it.
+    pub(super) fn change_parents(&mut self, children: &[(u32, u32)], sign: i32) {
+        let with_rows: Vec<(u32, u32)> =
+            children.iter().copied().filter(|&(child, _)| self.num_rows(child) > 0).collect();
+        for column in &mut self.columns {
+            match column {
+                AggregateColumn::States(states) => states.change_parents(&with_rows, &self.num_rows, sign),
+                AggregateColumn::Cached(..) => {}
             }
         }
     }
 
     /// Returns the state an aggregate holds for a cell.
-    pub(super) fn state(&self, cell: u32, aggregate: usize) -> Option<&AggregateState> {
+    pub(super) fn state(&self, cell: u32, aggregate: usize) -> Option<&dyn RowState> {
         let states = self.row_states.get(&cell)?;
-        states.iter().find(|(position, _)| *position == aggregate)?.1.as_ref()
+        states.iter().find(|(position, _)| *position == aggregate)?.1.as_deref()
     }
 
     /// As [`CellTable::state`], mutably.
-    pub(super) fn state_mut(&mut self, cell: u32, aggregate: usize) -> Option<&mut AggregateState> {
+    pub(super) fn state_mut(&mut self, cell: u32, aggregate: usize) -> Option<&mut Box<dyn RowState>> {
         let states = self.row_states.get_mut(&cell)?;
         states.iter_mut().find(|(position, _)| *position == aggregate)?.1.as_mut()
     }
 
-    pub(super) fn set_state(&mut self, cell: u32, aggregate: usize, state: AggregateState) {
+    pub(super) fn set_state(&mut self, cell: u32, aggregate: usize, state: Box<dyn RowState>) {
         let states = self.row_states.entry(cell).or_default();
         states.retain(|(position, _)| *position != aggregate);
         states.push((aggregate, Some(state)));
@@ -319,13 +339,13 @@ impl CellTable {
         if into.len() > slots.len() / 4 {
             // Merging parts would cost another pass, so each aggregate runs on a thread of its own instead.
             let num_rows = &mut self.num_rows;
-            let states: Vec<_> = aggregates.iter().zip(&mut self.states).collect();
+            let columns: Vec<_> = aggregates.iter().zip(&mut self.columns).collect();
             let count = || cells.iter().for_each(|&cell| num_rows[cell as usize] += 1);
-            let fill = |(aggregate, states): (&Aggregate, &mut StateColumn)| {
-                states.fill(aggregate, snapshot, slots, cells, 0);
+            let fill = |(aggregate, column): (&Aggregate, &mut AggregateColumn)| {
+                column.fill(Input { aggregate, snapshot }, CellRows { slots, cells, first: 0 });
             };
             threads.both(count, || {
-                states.into_iter().for_each(fill);
+                columns.into_iter().for_each(fill);
             });
             return;
         }
@@ -333,164 +353,68 @@ impl CellTable {
             let (slots, cells) = (&slots[part.clone()], &cells[part]);
             let mut num_rows = vec![0_u32; into.len()];
             cells.iter().for_each(|&cell| num_rows[(cell - into.start) as usize] += 1);
+            let rows = CellRows { slots, cells, first: into.start };
             let fill = |aggregate: &Aggregate| {
-                let mut states = StateColumn::new(aggregate.kind);
-                if !matches!(states, StateColumn::Lazy(_)) {
-                    states.resize(into.len());
-                    states.fill(aggregate, snapshot, slots, cells, into.start);
-                }
-                states
+                let Method::States(new) = aggregate.function.method() else { return None };
+                let mut states = new();
+                states.resize(into.len());
+                states.change(Input { aggregate, snapshot }, rows, 1);
+                Some(states)
             };
-            (num_rows, aggregates.iter().map(fill).collect::<Vec<StateColumn>>())
+            (num_rows, aggregates.iter().map(fill).collect::<Vec<_>>())
         });
         for (num_rows, states) in parts {
             for (all, part) in self.num_rows[into.start as usize..].iter_mut().zip(num_rows) {
                 *all += part;
             }
-            for ((aggregate, all), part) in aggregates.iter().zip(&mut self.states).zip(states) {
-                all.add_part(aggregate.kind, into.start as usize, part);
+            for (column, part) in self.columns.iter_mut().zip(states) {
+                if let (AggregateColumn::States(all), Some(part)) = (column, part) {
+                    all.merge_part(into.start, part);
+                }
             }
         }
     }
 
     /// Merges consecutive cells, starting at `first`, into the cells listed in `into`.
-    pub(super) fn add_up(&mut self, aggregates: &[Aggregate], first: u32, into: &[u32]) {
-        let from = first as usize..first as usize + into.len();
-        for (at, &into) in from.clone().zip(into) {
+    pub(super) fn add_up(&mut self, first: u32, into: &[u32]) {
+        for (at, &into) in (first as usize..).zip(into) {
             self.num_rows[into as usize] += self.num_rows[at];
         }
-        for (aggregate, states) in aggregates.iter().zip(&mut self.states) {
-            for (at, &into) in from.clone().zip(into) {
-                states.merge(aggregate.kind, into as usize, at);
+        for column in &mut self.columns {
+            match column {
+                AggregateColumn::States(states) => states.merge_up(first, into),
+                AggregateColumn::Cached(..) => {}
             }
         }
     }
 
-    pub(super) fn sum(&self, aggregate: usize, cell: u32) -> Option<&Sum> {
-        match &self.states[aggregate] {
-            StateColumn::Sums(states) => states.get(cell as usize),
-            _ => None,
-        }
-    }
-
-    /// Returns the value of an aggregate that its state determines; `Err` with the cached value, if any, where rows are
-    /// needed.
-    pub(super) fn state_value(
-        &self,
-        position: usize,
-        kind: AggregateKind,
+    /// Returns the states of an aggregate and what reading them takes; `Err` with the cached value of `cell`, if any,
+    /// where rows are needed.
+    pub(super) fn states(
+        &mut self,
+        aggregate: usize,
         cell: u32,
-    ) -> Result<Scalar, Option<&Scalar>> {
-        let at = cell as usize;
-        Ok(match &self.states[position] {
-            StateColumn::Count => Scalar::Int(self.num_rows[at].into()),
-            StateColumn::Moments(states) => match states[at].variance() {
-                None => Scalar::Null,
-                Some(variance) if kind == AggregateKind::Stddev => Scalar::Float(variance.sqrt()),
-                Some(variance) => Scalar::Float(variance),
-            },
-            StateColumn::Weighted(states) => states[at].mean().map_or(Scalar::Null, Scalar::Float),
-            StateColumn::Watermark(states) => states[at].clone(),
-            StateColumn::Lazy(states) => return Err(states[at].as_ref()),
-            StateColumn::Sums(_) => unreachable!("sums are finished by the pivot, which knows the parents"),
-        })
+    ) -> Result<(&mut dyn StateColumn, CellIndex<'_>), Option<&Scalar>> {
+        let index = CellIndex { num_rows: &self.num_rows, by_owner: &self.by_owner };
+        match &mut self.columns[aggregate] {
+            AggregateColumn::States(states) => Ok((&mut **states, index)),
+            AggregateColumn::Cached(_, values) => Err(values[cell as usize].as_ref()),
+        }
     }
 
+    /// Returns how an aggregate is computed from rows; `None` if it has states.
+    pub(super) fn row_function(&self, aggregate: usize) -> Option<&'static dyn RowFunction> {
+        match &self.columns[aggregate] {
+            AggregateColumn::States(_) => None,
+            AggregateColumn::Cached(function, _) => Some(*function),
+        }
+    }
+
+    /// Caches a value that was computed from rows.
     pub(super) fn remember(&mut self, aggregate: usize, cell: u32, value: Scalar) {
-        if let StateColumn::Lazy(states) = &mut self.states[aggregate] {
-            states[cell as usize] = Some(value);
+        match &mut self.columns[aggregate] {
+            AggregateColumn::States(_) => {}
+            AggregateColumn::Cached(_, values) => values[cell as usize] = Some(value),
         }
-    }
-}
-
-impl StateColumn {
-    fn change(&mut self, aggregate: &Aggregate, at: usize, snapshot: &Snapshot, slot: u32, sign: i32) {
-        let column = snapshot.column(aggregate.column);
-        match self {
-            StateColumn::Count => {}
-            StateColumn::Sums(states) => {
-                if let Some(value) = column.exact(slot) {
-                    states[at].change(
-                        if aggregate.kind == AggregateKind::SumAbs { value.abs() } else { value },
-                        sign,
-                    );
-                }
-            }
-            StateColumn::Moments(states) => {
-                if let Some(value) = column.number(slot) {
-                    states[at].change(value, sign);
-                }
-            }
-            StateColumn::Weighted(states) => {
-                let weight = snapshot.column(aggregate.argument.expect("checked when it was parsed"));
-                if let (Some(value), Some(weight)) = (column.number(slot), weight.number(slot)) {
-                    states[at].change(value, weight, sign);
-                }
-            }
-            StateColumn::Watermark(states) => {
-                if sign > 0 {
-                    raise(aggregate.kind, &mut states[at], column.scalar(slot));
-                }
-            }
-            StateColumn::Lazy(states) => {
-                if let Some(known) = states[at].take() {
-                    states[at] = follow(aggregate.kind, known, column, slot, sign);
-                }
-            }
-        }
-    }
-
-    /// Inserts rows into their cells, which are numbered relative to `first`.
-    fn fill(&mut self, aggregate: &Aggregate, snapshot: &Snapshot, slots: &[u32], cells: &[u32], first: u32) {
-        let column = snapshot.column(aggregate.column);
-        match self {
-            StateColumn::Count | StateColumn::Lazy(_) => {}
-            StateColumn::Sums(states) => {
-                let is_abs = aggregate.kind == AggregateKind::SumAbs;
-                let mut cells = cells.iter().map(|&cell| (cell - first) as usize);
-                column.each_exact(slots, |value| {
-                    let cell = cells.next().expect("every row has a cell");
-                    if let Some(value) = value {
-                        states[cell].change(if is_abs { value.abs() } else { value }, 1);
-                    }
-                });
-            }
-            StateColumn::Moments(_) | StateColumn::Weighted(_) | StateColumn::Watermark(_) => {
-                for (&slot, &cell) in slots.iter().zip(cells) {
-                    self.change(aggregate, (cell - first) as usize, snapshot, slot, 1);
-                }
-            }
-        }
-    }
-}
-
-/// Updates a cached value for one row inserted or removed; `None` if the row alone does not determine the result.
-fn follow(kind: AggregateKind, known: Scalar, column: &Column, slot: u32, sign: i32) -> Option<Scalar> {
-    if !matches!(kind, AggregateKind::Max | AggregateKind::Min) {
-        return None;
-    }
-    let value = column.scalar(slot);
-    let is_nan = |value: &Scalar| matches!(value, Scalar::Float(value) if value.is_nan());
-    match (kind, value.cmp(&known)) {
-        // Null may also mean that there were no rows.
-        _ if is_nan(&known) || is_nan(&value) || known.is_null() => None,
-        (AggregateKind::Max, std::cmp::Ordering::Less)
-        | (AggregateKind::Min, std::cmp::Ordering::Greater) => Some(known),
-        (_, std::cmp::Ordering::Equal) => (sign > 0).then_some(known),
-        _ => (sign > 0).then_some(value),
-    }
-}
-
-/// Raises (or lowers) a water mark. NaN is a mark only until there is a number.
-fn raise(kind: AggregateKind, mark: &mut Scalar, value: Scalar) {
-    let is_nan = |value: &Scalar| matches!(value, Scalar::Float(value) if value.is_nan());
-    let is_beyond = match kind {
-        _ if is_nan(&value) => false,
-        _ if is_nan(mark) => true,
-        AggregateKind::High => value > *mark,
-        _ => value < *mark,
-    };
-    if !value.is_null() && (mark.is_null() || is_beyond) {
-        *mark = value;
     }
 }

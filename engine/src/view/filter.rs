@@ -6,7 +6,6 @@ mod key;
 mod select;
 
 pub(super) use key::FilterKey;
-pub(super) use select::joined;
 
 use ahash::RandomState;
 use hashbrown::HashSet;
@@ -17,8 +16,9 @@ use crate::config::{FilterReducer, FilterTerm};
 use crate::error::{EngineError, Result};
 use crate::ingest::parse_temporal;
 use crate::storage::Snapshot;
-use crate::types::scalar::{MS_PER_DAY, Scalar, compare_floats};
+use crate::types::scalar::{MS_PER_DAY, Scalar};
 use crate::types::schema::{ColumnType, Storage};
+use crate::types::total_order::compare_floats;
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Filter {

@@ -7,11 +7,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::min_max::Ranges;
-use super::normalized_key::NormalizedKey;
 use super::plan::Plan;
 use super::slot_bitmap::SlotBitmap;
-use super::sort::RowComparator;
 use crate::parallel::Threads;
+use crate::query::normalized_key::NormalizedKey;
+use crate::query::sort::RowComparator;
 use crate::sorted::{Leaves, StagedOrder};
 use crate::storage::Snapshot;
 use crate::storage::TableDelta;
@@ -59,7 +59,7 @@ impl Flat {
             self.order = Some(StagedOrder::from_leaves(threads.parts(kept.len(), 1, leaves)));
             return;
         }
-        let rows = super::radix_sort::sort_rows(kept, order, snapshot, threads);
+        let rows = crate::query::radix_sort::sort_rows(kept, order, snapshot, threads);
         let normalized_key = NormalizedKey::new(order, snapshot, rows.len(), |at| kept[rows[at] as usize]);
         // In key order, which is close to the order of the cells in memory.
         let with_prefixes = |part: Range<usize>| -> Vec<(u32, u64)> {
@@ -69,7 +69,7 @@ impl Flat {
                 .zip(normalized_key.sort_key_prefixes(order, snapshot, &kept[part]))
                 .collect()
         };
-        let with_prefixes = super::filter::joined(threads.parts(kept.len(), 1, with_prefixes));
+        let with_prefixes = crate::query::concatenated(threads.parts(kept.len(), 1, with_prefixes));
         let leaves =
             |part: Range<usize>| Leaves::with_prefixes(&rows[part], |&row| with_prefixes[row as usize]);
         self.order = Some(StagedOrder::from_leaves(threads.parts(rows.len(), 1, leaves)));

@@ -10,10 +10,11 @@ use std::ops::Range;
 
 use hashbrown::HashMap;
 
-use super::filter::joined;
 use crate::column::{Column, Strings};
 use crate::parallel::Threads;
+use crate::query::concatenated;
 use crate::types::scalar::Scalar;
+use crate::types::total_order::text_prefix;
 
 const NONE: u32 = u32::MAX;
 /// Maximum size of a table used instead of a hash table; the limit is [`ROOM`] entries per row if that is more.
@@ -127,7 +128,7 @@ fn numbered(
         column.each_bits(&slots[part], |bits| numbers.push(number_of[place(bits, least)]));
         numbers
     });
-    joined(parts)
+    concatenated(parts)
 }
 
 /// Sorts table indices of text (0 is null, codes follow) by text.
@@ -136,7 +137,7 @@ fn by_text(strings: &Strings, places: Vec<usize>) -> Vec<usize> {
         .into_iter()
         .map(|place| match place.checked_sub(1) {
             None => (0, place),
-            Some(code) => (head(strings.get(code as u32)), place),
+            Some(code) => (text_prefix(strings.get(code as u32)), place),
         })
         .collect();
     keyed.sort_unstable_by(|left, right| {
@@ -146,14 +147,6 @@ fn by_text(strings: &Strings, places: Vec<usize>) -> Vec<usize> {
         })
     });
     keyed.into_iter().map(|(_, place)| place).collect()
-}
-
-/// Returns the first eight bytes of a text as an integer that ascends with it; equal prefixes decide nothing.
-pub(super) fn head(text: &str) -> u64 {
-    let mut head = [0; 8];
-    let len = text.len().min(8);
-    head[..len].copy_from_slice(&text.as_bytes()[..len]);
-    u64::from_be_bytes(head)
 }
 
 /// Finds distinct values by hash, separately in each part of the rows, then merges and sorts them.
@@ -207,7 +200,7 @@ fn hashed(column: &Column, slots: &[u32], threads: Threads) -> DenseCodes {
     for (value, number) in values.into_iter().zip(number_of) {
         sorted[number as usize] = value;
     }
-    DenseCodes { numbers: joined(numbers), values: sorted }
+    DenseCodes { numbers: concatenated(numbers), values: sorted }
 }
 
 /// The pairs of numbers that occur in the rows.
@@ -248,7 +241,7 @@ impl Pairs {
         }
         let parts =
             threads.parts(left.len(), 1, |part| part.map(|row| number_of[place(row)]).collect::<Vec<u32>>());
-        Pairs { of_row: joined(parts), pairs }
+        Pairs { of_row: concatenated(parts), pairs }
     }
 
     fn sorted(left: &[u32], right: &[u32], threads: Threads) -> Pairs {
@@ -259,7 +252,7 @@ impl Pairs {
             pairs.dedup();
             pairs
         });
-        let mut pairs = joined(parts);
+        let mut pairs = concatenated(parts);
         // The parts are sorted runs, which a stable sort merges.
         pairs.sort();
         pairs.dedup();
@@ -267,6 +260,6 @@ impl Pairs {
         let parts =
             threads.parts(left.len(), 1, |part| part.map(|row| numbers[&packed(row)]).collect::<Vec<u32>>());
         let pairs = pairs.into_iter().map(|pair| ((pair >> 32) as u32, pair as u32)).collect();
-        Pairs { of_row: joined(parts), pairs }
+        Pairs { of_row: concatenated(parts), pairs }
     }
 }

@@ -4,18 +4,16 @@
 //!
 //! Cost: a step touches only the paths of the rows in the delta.
 
-mod gmv;
 mod rows;
+mod value;
 
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use super::aggregate::{AggregateKind, SumOfNothing};
 use super::build::{BuiltGroups, ByCell, GroupAxis};
-use super::cells::{CellTable, TOTAL_CELL};
+use super::cells::{CellChanges, CellTable, TOTAL_CELL};
 use super::plan::Plan;
-use super::sums::Sum;
 use super::tree::{ROOT, Tree};
 use crate::config::{GroupRollupMode, SplitRollupMode};
 use crate::parallel::Threads;
@@ -23,7 +21,9 @@ use crate::sorted::OrderTree;
 use crate::storage::Snapshot;
 use crate::storage::TableDelta;
 use crate::types::scalar::Scalar;
-use crate::types::schema::ColumnType;
+
+/// Number of changed cells that are applied at once, which bounds the memory of a large step.
+const CHANGES: usize = if cfg!(test) { 64 } else { 1 << 16 };
 
 #[derive(Debug)]
 pub(super) struct Grouped {
@@ -60,7 +60,7 @@ struct Path {
 impl Grouped {
     /// Builds the view in one pass over the rows that pass the filter, then merges cells from the deepest up.
     pub(super) fn build(plan: Arc<Plan>, snapshot: &Snapshot, threads: Threads) -> Grouped {
-        let directions = |order: &[(usize, super::sort::Direction)]| {
+        let directions = |order: &[(usize, crate::query::sort::Direction)]| {
             order.iter().map(|(_, direction)| *direction).collect()
         };
         let only_leaves = plan.group_mode == GroupRollupMode::Flat;
@@ -97,7 +97,7 @@ impl Grouped {
             let (of_row, into) = (&layout.of_row, layout.deepest.clone());
             cells.fill(&plan.aggregates, &snapshot, &slots, of_row, into, threads);
             for (first, into) in &layout.sums {
-                cells.add_up(&plan.aggregates, *first, into);
+                cells.add_up(*first, into);
             }
             if cells.has_row_sets() {
                 fill_row_sets(cells, &layout, &slots);
@@ -224,10 +224,13 @@ impl Grouped {
             let of_total = touched.iter().filter(|&&(row_node, ..)| row_node == ROOT);
             self.splits.detach_all(of_total.map(|&(_, split_node, _)| split_node).collect());
         }
+        self.change_parents(&touched, -1);
+        let mut changes = CellChanges::default();
         for &slot in &leaving {
             self.known_path(&delta.old, slot, &mut path);
-            self.change_path(&path, &delta.old, slot, -1);
+            self.change_path(&path, &delta.old, slot, &mut changes, -1);
         }
+        self.apply(&delta.old, &mut changes, -1);
         self.snapshot = delta.new.clone();
         let known = touched.len();
         for &slot in &arriving {
@@ -240,8 +243,10 @@ impl Grouped {
                     }
                 }
             }
-            self.change_path(&path, &delta.new, slot, 1);
+            self.change_path(&path, &delta.new, slot, &mut changes, 1);
         }
+        self.apply(&delta.new, &mut changes, 1);
+        self.change_parents(&touched, 1);
         let (alive, dead): (Vec<_>, Vec<_>) = touched
             .iter()
             .enumerate()
@@ -297,18 +302,21 @@ impl Grouped {
         (leaving, arriving)
     }
 
-    fn change_path(&mut self, path: &Path, snapshot: &Snapshot, slot: u32, sign: i32) {
-        let plan = self.plan.clone();
+    /// Inserts (`sign` 1) or removes (`sign` -1) a row: notes the change of its cells, which is applied later together
+    /// with those of other rows, and changes its row sets.
+    fn change_path(
+        &mut self,
+        path: &Path,
+        snapshot: &Snapshot,
+        slot: u32,
+        changes: &mut CellChanges,
+        sign: i32,
+    ) {
         let leaf = path.rows[path.rows.len() - 1];
-        let has_gmv = plan.aggregates.iter().any(|aggregate| aggregate.kind == AggregateKind::Gmv);
-        for (depth, &row_node) in path.rows.iter().enumerate() {
+        for &row_node in &path.rows {
             for &split_node in &path.splits {
                 let cell = self.cell_at(row_node, split_node).expect("the path's cells exist");
-                let above = if has_gmv { depth.checked_sub(1) } else { None };
-                let parent = above.and_then(|above| self.cell_at(path.rows[above], split_node));
-                self.change_gmv(parent, cell, -1);
-                self.cells.change(&plan.aggregates, cell, snapshot, slot, sign);
-                self.change_gmv(parent, cell, 1);
+                changes.push(cell, slot);
                 if row_node == leaf && self.cells.has_row_sets() {
                     if sign > 0 {
                         self.cells.insert_row(cell, snapshot, slot);
@@ -318,6 +326,29 @@ impl Grouped {
                 }
             }
         }
+        if changes.len() >= CHANGES {
+            self.apply(snapshot, changes, sign);
+        }
+    }
+
+    fn apply(&mut self, snapshot: &Snapshot, changes: &mut CellChanges, sign: i32) {
+        self.cells.change(&self.plan.aggregates, snapshot, changes, sign);
+        changes.clear();
+    }
+
+    /// Updates aggregates that are computed from the groups below, before cells change (`sign` -1) or after (`sign` 1).
+    fn change_parents(&mut self, touched: &[(u32, u32, u32)], sign: i32) {
+        if !self.cells.follows_children() {
+            return;
+        }
+        let children: Vec<(u32, u32)> = touched
+            .iter()
+            .filter(|(row_node, ..)| *row_node != ROOT)
+            .filter_map(|&(row_node, split_node, cell)| {
+                Some((cell, self.cell_at(self.rows.node(row_node).parent, split_node)?))
+            })
+            .collect();
+        self.cells.change_parents(&children, sign);
     }
 
     /// Attaches new and detached groups at their positions. Rows precede splits, and deeper levels precede shallower
@@ -379,99 +410,6 @@ impl Grouped {
     fn split_sort_key(&mut self, split_node: u32) -> Box<[Scalar]> {
         let order = self.plan.column_order.clone();
         order.iter().map(|&(aggregate, _)| self.sort_value(aggregate, ROOT, split_node)).collect()
-    }
-
-    /// Returns the value that groups are sorted by; percentages sort by their plain sum.
-    fn sort_value(&mut self, aggregate: usize, row_node: u32, split_node: u32) -> Scalar {
-        let Some(cell) = self.cell_at(row_node, split_node) else { return Scalar::Null };
-        match self.plan.aggregates[aggregate].kind {
-            AggregateKind::PctSumParent | AggregateKind::PctSumTotal => self.plain_sum(aggregate, cell),
-            _ => self.value(aggregate, row_node, split_node),
-        }
-    }
-
-    /// Returns the values that a row shows in one block.
-    pub(super) fn shown_values(&mut self, row_node: u32, split_node: u32) -> Vec<Scalar> {
-        (0..self.plan.columns.len()).map(|shown| self.value(shown, row_node, split_node)).collect()
-    }
-
-    /// Returns the value of an aggregate in the cell of a row group and a split value.
-    pub(super) fn value(&mut self, aggregate: usize, row_node: u32, split_node: u32) -> Scalar {
-        let Some(cell) = self.cell_at(row_node, split_node) else { return Scalar::Null };
-        let kind = self.plan.aggregates[aggregate].kind;
-        let is_older_share = kind == AggregateKind::PctSumParent
-            && self.plan.aggregates[aggregate].sum_of_nothing != SumOfNothing::Null;
-        match kind {
-            // For clients up to 5.5 the grand total is 100 % of itself, even if it is null or zero.
-            AggregateKind::PctSumParent if is_older_share && (row_node, split_node) == (ROOT, ROOT) => {
-                Scalar::Float(100.0)
-            }
-            _ if self.snapshot.num_rows() == 0 => Scalar::Null,
-            AggregateKind::Sum | AggregateKind::SumAbs => self.plain_sum(aggregate, cell),
-            AggregateKind::SumOrZero => match self.plain_sum(aggregate, cell) {
-                Scalar::Null if self.is_float(aggregate) => Scalar::Float(0.0),
-                Scalar::Null => Scalar::Int(0),
-                sum => sum,
-            },
-            AggregateKind::AbsSum => match self.plain_sum(aggregate, cell) {
-                Scalar::Int(value) => Scalar::Int(value.saturating_abs()),
-                Scalar::Float(value) => Scalar::Float(value.abs()),
-                other => other,
-            },
-            AggregateKind::Mean => match self.sum(aggregate, cell) {
-                sum if sum.num_valid == 0 => Scalar::Null,
-                sum => Scalar::Float(sum.float() / f64::from(sum.num_valid)),
-            },
-            AggregateKind::Gmv => self.gmv(aggregate, row_node, split_node, cell),
-            AggregateKind::PctSumParent => {
-                let whole = match (row_node, split_node) {
-                    (ROOT, ROOT) => Some(cell),
-                    (_, ROOT) => self.cell_at(self.rows.node(row_node).parent, ROOT),
-                    _ => self.cell_at(row_node, self.splits.node(split_node).parent),
-                };
-                self.percentage(aggregate, cell, whole)
-            }
-            AggregateKind::PctSumTotal => self.percentage(aggregate, cell, Some(TOTAL_CELL)),
-            _ => match self.cells.state_value(aggregate, kind, cell) {
-                Ok(value) => value,
-                Err(Some(known)) => known.clone(),
-                Err(None) => {
-                    let value = self.compute(aggregate, row_node, split_node, cell);
-                    self.cells.remember(aggregate, cell, value.clone());
-                    value
-                }
-            },
-        }
-    }
-
-    fn is_float(&self, aggregate: usize) -> bool {
-        self.plan.aggregates[aggregate].input.column_type() == ColumnType::Float
-    }
-
-    fn sum(&self, aggregate: usize, cell: u32) -> Sum {
-        self.cells.sum(aggregate, cell).copied().unwrap_or_default()
-    }
-
-    fn plain_sum(&self, aggregate: usize, cell: u32) -> Scalar {
-        let sum = self.sum(aggregate, cell);
-        let is_null = match self.plan.aggregates[aggregate].sum_of_nothing {
-            SumOfNothing::Null => true,
-            SumOfNothing::Zero => self.cells.num_rows(cell) == 0,
-            SumOfNothing::ZeroWithoutRows => false,
-        };
-        match sum.num_valid {
-            0 if is_null => Scalar::Null,
-            _ if self.is_float(aggregate) => Scalar::Float(sum.float()),
-            _ => Scalar::Int(sum.integer()),
-        }
-    }
-
-    fn percentage(&self, aggregate: usize, cell: u32, whole: Option<u32>) -> Scalar {
-        let number = |cell| self.plain_sum(aggregate, cell).as_f64();
-        match (number(cell), whole.and_then(number)) {
-            (Some(part), Some(whole)) if whole != 0.0 => Scalar::Float(100.0 * part / whole),
-            _ => Scalar::Null,
-        }
     }
 
     fn is_shown_split(&self, split_node: u32) -> bool {

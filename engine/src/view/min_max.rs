@@ -6,16 +6,16 @@
 //! changed row.
 
 use super::Handle;
-use super::aggregate_state::{MANY_ROWS, canonical};
 use super::filter::Filter;
 use super::flat::Flat;
 use super::grouped::Grouped;
-use super::normalized_key::NormalizedKey;
-use super::radix_sort;
 use super::slice::is_flat_mode;
-use super::sort::{Direction, RowComparator, RowOrder};
+use crate::aggregate::{MANY_ROWS, canonical};
 use crate::error::{EngineError, Result};
 use crate::parallel::Threads;
+use crate::query::normalized_key::NormalizedKey;
+use crate::query::radix_sort;
+use crate::query::sort::{Direction, RowComparator, RowOrder};
 use crate::sorted::OrderTree;
 use crate::storage::Snapshot;
 use crate::storage::TableDelta;

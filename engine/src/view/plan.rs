@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::aggregate::{Aggregate, AggregateKind};
 use super::filter::Filter;
 use super::sharing_key::SharingKey;
-use super::sort::{Axis, Direction, RowOrder, direction};
+use crate::aggregate::{self, Aggregate};
 use crate::config::{Generation, GroupRollupMode, SortTerm, SplitRollupMode, ViewConfig};
 use crate::error::{EngineError, Result};
 use crate::expr::Expression;
+use crate::query::sort::{Axis, Direction, RowOrder, direction};
 use crate::storage::ComputedRef;
 use crate::types::schema::{ColumnType, Field, Schema, Storage};
 use crate::window::{Window, check_windows};
@@ -214,10 +214,10 @@ impl Plan {
             return Ok(());
         }
         let default = |field: &Field, column: usize| match self.kind {
-            ViewKind::ColumnOnly => Aggregate::new(field, column, AggregateKind::Any),
-            _ => {
-                let kind = AggregateKind::default_for(field.column_type());
-                let mut aggregate = Aggregate::new(field, column, kind);
+            ViewKind::ColumnOnly => Aggregate::new(field, column, aggregate::ANY),
+            ViewKind::Flat | ViewKind::Grouped => {
+                let function = aggregate::default_for(field.column_type());
+                let mut aggregate = Aggregate::new(field, column, function);
                 if self.config.generation == Generation::V5_5 {
                     aggregate.follow_older_rules(&[]);
                 }
@@ -247,7 +247,7 @@ impl Plan {
             let aggregate = match configured.get(&*field.name) {
                 _ if self.kind == ViewKind::ColumnOnly => default(field, column),
                 Some(configured) => configured.clone(),
-                None if is_own_value => Aggregate::new(field, column, AggregateKind::Unique),
+                None if is_own_value => Aggregate::new(field, column, aggregate::UNIQUE),
                 None => default(field, column),
             };
             aggregates.push(aggregate);
@@ -361,8 +361,7 @@ impl Plan {
 
     /// Returns whether a value depends on the total or the parent, and so on rows of other groups.
     pub(crate) fn has_shares(&self) -> bool {
-        let is_share = |kind| matches!(kind, AggregateKind::PctSumParent | AggregateKind::PctSumTotal);
-        self.aggregates.iter().any(|aggregate| is_share(aggregate.kind))
+        self.aggregates.iter().any(|aggregate| aggregate.function.reads_other_groups())
     }
 
     /// Returns the columns on which the displayed rows of a flat view depend.

@@ -4,11 +4,11 @@
 //! version. What is only reported back (spellings, the configured aggregates of a flat view) is not part of the key,
 //! nor are depth and expansion, which belong to each client's handle.
 
-use super::aggregate::{AggregateKind, SumOfNothing};
 use super::filter::FilterKey;
 use super::plan::{Plan, ViewKind};
-use super::sort::Direction;
+use crate::aggregate::SumOfNothing;
 use crate::config::{GroupRollupMode, SplitRollupMode};
+use crate::query::sort::Direction;
 
 /// Everything a view is a function of, besides the table. Cost of a comparison: the size of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -37,7 +37,8 @@ pub struct SharingKey {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct AggregateKey {
-    kind: AggregateKind,
+    /// The canonical name of the function.
+    function: &'static str,
     column: usize,
     argument: Option<usize>,
     /// The aggregate's spelling, where it is part of a column's readable name.
@@ -53,15 +54,14 @@ impl SharingKey {
             plan.group_by.contains(column).then(|| plan.aggregates[position].qualifier.clone())
         };
         let aggregates = plan.aggregates.iter().enumerate().map(|(position, aggregate)| AggregateKey {
-            kind: aggregate.kind,
+            function: aggregate.function.signature().canonical,
             column: aggregate.column,
             argument: aggregate.argument,
             spelling: spelling(position),
             sum_of_nothing: aggregate.sum_of_nothing,
         });
-        // Water marks depend on removed rows, which a new view has not seen.
-        let remembers =
-            plan.aggregates.iter().any(|each| matches!(each.kind, AggregateKind::High | AggregateKind::Low));
+        // A new view has not seen removed rows.
+        let remembers = plan.aggregates.iter().any(|aggregate| aggregate.function.remembers_removed_rows());
         let mut computed: Vec<(String, usize)> =
             plan.computed_columns().iter().map(|column| (column.alias.clone(), column.position)).collect();
         computed.sort_unstable();

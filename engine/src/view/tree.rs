@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 use ahash::RandomState;
 use hashbrown::HashTable;
 
-use super::sort::{Direction, compare_scalars, scalar_prefix};
+use crate::query::sort::{Direction, compare_scalars, scalar_prefix};
 use crate::sorted::{Compare, OrderTree, touch};
 use crate::types::scalar::Scalar;
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use proscenium_engine::ColumnType;
+use proscenium_engine::{ColumnType, aggregate};
 
 use crate::generated as wire;
 use crate::generated::get_features_resp::{
@@ -27,97 +27,6 @@ const TEXT_SEARCHES: [&str; 10] = [
 ];
 
 const NULL_CHECKS: [&str; 2] = ["is not null", "is null"];
-
-const TEXT_AGGREGATES: [&str; 15] = [
-    "count",
-    "any",
-    "distinct count",
-    "distinct leaf",
-    "dominant",
-    "first",
-    "join",
-    "last",
-    "last by index",
-    "median",
-    "q1",
-    "q3",
-    "unique",
-    "min by",
-    "max by",
-];
-
-const TIME_AGGREGATES: [&str; 17] = [
-    "count",
-    "any",
-    "avg",
-    "distinct count",
-    "distinct leaf",
-    "dominant",
-    "first",
-    "high",
-    "low",
-    "min",
-    "max",
-    "last by index",
-    "last",
-    "median",
-    "q1",
-    "q3",
-    "unique",
-];
-
-const NUMBER_AGGREGATES: [&str; 33] = [
-    "sum",
-    "abs sum",
-    "any",
-    "avg",
-    "count",
-    "distinct count",
-    "distinct leaf",
-    "dominant",
-    "first",
-    "gmv",
-    "high",
-    "low",
-    "max",
-    "min",
-    "high minus low",
-    "last by index",
-    "last minus first",
-    "last",
-    "mean",
-    "median",
-    "mul",
-    "q1",
-    "q3",
-    "pct sum parent",
-    "pct sum total",
-    "stddev",
-    "sum abs",
-    "sum or zero",
-    "unique",
-    "var",
-    "weighted mean",
-    "min by",
-    "max by",
-];
-
-const BOOLEAN_AGGREGATES: [&str; 11] = [
-    "count",
-    "and",
-    "any",
-    "distinct count",
-    "distinct leaf",
-    "dominant",
-    "first",
-    "last",
-    "last by index",
-    "or",
-    "unique",
-];
-
-/// Aggregates that take a second, numeric column.
-const TWO_COLUMN_AGGREGATES: [&str; 3] = ["weighted mean", "min by", "max by"];
 
 const ALL_FRAMES: &[&str] = &["rows", "range", "cumulative"];
 
@@ -214,18 +123,9 @@ fn filter_ops(column_type: ColumnType) -> ColumnTypeOptions {
 }
 
 fn aggregates(column_type: ColumnType) -> AggregateOptions {
-    let names: &[&str] = match column_type {
-        ColumnType::String => &TEXT_AGGREGATES,
-        ColumnType::Date | ColumnType::Datetime => &TIME_AGGREGATES,
-        ColumnType::Integer | ColumnType::Float => &NUMBER_AGGREGATES,
-        ColumnType::Boolean => &BOOLEAN_AGGREGATES,
-    };
-    let aggregates = names.iter().map(|name| AggregateArgs {
-        name: name.to_string(),
-        args: match TWO_COLUMN_AGGREGATES.contains(name) {
-            true => vec![wire::ColumnType::Float.into()],
-            false => Vec::new(),
-        },
+    let aggregates = aggregate::menu(column_type).into_iter().map(|item| AggregateArgs {
+        name: item.name.to_owned(),
+        args: if item.has_argument { vec![wire::ColumnType::Float.into()] } else { Vec::new() },
     });
     AggregateOptions { aggregates: aggregates.collect() }
 }

@@ -13,7 +13,7 @@ use crate::data::{Batch, BatchColumn};
 use crate::parallel::Threads;
 use crate::storage::KeyBits;
 use crate::storage::KeyOrder;
-use crate::types::scalar::float_bits;
+use crate::types::total_order::float_bits;
 
 impl OwnedTable {
     /// Merges rows whose key exists (only given cells change), and inserts the others. Rows apply in order.

@@ -9,6 +9,7 @@ use super::{Filter, FilterComparison, Test};
 use crate::column::{CHUNK, Chunk, ChunkedVec, Column};
 use crate::config::FilterReducer;
 use crate::parallel::Threads;
+use crate::query::concatenated;
 use crate::storage::Snapshot;
 use crate::types::scalar::Scalar;
 
@@ -25,7 +26,7 @@ impl Filter {
             let parts = threads.parts(order.len(), 1, |part| {
                 order.iter_from(part.start).take(part.len()).collect::<Vec<u32>>()
             });
-            return joined(parts);
+            return concatenated(parts);
         }
         let kept = self.bits(snapshot, threads);
         // Rows in slot order from slot 0 are read off the bits directly, skipping empty words.
@@ -45,13 +46,13 @@ impl Filter {
                 }
                 slots
             });
-            return joined(parts);
+            return concatenated(parts);
         }
         let parts = threads.parts(order.len(), 1, |part| {
             let slots = order.iter_from(part.start).take(part.len());
             slots.filter(|&slot| self.is_set(&kept, snapshot, slot)).collect::<Vec<u32>>()
         });
-        joined(parts)
+        concatenated(parts)
     }
 
     fn is_set(&self, kept: &[u64], snapshot: &Snapshot, slot: u32) -> bool {
@@ -97,16 +98,8 @@ impl Filter {
             }
             words
         });
-        joined(parts)
+        concatenated(parts)
     }
-}
-
-/// Concatenates the parts.
-pub(in crate::view) fn joined<T: Copy>(mut parts: Vec<Vec<T>>) -> Vec<T> {
-    if parts.len() == 1 {
-        return parts.pop().unwrap_or_default();
-    }
-    parts.concat()
 }
 
 impl Test {
@@ -116,7 +109,7 @@ impl Test {
         let parts = threads.parts(strings.len(), 1, |part| {
             part.map(|code| self.keeps_text(strings.get(code as u32))).collect::<Vec<bool>>()
         });
-        joined(parts)
+        concatenated(parts)
     }
 
     fn keeps_text(&self, text: &str) -> bool {

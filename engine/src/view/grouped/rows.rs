@@ -5,74 +5,97 @@
 use hashbrown::HashMap;
 
 use super::{Grouped, Path};
+use crate::aggregate::{CellRowOrder, Input, MANY_ROWS, RowFunction, RowSet, Shortcut, StateCost};
 use crate::parallel::Threads;
 use crate::types::scalar::Scalar;
-use crate::view::aggregate::AggregateKind;
-use crate::view::aggregate_state::{self, AggregateState, MANY_ROWS, RowOrderOf, StateKind};
-use crate::view::from_rows::{self, RowSet};
 use crate::view::tree::ROOT;
 
+/// Number of rows read before asking whether they decide the value.
+const ROWS_AT_ONCE: usize = if cfg!(test) { 2 } else { 16 };
+
 impl Grouped {
-    /// Computes an aggregate that needs rows, from the cell's aggregate state or by reading the rows.
+    /// Computes an aggregate that needs rows, from the cell's state or by reading the rows.
     pub(super) fn compute(&mut self, aggregate: usize, row_node: u32, split_node: u32, cell: u32) -> Scalar {
-        let plan = self.plan.clone();
-        let of = &plan.aggregates[aggregate];
+        let (plan, snapshot) = (self.plan.clone(), self.snapshot.clone());
+        let input = Input { aggregate: &plan.aggregates[aggregate], snapshot: &snapshot };
         if let Some(state) = self.cells.state_mut(cell, aggregate) {
-            state.flush(of, &self.snapshot);
+            state.flush(input);
         }
         if let Some(state) = self.cells.state(cell, aggregate) {
             let any_row = || self.edge_row(row_node, split_node, false).unwrap_or(0);
-            return state.value(of, &self.snapshot, any_row);
+            return state.value(input, &any_row);
         }
-        let depth = plan.levels.len() as u32;
-        let is_leaf = self.rows.node(row_node).depth == depth;
-        let column = self.snapshot.column(of.column);
-        let cell_of = |slot: Option<u32>| slot.map_or(Scalar::Null, |slot| column.scalar(slot));
-        match of.kind {
-            AggregateKind::Last => return cell_of(self.edge_row(row_node, split_node, true)),
-            AggregateKind::LastByIndex if is_leaf => {
-                return cell_of(self.edge_row(row_node, split_node, true));
-            }
-            AggregateKind::First if is_leaf => return cell_of(self.edge_row(row_node, split_node, false)),
-            // Stops at the first row that decides, usually one of the first.
-            AggregateKind::Any | AggregateKind::Or => {
-                let mut num_read = 0;
-                let rows = self.each_row(row_node, split_node).inspect(|_| num_read += 1);
-                let value = from_rows::any(column, rows);
-                if num_read < MANY_ROWS || !self.cells.is_read_again(cell, aggregate) {
+        let function = self.cells.row_function(aggregate).expect("aggregates with states are not computed");
+        let is_leaf = self.rows.node(row_node).depth == plan.levels.len() as u32;
+        let edge = |is_last: bool| {
+            let slot = self.edge_row(row_node, split_node, is_last);
+            slot.map_or(Scalar::Null, |slot| input.column().scalar(slot))
+        };
+        match function.shortcut(input.aggregate, is_leaf) {
+            Shortcut::ReadRows => {}
+            Shortcut::FirstRow => return edge(false),
+            Shortcut::LastRow => return edge(true),
+            Shortcut::Constant(value) => return value,
+            Shortcut::UntilDecided => {
+                let (value, num_read) = self.first_deciding(function, input, row_node, split_node);
+                if num_read < MANY_ROWS as usize || !self.cells.is_read_again(cell, aggregate) {
                     return value;
                 }
             }
-            AggregateKind::DistinctLeaf if !is_leaf => return from_rows::not_one(of),
-            _ => {}
         }
         let has_state = self.cells.num_rows(cell) >= MANY_ROWS
-            && match aggregate_state::state_kind(of.kind) {
-                StateKind::Counts => true,
-                StateKind::Order => self.cells.is_read_again(cell, aggregate),
-                StateKind::Nothing => false,
+            && match function.state_cost() {
+                StateCost::OneScan => true,
+                StateCost::Sorting => self.cells.is_read_again(cell, aggregate),
+                StateCost::NoState => false,
             };
         if has_state {
-            let rows = if aggregate_state::follows_row_order(of.kind) {
+            let rows = if function.follows_row_order() {
                 self.rows_by_leaf(row_node, split_node)
             } else {
                 self.rows_by_key(row_node, split_node)
             };
-            let row_order = RowOrderOf::new(&plan.levels[self.rows.node(row_node).depth as usize..]);
-            let mut state = AggregateState::new(of, &self.snapshot, &rows, row_order);
-            state.flush(of, &self.snapshot);
-            let value = state.value(of, &self.snapshot, || rows[0]);
-            self.cells.set_state(cell, aggregate, state);
-            return value;
+            let order = CellRowOrder::new(&plan.levels[self.rows.node(row_node).depth as usize..]);
+            if let Some(mut state) = function.build_state(input, &rows, order) {
+                state.flush(input);
+                let value = state.value(input, &|| rows[0]);
+                self.cells.set_state(cell, aggregate, state);
+                return value;
+            }
         }
-        // The filter yields all rows in key order, which suffices for these aggregates.
+        // The filter yields all rows in key order, which suffices for most aggregates.
         let is_total = (row_node, split_node) == (ROOT, ROOT);
-        let rows = if is_total && !aggregate_state::follows_row_order(of.kind) {
-            plan.filter.select(&self.snapshot, Threads::ONE)
+        let rows = if is_total && !function.follows_row_order() {
+            plan.filter.select(&snapshot, Threads::ONE)
         } else {
             self.rows_by_leaf(row_node, split_node)
         };
-        from_rows::compute(of, &RowSet { snapshot: &self.snapshot, rows: &rows, is_leaf })
+        function.compute(input, &RowSet { rows: &rows, is_leaf })
+    }
+
+    /// Reads rows in row order until they decide the value; returns it with the number of rows read.
+    fn first_deciding(
+        &self,
+        function: &dyn RowFunction,
+        input: Input<'_>,
+        row_node: u32,
+        split_node: u32,
+    ) -> (Scalar, usize) {
+        let mut rows = self.each_row(row_node, split_node);
+        let (mut candidate, mut num_read) = (None, 0);
+        let mut part = [0; ROWS_AT_ONCE];
+        loop {
+            let mut len = 0;
+            for (place, row) in part.iter_mut().zip(&mut rows) {
+                *place = row;
+                len += 1;
+            }
+            num_read += len;
+            if len == 0 || function.decide(input.column(), &part[..len], &mut candidate) {
+                let value = candidate.map_or(Scalar::Null, |slot| input.column().scalar(slot));
+                return (value, num_read);
+            }
+        }
     }
 
     /// As [`Grouped::rows_by_leaf`], lazily.

@@ -11,14 +11,14 @@ use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 
-use super::RowOrderOf;
+use crate::aggregate::CellRowOrder;
 use crate::sorted::OrderTree;
 use crate::storage::Snapshot;
 
 #[derive(Debug)]
-pub(in crate::view) struct Leaders {
+pub(super) struct Leaders {
     column: usize,
-    row_order: RowOrderOf,
+    row_order: CellRowOrder,
     /// Rows with a value, sorted by value bits (an arbitrary order), then in row order.
     rows: OrderTree,
     /// By value: the number of rows with it, and the last of them.
@@ -29,7 +29,7 @@ pub(in crate::view) struct Leaders {
 
 impl Leaders {
     /// Builds the structure from rows in row order.
-    pub(super) fn new(column: usize, row_order: RowOrderOf, snapshot: &Snapshot, rows: &[u32]) -> Leaders {
+    pub(super) fn new(column: usize, row_order: CellRowOrder, snapshot: &Snapshot, rows: &[u32]) -> Leaders {
         let cells = snapshot.column(column);
         let mut counts: HashMap<u64, (u32, u32), ahash::RandomState> = HashMap::default();
         let mut valued: Vec<(u64, u32)> = Vec::with_capacity(rows.len());

@@ -1,4 +1,4 @@
-//! Sum-like aggregates: states that insert and retract rows.
+//! Sums that insert and retract values.
 //!
 //! Invariant: inserting and then retracting a value leaves the state as it was. Integers are summed exactly in 128
 //! bits; floats in double-double arithmetic (the error-free TwoSum of Knuth, TAOCP 4.2.2, with the error carried
@@ -10,12 +10,12 @@ use crate::column::Column;
 
 /// A sum with its accumulated rounding error.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Compensated {
+pub(crate) struct CompensatedSum {
     high: f64,
     low: f64,
 }
 
-impl Compensated {
+impl CompensatedSum {
     pub(crate) fn add(&mut self, value: f64) {
         let sum = self.high + value;
         let part = sum - self.high;
@@ -26,7 +26,7 @@ impl Compensated {
         self.low = low - (self.high - sum);
     }
 
-    fn add_all(&mut self, other: &Compensated) {
+    pub(crate) fn add_all(&mut self, other: &CompensatedSum) {
         self.add(other.high);
         self.add(other.low);
     }
@@ -38,16 +38,16 @@ impl Compensated {
 
 /// The sum of a cell's valid values.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Sum {
+pub(crate) struct Total {
     pub(crate) num_valid: u32,
     num_nan: u32,
     num_infinite: u32,
     num_negative_infinite: u32,
     integers: i128,
-    floats: Compensated,
+    floats: CompensatedSum,
 }
 
-impl Sum {
+impl Total {
     /// Inserts (`sign` 1) or retracts (`sign` -1) one value.
     #[inline]
     pub(crate) fn change(&mut self, value: Number, sign: i32) {
@@ -61,11 +61,11 @@ impl Sum {
             Number::Float(value) => self.floats.add(value * f64::from(sign)),
         }
         if self.num_valid == 0 {
-            *self = Sum::default();
+            *self = Total::default();
         }
     }
 
-    pub(crate) fn merge(&mut self, other: &Sum) {
+    pub(crate) fn merge(&mut self, other: &Total) {
         self.num_valid += other.num_valid;
         self.num_nan += other.num_nan;
         self.num_infinite += other.num_infinite;
@@ -94,79 +94,6 @@ impl Sum {
     /// Returns the sum of the finite values.
     pub(crate) fn finite(&self) -> f64 {
         self.floats.value() + self.integers as f64
-    }
-}
-
-/// Sum and sum of squares, for the variance.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Moments {
-    pub(crate) sum: Sum,
-    squares: Compensated,
-}
-
-impl Moments {
-    pub(crate) fn change(&mut self, value: f64, sign: i32) {
-        self.sum.change(Number::Float(value), sign);
-        if self.sum.num_valid == 0 {
-            *self = Moments::default();
-        } else if value.is_finite() {
-            let square = value * value;
-            // The rounding error of the product, exact by fused multiply-add.
-            let error = value.mul_add(value, -square);
-            self.squares.add(square * f64::from(sign));
-            self.squares.add(error * f64::from(sign));
-        }
-    }
-
-    pub(crate) fn merge(&mut self, other: &Moments) {
-        self.sum.merge(&other.sum);
-        self.squares.add_all(&other.squares);
-    }
-
-    /// Returns the population variance; `None` for less than two values.
-    pub(crate) fn variance(&self) -> Option<f64> {
-        let count = f64::from(self.sum.num_valid);
-        if self.sum.num_valid < 2 {
-            return None;
-        }
-        let sum = self.sum.float();
-        if !sum.is_finite() {
-            return Some(f64::NAN);
-        }
-        // squares - sum² / n, again without the product's rounding error.
-        let mean = sum / count;
-        let product = sum * mean;
-        let mut rest = self.squares;
-        rest.add(-product);
-        rest.add(-sum.mul_add(mean, -product));
-        Some((rest.value() / count).max(0.0))
-    }
-}
-
-/// Sums of weights and of weighted values.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(crate) struct Weighted {
-    weights: Sum,
-    products: Sum,
-}
-
-impl Weighted {
-    /// Inserts or retracts a row; it counts only if value and weight are finite.
-    pub(crate) fn change(&mut self, value: f64, weight: f64, sign: i32) {
-        if value.is_finite() && weight.is_finite() {
-            self.weights.change(Number::Float(weight), sign);
-            self.products.change(Number::Float(value * weight), sign);
-        }
-    }
-
-    pub(crate) fn merge(&mut self, other: &Weighted) {
-        self.weights.merge(&other.weights);
-        self.products.merge(&other.products);
-    }
-
-    pub(crate) fn mean(&self) -> Option<f64> {
-        let weights = self.weights.float();
-        (self.weights.num_valid > 0 && weights != 0.0).then(|| self.products.float() / weights)
     }
 }
 
@@ -246,27 +173,23 @@ mod tests {
             ((turn.wrapping_mul(6_364_136_223_846_793_005) >> 11) as f64) / 1e12
                 * if turn.is_multiple_of(3) { -1.0 } else { 1.0 }
         };
-        let (mut sum, mut moments) = (Sum::default(), Moments::default());
+        let mut sum = Total::default();
         for turn in 0..1_000_000_u64 {
             sum.change(Number::Float(value(turn)), 1);
-            moments.change(value(turn), 1);
             if turn >= 10 {
                 sum.change(Number::Float(value(turn - 10)), -1);
-                moments.change(value(turn - 10), -1);
             }
         }
-        let (mut fresh, mut fresh_moments) = (Sum::default(), Moments::default());
+        let mut fresh = Total::default();
         for turn in 999_990..1_000_000 {
             fresh.change(Number::Float(value(turn)), 1);
-            fresh_moments.change(value(turn), 1);
         }
         assert_eq!(sum.float(), fresh.float());
-        assert_eq!(moments.variance(), fresh_moments.variance());
     }
 
     #[test]
     fn non_finite_values_can_be_retracted() {
-        let mut sum = Sum::default();
+        let mut sum = Total::default();
         for value in [1.5, f64::NAN, f64::INFINITY] {
             sum.change(Number::Float(value), 1);
         }
@@ -279,7 +202,7 @@ mod tests {
 
     #[test]
     fn integers_are_exact_beyond_double_precision() {
-        let mut sum = Sum::default();
+        let mut sum = Total::default();
         sum.change(Number::Integer(9_007_199_254_740_993), 1);
         sum.change(Number::Integer(1 << 62), 1);
         sum.change(Number::Integer(1 << 62), -1);

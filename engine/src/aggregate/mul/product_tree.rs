@@ -4,8 +4,8 @@
 //! changed, of at most [`ROWS`] rows each, and of their ancestors. The tree is a trie over slot numbers, so rows that
 //! are adjacent in memory are read together. Nothing is divided, so no error accumulates.
 
+use super::product::Product;
 use crate::column::Column;
-use crate::view::product::Product;
 
 /// Maximum number of rows of a leaf.
 const ROWS: usize = 64;
@@ -13,7 +13,7 @@ const ROWS: usize = 64;
 const BITS: u32 = 2;
 
 #[derive(Debug)]
-pub(in crate::view) struct Products {
+pub(super) struct ProductTree {
     root: ProductPart,
 }
 
@@ -32,11 +32,11 @@ enum Below {
     Parts(Box<[ProductPart; 1 << BITS]>),
 }
 
-impl Products {
-    pub(super) fn new(rows: &[u32]) -> Products {
+impl ProductTree {
+    pub(super) fn new(rows: &[u32]) -> ProductTree {
         let mut rows = rows.to_vec();
         rows.sort_unstable();
-        Products { root: ProductPart::new(&rows, u32::BITS) }
+        ProductTree { root: ProductPart::new(&rows, u32::BITS) }
     }
 
     pub(super) fn insert(&mut self, slot: u32) {
@@ -47,7 +47,7 @@ impl Products {
         self.root.remove(slot, u32::BITS);
     }
 
-    /// Recomputes stale products. Must be called before [`Products::value`].
+    /// Recomputes stale products. Must be called before [`ProductTree::product`].
     pub(super) fn flush(&mut self, column: &Column) {
         self.root.flush(column);
     }
@@ -56,7 +56,7 @@ impl Products {
         self.root.num_rows as usize
     }
 
-    pub(super) fn value(&self) -> Product {
+    pub(super) fn product(&self) -> Product {
         self.root.product.expect("flushed before it is read")
     }
 }
@@ -163,7 +163,7 @@ mod tests {
         table.apply_for_test(&Batch { num_rows: num_rows as usize, columns, keys: None });
         let snapshot = table.snapshot();
         let mut here = vec![false; num_rows as usize];
-        let mut products = Products::new(&[]);
+        let mut products = ProductTree::new(&[]);
         let mut seed = 88_172_645_463_325_252_u64;
         for turn in 0..1_000_000 {
             seed ^= seed << 13;
@@ -182,7 +182,7 @@ mod tests {
                 products.flush(snapshot.column(0));
                 let rows = (0..num_rows as u32).filter(|&slot| here[slot as usize]);
                 let fresh = Product::of(snapshot.column(0), rows);
-                assert_eq!(products.value().float(), fresh.float(), "turn {turn}");
+                assert_eq!(products.product().float(), fresh.float(), "turn {turn}");
             }
         }
     }

@@ -11,9 +11,10 @@
 
 use std::cmp::Ordering;
 
-use super::sort::{Direction, RowOrder, float_key};
+use super::sort::{Direction, RowOrder};
 use crate::column::Column;
 use crate::storage::Snapshot;
+use crate::types::total_order::{magnitude_key, signed_key, sort_order_key, text_prefix};
 
 /// Number of rows sampled to choose a normalized key.
 const SAMPLE: usize = 256;
@@ -24,7 +25,7 @@ const MOST_BITS: u32 = 48;
 
 /// How the rows of one tree are encoded as sort key prefixes.
 #[derive(Debug, Clone)]
-pub(super) struct NormalizedKey {
+pub(crate) struct NormalizedKey {
     /// The common prefix of the first column's sampled texts.
     prefix: Box<str>,
     /// The power of ten that makes the first column's sampled floats integers, if there is one.
@@ -62,7 +63,7 @@ impl Default for NormalizedKey {
 
 impl NormalizedKey {
     /// Chooses an encoding from a sample of `len` rows, which are in `order`.
-    pub(super) fn new(
+    pub(crate) fn new(
         order: &RowOrder,
         snapshot: &Snapshot,
         len: usize,
@@ -97,7 +98,7 @@ impl NormalizedKey {
 
     /// Returns the sort key prefix of a row; without sort terms, that of its key alone.
     #[inline]
-    pub(super) fn sort_key_prefix(&self, order: &RowOrder, snapshot: &Snapshot, slot: u32) -> u64 {
+    pub(crate) fn sort_key_prefix(&self, order: &RowOrder, snapshot: &Snapshot, slot: u32) -> u64 {
         let Some(&(column, direction)) = order.terms.first() else {
             return low_number(order, snapshot, slot);
         };
@@ -116,7 +117,7 @@ impl NormalizedKey {
     }
 
     /// Returns the sort key prefixes of many rows.
-    pub(super) fn sort_key_prefixes(&self, order: &RowOrder, snapshot: &Snapshot, slots: &[u32]) -> Vec<u64> {
+    pub(crate) fn sort_key_prefixes(&self, order: &RowOrder, snapshot: &Snapshot, slots: &[u32]) -> Vec<u64> {
         if let Some(&(column, direction)) = order.terms.first()
             && let Column::Str(codes, strings) = snapshot.column(column)
             && !direction.is_absolute()
@@ -170,7 +171,7 @@ impl NormalizedKey {
     fn of_text(&self, text: &str) -> (u64, KeyExactness) {
         match text.strip_prefix(&*self.prefix) {
             Some(rest) => {
-                let high = super::group_codes::head(rest) >> (64 - self.high_bits);
+                let high = text_prefix(rest) >> (64 - self.high_bits);
                 // A text is followed by those that it is a prefix of, even if they only add zero bytes.
                 let fits = rest.len() as u32 * 8 <= self.high_bits && !rest.ends_with('\0');
                 (high, if fits { KeyExactness::Exact } else { KeyExactness::Behind })
@@ -195,7 +196,7 @@ impl NormalizedKey {
             Ordering::Equal => KeyExactness::Exact,
             Ordering::Greater => KeyExactness::Before,
         };
-        ((nearest as u64 ^ (1 << 63)).saturating_add(2), place)
+        (signed_key(nearest).saturating_add(2), place)
     }
 
     fn of_number(&self, number: u64, place: KeyExactness) -> (u64, KeyExactness) {
@@ -299,16 +300,14 @@ fn key_number(column: &Column, slot: u32) -> u64 {
 #[inline]
 fn number(column: &Column, slot: u32, direction: Direction) -> u64 {
     if direction.is_absolute() {
-        return float_key(column.number(slot).unwrap_or(0.0).abs());
+        return magnitude_key(column.number(slot));
     }
     match column {
-        Column::Float32(cells) => cells.get(slot).map_or(1, |value| float_key(value.into())),
-        Column::Float64(cells) => cells.get(slot).map_or(1, float_key),
-        Column::Str(codes, strings) => {
-            codes.get(slot).map_or(0, |code| super::group_codes::head(strings.get(code)))
-        }
+        Column::Float32(cells) => sort_order_key(cells.get(slot).map(f64::from)),
+        Column::Float64(cells) => sort_order_key(cells.get(slot)),
+        Column::Str(codes, strings) => codes.get(slot).map_or(0, |code| text_prefix(strings.get(code))),
         Column::UInt64(cells) => cells.get(slot).map_or(1, |value| value.saturating_add(2)),
-        _ => column.bits(slot).map_or(1, |bits| (bits ^ (1 << 63)).saturating_add(2)),
+        _ => column.bits(slot).map_or(1, |bits| signed_key(bits as i64).saturating_add(2)),
     }
 }
 

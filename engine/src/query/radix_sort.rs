@@ -9,24 +9,25 @@
 
 use std::ops::Range;
 
-use super::sort::{Direction, RowOrder, float_key};
+use super::sort::{Direction, RowOrder};
 use crate::column::{Column, Strings};
 use crate::parallel::Threads;
 use crate::storage::Snapshot;
+use crate::types::total_order::{magnitude_key, signed_key, sort_order_key, text_prefix};
 
 /// Counting sort is used up to this many different numbers, or as many as there are rows.
 const FEW: u64 = 1 << 16;
 
 /// Sorts `slots`, which are in key order.
-pub(super) fn sort(slots: &[u32], order: &RowOrder, snapshot: &Snapshot, threads: Threads) -> Vec<u32> {
+pub(crate) fn sort(slots: &[u32], order: &RowOrder, snapshot: &Snapshot, threads: Threads) -> Vec<u32> {
     let rows = sort_rows(slots, order, snapshot, threads);
     let parts = threads
         .parts(rows.len(), 1, |part| rows[part].iter().map(|&row| slots[row as usize]).collect::<Vec<u32>>());
-    super::filter::joined(parts)
+    super::concatenated(parts)
 }
 
 /// As [`sort`], but returns positions in `slots`.
-pub(super) fn sort_rows(slots: &[u32], order: &RowOrder, snapshot: &Snapshot, threads: Threads) -> Vec<u32> {
+pub(crate) fn sort_rows(slots: &[u32], order: &RowOrder, snapshot: &Snapshot, threads: Threads) -> Vec<u32> {
     let terms = order.terms.iter();
     let keys: Vec<Keys> = terms
         .flat_map(|&(column, direction)| Keys::of(snapshot.column(column), slots, direction, threads))
@@ -95,7 +96,7 @@ impl Keys {
         let least = parts.iter().filter_map(|(_, least, _)| *least).min().unwrap_or(0);
         let largest = parts.iter().filter_map(|(.., largest)| *largest).max().unwrap_or(0);
         let may_saturate = if is_descending { least == 0 } else { largest == u64::MAX };
-        let mut numbers = super::filter::joined(parts.into_iter().map(|(numbers, ..)| numbers).collect());
+        let mut numbers = super::concatenated(parts.into_iter().map(|(numbers, ..)| numbers).collect());
         numbers.iter_mut().for_each(|number| *number -= least);
         Keys { numbers, largest: largest - least, may_saturate }
     }
@@ -215,14 +216,12 @@ fn refine(rows: &mut [u32], keys: &[Keys], scratch: &mut Vec<u128>) {
 fn numbers(column: &Column, slots: &[u32], is_abs: bool, ranks: &[u32]) -> Vec<u64> {
     let slots = slots.iter().copied();
     if is_abs {
-        return slots.map(|slot| float_key(column.number(slot).unwrap_or(0.0).abs())).collect();
+        return slots.map(|slot| magnitude_key(column.number(slot))).collect();
     }
     // 0 is NaN, 1 is null; values follow.
     match column {
-        Column::Float32(cells) => {
-            slots.map(|slot| cells.get(slot).map_or(1, |value| float_key(value.into()))).collect()
-        }
-        Column::Float64(cells) => slots.map(|slot| cells.get(slot).map_or(1, float_key)).collect(),
+        Column::Float32(cells) => slots.map(|slot| sort_order_key(cells.get(slot).map(f64::from))).collect(),
+        Column::Float64(cells) => slots.map(|slot| sort_order_key(cells.get(slot))).collect(),
         Column::Str(codes, _) => {
             slots.map(|slot| codes.get(slot).map_or(1, |code| u64::from(ranks[code as usize]) + 2)).collect()
         }
@@ -237,7 +236,7 @@ fn numbers(column: &Column, slots: &[u32], is_abs: bool, ranks: &[u32]) -> Vec<u
 fn raw(column: &Column, bits: u64) -> u64 {
     match column {
         Column::UInt64(_) => bits,
-        _ => bits ^ (1 << 63),
+        _ => signed_key(bits as i64),
     }
 }
 
@@ -245,7 +244,7 @@ fn raw(column: &Column, bits: u64) -> u64 {
 fn ranks(strings: &Strings) -> Vec<u32> {
     // The first eight bytes decide most comparisons without reading the text.
     let mut codes: Vec<(u64, u32)> =
-        (0..strings.len() as u32).map(|code| (super::group_codes::head(strings.get(code)), code)).collect();
+        (0..strings.len() as u32).map(|code| (text_prefix(strings.get(code)), code)).collect();
     codes.sort_unstable_by(|left, right| left.0.cmp(&right.0).then_with(|| strings.compare(left.1, right.1)));
     let mut ranks = vec![0; codes.len()];
     let mut rank = 0;

@@ -6,11 +6,11 @@
 //! for extending the available precision, 1971) with separate exponents, so intermediate results cannot overflow.
 //! Nothing is ever divided: when rows are removed, their part is multiplied again.
 
+use crate::aggregate::sums::Number;
 use crate::column::Column;
-use crate::view::sums::Number;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Product {
+pub(in crate::aggregate) struct Product {
     /// Of magnitude in [1, 2); or a zero, an infinity, NaN.
     high: f64,
     /// The rounding error of `high`.
@@ -20,10 +20,10 @@ pub(super) struct Product {
 }
 
 impl Product {
-    pub(super) const ONE: Product = Product { high: 1.0, low: 0.0, exponent: 0 };
+    pub(in crate::aggregate) const ONE: Product = Product { high: 1.0, low: 0.0, exponent: 0 };
 
     /// Returns the product of some rows. A null counts as 0.
-    pub(super) fn of(column: &Column, rows: impl IntoIterator<Item = u32>) -> Product {
+    pub(in crate::aggregate) fn of(column: &Column, rows: impl IntoIterator<Item = u32>) -> Product {
         rows.into_iter().fold(Product::ONE, |product, slot| {
             product.times(match column.exact(slot) {
                 Some(Number::Float(value)) => Product::new(value, 0.0),
@@ -51,7 +51,7 @@ impl Product {
         Product { high: scale(high), low: scale(low), exponent }
     }
 
-    pub(super) fn times(self, other: Product) -> Product {
+    pub(in crate::aggregate) fn times(self, other: Product) -> Product {
         let high = self.high * other.high;
         if !high.is_finite() || high == 0.0 {
             return Product { high, low: 0.0, exponent: 0 };
@@ -65,7 +65,7 @@ impl Product {
     }
 
     /// Rounds to a float; twice below the smallest normal number.
-    pub(super) fn float(self) -> f64 {
+    pub(in crate::aggregate) fn float(self) -> f64 {
         match self.exponent {
             0 => self.high,
             1024.. => f64::INFINITY.copysign(self.high),
@@ -76,7 +76,7 @@ impl Product {
     }
 
     /// Returns the product of integers, which is exact within 64 bits and saturates beyond.
-    pub(super) fn integer(self) -> i64 {
+    pub(in crate::aggregate) fn integer(self) -> i64 {
         match self.exponent {
             _ if self.high == 0.0 => 0,
             64.. if self.high < 0.0 => i64::MIN,

@@ -1,0 +1,44 @@
+//! The number of rows, whatever they hold.
+//!
+//! State: none, as every cell counts its rows.
+
+use super::{
+    Accepts, Aggregate, AggregateFunction, CellContext, CellRows, Input, MenuEntry, Method, Output,
+    Signature, StateFunction, StatesOf,
+};
+use crate::types::scalar::Scalar;
+use crate::types::schema::Storage;
+
+#[derive(Debug)]
+pub(super) struct Count;
+
+impl AggregateFunction for Count {
+    fn signature(&self) -> &'static Signature {
+        &Signature {
+            canonical: "count",
+            names: &["count"],
+            menu: &[MenuEntry { name: "count", number: 50, text: 10, time: 10, boolean: 10 }],
+            has_argument: false,
+            accepts: Accepts::Everything,
+            output: Output::Always(Storage::Int64),
+        }
+    }
+
+    fn method(&self) -> Method {
+        Method::States(StatesOf::<Count>::boxed)
+    }
+}
+
+impl StateFunction for Count {
+    type State = ();
+
+    fn change(_state: &mut (), _input: Input<'_>, _slot: u32, _sign: i32) {}
+
+    fn change_all(_states: &mut [()], _input: Input<'_>, _rows: CellRows<'_>, _sign: i32) {}
+
+    fn merge(_state: &mut (), _other: &()) {}
+
+    fn finish(_aggregate: &Aggregate, _states: &[()], cell: &dyn CellContext) -> Scalar {
+        Scalar::Int(cell.num_rows(cell.cell()).into())
+    }
+}
