@@ -175,10 +175,8 @@ impl Column {
     }
 
     pub(crate) fn text(&self, slot: u32) -> Option<&str> {
-        match self {
-            Column::Str(codes, strings) => codes.get(slot).map(|code| strings.get(code)),
-            _ => None,
-        }
+        let Column::Str(codes, strings) = self else { return None };
+        codes.get(slot).map(|code| strings.get(code))
     }
 
     pub(crate) fn scalar(&self, slot: u32) -> Scalar {
@@ -390,10 +388,7 @@ impl Column {
     /// Bytes held by the cells, including those shared with snapshots.
     pub(crate) fn memory(&self) -> usize {
         let cells = each_column!(self, cells => cells.memory());
-        match self {
-            Column::Str(_, strings) => cells + strings.memory(),
-            _ => cells,
-        }
+        if let Column::Str(_, strings) = self { cells + strings.memory() } else { cells }
     }
 }
 

@@ -131,10 +131,13 @@ impl AggregateFunction for SumOrZero {
 
 impl OverTotals for SumOrZero {
     fn finish(aggregate: &Aggregate, totals: &[Total], cell: &dyn CellContext) -> Scalar {
-        match plain_sum(aggregate, totals, cell.cell(), cell) {
-            sum if !sum.is_null() => sum,
-            _ if aggregate.is_float() => Scalar::Float(0.0),
-            _ => Scalar::Int(0),
+        let sum = plain_sum(aggregate, totals, cell.cell(), cell);
+        if !sum.is_null() {
+            sum
+        } else if aggregate.is_float() {
+            Scalar::Float(0.0)
+        } else {
+            Scalar::Int(0)
         }
     }
 }

@@ -80,11 +80,9 @@ impl AggregateFunction for DistinctLeaf {
 impl RowFunction for DistinctLeaf {
     fn compute(&self, input: Input<'_>, cell: &RowSet<'_>) -> Scalar {
         let column = input.column();
-        match unique(column, cell.rows) {
-            _ if !cell.is_leaf => not_one(input.aggregate),
-            Scalar::Null if cell.rows.iter().any(|&slot| column.is_valid(slot)) => not_one(input.aggregate),
-            value => value,
-        }
+        let value = unique(column, cell.rows);
+        let is_of_several = value.is_null() && cell.rows.iter().any(|&slot| column.is_valid(slot));
+        if !cell.is_leaf || is_of_several { not_one(input.aggregate) } else { value }
     }
 
     fn shortcut(&self, aggregate: &Aggregate, is_leaf: bool) -> Shortcut {

@@ -42,21 +42,39 @@ pub(crate) fn array(storage: Storage, values: &[Scalar]) -> ArrayRef {
         Storage::Bool => {
             let bool = |value: &Scalar| match value {
                 Scalar::Bool(value) => Some(*value),
-                _ => None,
+                Scalar::Null
+                | Scalar::Int(_)
+                | Scalar::UInt(_)
+                | Scalar::Float(_)
+                | Scalar::Str(_)
+                | Scalar::Date(_)
+                | Scalar::Datetime(_) => None,
             };
             Arc::new(values.iter().map(bool).collect::<BooleanArray>())
         }
         Storage::Date32 => {
             let days = |value: &Scalar| match value {
                 Scalar::Date(days) => Some(*days),
-                _ => None,
+                Scalar::Null
+                | Scalar::Bool(_)
+                | Scalar::Int(_)
+                | Scalar::UInt(_)
+                | Scalar::Float(_)
+                | Scalar::Str(_)
+                | Scalar::Datetime(_) => None,
             };
             Arc::new(values.iter().map(days).collect::<Date32Array>())
         }
         Storage::TimestampMs => {
             let ms = |value: &Scalar| match value {
                 Scalar::Datetime(ms) => Some(*ms),
-                _ => None,
+                Scalar::Null
+                | Scalar::Bool(_)
+                | Scalar::Int(_)
+                | Scalar::UInt(_)
+                | Scalar::Float(_)
+                | Scalar::Str(_)
+                | Scalar::Date(_) => None,
             };
             Arc::new(values.iter().map(ms).collect::<TimestampMillisecondArray>())
         }
@@ -65,7 +83,13 @@ pub(crate) fn array(storage: Storage, values: &[Scalar]) -> ArrayRef {
             for value in values {
                 match value {
                     Scalar::Str(text) => builder.append_value(text),
-                    _ => builder.append_null(),
+                    Scalar::Null
+                    | Scalar::Bool(_)
+                    | Scalar::Int(_)
+                    | Scalar::UInt(_)
+                    | Scalar::Float(_)
+                    | Scalar::Date(_)
+                    | Scalar::Datetime(_) => builder.append_null(),
                 }
             }
             Arc::new(builder.finish())

@@ -28,9 +28,10 @@ impl Column {
     /// The Arrow type in which clients receive the column's values, not dictionary-encoded: that of its storage, or
     /// for [`Storage::Integer`] the one that fits all values it has held.
     pub(crate) fn shown_type(&self) -> DataType {
-        match self {
-            Column::Integer(_, Width { is_wide: false }) => DataType::Int32,
-            column => column.storage().arrow(),
+        if let Column::Integer(_, Width { is_wide: false }) = self {
+            DataType::Int32
+        } else {
+            self.storage().arrow()
         }
     }
 
@@ -48,14 +49,15 @@ impl Column {
 
     /// Casts values of this column, or interpolated ones, to the type that clients receive.
     pub(crate) fn shown(&self, values: ArrayRef) -> ArrayRef {
-        match self {
-            Column::Integer(_, Width { is_wide: false }) if *values.data_type() == DataType::Int64 => {
-                // Values held between two snapshots may be wider than those in either.
-                let narrow = |value| i32::try_from(value).map_err(|_| ());
-                let narrow = values.as_primitive::<Int64Type>().try_unary::<_, Int32Type, ()>(narrow);
-                narrow.map_or(values, |narrow| Arc::new(narrow))
-            }
-            _ => values,
+        if matches!(self, Column::Integer(_, Width { is_wide: false }))
+            && *values.data_type() == DataType::Int64
+        {
+            // Values held between two snapshots may be wider than those in either.
+            let narrow = |value| i32::try_from(value).map_err(|_| ());
+            let narrow = values.as_primitive::<Int64Type>().try_unary::<_, Int32Type, ()>(narrow);
+            narrow.map_or(values, |narrow| Arc::new(narrow))
+        } else {
+            values
         }
     }
 }

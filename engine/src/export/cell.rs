@@ -3,6 +3,8 @@
 //! Cost: a column is downcast once and the texts of a dictionary are encoded once; a cell costs one match and an
 //! append.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "Arrow's data types are not ours")]
+
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{

@@ -68,7 +68,9 @@ impl<'a> MemberValues<'a> {
     ) -> MemberValues<'a> {
         match member {
             Member::Column(_) => MemberValues::CellWriter(CellWriter::new(&slice.columns[column].values)),
-            _ => MemberValues::Identity(member, Box::new(Identity::new(slice, options))),
+            Member::Path | Member::Id | Member::Index => {
+                MemberValues::Identity(member, Box::new(Identity::new(slice, options)))
+            }
         }
     }
 

@@ -146,7 +146,7 @@ fn columns(source: ExportSource<'_>, options: JsonOptions, threads: Threads) -> 
             (ExportSource::Parts(parts), None) => {
                 let columns = match member {
                     Member::Column(column) => column..column + 1,
-                    _ => 0..0,
+                    Member::Path | Member::Id | Member::Index => 0..0,
                 };
                 let slice = parts.window(range.clone(), columns);
                 let values = MemberValues::new(member, &slice, 0, options);

@@ -3,6 +3,11 @@
 //! Invariant: operations on constants are evaluated; the other rewrites are those of the published language that affect
 //! types and values: identities return their operand, regrouped constants change last digits.
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "asks for single kinds of nodes; the evaluators and the checker list all"
+)]
+
 use super::ast::{Arithmetic, ExprNode};
 use super::operate;
 use super::value::Value;
@@ -35,7 +40,7 @@ pub(super) fn is_vector(node: &ExprNode) -> bool {
 }
 
 pub(super) fn arithmetic(op: Arithmetic, left: ExprNode, right: ExprNode) -> ExprNode {
-    use Arithmetic::{Add, Divide, Multiply, Subtract};
+    use Arithmetic::{Add, Divide, Modulo, Multiply, Power, Subtract};
     if let (ExprNode::Constant(left), ExprNode::Constant(right)) = (&left, &right) {
         return ExprNode::Constant(operate::arithmetic(op, left, right));
     }
@@ -47,7 +52,7 @@ pub(super) fn arithmetic(op: Arithmetic, left: ExprNode, right: ExprNode) -> Exp
             Divide if constant(&right, 1.0) && left.is_variable() => return left,
             Multiply if constant(&right, 0.0) => return zero(),
             Divide if constant(&right, 0.0) => return ExprNode::Constant(Value::none()),
-            _ => {}
+            Add | Subtract | Multiply | Divide | Modulo | Power => {}
         }
     }
     if is_rewritable(&right) {
@@ -55,7 +60,7 @@ pub(super) fn arithmetic(op: Arithmetic, left: ExprNode, right: ExprNode) -> Exp
             Add if constant(&left, 0.0) => return right,
             Multiply if constant(&left, 1.0) => return right,
             Multiply | Divide if constant(&left, 0.0) => return zero(),
-            _ => {}
+            Add | Subtract | Multiply | Divide | Modulo | Power => {}
         }
     }
     if let (ExprNode::Negate(first), ExprNode::Negate(second)) = (&left, &right)
@@ -67,7 +72,7 @@ pub(super) fn arithmetic(op: Arithmetic, left: ExprNode, right: ExprNode) -> Exp
             Add => return ExprNode::Negate(Box::new(ExprNode::Arithmetic(Add, first, second))),
             Subtract => return ExprNode::Arithmetic(Subtract, second, first),
             Multiply | Divide => return ExprNode::Arithmetic(op, first, second),
-            _ => {}
+            Modulo | Power => {}
         }
     }
     if let Some(regrouped) = regroup(op, &left, &right) {

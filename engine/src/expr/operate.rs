@@ -37,7 +37,7 @@ pub(super) fn arithmetic(op: Arithmetic, left: &Value, right: &Value) -> Value {
                 _ => floats(op, x, y),
             })
         }
-        _ => Value::float(floats(op, x, y)),
+        Arithmetic::Divide | Arithmetic::Modulo | Arithmetic::Power => Value::float(floats(op, x, y)),
     }
 }
 
@@ -56,7 +56,7 @@ fn wrap32(op: Arithmetic, x: i32, y: i32) -> i32 {
     match op {
         Arithmetic::Subtract => x.wrapping_sub(y),
         Arithmetic::Multiply => x.wrapping_mul(y),
-        _ => x.wrapping_add(y),
+        Arithmetic::Add | Arithmetic::Divide | Arithmetic::Modulo | Arithmetic::Power => x.wrapping_add(y),
     }
 }
 
@@ -64,7 +64,7 @@ fn wrap64(op: Arithmetic, x: i64, y: i64) -> i64 {
     match op {
         Arithmetic::Subtract => x.wrapping_sub(y),
         Arithmetic::Multiply => x.wrapping_mul(y),
-        _ => x.wrapping_add(y),
+        Arithmetic::Add | Arithmetic::Divide | Arithmetic::Modulo | Arithmetic::Power => x.wrapping_add(y),
     }
 }
 
@@ -97,7 +97,15 @@ fn wrap(value: i64, storage: Storage) -> i64 {
         Storage::UInt8 => i64::from(value as u8),
         Storage::UInt16 => i64::from(value as u16),
         Storage::UInt32 => i64::from(value as u32),
-        _ => value,
+        Storage::Integer
+        | Storage::Int64
+        | Storage::UInt64
+        | Storage::Float32
+        | Storage::Float64
+        | Storage::Bool
+        | Storage::Utf8
+        | Storage::Date32
+        | Storage::TimestampMs => value,
     }
 }
 
@@ -116,7 +124,9 @@ pub(super) fn compare(op: Comparison, left: &Value, right: &Value) -> Result<Val
         return Ok(match op {
             Comparison::Equal => Value::boolean(both),
             Comparison::NotEqual => Value::boolean(!both),
-            _ => Value::null(ValueKind::Boolean),
+            Comparison::Less | Comparison::LessEqual | Comparison::Greater | Comparison::GreaterEqual => {
+                Value::null(ValueKind::Boolean)
+            }
         });
     }
     let is_compatible = left.kind == right.kind || (left.is_numeric() && right.is_numeric());

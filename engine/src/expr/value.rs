@@ -1,5 +1,7 @@
 //! Values of the language: type, status and payload.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "asks for single kinds of values")]
+
 use std::sync::Arc;
 
 use chrono::{Datelike, NaiveDate};
@@ -225,7 +227,15 @@ impl ValueKind {
             Storage::Utf8 => ValueKind::Text,
             Storage::Date32 => ValueKind::Date,
             Storage::TimestampMs => ValueKind::Datetime,
-            integer => ValueKind::Integer(integer),
+            integer @ (Storage::Integer
+            | Storage::Int8
+            | Storage::Int16
+            | Storage::Int32
+            | Storage::Int64
+            | Storage::UInt8
+            | Storage::UInt16
+            | Storage::UInt32
+            | Storage::UInt64) => ValueKind::Integer(integer),
         }
     }
 

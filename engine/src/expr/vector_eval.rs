@@ -8,6 +8,11 @@
 //! of their vectors ([`general`]). An expression with loops, vectors, assignments to columns, randomness or lookups is
 //! evaluated row by row, unless it depends on text columns alone.
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "each file evaluates the functions of its own family; `Function` lists all"
+)]
+
 mod conditions;
 mod general;
 mod memo;
@@ -252,7 +257,20 @@ impl<'a> VectorEvaluator<'a> {
                 let column = self.snapshot.schema().index_of(name)?;
                 return match self.snapshot.column(column) {
                     Column::Str(..) => None,
-                    cells => Some(self.read(cells, 0, rows)),
+                    cells @ (Column::Integer(..)
+                    | Column::Int8(_)
+                    | Column::Int16(_)
+                    | Column::Int32(_)
+                    | Column::Int64(_)
+                    | Column::UInt8(_)
+                    | Column::UInt16(_)
+                    | Column::UInt32(_)
+                    | Column::UInt64(_)
+                    | Column::Float32(_)
+                    | Column::Float64(_)
+                    | Column::Bool(_)
+                    | Column::Date(_)
+                    | Column::Datetime(_)) => Some(self.read(cells, 0, rows)),
                 };
             }
             _ => {}
@@ -350,7 +368,20 @@ impl<'a> VectorEvaluator<'a> {
     fn strings(&self, position: usize) -> Option<&Strings> {
         match self.snapshot.column(self.expression.columns[position]) {
             Column::Str(_, strings) => Some(strings),
-            _ => None,
+            Column::Integer(..)
+            | Column::Int8(_)
+            | Column::Int16(_)
+            | Column::Int32(_)
+            | Column::Int64(_)
+            | Column::UInt8(_)
+            | Column::UInt16(_)
+            | Column::UInt32(_)
+            | Column::UInt64(_)
+            | Column::Float32(_)
+            | Column::Float64(_)
+            | Column::Bool(_)
+            | Column::Date(_)
+            | Column::Datetime(_) => None,
         }
     }
 

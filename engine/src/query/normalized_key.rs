@@ -103,15 +103,16 @@ impl NormalizedKey {
             return low_number(order, snapshot, slot);
         };
         let column = snapshot.column(column);
-        let (high, place) = match column {
-            Column::Str(codes, strings) if !direction.is_absolute() => match codes.get(slot) {
+        let (high, place) = if let Column::Str(codes, strings) = column
+            && !direction.is_absolute()
+        {
+            match codes.get(slot) {
                 None => (0, KeyExactness::Before),
                 Some(code) => self.of_text(strings.get(code)),
-            },
-            _ => {
-                let (number, place) = self.number(column, slot, direction);
-                self.of_number(number, place)
             }
+        } else {
+            let (number, place) = self.number(column, slot, direction);
+            self.of_number(number, place)
         };
         self.with_low(high, place, order, direction, snapshot, slot)
     }
@@ -234,7 +235,19 @@ fn float(column: &Column, slot: u32, direction: Direction) -> Option<f64> {
         _ if direction.is_absolute() => Some(column.number(slot).unwrap_or(0.0).abs()),
         Column::Float32(cells) => cells.get(slot).map(f64::from),
         Column::Float64(cells) => cells.get(slot),
-        _ => None,
+        Column::Integer(..)
+        | Column::Int8(_)
+        | Column::Int16(_)
+        | Column::Int32(_)
+        | Column::Int64(_)
+        | Column::UInt8(_)
+        | Column::UInt16(_)
+        | Column::UInt32(_)
+        | Column::UInt64(_)
+        | Column::Bool(_)
+        | Column::Date(_)
+        | Column::Datetime(_)
+        | Column::Str(..) => None,
     }
 }
 
@@ -307,7 +320,19 @@ fn number(column: &Column, slot: u32, direction: Direction) -> u64 {
         Column::Float64(cells) => sort_order_key(cells.get(slot)),
         Column::Str(codes, strings) => codes.get(slot).map_or(0, |code| text_prefix(strings.get(code))),
         Column::UInt64(cells) => cells.get(slot).map_or(1, |value| value.saturating_add(2)),
-        _ => column.bits(slot).map_or(1, |bits| signed_key(bits as i64).saturating_add(2)),
+        Column::Integer(..)
+        | Column::Int8(_)
+        | Column::Int16(_)
+        | Column::Int32(_)
+        | Column::Int64(_)
+        | Column::UInt8(_)
+        | Column::UInt16(_)
+        | Column::UInt32(_)
+        | Column::Bool(_)
+        | Column::Date(_)
+        | Column::Datetime(_) => {
+            column.bits(slot).map_or(1, |bits| signed_key(bits as i64).saturating_add(2))
+        }
     }
 }
 

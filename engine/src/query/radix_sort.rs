@@ -55,9 +55,12 @@ impl Keys {
     /// those of null and NaN.
     fn of(column: &Column, slots: &[u32], direction: Direction, threads: Threads) -> Vec<Keys> {
         let (is_abs, is_descending) = (direction.is_absolute(), direction.is_descending());
-        let ranks = match column {
-            Column::Str(_, strings) if !is_abs => ranks(strings),
-            _ => Vec::new(),
+        let ranks = if let Column::Str(_, strings) = column
+            && !is_abs
+        {
+            ranks(strings)
+        } else {
+            Vec::new()
         };
         let keys = Keys::new(slots, is_descending, threads, |part| numbers(column, part, is_abs, &ranks));
         let is_integer = matches!(
@@ -226,7 +229,18 @@ fn numbers(column: &Column, slots: &[u32], is_abs: bool, ranks: &[u32]) -> Vec<u
             slots.map(|slot| codes.get(slot).map_or(1, |code| u64::from(ranks[code as usize]) + 2)).collect()
         }
         // Saturates: the three largest values share a number, see [`Keys::of`].
-        _ => slots
+        Column::Integer(..)
+        | Column::Int8(_)
+        | Column::Int16(_)
+        | Column::Int32(_)
+        | Column::Int64(_)
+        | Column::UInt8(_)
+        | Column::UInt16(_)
+        | Column::UInt32(_)
+        | Column::UInt64(_)
+        | Column::Bool(_)
+        | Column::Date(_)
+        | Column::Datetime(_) => slots
             .map(|slot| column.bits(slot).map_or(1, |bits| raw(column, bits).saturating_add(2)))
             .collect(),
     }
@@ -234,10 +248,7 @@ fn numbers(column: &Column, slots: &[u32], is_abs: bool, ranks: &[u32]) -> Vec<u
 
 /// The bits of an integer as an unsigned one that ascends with it.
 fn raw(column: &Column, bits: u64) -> u64 {
-    match column {
-        Column::UInt64(_) => bits,
-        _ => signed_key(bits as i64),
-    }
+    if let Column::UInt64(_) = column { bits } else { signed_key(bits as i64) }
 }
 
 /// Returns the rank of every code's text among all texts of the dictionary.

@@ -69,7 +69,7 @@ impl KeyOrder {
             {
                 LiveSlots::Run(*start, start + len)
             }
-            _ => LiveSlots::of(self.iter_from(0), self.len()),
+            KeyOrder::Ring { .. } | KeyOrder::Tree(_) => LiveSlots::of(self.iter_from(0), self.len()),
         }
     }
 

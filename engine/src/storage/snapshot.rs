@@ -195,7 +195,7 @@ impl Snapshot {
         let snapshot = self.0.base.as_ref().unwrap_or(self);
         match &snapshot.0.keys {
             RowKeys::Index(column) => Some(&snapshot.0.columns[*column]),
-            _ => None,
+            RowKeys::Sequential { .. } | RowKeys::Explicit(_) | RowKeys::Pairs(_) => None,
         }
     }
 

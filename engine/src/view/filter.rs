@@ -164,19 +164,28 @@ fn test(operator: Operator, operands: &[Scalar], storage: Storage, term: &Filter
             (FilterComparison::Greater | FilterComparison::GreaterEqual, Scalar::Null) => Test::IsNotNull,
             (_, operand) => Test::Compare(comparison, operand.clone()),
         },
-        Operator::Text(place, is_negated) => match first()? {
-            Scalar::Str(needle) if is_text => {
+        Operator::Text(place, is_negated) => {
+            let operand = first()?;
+            if let Scalar::Str(needle) = operand
+                && is_text
+            {
                 Test::Text { place, needle: needle.to_ascii_lowercase(), is_negated }
+            } else if is_negated {
+                Test::IsNotNull
+            } else {
+                Test::Nothing
             }
-            _ if is_negated => Test::IsNotNull,
-            _ => Test::Nothing,
-        },
-        Operator::Matches(is_negated) => match first()? {
-            Scalar::Str(pattern) if is_text => {
+        }
+        Operator::Matches(is_negated) => {
+            let operand = first()?;
+            if let Scalar::Str(pattern) = operand
+                && is_text
+            {
                 Test::Matches { pattern: Regex::new(pattern).ok(), is_negated }
+            } else {
+                Test::Nothing
             }
-            _ => Test::Nothing,
-        },
+        }
     })
 }
 
@@ -215,7 +224,10 @@ fn compare(column: &Column, slot: u32, comparison: FilterComparison, operand: &S
                 return match comparison {
                     FilterComparison::Equal => is_equal,
                     FilterComparison::NotEqual => !is_equal,
-                    _ => false,
+                    FilterComparison::Greater
+                    | FilterComparison::GreaterEqual
+                    | FilterComparison::Less
+                    | FilterComparison::LessEqual => false,
                 };
             }
             Some(value) => compare_floats(value, *operand),

@@ -48,7 +48,17 @@ impl DenseCodes {
             Column::Str(..) | Column::Float32(_) | Column::Float64(_) | Column::UInt64(_) => {
                 hashed(column, slots, threads)
             }
-            _ => DenseCodes::of_integers(column, slots, threads),
+            Column::Integer(..)
+            | Column::Int8(_)
+            | Column::Int16(_)
+            | Column::Int32(_)
+            | Column::Int64(_)
+            | Column::UInt8(_)
+            | Column::UInt16(_)
+            | Column::UInt32(_)
+            | Column::Bool(_)
+            | Column::Date(_)
+            | Column::Datetime(_) => DenseCodes::of_integers(column, slots, threads),
         }
     }
 

@@ -313,6 +313,19 @@ fn shown_array(view: &Grouped, column: usize, storage: Storage, values: &[Scalar
     let values = array(storage, values);
     match storage {
         Storage::Integer => view.snapshot.column(column).shown(values),
-        _ => values,
+        Storage::Int8
+        | Storage::Int16
+        | Storage::Int32
+        | Storage::Int64
+        | Storage::UInt8
+        | Storage::UInt16
+        | Storage::UInt32
+        | Storage::UInt64
+        | Storage::Float32
+        | Storage::Float64
+        | Storage::Bool
+        | Storage::Utf8
+        | Storage::Date32
+        | Storage::TimestampMs => values,
     }
 }

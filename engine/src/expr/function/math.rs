@@ -1,5 +1,10 @@
 //! Functions of numbers.
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "each file evaluates the functions of its own family; `Function` lists all"
+)]
+
 use std::cmp::Ordering;
 use std::f64::consts::PI;
 
@@ -84,7 +89,13 @@ pub(super) fn unary(position: usize, value: &Value) -> Value {
     let result = compute(value.raw());
     match kind {
         ValueKind::Float64 => Value::float(result),
-        kind => Value::integer(kind, to_integer(result)),
+        kind @ (ValueKind::None
+        | ValueKind::Integer(_)
+        | ValueKind::Float32
+        | ValueKind::Boolean
+        | ValueKind::Text
+        | ValueKind::Date
+        | ValueKind::Datetime) => Value::integer(kind, to_integer(result)),
     }
 }
 
@@ -246,7 +257,7 @@ pub(super) fn fold(machine: &mut Machine<'_>, function: Function, arguments: &[A
         let Argument::Value(node) = argument else { return Value::poison(ValueKind::Float64) };
         match machine.any(node) {
             Out::Vector(elements) if is_single => values = elements,
-            out => values.push(out.into_value()),
+            out @ (Out::Value(_) | Out::Vector(_)) => values.push(out.into_value()),
         }
     }
     let op = if function == Function::Product { Arithmetic::Multiply } else { Arithmetic::Add };

@@ -1,5 +1,10 @@
 //! Strings. Positions and lengths count bytes; only ASCII letters change case.
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "each file evaluates the functions of its own family; `Function` lists all"
+)]
+
 use std::fmt::Write;
 
 use super::super::eval::Machine;

@@ -1,5 +1,10 @@
 //! Functions on vectors.
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "each file evaluates the functions of its own family; `Function` lists all"
+)]
+
 use super::super::ast::{Argument, Arithmetic};
 use super::super::eval::Machine;
 use super::super::operate;

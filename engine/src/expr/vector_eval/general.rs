@@ -2,6 +2,8 @@
 //!
 //! Invariant: uses the definitions of the row-wise evaluator.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "asks for single kinds of values")]
+
 use super::super::VolatileInputs;
 use super::super::ast::{Argument, Arithmetic, Comparison, Logic};
 use super::super::eval::{Machine, Row};

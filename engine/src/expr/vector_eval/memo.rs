@@ -3,6 +3,11 @@
 //! Invariant: results are those of the row-wise evaluator. A node whose texts hardly ever repeat drops its memo and is
 //! evaluated over the rows.
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "asks for single kinds of nodes; the evaluators and the checker list all"
+)]
+
 use hashbrown::HashMap;
 
 use super::super::ast::ExprNode;
@@ -91,7 +96,19 @@ impl Memo {
                     columns.push((position, strings.len() as u64 + 1));
                 }
                 Column::Bool(_) => columns.push((position, 3)),
-                _ => return None,
+                Column::Integer(..)
+                | Column::Int8(_)
+                | Column::Int16(_)
+                | Column::Int32(_)
+                | Column::Int64(_)
+                | Column::UInt8(_)
+                | Column::UInt16(_)
+                | Column::UInt32(_)
+                | Column::UInt64(_)
+                | Column::Float32(_)
+                | Column::Float64(_)
+                | Column::Date(_)
+                | Column::Datetime(_) => return None,
             }
         }
         if !has_text {
@@ -125,7 +142,19 @@ impl Memo {
             let (codes, known) = match run.snapshot.column(run.expression.columns[*position]) {
                 Column::Str(codes, _) => each(codes, rows, |code| u64::from(code) + 1),
                 Column::Bool(cells) => each(cells, rows, |value| u64::from(value) + 1),
-                _ => return keys,
+                Column::Integer(..)
+                | Column::Int8(_)
+                | Column::Int16(_)
+                | Column::Int32(_)
+                | Column::Int64(_)
+                | Column::UInt8(_)
+                | Column::UInt16(_)
+                | Column::UInt32(_)
+                | Column::UInt64(_)
+                | Column::Float32(_)
+                | Column::Float64(_)
+                | Column::Date(_)
+                | Column::Datetime(_) => return keys,
             };
             match known {
                 None => keys.iter_mut().zip(codes).for_each(|(key, code)| *key = *key * num_keys + code),

@@ -16,7 +16,12 @@ impl VectorEvaluator<'_> {
             VectorData::Float(cells) if !vector.has(NONE) && !vector.has(POISON) => {
                 Vector::new(vector.kind, VectorData::Float(cells.map(|value| -value)), vector.statuses)
             }
-            _ => self.general_negate(vector, len),
+            VectorData::Nothing
+            | VectorData::Float(_)
+            | VectorData::Int(_)
+            | VectorData::Bool(_)
+            | VectorData::Text(_)
+            | VectorData::Mixed(_) => self.general_negate(vector, len),
         }
     }
 
@@ -31,7 +36,14 @@ impl VectorEvaluator<'_> {
         {
             let wrapped = |op32: fn(i32, i32) -> i32, op64: fn(i64, i64) -> i64| match left.kind {
                 INT32 => x.zip(y, |x, y| f64::from(op32(x as i32, y as i32))),
-                _ => x.zip(y, |x, y| op64(x, y) as f64),
+                crate::expr::value::ValueKind::None
+                | crate::expr::value::ValueKind::Integer(_)
+                | crate::expr::value::ValueKind::Float32
+                | crate::expr::value::ValueKind::Float64
+                | crate::expr::value::ValueKind::Boolean
+                | crate::expr::value::ValueKind::Text
+                | crate::expr::value::ValueKind::Date
+                | crate::expr::value::ValueKind::Datetime => x.zip(y, |x, y| op64(x, y) as f64),
             };
             match op {
                 Arithmetic::Add => {
@@ -57,7 +69,11 @@ impl VectorEvaluator<'_> {
             Arithmetic::Divide | Arithmetic::Modulo => {
                 let values = match op {
                     Arithmetic::Divide => x.zip(&y, |x, y| x / y),
-                    _ => x.zip(&y, |x, y| x % y),
+                    Arithmetic::Add
+                    | Arithmetic::Subtract
+                    | Arithmetic::Multiply
+                    | Arithmetic::Modulo
+                    | Arithmetic::Power => x.zip(&y, |x, y| x % y),
                 };
                 return Vector::float(values, null_where_zero(statuses, &y, len));
             }
@@ -301,7 +317,13 @@ fn unary(position: usize, vector: &Vector, len: usize) -> Option<Vector> {
     let raws = vector.raws()?;
     let payloads = match kind {
         ValueKind::Float64 => VectorData::Float(raws.map(compute)),
-        _ => VectorData::Int(raws.map(|value| to_integer(compute(value)))),
+        ValueKind::None
+        | ValueKind::Integer(_)
+        | ValueKind::Float32
+        | ValueKind::Boolean
+        | ValueKind::Text
+        | ValueKind::Date
+        | ValueKind::Datetime => VectorData::Int(raws.map(|value| to_integer(compute(value)))),
     };
     Some(Vector::new(kind, payloads, vector.statuses.clone()))
 }

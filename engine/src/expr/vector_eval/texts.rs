@@ -150,6 +150,11 @@ impl VectorEvaluator<'_> {
 fn texts(vector: &Vector) -> Option<&VectorCells<Ref>> {
     match &vector.payloads {
         VectorData::Text(cells) if vector.kind == ValueKind::Text => Some(cells),
-        _ => None,
+        VectorData::Nothing
+        | VectorData::Float(_)
+        | VectorData::Int(_)
+        | VectorData::Bool(_)
+        | VectorData::Text(_)
+        | VectorData::Mixed(_) => None,
     }
 }

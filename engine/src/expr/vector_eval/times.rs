@@ -1,5 +1,10 @@
 //! Dates and times over columns.
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "each file evaluates the functions of its own family; `Function` lists all"
+)]
+
 use super::super::function::{self, DAYS, Function, MONTHS};
 use super::super::value::{INT64, Payload, Value, ValueKind, days_of, to_integer, unpack};
 use super::VectorEvaluator;
@@ -81,7 +86,10 @@ impl VectorEvaluator<'_> {
                 let ms = |row: usize| match &vector.payloads {
                     VectorData::Int(cells) => Some(cells.at(row)),
                     VectorData::Float(cells) => Some(to_integer(cells.at(row))),
-                    _ => None,
+                    VectorData::Nothing
+                    | VectorData::Bool(_)
+                    | VectorData::Text(_)
+                    | VectorData::Mixed(_) => None,
                 };
                 Some(optional(ValueKind::Datetime, len, |row| {
                     ms(row).filter(|_| vector.status(row) == VALID)
@@ -96,7 +104,12 @@ impl VectorEvaluator<'_> {
         let is_date = match vector.kind {
             ValueKind::Date => true,
             ValueKind::Datetime => false,
-            _ => return None,
+            ValueKind::None
+            | ValueKind::Integer(_)
+            | ValueKind::Float32
+            | ValueKind::Float64
+            | ValueKind::Boolean
+            | ValueKind::Text => return None,
         };
         if function == Function::HourOfDay {
             let hours = cells

@@ -177,7 +177,11 @@ impl Vector {
                 Status::Null => NULL,
                 Status::Poison => POISON,
             },
-            _ => self.statuses.as_ref().map_or(VALID, |statuses| statuses[row]),
+            VectorData::Nothing
+            | VectorData::Float(_)
+            | VectorData::Int(_)
+            | VectorData::Bool(_)
+            | VectorData::Text(_) => self.statuses.as_ref().map_or(VALID, |statuses| statuses[row]),
         }
     }
 
@@ -199,7 +203,9 @@ impl Vector {
         match &self.payloads {
             VectorData::Mixed(values) => (0..values.len()).any(|row| self.status(row) == status),
             VectorData::Nothing => status == NONE,
-            _ => self.statuses.as_ref().is_some_and(|statuses| statuses.contains(&status)),
+            VectorData::Float(_) | VectorData::Int(_) | VectorData::Bool(_) | VectorData::Text(_) => {
+                self.statuses.as_ref().is_some_and(|statuses| statuses.contains(&status))
+            }
         }
     }
 
@@ -255,7 +261,12 @@ impl Vector {
             VectorData::Int(cells) => match self.kind {
                 ValueKind::Date => Payload::Date(cells.at(row) as i32),
                 ValueKind::Datetime => Payload::Datetime(cells.at(row)),
-                _ => Payload::Integer(cells.at(row)),
+                ValueKind::None
+                | ValueKind::Integer(_)
+                | ValueKind::Float32
+                | ValueKind::Float64
+                | ValueKind::Boolean
+                | ValueKind::Text => Payload::Integer(cells.at(row)),
             },
             VectorData::Nothing | VectorData::Mixed(_) => return Value::none(),
         };

@@ -42,7 +42,16 @@ impl Frame {
                 }
             }
             Op::Count => self.count += u64::from(source.is_valid(slot)),
-            _ => {
+            Op::Sum
+            | Op::Avg
+            | Op::Stddev
+            | Op::Var
+            | Op::Lag(_)
+            | Op::Lead(_)
+            | Op::Diff(_)
+            | Op::Rate
+            | Op::Ema(_)
+            | Op::RowNumber => {
                 let Some(value) = source.number(slot) else { return };
                 self.count += 1;
                 match op {
@@ -53,7 +62,16 @@ impl Frame {
                     }
                     Op::Ema(_) if self.count == 1 => self.sum = value,
                     Op::Ema(alpha) => self.sum = alpha * value + (1.0 - alpha) * self.sum,
-                    _ => self.sum += value,
+                    Op::Sum
+                    | Op::Avg
+                    | Op::Count
+                    | Op::Min
+                    | Op::Max
+                    | Op::Lag(_)
+                    | Op::Lead(_)
+                    | Op::Diff(_)
+                    | Op::Rate
+                    | Op::RowNumber => self.sum += value,
                 }
             }
         }
@@ -85,13 +103,32 @@ impl Frame {
     pub(super) fn value(&self, op: Op) -> Option<f64> {
         let is_defined = match op {
             Op::Var | Op::Stddev => self.count > 1,
-            _ => self.count > 0,
+            Op::Sum
+            | Op::Avg
+            | Op::Count
+            | Op::Min
+            | Op::Max
+            | Op::Lag(_)
+            | Op::Lead(_)
+            | Op::Diff(_)
+            | Op::Rate
+            | Op::Ema(_)
+            | Op::RowNumber => self.count > 0,
         };
         is_defined.then(|| match op {
             Op::Avg => self.sum / self.count as f64,
             Op::Var => self.squares / (self.count - 1) as f64,
             Op::Stddev => (self.squares / (self.count - 1) as f64).sqrt(),
-            _ => self.sum,
+            Op::Sum
+            | Op::Count
+            | Op::Min
+            | Op::Max
+            | Op::Lag(_)
+            | Op::Lead(_)
+            | Op::Diff(_)
+            | Op::Rate
+            | Op::Ema(_)
+            | Op::RowNumber => self.sum,
         })
     }
 }

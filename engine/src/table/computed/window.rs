@@ -65,7 +65,9 @@ impl WindowCells {
         let values = match op {
             Op::Min | Op::Max | Op::Lag(_) | Op::Lead(_) => WindowValues::Slots(Vec::new()),
             Op::Count | Op::RowNumber => WindowValues::Integers(Vec::new()),
-            _ => WindowValues::Floats(Vec::new()),
+            Op::Sum | Op::Avg | Op::Stddev | Op::Var | Op::Diff(_) | Op::Rate | Op::Ema(_) => {
+                WindowValues::Floats(Vec::new())
+            }
         };
         WindowCells { slots: Vec::new(), values }
     }

@@ -57,7 +57,13 @@ impl Side {
         for slot in snapshot.order().iter_from(0) {
             match side.key_of(snapshot, slot) {
                 Scalar::Null => side.keyless.push(slot),
-                key => side.rows.entry(key).or_default().push(slot),
+                key @ (Scalar::Bool(_)
+                | Scalar::Int(_)
+                | Scalar::UInt(_)
+                | Scalar::Float(_)
+                | Scalar::Str(_)
+                | Scalar::Date(_)
+                | Scalar::Datetime(_)) => side.rows.entry(key).or_default().push(slot),
             }
         }
         for slots in side.rows.values_mut() {

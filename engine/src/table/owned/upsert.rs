@@ -97,7 +97,7 @@ impl OwnedTable {
         let column = &self.columns[index_column];
         let start = match &self.order {
             KeyOrder::Ring { start: 0, len, .. } if self.free.is_empty() && *len == self.num_slots => *len,
-            _ => return None,
+            KeyOrder::Ring { .. } | KeyOrder::Tree(_) => return None,
         };
         if matches!(column, Column::Str(..) | Column::Float32(_) | Column::Float64(_)) {
             return None;
