@@ -8,8 +8,6 @@
 //! Expected: the ratio of the largest table to the smallest is at most 2. Exceeding the caches makes it 3 to 8 at
 //! these sizes; an aggregate that rescans its groups shows as 50 and more.
 
-mod random;
-
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,9 +15,9 @@ use std::time::Instant;
 use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
 use proscenium_engine::config::ViewConfig;
 use proscenium_engine::table::Table;
+use proscenium_engine::testing::Random;
 use proscenium_engine::view::{Handle, Plan, SliceOptions, View};
 use proscenium_engine::{TableData, TableOptions};
-use random::Random;
 
 const BATCH_ROWS: usize = 100;
 /// Reads before the measurement: a cell's aggregate state is built by the second one.
@@ -27,7 +25,7 @@ const WARM_STEPS: usize = 4;
 const STEPS: usize = 21;
 
 fn trades(ids: &[i64], num_rows: usize, random: &mut Random) -> TableData {
-    let mut pick = |of: usize| random.next() as usize % of;
+    let mut pick = |of: usize| random.number() as usize % of;
     let venues: Vec<String> = ids.iter().map(|_| format!("V{:02}", pick(20))).collect();
     let accounts: Vec<i32> = ids.iter().map(|_| pick(num_rows / 10) as i32).collect();
     let symbols: Vec<String> = ids.iter().map(|_| format!("SYM{:04}", pick(1000))).collect();
@@ -124,7 +122,7 @@ impl Watched {
 
 /// Measures all aggregates and returns the microseconds of each.
 fn measure(num_rows: usize, wanted: &str) -> Vec<(String, f64)> {
-    let mut random = Random(88_172_645_463_325_252);
+    let mut random = Random::new(1);
     let ids: Vec<i64> = (0..num_rows as i64).collect();
     let data = trades(&ids, num_rows, &mut random);
     let options = TableOptions { index: Some("id".into()), ..TableOptions::default() };
@@ -138,7 +136,7 @@ fn measure(num_rows: usize, wanted: &str) -> Vec<(String, f64)> {
                 let mut watched = Watched::new(aggregate, column, levels, &table);
                 for step in 0..WARM_STEPS + STEPS {
                     let ids: Vec<i64> =
-                        (0..BATCH_ROWS).map(|_| (random.next() % num_rows as u64) as i64).collect();
+                        (0..BATCH_ROWS).map(|_| (random.number() % num_rows as u64) as i64).collect();
                     let batch = trades(&ids, num_rows, &mut random);
                     let delta = table.update(&batch, 0).expect("the data is good").expect("it has rows");
                     let begin = Instant::now();

@@ -3,6 +3,7 @@
 //! `cargo run --release -p proscenium-engine --example expressions [-- ROWS [EXPRESSION]]`; prints milliseconds, the median
 //! of 21, as JSON by expression: what `integration-tests/benches` puts beside the same in Polars.
 
+use proscenium_engine::testing::Random;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,13 +16,8 @@ use proscenium_engine::{EngineContext, TableData, TableOptions};
 const RUNS: usize = 21;
 
 fn trades(num_rows: usize) -> TableData {
-    let mut state = 88_172_645_463_325_252_u64;
-    let mut pick = |of: u64| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 11) % of
-    };
+    let mut random = Random::new(1);
+    let mut pick = |of: u64| random.number() % of;
     let prices = Float64Array::from_iter_values((0..num_rows).map(|_| pick(1 << 40) as f64 / 1e10));
     let quantities = Int32Array::from_iter_values((0..num_rows).map(|_| pick(1000) as i32));
     let flags: BooleanArray = (0..num_rows).map(|_| Some(pick(2) == 0)).collect();

@@ -4,8 +4,6 @@
 //! of one step after a batch of 100 updated rows (for some plus a read of fifty rows in the middle of the view),
 //! and finally the ratio of the largest table to the smallest. Expected: at most 2.
 
-mod random;
-
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,9 +14,9 @@ use arrow::array::{
 use proscenium_engine::config::{FilterTerm, SortDirection, SortTerm, ViewConfig};
 use proscenium_engine::export::RowSlice;
 use proscenium_engine::table::Table;
+use proscenium_engine::testing::Random;
 use proscenium_engine::view::{Handle, Plan, SliceOptions, View, Viewport};
 use proscenium_engine::{EngineContext, Scalar, TableData, TableOptions, WriteOptions};
-use random::Random;
 
 const BATCH_ROWS: usize = 100;
 /// Steps that are not counted: a sorted view first gathers changes, and later drains some with each step.
@@ -28,7 +26,7 @@ const STEPS: usize = 200;
 const LARGE: &str = "read";
 
 fn trades(ids: &[i64], random: &mut Random) -> TableData {
-    let mut pick = |of: u64| random.next() % of;
+    let mut pick = |of: u64| random.number() % of;
     let symbols: Vec<String> = ids.iter().map(|_| format!("SYM{:04}", pick(1000))).collect();
     let venues: Vec<String> = ids.iter().map(|_| format!("V{:02}", pick(20))).collect();
     let traders: Vec<String> = ids.iter().map(|_| format!("trader {:04}", pick(5000))).collect();
@@ -155,7 +153,7 @@ fn main() {
     let context = EngineContext { threads, ..EngineContext::default() };
     let mut results: Vec<Vec<f64>> = vec![Vec::new(); configs.len() + 1];
     for &size in &sizes {
-        let mut random = Random(88_172_645_463_325_252);
+        let mut random = Random::new(1);
         let ids: Vec<i64> = (0..size as i64).collect();
         let data = trades(&ids, &mut random);
         let begin = Instant::now();
@@ -180,7 +178,7 @@ fn main() {
             }
             let mut times: Vec<Vec<f64>> = vec![Vec::new(); results.len()];
             for step in 0..WARM_UP + STEPS {
-                let ids: Vec<i64> = (0..BATCH_ROWS).map(|_| (random.next() % size as u64) as i64).collect();
+                let ids: Vec<i64> = (0..BATCH_ROWS).map(|_| (random.number() % size as u64) as i64).collect();
                 let data = trades(&ids, &mut random);
                 let begin = Instant::now();
                 let delta = table

@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p proscenium-engine --example open [-- ROWS [WORD]]`; with a word, only views whose name has it.
 
+use proscenium_engine::testing::Random;
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
@@ -13,13 +14,8 @@ use proscenium_engine::view::{SliceOptions, View, Viewport};
 use proscenium_engine::{Scalar, TableData, TableOptions};
 
 fn trades(num_rows: usize) -> TableData {
-    let mut state = 88_172_645_463_325_252_u64;
-    let mut pick = |of: u64| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 11) % of
-    };
+    let mut random = Random::new(1);
+    let mut pick = |of: u64| random.number() % of;
     let mut text = |prefix: &str, of: u64| -> ArrayRef {
         Arc::new((0..num_rows).map(|_| Some(format!("{prefix}{}", pick(of)))).collect::<StringArray>())
     };

@@ -127,9 +127,9 @@ impl Column {
         each_column!(self, cells => cells.get(slot).is_some())
     }
 
-    /// Prefetches the cells ([`ChunkedVec::touch`]).
+    /// Prefetches the cells ([`ChunkedVec::prefetch`]).
     pub(crate) fn touch_all(&self, slots: &[u32]) {
-        each_column!(self, cells => slots.iter().for_each(|&slot| cells.touch(slot)));
+        each_column!(self, cells => slots.iter().for_each(|&slot| cells.prefetch(slot)));
     }
 
     /// The cell as bits that are equal exactly when the values are; `None` is null.

@@ -30,6 +30,8 @@ pub(crate) mod query;
 pub(crate) mod sorted;
 pub mod storage;
 pub mod table;
+#[doc(hidden)]
+pub mod testing;
 pub mod types;
 pub mod view;
 pub(crate) mod window;

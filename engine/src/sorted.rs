@@ -15,7 +15,7 @@ mod many;
 mod node;
 mod staged;
 
-pub(crate) use many::{Compare, touch};
+pub(crate) use many::{Compare, prefetch};
 pub(crate) use staged::StagedOrder;
 
 use std::cmp::Ordering;
@@ -301,9 +301,9 @@ impl Iter<'_> {
     /// Prefetches the next leaves of the scan.
     fn prefetch_ahead(&self) {
         if let Some([next, others @ ..]) = self.stack.last().map(std::slice::Iter::as_slice) {
-            next.touch();
+            next.prefetch();
             if let Some(later) = others.get(1) {
-                touch(later.width());
+                prefetch(later.width());
             }
         }
     }
@@ -353,14 +353,7 @@ impl Iterator for Iter<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// An xorshift generator: deterministic, and no dependency of the tests.
-    pub(super) fn next(state: &mut u64) -> u64 {
-        *state ^= *state << 13;
-        *state ^= *state >> 7;
-        *state ^= *state << 17;
-        *state
-    }
+    use crate::testing::Random;
 
     pub(super) fn check(tree: &OrderTree) {
         assert_eq!(node::check(&tree.root, true), tree.len);
@@ -372,16 +365,16 @@ mod tests {
 
     #[test]
     fn behaves_as_a_sorted_vector() {
-        let mut state = 88_172_645_463_325_252;
+        let mut random = Random::new(1);
         let (mut tree, mut model): (OrderTree, Vec<u32>) = (OrderTree::default(), Vec::new());
         let compare = |left: u32, right: u32| left.cmp(&right);
         for step in 0..30_000 {
-            let entry = (next(&mut state) % 20_000) as u32;
+            let entry = (random.number() % 20_000) as u32;
             match model.binary_search(&entry) {
                 Ok(at) => {
                     assert_eq!(tree.rank(entry, &compare), Some(at));
                     // Alternates phases of growth and of shrinking.
-                    if step % 7_000 > 3_500 || next(&mut state).is_multiple_of(4) {
+                    if step % 7_000 > 3_500 || random.chance(4) {
                         model.remove(at);
                         assert!(tree.remove(entry, &compare));
                     }
@@ -396,7 +389,7 @@ mod tests {
             if step % 500 == 0 {
                 check(&tree);
                 assert!(tree.iter().eq(model.iter().copied()));
-                let from = next(&mut state) as usize % (model.len() + 1);
+                let from = random.number() as usize % (model.len() + 1);
                 assert!(tree.iter_from(from).eq(model[from..].iter().copied()));
                 assert_eq!(tree.get(from), model.get(from).copied());
             }
@@ -428,20 +421,20 @@ mod tests {
 
     #[test]
     fn prefixes_stay_consistent_under_changes() {
-        let mut state = 88_172_645_463_325_252;
-        let mut numbers: Vec<u64> = (0..20_000).map(|_| next(&mut state) % 5_000).collect();
+        let mut random = Random::new(1);
+        let mut numbers: Vec<u64> = (0..20_000).map(|_| random.number() % 5_000).collect();
         let mut model: Vec<u32> = (0..20_000).collect();
         model.sort_by(|&left, &right| Numbers(&numbers).compare(left, right));
         let mut tree = OrderTree::from_ordered(&model, &Numbers(&numbers));
         for round in 0..300 {
             let mut touched: Vec<u32> =
-                (0..1 + round % 90).map(|_| (next(&mut state) % 20_000) as u32).collect();
+                (0..1 + round % 90).map(|_| (random.number() % 20_000) as u32).collect();
             touched.sort_unstable();
             touched.dedup();
             tree.remove_many(&touched, &Numbers(&numbers));
             assert_eq!(tree.len(), 20_000 - touched.len());
             for &entry in &touched {
-                numbers[entry as usize] = next(&mut state) % 5_000;
+                numbers[entry as usize] = random.number() % 5_000;
             }
             tree.insert_many(touched, &Numbers(&numbers));
             check(&tree);

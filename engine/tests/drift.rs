@@ -3,6 +3,7 @@
 //! Sums are double-double: retracting a row undoes its insertion with an error 2^52 times smaller than the rounding
 //! of the result (`engine/src/view/sums.rs`).
 
+use proscenium_engine::testing::Random;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int32Array, RecordBatch, StringArray};
@@ -16,20 +17,14 @@ const KEYS: u64 = 500;
 const BATCHES: u64 = 1000;
 const BATCH_ROWS: u64 = 1000;
 
-fn batch(state: &mut u64) -> TableData {
-    let mut next = || {
-        *state ^= *state << 13;
-        *state ^= *state >> 7;
-        *state ^= *state << 17;
-        *state >> 11
-    };
+fn batch(random: &mut Random) -> TableData {
     let (mut ids, mut groups, mut values) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..BATCH_ROWS {
-        ids.push((next() % KEYS) as i32);
-        groups.push(["a", "b", "c"][(next() % 3) as usize]);
+        ids.push((random.number() % KEYS) as i32);
+        groups.push(["a", "b", "c"][(random.number() % 3) as usize]);
         // From a thousandth to 10^12, of both signs: naive sums would lose the small ones.
-        let size = 10_f64.powi((next() % 16) as i32 - 3);
-        values.push((next() % 2_000_001) as f64 / 1e6 * size - size);
+        let size = 10_f64.powi((random.number() % 16) as i32 - 3);
+        values.push((random.number() % 2_000_001) as f64 / 1e6 * size - size);
     }
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("id", Arc::new(Int32Array::from(ids))),
@@ -48,9 +43,9 @@ fn shown(view: &mut View) -> serde_json::Value {
 
 #[test]
 fn a_million_updates_leave_what_a_fresh_view_shows() {
-    let mut state = 88_172_645_463_325_252;
+    let mut random = Random::new(1);
     let options = TableOptions { index: Some("id".into()), ..TableOptions::default() };
-    let mut table = Table::create(&batch(&mut state), options).unwrap();
+    let mut table = Table::create(&batch(&mut random), options).unwrap();
     let plans: Vec<_> = ["sum", "avg", "var"]
         .map(|aggregate| {
             let config = ViewConfig {
@@ -65,7 +60,7 @@ fn a_million_updates_leave_what_a_fresh_view_shows() {
     let mut views: Vec<View> =
         plans.iter().map(|plan| View::build(plan.clone(), &table.snapshot())).collect();
     for _ in 0..BATCHES {
-        let delta = table.update(&batch(&mut state), 0).unwrap().unwrap();
+        let delta = table.update(&batch(&mut random), 0).unwrap().unwrap();
         for view in &mut views {
             view.step(&delta);
         }

@@ -62,7 +62,7 @@ fn random_views_opened_together_reply_as_alone() {
         let me = server.connect();
         // The other client is of another generation than the worker assumes.
         let newer = ClientGeneration::known(Generation::V5_6);
-        let second = if random.one_in(2) { me } else { server.connect_as(newer) };
+        let second = if random.chance(2) { me } else { server.connect_as(newer) };
         for table in ["first", "second", "both"] {
             make_table(&mut server, me, table);
         }
@@ -70,7 +70,7 @@ fn random_views_opened_together_reply_as_alone() {
             continue;
         }
         assert!(open(&mut server, me, "both", "together 0", &configs[0]));
-        if random.one_in(2) {
+        if random.chance(2) {
             update(&mut server, me, random_views::UPDATE);
         }
         let opened = open(&mut server, second, "second", "alone 1", &configs[1]);

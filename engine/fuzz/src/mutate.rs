@@ -1,17 +1,14 @@
 //! A small seeded mutator for the short runs in `cargo test`: equal seeds give equal bytes on every machine.
 
+use proscenium_engine::testing::Random;
+
 /// Calls `target` with each text of `corpus`, then with `rounds` mutations of them.
 pub fn run(corpus: &[Vec<u8>], rounds: u64, target: impl Fn(&[u8])) {
     for bytes in corpus {
         target(bytes);
     }
-    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-    let mut below = |bound: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 11) as usize % bound.max(1)
-    };
+    let mut random = Random::new(1);
+    let mut below = |bound: usize| random.below(bound.max(1));
     // Tokens that are special to some parser.
     let tokens: &[&[u8]] = &[
         b"\"",

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::sorted::touch;
+use crate::sorted::prefetch;
 
 /// Rows in a chunk: few enough that copying one for a single-row update is cheap (2 KiB of floats), enough that
 /// pointers and counts take a sixth of a byte a row.
@@ -163,10 +163,10 @@ impl<T: Copy + Default> ChunkedVec<T> {
 
     /// Prefetches the cell. The reads do not depend on each other, so the cache misses of many overlap.
     #[inline]
-    pub(crate) fn touch(&self, slot: u32) {
+    pub(crate) fn prefetch(&self, slot: u32) {
         let slot = slot as usize;
         if let Some(chunk) = self.chunk(slot / CHUNK) {
-            touch((chunk.values[slot % CHUNK], chunk.valid[slot % CHUNK / 64]));
+            prefetch((chunk.values[slot % CHUNK], chunk.valid[slot % CHUNK / 64]));
         }
     }
 

@@ -138,6 +138,7 @@ fn unwrap_patterns(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Random;
 
     #[test]
     fn each_step_is_seen() {
@@ -159,14 +160,9 @@ mod tests {
     #[test]
     fn quotes_pair_as_in_the_pattern() {
         let literal = pattern(r"'(.*?[^\\])'");
-        let mut state: u64 = 5;
+        let mut random = Random::new(5);
         for _ in 0..20_000 {
-            let text: String = (0..12)
-                .map(|_| {
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                    ["'", "'", "a", "\\", "\n", "é"][(state >> 33) as usize % 6]
-                })
-                .collect();
+            let text: String = (0..12).map(|_| *random.pick(&["'", "'", "a", "\\", "\n", "é"])).collect();
             let wanted = literal.replace_all(&text, "<$1>");
             assert_eq!(replace_quoted(&text, b'\'', |inner| format!("<{inner}>")), wanted, "{text:?}");
         }

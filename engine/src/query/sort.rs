@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use super::normalized_key::NormalizedKey;
 use crate::column::Column;
 use crate::config::SortDirection;
-use crate::sorted::{Compare, touch};
+use crate::sorted::{Compare, prefetch};
 use crate::storage::Snapshot;
 use crate::types::scalar::Scalar;
 use crate::types::total_order::{self, compare_magnitudes, compare_sorted, nan_before_null};
@@ -97,12 +97,12 @@ impl Compare for RowComparator<'_> {
     }
 
     #[inline]
-    fn look(&self, slot: u32) {
+    fn prefetch(&self, slot: u32) {
         for &(column, _) in &self.order.terms {
-            touch(self.snapshot.column(column).bits(slot));
+            prefetch(self.snapshot.column(column).bits(slot));
         }
         if let Some(column) = self.snapshot.index_column() {
-            touch(column.bits(slot));
+            prefetch(column.bits(slot));
         }
     }
 }

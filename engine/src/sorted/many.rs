@@ -30,7 +30,7 @@ pub(crate) trait Compare {
     }
 
     /// Prefetches the cells that comparing an entry with one of the same prefix reads.
-    fn look(&self, _entry: u32) {}
+    fn prefetch(&self, _entry: u32) {}
 }
 
 impl<F: Fn(u32, u32) -> Ordering> Compare for F {
@@ -108,7 +108,7 @@ fn narrow_all(searches: &mut [Search<'_>], order: &impl Compare) {
     while searches.iter().any(|search| search.low < search.high) {
         for search in &*searches {
             if let Some(other) = search.middle() {
-                order.look(other);
+                order.prefetch(other);
             }
         }
         searches.iter_mut().for_each(|search| search.narrow(order));
@@ -136,8 +136,8 @@ impl OrderTree {
         while let Some(Search { node: OrderNode::Inner(_), .. }) = searches.first() {
             narrow_all(&mut searches, order);
             searches.iter_mut().for_each(Search::descend);
-            searches.iter().for_each(|search| touch(search.node.width()));
-            searches.iter().for_each(|search| search.node.touch());
+            searches.iter().for_each(|search| prefetch(search.node.width()));
+            searches.iter().for_each(|search| search.node.prefetch());
             searches.iter_mut().for_each(Search::start);
         }
         searches
@@ -181,6 +181,6 @@ impl OrderTree {
 
 /// Forces a read of a value, to bring it into the cache.
 #[inline]
-pub(crate) fn touch<T>(value: T) {
+pub(crate) fn prefetch<T>(value: T) {
     black_box(value);
 }

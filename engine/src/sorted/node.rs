@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::touch;
+use super::prefetch;
 
 /// Entries in a leaf: an insertion moves or copies at most 1 KiB.
 const LEAF: usize = 256;
@@ -182,7 +182,7 @@ impl OrderNode {
 
     /// Prefetches the parts of the node that a search, or a change of a leaf, reads.
     #[inline]
-    pub(super) fn touch(&self) {
+    pub(super) fn prefetch(&self) {
         match self {
             OrderNode::Leaf(leaf) => {
                 touch_lines(&leaf.prefixes);
@@ -250,7 +250,7 @@ const LINE: usize = 64;
 
 #[inline]
 fn touch_lines<T: Copy>(list: &[T]) {
-    list.iter().step_by(LINE / size_of::<T>()).copied().for_each(touch);
+    list.iter().step_by(LINE / size_of::<T>()).copied().for_each(prefetch);
 }
 
 /// Builds the levels above `level`. An empty level gives an empty leaf.

@@ -384,8 +384,9 @@ impl<C: Compare> Iterator for StagedIter<'_, C> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Numbers, check, next};
+    use super::super::tests::{Numbers, check};
     use super::*;
+    use crate::testing::Random;
 
     const NUM_ENTRIES: u32 = 3_000;
 
@@ -396,7 +397,7 @@ mod tests {
         entries
     }
 
-    fn check_all(order: &StagedOrder, is_there: &[bool], numbers: &[u64], state: &mut u64) {
+    fn check_all(order: &StagedOrder, is_there: &[bool], numbers: &[u64], random: &mut Random) {
         let model = sorted(is_there, numbers);
         let by = Numbers(numbers);
         assert_eq!(order.len(), model.len());
@@ -404,10 +405,10 @@ mod tests {
         check(&order.tree);
         assert!(order.iter_from(0, &by).eq(model.iter().copied()));
         for _ in 0..20 {
-            let position = next(state) as usize % (model.len() + 2);
+            let position = random.number() as usize % (model.len() + 2);
             let expected = model.iter().copied().skip(position).take(5);
             assert!(order.iter_from(position, &by).take(5).eq(expected), "from {position}");
-            let entry = (next(state) % u64::from(NUM_ENTRIES)) as u32;
+            let entry = (random.number() % u64::from(NUM_ENTRIES)) as u32;
             if is_there[entry as usize] || order.has_long_ties {
                 assert_eq!(order.contains(entry, &by), is_there[entry as usize]);
             }
@@ -416,15 +417,15 @@ mod tests {
 
     /// Rounds of insertions, removals and moves; `num_values` is the number of distinct sort values.
     fn random_history(num_values: u64, rounds: usize, at_most: u64) {
-        let mut state = 88_172_645_463_325_252 ^ num_values;
-        let mut numbers: Vec<u64> = (0..NUM_ENTRIES).map(|_| next(&mut state) % num_values).collect();
+        let mut random = Random::new(num_values);
+        let mut numbers: Vec<u64> = (0..NUM_ENTRIES).map(|_| random.number() % num_values).collect();
         let mut is_there: Vec<bool> = numbers.iter().map(|number| number % 5 < 3).collect();
         let first = sorted(&is_there, &numbers);
         let mut order = StagedOrder::from_leaves([Leaves::ordered(&first, &Numbers(&numbers))]);
         let mut most_staged = 0;
         for round in 0..rounds {
-            let mut touched: Vec<u32> = (0..1 + next(&mut state) % at_most)
-                .map(|_| (next(&mut state) % u64::from(NUM_ENTRIES)) as u32)
+            let mut touched: Vec<u32> = (0..1 + random.number() % at_most)
+                .map(|_| (random.number() % u64::from(NUM_ENTRIES)) as u32)
                 .collect();
             touched.sort_unstable();
             touched.dedup();
@@ -432,9 +433,9 @@ mod tests {
                 touched.iter().copied().filter(|&entry| is_there[entry as usize]).collect();
             let before = numbers.clone();
             for &entry in &touched {
-                numbers[entry as usize] = next(&mut state) % num_values;
+                numbers[entry as usize] = random.number() % num_values;
                 // Alternates phases of growth and of shrinking.
-                is_there[entry as usize] = next(&mut state) % 8 < if round / 100 % 2 == 0 { 7 } else { 2 };
+                is_there[entry as usize] = random.number() % 8 < if round / 100 % 2 == 0 { 7 } else { 2 };
             }
             let inserted: Vec<u32> = touched.into_iter().filter(|&entry| is_there[entry as usize]).collect();
             order.step(&removed, &Numbers(&before), inserted, &Numbers(&numbers));
@@ -442,10 +443,10 @@ mod tests {
             most_staged = most_staged.max(num_staged);
             assert!(num_staged <= (order.len() + num_staged) / SHARE * 3 + 200);
             if round % 10 == 0 {
-                check_all(&order, &is_there, &numbers, &mut state);
+                check_all(&order, &is_there, &numbers, &mut random);
             }
         }
-        check_all(&order, &is_there, &numbers, &mut state);
+        check_all(&order, &is_there, &numbers, &mut random);
         assert_eq!(most_staged > 0, num_values > 100, "sequences with long ties are not staged");
         // Removes the remaining entries at once.
         let rest = sorted(&is_there, &numbers);
@@ -475,7 +476,7 @@ mod tests {
         let is_there = vec![true; numbers.len()];
         let mut order =
             StagedOrder::from_leaves([Leaves::ordered(&sorted(&is_there, &numbers), &Numbers(&numbers))]);
-        let mut state = 88_172_645_463_325_252;
+        let mut random = Random::new(1);
         let mut was_staged = false;
         for start in (0..NUM_ENTRIES).step_by(20) {
             let touched: Vec<u32> = (start..start + 20).map(|entry| entry * 7 % NUM_ENTRIES).collect();
@@ -483,7 +484,7 @@ mod tests {
             touched.iter().for_each(|&entry| numbers[entry as usize] = 40_000);
             order.step(&touched, &Numbers(&before), touched.clone(), &Numbers(&numbers));
             was_staged |= order.staged().next().is_some();
-            check_all(&order, &is_there, &numbers, &mut state);
+            check_all(&order, &is_there, &numbers, &mut random);
         }
         assert!(was_staged && order.has_long_ties);
         assert!(order.staged().next().is_none());

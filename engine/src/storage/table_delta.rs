@@ -50,7 +50,7 @@ impl TableDelta {
 
     /// Prefetches the cells of updated rows, before and after, so that the reads row by row that follow hit the
     /// cache.
-    pub(crate) fn touch(&self, columns: impl Iterator<Item = usize>) {
+    pub(crate) fn prefetch(&self, columns: impl Iterator<Item = usize>) {
         for column in columns {
             self.old.column(column).touch_all(&self.updated);
             self.new.column(column).touch_all(&self.updated);
@@ -156,6 +156,7 @@ mod tests {
     use crate::data::{TableData, TableOptions};
     use crate::export::{JsonOptions, json_columns};
     use crate::table::Table;
+    use crate::testing::Random;
     use crate::types::scalar::Scalar;
     use crate::view::{Plan, SliceOptions, View};
 
@@ -226,11 +227,8 @@ mod tests {
             },
             ViewConfig { group_by: vec!["v".into()], ..ViewConfig::default() },
         ];
-        let mut state: u64 = 7;
-        let mut random = |below: u64| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) % below
-        };
+        let mut generator = Random::new(7);
+        let mut random = |below: usize| generator.below(below) as u64;
         for _ in 0..100 {
             let mut table = table();
             let mut views = configs.clone().map(|config| {

@@ -83,7 +83,7 @@ impl Flat {
         let plan = self.plan.clone();
         let filter = &plan.filter;
         self.ranges.step(delta, filter);
-        delta.touch(plan.row_order.terms.iter().map(|&(column, _)| column));
+        delta.prefetch(plan.row_order.terms.iter().map(|&(column, _)| column));
         filter.columns().for_each(|column| delta.new.column(column).touch_all(&delta.updated));
         let keeps = |&slot: &u32| filter.keeps(&delta.new, slot);
         let changed: Vec<(u32, bool)> = delta.changed().map(|slot| (slot, keeps(&slot))).collect();

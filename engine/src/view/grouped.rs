@@ -282,7 +282,7 @@ impl Grouped {
     /// respectively. Rows without a change in the view's inputs are in neither.
     fn changed_rows(&self, delta: &TableDelta) -> (Vec<u32>, Vec<u32>) {
         let filter = &self.plan.filter;
-        delta.touch(filter.columns().chain(self.inputs.iter().copied()));
+        delta.prefetch(filter.columns().chain(self.inputs.iter().copied()));
         let kept = |snapshot: &Snapshot, slots: &[u32]| -> Vec<u32> {
             slots.iter().copied().filter(|&slot| filter.keeps(snapshot, slot)).collect()
         };

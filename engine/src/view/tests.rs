@@ -5,6 +5,7 @@ mod history;
 mod reference;
 mod row_ranges;
 
+use crate::testing::Random;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int32Array, StringArray};
@@ -20,34 +21,6 @@ use crate::data::{Batch, BatchColumn, TableData, TableOptions};
 use crate::export::JsonOptions;
 use crate::table::OwnedTable as Table;
 use crate::types::schema::{ColumnType, Field, Schema, Storage};
-
-/// A small deterministic generator, so that a failure repeats from its seed.
-struct Random(u64);
-
-impl Random {
-    fn new(seed: u64) -> Random {
-        Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 >> 11
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        self.next() as usize % bound
-    }
-
-    fn chance(&mut self, one_in: usize) -> bool {
-        self.below(one_in) == 0
-    }
-
-    fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
-        &of[self.below(of.len())]
-    }
-}
 
 const COLUMNS: [&str; 6] = ["id", "s", "t", "i", "f", "b"];
 

@@ -11,7 +11,7 @@ use ahash::RandomState;
 use hashbrown::HashTable;
 
 use crate::query::sort::{Direction, compare_scalars, scalar_prefix};
-use crate::sorted::{Compare, OrderTree, touch};
+use crate::sorted::{Compare, OrderTree, prefetch};
 use crate::types::scalar::Scalar;
 
 pub(super) const ROOT: u32 = 0;
@@ -54,8 +54,8 @@ impl Compare for Siblings<'_> {
             .map_or(0, |(value, &direction)| scalar_prefix(value, direction))
     }
 
-    fn look(&self, node: u32) {
-        touch(self.0.node(node).bits);
+    fn prefetch(&self, node: u32) {
+        prefetch(self.0.node(node).bits);
     }
 }
 

@@ -79,7 +79,7 @@ async fn random_views_opened_together_reply_as_alone() {
     for seed in 0..seeds {
         let mut random = Random::new(seed);
         let configs = random_views::pair(&mut random);
-        let (second, is_late) = (usize::from(random.one_in(2)), random.one_in(2));
+        let (second, is_late) = (usize::from(random.chance(2)), random.chance(2));
         let tables = ["first", "second", "both"].map(|name| format!("{seed}/{name}"));
         for table in &tables {
             clients[0].make_table(table, random_views::ROWS, Some("id")).await;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int32Array, RecordBatch, StringArray};
 use arrow::ipc::writer::StreamWriter;
+use proscenium_engine::testing::Random;
 use proscenium_proto::generated::*;
 
 use super::Failure;
@@ -34,12 +35,9 @@ impl Market {
     }
 }
 
-/// Returns a repeatable pseudorandom number (splitmix64, Vigna).
-fn noise(seed: u64) -> u64 {
-    let mut mixed = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
+/// Returns the pseudorandom number of a row.
+fn noise(row: u64) -> u64 {
+    Random::new(row + 1).number()
 }
 
 fn stream(ids: &[u64], generation: u64) -> Result<Vec<u8>, Failure> {

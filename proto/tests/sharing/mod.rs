@@ -2,6 +2,7 @@
 //!
 //! Invariant: everything follows from the seed. A pair is a configuration and a variation of it, or the same twice.
 
+pub use proscenium_engine::testing::Random;
 use std::collections::BTreeMap;
 
 use proscenium_proto::ClientReq;
@@ -52,31 +53,6 @@ const AGGREGATES: [&str; 18] = [
 const EXPRESSIONS: [&str; 6] =
     ["\"v\" + 1", "\"v\" + 1.5", "\"f\" * 0", "\"f\" * -0", "upper(\"a\")", "\"v\""];
 
-/// A repeatable stream of numbers (xorshift64).
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Random {
-        // No two seeds that follow each other begin alike.
-        Random(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        ((self.0 >> 11) % end as u64) as usize
-    }
-
-    pub fn one_in(&mut self, chances: usize) -> bool {
-        self.below(chances) == 0
-    }
-
-    fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len())]
-    }
-}
-
 fn scalar(value: Value) -> Scalar {
     Scalar { scalar: Some(value) }
 }
@@ -95,10 +71,10 @@ fn shown(random: &mut Random, config: &ViewConfig) -> Option<ColumnsUpdate> {
 }
 
 fn aggregate(random: &mut Random) -> AggList {
-    let mut aggregations = vec![random.pick(&AGGREGATES).to_owned()];
-    if random.one_in(4) {
-        let argument = random.pick(&["id", "v", "w"]).to_owned();
-        aggregations = vec![random.pick(&["weighted mean", "max by", "min by"]).to_owned(), argument];
+    let mut aggregations = vec![*random.pick(&AGGREGATES).to_owned()];
+    if random.chance(4) {
+        let argument = *random.pick(&["id", "v", "w"]).to_owned();
+        aggregations = vec![*random.pick(&["weighted mean", "max by", "min by"]).to_owned(), argument];
     }
     AggList { aggregations }
 }
@@ -114,64 +90,64 @@ fn filter(random: &mut Random) -> Filter {
         _ => ("f", &["==", "!=", ">", ">=", "<", "in"]),
     };
     let value = match column {
-        "a" => Value::String(random.pick(&["x", "X", "1", "1.0", "", "null"]).to_owned()),
+        "a" => Value::String(*random.pick(&["x", "X", "1", "1.0", "", "null"]).to_owned()),
         "f" => {
-            let text = Value::String(random.pick(&["0", "-0.0", "1", "1.0", "nan"]).to_owned());
+            let text = Value::String(*random.pick(&["0", "-0.0", "1", "1.0", "nan"]).to_owned());
             let numbers = [0.0, -0.0, 1.0, 0.5, f64::NAN].map(Value::Float);
-            if random.one_in(3) { text } else { numbers[random.below(5)].clone() }
+            if random.chance(3) { text } else { numbers[random.below(5)].clone() }
         }
         _ => match random.below(3) {
-            0 => Value::String(random.pick(&["1", "5", "7.9"]).to_owned()),
-            1 => Value::Bool(random.one_in(2)),
-            _ => Value::Float(random.pick(&[1.0, 1.9, 5.0, 7.0, 100.0])),
+            0 => Value::String(*random.pick(&["1", "5", "7.9"]).to_owned()),
+            1 => Value::Bool(random.chance(2)),
+            _ => Value::Float(*random.pick(&[1.0, 1.9, 5.0, 7.0, 100.0])),
         },
     };
-    Filter { column: column.into(), op: random.pick(ops).into(), value: vec![scalar(value)] }
+    Filter { column: column.into(), op: *random.pick(ops).into(), value: vec![scalar(value)] }
 }
 
 fn window(random: &mut Random) -> WindowSpec {
     let frame = match random.below(4) {
         0 => Some(Frame::Rows(random.below(3) as u32)),
-        1 => Some(Frame::Range(random.pick(&[1.0, 2.5]))),
+        1 => Some(Frame::Range(*random.pick(&[1.0, 2.5]))),
         _ => None,
     };
     WindowSpec {
-        source: random.pick(&["v", "f", "w"]).into(),
-        op: random.pick(&["sum", "avg", "max", "count"]).into(),
-        partition_by: if random.one_in(2) { vec![random.pick(&["a", "b"]).into()] } else { Vec::new() },
-        order_by: Some(Order { column: random.pick(&["id", "w"]).into(), desc: random.one_in(2) }),
+        source: *random.pick(&["v", "f", "w"]).into(),
+        op: *random.pick(&["sum", "avg", "max", "count"]).into(),
+        partition_by: if random.chance(2) { vec![*random.pick(&["a", "b"]).into()] } else { Vec::new() },
+        order_by: Some(Order { column: *random.pick(&["id", "w"]).into(), desc: random.chance(2) }),
         frame,
         ..Default::default()
     }
 }
 
 fn sort(random: &mut Random) -> Sort {
-    Sort { column: random.pick(&COLUMNS).into(), op: random.below(9) as i32 }
+    Sort { column: *random.pick(&COLUMNS).into(), op: random.below(9) as i32 }
 }
 
 fn modes(random: &mut Random, config: &mut ViewConfig) {
-    config.group_rollup_mode = Some(random.pick(&[0, 0, 1, 2, 2]));
+    config.group_rollup_mode = Some(*random.pick(&[0, 0, 1, 2, 2]));
     config.split_rollup_mode = Some(random.below(2) as i32);
 }
 
 fn groups(random: &mut Random) -> Vec<String> {
     let choices: [&[&str]; 6] = [&[], &[], &["a"], &["b"], &["a", "b"], &["v"]];
-    random.pick(&choices).iter().map(|name| (*name).to_owned()).collect()
+    *random.pick(&choices).iter().map(|name| (*name).to_owned()).collect()
 }
 
 fn expressions(random: &mut Random) -> BTreeMap<String, String> {
     let names = [&["e"][..], &["e", "other"], &[]][random.below(3)];
-    names.iter().map(|name| ((*name).to_owned(), random.pick(&EXPRESSIONS).to_owned())).collect()
+    names.iter().map(|name| ((*name).to_owned(), *random.pick(&EXPRESSIONS).to_owned())).collect()
 }
 
 fn windows(random: &mut Random) -> BTreeMap<String, WindowSpec> {
-    if random.one_in(3) { BTreeMap::from([("win".to_owned(), window(random))]) } else { BTreeMap::new() }
+    if random.chance(3) { BTreeMap::from([("win".to_owned(), window(random))]) } else { BTreeMap::new() }
 }
 
 fn config(random: &mut Random) -> ViewConfig {
     let mut config = ViewConfig {
         group_by: groups(random),
-        split_by: if random.one_in(3) { vec![random.pick(&["a", "b"]).into()] } else { Vec::new() },
+        split_by: if random.chance(3) { vec![*random.pick(&["a", "b"]).into()] } else { Vec::new() },
         expressions: expressions(random),
         windows: windows(random),
         filter: (0..random.below(3)).map(|_| filter(random)).collect(),
@@ -180,7 +156,7 @@ fn config(random: &mut Random) -> ViewConfig {
     };
     config.columns = shown(random, &config);
     for column in COLUMNS {
-        if random.one_in(2) {
+        if random.chance(2) {
             config.aggregates.insert(column.into(), aggregate(random));
         }
     }
@@ -192,14 +168,14 @@ fn config(random: &mut Random) -> ViewConfig {
 fn vary(random: &mut Random, config: &mut ViewConfig) {
     match random.below(10) {
         0 | 1 => {
-            let column = random.pick(&COLUMNS).to_owned();
+            let column = *random.pick(&COLUMNS).to_owned();
             config.aggregates.insert(column, aggregate(random));
         }
         2 => config.columns = shown(random, config),
         3 => config.filter = (0..1 + random.below(2)).map(|_| filter(random)).collect(),
         4 => config.filter_op = FilterReducer::Or.into(),
         5 => config.sort = vec![sort(random)],
-        6 => config.expressions.values_mut().for_each(|text| *text = random.pick(&EXPRESSIONS).into()),
+        6 => config.expressions.values_mut().for_each(|text| *text = *random.pick(&EXPRESSIONS).into()),
         7 => config.windows.values_mut().for_each(|spec| *spec = window(random)),
         8 => modes(random, config),
         _ => config.group_by = groups(random),
@@ -210,7 +186,7 @@ fn vary(random: &mut Random, config: &mut ViewConfig) {
 pub fn pair(random: &mut Random) -> [ViewConfig; 2] {
     let first = config(random);
     let mut second = first.clone();
-    if !random.one_in(8) {
+    if !random.chance(8) {
         vary(random, &mut second);
     }
     [first, second]

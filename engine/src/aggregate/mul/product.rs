@@ -102,6 +102,7 @@ fn power_of_two(exponent: i64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Random;
 
     fn product(factors: &[f64]) -> f64 {
         factors.iter().fold(Product::ONE, |product, &factor| product.times(Product::new(factor, 0.0))).float()
@@ -131,15 +132,10 @@ mod tests {
 
     #[test]
     fn parts_in_any_order_round_alike() {
-        let mut seed = 88_172_645_463_325_252_u64;
-        let mut next = || {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            seed >> 11
-        };
+        let mut random = Random::new(1);
         for _ in 0..500 {
-            let factors: Vec<f64> = (0..200).map(|_| (next() % 2_000 + 1) as f64 / 700.0 - 1.0).collect();
+            let factors: Vec<f64> =
+                (0..200).map(|_| (random.number() % 2_000 + 1) as f64 / 700.0 - 1.0).collect();
             let parts = |size: usize| {
                 factors.chunks(size).fold(Product::ONE, |product, chunk| {
                     let part = chunk

@@ -149,6 +149,7 @@ mod tests {
     use super::*;
     use crate::data::{Batch, BatchColumn, TableOptions};
     use crate::table::OwnedTable;
+    use crate::testing::Random;
     use crate::types::schema::{Field, Schema, Storage};
 
     #[test]
@@ -164,13 +165,10 @@ mod tests {
         let snapshot = table.snapshot();
         let mut here = vec![false; num_rows as usize];
         let mut products = ProductTree::new(&[]);
-        let mut seed = 88_172_645_463_325_252_u64;
+        let mut random = Random::new(1);
         for turn in 0..1_000_000 {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
             // Occasionally shrinks to a few hundred rows.
-            let slot = (seed >> 20) as u32 % if turn % 200_000 < 100_000 { num_rows as u32 } else { 90 };
+            let slot = random.below(if turn % 200_000 < 100_000 { num_rows as usize } else { 90 }) as u32;
             let is_here = &mut here[slot as usize];
             *is_here = !*is_here;
             if *is_here {

@@ -3,6 +3,7 @@
 //! An expression is generated from a list of choices; a failing list is shrunk, and its expression is recorded in
 //! [`KEPT`].
 
+use crate::testing::Random;
 use std::fmt::Write as _;
 
 use super::*;
@@ -226,11 +227,8 @@ fn table(num_rows: u64, seed: u64) -> Table {
     ];
     let schema = TableData::Schema(columns.map(|(name, kind)| (name.to_owned(), kind)).to_vec());
     let mut table = Table::create(&schema, TableOptions::default()).unwrap();
-    let mut state = seed;
-    let mut below = |bound: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % bound
-    };
+    let mut random = Random::new(seed);
+    let mut below = |bound: u64| random.number() % bound;
     let floats = ["0", "-0.0", "1.5", "-7.25", "1e300", "9007199254740993", "0.1", "3"];
     let ints = ["0", "1", "-1", "7", "2147483647", "-2147483648", "65536"];
     let texts = ["a", "b", "A", "", "Abc 1", "12.5e1", "é東", "x-y", "null", "-3", "ab ab"];
@@ -350,7 +348,7 @@ fn vectors_equal_rows() {
     let rounds: u64 =
         std::env::var("PROSCENIUM_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(1500);
     let seed: u64 = std::env::var("PROSCENIUM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
-    let mut state = seed;
+    let mut random = Random::new(seed);
     let text_of = |list: &[u32]| {
         let mut choices = Choices { list, at: 0 };
         let wanted = any_type(&mut choices);
@@ -359,12 +357,7 @@ fn vectors_equal_rows() {
     };
     let mut num_used = 0;
     for _ in 0..rounds {
-        let list: Vec<u32> = (0..400)
-            .map(|_| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                (state >> 33) as u32
-            })
-            .collect();
+        let list: Vec<u32> = (0..400).map(|_| random.number() as u32).collect();
         match differs(&text_of(&list), &table) {
             Ok(used) => num_used += u64::from(used),
             Err(_) => {

@@ -66,14 +66,12 @@ mod tests {
     use ::arrow::datatypes::i256;
 
     use super::*;
+    use crate::testing::Random;
 
     #[test]
     fn every_decimal_is_the_nearest_double() {
-        let mut seed = 7_u64;
-        let mut random = || {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            seed >> 8
-        };
+        let mut generator = Random::new(7);
+        let mut random = || generator.bits() >> 8;
         for scale in [-5_i8, -1, 0, 2, 9, 18, 22, 23, 38] {
             let digits: Vec<i128> = (0..300)
                 .map(|round| {

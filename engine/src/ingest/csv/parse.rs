@@ -135,16 +135,18 @@ pub(super) fn datetime(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Random;
 
     #[test]
     fn short_integers_are_integers() {
+        let mut random = Random::new(1);
         let mut texts = vec![String::new(), "-".into(), "/".into(), ":".into(), "1:".into(), "é".into()];
         for len in 1..=9 {
-            for seed in 0..50_u64 {
-                let digits = format!("{:09}", seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 1_000_000_000);
+            for round in 0..50 {
+                let digits = format!("{:09}", random.below(1_000_000_000));
                 texts.push(digits[..len].into());
                 for other in ["-", " ", "/", ":", "a", "\0"] {
-                    let at = seed as usize % len;
+                    let at = round % len;
                     texts.push(format!("{}{other}{}", &digits[..at], &digits[at + 1..len]));
                 }
             }

@@ -1,5 +1,6 @@
 //! CSV text to columns, independent of the division into parts.
 
+use crate::testing::Random;
 use std::fmt::Write;
 
 use arrow::array::{Array, AsArray};
@@ -41,11 +42,8 @@ fn random_texts(count: usize) -> impl Iterator<Item = String> {
         "NA",
         "2020-01-02",
     ];
-    let mut state = 1_u64;
-    let mut random = move |below: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        (state >> 33) as usize % below
-    };
+    let mut generator = Random::new(1);
+    let mut random = move |below: usize| generator.below(below);
     (0..count).map(move |_| (0..random(60)).map(|_| PIECES[random(PIECES.len())]).collect())
 }
 
@@ -96,11 +94,8 @@ fn tables(count: usize, width: usize) -> impl Iterator<Item = String> {
     ];
     let oddities: Vec<String> = random_texts(count * 8).collect();
     (0..count).map(move |number| {
-        let mut state = number as u64 + 1;
-        let mut random = move |below: usize| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) as usize % below
-        };
+        let mut generator = Random::new(number as u64 + 1);
+        let mut random = move |below: usize| generator.below(below);
         let line_end = ["\n", "\n", "\r\n", "\r"][number % 4];
         let mut text = String::new();
         for _ in 0..random(60) {

@@ -1,5 +1,6 @@
 //! Arrow data: types, streams and files, nested columns, updates, corrupt bytes.
 
+use crate::testing::Random;
 use std::sync::Arc;
 
 use ::arrow::array::{
@@ -121,13 +122,8 @@ fn corrupt_bytes_do_not_panic() {
         writer.write(&batch).unwrap();
         samples.push(writer.into_inner().unwrap());
     }
-    let mut seed = 0x1234_5678_9ABC_DEF1_u64;
-    let mut random = |below: usize| {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        seed as usize % below
-    };
+    let mut generator = Random::new(1);
+    let mut random = |below: usize| generator.below(below);
     for round in 0..3000 {
         let mut bytes = samples[round % samples.len()].clone();
         for _ in 0..1 + random(3) {

@@ -3,6 +3,7 @@
 //! Invariant under test: version by version, a view shows of a backfilled column what it shows of one that existed
 //! all the time.
 
+use crate::testing::Random;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -17,15 +18,6 @@ use crate::storage::Snapshot;
 use crate::storage::TableDelta;
 use crate::table::Table;
 use crate::view::{SliceOptions, View};
-
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
-}
 
 fn window(source: &str, op: &str, partition_by: &[&str], order_by: Option<&str>) -> WindowSpec {
     WindowSpec {
@@ -86,10 +78,10 @@ struct PendingPlan {
     deltas: Vec<TableDelta>,
 }
 
-fn batch(chance: &mut Chance, table: &mut Table) -> TableDelta {
-    let key = |chance: &mut Chance| chance.below(24);
+fn batch(chance: &mut Random, table: &mut Table) -> TableDelta {
+    let key = |chance: &mut Random| chance.below(24);
     if chance.below(4) == 0 {
-        let keys: Vec<u64> = (0..1 + chance.below(3)).map(|_| key(chance)).collect();
+        let keys: Vec<usize> = (0..1 + chance.below(3)).map(|_| key(chance)).collect();
         return table.remove(&TableData::Rows(json!(keys).to_string().into())).unwrap().unwrap();
     }
     let rows: Vec<Json> = (0..1 + chance.below(5))
@@ -113,7 +105,7 @@ fn backfilled_columns_have_the_same_history() {
 
 /// Runs a random history and returns the number of views whose columns were installed.
 fn history(seed: u64) -> usize {
-    let mut chance = Chance(seed);
+    let mut chance = Random::new(seed);
     let context = EngineContext::default();
     let rows =
         json!([{"k": 0, "s": "s0", "v": 1.5}, {"k": 1, "s": "s1", "v": 2.5}, {"k": 2, "s": "s0", "v": 0.5}]);
@@ -126,7 +118,7 @@ fn history(seed: u64) -> usize {
         match chance.below(8) {
             0 => {
                 let configs = configs();
-                let config = configs[chance.below(configs.len() as u64) as usize].clone();
+                let config = configs[chance.below(configs.len())].clone();
                 let (plan, backfill) = table.plan(&config).unwrap();
                 running_backfill.extend(backfill.map(started));
                 let base = table.snapshot();
@@ -134,7 +126,7 @@ fn history(seed: u64) -> usize {
             }
             // The worker catches up, or the columns are installed.
             1 | 2 if !running_backfill.is_empty() => {
-                let at = chance.below(running_backfill.len() as u64) as usize;
+                let at = chance.below(running_backfill.len());
                 let backlog = table.catch_up_log(&running_backfill[at].1);
                 if chance.below(2) == 0 && !backlog.is_empty() {
                     let (backfill, prepared, version) = &mut running_backfill[at];

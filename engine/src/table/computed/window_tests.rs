@@ -1,5 +1,6 @@
 //! Window columns through tables and views.
 
+use crate::testing::Random;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -203,90 +204,81 @@ fn errors_name_the_window() {
     }
 }
 
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
+fn random_window(random: &mut Random, sources: &[&str]) -> WindowSpec {
+    let source = sources[random.below(sources.len())];
+    let ops = [
+        "sum",
+        "avg",
+        "count",
+        "min",
+        "max",
+        "stddev",
+        "var",
+        "lag",
+        "lead",
+        "diff",
+        "rate",
+        "ema",
+        "row_number",
+    ];
+    let op = ops[random.below(ops.len())];
+    let mut window = WindowSpec {
+        partition_by: (0..random.below(3)).map(|column| ["p", "s"][column].into()).collect(),
+        order_by: match random.below(4) {
+            0 => by("v", random.below(2) == 0),
+            1 => by("d", random.below(2) == 0),
+            2 => by("s", random.below(2) == 0),
+            _ => None,
+        },
+        alpha: (op == "ema").then_some(0.3),
+        offset: [None, Some(0), Some(3)][random.below(3)],
+        ..spec(source, op)
+    };
+    let frames = [
+        None,
+        Some(WindowFrame::Rows(random.below(4) as u32)),
+        Some(WindowFrame::Rows(300)),
+        Some(WindowFrame::Range(2.5)),
+    ];
+    if ["sum", "avg", "count", "min", "max", "stddev", "var"].contains(&op) {
+        window.frame = frames[random.below(4)];
     }
-
-    fn window(&mut self, sources: &[&str]) -> WindowSpec {
-        let source = sources[self.below(sources.len() as u64) as usize];
-        let ops = [
-            "sum",
-            "avg",
-            "count",
-            "min",
-            "max",
-            "stddev",
-            "var",
-            "lag",
-            "lead",
-            "diff",
-            "rate",
-            "ema",
-            "row_number",
-        ];
-        let op = ops[self.below(ops.len() as u64) as usize];
-        let mut window = WindowSpec {
-            partition_by: (0..self.below(3)).map(|column| ["p", "s"][column as usize].into()).collect(),
-            order_by: match self.below(4) {
-                0 => by("v", self.below(2) == 0),
-                1 => by("d", self.below(2) == 0),
-                2 => by("s", self.below(2) == 0),
-                _ => None,
-            },
-            alpha: (op == "ema").then_some(0.3),
-            offset: [None, Some(0), Some(3)][self.below(3) as usize],
-            ..spec(source, op)
-        };
-        let frames = [
-            None,
-            Some(WindowFrame::Rows(self.below(4) as u32)),
-            Some(WindowFrame::Rows(300)),
-            Some(WindowFrame::Range(2.5)),
-        ];
-        if ["sum", "avg", "count", "min", "max", "stddev", "var"].contains(&op) {
-            window.frame = frames[self.below(4) as usize];
-        }
-        if op == "rate" {
-            window.frame = frames[3];
-        }
-        if matches!(window.frame, Some(WindowFrame::Range(_))) {
-            window.order_by = by(["v", "d"][self.below(2) as usize], self.below(2) == 0);
-        }
-        window
+    if op == "rate" {
+        window.frame = frames[3];
     }
+    if matches!(window.frame, Some(WindowFrame::Range(_))) {
+        window.order_by = by(["v", "d"][random.below(2)], random.below(2) == 0);
+    }
+    window
+}
 
-    fn rows(&mut self, most: u64, keys: u64) -> Json {
-        let mut rows = Vec::new();
-        for _ in 0..1 + self.below(most) {
-            let mut row = serde_json::Map::new();
-            row.insert("k".into(), json!(self.below(keys)));
-            let cells = [
-                ("v", json!(self.below(40) as f64 / 4.0 - 3.0)),
-                ("i", json!(self.below(9))),
-                ("d", json!(format!("2024-01-{:02}", 1 + self.below(9)))),
-                ("s", json!(["a", "b", "c", "a long text", ""][self.below(5) as usize])),
-                ("p", json!(["x", "y", "z"][self.below(3) as usize])),
-                ("b", json!(self.below(2) == 0)),
-            ];
-            for (name, cell) in cells {
-                match self.below(8) {
-                    0 => drop(row.insert(name.into(), Json::Null)),
-                    1 => {}
-                    _ => drop(row.insert(name.into(), cell)),
-                }
+fn random_rows(random: &mut Random, most: usize, keys: usize) -> Json {
+    let mut rows = Vec::new();
+    for _ in 0..1 + random.below(most) {
+        let mut row = serde_json::Map::new();
+        row.insert("k".into(), json!(random.below(keys)));
+        let cells = [
+            ("v", json!(random.below(40) as f64 / 4.0 - 3.0)),
+            ("i", json!(random.below(9))),
+            ("d", json!(format!("2024-01-{:02}", 1 + random.below(9)))),
+            ("s", json!(["a", "b", "c", "a long text", ""][random.below(5)])),
+            ("p", json!(["x", "y", "z"][random.below(3)])),
+            ("b", json!(random.below(2) == 0)),
+        ];
+        for (name, cell) in cells {
+            match random.below(8) {
+                0 => drop(row.insert(name.into(), Json::Null)),
+                1 => {}
+                _ => drop(row.insert(name.into(), cell)),
             }
-            rows.push(Json::Object(row));
         }
-        json!(rows)
+        rows.push(Json::Object(row));
     }
+    json!(rows)
 }
 
 fn history(seed: u64) {
-    let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
+    let mut random = Random::new(seed);
     let schema = [
         ("k", ColumnType::Integer),
         ("v", ColumnType::Float),
@@ -306,12 +298,12 @@ fn history(seed: u64) {
     let options = TableOptions { index, limit, ..TableOptions::default() };
     let mut table = Table::create(&TableData::Schema(schema), options).unwrap();
     let (most, keys) = if random.below(6) == 0 { (600, 900) } else { (20, 1 + random.below(60)) };
-    let start = random.rows(most, keys);
+    let start = random_rows(&mut random, most, keys);
     table.update(&TableData::Rows(start.to_string().into()), 0).unwrap();
     let mut sources = vec!["v", "i", "s", "d", "b", "e", "k"];
     let mut windows: BTreeMap<String, WindowSpec> = BTreeMap::new();
     for alias in ["w1", "w2", "w3", "w4"] {
-        windows.insert(alias.into(), random.window(&sources));
+        windows.insert(alias.into(), random_window(&mut random, &sources));
         sources.push(alias);
     }
     let mut base = ViewConfig {
@@ -321,8 +313,8 @@ fn history(seed: u64) {
     };
     // Not every choice is a valid one.
     while table.plan_now(&base).is_err() {
-        let alias = ["w1", "w2", "w3", "w4"][random.below(4) as usize];
-        base.windows.insert(alias.into(), random.window(&["v", "i"]));
+        let alias = ["w1", "w2", "w3", "w4"][random.below(4)];
+        base.windows.insert(alias.into(), random_window(&mut random, &["v", "i"]));
     }
     let sort = |column: &str| vec![SortTerm { column: column.into(), direction: SortDirection::Desc }];
     let keep =
@@ -338,12 +330,17 @@ fn history(seed: u64) {
     let mut pending: Option<TableDelta> = None;
     for step in 0..12 {
         let delta = match random.below(10) {
-            0 => table.replace(&TableData::Rows(random.rows(most, keys).to_string().into())).unwrap(),
+            0 => table
+                .replace(&TableData::Rows(random_rows(&mut random, most, keys).to_string().into()))
+                .unwrap(),
             1 | 2 if is_indexed => {
                 let gone = json!([random.below(keys), random.below(keys), random.below(keys)]);
                 table.remove(&TableData::Rows(gone.to_string().into())).unwrap().unwrap()
             }
-            _ => table.update(&TableData::Rows(random.rows(6, keys).to_string().into()), 0).unwrap().unwrap(),
+            _ => table
+                .update(&TableData::Rows(random_rows(&mut random, 6, keys).to_string().into()), 0)
+                .unwrap()
+                .unwrap(),
         };
         pending = Some(match pending {
             None => delta.clone(),

@@ -5,6 +5,7 @@ use crate::context::EngineContext;
 use crate::data::{TableData, TableOptions};
 use crate::storage::TableDelta;
 use crate::table::{JoinSide, JoinSpec, Snapshot, Table};
+use crate::testing::Random;
 use crate::types::scalar::Scalar;
 
 fn rows(snapshot: &Snapshot) -> Vec<Vec<Scalar>> {
@@ -71,11 +72,8 @@ fn stepping_equals_starting_over() {
         let mut left = table(r#"[{"id":0,"k":0,"v":0}]"#, index("id"));
         let mut right = table(r#"[{"rid":0,"k":0,"w":0}]"#, index("rid"));
         let mut joined = Table::join(&left.snapshot(), &right.snapshot(), &spec(kind)).unwrap();
-        let mut state: u64 = 42;
-        let mut random = |below: u64| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33) % below
-        };
+        let mut generator = Random::new(42);
+        let mut random = |below: usize| generator.below(below) as u64;
         for _ in 0..400 {
             let (side, source, id, value) = match random(2) {
                 0 => (JoinSide::Left, &mut left, "id", "v"),

@@ -1,9 +1,10 @@
 //! The orders are total, and each key ascends exactly as its order does, on special and on seeded random values.
 
 use super::*;
+use crate::testing::Random;
 
 fn floats() -> Vec<Option<f64>> {
-    let mut random = fastrand::Rng::with_seed(31);
+    let mut random = Random::new(31);
     let special = [
         f64::NAN,
         -f64::NAN,
@@ -22,15 +23,15 @@ fn floats() -> Vec<Option<f64>> {
         f64::MAX,
         f64::INFINITY,
     ];
-    let drawn = (0..200).map(|_| f64::from_bits(random.u64(..)));
+    let drawn = (0..200).map(|_| f64::from_bits(random.bits()));
     std::iter::once(None).chain(special.into_iter().chain(drawn).map(Some)).collect()
 }
 
 fn scalars() -> Vec<Scalar> {
-    let mut random = fastrand::Rng::with_seed(32);
+    let mut random = Random::new(32);
     let mut values = vec![Scalar::Null, Scalar::Bool(false), Scalar::Bool(true)];
     values.extend([i64::MIN, -9, -1, 0, 1, 7, 8, 1 << 40, i64::MAX].map(Scalar::Int));
-    values.extend((0..20).map(|_| Scalar::Int(random.i64(..))));
+    values.extend((0..20).map(|_| Scalar::Int(random.bits() as i64)));
     values.extend([0, 7, 9, i64::MAX as u64, 1 << 63, u64::MAX].map(Scalar::UInt));
     values.extend(floats().into_iter().flatten().step_by(5).map(Scalar::Float));
     values.extend([0.0, -0.0, f64::NAN].map(Scalar::Float));
@@ -95,14 +96,14 @@ fn a_float_is_restored_from_its_key() {
 
 #[test]
 fn keys_of_integers_and_text_ascend() {
-    let mut random = fastrand::Rng::with_seed(33);
+    let mut random = Random::new(33);
     let mut integers = vec![i64::MIN, -1, 0, 1, i64::MAX];
-    integers.extend((0..100).map(|_| random.i64(..)));
+    integers.extend((0..100).map(|_| random.bits() as i64));
     check(&integers, true, |value| signed_key(*value), i64::cmp);
     let texts: Vec<String> = (0..100)
         .map(|_| {
-            let len = random.usize(..12);
-            std::iter::repeat_with(|| char::from(random.u8(b'a'..b'd'))).take(len).collect()
+            let len = random.below(12);
+            std::iter::repeat_with(|| *random.pick(&['a', 'b', 'c'])).take(len).collect()
         })
         .chain(["", "\0", "a\0", "é", "日本語"].map(str::to_owned))
         .collect();
