@@ -50,7 +50,7 @@ pub(crate) use registry::{ANY, UNIQUE, default_for};
 pub use registry::{MenuItem, menu};
 pub(crate) use row_function::{MANY_ROWS, RowFunction, RowSet, RowState, Shortcut, StateCost};
 pub(crate) use row_order::CellRowOrder;
-pub(crate) use signature::{Accepts, MenuEntry, NO_MENU, Output, Signature};
+pub(crate) use signature::{AcceptedTypes, AggregateSignature, MenuEntry, NO_MENU, OutputType};
 pub(crate) use spec::{Aggregate, SumOfNothing};
 pub(crate) use state_column::{CellContext, CellRows, StateColumn, StateFunction, StatesOf};
 pub(crate) use values::canonical;
@@ -62,7 +62,7 @@ use crate::types::scalar::Scalar;
 /// An aggregate, independent of the column it is applied to.
 pub(crate) trait AggregateFunction: Debug + Sync {
     /// Its names and types.
-    fn signature(&self) -> &'static Signature;
+    fn signature(&self) -> &'static AggregateSignature;
 
     /// How a view keeps and computes its values.
     fn method(&self) -> Method;
@@ -106,12 +106,12 @@ pub(crate) struct OlderRules {
 
 /// An aggregate of a view and the cells it reads.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Input<'a> {
+pub(crate) struct AggregateInput<'a> {
     pub(crate) aggregate: &'a Aggregate,
     pub(crate) snapshot: &'a Snapshot,
 }
 
-impl<'a> Input<'a> {
+impl<'a> AggregateInput<'a> {
     /// Returns the aggregated column.
     pub(crate) fn column(&self) -> &'a Column {
         self.snapshot.column(self.aggregate.column)

@@ -9,8 +9,8 @@ use std::cmp::Ordering;
 use super::ordered_rows::change_tree;
 use super::values::cell_of;
 use super::{
-    Accepts, Aggregate, AggregateFunction, CellRowOrder, Input, MenuEntry, Method, NO_MENU, Output,
-    RowFunction, RowSet, RowState, Shortcut, Signature, StateCost,
+    AcceptedTypes, Aggregate, AggregateFunction, AggregateInput, AggregateSignature, CellRowOrder, MenuEntry,
+    Method, NO_MENU, OutputType, RowFunction, RowSet, RowState, Shortcut, StateCost,
 };
 use crate::column::Column;
 use crate::sorted::OrderTree;
@@ -30,14 +30,14 @@ fn is_truthy(column: &Column, slot: u32) -> bool {
 pub(super) struct Any;
 
 impl AggregateFunction for Any {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "any",
             names: &["any"],
             menu: &[MenuEntry { name: "any", number: 30, text: 20, time: 20, boolean: 30 }],
             has_argument: false,
-            accepts: Accepts::Everything,
-            output: Output::Input,
+            accepts: AcceptedTypes::Everything,
+            output: OutputType::Input,
         }
     }
 
@@ -50,14 +50,14 @@ impl AggregateFunction for Any {
 pub(super) struct Or;
 
 impl AggregateFunction for Or {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "or",
             names: &["or"],
             menu: &[MenuEntry { name: "or", boolean: 100, ..NO_MENU }],
             has_argument: false,
-            accepts: Accepts::Everything,
-            output: Output::Input,
+            accepts: AcceptedTypes::Everything,
+            output: OutputType::Input,
         }
     }
 
@@ -70,7 +70,7 @@ impl AggregateFunction for Or {
 struct FirstTruthy;
 
 impl RowFunction for FirstTruthy {
-    fn compute(&self, input: Input<'_>, cell: &RowSet<'_>) -> Scalar {
+    fn compute(&self, input: AggregateInput<'_>, cell: &RowSet<'_>) -> Scalar {
         let mut candidate = None;
         self.decide(input.column(), cell.rows, &mut candidate);
         cell_of(input.column(), candidate)
@@ -101,7 +101,12 @@ impl RowFunction for FirstTruthy {
         StateCost::Sorting
     }
 
-    fn build_state(&self, input: Input<'_>, rows: &[u32], order: CellRowOrder) -> Option<Box<dyn RowState>> {
+    fn build_state(
+        &self,
+        input: AggregateInput<'_>,
+        rows: &[u32],
+        order: CellRowOrder,
+    ) -> Option<Box<dyn RowState>> {
         let column = input.column();
         let valid = rows.iter().copied().filter(|&slot| column.is_valid(slot));
         let (mut rows, falsy): (Vec<u32>, Vec<u32>) = valid.partition(|&slot| is_truthy(column, slot));
@@ -118,7 +123,7 @@ struct TruthyFirst {
 }
 
 impl RowState for TruthyFirst {
-    fn change(&mut self, input: Input<'_>, slots: &[u32], sign: i32) {
+    fn change(&mut self, input: AggregateInput<'_>, slots: &[u32], sign: i32) {
         let column = input.column();
         let compare = |left: u32, right: u32| -> Ordering {
             let is_falsy = |slot| !is_truthy(column, slot);
@@ -128,7 +133,7 @@ impl RowState for TruthyFirst {
         change_tree(&mut self.rows, &valid, sign, compare);
     }
 
-    fn value(&self, input: Input<'_>, _any_row: &dyn Fn() -> u32) -> Scalar {
+    fn value(&self, input: AggregateInput<'_>, _any_row: &dyn Fn() -> u32) -> Scalar {
         cell_of(input.column(), self.rows.get(0))
     }
 }
@@ -137,14 +142,14 @@ impl RowState for TruthyFirst {
 pub(super) struct And;
 
 impl AggregateFunction for And {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "and",
             names: &["and"],
             menu: &[MenuEntry { name: "and", boolean: 20, ..NO_MENU }],
             has_argument: false,
-            accepts: Accepts::Everything,
-            output: Output::Always(Storage::Bool),
+            accepts: AcceptedTypes::Everything,
+            output: OutputType::Always(Storage::Bool),
         }
     }
 
@@ -154,7 +159,7 @@ impl AggregateFunction for And {
 }
 
 impl RowFunction for And {
-    fn compute(&self, input: Input<'_>, cell: &RowSet<'_>) -> Scalar {
+    fn compute(&self, input: AggregateInput<'_>, cell: &RowSet<'_>) -> Scalar {
         Scalar::Bool(cell.rows.iter().all(|&slot| is_truthy(input.column(), slot)))
     }
 
@@ -162,7 +167,12 @@ impl RowFunction for And {
         StateCost::OneScan
     }
 
-    fn build_state(&self, input: Input<'_>, rows: &[u32], _order: CellRowOrder) -> Option<Box<dyn RowState>> {
+    fn build_state(
+        &self,
+        input: AggregateInput<'_>,
+        rows: &[u32],
+        _order: CellRowOrder,
+    ) -> Option<Box<dyn RowState>> {
         Some(Box::new(FalsyRows { num_falsy: num_falsy(input.column(), rows) }))
     }
 }
@@ -178,12 +188,12 @@ struct FalsyRows {
 }
 
 impl RowState for FalsyRows {
-    fn change(&mut self, input: Input<'_>, slots: &[u32], sign: i32) {
+    fn change(&mut self, input: AggregateInput<'_>, slots: &[u32], sign: i32) {
         let change = sign * num_falsy(input.column(), slots) as i32;
         self.num_falsy = self.num_falsy.wrapping_add_signed(change);
     }
 
-    fn value(&self, _input: Input<'_>, _any_row: &dyn Fn() -> u32) -> Scalar {
+    fn value(&self, _input: AggregateInput<'_>, _any_row: &dyn Fn() -> u32) -> Scalar {
         Scalar::Bool(self.num_falsy == 0)
     }
 }

@@ -8,13 +8,13 @@ use std::cmp::Ordering;
 use super::ordered_rows::{ReadOrdered, is_low, num_low, num_nan, ordered};
 use super::values::cell_of;
 use super::{
-    Accepts, AggregateFunction, CellRowOrder, Input, MenuEntry, Method, NO_MENU, Output, RowFunction, RowSet,
-    RowState, Signature, StateCost,
+    AcceptedTypes, AggregateFunction, AggregateInput, AggregateSignature, CellRowOrder, MenuEntry, Method,
+    NO_MENU, OutputType, RowFunction, RowSet, RowState, StateCost,
 };
 use crate::sorted::OrderTree;
 use crate::types::scalar::Scalar;
 
-fn from_rows(input: Input<'_>, rows: &[u32], wanted: Ordering) -> Scalar {
+fn from_rows(input: AggregateInput<'_>, rows: &[u32], wanted: Ordering) -> Scalar {
     let argument = input.argument();
     let best = rows.iter().copied().reduce(|best, slot| match argument.compare(slot, best) {
         Ordering::Equal if input.snapshot.compare_keys(slot, best).is_lt() => slot,
@@ -28,14 +28,14 @@ fn from_rows(input: Input<'_>, rows: &[u32], wanted: Ordering) -> Scalar {
 pub(super) struct MaxBy;
 
 impl AggregateFunction for MaxBy {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "max by",
             names: &["max by", "max_by"],
             menu: &[MenuEntry { name: "max by", number: 330, text: 150, ..NO_MENU }],
             has_argument: true,
-            accepts: Accepts::Everything,
-            output: Output::Input,
+            accepts: AcceptedTypes::Everything,
+            output: OutputType::Input,
         }
     }
 
@@ -45,7 +45,7 @@ impl AggregateFunction for MaxBy {
 }
 
 impl RowFunction for MaxBy {
-    fn compute(&self, input: Input<'_>, cell: &RowSet<'_>) -> Scalar {
+    fn compute(&self, input: AggregateInput<'_>, cell: &RowSet<'_>) -> Scalar {
         from_rows(input, cell.rows, Ordering::Greater)
     }
 
@@ -53,17 +53,22 @@ impl RowFunction for MaxBy {
         StateCost::Sorting
     }
 
-    fn build_state(&self, input: Input<'_>, rows: &[u32], _order: CellRowOrder) -> Option<Box<dyn RowState>> {
+    fn build_state(
+        &self,
+        input: AggregateInput<'_>,
+        rows: &[u32],
+        _order: CellRowOrder,
+    ) -> Option<Box<dyn RowState>> {
         ordered(MaxBy, input, rows)
     }
 }
 
 impl ReadOrdered for MaxBy {
-    fn order_column(input: Input<'_>) -> Option<usize> {
+    fn order_column(input: AggregateInput<'_>) -> Option<usize> {
         input.aggregate.argument
     }
 
-    fn read(&self, input: Input<'_>, rows: &OrderTree) -> Scalar {
+    fn read(&self, input: AggregateInput<'_>, rows: &OrderTree) -> Scalar {
         let argument = input.argument();
         let position = if num_low(argument, rows) == rows.len() {
             // There are only nulls and NaNs.
@@ -81,14 +86,14 @@ impl ReadOrdered for MaxBy {
 pub(super) struct MinBy;
 
 impl AggregateFunction for MinBy {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "min by",
             names: &["min by", "min_by"],
             menu: &[MenuEntry { name: "min by", number: 320, text: 140, ..NO_MENU }],
             has_argument: true,
-            accepts: Accepts::Everything,
-            output: Output::Input,
+            accepts: AcceptedTypes::Everything,
+            output: OutputType::Input,
         }
     }
 
@@ -98,7 +103,7 @@ impl AggregateFunction for MinBy {
 }
 
 impl RowFunction for MinBy {
-    fn compute(&self, input: Input<'_>, cell: &RowSet<'_>) -> Scalar {
+    fn compute(&self, input: AggregateInput<'_>, cell: &RowSet<'_>) -> Scalar {
         from_rows(input, cell.rows, Ordering::Less)
     }
 
@@ -106,17 +111,22 @@ impl RowFunction for MinBy {
         StateCost::Sorting
     }
 
-    fn build_state(&self, input: Input<'_>, rows: &[u32], _order: CellRowOrder) -> Option<Box<dyn RowState>> {
+    fn build_state(
+        &self,
+        input: AggregateInput<'_>,
+        rows: &[u32],
+        _order: CellRowOrder,
+    ) -> Option<Box<dyn RowState>> {
         ordered(MinBy, input, rows)
     }
 }
 
 impl ReadOrdered for MinBy {
-    fn order_column(input: Input<'_>) -> Option<usize> {
+    fn order_column(input: AggregateInput<'_>) -> Option<usize> {
         input.aggregate.argument
     }
 
-    fn read(&self, input: Input<'_>, rows: &OrderTree) -> Scalar {
+    fn read(&self, input: AggregateInput<'_>, rows: &OrderTree) -> Scalar {
         let argument = input.argument();
         let (num_nan, num_low) = (num_nan(argument, rows), num_low(argument, rows));
         cell_of(input.column(), rows.get(if num_low > num_nan { num_nan } else { 0 }))

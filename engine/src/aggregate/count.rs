@@ -3,8 +3,8 @@
 //! State: none, as every cell counts its rows.
 
 use super::{
-    Accepts, Aggregate, AggregateFunction, CellContext, CellRows, Input, MenuEntry, Method, Output,
-    Signature, StateFunction, StatesOf,
+    AcceptedTypes, Aggregate, AggregateFunction, AggregateInput, AggregateSignature, CellContext, CellRows,
+    MenuEntry, Method, OutputType, StateFunction, StatesOf,
 };
 use crate::types::scalar::Scalar;
 use crate::types::schema::Storage;
@@ -13,14 +13,14 @@ use crate::types::schema::Storage;
 pub(super) struct Count;
 
 impl AggregateFunction for Count {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "count",
             names: &["count"],
             menu: &[MenuEntry { name: "count", number: 50, text: 10, time: 10, boolean: 10 }],
             has_argument: false,
-            accepts: Accepts::Everything,
-            output: Output::Always(Storage::Int64),
+            accepts: AcceptedTypes::Everything,
+            output: OutputType::Always(Storage::Int64),
         }
     }
 
@@ -32,9 +32,9 @@ impl AggregateFunction for Count {
 impl StateFunction for Count {
     type State = ();
 
-    fn change(_state: &mut (), _input: Input<'_>, _slot: u32, _sign: i32) {}
+    fn change(_state: &mut (), _input: AggregateInput<'_>, _slot: u32, _sign: i32) {}
 
-    fn change_all(_states: &mut [()], _input: Input<'_>, _rows: CellRows<'_>, _sign: i32) {}
+    fn change_all(_states: &mut [()], _input: AggregateInput<'_>, _rows: CellRows<'_>, _sign: i32) {}
 
     fn merge(_state: &mut (), _other: &()) {}
 

@@ -6,8 +6,8 @@ use hashbrown::HashSet;
 
 use super::value_counts::{ValueCounts, distinct_bits};
 use super::{
-    Accepts, AggregateFunction, CellRowOrder, Input, MenuEntry, Method, Output, RowFunction, RowSet,
-    RowState, Signature, StateCost,
+    AcceptedTypes, AggregateFunction, AggregateInput, AggregateSignature, CellRowOrder, MenuEntry, Method,
+    OutputType, RowFunction, RowSet, RowState, StateCost,
 };
 use crate::types::scalar::Scalar;
 use crate::types::schema::Storage;
@@ -16,14 +16,14 @@ use crate::types::schema::Storage;
 pub(super) struct DistinctCount;
 
 impl AggregateFunction for DistinctCount {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "distinct count",
             names: &["distinct count", "distinct", "distinctcount", "distinct_count"],
             menu: &[MenuEntry { name: "distinct count", number: 60, text: 30, time: 40, boolean: 40 }],
             has_argument: false,
-            accepts: Accepts::Everything,
-            output: Output::Always(Storage::UInt32),
+            accepts: AcceptedTypes::Everything,
+            output: OutputType::Always(Storage::UInt32),
         }
     }
 
@@ -33,7 +33,7 @@ impl AggregateFunction for DistinctCount {
 }
 
 impl RowFunction for DistinctCount {
-    fn compute(&self, input: Input<'_>, cell: &RowSet<'_>) -> Scalar {
+    fn compute(&self, input: AggregateInput<'_>, cell: &RowSet<'_>) -> Scalar {
         let column = input.column();
         let distinct: HashSet<Option<u64>, ahash::RandomState> =
             cell.rows.iter().map(|&slot| distinct_bits(column, slot)).collect();
@@ -44,7 +44,12 @@ impl RowFunction for DistinctCount {
         StateCost::OneScan
     }
 
-    fn build_state(&self, input: Input<'_>, rows: &[u32], _order: CellRowOrder) -> Option<Box<dyn RowState>> {
+    fn build_state(
+        &self,
+        input: AggregateInput<'_>,
+        rows: &[u32],
+        _order: CellRowOrder,
+    ) -> Option<Box<dyn RowState>> {
         Some(Box::new(DistinctCounter(ValueCounts::new(input, rows))))
     }
 }
@@ -53,11 +58,11 @@ impl RowFunction for DistinctCount {
 struct DistinctCounter(ValueCounts);
 
 impl RowState for DistinctCounter {
-    fn change(&mut self, input: Input<'_>, slots: &[u32], sign: i32) {
+    fn change(&mut self, input: AggregateInput<'_>, slots: &[u32], sign: i32) {
         self.0.change(input, slots, sign);
     }
 
-    fn value(&self, _input: Input<'_>, _any_row: &dyn Fn() -> u32) -> Scalar {
+    fn value(&self, _input: AggregateInput<'_>, _any_row: &dyn Fn() -> u32) -> Scalar {
         Scalar::Int(self.0.num_distinct() as i64)
     }
 }

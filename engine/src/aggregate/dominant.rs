@@ -7,8 +7,8 @@ mod leaders;
 use hashbrown::HashMap;
 
 use super::{
-    Accepts, AggregateFunction, CellRowOrder, Input, MenuEntry, Method, Output, RowFunction, RowSet,
-    RowState, Signature, StateCost,
+    AcceptedTypes, AggregateFunction, AggregateInput, AggregateSignature, CellRowOrder, MenuEntry, Method,
+    OutputType, RowFunction, RowSet, RowState, StateCost,
 };
 use crate::types::scalar::Scalar;
 use leaders::Leaders;
@@ -17,14 +17,14 @@ use leaders::Leaders;
 pub(super) struct Dominant;
 
 impl AggregateFunction for Dominant {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "dominant",
             names: &["dominant"],
             menu: &[MenuEntry { name: "dominant", number: 80, text: 50, time: 60, boolean: 60 }],
             has_argument: false,
-            accepts: Accepts::Everything,
-            output: Output::Input,
+            accepts: AcceptedTypes::Everything,
+            output: OutputType::Input,
         }
     }
 
@@ -34,7 +34,7 @@ impl AggregateFunction for Dominant {
 }
 
 impl RowFunction for Dominant {
-    fn compute(&self, input: Input<'_>, cell: &RowSet<'_>) -> Scalar {
+    fn compute(&self, input: AggregateInput<'_>, cell: &RowSet<'_>) -> Scalar {
         let column = input.column();
         let mut counts: HashMap<u64, u32, ahash::RandomState> = HashMap::default();
         let mut best: Option<(u32, u32)> = None;
@@ -57,13 +57,18 @@ impl RowFunction for Dominant {
         StateCost::Sorting
     }
 
-    fn build_state(&self, input: Input<'_>, rows: &[u32], order: CellRowOrder) -> Option<Box<dyn RowState>> {
+    fn build_state(
+        &self,
+        input: AggregateInput<'_>,
+        rows: &[u32],
+        order: CellRowOrder,
+    ) -> Option<Box<dyn RowState>> {
         Some(Box::new(Leaders::new(input.aggregate.column, order, input.snapshot, rows)))
     }
 }
 
 impl RowState for Leaders {
-    fn change(&mut self, input: Input<'_>, slots: &[u32], sign: i32) {
+    fn change(&mut self, input: AggregateInput<'_>, slots: &[u32], sign: i32) {
         for &slot in slots {
             if sign > 0 {
                 self.insert(input.snapshot, slot);
@@ -73,7 +78,7 @@ impl RowState for Leaders {
         }
     }
 
-    fn value(&self, input: Input<'_>, _any_row: &dyn Fn() -> u32) -> Scalar {
+    fn value(&self, input: AggregateInput<'_>, _any_row: &dyn Fn() -> u32) -> Scalar {
         super::values::cell_of(input.column(), self.first())
     }
 }

@@ -9,24 +9,24 @@ use std::cmp::Ordering;
 use super::ordered_rows::{ReadOrdered, ordered};
 use super::values::{cell_of, difference};
 use super::{
-    Accepts, Aggregate, AggregateFunction, CellRowOrder, Input, MenuEntry, Method, NO_MENU, Output,
-    RowFunction, RowSet, RowState, Shortcut, Signature, StateCost,
+    AcceptedTypes, Aggregate, AggregateFunction, AggregateInput, AggregateSignature, CellRowOrder, MenuEntry,
+    Method, NO_MENU, OutputType, RowFunction, RowSet, RowState, Shortcut, StateCost,
 };
 use crate::sorted::OrderTree;
 use crate::types::scalar::Scalar;
 
 /// Returns the value of the row with the least or the greatest key.
-fn at_extreme_key(input: Input<'_>, rows: &[u32], wanted: Ordering) -> Scalar {
+fn at_extreme_key(input: AggregateInput<'_>, rows: &[u32], wanted: Ordering) -> Scalar {
     let beyond = |slot, best| input.snapshot.compare_keys(slot, best) == wanted;
     let best = rows.iter().copied().reduce(|best, slot| if beyond(slot, best) { slot } else { best });
     cell_of(input.column(), best)
 }
 
-fn first_of(input: Input<'_>, rows: &OrderTree) -> Scalar {
+fn first_of(input: AggregateInput<'_>, rows: &OrderTree) -> Scalar {
     cell_of(input.column(), rows.get(0))
 }
 
-fn last_of(input: Input<'_>, rows: &OrderTree) -> Scalar {
+fn last_of(input: AggregateInput<'_>, rows: &OrderTree) -> Scalar {
     cell_of(input.column(), rows.get(rows.len().saturating_sub(1)))
 }
 
@@ -34,14 +34,14 @@ fn last_of(input: Input<'_>, rows: &OrderTree) -> Scalar {
 pub(super) struct First;
 
 impl AggregateFunction for First {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "first",
             names: &["first", "first by index"],
             menu: &[MenuEntry { name: "first", number: 90, text: 60, time: 70, boolean: 70 }],
             has_argument: false,
-            accepts: Accepts::Everything,
-            output: Output::Input,
+            accepts: AcceptedTypes::Everything,
+            output: OutputType::Input,
         }
     }
 
@@ -51,7 +51,7 @@ impl AggregateFunction for First {
 }
 
 impl RowFunction for First {
-    fn compute(&self, input: Input<'_>, cell: &RowSet<'_>) -> Scalar {
+    fn compute(&self, input: AggregateInput<'_>, cell: &RowSet<'_>) -> Scalar {
         at_extreme_key(input, cell.rows, Ordering::Less)
     }
 
@@ -63,17 +63,22 @@ impl RowFunction for First {
         StateCost::Sorting
     }
 
-    fn build_state(&self, input: Input<'_>, rows: &[u32], _order: CellRowOrder) -> Option<Box<dyn RowState>> {
+    fn build_state(
+        &self,
+        input: AggregateInput<'_>,
+        rows: &[u32],
+        _order: CellRowOrder,
+    ) -> Option<Box<dyn RowState>> {
         ordered(First, input, rows)
     }
 }
 
 impl ReadOrdered for First {
-    fn order_column(_input: Input<'_>) -> Option<usize> {
+    fn order_column(_input: AggregateInput<'_>) -> Option<usize> {
         None
     }
 
-    fn read(&self, input: Input<'_>, rows: &OrderTree) -> Scalar {
+    fn read(&self, input: AggregateInput<'_>, rows: &OrderTree) -> Scalar {
         first_of(input, rows)
     }
 }
@@ -82,14 +87,14 @@ impl ReadOrdered for First {
 pub(super) struct Last;
 
 impl AggregateFunction for Last {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "last value",
             names: &["last", "last_value", "last value"],
             menu: &[MenuEntry { name: "last", number: 180, text: 80, time: 130, boolean: 80 }],
             has_argument: false,
-            accepts: Accepts::Everything,
-            output: Output::Input,
+            accepts: AcceptedTypes::Everything,
+            output: OutputType::Input,
         }
     }
 
@@ -99,7 +104,7 @@ impl AggregateFunction for Last {
 }
 
 impl RowFunction for Last {
-    fn compute(&self, input: Input<'_>, cell: &RowSet<'_>) -> Scalar {
+    fn compute(&self, input: AggregateInput<'_>, cell: &RowSet<'_>) -> Scalar {
         cell_of(input.column(), cell.rows.last().copied())
     }
 
@@ -116,14 +121,14 @@ impl RowFunction for Last {
 pub(super) struct LastByIndex;
 
 impl AggregateFunction for LastByIndex {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "last by index",
             names: &["last by index"],
             menu: &[MenuEntry { name: "last by index", number: 160, text: 90, time: 120, boolean: 90 }],
             has_argument: false,
-            accepts: Accepts::Everything,
-            output: Output::Input,
+            accepts: AcceptedTypes::Everything,
+            output: OutputType::Input,
         }
     }
 
@@ -133,7 +138,7 @@ impl AggregateFunction for LastByIndex {
 }
 
 impl RowFunction for LastByIndex {
-    fn compute(&self, input: Input<'_>, cell: &RowSet<'_>) -> Scalar {
+    fn compute(&self, input: AggregateInput<'_>, cell: &RowSet<'_>) -> Scalar {
         at_extreme_key(input, cell.rows, Ordering::Greater)
     }
 
@@ -145,17 +150,22 @@ impl RowFunction for LastByIndex {
         StateCost::Sorting
     }
 
-    fn build_state(&self, input: Input<'_>, rows: &[u32], _order: CellRowOrder) -> Option<Box<dyn RowState>> {
+    fn build_state(
+        &self,
+        input: AggregateInput<'_>,
+        rows: &[u32],
+        _order: CellRowOrder,
+    ) -> Option<Box<dyn RowState>> {
         ordered(LastByIndex, input, rows)
     }
 }
 
 impl ReadOrdered for LastByIndex {
-    fn order_column(_input: Input<'_>) -> Option<usize> {
+    fn order_column(_input: AggregateInput<'_>) -> Option<usize> {
         None
     }
 
-    fn read(&self, input: Input<'_>, rows: &OrderTree) -> Scalar {
+    fn read(&self, input: AggregateInput<'_>, rows: &OrderTree) -> Scalar {
         last_of(input, rows)
     }
 }
@@ -164,14 +174,14 @@ impl ReadOrdered for LastByIndex {
 pub(super) struct LastMinusFirst;
 
 impl AggregateFunction for LastMinusFirst {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "last minus first",
             names: &["last minus first"],
             menu: &[MenuEntry { name: "last minus first", number: 170, ..NO_MENU }],
             has_argument: false,
-            accepts: Accepts::Everything,
-            output: Output::Input,
+            accepts: AcceptedTypes::Everything,
+            output: OutputType::Input,
         }
     }
 
@@ -181,7 +191,7 @@ impl AggregateFunction for LastMinusFirst {
 }
 
 impl RowFunction for LastMinusFirst {
-    fn compute(&self, input: Input<'_>, cell: &RowSet<'_>) -> Scalar {
+    fn compute(&self, input: AggregateInput<'_>, cell: &RowSet<'_>) -> Scalar {
         let at = |wanted| at_extreme_key(input, cell.rows, wanted);
         difference(&at(Ordering::Greater), &at(Ordering::Less))
     }
@@ -190,17 +200,22 @@ impl RowFunction for LastMinusFirst {
         StateCost::Sorting
     }
 
-    fn build_state(&self, input: Input<'_>, rows: &[u32], _order: CellRowOrder) -> Option<Box<dyn RowState>> {
+    fn build_state(
+        &self,
+        input: AggregateInput<'_>,
+        rows: &[u32],
+        _order: CellRowOrder,
+    ) -> Option<Box<dyn RowState>> {
         ordered(LastMinusFirst, input, rows)
     }
 }
 
 impl ReadOrdered for LastMinusFirst {
-    fn order_column(_input: Input<'_>) -> Option<usize> {
+    fn order_column(_input: AggregateInput<'_>) -> Option<usize> {
         None
     }
 
-    fn read(&self, input: Input<'_>, rows: &OrderTree) -> Scalar {
+    fn read(&self, input: AggregateInput<'_>, rows: &OrderTree) -> Scalar {
         difference(&last_of(input, rows), &first_of(input, rows))
     }
 }

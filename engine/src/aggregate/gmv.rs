@@ -11,8 +11,8 @@ use hashbrown::HashMap;
 use super::sum::OverTotals;
 use super::sums::{Number, Total};
 use super::{
-    Accepts, Aggregate, AggregateFunction, CellContext, CellRows, Input, MANY_ROWS, MenuEntry, Method,
-    NO_MENU, Output, Signature, StateColumn, StatesOf,
+    AcceptedTypes, Aggregate, AggregateFunction, AggregateInput, AggregateSignature, CellContext, CellRows,
+    MANY_ROWS, MenuEntry, Method, NO_MENU, OutputType, StateColumn, StatesOf,
 };
 use crate::types::scalar::Scalar;
 
@@ -20,14 +20,14 @@ use crate::types::scalar::Scalar;
 pub(super) struct Gmv;
 
 impl AggregateFunction for Gmv {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "gmv",
             names: &["gmv"],
             menu: &[MenuEntry { name: "gmv", number: 100, ..NO_MENU }],
             has_argument: false,
-            accepts: Accepts::Numbers,
-            output: Output::Total,
+            accepts: AcceptedTypes::Numbers,
+            output: OutputType::Total,
         }
     }
 
@@ -73,7 +73,7 @@ impl StateColumn for GrossValues {
         self.over_children.remove(&cell);
     }
 
-    fn change(&mut self, input: Input<'_>, rows: CellRows<'_>, sign: i32) {
+    fn change(&mut self, input: AggregateInput<'_>, rows: CellRows<'_>, sign: i32) {
         self.totals.change(input, rows, sign);
     }
 

@@ -8,8 +8,8 @@ use hashbrown::HashMap;
 
 use super::ordered_rows::{ReadOrdered, is_low, num_low, num_nan, ordered};
 use super::{
-    Accepts, AggregateFunction, CellRowOrder, Input, MenuEntry, Method, NO_MENU, Output, RowFunction, RowSet,
-    RowState, Signature, StateCost,
+    AcceptedTypes, AggregateFunction, AggregateInput, AggregateSignature, CellRowOrder, MenuEntry, Method,
+    NO_MENU, OutputType, RowFunction, RowSet, RowState, StateCost,
 };
 use crate::column::Column;
 use crate::sorted::OrderTree;
@@ -24,14 +24,14 @@ const JOIN_BYTES: usize = 280;
 pub(super) struct Join;
 
 impl AggregateFunction for Join {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "join",
             names: &["join"],
             menu: &[MenuEntry { name: "join", text: 70, ..NO_MENU }],
             has_argument: false,
-            accepts: Accepts::Everything,
-            output: Output::Always(Storage::Utf8),
+            accepts: AcceptedTypes::Everything,
+            output: OutputType::Always(Storage::Utf8),
         }
     }
 
@@ -41,7 +41,7 @@ impl AggregateFunction for Join {
 }
 
 impl RowFunction for Join {
-    fn compute(&self, input: Input<'_>, cell: &RowSet<'_>) -> Scalar {
+    fn compute(&self, input: AggregateInput<'_>, cell: &RowSet<'_>) -> Scalar {
         let column = input.column();
         let mut distinct: HashMap<Option<u64>, u32, ahash::RandomState> = HashMap::default();
         for &slot in cell.rows {
@@ -60,14 +60,19 @@ impl RowFunction for Join {
         StateCost::Sorting
     }
 
-    fn build_state(&self, input: Input<'_>, rows: &[u32], _order: CellRowOrder) -> Option<Box<dyn RowState>> {
+    fn build_state(
+        &self,
+        input: AggregateInput<'_>,
+        rows: &[u32],
+        _order: CellRowOrder,
+    ) -> Option<Box<dyn RowState>> {
         ordered(Join, input, rows)
     }
 }
 
 impl ReadOrdered for Join {
     /// Joins one row per distinct value, found by binary search from each value to the next; stops when the text is full.
-    fn read(&self, input: Input<'_>, rows: &OrderTree) -> Scalar {
+    fn read(&self, input: AggregateInput<'_>, rows: &OrderTree) -> Scalar {
         let column = input.column();
         let (num_low, num_nan) = (num_low(column, rows), num_nan(column, rows));
         // In the result, null precedes NaN.

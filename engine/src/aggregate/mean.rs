@@ -5,8 +5,8 @@
 use super::sum::OverTotals;
 use super::sums::{Number, Total};
 use super::{
-    Accepts, Aggregate, AggregateFunction, CellContext, Input, MenuEntry, Method, NO_MENU, Output, Signature,
-    StateFunction, StatesOf,
+    AcceptedTypes, Aggregate, AggregateFunction, AggregateInput, AggregateSignature, CellContext, MenuEntry,
+    Method, NO_MENU, OutputType, StateFunction, StatesOf,
 };
 use crate::types::scalar::Scalar;
 use crate::types::schema::Storage;
@@ -16,8 +16,8 @@ use crate::types::schema::Storage;
 pub(super) struct Mean;
 
 impl AggregateFunction for Mean {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "mean",
             names: &["avg", "mean"],
             menu: &[
@@ -26,8 +26,8 @@ impl AggregateFunction for Mean {
                 MenuEntry { name: "mean", number: 190, ..NO_MENU },
             ],
             has_argument: false,
-            accepts: Accepts::Numbers,
-            output: Output::Always(Storage::Float64),
+            accepts: AcceptedTypes::Numbers,
+            output: OutputType::Always(Storage::Float64),
         }
     }
 
@@ -58,14 +58,14 @@ pub(super) struct WeightedTotal {
 }
 
 impl AggregateFunction for WeightedMean {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "weighted mean",
             names: &["weighted mean", "weighted_mean"],
             menu: &[MenuEntry { name: "weighted mean", number: 310, ..NO_MENU }],
             has_argument: true,
-            accepts: Accepts::Everything,
-            output: Output::Always(Storage::Float64),
+            accepts: AcceptedTypes::Everything,
+            output: OutputType::Always(Storage::Float64),
         }
     }
 
@@ -77,7 +77,7 @@ impl AggregateFunction for WeightedMean {
 impl StateFunction for WeightedMean {
     type State = WeightedTotal;
 
-    fn change(state: &mut WeightedTotal, input: Input<'_>, slot: u32, sign: i32) {
+    fn change(state: &mut WeightedTotal, input: AggregateInput<'_>, slot: u32, sign: i32) {
         if let (Some(value), Some(weight)) = (input.column().number(slot), input.argument().number(slot))
             && value.is_finite()
             && weight.is_finite()

@@ -11,8 +11,8 @@ use std::cmp::Ordering;
 use super::ordered_rows::{ReadOrdered, num_nan, ordered};
 use super::values::{canonical, cell_of, difference, is_nan, is_nan_cell};
 use super::{
-    Accepts, AggregateFunction, CellRowOrder, CellRows, Input, MenuEntry, Method, NO_MENU, Output,
-    RowFunction, RowSet, RowState, Signature, StateCost,
+    AcceptedTypes, AggregateFunction, AggregateInput, AggregateSignature, CellRowOrder, CellRows, MenuEntry,
+    Method, NO_MENU, OutputType, RowFunction, RowSet, RowState, StateCost,
 };
 use crate::column::Column;
 use crate::sorted::OrderTree;
@@ -62,7 +62,7 @@ fn extreme(column: &Column, rows: &[u32], wanted: Ordering) -> Scalar {
 }
 
 /// Null is the least value; NaN is returned only if there is nothing else.
-fn least_of(input: Input<'_>, rows: &OrderTree) -> Scalar {
+fn least_of(input: AggregateInput<'_>, rows: &OrderTree) -> Scalar {
     match num_nan(input.column(), rows) {
         all if all == rows.len() => cell_of(input.column(), rows.get(0)),
         first => canonical(cell_of(input.column(), rows.get(first))),
@@ -70,7 +70,7 @@ fn least_of(input: Input<'_>, rows: &OrderTree) -> Scalar {
 }
 
 /// NaN if there are only nulls and NaNs.
-fn greatest_of(input: Input<'_>, rows: &OrderTree) -> Scalar {
+fn greatest_of(input: AggregateInput<'_>, rows: &OrderTree) -> Scalar {
     match cell_of(input.column(), rows.get(rows.len().saturating_sub(1))) {
         value if value.is_null() => cell_of(input.column(), rows.get(0)),
         value => canonical(value),
@@ -80,7 +80,7 @@ fn greatest_of(input: Input<'_>, rows: &OrderTree) -> Scalar {
 /// Updates cached extremes; `inner` is how the value of a row that does not matter compares to the extreme.
 fn update_extremes(
     values: &mut [Option<Scalar>],
-    input: Input<'_>,
+    input: AggregateInput<'_>,
     rows: CellRows<'_>,
     sign: i32,
     inner: Ordering,
@@ -105,14 +105,14 @@ fn update_extremes(
 pub(super) struct Max;
 
 impl AggregateFunction for Max {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "max",
             names: &["max"],
             menu: &[MenuEntry { name: "max", number: 130, time: 110, ..NO_MENU }],
             has_argument: false,
-            accepts: Accepts::Everything,
-            output: Output::Input,
+            accepts: AcceptedTypes::Everything,
+            output: OutputType::Input,
         }
     }
 
@@ -122,11 +122,17 @@ impl AggregateFunction for Max {
 }
 
 impl RowFunction for Max {
-    fn compute(&self, input: Input<'_>, cell: &RowSet<'_>) -> Scalar {
+    fn compute(&self, input: AggregateInput<'_>, cell: &RowSet<'_>) -> Scalar {
         extreme(input.column(), cell.rows, Ordering::Greater)
     }
 
-    fn update_cached(&self, values: &mut [Option<Scalar>], input: Input<'_>, rows: CellRows<'_>, sign: i32) {
+    fn update_cached(
+        &self,
+        values: &mut [Option<Scalar>],
+        input: AggregateInput<'_>,
+        rows: CellRows<'_>,
+        sign: i32,
+    ) {
         update_extremes(values, input, rows, sign, Ordering::Less);
     }
 
@@ -134,13 +140,18 @@ impl RowFunction for Max {
         StateCost::Sorting
     }
 
-    fn build_state(&self, input: Input<'_>, rows: &[u32], _order: CellRowOrder) -> Option<Box<dyn RowState>> {
+    fn build_state(
+        &self,
+        input: AggregateInput<'_>,
+        rows: &[u32],
+        _order: CellRowOrder,
+    ) -> Option<Box<dyn RowState>> {
         ordered(Max, input, rows)
     }
 }
 
 impl ReadOrdered for Max {
-    fn read(&self, input: Input<'_>, rows: &OrderTree) -> Scalar {
+    fn read(&self, input: AggregateInput<'_>, rows: &OrderTree) -> Scalar {
         greatest_of(input, rows)
     }
 }
@@ -149,14 +160,14 @@ impl ReadOrdered for Max {
 pub(super) struct Min;
 
 impl AggregateFunction for Min {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "min",
             names: &["min"],
             menu: &[MenuEntry { name: "min", number: 140, time: 100, ..NO_MENU }],
             has_argument: false,
-            accepts: Accepts::Everything,
-            output: Output::Input,
+            accepts: AcceptedTypes::Everything,
+            output: OutputType::Input,
         }
     }
 
@@ -166,11 +177,17 @@ impl AggregateFunction for Min {
 }
 
 impl RowFunction for Min {
-    fn compute(&self, input: Input<'_>, cell: &RowSet<'_>) -> Scalar {
+    fn compute(&self, input: AggregateInput<'_>, cell: &RowSet<'_>) -> Scalar {
         extreme(input.column(), cell.rows, Ordering::Less)
     }
 
-    fn update_cached(&self, values: &mut [Option<Scalar>], input: Input<'_>, rows: CellRows<'_>, sign: i32) {
+    fn update_cached(
+        &self,
+        values: &mut [Option<Scalar>],
+        input: AggregateInput<'_>,
+        rows: CellRows<'_>,
+        sign: i32,
+    ) {
         update_extremes(values, input, rows, sign, Ordering::Greater);
     }
 
@@ -178,13 +195,18 @@ impl RowFunction for Min {
         StateCost::Sorting
     }
 
-    fn build_state(&self, input: Input<'_>, rows: &[u32], _order: CellRowOrder) -> Option<Box<dyn RowState>> {
+    fn build_state(
+        &self,
+        input: AggregateInput<'_>,
+        rows: &[u32],
+        _order: CellRowOrder,
+    ) -> Option<Box<dyn RowState>> {
         ordered(Min, input, rows)
     }
 }
 
 impl ReadOrdered for Min {
-    fn read(&self, input: Input<'_>, rows: &OrderTree) -> Scalar {
+    fn read(&self, input: AggregateInput<'_>, rows: &OrderTree) -> Scalar {
         least_of(input, rows)
     }
 }
@@ -193,14 +215,14 @@ impl ReadOrdered for Min {
 pub(super) struct HighMinusLow;
 
 impl AggregateFunction for HighMinusLow {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "high minus low",
             names: &["high minus low", "high minuslow"],
             menu: &[MenuEntry { name: "high minus low", number: 150, ..NO_MENU }],
             has_argument: false,
-            accepts: Accepts::Everything,
-            output: Output::Input,
+            accepts: AcceptedTypes::Everything,
+            output: OutputType::Input,
         }
     }
 
@@ -210,7 +232,7 @@ impl AggregateFunction for HighMinusLow {
 }
 
 impl RowFunction for HighMinusLow {
-    fn compute(&self, input: Input<'_>, cell: &RowSet<'_>) -> Scalar {
+    fn compute(&self, input: AggregateInput<'_>, cell: &RowSet<'_>) -> Scalar {
         let at = |wanted| extreme(input.column(), cell.rows, wanted);
         difference(&at(Ordering::Greater), &at(Ordering::Less))
     }
@@ -219,13 +241,18 @@ impl RowFunction for HighMinusLow {
         StateCost::Sorting
     }
 
-    fn build_state(&self, input: Input<'_>, rows: &[u32], _order: CellRowOrder) -> Option<Box<dyn RowState>> {
+    fn build_state(
+        &self,
+        input: AggregateInput<'_>,
+        rows: &[u32],
+        _order: CellRowOrder,
+    ) -> Option<Box<dyn RowState>> {
         ordered(HighMinusLow, input, rows)
     }
 }
 
 impl ReadOrdered for HighMinusLow {
-    fn read(&self, input: Input<'_>, rows: &OrderTree) -> Scalar {
+    fn read(&self, input: AggregateInput<'_>, rows: &OrderTree) -> Scalar {
         difference(&greatest_of(input, rows), &least_of(input, rows))
     }
 }

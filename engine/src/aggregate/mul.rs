@@ -6,8 +6,8 @@ mod product;
 mod product_tree;
 
 use super::{
-    Accepts, AggregateFunction, CellRowOrder, Input, MenuEntry, Method, NO_MENU, Output, RowFunction, RowSet,
-    RowState, Signature, StateCost,
+    AcceptedTypes, AggregateFunction, AggregateInput, AggregateSignature, CellRowOrder, MenuEntry, Method,
+    NO_MENU, OutputType, RowFunction, RowSet, RowState, StateCost,
 };
 use crate::column::Column;
 use crate::types::scalar::Scalar;
@@ -19,14 +19,14 @@ use product_tree::ProductTree;
 pub(super) struct Mul;
 
 impl AggregateFunction for Mul {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "mul",
             names: &["mul"],
             menu: &[MenuEntry { name: "mul", number: 210, ..NO_MENU }],
             has_argument: false,
-            accepts: Accepts::Numbers,
-            output: Output::Total,
+            accepts: AcceptedTypes::Numbers,
+            output: OutputType::Total,
         }
     }
 
@@ -36,7 +36,7 @@ impl AggregateFunction for Mul {
 }
 
 impl RowFunction for Mul {
-    fn compute(&self, input: Input<'_>, cell: &RowSet<'_>) -> Scalar {
+    fn compute(&self, input: AggregateInput<'_>, cell: &RowSet<'_>) -> Scalar {
         let (column, rows) = (input.column(), cell.rows);
         let any_row = || rows.first().copied().unwrap_or(0);
         finished_product(column, rows.len(), any_row, || Product::of(column, rows.iter().copied()))
@@ -53,7 +53,7 @@ impl RowFunction for Mul {
 
     fn build_state(
         &self,
-        _input: Input<'_>,
+        _input: AggregateInput<'_>,
         rows: &[u32],
         _order: CellRowOrder,
     ) -> Option<Box<dyn RowState>> {
@@ -62,7 +62,7 @@ impl RowFunction for Mul {
 }
 
 impl RowState for ProductTree {
-    fn change(&mut self, _input: Input<'_>, slots: &[u32], sign: i32) {
+    fn change(&mut self, _input: AggregateInput<'_>, slots: &[u32], sign: i32) {
         for &slot in slots {
             if sign > 0 {
                 self.insert(slot);
@@ -72,11 +72,11 @@ impl RowState for ProductTree {
         }
     }
 
-    fn flush(&mut self, input: Input<'_>) {
+    fn flush(&mut self, input: AggregateInput<'_>) {
         ProductTree::flush(self, input.column());
     }
 
-    fn value(&self, input: Input<'_>, any_row: &dyn Fn() -> u32) -> Scalar {
+    fn value(&self, input: AggregateInput<'_>, any_row: &dyn Fn() -> u32) -> Scalar {
         finished_product(input.column(), self.len(), any_row, || self.product())
     }
 }

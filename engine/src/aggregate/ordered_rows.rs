@@ -7,7 +7,7 @@
 use std::fmt::Debug;
 
 use super::values::is_nan_cell;
-use super::{Input, RowState};
+use super::{AggregateInput, RowState};
 use crate::column::Column;
 use crate::parallel::Threads;
 use crate::query::radix_sort;
@@ -18,11 +18,11 @@ use crate::types::scalar::Scalar;
 /// Reads a value from the ordered rows.
 pub(super) trait ReadOrdered: Debug + Send + Sync + 'static {
     /// Returns the column that orders the rows; `None` for key order.
-    fn order_column(input: Input<'_>) -> Option<usize> {
+    fn order_column(input: AggregateInput<'_>) -> Option<usize> {
         Some(input.aggregate.column)
     }
 
-    fn read(&self, input: Input<'_>, rows: &OrderTree) -> Scalar;
+    fn read(&self, input: AggregateInput<'_>, rows: &OrderTree) -> Scalar;
 }
 
 #[derive(Debug)]
@@ -35,7 +35,7 @@ struct OrderedRows<R> {
 /// Builds the state that `reader` reads from rows in key order.
 pub(super) fn ordered<R: ReadOrdered>(
     reader: R,
-    input: Input<'_>,
+    input: AggregateInput<'_>,
     rows: &[u32],
 ) -> Option<Box<dyn RowState>> {
     let terms = R::order_column(input).map(|column| (column, Direction::Ascending)).into_iter().collect();
@@ -45,12 +45,12 @@ pub(super) fn ordered<R: ReadOrdered>(
 }
 
 impl<R: ReadOrdered> RowState for OrderedRows<R> {
-    fn change(&mut self, input: Input<'_>, slots: &[u32], sign: i32) {
+    fn change(&mut self, input: AggregateInput<'_>, slots: &[u32], sign: i32) {
         let order = &self.order;
         change_tree(&mut self.rows, slots, sign, |left, right| order.compare(input.snapshot, left, right));
     }
 
-    fn value(&self, input: Input<'_>, _any_row: &dyn Fn() -> u32) -> Scalar {
+    fn value(&self, input: AggregateInput<'_>, _any_row: &dyn Fn() -> u32) -> Scalar {
         self.reader.read(input, &self.rows)
     }
 }

@@ -6,8 +6,8 @@
 use super::ordered_rows::{ReadOrdered, num_low, num_nan, ordered};
 use super::values::{canonical, cell_of};
 use super::{
-    Accepts, AggregateFunction, CellRowOrder, Input, MenuEntry, Method, Output, RowFunction, RowSet,
-    RowState, Signature, StateCost,
+    AcceptedTypes, AggregateFunction, AggregateInput, AggregateSignature, CellRowOrder, MenuEntry, Method,
+    OutputType, RowFunction, RowSet, RowState, StateCost,
 };
 use crate::column::Column;
 use crate::sorted::OrderTree;
@@ -16,7 +16,7 @@ use crate::types::total_order::{of_value_order_key, value_order_key};
 
 #[derive(Debug)]
 pub(super) struct Quantile {
-    signature: &'static Signature,
+    signature: &'static AggregateSignature,
     rows: &'static Quarter,
 }
 
@@ -26,42 +26,42 @@ struct Quarter(usize);
 
 pub(super) const MEDIAN: Quantile = Quantile {
     rows: &Quarter(2),
-    signature: &Signature {
+    signature: &AggregateSignature {
         canonical: "median",
         names: &["median"],
         menu: &[MenuEntry { name: "median", number: 200, text: 100, time: 140, boolean: 0 }],
         has_argument: false,
-        accepts: Accepts::Everything,
-        output: Output::Input,
+        accepts: AcceptedTypes::Everything,
+        output: OutputType::Input,
     },
 };
 
 pub(super) const Q1: Quantile = Quantile {
     rows: &Quarter(1),
-    signature: &Signature {
+    signature: &AggregateSignature {
         canonical: "q1",
         names: &["q1"],
         menu: &[MenuEntry { name: "q1", number: 220, text: 110, time: 150, boolean: 0 }],
         has_argument: false,
-        accepts: Accepts::Everything,
-        output: Output::Input,
+        accepts: AcceptedTypes::Everything,
+        output: OutputType::Input,
     },
 };
 
 pub(super) const Q3: Quantile = Quantile {
     rows: &Quarter(3),
-    signature: &Signature {
+    signature: &AggregateSignature {
         canonical: "q3",
         names: &["q3"],
         menu: &[MenuEntry { name: "q3", number: 230, text: 120, time: 160, boolean: 0 }],
         has_argument: false,
-        accepts: Accepts::Everything,
-        output: Output::Input,
+        accepts: AcceptedTypes::Everything,
+        output: OutputType::Input,
     },
 };
 
 impl AggregateFunction for Quantile {
-    fn signature(&self) -> &'static Signature {
+    fn signature(&self) -> &'static AggregateSignature {
         self.signature
     }
 
@@ -78,7 +78,7 @@ impl Quarter {
 }
 
 impl RowFunction for Quarter {
-    fn compute(&self, input: Input<'_>, cell: &RowSet<'_>) -> Scalar {
+    fn compute(&self, input: AggregateInput<'_>, cell: &RowSet<'_>) -> Scalar {
         let (column, rows) = (input.column(), cell.rows);
         if rows.is_empty() {
             return Scalar::Null;
@@ -114,14 +114,19 @@ impl RowFunction for Quarter {
         StateCost::Sorting
     }
 
-    fn build_state(&self, input: Input<'_>, rows: &[u32], _order: CellRowOrder) -> Option<Box<dyn RowState>> {
+    fn build_state(
+        &self,
+        input: AggregateInput<'_>,
+        rows: &[u32],
+        _order: CellRowOrder,
+    ) -> Option<Box<dyn RowState>> {
         ordered(*self, input, rows)
     }
 }
 
 impl ReadOrdered for Quarter {
     /// The rows are in sort order; here nulls precede NaNs.
-    fn read(&self, input: Input<'_>, rows: &OrderTree) -> Scalar {
+    fn read(&self, input: AggregateInput<'_>, rows: &OrderTree) -> Scalar {
         let column = input.column();
         if rows.is_empty() {
             return Scalar::Null;

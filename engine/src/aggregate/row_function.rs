@@ -8,7 +8,7 @@
 
 use std::fmt::Debug;
 
-use super::{Aggregate, CellRowOrder, CellRows, Input};
+use super::{Aggregate, AggregateInput, CellRowOrder, CellRows};
 use crate::column::Column;
 use crate::types::scalar::Scalar;
 
@@ -26,7 +26,7 @@ pub(crate) struct RowSet<'a> {
 /// An aggregate that is computed from the rows of a cell.
 pub(crate) trait RowFunction: Debug + Sync {
     /// Computes the value of a cell.
-    fn compute(&self, input: Input<'_>, cell: &RowSet<'_>) -> Scalar;
+    fn compute(&self, input: AggregateInput<'_>, cell: &RowSet<'_>) -> Scalar;
 
     /// Returns whether the value depends on the row order; otherwise rows may come in key order.
     fn follows_row_order(&self) -> bool {
@@ -49,7 +49,7 @@ pub(crate) trait RowFunction: Debug + Sync {
     fn update_cached(
         &self,
         values: &mut [Option<Scalar>],
-        _input: Input<'_>,
+        _input: AggregateInput<'_>,
         rows: CellRows<'_>,
         _sign: i32,
     ) {
@@ -65,7 +65,7 @@ pub(crate) trait RowFunction: Debug + Sync {
     /// `None` if there is no such state.
     fn build_state(
         &self,
-        _input: Input<'_>,
+        _input: AggregateInput<'_>,
         _rows: &[u32],
         _order: CellRowOrder,
     ) -> Option<Box<dyn RowState>> {
@@ -100,11 +100,11 @@ pub(crate) enum StateCost {
 /// What a cell with many rows holds in order not to read them again.
 pub(crate) trait RowState: Debug + Send + Sync {
     /// Inserts (`sign` 1) or removes (`sign` -1) rows, with their cells in the snapshot of `input`.
-    fn change(&mut self, input: Input<'_>, slots: &[u32], sign: i32);
+    fn change(&mut self, input: AggregateInput<'_>, slots: &[u32], sign: i32);
 
     /// Performs deferred work. Must be called before [`RowState::value`].
-    fn flush(&mut self, _input: Input<'_>) {}
+    fn flush(&mut self, _input: AggregateInput<'_>) {}
 
     /// Returns the aggregate's value. `any_row` returns some row of the cell.
-    fn value(&self, input: Input<'_>, any_row: &dyn Fn() -> u32) -> Scalar;
+    fn value(&self, input: AggregateInput<'_>, any_row: &dyn Fn() -> u32) -> Scalar;
 }

@@ -5,8 +5,8 @@
 use super::sum::{OverTotals, plain_sum};
 use super::sums::Total;
 use super::{
-    Accepts, Aggregate, AggregateFunction, CellContext, MenuEntry, Method, NO_MENU, OlderRules, Output,
-    Signature, StatesOf, SumOfNothing,
+    AcceptedTypes, Aggregate, AggregateFunction, AggregateSignature, CellContext, MenuEntry, Method, NO_MENU,
+    OlderRules, OutputType, StatesOf, SumOfNothing,
 };
 use crate::types::scalar::Scalar;
 use crate::types::schema::Storage;
@@ -30,14 +30,14 @@ fn percentage(
 pub(super) struct PctSumParent;
 
 impl AggregateFunction for PctSumParent {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "pct sum parent",
             names: &["pct sum parent", "pct_sum_parent"],
             menu: &[MenuEntry { name: "pct sum parent", number: 240, ..NO_MENU }],
             has_argument: false,
-            accepts: Accepts::Numbers,
-            output: Output::Always(Storage::Float64),
+            accepts: AcceptedTypes::Numbers,
+            output: OutputType::Always(Storage::Float64),
         }
     }
 
@@ -83,14 +83,14 @@ impl OverTotals for PctSumParent {
 pub(super) struct PctSumTotal;
 
 impl AggregateFunction for PctSumTotal {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "pct sum grand total",
             names: &["pct sum total", "pct_sum_total", "pct sum grand total", "pct_sum_grand_total"],
             menu: &[MenuEntry { name: "pct sum total", number: 250, ..NO_MENU }],
             has_argument: false,
-            accepts: Accepts::Numbers,
-            output: Output::Always(Storage::Float64),
+            accepts: AcceptedTypes::Numbers,
+            output: OutputType::Always(Storage::Float64),
         }
     }
 

@@ -4,7 +4,7 @@ use crate::types::schema::{ColumnType, Storage};
 
 /// What the parser, the plan and the clients' menus know of an aggregate.
 #[derive(Debug)]
-pub(crate) struct Signature {
+pub(crate) struct AggregateSignature {
     /// The name that clients read back; unique.
     pub(crate) canonical: &'static str,
     /// All names that are understood, of both client generations.
@@ -13,31 +13,31 @@ pub(crate) struct Signature {
     pub(crate) menu: &'static [MenuEntry],
     /// Whether it takes a second column, which its last words name.
     pub(crate) has_argument: bool,
-    pub(crate) accepts: Accepts,
-    pub(crate) output: Output,
+    pub(crate) accepts: AcceptedTypes,
+    pub(crate) output: OutputType,
 }
 
 /// The types of columns that an aggregate takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Accepts {
+pub(crate) enum AcceptedTypes {
     Everything,
     /// Numbers, and booleans as 0 and 1.
     Numbers,
 }
 
-impl Accepts {
+impl AcceptedTypes {
     pub(crate) fn includes(self, column_type: ColumnType) -> bool {
         match (self, column_type) {
-            (Accepts::Everything, _)
-            | (Accepts::Numbers, ColumnType::Integer | ColumnType::Float | ColumnType::Boolean) => true,
-            (Accepts::Numbers, ColumnType::String | ColumnType::Date | ColumnType::Datetime) => false,
+            (AcceptedTypes::Everything, _)
+            | (AcceptedTypes::Numbers, ColumnType::Integer | ColumnType::Float | ColumnType::Boolean) => true,
+            (AcceptedTypes::Numbers, ColumnType::String | ColumnType::Date | ColumnType::Datetime) => false,
         }
     }
 }
 
 /// The type of an aggregate's values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Output {
+pub(crate) enum OutputType {
     /// That of the column.
     Input,
     /// Floats of floats, 64-bit integers of all else.
@@ -45,14 +45,14 @@ pub(crate) enum Output {
     Always(Storage),
 }
 
-impl Output {
+impl OutputType {
     /// Returns the storage type of the result.
     pub(crate) fn storage(self, input: Storage) -> Storage {
         match self {
-            Output::Input => input,
-            Output::Total if input.column_type() == ColumnType::Float => Storage::Float64,
-            Output::Total => Storage::Int64,
-            Output::Always(storage) => storage,
+            OutputType::Input => input,
+            OutputType::Total if input.column_type() == ColumnType::Float => Storage::Float64,
+            OutputType::Total => Storage::Int64,
+            OutputType::Always(storage) => storage,
         }
     }
 
@@ -60,8 +60,8 @@ impl Output {
     pub(crate) fn reported(self, input: Storage) -> ColumnType {
         match self {
             // Sums of booleans are counts, but the published server has always reported the input type.
-            Output::Input | Output::Total => input.column_type(),
-            Output::Always(storage) => storage.column_type(),
+            OutputType::Input | OutputType::Total => input.column_type(),
+            OutputType::Always(storage) => storage.column_type(),
         }
     }
 }

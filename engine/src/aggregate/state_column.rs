@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt::Debug;
 
-use super::{Aggregate, Input};
+use super::{Aggregate, AggregateInput};
 use crate::types::scalar::Scalar;
 
 /// An aggregate whose value follows from a state that rows are inserted into and retracted from.
@@ -14,10 +14,10 @@ pub(crate) trait StateFunction: Debug + Send + Sync + 'static {
     type State: Debug + Default + Clone + Send + Sync;
 
     /// Inserts (`sign` 1) or retracts (`sign` -1) a row.
-    fn change(state: &mut Self::State, input: Input<'_>, slot: u32, sign: i32);
+    fn change(state: &mut Self::State, input: AggregateInput<'_>, slot: u32, sign: i32);
 
     /// Inserts or retracts many rows, each in its own cell.
-    fn change_all(states: &mut [Self::State], input: Input<'_>, rows: CellRows<'_>, sign: i32) {
+    fn change_all(states: &mut [Self::State], input: AggregateInput<'_>, rows: CellRows<'_>, sign: i32) {
         for (slot, cell) in rows.iter() {
             Self::change(&mut states[cell], input, slot, sign);
         }
@@ -79,7 +79,7 @@ pub(crate) trait StateColumn: Debug + Send + Sync {
     fn reset(&mut self, cell: u32);
 
     /// Inserts (`sign` 1) or retracts (`sign` -1) rows.
-    fn change(&mut self, input: Input<'_>, rows: CellRows<'_>, sign: i32);
+    fn change(&mut self, input: AggregateInput<'_>, rows: CellRows<'_>, sign: i32);
 
     /// Merges consecutive cells, starting at `first`, into the cells listed in `into`.
     fn merge_up(&mut self, first: u32, into: &[u32]);
@@ -127,7 +127,7 @@ impl<F: StateFunction> StateColumn for StatesOf<F> {
         self.0[cell] = F::State::default();
     }
 
-    fn change(&mut self, input: Input<'_>, rows: CellRows<'_>, sign: i32) {
+    fn change(&mut self, input: AggregateInput<'_>, rows: CellRows<'_>, sign: i32) {
         F::change_all(&mut self.0, input, rows, sign);
     }
 

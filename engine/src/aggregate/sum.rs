@@ -4,8 +4,8 @@
 
 use super::sums::{Number, Total};
 use super::{
-    Accepts, Aggregate, AggregateFunction, CellContext, CellRows, Input, MenuEntry, Method, NO_MENU,
-    OlderRules, Output, Signature, StateFunction, StatesOf, SumOfNothing,
+    AcceptedTypes, Aggregate, AggregateFunction, AggregateInput, AggregateSignature, CellContext, CellRows,
+    MenuEntry, Method, NO_MENU, OlderRules, OutputType, StateFunction, StatesOf, SumOfNothing,
 };
 use crate::types::scalar::Scalar;
 
@@ -25,13 +25,13 @@ pub(super) trait OverTotals: std::fmt::Debug + Send + Sync + 'static {
 impl<F: OverTotals> StateFunction for F {
     type State = Total;
 
-    fn change(total: &mut Total, input: Input<'_>, slot: u32, sign: i32) {
+    fn change(total: &mut Total, input: AggregateInput<'_>, slot: u32, sign: i32) {
         if let Some(value) = input.column().exact(slot) {
             total.change(if F::IS_ABSOLUTE { value.abs() } else { value }, sign);
         }
     }
 
-    fn change_all(totals: &mut [Total], input: Input<'_>, rows: CellRows<'_>, sign: i32) {
+    fn change_all(totals: &mut [Total], input: AggregateInput<'_>, rows: CellRows<'_>, sign: i32) {
         let mut cells = rows.indices();
         input.column().each_exact(rows.slots, |value: Option<Number>| {
             let cell = cells.next().expect("every row has a cell");
@@ -78,14 +78,14 @@ pub(super) fn plain_sum(
 pub(super) struct Sum;
 
 impl AggregateFunction for Sum {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "sum",
             names: &["sum", "sum not null", "sum_not_null"],
             menu: &[MenuEntry { name: "sum", number: 10, ..NO_MENU }],
             has_argument: false,
-            accepts: Accepts::Numbers,
-            output: Output::Total,
+            accepts: AcceptedTypes::Numbers,
+            output: OutputType::Total,
         }
     }
 
@@ -113,14 +113,14 @@ impl OverTotals for Sum {
 pub(super) struct SumOrZero;
 
 impl AggregateFunction for SumOrZero {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "sum or zero",
             names: &["sum or zero"],
             menu: &[MenuEntry { name: "sum or zero", number: 280, ..NO_MENU }],
             has_argument: false,
-            accepts: Accepts::Numbers,
-            output: Output::Total,
+            accepts: AcceptedTypes::Numbers,
+            output: OutputType::Total,
         }
     }
 
@@ -146,14 +146,14 @@ impl OverTotals for SumOrZero {
 pub(super) struct AbsSum;
 
 impl AggregateFunction for AbsSum {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "abs sum",
             names: &["abs sum"],
             menu: &[MenuEntry { name: "abs sum", number: 20, ..NO_MENU }],
             has_argument: false,
-            accepts: Accepts::Numbers,
-            output: Output::Total,
+            accepts: AcceptedTypes::Numbers,
+            output: OutputType::Total,
         }
     }
 
@@ -183,14 +183,14 @@ impl OverTotals for AbsSum {
 pub(super) struct SumAbs;
 
 impl AggregateFunction for SumAbs {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "sum abs",
             names: &["sum abs"],
             menu: &[MenuEntry { name: "sum abs", number: 270, ..NO_MENU }],
             has_argument: false,
-            accepts: Accepts::Numbers,
-            output: Output::Total,
+            accepts: AcceptedTypes::Numbers,
+            output: OutputType::Total,
         }
     }
 

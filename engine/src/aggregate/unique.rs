@@ -5,8 +5,8 @@
 
 use super::value_counts::ValueCounts;
 use super::{
-    Accepts, Aggregate, AggregateFunction, CellRowOrder, Input, MenuEntry, Method, Output, RowFunction,
-    RowSet, RowState, Shortcut, Signature, StateCost,
+    AcceptedTypes, Aggregate, AggregateFunction, AggregateInput, AggregateSignature, CellRowOrder, MenuEntry,
+    Method, OutputType, RowFunction, RowSet, RowState, Shortcut, StateCost,
 };
 use crate::column::Column;
 use crate::types::scalar::Scalar;
@@ -22,14 +22,14 @@ fn unique(column: &Column, rows: &[u32]) -> Scalar {
 pub(super) struct Unique;
 
 impl AggregateFunction for Unique {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "unique",
             names: &["unique"],
             menu: &[MenuEntry { name: "unique", number: 290, text: 130, time: 170, boolean: 110 }],
             has_argument: false,
-            accepts: Accepts::Everything,
-            output: Output::Input,
+            accepts: AcceptedTypes::Everything,
+            output: OutputType::Input,
         }
     }
 
@@ -39,7 +39,7 @@ impl AggregateFunction for Unique {
 }
 
 impl RowFunction for Unique {
-    fn compute(&self, input: Input<'_>, cell: &RowSet<'_>) -> Scalar {
+    fn compute(&self, input: AggregateInput<'_>, cell: &RowSet<'_>) -> Scalar {
         unique(input.column(), cell.rows)
     }
 
@@ -47,7 +47,12 @@ impl RowFunction for Unique {
         StateCost::OneScan
     }
 
-    fn build_state(&self, input: Input<'_>, rows: &[u32], _order: CellRowOrder) -> Option<Box<dyn RowState>> {
+    fn build_state(
+        &self,
+        input: AggregateInput<'_>,
+        rows: &[u32],
+        _order: CellRowOrder,
+    ) -> Option<Box<dyn RowState>> {
         Some(Box::new(OneValue { counts: ValueCounts::new(input, rows), of_several: Scalar::Null }))
     }
 }
@@ -61,14 +66,14 @@ fn not_one(aggregate: &Aggregate) -> Scalar {
 }
 
 impl AggregateFunction for DistinctLeaf {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "distinct leaf",
             names: &["distinct leaf", "distinct_leaf"],
             menu: &[MenuEntry { name: "distinct leaf", number: 70, text: 40, time: 50, boolean: 50 }],
             has_argument: false,
-            accepts: Accepts::Everything,
-            output: Output::Input,
+            accepts: AcceptedTypes::Everything,
+            output: OutputType::Input,
         }
     }
 
@@ -78,7 +83,7 @@ impl AggregateFunction for DistinctLeaf {
 }
 
 impl RowFunction for DistinctLeaf {
-    fn compute(&self, input: Input<'_>, cell: &RowSet<'_>) -> Scalar {
+    fn compute(&self, input: AggregateInput<'_>, cell: &RowSet<'_>) -> Scalar {
         let column = input.column();
         let value = unique(column, cell.rows);
         let is_of_several = value.is_null() && cell.rows.iter().any(|&slot| column.is_valid(slot));
@@ -93,7 +98,12 @@ impl RowFunction for DistinctLeaf {
         StateCost::OneScan
     }
 
-    fn build_state(&self, input: Input<'_>, rows: &[u32], _order: CellRowOrder) -> Option<Box<dyn RowState>> {
+    fn build_state(
+        &self,
+        input: AggregateInput<'_>,
+        rows: &[u32],
+        _order: CellRowOrder,
+    ) -> Option<Box<dyn RowState>> {
         Some(Box::new(OneValue {
             counts: ValueCounts::new(input, rows),
             of_several: not_one(input.aggregate),
@@ -109,11 +119,11 @@ struct OneValue {
 }
 
 impl RowState for OneValue {
-    fn change(&mut self, input: Input<'_>, slots: &[u32], sign: i32) {
+    fn change(&mut self, input: AggregateInput<'_>, slots: &[u32], sign: i32) {
         self.counts.change(input, slots, sign);
     }
 
-    fn value(&self, input: Input<'_>, any_row: &dyn Fn() -> u32) -> Scalar {
+    fn value(&self, input: AggregateInput<'_>, any_row: &dyn Fn() -> u32) -> Scalar {
         if self.counts.is_one_value(input.column()) {
             input.column().scalar(any_row())
         } else {

@@ -4,7 +4,7 @@
 
 use hashbrown::HashMap;
 
-use super::Input;
+use super::AggregateInput;
 use crate::column::Column;
 use crate::types::total_order::float_bits;
 
@@ -22,7 +22,7 @@ pub(super) enum ValueCounts {
 }
 
 impl ValueCounts {
-    pub(super) fn new(input: Input<'_>, rows: &[u32]) -> ValueCounts {
+    pub(super) fn new(input: AggregateInput<'_>, rows: &[u32]) -> ValueCounts {
         let column = input.column();
         // An array with one count per string of the table, unless most strings do not occur in the cell.
         if let Column::Str(_, strings) = column
@@ -38,7 +38,7 @@ impl ValueCounts {
         ValueCounts::Values(counts)
     }
 
-    pub(super) fn change(&mut self, input: Input<'_>, slots: &[u32], sign: i32) {
+    pub(super) fn change(&mut self, input: AggregateInput<'_>, slots: &[u32], sign: i32) {
         let column = input.column();
         match self {
             ValueCounts::Codes { counts, num_distinct } => {

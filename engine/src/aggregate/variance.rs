@@ -4,8 +4,8 @@
 
 use super::sums::{CompensatedSum, Number, Total};
 use super::{
-    Accepts, Aggregate, AggregateFunction, CellContext, Input, MenuEntry, Method, NO_MENU, Output, Signature,
-    StateFunction, StatesOf,
+    AcceptedTypes, Aggregate, AggregateFunction, AggregateInput, AggregateSignature, CellContext, MenuEntry,
+    Method, NO_MENU, OutputType, StateFunction, StatesOf,
 };
 use crate::types::scalar::Scalar;
 use crate::types::schema::Storage;
@@ -14,14 +14,14 @@ use crate::types::schema::Storage;
 pub(super) struct Variance;
 
 impl AggregateFunction for Variance {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "variance",
             names: &["var", "variance"],
             menu: &[MenuEntry { name: "var", number: 300, ..NO_MENU }],
             has_argument: false,
-            accepts: Accepts::Everything,
-            output: Output::Always(Storage::Float64),
+            accepts: AcceptedTypes::Everything,
+            output: OutputType::Always(Storage::Float64),
         }
     }
 
@@ -33,7 +33,7 @@ impl AggregateFunction for Variance {
 impl StateFunction for Variance {
     type State = Moments;
 
-    fn change(moments: &mut Moments, input: Input<'_>, slot: u32, sign: i32) {
+    fn change(moments: &mut Moments, input: AggregateInput<'_>, slot: u32, sign: i32) {
         if let Some(value) = input.column().number(slot) {
             moments.change(value, sign);
         }
@@ -52,14 +52,14 @@ impl StateFunction for Variance {
 pub(super) struct Stddev;
 
 impl AggregateFunction for Stddev {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "stddev",
             names: &["stddev", "standard deviation"],
             menu: &[MenuEntry { name: "stddev", number: 260, ..NO_MENU }],
             has_argument: false,
-            accepts: Accepts::Everything,
-            output: Output::Always(Storage::Float64),
+            accepts: AcceptedTypes::Everything,
+            output: OutputType::Always(Storage::Float64),
         }
     }
 
@@ -71,7 +71,7 @@ impl AggregateFunction for Stddev {
 impl StateFunction for Stddev {
     type State = Moments;
 
-    fn change(moments: &mut Moments, input: Input<'_>, slot: u32, sign: i32) {
+    fn change(moments: &mut Moments, input: AggregateInput<'_>, slot: u32, sign: i32) {
         Variance::change(moments, input, slot, sign);
     }
 

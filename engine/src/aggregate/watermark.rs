@@ -5,8 +5,8 @@
 
 use super::values::is_nan;
 use super::{
-    Accepts, Aggregate, AggregateFunction, CellContext, Input, MenuEntry, Method, NO_MENU, Output, Signature,
-    StateFunction, StatesOf,
+    AcceptedTypes, Aggregate, AggregateFunction, AggregateInput, AggregateSignature, CellContext, MenuEntry,
+    Method, NO_MENU, OutputType, StateFunction, StatesOf,
 };
 use crate::types::scalar::Scalar;
 
@@ -22,14 +22,14 @@ fn raise(mark: &mut Scalar, value: Scalar, is_beyond: impl Fn(&Scalar, &Scalar) 
 pub(super) struct High;
 
 impl AggregateFunction for High {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "high water mark",
             names: &["high", "high water mark"],
             menu: &[MenuEntry { name: "high", number: 110, time: 80, ..NO_MENU }],
             has_argument: false,
-            accepts: Accepts::Everything,
-            output: Output::Input,
+            accepts: AcceptedTypes::Everything,
+            output: OutputType::Input,
         }
     }
 
@@ -45,7 +45,7 @@ impl AggregateFunction for High {
 impl StateFunction for High {
     type State = Scalar;
 
-    fn change(mark: &mut Scalar, input: Input<'_>, slot: u32, sign: i32) {
+    fn change(mark: &mut Scalar, input: AggregateInput<'_>, slot: u32, sign: i32) {
         if sign > 0 {
             raise(mark, input.column().scalar(slot), |value, mark| value > mark);
         }
@@ -64,14 +64,14 @@ impl StateFunction for High {
 pub(super) struct Low;
 
 impl AggregateFunction for Low {
-    fn signature(&self) -> &'static Signature {
-        &Signature {
+    fn signature(&self) -> &'static AggregateSignature {
+        &AggregateSignature {
             canonical: "low water mark",
             names: &["low", "low water mark"],
             menu: &[MenuEntry { name: "low", number: 120, time: 90, ..NO_MENU }],
             has_argument: false,
-            accepts: Accepts::Everything,
-            output: Output::Input,
+            accepts: AcceptedTypes::Everything,
+            output: OutputType::Input,
         }
     }
 
@@ -87,7 +87,7 @@ impl AggregateFunction for Low {
 impl StateFunction for Low {
     type State = Scalar;
 
-    fn change(mark: &mut Scalar, input: Input<'_>, slot: u32, sign: i32) {
+    fn change(mark: &mut Scalar, input: AggregateInput<'_>, slot: u32, sign: i32) {
         if sign > 0 {
             raise(mark, input.column().scalar(slot), |value, mark| value < mark);
         }

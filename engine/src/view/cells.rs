@@ -9,7 +9,9 @@ use ahash::RandomState;
 use hashbrown::HashMap;
 
 use super::tree::ROOT;
-use crate::aggregate::{Aggregate, CellRows, Input, MANY_ROWS, Method, RowFunction, RowState, StateColumn};
+use crate::aggregate::{
+    Aggregate, AggregateInput, CellRows, MANY_ROWS, Method, RowFunction, RowState, StateColumn,
+};
 use crate::parallel::Threads;
 use crate::sorted::OrderTree;
 use crate::storage::Snapshot;
@@ -73,7 +75,7 @@ impl AggregateColumn {
     }
 
     /// Inserts rows into cells of which no value was read yet.
-    fn fill(&mut self, input: Input<'_>, rows: CellRows<'_>) {
+    fn fill(&mut self, input: AggregateInput<'_>, rows: CellRows<'_>) {
         match self {
             AggregateColumn::States(states) => states.change(input, rows, 1),
             AggregateColumn::Cached(..) => {}
@@ -223,7 +225,7 @@ impl CellTable {
         }
         let rows = CellRows { slots: &changes.slots, cells: &changes.cells, first: 0 };
         for (aggregate, column) in aggregates.iter().zip(&mut self.columns) {
-            let input = Input { aggregate, snapshot };
+            let input = AggregateInput { aggregate, snapshot };
             match column {
                 AggregateColumn::States(states) => states.change(input, rows, sign),
                 AggregateColumn::Cached(function, values) => {
@@ -261,7 +263,11 @@ impl CellTable {
             slots.extend(of_cell.iter().map(|&(_, slot)| slot));
             for (position, state) in self.row_states.get_mut(&cell).into_iter().flatten() {
                 if let Some(state) = state {
-                    state.change(Input { aggregate: &aggregates[*position], snapshot }, &slots, sign);
+                    state.change(
+                        AggregateInput { aggregate: &aggregates[*position], snapshot },
+                        &slots,
+                        sign,
+                    );
                 }
             }
         }
@@ -342,7 +348,7 @@ impl CellTable {
             let columns: Vec<_> = aggregates.iter().zip(&mut self.columns).collect();
             let count = || cells.iter().for_each(|&cell| num_rows[cell as usize] += 1);
             let fill = |(aggregate, column): (&Aggregate, &mut AggregateColumn)| {
-                column.fill(Input { aggregate, snapshot }, CellRows { slots, cells, first: 0 });
+                column.fill(AggregateInput { aggregate, snapshot }, CellRows { slots, cells, first: 0 });
             };
             threads.both(count, || {
                 columns.into_iter().for_each(fill);
@@ -358,7 +364,7 @@ impl CellTable {
                 let Method::States(new) = aggregate.function.method() else { return None };
                 let mut states = new();
                 states.resize(into.len());
-                states.change(Input { aggregate, snapshot }, rows, 1);
+                states.change(AggregateInput { aggregate, snapshot }, rows, 1);
                 Some(states)
             };
             (num_rows, aggregates.iter().map(fill).collect::<Vec<_>>())

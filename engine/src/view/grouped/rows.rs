@@ -5,7 +5,7 @@
 use hashbrown::HashMap;
 
 use super::{Grouped, Path};
-use crate::aggregate::{CellRowOrder, Input, MANY_ROWS, RowFunction, RowSet, Shortcut, StateCost};
+use crate::aggregate::{AggregateInput, CellRowOrder, MANY_ROWS, RowFunction, RowSet, Shortcut, StateCost};
 use crate::parallel::Threads;
 use crate::types::scalar::Scalar;
 use crate::view::tree::ROOT;
@@ -17,7 +17,7 @@ impl Grouped {
     /// Computes an aggregate that needs rows, from the cell's state or by reading the rows.
     pub(super) fn compute(&mut self, aggregate: usize, row_node: u32, split_node: u32, cell: u32) -> Scalar {
         let (plan, snapshot) = (self.plan.clone(), self.snapshot.clone());
-        let input = Input { aggregate: &plan.aggregates[aggregate], snapshot: &snapshot };
+        let input = AggregateInput { aggregate: &plan.aggregates[aggregate], snapshot: &snapshot };
         if let Some(state) = self.cells.state_mut(cell, aggregate) {
             state.flush(input);
         }
@@ -77,7 +77,7 @@ impl Grouped {
     fn first_deciding(
         &self,
         function: &dyn RowFunction,
-        input: Input<'_>,
+        input: AggregateInput<'_>,
         row_node: u32,
         split_node: u32,
     ) -> (Scalar, usize) {
