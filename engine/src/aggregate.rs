@@ -1,7 +1,7 @@
 //! Aggregates: one value of a column for all rows of a cell.
 //!
-//! Every aggregate is an [`AggregateFunction`] in a file of its own (a close family shares one) and one line of the
-//! [`registry`], from which the parser, the plan and the clients' menus read. Its file states its names, the types it
+//! Every aggregate is an [`AggregateFunction`] in a file of its own (a close family shares one) and one line of
+//! [`REGISTRY`], from which the parser, the plan and the clients' menus read. Its file states its names, the types it
 //! takes and gives, and one of two [`Method`]s:
 //!
 //! * *states* ([`StateFunction`]): every cell has a state into which each row is inserted and from which it is retracted;
@@ -58,6 +58,45 @@ pub(crate) use values::canonical;
 use crate::column::Column;
 use crate::storage::Snapshot;
 use crate::types::scalar::Scalar;
+
+/// Every aggregate. The order means nothing.
+const REGISTRY: &[&dyn AggregateFunction] = &[
+    &sum::Sum,
+    &sum::SumOrZero,
+    &sum::AbsSum,
+    &sum::SumAbs,
+    &mul::Mul,
+    &gmv::Gmv,
+    &mean::Mean,
+    &mean::WeightedMean,
+    &variance::Variance,
+    &variance::Stddev,
+    &share::PctSumParent,
+    &share::PctSumTotal,
+    &count::Count,
+    &distinct_count::DistinctCount,
+    &unique::DistinctLeaf,
+    &unique::Unique,
+    &any::Any,
+    &any::Or,
+    &any::And,
+    &dominant::Dominant,
+    &join::Join,
+    &first_last::First,
+    &first_last::Last,
+    &first_last::LastByIndex,
+    &first_last::LastMinusFirst,
+    &min_max::Max,
+    &min_max::Min,
+    &min_max::HighMinusLow,
+    &watermark::High,
+    &watermark::Low,
+    &quantile::MEDIAN,
+    &quantile::Q1,
+    &quantile::Q3,
+    &by::MaxBy,
+    &by::MinBy,
+];
 
 /// An aggregate, independent of the column it is applied to.
 pub(crate) trait AggregateFunction: Debug + Sync {

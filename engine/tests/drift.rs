@@ -1,7 +1,7 @@
 //! Floats do not drift: after a million changed rows, a view shows the same as a fresh one.
 //!
 //! Sums are double-double: retracting a row undoes its insertion with an error 2^52 times smaller than the rounding
-//! of the result (`engine/src/view/sums.rs`).
+//! of the result (`engine/src/aggregate/sums.rs`).
 
 use proscenium_engine::testing::Random;
 use std::sync::Arc;

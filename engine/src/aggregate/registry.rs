@@ -1,50 +1,8 @@
-//! The list of all aggregates.
+//! What is read from the list of all aggregates: names, defaults, the clients' menus.
 
 use super::signature::MenuEntry;
-use super::{
-    AggregateFunction, any, by, count, distinct_count, dominant, first_last, gmv, join, mean, min_max, mul,
-    quantile, share, sum, unique, variance, watermark,
-};
+use super::{AggregateFunction, REGISTRY, any, count, sum, unique};
 use crate::types::schema::ColumnType;
-
-/// Every aggregate. The order means nothing.
-const REGISTRY: &[&dyn AggregateFunction] = &[
-    &sum::Sum,
-    &sum::SumOrZero,
-    &sum::AbsSum,
-    &sum::SumAbs,
-    &mul::Mul,
-    &gmv::Gmv,
-    &mean::Mean,
-    &mean::WeightedMean,
-    &variance::Variance,
-    &variance::Stddev,
-    &share::PctSumParent,
-    &share::PctSumTotal,
-    &count::Count,
-    &distinct_count::DistinctCount,
-    &unique::DistinctLeaf,
-    &unique::Unique,
-    &any::Any,
-    &any::Or,
-    &any::And,
-    &dominant::Dominant,
-    &join::Join,
-    &first_last::First,
-    &first_last::Last,
-    &first_last::LastByIndex,
-    &first_last::LastMinusFirst,
-    &min_max::Max,
-    &min_max::Min,
-    &min_max::HighMinusLow,
-    &watermark::High,
-    &watermark::Low,
-    &quantile::MEDIAN,
-    &quantile::Q1,
-    &quantile::Q3,
-    &by::MaxBy,
-    &by::MinBy,
-];
 
 /// Names that are reserved but not implemented by the reference engine either.
 const UNIMPLEMENTED: &[&str] = &["mean by count", "mean_by_count", "identity", "div", "add", "py_agg"];

@@ -249,3 +249,17 @@ fn a_bucket_of_a_year_that_no_date_has_is_null() {
         assert_eq!((at(0), at(1)), (Scalar::Null, Scalar::Date(0)), "{unit}");
     }
 }
+
+#[test]
+fn a_bucket_that_begins_before_the_earliest_datetime_is_null() {
+    let schema = Schema::new(vec![Field::new("t", Storage::TimestampMs)]);
+    for unit in ["30s", "30m", "6h"] {
+        let expression = Expression::new("e", &format!("bucket(\"t\", '{unit}')"), &schema, None).unwrap();
+        let rows = [serde_json::json!({ "t": i64::MIN }), serde_json::json!({ "t": -1 })];
+        let at = |row| {
+            let cells = Cells { schema: &schema, rows: &rows, row, columns: &expression.columns };
+            expression.evaluate(&cells, &mut 1)
+        };
+        assert_eq!((at(0), at(1)), (Scalar::Null, Scalar::Datetime(0)), "{unit}");
+    }
+}

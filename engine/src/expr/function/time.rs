@@ -143,12 +143,12 @@ pub(super) fn bucket(machine: &mut Machine<'_>, values: &[Value]) -> Value {
 }
 
 pub(super) fn bucket_ms(ms: i64, count: i64, letter: u8) -> Option<i64> {
-    Some(match letter {
+    match letter {
         b's' => whole(ms, 1_000, count),
         b'm' => whole(ms, 60_000, count),
         b'h' => whole(ms, 3_600_000, count),
-        _ => return None,
-    })
+        _ => None,
+    }
 }
 
 /// Returns the packed date of the bucket of a date, or of a datetime by days or longer; `None` if its year is out of
@@ -188,9 +188,9 @@ fn year_and_month(value: &Value) -> Option<(i32, u32)> {
     }
 }
 
-/// Rounds to whole units toward zero, then down to a multiple.
-fn whole(ms: i64, unit_ms: i64, count: i64) -> i64 {
-    (ms / unit_ms).div_euclid(count) * count * unit_ms
+/// Rounds to whole units toward zero, then down to a multiple; `None` if that is before the earliest datetime.
+fn whole(ms: i64, unit_ms: i64, count: i64) -> Option<i64> {
+    (ms / unit_ms).div_euclid(count).checked_mul(count)?.checked_mul(unit_ms)
 }
 
 pub(super) fn parse_unit(text: &str) -> Option<(i64, u8)> {

@@ -151,6 +151,11 @@ fn bucket(x: &Vector, count: i64, letter: u8, len: usize) -> Option<Vector> {
                 b'm' => 60_000,
                 _ => 3_600_000,
             };
+            // Null where the bucket begins before the earliest datetime, which the row-wise evaluator knows.
+            let earliest = i64::MIN + unit_ms * count;
+            if (0..len).any(|row| cells.at(row) < earliest) {
+                return None;
+            }
             // Rounds to whole units toward zero, then down to a multiple, which is a no-op for a single unit.
             let cells = match count {
                 1 => cells.map(|ms| ms / unit_ms * unit_ms),
