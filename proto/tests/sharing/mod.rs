@@ -71,10 +71,10 @@ fn shown(random: &mut Random, config: &ViewConfig) -> Option<ColumnsUpdate> {
 }
 
 fn aggregate(random: &mut Random) -> AggList {
-    let mut aggregations = vec![*random.pick(&AGGREGATES).to_owned()];
+    let mut aggregations = vec![(*random.pick(&AGGREGATES)).to_owned()];
     if random.chance(4) {
-        let argument = *random.pick(&["id", "v", "w"]).to_owned();
-        aggregations = vec![*random.pick(&["weighted mean", "max by", "min by"]).to_owned(), argument];
+        let argument = (*random.pick(&["id", "v", "w"])).to_owned();
+        aggregations = vec![(*random.pick(&["weighted mean", "max by", "min by"])).to_owned(), argument];
     }
     AggList { aggregations }
 }
@@ -90,19 +90,19 @@ fn filter(random: &mut Random) -> Filter {
         _ => ("f", &["==", "!=", ">", ">=", "<", "in"]),
     };
     let value = match column {
-        "a" => Value::String(*random.pick(&["x", "X", "1", "1.0", "", "null"]).to_owned()),
+        "a" => Value::String((*random.pick(&["x", "X", "1", "1.0", "", "null"])).to_owned()),
         "f" => {
-            let text = Value::String(*random.pick(&["0", "-0.0", "1", "1.0", "nan"]).to_owned());
+            let text = Value::String((*random.pick(&["0", "-0.0", "1", "1.0", "nan"])).to_owned());
             let numbers = [0.0, -0.0, 1.0, 0.5, f64::NAN].map(Value::Float);
             if random.chance(3) { text } else { numbers[random.below(5)].clone() }
         }
         _ => match random.below(3) {
-            0 => Value::String(*random.pick(&["1", "5", "7.9"]).to_owned()),
+            0 => Value::String((*random.pick(&["1", "5", "7.9"])).to_owned()),
             1 => Value::Bool(random.chance(2)),
             _ => Value::Float(*random.pick(&[1.0, 1.9, 5.0, 7.0, 100.0])),
         },
     };
-    Filter { column: column.into(), op: *random.pick(ops).into(), value: vec![scalar(value)] }
+    Filter { column: column.into(), op: (*random.pick(ops)).into(), value: vec![scalar(value)] }
 }
 
 fn window(random: &mut Random) -> WindowSpec {
@@ -112,17 +112,17 @@ fn window(random: &mut Random) -> WindowSpec {
         _ => None,
     };
     WindowSpec {
-        source: *random.pick(&["v", "f", "w"]).into(),
-        op: *random.pick(&["sum", "avg", "max", "count"]).into(),
-        partition_by: if random.chance(2) { vec![*random.pick(&["a", "b"]).into()] } else { Vec::new() },
-        order_by: Some(Order { column: *random.pick(&["id", "w"]).into(), desc: random.chance(2) }),
+        source: (*random.pick(&["v", "f", "w"])).into(),
+        op: (*random.pick(&["sum", "avg", "max", "count"])).into(),
+        partition_by: if random.chance(2) { vec![(*random.pick(&["a", "b"])).into()] } else { Vec::new() },
+        order_by: Some(Order { column: (*random.pick(&["id", "w"])).into(), desc: random.chance(2) }),
         frame,
         ..Default::default()
     }
 }
 
 fn sort(random: &mut Random) -> Sort {
-    Sort { column: *random.pick(&COLUMNS).into(), op: random.below(9) as i32 }
+    Sort { column: (*random.pick(&COLUMNS)).into(), op: random.below(9) as i32 }
 }
 
 fn modes(random: &mut Random, config: &mut ViewConfig) {
@@ -132,12 +132,12 @@ fn modes(random: &mut Random, config: &mut ViewConfig) {
 
 fn groups(random: &mut Random) -> Vec<String> {
     let choices: [&[&str]; 6] = [&[], &[], &["a"], &["b"], &["a", "b"], &["v"]];
-    *random.pick(&choices).iter().map(|name| (*name).to_owned()).collect()
+    (*random.pick(&choices)).iter().map(|name| (*name).to_owned()).collect()
 }
 
 fn expressions(random: &mut Random) -> BTreeMap<String, String> {
     let names = [&["e"][..], &["e", "other"], &[]][random.below(3)];
-    names.iter().map(|name| ((*name).to_owned(), *random.pick(&EXPRESSIONS).to_owned())).collect()
+    names.iter().map(|name| ((*name).to_owned(), (*random.pick(&EXPRESSIONS)).to_owned())).collect()
 }
 
 fn windows(random: &mut Random) -> BTreeMap<String, WindowSpec> {
@@ -147,7 +147,7 @@ fn windows(random: &mut Random) -> BTreeMap<String, WindowSpec> {
 fn config(random: &mut Random) -> ViewConfig {
     let mut config = ViewConfig {
         group_by: groups(random),
-        split_by: if random.chance(3) { vec![*random.pick(&["a", "b"]).into()] } else { Vec::new() },
+        split_by: if random.chance(3) { vec![(*random.pick(&["a", "b"])).into()] } else { Vec::new() },
         expressions: expressions(random),
         windows: windows(random),
         filter: (0..random.below(3)).map(|_| filter(random)).collect(),
@@ -168,14 +168,14 @@ fn config(random: &mut Random) -> ViewConfig {
 fn vary(random: &mut Random, config: &mut ViewConfig) {
     match random.below(10) {
         0 | 1 => {
-            let column = *random.pick(&COLUMNS).to_owned();
+            let column = (*random.pick(&COLUMNS)).to_owned();
             config.aggregates.insert(column, aggregate(random));
         }
         2 => config.columns = shown(random, config),
         3 => config.filter = (0..1 + random.below(2)).map(|_| filter(random)).collect(),
         4 => config.filter_op = FilterReducer::Or.into(),
         5 => config.sort = vec![sort(random)],
-        6 => config.expressions.values_mut().for_each(|text| *text = *random.pick(&EXPRESSIONS).into()),
+        6 => config.expressions.values_mut().for_each(|text| *text = (*random.pick(&EXPRESSIONS)).into()),
         7 => config.windows.values_mut().for_each(|spec| *spec = window(random)),
         8 => modes(random, config),
         _ => config.group_by = groups(random),
