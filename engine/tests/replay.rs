@@ -19,6 +19,7 @@ use proscenium_engine::config::ViewConfig;
 use proscenium_engine::delta::TableDelta;
 use proscenium_engine::export::{self, JsonOptions};
 use proscenium_engine::table::{LogicalDelta, StagedBatch, Table, TableState, WriteKind};
+use proscenium_engine::testing::Random;
 use proscenium_engine::view::{Plan, SliceOptions, View};
 use proscenium_engine::{ColumnType, EngineContext, TableData, TableOptions, WriteOptions};
 
@@ -76,17 +77,9 @@ fn histories() -> impl Strategy<Value = History> {
         .prop_map(|(keying, is_narrow, steps, restored_at)| History { keying, is_narrow, steps, restored_at })
 }
 
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
-
-    fn some<T>(&mut self, value: T) -> Option<T> {
-        (self.below(6) > 0).then_some(value)
-    }
+/// Returns the value five times out of six.
+fn some<T>(random: &mut Random, value: T) -> Option<T> {
+    (random.below(6) > 0).then_some(value)
 }
 
 /// A column of each type; `narrow` has one of each storage.
@@ -95,7 +88,7 @@ fn arrow_columns(random: &mut Random, num_rows: usize, is_narrow: bool) -> Vec<(
         (0..num_rows)
             .map(|_| {
                 let value = random.below(14) as i64;
-                random.some(value)
+                some(random, value)
             })
             .collect()
     };
@@ -176,7 +169,7 @@ impl History {
             Keying::Index(name) => options.index = Some(name.into()),
         }
         let data = if self.is_narrow {
-            arrow(arrow_columns(&mut Random(7), 9, true))
+            arrow(arrow_columns(&mut Random::new(7), 9, true))
         } else {
             let types = [
                 ("i", ColumnType::Integer),
@@ -193,7 +186,7 @@ impl History {
     }
 
     fn arrow_data(&self, random: &mut Random) -> TableData {
-        let num_rows = random.below(9) as usize;
+        let num_rows = random.below(9);
         let mut columns = arrow_columns(random, num_rows, self.is_narrow);
         columns.retain(|_| random.below(3) > 0);
         if columns.is_empty() || random.below(4) == 0 {
@@ -213,7 +206,7 @@ impl History {
                     (0..num_rows)
                         .map(|_| {
                             let key = random.below(14) as i64;
-                            random.some(key)
+                            some(random, key)
                         })
                         .collect::<Int64Array>(),
                 ),
@@ -229,14 +222,14 @@ impl History {
         match step {
             Step::Rows(seed) => {
                 let kind = WriteKind::Update { port_id: (seed % 3) as u32 };
-                stage(&json_rows(&mut Random(seed)), kind).unwrap()
+                stage(&json_rows(&mut Random::new(seed)), kind).unwrap()
             }
             Step::Arrow(seed) => {
-                stage(&self.arrow_data(&mut Random(seed)), WriteKind::Update { port_id: 0 }).unwrap()
+                stage(&self.arrow_data(&mut Random::new(seed)), WriteKind::Update { port_id: 0 }).unwrap()
             }
-            Step::Replace(seed) => stage(&json_rows(&mut Random(seed)), WriteKind::Replace).unwrap(),
+            Step::Replace(seed) => stage(&json_rows(&mut Random::new(seed)), WriteKind::Replace).unwrap(),
             Step::Remove(seed) => {
-                let mut random = Random(seed);
+                let mut random = Random::new(seed);
                 let keys: Vec<serde_json::Value> = (0..random.below(6))
                     .map(|_| match (&self.keying, random.below(9)) {
                         (_, 8) => serde_json::Value::Null,
@@ -388,7 +381,7 @@ fn logical_deltas_make_a_copy() {
 #[test]
 fn threads_decide_nothing() {
     let num_rows = 70_000;
-    let columns = |seed| arrow(arrow_columns(&mut Random(seed), num_rows, true));
+    let columns = |seed| arrow(arrow_columns(&mut Random::new(seed), num_rows, true));
     for index in [None, Some("i".to_owned())] {
         let options = TableOptions { index, ..TableOptions::default() };
         let tables = [ONE, TWO].map(|context| {

@@ -258,7 +258,7 @@ fn a_bucket_that_begins_before_the_earliest_datetime_is_null() {
         let rows = [serde_json::json!({ "t": i64::MIN }), serde_json::json!({ "t": -1 })];
         let at = |row| {
             let cells = Cells { schema: &schema, rows: &rows, row, columns: &expression.columns };
-            expression.evaluate(&cells, &mut 1)
+            expression.evaluate(&cells, &mut { VolatileInputs::NONE })
         };
         assert_eq!((at(0), at(1)), (Scalar::Null, Scalar::Datetime(0)), "{unit}");
     }

@@ -98,7 +98,7 @@ impl OwnedTable {
                 }
                 KeyOrder::Ring { start, len, capacity }
             }
-            _ => KeyOrder::Tree(OrderTree::from_sorted(0..len)),
+            KeyOrder::Ring { .. } | KeyOrder::Tree(_) => KeyOrder::Tree(OrderTree::from_sorted(0..len)),
         };
         for &column in &state.wide_columns {
             if column >= self.columns.len() {
