@@ -5,7 +5,7 @@
 //! delta, numbered `from → to`.
 //!
 //! Reading order: values and configuration ([`scalar`], [`schema`], [`config`], [`data`]), bytes to batches
-//! ([`ingest`]), batches to tables ([`table`]), tables to pivots ([`view`]), pivots to bytes ([`export`]).
+//! ([`ingest`]), batches to tables ([`table`]), tables to pivots ([`view`]), pivots to bytes ([`export`]), what clients ask of all of it ([`hosting`]).
 
 #![warn(missing_docs)]
 // A new aggregate, type, storage or operator is a compile error where it is not handled.
@@ -20,6 +20,7 @@ pub mod describe;
 pub mod error;
 pub mod export;
 pub mod expr;
+pub mod hosting;
 #[allow(
     clippy::wildcard_enum_match_arm,
     reason = "accepts some of Arrow's data types and kinds of JSON cells, refuses all others"

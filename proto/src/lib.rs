@@ -4,11 +4,12 @@
 //! only.
 //!
 //! Reading order: the messages ([`generated`] from `protos/perspective.proto`), their encoding ([`frame`],
-//! [`response`]), the names of requests ([`request`]), conversions ([`translate`]), and the generations of clients
-//! ([`client_generation`]).
+//! [`response`]), the names of requests ([`request`]), conversions ([`translate`]), the generations of clients
+//! ([`client_generation`]); then requests as commands and answers as replies ([`call`]).
 
 #![warn(missing_docs)]
 
+pub mod call;
 pub mod client_generation;
 pub mod frame;
 pub mod generated;

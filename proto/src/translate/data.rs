@@ -38,6 +38,18 @@ pub fn from_wire(data: Option<wire::MakeTableData>) -> Result<Option<Source>> {
     Ok(Some(Source::Data(data)))
 }
 
+/// Converts the data of a write, which a view cannot be. `request` is named in the error.
+///
+/// # Errors
+///
+/// There is no data, or a text is not UTF-8.
+pub fn rows_from_wire(data: Option<wire::MakeTableData>, request: &str) -> Result<TableData> {
+    match from_wire(data)? {
+        Some(Source::Data(data)) => Ok(data),
+        Some(Source::View(_)) | None => Err(EngineError::table(format!("{request} malformed"))),
+    }
+}
+
 /// Checks a text. It is not copied and keeps the memory of its frame alive.
 fn text(bytes: Bytes) -> Result<ByteString> {
     ByteString::try_from(bytes).map_err(|error| EngineError::data(format!("the text is not UTF-8: {error}")))

@@ -1,0 +1,31 @@
+//! What clients ask of tables and views, and the state that answers them.
+//!
+//! Invariant: pure state machines and values. No actor, socket or message of a protocol: the table actors of a server and
+//! the worker of a browser are shells around the same types, so equal commands have equal effects in both places.
+//!
+//! Reading order: who asks ([`Principal`]), what is asked ([`Command`]) and in which order ([`Scope`]), what is answered
+//! ([`Answer`]); then the state of a table: its views ([`ViewRegistry`], [`Subscriptions`]), the tables derived of it
+//! ([`Followers`]) and its deletion ([`TableHost`]).
+
+mod answer;
+mod command;
+mod followers;
+mod principal;
+mod read;
+mod scope;
+mod subscriptions;
+mod table_answer;
+mod table_host;
+mod view_registry;
+
+pub use answer::{Answer, ColumnPaths, HostedTable, ProcessUsage};
+pub use command::{
+    CatalogCommand, Command, ServerCommand, SliceFormat, SliceRequest, TableCommand, TableOrigin,
+    ViewCommand, ViewRead, Write,
+};
+pub use followers::{Follower, Followers};
+pub use principal::Principal;
+pub use scope::{Scope, Subject};
+pub use subscriptions::{Subscriber, Subscriptions, Topic};
+pub use table_host::{Deletion, TableHost};
+pub use view_registry::{ClosedView, HandleId, SharedId, SharedViewStats, ViewHandle, ViewRegistry};

@@ -1,0 +1,123 @@
+//! The answers to commands.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{SliceFormat, Topic};
+use crate::describe::Description;
+use crate::storage::Snapshot;
+use crate::types::{Scalar, Schema};
+use crate::view::{Dimensions, Plan, ViewSlice};
+
+/// The answer to a command; each command has its own. Errors are reported beside it.
+#[derive(Debug)]
+pub enum Answer {
+    /// What the server can do is a constant of the program.
+    Features,
+    /// What the process uses.
+    Usage(ProcessUsage),
+    /// The list of tables.
+    Tables(Vec<HostedTable>),
+    /// The subscription to the list of tables has ended.
+    TablesUnwatched,
+    /// The table is created, from data or from a view.
+    TableCreated,
+    /// The table is created, from two others.
+    JoinCreated,
+    /// A table's columns.
+    TableSchema(Schema),
+    /// A table's number of rows, after every batch before the command.
+    TableSize(usize),
+    /// A table's rows, after every batch before the command.
+    Snapshot(Snapshot),
+    /// The new port: 1, 2, 3, …; 0 stands for no port.
+    Port(u32),
+    /// The types and errors of expressions.
+    ValidatedExpressions {
+        /// The expressions, as they were sent.
+        expressions: BTreeMap<String, String>,
+        /// Their types and errors.
+        description: Box<Description>,
+    },
+    /// The view that a configuration would give.
+    Description(Box<Description>),
+    /// The rows are inserted and updated.
+    Updated,
+    /// The rows are replaced.
+    Replaced,
+    /// The rows are removed.
+    Removed,
+    /// The view is open.
+    ViewOpened {
+        /// The id that the client chose.
+        view_id: Arc<str>,
+    },
+    /// The subscription to the deletion of a table has ended.
+    DeletionUnwatched,
+    /// The table is deleted.
+    TableDeleted,
+    /// The view is closed.
+    ViewClosed,
+    /// The plan, for the view's columns.
+    ViewSchema(Arc<Plan>),
+    /// The plan, for the view's expressions.
+    ExpressionSchema(Arc<Plan>),
+    /// The plan, for the view's configuration.
+    ViewConfig(Arc<Plan>),
+    /// The subscription is started: its notifications follow. Clients receive no reply.
+    Subscribed,
+    /// The subscription has ended.
+    Unsubscribed(Topic),
+    /// A view's numbers of rows and columns.
+    Dimensions(Dimensions),
+    /// The names of columns.
+    ColumnPaths(ColumnPaths),
+    /// The smallest and the largest value of a column.
+    MinMax(Scalar, Scalar),
+    /// Number of rows that collapsing removed; 0 if nothing was collapsed.
+    Collapsed(u32),
+    /// Number of rows that expanding added; 0 if nothing was expanded.
+    Expanded(u32),
+    /// The depth is set.
+    DepthSet,
+    /// An encoded slice, in consecutive pieces.
+    Encoded(SliceFormat, Vec<Bytes>),
+    /// A slice that is not encoded.
+    Slice(Box<ViewSlice>),
+}
+
+/// An entry of the list of tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostedTable {
+    /// The table's name.
+    pub name: Arc<str>,
+    /// The key column, if the table has one.
+    pub index: Option<String>,
+    /// The maximum number of rows, if the table has one.
+    pub limit: Option<u32>,
+}
+
+/// The names of columns: joined into one string, and level by level.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColumnPaths {
+    /// One name per visible column.
+    pub names: Vec<Arc<str>>,
+    /// One list per split level, then the column names; each has one entry per visible column.
+    pub levels: Vec<Vec<Scalar>>,
+}
+
+/// The resources that a process uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProcessUsage {
+    /// Resident memory of the process.
+    pub resident_bytes: u64,
+    /// The part of it that is not shared with files and other processes.
+    pub own_bytes: u64,
+    /// Processor time of all threads since the previous reading.
+    pub busy: Duration,
+    /// Time since the previous reading.
+    pub passed: Duration,
+}

@@ -1,0 +1,149 @@
+//! Reads of a view through a handle.
+
+use bytes::Bytes;
+
+use super::{Answer, ColumnPaths, SliceFormat, SliceRequest, ViewRead};
+use crate::error::Result;
+use crate::export::{JsonOptions, TextFormat};
+use crate::view::{Handle, SliceOptions, View, ViewSlice};
+
+impl ViewRead {
+    /// Whether the read changes which rows the handle shows.
+    pub fn changes_handle(&self) -> bool {
+        match self {
+            ViewRead::Collapse { .. } | ViewRead::Expand { .. } | ViewRead::SetDepth { .. } => true,
+            ViewRead::Dimensions | ViewRead::ColumnPaths { .. } | ViewRead::MinMax { .. } => false,
+        }
+    }
+
+    /// Executes the read.
+    ///
+    /// # Errors
+    ///
+    /// The view has no column of this name.
+    pub fn answer(&self, view: &mut View, handle: &mut Handle) -> Result<Answer> {
+        Ok(match self {
+            ViewRead::Dimensions => Answer::Dimensions(view.dimensions(handle)),
+            ViewRead::ColumnPaths { start_col, end_col } => {
+                let num_columns = view.dimensions(handle).num_view_columns;
+                let end = end_col.map_or(num_columns, |end| (end as usize).min(num_columns));
+                let start = start_col.map_or(0, |start| (start as usize).min(end));
+                let names = view.column_names(start..end);
+                let levels = view.column_paths(start..end);
+                Answer::ColumnPaths(ColumnPaths { names, levels })
+            }
+            ViewRead::MinMax { column } => {
+                let (min, max) = view.min_max(handle, column)?;
+                Answer::MinMax(min, max)
+            }
+            ViewRead::Collapse { row } => Answer::Collapsed(view.collapse(handle, *row as usize)),
+            ViewRead::Expand { row } => Answer::Expanded(view.expand(handle, *row as usize)),
+            ViewRead::SetDepth { depth } => {
+                view.set_depth(handle, *depth);
+                Answer::DepthSet
+            }
+        })
+    }
+}
+
+impl SliceRequest {
+    /// Takes the slice, with the rows' keys only if the format contains them.
+    pub fn take(&self, view: &mut View, handle: &mut Handle) -> ViewSlice {
+        let json = match self.format {
+            SliceFormat::Text(
+                TextFormat::JsonColumns(options)
+                | TextFormat::JsonRows(options)
+                | TextFormat::Ndjson(options),
+            ) => options,
+            SliceFormat::Text(TextFormat::Csv(_)) | SliceFormat::Arrow { .. } | SliceFormat::Unencoded => {
+                JsonOptions::default()
+            }
+        };
+        view.slice(handle, SliceOptions { viewport: self.viewport, id: json.id, index: json.index })
+    }
+
+    /// Number of cells in the slice, known before it is taken. A row's path and key count as one cell.
+    pub fn num_cells(&self, view: &mut View, handle: &mut Handle) -> usize {
+        let dimensions = view.dimensions(handle);
+        let span = |start: Option<u32>, end: Option<u32>, len: usize| {
+            let end = end.map_or(len, |end| (end as usize).min(len));
+            end.saturating_sub(start.unwrap_or(0) as usize)
+        };
+        let viewport = self.viewport;
+        let rows = span(viewport.start_row, viewport.end_row, dimensions.num_view_rows);
+        let columns = 1 + span(viewport.start_col, viewport.end_col, dimensions.num_view_columns);
+        rows.saturating_mul(columns)
+    }
+}
+
+impl SliceFormat {
+    /// Encodes a slice, on up to `num_threads` scoped threads.
+    ///
+    /// Cost: the pieces of a text are not copied, and those of an Arrow stream share the gathered arrays' memory.
+    ///
+    /// # Errors
+    ///
+    /// The Arrow writer fails.
+    pub fn encode(self, slice: ViewSlice, num_threads: usize) -> Result<Answer> {
+        let pieces = match self {
+            SliceFormat::Text(format) => {
+                slice.text(format, num_threads).into_iter().map(Bytes::from).collect()
+            }
+            SliceFormat::Arrow { naming, compression } => slice.arrow(naming, compression, num_threads)?,
+            SliceFormat::Unencoded => return Ok(Answer::Slice(Box::new(slice))),
+        };
+        Ok(Answer::Encoded(self, pieces))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::ViewConfig;
+    use crate::data::{TableData, TableOptions};
+    use crate::export::Naming;
+    use crate::table::Table;
+    use crate::view::{Plan, Viewport};
+
+    fn view_of(rows: &'static str) -> View {
+        let data = TableData::Rows(rows.into());
+        let table = Table::create(&data, TableOptions::default()).unwrap();
+        let plan = Plan::new(&ViewConfig::default(), table.schema()).unwrap();
+        View::build(Arc::new(plan), &table.snapshot())
+    }
+
+    #[test]
+    fn a_range_of_columns_is_cut_at_the_last_one() {
+        let mut view = view_of(r#"[{"a":1,"b":2}]"#);
+        let mut handle = view.handle(None);
+        for (start_col, end_col, expected) in
+            [(None, None, 2), (Some(1), Some(9), 1), (Some(5), None, 0), (Some(1), Some(0), 0)]
+        {
+            let read = ViewRead::ColumnPaths { start_col, end_col };
+            let Ok(Answer::ColumnPaths(paths)) = read.answer(&mut view, &mut handle) else {
+                panic!("names of columns")
+            };
+            assert_eq!(paths.names.len(), expected, "{read:?}");
+        }
+        let unknown = ViewRead::MinMax { column: "z".into() };
+        assert!(unknown.answer(&mut view, &mut handle).is_err());
+    }
+
+    #[test]
+    fn a_slice_is_one_command_whatever_its_format() {
+        let mut view = view_of(r#"[{"a":1},{"a":2},{"a":3}]"#);
+        let mut handle = view.handle(None);
+        let viewport = Viewport { start_row: Some(1), end_row: Some(99), ..Viewport::default() };
+        let request = SliceRequest { viewport, format: SliceFormat::Text(TextFormat::Csv(Naming::Readable)) };
+        assert_eq!(request.num_cells(&mut view, &mut handle), 4);
+        let slice = request.take(&mut view, &mut handle);
+        let Ok(Answer::Encoded(_, pieces)) = request.format.encode(slice, 1) else { panic!("a text") };
+        assert_eq!(pieces.concat(), b"\"a\"\n2\n3\n");
+        let request = SliceRequest { format: SliceFormat::Unencoded, ..request };
+        let slice = request.take(&mut view, &mut handle);
+        let Ok(Answer::Slice(slice)) = request.format.encode(slice, 1) else { panic!("a slice") };
+        assert_eq!(slice.num_rows(), 2);
+    }
+}
