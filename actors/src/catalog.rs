@@ -1,21 +1,23 @@
 //! The catalog: creates tables under unique names.
 //!
 //! Invariant: a name is reserved before its table is created, and the table is listed before the reply is sent. Tables
-//! are created on worker threads, so that a large load delays no other. One file per message: [`host`], [`derive`],
-//! [`join`].
+//! are created on worker threads, so that a large load delays no other. One message, [`CreateTable`], and one file for
+//! each origin of a table: [`from_data`], [`from_view`], [`join`].
 
-mod derive;
-mod host;
+mod create;
+mod from_data;
+mod from_view;
 mod join;
 
 use std::future::Future;
 use std::sync::Arc;
 
 use actix::prelude::*;
+use proscenium_engine::hosting::{Answer, HostedTable, Principal, TableOrigin};
 use proscenium_engine::table::Table;
 use proscenium_engine::{TableData, TableOptions};
 
-use crate::directory::{Directory, Hosted};
+use crate::directory::Directory;
 use crate::error::Result;
 use crate::limits::Limits;
 use crate::lineage::Lineage;
@@ -30,9 +32,7 @@ use crate::table::{ActorContext, DeleteSubscribers, Source, TableActor, TableNam
 use crate::tuning;
 use crate::workers::Workers;
 
-pub use derive::HostDerived;
-pub use host::Host;
-pub use join::HostJoin;
+pub use create::CreateTable;
 
 /// The interface of the actors to all network listeners. Cheap to clone, usable from any thread.
 #[derive(Debug, Clone)]
@@ -114,7 +114,7 @@ impl Catalog {
     }
 
     /// All listed tables, by name.
-    pub fn list(&self) -> Vec<Hosted> {
+    pub fn list(&self) -> Vec<HostedTable> {
         self.directory.list()
     }
 
@@ -144,8 +144,11 @@ impl Catalog {
     ///
     /// The name is taken, the data is malformed, or creating the table takes longer than [`tuning::ASK_DEADLINE`].
     pub async fn host(&self, name: &str, data: TableData, options: TableOptions) -> Result<()> {
-        let name = name.to_string();
-        self.mailbox.ask(tuning::ASK_DEADLINE, |reply| Host { name, data, options, reply }).await
+        let (principal, name) = (Principal::anonymous(), name.to_string());
+        let origin = TableOrigin::Data { data, options };
+        let created =
+            self.mailbox.ask(tuning::ASK_DEADLINE, |reply| CreateTable { principal, name, origin, reply });
+        created.await.map(drop)
     }
 }
 
@@ -169,12 +172,13 @@ impl Actor for CatalogActor {
 pub(crate) type NewTable = (Table, Vec<Source>, Lineage);
 
 impl CatalogActor {
-    /// Reserves a name, runs `new_table`, hosts the table, sends the reply, then notifies subscribers to the list.
+    /// Reserves a name, runs `new_table`, hosts the table, sends the answer, then notifies subscribers to the list.
     fn make(
         &mut self,
         name: &str,
         new_table: impl Future<Output = Result<NewTable>> + 'static,
-        reply: Reply<()>,
+        answer: Answer,
+        reply: Reply<Answer>,
         ctx: &mut Context<Self>,
     ) {
         let name = match self.directory.reserve(name) {
@@ -184,7 +188,7 @@ impl CatalogActor {
         let hosting = new_table.into_actor(self).map(move |made, catalog, _| match made {
             Ok((table, sources, lineage)) => {
                 catalog.start_table(name, table, sources, lineage);
-                catalog.directory.announce_after(StreamId::SERVER, vec![reply]);
+                catalog.directory.announce_after(StreamId::SERVER, vec![(reply, answer)]);
             }
             Err(error) => {
                 catalog.directory.release(&name);

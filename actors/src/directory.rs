@@ -8,6 +8,8 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use proscenium_engine::hosting::{Answer, HostedTable, Subscriber as _};
+
 use crate::error::{ActorError, Result};
 use crate::limits::Limits;
 use crate::mailbox::Reply;
@@ -15,17 +17,6 @@ use crate::outbox::{Notification, Outgoing, SessionId, StreamId};
 use crate::subscriber::Subscriber;
 use crate::table::{TableNames, TableRef};
 use crate::tuning;
-
-/// An entry of the list of tables.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hosted {
-    /// The table's name.
-    pub name: Arc<str>,
-    /// The key column, if the table has one.
-    pub index: Option<String>,
-    /// The maximum number of rows, if the table has one.
-    pub limit: Option<u32>,
-}
 
 /// The names of tables and the ids of views.
 #[derive(Debug, Default)]
@@ -142,11 +133,11 @@ impl Directory {
     }
 
     /// All listed tables, by name.
-    pub fn list(&self) -> Vec<Hosted> {
+    pub fn list(&self) -> Vec<HostedTable> {
         let inner = self.read();
         let listed = inner.tables.iter().filter_map(|(name, entry)| match entry {
             TableEntry::Hosted { index, limit, listed: true, .. } => {
-                Some(Hosted { name: name.clone(), index: index.clone(), limit: *limit })
+                Some(HostedTable { name: name.clone(), index: index.clone(), limit: *limit })
             }
             _ => None,
         });
@@ -231,16 +222,16 @@ impl TableNames for Directory {
 
     /// A subscriber that sent a request gets its reply first; the others' notifications are reserved before the replies
     /// are sent, so that no later reply about the list overtakes them.
-    fn announce_after(&self, stream: StreamId, asked: Vec<Reply<()>>) {
+    fn announce_after(&self, stream: StreamId, answered: Vec<(Reply<Answer>, Answer)>) {
         let notified = |watcher: &Subscriber| (watcher.outbox.clone(), watcher.msg_id);
         let (after, before): (Vec<_>, Vec<_>) = {
             let watchers = &self.read().watchers;
-            let has_asked = |session| asked.iter().any(|reply| reply.asker() == Some(session));
+            let has_asked = |session| answered.iter().any(|(reply, _)| reply.asker() == Some(session));
             watchers.iter().map(notified).partition(|(outbox, _)| has_asked(outbox.session()))
         };
         let reservations: Vec<_> =
             before.into_iter().map(|(outbox, msg_id)| (outbox.reserve(stream), msg_id)).collect();
-        let running: Vec<_> = asked.into_iter().map(|reply| reply.begin(Ok(()))).collect();
+        let running: Vec<_> = answered.into_iter().map(|(reply, answer)| reply.begin(Ok(answer))).collect();
         for (outbox, msg_id) in after {
             outbox.push(stream, Outgoing::Notification(Notification::HostedChanged { msg_id }));
         }

@@ -6,11 +6,12 @@
 //! messages ([`outbox::Outbox`]).
 //!
 //! Reading order: sending to an actor ([`mailbox`]), sending to a connection ([`outbox`]), passing deltas to a derived
-//! table ([`delta_queue`]), the names of tables and views ([`directory`]); then the actors: [`catalog`], [`table`],
+//! table ([`delta_queue`]), the names of tables and views ([`directory`]), who sends a command ([`caller`]); then the actors: [`catalog`], [`table`],
 //! [`view`], [`monitor`]; then their threads: [`placement`], [`workers`].
 
 #![warn(missing_docs)]
 
+pub mod caller;
 pub mod catalog;
 pub mod delta_queue;
 pub mod directory;
@@ -31,6 +32,7 @@ pub mod tuning;
 pub mod view;
 pub mod workers;
 
+pub use caller::Caller;
 pub use catalog::Catalog;
 pub use error::ActorError;
 pub use limits::Limits;

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use proscenium_engine::hosting;
+
 use crate::error::Result;
 use crate::lineage::ListenGuard;
 use crate::outbox::{Outbox, SessionId};
@@ -33,9 +35,16 @@ impl Subscriber {
         outbox.enter_subscription()?;
         Ok(Subscriber { outbox, msg_id, listening: Vec::new() })
     }
+}
 
-    /// Whether this is the connection's subscription of that number; numbers are unique within a connection only.
-    pub fn is(&self, session: SessionId, msg_id: u32) -> bool {
-        self.msg_id == msg_id && self.outbox.session() == session
+impl hosting::Subscriber for Subscriber {
+    type Session = SessionId;
+
+    fn session(&self) -> SessionId {
+        self.outbox.session()
+    }
+
+    fn number(&self) -> u32 {
+        self.msg_id
     }
 }

@@ -4,11 +4,11 @@
 //! next message is handled. Notifications that need no view (updates without rows, removed keys) are sent at once; for
 //! the rows of an update a position is reserved in each subscriber's stream, which the view's actor fills.
 //!
-//! One file per message: [`batch`] (update, replace, remove), [`describe`], [`open_view`], [`plan_view`],
-//! [`read_view`], [`subscribe`], [`delete`], [`session_closed`], [`flush_deferred`], [`snapshot`], [`follow`],
-//! [`table_stats`], [`crash`]. Backfills of computed columns are in [`compute`], the sources of a derived table in
-//! [`source`]. The state of the views is a plain state machine, [`registry`]; the queue of commands to a view is
-//! [`view_queue`].
+//! Commands of clients arrive as [`TableRequest`] and are handled one file each: [`batch`] (update, replace, remove),
+//! [`open_view`], [`read`], [`subscribe`], [`delete`]. Messages within the server: [`session_closed`],
+//! [`flush_deferred`], [`follow`], [`table_stats`], [`crash`]. Backfills of computed columns are in [`compute`], the
+//! sources of a derived table in [`source`]. The state of the views and of the deletion is a plain state machine,
+//! [`hosting::TableHost`]; the queue of commands to a view is [`view_queue`].
 
 mod batch;
 mod compute;
@@ -17,17 +17,14 @@ mod compute_tests;
 mod context;
 mod crash;
 mod delete;
-mod describe;
 mod flush_deferred;
 mod follow;
 mod liveness;
 mod notify;
 mod open_view;
-mod plan_view;
-mod read_view;
-mod registry;
+mod read;
+mod request;
 mod session_closed;
-mod snapshot;
 mod source;
 mod subscribe;
 mod table_ref;
@@ -37,35 +34,33 @@ mod view_queue;
 use std::sync::Arc;
 
 use actix::prelude::*;
+use proscenium_engine::hosting::{self, Answer};
 use proscenium_engine::table::Table;
 
-pub use batch::{RemoveRows, ReplaceRows, UpdateRows};
 pub use context::{ActorContext, TableNames};
 pub use crash::Crash;
-pub use delete::{DeleteTable, UnwatchTable, WatchTable};
-pub use describe::{Describe, GetSchema, GetSize, MakePort};
 pub use flush_deferred::FlushDeferred;
 pub(crate) use follow::no_view;
 pub use follow::{Follow, Followed, Follower};
 pub use liveness::{DeleteSubscribers, LivenessGuard, Terminated, liveness_guard};
-pub use open_view::{CloseView, OpenView};
-pub use plan_view::{PlanView, Planned};
-pub use read_view::{GetPlan, ReadView};
+pub use request::{TableRequest, TargetCommand};
 pub use session_closed::SessionClosed;
-pub use snapshot::TakeSnapshot;
 pub use source::Source;
-pub use subscribe::{Subscribe, Topic, Unsubscribe};
 pub use table_ref::TableRef;
-pub use table_stats::{GetTableStats, TableStats, ViewStats};
+pub use table_stats::{GetTableStats, TableStats};
 
 use crate::mailbox::{Posted, Reply, unbound};
 use crate::metrics::TableMeter;
 use crate::outbox::StreamId;
+use crate::subscriber::Subscriber;
 use crate::tuning;
 use compute::RunningBackfill;
-use follow::Following;
-use plan_view::PendingPlan;
-use registry::Registry;
+use follow::FollowerLink;
+use view_queue::ViewQueue;
+
+/// The views of a table, the tables derived of it (those that have ended are removed with the next delta), and the
+/// deletions that wait for its last view.
+type TableHost = hosting::TableHost<Subscriber, ViewQueue, (), FollowerLink, Reply<Answer>>;
 
 /// The actor of a table.
 #[derive(Debug)]
@@ -77,21 +72,15 @@ pub struct TableActor {
     meter: TableMeter,
     /// The address that other actors send to.
     self_ref: TableRef,
-    views: Registry,
+    host: TableHost,
     /// Subscribers to the deletion of the table.
     delete_subscribers: DeleteSubscribers,
-    /// Deletions that wait for the last view to close; the table is unlisted while there are any.
-    deletions: Vec<Reply<()>>,
-    /// The tables derived of this one; those that have ended are removed with the next delta.
-    followings: Vec<Following>,
     /// The tables that this one is derived of; empty for a table that clients write.
     sources: Vec<Source>,
     /// Backfills from their start in [`compute`] until their columns are installed.
     running_backfill: Vec<RunningBackfill>,
     /// Length of the catch-up log after it was last bounded, see [`compute`].
     needed_to_catch_up: usize,
-    /// Requests for a plan that wait for a backfill.
-    pending_plans: Vec<PendingPlan>,
     /// Messages handled since this actor last yielded its thread.
     consecutive_messages: usize,
     _liveness_guard: LivenessGuard,
@@ -113,14 +102,11 @@ impl TableActor {
             table,
             context,
             self_ref,
-            views: Registry::default(),
+            host: TableHost::default(),
             delete_subscribers,
-            deletions: Vec::new(),
-            followings: Vec::new(),
             sources,
             running_backfill: Vec::new(),
             needed_to_catch_up: 0,
-            pending_plans: Vec::new(),
             consecutive_messages: 0,
             _liveness_guard: liveness_guard,
         }

@@ -6,7 +6,6 @@
 //! not subscriptions.
 
 mod batch_ack;
-mod ids;
 mod lagging;
 mod read;
 mod step;
@@ -16,16 +15,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::prelude::*;
+use proscenium_engine::hosting::{Answer, HandleId, SliceRequest, ViewRead};
 use proscenium_engine::table::Snapshot;
 use proscenium_engine::view::{Handle, Plan, View};
 
 pub use batch_ack::{BatchAck, BatchHandled};
-pub use ids::{HandleId, SharedId};
-pub use read::{ColumnPaths, Read, TextFormat};
 pub use step::{Delivery, Receiver, Step, Wanted};
 
 use lagging::LaggingSubscribers;
 
+use crate::error::ActorError;
+use crate::mailbox::Reply;
 use crate::workers::Workers;
 
 /// The actor of a shared view.
@@ -53,9 +53,9 @@ struct Held {
     same_rows_as: Option<Option<u32>>,
 }
 
-/// A command to a view.
+/// A command in the queue of a view.
 #[derive(Debug)]
-pub enum ViewCommand {
+pub enum QueuedCommand {
     /// Applies a delta.
     Step(Step),
     /// Sends deferred updates to subscribers that have room again.
@@ -65,9 +65,25 @@ pub enum ViewCommand {
     /// Removes a handle.
     Close(HandleId),
     /// Reads the view through a handle.
-    Read(HandleId, Read),
+    Read(HandleId, ViewRead, Reply<Answer>),
+    /// Reads rows and columns through a handle.
+    Slice(HandleId, SliceRequest, Reply<Answer>),
     /// Panics; for tests.
     Crash,
+}
+
+impl QueuedCommand {
+    /// Replies to a read with an error.
+    pub(crate) fn refuse(self, error: ActorError) {
+        match self {
+            QueuedCommand::Read(_, _, reply) | QueuedCommand::Slice(_, _, reply) => reply.send(Err(error)),
+            QueuedCommand::Step(_)
+            | QueuedCommand::FlushDeferred(_)
+            | QueuedCommand::Open(_)
+            | QueuedCommand::Close(_)
+            | QueuedCommand::Crash => {}
+        }
+    }
 }
 
 /// A new handle.
@@ -83,7 +99,7 @@ pub struct Opening {
 #[derive(Debug)]
 pub struct ViewBatch {
     /// Executed in order; a read sees the steps before it.
-    pub commands: Vec<ViewCommand>,
+    pub commands: Vec<QueuedCommand>,
     /// `None` for the last batch, after the view was closed.
     pub ack: Option<BatchAck>,
 }
@@ -138,20 +154,24 @@ impl Handler<ViewBatch> for ViewActor {
         let Some(view) = &mut self.view else { return };
         for command in commands {
             match command {
-                ViewCommand::Step(step) => step.apply(view, &mut self.handles, &mut self.lagging),
-                ViewCommand::FlushDeferred(wanted) => self.lagging.flush(wanted, view, &mut self.handles),
-                ViewCommand::Open(Opening { handle, group_by_depth }) => {
+                QueuedCommand::Step(step) => step.apply(view, &mut self.handles, &mut self.lagging),
+                QueuedCommand::FlushDeferred(wanted) => self.lagging.flush(wanted, view, &mut self.handles),
+                QueuedCommand::Open(Opening { handle, group_by_depth }) => {
                     let same_rows_as = Some(group_by_depth);
                     self.handles.insert(handle, Held { handle: view.handle(group_by_depth), same_rows_as });
                 }
-                ViewCommand::Crash => panic!("a view received a crash command"),
-                ViewCommand::Close(handle) => {
+                QueuedCommand::Crash => panic!("a view received a crash command"),
+                QueuedCommand::Close(handle) => {
                     self.handles.remove(&handle);
                     self.lagging.forget(handle);
                 }
-                ViewCommand::Read(handle, read) => match self.handles.get_mut(&handle) {
-                    Some(held) => read.run(view, held, &self.workers, self.export_bytes),
-                    None => read.refuse(crate::error::ActorError::ViewNotFound),
+                QueuedCommand::Read(handle, read, reply) => match self.handles.get_mut(&handle) {
+                    Some(held) => read::answer(&read, reply, view, held),
+                    None => reply.send(Err(ActorError::ViewNotFound)),
+                },
+                QueuedCommand::Slice(handle, slice, reply) => match self.handles.get_mut(&handle) {
+                    Some(held) => read::slice(slice, reply, view, held, &self.workers, self.export_bytes),
+                    None => reply.send(Err(ActorError::ViewNotFound)),
                 },
             }
         }

@@ -10,6 +10,7 @@
 use std::collections::BTreeSet;
 
 use actix::prelude::*;
+use proscenium_engine::hosting::{HandleId, SharedId};
 use proscenium_engine::table::{Backfill, BackfillResult};
 use proscenium_engine::view::Plan;
 
@@ -19,7 +20,6 @@ use super::view_queue::ViewQueue;
 use crate::engine_context::engine_context;
 use crate::tuning;
 use crate::view::ViewActor;
-use crate::view::{HandleId, SharedId};
 
 /// A backfill that a worker computes or catches up.
 #[derive(Debug)]
@@ -102,10 +102,9 @@ impl TableActor {
         if self.table.num_to_catch_up() <= bound {
             return;
         }
-        let waiting = self.pending_plans.iter().map(|pending_plans| pending_plans.version());
-        let queues = self.views.queues().flat_map(|(_, queue)| queue.versions_waiting());
+        let queues = self.host.views.all_shared().flat_map(|(_, queue)| queue.versions_waiting());
         let running_backfill = self.running_backfill.iter().map(|running_backfill| running_backfill.version);
-        let needed: BTreeSet<u64> = waiting.chain(queues).chain(running_backfill).collect();
+        let needed: BTreeSet<u64> = queues.chain(running_backfill).collect();
         self.table.shorten_catch_up_log(&needed);
         self.needed_to_catch_up = self.table.num_to_catch_up();
     }
@@ -113,8 +112,8 @@ impl TableActor {
     /// Computes the columns of a view that is about to be closed and has reads pending, so that it can be built and
     /// reply.
     pub(super) fn compute_for_pending_reads(&mut self, id: HandleId, ctx: &mut Context<Self>) {
-        let shared = self.views.handle(id).map(|handle| handle.shared);
-        let queue = shared.and_then(|shared| self.views.queue(shared));
+        let shared = self.host.views.handle(id).map(|handle| handle.shared);
+        let queue = shared.and_then(|shared| self.host.views.shared(shared));
         if queue.is_some_and(|queue| queue.plan_not_started().is_some() && queue.has_reads()) {
             self.finish_backfills(ctx);
         }
@@ -137,20 +136,19 @@ impl TableActor {
             self.compute(ready, ctx);
         }
         for id in self.not_started() {
-            let Some(queue) = self.views.queue_mut(id) else { continue };
+            let Some(queue) = self.host.views.shared_mut(id) else { continue };
             queue.amend(&installed);
             if queue.plan_not_started().is_some_and(|plan| !self.table.is_pending(plan)) {
                 start(queue, &self.context);
             }
         }
-        self.amend_pending_plans(&installed);
-        self.send_ready_plans();
         self.send_all(ctx);
     }
 
     fn not_started(&self) -> Vec<SharedId> {
-        self.views
-            .queues()
+        self.host
+            .views
+            .all_shared()
             .filter(|(_, queue)| queue.plan_not_started().is_some())
             .map(|(id, _)| id)
             .collect()
@@ -159,7 +157,6 @@ impl TableActor {
     fn fail_backfill(&mut self, backfill: &Backfill, ctx: &mut Context<Self>) {
         self.running_backfill.retain(|other| !other.backfill.is(backfill));
         self.table.drop_waiting();
-        self.fail_pending_plans();
         for id in self.not_started() {
             self.view_failed(id, ctx);
         }

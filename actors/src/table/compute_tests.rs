@@ -3,20 +3,21 @@
 use std::sync::mpsc::{Sender, channel};
 
 use proscenium_engine::config::{ViewConfig, WindowSpec};
-use proscenium_engine::export::JsonOptions;
+use proscenium_engine::export::{JsonOptions, TextFormat};
+use proscenium_engine::hosting::{
+    Answer, Principal, SliceFormat, SliceRequest, TableCommand, ViewCommand, Write,
+};
 use proscenium_engine::view::Viewport;
-use proscenium_engine::{TableData, TableOptions};
+use proscenium_engine::{TableData, TableOptions, WriteOptions};
 
-use super::TableRef;
+use super::{TableRef, TableRequest, TargetCommand};
+use crate::caller::Caller;
 use crate::catalog::Catalog;
+use crate::error::Result;
 use crate::limits::Limits;
 use crate::mailbox::Reply;
 use crate::metrics::ActorMetrics;
-use crate::outbox::SessionId;
-use crate::rope::Rope;
-use crate::table::{GetSize, OpenView, ReadView, UpdateRows};
 use crate::tuning;
-use crate::view::{Read, TextFormat};
 use crate::workers::Workers;
 
 /// Worker threads of [`Workers::start`] with one core.
@@ -39,40 +40,39 @@ fn hold(workers: &Workers) -> Sender<()> {
     gate
 }
 
+async fn ask(table: &TableRef, command: TargetCommand) -> Result<Answer> {
+    table.mailbox.ask(tuning::ASK_DEADLINE, |reply| request(command, reply)).await
+}
+
+fn request(command: TargetCommand, reply: Reply<Answer>) -> TableRequest {
+    let caller = Caller::without_connection(Principal::anonymous());
+    TableRequest { caller, command, reply, handled: Box::new(()) }
+}
+
 async fn update(table: &TableRef, rows: String) {
-    let data = TableData::Rows(rows.into());
-    table
-        .mailbox
-        .ask(tuning::ASK_DEADLINE, |reply| UpdateRows {
-            data,
-            port_id: 0,
-            options: Default::default(),
-            reply,
-        })
-        .await
-        .unwrap();
+    let (data, options) = (TableData::Rows(rows.into()), WriteOptions::default());
+    let write = TableCommand::Write(Write::Update { data, port_id: 0, options });
+    ask(table, TargetCommand::Table(write)).await.unwrap();
 }
 
 async fn open(table: &TableRef, view_id: &str, config: ViewConfig) {
-    let (view_id, owner) = (view_id.to_owned(), SessionId::fresh());
-    let message = |reply| OpenView { view_id, config, owner, reply };
-    table.mailbox.ask(tuning::ASK_DEADLINE, message).await.unwrap();
+    let view_id = view_id.to_owned();
+    ask(table, TargetCommand::Table(TableCommand::OpenView { view_id, config })).await.unwrap();
 }
 
-fn read(view_id: &str, reply: Reply<Rope>) -> ReadView {
-    let format = TextFormat::JsonColumns(JsonOptions::default());
-    ReadView {
-        view_id: view_id.to_owned(),
-        read: Read::Text { viewport: Viewport::default(), format, reply },
-    }
+fn read(view_id: &str) -> TargetCommand {
+    let format = SliceFormat::Text(TextFormat::JsonColumns(JsonOptions::default()));
+    let slice = SliceRequest { viewport: Viewport::default(), format };
+    TargetCommand::View(view_id.to_owned(), ViewCommand::Slice(slice))
 }
 
 async fn shown(table: &TableRef, view_id: &str) -> String {
-    text(table.mailbox.ask(tuning::ASK_DEADLINE, |reply| read(view_id, reply)).await.unwrap())
+    text(ask(table, read(view_id)).await.unwrap())
 }
 
-fn text(reply: Rope) -> String {
-    String::from_utf8(reply.into_bytes().to_vec()).unwrap()
+fn text(answer: Answer) -> String {
+    let Answer::Encoded(_, pieces) = answer else { panic!("a text: {answer:?}") };
+    String::from_utf8(pieces.concat()).unwrap()
 }
 
 /// Two windows, the one over the other, over an expression.
@@ -119,12 +119,12 @@ async fn batches_are_applied_while_windows_are_computed() {
     // A read keeps its position among the batches; its reply waits.
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let reply = Reply::new(move |result| sender.send(result).unwrap());
-    table.mailbox.post(read("late", reply)).await;
+    table.mailbox.post(request(read("late"), reply)).await;
     update(&table, r#"[{"k":2,"v":-1},{"k":4,"v":10}]"#.into()).await;
     open(&table, "later", config()).await;
     update(&table, r#"[{"k":1,"v":100}]"#.into()).await;
-    let size = table.mailbox.ask(tuning::ASK_DEADLINE, |reply| GetSize { reply }).await;
-    assert_eq!(size, Ok(4));
+    let size = ask(&table, TargetCommand::Table(TableCommand::GetSize)).await;
+    assert!(matches!(size, Ok(Answer::TableSize(4))), "{size:?}");
 
     drop(gate);
     let sum = 2.0 * (num_batches - 1) as f64;

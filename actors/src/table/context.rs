@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use proscenium_engine::hosting::Answer;
+
 use super::TableRef;
 use crate::error::Result;
 use crate::limits::Limits;
@@ -48,6 +50,6 @@ pub trait TableNames: std::fmt::Debug + Send + Sync {
     /// Notifies subscribers that the list of tables changed, in the order of `stream`.
     fn announce(&self, stream: StreamId);
 
-    /// Sends the replies of the requests that changed the list, then notifies its subscribers.
-    fn announce_after(&self, stream: StreamId, asked: Vec<Reply<()>>);
+    /// Sends the answers to the requests that changed the list, then notifies its subscribers.
+    fn announce_after(&self, stream: StreamId, answered: Vec<(Reply<Answer>, Answer)>);
 }

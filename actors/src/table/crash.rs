@@ -3,7 +3,7 @@
 use actix::prelude::*;
 
 use super::{Receive, TableActor};
-use crate::view::ViewCommand;
+use crate::view::QueuedCommand;
 
 /// Makes the actor of the table, or of one of its views, panic. Sent by tests only, which check that other tables and
 /// views are not affected.
@@ -16,10 +16,10 @@ pub struct Crash {
 impl Receive<Crash> for TableActor {
     fn receive(&mut self, Crash { view_id }: Crash, ctx: &mut Context<Self>) {
         let Some(view_id) = view_id else { panic!("table \"{}\" received a crash command", self.name) };
-        let found = self.views.find(&view_id).and_then(|id| self.views.handle(id));
+        let found = self.host.views.find(&view_id).and_then(|id| self.host.views.handle(id));
         let Some(shared) = found.map(|handle| handle.shared) else { return };
-        if let Some(queue) = self.views.queue_mut(shared) {
-            queue.push(ViewCommand::Crash);
+        if let Some(queue) = self.host.views.shared_mut(shared) {
+            queue.push(QueuedCommand::Crash);
         }
         self.send_one(shared, ctx);
     }

@@ -5,7 +5,7 @@ use actix::prelude::*;
 use super::notify::reserve_rows;
 use super::{Receive, TableActor};
 use crate::outbox::{DerivedSlots, SessionId};
-use crate::view::ViewCommand;
+use crate::view::QueuedCommand;
 
 /// Sends the updates that the views deferred for a connection, merged into one per subscription.
 #[derive(Debug)]
@@ -16,17 +16,22 @@ pub struct FlushDeferred {
 
 impl Receive<FlushDeferred> for TableActor {
     fn receive(&mut self, FlushDeferred { session }: FlushDeferred, ctx: &mut Context<Self>) {
-        let subscribed = self.views.handles().filter(|(_, handle)| {
-            handle.wants_rows
-                && handle.on_update.iter().any(|subscriber| subscriber.outbox.session() == session)
+        let subscribed = self.host.views.handles().filter(|(_, handle)| {
+            handle.subscriptions.wants_rows()
+                && handle
+                    .subscriptions
+                    .on_update
+                    .iter()
+                    .any(|subscriber| subscriber.outbox.session() == session)
         });
         let subscribed: Vec<_> = subscribed.map(|(id, handle)| (id, handle.shared)).collect();
         for (id, shared) in subscribed {
-            let rows = reserve_rows(&self.views, id, self.stream, &DerivedSlots::default(), |subscriber| {
-                subscriber.outbox.session() == session
-            });
-            if let (Some(rows), Some(queue)) = (rows, self.views.queue_mut(shared)) {
-                queue.push(ViewCommand::FlushDeferred(rows));
+            let rows =
+                reserve_rows(&self.host.views, id, self.stream, &DerivedSlots::default(), |subscriber| {
+                    subscriber.outbox.session() == session
+                });
+            if let (Some(rows), Some(queue)) = (rows, self.host.views.shared_mut(shared)) {
+                queue.push(QueuedCommand::FlushDeferred(rows));
             }
             self.send_one(shared, ctx);
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use proscenium_engine::delta::TableDelta;
+use proscenium_engine::hosting;
 use proscenium_engine::table::Snapshot;
 use proscenium_engine::view::Plan;
 
@@ -14,7 +15,6 @@ use crate::error::{ActorError, Result};
 use crate::lineage::Lineage;
 use crate::mailbox::Reply;
 use crate::outbox::{BatchScope, DerivedSlots};
-use crate::view::HandleId;
 
 /// Starts to follow the table.
 #[derive(Debug)]
@@ -57,16 +57,11 @@ pub struct Followed {
     pub deltas: Arc<DeltaQueue>,
 }
 
-/// A follower, as registered with its source.
+/// How a table reaches a follower.
 #[derive(Debug)]
-pub(super) struct Following {
+pub(super) struct FollowerLink {
     deltas: Arc<DeltaQueue>,
-    /// The view that may not be closed while the follower exists.
-    pub view: Option<HandleId>,
-    /// The name of the join; while it exists, the table may not be deleted.
-    pub join: Option<String>,
-    /// The follower's lineage.
-    lineage: Option<Lineage>,
+    lineage: Lineage,
 }
 
 impl Receive<Follow> for TableActor {
@@ -79,29 +74,29 @@ impl Receive<Follow> for TableActor {
 impl TableActor {
     fn begin_following(&mut self, follower: Follower, ctx: &mut Context<Self>) -> Result<Followed> {
         let deltas = Arc::<DeltaQueue>::default();
-        let mut following = Following { deltas: deltas.clone(), view: None, join: None, lineage: None };
-        let mut plan = None;
-        match follower {
+        let (mut plan, mut view, mut join) = (None, None, None);
+        let lineage = match follower {
             Follower::DerivedTable { view_id, lineage } => {
-                following.lineage = Some(lineage);
-                let id = self.views.find(&view_id);
-                let handle = id.and_then(|id| self.views.handle(id)).ok_or_else(|| no_view(&view_id))?;
-                let handle_plan = handle.plan.clone();
+                view = self.host.views.find(&view_id);
+                let handle = view.and_then(|id| self.host.views.handle(id));
+                let handle_plan = handle.ok_or_else(|| no_view(&view_id))?.plan.clone();
                 self.finish_plan(&handle_plan, ctx);
-                (plan, following.view) = (Some(handle_plan), id);
+                plan = Some(handle_plan);
+                lineage
             }
             Follower::JoinTable { name, lineage } => {
-                (following.join, following.lineage) = (Some(name), Some(lineage));
+                join = Some(name);
+                lineage
             }
-        }
-        self.followings.push(following);
+        };
+        let link = FollowerLink { deltas: deltas.clone(), lineage };
+        self.host.followers.add(hosting::Follower { view, join, link });
         Ok(Followed { snapshot: self.table.snapshot(), limit: self.table.limit(), plan, deltas })
     }
 
-    /// The followers that still exist.
-    pub(super) fn live_followings(&mut self) -> &[Following] {
-        self.followings.retain(|following| following.deltas.is_followed());
-        &self.followings
+    /// Removes the followers that have ended.
+    pub(super) fn retain_live_followers(&mut self) {
+        self.host.followers.retain(|link| link.deltas.is_followed());
     }
 
     /// Pushes a delta to all followers. Must be called before the reply to the batch's sender is sent. `own` are this
@@ -114,32 +109,30 @@ impl TableActor {
         delta: &Arc<TableDelta>,
         own: &DerivedSlots,
     ) -> Vec<BatchScope> {
-        self.live_followings();
+        self.retain_live_followers();
         let mut scopes = HashMap::new();
-        for following in &self.followings {
+        for FollowerLink { deltas, lineage: Lineage { derivation_rank, listeners } } in
+            self.host.followers.links()
+        {
             let mut derived_slots = DerivedSlots::new();
-            if let Some(Lineage { derivation_rank, listeners }) = &following.lineage {
-                for outbox in listeners.outboxes() {
-                    let session = outbox.session();
-                    let derived_slot = match own.get(&session) {
-                        Some(own) => own.derived_slot(*derivation_rank),
-                        None => {
-                            let open = || BatchScope::open(&outbox, self.stream);
-                            scopes.entry(session).or_insert_with(open).derived_slot(*derivation_rank)
-                        }
-                    };
-                    derived_slots.insert(session, derived_slot);
-                }
+            for outbox in listeners.outboxes() {
+                let session = outbox.session();
+                let derived_slot = match own.get(&session) {
+                    Some(own) => own.derived_slot(*derivation_rank),
+                    None => {
+                        let open = || BatchScope::open(&outbox, self.stream);
+                        scopes.entry(session).or_insert_with(open).derived_slot(*derivation_rank)
+                    }
+                };
+                derived_slots.insert(session, derived_slot);
             }
-            following.deltas.push(delta.clone(), derived_slots);
+            deltas.push(delta.clone(), derived_slots);
         }
         scopes.into_values().collect()
     }
 
     pub(super) fn wake_followers(&self) {
-        for following in &self.followings {
-            following.deltas.wake();
-        }
+        self.host.followers.links().for_each(|link| link.deltas.wake());
     }
 }
 

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use actix::prelude::*;
 use bytes::Bytes;
 use proscenium_engine::delta::TableDelta;
+use proscenium_engine::hosting::{HandleId, SharedId, ViewRegistry};
 use proscenium_engine::view::removed_keys_arrow;
 
-use super::registry::Registry;
 use super::{TableActor, view_queue::ViewQueue};
 use crate::outbox::{DerivedSlots, Notification, Outgoing, StreamId};
 use crate::subscriber::Subscriber;
 use crate::view::{Delivery, Receiver, Step, Wanted};
-use crate::view::{HandleId, SharedId};
 
 impl TableActor {
     /// Sends a delta to all subscribers and views in the protocol's order: handles in creation order, for each the
@@ -33,11 +32,12 @@ impl TableActor {
         let mut keys = RemovedKeys::new(delta, self.table.index());
         let mut wanted: HashMap<SharedId, Vec<Wanted>> = HashMap::new();
         let applied_at = self.meter.stamp();
-        for (id, handle) in self.views.handles() {
-            if !handle.on_remove.is_empty()
+        for (id, handle) in self.host.views.handles() {
+            let subscriptions = &handle.subscriptions;
+            if !subscriptions.on_remove.is_empty()
                 && let Some(keys) = keys.get()
             {
-                for subscriber in &handle.on_remove {
+                for subscriber in &subscriptions.on_remove {
                     let notification = Notification::Removed {
                         msg_id: subscriber.msg_id,
                         view_id: handle.view_id.clone(),
@@ -47,15 +47,15 @@ impl TableActor {
                     emit(subscriber, notification);
                 }
             }
-            if handle.on_update.is_empty() {
+            if subscriptions.on_update.is_empty() {
                 continue;
             }
-            if handle.wants_rows {
-                let rows = reserve_rows(&self.views, id, stream, derived_slots, |_| true);
+            if subscriptions.wants_rows() {
+                let rows = reserve_rows(&self.host.views, id, stream, derived_slots, |_| true);
                 wanted.entry(handle.shared).or_default().extend(rows);
                 continue;
             }
-            for subscriber in &handle.on_update {
+            for subscriber in &subscriptions.on_update {
                 let notification = Notification::Updated {
                     msg_id: subscriber.msg_id,
                     view_id: handle.view_id.clone(),
@@ -66,7 +66,7 @@ impl TableActor {
                 emit(subscriber, notification);
             }
         }
-        for (id, queue) in self.views.queues_mut() {
+        for (id, queue) in self.host.views.all_shared_mut() {
             let wanted = wanted.remove(&id).unwrap_or_default();
             let step = Step {
                 delta: delta.clone(),
@@ -81,21 +81,21 @@ impl TableActor {
 
     /// Sends a batch to each view that is idle and has pending commands.
     pub(super) fn send_all(&mut self, ctx: &mut Context<Self>) {
-        for (id, queue) in self.views.queues_mut() {
+        for (id, queue) in self.host.views.all_shared_mut() {
             queue.send(id, ctx.address());
         }
     }
 
     /// Sends a batch to one view, if it is idle and has pending commands.
     pub(super) fn send_one(&mut self, id: SharedId, ctx: &mut Context<Self>) {
-        if let Some(queue) = self.views.queue_mut(id) {
+        if let Some(queue) = self.host.views.shared_mut(id) {
             queue.send(id, ctx.address());
         }
     }
 
     /// Removes the handles of a view whose actor failed and notifies the subscribers to their deletion.
     pub(super) fn view_failed(&mut self, id: SharedId, ctx: &mut Context<Self>) {
-        let handles = self.views.handles_on(id);
+        let handles = self.host.views.handles_on(id);
         if !handles.is_empty() {
             tracing::error!(table = %self.name, handles = handles.len(), "a view failed and was removed");
         }
@@ -109,15 +109,16 @@ impl TableActor {
 /// Reserves a position in each subscriber's stream for the rows of one handle. For a subscriber whose outbox is full
 /// the rows are deferred and merged with later ones.
 pub(super) fn reserve_rows(
-    views: &Registry,
+    views: &ViewRegistry<Subscriber, ViewQueue, ()>,
     id: HandleId,
     stream: StreamId,
     derived_slots: &DerivedSlots,
     is_meant: impl Fn(&Subscriber) -> bool,
 ) -> Option<Wanted> {
     let handle = views.handle(id)?;
-    let built = views.queue(handle.shared).is_some_and(ViewQueue::is_built);
-    let receivers = handle.on_update.iter().filter(|subscriber| is_meant(subscriber)).map(|subscriber| {
+    let built = views.shared(handle.shared).is_some_and(ViewQueue::is_built);
+    let receivers = handle.subscriptions.on_update.iter().filter(|subscriber| is_meant(subscriber));
+    let receivers = receivers.map(|subscriber| {
         let outbox = &subscriber.outbox;
         let delivery = match (outbox.is_full(), built) {
             (true, _) => {

@@ -15,10 +15,10 @@ pub struct SessionClosed {
 
 impl Receive<SessionClosed> for TableActor {
     fn receive(&mut self, SessionClosed { session }: SessionClosed, ctx: &mut Context<Self>) {
-        for id in self.views.handles_of(session) {
+        for id in self.host.views.handles_of(session) {
             self.drop_handle(id, false);
         }
-        self.views.forget_subscriber(session);
+        self.host.views.forget_subscriber(session);
         self.delete_subscribers.retain(|subscriber| subscriber.outbox.session() != session);
         self.delete_if_due(ctx);
     }

@@ -1,6 +1,7 @@
 //! Statistics of a table, for metrics.
 
 use actix::prelude::*;
+use proscenium_engine::hosting::SharedViewStats;
 
 use super::{Receive, TableActor};
 use crate::mailbox::Reply;
@@ -13,18 +14,7 @@ pub struct TableStats {
     /// Messages that wait in the mailbox.
     pub num_waiting: usize,
     /// The shared views, oldest first.
-    pub views: Vec<ViewStats>,
-}
-
-/// Statistics of one shared view.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ViewStats {
-    /// The view's internal number.
-    pub number: u64,
-    /// Open handles of clients.
-    pub num_handles: usize,
-    /// Subscriptions to updates.
-    pub num_followers: usize,
+    pub views: Vec<SharedViewStats>,
 }
 
 /// Returns the table's statistics.
@@ -40,7 +30,7 @@ impl Receive<GetTableStats> for TableActor {
         reply.send(Ok(TableStats {
             num_rows: self.table.num_rows(),
             num_waiting,
-            views: self.views.table_stats(),
+            views: self.host.views.stats(),
         }));
     }
 }

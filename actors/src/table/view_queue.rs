@@ -10,19 +10,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::prelude::*;
+use proscenium_engine::hosting::SharedId;
 use proscenium_engine::table::{InstalledColumns, Snapshot};
 use proscenium_engine::view::Plan;
 
 use super::TableActor;
 use crate::tuning;
-use crate::view::{BatchAck, BatchHandled, SharedId, Step, ViewActor, ViewBatch, ViewCommand};
+use crate::view::{BatchAck, BatchHandled, QueuedCommand, Step, ViewActor, ViewBatch};
 
 #[derive(Debug)]
 pub(super) struct ViewQueue {
     view: Stage,
     /// Set by the view actor once the view is built.
     built: Arc<AtomicBool>,
-    waiting: VecDeque<ViewCommand>,
+    waiting: VecDeque<QueuedCommand>,
     waiting_deltas: usize,
     /// A batch is on the way; set by `batch`, cleared by the batch's ack.
     busy: Arc<AtomicBool>,
@@ -58,7 +59,9 @@ impl ViewQueue {
     }
 
     pub fn has_reads(&self) -> bool {
-        self.waiting.iter().any(|command| matches!(command, ViewCommand::Read(..)))
+        self.waiting
+            .iter()
+            .any(|command| matches!(command, QueuedCommand::Read(..) | QueuedCommand::Slice(..)))
     }
 
     /// Adds computed columns to the snapshot and the deltas that wait for the view.
@@ -66,7 +69,7 @@ impl ViewQueue {
         let Stage::Waits(_, snapshot) = &mut self.view else { return };
         *snapshot = installed.amend(snapshot);
         for command in &mut self.waiting {
-            if let ViewCommand::Step(step) = command {
+            if let QueuedCommand::Step(step) = command {
                 step.delta = Arc::new(installed.amend_delta(&step.delta));
             }
         }
@@ -76,7 +79,7 @@ impl ViewQueue {
     pub fn versions_waiting(&self) -> Vec<u64> {
         let Stage::Waits(_, snapshot) = &self.view else { return Vec::new() };
         let steps = self.waiting.iter().filter_map(|command| match command {
-            ViewCommand::Step(step) => Some([step.delta.from(), step.delta.to()]),
+            QueuedCommand::Step(step) => Some([step.delta.from(), step.delta.to()]),
             _ => None,
         });
         [snapshot.version()].into_iter().chain(steps.flatten()).collect()
@@ -95,14 +98,14 @@ impl ViewQueue {
     }
 
     /// Appends a command that is not a delta.
-    pub fn push(&mut self, command: ViewCommand) {
+    pub fn push(&mut self, command: QueuedCommand) {
         self.waiting.push_back(command);
     }
 
     /// Appends a delta, merged with the last one if many wait.
     pub fn push_step(&mut self, step: Step) {
         if self.waiting_deltas >= tuning::WAITING_DELTAS
-            && let Some(ViewCommand::Step(last)) = self.waiting.back_mut()
+            && let Some(QueuedCommand::Step(last)) = self.waiting.back_mut()
             // Notifications carry the port, so deltas of different ports are not merged.
             && last.delta.port_id == step.delta.port_id
         {
@@ -110,7 +113,7 @@ impl ViewQueue {
             return last.merge(step);
         }
         self.waiting_deltas += 1;
-        self.waiting.push_back(ViewCommand::Step(step));
+        self.waiting.push_back(QueuedCommand::Step(step));
     }
 
     /// Sends all pending commands as one batch if the view is idle. The batch's ack reports when it is idle again.

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::prelude::*;
-
-use super::SharedId;
+use proscenium_engine::hosting::SharedId;
 
 /// Travels with a batch.
 #[derive(Debug)]

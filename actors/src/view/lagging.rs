@@ -10,9 +10,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use proscenium_engine::hosting::HandleId;
 use proscenium_engine::view::{View, ViewDelta};
 
-use super::HandleId;
 use super::Held;
 use super::step::{Delivery, Wanted, write_rows};
 use crate::metrics::AppliedAt;

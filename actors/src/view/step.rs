@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use proscenium_engine::delta::TableDelta;
+use proscenium_engine::hosting::HandleId;
 use proscenium_engine::view::{View, ViewDelta};
 
-use super::HandleId;
 use super::Held;
 use super::lagging::LaggingSubscribers;
 use crate::metrics::{AppliedAt, TableMeter};

@@ -1,42 +1,29 @@
-//! Creates a table from a view.
+//! Creates a read-only table that follows a view.
 //!
 //! Invariant: the source's deltas are queued from one snapshot on, the table is created from that snapshot on a worker
 //! thread, and the queued deltas are applied before its first message is handled.
 
-use actix::prelude::*;
-use proscenium_engine::ColumnType;
-use proscenium_engine::EngineError;
+use std::future::Future;
+
 use proscenium_engine::table::Table;
 use proscenium_engine::view::Plan;
+use proscenium_engine::{ColumnType, EngineError};
 
-use super::CatalogActor;
-use crate::error::ActorError;
+use super::{CatalogActor, NewTable};
+use crate::error::{ActorError, Result};
 use crate::lineage::Lineage;
-use crate::mailbox::{Posted, Reply};
 use crate::table::{Follow, Follower, Source, no_view};
 use crate::tuning;
 
-/// Creates a read-only table that follows a view.
-#[derive(Debug)]
-pub struct HostDerived {
-    /// The new table's name.
-    pub name: String,
-    /// The view to follow.
-    pub view_id: String,
-    /// Names and types of the columns; those that the view does not have are null. `None`: the view's columns.
-    pub columns: Option<Vec<(String, ColumnType)>>,
-    /// Sent once the table is listed.
-    pub reply: Reply<()>,
-}
-
-impl Handler<Posted<HostDerived>> for CatalogActor {
-    type Result = ();
-
-    fn handle(&mut self, posted: Posted<HostDerived>, ctx: &mut Self::Context) {
-        let HostDerived { name, view_id, columns, reply } = posted.open();
+impl CatalogActor {
+    pub(super) fn from_view(
+        &self,
+        view_id: String,
+        columns: Option<Vec<(String, ColumnType)>>,
+    ) -> impl Future<Output = Result<NewTable>> + 'static {
         let workers = self.context.workers.clone();
         let source = self.directory.table_of_view(&view_id);
-        let making = async move {
+        async move {
             let source = source.ok_or_else(|| no_view(&view_id))?;
             let lineage = Lineage::of_view(&source.lineage);
             let follower = Follower::DerivedTable { view_id, lineage: lineage.clone() };
@@ -60,7 +47,6 @@ impl Handler<Posted<HostDerived>> for CatalogActor {
                 vec![Source { table: source, deltas, side: None }],
                 lineage,
             ))
-        };
-        self.make(&name, making, reply, ctx);
+        }
     }
 }

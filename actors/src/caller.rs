@@ -1,0 +1,45 @@
+//! Who sends a command, and where notifications for the sender go.
+
+use std::sync::Arc;
+
+use proscenium_engine::hosting::Principal;
+
+use crate::error::{ActorError, Result};
+use crate::outbox::{Outbox, SessionId};
+use crate::subscriber::Subscriber;
+
+/// The sender of a command.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Whose rights apply.
+    pub principal: Principal,
+    /// Owns the views that the command opens.
+    pub session: SessionId,
+    /// The connection and the number of the request on it; `None` for a sender that receives no notifications.
+    connection: Option<(Arc<Outbox>, u32)>,
+}
+
+impl Caller {
+    /// A request of a connection.
+    pub fn on_connection(principal: Principal, outbox: Arc<Outbox>, msg_id: u32) -> Caller {
+        Caller { principal, session: outbox.session(), connection: Some((outbox, msg_id)) }
+    }
+
+    /// A sender that only waits for answers.
+    pub fn without_connection(principal: Principal) -> Caller {
+        Caller { principal, session: SessionId::fresh(), connection: None }
+    }
+
+    /// Creates a subscription of the connection, under the number of the request.
+    ///
+    /// # Errors
+    ///
+    /// The connection has reached its limit of subscriptions, or there is no connection.
+    pub fn subscriber(&self) -> Result<Subscriber> {
+        let (outbox, msg_id) = self
+            .connection
+            .as_ref()
+            .ok_or_else(|| ActorError::refused("a subscription needs a connection that receives it"))?;
+        Subscriber::new(outbox.clone(), *msg_id)
+    }
+}

@@ -1,0 +1,42 @@
+//! The command to create a table, whatever it is made of.
+
+use actix::prelude::*;
+use proscenium_engine::hosting::{Answer, Principal, TableOrigin};
+
+use super::CatalogActor;
+use crate::mailbox::{Posted, Reply};
+
+/// Creates a table.
+#[derive(Debug)]
+pub struct CreateTable {
+    /// Whose rights apply.
+    pub principal: Principal,
+    /// The new table's name.
+    pub name: String,
+    /// What it is made of.
+    pub origin: TableOrigin,
+    /// Receives the answer once the table is listed.
+    pub reply: Reply<Answer>,
+}
+
+impl Handler<Posted<CreateTable>> for CatalogActor {
+    type Result = ();
+
+    fn handle(&mut self, posted: Posted<CreateTable>, ctx: &mut Self::Context) {
+        let CreateTable { principal: _, name, origin, reply } = posted.open();
+        match origin {
+            TableOrigin::Data { data, options } => {
+                let made = self.from_data(data, options);
+                self.make(&name, made, Answer::TableCreated, reply, ctx);
+            }
+            TableOrigin::View { view_id, columns } => {
+                let made = self.from_view(view_id, columns);
+                self.make(&name, made, Answer::TableCreated, reply, ctx);
+            }
+            TableOrigin::Join { left, right, spec } => {
+                let made = self.join(name.clone(), left, right, spec);
+                self.make(&name, made, Answer::JoinCreated, reply, ctx);
+            }
+        }
+    }
+}
