@@ -223,7 +223,8 @@ impl<T: 'static> Reply<T> {
         self.callback.take().map(|callback| callback(result))
     }
 
-    fn channel() -> (Self, oneshot::Receiver<Result<T>>)
+    /// Creates a reply to a caller that awaits the result, and the receiver of it.
+    pub fn channel() -> (Self, oneshot::Receiver<Result<T>>)
     where
         T: Send,
     {

@@ -5,16 +5,16 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use proscenium_actors::Catalog;
-use proscenium_actors::table::UpdateRows;
+use proscenium_actors::{ActorError, Caller, Catalog};
+use proscenium_engine::hosting::{Command, Principal, TableCommand, Write};
 use proscenium_engine::{ColumnType, TableData, TableOptions, WriteOptions};
 use serde_json::json;
+
+use crate::command_router::CommandRouter;
 
 /// The data set's path in the assets directory.
 const SUPERSTORE: &str = "data/superstore.arrow";
 const TICK: Duration = Duration::from_millis(100);
-/// Deadline of a tick's update.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Limit of the table of trades.
 const TRADES: u32 = 20_000;
 
@@ -72,9 +72,9 @@ pub async fn host(catalog: &Catalog, assets: Option<&Path>) -> Result<(), String
 }
 
 /// Updates the market until its tables are deleted.
-pub async fn run(catalog: Catalog) {
+pub async fn run(router: CommandRouter) {
     let mut market = Market::open();
-    if !send(&catalog, "market", market.listing()).await {
+    if !send(&router, "market", market.listing()).await {
         return;
     }
     let mut clock = tokio::time::interval(TICK);
@@ -83,7 +83,7 @@ pub async fn run(catalog: Catalog) {
         clock.tick().await;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);
         let (quotes, trades) = market.tick(now);
-        let is_alive = send(&catalog, "market", quotes).await && send(&catalog, "trades", trades).await;
+        let is_alive = send(&router, "market", quotes).await && send(&router, "trades", trades).await;
         if !is_alive {
             return;
         }
@@ -91,14 +91,18 @@ pub async fn run(catalog: Catalog) {
 }
 
 /// Sends an update. Returns false if the table does not exist any more.
-async fn send(catalog: &Catalog, table: &str, rows: serde_json::Value) -> bool {
-    let Ok(table) = catalog.table(table) else { return false };
-    let data = TableData::Rows(rows.to_string().into());
-    let update = |reply| UpdateRows { data, port_id: 0, options: WriteOptions::default(), reply };
-    if let Err(error) = table.mailbox.ask(PATIENCE, update).await {
-        tracing::warn!(table = %table.name, %error, "the demonstration skipped a tick");
+async fn send(router: &CommandRouter, table: &str, rows: serde_json::Value) -> bool {
+    let (data, options) = (TableData::Rows(rows.to_string().into()), WriteOptions::default());
+    let update = Command::Table(TableCommand::Write(Write::Update { data, port_id: 0, options }));
+    let caller = Caller::without_connection(Principal::anonymous());
+    match router.ask(caller, table, update).await {
+        Ok(_) => true,
+        Err(ActorError::TableNotFound | ActorError::TableFailed { .. }) => false,
+        Err(error) => {
+            tracing::warn!(table, %error, "the demonstration skipped a tick");
+            true
+        }
     }
-    true
 }
 
 struct Market {

@@ -1,7 +1,8 @@
 //! The Arrow Flight listener: bulk loads and snapshots.
 //!
 //! Invariant: works with standard clients. A put is applied in pieces, each atomically; a get is one version of its
-//! table, regardless of concurrent writes. Engine work runs on worker threads, never on the listener's own.
+//! table, regardless of concurrent writes. Engine work runs on worker threads, never on the listener's own. The commands
+//! are those of WebSocket clients, and go the same way.
 //!
 //! A descriptor's path `[table]` or its command (JSON) names the table: [`ticket`]. Reading: [`get`]; writing: [`put`];
 //! the tables: [`listing`]; administration: [`action`].
@@ -22,12 +23,15 @@ use arrow_flight::{
     HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
 use futures::Stream;
-use proscenium_actors::{ActorError, Catalog};
+use proscenium_actors::ActorError;
+use proscenium_engine::hosting::Principal;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
+
+use crate::command_router::CommandRouter;
 
 /// Maximum size of a message in bytes, such as a record batch of a bulk load. gRPC's default of 4 MiB is too small for
 /// ordinary clients.
@@ -50,7 +54,7 @@ impl FlightListener {
     /// # Errors
     ///
     /// If the address cannot be bound, or the runtime or thread cannot be started.
-    pub fn open(addr: SocketAddr, catalog: Catalog) -> std::io::Result<FlightListener> {
+    pub fn open(addr: SocketAddr, router: CommandRouter) -> std::io::Result<FlightListener> {
         let listener = std::net::TcpListener::bind(addr)?;
         listener.set_nonblocking(true)?;
         let addr = listener.local_addr()?;
@@ -61,7 +65,7 @@ impl FlightListener {
             .build()?;
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new().name("flight-listener".into()).spawn(move || {
-            runtime.block_on(serve(listener, catalog, stopped));
+            runtime.block_on(serve(listener, router, stopped));
             runtime.shutdown_background();
         })?;
         Ok(FlightListener { addr, stop: Some(stop), thread: Some(thread) })
@@ -78,7 +82,7 @@ impl FlightListener {
     }
 }
 
-async fn serve(listener: std::net::TcpListener, catalog: Catalog, stopped: oneshot::Receiver<()>) {
+async fn serve(listener: std::net::TcpListener, router: CommandRouter, stopped: oneshot::Receiver<()>) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
@@ -87,7 +91,7 @@ async fn serve(listener: std::net::TcpListener, catalog: Catalog, stopped: onesh
         }
     };
     let service =
-        FlightServiceServer::new(FlightServer { catalog }).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        FlightServiceServer::new(FlightServer { router }).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let serving = Server::builder().add_service(service).serve_with_incoming_shutdown(
         TcpIncoming::from(listener).with_nodelay(Some(true)),
         async {
@@ -102,7 +106,7 @@ async fn serve(listener: std::net::TcpListener, catalog: Catalog, stopped: onesh
 
 #[derive(Debug, Clone)]
 struct FlightServer {
-    catalog: Catalog,
+    router: CommandRouter,
 }
 
 #[tonic::async_trait]
@@ -127,14 +131,14 @@ impl FlightService for FlightServer {
         &self,
         _request: Request<Criteria>,
     ) -> Result<Response<Self::ListFlightsStream>, Status> {
-        listing::list(&self.catalog).await.map(Response::new)
+        listing::list(&self.router, Principal::anonymous()).await.map(Response::new)
     }
 
     async fn get_flight_info(
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        listing::info(&self.catalog, request.into_inner()).await.map(Response::new)
+        listing::info(&self.router, Principal::anonymous(), request.into_inner()).await.map(Response::new)
     }
 
     async fn poll_flight_info(
@@ -145,22 +149,22 @@ impl FlightService for FlightServer {
     }
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
-        listing::schema(&self.catalog, request.into_inner()).await.map(Response::new)
+        listing::schema(&self.router, Principal::anonymous(), request.into_inner()).await.map(Response::new)
     }
 
     async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
-        get::get(&self.catalog, &request.into_inner()).await.map(Response::new)
+        get::get(&self.router, Principal::anonymous(), &request.into_inner()).await.map(Response::new)
     }
 
     async fn do_put(
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoPutStream>, Status> {
-        put::put(self.catalog.clone(), request.into_inner()).await.map(Response::new)
+        put::put(self.router.clone(), Principal::anonymous(), request.into_inner()).await.map(Response::new)
     }
 
     async fn do_action(&self, request: Request<Action>) -> Result<Response<Self::DoActionStream>, Status> {
-        action::act(&self.catalog, request.into_inner()).await.map(Response::new)
+        action::act(&self.router, Principal::anonymous(), request.into_inner()).await.map(Response::new)
     }
 
     async fn list_actions(
@@ -178,11 +182,12 @@ impl FlightService for FlightServer {
     }
 }
 
-/// Maps an error to a gRPC status.
-fn status(fault: &ActorError) -> Status {
+/// Maps an error of a command about the table `name` to a gRPC status.
+fn status(fault: &ActorError, name: &str) -> Status {
     let text = fault.to_string();
     match fault {
-        ActorError::TableNotFound | ActorError::ViewNotFound => Status::not_found(text),
+        ActorError::TableNotFound => Status::not_found(format!("table \"{name}\" is not hosted")),
+        ActorError::ViewNotFound => Status::not_found(text),
         ActorError::Engine(_) | ActorError::Refused(_) => Status::invalid_argument(text),
         ActorError::TableFailed { .. } => Status::failed_precondition(text),
         ActorError::Deadline { .. } => Status::deadline_exceeded(text),

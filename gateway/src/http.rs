@@ -3,10 +3,12 @@
 //! Invariant: engine work runs on worker threads, not in handlers. Errors are JSON `{"error": …}` and name their cause.
 
 pub mod assets;
+mod download;
 mod health;
 mod metrics;
 pub mod site_check;
 mod tables;
+mod upload;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,8 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, guard, middleware};
-use proscenium_actors::Catalog;
 
+use crate::command_router::CommandRouter;
 use crate::metrics::Metrics;
 use crate::session::{self, ServerContext};
 use crate::sites::SiteGuard;
@@ -23,7 +25,7 @@ use crate::sites::SiteGuard;
 /// The state that the handlers share.
 #[derive(Debug, Clone)]
 pub struct Shared {
-    pub catalog: Catalog,
+    pub router: CommandRouter,
     pub metrics: Metrics,
     /// The directory of the page.
     pub assets: Option<PathBuf>,
@@ -59,7 +61,7 @@ pub fn routes(
         .app_data(web::Data::new(server.clone()))
         .app_data(web::Data::new(shared.clone()))
         .app_data(web::Data::new(sites.clone()))
-        .app_data(web::Data::new(tables::MaxUpload(max_upload_bytes)))
+        .app_data(web::Data::new(upload::MaxUpload(max_upload_bytes)))
         .service(web::resource("/{path:.*}").guard(is_websocket).route(web::get().to(connect)))
         .route("/health/live", web::get().to(health::live))
         .route("/health/ready", web::get().to(health::ready))
@@ -68,9 +70,9 @@ pub fn routes(
         .service(
             web::resource("/api/v1/tables/{table}")
                 .wrap(middleware::Compress::default())
-                .route(web::get().to(tables::download))
-                .route(web::put().to(tables::put))
-                .route(web::post().to(tables::post))
+                .route(web::get().to(download::download))
+                .route(web::put().to(upload::put))
+                .route(web::post().to(upload::post))
                 .route(web::delete().to(tables::delete)),
         )
         .default_service(web::get().to(assets::serve));

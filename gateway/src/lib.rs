@@ -1,9 +1,10 @@
 //! The network listeners: WebSocket, HTTP and Arrow Flight. The only crate that uses a network.
 //!
 //! Reading order: [`Server`], its configuration ([`settings`], [`config`]), its listeners ([`listeners`], [`http`],
-//! [`flight`]), WebSocket connections ([`session`]), the requests of the protocol ([`request`]); then the sources of
-//! tables ([`source`], [`demo`]).
+//! [`flight`]), WebSocket connections ([`session`]), the one way from all of them to the tables ([`command_router`]), what
+//! HTTP and Flight share ([`transient_view`], [`table_load`]); then the sources of tables ([`source`], [`demo`]).
 
+pub mod command_router;
 pub mod config;
 pub mod content_coding;
 pub mod demo;
@@ -14,29 +15,31 @@ pub mod json_form;
 pub mod listeners;
 pub mod load_options;
 pub mod metrics;
-pub mod request;
+pub mod process_meter;
 pub mod session;
 pub mod settings;
 pub mod shutdown;
 pub mod sites;
 pub mod source;
+pub mod table_load;
+pub mod transient_view;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use proscenium_actors::Catalog;
 use tokio::sync::watch;
 
+use command_router::CommandRouter;
 pub use config::Config;
 pub use error::StartError;
 use flight::FlightListener;
 use http::{Readiness, Shared};
 pub use listeners::Addresses;
 use metrics::Metrics;
-use request::Meter;
 use session::{ConnectionLimit, ServerContext};
 
 /// Time for clients to reply to the close frame when the server shuts down.
@@ -118,10 +121,10 @@ async fn run(
     let metrics = Metrics::new().map_err(|error| StartError::Load(error.to_string()))?;
     let catalog = Catalog::start(config.threads, config.limits.actors(), metrics.actor_metrics.clone())
         .map_err(StartError::Threads)?;
+    let router = CommandRouter::new(catalog.clone());
     let connection_limit = ConnectionLimit::new(config.limits.connections);
     let server = ServerContext {
-        catalog: catalog.clone(),
-        meter: Arc::new(Meter::start(Instant::now())),
+        router: router.clone(),
         metrics: metrics.clone(),
         max_frame_bytes: config.max_frame_bytes,
         limits: config.limits,
@@ -131,7 +134,7 @@ async fn run(
     };
     let readiness = Readiness::default();
     let shared = Shared {
-        catalog: catalog.clone(),
+        router: router.clone(),
         metrics,
         assets: config.assets.clone(),
         readiness: readiness.clone(),
@@ -139,7 +142,7 @@ async fn run(
     let listener = listeners::open_http(config, &server, &shared)?;
     let flight = match config.flight {
         Some(address) => Some(
-            FlightListener::open(address, catalog.clone())
+            FlightListener::open(address, router.clone())
                 .map_err(|source| StartError::Flight { address, source })?,
         ),
         None => None,
@@ -148,7 +151,7 @@ async fn run(
         Addresses { http: listener.address, flight: flight.as_ref().map(|listener| listener.addr) };
     // The listeners serve while the tables load: health checks report live, not ready.
     let serving = actix_rt::spawn(listener.server);
-    load(config, &catalog).await?;
+    load(config, &router).await?;
     readiness.set(true);
     let open =
         Open { addresses, catalog: catalog.clone(), listener: listener.handle, readiness, connection_limit };
@@ -167,12 +170,12 @@ async fn run(
     Ok(())
 }
 
-async fn load(config: &Config, catalog: &Catalog) -> Result<(), StartError> {
+async fn load(config: &Config, router: &CommandRouter) -> Result<(), StartError> {
     for source in &config.tables {
         let reading = source.clone();
         let read = tokio::task::spawn_blocking(move || reading.read()).await;
         let data = read.map_err(|error| StartError::Load(error.to_string()))?.map_err(StartError::Load)?;
-        catalog.host(&source.name, data, source.options()).await.map_err(|error| {
+        router.catalog().host(&source.name, data, source.options()).await.map_err(|error| {
             let text = error.to_string();
             StartError::Load(format!(
                 "cannot load {} as table \"{}\": {}",
@@ -183,8 +186,8 @@ async fn load(config: &Config, catalog: &Catalog) -> Result<(), StartError> {
         })?;
     }
     if config.demo {
-        demo::host(catalog, config.assets.as_deref()).await.map_err(StartError::Load)?;
-        actix_rt::spawn(demo::run(catalog.clone()));
+        demo::host(router.catalog(), config.assets.as_deref()).await.map_err(StartError::Load)?;
+        actix_rt::spawn(demo::run(router.clone()));
     }
     Ok(())
 }

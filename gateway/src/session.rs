@@ -5,18 +5,19 @@
 
 mod close_reason;
 mod connection_limit;
-mod dispatch;
 mod flow;
 mod force_close;
 mod frames;
 mod generation;
 mod notification;
 mod pipe;
+mod reply;
 mod request_scheduler;
+mod requests;
 mod socket;
 mod wire;
 
 pub use connection_limit::ConnectionLimit;
-pub use dispatch::ServerContext;
 pub use force_close::register_socket;
+pub use requests::ServerContext;
 pub use socket::connect;

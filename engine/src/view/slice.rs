@@ -64,6 +64,11 @@ impl ViewSlice {
         export::arrow_pieces(&self.gather_on(Threads::new(num_threads)), naming, compression)
     }
 
+    /// Gathers the cells of some of the slice's rows.
+    pub fn rows(&self, rows: Range<usize>) -> RowSlice {
+        RowSource::window(self, rows, 0..RowSource::num_columns(self))
+    }
+
     /// Gathers the cells.
     pub fn gather(self) -> RowSlice {
         self.gather_on(Threads::ONE)

@@ -1,12 +1,13 @@
 //! DoAction: administrative actions, each with a table's name as its body.
 
 use arrow_flight::{Action, ActionType};
-use proscenium_actors::table::{DeleteTable, ReplaceRows};
-use proscenium_actors::{Catalog, tuning};
+use proscenium_actors::Caller;
+use proscenium_engine::hosting::{Command, Principal, Subject, TableCommand, Write};
 use proscenium_engine::{TableData, WriteOptions};
 use tonic::Status;
 
 use super::{ReplyStream, status};
+use crate::command_router::CommandRouter;
 
 const CLEAR: (&str, &str) = ("clear", "Removes all rows. Body: the table's name.");
 const DELETE: (&str, &str) = ("delete", "Deletes a table that has no views. Body: the table's name.");
@@ -19,41 +20,27 @@ pub(super) fn list() -> ReplyStream<ActionType> {
 }
 
 pub(super) async fn act(
-    catalog: &Catalog,
+    router: &CommandRouter,
+    principal: Principal,
     action: Action,
 ) -> Result<ReplyStream<arrow_flight::Result>, Status> {
     let name = String::from_utf8(action.body.to_vec())
         .map_err(|_| Status::invalid_argument("the body is no table's name: it is not UTF-8"))?;
-    let table =
-        catalog.table(&name).map_err(|_| Status::not_found(format!("table \"{name}\" is not hosted")))?;
-    let done = match action.r#type.as_str() {
+    let command = match action.r#type.as_str() {
         "clear" => {
-            let data = TableData::Rows("[]".into());
-            table
-                .mailbox
-                .ask(tuning::ASK_DEADLINE, |reply| ReplaceRows {
-                    data,
-                    options: WriteOptions::default(),
-                    reply,
-                })
-                .await
+            let (data, options) = (TableData::Rows("[]".into()), WriteOptions::default());
+            TableCommand::Write(Write::Replace { data, options })
         }
-        "delete" => {
-            table
-                .mailbox
-                .ask(tuning::ASK_DEADLINE, |reply| DeleteTable {
-                    lazy: false,
-                    reply,
-                    understood: Box::new(()),
-                })
-                .await
-        }
+        "delete" => TableCommand::Delete { lazy: false },
         other => {
             return Err(Status::unimplemented(format!(
                 "action \"{other}\" is unknown; there are clear and delete"
             )));
         }
     };
-    done.map_err(|fault| status(&fault))?;
+    // Deleting a table that does not exist succeeds for WebSocket clients only.
+    router.find(Subject::Table, &name).map_err(|fault| status(&fault, &name))?;
+    let caller = Caller::without_connection(principal);
+    router.ask(caller, &name, Command::Table(command)).await.map_err(|fault| status(&fault, &name))?;
     Ok(Box::pin(futures::stream::iter([Ok(arrow_flight::Result { body: "{}".into() })])))
 }

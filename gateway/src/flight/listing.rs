@@ -3,22 +3,29 @@
 use arrow::datatypes::{Field, Schema as ArrowSchema};
 use arrow::ipc::writer::IpcWriteOptions;
 use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo, SchemaAsIpc, SchemaResult, Ticket};
-use proscenium_actors::table::TakeSnapshot;
-use proscenium_actors::{ActorError, Catalog, tuning};
+use proscenium_actors::{ActorError, Caller};
+use proscenium_engine::hosting::{Answer, Command, Principal, TableCommand};
 use proscenium_engine::table::Snapshot;
 use tonic::Status;
 
-use super::{ReplyStream, get, ticket};
+use super::{ReplyStream, get, status, ticket};
+use crate::command_router::CommandRouter;
+use crate::transient_view::unexpected;
 
-pub(super) async fn list(catalog: &Catalog) -> Result<ReplyStream<FlightInfo>, Status> {
+pub(super) async fn list(
+    router: &CommandRouter,
+    principal: Principal,
+) -> Result<ReplyStream<FlightInfo>, Status> {
     let mut flights = Vec::new();
-    for hosted in catalog.list() {
-        // A table that is deleted meanwhile is omitted.
-        let Ok(table) = catalog.table(&hosted.name) else { continue };
-        let snapshot = match table.mailbox.ask(tuning::ASK_DEADLINE, |reply| TakeSnapshot { reply }).await {
-            Ok(snapshot) => snapshot,
+    for hosted in router.catalog().list() {
+        let caller = Caller::without_connection(principal.clone());
+        let command = Command::Table(TableCommand::GetSnapshot);
+        let snapshot = match router.ask(caller, &hosted.name, command).await {
+            Ok(Answer::Snapshot(snapshot)) => snapshot,
+            Ok(other) => return Err(status(&unexpected(&other), &hosted.name)),
+            // A table that is deleted meanwhile is omitted.
             Err(ActorError::Gone | ActorError::TableNotFound | ActorError::TableFailed { .. }) => continue,
-            Err(fault) => return Err(super::status(&fault)),
+            Err(fault) => return Err(status(&fault, &hosted.name)),
         };
         let descriptor = FlightDescriptor::new_path(vec![hosted.name.to_string()]);
         flights.push(flight(
@@ -31,18 +38,26 @@ pub(super) async fn list(catalog: &Catalog) -> Result<ReplyStream<FlightInfo>, S
     Ok(Box::pin(futures::stream::iter(flights)))
 }
 
-pub(super) async fn info(catalog: &Catalog, descriptor: FlightDescriptor) -> Result<FlightInfo, Status> {
+pub(super) async fn info(
+    router: &CommandRouter,
+    principal: Principal,
+    descriptor: FlightDescriptor,
+) -> Result<FlightInfo, Status> {
     let wanted = ticket::wanted_by(&descriptor)?;
     let ticket = match descriptor.cmd.is_empty() {
         true => wanted.table.clone().into_bytes(),
         false => descriptor.cmd.to_vec(),
     };
-    let opened = get::open(catalog, wanted).await?;
+    let opened = get::shape(router, principal, wanted).await?;
     flight(descriptor, &opened.schema, opened.num_rows, &ticket)
 }
 
-pub(super) async fn schema(catalog: &Catalog, descriptor: FlightDescriptor) -> Result<SchemaResult, Status> {
-    let opened = get::open(catalog, ticket::wanted_by(&descriptor)?).await?;
+pub(super) async fn schema(
+    router: &CommandRouter,
+    principal: Principal,
+    descriptor: FlightDescriptor,
+) -> Result<SchemaResult, Status> {
+    let opened = get::shape(router, principal, ticket::wanted_by(&descriptor)?).await?;
     SchemaAsIpc::new(&opened.schema, &IpcWriteOptions::default())
         .try_into()
         .map_err(|error: arrow::error::ArrowError| Status::internal(error.to_string()))

@@ -14,14 +14,16 @@ use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use arrow_flight::{FlightData, PutResult};
 use futures::{Stream, StreamExt, TryStreamExt};
-use proscenium_actors::table::{RemoveRows, ReplaceRows, UpdateRows};
-use proscenium_actors::{ActorError, Catalog, tuning};
+use proscenium_actors::ActorError;
+use proscenium_engine::TableData;
+use proscenium_engine::hosting::{Principal, Subject};
 use proscenium_engine::ingest::{ArrowMessages, guarded};
-use proscenium_engine::{TableData, TableOptions, UnknownColumns, WriteOptions};
 use tonic::{Status, Streaming};
 
 use super::ticket::{self, Mode, PutOrder};
 use super::{ReplyStream, status};
+use crate::command_router::CommandRouter;
+use crate::table_load::{LoadEffect, TableLoad};
 
 /// Number of bytes collected before they are applied: large enough for bulk speed, small enough that other requests of
 /// the table wait only a fraction of a second.
@@ -30,14 +32,15 @@ const PIECE_BYTES: usize = 32 << 20;
 const MAX_REPLACE_BYTES: usize = 4 << 30;
 
 pub(super) async fn put(
-    catalog: Catalog,
+    router: CommandRouter,
+    principal: Principal,
     mut messages: Streaming<FlightData>,
 ) -> Result<ReplyStream<PutResult>, Status> {
     let first =
         messages.try_next().await?.ok_or_else(|| Status::invalid_argument("the put has no message"))?;
     let order = ticket::put_order(first.flight_descriptor.as_ref())?;
     let batches = decoded(futures::stream::once(async { Ok(first) }).chain(messages));
-    let load = Load::new(catalog, order)?;
+    let load = Load::new(router, principal, order)?;
     Ok(Box::pin(apply_all(load, batches)))
 }
 
@@ -95,8 +98,9 @@ impl Stream for Batches {
 
 /// The state of a put.
 struct Load {
-    catalog: Catalog,
-    order: PutOrder,
+    router: CommandRouter,
+    principal: Principal,
+    load: TableLoad,
     is_made: bool,
     collected: Vec<RecordBatch>,
     collected_bytes: usize,
@@ -105,21 +109,25 @@ struct Load {
 }
 
 impl Load {
-    fn new(catalog: Catalog, order: PutOrder) -> Result<Load, Status> {
-        let is_made = catalog.table(&order.table).is_ok();
-        match order.mode {
-            Some(Mode::Create) if is_made => {
+    fn new(router: CommandRouter, principal: Principal, order: PutOrder) -> Result<Load, Status> {
+        let found = router.find(Subject::Table, &order.table);
+        let effect = match (order.mode, &found) {
+            (Some(Mode::Create), Ok(_)) => {
                 return Err(Status::already_exists(format!("Table \"{}\" already exists", order.table)));
             }
-            Some(Mode::Remove) if !is_made => {
-                return Err(Status::not_found(format!("table \"{}\" is not hosted", order.table)));
-            }
-            _ => {}
-        }
+            (Some(Mode::Remove), Err(fault)) => return Err(status(fault, &order.table)),
+            (Some(Mode::Remove), Ok(_)) => LoadEffect::Remove,
+            (Some(Mode::Replace), _) => LoadEffect::Replace,
+            (None | Some(Mode::Create | Mode::Append | Mode::Upsert), _) => LoadEffect::Update,
+        };
+        let PutOrder { table, mode: _, index, limit, lists, ignore_unknown } = order;
+        let load = TableLoad { table, effect, index, limit, lists, ignore_unknown };
+        load.check().map_err(|fault| status(&fault, &load.table))?;
         Ok(Load {
-            catalog,
-            order,
-            is_made,
+            router,
+            principal,
+            load,
+            is_made: found.is_ok(),
             collected: Vec::new(),
             collected_bytes: 0,
             applied_rows: 0,
@@ -139,7 +147,7 @@ impl Load {
     }
 
     fn is_replacement(&self) -> bool {
-        self.order.mode == Some(Mode::Replace)
+        self.load.effect == LoadEffect::Replace
     }
 
     fn is_full(&self) -> bool {
@@ -151,7 +159,7 @@ impl Load {
         let data = TableData::Batches(schema, std::mem::take(&mut self.collected));
         self.collected_bytes = 0;
         self.send(data).await.map_err(|fault| {
-            let status = status(&fault);
+            let status = status(&fault, &self.load.table);
             Status::new(
                 status.code(),
                 format!("{} ({} rows were applied before)", status.message(), self.applied_rows),
@@ -162,33 +170,13 @@ impl Load {
     }
 
     async fn send(&mut self, data: TableData) -> Result<(), ActorError> {
-        if !self.is_made {
-            let options = TableOptions {
-                index: self.order.index.clone(),
-                limit: self.order.limit,
-                list_flatten: self.order.lists.unwrap_or_default().0,
-            };
-            self.catalog.host(&self.order.table, data, options).await?;
-            self.is_made = true;
-            return Ok(());
+        let principal = self.principal.clone();
+        if self.is_made {
+            return self.load.write(&self.router, principal, data).await;
         }
-        let table = self.catalog.table(&self.order.table)?;
-        let deadline = tuning::ASK_DEADLINE;
-        let options = WriteOptions {
-            unknown_columns: UnknownColumns::unless(self.order.ignore_unknown),
-            index: self.order.index.clone(),
-            limit: self.order.limit,
-            list_flatten: self.order.lists.map(|lists| lists.0),
-        };
-        match self.order.mode {
-            Some(Mode::Replace) => {
-                table.mailbox.ask(deadline, |reply| ReplaceRows { data, options, reply }).await
-            }
-            Some(Mode::Remove) => table.mailbox.ask(deadline, |reply| RemoveRows { data, reply }).await,
-            None | Some(Mode::Create | Mode::Append | Mode::Upsert) => {
-                table.mailbox.ask(deadline, |reply| UpdateRows { data, port_id: 0, options, reply }).await
-            }
-        }
+        self.load.create(&self.router, principal, data).await?;
+        self.is_made = true;
+        Ok(())
     }
 }
 

@@ -7,16 +7,16 @@ use proscenium_actors::tuning;
 use super::Shared;
 
 pub(super) async fn scrape(shared: web::Data<Shared>) -> HttpResponse {
-    let hosted = shared.catalog.list();
+    let hosted = shared.router.catalog().list();
     let mut table_stats = Vec::with_capacity(hosted.len());
     for entry in hosted {
         // A table that is deleted during the scrape is left out.
-        let Ok(table) = shared.catalog.table(&entry.name) else { continue };
+        let Ok(table) = shared.router.catalog().table(&entry.name) else { continue };
         if let Ok(read) = table.mailbox.ask(tuning::ASK_DEADLINE, |reply| GetTableStats { reply }).await {
             table_stats.push((entry.name.to_string(), read));
         }
     }
-    match shared.metrics.text(&table_stats, shared.catalog.num_views()) {
+    match shared.metrics.text(&table_stats, shared.router.catalog().num_views()) {
         Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),
         Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
     }

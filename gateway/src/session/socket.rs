@@ -1,6 +1,6 @@
 //! The actor of a WebSocket connection. The only file that uses actix-web-actors, so that it can be replaced.
 //!
-//! Invariant: no decision is made here. Received frames are passed to [`Dispatch`]; messages of the [`Outbox`] are
+//! Invariant: no decision is made here. Received frames are passed to [`SessionRequests`]; messages of the [`Outbox`] are
 //! written to the [`Pipe`] as far as [`Flow`] has room. The session is an actor beside the web server's task that
 //! transfers bytes, so it handles frames and timers even while the socket is not writable.
 
@@ -19,13 +19,13 @@ use proscenium_actors::outbox::Closed;
 use proscenium_actors::{Outbox, Outgoing, Rope};
 
 use super::close_reason::CloseReason;
-use super::dispatch::{Blocked, Dispatch, ServerContext, TooMuch};
 use super::flow::Flow;
 use super::force_close::SocketHandle;
 use super::frames::{Assembler, Fragment};
 use super::generation;
 use super::notification;
 use super::pipe::{Kind, Pipe, pipe};
+use super::requests::{Blocked, ServerContext, SessionRequests, TooMuch};
 use super::wire::Messages;
 use crate::config::Limits;
 use crate::metrics::Metrics;
@@ -68,7 +68,7 @@ pub fn connect(
         limits: server.limits,
         frames: Assembler::new(max_frame_bytes),
         flow: Flow::new(Instant::now(), server.limits),
-        dispatch: Dispatch::new(server, client),
+        requests: SessionRequests::new(server, client),
         phase: Phase::Open,
         consecutive_frames: 0,
         unsent: None,
@@ -90,7 +90,7 @@ struct Session {
     limits: Limits,
     frames: Assembler,
     flow: Flow,
-    dispatch: Dispatch,
+    requests: SessionRequests,
     phase: Phase,
     consecutive_frames: usize,
     /// The rest of the frame that is being written in pieces; set by its first piece, cleared by its last.
@@ -141,12 +141,12 @@ impl Actor for Session {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.metrics.sessions.inc();
         self.metrics.sessions_total.inc();
-        let outbox = self.dispatch.outbox().clone();
+        let outbox = self.requests.outbox().clone();
         ctx.add_stream(futures::stream::unfold(outbox, |outbox: Arc<Outbox>| async move {
             outbox.changed().await;
             Some((Woken, outbox))
         }));
-        let mut ending = self.dispatch.ending();
+        let mut ending = self.requests.ending();
         ctx.add_stream(futures::stream::once(async move {
             // A dropped sender means shutdown, too.
             let _ = ending.wait_for(|is_ending| *is_ending).await;
@@ -238,7 +238,7 @@ impl Session {
         self.metrics.received_bytes_total.inc_by(frame.len() as u64);
         self.stats.requests += 1;
         self.stats.received_bytes += frame.len() as u64;
-        if let Err(TooMuch) = self.dispatch.accept(frame) {
+        if let Err(TooMuch) = self.requests.accept(frame) {
             return self.end(&CloseReason::TooMuch, ctx);
         }
         self.start_requests(ctx);
@@ -254,9 +254,9 @@ impl Session {
         if self.phase == Phase::Closing {
             return;
         }
-        for Blocked { targets, room } in self.dispatch.start() {
+        for Blocked { targets, room } in self.requests.start() {
             ctx.spawn(room.into_actor(self).map(move |(), session, ctx| {
-                session.dispatch.resume(&targets);
+                session.requests.resume(&targets);
                 session.start_requests(ctx);
             }));
         }
@@ -267,7 +267,7 @@ impl Session {
         if self.phase == Phase::Closing {
             return;
         }
-        let outbox = self.dispatch.outbox().clone();
+        let outbox = self.requests.outbox().clone();
         if outbox.closed() == Some(Closed::TooFarBehind) {
             return self.end(&CloseReason::TooFarBehind, ctx);
         }
@@ -292,9 +292,9 @@ impl Session {
         }
         // Written replies make room for requests, and written notifications for deferred updates.
         self.start_requests(ctx);
-        self.dispatch.flush_deferred();
+        self.requests.flush_deferred();
         let is_written = self.unsent.is_none() && outbox.reply_bytes() == 0;
-        if self.phase == Phase::Draining && self.dispatch.is_idle() && is_written {
+        if self.phase == Phase::Draining && self.requests.is_idle() && is_written {
             self.end(&CloseReason::Server, ctx);
         }
     }
@@ -333,7 +333,7 @@ impl Session {
 
     fn on_tick(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
-        self.flow.note_lag(self.dispatch.outbox().is_lagging(), now);
+        self.flow.note_lag(self.requests.outbox().is_lagging(), now);
         if self.flow.is_lost(now) {
             return self.end(&CloseReason::Silent, ctx);
         }
@@ -365,13 +365,13 @@ impl Session {
             return;
         }
         self.phase = Phase::Closing;
-        for notification in self.dispatch.finish() {
+        for notification in self.requests.finish() {
             actix_rt::spawn(notification);
         }
         self.metrics.sessions_closed_total.with_label_values(&[reason.label()]).inc();
         let ConnectionStats { peer_addr, since, requests, received_bytes, sent_bytes } = &self.stats;
         tracing::info!(
-            session = self.dispatch.outbox().session().0,
+            session = self.requests.outbox().session().0,
             peer = peer_addr.map(tracing::field::display),
             reason = reason.label(),
             seconds = since.elapsed().as_secs_f64(),

@@ -1,56 +1,27 @@
-//! `ServerSystemInfo`: memory, and processor time since the last such request.
+//! The memory and processor time of this process.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use proscenium_proto::ClientResp;
-use proscenium_proto::generated::{ServerSystemInfoReq, ServerSystemInfoResp};
-
-use super::Prepared;
-
-pub fn prepare(_: ServerSystemInfoReq) -> Prepared {
-    Prepared::server(|call| {
-        let used = call.meter().read(Instant::now());
-        let milliseconds = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
-        call.respond(ClientResp::ServerSystemInfoResp(ServerSystemInfoResp {
-            heap_size: used.resident_bytes,
-            used_size: used.own_bytes,
-            cpu_time: milliseconds(used.busy),
-            cpu_time_epoch: milliseconds(used.passed),
-        }));
-    })
-}
-
-/// The resources that the process uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Used {
-    /// Resident memory of the process.
-    pub resident_bytes: u64,
-    /// The part of it that is not shared with files and other processes.
-    pub own_bytes: u64,
-    /// Processor time of all threads since the previous reading.
-    pub busy: Duration,
-    /// Time since the previous reading.
-    pub passed: Duration,
-}
+use proscenium_engine::hosting::ProcessUsage;
 
 /// Measures the process relative to the previous reading. One per server.
 #[derive(Debug)]
-pub struct Meter {
+pub struct ProcessMeter {
     last: Mutex<(Instant, Duration)>,
 }
 
-impl Meter {
+impl ProcessMeter {
     pub fn start(now: Instant) -> Self {
-        Meter { last: Mutex::new((now, processor_time())) }
+        ProcessMeter { last: Mutex::new((now, processor_time())) }
     }
 
-    pub fn read(&self, now: Instant) -> Used {
+    pub fn read(&self, now: Instant) -> ProcessUsage {
         let busy = processor_time();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let (last_now, last_busy) = std::mem::replace(&mut *last, (now, busy));
         let (resident_bytes, own_bytes) = memory();
-        Used {
+        ProcessUsage {
             resident_bytes,
             own_bytes,
             busy: busy.saturating_sub(last_busy),
@@ -88,7 +59,7 @@ mod tests {
 
     #[test]
     fn own_memory_is_part_of_resident_memory_and_grows_with_the_data() {
-        let meter = Meter::start(Instant::now());
+        let meter = ProcessMeter::start(Instant::now());
         let before = meter.read(Instant::now());
         assert!(before.own_bytes <= before.resident_bytes);
         let data = vec![1u8; 64 << 20];
@@ -99,7 +70,7 @@ mod tests {
     #[test]
     fn a_reading_counts_from_the_one_before() {
         let start = Instant::now();
-        let meter = Meter::start(start);
+        let meter = ProcessMeter::start(start);
         assert_eq!(meter.read(start + Duration::from_secs(3)).passed, Duration::from_secs(3));
         assert_eq!(meter.read(start + Duration::from_secs(4)).passed, Duration::from_secs(1));
     }

@@ -1,27 +1,28 @@
-//! Decodes the requests of a connection and starts each once its locks are free.
+//! Decodes the requests of a connection into commands, and sends each once its locks are free.
 //!
-//! Invariant: no request fails the connection, except by exceeding a limit. The end of a request is signalled by its
-//! [`DoneMark`], which any thread may drop.
+//! Invariant: no request fails the connection, except by exceeding a limit. A request that waits is a plain value. Its
+//! end is signalled by its [`DoneMark`], which any thread may drop.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use proscenium_actors::mailbox::Offered;
+use proscenium_actors::mailbox::{Done, Offered};
 use proscenium_actors::table::{FlushDeferred, SessionClosed};
-use proscenium_actors::{ActorError, Catalog, Outbox, Outgoing, SessionId, StreamId, TableRef};
+use proscenium_actors::{ActorError, Caller, Outbox, Outgoing, SessionId, StreamId, TableRef};
 use proscenium_engine::config::Generation;
-use proscenium_proto::translate::error as wire_error;
-use proscenium_proto::{ClientGeneration, frame, response};
-
+use proscenium_engine::hosting::{Command, Principal, Scope, Subject};
+use proscenium_proto::ClientGeneration;
+use proscenium_proto::call::{self, Call, Refusal, encode_response};
 use tokio::sync::watch;
 
 use super::connection_limit::ConnectionLimit;
+use super::reply::ReplyTarget;
 use super::request_scheduler::{LockRequest, LockTarget, RequestNumber, RequestScheduler};
+use crate::command_router::{CommandRouter, RoutedCommand, Sending};
 use crate::config::Limits;
 use crate::metrics::Metrics;
-use crate::request::{self, About, Call, Meter, Prepared, Scope, Sending};
 
 /// A client sent more requests than may be pending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -31,8 +32,7 @@ pub struct TooMuch;
 /// The state of the server that every connection shares.
 #[derive(Debug, Clone)]
 pub struct ServerContext {
-    pub catalog: Catalog,
-    pub meter: Arc<Meter>,
+    pub router: CommandRouter,
     pub metrics: Metrics,
     pub max_frame_bytes: usize,
     pub limits: Limits,
@@ -45,9 +45,11 @@ pub struct ServerContext {
 
 /// The requests of one connection, and the state that they refer to.
 #[derive(Debug)]
-pub struct Dispatch {
+pub struct SessionRequests {
     server: ServerContext,
     outbox: Arc<Outbox>,
+    /// Whose rights apply.
+    principal: Principal,
     /// Set by the handshake; refined by requests that only one generation sends.
     client: ClientGeneration,
     scheduler: RequestScheduler,
@@ -69,7 +71,7 @@ pub struct Dispatch {
 struct Waiting {
     msg_id: u32,
     entity_id: String,
-    prepared: Prepared,
+    command: Result<Command, Refusal>,
     num_bytes: usize,
 }
 
@@ -99,10 +101,11 @@ impl Drop for DoneMark {
     }
 }
 
-impl Dispatch {
+impl SessionRequests {
     pub fn new(server: ServerContext, client: ClientGeneration) -> Self {
-        Dispatch {
-            outbox: server.catalog.outbox(SessionId::fresh()),
+        SessionRequests {
+            outbox: server.router.catalog().outbox(SessionId::fresh()),
+            principal: Principal::anonymous(),
             server,
             client,
             scheduler: RequestScheduler::default(),
@@ -126,38 +129,29 @@ impl Dispatch {
         &self.outbox
     }
 
-    /// Decodes a frame and enqueues its request; [`Dispatch::start`] must follow.
+    /// Decodes a frame and enqueues its request; [`SessionRequests::start`] must follow.
     ///
     /// # Errors
     ///
     /// More bytes of requests are pending than the limit allows.
     pub fn accept(&mut self, frame: Bytes) -> Result<(), TooMuch> {
         let num_bytes = frame.len();
-        let request = match frame::decode(frame) {
-            Ok(request) => request,
-            Err(error) => {
-                tracing::debug!(%error, "undecodable request");
-                self.refuse_unhandled(error.msg_id, error.entity_id);
-                return Ok(());
-            }
+        let Call { msg_id, entity_id, name, command } = call::receive(frame, &mut self.client);
+        tracing::trace!(request = name, entity = %entity_id);
+        let locks = match &command {
+            Ok(command) => self.locks(&command.scope(), &entity_id),
+            Err(_) => LockRequest::default(),
         };
-        let Some(kind) = request.client_req else {
-            self.refuse_unhandled(request.msg_id, request.entity_id);
-            return Ok(());
-        };
-        tracing::trace!(request = proscenium_proto::request::name(&kind), entity = %request.entity_id);
-        self.client.observe(&kind);
-        let prepared = request::prepare(kind, self.client);
-        let locks = self.locks(&prepared, &request.entity_id);
         let number = self.next_number;
         self.next_number += 1;
-        if let Some(view_id) = &prepared.opens
-            && self.server.catalog.table_of_view(view_id).is_none()
+        let opened = command.as_ref().ok().and_then(Command::opens);
+        if let Some(view_id) = opened
+            && self.server.router.find(Subject::View, view_id).is_err()
         {
-            self.views.insert(view_id.clone(), request.entity_id.as_str().into());
+            self.views.insert(view_id.to_owned(), entity_id.as_str().into());
         }
         self.scheduler.enqueue(number, locks);
-        let waiting = Waiting { msg_id: request.msg_id, entity_id: request.entity_id, prepared, num_bytes };
+        let waiting = Waiting { msg_id, entity_id, command, num_bytes };
         self.waiting.insert(number, waiting);
         self.waiting_bytes += num_bytes;
         if self.waiting_bytes > self.server.limits.waiting_request_bytes + self.server.max_frame_bytes {
@@ -166,7 +160,7 @@ impl Dispatch {
         Ok(())
     }
 
-    /// Starts every request whose locks are free. Returns those whose message waits for room; [`Dispatch::resume`] must
+    /// Starts every request whose locks are free. Returns those whose message waits for room; [`SessionRequests::resume`] must
     /// follow once it is sent.
     pub fn start(&mut self) -> Vec<Blocked> {
         for number in std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner)) {
@@ -184,22 +178,7 @@ impl Dispatch {
             let Some(number) = self.scheduler.start_next() else { break };
             let Some(waiting) = self.waiting.remove(&number) else { continue };
             self.waiting_bytes -= waiting.num_bytes;
-            let table = self.find_table(waiting.prepared.about(), &waiting.entity_id);
-            if waiting.prepared.closes {
-                self.views.remove(&waiting.entity_id);
-            }
-            let ended = DoneMark { number, ended: self.ended.clone(), outbox: self.outbox.clone() };
-            let call = Call {
-                msg_id: waiting.msg_id,
-                entity_id: waiting.entity_id,
-                outbox: self.outbox.clone(),
-                catalog: self.server.catalog.clone(),
-                meter: self.server.meter.clone(),
-                about: waiting.prepared.about(),
-                stream: StreamId::SERVER,
-                done: Box::new(ended),
-            };
-            if let Sending::Waiting(room) = waiting.prepared.run(call, table) {
+            if let Sending::Waiting(room) = self.send(number, waiting) {
                 self.scheduler.block(number);
                 blocked.push(Blocked { targets: self.scheduler.targets_of(number), room });
             }
@@ -207,7 +186,44 @@ impl Dispatch {
         blocked
     }
 
-    /// Unblocks the targets of a request whose message was sent; [`Dispatch::start`] must follow.
+    /// Sends the command of a request whose locks it holds.
+    fn send(&mut self, number: RequestNumber, waiting: Waiting) -> Sending {
+        let Waiting { msg_id, entity_id, command, num_bytes: _ } = waiting;
+        let done = DoneMark { number, ended: self.ended.clone(), outbox: self.outbox.clone() };
+        let command = match command {
+            Ok(command) => command,
+            Err(refusal) => {
+                let frame = encode_response(msg_id, entity_id, refusal.to_wire());
+                self.outbox.push(StreamId::SERVER, Outgoing::Reply(frame.into()));
+                return Sending::Sent;
+            }
+        };
+        let subject = command.subject();
+        let table = self.find_table(subject, &entity_id);
+        if command.closes() {
+            self.views.remove(&entity_id);
+        }
+        // What is answered late releases its locks when it is handled.
+        let (handled, done): (Done, Done) = match command.is_answered_late() {
+            true => (Box::new(done), Box::new(())),
+            false => (Box::new(()), Box::new(done)),
+        };
+        let target = ReplyTarget {
+            outbox: self.outbox.clone(),
+            router: self.server.router.clone(),
+            stream: table.as_ref().map_or(StreamId::SERVER, |table| table.stream),
+            msg_id,
+            entity_id: entity_id.clone(),
+            subject,
+            answer_if_gone: command.answer_if_missing().map(Box::new),
+            done,
+        };
+        let caller = Caller::on_connection(self.principal.clone(), self.outbox.clone(), msg_id);
+        let reply = target.into_reply();
+        self.server.router.send(RoutedCommand { caller, entity_id, command, table, reply, handled })
+    }
+
+    /// Unblocks the targets of a request whose message was sent; [`SessionRequests::start`] must follow.
     pub fn resume(&mut self, targets: &[LockTarget]) {
         self.scheduler.resume(targets);
     }
@@ -232,7 +248,7 @@ impl Dispatch {
     pub fn finish(&mut self) -> Vec<BoxFuture<'static, ()>> {
         self.outbox.end();
         let session = self.outbox.session();
-        self.server.catalog.forget_session(session);
+        self.server.router.catalog().forget_session(session);
         let tables = self.tables.drain();
         tables
             .map(|(_, table)| {
@@ -243,8 +259,8 @@ impl Dispatch {
 
     /// The locks of a request. One about a derived table comes after earlier requests about the table's sources, so
     /// that it sees their effects.
-    fn locks(&mut self, prepared: &Prepared, entity_id: &str) -> LockRequest {
-        match &prepared.scope {
+    fn locks(&mut self, scope: &Scope, entity_id: &str) -> LockRequest {
+        match scope {
             Scope::Free => LockRequest::default(),
             Scope::Table => self.lock_table(Some(entity_id.into())),
             Scope::View => self.lock_table(self.table_of_view(entity_id)),
@@ -277,7 +293,7 @@ impl Dispatch {
         let mut found: Vec<Arc<str>> = Vec::new();
         let mut open: Vec<Arc<str>> = vec![table.into()];
         while let Some(name) = open.pop() {
-            let sources: Vec<Arc<str>> = match self.server.catalog.table(&name) {
+            let sources: Vec<Arc<str>> = match self.server.router.find(Subject::Table, &name) {
                 Ok(table) => table.sources.iter().map(|source| source.name.clone()).collect(),
                 Err(_) => self.derived.get(&name).cloned().unwrap_or_default(),
             };
@@ -293,30 +309,23 @@ impl Dispatch {
 
     fn table_of_view(&self, view_id: &str) -> Option<Arc<str>> {
         let known = self.views.get(view_id).cloned();
-        known.or_else(|| self.server.catalog.table_of_view(view_id).map(|table| table.name))
+        known.or_else(|| self.server.router.find(Subject::View, view_id).ok().map(|table| table.name))
     }
 
     /// Finds the table that a request is about, and notes that it may hold state of this connection.
-    fn find_table(&mut self, about: About, entity_id: &str) -> Result<TableRef, ActorError> {
-        let catalog = &self.server.catalog;
-        let table = match about {
-            About::Server => return Err(ActorError::TableNotFound),
-            About::Table => catalog.table(entity_id)?,
+    fn find_table(&mut self, subject: Subject, entity_id: &str) -> Result<TableRef, ActorError> {
+        let router = &self.server.router;
+        let table = match (subject, self.views.get(entity_id)) {
             // A view that this connection opens may not be registered yet: its message may still be in the mailbox.
-            About::View => match self.views.get(entity_id) {
-                Some(table) => catalog.table(table).map_err(|_| ActorError::ViewNotFound)?,
-                None => catalog.table_of_view(entity_id).ok_or(ActorError::ViewNotFound)?,
-            },
+            (Subject::View, Some(table)) => {
+                router.find(Subject::Table, table).map_err(|_| ActorError::ViewNotFound)?
+            }
+            (Subject::Server | Subject::Table | Subject::View, _) => router.find(subject, entity_id)?,
         };
         if !self.tables.contains_key(&table.stream) {
             self.tables.retain(|_, table| !table.mailbox.is_gone());
             self.tables.insert(table.stream, table.clone());
         }
         Ok(table)
-    }
-
-    fn refuse_unhandled(&self, msg_id: u32, entity_id: String) {
-        let response = response::build(msg_id, entity_id, wire_error::unhandled());
-        self.outbox.push(StreamId::SERVER, Outgoing::Reply(frame::encode(&response).into()));
     }
 }

@@ -1,0 +1,210 @@
+//! The one way from a listener to the tables: check the sender's rights, find the table, send the command.
+//!
+//! Invariant: WebSocket, HTTP and Flight send their commands through here and nowhere else, so they have the same
+//! limits, shared views, errors and rights.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix::Handler;
+use actix::dev::ToEnvelope;
+use actix::prelude::*;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use proscenium_actors::catalog::CreateTable;
+use proscenium_actors::mailbox::{Done, Mailbox, Offered, Posted};
+use proscenium_actors::table::{TableRequest, TargetCommand};
+use proscenium_actors::{ActorError, Caller, Catalog, Reply, TableRef, tuning};
+use proscenium_engine::hosting::{
+    Answer, CatalogCommand, Command, Principal, ServerCommand, Subject, ViewCommand,
+};
+
+use crate::process_meter::ProcessMeter;
+
+/// Sends commands to the actors that execute them.
+///
+/// Cost: a clone is a reference count.
+#[derive(Debug, Clone)]
+pub struct CommandRouter(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    catalog: Catalog,
+    meter: ProcessMeter,
+}
+
+/// A command on its way.
+pub struct RoutedCommand {
+    /// The sender.
+    pub caller: Caller,
+    /// The name of the table, or the id of the view, that the command is about.
+    pub entity_id: String,
+    pub command: Command,
+    /// The table that the command is about, or the error of looking it up. Not used for commands about the server.
+    pub table: Result<TableRef, ActorError>,
+    /// Receives the answer.
+    pub reply: Reply<Answer>,
+    /// Dropped once the command has taken effect, which may be before the answer.
+    pub handled: Done,
+}
+
+impl std::fmt::Debug for RoutedCommand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RoutedCommand({:?} about \"{}\")", self.command, self.entity_id)
+    }
+}
+
+/// The result of sending a command: it was sent (or answered), or waits for room in a mailbox.
+pub enum Sending {
+    Sent,
+    Waiting(BoxFuture<'static, ()>),
+}
+
+impl std::fmt::Debug for Sending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Sending::Sent => "Sent",
+            Sending::Waiting(_) => "Waiting",
+        })
+    }
+}
+
+impl CommandRouter {
+    pub fn new(catalog: Catalog) -> CommandRouter {
+        CommandRouter(Arc::new(Inner { catalog, meter: ProcessMeter::start(Instant::now()) }))
+    }
+
+    pub fn catalog(&self) -> &Catalog {
+        &self.0.catalog
+    }
+
+    /// Sends a command. Its answer, or an error, arrives at the reply.
+    pub fn send(&self, routed: RoutedCommand) -> Sending {
+        let RoutedCommand { caller, entity_id, command, table, reply, handled } = routed;
+        if let Err(error) = authorize(&caller.principal, &command) {
+            reply.send(Err(error));
+            return Sending::Sent;
+        }
+        let (target, table) = match command {
+            Command::Server(command) => {
+                reply.send(Ok(self.answer(command)));
+                return Sending::Sent;
+            }
+            Command::Catalog(command) => return self.send_to_catalog(caller, entity_id, command, reply),
+            Command::Table(command) => match table {
+                Ok(table) => (TargetCommand::Table(command), table),
+                Err(error) => {
+                    reply.send(command.answer_if_missing().ok_or(error));
+                    return Sending::Sent;
+                }
+            },
+            Command::View(command) => match table {
+                Ok(table) => (TargetCommand::View(entity_id, command), table),
+                Err(error) => {
+                    reply.send(command.answer_if_missing().ok_or(error));
+                    return Sending::Sent;
+                }
+            },
+        };
+        offer(&table.mailbox, TableRequest { caller, command: target, reply, handled })
+    }
+
+    /// Sends a command of a caller without connection, and waits for its answer.
+    ///
+    /// # Errors
+    ///
+    /// The command's own, or [`ActorError::Deadline`] after [`tuning::ASK_DEADLINE`].
+    pub async fn ask(&self, caller: Caller, entity_id: &str, command: Command) -> Result<Answer, ActorError> {
+        let table = self.find(command.subject(), entity_id);
+        let (reply, receiver) = Reply::channel();
+        let (entity_id, handled) = (entity_id.to_owned(), Box::new(()));
+        let sending = self.send(RoutedCommand { caller, entity_id, command, table, reply, handled });
+        let answered = async {
+            if let Sending::Waiting(room) = sending {
+                room.await;
+            }
+            receiver.await.unwrap_or(Err(ActorError::Gone))
+        };
+        let result = tokio::time::timeout(tuning::ASK_DEADLINE, answered).await;
+        result.unwrap_or(Err(ActorError::Deadline { secs: tuning::ASK_DEADLINE.as_secs() }))
+    }
+
+    /// Finds the table that a command is about.
+    ///
+    /// # Errors
+    ///
+    /// There is no such table or view, or the table failed.
+    pub fn find(&self, subject: Subject, entity_id: &str) -> Result<TableRef, ActorError> {
+        match subject {
+            Subject::Server => Err(ActorError::TableNotFound),
+            Subject::Table => self.0.catalog.table(entity_id),
+            Subject::View => self.0.catalog.table_of_view(entity_id).ok_or(ActorError::ViewNotFound),
+        }
+    }
+
+    /// Closes a view of a caller that does not wait for it. Commands that the caller sent before take effect first.
+    pub fn close_view(&self, caller: Caller, table: &str, view_id: &str) {
+        let (entity_id, command) = (view_id.to_owned(), Command::View(ViewCommand::Close));
+        let (table, reply, handled) = (self.0.catalog.table(table), Reply::ignored(), Box::new(()));
+        let routed = RoutedCommand { caller, entity_id, command, table, reply, handled };
+        if let Sending::Waiting(room) = self.send(routed) {
+            match tokio::runtime::Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn(room)),
+                Err(error) => tracing::error!(%error, view_id, "a view was not closed"),
+            }
+        }
+    }
+
+    fn answer(&self, command: ServerCommand) -> Answer {
+        match command {
+            ServerCommand::GetFeatures => Answer::Features,
+            ServerCommand::GetUsage => Answer::Usage(self.0.meter.read(Instant::now())),
+        }
+    }
+
+    fn send_to_catalog(
+        &self,
+        caller: Caller,
+        name: String,
+        command: CatalogCommand,
+        reply: Reply<Answer>,
+    ) -> Sending {
+        let catalog = &self.0.catalog;
+        let answer = match command {
+            CatalogCommand::CreateTable(origin) => {
+                let principal = caller.principal;
+                return offer(catalog.mailbox(), CreateTable { principal, name, origin, reply });
+            }
+            CatalogCommand::ListTables => Ok(Answer::Tables(catalog.list())),
+            CatalogCommand::WatchTables => caller.subscriber().map(|subscriber| {
+                catalog.watch(subscriber);
+                Answer::Subscribed
+            }),
+            CatalogCommand::UnwatchTables { subscription } => {
+                catalog.unwatch(caller.session, subscription);
+                Ok(Answer::TablesUnwatched)
+            }
+        };
+        reply.send(answer);
+        Sending::Sent
+    }
+}
+
+/// Checks that the sender may send the command. Everybody may until listeners can authenticate.
+fn authorize(_principal: &Principal, _command: &Command) -> Result<(), ActorError> {
+    Ok(())
+}
+
+/// Sends a message to a mailbox, now or when there is room.
+fn offer<A, M>(mailbox: &Mailbox<A>, message: M) -> Sending
+where
+    M: Send + 'static,
+    A: Actor + Handler<Posted<M>>,
+    A::Context: ToEnvelope<A, Posted<M>>,
+{
+    match mailbox.offer(message) {
+        // A message to an actor that is gone is dropped, and with it the reply, which resolves to `Gone`.
+        Offered::Taken | Offered::Gone(_) => Sending::Sent,
+        Offered::Full(message) => Sending::Waiting(mailbox.post(message).boxed()),
+    }
+}

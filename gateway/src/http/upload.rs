@@ -1,0 +1,166 @@
+//! Uploads: a body in any format becomes a table, or rows of one.
+//!
+//! Invariant: an upload is the same write that WebSocket clients and Flight send ([`TableLoad`]).
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::{HttpRequest, HttpResponse, web};
+use proscenium_engine::TableData;
+use proscenium_engine::hosting::{Principal, Subject};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Shared;
+use super::tables::{error, header, refuse};
+use crate::content_coding::{Coding, DecodeError};
+use crate::load_options::{CsvWords, Format, Lists};
+use crate::source::decode;
+use crate::table_load::{LoadEffect, TableLoad};
+
+/// Maximum number of bytes of an upload, before and after decompression.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MaxUpload(pub(super) usize);
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Upload {
+    format: Option<String>,
+    /// Index of a new table; that of an existing one must be equal.
+    index: Option<String>,
+    limit: Option<u32>,
+    /// How lists become rows or texts.
+    lists: Option<Lists>,
+    /// The dialect of a CSV.
+    separator: Option<String>,
+    decimal: Option<String>,
+    header: Option<bool>,
+    /// Whether columns that an existing table does not have are ignored.
+    #[serde(default)]
+    ignore_unknown: bool,
+}
+
+pub(super) async fn put(
+    shared: web::Data<Shared>,
+    name: web::Path<String>,
+    query: web::Query<Upload>,
+    request: HttpRequest,
+    max: web::Data<MaxUpload>,
+    body: web::Payload,
+) -> HttpResponse {
+    upload(&shared, &name, query.into_inner(), &request, body, *max.get_ref(), LoadEffect::Replace).await
+}
+
+pub(super) async fn post(
+    shared: web::Data<Shared>,
+    name: web::Path<String>,
+    query: web::Query<Upload>,
+    request: HttpRequest,
+    max: web::Data<MaxUpload>,
+    body: web::Payload,
+) -> HttpResponse {
+    upload(&shared, &name, query.into_inner(), &request, body, *max.get_ref(), LoadEffect::Update).await
+}
+
+async fn upload(
+    shared: &Shared,
+    name: &str,
+    query: Upload,
+    request: &HttpRequest,
+    body: web::Payload,
+    max: MaxUpload,
+    effect: LoadEffect,
+) -> HttpResponse {
+    let format = match upload_format(&query, request) {
+        Ok(format) => format,
+        Err(message) => return error(StatusCode::UNSUPPORTED_MEDIA_TYPE, &message),
+    };
+    let load = TableLoad {
+        table: name.to_owned(),
+        effect,
+        index: query.index.clone(),
+        limit: query.limit,
+        lists: query.lists,
+        ignore_unknown: query.ignore_unknown,
+    };
+    if let Err(fault) = load.check() {
+        return refuse(&fault, name);
+    }
+    let data = match read(format, query, request, body, max).await {
+        Ok(data) => data,
+        Err(response) => return response,
+    };
+    let (router, principal) = (&shared.router, Principal::anonymous());
+    let (done, status) = match router.find(Subject::Table, name) {
+        Ok(_) => (load.write(router, principal, data).await, StatusCode::OK),
+        Err(_) => (load.create(router, principal, data).await, StatusCode::CREATED),
+    };
+    match done {
+        Ok(()) => HttpResponse::build(status).json(json!({ "table": name })),
+        Err(fault) => refuse(&fault, name),
+    }
+}
+
+/// Reads and decodes the body of an upload. The error is the response.
+async fn read(
+    format: Format,
+    query: Upload,
+    request: &HttpRequest,
+    body: web::Payload,
+    MaxUpload(max): MaxUpload,
+) -> Result<TableData, HttpResponse> {
+    let codings = Coding::all_of(&header(request, CONTENT_ENCODING))
+        .map_err(|message| error(StatusCode::UNSUPPORTED_MEDIA_TYPE, &message))?;
+    let too_large = || error(StatusCode::PAYLOAD_TOO_LARGE, &format!("an upload has at most {max} bytes"));
+    let length: Option<usize> = header(request, CONTENT_LENGTH).parse().ok();
+    if length.is_some_and(|length| length > max) {
+        return Err(too_large());
+    }
+    let body = match body.to_bytes_limited(max).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(fault)) => {
+            return Err(error(StatusCode::BAD_REQUEST, &format!("the upload was interrupted: {fault}")));
+        }
+        Err(_) => return Err(too_large()),
+    };
+    let reading = web::block(move || {
+        let mut body = body;
+        // The coding applied last is removed first.
+        for coding in codings.into_iter().rev() {
+            body = coding.decode(&body, max)?;
+        }
+        let csv = CsvWords {
+            separator: query.separator.as_deref(),
+            decimal: query.decimal.as_deref(),
+            header: query.header,
+        };
+        Ok::<_, DecodeError>(decode(format, csv, body))
+    });
+    match reading.await {
+        Ok(Ok(Ok(data))) => Ok(data),
+        Ok(Ok(Err(message))) => Err(error(StatusCode::BAD_REQUEST, &message)),
+        Ok(Err(fault @ DecodeError::TooLarge(_))) => {
+            Err(error(StatusCode::PAYLOAD_TOO_LARGE, &format!("the upload is too large: {fault}")))
+        }
+        Ok(Err(fault @ DecodeError::Corrupt(..))) => {
+            Err(error(StatusCode::BAD_REQUEST, &format!("the upload cannot be decompressed: {fault}")))
+        }
+        Err(_) => Err(error(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping")),
+    }
+}
+
+fn upload_format(query: &Upload, request: &HttpRequest) -> Result<Format, String> {
+    if let Some(format) = &query.format {
+        return format.parse();
+    }
+    let content_type = header(request, CONTENT_TYPE);
+    match content_type.split(';').next().unwrap_or("").trim() {
+        "text/csv" | "text/tab-separated-values" => Ok(Format::Csv),
+        "application/json" => Ok(Format::Json),
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Format::Ndjson),
+        "application/vnd.apache.arrow.stream" | "application/vnd.apache.arrow.file" => Ok(Format::Arrow),
+        "application/vnd.apache.parquet" => Ok(Format::Parquet),
+        other => Err(format!(
+            "content type \"{other}\" determines no format; add ?format=csv (or json, ndjson, arrow, parquet)"
+        )),
+    }
+}

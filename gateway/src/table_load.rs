@@ -1,0 +1,98 @@
+//! A write of rows by name, as HTTP uploads and Flight puts do it: creates the table unless it exists.
+//!
+//! Invariant: one write path. The writes are the commands that WebSocket clients send, too.
+
+use proscenium_actors::{ActorError, Caller};
+use proscenium_engine::hosting::{CatalogCommand, Command, Principal, TableCommand, TableOrigin, Write};
+use proscenium_engine::{EngineError, TableData, TableOptions, UnknownColumns, WriteOptions};
+
+use crate::command_router::CommandRouter;
+use crate::load_options::Lists;
+
+/// How rows are written, and what the sender assumes of the table.
+#[derive(Debug, Clone)]
+pub struct TableLoad {
+    pub table: String,
+    pub effect: LoadEffect,
+    /// Index of a new table; that of an existing one must be equal.
+    pub index: Option<String>,
+    /// Limit of a new table; that of an existing one must be equal.
+    pub limit: Option<u32>,
+    /// How lists become rows or texts.
+    pub lists: Option<Lists>,
+    /// Whether columns that an existing table does not have are ignored.
+    pub ignore_unknown: bool,
+}
+
+/// The effect of a load on a table that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadEffect {
+    /// Adds rows, merged by index if the table has one.
+    Update,
+    /// Replaces all rows.
+    Replace,
+    /// Removes rows by key. A table that does not exist is not created.
+    Remove,
+}
+
+impl TableLoad {
+    /// Checks what can be checked before any data is read.
+    ///
+    /// # Errors
+    ///
+    /// Both an index and a limit are given.
+    pub fn check(&self) -> Result<(), ActorError> {
+        match self.index.is_some() && self.limit.is_some() {
+            true => Err(EngineError::table("a table has an index or a limit, not both").into()),
+            false => Ok(()),
+        }
+    }
+
+    /// Creates the table from its first rows.
+    ///
+    /// # Errors
+    ///
+    /// The table exists, or the data is malformed.
+    pub async fn create(
+        &self,
+        router: &CommandRouter,
+        principal: Principal,
+        data: TableData,
+    ) -> Result<(), ActorError> {
+        let options = TableOptions {
+            index: self.index.clone(),
+            limit: self.limit,
+            list_flatten: self.lists.unwrap_or_default().0,
+        };
+        let create = CatalogCommand::CreateTable(TableOrigin::Data { data, options });
+        let caller = Caller::without_connection(principal);
+        router.ask(caller, &self.table, Command::Catalog(create)).await.map(drop)
+    }
+
+    /// Writes to the table.
+    ///
+    /// # Errors
+    ///
+    /// There is no such table, the data does not fit it, or an assumption does not hold.
+    pub async fn write(
+        &self,
+        router: &CommandRouter,
+        principal: Principal,
+        data: TableData,
+    ) -> Result<(), ActorError> {
+        let options = WriteOptions {
+            unknown_columns: UnknownColumns::unless(self.ignore_unknown),
+            index: self.index.clone(),
+            limit: self.limit,
+            list_flatten: self.lists.map(|lists| lists.0),
+        };
+        let write = match self.effect {
+            LoadEffect::Update => Write::Update { data, port_id: 0, options },
+            LoadEffect::Replace => Write::Replace { data, options },
+            LoadEffect::Remove => Write::Remove { data },
+        };
+        let caller = Caller::without_connection(principal);
+        let command = Command::Table(TableCommand::Write(write));
+        router.ask(caller, &self.table, command).await.map(drop)
+    }
+}

@@ -1,0 +1,100 @@
+//! A view that one download or one Flight call opens, reads and closes.
+//!
+//! Invariant: it is a view like those of browsers, with the same limits, and shared with equal ones. It is closed when
+//! it is dropped, also when the caller goes away.
+
+use bytes::Bytes;
+use proscenium_actors::{ActorError, Caller};
+use proscenium_engine::config::ViewConfig;
+use proscenium_engine::hosting::{
+    Answer, Command, Principal, SliceFormat, SliceRequest, TableCommand, ViewCommand, ViewRead,
+};
+use proscenium_engine::view::{Dimensions, ViewSlice, Viewport};
+
+use crate::command_router::CommandRouter;
+
+/// An open view, owned by one caller.
+#[derive(Debug)]
+pub struct TransientView {
+    router: CommandRouter,
+    caller: Caller,
+    table: String,
+    view_id: String,
+}
+
+impl TransientView {
+    /// Opens a view of a table.
+    ///
+    /// # Errors
+    ///
+    /// There is no such table, or the configuration is invalid.
+    pub async fn open(
+        router: &CommandRouter,
+        principal: Principal,
+        table: &str,
+        config: ViewConfig,
+    ) -> Result<TransientView, ActorError> {
+        let caller = Caller::without_connection(principal);
+        // Clients choose random ids; this one cannot be mistaken for theirs.
+        let view_id = format!("transient view {}", caller.session.0);
+        // Dropped before it is open, it closes a view that does not exist, which has no effect.
+        let view = TransientView { router: router.clone(), caller, table: table.to_owned(), view_id };
+        let open = TableCommand::OpenView { view_id: view.view_id.clone(), config };
+        view.router.ask(view.caller.clone(), table, Command::Table(open)).await?;
+        Ok(view)
+    }
+
+    /// Returns rows and columns, encoded, in consecutive pieces.
+    ///
+    /// # Errors
+    ///
+    /// The view has failed, or the reply would exceed the limit.
+    pub async fn encoded(&self, format: SliceFormat) -> Result<Vec<Bytes>, ActorError> {
+        let slice = SliceRequest { viewport: Viewport::default(), format };
+        match self.ask(ViewCommand::Slice(slice)).await? {
+            Answer::Encoded(_, pieces) => Ok(pieces),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Returns rows and columns, to be encoded by the caller.
+    ///
+    /// # Errors
+    ///
+    /// As [`TransientView::encoded`].
+    pub async fn slice(&self, viewport: Viewport) -> Result<ViewSlice, ActorError> {
+        let slice = SliceRequest { viewport, format: SliceFormat::Unencoded };
+        match self.ask(ViewCommand::Slice(slice)).await? {
+            Answer::Slice(slice) => Ok(*slice),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    /// Returns the numbers of rows and columns.
+    ///
+    /// # Errors
+    ///
+    /// The view has failed.
+    pub async fn dimensions(&self) -> Result<Dimensions, ActorError> {
+        match self.ask(ViewCommand::Read(ViewRead::Dimensions)).await? {
+            Answer::Dimensions(dimensions) => Ok(dimensions),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn ask(&self, command: ViewCommand) -> Result<Answer, ActorError> {
+        self.router.ask(self.caller.clone(), &self.view_id, Command::View(command)).await
+    }
+}
+
+impl Drop for TransientView {
+    fn drop(&mut self) {
+        self.router.close_view(self.caller.clone(), &self.table, &self.view_id);
+    }
+}
+
+/// The error for an answer that belongs to another command.
+pub(crate) fn unexpected(answer: &Answer) -> ActorError {
+    debug_assert!(false, "each command has its own answer: {answer:?}");
+    ActorError::refused("the server has mixed up two answers")
+}
