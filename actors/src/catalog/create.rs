@@ -26,11 +26,11 @@ impl Handler<Posted<CreateTable>> for CatalogActor {
         let CreateTable { principal: _, name, origin, reply } = posted.open();
         match origin {
             TableOrigin::Data { data, options } => {
-                let made = self.from_data(data, options);
+                let made = self.load(data, options);
                 self.make(&name, made, Answer::TableCreated, reply, ctx);
             }
             TableOrigin::View { view_id, columns } => {
-                let made = self.from_view(view_id, columns);
+                let made = self.derive(view_id, columns);
                 self.make(&name, made, Answer::TableCreated, reply, ctx);
             }
             TableOrigin::Join { left, right, spec } => {

@@ -11,7 +11,7 @@ use crate::error::{ActorError, Result};
 use crate::lineage::Lineage;
 
 impl CatalogActor {
-    pub(super) fn from_data(
+    pub(super) fn load(
         &self,
         data: TableData,
         options: TableOptions,

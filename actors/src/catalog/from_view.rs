@@ -16,7 +16,7 @@ use crate::table::{Follow, Follower, Source, no_view};
 use crate::tuning;
 
 impl CatalogActor {
-    pub(super) fn from_view(
+    pub(super) fn derive(
         &self,
         view_id: String,
         columns: Option<Vec<(String, ColumnType)>>,
