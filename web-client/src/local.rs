@@ -2,30 +2,31 @@
 //!
 //! Invariant: a request is handled completely before the next one, and [`LocalServer::handle`] returns all its messages
 //! in the order in which they must be sent: the reply, then the notifications. So every read sees every earlier write.
+//! What requests mean is [`call`]'s, and the rules of views, followers and deletions are [`hosting`]'s, as on a server.
 
-mod derived;
+mod catalog;
+mod edits;
 mod table;
 mod view;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use proscenium_engine::config::Generation;
+use proscenium_engine::hosting::{self, Answer, CatalogCommand, Command, ProcessUsage, ServerCommand};
 use proscenium_engine::{EngineContext, EngineError};
-use proscenium_proto::generated::{
-    GetFeaturesResp, GetHostedTablesResp, HostedTable, RemoveHostedTablesUpdateResp, ServerSystemInfoResp,
-};
-use proscenium_proto::translate::{error, features};
-use proscenium_proto::{ClientGeneration, ClientReq, ClientResp, frame, response};
+use proscenium_proto::call::{self, Call, EncodedReply, encode_response};
+use proscenium_proto::translate::error;
+use proscenium_proto::{ClientGeneration, ClientResp};
 
-use table::Hosted;
-use view::{OpenView, SharedId, SharedView};
+use edits::EditWatches;
+pub use edits::{Edit, EditWatch};
+use table::HostedTable;
 
 /// Identifies a connection; unique for the life of the worker.
 pub type SessionId = u32;
-
-/// Identifies a subscription of [`LocalServer::watch_edits`].
-pub type EditWatch = u32;
 
 /// A message to one connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,61 +35,69 @@ pub struct Outgoing {
     pub frame: Bytes,
 }
 
-/// An update of a watched table, as its client sent it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Edit {
-    pub watch: EditWatch,
-    /// The clients' name of the format: `csv`, `json`, `columns`, `ndjson` or `arrow`.
-    pub format: &'static str,
-    pub data: Bytes,
-}
-
-/// A connection and the number of one of its subscriptions.
+/// A connection and the number of one of its requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Subscriber {
     session: SessionId,
     msg_id: u32,
 }
 
-/// The reply to a request.
-enum Reply {
-    Now(Box<ClientResp>),
-    /// No reply, or one that was sent already or is sent later.
-    Nothing,
-}
+impl hosting::Subscriber for Subscriber {
+    type Session = SessionId;
 
-impl Reply {
-    fn now(response: ClientResp) -> Reply {
-        Reply::Now(Box::new(response))
+    fn session(&self) -> SessionId {
+        self.session
+    }
+
+    fn number(&self) -> u32 {
+        self.msg_id
     }
 }
 
-impl From<EngineError> for Reply {
+/// The reason why a command fails.
+#[derive(Debug)]
+enum CommandError {
+    Engine(EngineError),
+    TableNotFound,
+    ViewNotFound,
+}
+
+impl From<EngineError> for CommandError {
     fn from(error: EngineError) -> Self {
-        Reply::now(error::to_wire(&error))
+        CommandError::Engine(error)
     }
 }
+
+impl CommandError {
+    fn to_wire(&self) -> ClientResp {
+        match self {
+            CommandError::Engine(error) => error::to_wire(error),
+            CommandError::TableNotFound => error::table_not_found(),
+            CommandError::ViewNotFound => error::view_not_found(),
+        }
+    }
+}
+
+/// The result of a command. `Ok(None)`: the answer was sent already, before notifications, or is sent later.
+type Executed = Result<Option<Answer>, CommandError>;
 
 /// The request that is being handled.
-struct Call {
-    subscriber: Subscriber,
+#[derive(Debug)]
+struct Request {
+    from: Subscriber,
+    /// The name of the table, or the id of the view, that it is about.
     entity_id: String,
-    /// The client, whose generation's rules the reply follows.
-    client: ClientGeneration,
 }
 
 /// The server of one worker.
 #[derive(Debug, Default)]
 pub struct LocalServer {
-    tables: BTreeMap<String, Hosted>,
-    views: BTreeMap<String, OpenView>,
-    /// Equal configurations share one view.
-    shared: BTreeMap<SharedId, SharedView>,
-    last_shared: SharedId,
+    tables: BTreeMap<String, HostedTable>,
+    /// The names of the tables of all open views.
+    views: BTreeMap<Arc<str>, String>,
     /// Subscribers to the list of tables.
     watchers: Vec<Subscriber>,
-    edit_watches: Vec<(EditWatch, String, u32)>,
-    edits: Vec<Edit>,
+    edits: EditWatches,
     clients: BTreeMap<SessionId, ClientGeneration>,
     num_sessions: SessionId,
     outgoing: Vec<Outgoing>,
@@ -117,45 +126,31 @@ impl LocalServer {
     /// Closes a connection with its views and subscriptions. Its tables are kept.
     pub fn disconnect(&mut self, session: SessionId) {
         self.clients.remove(&session);
-        let owned: Vec<String> =
-            self.views.iter().filter(|(_, view)| view.owner == session).map(|(id, _)| id.clone()).collect();
-        for view_id in owned {
-            self.forget_view(&view_id);
+        self.watchers.retain(|watcher| watcher.session != session);
+        for hosted in self.tables.values_mut() {
+            for closed in hosted.forget_session(session) {
+                self.views.remove(&closed);
+            }
         }
-        let is_of_session = |subscriber: &Subscriber| subscriber.session == session;
-        self.watchers.retain(|subscriber| !is_of_session(subscriber));
-        self.tables.values_mut().for_each(|hosted| hosted.forget(session));
-        self.views.values_mut().for_each(|view| view.forget(session));
         // Deletions that waited for these views are due. Their messages belong to no request and are dropped.
-        self.finish_lazy_deletions();
+        self.delete_due_tables();
         self.outgoing.clear();
     }
 
     /// Handles one request and returns its messages in the order in which they must be sent.
     pub fn handle(&mut self, session: SessionId, request: Bytes) -> Vec<Outgoing> {
-        let mut client =
-            self.clients.get(&session).copied().unwrap_or(ClientGeneration::assumed(Generation::V5_5));
-        match frame::decode(request) {
-            Ok(request) => {
-                let subscriber = Subscriber { session, msg_id: request.msg_id };
-                if let Some(request) = &request.client_req {
-                    client.observe(request);
-                    self.clients.insert(session, client);
-                }
-                let call = Call { subscriber, entity_id: request.entity_id, client };
-                match request.client_req {
-                    Some(request) => {
-                        if let Reply::Now(response) = self.dispatch(&call, request) {
-                            self.respond(&call, *response);
-                        }
-                    }
-                    None => self.respond(&call, error::unhandled()),
-                }
-            }
-            Err(bad) => {
-                let subscriber = Subscriber { session, msg_id: bad.msg_id };
-                self.respond(&Call { subscriber, entity_id: bad.entity_id, client }, error::unhandled());
-            }
+        let known = self.clients.get(&session).copied();
+        let mut client = known.unwrap_or(ClientGeneration::assumed(Generation::V5_5));
+        let Call { msg_id, entity_id, name: _, command } = call::receive(request, &mut client);
+        self.clients.insert(session, client);
+        let request = Request { from: Subscriber { session, msg_id }, entity_id };
+        match command {
+            Ok(command) => match self.execute(&request, command) {
+                Ok(Some(answer)) => self.answer(request.from, &request.entity_id, answer),
+                Ok(None) => {}
+                Err(error) => self.send(request.from, &request.entity_id, error.to_wire()),
+            },
+            Err(refusal) => self.send(request.from, &request.entity_id, refusal.to_wire()),
         }
         std::mem::take(&mut self.outgoing)
     }
@@ -163,107 +158,59 @@ impl LocalServer {
     /// Subscribes to updates of `table` through a port other than 0 and `feed_port`: edits by users, which a replica
     /// must forward.
     pub fn watch_edits(&mut self, table: String, feed_port: u32) -> EditWatch {
-        let watch = EditWatch::try_from(self.edit_watches.len()).unwrap_or(EditWatch::MAX);
-        self.edit_watches.push((watch, table, feed_port));
-        watch
+        self.edits.watch(table, feed_port)
     }
 
     /// The watched updates since the last call.
     pub fn take_edits(&mut self) -> Vec<Edit> {
-        std::mem::take(&mut self.edits)
+        self.edits.take()
     }
 
-    fn dispatch(&mut self, call: &Call, request: ClientReq) -> Reply {
-        match request {
-            ClientReq::GetFeaturesReq(_) => Reply::now(ClientResp::GetFeaturesResp(features())),
-            ClientReq::GetHostedTablesReq(request) => self.hosted_tables(call, request.subscribe),
-            ClientReq::RemoveHostedTablesUpdateReq(request) => {
-                let ended = Subscriber { msg_id: request.id, ..call.subscriber };
-                self.watchers.retain(|subscriber| *subscriber != ended);
-                Reply::now(ClientResp::RemoveHostedTablesUpdateResp(RemoveHostedTablesUpdateResp {}))
+    fn execute(&mut self, request: &Request, command: Command) -> Executed {
+        match command {
+            Command::Server(ServerCommand::GetFeatures) => Ok(Some(Answer::Features)),
+            Command::Server(ServerCommand::GetUsage) => Ok(Some(Answer::Usage(usage()))),
+            Command::Catalog(CatalogCommand::ListTables) => Ok(Some(self.list_tables())),
+            Command::Catalog(CatalogCommand::WatchTables) => {
+                self.watchers.push(request.from);
+                Ok(Some(Answer::Subscribed))
             }
-            ClientReq::ServerSystemInfoReq(_) => Reply::now(ClientResp::ServerSystemInfoResp(system_info())),
-            ClientReq::MakeTableReq(request) => self.make_table(call, request),
-            ClientReq::TableMakePortReq(_)
-            | ClientReq::TableSchemaReq(_)
-            | ClientReq::TableSizeReq(_)
-            | ClientReq::TableValidateExprReq(_)
-            | ClientReq::TableDescribeReq(_)
-            | ClientReq::TableOnDeleteReq(_) => self.handle_table_request(call, request),
-            ClientReq::TableRemoveDeleteReq(request) => self.table_remove_delete(call, request.id),
-            ClientReq::TableUpdateReq(request) => self.table_update(call, request),
-            ClientReq::TableReplaceReq(request) => self.table_replace(call, request),
-            ClientReq::TableRemoveReq(request) => self.table_remove(call, request),
-            ClientReq::TableDeleteReq(request) => self.table_delete(call, request.is_immediate),
-            ClientReq::TableMakeViewReq(request) => self.table_make_view(call, request),
-            ClientReq::ViewDeleteReq(_) => self.view_delete(call),
-            ClientReq::ViewRemoveOnUpdateReq(_)
-            | ClientReq::ViewRemoveDeleteReq(_)
-            | ClientReq::ViewOnDeleteReq(_)
-            | ClientReq::ViewColumnPathsReq(_)
-            | ClientReq::ViewDimensionsReq(_)
-            | ClientReq::ViewExpressionSchemaReq(_)
-            | ClientReq::ViewGetConfigReq(_)
-            | ClientReq::ViewSchemaReq(_)
-            | ClientReq::ViewToArrowReq(_)
-            | ClientReq::ViewCollapseReq(_)
-            | ClientReq::ViewExpandReq(_)
-            | ClientReq::ViewGetMinMaxReq(_)
-            | ClientReq::ViewOnUpdateReq(_)
-            | ClientReq::ViewSetDepthReq(_)
-            | ClientReq::ViewToColumnsStringReq(_)
-            | ClientReq::ViewToCsvReq(_)
-            | ClientReq::ViewToRowsStringReq(_)
-            | ClientReq::ViewToNdjsonStringReq(_)
-            | ClientReq::ViewOnRemoveReq(_)
-            | ClientReq::ViewRemoveOnRemoveReq(_) => self.handle_view_request(call, request),
-            ClientReq::MakeJoinTableReq(request) => self.make_join(call, request),
+            Command::Catalog(CatalogCommand::UnwatchTables { subscription }) => {
+                let ended = Subscriber { msg_id: subscription, ..request.from };
+                self.watchers.retain(|watcher| *watcher != ended);
+                Ok(Some(Answer::TablesUnwatched))
+            }
+            Command::Catalog(CatalogCommand::CreateTable(origin)) => self.create_table(request, origin),
+            Command::Table(command) => self.execute_table_command(request, command),
+            Command::View(command) => self.execute_view_command(request, command),
         }
     }
 
-    fn hosted_tables(&mut self, call: &Call, subscribe: bool) -> Reply {
-        if subscribe {
-            self.watchers.push(call.subscriber);
-            return Reply::Nothing;
-        }
-        let listed = self.tables.iter().filter(|(_, hosted)| hosted.deletions.is_empty());
-        let table_infos = listed.map(|(name, hosted)| HostedTable {
-            entity_id: name.clone(),
-            index: hosted.table.index().map(str::to_owned),
-            limit: hosted.table.limit(),
-        });
-        Reply::now(ClientResp::GetHostedTablesResp(GetHostedTablesResp {
-            table_infos: table_infos.collect(),
-        }))
-    }
-
-    /// Notifies the subscribers to the list of tables.
-    fn announce(&mut self) {
-        for &Subscriber { session, msg_id } in &self.watchers {
-            let frame = frame::encode(&response::hosted_tables_changed(msg_id));
-            self.outgoing.push(Outgoing { session, frame });
-        }
-    }
-
-    fn respond(&mut self, call: &Call, response: ClientResp) {
-        self.send(call.subscriber, &call.entity_id, response);
+    fn answer(&mut self, to: Subscriber, entity_id: &str, answer: Answer) {
+        let frame = match call::encode(to.msg_id, entity_id.to_owned(), answer) {
+            Some(EncodedReply::Whole(frame)) => frame,
+            Some(EncodedReply::Pieces(pieces)) => pieces.concat().into(),
+            None => return,
+        };
+        self.outgoing.push(Outgoing { session: to.session, frame });
     }
 
     fn send(&mut self, to: Subscriber, entity_id: &str, response: ClientResp) {
-        let frame = frame::encode(&response::build(to.msg_id, entity_id, response));
-        self.outgoing.push(Outgoing { session: to.session, frame });
+        self.outgoing.push(message(to, entity_id, response));
     }
 }
 
-fn features() -> GetFeaturesResp {
-    features::features(true)
+/// A response or notification to one connection.
+fn message(to: Subscriber, entity_id: &str, response: ClientResp) -> Outgoing {
+    Outgoing { session: to.session, frame: encode_response(to.msg_id, entity_id.to_owned(), response) }
 }
 
-fn system_info() -> ServerSystemInfoResp {
+/// The memory of the worker, which has no processor clock.
+fn usage() -> ProcessUsage {
     #[cfg(target_family = "wasm")]
-    let heap_size = core::arch::wasm32::memory_size(0) as u64 * 65_536;
+    let heap_bytes = core::arch::wasm32::memory_size(0) as u64 * 65_536;
     #[cfg(not(target_family = "wasm"))]
-    let heap_size = 0;
-    // A worker has no processor clock.
-    ServerSystemInfoResp { heap_size, used_size: heap_size, cpu_time: 0, cpu_time_epoch: 0 }
+    let heap_bytes = 0;
+    let (busy, passed) = (Duration::ZERO, Duration::ZERO);
+    ProcessUsage { resident_bytes: heap_bytes, own_bytes: heap_bytes, busy, passed }
 }
