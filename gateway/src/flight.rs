@@ -184,7 +184,7 @@ impl FlightService for FlightServer {
 
 /// Maps an error of a command about the table `name` to a gRPC status.
 fn status(fault: &ActorError, name: &str) -> Status {
-    let text = fault.to_string();
+    let text = fault.to_string().trim_end().to_owned();
     match fault {
         ActorError::TableNotFound => Status::not_found(format!("table \"{name}\" is not hosted")),
         ActorError::ViewNotFound => Status::not_found(text),

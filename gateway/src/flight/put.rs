@@ -2,7 +2,7 @@
 //!
 //! Invariant: rows are collected into pieces of bounded size; each piece is applied atomically and in order, and
 //! acknowledged by a message with JSON `{"rows": applied so far}`. A replacement is one piece of any size, since it
-//! must be atomic. An error reports the number of rows applied before it. A column that the table does not have is an
+//! must be atomic. An error reports the number of rows applied before it, if any. A column that the table does not have is an
 //! error unless the command sets `ignore_unknown`, and so is an index, limit or list mode other than the table's.
 
 use std::pin::Pin;
@@ -160,10 +160,13 @@ impl Load {
         self.collected_bytes = 0;
         self.send(data).await.map_err(|fault| {
             let status = status(&fault, &self.load.table);
-            Status::new(
-                status.code(),
-                format!("{} ({} rows were applied before)", status.message(), self.applied_rows),
-            )
+            match self.applied_rows {
+                0 => status,
+                applied => Status::new(
+                    status.code(),
+                    format!("{} ({applied} rows were applied before)", status.message()),
+                ),
+            }
         })?;
         self.applied_rows += rows;
         Ok(PutResult { app_metadata: format!("{{\"rows\":{}}}", self.applied_rows).into() })
