@@ -39,7 +39,7 @@ impl TransientView {
         let view_id = format!("transient view {}", caller.session.0);
         // Dropped before it is open, it closes a view that does not exist, which has no effect.
         let view = TransientView { router: router.clone(), caller, table: table.to_owned(), view_id };
-        let open = TableCommand::OpenView { view_id: view.view_id.clone(), config };
+        let open = TableCommand::OpenView { view_id: view.view_id.clone(), config: Box::new(config) };
         view.router.ask(view.caller.clone(), table, Command::Table(open)).await?;
         Ok(view)
     }

@@ -56,7 +56,7 @@ async fn update(table: &TableRef, rows: String) {
 }
 
 async fn open(table: &TableRef, view_id: &str, config: ViewConfig) {
-    let view_id = view_id.to_owned();
+    let (view_id, config) = (view_id.to_owned(), Box::new(config));
     ask(table, TargetCommand::Table(TableCommand::OpenView { view_id, config })).await.unwrap();
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Invariant: a command is complete. It holds no connection and no function, so it can be checked, logged, queued and
 //! executed anywhere. Which table or view it is about is stated beside it, by name: see [`Subject`](super::Subject).
+//!
+//! Cost: a command is moved several times on its way, so its large parts are on the heap.
 
 use std::collections::BTreeMap;
 
@@ -93,7 +95,7 @@ pub enum TableCommand {
     /// Checks expressions, and returns their types and errors.
     ValidateExpressions(BTreeMap<String, String>),
     /// Describes the view that a configuration would give, without opening it.
-    DescribeView(ViewConfig),
+    DescribeView(Box<ViewConfig>),
     /// Changes rows.
     Write(Write),
     /// Opens a view.
@@ -101,7 +103,7 @@ pub enum TableCommand {
         /// The id that the client chose, unique among the views of all tables.
         view_id: String,
         /// The configuration, not yet checked against the table.
-        config: ViewConfig,
+        config: Box<ViewConfig>,
     },
     /// Subscribes to the deletion of the table.
     WatchDeletion,
@@ -226,4 +228,14 @@ pub enum SliceFormat {
     },
     /// None: the receiver encodes the rows itself, in pieces.
     Unencoded,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_cheap_to_move() {
+        assert!(size_of::<Command>() <= 192, "{} bytes", size_of::<Command>());
+    }
 }

@@ -10,7 +10,7 @@ use crate::{ClientGeneration, ClientResp};
 
 pub(super) fn decode(request: TableDescribeReq, client: ClientGeneration) -> Result<Command> {
     let config = view_config::from_wire(request.config, client.generation())?;
-    Ok(Command::Table(TableCommand::DescribeView(config)))
+    Ok(Command::Table(TableCommand::DescribeView(Box::new(config))))
 }
 
 pub(super) fn encode(description: &Description) -> ClientResp {

@@ -8,7 +8,7 @@ use crate::translate::view_config;
 use crate::{ClientGeneration, ClientResp};
 
 pub(super) fn decode(request: TableMakeViewReq, client: ClientGeneration) -> Result<Command> {
-    let config = view_config::from_wire(request.config, client.generation())?;
+    let config = Box::new(view_config::from_wire(request.config, client.generation())?);
     Ok(Command::Table(TableCommand::OpenView { view_id: request.view_id, config }))
 }
 
