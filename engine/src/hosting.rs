@@ -5,7 +5,7 @@
 //!
 //! Reading order: who asks ([`Principal`]), what is asked ([`Command`]) and in which order ([`Scope`]), what is answered
 //! ([`Answer`]); then the state of a table: its views ([`ViewRegistry`], [`Subscriptions`]), the tables derived of it
-//! ([`Followers`]) and its deletion ([`TableHost`]).
+//! ([`Followers`]) and its deletion ([`TableHost`]); and the names of all tables ([`TableDirectory`]).
 
 mod answer;
 mod command;
@@ -15,6 +15,7 @@ mod read;
 mod scope;
 mod subscriptions;
 mod table_answer;
+mod table_directory;
 mod table_host;
 mod view_registry;
 
@@ -27,5 +28,6 @@ pub use followers::{Follower, Followers};
 pub use principal::Principal;
 pub use scope::{Scope, Subject};
 pub use subscriptions::{Subscriber, Subscriptions, Topic};
+pub use table_directory::{DirectoryLimits, TableDirectory};
 pub use table_host::{Deletion, TableHost};
 pub use view_registry::{ClosedView, HandleId, SharedId, SharedViewStats, ViewHandle, ViewRegistry};

@@ -10,12 +10,13 @@ mod table;
 mod view;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use proscenium_engine::config::Generation;
-use proscenium_engine::hosting::{self, Answer, CatalogCommand, Command, ProcessUsage, ServerCommand};
+use proscenium_engine::hosting::{
+    self, Answer, CatalogCommand, Command, DirectoryLimits, ProcessUsage, ServerCommand, TableDirectory,
+};
 use proscenium_engine::{EngineContext, EngineError};
 use proscenium_proto::call::{self, Call, EncodedReply, encode_response};
 use proscenium_proto::translate::error;
@@ -90,19 +91,28 @@ struct Request {
 }
 
 /// The server of one worker.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct LocalServer {
-    tables: BTreeMap<String, HostedTable>,
-    /// The names of the tables of all open views.
-    views: BTreeMap<Arc<str>, String>,
-    /// Subscribers to the list of tables.
-    watchers: Vec<Subscriber>,
+    directory: TableDirectory<HostedTable, Subscriber>,
     edits: EditWatches,
     clients: BTreeMap<SessionId, ClientGeneration>,
     num_sessions: SessionId,
     outgoing: Vec<Outgoing>,
     /// The world of the request that is being handled.
     context: EngineContext,
+}
+
+impl Default for LocalServer {
+    fn default() -> Self {
+        LocalServer {
+            directory: TableDirectory::new(DirectoryLimits::NONE),
+            edits: EditWatches::default(),
+            clients: BTreeMap::new(),
+            num_sessions: 0,
+            outgoing: Vec::new(),
+            context: EngineContext::default(),
+        }
+    }
 }
 
 impl LocalServer {
@@ -126,12 +136,10 @@ impl LocalServer {
     /// Closes a connection with its views and subscriptions. Its tables are kept.
     pub fn disconnect(&mut self, session: SessionId) {
         self.clients.remove(&session);
-        self.watchers.retain(|watcher| watcher.session != session);
-        for hosted in self.tables.values_mut() {
-            for closed in hosted.forget_session(session) {
-                self.views.remove(&closed);
-            }
-        }
+        self.directory.forget_session(session);
+        let tables = self.directory.tables_mut();
+        let closed: Vec<_> = tables.flat_map(|(_, hosted)| hosted.forget_session(session)).collect();
+        closed.iter().for_each(|view_id| self.directory.remove_view(view_id));
         // Deletions that waited for these views are due. Their messages belong to no request and are dropped.
         self.delete_due_tables();
         self.outgoing.clear();
@@ -170,14 +178,13 @@ impl LocalServer {
         match command {
             Command::Server(ServerCommand::GetFeatures) => Ok(Some(Answer::Features)),
             Command::Server(ServerCommand::GetUsage) => Ok(Some(Answer::Usage(usage()))),
-            Command::Catalog(CatalogCommand::ListTables) => Ok(Some(self.list_tables())),
+            Command::Catalog(CatalogCommand::ListTables) => Ok(Some(Answer::Tables(self.directory.list()))),
             Command::Catalog(CatalogCommand::WatchTables) => {
-                self.watchers.push(request.from);
+                self.directory.watch(request.from);
                 Ok(Some(Answer::Subscribed))
             }
             Command::Catalog(CatalogCommand::UnwatchTables { subscription }) => {
-                let ended = Subscriber { msg_id: subscription, ..request.from };
-                self.watchers.retain(|watcher| *watcher != ended);
+                self.directory.unwatch(request.from.session, subscription);
                 Ok(Some(Answer::TablesUnwatched))
             }
             Command::Catalog(CatalogCommand::CreateTable(origin)) => self.create_table(request, origin),

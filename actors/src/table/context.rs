@@ -34,8 +34,8 @@ pub trait TableNames: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// The id is in use, or the connection has reached its limit of views.
-    fn add_view(&self, view_id: &str, table: TableRef, owner: SessionId) -> Result<Arc<str>>;
+    /// The id is in use, the connection has reached its limit of views, or the table was removed.
+    fn add_view(&self, view_id: &str, table: &TableRef, owner: SessionId) -> Result<Arc<str>>;
 
     /// Frees a view's id.
     fn remove_view(&self, view_id: &str);

@@ -38,7 +38,7 @@ impl TableActor {
         if let Some(backfill) = backfill {
             self.compute(backfill, ctx);
         }
-        let view_id = self.context.names.add_view(view_id, self.self_ref.clone(), owner)?;
+        let view_id = self.context.names.add_view(view_id, &self.self_ref, owner)?;
         let key = plan.sharing_key(self.table.version());
         let present = self.host.views.shared_by_key(&key);
         self.context.metrics.view_opened(present.is_some());

@@ -48,7 +48,7 @@ impl HostedTable {
 
 impl LocalServer {
     pub(super) fn execute_table_command(&mut self, request: &Request, command: TableCommand) -> Executed {
-        let Some(hosted) = self.tables.get_mut(&request.entity_id) else {
+        let Some(hosted) = self.directory.get_mut(&request.entity_id) else {
             return command.answer_if_missing().map(Some).ok_or(CommandError::TableNotFound);
         };
         let table = &mut hosted.table;
@@ -77,7 +77,7 @@ impl LocalServer {
     /// Applies a write; the answer precedes the notifications that it causes.
     fn write(&mut self, request: &Request, write: Write) -> Executed {
         let name = &request.entity_id;
-        let hosted = self.tables.get_mut(name).ok_or(CommandError::TableNotFound)?;
+        let hosted = self.directory.get_mut(name).ok_or(CommandError::TableNotFound)?;
         let (answer, delta) = match &write {
             Write::Update { data, port_id, options } => {
                 let delta = hosted.table.update_with(data, *port_id, options, &self.context)?;
@@ -99,10 +99,13 @@ impl LocalServer {
     }
 
     fn delete_table(&mut self, request: &Request, lazy: bool) -> Executed {
-        let hosted = self.tables.get_mut(&request.entity_id).ok_or(CommandError::TableNotFound)?;
+        let hosted = self.directory.get_mut(&request.entity_id).ok_or(CommandError::TableNotFound)?;
         match hosted.host.delete(lazy, request.from) {
             Ok(Deletion::Due) => self.delete_due_tables(),
-            Ok(Deletion::Deferred) => self.announce(),
+            Ok(Deletion::Deferred) => {
+                self.directory.unlist(&request.entity_id);
+                self.announce();
+            }
             Err((_, error)) => return Err(error.into()),
         }
         Ok(None)
@@ -111,7 +114,7 @@ impl LocalServer {
     /// Steps the table's views and notifies their subscribers: for each view removed keys before the update. Then
     /// updates the tables derived of the table.
     fn changed(&mut self, table: &str, delta: &TableDelta) {
-        let Some(HostedTable { table: changed, host, .. }) = self.tables.get_mut(table) else { return };
+        let Some(HostedTable { table: changed, host, .. }) = self.directory.get_mut(table) else { return };
         let index = changed.index();
         let views = &mut host.views;
         let steps: BTreeMap<SharedId, ViewDelta> =
@@ -142,7 +145,7 @@ impl LocalServer {
         }
         let followers: Vec<FollowerLink> = host.followers.links().cloned().collect();
         for FollowerLink { table, side } in followers {
-            let Some(hosted) = self.tables.get_mut(&table) else { continue };
+            let Some(hosted) = self.directory.get_mut(&table) else { continue };
             let followed = match side {
                 None => hosted.table.follow(delta, &self.context),
                 Some(side) => hosted.table.follow_side(side, delta, &self.context),

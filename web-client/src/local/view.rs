@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use proscenium_engine::EngineError;
 use proscenium_engine::config::ViewConfig;
 use proscenium_engine::export::Compression;
 use proscenium_engine::hosting::{Answer, SliceFormat, SliceRequest, Topic, ViewCommand};
@@ -14,11 +13,11 @@ use super::{CommandError, Executed, LocalServer, Request};
 
 impl LocalServer {
     pub(super) fn open_view(&mut self, request: &Request, view_id: String, config: &ViewConfig) -> Executed {
-        if self.views.contains_key(view_id.as_str()) {
-            return Err(EngineError::config(format!("View \"{view_id}\" already exists")).into());
-        }
-        let hosted = self.tables.get_mut(&request.entity_id).ok_or(CommandError::TableNotFound)?;
+        let hosted = self.directory.get_mut(&request.entity_id).ok_or(CommandError::TableNotFound)?;
         let plan = Arc::new(hosted.table.plan_in(config, &self.context)?);
+        let name: Arc<str> = request.entity_id.as_str().into();
+        let view_id = self.directory.add_view(&view_id, name, request.from.session)?;
+        let hosted = self.directory.get_mut(&request.entity_id).ok_or(CommandError::TableNotFound)?;
         let key = plan.sharing_key(hosted.table.version());
         let views = &mut hosted.host.views;
         let shared = match views.shared_by_key(&key) {
@@ -26,15 +25,13 @@ impl LocalServer {
             None => views.share(key, View::build(plan.clone(), &hosted.table.snapshot())),
         };
         let handle = views.shared(shared).map(|view| view.handle(config.group_by_depth)).unwrap_or_default();
-        let view_id: Arc<str> = view_id.into();
         views.open(view_id.clone(), request.from.session, shared, plan, handle);
-        self.views.insert(view_id.clone(), request.entity_id.clone());
         Ok(Some(Answer::ViewOpened { view_id }))
     }
 
     pub(super) fn execute_view_command(&mut self, request: &Request, command: ViewCommand) -> Executed {
-        let table = self.views.get(request.entity_id.as_str());
-        let hosted = table.and_then(|table| self.tables.get_mut(table));
+        let table = self.directory.table_of_view(&request.entity_id).cloned();
+        let hosted = table.and_then(|table| self.directory.get_mut(&table));
         let id = hosted.as_ref().and_then(|hosted| hosted.host.views.find(&request.entity_id));
         let views = hosted.map(|hosted| &mut hosted.host.views);
         let found = id.and_then(|id| views?.handle_and_view(id));
@@ -64,11 +61,12 @@ impl LocalServer {
 
     fn close_view(&mut self, request: &Request) -> Executed {
         let view_id = request.entity_id.as_str();
-        let table = self.views.get(view_id).and_then(|table| self.tables.get_mut(table));
-        let hosted = table.ok_or(CommandError::ViewNotFound)?;
+        let table = self.directory.table_of_view(view_id).cloned();
+        let hosted = table.and_then(|table| self.directory.get_mut(&table));
+        let hosted = hosted.ok_or(CommandError::ViewNotFound)?;
         let id = hosted.host.find_closable(view_id)?.ok_or(CommandError::ViewNotFound)?;
         let closed = hosted.host.close(id);
-        self.views.remove(view_id);
+        self.directory.remove_view(view_id);
         for subscriber in closed.into_iter().flat_map(|closed| closed.handle.subscriptions.on_delete) {
             self.send(subscriber, view_id, ClientResp::ViewOnDeleteResp(ViewOnDeleteResp {}));
         }
