@@ -5,7 +5,9 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use proscenium_proto::{Request, Response, frame, request, response};
+use proscenium_engine::config::Generation;
+use proscenium_engine::hosting::Subject;
+use proscenium_proto::{ClientGeneration, Request, Response, call, frame, request, response};
 use prost::Message;
 
 mod messages;
@@ -81,4 +83,24 @@ fn frames_equal_the_golden_file() {
         assert_eq!(written, golden, "line {}", line + 1);
     }
     assert_eq!(written.lines().count(), golden.lines().count());
+}
+
+/// A request about a table or view is a command about one.
+#[test]
+fn every_request_is_a_command() {
+    for request in requests() {
+        let name = request::name(request.client_req.as_ref().expect("a request has a kind"));
+        let mut client = ClientGeneration::assumed(Generation::V5_6);
+        let call = call::receive(request.encode_to_vec().into(), &mut client);
+        let Ok(command) = call.command else {
+            assert_eq!(name, "MakeTable", "its sample sets fields that exclude each other");
+            continue;
+        };
+        let expected = match name {
+            name if name.starts_with("Table") => Subject::Table,
+            name if name.starts_with("View") => Subject::View,
+            _ => Subject::Server,
+        };
+        assert_eq!((call.name, call.entity_id.as_str(), command.subject()), (name, "entity", expected));
+    }
 }

@@ -1,107 +1,124 @@
-//! Checks bytes as a frame: decodes and translates it, and runs it on the engine as far as that needs no server.
+//! Checks bytes as a frame: decodes it, executes its command on the engine as far as that needs no server, and encodes
+//! the answer.
 
 use std::sync::Arc;
 
 use proscenium_engine::config::{Generation, ViewConfig};
-use proscenium_engine::export::{self, Compression};
+use proscenium_engine::hosting::{
+    Answer, CatalogCommand, Command, TableCommand, TableOrigin, ViewCommand, Write,
+};
 use proscenium_engine::table::Table;
-use proscenium_engine::view::{Plan, SliceOptions, View};
-use proscenium_engine::{TableData, TableOptions};
-use proscenium_proto::translate::data::{Source, from_wire, options_from_wire};
-use proscenium_proto::translate::{column_paths, describe, view_config, viewport};
-use proscenium_proto::{ClientGeneration, ClientReq, frame};
+use proscenium_engine::view::{Plan, View};
+use proscenium_engine::{EngineContext, TableData, TableOptions};
+use proscenium_proto::ClientGeneration;
+use proscenium_proto::call::{self, Call};
 
 use super::ingest;
 
 /// Runs the check.
 pub fn request(bytes: &[u8]) {
-    let Ok(request) = frame::decode(bytes.to_vec().into()) else { return };
-    match request.client_req {
-        Some(ClientReq::MakeTableReq(body)) => {
-            let options = body.options.as_ref().map(options_from_wire).unwrap_or_default();
-            if let Ok(Some(Source::Data(data))) = from_wire(body.data)
-                && let Ok(table) = Table::create(&data, options)
-            {
-                ingest::read(&table);
-            }
-        }
-        Some(ClientReq::TableUpdateReq(body)) => with(body.data, |table, data| {
-            let _ = table.update(data, body.port_id);
-        }),
-        Some(ClientReq::TableReplaceReq(body)) => with(body.data, |table, data| {
-            let _ = table.replace(data);
-        }),
-        Some(ClientReq::TableRemoveReq(body)) => with(body.data, |table, data| {
-            let _ = table.remove(data);
-        }),
-        Some(ClientReq::TableMakeViewReq(body)) => {
-            let table = table();
-            if let Ok(config) = view_config::from_wire(body.config, Generation::V5_6)
-                && let Ok(plan) = Plan::new(&config, table.schema())
-            {
-                view_config::to_wire(plan.config());
-                ingest::write(&mut View::build(Arc::new(plan), &table.snapshot()));
-            }
-        }
-        Some(ClientReq::TableDescribeReq(body)) => {
-            if let Ok(config) = view_config::from_wire(body.config, Generation::V5_5) {
-                describe::to_wire(&proscenium_engine::describe::describe(
-                    &config,
-                    table().schema(),
-                    Some("id"),
-                ));
-            }
-        }
-        Some(request) => view_request(request),
-        None => {}
-    }
-}
-
-/// Runs a view request: slices of any rows and columns, depths, paths and bounds.
-fn view_request(request: ClientReq) {
-    let port = match &request {
-        ClientReq::ViewToColumnsStringReq(body) => body.viewport.as_ref(),
-        ClientReq::ViewToRowsStringReq(body) => body.viewport.as_ref(),
-        ClientReq::ViewToNdjsonStringReq(body) => body.viewport.as_ref(),
-        ClientReq::ViewToCsvReq(body) => body.viewport.as_ref(),
-        ClientReq::ViewToArrowReq(body) => body.viewport.as_ref(),
-        _ => None,
+    let mut client = ClientGeneration::assumed(Generation::V5_6);
+    let Call { msg_id, entity_id, command, .. } = call::receive(bytes.to_vec().into(), &mut client);
+    let Ok(command) = command else { return };
+    command.scope();
+    let answers = match command {
+        Command::Server(_) => vec![Answer::Features],
+        Command::Catalog(command) => execute_catalog_command(command),
+        Command::Table(command) => execute_table_command(command),
+        Command::View(command) => execute_view_command(&command),
     };
-    let options = SliceOptions { viewport: viewport::from_wire(port), id: true, index: true };
-    let json = viewport::json_options(Some(true), Some(true), Some(true));
-    for (group_by, split_by) in [(vec![], vec![]), (vec!["s".into()], vec!["b".into()])] {
-        let config = ViewConfig { group_by, split_by, ..ViewConfig::default() };
-        let table = table();
-        let plan = Plan::new(&config, table.schema()).expect("the config is a good one");
-        let mut view = View::build(Arc::new(plan), &table.snapshot());
-        let mut handle = view.handle(None);
-        match &request {
-            ClientReq::ViewExpandReq(body) => drop(view.expand(&mut handle, body.row_index as usize)),
-            ClientReq::ViewCollapseReq(body) => drop(view.collapse(&mut handle, body.row_index as usize)),
-            ClientReq::ViewSetDepthReq(body) => view.set_depth(&mut handle, body.depth),
-            ClientReq::ViewGetMinMaxReq(body) => drop(view.min_max(&mut handle, &body.column_name)),
-            ClientReq::ViewColumnPathsReq(body) => {
-                let columns = body.start_col.unwrap_or(0) as usize..body.end_col.unwrap_or(u32::MAX) as usize;
-                column_paths::to_wire(&view.column_names(columns.clone()), &view.column_paths(columns));
-            }
-            _ => {}
-        }
-        let window = view.slice(&mut handle, options).gather();
-        export::json_columns(&window, json);
-        export::json_rows(&window, json);
-        export::ndjson(&window, json);
-        export::csv(&window, export::Naming::Legacy);
-        let naming = ClientGeneration::assumed(Generation::V5_5).naming(port);
-        export::arrow(&window, naming, Compression::Lz4).expect("what was read can be written");
+    for answer in answers {
+        call::encode(msg_id, entity_id.clone(), answer);
     }
 }
 
-fn with(data: Option<proscenium_proto::generated::MakeTableData>, act: impl FnOnce(&mut Table, &TableData)) {
-    if let Ok(Some(Source::Data(data))) = from_wire(data) {
-        let mut table = table();
-        act(&mut table, &data);
-        ingest::read(&table);
-    }
+fn execute_catalog_command(command: CatalogCommand) -> Vec<Answer> {
+    let (table, answer) = match command {
+        CatalogCommand::ListTables => return vec![Answer::Tables(Vec::new())],
+        CatalogCommand::WatchTables | CatalogCommand::UnwatchTables { .. } => return Vec::new(),
+        CatalogCommand::CreateTable(origin) => match origin {
+            TableOrigin::Data { data, options } => (Table::create(&data, options), Answer::TableCreated),
+            TableOrigin::View { columns, .. } => {
+                let (table, plan) = planned(&ViewConfig::default());
+                let derived = Table::derive(plan, &table.snapshot(), None, columns.as_deref());
+                (derived, Answer::TableCreated)
+            }
+            TableOrigin::Join { spec, .. } => {
+                (Table::join(&table().snapshot(), &table().snapshot(), &spec), Answer::JoinCreated)
+            }
+        },
+    };
+    table.iter().for_each(ingest::read);
+    vec![answer]
+}
+
+fn execute_table_command(command: TableCommand) -> Vec<Answer> {
+    let mut table = table();
+    vec![match command {
+        TableCommand::GetSchema => Answer::TableSchema(table.schema().clone()),
+        TableCommand::GetSize => Answer::TableSize(table.num_rows()),
+        TableCommand::GetSnapshot => Answer::Snapshot(table.snapshot()),
+        TableCommand::MakePort => Answer::Port(table.make_port()),
+        TableCommand::ValidateExpressions(expressions) => Answer::of_expressions(expressions, &table),
+        TableCommand::DescribeView(config) => Answer::of_config(&config, &table),
+        TableCommand::Write(write) => {
+            let context = EngineContext::default();
+            let answer = match write {
+                Write::Update { data, port_id, options } => {
+                    table.update_with(&data, port_id, &options, &context).map(|_| Answer::Updated)
+                }
+                Write::Replace { data, options } => {
+                    table.replace_with(&data, &options, &context).map(|_| Answer::Replaced)
+                }
+                Write::Remove { data } => table.remove(&data).map(|_| Answer::Removed),
+            };
+            ingest::read(&table);
+            return answer.into_iter().collect();
+        }
+        TableCommand::OpenView { view_id, config } => {
+            let Ok(plan) = Plan::new(&config, table.schema()) else { return Vec::new() };
+            let plan = Arc::new(plan);
+            ingest::write(&mut View::build(plan.clone(), &table.snapshot()));
+            return vec![Answer::ViewOpened { view_id: view_id.into() }, Answer::ViewConfig(plan)];
+        }
+        TableCommand::WatchDeletion | TableCommand::UnwatchDeletion { .. } | TableCommand::Delete { .. } => {
+            return Vec::new();
+        }
+    }]
+}
+
+/// Runs a command on a flat view and on a pivot.
+fn execute_view_command(command: &ViewCommand) -> Vec<Answer> {
+    let shapes = [(vec![], vec![]), (vec!["s".into()], vec!["b".into()])];
+    let execute = |(group_by, split_by)| {
+        let (table, plan) = planned(&ViewConfig { group_by, split_by, ..ViewConfig::default() });
+        let plan = Arc::new(plan);
+        let mut view = View::build(plan.clone(), &table.snapshot());
+        let mut handle = view.handle(None);
+        let answer = match command {
+            ViewCommand::Read(read) => {
+                let answer = read.answer(&mut view, &mut handle).ok();
+                ingest::write(&mut view);
+                answer
+            }
+            ViewCommand::Slice(slice) => {
+                let taken = slice.take(&mut view, &mut handle);
+                Some(slice.format.encode(taken, 1).expect("what was read can be written"))
+            }
+            ViewCommand::GetSchema => Some(Answer::ViewSchema(plan)),
+            ViewCommand::GetExpressionSchema => Some(Answer::ExpressionSchema(plan)),
+            ViewCommand::GetConfig => Some(Answer::ViewConfig(plan)),
+            ViewCommand::Close | ViewCommand::Subscribe(_) | ViewCommand::Unsubscribe { .. } => None,
+        };
+        answer
+    };
+    shapes.into_iter().filter_map(execute).collect()
+}
+
+fn planned(config: &ViewConfig) -> (Table, Plan) {
+    let table = table();
+    let plan = Plan::new(config, table.schema()).expect("the config is a good one");
+    (table, plan)
 }
 
 fn table() -> Table {
