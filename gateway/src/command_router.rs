@@ -81,7 +81,8 @@ impl CommandRouter {
     /// Sends a command. Its answer, or an error, arrives at the reply.
     pub fn send(&self, routed: RoutedCommand) -> Sending {
         let RoutedCommand { caller, entity_id, command, table, reply, handled } = routed;
-        if let Err(error) = authorize(&caller.principal, &command) {
+        let of_table = table.as_ref().ok().map(|table| &*table.name);
+        if let Err(error) = authorize(&caller.principal, &command, of_table.unwrap_or(&entity_id)) {
             reply.send(Err(error));
             return Sending::Sent;
         }
@@ -190,8 +191,9 @@ impl CommandRouter {
     }
 }
 
-/// Checks that the sender may send the command. Everybody may until listeners can authenticate.
-fn authorize(_principal: &Principal, _command: &Command) -> Result<(), ActorError> {
+/// Checks that the sender may send the command, which is about this table. Everybody may until listeners can
+/// authenticate.
+fn authorize(_principal: &Principal, _command: &Command, _table: &str) -> Result<(), ActorError> {
     Ok(())
 }
 

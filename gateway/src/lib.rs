@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`Server`], its configuration ([`settings`], [`config`]), its listeners ([`listeners`], [`http`],
 //! [`flight`]), WebSocket connections ([`session`]), the one way from all of them to the tables ([`command_router`]), what
-//! HTTP and Flight share ([`transient_view`], [`table_load`]); then the sources of tables ([`source`], [`demo`]).
+//! HTTP and Flight share ([`transient_view`], [`table_load`], [`table_listing`]); then the sources of tables ([`source`], [`demo`]).
 
 pub mod command_router;
 pub mod config;
@@ -21,6 +21,7 @@ pub mod settings;
 pub mod shutdown;
 pub mod sites;
 pub mod source;
+pub mod table_listing;
 pub mod table_load;
 pub mod transient_view;
 

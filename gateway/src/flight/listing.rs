@@ -3,38 +3,24 @@
 use arrow::datatypes::{Field, Schema as ArrowSchema};
 use arrow::ipc::writer::IpcWriteOptions;
 use arrow_flight::{FlightDescriptor, FlightEndpoint, FlightInfo, SchemaAsIpc, SchemaResult, Ticket};
-use proscenium_actors::{ActorError, Caller};
-use proscenium_engine::hosting::{Answer, Command, Principal, TableCommand};
+use proscenium_engine::hosting::{HostedTable, Principal};
 use proscenium_engine::table::Snapshot;
 use tonic::Status;
 
 use super::{ReplyStream, get, status, ticket};
 use crate::command_router::CommandRouter;
-use crate::transient_view::unexpected;
+use crate::table_listing;
 
 pub(super) async fn list(
     router: &CommandRouter,
     principal: Principal,
 ) -> Result<ReplyStream<FlightInfo>, Status> {
-    let mut flights = Vec::new();
-    for hosted in router.catalog().list() {
-        let caller = Caller::without_connection(principal.clone());
-        let command = Command::Table(TableCommand::GetSnapshot);
-        let snapshot = match router.ask(caller, &hosted.name, command).await {
-            Ok(Answer::Snapshot(snapshot)) => snapshot,
-            Ok(other) => return Err(status(&unexpected(&other), &hosted.name)),
-            // A table that is deleted meanwhile is omitted.
-            Err(ActorError::Gone | ActorError::TableNotFound | ActorError::TableFailed { .. }) => continue,
-            Err(fault) => return Err(status(&fault, &hosted.name)),
-        };
-        let descriptor = FlightDescriptor::new_path(vec![hosted.name.to_string()]);
-        flights.push(flight(
-            descriptor,
-            &arrow_schema(&snapshot),
-            snapshot.num_rows(),
-            hosted.name.as_bytes(),
-        ));
-    }
+    let hosted = table_listing::list(router, principal).await.map_err(|fault| status(&fault, ""))?;
+    let entry = |(table, snapshot): (HostedTable, Snapshot)| {
+        let descriptor = FlightDescriptor::new_path(vec![table.name.to_string()]);
+        flight(descriptor, &arrow_schema(&snapshot), snapshot.num_rows(), table.name.as_bytes())
+    };
+    let flights: Vec<_> = hosted.into_iter().map(entry).collect();
     Ok(Box::pin(futures::stream::iter(flights)))
 }
 

@@ -15,32 +15,31 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::HeaderName;
 use actix_web::{HttpRequest, HttpResponse, web};
 use proscenium_actors::{ActorError, Caller};
-use proscenium_engine::hosting::{Answer, Command, Principal, Subject, TableCommand};
+use proscenium_engine::hosting::{Command, HostedTable, Principal, Subject, TableCommand};
+use proscenium_engine::table::Snapshot;
 use serde_json::json;
 
 use super::Shared;
+use crate::table_listing;
 
 pub(super) async fn list(shared: web::Data<Shared>) -> HttpResponse {
-    let mut tables = Vec::new();
-    for hosted in shared.router.catalog().list() {
-        let caller = Caller::without_connection(Principal::anonymous());
-        let command = Command::Table(TableCommand::GetSnapshot);
-        // A table that is deleted meanwhile is omitted.
-        let Ok(Answer::Snapshot(snapshot)) = shared.router.ask(caller, &hosted.name, command).await else {
-            continue;
-        };
+    let hosted = match table_listing::list(&shared.router, Principal::anonymous()).await {
+        Ok(hosted) => hosted,
+        Err(fault) => return refuse(&fault, ""),
+    };
+    let entry = |(table, snapshot): (HostedTable, Snapshot)| {
         let columns: serde_json::Map<String, serde_json::Value> = snapshot
             .schema()
             .fields()
             .iter()
             .map(|field| (field.name.to_string(), field.column_type().name().into()))
             .collect();
-        tables.push(json!({
-            "name": &*hosted.name, "index": hosted.index, "limit": hosted.limit,
+        json!({
+            "name": &*table.name, "index": table.index, "limit": table.limit,
             "rows": snapshot.num_rows(), "columns": columns,
-        }));
-    }
-    HttpResponse::Ok().json(tables)
+        })
+    };
+    HttpResponse::Ok().json(hosted.into_iter().map(entry).collect::<Vec<_>>())
 }
 
 pub(super) async fn delete(shared: web::Data<Shared>, name: web::Path<String>) -> HttpResponse {

@@ -1,0 +1,36 @@
+//! The list of tables with their columns and sizes, as HTTP and Flight return it.
+
+use proscenium_actors::{ActorError, Caller};
+use proscenium_engine::hosting::{Answer, CatalogCommand, Command, HostedTable, Principal, TableCommand};
+use proscenium_engine::table::Snapshot;
+
+use crate::command_router::CommandRouter;
+use crate::transient_view::unexpected;
+
+/// Returns the listed tables, each with a snapshot. A table that is deleted meanwhile is omitted.
+///
+/// # Errors
+///
+/// A table does not answer in time.
+pub async fn list(
+    router: &CommandRouter,
+    principal: Principal,
+) -> Result<Vec<(HostedTable, Snapshot)>, ActorError> {
+    let caller = Caller::without_connection(principal);
+    let list = Command::Catalog(CatalogCommand::ListTables);
+    let hosted = match router.ask(caller.clone(), "", list).await? {
+        Answer::Tables(hosted) => hosted,
+        other => return Err(unexpected(&other)),
+    };
+    let mut tables = Vec::with_capacity(hosted.len());
+    for table in hosted {
+        let command = Command::Table(TableCommand::GetSnapshot);
+        match router.ask(caller.clone(), &table.name, command).await {
+            Ok(Answer::Snapshot(snapshot)) => tables.push((table, snapshot)),
+            Ok(other) => return Err(unexpected(&other)),
+            Err(ActorError::Gone | ActorError::TableNotFound | ActorError::TableFailed { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(tables)
+}
