@@ -210,3 +210,46 @@ where
         Offered::Full(message) => Sending::Waiting(mailbox.post(message).boxed()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proscenium_actors::{ActorMetrics, Limits};
+    use proscenium_engine::hosting::{TableCommand, Topic};
+
+    use super::*;
+
+    fn router() -> CommandRouter {
+        let catalog = Catalog::start(1, Limits::default(), ActorMetrics::new().unwrap()).unwrap();
+        CommandRouter::new(catalog)
+    }
+
+    async fn ask(router: &CommandRouter, entity_id: &str, command: Command) -> Result<Answer, ActorError> {
+        router.ask(Caller::without_connection(Principal::anonymous()), entity_id, command).await
+    }
+
+    #[actix_rt::test]
+    async fn commands_about_what_does_not_exist_have_their_own_answers() {
+        let router = router();
+        let delete = Command::Table(TableCommand::Delete { lazy: false });
+        assert!(matches!(ask(&router, "t", delete).await, Ok(Answer::TableDeleted)));
+        let size = ask(&router, "t", Command::Table(TableCommand::GetSize)).await;
+        assert_eq!(size.unwrap_err(), ActorError::TableNotFound);
+        let (topic, subscription) = (Topic::Update { rows: false }, 1);
+        let ended = Command::View(ViewCommand::Unsubscribe { topic, subscription });
+        assert!(matches!(ask(&router, "v", ended).await, Ok(Answer::Unsubscribed(Topic::Update { .. }))));
+        let closed = ask(&router, "v", Command::View(ViewCommand::Close)).await;
+        assert_eq!(closed.unwrap_err(), ActorError::ViewNotFound);
+    }
+
+    #[actix_rt::test]
+    async fn the_server_answers_for_itself() {
+        let router = router();
+        let features = ask(&router, "", Command::Server(ServerCommand::GetFeatures)).await;
+        assert!(matches!(features, Ok(Answer::Features)));
+        let listed = ask(&router, "", Command::Catalog(CatalogCommand::ListTables)).await;
+        assert!(matches!(listed, Ok(Answer::Tables(tables)) if tables.is_empty()));
+        let watched = ask(&router, "", Command::Catalog(CatalogCommand::WatchTables)).await;
+        let error = watched.unwrap_err().to_string();
+        assert_eq!(error, "a subscription needs a connection that receives it");
+    }
+}

@@ -98,3 +98,54 @@ pub(crate) fn unexpected(answer: &Answer) -> ActorError {
     debug_assert!(false, "each command has its own answer: {answer:?}");
     ActorError::refused("the server has mixed up two answers")
 }
+
+#[cfg(test)]
+mod tests {
+    use proscenium_actors::table::GetTableStats;
+    use proscenium_actors::{ActorMetrics, Catalog, Limits, tuning};
+    use proscenium_engine::{TableData, TableOptions};
+
+    use super::*;
+
+    async fn router() -> CommandRouter {
+        let catalog = Catalog::start(1, Limits::default(), ActorMetrics::new().unwrap()).unwrap();
+        let data = TableData::Rows(r#"[{"x":1},{"x":2}]"#.into());
+        catalog.host("t", data, TableOptions::default()).await.unwrap();
+        CommandRouter::new(catalog)
+    }
+
+    /// The numbers of handles on the table's shared views.
+    async fn handles(router: &CommandRouter) -> Vec<usize> {
+        let table = router.catalog().table("t").unwrap();
+        let stats = table.mailbox.ask(tuning::ASK_DEADLINE, |reply| GetTableStats { reply }).await.unwrap();
+        stats.views.iter().map(|view| view.num_handles).collect()
+    }
+
+    async fn open(router: &CommandRouter) -> Result<TransientView, ActorError> {
+        TransientView::open(router, Principal::anonymous(), "t", ViewConfig::default()).await
+    }
+
+    #[actix_rt::test]
+    async fn equal_views_are_shared_and_end_with_their_readers() {
+        let router = router().await;
+        let (first, second) = (open(&router).await.unwrap(), open(&router).await.unwrap());
+        assert_eq!(handles(&router).await, [2]);
+        drop(first);
+        assert_eq!(handles(&router).await, [1]);
+        assert_eq!(second.dimensions().await.unwrap().num_view_rows, 2);
+        assert_eq!(second.slice(Viewport::default()).await.unwrap().num_rows(), 2);
+        drop(second);
+        assert!(handles(&router).await.is_empty());
+    }
+
+    #[actix_rt::test]
+    async fn a_reader_that_goes_away_leaves_no_view() {
+        let router = router().await;
+        let mut opening = Box::pin(open(&router));
+        assert!(futures::poll!(&mut opening).is_pending(), "the command is sent");
+        drop(opening);
+        assert!(handles(&router).await.is_empty());
+        let refused = TransientView::open(&router, Principal::anonymous(), "u", ViewConfig::default()).await;
+        assert_eq!(refused.unwrap_err(), ActorError::TableNotFound);
+    }
+}

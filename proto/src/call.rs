@@ -71,8 +71,8 @@ pub struct Call {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The frame is not a request, or is one that this release does not know.
-    #[error("undecodable request")]
-    Undecodable,
+    #[error("undecodable request: {0}")]
+    Undecodable(String),
     /// A part of the request is invalid.
     #[error(transparent)]
     Invalid(#[from] EngineError),
@@ -82,7 +82,7 @@ impl Refusal {
     /// The reply.
     pub fn to_wire(&self) -> ClientResp {
         match self {
-            Refusal::Undecodable => error::unhandled(),
+            Refusal::Undecodable(_) => error::unhandled(),
             Refusal::Invalid(error) => error::to_wire(error),
         }
     }
@@ -100,11 +100,17 @@ pub enum EncodedReply {
 /// Decodes a frame. `client` is updated by what the request shows about its client, whose rules the reply follows.
 pub fn receive(frame: Bytes, client: &mut ClientGeneration) -> Call {
     let (msg_id, entity_id, request) = match frame::decode(frame) {
-        Ok(request) => (request.msg_id, request.entity_id, request.client_req),
-        Err(bad) => (bad.msg_id, bad.entity_id, None),
+        Ok(request) => {
+            let unknown = || "its kind is unknown".to_owned();
+            (request.msg_id, request.entity_id, request.client_req.ok_or_else(unknown))
+        }
+        Err(bad) => (bad.msg_id, bad.entity_id, Err(bad.reason)),
     };
-    let Some(request) = request else {
-        return Call { msg_id, entity_id, name: "", command: Err(Refusal::Undecodable) };
+    let request = match request {
+        Ok(request) => request,
+        Err(reason) => {
+            return Call { msg_id, entity_id, name: "", command: Err(Refusal::Undecodable(reason)) };
+        }
     };
     client.observe(&request);
     let name = request::name(&request);
@@ -280,7 +286,7 @@ mod tests {
     fn garbage_is_a_refusal_with_the_number_that_could_be_read() {
         let mut client = ClientGeneration::assumed(Generation::V5_6);
         let call = receive(Bytes::from_static(&[0x08, 5, 0x1a]), &mut client);
-        assert_eq!((call.msg_id, call.command.unwrap_err()), (5, Refusal::Undecodable));
+        assert!(matches!((call.msg_id, call.command), (5, Err(Refusal::Undecodable(_)))));
     }
 
     #[test]

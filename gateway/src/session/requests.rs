@@ -140,7 +140,10 @@ impl SessionRequests {
         tracing::trace!(request = name, entity = %entity_id);
         let locks = match &command {
             Ok(command) => self.locks(&command.scope(), &entity_id),
-            Err(_) => LockRequest::default(),
+            Err(refusal) => {
+                tracing::debug!(%refusal, msg_id, entity = %entity_id, "a request is refused");
+                LockRequest::default()
+            }
         };
         let number = self.next_number;
         self.next_number += 1;
@@ -160,8 +163,8 @@ impl SessionRequests {
         Ok(())
     }
 
-    /// Starts every request whose locks are free. Returns those whose message waits for room; [`SessionRequests::resume`] must
-    /// follow once it is sent.
+    /// Starts every request whose locks are free. Returns those whose message waits for room;
+    /// [`SessionRequests::resume`] must follow once it is sent.
     pub fn start(&mut self) -> Vec<Blocked> {
         for number in std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner)) {
             self.scheduler.end(number);
