@@ -95,7 +95,7 @@ fn execute_view_command(command: &ViewCommand) -> Vec<Answer> {
         let plan = Arc::new(plan);
         let mut view = View::build(plan.clone(), &table.snapshot());
         let mut handle = view.handle(None);
-        let answer = match command {
+        match command {
             ViewCommand::Read(read) => {
                 let answer = read.answer(&mut view, &mut handle).ok();
                 ingest::write(&mut view);
@@ -109,8 +109,7 @@ fn execute_view_command(command: &ViewCommand) -> Vec<Answer> {
             ViewCommand::GetExpressionSchema => Some(Answer::ExpressionSchema(plan)),
             ViewCommand::GetConfig => Some(Answer::ViewConfig(plan)),
             ViewCommand::Close | ViewCommand::Subscribe(_) | ViewCommand::Unsubscribe { .. } => None,
-        };
-        answer
+        }
     };
     shapes.into_iter().filter_map(execute).collect()
 }
