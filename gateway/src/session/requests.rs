@@ -318,12 +318,14 @@ impl SessionRequests {
     /// Finds the table that a request is about, and notes that it may hold state of this connection.
     fn find_table(&mut self, subject: Subject, entity_id: &str) -> Result<TableRef, ActorError> {
         let router = &self.server.router;
-        let table = match (subject, self.views.get(entity_id)) {
+        let opened = match subject {
             // A view that this connection opens may not be registered yet: its message may still be in the mailbox.
-            (Subject::View, Some(table)) => {
-                router.find(Subject::Table, table).map_err(|_| ActorError::ViewNotFound)?
-            }
-            (Subject::Server | Subject::Table | Subject::View, _) => router.find(subject, entity_id)?,
+            Subject::View => self.views.get(entity_id),
+            Subject::Server | Subject::Table => None,
+        };
+        let table = match opened {
+            Some(table) => router.find(Subject::Table, table).map_err(|_| ActorError::ViewNotFound)?,
+            None => router.find(subject, entity_id)?,
         };
         if !self.tables.contains_key(&table.stream) {
             self.tables.retain(|_, table| !table.mailbox.is_gone());
