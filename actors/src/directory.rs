@@ -1,7 +1,8 @@
 //! The directory of tables and views, and the subscribers to its changes. Read by every connection for every request,
 //! written by the catalog and by tables.
 //!
-//! Invariant: plain state ([`TableDirectory`]) behind one lock, which is never held while a message is sent to an actor.
+//! Invariant: plain state ([`TableDirectory`]) behind one lock, which is never held while a message is sent to an
+//! actor.
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -133,8 +134,8 @@ impl TableNames for Directory {
         self.write().remove(&table.name, |present| present.stream == table.stream).is_some()
     }
 
-    /// A subscriber that sent a request gets its answer first; the others' notifications are reserved before the answers
-    /// are sent, so that no later reply about the list overtakes them.
+    /// A subscriber that sent a request gets its answer first; the others' notifications are reserved before the
+    /// answers are sent, so that no later reply about the list overtakes them.
     fn announce_after(&self, stream: StreamId, answered: Vec<(Reply<Answer>, Answer)>) {
         let notified = |watcher: &Subscriber| (watcher.outbox.clone(), watcher.msg_id);
         let (after, before): (Vec<_>, Vec<_>) = {

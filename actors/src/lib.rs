@@ -5,9 +5,9 @@
 //! on no socket and no wire message: the transport passes in callbacks ([`mailbox::Reply`]) and a queue of outgoing
 //! messages ([`outbox::Outbox`]).
 //!
-//! Reading order: sending to an actor ([`mailbox`]), sending to a connection ([`outbox`]), passing deltas to a derived
-//! table ([`delta_queue`]), the names of tables and views ([`directory`]), who sends a command ([`caller`]); then the actors: [`catalog`], [`table`],
-//! [`view`], [`monitor`]; then their threads: [`placement`], [`workers`].
+//! Reading order: sending to an actor ([`mailbox`]), sending to a connection ([`outbox`]), passing deltas to a
+//! derived table ([`delta_queue`]), the names of tables and views ([`directory`]), who sends a command ([`caller`]);
+//! then the actors: [`catalog`], [`table`], [`view`], [`monitor`]; then their threads: [`placement`], [`workers`].
 
 #![warn(missing_docs)]
 

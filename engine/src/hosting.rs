@@ -1,11 +1,11 @@
-//! What clients ask of tables and views, and the state that answers them.
+//! The commands of clients about tables and views, and the state that answers them.
 //!
-//! Invariant: pure state machines and values. No actor, socket or message of a protocol: the table actors of a server and
-//! the worker of a browser are shells around the same types, so equal commands have equal effects in both places.
+//! Invariant: pure state machines and values. No actor, socket or message of a protocol: the table actors of a server
+//! and the worker of a browser are shells around the same types, so equal commands have equal effects in both places.
 //!
-//! Reading order: who asks ([`Principal`]), what is asked ([`Command`]) and in which order ([`Scope`]), what is answered
-//! ([`Answer`]); then the state of a table: its views ([`ViewRegistry`], [`Subscriptions`]), the tables derived of it
-//! ([`Followers`]) and its deletion ([`TableHost`]); and the names of all tables ([`TableDirectory`]).
+//! Reading order: the sender ([`Principal`]), its command ([`Command`]) and what that is ordered by ([`Scope`]), the
+//! answer ([`Answer`]); then the state of a table: its views ([`ViewRegistry`], [`Subscriptions`]), the tables
+//! derived of it ([`Followers`]) and its deletion ([`TableHost`]); and the names of all tables ([`TableDirectory`]).
 
 mod answer;
 mod command;

@@ -5,7 +5,8 @@
 //! delta, numbered `from → to`.
 //!
 //! Reading order: values and configuration ([`scalar`], [`schema`], [`config`], [`data`]), bytes to batches
-//! ([`ingest`]), batches to tables ([`table`]), tables to pivots ([`view`]), pivots to bytes ([`export`]), what clients ask of all of it ([`hosting`]).
+//! ([`ingest`]), batches to tables ([`table`]), tables to pivots ([`view`]), pivots to bytes ([`export`]), clients'
+//! commands about all of it ([`hosting`]).
 
 #![warn(missing_docs)]
 // A new aggregate, type, storage or operator is a compile error where it is not handled.

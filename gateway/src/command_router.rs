@@ -191,7 +191,7 @@ impl CommandRouter {
     }
 }
 
-/// Checks that the sender may send the command, which is about this table. Everybody may until listeners can
+/// Checks that the sender may send the command, which is about this table. All senders may until listeners can
 /// authenticate.
 fn authorize(_principal: &Principal, _command: &Command, _table: &str) -> Result<(), ActorError> {
     Ok(())

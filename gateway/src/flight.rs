@@ -1,8 +1,8 @@
 //! The Arrow Flight listener: bulk loads and snapshots.
 //!
 //! Invariant: works with standard clients. A put is applied in pieces, each atomically; a get is one version of its
-//! table, regardless of concurrent writes. Engine work runs on worker threads, never on the listener's own. The commands
-//! are those of WebSocket clients, and go the same way.
+//! table, regardless of concurrent writes. Engine work runs on worker threads, never on the listener's own. The
+//! commands are those of WebSocket clients, and go the same way.
 //!
 //! A descriptor's path `[table]` or its command (JSON) names the table: [`ticket`]. Reading: [`get`]; writing: [`put`];
 //! the tables: [`listing`]; administration: [`action`].

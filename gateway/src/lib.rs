@@ -1,8 +1,9 @@
 //! The network listeners: WebSocket, HTTP and Arrow Flight. The only crate that uses a network.
 //!
 //! Reading order: [`Server`], its configuration ([`settings`], [`config`]), its listeners ([`listeners`], [`http`],
-//! [`flight`]), WebSocket connections ([`session`]), the one way from all of them to the tables ([`command_router`]), what
-//! HTTP and Flight share ([`transient_view`], [`table_load`], [`table_listing`]); then the sources of tables ([`source`], [`demo`]).
+//! [`flight`]), WebSocket connections ([`session`]), the one way from all of them to the tables ([`command_router`]),
+//! what HTTP and Flight share ([`transient_view`], [`table_load`], [`table_listing`]); then the sources of tables
+//! ([`source`], [`demo`]).
 
 pub mod command_router;
 pub mod config;

@@ -1,7 +1,7 @@
 //! A view that one download or one Flight call opens, reads and closes.
 //!
 //! Invariant: it is a view like those of browsers, with the same limits, and shared with equal ones. It is closed when
-//! it is dropped, also when the caller goes away.
+//! it is dropped, also when the caller disconnects.
 
 use bytes::Bytes;
 use proscenium_actors::{ActorError, Caller};

@@ -63,7 +63,7 @@ pub struct Call {
     pub entity_id: String,
     /// The request's name, for logs; empty if it could not be decoded.
     pub name: &'static str,
-    /// What is asked, or why it is refused.
+    /// The command, or the reason why it is refused.
     pub command: Result<Command, Refusal>,
 }
 

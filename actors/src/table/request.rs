@@ -14,7 +14,7 @@ use crate::mailbox::{Done, Reply};
 pub struct TableRequest {
     /// The sender.
     pub caller: Caller,
-    /// What is asked.
+    /// The command.
     pub command: TargetCommand,
     /// Receives the answer.
     pub reply: Reply<Answer>,

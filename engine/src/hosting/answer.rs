@@ -42,7 +42,7 @@ pub enum Answer {
         /// Their types and errors.
         description: Box<Description>,
     },
-    /// The view that a configuration would give.
+    /// The view that a configuration describes.
     Description(Box<Description>),
     /// The rows are inserted and updated.
     Updated,

@@ -1,4 +1,4 @@
-//! Everything that a client may ask, as values.
+//! All commands of clients, as values.
 //!
 //! Invariant: a command is complete. It holds no connection and no function, so it can be checked, logged, queued and
 //! executed anywhere. Which table or view it is about is stated beside it, by name: see [`Subject`](super::Subject).

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-/// The sender of a command: a name, roles, and claims. One value for everybody until a listener can authenticate.
+/// The sender of a command: a name, roles, and claims. One value for all senders until a listener can authenticate.
 ///
 /// Cost: a clone is a reference count.
 #[derive(Debug, Clone, PartialEq, Eq)]

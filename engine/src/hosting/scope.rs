@@ -1,6 +1,7 @@
 //! What a command must be ordered by, and what happens if its table or view does not exist.
 //!
-//! Invariant: each command has one scope, one subject and one answer for a missing subject, stated here and nowhere else.
+//! Invariant: each command has one scope, one subject and one answer for a missing subject, stated here and nowhere
+//! else.
 
 use super::{Answer, CatalogCommand, Command, TableCommand, TableOrigin, Topic, ViewCommand};
 

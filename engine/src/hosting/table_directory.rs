@@ -124,7 +124,7 @@ where
         }
     }
 
-    /// Whether the last table of this name failed. Only asked about a name without table.
+    /// Whether the last table of this name failed. Meaningful for a name without table only.
     pub fn has_failed(&self, name: &str) -> bool {
         self.failed.iter().any(|failed| **failed == *name)
     }

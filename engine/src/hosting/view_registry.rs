@@ -1,8 +1,8 @@
 //! A table's views: the handles that clients hold, the shared views behind them, and their subscribers.
 //!
 //! Invariant: handles are kept in creation order, which is the order in which their subscribers are notified. Every
-//! handle refers to a shared view, which exists as long as a handle refers to it. Equal sharing keys are one shared view.
-//! `check` verifies this in debug builds after each change.
+//! handle refers to a shared view, which exists as long as a handle refers to it. Equal sharing keys are one shared
+//! view. `check` verifies this in debug builds after each change.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The reply to a request: encodes the answer on the thread that gives it, and appends it to the connection's outbox.
+//! The reply to a request: encodes the answer on the thread that computed it, and appends it to the connection's outbox.
 //!
 //! Cost: the pieces of a long answer are not copied.
 
