@@ -21,11 +21,12 @@ impl ProcessMeter {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let (last_now, last_busy) = std::mem::replace(&mut *last, (now, busy));
         let (resident_bytes, own_bytes) = memory();
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         ProcessUsage {
             resident_bytes,
             own_bytes,
-            busy: busy.saturating_sub(last_busy),
-            passed: now.saturating_duration_since(last_now),
+            busy_ms: milliseconds(busy.saturating_sub(last_busy)),
+            passed_ms: milliseconds(now.saturating_duration_since(last_now)),
         }
     }
 }
@@ -71,7 +72,7 @@ mod tests {
     fn a_reading_counts_from_the_one_before() {
         let start = Instant::now();
         let meter = ProcessMeter::start(start);
-        assert_eq!(meter.read(start + Duration::from_secs(3)).passed, Duration::from_secs(3));
-        assert_eq!(meter.read(start + Duration::from_secs(4)).passed, Duration::from_secs(1));
+        assert_eq!(meter.read(start + Duration::from_secs(3)).passed_ms, 3000);
+        assert_eq!(meter.read(start + Duration::from_secs(4)).passed_ms, 1000);
     }
 }

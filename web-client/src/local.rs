@@ -10,7 +10,6 @@ mod table;
 mod view;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use bytes::Bytes;
 use proscenium_engine::config::Generation;
@@ -218,6 +217,5 @@ fn usage() -> ProcessUsage {
     let heap_bytes = core::arch::wasm32::memory_size(0) as u64 * 65_536;
     #[cfg(not(target_family = "wasm"))]
     let heap_bytes = 0;
-    let (busy, passed) = (Duration::ZERO, Duration::ZERO);
-    ProcessUsage { resident_bytes: heap_bytes, own_bytes: heap_bytes, busy, passed }
+    ProcessUsage { resident_bytes: heap_bytes, own_bytes: heap_bytes, busy_ms: 0, passed_ms: 0 }
 }

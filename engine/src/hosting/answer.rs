@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -116,8 +115,8 @@ pub struct ProcessUsage {
     pub resident_bytes: u64,
     /// The part of it that is not shared with files and other processes.
     pub own_bytes: u64,
-    /// Processor time of all threads since the previous reading.
-    pub busy: Duration,
-    /// Time since the previous reading.
-    pub passed: Duration,
+    /// Processor time of all threads since the previous reading, in milliseconds.
+    pub busy_ms: u64,
+    /// Time since the previous reading, in milliseconds.
+    pub passed_ms: u64,
 }

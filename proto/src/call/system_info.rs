@@ -1,7 +1,5 @@
 //! `ServerSystemInfo`: returns memory, and processor time since the last such request.
 
-use std::time::Duration;
-
 use proscenium_engine::hosting::{Command, ProcessUsage, ServerCommand};
 
 use crate::ClientResp;
@@ -12,11 +10,11 @@ pub(super) fn decode(_: ServerSystemInfoReq) -> Command {
 }
 
 pub(super) fn encode(usage: ProcessUsage) -> ClientResp {
-    let milliseconds = |time: Duration| u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
+    let clamped = |milliseconds: u64| u32::try_from(milliseconds).unwrap_or(u32::MAX);
     ClientResp::ServerSystemInfoResp(ServerSystemInfoResp {
         heap_size: usage.resident_bytes,
         used_size: usage.own_bytes,
-        cpu_time: milliseconds(usage.busy),
-        cpu_time_epoch: milliseconds(usage.passed),
+        cpu_time: clamped(usage.busy_ms),
+        cpu_time_epoch: clamped(usage.passed_ms),
     })
 }
