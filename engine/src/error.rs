@@ -1,40 +1,68 @@
-//! The error type of the engine. Every message is meant for the user and names the thing at fault.
+//! The errors of the engine: a user's mistake, by the place where it was detected, with the thing at fault as fields.
+//!
+//! Invariant: every error is an answer to its user. The texts here are plain sentences; where the published server words a
+//! fault in its own way, the protocol's crate renders that from the fields. [`EngineError::code`] is stable: programs may
+//! branch on it.
 
-/// A user's mistake, by the place where it was detected.
-///
-/// The text is that of the published server wherever clients are known to compare it.
+mod config;
+mod data;
+mod request;
+mod table;
+
+pub use config::{ConfigError, ViewClause, WindowFault};
+pub use data::{CellFault, DataError, DataFormat, FlattenBound};
+pub use request::RequestError;
+pub use table::{IndexSource, JoinSideName, ReadOnly, TableError};
+
+/// A user's mistake. Nothing was changed by the request that it answers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
     /// Bytes that do not conform to their format, or values that do not fit a column.
-    #[error("{0}")]
-    Data(String),
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// A request that the table cannot serve (wrong index, read-only, unknown column).
-    #[error("{0}")]
-    Table(String),
+    #[error(transparent)]
+    Table(#[from] TableError),
     /// A view config that does not fit its table.
-    #[error("{0}")]
-    Config(String),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A request whose parts do not make a command.
+    #[error(transparent)]
+    Request(#[from] RequestError),
     /// A request that this release does not support; the text names it.
     #[error("{0} is not supported yet")]
     Unsupported(String),
 }
 
 impl EngineError {
-    /// Creates an [`EngineError::Data`].
-    pub fn data(message: impl Into<String>) -> Self {
-        EngineError::Data(message.into())
-    }
-
-    /// Creates an [`EngineError::Table`].
-    pub fn table(message: impl Into<String>) -> Self {
-        EngineError::Table(message.into())
-    }
-
-    /// Creates an [`EngineError::Config`].
-    pub fn config(message: impl Into<String>) -> Self {
-        EngineError::Config(message.into())
+    /// The stable identifier of the kind of error: lower-case words joined by underscores.
+    pub fn code(&self) -> &'static str {
+        match self {
+            EngineError::Data(error) => error.code(),
+            EngineError::Table(error) => error.code(),
+            EngineError::Config(error) => error.code(),
+            EngineError::Request(error) => error.code(),
+            EngineError::Unsupported(_) => "unsupported",
+        }
     }
 }
 
 /// A result whose error is an [`EngineError`] by default.
 pub type Result<T, E = EngineError> = std::result::Result<T, E>;
+
+impl EngineError {
+    /// Temporary.
+    pub fn data(message: impl Into<String>) -> Self {
+        DataError::FormatOption { reason: message.into() }.into()
+    }
+
+    /// Temporary.
+    pub fn table(message: impl Into<String>) -> Self {
+        RequestError::Malformed { reason: message.into() }.into()
+    }
+
+    /// Temporary.
+    pub fn config(message: impl Into<String>) -> Self {
+        RequestError::Malformed { reason: message.into() }.into()
+    }
+}

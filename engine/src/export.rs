@@ -24,7 +24,7 @@ use std::sync::Arc;
 use ::arrow::array::{ArrayRef, RecordBatch};
 use bytes::Bytes;
 
-use crate::error::{EngineError, Result};
+use crate::error::{DataError, Result};
 use crate::parallel::Threads;
 
 /// A slice of a view as Arrow arrays.
@@ -133,9 +133,7 @@ impl Compression {
             None | Some("") => Ok(Compression::None),
             Some("lz4") => Ok(Compression::Lz4),
             Some("zstd") => Ok(Compression::Zstd),
-            Some(other) => Err(EngineError::data(format!(
-                "Unknown `compression` \"{other}\", expected \"lz4\" or \"zstd\""
-            ))),
+            Some(other) => Err(DataError::UnknownCodec { given: other.to_owned() }.into()),
         }
     }
 }

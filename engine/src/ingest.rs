@@ -37,7 +37,7 @@ use bytes::Bytes;
 
 use crate::context::EngineContext;
 use crate::data::{Batch, BatchColumn, ListFlatten, TableData, TableOptions, UnknownColumns};
-use crate::error::{EngineError, Result};
+use crate::error::{DataError, EngineError, IndexSource, Result, TableError};
 use crate::parallel::Threads;
 use crate::types::schema::{ColumnType, Field, Schema, Storage};
 use intake::Intake;
@@ -98,7 +98,7 @@ fn read_new(data: &TableData, options: &TableOptions, threads: Threads) -> Resul
 fn schema_of(columns: &[(String, ColumnType)]) -> Result<Schema> {
     let mut names = AHashSet::new();
     if let Some((name, _)) = columns.iter().find(|(name, _)| !names.insert(name)) {
-        return Err(EngineError::data(format!("Column \"{name}\" is in the schema more than once")));
+        return Err(DataError::DuplicateColumn { column: name.to_string() }.into());
     }
     let fields = columns.iter().map(|(name, kind)| Field::new(&**name, kind.default_storage()));
     Ok(Schema::new(fields.collect()))
@@ -106,24 +106,19 @@ fn schema_of(columns: &[(String, ColumnType)]) -> Result<Schema> {
 
 fn check_index(data: &TableData, schema: &Schema, index: &str) -> Result<()> {
     let Some(position) = schema.index_of(index) else {
-        return Err(EngineError::table(match data {
-            TableData::Schema(_) => {
-                format!("Specified index `{index}` does not appear in the Table.\n")
-            }
+        let source_kind = match data {
+            TableData::Schema(_) => IndexSource::Schema,
             TableData::Csv(_)
             | TableData::Delimited(..)
             | TableData::Arrow(_)
             | TableData::Batches(..)
-            | TableData::Stream(_) => {
-                format!("Specified index `{index}` is invalid as it does not appear in the Table.\n")
-            }
-            TableData::Rows(_) | TableData::Columns(_) | TableData::Ndjson(_) => {
-                format!("Specified index `{index}` does not exist in dataset.")
-            }
-        }));
+            | TableData::Stream(_) => IndexSource::Columns,
+            TableData::Rows(_) | TableData::Columns(_) | TableData::Ndjson(_) => IndexSource::Json,
+        };
+        return Err(TableError::UnknownIndex { index: index.to_owned(), source_kind }.into());
     };
     if schema.field(position).storage == Storage::Bool {
-        return Err(EngineError::table("Unsupported type `bool` for `index`.\n"));
+        return Err(TableError::BooleanIndex.into());
     }
     Ok(())
 }
@@ -146,7 +141,7 @@ impl UpdateTarget<'_> {
     fn unknown_column(&self, name: &str) -> Result<()> {
         match self.unknown_columns {
             UnknownColumns::Ignore => Ok(()),
-            UnknownColumns::Refuse => Err(EngineError::data(format!("the table has no column \"{name}\""))),
+            UnknownColumns::Refuse => Err(DataError::UnknownColumn { column: name.to_owned() }.into()),
         }
     }
 
@@ -167,7 +162,7 @@ pub fn update(data: &TableData, target: UpdateTarget<'_>, context: &EngineContex
 
 fn read_rows(data: &TableData, target: UpdateTarget<'_>, threads: Threads) -> Result<Batch> {
     match data {
-        TableData::Schema(_) => Err(EngineError::data("MakeTableReq malformed")),
+        TableData::Schema(_) => Err(DataError::SchemaAsData.into()),
         TableData::Csv(bytes) => csv::update(csv::text(bytes)?, CsvOptions::default(), target, threads),
         TableData::Delimited(bytes, options) => csv::update(csv::text(bytes)?, *options, target, threads),
         TableData::Arrow(bytes) => {
@@ -229,7 +224,7 @@ fn set_row_keys(
     let index_column: Option<BatchColumn> = position.map(|position| batch.columns.remove(position));
     batch.keys = Some(match (index_column, missing) {
         (Some(index), Some(missing)) => zip(&BooleanArray::new(missing, None), &index.values, &keys)
-            .map_err(|error| EngineError::data(format!("cannot read `{ROW_KEYS}`: {error}")))?,
+            .map_err(|error| column_error(ROW_KEYS, &error))?,
         _ => keys,
     });
     Ok(())
@@ -250,5 +245,6 @@ fn unique_names(names: impl Iterator<Item = String>) -> Vec<String> {
 
 /// Adds the column to an error of an Arrow kernel.
 fn column_error(column: &str, error: &::arrow::error::ArrowError) -> EngineError {
-    EngineError::data(format!("cannot read column `{column}`: {error}"))
+    DataError::UnreadableColumn { column: column.to_owned(), arrow_type: None, reason: error.to_string() }
+        .into()
 }

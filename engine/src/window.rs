@@ -3,7 +3,7 @@
 //! Invariant: a window that passes the check can be computed on any rows. Every error names the window.
 
 use crate::config::{ViewConfig, WindowFrame, WindowSpec};
-use crate::error::{EngineError, Result};
+use crate::error::{ConfigError, Result, WindowFault};
 use crate::types::schema::{ColumnType, Schema, Storage};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -60,7 +60,7 @@ pub(crate) fn check_windows<'a>(
     let mut windows = Vec::with_capacity(config.windows.len());
     for (alias, spec) in &config.windows {
         let window = check(alias, spec, schema, &known)
-            .map_err(|error| EngineError::config(format!("Window \"{alias}\": {error}.\n")))?;
+            .map_err(|reason| ConfigError::Window { alias: alias.clone(), reason })?;
         known.push((alias, window.storage));
         windows.push((alias.as_str(), window));
     }
@@ -72,21 +72,21 @@ fn check(
     spec: &WindowSpec,
     schema: &Schema,
     known: &[(&str, Storage)],
-) -> Result<Window, String> {
+) -> Result<Window, WindowFault> {
     if alias.is_empty() {
-        return Err("a window column needs a name".into());
+        return Err(WindowFault::NoName);
     }
     if schema.index_of(alias).is_some() || known.iter().any(|(name, _)| *name == alias) {
-        return Err("the name is that of a column or an expression".into());
+        return Err(WindowFault::NameTaken);
     }
     let computed = || known.iter().find(|(name, _)| *name == spec.source);
     let (source, storage) = match (schema.index_of(&spec.source), computed()) {
         (Some(column), _) => (WindowSource::Table(column), schema.field(column).storage),
         (None, Some((name, storage))) => (WindowSource::Computed((*name).to_owned()), *storage),
-        (None, None) => return Err(format!("there is no column '{}' to compute over", spec.source)),
+        (None, None) => return Err(WindowFault::Source { column: spec.source.clone() }),
     };
-    let table_column = |name: &str, part: &str| {
-        schema.index_of(name).ok_or_else(|| format!("{part} '{name}' is not a column of the table"))
+    let table_column = |name: &str, clause: &'static str| {
+        schema.index_of(name).ok_or_else(|| WindowFault::Column { clause, column: name.to_owned() })
     };
     let partition_by =
         spec.partition_by.iter().map(|name| table_column(name, "partition_by")).collect::<Result<_, _>>()?;
@@ -99,18 +99,22 @@ fn check(
     let needs_numbers =
         !matches!(op, Op::Count | Op::Min | Op::Max | Op::Lag(_) | Op::Lead(_) | Op::RowNumber);
     if needs_numbers && !matches!(column_type, ColumnType::Integer | ColumnType::Float) {
-        return Err(format!("'{}' needs numbers, and '{}' is {}", spec.op, spec.source, column_type.name()));
+        return Err(WindowFault::NotNumeric {
+            operation: spec.op.clone(),
+            column: spec.source.clone(),
+            column_type,
+        });
     }
     check_frame(op, spec)?;
     if let Some(WindowFrame::Range(distance)) = spec.frame {
         if distance.is_nan() || distance <= 0.0 {
-            return Err("a range must be greater than 0".into());
+            return Err(WindowFault::RangeSize);
         }
         let key_type = order_by.map(|(column, _)| schema.field(column).column_type());
         match key_type {
-            None => return Err("a range needs an order_by".into()),
+            None => return Err(WindowFault::RangeOrder),
             Some(ColumnType::String | ColumnType::Boolean) => {
-                return Err("a range needs a number, date or datetime as order_by".into());
+                return Err(WindowFault::RangeOrderType);
             }
             Some(ColumnType::Integer | ColumnType::Float | ColumnType::Date | ColumnType::Datetime) => {}
         }
@@ -124,7 +128,7 @@ fn check(
     Ok(Window { op, source, partition_by, order_by, frame, storage })
 }
 
-fn operation(spec: &WindowSpec) -> Result<Op, String> {
+fn operation(spec: &WindowSpec) -> Result<Op, WindowFault> {
     let offset = spec.offset.unwrap_or(1) as usize;
     Ok(match spec.op.as_str() {
         "sum" => Op::Sum,
@@ -140,14 +144,14 @@ fn operation(spec: &WindowSpec) -> Result<Op, String> {
         "rate" => Op::Rate,
         "ema" => match spec.alpha {
             Some(alpha) if alpha > 0.0 && alpha <= 1.0 => Op::Ema(alpha),
-            _ => return Err("'ema' needs an alpha greater than 0 and at most 1".into()),
+            _ => return Err(WindowFault::Alpha),
         },
         "row_number" => Op::RowNumber,
-        other => return Err(format!("there is no operation '{other}'")),
+        other => return Err(WindowFault::Operation { operation: other.to_owned() }),
     })
 }
 
-fn check_frame(op: Op, spec: &WindowSpec) -> Result<(), String> {
+fn check_frame(op: Op, spec: &WindowSpec) -> Result<(), WindowFault> {
     let is_allowed = match (op, spec.frame) {
         (Op::Lag(_) | Op::Lead(_) | Op::Diff(_), frame) => frame.is_none(),
         (Op::Rate, frame) => matches!(frame, Some(WindowFrame::Range(_))),
@@ -156,7 +160,7 @@ fn check_frame(op: Op, spec: &WindowSpec) -> Result<(), String> {
     };
     match (op, is_allowed) {
         (_, true) => Ok(()),
-        (Op::Rate, false) => Err("'rate' needs a range".into()),
-        (_, false) => Err(format!("'{}' takes no such frame", spec.op)),
+        (Op::Rate, false) => Err(WindowFault::RateRange),
+        (_, false) => Err(WindowFault::Frame { operation: spec.op.clone() }),
     }
 }

@@ -8,6 +8,7 @@ pub mod data;
 pub mod delta;
 pub mod describe;
 pub mod error;
+pub mod error_text;
 pub mod features;
 pub mod join;
 pub mod scalar;

@@ -1,6 +1,6 @@
 //! The dialect of a CSV, as far as its sender states it.
 
-use crate::error::{EngineError, Result};
+use crate::error::{DataError, Result};
 
 /// The dialect of a CSV. By default the separator is detected, numbers have a decimal point, and there is a header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +30,17 @@ impl CsvOptions {
             None | Some(".") => false,
             Some(",") => true,
             Some(other) => {
-                return Err(EngineError::data(format!("decimal \"{other}\" is neither \".\" nor \",\"")));
+                return Err(DataError::FormatOption {
+                    reason: format!("decimal \"{other}\" is neither \".\" nor \",\""),
+                }
+                .into());
             }
         };
         if has_decimal_comma && separator == Some(b',') || decimal == Some(".") && separator == Some(b'.') {
-            return Err(EngineError::data("the separator and the decimal sign are the same"));
+            return Err(DataError::FormatOption {
+                reason: "the separator and the decimal sign are the same".to_owned(),
+            }
+            .into());
         }
         Ok(CsvOptions { separator, has_decimal_comma, has_header: header.unwrap_or(true) })
     }
@@ -52,9 +58,12 @@ fn separator_named(name: &str) -> Result<u8> {
     match name.as_bytes() {
         b"tab" | b"\\t" => Ok(b'\t'),
         [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r' | 0) => Ok(*byte),
-        _ => Err(EngineError::data(format!(
-            "separator \"{}\" is not one ASCII character other than a quote or a line end",
-            name.escape_debug()
-        ))),
+        _ => Err(DataError::FormatOption {
+            reason: format!(
+                "separator \"{}\" is not one ASCII character other than a quote or a line end",
+                name.escape_debug()
+            ),
+        }
+        .into()),
     }
 }

@@ -20,7 +20,7 @@ use arrow_ipc::writer::{IpcWriteOptions, StreamEncoder};
 use bytes::Bytes;
 
 use super::{Compression, Naming, RowSlice};
-use crate::error::{EngineError, Result};
+use crate::error::{DataError, DataFormat, EngineError, Result};
 
 /// Encodes the stream in pieces. Uncompressed buffers are shared with the arrays, so the stream is not copied.
 pub(super) fn pieces(slice: &RowSlice, naming: Naming, compression: Compression) -> Result<Vec<Bytes>> {
@@ -64,7 +64,7 @@ pub(super) fn batch(slice: &RowSlice, naming: Naming) -> Result<RecordBatch> {
 }
 
 fn cannot_write(error: ArrowError) -> EngineError {
-    EngineError::data(format!("cannot encode the view as Arrow: {error}"))
+    DataError::Encoding { format: DataFormat::Arrow, reason: error.to_string() }.into()
 }
 
 /// The browser's worker never compresses: arrow-ipc 59 corrupts compressed bodies on 32-bit targets, and nothing is

@@ -25,7 +25,7 @@ use bytes::Bytes;
 use super::guard::reading_column;
 use super::{ROW_KEYS, UpdateTarget, column_error, flatten_arrow, ipc, unique_names};
 use crate::data::{Batch, BatchColumn, ListFlatten};
-use crate::error::{EngineError, Result};
+use crate::error::{CellFault, DataError, DataFormat, EngineError, Result};
 use crate::types::schema::{ColumnType, Field, Schema, Storage};
 
 pub(super) use nested::{ItemRanges, json_texts, list_ranges};
@@ -48,7 +48,7 @@ pub(super) struct ArrowColumn {
 /// Reads an IPC stream or file with any number of batches.
 pub(super) fn read(bytes: &Bytes) -> Result<(SchemaRef, Vec<RecordBatch>)> {
     ipc::read(bytes)
-        .map_err(|error| EngineError::data(format!("Failed to open RecordBatchStreamReader: {error}")))
+        .map_err(|error| DataError::Malformed { format: DataFormat::Arrow, reason: error.to_string() }.into())
 }
 
 /// Returns the batches, or an empty one if there are none, so that types are known.
@@ -267,10 +267,12 @@ fn fitted(field: &FieldRef, values: &ArrayRef, name: &str) -> Result<(Storage, A
 
 /// Returns an error about a column, with its type.
 pub(super) fn typed_error(name: &str, data_type: &DataType, error: &ArrowError) -> EngineError {
-    EngineError::data(format!(
-        "cannot read column `{name}` of type {}: {error}",
-        flatten_arrow::type_text(data_type)
-    ))
+    DataError::UnreadableColumn {
+        column: name.to_owned(),
+        arrow_type: Some(flatten_arrow::type_text(data_type).to_string()),
+        reason: error.to_string(),
+    }
+    .into()
 }
 
 /// Converts an Arrow column to the storage type of an existing column. `rows_before` is the number of rows in earlier
@@ -297,14 +299,9 @@ fn coerced(
         |storage: Storage| matches!(storage.column_type(), ColumnType::Integer | ColumnType::Float);
     match (is_number(found), is_number(storage)) {
         (true, true) => number(&values, storage, name, rows_before),
-        (true, false) => Err(EngineError::data(format!(
-            "Could not fill arrow column `{name}` iteratively due to mismatched types."
-        ))),
-        (false, _) => Err(EngineError::data(format!(
-            "Could not fill column `{name}` with t_dtype: `{}`, array type: `{}`\n",
-            storage_word(storage),
-            storage_word(found)
-        ))),
+        (true, false) | (false, _) => {
+            Err(DataError::ColumnType { column: name.to_owned(), expected: storage, found }.into())
+        }
     }
 }
 
@@ -323,11 +320,7 @@ fn number(values: &ArrayRef, storage: Storage, name: &str, rows_before: usize) -
         Some(row) => {
             let value = ::arrow::util::display::array_value_to_string(values, row).unwrap_or_default();
             let row = rows_before + row;
-            Err(EngineError::data(format!(
-                "Cannot append {value} to column \"{name}\" of type {} at index {row}: beyond {}\n",
-                storage.column_type().name(),
-                storage.arrow()
-            )))
+            Err(CellFault::Range { value }.at(name, storage, row).into())
         }
     }
 }
@@ -338,24 +331,4 @@ fn is_nan(values: &ArrayRef, row: usize) -> bool {
     }
     value::<Float64Type>(values, row).is_some_and(f64::is_nan)
         || value::<Float32Type>(values, row).is_some_and(f32::is_nan)
-}
-
-/// Returns the name of a storage type in error messages.
-fn storage_word(storage: Storage) -> &'static str {
-    match storage {
-        Storage::Int8 => "int8",
-        Storage::Int16 => "int16",
-        Storage::Int32 => "int32",
-        Storage::Integer | Storage::Int64 => "int64",
-        Storage::UInt8 => "uint8",
-        Storage::UInt16 => "uint16",
-        Storage::UInt32 => "uint32",
-        Storage::UInt64 => "uint64",
-        Storage::Float32 => "float32",
-        Storage::Float64 => "float64",
-        Storage::Bool => "bool",
-        Storage::Utf8 => "str",
-        Storage::Date32 => "date",
-        Storage::TimestampMs => "datetime",
-    }
 }

@@ -7,49 +7,25 @@ use std::fmt::Write;
 
 use super::cell::JsonCell;
 use super::{infer, temporal};
+use crate::error::{CellFault, DataError};
 use crate::types::scalar::MS_PER_DAY;
 use crate::types::schema::Storage;
 
-/// Why a cell does not fit its column. [`CoerceError::message`] adds column and row.
-#[derive(Debug, PartialEq)]
-pub(super) enum CoerceError {
-    /// `Expected int, found 2`
-    Kind { expected: &'static str, found: u8 },
-    /// `Cannot append value of type string …`
-    Append { found: &'static str },
-    /// The number is outside the range of the column's storage type.
-    Range { value: String },
-    /// An integer that would be rounded as a key of a float column.
-    Inexact { value: String },
-    /// Any other text.
-    Other(String),
-}
-
-impl CoerceError {
-    pub(super) fn message(&self, column: &str, storage: Storage, row: usize) -> String {
-        let wire_type = storage.column_type().name();
-        match self {
-            CoerceError::Kind { expected, found } => {
-                format!("Expected {expected}, found {found} in column \"{column}\" at index {row}")
-            }
-            CoerceError::Append { found } => format!(
-                "Cannot append value of type {found} to column \"{column}\" of type {wire_type} at index {row}\n"
-            ),
-            CoerceError::Range { value } => format!(
-                "Cannot append {value} to column \"{column}\" of type {wire_type} at index {row}: beyond {}\n",
-                storage.arrow()
-            ),
-            CoerceError::Inexact { value } => {
-                format!(
-                    "{value} is no exact FLOAT, so it cannot be a key in column \"{column}\" at index {row}"
-                )
-            }
-            CoerceError::Other(text) => format!("{text} in column \"{column}\" at index {row}"),
+impl CellFault {
+    /// The error about a cell of this column.
+    pub(super) fn at(self, column: &str, storage: Storage, row: usize) -> DataError {
+        let is_range = matches!(self, CellFault::Range { .. });
+        DataError::Cell {
+            column: column.to_owned(),
+            row,
+            column_type: storage.column_type(),
+            storage: is_range.then(|| storage.arrow().to_string()),
+            fault: self,
         }
     }
 }
 
-pub(super) type Fit<T> = Result<Option<T>, CoerceError>;
+pub(super) type Fit<T> = Result<Option<T>, CellFault>;
 
 /// Coerces to an integer. Fractions are truncated, numeric texts parsed, the empty text is null. (Columns of a table
 /// made from CSV refuse fractions.) For `uint64`, returns the bits of the value.
@@ -61,20 +37,18 @@ pub(super) fn to_int(cell: &JsonCell<'_>, storage: Storage) -> Fit<i64> {
         JsonCell::Float(value) | JsonCell::Spelled { value, .. }
             if storage == Storage::Int64 && value.fract() != 0.0 =>
         {
-            Err(CoerceError::Append { found: "float" })
+            Err(CellFault::Type { found: "float" })
         }
-        JsonCell::Spelled { text, is_integer: true, .. } => {
-            Err(CoerceError::Range { value: text.to_string() })
-        }
+        JsonCell::Spelled { text, is_integer: true, .. } => Err(CellFault::Range { value: text.to_string() }),
         JsonCell::Float(value) | JsonCell::Spelled { value, .. } => float_in_range(*value, storage),
         JsonCell::Text(text) if text.is_empty() => Ok(None),
         JsonCell::Text(text) => match (infer::whole_text(text), infer::float_text(text)) {
             (Some(value), _) => in_range(value, storage),
             (None, Some(value)) if !value.is_nan() => float_in_range(value, storage),
-            _ => Err(CoerceError::Append { found: "string" }),
+            _ => Err(CellFault::Type { found: "string" }),
         },
         JsonCell::Bool(_) | JsonCell::Array(_) | JsonCell::Object(_) | JsonCell::Stringified(_) => {
-            Err(CoerceError::Kind { expected: "int", found: cell.kind() })
+            Err(CellFault::Kind { expected: "int", found: cell.kind() })
         }
     }
 }
@@ -84,7 +58,7 @@ fn float_in_range(value: f64, storage: Storage) -> Fit<i64> {
     if value.abs() < 1e30 {
         in_range(value.trunc() as i128, storage)
     } else {
-        Err(CoerceError::Range { value: value.to_string() })
+        Err(CellFault::Range { value: value.to_string() })
     }
 }
 
@@ -109,7 +83,7 @@ fn in_range(value: i128, storage: Storage) -> Fit<i64> {
     if range.contains(&value) {
         Ok(Some(value as i64))
     } else {
-        Err(CoerceError::Range { value: value.to_string() })
+        Err(CellFault::Range { value: value.to_string() })
     }
 }
 
@@ -122,13 +96,13 @@ pub(super) fn to_float(cell: &JsonCell<'_>) -> Fit<f64> {
         JsonCell::Float(value) | JsonCell::Spelled { value, .. } => Ok(Some(*value)),
         JsonCell::Text(text) => Ok(infer::float_text(text)),
         JsonCell::Bool(_) | JsonCell::Array(_) | JsonCell::Object(_) | JsonCell::Stringified(_) => {
-            Err(CoerceError::Kind { expected: "double", found: cell.kind() })
+            Err(CellFault::Kind { expected: "double", found: cell.kind() })
         }
     }
 }
 
 pub(super) fn to_bool(cell: &JsonCell<'_>) -> Fit<bool> {
-    let misfit = CoerceError::Kind { expected: "bool", found: cell.kind() };
+    let misfit = CellFault::Kind { expected: "bool", found: cell.kind() };
     match cell {
         JsonCell::Null => Ok(None),
         JsonCell::Bool(value) => Ok(Some(*value)),
@@ -155,7 +129,7 @@ pub(super) fn to_days(cell: &JsonCell<'_>) -> Fit<i32> {
         JsonCell::Text(text) => temporal::parse(text.trim_start()).and_then(temporal::Moment::day),
         _ => None,
     };
-    day.map(Some).ok_or_else(|| CoerceError::Other("Could not coerce to date".into()))
+    day.map(Some).ok_or_else(|| CellFault::Text { reason: "Could not coerce to date".into() })
 }
 
 /// Coerces to milliseconds since 1970. Fractions of a millisecond are truncated.
@@ -167,7 +141,7 @@ pub(super) fn to_ms(cell: &JsonCell<'_>) -> Fit<i64> {
         JsonCell::Float(ms) | JsonCell::Spelled { value: ms, .. } if ms.abs() < 9.2e18 => Some(*ms as i64),
         JsonCell::Text(text) => temporal::parse(text.trim_start()).map(temporal::Moment::ms),
         JsonCell::Bool(_) => {
-            return Err(CoerceError::Other(format!("Could not coerce {} to a time.", cell.kind())));
+            return Err(CellFault::Text { reason: format!("Could not coerce {} to a time.", cell.kind()) });
         }
         JsonCell::Float(_)
         | JsonCell::Spelled { .. }
@@ -176,7 +150,7 @@ pub(super) fn to_ms(cell: &JsonCell<'_>) -> Fit<i64> {
         | JsonCell::Object(_)
         | JsonCell::Stringified(_) => None,
     };
-    ms.map(Some).ok_or_else(|| CoerceError::Other("Could not coerce to time".into()))
+    ms.map(Some).ok_or_else(|| CellFault::Text { reason: "Could not coerce to time".into() })
 }
 
 /// Appends a cell that is not null as text; false for null. Numbers keep their original spelling, or are formatted if
@@ -216,8 +190,8 @@ mod tests {
         fn check(storage: Storage, cell: JsonCell<'_>, expected: Fit<i64>) {
             assert_eq!(to_int(&cell, storage), expected, "{cell:?} into {storage:?}");
         }
-        let range = |value: &str| Err(CoerceError::Range { value: value.into() });
-        let no_text = || Err(CoerceError::Append { found: "string" });
+        let range = |value: &str| Err(CellFault::Range { value: value.into() });
+        let no_text = || Err(CellFault::Type { found: "string" });
         check(Storage::Int32, JsonCell::Float(2.9), Ok(Some(2)));
         check(Storage::Int32, JsonCell::Float(-2.9), Ok(Some(-2)));
         check(Storage::Int32, text("3.7"), Ok(Some(3)));
@@ -230,9 +204,9 @@ mod tests {
         check(Storage::Int32, JsonCell::Int(3_000_000_000), range("3000000000"));
         check(Storage::Int32, text("3000000000"), range("3000000000"));
         check(Storage::Int32, JsonCell::Float(1e300), range(&1e300f64.to_string()));
-        check(Storage::Int32, JsonCell::Bool(true), Err(CoerceError::Kind { expected: "int", found: 2 }));
+        check(Storage::Int32, JsonCell::Bool(true), Err(CellFault::Kind { expected: "int", found: 2 }));
         check(Storage::Int64, JsonCell::Int(i64::MIN), Ok(Some(i64::MIN)));
-        check(Storage::Int64, JsonCell::Float(1.5), Err(CoerceError::Append { found: "float" }));
+        check(Storage::Int64, JsonCell::Float(1.5), Err(CellFault::Type { found: "float" }));
         check(Storage::Int64, JsonCell::UInt(u64::MAX), range("18446744073709551615"));
         check(Storage::UInt64, JsonCell::UInt(u64::MAX), Ok(Some(-1)));
         check(Storage::UInt8, JsonCell::Int(-1), range("-1"));
@@ -245,11 +219,11 @@ mod tests {
         assert_eq!(to_float(&text("1.5")), Ok(Some(1.5)));
         assert_eq!(to_float(&text("abc")), Ok(None));
         assert_eq!(to_float(&text("")), Ok(None));
-        assert_eq!(to_float(&JsonCell::Bool(true)), Err(CoerceError::Kind { expected: "double", found: 2 }));
+        assert_eq!(to_float(&JsonCell::Bool(true)), Err(CellFault::Kind { expected: "double", found: 2 }));
         assert_eq!(to_bool(&JsonCell::Int(2)), Ok(Some(true)));
         assert_eq!(to_bool(&text("FALSE")), Ok(Some(false)));
-        assert_eq!(to_bool(&text("x")), Err(CoerceError::Kind { expected: "bool", found: 5 }));
-        assert_eq!(to_bool(&JsonCell::Float(1.5)), Err(CoerceError::Kind { expected: "bool", found: 6 }));
+        assert_eq!(to_bool(&text("x")), Err(CellFault::Kind { expected: "bool", found: 5 }));
+        assert_eq!(to_bool(&JsonCell::Float(1.5)), Err(CellFault::Kind { expected: "bool", found: 6 }));
     }
 
     #[test]
@@ -274,7 +248,7 @@ mod tests {
         assert!(to_days(&JsonCell::Bool(true)).is_err());
         assert_eq!(to_ms(&JsonCell::Float(1_577_934_245_000.7)), Ok(Some(1_577_934_245_000)));
         assert_eq!(to_ms(&text("2020-01-02")), Ok(Some(1_577_923_200_000)));
-        let message = to_ms(&JsonCell::Bool(true)).unwrap_err().message("t", Storage::TimestampMs, 3);
+        let message = to_ms(&JsonCell::Bool(true)).unwrap_err().at("t", Storage::TimestampMs, 3).to_string();
         assert_eq!(message, "Could not coerce 2 to a time. in column \"t\" at index 3");
     }
 }

@@ -27,7 +27,7 @@ use self::split::{Block, Splitter};
 use super::{UpdateTarget, unique_names};
 use crate::data::CsvOptions;
 use crate::data::{Batch, BatchColumn};
-use crate::error::{EngineError, Result};
+use crate::error::{DataError, Result};
 use crate::parallel::Threads;
 use crate::types::schema::{Field, Schema, Storage};
 
@@ -36,7 +36,7 @@ const PART_BYTES: usize = 1 << 20;
 
 /// Checks that bytes are UTF-8.
 pub(super) fn text(bytes: &[u8]) -> Result<&str> {
-    std::str::from_utf8(bytes).map_err(|error| EngineError::data(format!("the text is not UTF-8: {error}")))
+    std::str::from_utf8(bytes).map_err(|error| DataError::NotUtf8 { reason: error.to_string() }.into())
 }
 
 /// Reads the columns of a new table.
@@ -139,9 +139,7 @@ fn decided(floats: ArrayRef, texts: ArrayRef, is_index: bool, name: &str) -> Res
     let is_rounded =
         |row: usize| parse::is_digits(spelled(row)) && !parse::is_exactly(values.value(row), spelled(row));
     if is_index && given.any(is_rounded) {
-        return Err(EngineError::data(format!(
-            "column \"{name}\" is the index and has both fractions and integers beyond 2^53, which would be rounded"
-        )));
+        return Err(DataError::InexactIndex { column: name.to_owned() }.into());
     }
     Ok((Storage::Float64, floats))
 }
@@ -188,10 +186,13 @@ fn update_on(text: &str, options: CsvOptions, target: UpdateTarget<'_>, threads:
             if let Some((row, value)) = reader.misfit() {
                 let type_name = cells::type_name(schema.field(column).storage);
                 let row = first_row + row;
-                return Err(EngineError::data(format!(
-                    "Invalid: In CSV column #{csv_position}: CSV conversion error to {type_name}: invalid value \
-                     '{value}' at index {row}"
-                )));
+                return Err(DataError::CsvCell {
+                    column: csv_position,
+                    row,
+                    value: value.to_owned(),
+                    type_name,
+                }
+                .into());
             }
             first_row += num_rows;
             column_readers.push(reader);
@@ -223,7 +224,7 @@ impl<'t> CsvTable<'t> {
         let mut first = Block::default();
         first.fill_one(&mut splitter)?;
         if first.num_rows() == 0 {
-            return Err(EngineError::data("Invalid: Empty CSV file"));
+            return Err(DataError::CsvEmpty.into());
         }
         let (names, start) = match options.has_header() {
             true => {

@@ -20,7 +20,7 @@ use super::arrow::{
 use super::guard::reading_column;
 use super::{MAX_CLAIMED_ROWS, column_error};
 use crate::data::ListFlatten;
-use crate::error::{EngineError, Result};
+use crate::error::{DataError, FlattenBound, Result};
 
 #[derive(Clone, Copy)]
 pub(super) struct Context<'a> {
@@ -57,7 +57,7 @@ pub(super) fn flatten(mut data: Columns, context: Context<'_>) -> Result<Columns
 fn check_weight(data: &Columns, context: Context<'_>) -> Result<()> {
     let is_weightless = data.columns.iter().all(|column| *column.values.data_type() == DataType::Null);
     if is_weightless && data.num_rows.saturating_add(context.rows_before) > MAX_CLAIMED_ROWS {
-        return Err(EngineError::data(format!("more than {MAX_CLAIMED_ROWS} rows without any values")));
+        return Err(DataError::TooManyRows { limit: MAX_CLAIMED_ROWS, what: "without any values" }.into());
     }
     Ok(())
 }
@@ -84,10 +84,7 @@ fn flatten_structs(columns: Vec<ArrowColumn>) -> Result<Vec<ArrowColumn>> {
     let mut names = ahash::AHashSet::new();
     match flat.iter().find(|column| !names.insert(&column.name)) {
         None => Ok(flat),
-        Some(column) => Err(EngineError::data(format!(
-            "Column `{}` is both a key and the flattened path of an object\n",
-            column.name
-        ))),
+        Some(column) => Err(DataError::PathConflict { path: column.name.to_string() }.into()),
     }
 }
 
@@ -189,10 +186,11 @@ fn expand(data: Columns, context: Context<'_>) -> Result<Columns> {
         };
         let so_far = source_rows.len().saturating_add(context.rows_before);
         if num_rows > MAX_CLAIMED_ROWS - so_far.min(MAX_CLAIMED_ROWS) {
-            return Err(EngineError::data(format!(
-                "flattening `{}` makes more than {MAX_CLAIMED_ROWS} rows; use the `stringify` list flatten mode",
-                expanding[0].name
-            )));
+            return Err(DataError::Flatten {
+                path: Some(expanding[0].name.to_owned()),
+                bound: FlattenBound::Rows(MAX_CLAIMED_ROWS),
+            }
+            .into());
         }
         if context.list_flatten == ListFlatten::Cartesian {
             fill_product(&mut expanding, row, num_rows);
@@ -204,11 +202,7 @@ fn expand(data: Columns, context: Context<'_>) -> Result<Columns> {
         context.index.filter(|index| repeats && is_repeated(&data, index, context.list_flatten))
     {
         let verb = if context.is_update { "update" } else { "create" };
-        return Err(EngineError::data(format!(
-            "Cannot {verb} a Table indexed on `{index}` from an expanded list column, as that index repeats across \
-             the rows of an expansion and would silently collide. Index on a column drawn from the list itself, or \
-             use the `stringify` list flatten mode.\n"
-        )));
+        return Err(DataError::RepeatedIndex { verb, index: index.to_owned(), is_arrow: true }.into());
     }
     let num_rows = source_rows.len();
     let source_rows = UInt64Array::from(source_rows);
@@ -246,11 +240,15 @@ fn take_zip(expanding: &mut [Lists<'_>], row: usize, shown_row: usize) -> Result
         let len = lists.len(row);
         match longest {
             Some((first, first_len)) if len > 0 && len != first_len => {
-                return Err(EngineError::data(format!(
-                    "Cannot zip list columns `{first}` ({first_len}) and `{}` ({len}) of differing length in row \
-                     {shown_row}; use the `cartesian` list flatten mode.\n",
-                    lists.name
-                )));
+                return Err(DataError::ListLengths {
+                    first: first.to_owned(),
+                    first_len,
+                    second: lists.name.to_owned(),
+                    second_len: len,
+                    row: Some(shown_row),
+                    is_arrow: true,
+                }
+                .into());
             }
             None if len > 0 => longest = Some((lists.name, len)),
             _ => {}

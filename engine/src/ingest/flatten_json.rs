@@ -11,7 +11,7 @@ use ahash::AHashSet;
 use super::cell::{JsonCell, distinct};
 use super::intake::RowCells;
 use crate::data::ListFlatten;
-use crate::error::{EngineError, Result};
+use crate::error::{DataError, FlattenBound, Result};
 
 /// Maximum number of rows made from one row: a few bytes of `cartesian` input can multiply to more rows than fit into
 /// memory.
@@ -49,10 +49,10 @@ impl Allowance {
                 self.left.set(left);
                 Ok(())
             }
-            None => Err(EngineError::data(format!(
-                "flattening around `{path}` makes more than {CELLS_A_VALUE} cells of each value given (and \
-                 {FREE_CELLS} beside); use the `stringify` list flatten mode"
-            ))),
+            None => {
+                let bound = FlattenBound::Cells { for_each: CELLS_A_VALUE, free: FREE_CELLS };
+                Err(DataError::Flatten { path: Some(path.to_owned()), bound }.into())
+            }
         }
     }
 }
@@ -114,16 +114,12 @@ impl Flattener<'_> {
         let rows = self.combine(expanded)?;
         if let Some(index) = self.index.filter(|_| repeats_index && (!self.is_update || rows.len() > 1)) {
             let verb = if self.is_update { "update" } else { "create" };
-            return Err(EngineError::data(format!(
-                "Cannot {verb} a Table indexed on `{index}` from an expanded array.\n"
-            )));
+            return Err(DataError::RepeatedIndex { verb, index: index.to_owned(), is_arrow: false }.into());
         }
         for row in &rows {
             let mut paths = AHashSet::new();
             if let Some((path, _)) = row.iter().find(|(path, _)| !paths.insert(path)) {
-                return Err(EngineError::data(format!(
-                    "Column `{path}` is both a key and the flattened path of an object\n"
-                )));
+                return Err(DataError::PathConflict { path: path.to_string() }.into());
             }
         }
         Ok(rows)
@@ -140,8 +136,10 @@ impl Flattener<'_> {
                 self.combine(expanded)
             }
             array @ JsonCell::Array(_) if self.list_flatten == ListFlatten::Stringify => {
-                let text = serde_json::to_string(&array).map_err(|error| {
-                    EngineError::data(format!("cannot write the list in `{path}` as text: {error}"))
+                let text = serde_json::to_string(&array).map_err(|error| DataError::UnreadableColumn {
+                    column: path.clone(),
+                    arrow_type: None,
+                    reason: error.to_string(),
                 })?;
                 Ok(vec![vec![(Cow::Owned(path), JsonCell::Stringified(text))]])
             }
@@ -181,12 +179,15 @@ impl Flattener<'_> {
         for (key, records) in members.iter().filter(|(_, records)| records.len() != 1) {
             match longest {
                 Some((first, len)) if len != records.len() => {
-                    let place = self.row_in_error.map(|row| format!(" in row {row}")).unwrap_or_default();
-                    return Err(EngineError::data(format!(
-                        "Cannot zip `{first}` ({len}) and `{key}` ({}) of differing length{place}; use the \
-                         `cartesian` list flatten mode.\n",
-                        records.len()
-                    )));
+                    return Err(DataError::ListLengths {
+                        first: first.to_owned(),
+                        first_len: len,
+                        second: key.to_string(),
+                        second_len: records.len(),
+                        row: self.row_in_error,
+                        is_arrow: false,
+                    }
+                    .into());
                 }
                 Some(_) => {}
                 None => longest = Some((key, records.len())),
@@ -259,9 +260,8 @@ fn check_rows(num_rows: usize, path: &str) -> Result<()> {
     if num_rows <= MAX_ROWS_PER_ROW {
         return Ok(());
     }
-    Err(EngineError::data(format!(
-        "flattening `{path}` makes more than {MAX_ROWS_PER_ROW} rows of one; use the `stringify` list flatten mode"
-    )))
+    Err(DataError::Flatten { path: Some(path.to_owned()), bound: FlattenBound::RowsOfOne(MAX_ROWS_PER_ROW) }
+        .into())
 }
 
 fn check_repeats(records: &Records<'_>, num_repeats: usize, path: &str) -> Result<()> {
@@ -269,10 +269,11 @@ fn check_repeats(records: &Records<'_>, num_repeats: usize, path: &str) -> Resul
     if num_repeats == 1 || num_bytes.saturating_mul(num_repeats) <= MAX_REPEATED_BYTES {
         return Ok(());
     }
-    Err(EngineError::data(format!(
-        "flattening around `{path}` repeats more than {MAX_REPEATED_BYTES} bytes of text; use the `stringify` list \
-         flatten mode"
-    )))
+    Err(DataError::Flatten {
+        path: Some(path.to_owned()),
+        bound: FlattenBound::TextBytes(MAX_REPEATED_BYTES),
+    }
+    .into())
 }
 
 fn repeats_index_in_row(members: &[(&str, &JsonCell<'_>)], index: &str, mode: ListFlatten) -> bool {

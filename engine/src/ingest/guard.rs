@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
 use std::sync::Once;
 
-use crate::error::{EngineError, Result};
+use crate::error::{DataError, Result};
 
 /// The reading state of this thread.
 #[derive(Default)]
@@ -41,11 +41,7 @@ pub fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
         reading.depth -= 1;
         (reading.column.take(), reading.panic.take().filter(|why| !why.is_empty()))
     });
-    outcome.unwrap_or_else(|_| {
-        let what = column.map_or_else(|| "the data".to_string(), |column| format!("column `{column}`"));
-        let why = panic.map_or_else(String::new, |why| format!(": {why}"));
-        Err(EngineError::data(format!("cannot read {what}: the bytes are damaged or inconsistent{why}")))
-    })
+    outcome.unwrap_or_else(|_| Err(DataError::Damaged { column, reason: panic }.into()))
 }
 
 /// Sets the column that is read from now on, for the error of [`guarded`].

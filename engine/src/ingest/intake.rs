@@ -13,7 +13,7 @@ use super::flatten_json::{Allowance, Flattener, paths_with_values};
 use super::store::{ColumnStore, Respell};
 use super::{MAX_CLAIMED_ROWS, ROW_KEYS, UpdateTarget};
 use crate::data::{Batch, BatchColumn, ListFlatten};
-use crate::error::{EngineError, Result};
+use crate::error::{DataError, FlattenBound, Result};
 use crate::types::schema::{Field, Schema, Storage};
 
 /// The keys and values of one row, before it is flattened.
@@ -160,7 +160,7 @@ impl<'t> Intake<'t> {
         self.num_put += part.num_put;
         if self.num_rows > MAX_CLAIMED_ROWS {
             // Whether they are too many depends on how flattening expanded them.
-            return Err(EngineError::data(format!("more than {MAX_CLAIMED_ROWS} rows in parts")));
+            return Err(DataError::TooManyRows { limit: MAX_CLAIMED_ROWS, what: "in parts" }.into());
         }
         self.check_padding()
     }
@@ -216,9 +216,7 @@ impl<'t> Intake<'t> {
         };
         let rows = flattener.flatten(cells)?;
         if self.num_rows + rows.len() > MAX_CLAIMED_ROWS {
-            return Err(EngineError::data(format!(
-                "flattening makes more than {MAX_CLAIMED_ROWS} rows; use the `stringify` list flatten mode"
-            )));
+            return Err(DataError::Flatten { path: None, bound: FlattenBound::Rows(MAX_CLAIMED_ROWS) }.into());
         }
         for mut row in rows {
             self.put_flat_row(&mut row)?;
@@ -256,17 +254,15 @@ impl<'t> Intake<'t> {
         if num_cells <= MAX_PADDED_CELLS || num_cells / MAX_CELLS_PER_CELL <= self.num_put {
             return Ok(());
         }
-        Err(EngineError::data(format!(
-            "{} rows of {} columns hold only {} cells; send them in parts",
-            self.num_rows, self.num_touched, self.num_put
-        )))
+        Err(DataError::TooSparse { rows: self.num_rows, columns: self.num_touched, cells: self.num_put }
+            .into())
     }
 
     fn push(&mut self, column: usize, cell: &JsonCell<'_>, row: usize) -> Result<()> {
         let IntakeColumn { name, store, typed_at, .. } = &mut self.columns[column];
         if let Err(misfit) = store.push(cell) {
             let storage = store.storage().unwrap_or(Storage::Utf8);
-            return Err(EngineError::Data(misfit.message(name, storage, row)));
+            return Err(misfit.at(name, storage, row).into());
         }
         if typed_at.is_none() && !matches!(cell, JsonCell::Null) {
             *typed_at = Some(self.num_typed);
@@ -399,7 +395,7 @@ impl<'t> Intake<'t> {
     /// the keys of rows without one.
     pub(super) fn finish_update(self) -> Result<Batch> {
         let Mode::Update(target) = self.mode else {
-            return Err(EngineError::data("a new table has no update"));
+            panic!("rows of a new table are finished as a new table");
         };
         if let Some(unknown) = &self.unknown {
             target.unknown_column(unknown)?;

@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use super::ipc_batch::Checker;
 use super::{MAX_CLAIMED_ROWS, ipc_file, ipc_schema};
-use crate::error::EngineError;
+use crate::error::{DataError, DataFormat, EngineError};
 
 /// The first and last bytes of a file.
 pub(super) const FILE_MAGIC: &[u8] = b"ARROW1";
@@ -124,7 +124,9 @@ impl Messages {
             (self.unpacked, self.num_cells, self.num_rows) = (0, 0, 0);
         }
         let checked = message(meta).and_then(|message| self.check_message(&message, body));
-        checked.map_err(|error| EngineError::data(error.to_string()))
+        checked.map_err(|error| {
+            DataError::Malformed { format: DataFormat::Arrow, reason: error.to_string() }.into()
+        })
     }
 
     /// Returns whether the reader requires bodies at addresses that are multiples of eight.

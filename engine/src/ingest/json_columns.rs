@@ -10,8 +10,8 @@ use serde_json::Deserializer;
 
 use super::cell::{CellSeed, JsonCell, KeySeed};
 use super::intake::{Intake, RowCells};
-use super::json_rows::{NO_COLUMN_NAMES, json_error, twice, without_mark};
-use crate::error::{EngineError, Result};
+use super::json_rows::{json_error, twice, without_mark};
+use crate::error::{DataError, EngineError, Result};
 
 /// Reads JSON columns. `fresh` creates an intake; it is called again if the columns turn out to be nested.
 pub(super) fn read<'t>(text: &str, fresh: impl Fn() -> Intake<'t>) -> Result<Intake<'t>> {
@@ -31,7 +31,7 @@ fn read_once<'t, const SPELLED: bool>(text: &str, fresh: &dyn Fn() -> Intake<'t>
     match (result.and_then(|()| deserializer.end()), stop) {
         (_, Some(ReadStop::Nested)) => read_nested::<SPELLED>(text, fresh()),
         (_, Some(ReadStop::Failure(failure))) => Err(failure),
-        (Err(error), None) if error.is_data() => Err(EngineError::data(NO_COLUMN_NAMES)),
+        (Err(error), None) if error.is_data() => Err(DataError::NoColumnNames.into()),
         (Err(error), None) => Err(json_error(&error)),
         (Ok(()), None) => Ok(intake),
     }
@@ -43,12 +43,12 @@ fn read_nested<'t, const SPELLED: bool>(text: &str, mut intake: Intake<'t>) -> R
         .deserialize(&mut deserializer)
         .and_then(|members| deserializer.end().map(|()| members))
         .map_err(|error| json_error(&error))?;
-    let JsonCell::Object(members) = members else { return Err(EngineError::data(NO_COLUMN_NAMES)) };
+    let JsonCell::Object(members) = members else { return Err(DataError::NoColumnNames.into()) };
     let mut columns = Vec::with_capacity(members.len());
     for (name, value) in members {
-        let JsonCell::Array(items) = value else { return Err(EngineError::data(MALFORMED)) };
+        let JsonCell::Array(items) = value else { return Err(DataError::MalformedColumn.into()) };
         if items.is_empty() {
-            return Err(EngineError::data(EMPTY));
+            return Err(DataError::EmptyColumns.into());
         }
         intake.reserve(&name, &items);
         columns.push((name, items.into_iter()));
@@ -67,9 +67,6 @@ fn read_nested<'t, const SPELLED: bool>(text: &str, mut intake: Intake<'t>) -> R
     }
     Ok(intake)
 }
-
-const MALFORMED: &str = "Malformed column";
-const EMPTY: &str = "Can't create table from empty columns";
 
 /// Why reading stopped, even if the text is valid JSON.
 enum ReadStop {
@@ -115,7 +112,7 @@ impl<const SPELLED: bool> ColumnSeed<'_, '_, SPELLED> {
     }
 
     fn malformed<T, E: serde::de::Error>(self) -> Result<T, E> {
-        Err(self.fail(ReadStop::Failure(EngineError::data(MALFORMED))))
+        Err(self.fail(ReadStop::Failure(DataError::MalformedColumn.into())))
     }
 }
 
@@ -148,7 +145,7 @@ impl<'de, const SPELLED: bool> Visitor<'de> for ColumnSeed<'_, '_, SPELLED> {
             }
         }
         if num_rows == 0 {
-            return Err(self.fail(ReadStop::Failure(EngineError::data(EMPTY))));
+            return Err(self.fail(ReadStop::Failure(DataError::EmptyColumns.into())));
         }
         match self.intake.grow_to(num_rows) {
             Ok(()) => Ok(()),

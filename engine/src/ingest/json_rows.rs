@@ -11,13 +11,11 @@ use serde_json::Deserializer;
 use super::cell::{CellSeed, JsonCell, KIND_ARRAY, KIND_OBJECT, KeySeed};
 use super::intake::{Intake, RowCells};
 use super::json_parts::{self, Between};
-use crate::error::{EngineError, Result};
+use crate::error::{DataError, DataFormat, EngineError, Result};
 use crate::parallel::Threads;
 
-pub(super) const NO_COLUMN_NAMES: &str = "Cannot determine data types without column names!\n";
-
 pub(super) fn json_error(error: &serde_json::Error) -> EngineError {
-    EngineError::data(format!("Invalid JSON: {error}"))
+    DataError::Malformed { format: DataFormat::Json, reason: error.to_string() }.into()
 }
 
 /// Reads an array of rows; a single object, or several without brackets, are rows as well. `fresh` creates an intake;
@@ -138,7 +136,7 @@ fn read_lines_alone<const SPELLED: bool>(text: &str, intake: &mut Intake<'_>) ->
     for record in Deserializer::from_str(text).into_iter::<Record<'_, SPELLED>>() {
         let Record { kind, mut cells } = record.map_err(|error| json_error(&error))?;
         if kind != KIND_OBJECT {
-            return Err(EngineError::data(format!("Received non-object {kind}")));
+            return Err(DataError::NotAnObject { kind }.into());
         }
         intake.put_row(&mut cells, None)?;
         if std::mem::take(&mut is_first) {
@@ -181,7 +179,7 @@ impl<'de, const SPELLED: bool> Visitor<'de> for RowsVisitor<'_, '_, SPELLED> {
             let outcome = if kind == KIND_OBJECT {
                 self.intake.put_row(&mut cells, None)
             } else {
-                Err(EngineError::data(NO_COLUMN_NAMES))
+                Err(DataError::NoColumnNames.into())
             };
             if let Err(error) = outcome {
                 *self.failure = Some(error);

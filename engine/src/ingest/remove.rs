@@ -7,12 +7,12 @@ use ::arrow::array::{ArrayRef, RecordBatch};
 use ::arrow::datatypes::SchemaRef;
 
 use super::cell::{CellSeed, JsonCell};
-use super::coerce::CoerceError;
 use super::json_rows::{json_error, without_mark};
 use super::store::ColumnStore;
 use super::{ROW_KEYS, arrow};
 use crate::data::TableData;
-use crate::error::{EngineError, Result};
+use crate::error::CellFault;
+use crate::error::{DataError, Result};
 use crate::types::schema::Storage;
 
 pub(super) fn keys(data: &TableData, index_name: &str, index: Storage) -> Result<ArrayRef> {
@@ -27,7 +27,7 @@ pub(super) fn keys(data: &TableData, index_name: &str, index: Storage) -> Result
         }
         TableData::Stream(source) => arrow_keys(&source.schema(), source.batches()?, index_name, index),
         TableData::Csv(_) | TableData::Delimited(..) | TableData::Ndjson(_) | TableData::Schema(_) => {
-            Err(EngineError::data("remove malformed"))
+            Err(DataError::KeyFormat.into())
         }
     }
 }
@@ -38,9 +38,8 @@ fn arrow_keys(
     index_name: &str,
     index: Storage,
 ) -> Result<ArrayRef> {
-    arrow::column(schema, batches, index_name, index)?.ok_or_else(|| {
-        EngineError::data(format!("Cannot remove: Arrow is missing index column `{index_name}`\n"))
-    })
+    arrow::column(schema, batches, index_name, index)?
+        .ok_or_else(|| DataError::MissingKeyColumn { column: index_name.to_owned() }.into())
 }
 
 fn plain_keys(text: &str, index_name: &str, index: Storage) -> Result<ArrayRef> {
@@ -48,7 +47,7 @@ fn plain_keys(text: &str, index_name: &str, index: Storage) -> Result<ArrayRef> 
     let keys = KeysSeed.deserialize(&mut deserializer).and_then(|keys| deserializer.end().map(|()| keys));
     let keys = match keys {
         Ok(keys) => keys,
-        Err(error) if error.is_data() => return Err(EngineError::data("Cannot remove fish!\n")),
+        Err(error) if error.is_data() => return Err(DataError::NotKeys.into()),
         Err(error) => return Err(json_error(&error)),
     };
     let mut store = ColumnStore::fixed(index).for_keys(true);
@@ -56,18 +55,18 @@ fn plain_keys(text: &str, index_name: &str, index: Storage) -> Result<ArrayRef> 
         let pushed = match key {
             // A text column would accept an object as text; a key is a scalar.
             JsonCell::Object(_) if index == Storage::Utf8 => {
-                Err(CoerceError::Other("Cannot coerce object to string".into()))
+                Err(CellFault::Text { reason: "Cannot coerce object to string".into() })
             }
             JsonCell::Array(_) if index == Storage::Utf8 => {
-                Err(CoerceError::Other("Cannot coerce array to string".into()))
+                Err(CellFault::Text { reason: "Cannot coerce array to string".into() })
             }
             key => store.push(key),
         };
         match pushed {
             Ok(()) => {}
             // No row has a key outside the column's storage type, and unknown keys are ignored.
-            Err(CoerceError::Range { .. } | CoerceError::Inexact { .. }) => {}
-            Err(misfit) => return Err(EngineError::Data(misfit.message(index_name, index, row))),
+            Err(CellFault::Range { .. } | CellFault::Inexact { .. }) => {}
+            Err(misfit) => return Err(misfit.at(index_name, index, row).into()),
         }
     }
     Ok(store.finish(ROW_KEYS)?.values)

@@ -14,9 +14,9 @@ use arrow::array::{
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 
 use super::cell::JsonCell;
-use super::coerce::{self, CoerceError};
+use super::coerce;
 use super::infer;
-use crate::error::{EngineError, Result};
+use crate::error::{CellFault, DataError, Result};
 use crate::types::scalar::MS_PER_DAY;
 use crate::types::schema::Storage;
 
@@ -108,12 +108,12 @@ impl TextValues {
     /// Builds the array without copying the bytes.
     pub(super) fn finish(self, nulls: Option<NullBuffer>, column: &str) -> Result<ArrayRef> {
         if self.bytes.len() > MAX_TEXT_BYTES {
-            return Err(EngineError::data(format!("more than 2 GiB of text in column \"{column}\"")));
+            return Err(DataError::TooMuchText { column: column.to_owned() }.into());
         }
         let offsets: Vec<i32> = std::iter::once(0).chain(self.ends.iter().map(|end| *end as i32)).collect();
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
         let array = StringArray::try_new(offsets, Buffer::from_vec(self.bytes.into_bytes()), nulls);
-        Ok(Arc::new(array.map_err(|error| EngineError::data(error.to_string()))?))
+        Ok(Arc::new(array.map_err(|error| super::column_error(column, &error))?))
     }
 }
 
@@ -226,7 +226,7 @@ impl ColumnStore {
         }
     }
 
-    pub(super) fn push(&mut self, cell: &JsonCell<'_>) -> Result<(), CoerceError> {
+    pub(super) fn push(&mut self, cell: &JsonCell<'_>) -> Result<(), CellFault> {
         if matches!(cell, JsonCell::Null) {
             self.push_state(State::Null);
             return Ok(());
@@ -251,7 +251,7 @@ impl ColumnStore {
                 let is_given = coerce::write_text(cell, &mut texts.bytes);
                 texts.ends.push(texts.bytes.len());
                 if texts.bytes.len() > MAX_TEXT_BYTES {
-                    return Err(CoerceError::Other("more than 2 GiB of text".into()));
+                    return Err(CellFault::Text { reason: "more than 2 GiB of text".into() });
                 }
                 if is_given { State::Given } else { State::Null }
             }
@@ -267,7 +267,7 @@ impl ColumnStore {
     }
 
     /// Records integers that a float column would round; in a key of a fixed column they are an error.
-    fn check_exact(&mut self, cell: &JsonCell<'_>, storage: Storage) -> Result<(), CoerceError> {
+    fn check_exact(&mut self, cell: &JsonCell<'_>, storage: Storage) -> Result<(), CellFault> {
         let is_exact = match cell {
             JsonCell::Int(value) if storage == Storage::Float32 => {
                 *value as f32 as i128 == i128::from(*value)
@@ -291,7 +291,7 @@ impl ColumnStore {
         }
         let mut number = String::new();
         coerce::write_text(cell, &mut number);
-        Err(CoerceError::Inexact { value: number })
+        Err(CellFault::Inexact { value: number })
     }
 
     /// Infers or promotes the column's type so that `cell` fits, where the rules allow it.
@@ -389,10 +389,7 @@ impl ColumnStore {
         }
         let storage = self.storage.unwrap_or(Storage::Utf8);
         if self.is_key && self.found.has_inexact && storage == Storage::Float64 {
-            return Err(EngineError::data(format!(
-                "column \"{column}\" is the index and has both fractions and integers beyond 2^53, which would be \
-                 rounded; write all of its values as texts"
-            )));
+            return Err(DataError::InexactIndex { column: column.to_owned() }.into());
         }
         let count = |wanted: State| self.states.iter().filter(|state| **state == wanted).count();
         let bits = |is: fn(State) -> bool| {

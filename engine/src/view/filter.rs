@@ -13,7 +13,7 @@ use regex::Regex;
 
 use crate::column::Column;
 use crate::config::{FilterReducer, FilterTerm};
-use crate::error::{EngineError, Result};
+use crate::error::{ConfigError, Result};
 use crate::ingest::parse_temporal;
 use crate::storage::Snapshot;
 use crate::types::scalar::{MS_PER_DAY, Scalar};
@@ -91,8 +91,10 @@ fn operator(name: &str) -> Result<(Operator, &'static str)> {
         "not in" => (Operator::In(true), "not in"),
         "is null" | "is None" => (Operator::IsNull, "is null"),
         "is not null" | "is not None" => (Operator::IsNotNull, "is not null"),
-        "and" | "or" | "&" | "|" => return Err(EngineError::config("Invalid filter op")),
-        other => return Err(EngineError::config(format!("Unknown filter operator string: {other}"))),
+        other => {
+            let joins = matches!(other, "and" | "or" | "&" | "|");
+            return Err(ConfigError::FilterOperator { operator: other.to_owned(), joins }.into());
+        }
     })
 }
 
@@ -107,9 +109,8 @@ impl Filter {
         let mut compiled = Vec::with_capacity(terms.len());
         let mut canonical = Vec::with_capacity(terms.len());
         for term in terms {
-            let (column, storage) = column_of(&term.column).ok_or_else(|| {
-                EngineError::config(format!("Filter column not in schema: {}", term.column))
-            })?;
+            let (column, storage) = column_of(&term.column)
+                .ok_or_else(|| ConfigError::FilterColumn { column: term.column.clone() })?;
             let (operator, name) = operator(&term.op)?;
             let operands = term
                 .operands
@@ -143,8 +144,9 @@ impl Filter {
 
 fn test(operator: Operator, operands: &[Scalar], storage: Storage, term: &FilterTerm) -> Result<Test> {
     let first = || {
-        operands.first().ok_or_else(|| {
-            EngineError::config(format!("Filter `{}` on column '{}' needs a value", term.op, term.column))
+        operands.first().ok_or_else(|| ConfigError::FilterValueMissing {
+            operator: term.op.clone(),
+            column: term.column.clone(),
         })
     };
     let is_text = storage == Storage::Utf8;
@@ -255,11 +257,10 @@ fn found(text: &str, needle: &str, place: TextAnchor) -> bool {
 
 /// Converts an operand to the type of the column.
 fn convert(operand: &Scalar, storage: Storage, column: &str, operator: Operator) -> Result<Scalar> {
-    let bad = |what: &str| {
-        EngineError::config(format!(
-            "Invalid filter value {what} for column '{column}' of type {}",
-            storage.column_type().name()
-        ))
+    let bad = |what: &str| ConfigError::FilterValue {
+        value: what.to_owned(),
+        column: column.to_owned(),
+        column_type: storage.column_type(),
     };
     if operand.is_null() || matches!(operator, Operator::IsNull | Operator::IsNotNull) {
         return Ok(Scalar::Null);
@@ -284,17 +285,17 @@ fn convert(operand: &Scalar, storage: Storage, column: &str, operator: Operator)
         }
         (ColumnType::Float, _) => Ok(Scalar::Float(number.unwrap_or(f64::NAN))),
         (ColumnType::String, Scalar::Str(text)) => Ok(Scalar::Str(text.clone())),
-        (ColumnType::String, other) => Err(bad(&crate::types::display::path_text(other))),
+        (ColumnType::String, other) => Err(bad(&crate::types::display::path_text(other)).into()),
         (ColumnType::Boolean, Scalar::Bool(value)) => Ok(Scalar::Bool(*value)),
         (ColumnType::Boolean, Scalar::Str(text)) => Ok(Scalar::Bool(text.eq_ignore_ascii_case("true"))),
         (ColumnType::Boolean, _) => Ok(Scalar::Bool(number == Some(1.0))),
         (ColumnType::Date, Scalar::Str(text)) => match parse_temporal(text, ColumnType::Date) {
             Some(days) => Ok(Scalar::Date(i32::try_from(days).map_err(|_| bad(&format!("`{text}`")))?)),
-            None => Err(EngineError::config(format!("Invalid date format: `{text}` for column '{column}'"))),
+            None => Err(bad(&format!("`{text}`")).into()),
         },
         (ColumnType::Datetime, Scalar::Str(text)) => match parse_temporal(text, ColumnType::Datetime) {
             Some(ms) => Ok(Scalar::Datetime(ms)),
-            None => Err(EngineError::config(format!("Invalid date format: `{text}` for column '{column}'"))),
+            None => Err(bad(&format!("`{text}`")).into()),
         },
         (ColumnType::Date, _) => {
             let ms = number.unwrap_or(0.0) as i64;

@@ -11,7 +11,7 @@ use super::flat::Flat;
 use super::grouped::Grouped;
 use super::slice::is_flat_mode;
 use crate::aggregate::{MANY_ROWS, canonical};
-use crate::error::{EngineError, Result};
+use crate::error::{ConfigError, EngineError, Result};
 use crate::parallel::Threads;
 use crate::query::normalized_key::NormalizedKey;
 use crate::query::radix_sort;
@@ -118,9 +118,7 @@ pub(super) fn of_groups(view: &mut Grouped, handle: &mut Handle, name: &str) -> 
 }
 
 fn unknown(name: &str) -> EngineError {
-    EngineError::config(format!(
-        "Could not find column index for `{name}` as it does not exist in the schema.\n"
-    ))
+    ConfigError::RangeColumn { column: name.to_owned() }.into()
 }
 
 #[derive(Default)]

@@ -10,7 +10,7 @@ use super::filter::Filter;
 use super::sharing_key::SharingKey;
 use crate::aggregate::{self, Aggregate};
 use crate::config::{Generation, GroupRollupMode, SortTerm, SplitRollupMode, ViewConfig};
-use crate::error::{EngineError, Result};
+use crate::error::{ConfigError, EngineError, Result, ViewClause};
 use crate::expr::Expression;
 use crate::query::sort::{Axis, Direction, RowOrder, direction};
 use crate::storage::ComputedRef;
@@ -70,7 +70,13 @@ impl<'a> ParsedColumns<'a> {
     pub(crate) fn of(config: &'a ViewConfig, schema: &Schema, index: Option<usize>) -> Result<Self> {
         let expressions = config.expressions.iter().map(|(alias, text)| {
             let parsed = Expression::new(alias, text, schema, index);
-            Ok((alias.as_str(), parsed.map_err(|error| EngineError::config(error.message))?))
+            Ok((
+                alias.as_str(),
+                parsed.map_err(|error| ConfigError::Expression {
+                    alias: alias.clone(),
+                    reason: error.message,
+                })?,
+            ))
         });
         ParsedColumns::with(expressions.collect::<Result<_>>()?, config, schema)
     }
@@ -145,29 +151,31 @@ impl Plan {
                 own.chain(config.expressions.keys().cloned()).chain(config.windows.keys().cloned()).collect()
             }
         };
-        let columns = columns_named(&shown, "columns", column_of)?;
+        let columns = columns_named(&shown, ViewClause::Columns, column_of)?;
         let mut configured: BTreeMap<&str, Aggregate> = BTreeMap::new();
         for (name, words) in &config.aggregates {
-            let column = column_of(name).ok_or_else(|| invalid(name, "aggregates"))?;
+            let column = column_of(name).ok_or_else(|| invalid(name, ViewClause::Aggregates))?;
             let mut aggregate = Aggregate::parse(schema.field(column), column, words, column_of)?;
             if config.generation == Generation::V5_5 {
                 aggregate.follow_older_rules(words);
             }
             configured.insert(name, aggregate);
         }
-        let group_by = columns_named(&config.group_by, "group_by", column_of)?;
+        let group_by = columns_named(&config.group_by, ViewClause::GroupBy, column_of)?;
         for (position, name) in config.group_by.iter().enumerate() {
             let may_repeat = config.generation == Generation::V5_5;
             if !may_repeat && config.group_by[..position].contains(name) {
-                return Err(EngineError::config(format!(
-                    "Duplicate column '{name}' found in View group_by.\n"
-                )));
+                return Err(ConfigError::DuplicateColumn {
+                    clause: ViewClause::GroupBy,
+                    column: name.clone(),
+                }
+                .into());
             }
         }
-        let split_by = columns_named(&config.split_by, "split_by", column_of)?;
+        let split_by = columns_named(&config.split_by, ViewClause::SplitBy, column_of)?;
         let sorts = first_of_each(&config.sort);
         let sort_names: Vec<String> = sorts.iter().map(|term| term.column.clone()).collect();
-        columns_named(&sort_names, "sorts", column_of)?;
+        columns_named(&sort_names, ViewClause::Sort, column_of)?;
 
         let is_total = config.group_rollup_mode == GroupRollupMode::Total;
         let kind = match (group_by.is_empty() && !is_total, split_by.is_empty()) {
@@ -388,14 +396,14 @@ impl Plan {
 
 fn columns_named(
     names: &[String],
-    part: &str,
+    clause: ViewClause,
     column_of: impl Fn(&str) -> Option<usize>,
 ) -> Result<Vec<usize>> {
-    names.iter().map(|name| column_of(name).ok_or_else(|| invalid(name, part))).collect()
+    names.iter().map(|name| column_of(name).ok_or_else(|| invalid(name, clause))).collect()
 }
 
-fn invalid(name: &str, part: &str) -> EngineError {
-    EngineError::config(format!("Invalid column '{name}' found in View {part}.\n"))
+fn invalid(name: &str, clause: ViewClause) -> EngineError {
+    ConfigError::UnknownColumn { clause, column: name.to_owned() }.into()
 }
 
 /// Removes all but the first sort term of each column.

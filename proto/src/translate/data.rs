@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use proscenium_engine::{EngineError, ListFlatten, Result, TableData, TableOptions};
+use proscenium_engine::error::DataError;
+use proscenium_engine::{ListFlatten, Result, TableData, TableOptions};
 
 use crate::generated as wire;
 use crate::generated::make_table_data::Data;
@@ -52,7 +53,7 @@ pub fn rows_from_wire(data: Option<wire::MakeTableData>, request: &str) -> Resul
 
 /// Checks a text. It is not copied and keeps the memory of its frame alive.
 fn text(bytes: Bytes) -> Result<ByteString> {
-    ByteString::try_from(bytes).map_err(|error| EngineError::data(format!("the text is not UTF-8: {error}")))
+    ByteString::try_from(bytes).map_err(|error| DataError::NotUtf8 { reason: error.to_string() }.into())
 }
 
 /// Converts a new table's options. An empty index name means no index; `page_to_disk` is a hint that this engine

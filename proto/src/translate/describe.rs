@@ -6,7 +6,7 @@ use proscenium_engine::describe::{Description, ExpressionFault};
 
 use crate::generated as wire;
 use crate::generated::table_describe_resp::{Result as Outcome, ViewDescription};
-use crate::translate::schema;
+use crate::translate::{error_text, schema};
 
 /// Builds the reply to `TableDescribe`. Clients accept three shapes only: a view; a configuration error; or expression
 /// errors with neither.
@@ -15,7 +15,7 @@ pub fn to_wire(description: &Description) -> wire::TableDescribeResp {
         Ok(columns) => Outcome::View(ViewDescription {
             schema: schema::map_to_wire(columns.iter().map(|(name, column_type)| (name, column_type))),
         }),
-        Err(error) => Outcome::ConfigError(error.to_string()),
+        Err(error) => Outcome::ConfigError(error_text::text(error)),
     });
     wire::TableDescribeResp {
         expression_schema: types_to_wire(description),
@@ -57,7 +57,8 @@ fn faults_to_wire(faults: &BTreeMap<String, ExpressionFault>) -> BTreeMap<String
 
 #[cfg(test)]
 mod tests {
-    use proscenium_engine::{ColumnType, EngineError};
+    use proscenium_engine::ColumnType;
+    use proscenium_engine::error::{ConfigError, ViewClause};
 
     use super::*;
 
@@ -72,7 +73,9 @@ mod tests {
         let description = Description {
             expressions: BTreeMap::from([("e".into(), ColumnType::Float)]),
             faults: BTreeMap::new(),
-            view: Some(Err(EngineError::config("Invalid column 'z' found in View group_by.\n"))),
+            view: Some(Err(
+                ConfigError::UnknownColumn { clause: ViewClause::GroupBy, column: "z".into() }.into()
+            )),
         };
         let message = to_wire(&description);
         assert_eq!(message.expression_schema["e"], ColumnType::Float as i32);

@@ -5,9 +5,11 @@ use proscenium_engine::EngineError;
 use crate::generated::response::ClientResp;
 use crate::generated::{ServerError, StatusCode};
 
+use super::error_text;
+
 /// Converts an engine error.
 pub fn to_wire(error: &EngineError) -> ClientResp {
-    server_error(error.to_string())
+    server_error(error_text::text(error))
 }
 
 /// An error with this text.

@@ -1,7 +1,8 @@
 //! Converts the options of a join.
 
+use proscenium_engine::Result;
+use proscenium_engine::error::RequestError;
 use proscenium_engine::table::{JoinKind, JoinSpec};
-use proscenium_engine::{EngineError, Result};
 
 use crate::generated as wire;
 
@@ -15,7 +16,13 @@ pub fn from_wire(request: wire::MakeJoinTableReq) -> Result<JoinSpec> {
         Ok(wire::JoinType::Inner) => JoinKind::Inner,
         Ok(wire::JoinType::Left) => JoinKind::Left,
         Ok(wire::JoinType::Outer) => JoinKind::Outer,
-        Err(_) => return Err(EngineError::table(format!("unknown join type {}", request.join_type))),
+        Err(_) => {
+            return Err(RequestError::UnknownValue {
+                field: "join type".into(),
+                value: request.join_type.to_string(),
+            }
+            .into());
+        }
     };
     let right_on = Some(request.right_on_column).filter(|column| !column.is_empty());
     Ok(JoinSpec { on: request.on_column, right_on, kind })

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use proscenium_engine::{ColumnType, EngineError, Result, Schema};
+use proscenium_engine::error::RequestError;
+use proscenium_engine::{ColumnType, Result, Schema};
 
 use crate::generated as wire;
 
@@ -54,10 +55,11 @@ pub fn from_wire(schema: wire::Schema) -> Result<Vec<(String, ColumnType)>> {
     columns
         .map(|column| match wire::ColumnType::try_from(column.r#type) {
             Ok(known) => Ok((column.name, type_from_wire(known))),
-            Err(_) => Err(EngineError::data(format!(
-                "unknown type {} of column \"{}\"",
-                column.r#type, column.name
-            ))),
+            Err(_) => Err(RequestError::UnknownValue {
+                field: format!("type of column \"{}\"", column.name),
+                value: column.r#type.to_string(),
+            }
+            .into()),
         })
         .collect()
 }
@@ -97,6 +99,6 @@ mod tests {
     fn an_unknown_type_is_named() {
         let column = wire::schema::KeyTypePair { name: "x".into(), r#type: 99 };
         let error = from_wire(wire::Schema { schema: vec![column] }).unwrap_err();
-        assert_eq!(error.to_string(), "unknown type 99 of column \"x\"");
+        assert_eq!(error.to_string(), "unknown type of column \"x\" 99");
     }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use proscenium_engine::Result;
 use proscenium_engine::config::{
     FilterReducer, FilterTerm, Generation, GroupRollupMode, SortDirection, SortTerm, SplitRollupMode,
     ViewConfig, WindowFrame, WindowOrder, WindowSpec,
 };
-use proscenium_engine::{EngineError, Result};
+use proscenium_engine::error::RequestError;
 
 use crate::generated as wire;
 use crate::generated::columns_update::{Columns, OptColumns};
@@ -172,7 +173,10 @@ fn window_to_wire(spec: WindowSpec) -> wire::WindowSpec {
 }
 
 fn known<E: TryFrom<i32>>(field: &str, value: i32) -> Result<E> {
-    E::try_from(value).map_err(|_| EngineError::config(format!("unknown {field} {value} in the view config")))
+    E::try_from(value).map_err(|_| {
+        RequestError::UnknownValue { field: format!("{field} of the view config:"), value: value.to_string() }
+            .into()
+    })
 }
 
 #[cfg(test)]

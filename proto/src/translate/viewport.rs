@@ -1,8 +1,9 @@
 //! Converts the slice of a view that a client requests, and its export options.
 
+use proscenium_engine::Result;
+use proscenium_engine::error::DataError;
 use proscenium_engine::export::{Compression, JsonOptions};
 use proscenium_engine::view::Viewport;
-use proscenium_engine::{EngineError, Result};
 
 use crate::generated as wire;
 
@@ -36,9 +37,7 @@ pub fn compression(name: Option<&str>) -> Result<Compression> {
         None | Some("") => Ok(Compression::None),
         Some("lz4") => Ok(Compression::Lz4),
         Some("zstd") => Ok(Compression::Zstd),
-        Some(other) => {
-            Err(EngineError::data(format!("Unknown `compression` \"{other}\", expected \"lz4\" or \"zstd\"")))
-        }
+        Some(other) => Err(DataError::UnknownCodec { given: other.to_owned() }.into()),
     }
 }
 

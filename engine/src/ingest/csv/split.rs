@@ -9,7 +9,7 @@
 
 use super::masks::{Masks, STEP};
 use super::whole_fields;
-use crate::error::{EngineError, Result};
+use crate::error::{DataError, DataFormat, Result};
 
 /// Iterates over the records of a text.
 #[derive(Debug)]
@@ -241,11 +241,13 @@ impl Block {
             let found = self.record(splitter, width);
             self.check(splitter)?;
             if found != width {
-                return Err(EngineError::data(format!(
-                    "Invalid: CSV parse error: Expected {width} columns, got {found}: {} (line {})",
-                    shown_row(&splitter.text[start..]),
-                    line_number(splitter.text, start)
-                )));
+                return Err(DataError::CsvWidth {
+                    expected: width,
+                    found,
+                    text: shown_row(&splitter.text[start..]).to_string(),
+                    line: line_number(splitter.text, start),
+                }
+                .into());
             }
             self.num_rows += 1;
         }
@@ -366,15 +368,19 @@ impl Block {
     /// Reports an unclosed quote, or ranges that were truncated to 32 bits.
     fn check(&self, splitter: &Splitter<'_>) -> Result<()> {
         if let Some(at) = self.unclosed {
-            return Err(EngineError::data(format!(
-                "Invalid: CSV parse error: the quote opened in line {} is never closed: {}",
-                line_number(splitter.text, at),
-                shown_row(&splitter.text[at..])
-            )));
+            return Err(DataError::CsvOpenQuote {
+                line: line_number(splitter.text, at),
+                text: shown_row(&splitter.text[at..]).to_string(),
+            }
+            .into());
         }
         match u32::try_from(splitter.position - self.base) {
             Ok(_) => Ok(()),
-            Err(_) => Err(EngineError::data("Invalid: CSV parse error: more than 4 GiB of text in one row")),
+            Err(_) => Err(DataError::Malformed {
+                format: DataFormat::Csv,
+                reason: "more than 4 GiB of text in one row".to_owned(),
+            }
+            .into()),
         }
     }
 }

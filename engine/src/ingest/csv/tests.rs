@@ -289,8 +289,7 @@ fn an_update_error_names_the_row_of_the_whole_text() {
     };
     for threads in [1, 2, 5] {
         let error = update_on(&text, commas(), target, Threads::new(threads)).unwrap_err().to_string();
-        let expected =
-            "Invalid: In CSV column #1: CSV conversion error to int32: invalid value 'bad' at index 77";
+        let expected = "column #1 holds 'bad' at index 77, which is no int32";
         assert_eq!(error, expected, "{threads} threads");
     }
 }

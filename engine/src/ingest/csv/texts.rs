@@ -12,7 +12,7 @@ use hashbrown::HashTable;
 
 use super::super::store::TextValues;
 use super::split::FieldText;
-use crate::error::{EngineError, Result};
+use crate::error::Result;
 
 /// Number of rows after which texts that are nearly all distinct are no longer coded.
 const SHORT_TRIAL_ROWS: usize = 4096;
@@ -208,6 +208,6 @@ pub(super) fn join(parts: Vec<Texts>, name: &str) -> Result<ArrayRef> {
     }
     let codes = Int32Array::new(joined.codes.into(), nulls);
     let array = DictionaryArray::<Int32Type>::try_new(codes, entries)
-        .map_err(|error| EngineError::data(error.to_string()))?;
+        .map_err(|error| super::super::column_error(name, &error))?;
     Ok(Arc::new(array))
 }

@@ -77,7 +77,7 @@ fn arrow_streams_files_and_batches() {
     check_created(TableData::Batches(one.schema(), vec![]), "x:Int32[]");
     for garbage in [&b""[..], b"abcdefgh12345678", b"ARROW1", b"ARROW1\0\0abcdefgh"] {
         let shown = created(&TableData::Arrow(garbage.into()), &TableOptions::default());
-        assert!(shown.starts_with("error: Failed to open RecordBatchStreamReader: "), "{shown}");
+        assert!(shown.starts_with("error: Invalid Arrow: "), "{shown}");
     }
 }
 
@@ -170,26 +170,23 @@ fn arrow_into_existing_columns() {
     check(
         "x",
         Int64Array::from(vec![7, 3_000_000_000]),
-        "error: Cannot append 3000000000 to column \"x\" of type integer at index 1: beyond Int32\n",
+        "error: Cannot append 3000000000 to column \"x\" of type integer at index 1: beyond Int32",
     );
     check("f", Int32Array::from(vec![1]), "1 f:Float64[1.0]");
     check("x", NullArray::new(1), "1 x:Int32[null]");
     check("q", Int32Array::from(vec![1]), "1 ");
     check("s", StringArray::from(vec!["a"]), r#"1 s:Utf8["a"]"#);
     let fill = |name: &str, wanted: &str, found: &str| {
-        format!("error: Could not fill column `{name}` with t_dtype: `{wanted}`, array type: `{found}`\n")
+        format!("error: column `{name}` is {wanted} and cannot be filled from {found}")
     };
-    let iterate = |name: &str| {
-        format!("error: Could not fill arrow column `{name}` iteratively due to mismatched types.")
-    };
-    check("x", BooleanArray::from(vec![true]), &fill("x", "int32", "bool"));
-    check("x", StringArray::from(vec!["5"]), &fill("x", "int32", "str"));
-    check("s", BooleanArray::from(vec![true]), &fill("s", "str", "bool"));
+    check("x", BooleanArray::from(vec![true]), &fill("x", "integer", "boolean"));
+    check("x", StringArray::from(vec!["5"]), &fill("x", "integer", "string"));
+    check("s", BooleanArray::from(vec![true]), &fill("s", "string", "boolean"));
     check("d", TimestampSecondArray::from(vec![1]), &fill("d", "date", "datetime"));
-    check("f", StringArray::from(vec!["5"]), &fill("f", "float64", "str"));
-    check("s", Int32Array::from(vec![1]), &iterate("s"));
-    check("t", Int64Array::from(vec![1]), &iterate("t"));
-    check("b", Int32Array::from(vec![1]), &iterate("b"));
+    check("f", StringArray::from(vec!["5"]), &fill("f", "float", "string"));
+    check("s", Int32Array::from(vec![1]), &fill("s", "string", "integer"));
+    check("t", Int64Array::from(vec![1]), &fill("t", "datetime", "integer"));
+    check("b", Int32Array::from(vec![1]), &fill("b", "boolean", "integer"));
 }
 
 pub(super) fn list(values: Vec<Option<Vec<Option<i64>>>>) -> ArrayRef {
@@ -228,8 +225,7 @@ fn nested_arrow() {
         &arrow_data(vec![("id", ints(vec![1])), ("c", list(vec![some(&[1])]))]),
         &TableOptions { index: Some("id".into()), ..TableOptions::default() },
     );
-    let start =
-        "error: Cannot create a Table indexed on `id` from an expanded list column, as that index repeats";
+    let start = "error: Cannot create a Table indexed on `id` from an expanded list, as the index repeats";
     assert!(shown.starts_with(start), "{shown}");
     check_created(
         arrow_data(vec![
@@ -237,8 +233,8 @@ fn nested_arrow() {
             ("d", list(vec![some(&[1]), some(&[1])])),
         ]),
         &format!(
-            "error: Cannot zip list columns `c` (2) and `d` (1) {MISMATCH} in row 1; use the `cartesian` list \
-             flatten mode.\n"
+            "error: Cannot zip `c` (2) and `d` (1) {MISMATCH} in row 1; use the `cartesian` list \
+             flatten mode"
         ),
     );
 }

@@ -222,7 +222,7 @@ fn a_fault_in_a_later_batch_names_its_row() {
     let bad = batch_of(vec![("x", Arc::new(Int64Array::from(vec![3, 1 << 40])))]);
     check_updated(
         TableData::Batches(good.schema(), vec![good.clone(), bad]),
-        "error: Cannot append 1099511627776 to column \"x\" of type integer at index 3: beyond Int32\n",
+        "error: Cannot append 1099511627776 to column \"x\" of type integer at index 3: beyond Int32",
     );
     let lists = |columns: [&[i64]; 2]| {
         let column = |values: &[i64]| list(vec![some(values)]);
@@ -231,8 +231,8 @@ fn a_fault_in_a_later_batch_names_its_row() {
     let good = lists([&[1, 2], &[3, 4]]);
     check_created(
         TableData::Batches(good.schema(), vec![good.clone(), lists([&[1], &[2, 3]])]),
-        "error: Cannot zip list columns `a` (1) and `b` (2) of differing length in row 2; use the `cartesian` list \
-         flatten mode.\n",
+        "error: Cannot zip `a` (1) and `b` (2) of differing length in row 2; use the `cartesian` list \
+         flatten mode",
     );
 }
 

@@ -35,8 +35,8 @@ fn rows_make_columns() {
     check("[{}]", "");
     check("{}", "");
     check(r#" {"a":1,"b":"x"} "#, r#"a:Integer[1] b:Utf8["x"]"#);
-    check("[1,2]", "error: Cannot determine data types without column names!\n");
-    check(r#"[{"a":1},null]"#, "error: Cannot determine data types without column names!\n");
+    check("[1,2]", "error: the data has no column names");
+    check(r#"[{"a":1},null]"#, "error: the data has no column names");
     for broken in ["", "null", "[{\"a\":NaN}]", "[{\"a\":1}", "[] []", "[{\"a\":Infinity}]"] {
         let shown = created(&rows(broken), &TableOptions::default());
         assert!(shown.starts_with("error: Invalid JSON"), "{broken}: {shown}");
@@ -61,10 +61,13 @@ fn columns_make_columns() {
     check(r#"{"c":[null],"a":["x"]}"#, r#"c:Utf8[null] a:Utf8["x"]"#);
     check(r#"{"a":[1],"a":["x","y"]}"#, r#"a:Utf8["x","y"]"#);
     check("{}", "");
-    check(r#"{"a":[1],"b":[]}"#, "error: Can't create table from empty columns");
-    check(r#"{"a":5}"#, "error: Malformed column");
-    check(r#"{"a":{"b":[1]}}"#, "error: Malformed column");
-    check("[]", "error: Cannot determine data types without column names!\n");
+    check(
+        r#"{"a":[1],"b":[]}"#,
+        "error: a table cannot be created from empty columns; give a schema instead",
+    );
+    check(r#"{"a":5}"#, "error: a column is not an array of values, or is shorter than the others");
+    check(r#"{"a":{"b":[1]}}"#, "error: a column is not an array of values, or is shorter than the others");
+    check("[]", "error: the data has no column names");
 }
 
 #[test]
@@ -80,8 +83,8 @@ fn lines_make_columns() {
         "a:Integer[1,2,null] b:Integer[null,null,5] c:Float64[null,null,1.5]",
     );
     check("", "");
-    check("5", "error: Received non-object 6");
-    check("[1]", "error: Received non-object 4");
+    check("5", "error: a row is not an object (kind 6)");
+    check("[1]", "error: a row is not an object (kind 4)");
     check("{\"a\":1}\n{\"a\":", "error: Invalid JSON: EOF while parsing a value at line 2 column 5");
 }
 
@@ -101,11 +104,11 @@ fn cells_into_existing_columns() {
     check(r#""x":null"#, "x:Int32[null]");
     check(
         r#""x":"abc""#,
-        "error: Cannot append value of type string to column \"x\" of type integer at index 0\n",
+        "error: Cannot append value of type string to column \"x\" of type integer at index 0",
     );
     check(
         r#""x":3000000000"#,
-        "error: Cannot append 3000000000 to column \"x\" of type integer at index 0: beyond Int32\n",
+        "error: Cannot append 3000000000 to column \"x\" of type integer at index 0: beyond Int32",
     );
     check(r#""x":true"#, "error: Expected int, found 2 in column \"x\" at index 0");
     check(r#""x":{"a":1}"#, "");
@@ -133,7 +136,7 @@ fn null_and_missing_in_updates() {
     for nothing in [rows("[]"), columns("{}"), ndjson(""), csv_text("x\n")] {
         assert!(updated(&six(), None, &nothing).starts_with("0 "));
     }
-    check_updated(TableData::Schema(vec![]), "error: MakeTableReq malformed");
+    check_updated(TableData::Schema(vec![]), "error: a schema is not data: it only creates a table");
 }
 
 #[test]
@@ -177,16 +180,14 @@ fn nested_json() {
     check(
         Zip,
         r#"[{"q":{"x":[1,2],"y":[1,2,3]}}]"#,
-        &format!(
-            "error: Cannot zip `x` (2) and `y` (3) {MISMATCH}; use the `cartesian` list flatten mode.\n"
-        ),
+        &format!("error: Cannot zip `x` (2) and `y` (3) {MISMATCH}; use the `cartesian` list flatten mode"),
     );
     check_flattened(
         Zip,
         None,
         columns(r#"{"x":[[1],[1,2]],"y":[[1],[1,2,3]]}"#),
         &format!(
-            "error: Cannot zip `x` (2) and `y` (3) {MISMATCH} in row 1; use the `cartesian` list flatten mode.\n"
+            "error: Cannot zip `x` (2) and `y` (3) {MISMATCH} in row 1; use the `cartesian` list flatten mode"
         ),
     );
     let nested_columns = || columns(r#"{"x":[[1,2],[3]],"y":[["p","r"],["q"]],"z":[1,2]}"#);
@@ -221,7 +222,7 @@ fn nested_json() {
     check(
         Zip,
         r#"[{"x.a":1,"x":{"a":2}}]"#,
-        "error: Column `x.a` is both a key and the flattened path of an object\n",
+        "error: Column `x.a` is both a key and the flattened path of an object",
     );
     let huge = format!("[{}]", vec!["1"; 2000].join(","));
     let shown = created(
@@ -234,7 +235,7 @@ fn nested_json() {
 #[test]
 fn an_index_is_never_repeated_by_flattening() {
     use ListFlatten::{Cartesian, Zip};
-    const REFUSED: &str = "error: Cannot create a Table indexed on `id` from an expanded array.\n";
+    const REFUSED: &str = "error: Cannot create a Table indexed on `id` from an expanded list, as the index repeats across the rows of an expansion; index on a column of the list itself, or use the `stringify` list flatten mode";
     for (mode, text, expected) in [
         (Zip, r#"[{"id":1,"x":[1]}]"#, REFUSED),
         (Zip, r#"[{"id":1,"x":[1,2]}]"#, REFUSED),
@@ -248,7 +249,10 @@ fn an_index_is_never_repeated_by_flattening() {
     check_flattened(Zip, Some("o.id"), of_objects, "o.id:Integer[1,2] x:Integer[5,5]");
     let table = schema(&[("id", Storage::Int32), ("x", Storage::Int32)]);
     for (text, expected) in [
-        (r#"[{"id":1,"x":[1,2]}]"#, "error: Cannot update a Table indexed on `id` from an expanded array.\n"),
+        (
+            r#"[{"id":1,"x":[1,2]}]"#,
+            "error: Cannot update a Table indexed on `id` from an expanded list, as the index repeats across the rows of an expansion; index on a column of the list itself, or use the `stringify` list flatten mode",
+        ),
         (r#"[{"id":1,"x":[7]}]"#, "1 id:Int32[1] x:Int32[7]"),
         (r#"[{"id":1,"x":[]}]"#, "1 id:Int32[1] x:Int32[null]"),
         (r#"[{"id":1,"q":[1,2]}]"#, "1 id:Int32[1]"),
@@ -444,10 +448,10 @@ fn integers_of_any_size_into_columns_of_integers() {
     check(r#""x":"9007199254740993.7""#, "1 x:Integer[9007199254740993]");
     check(
         r#""x":9223372036854775808"#,
-        "error: Cannot append 9223372036854775808 to column \"x\" of type integer at index 0: beyond Int64\n",
+        "error: Cannot append 9223372036854775808 to column \"x\" of type integer at index 0: beyond Int64",
     );
     check(
         r#""n":3000000000"#,
-        "error: Cannot append 3000000000 to column \"n\" of type integer at index 0: beyond Int32\n",
+        "error: Cannot append 3000000000 to column \"n\" of type integer at index 0: beyond Int32",
     );
 }

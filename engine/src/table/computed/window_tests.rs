@@ -199,7 +199,7 @@ fn errors_name_the_window() {
             ..config(&[(alias, window.clone()), ("z", spec("v", "sum"))])
         };
         let error = table.plan_now(&config).expect_err(&format!("{window:?}")).to_string();
-        assert!(error.contains(&format!("\"{alias}\"")), "{error}");
+        assert!(error.contains(&format!("'{alias}'")), "{error}");
         assert!(describe(&config, table.schema(), None).view.unwrap().is_err());
     }
 }
