@@ -13,7 +13,7 @@ use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use crate::error::Result;
+use crate::error::{DataError, EngineError, Result};
 use crate::types::schema::ColumnType;
 
 /// A table's rows or schema, as a client sent them.
@@ -94,12 +94,15 @@ impl ListFlatten {
 }
 
 impl FromStr for ListFlatten {
-    type Err = String;
+    type Err = EngineError;
 
-    fn from_str(name: &str) -> Result<ListFlatten, String> {
+    fn from_str(name: &str) -> Result<ListFlatten, EngineError> {
         let known = [ListFlatten::Zip, ListFlatten::Cartesian, ListFlatten::Stringify];
         let found = known.into_iter().find(|mode| mode.name() == name);
-        found.ok_or_else(|| format!("lists \"{name}\" is none of zip, cartesian, stringify"))
+        found.ok_or_else(|| {
+            let reason = format!("lists \"{name}\" is none of zip, cartesian, stringify");
+            DataError::FormatOption { reason }.into()
+        })
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use proscenium_engine::config::Generation;
 use serde::Deserialize;
 
+use crate::setup_error::SetupError;
 use crate::sites::SiteConfig;
 use crate::source::Source;
 
@@ -153,15 +154,15 @@ impl Limits {
     /// # Errors
     ///
     /// The text names the invalid key.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), SetupError> {
         let positive = [
-            ("connections", self.connections),
-            ("running_requests", self.running_requests),
-            ("waiting_answer_bytes", self.waiting_answer_bytes),
-            ("window_bytes", self.window_bytes as usize),
+            ("limits.connections", self.connections),
+            ("limits.running_requests", self.running_requests),
+            ("limits.waiting_answer_bytes", self.waiting_answer_bytes),
+            ("limits.window_bytes", self.window_bytes as usize),
         ];
         match positive.iter().find(|(_, value)| *value == 0) {
-            Some((key, _)) => Err(format!("limits.{key} must be at least 1")),
+            Some((key, _)) => Err(SetupError::Setting { key, reason: "must be at least 1".to_owned() }),
             None => Ok(()),
         }
     }

@@ -6,6 +6,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use proscenium_engine::EngineError;
+use proscenium_engine::error::DataError;
 
 /// How bytes are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +34,7 @@ const PIECE_BYTES: usize = 64 * 1024;
 
 impl Coding {
     /// The codings of a `Content-Encoding`, in the order in which they were applied. Errors name one that is unknown.
-    pub fn all_of(header: &str) -> Result<Vec<Coding>, String> {
+    pub fn all_of(header: &str) -> Result<Vec<Coding>, EngineError> {
         let mut codings = Vec::new();
         for word in header.split(',').map(str::trim).filter(|word| !word.is_empty()) {
             match word.to_ascii_lowercase().as_str() {
@@ -41,7 +43,8 @@ impl Coding {
                 "zstd" => codings.push(Coding::Zstd),
                 "br" => codings.push(Coding::Brotli),
                 other => {
-                    return Err(format!("content encoding \"{other}\" is unknown; known are gzip, zstd, br"));
+                    let reason = format!("content encoding \"{other}\" is unknown; known are gzip, zstd, br");
+                    return Err(DataError::FormatOption { reason }.into());
                 }
             }
         }
@@ -139,7 +142,7 @@ mod tests {
     fn codings_are_named() {
         assert_eq!(Coding::all_of("GZIP, br").unwrap(), [Coding::Gzip, Coding::Brotli]);
         assert_eq!(Coding::all_of("identity").unwrap(), []);
-        assert!(Coding::all_of("deflate").unwrap_err().contains("deflate"));
+        assert!(Coding::all_of("deflate").unwrap_err().to_string().contains("deflate"));
         assert_eq!(Coding::of_path(Path::new("a/b.csv.gz")), ("a/b.csv".into(), Some(Coding::Gzip)));
         assert_eq!(Coding::of_path(Path::new("b.csv")), ("b.csv".into(), None));
     }

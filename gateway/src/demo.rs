@@ -11,6 +11,7 @@ use proscenium_engine::{ColumnType, TableData, TableOptions, WriteOptions};
 use serde_json::json;
 
 use crate::command_router::CommandRouter;
+use crate::setup_error::SetupError;
 
 /// The data set's path in the assets directory.
 const SUPERSTORE: &str = "data/superstore.arrow";
@@ -33,12 +34,16 @@ const VENUES: [&str; 4] = ["North", "South", "East", "West"];
 /// # Errors
 ///
 /// The data set cannot be read, or a table of one of these names exists.
-pub async fn host(catalog: &Catalog, assets: Option<&Path>) -> Result<(), String> {
+pub async fn host(catalog: &Catalog, assets: Option<&Path>) -> Result<(), SetupError> {
+    let failed = |table| move |fault: ActorError| SetupError::Demo { table, fault: Box::new(fault) };
     if let Some(path) = assets.map(|assets| assets.join(SUPERSTORE)).filter(|path| path.is_file()) {
-        let bytes =
-            std::fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let bytes = std::fs::read(&path).map_err(|error| SetupError::Unreadable {
+            path: path.clone(),
+            table: Some("superstore".to_owned()),
+            reason: error.to_string(),
+        })?;
         let data = TableData::Arrow(bytes.into());
-        catalog.host("superstore", data, TableOptions::default()).await.map_err(|error| error.to_string())?;
+        catalog.host("superstore", data, TableOptions::default()).await.map_err(failed("superstore"))?;
     }
     let schema = |columns: &[(&str, ColumnType)]| {
         TableData::Schema(
@@ -57,7 +62,7 @@ pub async fn host(catalog: &Catalog, assets: Option<&Path>) -> Result<(), String
         ("updated", ColumnType::Datetime),
     ]);
     let index = TableOptions { index: Some("symbol".into()), ..TableOptions::default() };
-    catalog.host("market", market, index).await.map_err(|error| error.to_string())?;
+    catalog.host("market", market, index).await.map_err(failed("market"))?;
     let trades = schema(&[
         ("time", ColumnType::Datetime),
         ("symbol", ColumnType::String),
@@ -68,7 +73,7 @@ pub async fn host(catalog: &Catalog, assets: Option<&Path>) -> Result<(), String
         ("quantity", ColumnType::Integer),
     ]);
     let limit = TableOptions { limit: Some(TRADES), ..TableOptions::default() };
-    catalog.host("trades", trades, limit).await.map_err(|error| error.to_string())
+    catalog.host("trades", trades, limit).await.map_err(failed("trades"))
 }
 
 /// Updates the market until its tables are deleted.

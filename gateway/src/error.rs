@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use crate::setup_error::SetupError;
+
 /// The reason why the server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -10,8 +12,8 @@ pub enum StartError {
     #[error("cannot listen on {address} for Arrow Flight: {source}; choose another address with --flight")]
     Flight { address: SocketAddr, source: std::io::Error },
     /// A configured table cannot be loaded, or the metrics cannot be registered.
-    #[error("{0}")]
-    Load(String),
+    #[error(transparent)]
+    Setup(#[from] SetupError),
     #[error("cannot start threads: {0}")]
     Threads(std::io::Error),
     #[error("the server ended while it was starting")]

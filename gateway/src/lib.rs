@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod process_meter;
 pub mod session;
 pub mod settings;
+pub mod setup_error;
 pub mod shutdown;
 pub mod sites;
 pub mod source;
@@ -43,6 +44,7 @@ use http::{Readiness, Shared};
 pub use listeners::Addresses;
 use metrics::Metrics;
 use session::{ConnectionLimit, ServerContext};
+pub use setup_error::SetupError;
 
 /// Time for clients to reply to the close frame when the server shuts down.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -120,7 +122,7 @@ async fn run(
     ending: watch::Receiver<bool>,
     started: &Sender<Started>,
 ) -> Result<(), StartError> {
-    let metrics = Metrics::new().map_err(|error| StartError::Load(error.to_string()))?;
+    let metrics = Metrics::new().map_err(|error| SetupError::System { reason: error.to_string() })?;
     let catalog = Catalog::start(config.threads, config.limits.actors(), metrics.actor_metrics.clone())
         .map_err(StartError::Threads)?;
     let router = CommandRouter::new(catalog.clone());
@@ -176,19 +178,15 @@ async fn load(config: &Config, router: &CommandRouter) -> Result<(), StartError>
     for source in &config.tables {
         let reading = source.clone();
         let read = tokio::task::spawn_blocking(move || reading.read()).await;
-        let data = read.map_err(|error| StartError::Load(error.to_string()))?.map_err(StartError::Load)?;
-        router.catalog().host(&source.name, data, source.options()).await.map_err(|error| {
-            let text = error.to_string();
-            StartError::Load(format!(
-                "cannot load {} as table \"{}\": {}",
-                source.path.display(),
-                source.name,
-                text.trim_end()
-            ))
+        let data = read.map_err(|error| SetupError::System { reason: error.to_string() })??;
+        router.catalog().host(&source.name, data, source.options()).await.map_err(|fault| SetupError::Load {
+            path: source.path.clone(),
+            table: source.name.clone(),
+            fault: Box::new(fault),
         })?;
     }
     if config.demo {
-        demo::host(router.catalog(), config.assets.as_deref()).await.map_err(StartError::Load)?;
+        demo::host(router.catalog(), config.assets.as_deref()).await?;
         actix_rt::spawn(demo::run(router.clone()));
     }
     Ok(())

@@ -2,7 +2,8 @@
 
 use std::str::FromStr;
 
-use proscenium_engine::{CsvOptions, ListFlatten};
+use proscenium_engine::error::DataError;
+use proscenium_engine::{CsvOptions, EngineError, ListFlatten};
 use serde::{Deserialize, Deserializer};
 
 /// The format of a file or of an upload.
@@ -17,16 +18,20 @@ pub enum Format {
 }
 
 impl FromStr for Format {
-    type Err = String;
+    type Err = EngineError;
 
-    fn from_str(word: &str) -> Result<Format, String> {
+    fn from_str(word: &str) -> Result<Format, EngineError> {
         match word.to_ascii_lowercase().as_str() {
             "csv" | "tsv" => Ok(Format::Csv),
             "json" => Ok(Format::Json),
             "ndjson" | "jsonl" => Ok(Format::Ndjson),
             "arrow" | "arrows" | "ipc" | "feather" => Ok(Format::Arrow),
             "parquet" => Ok(Format::Parquet),
-            other => Err(format!("unknown format \"{other}\"; known are csv, json, ndjson, arrow, parquet")),
+            other => {
+                let reason =
+                    format!("unknown format \"{other}\"; known are csv, json, ndjson, arrow, parquet");
+                Err(DataError::FormatOption { reason }.into())
+            }
         }
     }
 }
@@ -36,9 +41,9 @@ impl FromStr for Format {
 pub struct Lists(pub ListFlatten);
 
 impl FromStr for Lists {
-    type Err = String;
+    type Err = EngineError;
 
-    fn from_str(word: &str) -> Result<Lists, String> {
+    fn from_str(word: &str) -> Result<Lists, EngineError> {
         word.parse().map(Lists)
     }
 }
@@ -67,11 +72,12 @@ impl CsvWords<'_> {
     /// # Errors
     ///
     /// Names the invalid option, or reports that options are given for data that are not CSV.
-    pub fn options(self, format: Format) -> Result<CsvOptions, String> {
+    pub fn options(self, format: Format) -> Result<CsvOptions, EngineError> {
         let is_given = self.separator.is_some() || self.decimal.is_some() || self.header.is_some();
         if is_given && format != Format::Csv {
-            return Err("separator, decimal and header are for CSV".into());
+            let reason = "separator, decimal and header are for CSV".to_owned();
+            return Err(DataError::FormatOption { reason }.into());
         }
-        CsvOptions::new(self.separator, self.decimal, self.header).map_err(|error| error.to_string())
+        CsvOptions::new(self.separator, self.decimal, self.header)
     }
 }

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::config::{Config, Limits};
 use crate::http::assets;
+use crate::setup_error::SetupError;
 use crate::sites::SiteConfig;
 use crate::source::Source;
 
@@ -84,7 +85,7 @@ impl Options {
     /// # Errors
     ///
     /// The text names the file and the key, or the option, that is invalid.
-    pub fn resolve(self) -> Result<Config, String> {
+    pub fn resolve(self) -> Result<Config, SetupError> {
         let file = match &self.config {
             Some(path) => read(path)?,
             None => File::default(),
@@ -93,16 +94,14 @@ impl Options {
         let assets = match self.assets.or(file.assets) {
             Some(folder) if folder.join("index.html").is_file() => Some(folder),
             Some(folder) => {
-                return Err(format!(
-                    "{} contains no index.html; set the page's directory with --assets",
-                    folder.display()
-                ));
+                let reason = format!("{} contains no index.html", folder.display());
+                return Err(SetupError::Setting { key: "assets", reason });
             }
             None => assets::find(),
         };
         let threads = self.threads.or(file.threads).unwrap_or(defaults.threads);
         if threads == 0 {
-            return Err("threads must be at least 1".into());
+            return Err(SetupError::Setting { key: "threads", reason: "must be at least 1".to_owned() });
         }
         file.limits.check()?;
         let mut sites = file.sites;
@@ -115,7 +114,10 @@ impl Options {
             None => defaults.flight,
         };
         let default_generation = match file.default_generation.as_deref().map(client_generation::parse) {
-            Some(parsed) => parsed.map_err(|error| format!("default_generation: {error}"))?,
+            Some(parsed) => parsed.map_err(|error| SetupError::Setting {
+                key: "default_generation",
+                reason: error.to_string(),
+            })?,
             None => defaults.default_generation,
         };
         let mut tables = file.tables;
@@ -123,7 +125,8 @@ impl Options {
         for (position, table) in tables.iter().enumerate() {
             table.check()?;
             if tables[..position].iter().any(|other| other.name == table.name) {
-                return Err(format!("table \"{}\" is defined twice", table.name));
+                let reason = "is defined twice".to_owned();
+                return Err(SetupError::Table { table: table.name.clone(), reason });
             }
         }
         Ok(Config {
@@ -148,11 +151,15 @@ impl Options {
     }
 }
 
-fn read(path: &Path) -> Result<File, String> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("cannot read the configuration {}: {error}", path.display()))?;
-    let mut file: File = toml::from_str(&text).map_err(|error| {
-        format!("the configuration {} is invalid: {}", path.display(), error.to_string().trim_end())
+fn read(path: &Path) -> Result<File, SetupError> {
+    let text = std::fs::read_to_string(path).map_err(|error| SetupError::Unreadable {
+        path: path.to_owned(),
+        table: None,
+        reason: error.to_string(),
+    })?;
+    let mut file: File = toml::from_str(&text).map_err(|error| SetupError::Configuration {
+        path: path.to_owned(),
+        reason: error.to_string().trim_end().to_owned(),
     })?;
     // Paths in the file are relative to its directory.
     let folder = path.parent().unwrap_or(Path::new("."));
@@ -170,7 +177,7 @@ mod tests {
     use super::*;
 
     /// `options` with a configuration file of this text.
-    fn resolved(text: &str, options: Options) -> Result<Config, String> {
+    fn resolved(text: &str, options: Options) -> Result<Config, SetupError> {
         static FILES: AtomicUsize = AtomicUsize::new(0);
         let number = FILES.fetch_add(1, Ordering::Relaxed);
         let name = format!("proscenium-settings-{}-{number}.toml", std::process::id());
@@ -203,7 +210,7 @@ mod tests {
 
     #[test]
     fn errors_name_their_cause() {
-        let error = |text| resolved(text, Options::default()).unwrap_err();
+        let error = |text| resolved(text, Options::default()).unwrap_err().to_string();
         assert!(error("colour = 3").contains("colour"));
         assert!(error("[limits]\nviewz = 3").contains("viewz"));
         assert!(error("[limits]\nwindow_bytes = 0").contains("window_bytes"));
@@ -218,8 +225,8 @@ mod tests {
             tables: vec!["a=a.csv".parse().unwrap(), "a=b.csv".parse().unwrap()],
             ..Options::default()
         };
-        assert!(twice.resolve().unwrap_err().contains("\"a\""));
+        assert!(twice.resolve().unwrap_err().to_string().contains("\"a\""));
         let missing = Options { config: Some("no/such.toml".into()), ..Options::default() };
-        assert!(missing.resolve().unwrap_err().contains("no/such.toml"));
+        assert!(missing.resolve().unwrap_err().to_string().contains("no/such.toml"));
     }
 }

@@ -14,6 +14,8 @@ use std::net::IpAddr;
 use actix_web::http::header::{HOST, HeaderMap, ORIGIN};
 use serde::Deserialize;
 
+use crate::setup_error::SetupError;
+
 /// The `[http]` section of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -31,21 +33,21 @@ impl SiteConfig {
     /// # Errors
     ///
     /// The text names the entry that is not an origin or not a host name.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), SetupError> {
         for origin in &self.origins {
             let is_known = origin == "*" || origin == "null" || authority_of(origin).is_some();
             if !is_known {
-                return Err(format!(
-                    "http.origins: \"{origin}\" is not an origin; write scheme://host or scheme://host:port without a path, or \"*\""
-                ));
+                let reason = format!(
+                    "\"{origin}\" is not an origin; write scheme://host or scheme://host:port without a path, or \"*\""
+                );
+                return Err(SetupError::Setting { key: "http.origins", reason });
             }
         }
         for host in &self.hosts {
             let is_name = !host.is_empty() && !host.contains(['/', ' ', '*', '@']);
             if !is_name || Authority::parse(host).is_none_or(|authority| authority.port.is_some()) {
-                return Err(format!(
-                    "http.hosts: \"{host}\" is not a host name; write it without scheme, port and path"
-                ));
+                let reason = format!("\"{host}\" is not a host name; write it without scheme, port and path");
+                return Err(SetupError::Setting { key: "http.hosts", reason });
             }
         }
         Ok(())
@@ -278,7 +280,7 @@ mod tests {
     fn errors_name_the_invalid_origin_or_host() {
         let error = |origins: &[&str], hosts: &[&str]| {
             let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-            SiteConfig { origins: texts(origins), hosts: texts(hosts) }.check().unwrap_err()
+            SiteConfig { origins: texts(origins), hosts: texts(hosts) }.check().unwrap_err().to_string()
         };
         for origin in
             ["desk.example.com", "https://desk.example.com/", "https://", "https://*.example.com/x", ""]

@@ -9,12 +9,14 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use proscenium_engine::{TableData, TableOptions};
+use proscenium_engine::error::DataError;
+use proscenium_engine::{EngineError, TableData, TableOptions};
 use serde::Deserialize;
 
 use crate::content_coding::Coding;
 use crate::json_form;
 use crate::load_options::{CsvWords, Format, Lists};
+use crate::setup_error::SetupError;
 
 /// A file to host as a table: `name=path`, followed by options separated by commas. A comma within a value is written
 /// `\,`.
@@ -52,25 +54,27 @@ const USAGE: &str = "NAME=FILE[,index=COLUMN][,limit=ROWS][,format=FORMAT][,list
     [,separator=CHARACTER][,decimal=.|\\,][,header=true|false]";
 
 impl FromStr for Source {
-    type Err = String;
+    type Err = SetupError;
 
-    fn from_str(text: &str) -> Result<Source, String> {
+    fn from_str(text: &str) -> Result<Source, SetupError> {
+        let wrong = |reason: String| SetupError::TableArgument { reason };
         let (name, rest) = text
             .split_once('=')
             .filter(|(name, _)| !name.is_empty())
-            .ok_or_else(|| format!("\"{text}\" is not {USAGE}"))?;
+            .ok_or_else(|| wrong(format!("\"{text}\" is not {USAGE}")))?;
         let mut parts = parts(rest).into_iter();
         let path = parts
             .next()
             .filter(|path| !path.is_empty())
-            .ok_or_else(|| format!("\"{text}\" names no file"))?;
+            .ok_or_else(|| wrong(format!("\"{text}\" names no file")))?;
         let mut source = Source { name: name.to_owned(), path: path.into(), ..Source::default() };
         for part in parts {
             match part.split_once('=') {
                 Some(("index", column)) => source.index = Some(column.to_owned()),
                 Some(("limit", rows)) => {
-                    let rows =
-                        rows.parse().map_err(|_| format!("limit \"{rows}\" is not a number of rows"))?;
+                    let rows = rows
+                        .parse()
+                        .map_err(|_| wrong(format!("limit \"{rows}\" is not a number of rows")))?;
                     source.limit = Some(rows);
                 }
                 Some(("format", format)) => source.format = Some(format.parse()?),
@@ -80,10 +84,10 @@ impl FromStr for Source {
                 Some(("header", header)) => {
                     let header = header
                         .parse()
-                        .map_err(|_| format!("header \"{header}\" is neither true nor false"))?;
+                        .map_err(|_| wrong(format!("header \"{header}\" is neither true nor false")))?;
                     source.header = Some(header);
                 }
-                _ => return Err(format!("\"{part}\" is none of the options in {USAGE}")),
+                _ => return Err(wrong(format!("\"{part}\" is none of the options in {USAGE}"))),
             }
         }
         source.check()?;
@@ -112,15 +116,16 @@ impl Source {
     /// # Errors
     ///
     /// Names the table, and the invalid option or the options that exclude each other.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self) -> Result<(), SetupError> {
         if self.index.is_some() && self.limit.is_some() {
-            return Err(format!("table \"{}\" has both an index and a limit; choose one", self.name));
+            let reason = "has both an index and a limit; choose one".to_owned();
+            return Err(SetupError::Table { table: self.name.clone(), reason });
         }
         match self.format {
             Some(format) => self.csv().options(format).map(drop),
             None => self.csv().options(Format::Csv).map(drop),
         }
-        .map_err(|error| format!("table \"{}\": {error}", self.name))
+        .map_err(|error| SetupError::Table { table: self.name.clone(), reason: error.to_string() })
     }
 
     fn csv(&self) -> CsvWords<'_> {
@@ -145,35 +150,36 @@ impl Source {
     /// # Errors
     ///
     /// If the file cannot be read, decompressed or opened in its format; names the file and the table.
-    pub fn read(&self) -> Result<TableData, String> {
-        let cannot = |error: String| {
-            format!("cannot load {} as table \"{}\": {error}", self.path.display(), self.name)
+    pub fn read(&self) -> Result<TableData, SetupError> {
+        let unreadable = |reason: String| SetupError::Unreadable {
+            path: self.path.clone(),
+            table: Some(self.name.clone()),
+            reason,
         };
         let (inner, coding) = Coding::of_path(&self.path);
         let format = match self.format {
             Some(format) => format,
             None => format_of(&inner)?,
         };
-        let bytes = std::fs::read(&self.path).map_err(|error| {
-            format!("cannot read {} for table \"{}\": {error}", self.path.display(), self.name)
-        })?;
+        let bytes = std::fs::read(&self.path).map_err(|error| unreadable(error.to_string()))?;
         let bytes = match coding {
             // The operator's own file, which is held in memory as a whole like any other.
-            Some(coding) => coding.decode(&bytes, usize::MAX).map_err(|error| cannot(error.to_string()))?,
+            Some(coding) => {
+                coding.decode(&bytes, usize::MAX).map_err(|error| unreadable(error.to_string()))?
+            }
             None => bytes.into(),
         };
-        decode(format, self.csv(), bytes).map_err(cannot)
+        decode(format, self.csv(), bytes).map_err(|fault| SetupError::Load {
+            path: self.path.clone(),
+            table: self.name.clone(),
+            fault: Box::new(fault.into()),
+        })
     }
 }
 
-fn format_of(path: &Path) -> Result<Format, String> {
+fn format_of(path: &Path) -> Result<Format, SetupError> {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or("");
-    ending.parse().map_err(|_| {
-        format!(
-            "{}: the extension determines no format; add format=csv (or json, ndjson, arrow, parquet)",
-            path.display()
-        )
-    })
+    ending.parse().map_err(|_| SetupError::UnknownExtension { path: path.to_owned() })
 }
 
 /// Converts the bytes of a file or a request body to table data.
@@ -181,10 +187,13 @@ fn format_of(path: &Path) -> Result<Format, String> {
 /// # Errors
 ///
 /// If the bytes are no text where one is required, or no Parquet file, or CSV options are given for another format.
-pub fn decode(format: Format, csv: CsvWords<'_>, bytes: Bytes) -> Result<TableData, String> {
+pub fn decode(format: Format, csv: CsvWords<'_>, bytes: Bytes) -> Result<TableData, EngineError> {
     let csv = csv.options(format)?;
     let text = |bytes: Bytes| {
-        ByteString::try_from(bytes).map_err(|error| format!("not UTF-8 at byte {}", error.valid_up_to()))
+        ByteString::try_from(bytes).map_err(|error| {
+            let reason = format!("wrong at byte {}", error.valid_up_to());
+            EngineError::from(DataError::NotUtf8 { reason })
+        })
     };
     Ok(match format {
         Format::Csv => TableData::Delimited(text(bytes)?.into_bytes(), csv),
@@ -194,7 +203,7 @@ pub fn decode(format: Format, csv: CsvWords<'_>, bytes: Bytes) -> Result<TableDa
             let text = text(bytes)?;
             if json_form::is_columns(&text) { TableData::Columns(text) } else { TableData::Rows(text) }
         }
-        Format::Parquet => parquet::open(bytes).map_err(|error| error.to_string())?,
+        Format::Parquet => parquet::open(bytes)?,
     })
 }
 
@@ -216,7 +225,7 @@ mod tests {
             ("t=a.csv,colour=red", "colour=red"),
             ("t=a,format=xls", "xls"),
         ] {
-            let error = text.parse::<Source>().unwrap_err();
+            let error = text.parse::<Source>().unwrap_err().to_string();
             assert!(error.contains(wrong), "{text}: {error}");
         }
     }
@@ -225,7 +234,7 @@ mod tests {
     fn the_extension_determines_the_format() {
         assert_eq!(format_of(Path::new("a.CSV")), Ok(Format::Csv));
         assert_eq!(format_of(Path::new("a.jsonl")), Ok(Format::Ndjson));
-        assert!(format_of(Path::new("a")).unwrap_err().contains("format=csv"));
+        assert!(format_of(Path::new("a")).unwrap_err().to_string().contains("format=csv"));
     }
 
     #[test]
@@ -244,7 +253,7 @@ mod tests {
             ("t=a.csv,separator=ab", "separator \"ab\""),
             ("t=a.json,format=json,separator=;", "CSV"),
         ] {
-            let error = text.parse::<Source>().unwrap_err();
+            let error = text.parse::<Source>().unwrap_err().to_string();
             assert!(error.contains(wrong), "{text}: {error}");
         }
     }
@@ -256,6 +265,6 @@ mod tests {
         assert!(matches!(decode(Format::Json, "{\"a\":[1]}".into()), Ok(TableData::Columns(_))));
         assert!(matches!(decode(Format::Json, "\u{feff}{\"a\":[1]}".into()), Ok(TableData::Columns(_))));
         assert!(matches!(decode(Format::Json, "{\"a\":[1],\"b\":2}".into()), Ok(TableData::Rows(_))));
-        assert!(decode(Format::Csv, vec![b'a', 0xff].into()).unwrap_err().contains("byte 1"));
+        assert!(decode(Format::Csv, vec![b'a', 0xff].into()).unwrap_err().to_string().contains("byte 1"));
     }
 }

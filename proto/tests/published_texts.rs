@@ -27,7 +27,7 @@ fn table() -> Table {
         ("name".into(), ColumnType::String),
         ("day".into(), ColumnType::Date),
     ];
-    Table::create(&TableData::Schema(schema), indexed("id")).unwrap()
+    Table::create(&TableData::Schema(schema), indexed("id")).expect("a schema with an index")
 }
 
 #[test]

@@ -248,7 +248,7 @@ mod tests {
             wire::ViewConfig { sort: vec![parts::Sort { column: "v".into(), op: 99 }], ..Default::default() };
         assert_eq!(
             from_wire(Some(config), Generation::V5_6).unwrap_err().to_string(),
-            "unknown sort op 99 in the view config"
+            "unknown sort op of the view config: 99"
         );
     }
 }
