@@ -5,8 +5,8 @@ use actix_http::ws::{CloseCode, CloseReason as CloseFrame};
 /// The reason for which a connection ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CloseReason {
-    /// The client sent a close frame.
-    Client,
+    /// The client sent a close frame, with this code.
+    Client { code: Option<u16> },
     /// The TCP connection was closed without a close frame, as by a browser that leaves the page.
     Left,
     /// The client did not respond to pings in time.
@@ -21,6 +21,10 @@ pub enum CloseReason {
     TooLong(String),
     /// The client violated the WebSocket protocol.
     Protocol(String),
+    /// The client sent a text message.
+    Text(String),
+    /// The reason in the client's close frame is not UTF-8.
+    MalformedClose(String),
     /// The server is shutting down.
     Server,
 }
@@ -29,14 +33,15 @@ impl CloseReason {
     /// The reason's name in metrics and logs.
     pub fn label(&self) -> &'static str {
         match self {
-            CloseReason::Client => "client",
+            CloseReason::Client { .. } => "client",
             CloseReason::Left => "left",
             CloseReason::Silent => "silent",
             CloseReason::TooSlow => "too slow",
             CloseReason::TooFarBehind => "too far behind",
             CloseReason::TooMuch => "too many requests",
             CloseReason::TooLong(_) => "message too long",
-            CloseReason::Protocol(_) => "protocol",
+            CloseReason::Protocol(_) | CloseReason::MalformedClose(_) => "protocol",
+            CloseReason::Text(_) => "text message",
             CloseReason::Server => "server",
         }
     }
@@ -44,7 +49,11 @@ impl CloseReason {
     /// The close frame to send; `None` if the connection is already closed.
     pub fn frame(&self) -> Option<CloseFrame> {
         let (code, description) = match self {
-            CloseReason::Client => return Some(CloseFrame { code: CloseCode::Normal, description: None }),
+            // The reply repeats the code.
+            CloseReason::Client { code } => {
+                let code = code.map_or(CloseCode::Normal, CloseCode::from);
+                return Some(CloseFrame { code, description: None });
+            }
             CloseReason::Left => return None,
             CloseReason::Silent => (CloseCode::Away, "the client does not respond to pings"),
             CloseReason::TooSlow => {
@@ -58,6 +67,8 @@ impl CloseReason {
             }
             CloseReason::TooLong(text) => (CloseCode::Size, text.as_str()),
             CloseReason::Protocol(text) => (CloseCode::Protocol, text.as_str()),
+            CloseReason::Text(text) => (CloseCode::Unsupported, text.as_str()),
+            CloseReason::MalformedClose(text) => (CloseCode::Invalid, text.as_str()),
             CloseReason::Server => (CloseCode::Restart, "the server is shutting down"),
         };
         Some(CloseFrame { code, description: Some(description.to_string()) })

@@ -1,14 +1,14 @@
 //! Assembles fragmented WebSocket messages.
 //!
-//! Invariant: only complete binary messages are returned. Text, which no client sends, is skipped. A message beyond the
-//! limit is an error as soon as its received fragments exceed it.
+//! Invariant: only complete messages are returned. A message beyond the limit is an error as soon as its received
+//! fragments exceed it.
 
 use bytes::{Bytes, BytesMut};
 
 /// A fragment of a WebSocket message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fragment {
-    First { text: bool, bytes: Bytes },
+    First(Bytes),
     Next(Bytes),
     Last(Bytes),
 }
@@ -25,13 +25,7 @@ pub struct TooLong {
 pub struct Assembler {
     limit_bytes: usize,
     /// The received part of a fragmented message; set by its first fragment, cleared by its last.
-    begun: Option<Begun>,
-}
-
-#[derive(Debug)]
-enum Begun {
-    Binary(BytesMut),
-    Text,
+    begun: Option<BytesMut>,
 }
 
 impl Assembler {
@@ -42,18 +36,14 @@ impl Assembler {
     /// Adds a fragment and returns the message if it is complete. Continuations without a first fragment are skipped.
     pub fn add(&mut self, fragment: Fragment) -> Result<Option<Bytes>, TooLong> {
         let (bytes, last) = match fragment {
-            Fragment::First { text: true, .. } => {
-                self.begun = Some(Begun::Text);
-                return Ok(None);
-            }
-            Fragment::First { text: false, bytes } => {
-                self.begun = Some(Begun::Binary(BytesMut::new()));
+            Fragment::First(bytes) => {
+                self.begun = Some(BytesMut::new());
                 (bytes, false)
             }
             Fragment::Next(bytes) => (bytes, false),
             Fragment::Last(bytes) => (bytes, true),
         };
-        if let Some(Begun::Binary(begun)) = &mut self.begun {
+        if let Some(begun) = &mut self.begun {
             if begun.len() + bytes.len() > self.limit_bytes {
                 self.begun = None;
                 return Err(TooLong { limit_bytes: self.limit_bytes });
@@ -63,10 +53,7 @@ impl Assembler {
         if !last {
             return Ok(None);
         }
-        match self.begun.take() {
-            Some(Begun::Binary(whole)) => Ok(Some(whole.freeze())),
-            Some(Begun::Text) | None => Ok(None),
-        }
+        Ok(self.begun.take().map(BytesMut::freeze))
     }
 }
 
@@ -81,23 +68,16 @@ mod tests {
     #[test]
     fn fragments_become_one_frame() {
         let mut frames = Assembler::new(6);
-        assert_eq!(frames.add(Fragment::First { text: false, bytes: bytes("ab") }), Ok(None));
+        assert_eq!(frames.add(Fragment::First(bytes("ab"))), Ok(None));
         assert_eq!(frames.add(Fragment::Next(bytes("cd"))), Ok(None));
         assert_eq!(frames.add(Fragment::Last(bytes("ef"))), Ok(Some(bytes("abcdef"))));
         assert_eq!(frames.add(Fragment::Last(bytes("stray"))), Ok(None));
     }
 
     #[test]
-    fn fragmented_text_is_skipped() {
-        let mut frames = Assembler::new(6);
-        assert_eq!(frames.add(Fragment::First { text: true, bytes: bytes("ab") }), Ok(None));
-        assert_eq!(frames.add(Fragment::Last(bytes("cd"))), Ok(None));
-    }
-
-    #[test]
     fn the_limit_is_for_the_whole_message() {
         let mut frames = Assembler::new(6);
-        assert_eq!(frames.add(Fragment::First { text: false, bytes: bytes("abcd") }), Ok(None));
+        assert_eq!(frames.add(Fragment::First(bytes("abcd"))), Ok(None));
         assert_eq!(frames.add(Fragment::Next(bytes("efg"))), Err(TooLong { limit_bytes: 6 }));
         assert_eq!(frames.add(Fragment::Last(bytes("h"))), Ok(None));
     }

@@ -4,16 +4,16 @@
 //! written to the [`Pipe`] as far as [`Flow`] has room. The session is an actor beside the web server's task that
 //! transfers bytes, so it handles frames and timers even while the socket is not writable.
 
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use actix::prelude::*;
-use actix_http::ws::Item;
+use actix_web::http::header::SEC_WEBSOCKET_KEY;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws;
-use actix_web_actors::ws::{Message, ProtocolError};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use proscenium_actors::outbox::Closed;
 use proscenium_actors::{Outbox, Outgoing, Rope};
@@ -21,12 +21,12 @@ use proscenium_actors::{Outbox, Outgoing, Rope};
 use super::close_reason::CloseReason;
 use super::flow::Flow;
 use super::force_close::SocketHandle;
-use super::frames::{Assembler, Fragment};
+use super::frames::Assembler;
 use super::generation;
 use super::notification;
 use super::pipe::{Kind, Pipe, pipe};
 use super::requests::{Blocked, ServerContext, SessionRequests, TooMuch};
-use super::wire::Messages;
+use super::wire::{Message, Messages, WireError};
 use crate::config::Limits;
 use crate::metrics::Metrics;
 
@@ -61,6 +61,7 @@ pub fn connect(
     let client =
         generation::of(request, server.default_generation).map_err(actix_web::error::ErrorBadRequest)?;
     let max_frame_bytes = server.max_frame_bytes;
+    check_key(request)?;
     let mut response = ws::handshake(request)?;
     let (pipe, body) = pipe(permit);
     let session = Session {
@@ -82,6 +83,17 @@ pub fn connect(
         session
     });
     Ok(response.streaming(body))
+}
+
+/// Checks that the key of a handshake is 16 bytes in base64; the crate that answers it does not look into it.
+fn check_key(request: &HttpRequest) -> Result<(), actix_web::Error> {
+    let key = request.headers().get(SEC_WEBSOCKET_KEY).map(|key| BASE64.decode(key.as_bytes()));
+    match key {
+        Some(Ok(key)) if key.len() == 16 => Ok(()),
+        Some(_) => Err(actix_web::error::ErrorBadRequest("Sec-WebSocket-Key is not 16 bytes in base64")),
+        // The handshake itself names the header that is missing.
+        None => Ok(()),
+    }
 }
 
 #[derive(Debug)]
@@ -183,39 +195,38 @@ impl StreamHandler<ShutdownStarted> for Session {
     fn finished(&mut self, _ctx: &mut Self::Context) {}
 }
 
-impl StreamHandler<Result<Message, ProtocolError>> for Session {
-    fn handle(&mut self, message: Result<Message, ProtocolError>, ctx: &mut Self::Context) {
+impl StreamHandler<Result<Message, WireError>> for Session {
+    fn handle(&mut self, message: Result<Message, WireError>, ctx: &mut Self::Context) {
         let now = Instant::now();
         self.flow.received(now);
         let fragment = match message {
             Ok(Message::Binary(frame)) => return self.accept(frame, ctx),
-            Ok(Message::Continuation(item)) => match item {
-                Item::FirstBinary(bytes) => Fragment::First { text: false, bytes },
-                Item::FirstText(bytes) => Fragment::First { text: true, bytes },
-                Item::Continue(bytes) => Fragment::Next(bytes),
-                Item::Last(bytes) => Fragment::Last(bytes),
-            },
+            Ok(Message::Fragment(fragment)) => fragment,
             Ok(Message::Ping(payload)) => return self.pipe.write(Kind::Pong, payload),
             Ok(Message::Pong(payload)) => {
                 self.flow.pong(&payload, now);
                 return self.write(ctx);
             }
-            Ok(Message::Text(_) | Message::Nop) => return,
-            Ok(Message::Close(_)) => {
+            Ok(Message::Close(code)) => {
                 // The close reply is the last frame, unless this server sent its close frame before.
-                self.end(&CloseReason::Client, ctx);
+                self.end(&CloseReason::Client { code }, ctx);
                 self.ends_after_frame = self.pipe.is_open();
                 if !self.ends_after_frame {
                     self.pipe.end();
                 }
                 return;
             }
-            Err(ProtocolError::Overflow) => {
-                let text = "a message exceeds the server's limit".to_string();
-                return self.end(&CloseReason::TooLong(text), ctx);
+            Err(WireError::Io(_)) => return ctx.stop(),
+            Err(error @ WireError::TooLong { .. }) => {
+                return self.end(&CloseReason::TooLong(error.to_string()), ctx);
             }
-            Err(ProtocolError::Io(error)) if error.kind() != ErrorKind::InvalidData => return ctx.stop(),
-            Err(error) => return self.end(&CloseReason::Protocol(error.to_string()), ctx),
+            Err(error @ WireError::Protocol(_)) => {
+                return self.end(&CloseReason::Protocol(error.to_string()), ctx);
+            }
+            Err(error @ WireError::Text) => return self.end(&CloseReason::Text(error.to_string()), ctx),
+            Err(error @ WireError::CloseReason) => {
+                return self.end(&CloseReason::MalformedClose(error.to_string()), ctx);
+            }
         };
         match self.frames.add(fragment) {
             Ok(Some(frame)) => self.accept(frame, ctx),

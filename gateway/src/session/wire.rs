@@ -1,19 +1,25 @@
 //! Decodes WebSocket frames (RFC 6455) as a server.
 //!
-//! Invariant: a frame beyond the limit is an error as soon as its length is known, and its bytes are skipped.
+//! Invariant: what the standard forbids is an error with the close code that the standard gives it, found as early as its
+//! bytes allow. A frame beyond the limit is an error as soon as its length is known, and its bytes are skipped. Memory is
+//! taken for received bytes, not for an announced length.
 //!
-//! Cost: a payload is copied once, while it is unmasked, into a buffer of exactly its length. So the frame keeps no
-//! other memory alive, and parts of it can be shared without a copy.
+//! Cost: a payload is copied while it is unmasked, and at most once more while its buffer grows, into a buffer of exactly
+//! its length. So the frame keeps no other memory alive, and parts of it can be shared without a copy.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use actix_http::ws::{Item, Message, ProtocolError};
 use bytes::{Buf, Bytes};
 use futures::Stream;
 
+use super::frames::Fragment;
+
 /// Maximum payload of a control frame.
 const MAX_CONTROL_BYTES: u64 = 125;
+
+/// Bytes of a frame's buffer before any of its payload has arrived.
+const FIRST_BYTES: usize = 64 * 1024;
 
 const CONTINUATION: u8 = 0;
 const TEXT: u8 = 1;
@@ -21,6 +27,38 @@ const BINARY: u8 = 2;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
+
+/// A frame of a client that is complete, or an unfragmented message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    Binary(Bytes),
+    /// A part of a fragmented binary message.
+    Fragment(Fragment),
+    Ping(Bytes),
+    Pong(Bytes),
+    /// The client ends the connection, with its close code if it gave one.
+    Close(Option<u16>),
+}
+
+/// What ends a connection while its bytes are decoded.
+#[derive(Debug, thiserror::Error)]
+pub enum WireError {
+    /// The bytes violate the protocol: close code 1002.
+    #[error("{0}")]
+    Protocol(&'static str),
+    /// Text messages, which this protocol does not have: close code 1003.
+    #[error("text messages are not supported: send binary ones")]
+    Text,
+    /// A close frame whose reason is not UTF-8: close code 1007.
+    #[error("the reason of a close frame is not UTF-8")]
+    CloseReason,
+    /// A frame is longer than the limit: close code 1009.
+    #[error("a message exceeds the server's limit of {limit_bytes} bytes")]
+    TooLong { limit_bytes: usize },
+    /// The connection is broken.
+    #[error("the connection is broken: {0}")]
+    Io(std::io::Error),
+}
 
 /// The state of decoding one connection's bytes.
 #[derive(Debug)]
@@ -57,7 +95,7 @@ impl Wire {
     }
 
     /// Consumes `bytes` up to the end of the next frame; `None` if all are consumed and no frame is complete.
-    pub fn take(&mut self, bytes: &mut Bytes) -> Result<Option<Message>, ProtocolError> {
+    pub fn take(&mut self, bytes: &mut Bytes) -> Result<Option<Message>, WireError> {
         let skipped = usize::try_from(self.skipped_bytes).unwrap_or(usize::MAX).min(bytes.len());
         bytes.advance(skipped);
         self.skipped_bytes -= skipped as u64;
@@ -79,7 +117,7 @@ impl Wire {
     }
 
     /// Decodes the next frame's header; `None` if it is not complete.
-    fn take_header(&mut self, bytes: &mut Bytes) -> Result<Option<Frame>, ProtocolError> {
+    fn take_header(&mut self, bytes: &mut Bytes) -> Result<Option<Frame>, WireError> {
         loop {
             let wanted = header_len(&self.header);
             if self.header.len() == wanted {
@@ -89,7 +127,7 @@ impl Wire {
             self.header.push(*first);
             bytes.advance(1);
             if self.header.len() == 2 {
-                check_start(&self.header)?;
+                self.check_start()?;
             }
         }
         let header = std::mem::take(&mut self.header);
@@ -101,42 +139,85 @@ impl Wire {
             _ => {}
         }
         let mask = [rest[0], rest[1], rest[2], rest[3]];
+        let announced = header[1] & 0x7f;
         self.header = header;
         self.header.clear();
-        if opcode >= CLOSE && len > MAX_CONTROL_BYTES {
-            return Err(ProtocolError::InvalidLength(usize::try_from(len).unwrap_or(usize::MAX)));
+        let is_short = match announced {
+            126 => len < 126,
+            127 => len <= u64::from(u16::MAX),
+            _ => false,
+        };
+        if is_short || len > i64::MAX as u64 {
+            return Err(WireError::Protocol("the length of a frame is not in its shortest form"));
         }
         match usize::try_from(len) {
             Ok(len) if len <= self.limit_bytes => {
-                Ok(Some(Frame { is_last, opcode, mask, len, bytes: Vec::with_capacity(len) }))
+                Ok(Some(Frame { is_last, opcode, mask, len, bytes: Vec::new() }))
             }
             _ => {
                 self.skipped_bytes = len;
-                Err(ProtocolError::Overflow)
+                Err(WireError::TooLong { limit_bytes: self.limit_bytes })
             }
         }
     }
 
-    fn message(&mut self, frame: Frame) -> Result<Message, ProtocolError> {
+    fn message(&mut self, frame: Frame) -> Result<Message, WireError> {
         let bytes = Bytes::from(frame.bytes);
-        let item = match (frame.opcode, frame.is_last) {
+        let fragment = match (frame.opcode, frame.is_last) {
             (PING, _) => return Ok(Message::Ping(bytes)),
             (PONG, _) => return Ok(Message::Pong(bytes)),
-            // The client's close code is not used.
-            (CLOSE, _) => return Ok(Message::Close(None)),
-            (BINARY | TEXT, _) if self.is_continuing => return Err(ProtocolError::ContinuationStarted),
+            (CLOSE, _) => return close_code(&bytes).map(Message::Close),
             (BINARY, true) => return Ok(Message::Binary(bytes)),
-            // The protocol has no text messages.
-            (TEXT, true) => return Ok(Message::Nop),
-            (BINARY, false) => Item::FirstBinary(bytes),
-            (TEXT, false) => Item::FirstText(bytes),
-            (CONTINUATION, _) if !self.is_continuing => return Err(ProtocolError::ContinuationNotStarted),
-            (CONTINUATION, false) => Item::Continue(bytes),
-            (CONTINUATION, true) => Item::Last(bytes),
-            (opcode, _) => return Err(ProtocolError::InvalidOpcode(opcode)),
+            (BINARY, false) => Fragment::First(bytes),
+            (_, false) => Fragment::Next(bytes),
+            (_, true) => Fragment::Last(bytes),
         };
         self.is_continuing = !frame.is_last;
-        Ok(Message::Continuation(item))
+        Ok(Message::Fragment(fragment))
+    }
+
+    /// Validates the first two bytes of a header.
+    fn check_start(&self) -> Result<(), WireError> {
+        let [first, second, ..] = self.header[..] else { return Ok(()) };
+        if first & 0x70 != 0 {
+            return Err(WireError::Protocol("a frame sets reserved bits, but no extension was negotiated"));
+        }
+        if second & 0x80 == 0 {
+            return Err(WireError::Protocol("a frame of a client is not masked"));
+        }
+        let is_last = first & 0x80 != 0;
+        match first & 0x0f {
+            CLOSE..=PONG if !is_last => Err(WireError::Protocol("a control frame is fragmented")),
+            CLOSE..=PONG if u64::from(second & 0x7f) > MAX_CONTROL_BYTES => {
+                Err(WireError::Protocol("a control frame is longer than 125 bytes"))
+            }
+            CLOSE..=PONG => Ok(()),
+            CONTINUATION if self.is_continuing => Ok(()),
+            CONTINUATION => Err(WireError::Protocol("a continuation frame continues no message")),
+            BINARY | TEXT if self.is_continuing => {
+                Err(WireError::Protocol("a message begins within another that is not complete"))
+            }
+            BINARY => Ok(()),
+            TEXT => Err(WireError::Text),
+            _ => Err(WireError::Protocol("a frame has an unknown opcode")),
+        }
+    }
+}
+
+/// The code of a close frame, if it has one.
+fn close_code(payload: &[u8]) -> Result<Option<u16>, WireError> {
+    let (code, reason) = match payload {
+        [] => return Ok(None),
+        [_] => return Err(WireError::Protocol("a close frame has half a code")),
+        [high, low, reason @ ..] => (u16::from_be_bytes([*high, *low]), reason),
+    };
+    // Those of the registry that may be sent, and those that it leaves to applications.
+    if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
+        return Err(WireError::Protocol("a close frame has a code that must not be sent"));
+    }
+    match std::str::from_utf8(reason) {
+        Ok(_) => Ok(Some(code)),
+        Err(_) => Err(WireError::CloseReason),
     }
 }
 
@@ -150,24 +231,15 @@ fn header_len(header: &[u8]) -> usize {
     }
 }
 
-/// Validates the first two bytes of a header.
-fn check_start(header: &[u8]) -> Result<(), ProtocolError> {
-    if header[0] & 0x70 != 0 {
-        let text = "a frame sets reserved bits, but no extension was negotiated";
-        return Err(ProtocolError::Io(std::io::Error::new(std::io::ErrorKind::InvalidData, text)));
-    }
-    if header[1] & 0x80 == 0 {
-        return Err(ProtocolError::UnmaskedFrame);
-    }
-    match header[0] & 0x0f {
-        CONTINUATION..=BINARY | CLOSE..=PONG => Ok(()),
-        opcode => Err(ProtocolError::InvalidOpcode(opcode)),
-    }
-}
-
 impl Frame {
     fn unmask(&mut self, masked: &[u8]) {
         let start = self.bytes.len();
+        let wanted = start + masked.len();
+        if wanted > self.bytes.capacity() {
+            // Doubles, up to the length of the frame, so that the whole is in a buffer of exactly its length.
+            let capacity = wanted.max(2 * start).max(FIRST_BYTES).min(self.len);
+            self.bytes.reserve_exact(capacity - start);
+        }
         self.bytes.extend_from_slice(masked);
         let mut mask = self.mask;
         mask.rotate_left(start % 4);
@@ -201,7 +273,7 @@ where
     S: Stream<Item = Result<Bytes, E>> + Unpin,
     E: std::error::Error + Send + Sync + 'static,
 {
-    type Item = Result<Message, ProtocolError>;
+    type Item = Result<Message, WireError>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
@@ -216,7 +288,7 @@ where
             match ready!(Pin::new(&mut this.payload).poll_next(context)) {
                 Some(Ok(bytes)) => this.bytes = bytes,
                 Some(Err(error)) => {
-                    return Poll::Ready(Some(Err(ProtocolError::Io(std::io::Error::other(error)))));
+                    return Poll::Ready(Some(Err(WireError::Io(std::io::Error::other(error)))));
                 }
                 None => return Poll::Ready(None),
             }
@@ -225,99 +297,4 @@ where
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MASK: [u8; 4] = [0x12, 0xff, 0x00, 0x7a];
-
-    /// A masked frame as a client writes it.
-    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-        let mut frame = vec![first];
-        match payload.len() {
-            len @ 0..126 => frame.push(0x80 | len as u8),
-            len @ 126..65_536 => {
-                frame.push(0x80 | 126);
-                frame.extend((len as u16).to_be_bytes());
-            }
-            len => {
-                frame.push(0x80 | 127);
-                frame.extend((len as u64).to_be_bytes());
-            }
-        }
-        frame.extend(MASK);
-        frame.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
-        frame
-    }
-
-    /// All messages of `bytes`, received in pieces of `size`.
-    fn received(bytes: &[u8], size: usize, limit_bytes: usize) -> Vec<Result<Message, String>> {
-        let mut wire = Wire::new(limit_bytes);
-        let mut messages = Vec::new();
-        for piece in bytes.chunks(size) {
-            let mut piece = Bytes::copy_from_slice(piece);
-            loop {
-                match wire.take(&mut piece) {
-                    Ok(None) => break,
-                    Ok(Some(message)) => messages.push(Ok(message)),
-                    Err(error) => messages.push(Err(error.to_string())),
-                }
-            }
-        }
-        messages
-    }
-
-    #[test]
-    fn frames_are_the_same_however_they_arrive() {
-        let long: Vec<u8> = (0..70_000_u32).map(|number| number as u8).collect();
-        let mut bytes = frame(0x82, b"");
-        bytes.extend(frame(0x82, b"abc"));
-        bytes.extend(frame(0x89, b"ping"));
-        bytes.extend(frame(0x02, &long[..300]));
-        bytes.extend(frame(0x8a, b"pong"));
-        bytes.extend(frame(0x00, b"middle"));
-        bytes.extend(frame(0x80, b"end"));
-        bytes.extend(frame(0x81, b"text"));
-        bytes.extend(frame(0x82, &long));
-        bytes.extend(frame(0x88, &[3, 232]));
-        let expected = [
-            Message::Binary(Bytes::new()),
-            Message::Binary("abc".into()),
-            Message::Ping("ping".into()),
-            Message::Continuation(Item::FirstBinary(long[..300].to_vec().into())),
-            Message::Pong("pong".into()),
-            Message::Continuation(Item::Continue("middle".into())),
-            Message::Continuation(Item::Last("end".into())),
-            Message::Nop,
-            Message::Binary(long.clone().into()),
-            Message::Close(None),
-        ];
-        let expected: Vec<Result<Message, String>> = expected.into_iter().map(Ok).collect();
-        for size in [1, 2, 3, 7, 8, 1000, usize::MAX] {
-            assert_eq!(received(&bytes, size, 70_000), expected, "in pieces of {size}");
-        }
-    }
-
-    #[test]
-    fn protocol_violations_are_errors() {
-        let error = |bytes: &[u8]| received(bytes, 1, 100).remove(0).unwrap_err();
-        assert_eq!(error(&[0x82, 0x01, b'a']), ProtocolError::UnmaskedFrame.to_string());
-        assert_eq!(error(&frame(0x83, b"")), ProtocolError::InvalidOpcode(3).to_string());
-        assert_eq!(error(&frame(0x80, b"x")), ProtocolError::ContinuationNotStarted.to_string());
-        assert_eq!(error(&frame(0x89, &[0; 126])), ProtocolError::InvalidLength(126).to_string());
-        assert!(error(&frame(0xc2, b"x")).contains("reserved bits"));
-        let twice = [frame(0x02, b"a"), frame(0x82, b"b")].concat();
-        assert_eq!(received(&twice, 1, 100)[1], Err(ProtocolError::ContinuationStarted.to_string()));
-    }
-
-    #[test]
-    fn a_frame_beyond_the_limit_is_known_by_its_header_and_skipped() {
-        let header = &frame(0x82, &[0; 101])[..6];
-        let overflow = || Err(ProtocolError::Overflow.to_string());
-        assert_eq!(received(header, 1, 100), [overflow()]);
-        let bytes = [frame(0x82, &[0; 101]), frame(0x82, b"next")].concat();
-        let expected = [overflow(), Ok(Message::Binary("next".into()))];
-        for size in [1, 50, usize::MAX] {
-            assert_eq!(received(&bytes, size, 100), expected);
-        }
-    }
-}
+mod tests;

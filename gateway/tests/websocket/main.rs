@@ -9,6 +9,7 @@ mod order;
 #[path = "../../../proto/tests/sharing/mod.rs"]
 mod random_views;
 mod raw;
+mod rfc6455;
 mod sharing;
 mod sites;
 mod support;

@@ -42,12 +42,7 @@ impl RawClient {
 
     /// Sends a frame, masked with zeros.
     pub async fn send_frame(&mut self, first: u8, payload: &[u8]) {
-        let mut frame = vec![first, 0x80 | 127];
-        if payload.len() < 126 {
-            frame = vec![first, 0x80 | payload.len() as u8];
-        } else {
-            frame.extend((payload.len() as u64).to_be_bytes());
-        }
+        let mut frame = head_of(first, payload.len() as u64);
         frame.extend([0; 4]);
         frame.extend(payload);
         self.stream.write_all(&frame).await.expect("the connection stands");
@@ -70,6 +65,15 @@ impl RawClient {
         let mut payload = vec![0; len as usize];
         self.stream.read_exact(&mut payload).await.ok()?;
         Some(Frame { first, payload })
+    }
+}
+
+/// The start of a frame's header: its first byte and its length in the shortest form.
+pub fn head_of(first: u8, len: u64) -> Vec<u8> {
+    match len {
+        0..126 => vec![first, 0x80 | len as u8],
+        126..65_536 => [&[first, 0x80 | 126][..], &(len as u16).to_be_bytes()].concat(),
+        _ => [&[first, 0x80 | 127][..], &len.to_be_bytes()].concat(),
     }
 }
 
