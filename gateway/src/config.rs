@@ -1,6 +1,7 @@
 //! The server's configuration and its defaults.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -153,19 +154,63 @@ impl Limits {
     ///
     /// # Errors
     ///
-    /// The text names the invalid key.
+    /// Names the key that is out of range, and the range.
     pub fn check(&self) -> Result<(), SetupError> {
-        let positive = [
+        let counts = [
             ("limits.connections", self.connections),
+            ("limits.tables", self.tables),
+            ("limits.views", self.views),
+            ("limits.subscriptions", self.subscriptions),
             ("limits.running_requests", self.running_requests),
-            ("limits.waiting_answer_bytes", self.waiting_answer_bytes),
-            ("limits.window_bytes", self.window_bytes as usize),
         ];
-        match positive.iter().find(|(_, value)| *value == 0) {
-            Some((key, _)) => Err(SetupError::Setting { key, reason: "must be at least 1".to_owned() }),
-            None => Ok(()),
+        for (key, value) in counts {
+            check_range(key, value as u64, COUNTS)?;
         }
+        let bytes = [
+            ("limits.waiting_request_bytes", self.waiting_request_bytes as u64),
+            ("limits.waiting_answer_bytes", self.waiting_answer_bytes as u64),
+            ("limits.export_bytes", self.export_bytes as u64),
+            ("limits.window_bytes", self.window_bytes),
+            ("limits.merge_bytes", self.merge_bytes as u64),
+            ("limits.pending_notification_bytes", self.pending_notification_bytes as u64),
+        ];
+        for (key, value) in bytes {
+            check_range(key, value, BYTES)?;
+        }
+        let seconds = [
+            ("limits.max_lag_seconds", self.max_lag_seconds),
+            ("limits.ping_seconds", self.ping_seconds),
+            ("limits.silence_seconds", self.silence_seconds),
+            ("limits.closing_seconds", self.closing_seconds),
+            ("limits.drain_seconds", self.drain_seconds),
+        ];
+        for (key, value) in seconds {
+            check_range(key, value, SECONDS)?;
+        }
+        Ok(())
     }
+}
+
+/// The range of a number of things.
+pub const COUNTS: RangeInclusive<u64> = 1..=1_000_000_000;
+/// The range of a number of bytes: a smaller limit refuses every request.
+pub const BYTES: RangeInclusive<u64> = 256..=1 << 50;
+/// The range of a time: up to a year, which every clock can add.
+pub const SECONDS: RangeInclusive<u64> = 1..=31_536_000;
+/// The range of a number of threads.
+pub const THREADS: RangeInclusive<u64> = 1..=1024;
+
+/// Checks a value of the configuration.
+///
+/// # Errors
+///
+/// Names the key, the value and the range.
+pub fn check_range(key: &'static str, value: u64, range: RangeInclusive<u64>) -> Result<(), SetupError> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    let (least, most) = range.into_inner();
+    Err(SetupError::Setting { key, reason: format!("{value} is not between {least} and {most}") })
 }
 
 impl Default for Config {

@@ -37,7 +37,11 @@ enum Command {
 fn main() -> ExitCode {
     let Cli { log, command: Command::Serve(options) } = Cli::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A log that cannot be written, as on a full disk, is lost: reporting that to the same place would panic.
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     match log {
         LogFormat::Text => logs.init(),
         LogFormat::Json => logs.json().flatten_event(true).init(),
@@ -46,7 +50,7 @@ fn main() -> ExitCode {
     match run(*options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("proscenium: {error}");
+            let _ = writeln!(std::io::stderr(), "proscenium: {error}");
             ExitCode::FAILURE
         }
     }

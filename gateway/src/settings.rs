@@ -10,7 +10,7 @@ use clap::Args;
 use proscenium_proto::client_generation;
 use serde::Deserialize;
 
-use crate::config::{Config, Limits};
+use crate::config::{BYTES, Config, Limits, THREADS, check_range};
 use crate::http::assets;
 use crate::setup_error::SetupError;
 use crate::sites::SiteConfig;
@@ -100,9 +100,7 @@ impl Options {
             None => assets::find(),
         };
         let threads = self.threads.or(file.threads).unwrap_or(defaults.threads);
-        if threads == 0 {
-            return Err(SetupError::Setting { key: "threads", reason: "must be at least 1".to_owned() });
-        }
+        check_range("threads", threads as u64, THREADS)?;
         file.limits.check()?;
         let mut sites = file.sites;
         sites.origins.extend(self.origins);
@@ -120,6 +118,12 @@ impl Options {
             })?,
             None => defaults.default_generation,
         };
+        let max_frame_bytes =
+            self.max_frame_bytes.or(file.max_frame_bytes).unwrap_or(defaults.max_frame_bytes);
+        check_range("max_frame_bytes", max_frame_bytes as u64, BYTES)?;
+        let max_upload_bytes =
+            self.max_upload_bytes.or(file.max_upload_bytes).unwrap_or(defaults.max_upload_bytes);
+        check_range("max_upload_bytes", max_upload_bytes as u64, BYTES)?;
         let mut tables = file.tables;
         tables.extend(self.tables);
         for (position, table) in tables.iter().enumerate() {
@@ -132,14 +136,8 @@ impl Options {
         Ok(Config {
             listen: self.listen.or(file.listen).unwrap_or(defaults.listen),
             flight: if self.no_flight { None } else { flight },
-            max_frame_bytes: self
-                .max_frame_bytes
-                .or(file.max_frame_bytes)
-                .unwrap_or(defaults.max_frame_bytes),
-            max_upload_bytes: self
-                .max_upload_bytes
-                .or(file.max_upload_bytes)
-                .unwrap_or(defaults.max_upload_bytes),
+            max_frame_bytes,
+            max_upload_bytes,
             default_generation,
             limits: file.limits,
             sites,
@@ -163,7 +161,7 @@ fn read(path: &Path) -> Result<File, SetupError> {
     })?;
     // Paths in the file are relative to its directory.
     let folder = path.parent().unwrap_or(Path::new("."));
-    for table in &mut file.tables {
+    for table in file.tables.iter_mut().filter(|table| !table.path.as_os_str().is_empty()) {
         table.path = folder.join(&table.path);
     }
     file.assets = file.assets.map(|assets| folder.join(assets));
@@ -210,11 +208,32 @@ mod tests {
 
     #[test]
     fn errors_name_their_cause() {
-        let error = |text| resolved(text, Options::default()).unwrap_err().to_string();
+        let error = |text: &str| resolved(text, Options::default()).unwrap_err().to_string();
         assert!(error("colour = 3").contains("colour"));
         assert!(error("[limits]\nviewz = 3").contains("viewz"));
         assert!(error("[limits]\nwindow_bytes = 0").contains("window_bytes"));
-        assert!(error("threads = 0").contains("threads"));
+        assert!(error("threads = 0").contains("threads: 0 is not between 1 and 1024"));
+        assert!(error("threads = 1000000000").contains("threads"));
+        assert!(error("max_frame_bytes = 1").contains("max_frame_bytes: 1 is not between 256"));
+        assert!(error("max_upload_bytes = 0").contains("max_upload_bytes"));
+        assert!(error("[limits]\ntables = 0").contains("limits.tables"));
+        assert!(error("[limits]\nexport_bytes = 1").contains("limits.export_bytes"));
+        for key in ["max_lag", "ping", "silence", "closing", "drain"] {
+            for seconds in [0, i64::MAX] {
+                let text = format!("[limits]\n{key}_seconds = {seconds}");
+                assert!(error(&text).contains(&format!("limits.{key}_seconds: {seconds}")), "{text}");
+            }
+        }
+        for (table, wrong) in [
+            ("name = \"\"\npath = \"a.csv\"", "empty name"),
+            ("name = \"a\"\npath = \"\"", "no file"),
+            ("name = \"a\"\npath = \"a.csv\"\nlimit = 0", "limit"),
+            ("name = \"a\"\npath = \"a.csv\"\nindex = \"\"", "index"),
+            ("name = \"a\"\npath = \"a.csv\"\nindex = \"i\"\nlimit = 3", "both"),
+        ] {
+            let error = error(&format!("[[table]]\n{table}"));
+            assert!(error.contains(wrong), "{table}: {error}");
+        }
         assert!(
             error("[http]\norigins = [\"desk.example.com\"]")
                 .contains("\"desk.example.com\" is not an origin")

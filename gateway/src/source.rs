@@ -117,9 +117,22 @@ impl Source {
     ///
     /// Names the table, and the invalid option or the options that exclude each other.
     pub fn check(&self) -> Result<(), SetupError> {
+        let wrong =
+            |reason: &str| Err(SetupError::Table { table: self.name.clone(), reason: reason.to_owned() });
+        if self.name.is_empty() {
+            return wrong("a table has an empty name");
+        }
+        if self.path.as_os_str().is_empty() {
+            return wrong("names no file");
+        }
         if self.index.is_some() && self.limit.is_some() {
-            let reason = "has both an index and a limit; choose one".to_owned();
-            return Err(SetupError::Table { table: self.name.clone(), reason });
+            return wrong("has both an index and a limit; choose one");
+        }
+        if self.index.as_deref() == Some("") {
+            return wrong("the index is the name of a column; leave it out for a table without index");
+        }
+        if self.limit == Some(0) {
+            return wrong("a limit of 0 rows keeps none; leave it out for a table without limit");
         }
         match self.format {
             Some(format) => self.csv().options(format).map(drop),

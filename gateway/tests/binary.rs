@@ -10,10 +10,22 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 #[test]
 fn it_survives_a_closed_standard_output() {
+    serves_with_log_in(Stdio::null());
+}
+
+/// Every write to this device fails as on a full disk.
+#[cfg(target_os = "linux")]
+#[test]
+fn it_survives_a_log_that_cannot_be_written() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a device of Linux");
+    serves_with_log_in(full.into());
+}
+
+fn serves_with_log_in(log: Stdio) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_proscenium"))
         .args(["serve", "--listen", "127.0.0.1:0", "--no-flight"])
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(log)
         .spawn()
         .expect("the binary starts");
     let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
