@@ -306,6 +306,20 @@ pub enum DataError {
         /// The name given.
         given: String,
     },
+    /// A record of a log, a checkpoint or a delta of another table that does not fit this table.
+    #[error("cannot {act}: {reason}")]
+    Record {
+        /// What was to be done.
+        act: &'static str,
+        /// Why not.
+        reason: String,
+    },
+    /// A Parquet file whose metadata claims more than its bytes can hold.
+    #[error("{reason}")]
+    Claims {
+        /// The claim.
+        reason: String,
+    },
     /// Rows of a view that cannot be written in a format.
     #[error("cannot encode the view as {format}: {reason}")]
     Encoding {
@@ -345,6 +359,8 @@ impl DataError {
             | DataError::TooSparse { .. }
             | DataError::TooMuchText { .. } => "too_large",
             DataError::FormatOption { .. } | DataError::UnknownCodec { .. } => "bad_option",
+            DataError::Record { .. } => "bad_record",
+            DataError::Claims { .. } => "too_large",
             DataError::Encoding { .. } => "encoding_failed",
         }
     }

@@ -17,7 +17,7 @@ use super::definition::TableDefinition;
 use super::owned::OwnedTable;
 use super::{Body, Table};
 use crate::context::EngineContext;
-use crate::error::{EngineError, Result};
+use crate::error::{DataError, EngineError, Result};
 use crate::storage::{RowKeys, Snapshot};
 use crate::types::schema::Schema;
 
@@ -159,5 +159,5 @@ pub(super) fn explicit_keys(batch: &RecordBatch) -> Result<&Int64Array> {
 }
 
 pub(super) fn damaged(why: &str) -> EngineError {
-    EngineError::data(format!("cannot restore the table: {why}"))
+    DataError::Record { act: "restore the table", reason: why.to_owned() }.into()
 }

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::data::{ListFlatten, TableOptions};
-use crate::error::{EngineError, Result};
+use crate::error::{DataError, IndexSource, Result, TableError};
 use crate::types::schema::{Field, Schema, Storage};
 
 /// What a table is, without its rows.
@@ -35,7 +35,7 @@ impl TableDefinition {
     pub(crate) fn read(&self) -> Result<(Schema, TableOptions)> {
         for (position, (name, _)) in self.columns.iter().enumerate() {
             if self.columns[..position].iter().any(|(other, _)| other == name) {
-                return Err(EngineError::data(format!("column \"{name}\" is defined more than once")));
+                return Err(DataError::DuplicateColumn { column: name.clone() }.into());
             }
         }
         let fields = self.columns.iter().map(|(name, storage)| Field::new(name.as_str(), *storage));
@@ -43,11 +43,16 @@ impl TableDefinition {
         if let Some(name) = &self.index {
             match schema.index_of(name).map(|index| schema.field(index).storage) {
                 Some(storage) if storage != Storage::Bool => {}
-                Some(_) => return Err(EngineError::data(format!("the index \"{name}\" is boolean"))),
-                None => return Err(EngineError::data(format!("the index \"{name}\" is no column"))),
+                Some(_) => return Err(TableError::BooleanIndex.into()),
+                None => {
+                    return Err({
+                        let (index, source_kind) = (name.clone(), IndexSource::Schema);
+                        TableError::UnknownIndex { index, source_kind }.into()
+                    });
+                }
             }
         }
-        let list_flatten: ListFlatten = self.list_flatten.parse().map_err(EngineError::Data)?;
+        let list_flatten: ListFlatten = self.list_flatten.parse()?;
         let options = TableOptions { index: self.index.clone(), limit: self.limit, list_flatten };
         Ok((schema, options))
     }

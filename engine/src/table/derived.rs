@@ -10,7 +10,7 @@ mod pivot;
 use flat::FlatTable;
 use pivot::PivotTable;
 
-use crate::error::{EngineError, Result};
+use crate::error::{Result, TableError};
 use crate::storage::Snapshot;
 use crate::storage::TableDelta;
 use crate::types::schema::{ColumnType, Field, Schema};
@@ -95,9 +95,7 @@ fn choose(shown: &[Field], wanted: Option<&[(String, ColumnType)]>) -> Result<Wa
                     return Ok((Field::new(name.as_str(), column_type.default_storage()), None));
                 };
                 if shown[position].column_type() != *column_type {
-                    return Err(EngineError::table(format!(
-                        "Column \"{name}\" does not have the type of the View's column"
-                    )));
+                    return Err(TableError::DerivedType { column: name.clone() }.into());
                 }
                 Ok((shown[position].clone(), Some(position)))
             })
@@ -105,10 +103,7 @@ fn choose(shown: &[Field], wanted: Option<&[(String, ColumnType)]>) -> Result<Wa
     };
     for (position, (field, _)) in chosen.iter().enumerate() {
         if chosen[..position].iter().any(|(other, _)| other.name == field.name) {
-            return Err(EngineError::table(format!(
-                "Duplicate column '{}' in derived table schema",
-                field.name
-            )));
+            return Err(TableError::DerivedDuplicate { column: field.name.to_string() }.into());
         }
     }
     Ok(chosen)

@@ -16,7 +16,7 @@ use ahash::RandomState;
 use arrow::array::ArrayRef;
 
 use crate::column::{ChunkedVec, ColumnSet, Slots, Writes};
-use crate::error::{EngineError, Result};
+use crate::error::{JoinSideName, Result, TableError};
 use crate::sorted::OrderTree;
 use crate::storage::KeyOrder;
 use crate::storage::TableDelta;
@@ -79,16 +79,15 @@ pub(super) struct JoinedTable {
 impl JoinedTable {
     pub(super) fn new(left: &Snapshot, right: &Snapshot, spec: &JoinSpec) -> Result<JoinedTable> {
         let right_on = spec.right_on.as_deref().unwrap_or(&spec.on);
-        let key_of = |side: &Snapshot, name: &str, which| {
-            side.schema()
-                .index_of(name)
-                .ok_or_else(|| EngineError::table(format!("Column \"{name}\" not found in {which} table")))
+        let key_of = |snapshot: &Snapshot, name: &str, side| {
+            let found = snapshot.schema().index_of(name);
+            found.ok_or_else(|| TableError::JoinColumn { column: name.to_owned(), side })
         };
-        let left_key = key_of(left, &spec.on, "left")?;
-        let right_key = key_of(right, right_on, "right")?;
+        let left_key = key_of(left, &spec.on, JoinSideName::Left)?;
+        let right_key = key_of(right, right_on, JoinSideName::Right)?;
         let key_type = |side: &Snapshot, key| side.schema().field(key).column_type();
         if key_type(left, left_key) != key_type(right, right_key) {
-            return Err(EngineError::table("Join column type mismatch"));
+            return Err(TableError::JoinTypes.into());
         }
         let right_columns: Vec<usize> =
             (0..right.schema().len()).filter(|&column| column != right_key).collect();
@@ -96,7 +95,7 @@ impl JoinedTable {
         for &column in &right_columns {
             let field = right.schema().field(column);
             if left.schema().index_of(&field.name).is_some() {
-                return Err(EngineError::table(format!("Column \"{}\" exists in both tables", field.name)));
+                return Err(TableError::JoinConflict { column: field.name.to_string() }.into());
             }
             fields.push(field.clone());
         }

@@ -21,7 +21,7 @@ use super::Table;
 use super::definition::TableDefinition;
 use crate::column::compact;
 use crate::data::{Batch, BatchColumn};
-use crate::error::{EngineError, Result};
+use crate::error::{DataError, EngineError, Result};
 use crate::ingest;
 use crate::storage::{Operation, StagedBatch, WriteKind};
 use crate::types::schema::{Schema, Storage};
@@ -250,9 +250,9 @@ pub(super) fn is_of(data_type: &DataType, storage: Storage) -> bool {
 }
 
 fn damaged(why: &str) -> EngineError {
-    EngineError::data(format!("cannot read the record: {why}"))
+    DataError::Record { act: "read the record", reason: why.to_owned() }.into()
 }
 
 fn unwritable(error: &dyn std::fmt::Display) -> EngineError {
-    EngineError::data(format!("cannot write the record: {error}"))
+    DataError::Record { act: "write the record", reason: error.to_string() }.into()
 }

@@ -7,7 +7,7 @@
 use super::{Body, Table};
 use crate::context::EngineContext;
 use crate::data::{TableData, TableOptions, WriteOptions};
-use crate::error::{EngineError, Result};
+use crate::error::{ReadOnly, Result, TableError};
 use crate::storage::{LogicalDelta, StagedBatch, TableDelta, WriteKind};
 use crate::table::owned::OwnedTable;
 
@@ -99,8 +99,8 @@ impl Table {
     pub(super) fn written(&self) -> Result<&OwnedTable> {
         match &self.body {
             Body::Owned(table) => Ok(table),
-            Body::Derived(_) => Err(EngineError::table("Cannot update a read-only derived table")),
-            Body::Joined(_) => Err(EngineError::table("Cannot update a read-only join table")),
+            Body::Derived(_) => Err(TableError::ReadOnly(ReadOnly::Derived).into()),
+            Body::Joined(_) => Err(TableError::ReadOnly(ReadOnly::Join).into()),
         }
     }
 }

@@ -20,6 +20,7 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 use parquet::errors::ParquetError;
+use proscenium_engine::error::{DataError, DataFormat};
 use proscenium_engine::ingest::guarded;
 use proscenium_engine::{BatchIter, BatchSource, EngineError, Result, TableData};
 
@@ -70,11 +71,16 @@ impl ParquetFile {
             let alone = guarded(|| {
                 self.reader(Some(position))?.try_for_each(|batch| match batch {
                     Ok(_) => Ok(()),
-                    Err(error) => Err(EngineError::data(error.to_string())),
+                    Err(error) => Err(malformed(&error)),
                 })
             });
             if let Err(error) = alone {
-                return EngineError::data(format!("column `{}`: {error}", field.name()));
+                return DataError::UnreadableColumn {
+                    column: field.name().clone(),
+                    arrow_type: None,
+                    reason: error.to_string(),
+                }
+                .into();
             }
         }
         error
@@ -103,8 +109,7 @@ impl Iterator for Batches<'_> {
 
     fn next(&mut self) -> Option<Result<RecordBatch>> {
         let reader = self.reader.as_mut()?;
-        let read =
-            guarded(|| reader.next().transpose().map_err(|error| EngineError::data(error.to_string())));
+        let read = guarded(|| reader.next().transpose().map_err(|error| malformed(&error)));
         match read {
             Ok(Some(batch)) => return Some(Ok(batch)),
             Ok(None) => self.reader = None,
@@ -117,6 +122,11 @@ impl Iterator for Batches<'_> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it converts the errors of results")]
 fn fault(error: ParquetError) -> EngineError {
-    EngineError::data(error.to_string())
+    malformed(&error)
+}
+
+fn malformed(error: &dyn std::error::Error) -> EngineError {
+    DataError::Malformed { format: DataFormat::Parquet, reason: error.to_string() }.into()
 }

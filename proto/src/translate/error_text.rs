@@ -101,6 +101,8 @@ fn of_data(error: &DataError) -> Option<String> {
         | DataError::TooMuchText { .. }
         | DataError::FormatOption { .. }
         | DataError::UnknownCodec { .. }
+        | DataError::Record { .. }
+        | DataError::Claims { .. }
         | DataError::Encoding { .. } => return None,
     })
 }

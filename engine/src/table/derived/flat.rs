@@ -5,7 +5,7 @@
 
 use super::{Wanted, choose};
 use crate::column::Column;
-use crate::error::{EngineError, Result};
+use crate::error::{Result, TableError};
 use crate::sorted::OrderTree;
 use crate::storage::TableDelta;
 use crate::storage::{KeyOrder, Snapshot};
@@ -40,7 +40,7 @@ impl FlatTable {
             && plan.columns.contains(&source_index)
         {
             let name = &source.schema().field(source_index).name;
-            return Err(EngineError::table(format!("the schema must contain the index column \"{name}\"")));
+            return Err(TableError::DerivedIndex { column: name.to_string() }.into());
         }
         let rows = (!plan.filter.is_empty()).then(|| {
             let passing = source.order().iter_from(0).filter(|&slot| plan.filter.keeps(source, slot));

@@ -8,7 +8,7 @@ use arrow::array::{Array, ArrayRef, Int64Array};
 use super::{Changes, Keys, OwnedTable};
 use crate::column::typed;
 use crate::data::{Batch, BatchColumn};
-use crate::error::{EngineError, Result};
+use crate::error::{DataError, Result};
 use crate::parallel::Threads;
 use crate::storage::{KeyOrder, LogicalDelta, TableDelta, wrap};
 use crate::table::record::is_of;
@@ -50,7 +50,7 @@ impl OwnedTable {
     }
 
     fn check_delta(&self, delta: &LogicalDelta) -> Result<()> {
-        let refused = |why: String| Err(EngineError::data(format!("cannot apply the delta: {why}")));
+        let refused = |reason: String| Err(DataError::Record { act: "apply the delta", reason }.into());
         if delta.from != self.version || delta.to <= delta.from {
             let (from, to, version) = (delta.from, delta.to, self.version);
             return refused(format!("it leads from version {from} to {to}, the table is at {version}"));

@@ -4,7 +4,7 @@
 
 use crate::context::EngineContext;
 use crate::data::{Batch, TableData, TableOptions, WriteOptions};
-use crate::error::{EngineError, Result};
+use crate::error::{IndexSource, Result, TableError};
 use crate::ingest::{self, UpdateTarget};
 use crate::storage::{Operation, StagedBatch, WriteKind};
 use crate::types::schema::ColumnType;
@@ -22,11 +22,11 @@ impl OwnedTable {
         let (schema, batch) = ingest::create(data, &options, context)?;
         if let Some(name) = &options.index {
             let Some(index) = schema.index_of(name) else {
-                let text = format!("Specified index `{name}` does not appear in the Table.\n");
-                return Err(EngineError::table(text));
+                let (index, source_kind) = (name.clone(), IndexSource::Schema);
+                return Err(TableError::UnknownIndex { index, source_kind }.into());
             };
             if schema.field(index).column_type() == ColumnType::Boolean {
-                return Err(EngineError::table("Unsupported type `bool` for `index`.\n"));
+                return Err(TableError::BooleanIndex.into());
             }
         }
         Ok(StagedBatch { operation: Operation::Create(options), schema, batch })
@@ -79,7 +79,7 @@ impl OwnedTable {
 
     fn read_keys(&self, data: &TableData) -> Result<Batch> {
         let Some(index) = self.index else {
-            return Err(EngineError::table("Cannot remove from unindexed Table\n"));
+            return Err(TableError::NoIndex.into());
         };
         let field = self.schema.field(index);
         let keys = ingest::remove_keys(data, &field.name, field.storage)?;
@@ -89,9 +89,8 @@ impl OwnedTable {
     /// Fails if the table's properties differ from those that a write expects.
     fn check(&self, options: &WriteOptions) -> Result<()> {
         let TableOptions { index, limit, list_flatten } = &self.options;
-        let refused = |what: &str, given: String, own: Option<String>| {
-            let own = own.map_or_else(|| "none".to_owned(), |own| format!("\"{own}\""));
-            Err(EngineError::table(format!("the table's {what} is {own}, not \"{given}\"")))
+        let refused = |property: &'static str, expected: String, own: Option<String>| {
+            Err(TableError::Property { property, expected, own }.into())
         };
         if let Some(given) = options.index.as_ref().filter(|given| Some(*given) != index.as_ref()) {
             return refused("index", given.clone(), index.clone());

@@ -13,7 +13,8 @@ use parquet::column::page::PageReader;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::serialized_reader::SerializedPageReader;
-use proscenium_engine::{EngineError, Result};
+use proscenium_engine::Result;
+use proscenium_engine::error::DataError;
 
 const MAX_ROWS: u64 = 20_000_000;
 /// Rows that may be claimed per byte of the file beyond that.
@@ -35,11 +36,16 @@ pub(super) fn check(bytes: &Bytes, metadata: &ParquetMetaData) -> Result<()> {
 
 fn check_against(bytes: &Bytes, metadata: &ParquetMetaData, most: &Most) -> Result<()> {
     let len = bytes.len() as u64;
-    let within = |claimed: u64, what: &str, most: u64, factor: u64| match claimed > most.max(len * factor) {
+    let within = |claimed: u64, what: &str, most: u64, factor: u64| {
+        match claimed > most.max(len * factor) {
         false => Ok(()),
-        true => Err(EngineError::data(format!(
-            "the file claims {claimed} {what} in {len} bytes; more than {most} need a byte for every {factor}"
-        ))),
+        true => Err(DataError::Claims {
+            reason: format!(
+                "the file claims {claimed} {what} in {len} bytes; more than {most} need a byte for every {factor}"
+            ),
+        }
+        .into()),
+    }
     };
     let (mut num_rows, mut num_values, mut num_bytes) = (0_u64, 0_u64, 0_u64);
     for group in metadata.row_groups() {
@@ -64,13 +70,20 @@ fn values_of(bytes: &Bytes, chunk: &ColumnChunkMetaData, group_rows: u64) -> Res
     if column.max_rep_level() == 0 {
         return match claimed == group_rows {
             true => Ok(claimed),
-            false => Err(EngineError::data(format!(
-                "column `{path}` claims {claimed} values in a row group of {group_rows} rows"
-            ))),
+            false => Err(DataError::Claims {
+                reason: format!(
+                    "column `{path}` claims {claimed} values in a row group of {group_rows} rows"
+                ),
+            }
+            .into()),
         };
     }
-    let in_pages = values_in_pages(bytes, chunk, group_rows)
-        .map_err(|error| EngineError::data(format!("cannot read the pages of column `{path}`: {error}")))?;
+    let in_pages =
+        values_in_pages(bytes, chunk, group_rows).map_err(|error| DataError::UnreadableColumn {
+            column: path.to_string(),
+            arrow_type: None,
+            reason: format!("its pages: {error}"),
+        })?;
     Ok(in_pages.max(claimed))
 }
 
@@ -90,7 +103,8 @@ fn values_in_pages(bytes: &Bytes, chunk: &ColumnChunkMetaData, group_rows: u64) 
 }
 
 fn count(claimed: i64) -> Result<u64> {
-    u64::try_from(claimed).map_err(|_| EngineError::data(format!("the file claims {claimed} rows or values")))
+    u64::try_from(claimed)
+        .map_err(|_| DataError::Claims { reason: format!("the file claims {claimed} rows or values") }.into())
 }
 
 #[cfg(test)]
