@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{AggregateFunction, registry};
-use crate::error::{EngineError, Result};
+use crate::error::{ConfigError, Result};
 use crate::types::schema::{ColumnType, Field, Storage};
 
 /// One aggregate of a view.
@@ -46,25 +46,26 @@ impl Aggregate {
         let name = &field.name;
         let word = words.first().map_or("", String::as_str);
         let Some(function) = registry::find(word) else {
-            let verdict = if registry::is_reserved(word) { "Unimplemented" } else { "Invalid" };
-            return Err(EngineError::config(format!(
-                "{verdict} aggregate '{word}' for column '{name}' found in View aggregates.\n"
-            )));
+            return Err(ConfigError::UnknownAggregate {
+                aggregate: word.to_owned(),
+                column: name.to_string(),
+                is_unimplemented: registry::is_reserved(word),
+            }
+            .into());
         };
         let argument = match (function.signature().has_argument, words.get(1)) {
             (false, _) => None,
             (true, None) => {
-                return Err(EngineError::config(format!(
-                    "Aggregate '{word}' for column '{name}' requires a column argument.\n"
-                )));
+                let (aggregate, column) = (word.to_owned(), name.to_string());
+                return Err(ConfigError::AggregateArgument { aggregate, column }.into());
             }
             (true, Some(argument)) => {
                 // Older clients write `max by` with the keyword repeated: ["max by", "by", "c"].
                 let argument = if argument == "by" { words.get(2).unwrap_or(argument) } else { argument };
-                Some(column_of(argument).ok_or_else(|| {
-                    EngineError::config(format!(
-                        "Invalid column '{argument}' found in the '{word}' aggregate for column '{name}'.\n"
-                    ))
+                Some(column_of(argument).ok_or_else(|| ConfigError::AggregateColumn {
+                    argument: argument.clone(),
+                    aggregate: word.to_owned(),
+                    column: name.to_string(),
                 })?)
             }
         };
@@ -109,12 +110,12 @@ impl Aggregate {
         if self.function.signature().accepts.includes(column_type) {
             return Ok(());
         }
-        Err(EngineError::config(format!(
-            "Unexpected coltype: aggregate '{}' does not take column '{}' of type {}",
-            self.qualifier,
-            self.name,
-            column_type.name()
-        )))
+        Err(ConfigError::AggregateType {
+            aggregate: self.qualifier.clone(),
+            column: self.name.to_string(),
+            column_type,
+        }
+        .into())
     }
 
     /// Returns the storage type of the result.
