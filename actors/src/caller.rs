@@ -36,10 +36,7 @@ impl Caller {
     ///
     /// The connection has reached its limit of subscriptions, or there is no connection.
     pub fn subscriber(&self) -> Result<Subscriber> {
-        let (outbox, msg_id) = self
-            .connection
-            .as_ref()
-            .ok_or_else(|| ActorError::refused("a subscription needs a connection that receives it"))?;
+        let (outbox, msg_id) = self.connection.as_ref().ok_or(ActorError::NoConnection)?;
         Subscriber::new(outbox.clone(), *msg_id)
     }
 }

@@ -34,7 +34,7 @@ impl Directory {
     ///
     /// The name is taken, or the server has reached [`Limits::tables`].
     pub fn reserve(&self, name: &str) -> Result<Arc<str>> {
-        self.write().reserve(name).map_err(|error| ActorError::refused(error.to_string()))
+        Ok(self.write().reserve(name)?)
     }
 
     /// Releases a reserved name.
@@ -118,8 +118,7 @@ impl TableNames for Directory {
         if !directory.get(&table.name).is_some_and(|present| present.stream == table.stream) {
             return Err(ActorError::TableNotFound);
         }
-        let added = directory.add_view(view_id, table.name.clone(), owner);
-        added.map_err(|error| ActorError::refused(error.to_string()))
+        Ok(directory.add_view(view_id, table.name.clone(), owner)?)
     }
 
     fn remove_view(&self, view_id: &str) {

@@ -1,11 +1,12 @@
 //! The error type of the actors.
 
 use proscenium_engine::EngineError;
+use proscenium_engine::error::HostingError;
 
 /// The reason a request failed. Its text is meant for the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ActorError {
-    /// The engine rejected the data or the configuration.
+    /// The engine rejected the data, the configuration or the name.
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// No view has the requested id.
@@ -29,15 +30,47 @@ pub enum ActorError {
         /// The deadline in whole seconds, rounded down.
         secs: u64,
     },
-    /// A rule of the catalog or of a table was violated; the text is the one that published clients expect.
-    #[error("{0}")]
-    Refused(String),
+    /// The connection has as many subscriptions as it may have.
+    #[error("a connection may have {limit} subscriptions: end some first")]
+    TooManySubscriptions {
+        /// The limit.
+        limit: usize,
+    },
+    /// The reply would be longer than one may be.
+    #[error("the reply would exceed this server's limit of {limit_bytes} bytes: request fewer rows")]
+    ReplyTooLong {
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// A subscription by a caller that has no connection to be notified on.
+    #[error("a subscription needs a connection that receives it")]
+    NoConnection,
+    /// An answer arrived that belongs to another command: a fault of the server.
+    #[error("the server has mixed up two answers")]
+    WrongAnswer,
 }
 
 impl ActorError {
-    /// Creates an [`ActorError::Refused`].
-    pub fn refused(message: impl Into<String>) -> Self {
-        ActorError::Refused(message.into())
+    /// The stable identifier of the kind of error: lower-case words joined by underscores.
+    pub fn code(&self) -> &'static str {
+        match self {
+            ActorError::Engine(error) => error.code(),
+            ActorError::ViewNotFound => "view_not_found",
+            ActorError::TableNotFound => "table_not_found",
+            ActorError::TableFailed { .. } => "table_failed",
+            ActorError::Gone => "gone",
+            ActorError::Deadline { .. } => "deadline",
+            ActorError::TooManySubscriptions { .. } => "limit_reached",
+            ActorError::ReplyTooLong { .. } => "reply_too_long",
+            ActorError::NoConnection => "no_connection",
+            ActorError::WrongAnswer => "internal",
+        }
+    }
+}
+
+impl From<HostingError> for ActorError {
+    fn from(error: HostingError) -> Self {
+        ActorError::Engine(error.into())
     }
 }
 

@@ -114,7 +114,7 @@ impl Outbox {
             return Ok(());
         }
         self.leave_subscription();
-        Err(ActorError::refused(format!("a connection may have {limit} subscriptions: end some first")))
+        Err(ActorError::TooManySubscriptions { limit })
     }
 
     pub(crate) fn leave_subscription(&self) {

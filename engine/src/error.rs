@@ -6,11 +6,13 @@
 
 mod config;
 mod data;
+mod hosting;
 mod request;
 mod table;
 
 pub use config::{ConfigError, ViewClause, WindowFault};
 pub use data::{CellFault, DataError, DataFormat, FlattenBound};
+pub use hosting::HostingError;
 pub use request::RequestError;
 pub use table::{IndexSource, JoinSideName, ReadOnly, TableError};
 
@@ -26,6 +28,9 @@ pub enum EngineError {
     /// A view config that does not fit its table.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A request that contradicts what the server hosts.
+    #[error(transparent)]
+    Hosting(#[from] HostingError),
     /// A request whose parts do not make a command.
     #[error(transparent)]
     Request(#[from] RequestError),
@@ -41,6 +46,7 @@ impl EngineError {
             EngineError::Data(error) => error.code(),
             EngineError::Table(error) => error.code(),
             EngineError::Config(error) => error.code(),
+            EngineError::Hosting(error) => error.code(),
             EngineError::Request(error) => error.code(),
             EngineError::Unsupported(_) => "unsupported",
         }
@@ -49,20 +55,3 @@ impl EngineError {
 
 /// A result whose error is an [`EngineError`] by default.
 pub type Result<T, E = EngineError> = std::result::Result<T, E>;
-
-impl EngineError {
-    /// Temporary.
-    pub fn data(message: impl Into<String>) -> Self {
-        DataError::FormatOption { reason: message.into() }.into()
-    }
-
-    /// Temporary.
-    pub fn table(message: impl Into<String>) -> Self {
-        RequestError::Malformed { reason: message.into() }.into()
-    }
-
-    /// Temporary.
-    pub fn config(message: impl Into<String>) -> Self {
-        RequestError::Malformed { reason: message.into() }.into()
-    }
-}

@@ -23,7 +23,6 @@ use arrow_flight::{
     HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
 use futures::Stream;
-use proscenium_actors::ActorError;
 use proscenium_engine::hosting::Principal;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -179,19 +178,6 @@ impl FlightService for FlightServer {
         _request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoExchangeStream>, Status> {
         Err(Status::unimplemented("DoExchange is not supported yet; use DoGet for a snapshot"))
-    }
-}
-
-/// Maps an error of a command about the table `name` to a gRPC status.
-fn status(fault: &ActorError, name: &str) -> Status {
-    let text = fault.to_string().trim_end().to_owned();
-    match fault {
-        ActorError::TableNotFound => Status::not_found(format!("table \"{name}\" is not hosted")),
-        ActorError::ViewNotFound => Status::not_found(text),
-        ActorError::Engine(_) | ActorError::Refused(_) => Status::invalid_argument(text),
-        ActorError::TableFailed { .. } => Status::failed_precondition(text),
-        ActorError::Deadline { .. } => Status::deadline_exceeded(text),
-        ActorError::Gone => Status::unavailable(text),
     }
 }
 

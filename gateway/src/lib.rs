@@ -26,6 +26,7 @@ pub mod source;
 pub mod table_listing;
 pub mod table_load;
 pub mod transient_view;
+mod wire_errors;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -179,10 +180,8 @@ async fn load(config: &Config, router: &CommandRouter) -> Result<(), StartError>
         let reading = source.clone();
         let read = tokio::task::spawn_blocking(move || reading.read()).await;
         let data = read.map_err(|error| SetupError::System { reason: error.to_string() })??;
-        router.catalog().host(&source.name, data, source.options()).await.map_err(|fault| SetupError::Load {
-            path: source.path.clone(),
-            table: source.name.clone(),
-            fault: Box::new(fault),
+        router.catalog().host(&source.name, data, source.options()).await.map_err(|fault| {
+            SetupError::Load { path: source.path.clone(), table: source.name.clone(), fault: Box::new(fault) }
         })?;
     }
     if config.demo {

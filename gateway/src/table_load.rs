@@ -3,6 +3,7 @@
 //! Invariant: one write path. The writes are the commands that WebSocket clients send, too.
 
 use proscenium_actors::{ActorError, Caller};
+use proscenium_engine::error::RequestError;
 use proscenium_engine::hosting::{CatalogCommand, Command, Principal, TableCommand, TableOrigin, Write};
 use proscenium_engine::{EngineError, TableData, TableOptions, UnknownColumns, WriteOptions};
 
@@ -43,7 +44,10 @@ impl TableLoad {
     /// Both an index and a limit are given.
     pub fn check(&self) -> Result<(), ActorError> {
         match self.index.is_some() && self.limit.is_some() {
-            true => Err(EngineError::table("a table has an index or a limit, not both").into()),
+            true => Err(EngineError::from(RequestError::Malformed {
+                reason: "a table has an index or a limit, not both".to_owned(),
+            })
+            .into()),
             false => Ok(()),
         }
     }

@@ -96,7 +96,7 @@ impl Drop for TransientView {
 /// The error for an answer that belongs to another command.
 pub(crate) fn unexpected(answer: &Answer) -> ActorError {
     debug_assert!(false, "each command has its own answer: {answer:?}");
-    ActorError::refused("the server has mixed up two answers")
+    ActorError::WrongAnswer
 }
 
 #[cfg(test)]

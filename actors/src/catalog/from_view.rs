@@ -5,9 +5,10 @@
 
 use std::future::Future;
 
+use proscenium_engine::ColumnType;
+use proscenium_engine::error::RequestError;
 use proscenium_engine::table::Table;
 use proscenium_engine::view::Plan;
-use proscenium_engine::{ColumnType, EngineError};
 
 use super::{CatalogActor, NewTable};
 use crate::error::{ActorError, Result};
@@ -37,7 +38,9 @@ impl CatalogActor {
                         followed.limit,
                         columns.as_deref(),
                     ),
-                    None => Err(EngineError::table("a Table is made of a View")),
+                    None => {
+                        Err(RequestError::Malformed { reason: "a Table is made of a View".to_owned() }.into())
+                    }
                 };
                 (table, followed.deltas)
             };

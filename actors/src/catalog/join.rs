@@ -4,6 +4,7 @@
 
 use std::future::Future;
 
+use proscenium_engine::error::HostingError;
 use proscenium_engine::table::{JoinSide, JoinSpec, Table};
 
 use super::{CatalogActor, NewTable};
@@ -25,7 +26,9 @@ impl CatalogActor {
         async move {
             let find = |source: &str| {
                 directory.table(source).map_err(|error| match error {
-                    ActorError::TableNotFound => ActorError::refused(format!("Table \"{source}\" not found")),
+                    ActorError::TableNotFound => {
+                        HostingError::NoSourceTable { name: source.to_owned() }.into()
+                    }
                     error => error,
                 })
             };

@@ -8,7 +8,7 @@ use proscenium_engine::hosting::{Answer, Deletion, Subscriber as _};
 
 use super::TableActor;
 use crate::caller::Caller;
-use crate::error::{ActorError, Result};
+use crate::error::Result;
 use crate::mailbox::Reply;
 
 impl TableActor {
@@ -21,7 +21,7 @@ impl TableActor {
                 self.context.names.unlist(&self.name);
                 self.context.names.announce(self.stream);
             }
-            Err((reply, error)) => reply.send(Err(ActorError::refused(error.to_string()))),
+            Err((reply, error)) => reply.send(Err(error.into())),
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use proscenium_engine::delta::TableDelta;
+use proscenium_engine::error::HostingError;
 use proscenium_engine::hosting;
 use proscenium_engine::table::Snapshot;
 use proscenium_engine::view::Plan;
@@ -138,5 +139,5 @@ impl TableActor {
 
 /// The error for a derived table whose view does not exist.
 pub(crate) fn no_view(view_id: &str) -> ActorError {
-    ActorError::refused(format!("View \"{view_id}\" does not exist"))
+    HostingError::NoSourceView { view_id: view_id.to_owned() }.into()
 }

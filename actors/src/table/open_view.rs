@@ -65,7 +65,7 @@ impl TableActor {
                 self.delete_if_due(ctx);
             }
             Ok(None) => reply.send(Err(ActorError::ViewNotFound)),
-            Err(error) => reply.send(Err(ActorError::refused(error.to_string()))),
+            Err(error) => reply.send(Err(error.into())),
         }
     }
 

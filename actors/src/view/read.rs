@@ -54,8 +54,6 @@ fn encode(slice: ViewSlice, format: SliceFormat, limit_bytes: usize) -> Result<A
 fn within(num_bytes: usize, limit_bytes: usize) -> Result<()> {
     match num_bytes <= limit_bytes {
         true => Ok(()),
-        false => Err(ActorError::refused(format!(
-            "the reply would exceed this server's limit of {limit_bytes} bytes: request fewer rows"
-        ))),
+        false => Err(ActorError::ReplyTooLong { limit_bytes }),
     }
 }

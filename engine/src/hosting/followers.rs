@@ -4,7 +4,7 @@
 //! Sources cannot form a cycle: a source exists before the tables derived of it.
 
 use super::HandleId;
-use crate::error::{EngineError, Result};
+use crate::error::{HostingError, Result};
 
 /// A derived table, as registered with one of its sources.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl<F> Followers<F> {
     /// A table is made from it.
     pub fn may_close(&self, view: HandleId) -> Result<()> {
         match self.0.iter().any(|follower| follower.view == Some(view)) {
-            true => Err(EngineError::table("Cannot delete view: it is the source for a derived table")),
+            true => Err(HostingError::ViewIsSource.into()),
             false => Ok(()),
         }
     }
@@ -74,9 +74,7 @@ impl<F> Followers<F> {
     /// It is a source of a join, whose name the error states.
     pub fn may_delete(&self) -> Result<()> {
         match self.0.iter().find_map(|follower| follower.join.as_ref()) {
-            Some(join) => Err(EngineError::table(format!(
-                "Cannot delete table: it is a source for join table \"{join}\""
-            ))),
+            Some(join) => Err(HostingError::TableIsSource { join: join.to_string() }.into()),
             None => Ok(()),
         }
     }

@@ -9,7 +9,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use super::{HostedTable, Subscriber};
-use crate::error::{EngineError, Result};
+use crate::error::{HostingError, Result};
 
 /// The directory of a server. `T` stands for a table, `S` is a subscription.
 #[derive(Debug)]
@@ -71,11 +71,11 @@ where
     /// The name is taken, or the server has reached its limit of tables.
     pub fn reserve(&mut self, name: &str) -> Result<Arc<str>> {
         if self.tables.contains_key(name) {
-            return Err(EngineError::table(format!("Table \"{name}\" already exists")));
+            return Err(HostingError::TableExists { name: name.to_owned() }.into());
         }
         let limit = self.limits.tables;
         if self.tables.len() >= limit {
-            return Err(EngineError::table(format!("this server holds {limit} tables: delete some first")));
+            return Err(HostingError::TooManyTables { limit }.into());
         }
         let name: Arc<str> = name.into();
         self.tables.insert(name.clone(), TableEntry::Reserved);
@@ -172,12 +172,10 @@ where
     pub fn add_view(&mut self, view_id: &str, table: Arc<str>, owner: S::Session) -> Result<Arc<str>> {
         let limit = self.limits.views_per_session;
         if self.views_of.get(&owner).is_some_and(|count| *count >= limit) {
-            return Err(EngineError::config(format!(
-                "a connection may have {limit} views: delete some first"
-            )));
+            return Err(HostingError::TooManyViews { limit }.into());
         }
         if self.views.contains_key(view_id) {
-            return Err(EngineError::config(format!("View \"{view_id}\" already exists")));
+            return Err(HostingError::ViewExists { view_id: view_id.to_owned() }.into());
         }
         let view_id: Arc<str> = view_id.into();
         self.views.insert(view_id.clone(), (table, owner));

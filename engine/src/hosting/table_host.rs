@@ -6,7 +6,7 @@
 use std::fmt::Debug;
 
 use super::{ClosedView, Followers, HandleId, Subscriber, ViewRegistry};
-use crate::error::{EngineError, Result};
+use crate::error::{EngineError, HostingError, Result};
 
 /// The surroundings of one table. `D` is a request to delete it; for the others see [`ViewRegistry`] and [`Followers`].
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl<S: Subscriber, V, H, F, D> TableHost<S, V, H, F, D> {
             return Ok(Deletion::Due);
         }
         if !lazy {
-            return Err((request, EngineError::table("Cannot delete table with views")));
+            return Err((request, HostingError::TableHasViews.into()));
         }
         self.deletions.push(request);
         Ok(Deletion::Deferred)

@@ -6,8 +6,9 @@ use proscenium_engine::hosting::{Command, Principal, Subject, TableCommand, Writ
 use proscenium_engine::{TableData, WriteOptions};
 use tonic::Status;
 
-use super::{ReplyStream, status};
+use super::ReplyStream;
 use crate::command_router::CommandRouter;
+use crate::wire_errors::to_flight;
 
 const CLEAR: (&str, &str) = ("clear", "Removes all rows. Body: the table's name.");
 const DELETE: (&str, &str) = ("delete", "Deletes a table that has no views. Body: the table's name.");
@@ -39,8 +40,8 @@ pub(super) async fn act(
         }
     };
     // Deleting a table that does not exist succeeds for WebSocket clients only.
-    router.find(Subject::Table, &name).map_err(|fault| status(&fault, &name))?;
+    router.find(Subject::Table, &name).map_err(|fault| to_flight(&fault, &name))?;
     let caller = Caller::without_connection(principal);
-    router.ask(caller, &name, Command::Table(command)).await.map_err(|fault| status(&fault, &name))?;
+    router.ask(caller, &name, Command::Table(command)).await.map_err(|fault| to_flight(&fault, &name))?;
     Ok(Box::pin(futures::stream::iter([Ok(arrow_flight::Result { body: "{}".into() })])))
 }

@@ -20,9 +20,10 @@ use proscenium_engine::view::{ViewSlice, Viewport};
 use tonic::Status;
 
 use super::ticket::{self, Wanted};
-use super::{ReplyStream, status, work};
+use super::{ReplyStream, work};
 use crate::command_router::CommandRouter;
 use crate::transient_view::TransientView;
+use crate::wire_errors::to_flight;
 
 /// Number of rows encoded at a time.
 const PIECE_ROWS: usize = 65_536;
@@ -34,7 +35,7 @@ pub(super) async fn get(
 ) -> Result<ReplyStream<FlightData>, Status> {
     let wanted = ticket::wanted(&ticket.ticket)?;
     let table = wanted.table.clone();
-    let slice = read(router, principal, wanted).await.map_err(|fault| status(&fault, &table))?;
+    let slice = read(router, principal, wanted).await.map_err(|fault| to_flight(&fault, &table))?;
     let (slice, schema) = work(move || schema_of(&slice).map(|schema| (slice, schema))).await??;
     let batches = pieces(slice, schema.clone()).map_err(|status| FlightError::Tonic(Box::new(status)));
     let encoded = FlightDataEncoderBuilder::new().with_schema(schema).build(batches);
@@ -69,7 +70,7 @@ pub(super) async fn shape(
         let none = Viewport { end_row: Some(0), ..Viewport::default() };
         Ok((num_rows, view.slice(none).await?))
     };
-    let (num_rows, slice) = read.await.map_err(|fault| status(&fault, &table))?;
+    let (num_rows, slice) = read.await.map_err(|fault| to_flight(&fault, &table))?;
     let schema = work(move || schema_of(&slice)).await??;
     Ok(ViewShape { num_rows, schema })
 }

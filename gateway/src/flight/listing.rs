@@ -7,15 +7,16 @@ use proscenium_engine::hosting::{HostedTable, Principal};
 use proscenium_engine::table::Snapshot;
 use tonic::Status;
 
-use super::{ReplyStream, get, status, ticket};
+use super::{ReplyStream, get, ticket};
 use crate::command_router::CommandRouter;
 use crate::table_listing;
+use crate::wire_errors::to_flight;
 
 pub(super) async fn list(
     router: &CommandRouter,
     principal: Principal,
 ) -> Result<ReplyStream<FlightInfo>, Status> {
-    let hosted = table_listing::list(router, principal).await.map_err(|fault| status(&fault, ""))?;
+    let hosted = table_listing::list(router, principal).await.map_err(|fault| to_flight(&fault, ""))?;
     let entry = |(table, snapshot): (HostedTable, Snapshot)| {
         let descriptor = FlightDescriptor::new_path(vec![table.name.to_string()]);
         flight(descriptor, &arrow_schema(&snapshot), snapshot.num_rows(), table.name.as_bytes())

@@ -20,10 +20,11 @@ use proscenium_engine::hosting::{Principal, Subject};
 use proscenium_engine::ingest::{ArrowMessages, guarded};
 use tonic::{Status, Streaming};
 
+use super::ReplyStream;
 use super::ticket::{self, Mode, PutOrder};
-use super::{ReplyStream, status};
 use crate::command_router::CommandRouter;
 use crate::table_load::{LoadEffect, TableLoad};
+use crate::wire_errors::to_flight;
 
 /// Number of bytes collected before they are applied: large enough for bulk speed, small enough that other requests of
 /// the table wait only a fraction of a second.
@@ -115,14 +116,14 @@ impl Load {
             (Some(Mode::Create), Ok(_)) => {
                 return Err(Status::already_exists(format!("Table \"{}\" already exists", order.table)));
             }
-            (Some(Mode::Remove), Err(fault)) => return Err(status(fault, &order.table)),
+            (Some(Mode::Remove), Err(fault)) => return Err(to_flight(fault, &order.table)),
             (Some(Mode::Remove), Ok(_)) => LoadEffect::Remove,
             (Some(Mode::Replace), _) => LoadEffect::Replace,
             (None | Some(Mode::Create | Mode::Append | Mode::Upsert), _) => LoadEffect::Update,
         };
         let PutOrder { table, mode: _, index, limit, lists, ignore_unknown } = order;
         let load = TableLoad { table, effect, index, limit, lists, ignore_unknown };
-        load.check().map_err(|fault| status(&fault, &load.table))?;
+        load.check().map_err(|fault| to_flight(&fault, &load.table))?;
         Ok(Load {
             router,
             principal,
@@ -159,12 +160,13 @@ impl Load {
         let data = TableData::Batches(schema, std::mem::take(&mut self.collected));
         self.collected_bytes = 0;
         self.send(data).await.map_err(|fault| {
-            let status = status(&fault, &self.load.table);
+            let status = to_flight(&fault, &self.load.table);
             match self.applied_rows {
                 0 => status,
-                applied => Status::new(
+                applied => Status::with_metadata(
                     status.code(),
                     format!("{} ({applied} rows were applied before)", status.message()),
+                    status.metadata().clone(),
                 ),
             }
         })?;

@@ -6,12 +6,14 @@
 
 use arrow_flight::FlightDescriptor;
 use arrow_flight::flight_descriptor::DescriptorType;
+use proscenium_engine::EngineError;
 use proscenium_engine::config::ViewConfig;
 use serde::Deserialize;
 use tonic::Status;
 
 use super::view_config;
 use crate::load_options::Lists;
+use crate::wire_errors::to_flight;
 
 /// The target of a get.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,7 +74,8 @@ pub(super) fn wanted(ticket: &[u8]) -> Result<Wanted, Status> {
     let json: WantedJson = serde_json::from_str(text).map_err(|error| {
         Status::invalid_argument(format!("the ticket is not {{\"table\", \"view\"}}: {error}"))
     })?;
-    let view = json.view.as_ref().map(view_config::parse).transpose().map_err(Status::invalid_argument)?;
+    let view = json.view.as_ref().map(view_config::parse).transpose();
+    let view = view.map_err(|fault| to_flight(&EngineError::from(fault).into(), &json.table))?;
     Ok(Wanted { table: json.table, view })
 }
 

@@ -9,6 +9,7 @@ use proscenium_engine::config::{
     FilterReducer, FilterTerm, Generation, GroupRollupMode, SortDirection, SortTerm, SplitRollupMode,
     ViewConfig, WindowSpec,
 };
+use proscenium_engine::error::RequestError;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -45,9 +46,9 @@ enum Words {
 }
 
 /// Parses a view configuration. Errors name the invalid member.
-pub(super) fn parse(view: &Value) -> Result<ViewConfig, String> {
-    let json =
-        ViewConfigJson::deserialize(view).map_err(|error| format!("the view config is wrong: {error}"))?;
+pub(super) fn parse(view: &Value) -> Result<ViewConfig, RequestError> {
+    let json = ViewConfigJson::deserialize(view)
+        .map_err(|error| malformed(format!("the view config is wrong: {error}")))?;
     Ok(ViewConfig {
         group_by: json.group_by,
         split_by: json.split_by,
@@ -56,7 +57,9 @@ pub(super) fn parse(view: &Value) -> Result<ViewConfig, String> {
         filter_op: match json.filter_op.as_deref() {
             None | Some("and") => FilterReducer::And,
             Some("or") => FilterReducer::Or,
-            Some(other) => return Err(format!("filter_op \"{other}\" is neither \"and\" nor \"or\"")),
+            Some(other) => {
+                return Err(malformed(format!("filter_op \"{other}\" is neither \"and\" nor \"or\"")));
+            }
         },
         sort: json.sort.into_iter().map(sort).collect::<Result<_, _>>()?,
         expressions: json.expressions,
@@ -75,29 +78,36 @@ pub(super) fn parse(view: &Value) -> Result<ViewConfig, String> {
             Some("flat") => GroupRollupMode::Flat,
             Some("total") => GroupRollupMode::Total,
             Some(other) => {
-                return Err(format!("group_rollup_mode \"{other}\" is none of rollup, flat, total"));
+                return Err(malformed(format!(
+                    "group_rollup_mode \"{other}\" is none of rollup, flat, total"
+                )));
             }
         },
         split_rollup_mode: match json.split_rollup_mode.as_deref() {
             None | Some("flat") => SplitRollupMode::Flat,
             Some("rollup") => SplitRollupMode::Rollup,
-            Some(other) => return Err(format!("split_rollup_mode \"{other}\" is neither flat nor rollup")),
+            Some(other) => {
+                return Err(malformed(format!("split_rollup_mode \"{other}\" is neither flat nor rollup")));
+            }
         },
         generation: Generation::default(),
     })
 }
 
-fn windows(specs: &BTreeMap<String, Value>) -> Result<BTreeMap<String, WindowSpec>, String> {
+fn windows(specs: &BTreeMap<String, Value>) -> Result<BTreeMap<String, WindowSpec>, RequestError> {
     let spec = |(alias, spec): (&String, &Value)| match window::parse(spec) {
         Ok(spec) => Ok((alias.clone(), spec)),
-        Err(error) => Err(format!("window \"{alias}\": {error}")),
+        Err(error) => Err(malformed(format!("window \"{alias}\": {error}"))),
     };
     specs.iter().map(spec).collect()
 }
 
-fn filter(term: &[Value]) -> Result<FilterTerm, String> {
+fn filter(term: &[Value]) -> Result<FilterTerm, RequestError> {
     let (Some(Value::String(column)), Some(Value::String(op))) = (term.first(), term.get(1)) else {
-        return Err(format!("filter {} is not [column, operator, value]", Value::from(term.to_vec())));
+        return Err(malformed(format!(
+            "filter {} is not [column, operator, value]",
+            Value::from(term.to_vec())
+        )));
     };
     let operands = match term.get(2) {
         None => vec![Scalar::Null],
@@ -107,7 +117,7 @@ fn filter(term: &[Value]) -> Result<FilterTerm, String> {
     Ok(FilterTerm { column: column.clone(), op: op.clone(), operands })
 }
 
-fn scalar(value: &Value) -> Result<Scalar, String> {
+fn scalar(value: &Value) -> Result<Scalar, RequestError> {
     match value {
         Value::Null => Ok(Scalar::Null),
         Value::Bool(value) => Ok(Scalar::Bool(*value)),
@@ -116,11 +126,11 @@ fn scalar(value: &Value) -> Result<Scalar, String> {
             None => Ok(number.as_f64().map_or(Scalar::Null, Scalar::Float)),
         },
         Value::String(text) => Ok(Scalar::from(text.as_str())),
-        Value::Array(_) | Value::Object(_) => Err(format!("filter value {value} is not a scalar")),
+        Value::Array(_) | Value::Object(_) => Err(malformed(format!("filter value {value} is not a scalar"))),
     }
 }
 
-fn sort((column, word): (String, String)) -> Result<SortTerm, String> {
+fn sort((column, word): (String, String)) -> Result<SortTerm, RequestError> {
     let direction = match word.as_str() {
         "none" => SortDirection::None,
         "asc" => SortDirection::Asc,
@@ -131,9 +141,15 @@ fn sort((column, word): (String, String)) -> Result<SortTerm, String> {
         "desc abs" => SortDirection::DescAbs,
         "col asc abs" => SortDirection::ColAscAbs,
         "col desc abs" => SortDirection::ColDescAbs,
-        other => return Err(format!("sort direction \"{other}\" of column \"{column}\" is unknown")),
+        other => {
+            return Err(malformed(format!("sort direction \"{other}\" of column \"{column}\" is unknown")));
+        }
     };
     Ok(SortTerm { column, direction })
+}
+
+fn malformed(reason: String) -> RequestError {
+    RequestError::Malformed { reason }
 }
 
 #[cfg(test)]
@@ -165,7 +181,7 @@ mod tests {
             (serde_json::json!({"windows": {"w": {"column": "v"}}}), "window \"w\""),
             (serde_json::json!({"expressions": {"e": 3}}), "string"),
         ] {
-            let error = parse(&view).unwrap_err();
+            let error = parse(&view).unwrap_err().to_string();
             assert!(error.contains(wrong), "{error}");
         }
     }

@@ -5,18 +5,20 @@
 use std::convert::Infallible;
 
 use actix_web::body::SizedStream;
-use actix_web::http::StatusCode;
 use actix_web::http::header::ACCEPT;
 use actix_web::{HttpRequest, HttpResponse, web};
 use proscenium_actors::{ActorError, Rope};
+use proscenium_engine::EngineError;
 use proscenium_engine::config::ViewConfig;
+use proscenium_engine::error::DataError;
 use proscenium_engine::export::{Compression, JsonOptions, Naming, TextFormat};
 use proscenium_engine::hosting::{Principal, SliceFormat};
 use serde::Deserialize;
 
 use super::Shared;
-use super::tables::{error, header, refuse};
+use super::tables::header;
 use crate::transient_view::TransientView;
+use crate::wire_errors::to_http;
 
 /// Size of the pieces in which a download is written to the socket.
 const BODY_PIECE_BYTES: usize = 128 * 1024;
@@ -37,7 +39,7 @@ enum DownloadFormat {
 }
 
 impl DownloadFormat {
-    fn requested(query: &Download, request: &HttpRequest) -> Result<DownloadFormat, String> {
+    fn requested(query: &Download, request: &HttpRequest) -> Result<DownloadFormat, EngineError> {
         let accept = header(request, ACCEPT);
         match query.format.as_deref() {
             Some("json") => Ok(DownloadFormat::Json),
@@ -45,7 +47,10 @@ impl DownloadFormat {
             Some("ndjson") => Ok(DownloadFormat::Ndjson),
             Some("csv") => Ok(DownloadFormat::Csv),
             Some("arrow") => Ok(DownloadFormat::Arrow),
-            Some(other) => Err(format!("format \"{other}\" is none of json, columns, ndjson, csv, arrow")),
+            Some(other) => {
+                let reason = format!("format \"{other}\" is none of json, columns, ndjson, csv, arrow");
+                Err(DataError::FormatOption { reason }.into())
+            }
             None if accept.contains("text/csv") => Ok(DownloadFormat::Csv),
             None if accept.contains("ndjson") => Ok(DownloadFormat::Ndjson),
             None if accept.contains("apache.arrow") => Ok(DownloadFormat::Arrow),
@@ -84,7 +89,7 @@ pub(super) async fn download(
 ) -> HttpResponse {
     let format = match DownloadFormat::requested(&query, &request) {
         Ok(format) => format,
-        Err(message) => return error(StatusCode::BAD_REQUEST, &message),
+        Err(fault) => return to_http(&fault.into(), &name),
     };
     match read(&shared, &name, format).await {
         Ok(mut rope) => {
@@ -93,7 +98,7 @@ pub(super) async fn download(
             let body = SizedStream::new(num_bytes, futures::stream::iter(pieces));
             HttpResponse::Ok().content_type(format.content_type()).body(body)
         }
-        Err(fault) => refuse(&fault, &name),
+        Err(fault) => to_http(&fault, &name),
     }
 }
 

@@ -5,17 +5,19 @@
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, web};
-use proscenium_engine::TableData;
+use proscenium_engine::error::DataError;
 use proscenium_engine::hosting::{Principal, Subject};
+use proscenium_engine::{EngineError, TableData};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::Shared;
-use super::tables::{error, header, refuse};
+use super::tables::header;
 use crate::content_coding::{Coding, DecodeError};
 use crate::load_options::{CsvWords, Format, Lists};
 use crate::source::decode;
 use crate::table_load::{LoadEffect, TableLoad};
+use crate::wire_errors::{http_error, to_http};
 
 /// Maximum number of bytes of an upload, before and after decompression.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +74,7 @@ async fn upload(
 ) -> HttpResponse {
     let format = match upload_format(&query, request) {
         Ok(format) => format,
-        Err(message) => return error(StatusCode::UNSUPPORTED_MEDIA_TYPE, &message),
+        Err(fault) => return unsupported(&fault),
     };
     let load = TableLoad {
         table: name.to_owned(),
@@ -83,9 +85,9 @@ async fn upload(
         ignore_unknown: query.ignore_unknown,
     };
     if let Err(fault) = load.check() {
-        return refuse(&fault, name);
+        return to_http(&fault, name);
     }
-    let data = match read(format, query, request, body, max).await {
+    let data = match read(name, format, query, request, body, max).await {
         Ok(data) => data,
         Err(response) => return response,
     };
@@ -96,21 +98,23 @@ async fn upload(
     };
     match done {
         Ok(()) => HttpResponse::build(status).json(json!({ "table": name })),
-        Err(fault) => refuse(&fault, name),
+        Err(fault) => to_http(&fault, name),
     }
 }
 
 /// Reads and decodes the body of an upload. The error is the response.
 async fn read(
+    name: &str,
     format: Format,
     query: Upload,
     request: &HttpRequest,
     body: web::Payload,
     MaxUpload(max): MaxUpload,
 ) -> Result<TableData, HttpResponse> {
-    let codings = Coding::all_of(&header(request, CONTENT_ENCODING))
-        .map_err(|message| error(StatusCode::UNSUPPORTED_MEDIA_TYPE, &message))?;
-    let too_large = || error(StatusCode::PAYLOAD_TOO_LARGE, &format!("an upload has at most {max} bytes"));
+    let codings = Coding::all_of(&header(request, CONTENT_ENCODING)).map_err(|fault| unsupported(&fault))?;
+    let too_large = || {
+        http_error(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &format!("an upload has at most {max} bytes"))
+    };
     let length: Option<usize> = header(request, CONTENT_LENGTH).parse().ok();
     if length.is_some_and(|length| length > max) {
         return Err(too_large());
@@ -118,7 +122,11 @@ async fn read(
     let body = match body.to_bytes_limited(max).await {
         Ok(Ok(body)) => body,
         Ok(Err(fault)) => {
-            return Err(error(StatusCode::BAD_REQUEST, &format!("the upload was interrupted: {fault}")));
+            return Err(http_error(
+                StatusCode::BAD_REQUEST,
+                "interrupted",
+                &format!("the upload was interrupted: {fault}"),
+            ));
         }
         Err(_) => return Err(too_large()),
     };
@@ -137,18 +145,27 @@ async fn read(
     });
     match reading.await {
         Ok(Ok(Ok(data))) => Ok(data),
-        Ok(Ok(Err(message))) => Err(error(StatusCode::BAD_REQUEST, &message)),
-        Ok(Err(fault @ DecodeError::TooLarge(_))) => {
-            Err(error(StatusCode::PAYLOAD_TOO_LARGE, &format!("the upload is too large: {fault}")))
-        }
-        Ok(Err(fault @ DecodeError::Corrupt(..))) => {
-            Err(error(StatusCode::BAD_REQUEST, &format!("the upload cannot be decompressed: {fault}")))
-        }
-        Err(_) => Err(error(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping")),
+        Ok(Ok(Err(fault))) => Err(to_http(&fault.into(), name)),
+        Ok(Err(fault @ DecodeError::TooLarge(_))) => Err(http_error(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            &format!("the upload is too large: {fault}"),
+        )),
+        Ok(Err(fault @ DecodeError::Corrupt(..))) => Err(http_error(
+            StatusCode::BAD_REQUEST,
+            "malformed_data",
+            &format!("the upload cannot be decompressed: {fault}"),
+        )),
+        Err(_) => Err(http_error(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the server is stopping")),
     }
 }
 
-fn upload_format(query: &Upload, request: &HttpRequest) -> Result<Format, String> {
+/// The response to a format or a coding that is not known.
+fn unsupported(fault: &EngineError) -> HttpResponse {
+    http_error(StatusCode::UNSUPPORTED_MEDIA_TYPE, fault.code(), &fault.to_string())
+}
+
+fn upload_format(query: &Upload, request: &HttpRequest) -> Result<Format, EngineError> {
     if let Some(format) = &query.format {
         return format.parse();
     }
@@ -159,8 +176,11 @@ fn upload_format(query: &Upload, request: &HttpRequest) -> Result<Format, String
         "application/x-ndjson" | "application/ndjson" | "application/jsonl" => Ok(Format::Ndjson),
         "application/vnd.apache.arrow.stream" | "application/vnd.apache.arrow.file" => Ok(Format::Arrow),
         "application/vnd.apache.parquet" => Ok(Format::Parquet),
-        other => Err(format!(
-            "content type \"{other}\" determines no format; add ?format=csv (or json, ndjson, arrow, parquet)"
-        )),
+        other => {
+            let reason = format!(
+                "content type \"{other}\" determines no format; add ?format=csv (or json, ndjson, arrow, parquet)"
+            );
+            Err(DataError::FormatOption { reason }.into())
+        }
     }
 }

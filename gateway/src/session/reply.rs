@@ -7,11 +7,11 @@ use std::sync::Arc;
 use proscenium_actors::mailbox::Done;
 use proscenium_actors::{ActorError, Outbox, Outgoing, Reply, Rope, StreamId};
 use proscenium_engine::hosting::{Answer, Subject};
+use proscenium_proto::call::encode_response;
 use proscenium_proto::call::{self, EncodedReply};
-use proscenium_proto::translate::error as wire_error;
-use proscenium_proto::{ClientResp, call::encode_response};
 
 use crate::command_router::CommandRouter;
+use crate::wire_errors;
 
 /// Where the answer to a request goes.
 pub(super) struct ReplyTarget {
@@ -43,7 +43,7 @@ impl ReplyTarget {
             Ok(answer) => call::encode(self.msg_id, self.entity_id, answer),
             Err(error) => {
                 let error = explain(error, self.subject, &self.entity_id, &self.router);
-                let frame = encode_response(self.msg_id, self.entity_id, error_to_wire(&error));
+                let frame = encode_response(self.msg_id, self.entity_id, wire_errors::to_websocket(&error));
                 Some(EncodedReply::Whole(frame))
             }
         };
@@ -66,18 +66,5 @@ fn explain(error: ActorError, subject: Subject, entity_id: &str, router: &Comman
     match subject {
         Subject::Server => error,
         Subject::Table | Subject::View => router.find(subject, entity_id).err().unwrap_or(error),
-    }
-}
-
-/// Maps errors to the protocol's messages.
-fn error_to_wire(error: &ActorError) -> ClientResp {
-    match error {
-        ActorError::Engine(error) => wire_error::to_wire(error),
-        ActorError::ViewNotFound => wire_error::view_not_found(),
-        ActorError::TableNotFound => wire_error::table_not_found(),
-        ActorError::TableFailed { .. }
-        | ActorError::Gone
-        | ActorError::Deadline { .. }
-        | ActorError::Refused(_) => wire_error::server_error(error.to_string()),
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use proscenium_engine::error::DataError;
+use proscenium_engine::error::{DataError, RequestError};
 use proscenium_engine::{ListFlatten, Result, TableData, TableOptions};
 
 use crate::generated as wire;
@@ -47,7 +47,9 @@ pub fn from_wire(data: Option<wire::MakeTableData>) -> Result<Option<Source>> {
 pub fn rows_from_wire(data: Option<wire::MakeTableData>, request: &str) -> Result<TableData> {
     match from_wire(data)? {
         Some(Source::Data(data)) => Ok(data),
-        Some(Source::View(_)) | None => Err(EngineError::table(format!("{request} malformed"))),
+        Some(Source::View(_)) | None => {
+            Err(RequestError::Malformed { reason: format!("{request} malformed") }.into())
+        }
     }
 }
 

@@ -20,7 +20,8 @@ fn published(error: &EngineError) -> Option<String> {
         EngineError::Data(error) => of_data(error),
         EngineError::Table(error) => of_table(error),
         EngineError::Config(error) => of_config(error),
-        EngineError::Request(_) | EngineError::Unsupported(_) => None,
+        // These are in the published words.
+        EngineError::Hosting(_) | EngineError::Request(_) | EngineError::Unsupported(_) => None,
     }
 }
 

@@ -3,6 +3,7 @@
 //! Invariant: a derived table is updated within the request that changes its source, after the source's views; so it is
 //! always up to date.
 
+use proscenium_engine::error::HostingError;
 use proscenium_engine::hosting::{Answer, Follower, HandleId, TableOrigin};
 use proscenium_engine::table::{JoinSide, Table};
 use proscenium_engine::view::Plan;
@@ -53,7 +54,7 @@ impl LocalServer {
             TableOrigin::View { view_id, columns } => {
                 let found = self.directory.table_of_view(&view_id);
                 let source = found.and_then(|name| Some((name.to_string(), self.directory.get(name)?)));
-                let no_view = || EngineError::table(format!("View \"{view_id}\" does not exist"));
+                let no_view = || EngineError::from(HostingError::NoSourceView { view_id: view_id.clone() });
                 let (source, hosted) = source.ok_or_else(no_view)?;
                 let view = hosted.host.views.find(&view_id).ok_or_else(no_view)?;
                 let plan = hosted.host.views.handle(view).ok_or_else(no_view)?.plan.clone();
@@ -65,7 +66,7 @@ impl LocalServer {
             TableOrigin::Join { left, right, spec } => {
                 let snapshot = |name: &str| match self.directory.get(name) {
                     Some(hosted) => Ok(hosted.table.snapshot()),
-                    None => Err(EngineError::table(format!("Table \"{name}\" not found"))),
+                    None => Err(EngineError::from(HostingError::NoSourceTable { name: name.to_owned() })),
                 };
                 let table = Table::join(&snapshot(&left)?, &snapshot(&right)?, &spec)?;
                 let sides = [(left, JoinSide::Left), (right, JoinSide::Right)];

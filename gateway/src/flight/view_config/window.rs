@@ -1,8 +1,11 @@
 //! A window function of a view configuration, as JSON.
 
 use proscenium_engine::config::{WindowFrame, WindowOrder, WindowSpec};
+use proscenium_engine::error::RequestError;
 use serde::Deserialize;
 use serde_json::Value;
+
+use super::malformed;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,22 +38,24 @@ impl Default for Columns {
 
 /// Parses a window. Refuses what clients refuse before sending: more than one frame, and `cumulative: false`. The table
 /// checks that it has the columns and that the operation accepts the frame. Errors name the invalid member.
-pub(super) fn parse(spec: &Value) -> Result<WindowSpec, String> {
-    let json = WindowJson::deserialize(spec).map_err(|error| error.to_string())?;
+pub(super) fn parse(spec: &Value) -> Result<WindowSpec, RequestError> {
+    let json = WindowJson::deserialize(spec).map_err(|error| malformed(error.to_string()))?;
     let frame = match (json.rows, json.range, json.cumulative) {
         (None, None, None) => None,
         (Some(rows), None, None) => Some(WindowFrame::Rows(rows)),
         (None, Some(range), None) => Some(WindowFrame::Range(range)),
         (None, None, Some(true)) => Some(WindowFrame::Cumulative),
-        (None, None, Some(false)) => return Err("cumulative is true where it is given".to_owned()),
-        _ => return Err("rows, range and cumulative exclude each other".to_owned()),
+        (None, None, Some(false)) => {
+            return Err(malformed("cumulative is true where it is given".to_owned()));
+        }
+        _ => return Err(malformed("rows, range and cumulative exclude each other".to_owned())),
     };
     let order_by = match json.order_by {
         None => None,
         Some((column, word)) => match word.as_str() {
             "asc" => Some(WindowOrder { column, descending: false }),
             "desc" => Some(WindowOrder { column, descending: true }),
-            other => return Err(format!("order_by \"{other}\" is neither \"asc\" nor \"desc\"")),
+            other => return Err(malformed(format!("order_by \"{other}\" is neither \"asc\" nor \"desc\""))),
         },
     };
     Ok(WindowSpec {
@@ -105,7 +110,7 @@ mod tests {
             (json!({"column": "v", "aggregate": "sum", "cumulative": false}), "cumulative"),
             (json!({"column": "v", "aggregate": "sum", "order_by": ["t", "up"]}), "\"up\""),
         ] {
-            let error = parse(&spec).unwrap_err();
+            let error = parse(&spec).unwrap_err().to_string();
             assert!(error.contains(wrong), "{error}");
         }
     }

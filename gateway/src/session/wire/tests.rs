@@ -1,3 +1,5 @@
+//! Frames as a client writes them, cut at every place.
+
 use super::*;
 
 const MASK: [u8; 4] = [0x12, 0xff, 0x00, 0x7a];

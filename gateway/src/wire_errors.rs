@@ -1,0 +1,132 @@
+//! Errors on the wire: of WebSocket, HTTP and Flight.
+//!
+//! Invariant: the same fault has the same text and the same stable code on all three; each map lists every kind, so that a
+//! new kind does not compile until it has a place on each endpoint. A WebSocket reply has no field for the code.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::RETRY_AFTER;
+use proscenium_actors::ActorError;
+use proscenium_engine::EngineError;
+use proscenium_engine::error::HostingError;
+use proscenium_proto::ClientResp;
+use proscenium_proto::translate::{error as wire_error, error_text};
+use serde_json::json;
+use tonic::metadata::MetadataValue;
+use tonic::{Code, Status};
+
+/// The name of the metadata that carries the code of a Flight error.
+const CODE_METADATA: &str = "proscenium-code";
+
+/// Seconds after which a client may try again what the server could not do now.
+const RETRY_SECONDS: &str = "5";
+
+/// The reply of the protocol.
+pub(crate) fn to_websocket(fault: &ActorError) -> ClientResp {
+    match fault {
+        ActorError::Engine(error) => wire_error::to_wire(error),
+        ActorError::ViewNotFound => wire_error::view_not_found(),
+        ActorError::TableNotFound => wire_error::table_not_found(),
+        ActorError::TableFailed { .. }
+        | ActorError::Gone
+        | ActorError::Deadline { .. }
+        | ActorError::TooManySubscriptions { .. }
+        | ActorError::ReplyTooLong { .. }
+        | ActorError::NoConnection
+        | ActorError::WrongAnswer => wire_error::server_error(fault.to_string()),
+    }
+}
+
+/// The HTTP response to a request about the table `name`.
+pub(crate) fn to_http(fault: &ActorError, name: &str) -> HttpResponse {
+    let status = match fault {
+        ActorError::TableNotFound | ActorError::ViewNotFound => StatusCode::NOT_FOUND,
+        ActorError::Engine(error) => http_status(error),
+        ActorError::ReplyTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        ActorError::TooManySubscriptions { .. } => StatusCode::TOO_MANY_REQUESTS,
+        ActorError::NoConnection => StatusCode::BAD_REQUEST,
+        ActorError::TableFailed { .. } | ActorError::Gone | ActorError::Deadline { .. } => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        ActorError::WrongAnswer => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    http_error(status, fault.code(), &text(fault, name))
+}
+
+fn http_status(error: &EngineError) -> StatusCode {
+    match error {
+        EngineError::Data(_) | EngineError::Table(_) | EngineError::Config(_) | EngineError::Request(_) => {
+            StatusCode::BAD_REQUEST
+        }
+        EngineError::Hosting(error) => match error {
+            HostingError::TableExists { .. }
+            | HostingError::ViewExists { .. }
+            | HostingError::TableHasViews
+            | HostingError::ViewIsSource
+            | HostingError::TableIsSource { .. } => StatusCode::CONFLICT,
+            HostingError::TooManyTables { .. } => StatusCode::INSUFFICIENT_STORAGE,
+            HostingError::TooManyViews { .. } => StatusCode::TOO_MANY_REQUESTS,
+            HostingError::NoSourceView { .. } | HostingError::NoSourceTable { .. } => StatusCode::NOT_FOUND,
+        },
+        EngineError::Unsupported(_) => StatusCode::NOT_IMPLEMENTED,
+    }
+}
+
+/// An HTTP response with an error: JSON with its text and its stable code.
+pub(crate) fn http_error(status: StatusCode, code: &str, message: &str) -> HttpResponse {
+    let mut response = HttpResponse::build(status);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.insert_header((RETRY_AFTER, RETRY_SECONDS));
+    }
+    response.json(json!({ "error": message, "code": code }))
+}
+
+/// The gRPC status of a request about the table `name`.
+pub(crate) fn to_flight(fault: &ActorError, name: &str) -> Status {
+    let code = match fault {
+        ActorError::TableNotFound | ActorError::ViewNotFound => Code::NotFound,
+        ActorError::Engine(error) => flight_code(error),
+        ActorError::ReplyTooLong { .. } | ActorError::TooManySubscriptions { .. } => Code::ResourceExhausted,
+        ActorError::NoConnection => Code::InvalidArgument,
+        ActorError::TableFailed { .. } => Code::FailedPrecondition,
+        ActorError::Deadline { .. } => Code::DeadlineExceeded,
+        ActorError::Gone => Code::Unavailable,
+        ActorError::WrongAnswer => Code::Internal,
+    };
+    let mut status = Status::new(code, text(fault, name));
+    status.metadata_mut().insert(CODE_METADATA, MetadataValue::from_static(fault.code()));
+    status
+}
+
+fn flight_code(error: &EngineError) -> Code {
+    match error {
+        EngineError::Data(_) | EngineError::Table(_) | EngineError::Config(_) | EngineError::Request(_) => {
+            Code::InvalidArgument
+        }
+        EngineError::Hosting(error) => match error {
+            HostingError::TableExists { .. } | HostingError::ViewExists { .. } => Code::AlreadyExists,
+            HostingError::TableHasViews | HostingError::ViewIsSource | HostingError::TableIsSource { .. } => {
+                Code::FailedPrecondition
+            }
+            HostingError::TooManyTables { .. } | HostingError::TooManyViews { .. } => Code::ResourceExhausted,
+            HostingError::NoSourceView { .. } | HostingError::NoSourceTable { .. } => Code::NotFound,
+        },
+        EngineError::Unsupported(_) => Code::Unimplemented,
+    }
+}
+
+/// The text for people. The published server's word for a missing table names no table; here it does.
+fn text(fault: &ActorError, name: &str) -> String {
+    match fault {
+        ActorError::TableNotFound => format!("table \"{name}\" is not hosted"),
+        ActorError::Engine(error) => error_text::text(error).trim_end().to_owned(),
+        ActorError::ViewNotFound
+        | ActorError::TableFailed { .. }
+        | ActorError::Gone
+        | ActorError::Deadline { .. }
+        | ActorError::TooManySubscriptions { .. }
+        | ActorError::ReplyTooLong { .. }
+        | ActorError::NoConnection
+        | ActorError::WrongAnswer => fault.to_string(),
+    }
+}
