@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proscenium_engine::hosting::Principal;
 
 use crate::error::{ActorError, Result};
-use crate::outbox::{Outbox, SessionId};
+use crate::outbox::{Closed, Outbox, SessionId};
 use crate::subscriber::Subscriber;
 
 /// The sender of a command.
@@ -28,6 +28,11 @@ impl Caller {
     /// A sender that only waits for answers.
     pub fn without_connection(principal: Principal) -> Caller {
         Caller { principal, session: SessionId::fresh(), connection: None }
+    }
+
+    /// Whether the sender's connection has ended: nobody waits for the answer.
+    pub fn is_gone(&self) -> bool {
+        self.connection.as_ref().is_some_and(|(outbox, _)| outbox.closed() == Some(Closed::Ended))
     }
 
     /// Creates a subscription of the connection, under the number of the request.

@@ -23,6 +23,7 @@ struct MetricsInner {
     delivery: HistogramVec,
     shared_view_hits: IntCounter,
     views_built: IntCounter,
+    abandoned_builds: IntCounter,
     merged_deltas: IntCounter,
     merged_notifications: IntCounter,
     pending_bytes: IntGauge,
@@ -53,6 +54,10 @@ impl ActorMetrics {
                 "Views that were opened on an existing shared view.",
             )?,
             views_built: IntCounter::new("views_built_total", "Views that were built.")?,
+            abandoned_builds: IntCounter::new(
+                "abandoned_builds_total",
+                "Views that were not built because everybody who asked for them had left.",
+            )?,
             merged_deltas: IntCounter::new(
                 "merged_deltas_total",
                 "Deltas that were merged with another one while their view was busy.",
@@ -80,16 +85,18 @@ impl ActorMetrics {
             delivery,
             shared_view_hits,
             views_built,
+            abandoned_builds,
             merged_deltas,
             merged_notifications,
             pending_bytes,
         } = &*self.0;
-        let all: [Box<dyn Collector>; 8] = [
+        let all: [Box<dyn Collector>; 9] = [
             Box::new(apply.clone()),
             Box::new(step.clone()),
             Box::new(delivery.clone()),
             Box::new(shared_view_hits.clone()),
             Box::new(views_built.clone()),
+            Box::new(abandoned_builds.clone()),
             Box::new(merged_deltas.clone()),
             Box::new(merged_notifications.clone()),
             Box::new(pending_bytes.clone()),
@@ -102,6 +109,16 @@ impl ActorMetrics {
             true => self.0.shared_view_hits.inc(),
             false => self.0.views_built.inc(),
         }
+    }
+
+    pub(crate) fn build_abandoned(&self) {
+        self.0.abandoned_builds.inc();
+    }
+
+    /// Views that were not built because everybody who asked for them had left.
+    #[cfg(test)]
+    pub(crate) fn num_abandoned_builds(&self) -> u64 {
+        self.0.abandoned_builds.get()
     }
 
     pub(crate) fn delta_merged(&self) {

@@ -34,6 +34,15 @@ pub const REMEMBERED_FAILURES: usize = 256;
 /// Default deadline of an `ask` from inside the server (HTTP, Flight): building a very large view takes seconds.
 pub const ASK_DEADLINE: Duration = Duration::from_secs(60);
 
+/// Worker threads per core: more than one, so that a small job does not wait for a large one.
+pub const WORKERS_PER_CORE: usize = 2;
+
+/// Gives a worker a tenth of the processor time of a socket or table thread when both are runnable.
+pub const WORKER_NICENESS: i32 = 10;
+
+/// Number of changed rows below which the changes that one lagging connection waits for are not merged.
+pub const MERGE_AFTER_ROWS: usize = 4096;
+
 /// Stack size of a worker thread, in bytes: deeply nested input is parsed there.
 pub const WORKER_STACK_BYTES: usize = 8 << 20;
 

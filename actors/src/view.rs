@@ -26,6 +26,7 @@ use lagging::LaggingSubscribers;
 
 use crate::error::ActorError;
 use crate::mailbox::Reply;
+use crate::metrics::ActorMetrics;
 use crate::workers::Workers;
 
 /// The actor of a shared view.
@@ -41,7 +42,17 @@ pub struct ViewActor {
     workers: Workers,
     /// Bound on the bytes of one reply.
     export_bytes: usize,
-    built: Arc<AtomicBool>,
+    build: Arc<BuildState>,
+    metrics: ActorMetrics,
+}
+
+/// What a view's queue and its build know of each other.
+#[derive(Debug, Default)]
+pub struct BuildState {
+    /// Set by the view actor once the view is built.
+    pub built: AtomicBool,
+    /// Set by the queue when nobody waits for the view any more: a build that has not begun is not begun.
+    pub abandoned: AtomicBool,
 }
 
 /// One client's handle, with its expansion of the view.
@@ -110,7 +121,8 @@ impl ViewActor {
         snapshot: Snapshot,
         workers: Workers,
         export_bytes: usize,
-        built: Arc<AtomicBool>,
+        build: Arc<BuildState>,
+        metrics: ActorMetrics,
     ) -> Self {
         let (handles, lagging) = (HashMap::new(), LaggingSubscribers::default());
         ViewActor {
@@ -120,7 +132,8 @@ impl ViewActor {
             lagging,
             workers,
             export_bytes,
-            built,
+            build,
+            metrics,
         }
     }
 }
@@ -130,13 +143,20 @@ impl Actor for ViewActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         let Some((plan, snapshot)) = self.start.take() else { return };
-        let building =
-            self.workers.run(move || View::build_on(plan, &snapshot, crate::tuning::build_threads()));
-        ctx.wait(building.into_actor(self).map(|built, actor, ctx| match built {
-            Ok(view) => {
-                actor.view = Some(view);
-                actor.built.store(true, Ordering::Release);
+        let (build, metrics) = (self.build.clone(), self.metrics.clone());
+        let building = self.workers.run(move || {
+            if build.abandoned.load(Ordering::Acquire) {
+                metrics.build_abandoned();
+                return None;
             }
+            Some(View::build_on(plan, &snapshot, crate::tuning::build_threads()))
+        });
+        ctx.wait(building.into_actor(self).map(|built, actor, ctx| match built {
+            Ok(Some(view)) => {
+                actor.view = Some(view);
+                actor.build.built.store(true, Ordering::Release);
+            }
+            Ok(None) => ctx.stop(),
             // Building panicked. The batch that is dropped with the actor reports the failure.
             Err(_) => ctx.stop(),
         }));

@@ -16,13 +16,6 @@ use tokio::sync::oneshot;
 use crate::error::{ActorError, Result};
 use crate::tuning;
 
-/// Worker threads per core.
-const WORKERS_A_CORE: usize = 2;
-
-/// Gives a worker a tenth of the processor time of a socket or table thread when both are runnable.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 10;
-
 type Job = Box<dyn FnOnce() + Send>;
 
 /// A handle of the pool, whose threads end when the last handle is dropped.
@@ -40,7 +33,7 @@ impl Workers {
     pub fn start(threads: usize) -> std::io::Result<Workers> {
         let (jobs, queue) = channel::<Job>();
         let queue = Arc::new(Mutex::new(queue));
-        for number in 0..WORKERS_A_CORE * threads.max(1) {
+        for number in 0..tuning::WORKERS_PER_CORE * threads.max(1) {
             let queue = queue.clone();
             std::thread::Builder::new()
                 .name(format!("worker-{number}"))
@@ -84,7 +77,7 @@ fn work(queue: &Mutex<Receiver<Job>>) {
 /// Lowers the priority of this thread and of those that it starts. Linux only: elsewhere it would apply to the process.
 fn lower_priority() {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::nice(NICENESS) {
+    if let Err(error) = rustix::process::nice(tuning::WORKER_NICENESS) {
         tracing::debug!(%error, "the priority of a worker thread could not be lowered");
     }
 }

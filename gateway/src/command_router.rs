@@ -19,6 +19,7 @@ use proscenium_engine::hosting::{
     Answer, CatalogCommand, Command, Principal, ServerCommand, Subject, ViewCommand,
 };
 
+use crate::creation_locks::CreationLocks;
 use crate::process_meter::ProcessMeter;
 
 /// Sends commands to the actors that execute them.
@@ -30,6 +31,7 @@ pub struct CommandRouter(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     catalog: Catalog,
+    creation_locks: CreationLocks,
     meter: ProcessMeter,
 }
 
@@ -71,7 +73,16 @@ impl std::fmt::Debug for Sending {
 
 impl CommandRouter {
     pub fn new(catalog: Catalog) -> CommandRouter {
-        CommandRouter(Arc::new(Inner { catalog, meter: ProcessMeter::start(Instant::now()) }))
+        CommandRouter(Arc::new(Inner {
+            catalog,
+            creation_locks: CreationLocks::default(),
+            meter: ProcessMeter::start(Instant::now()),
+        }))
+    }
+
+    /// The locks of names under which loads create tables.
+    pub fn creation_locks(&self) -> &CreationLocks {
+        &self.0.creation_locks
     }
 
     pub fn catalog(&self) -> &Catalog {

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use proscenium_engine::EngineError;
 use proscenium_engine::error::DataError;
 
+use crate::tuning;
+
 /// How bytes are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
@@ -25,12 +27,6 @@ pub enum DecodeError {
     #[error("not {0}: {1}")]
     Corrupt(&'static str, std::io::Error),
 }
-
-/// Bytes that the window of a zstd stream may have, as a power of two: what its command line makes without being asked.
-const ZSTD_WINDOW_LOG: u32 = 27;
-
-/// Bytes read at a time.
-const PIECE_BYTES: usize = 64 * 1024;
 
 impl Coding {
     /// The codings of a `Content-Encoding`, in the order in which they were applied. Errors name one that is unknown.
@@ -77,16 +73,18 @@ impl Coding {
             Coding::Gzip => self.read_all(flate2::read::MultiGzDecoder::new(bytes), max_bytes),
             Coding::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes).map_err(corrupt)?;
-                decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(corrupt)?;
+                decoder.window_log_max(tuning::ZSTD_WINDOW_LOG).map_err(corrupt)?;
                 self.read_all(decoder, max_bytes)
             }
-            Coding::Brotli => self.read_all(brotli::Decompressor::new(bytes, PIECE_BYTES), max_bytes),
+            Coding::Brotli => {
+                self.read_all(brotli::Decompressor::new(bytes, tuning::DECODE_PIECE_BYTES), max_bytes)
+            }
         }
     }
 
     fn read_all(self, mut reader: impl Read, max_bytes: usize) -> Result<Bytes, DecodeError> {
         let mut out = Vec::new();
-        let mut piece = vec![0; PIECE_BYTES];
+        let mut piece = vec![0; tuning::DECODE_PIECE_BYTES];
         loop {
             let len = reader.read(&mut piece).map_err(|error| DecodeError::Corrupt(self.name(), error))?;
             if len == 0 {

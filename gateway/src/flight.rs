@@ -31,10 +31,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::command_router::CommandRouter;
-
-/// Maximum size of a message in bytes, such as a record batch of a bulk load. gRPC's default of 4 MiB is too small for
-/// ordinary clients.
-const MAX_MESSAGE_BYTES: usize = 256 << 20;
+use crate::tuning;
 
 type ReplyStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -89,8 +86,8 @@ async fn serve(listener: std::net::TcpListener, router: CommandRouter, stopped: 
             return;
         }
     };
-    let service =
-        FlightServiceServer::new(FlightServer { router }).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let service = FlightServiceServer::new(FlightServer { router })
+        .max_decoding_message_size(tuning::FLIGHT_MESSAGE_BYTES);
     let serving = Server::builder().add_service(service).serve_with_incoming_shutdown(
         TcpIncoming::from(listener).with_nodelay(Some(true)),
         async {

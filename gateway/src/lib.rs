@@ -8,6 +8,7 @@
 pub mod command_router;
 pub mod config;
 pub mod content_coding;
+pub mod creation_locks;
 pub mod demo;
 pub mod error;
 pub mod flight;
@@ -26,6 +27,7 @@ pub mod source;
 pub mod table_listing;
 pub mod table_load;
 pub mod transient_view;
+pub mod tuning;
 mod wire_errors;
 
 use std::sync::Arc;
@@ -45,10 +47,8 @@ use http::{Readiness, Shared};
 pub use listeners::Addresses;
 use metrics::Metrics;
 use session::{ConnectionLimit, ServerContext};
-pub use setup_error::SetupError;
 
-/// Time for clients to reply to the close frame when the server shuts down.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+pub use setup_error::SetupError;
 
 /// The server. The binary and the tests start the same one.
 #[derive(Debug)]
@@ -213,7 +213,7 @@ impl Running {
         self.readiness.set(false);
         self.ending.send_replace(true);
         // Each connection ends itself within `drain`; the rest is for its close handshake.
-        let left = self.connection_limit.close(self.drain + CLOSE_TIMEOUT);
+        let left = self.connection_limit.close(self.drain + tuning::CLOSE_TIMEOUT);
         if left > 0 {
             tracing::warn!(connections = left, "some connections did not end in time");
         }

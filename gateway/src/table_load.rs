@@ -4,7 +4,9 @@
 
 use proscenium_actors::{ActorError, Caller};
 use proscenium_engine::error::RequestError;
-use proscenium_engine::hosting::{CatalogCommand, Command, Principal, TableCommand, TableOrigin, Write};
+use proscenium_engine::hosting::{
+    CatalogCommand, Command, Principal, Subject, TableCommand, TableOrigin, Write,
+};
 use proscenium_engine::{EngineError, TableData, TableOptions, UnknownColumns, WriteOptions};
 
 use crate::command_router::CommandRouter;
@@ -23,6 +25,15 @@ pub struct TableLoad {
     pub lists: Option<Lists>,
     /// Whether columns that an existing table does not have are ignored.
     pub ignore_unknown: bool,
+}
+
+/// What a load did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadOutcome {
+    /// It created the table.
+    Created,
+    /// It wrote to a table.
+    Written,
 }
 
 /// The effect of a load on a table that exists.
@@ -49,6 +60,29 @@ impl TableLoad {
             })
             .into()),
             false => Ok(()),
+        }
+    }
+
+    /// Writes to the table, or creates it from these rows if there is none.
+    ///
+    /// Loads that find no table at the same time do not fail for each other: one creates it, the others write to it.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`TableLoad::create`] and [`TableLoad::write`].
+    pub async fn apply(
+        &self,
+        router: &CommandRouter,
+        principal: Principal,
+        data: TableData,
+    ) -> Result<LoadOutcome, ActorError> {
+        if router.find(Subject::Table, &self.table).is_ok() {
+            return self.write(router, principal, data).await.map(|()| LoadOutcome::Written);
+        }
+        let _creating = router.creation_locks().lock(&self.table).await;
+        match router.find(Subject::Table, &self.table) {
+            Ok(_) => self.write(router, principal, data).await.map(|()| LoadOutcome::Written),
+            Err(_) => self.create(router, principal, data).await.map(|()| LoadOutcome::Created),
         }
     }
 

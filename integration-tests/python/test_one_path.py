@@ -6,6 +6,7 @@ import json
 import re
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.flight as flight
@@ -199,3 +200,24 @@ def test_an_http_error_has_a_stable_code(server, table, method, query, body, sta
         urllib.request.urlopen(request, timeout=PATIENCE_SECS)
     answer = json.loads(raised.value.read())
     assert (raised.value.code, answer["code"]) == (status, code) and answer["error"]
+
+
+def test_writers_that_create_one_table_at_once_all_succeed(server):
+    """Each adds its row, whoever comes first; a creation that must be the first is told that it is not."""
+    name, count = next(NAMES), 24
+
+    def write(number):
+        rows = pa.table({"id": pa.array([number], pa.int32())})
+        if number % 2:
+            return http(server, "POST", name, as_bytes(rows))[0] in (200, 201)
+        with flight.connect(server.grpc) as client:
+            put(client, rows, name)
+        return True
+
+    with ThreadPoolExecutor(count) as pool:
+        assert all(pool.map(write, range(count)))
+    with flight.connect(server.grpc) as client:
+        rows = client.do_get(flight.Ticket(name.encode())).read_all()
+        assert sorted(rows["id"].to_pylist()) == list(range(count))
+        _, refused = grpc(lambda: put(client, ROWS, name, mode="create"))
+    assert "already exists" in refused

@@ -165,9 +165,9 @@ impl TableActor {
 
 /// Starts the actor of a view whose columns are computed.
 pub(super) fn start(queue: &mut ViewQueue, context: &ActorContext) {
-    queue.start(|plan, snapshot, built| {
+    queue.start(|plan, snapshot, build| {
         let (workers, export_bytes) = (context.workers.clone(), context.limits.export_bytes);
-        let view = ViewActor::new(plan, snapshot, workers, export_bytes, built);
+        let view = ViewActor::new(plan, snapshot, workers, export_bytes, build, context.metrics.clone());
         ViewActor::start_in_arbiter(context.placement.next(), move |_| view)
     });
 }

@@ -1,22 +1,23 @@
-//! Tests of backfills that take long: all workers are blocked meanwhile.
+//! Tests of backfills and builds that take long: all workers are blocked meanwhile.
 
 use std::sync::mpsc::{Sender, channel};
 
-use proscenium_engine::config::{ViewConfig, WindowSpec};
+use proscenium_engine::config::{FilterTerm, ViewConfig, WindowSpec};
 use proscenium_engine::export::{JsonOptions, TextFormat};
 use proscenium_engine::hosting::{
     Answer, Principal, SliceFormat, SliceRequest, TableCommand, ViewCommand, Write,
 };
 use proscenium_engine::view::Viewport;
-use proscenium_engine::{TableData, TableOptions, WriteOptions};
+use proscenium_engine::{Scalar, TableData, TableOptions, WriteOptions};
 
-use super::{TableRef, TableRequest, TargetCommand};
+use super::{GetTableStats, SessionClosed, TableRef, TableRequest, TargetCommand};
 use crate::caller::Caller;
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::limits::Limits;
 use crate::mailbox::Reply;
 use crate::metrics::ActorMetrics;
+use crate::outbox::SessionId;
 use crate::tuning;
 use crate::workers::Workers;
 
@@ -138,4 +139,50 @@ async fn batches_are_applied_while_windows_are_computed() {
     let now = r#"{"sum":[2.0,0.0,6.0,26.0],"then":[null,2.0,0.0,6.0]}"#;
     assert_eq!(shown(&table, "late").await, now);
     assert_eq!(shown(&table, "later").await, now);
+}
+
+#[actix::test]
+async fn what_a_client_that_left_has_asked_for_is_not_built() {
+    const NUM_VIEWS: u64 = 50;
+    let (workers, metrics) = (Workers::start(1).unwrap(), ActorMetrics::new().unwrap());
+    let catalog = Catalog::start_on(workers.clone(), 1, Limits::default(), metrics.clone()).unwrap();
+    let rows = r#"[{"k":1},{"k":2}]"#;
+    catalog.host("t", TableData::Rows(rows.into()), TableOptions::default()).await.unwrap();
+    let table = catalog.table("t").unwrap();
+
+    let gate = hold(&workers);
+    let outbox = catalog.outbox(SessionId::fresh());
+    let send = async |command: TargetCommand| {
+        let caller = Caller::on_connection(Principal::anonymous(), outbox.clone(), 1);
+        let (reply, handled) = (Reply::ignored(), Box::new(()));
+        table.mailbox.post(TableRequest { caller, command, reply, handled }).await;
+    };
+    let filtered = |number: u64| {
+        let operands = vec![Scalar::Int(number as i64)];
+        let filter = FilterTerm { column: "k".into(), op: ">".into(), operands };
+        let config = Box::new(ViewConfig { filter: vec![filter], ..ViewConfig::default() });
+        TargetCommand::Table(TableCommand::OpenView { view_id: format!("f{number}"), config })
+    };
+    for number in 0..NUM_VIEWS {
+        send(filtered(number)).await;
+        send(read(&format!("f{number}"))).await;
+    }
+    let stats =
+        async || table.mailbox.ask(tuning::ASK_DEADLINE, |reply| GetTableStats { reply }).await.unwrap();
+    assert_eq!(stats().await.views.len() as u64, NUM_VIEWS);
+    let (data, options) = (TableData::Rows(r#"[{"k":9}]"#.into()), WriteOptions::default());
+    let write = Write::Update { data, port_id: 0, options };
+    // What arrives after the end: a view is not opened, a write counts.
+    outbox.end();
+    send(filtered(NUM_VIEWS)).await;
+    send(TargetCommand::Table(TableCommand::Write(write))).await;
+    table.mailbox.post(SessionClosed { session: outbox.session() }).await;
+    assert!(stats().await.views.is_empty());
+    drop(gate);
+
+    open(&table, "others", ViewConfig::default()).await;
+    assert_eq!(shown(&table, "others").await, r#"{"k":[1,2,9]}"#);
+    // Views start in the order in which they are opened. When all workers are at this gate, none is at an earlier job.
+    drop(hold(&workers));
+    assert_eq!(metrics.num_abandoned_builds(), NUM_VIEWS);
 }

@@ -31,6 +31,28 @@ pub enum TargetCommand {
     View(String, ViewCommand),
 }
 
+impl TargetCommand {
+    /// Whether the command has an effect that remains when its sender is gone.
+    fn outlives_caller(&self) -> bool {
+        match self {
+            TargetCommand::Table(command) => match command {
+                TableCommand::Write(_) | TableCommand::Delete { .. } => true,
+                TableCommand::GetSchema
+                | TableCommand::GetSize
+                | TableCommand::GetSnapshot
+                | TableCommand::MakePort
+                | TableCommand::ValidateExpressions(_)
+                | TableCommand::DescribeView(_)
+                | TableCommand::OpenView { .. }
+                | TableCommand::WatchDeletion
+                | TableCommand::UnwatchDeletion { .. } => false,
+            },
+            // Its views and subscriptions end with it.
+            TargetCommand::View(..) => false,
+        }
+    }
+}
+
 impl std::fmt::Debug for TableRequest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "TableRequest({:?})", self.command)
@@ -40,6 +62,10 @@ impl std::fmt::Debug for TableRequest {
 impl Receive<TableRequest> for TableActor {
     fn receive(&mut self, request: TableRequest, ctx: &mut Context<Self>) {
         let TableRequest { caller, command, reply, handled } = request;
+        // What a client that left has asked for is not worked on. What it has written counts.
+        if caller.is_gone() && !command.outlives_caller() {
+            return;
+        }
         match command {
             TargetCommand::Table(command) => self.handle_table_command(command, &caller, reply, ctx),
             TargetCommand::View(view_id, command) => {

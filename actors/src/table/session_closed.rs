@@ -16,6 +16,10 @@ pub struct SessionClosed {
 impl Receive<SessionClosed> for TableActor {
     fn receive(&mut self, SessionClosed { session }: SessionClosed, ctx: &mut Context<Self>) {
         for id in self.host.views.handles_of(session) {
+            let shared = self.host.views.handle(id).map(|handle| handle.shared);
+            if let Some(queue) = shared.and_then(|shared| self.host.views.shared_mut(shared)) {
+                queue.drop_reads_of(id);
+            }
             self.drop_handle(id, false);
         }
         self.host.views.forget_subscriber(session);

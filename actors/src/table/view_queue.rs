@@ -10,19 +10,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::prelude::*;
-use proscenium_engine::hosting::SharedId;
+use proscenium_engine::hosting::{HandleId, SharedId};
 use proscenium_engine::table::{InstalledColumns, Snapshot};
 use proscenium_engine::view::Plan;
 
 use super::TableActor;
 use crate::tuning;
-use crate::view::{BatchAck, BatchHandled, QueuedCommand, Step, ViewActor, ViewBatch};
+use crate::view::{BatchAck, BatchHandled, BuildState, QueuedCommand, Step, ViewActor, ViewBatch};
 
 #[derive(Debug)]
 pub(super) struct ViewQueue {
     view: Stage,
-    /// Set by the view actor once the view is built.
-    built: Arc<AtomicBool>,
+    build: Arc<BuildState>,
     waiting: VecDeque<QueuedCommand>,
     waiting_deltas: usize,
     /// A batch is on the way; set by `batch`, cleared by the batch's ack.
@@ -43,7 +42,7 @@ impl ViewQueue {
     pub fn waiting(plan: Arc<Plan>, snapshot: Snapshot) -> Self {
         ViewQueue {
             view: Stage::Waits(plan, snapshot),
-            built: Arc::default(),
+            build: Arc::default(),
             waiting: VecDeque::new(),
             waiting_deltas: 0,
             busy: Arc::default(),
@@ -86,15 +85,15 @@ impl ViewQueue {
     }
 
     /// Starts the view unless it is started.
-    pub fn start(&mut self, start: impl FnOnce(Arc<Plan>, Snapshot, Arc<AtomicBool>) -> Addr<ViewActor>) {
+    pub fn start(&mut self, start: impl FnOnce(Arc<Plan>, Snapshot, Arc<BuildState>) -> Addr<ViewActor>) {
         if let Stage::Waits(plan, snapshot) = &self.view {
-            self.view = Stage::Started(start(plan.clone(), snapshot.clone(), self.built.clone()));
+            self.view = Stage::Started(start(plan.clone(), snapshot.clone(), self.build.clone()));
         }
     }
 
     /// Whether the view is built. Until then its notifications are unordered, so that no stream waits for the build.
     pub fn is_built(&self) -> bool {
-        self.built.load(Ordering::Acquire)
+        self.build.built.load(Ordering::Acquire)
     }
 
     /// Appends a command that is not a delta.
@@ -130,8 +129,24 @@ impl ViewQueue {
         let _ = addr.try_send(ViewBatch { commands, ack: Some(ack) });
     }
 
-    /// Sends the pending commands of a view without handles; its actor stops once it has replied.
+    /// Drops the reads of a handle whose client has left.
+    pub fn drop_reads_of(&mut self, gone: HandleId) {
+        self.waiting.retain(|command| match command {
+            QueuedCommand::Read(handle, ..) | QueuedCommand::Slice(handle, ..) => *handle != gone,
+            QueuedCommand::Step(_)
+            | QueuedCommand::FlushDeferred(_)
+            | QueuedCommand::Open(_)
+            | QueuedCommand::Close(_)
+            | QueuedCommand::Crash => true,
+        });
+    }
+
+    /// Sends the pending commands of a view without handles; its actor stops once it has replied. A view that nobody
+    /// reads any more is not built.
     pub fn finish(self) {
+        if !self.has_reads() {
+            return self.build.abandoned.store(true, Ordering::Release);
+        }
         let addr = match self.view {
             Stage::Started(addr) if !self.waiting.is_empty() => addr,
             _ => return,

@@ -17,9 +17,7 @@ use super::Held;
 use super::step::{Delivery, Wanted, write_rows};
 use crate::metrics::AppliedAt;
 use crate::outbox::{Notification, Outbox, Outgoing, SessionId};
-
-/// Number of changed rows below which changes are not merged.
-const JOIN_AFTER: usize = 4096;
+use crate::tuning;
 
 #[derive(Debug, Default)]
 pub(super) struct LaggingSubscribers {
@@ -72,7 +70,7 @@ impl LaggingSubscribers {
         }
         self.kept += change.len();
         self.changes.push_back(change.clone());
-        if self.kept > JOIN_AFTER.max(2 * self.joined) {
+        if self.kept > tuning::MERGE_AFTER_ROWS.max(2 * self.joined) {
             self.join();
         }
     }

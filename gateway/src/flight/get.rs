@@ -23,10 +23,8 @@ use super::ticket::{self, Wanted};
 use super::{ReplyStream, work};
 use crate::command_router::CommandRouter;
 use crate::transient_view::TransientView;
+use crate::tuning;
 use crate::wire_errors::to_flight;
-
-/// Number of rows encoded at a time.
-const PIECE_ROWS: usize = 65_536;
 
 pub(super) async fn get(
     router: &CommandRouter,
@@ -99,7 +97,7 @@ fn pieces(
         if start >= slice.num_rows() {
             return Ok(None);
         }
-        let end = slice.num_rows().min(start + PIECE_ROWS);
+        let end = slice.num_rows().min(start + tuning::GET_PIECE_ROWS);
         let gathered = slice.clone();
         let batch = work(move || export::record_batch(&gathered.rows(start..end), Naming::Readable)).await?;
         let batch = batch.map_err(|error| Status::internal(error.to_string()))?;

@@ -24,13 +24,8 @@ use super::ReplyStream;
 use super::ticket::{self, Mode, PutOrder};
 use crate::command_router::CommandRouter;
 use crate::table_load::{LoadEffect, TableLoad};
+use crate::tuning;
 use crate::wire_errors::to_flight;
-
-/// Number of bytes collected before they are applied: large enough for bulk speed, small enough that other requests of
-/// the table wait only a fraction of a second.
-const PIECE_BYTES: usize = 32 << 20;
-/// Maximum number of bytes of a replacement.
-const MAX_REPLACE_BYTES: usize = 4 << 30;
 
 pub(super) async fn put(
     router: CommandRouter,
@@ -103,6 +98,8 @@ struct Load {
     principal: Principal,
     load: TableLoad,
     is_made: bool,
+    /// A table of this name that another has made meanwhile is an error.
+    must_create: bool,
     collected: Vec<RecordBatch>,
     collected_bytes: usize,
     applied_rows: usize,
@@ -121,6 +118,7 @@ impl Load {
             (Some(Mode::Replace), _) => LoadEffect::Replace,
             (None | Some(Mode::Create | Mode::Append | Mode::Upsert), _) => LoadEffect::Update,
         };
+        let must_create = matches!(order.mode, Some(Mode::Create));
         let PutOrder { table, mode: _, index, limit, lists, ignore_unknown } = order;
         let load = TableLoad { table, effect, index, limit, lists, ignore_unknown };
         load.check().map_err(|fault| to_flight(&fault, &load.table))?;
@@ -129,6 +127,7 @@ impl Load {
             principal,
             load,
             is_made: found.is_ok(),
+            must_create,
             collected: Vec::new(),
             collected_bytes: 0,
             applied_rows: 0,
@@ -139,9 +138,10 @@ impl Load {
     fn collect(&mut self, batch: RecordBatch) -> Result<(), Status> {
         self.collected_bytes += batch.get_array_memory_size();
         self.collected.push(batch);
-        if self.is_replacement() && self.collected_bytes > MAX_REPLACE_BYTES {
+        if self.is_replacement() && self.collected_bytes > tuning::REPLACE_BYTES {
             return Err(Status::resource_exhausted(format!(
-                "a replacement may bring at most {MAX_REPLACE_BYTES} bytes; replace with less and append the rest"
+                "a replacement may bring at most {} bytes; replace with less and append the rest",
+                tuning::REPLACE_BYTES
             )));
         }
         Ok(())
@@ -152,7 +152,7 @@ impl Load {
     }
 
     fn is_full(&self) -> bool {
-        !self.is_replacement() && self.collected_bytes >= PIECE_BYTES
+        !self.is_replacement() && self.collected_bytes >= tuning::PUT_PIECE_BYTES
     }
 
     async fn apply(&mut self, schema: SchemaRef) -> Result<PutResult, Status> {
@@ -179,7 +179,11 @@ impl Load {
         if self.is_made {
             return self.load.write(&self.router, principal, data).await;
         }
-        self.load.create(&self.router, principal, data).await?;
+        if self.must_create {
+            self.load.create(&self.router, principal, data).await?;
+        } else {
+            self.load.apply(&self.router, principal, data).await?;
+        }
         self.is_made = true;
         Ok(())
     }

@@ -18,10 +18,8 @@ use serde::Deserialize;
 use super::Shared;
 use super::tables::header;
 use crate::transient_view::TransientView;
+use crate::tuning;
 use crate::wire_errors::to_http;
-
-/// Size of the pieces in which a download is written to the socket.
-const BODY_PIECE_BYTES: usize = 128 * 1024;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -94,7 +92,8 @@ pub(super) async fn download(
     match read(&shared, &name, format).await {
         Ok(mut rope) => {
             let num_bytes = rope.len() as u64;
-            let pieces = std::iter::from_fn(move || rope.take(BODY_PIECE_BYTES).map(Ok::<_, Infallible>));
+            let pieces =
+                std::iter::from_fn(move || rope.take(tuning::SOCKET_PIECE_BYTES).map(Ok::<_, Infallible>));
             let body = SizedStream::new(num_bytes, futures::stream::iter(pieces));
             HttpResponse::Ok().content_type(format.content_type()).body(body)
         }

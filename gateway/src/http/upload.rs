@@ -6,7 +6,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use proscenium_engine::error::DataError;
-use proscenium_engine::hosting::{Principal, Subject};
+use proscenium_engine::hosting::Principal;
 use proscenium_engine::{EngineError, TableData};
 use serde::Deserialize;
 use serde_json::json;
@@ -16,7 +16,7 @@ use super::tables::header;
 use crate::content_coding::{Coding, DecodeError};
 use crate::load_options::{CsvWords, Format, Lists};
 use crate::source::decode;
-use crate::table_load::{LoadEffect, TableLoad};
+use crate::table_load::{LoadEffect, LoadOutcome, TableLoad};
 use crate::wire_errors::{http_error, to_http};
 
 /// Maximum number of bytes of an upload, before and after decompression.
@@ -92,12 +92,14 @@ async fn upload(
         Err(response) => return response,
     };
     let (router, principal) = (&shared.router, Principal::anonymous());
-    let (done, status) = match router.find(Subject::Table, name) {
-        Ok(_) => (load.write(router, principal, data).await, StatusCode::OK),
-        Err(_) => (load.create(router, principal, data).await, StatusCode::CREATED),
-    };
-    match done {
-        Ok(()) => HttpResponse::build(status).json(json!({ "table": name })),
+    match load.apply(router, principal, data).await {
+        Ok(outcome) => {
+            let status = match outcome {
+                LoadOutcome::Created => StatusCode::CREATED,
+                LoadOutcome::Written => StatusCode::OK,
+            };
+            HttpResponse::build(status).json(json!({ "table": name }))
+        }
         Err(fault) => to_http(&fault, name),
     }
 }

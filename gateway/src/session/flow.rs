@@ -9,9 +9,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::config::Limits;
-
-/// Pings per window, so that an acknowledgement frees a part of the window.
-const MARKS_IN_A_WINDOW: u64 = 8;
+use crate::tuning;
 
 /// The state of flow control.
 #[derive(Debug)]
@@ -74,7 +72,7 @@ impl Flow {
 
     /// Returns the payload of a ping if one is due.
     pub fn ping(&mut self, now: Instant) -> Option<[u8; 8]> {
-        let by_bytes = self.written - self.pinged >= self.limits.window_bytes / MARKS_IN_A_WINDOW;
+        let by_bytes = self.written - self.pinged >= self.limits.window_bytes / tuning::PINGS_PER_WINDOW;
         if !by_bytes && now.duration_since(self.pinged_at) < self.limits.ping_every() {
             return None;
         }

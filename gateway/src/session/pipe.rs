@@ -20,9 +20,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use futures::Stream;
 
 use super::connection_limit::ConnectionPermit;
-
-/// A payload of up to this many bytes is copied into one buffer with its neighbours.
-const SHORT_BYTES: usize = 4096;
+use crate::tuning;
 
 /// Maximum bytes of a close frame's reason, without its code.
 const MAX_REASON_BYTES: usize = 123;
@@ -77,7 +75,7 @@ impl PipeState {
     }
 
     fn put(&mut self, bytes: Bytes) {
-        if bytes.len() <= SHORT_BYTES {
+        if bytes.len() <= tuning::SHORT_PAYLOAD_BYTES {
             self.short.extend_from_slice(&bytes);
         } else {
             let before = self.short.split().freeze();

@@ -29,16 +29,7 @@ use super::requests::{Blocked, ServerContext, SessionRequests, TooMuch};
 use super::wire::{Message, Messages, WireError};
 use crate::config::Limits;
 use crate::metrics::Metrics;
-
-/// Frames of one connection that are handled before it yields to the others on its thread: a client that sends without
-/// pause would starve them.
-const MAX_CONSECUTIVE_FRAMES: usize = 16;
-
-/// A longer frame is written in pieces of this many bytes, each once the socket has taken the previous one. So the
-/// buffers before the socket never hold a long frame as a whole, and their copies stay in the processor's cache. It
-/// remains one WebSocket frame: clients that concatenate continuation frames would copy a long message once per
-/// fragment.
-const PIECE_BYTES: usize = 128 * 1024;
+use crate::tuning;
 
 /// Accepts a WebSocket connection. Beyond the connection limit the response is 503.
 ///
@@ -255,7 +246,7 @@ impl Session {
         self.start_requests(ctx);
         self.write(ctx);
         self.consecutive_frames += 1;
-        if self.consecutive_frames >= MAX_CONSECUTIVE_FRAMES {
+        if self.consecutive_frames >= tuning::MAX_CONSECUTIVE_FRAMES {
             self.consecutive_frames = 0;
             ctx.wait(tokio::task::yield_now().into_actor(self));
         }
@@ -290,7 +281,7 @@ impl Session {
             };
             self.metrics.sent_bytes_total.inc_by(frame.len() as u64);
             self.stats.sent_bytes += frame.len() as u64;
-            if frame.len() > PIECE_BYTES {
+            if frame.len() > tuning::SOCKET_PIECE_BYTES {
                 self.pipe.begin(frame.len());
                 self.flow.begin_frame();
                 self.unsent = Some(frame);
@@ -314,7 +305,7 @@ impl Session {
     /// reads it in time; the close frame follows.
     fn write_piece(&mut self, ctx: &mut Context<Self>) {
         let Some(frame) = self.unsent.as_mut() else { return };
-        let piece = frame.take(PIECE_BYTES).unwrap_or_default();
+        let piece = frame.take(tuning::SOCKET_PIECE_BYTES).unwrap_or_default();
         let is_last = frame.is_empty();
         self.flow.wrote_piece(piece.len(), is_last, Instant::now());
         self.pipe.append(piece);

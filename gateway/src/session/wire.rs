@@ -14,12 +14,10 @@ use bytes::{Buf, Bytes};
 use futures::Stream;
 
 use super::frames::Fragment;
+use crate::tuning;
 
 /// Maximum payload of a control frame.
 const MAX_CONTROL_BYTES: u64 = 125;
-
-/// Bytes of a frame's buffer before any of its payload has arrived.
-const FIRST_BYTES: usize = 64 * 1024;
 
 const CONTINUATION: u8 = 0;
 const TEXT: u8 = 1;
@@ -237,7 +235,7 @@ impl Frame {
         let wanted = start + masked.len();
         if wanted > self.bytes.capacity() {
             // Doubles, up to the length of the frame, so that the whole is in a buffer of exactly its length.
-            let capacity = wanted.max(2 * start).max(FIRST_BYTES).min(self.len);
+            let capacity = wanted.max(2 * start).max(tuning::FIRST_FRAME_BYTES).min(self.len);
             self.bytes.reserve_exact(capacity - start);
         }
         self.bytes.extend_from_slice(masked);

@@ -24,9 +24,7 @@ use proscenium_engine::error::{DataError, DataFormat};
 use proscenium_engine::ingest::guarded;
 use proscenium_engine::{BatchIter, BatchSource, EngineError, Result, TableData};
 
-/// Number of cells decoded at a time: enough to amortise the cost of a batch, and some tens of MiB at most.
-const BATCH_CELLS: usize = 1 << 20;
-const BATCH_ROWS: std::ops::RangeInclusive<usize> = 1_024..=65_536;
+use crate::tuning;
 
 /// Reads the metadata of a file. Errors describe what is wrong with it.
 pub(super) fn open(bytes: Bytes) -> Result<TableData> {
@@ -54,7 +52,8 @@ impl ParquetFile {
     /// Returns a reader of all columns, or of the one at position `column`.
     fn reader(&self, column: Option<usize>) -> Result<ParquetRecordBatchReader> {
         let num_columns = self.metadata.parquet_schema().num_columns();
-        let num_rows = (BATCH_CELLS / num_columns.max(1)).clamp(*BATCH_ROWS.start(), *BATCH_ROWS.end());
+        let num_rows = (tuning::PARQUET_BATCH_CELLS / num_columns.max(1))
+            .clamp(*tuning::PARQUET_BATCH_ROWS.start(), *tuning::PARQUET_BATCH_ROWS.end());
         let mut builder =
             ParquetRecordBatchReaderBuilder::new_with_metadata(self.bytes.clone(), self.metadata.clone())
                 .with_batch_size(num_rows);

@@ -121,5 +121,5 @@ fn no_memory_is_taken_for_an_announced_length() {
     bytes.extend(b"abc");
     assert!(matches!(wire.take(&mut Bytes::from(bytes)), Ok(None)));
     let begun = wire.begun.expect("a frame has begun");
-    assert!(begun.bytes.capacity() <= FIRST_BYTES, "{}", begun.bytes.capacity());
+    assert!(begun.bytes.capacity() <= tuning::FIRST_FRAME_BYTES, "{}", begun.bytes.capacity());
 }

@@ -16,11 +16,8 @@ use parquet::file::serialized_reader::SerializedPageReader;
 use proscenium_engine::Result;
 use proscenium_engine::error::DataError;
 
-const MAX_ROWS: u64 = 20_000_000;
-/// Rows that may be claimed per byte of the file beyond that.
-const ROWS_A_BYTE: u64 = 8;
-const MAX_VALUES: u64 = 10 * MAX_ROWS;
-const VALUES_A_BYTE: u64 = 16;
+use crate::tuning;
+
 /// Decoded size of a value in bytes, unless its type is wider.
 const VALUE_BYTES: u64 = 8;
 
@@ -31,7 +28,7 @@ struct Most {
 }
 
 pub(super) fn check(bytes: &Bytes, metadata: &ParquetMetaData) -> Result<()> {
-    check_against(bytes, metadata, &Most { rows: MAX_ROWS, values: MAX_VALUES })
+    check_against(bytes, metadata, &Most { rows: tuning::CLAIMED_ROWS, values: tuning::CLAIMED_VALUES })
 }
 
 fn check_against(bytes: &Bytes, metadata: &ParquetMetaData, most: &Most) -> Result<()> {
@@ -58,9 +55,14 @@ fn check_against(bytes: &Bytes, metadata: &ParquetMetaData, most: &Most) -> Resu
             num_bytes = num_bytes.saturating_add(values.saturating_mul(width));
         }
     }
-    within(num_rows, "rows", most.rows, ROWS_A_BYTE)?;
-    within(num_values, "values", most.values, VALUES_A_BYTE)?;
-    within(num_bytes, "bytes of values", most.values * VALUE_BYTES, VALUES_A_BYTE * VALUE_BYTES)
+    within(num_rows, "rows", most.rows, tuning::CLAIMED_ROWS_PER_BYTE)?;
+    within(num_values, "values", most.values, tuning::CLAIMED_VALUES_PER_BYTE)?;
+    within(
+        num_bytes,
+        "bytes of values",
+        most.values * VALUE_BYTES,
+        tuning::CLAIMED_VALUES_PER_BYTE * VALUE_BYTES,
+    )
 }
 
 fn values_of(bytes: &Bytes, chunk: &ColumnChunkMetaData, group_rows: u64) -> Result<u64> {

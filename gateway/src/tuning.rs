@@ -1,0 +1,65 @@
+//! Fixed bounds of the gateway, each with its unit and its reason. What an operator may change is in
+//! [`crate::config::Limits`].
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// Frames of one connection that are handled before it yields to the others on its thread: a client that sends without
+/// pause would starve them.
+pub const MAX_CONSECUTIVE_FRAMES: usize = 16;
+
+/// A longer frame, and every download, is written in pieces of this many bytes, each once the socket has taken the
+/// previous one. So the buffers before the socket never hold a long reply as a whole, and their copies stay in the
+/// processor's cache. It remains one WebSocket frame: clients that concatenate continuation frames would copy a long
+/// message once per fragment.
+pub const SOCKET_PIECE_BYTES: usize = 128 * 1024;
+
+/// A payload of up to this many bytes is copied into one buffer with its neighbours.
+pub const SHORT_PAYLOAD_BYTES: usize = 4096;
+
+/// Bytes of a received frame's buffer before any of its payload has arrived.
+pub const FIRST_FRAME_BYTES: usize = 64 * 1024;
+
+/// Pings per window, so that an acknowledgement frees a part of the window.
+pub const PINGS_PER_WINDOW: u64 = 8;
+
+/// Time for clients to reply to the close frame when the server shuts down.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Maximum size of a Flight message in bytes, such as a record batch of a bulk load. gRPC's default of 4 MiB is too small
+/// for ordinary clients.
+pub const FLIGHT_MESSAGE_BYTES: usize = 256 << 20;
+
+/// Bytes of a Flight put collected before they are applied: large enough for bulk speed, small enough that other requests
+/// of the table wait only a fraction of a second.
+pub const PUT_PIECE_BYTES: usize = 32 << 20;
+
+/// Maximum bytes of a replacement by Flight, which is collected as a whole.
+pub const REPLACE_BYTES: usize = 4 << 30;
+
+/// Rows of a Flight get encoded at a time.
+pub const GET_PIECE_ROWS: usize = 65_536;
+
+/// Bytes of compressed data read at a time.
+pub const DECODE_PIECE_BYTES: usize = 64 * 1024;
+
+/// Bytes that the window of a zstd stream may have, as a power of two: what its command line makes without being asked.
+pub const ZSTD_WINDOW_LOG: u32 = 27;
+
+/// Cells of a Parquet file decoded at a time: enough to amortise the cost of a batch, and some tens of MiB at most.
+pub const PARQUET_BATCH_CELLS: usize = 1 << 20;
+
+/// Rows of a Parquet file decoded at a time, however many columns it has.
+pub const PARQUET_BATCH_ROWS: RangeInclusive<usize> = 1_024..=65_536;
+
+/// Rows that a Parquet file of any length may claim.
+pub const CLAIMED_ROWS: u64 = 20_000_000;
+
+/// Rows that may be claimed per byte of the file beyond that: real files stay far below.
+pub const CLAIMED_ROWS_PER_BYTE: u64 = 8;
+
+/// Values that a Parquet file of any length may claim.
+pub const CLAIMED_VALUES: u64 = 10 * CLAIMED_ROWS;
+
+/// Values that may be claimed per byte of the file beyond that.
+pub const CLAIMED_VALUES_PER_BYTE: u64 = 16;
