@@ -84,6 +84,18 @@ pub enum QueuedCommand {
 }
 
 impl QueuedCommand {
+    /// The handle through which this reads the view, if it does.
+    pub(crate) fn reader(&self) -> Option<HandleId> {
+        match self {
+            QueuedCommand::Read(handle, ..) | QueuedCommand::Slice(handle, ..) => Some(*handle),
+            QueuedCommand::Step(_)
+            | QueuedCommand::FlushDeferred(_)
+            | QueuedCommand::Open(_)
+            | QueuedCommand::Close(_)
+            | QueuedCommand::Crash => None,
+        }
+    }
+
     /// Replies to a read with an error.
     pub(crate) fn refuse(self, error: ActorError) {
         match self {

@@ -16,9 +16,11 @@ pub struct SessionClosed {
 impl Receive<SessionClosed> for TableActor {
     fn receive(&mut self, SessionClosed { session }: SessionClosed, ctx: &mut Context<Self>) {
         for id in self.host.views.handles_of(session) {
-            let shared = self.host.views.handle(id).map(|handle| handle.shared);
-            if let Some(queue) = shared.and_then(|shared| self.host.views.shared_mut(shared)) {
-                queue.drop_reads_of(id);
+            if let Some(shared) = self.host.views.handle(id).map(|handle| handle.shared) {
+                let is_last = self.host.views.num_handles_on(shared) == 1;
+                if let Some(queue) = self.host.views.shared_mut(shared) {
+                    queue.leave(id, is_last);
+                }
             }
             self.drop_handle(id, false);
         }

@@ -26,6 +26,12 @@ pub(super) struct ViewQueue {
     waiting_deltas: usize,
     /// A batch is on the way; set by `batch`, cleared by the batch's ack.
     busy: Arc<AtomicBool>,
+    /// The handles whose reads are in the last batch that was sent, unless their clients have left.
+    reads_sent: Vec<HandleId>,
+    /// Whether the last batch that was sent has deltas, of which subscribers are to be notified.
+    deltas_sent: bool,
+    /// The last client of the view has left: nobody is notified.
+    is_deserted: bool,
 }
 
 /// The stage of a view.
@@ -46,6 +52,9 @@ impl ViewQueue {
             waiting: VecDeque::new(),
             waiting_deltas: 0,
             busy: Arc::default(),
+            reads_sent: Vec::new(),
+            deltas_sent: false,
+            is_deserted: false,
         }
     }
 
@@ -58,9 +67,7 @@ impl ViewQueue {
     }
 
     pub fn has_reads(&self) -> bool {
-        self.waiting
-            .iter()
-            .any(|command| matches!(command, QueuedCommand::Read(..) | QueuedCommand::Slice(..)))
+        self.waiting.iter().any(|command| command.reader().is_some())
     }
 
     /// Adds computed columns to the snapshot and the deltas that wait for the view.
@@ -121,30 +128,30 @@ impl ViewQueue {
         if self.waiting.is_empty() || self.busy.swap(true, Ordering::AcqRel) {
             return;
         }
-        self.waiting_deltas = 0;
         let ack = BatchAck::new(table.recipient(), view, self.busy.clone());
+        self.reads_sent = self.waiting.iter().filter_map(QueuedCommand::reader).collect();
+        self.deltas_sent = self.waiting_deltas > 0;
+        self.waiting_deltas = 0;
         let commands = std::mem::take(&mut self.waiting).into();
         // The mailbox has room: this is the only sender, with one batch in flight. A batch that a stopped view does not
         // accept is dropped, which its ack reports.
         let _ = addr.try_send(ViewBatch { commands, ack: Some(ack) });
     }
 
-    /// Drops the reads of a handle whose client has left.
-    pub fn drop_reads_of(&mut self, gone: HandleId) {
-        self.waiting.retain(|command| match command {
-            QueuedCommand::Read(handle, ..) | QueuedCommand::Slice(handle, ..) => *handle != gone,
-            QueuedCommand::Step(_)
-            | QueuedCommand::FlushDeferred(_)
-            | QueuedCommand::Open(_)
-            | QueuedCommand::Close(_)
-            | QueuedCommand::Crash => true,
-        });
+    /// Drops the reads of a handle whose client has left. `is_last`: it is the view's last handle.
+    pub fn leave(&mut self, gone: HandleId, is_last: bool) {
+        self.is_deserted = is_last;
+        self.waiting.retain(|command| command.reader() != Some(gone));
+        self.reads_sent.retain(|reader| *reader != gone);
     }
 
     /// Sends the pending commands of a view without handles; its actor stops once it has replied. A view that nobody
     /// reads any more is not built.
     pub fn finish(self) {
-        if !self.has_reads() {
+        let has_deltas = |is_there: bool| is_there && !self.is_deserted;
+        let is_awaited = self.busy.load(Ordering::Acquire)
+            && (!self.reads_sent.is_empty() || has_deltas(self.deltas_sent));
+        if !self.has_reads() && !has_deltas(self.waiting_deltas > 0) && !is_awaited {
             return self.build.abandoned.store(true, Ordering::Release);
         }
         let addr = match self.view {

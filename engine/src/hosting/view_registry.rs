@@ -203,6 +203,11 @@ impl<S: Subscriber, V, H> ViewRegistry<S, V, H> {
         stats.into_values().collect()
     }
 
+    /// The number of handles on one shared view. Cost: O(log n).
+    pub fn num_handles_on(&self, shared: SharedId) -> usize {
+        self.shared.get(&shared).map_or(0, |shared| shared.num_handles)
+    }
+
     /// Handles on one shared view, in creation order.
     pub fn handles_on(&self, shared: SharedId) -> Vec<HandleId> {
         self.handles().filter(|(_, handle)| handle.shared == shared).map(|(id, _)| id).collect()
