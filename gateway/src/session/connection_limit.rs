@@ -37,6 +37,16 @@ pub enum ConnectionRefused {
     Ending,
 }
 
+impl ConnectionRefused {
+    /// The stable identifier of the reason, as in `docs/errors.md`.
+    pub fn code(self) -> &'static str {
+        match self {
+            ConnectionRefused::Full { .. } => "limit_reached",
+            ConnectionRefused::Ending => "stopping",
+        }
+    }
+}
+
 impl ConnectionLimit {
     pub fn new(limit: usize) -> Arc<ConnectionLimit> {
         Arc::new(ConnectionLimit { limit, state: Mutex::default(), left: Condvar::new() })

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix::prelude::*;
+use actix_web::http::StatusCode;
 use actix_web::http::header::SEC_WEBSOCKET_KEY;
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws;
@@ -30,6 +31,7 @@ use super::wire::{Message, Messages, WireError};
 use crate::config::Limits;
 use crate::metrics::Metrics;
 use crate::tuning;
+use crate::wire_errors::http_error;
 
 /// Accepts a WebSocket connection. Beyond the connection limit the response is 503.
 ///
@@ -45,8 +47,7 @@ pub fn connect(
         Ok(permit) => permit,
         Err(refusal) => {
             server.metrics.sessions_refused_total.inc();
-            let body = serde_json::json!({ "error": refusal.to_string() });
-            return Ok(HttpResponse::ServiceUnavailable().insert_header(("Retry-After", "5")).json(body));
+            return Ok(http_error(StatusCode::SERVICE_UNAVAILABLE, refusal.code(), &refusal.to_string()));
         }
     };
     let client =

@@ -4,10 +4,9 @@
 
 use crate::context::EngineContext;
 use crate::data::{Batch, TableData, TableOptions, WriteOptions};
-use crate::error::{IndexSource, Result, TableError};
+use crate::error::{Result, TableError};
 use crate::ingest::{self, UpdateTarget};
 use crate::storage::{Operation, StagedBatch, WriteKind};
-use crate::types::schema::ColumnType;
 
 use super::OwnedTable;
 
@@ -20,15 +19,6 @@ impl OwnedTable {
     ) -> Result<StagedBatch> {
         let options = TableOptions { index: options.index.filter(|index| !index.is_empty()), ..options };
         let (schema, batch) = ingest::create(data, &options, context)?;
-        if let Some(name) = &options.index {
-            let Some(index) = schema.index_of(name) else {
-                let (index, source_kind) = (name.clone(), IndexSource::Schema);
-                return Err(TableError::UnknownIndex { index, source_kind }.into());
-            };
-            if schema.field(index).column_type() == ColumnType::Boolean {
-                return Err(TableError::BooleanIndex.into());
-            }
-        }
         Ok(StagedBatch { operation: Operation::Create(options), schema, batch })
     }
 
