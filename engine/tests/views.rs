@@ -229,6 +229,25 @@ fn sums_of_nothing_depend_on_the_generation() {
 }
 
 #[test]
+fn only_older_clients_split_by_a_column_twice() {
+    let table = Table::create(&rows(r#"[{"a":"x","v":1}]"#), TableOptions::default()).unwrap();
+    for group_by in [names(&[]), names(&["v"])] {
+        let config = |generation, split_by: &[&str]| ViewConfig {
+            columns: Some(names(&["v"])),
+            group_by: group_by.clone(),
+            split_by: names(split_by),
+            generation,
+            ..ViewConfig::default()
+        };
+        let refusal = Plan::new(&config(Generation::V5_6, &["a", "v", "a"]), table.schema()).unwrap_err();
+        assert_eq!(refusal.to_string(), "column 'a' is more than once in split_by");
+        assert!(Plan::new(&config(Generation::V5_6, &["a", "v"]), table.schema()).is_ok());
+        let mut live = Live::new(r#"[{"a":"x","v":1}]"#, &config(Generation::V5_5, &["a", "a"]));
+        assert!(live.columns().contains(r#""x|x|v""#), "{}", live.columns());
+    }
+}
+
+#[test]
 fn only_older_clients_group_by_a_column_twice() {
     let table = Table::create(&rows(r#"[{"a":"x","v":1}]"#), TableOptions::default()).unwrap();
     let twice = |generation| ViewConfig { group_by: names(&["a", "a"]), generation, ..ViewConfig::default() };

@@ -3,7 +3,7 @@
 //! Invariant: plans with equal [`Plan::sharing_key`] have equal results. Depth and expansion are not part of a plan;
 //! they belong to each client's handle.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::filter::Filter;
@@ -162,17 +162,12 @@ impl Plan {
             configured.insert(name, aggregate);
         }
         let group_by = columns_named(&config.group_by, ViewClause::GroupBy, column_of)?;
-        for (position, name) in config.group_by.iter().enumerate() {
-            let may_repeat = config.generation == Generation::V5_5;
-            if !may_repeat && config.group_by[..position].contains(name) {
-                return Err(ConfigError::DuplicateColumn {
-                    clause: ViewClause::GroupBy,
-                    column: name.clone(),
-                }
-                .into());
-            }
-        }
         let split_by = columns_named(&config.split_by, ViewClause::SplitBy, column_of)?;
+        // A repeated column adds a level whose groups have one child each: only cost.
+        if config.generation != Generation::V5_5 {
+            refuse_repeats(&config.group_by, ViewClause::GroupBy)?;
+            refuse_repeats(&config.split_by, ViewClause::SplitBy)?;
+        }
         let sorts = first_of_each(&config.sort);
         let sort_names: Vec<String> = sorts.iter().map(|term| term.column.clone()).collect();
         columns_named(&sort_names, ViewClause::Sort, column_of)?;
@@ -400,6 +395,14 @@ fn columns_named(
     column_of: impl Fn(&str) -> Option<usize>,
 ) -> Result<Vec<usize>> {
     names.iter().map(|name| column_of(name).ok_or_else(|| invalid(name, clause))).collect()
+}
+
+fn refuse_repeats(names: &[String], clause: ViewClause) -> Result<()> {
+    let mut seen = HashSet::with_capacity(names.len());
+    match names.iter().find(|name| !seen.insert(name.as_str())) {
+        Some(column) => Err(ConfigError::DuplicateColumn { clause, column: column.clone() }.into()),
+        None => Ok(()),
+    }
 }
 
 fn invalid(name: &str, clause: ViewClause) -> EngineError {
