@@ -19,6 +19,7 @@ use proscenium_engine::{TableData, TableOptions};
 
 use crate::directory::Directory;
 use crate::error::Result;
+use crate::freed_memory::FreedMemory;
 use crate::limits::Limits;
 use crate::lineage::Lineage;
 use crate::mailbox::{Mailbox, MailboxBound, Reply, unbound};
@@ -42,6 +43,7 @@ pub struct Catalog {
     placement: Placement,
     limits: Limits,
     metrics: ActorMetrics,
+    freed_memory: FreedMemory,
 }
 
 impl Catalog {
@@ -67,7 +69,9 @@ impl Catalog {
             let directory = directory.clone();
             TableMonitor::start_in_arbiter(placement.next(), move |_| TableMonitor::new(directory))
         };
+        let freed_memory = FreedMemory::default();
         let context = ActorContext {
+            freed_memory: freed_memory.clone(),
             names: directory.clone(),
             workers,
             placement: placement.clone(),
@@ -81,7 +85,12 @@ impl Catalog {
             monitor,
         });
         let mailbox = Mailbox::new(addr, tuning::CATALOG_MAILBOX);
-        Ok(Catalog { directory, mailbox, placement, limits, metrics })
+        Ok(Catalog { directory, mailbox, placement, limits, metrics, freed_memory })
+    }
+
+    /// The memory of tables that ended, for the host to give back.
+    pub fn freed_memory(&self) -> &FreedMemory {
+        &self.freed_memory
     }
 
     /// Stops every actor; pending requests fail with [`ActorError::Gone`](crate::ActorError::Gone).

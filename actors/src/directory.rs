@@ -167,6 +167,7 @@ mod tests {
 
     use super::*;
 
+    use crate::freed_memory::FreedMemory;
     use crate::lineage::Lineage;
     use crate::mailbox::MailboxBound;
     use crate::metrics::ActorMetrics;
@@ -183,6 +184,7 @@ mod tests {
             workers: Workers::start(1).unwrap(),
             placement: Placement::start(1),
             limits: Limits::default(),
+            freed_memory: FreedMemory::default(),
             metrics: ActorMetrics::new().unwrap(),
         };
         let (stream, bound) = (StreamId::fresh(), MailboxBound::new(1));

@@ -113,6 +113,12 @@ impl TableActor {
     }
 }
 
+impl Drop for TableActor {
+    fn drop(&mut self) {
+        self.context.freed_memory.add(self.table.memory());
+    }
+}
+
 impl Actor for TableActor {
     type Context = Context<Self>;
 

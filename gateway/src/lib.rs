@@ -16,6 +16,7 @@ pub mod http;
 pub mod json_form;
 pub mod listeners;
 pub mod load_options;
+mod memory_return;
 pub mod metrics;
 pub mod process_meter;
 pub mod session;
@@ -126,6 +127,7 @@ async fn run(
     let metrics = Metrics::new().map_err(|error| SetupError::System { reason: error.to_string() })?;
     let catalog = Catalog::start(config.threads, config.limits.actors(), metrics.actor_metrics.clone())
         .map_err(StartError::Threads)?;
+    actix_rt::spawn(memory_return::run(catalog.freed_memory().clone()));
     let router = CommandRouter::new(catalog.clone());
     let connection_limit = ConnectionLimit::new(config.limits.connections);
     let server = ServerContext {

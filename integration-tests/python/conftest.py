@@ -21,7 +21,7 @@ def serve(*extra):
     """A server with these arguments. Its addresses: `http`, `websocket`, `grpc`."""
     command = [BINARY, "serve", "--listen", "127.0.0.1:0", "--flight", "127.0.0.1:0", *extra]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    found = types.SimpleNamespace()
+    found = types.SimpleNamespace(pid=child.pid)
     try:
         for line in child.stdout:
             word, _, address = line.strip().partition(" ")

@@ -36,7 +36,11 @@ impl TableActor {
                 self.reply_and_notify(applied, Answer::Updated, began, reply, ctx);
             }
             Write::Replace { data, options } => {
+                let replaced = self.table.memory();
                 let applied = self.table.replace_with(&data, &options, &world).map(Some);
+                if applied.is_ok() {
+                    self.context.freed_memory.add(replaced);
+                }
                 self.reply_and_notify(applied, Answer::Replaced, began, reply, ctx);
             }
             Write::Remove { data } => {

@@ -1,0 +1,95 @@
+//! Gives the memory of large tables that ended back to the system.
+//!
+//! Invariant: runs beside the server's work, never in it, and does not change how fast that is. The system's allocator
+//! keeps what is freed, in up to eight arenas per core, so without this a server to which large tables come and go
+//! grows until every arena has held one. Allocating with small thresholds all the time would bring the same sizes, but
+//! loads and exports would take up to three times as long, for the faults of pages that are wanted again at once.
+
+use std::time::Duration;
+
+use proscenium_actors::FreedMemory;
+
+/// Time for the views and snapshots of an ended table, and for others that end with it, to be freed as well.
+const SETTLING: Duration = Duration::from_millis(200);
+
+/// Runs until it is dropped.
+pub async fn run(freed: FreedMemory) {
+    loop {
+        freed.enough().await;
+        tokio::time::sleep(SETTLING).await;
+        if let Err(error) = tokio::task::spawn_blocking(give_back).await {
+            tracing::debug!(%error, "memory was not given back");
+        }
+    }
+}
+
+/// Gives back the pages that are free in the allocator. Takes some tens of milliseconds for gigabytes, in which each
+/// arena is locked once. Nothing elsewhere than with glibc, whose allocator is the only one to need it.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn give_back() {
+    use rustix::process::{Resource, getrlimit};
+    // An arena that did not exist reserves address space.
+    if getrlimit(Resource::As).current.is_none() {
+        glibc::set_option(libc::M_TRIM_THRESHOLD, 128 << 10);
+        shorten_arenas();
+        // What the allocator itself arrives at on a server that loads and exports much. Once one is set, it adapts
+        // neither.
+        glibc::set_option(libc::M_TRIM_THRESHOLD, 64 << 20);
+        glibc::set_option(libc::M_MMAP_THRESHOLD, 32 << 20);
+    }
+    glibc::trim();
+}
+
+/// Has each arena give its end back, which `malloc_trim` does for the first arena only: the others do it when a large
+/// block is freed in them. Threads that run at once get all arenas in turn.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+fn shorten_arenas() {
+    use std::sync::RwLock;
+    /// The allocator makes up to this many for each core.
+    const ARENAS_PER_CORE: usize = 8;
+    /// More than that many arenas are seldom in use; a machine with more cores gives the others back when they are.
+    const MAX_ARENAS: usize = 128;
+    /// From 64 KiB on a freed block makes an arena look at its end.
+    const BLOCK_BYTES: usize = 96 << 10;
+    const STACK_BYTES: usize = 64 << 10;
+
+    let num_cores = std::thread::available_parallelism().map_or(1, usize::from);
+    // Arenas that no thread uses are given out first, then all in turn, so twice as many threads meet all of them.
+    let num_threads = 2 * (ARENAS_PER_CORE * num_cores).min(MAX_ARENAS);
+    let gate = RwLock::new(());
+    let is_closed = gate.write();
+    let meet_an_arena = || {
+        let block = std::hint::black_box(Vec::<u8>::with_capacity(BLOCK_BYTES));
+        drop(gate.read());
+        drop(block);
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..num_threads {
+            let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+            if let Err(error) = thread.spawn_scoped(scope, meet_an_arena) {
+                tracing::debug!(%error, "not every arena gives its end back");
+                break;
+            }
+        }
+        drop(is_closed);
+    });
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[allow(unsafe_code)]
+mod glibc {
+    /// Gives back the free pages of all arenas but those at the ends of all arenas but the first.
+    pub fn trim() {
+        // SAFETY: takes no pointer and may be called at any time from any thread.
+        unsafe { libc::malloc_trim(0) };
+    }
+
+    /// Sets a parameter of the allocator.
+    pub fn set_option(option: libc::c_int, value: libc::c_int) {
+        // SAFETY: takes no pointer and may be called at any time from any thread.
+        unsafe { libc::mallopt(option, value) };
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn give_back() {}
