@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use proscenium_engine::MemoryAccount;
 use proscenium_engine::hosting::Principal;
 
 use crate::error::{ActorError, Result};
@@ -15,19 +16,26 @@ pub struct Caller {
     pub principal: Principal,
     /// Owns the views that the command opens.
     pub session: SessionId,
+    /// The account of the request: where the memory that it takes is reserved.
+    pub memory: MemoryAccount,
     /// The connection and the number of the request on it; `None` for a sender that receives no notifications.
     connection: Option<(Arc<Outbox>, u32)>,
 }
 
 impl Caller {
-    /// A request of a connection.
-    pub fn on_connection(principal: Principal, outbox: Arc<Outbox>, msg_id: u32) -> Caller {
-        Caller { principal, session: outbox.session(), connection: Some((outbox, msg_id)) }
+    /// A request of a connection, with its account.
+    pub fn on_connection(
+        principal: Principal,
+        outbox: Arc<Outbox>,
+        msg_id: u32,
+        memory: MemoryAccount,
+    ) -> Caller {
+        Caller { principal, session: outbox.session(), memory, connection: Some((outbox, msg_id)) }
     }
 
-    /// A sender that only waits for answers.
-    pub fn without_connection(principal: Principal) -> Caller {
-        Caller { principal, session: SessionId::fresh(), connection: None }
+    /// A sender that only waits for answers, with the account of its request.
+    pub fn without_connection(principal: Principal, memory: MemoryAccount) -> Caller {
+        Caller { principal, session: SessionId::fresh(), memory, connection: None }
     }
 
     /// Whether the sender's connection has ended: nobody waits for the answer.

@@ -15,8 +15,9 @@ use std::sync::Arc;
 use actix::prelude::*;
 use proscenium_engine::hosting::{Answer, HostedTable, Principal, TableOrigin};
 use proscenium_engine::table::Table;
-use proscenium_engine::{TableData, TableOptions};
+use proscenium_engine::{MemoryAccount, TableData, TableOptions};
 
+use crate::caller::Caller;
 use crate::directory::Directory;
 use crate::error::Result;
 use crate::freed_memory::FreedMemory;
@@ -44,16 +45,23 @@ pub struct Catalog {
     limits: Limits,
     metrics: ActorMetrics,
     freed_memory: FreedMemory,
+    memory: MemoryAccount,
 }
 
 impl Catalog {
-    /// Starts the actors on `threads` threads, with workers for as many cores. Must be called inside an actix system.
+    /// Starts the actors on `threads` threads, with workers for as many cores and the account of the server's memory.
+    /// Must be called inside an actix system.
     ///
     /// # Errors
     ///
     /// The operating system cannot start a thread.
-    pub fn start(threads: usize, limits: Limits, metrics: ActorMetrics) -> std::io::Result<Catalog> {
-        Catalog::start_on(Workers::start(threads)?, threads, limits, metrics)
+    pub fn start(
+        threads: usize,
+        limits: Limits,
+        metrics: ActorMetrics,
+        memory: MemoryAccount,
+    ) -> std::io::Result<Catalog> {
+        Catalog::start_on(Workers::start(threads)?, threads, limits, metrics, memory)
     }
 
     /// As [`Catalog::start`], with these workers.
@@ -62,6 +70,7 @@ impl Catalog {
         threads: usize,
         limits: Limits,
         metrics: ActorMetrics,
+        memory: MemoryAccount,
     ) -> std::io::Result<Catalog> {
         let directory = Arc::new(Directory::new(limits));
         let placement = Placement::start(threads);
@@ -77,6 +86,7 @@ impl Catalog {
             placement: placement.clone(),
             limits,
             metrics: metrics.clone(),
+            memory: memory.clone(),
         };
         let names = directory.clone();
         let addr = CatalogActor::start_in_arbiter(placement.next(), move |_| CatalogActor {
@@ -85,7 +95,7 @@ impl Catalog {
             monitor,
         });
         let mailbox = Mailbox::new(addr, tuning::CATALOG_MAILBOX);
-        Ok(Catalog { directory, mailbox, placement, limits, metrics, freed_memory })
+        Ok(Catalog { directory, mailbox, placement, limits, metrics, memory, freed_memory })
     }
 
     /// The memory of tables that ended, for the host to give back.
@@ -98,9 +108,14 @@ impl Catalog {
         self.placement.stop();
     }
 
-    /// Creates the outbox of a new connection.
+    /// Creates the outbox of a new connection, with a new account of its memory.
     pub fn outbox(&self, session: SessionId) -> Arc<Outbox> {
-        Outbox::new(session, self.limits, self.metrics.clone())
+        Outbox::new(session, self.limits, self.metrics.clone(), self.memory.session())
+    }
+
+    /// The account of the server's memory.
+    pub fn memory(&self) -> &MemoryAccount {
+        &self.memory
     }
 
     /// The mailbox of the catalog's actor.
@@ -147,16 +162,16 @@ impl Catalog {
         self.directory.forget_session(session);
     }
 
-    /// Creates a table, for callers inside the server.
+    /// Creates a table, for callers inside the server, whose memory is not limited.
     ///
     /// # Errors
     ///
     /// The name is taken, the data is malformed, or creating the table takes longer than [`tuning::ASK_DEADLINE`].
     pub async fn host(&self, name: &str, data: TableData, options: TableOptions) -> Result<()> {
-        let (principal, name) = (Principal::anonymous(), name.to_string());
-        let origin = TableOrigin::Data { data, options };
+        let caller = Caller::without_connection(Principal::anonymous(), MemoryAccount::unlimited());
+        let (name, origin) = (name.to_string(), TableOrigin::Data { data, options });
         let created =
-            self.mailbox.ask(tuning::ASK_DEADLINE, |reply| CreateTable { principal, name, origin, reply });
+            self.mailbox.ask(tuning::ASK_DEADLINE, |reply| CreateTable { caller, name, origin, reply });
         created.await.map(drop)
     }
 }

@@ -186,6 +186,7 @@ mod tests {
             limits: Limits::default(),
             freed_memory: FreedMemory::default(),
             metrics: ActorMetrics::new().unwrap(),
+            memory: proscenium_engine::MemoryAccount::unlimited(),
         };
         let (stream, bound) = (StreamId::fresh(), MailboxBound::new(1));
         let reference = move |addr: Addr<TableActor>| {

@@ -82,6 +82,8 @@ impl Drop for ListenGuard {
 
 #[cfg(test)]
 mod tests {
+    use proscenium_engine::MemoryAccount;
+
     use super::*;
     use crate::limits::Limits;
     use crate::metrics::ActorMetrics;
@@ -89,7 +91,12 @@ mod tests {
     #[test]
     fn a_connection_is_a_listener_until_its_last_subscription_ends() {
         let listeners = Arc::<Listeners>::default();
-        let outbox = Outbox::new(SessionId::fresh(), Limits::default(), ActorMetrics::new().unwrap());
+        let outbox = Outbox::new(
+            SessionId::fresh(),
+            Limits::default(),
+            ActorMetrics::new().unwrap(),
+            MemoryAccount::unlimited(),
+        );
         let (first, second) = (listeners.add(&outbox), listeners.add(&outbox));
         drop(first);
         assert_eq!(listeners.outboxes().len(), 1);

@@ -14,6 +14,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use proscenium_engine::MemoryAccount;
 use tokio::sync::Notify;
 
 use crate::error::{ActorError, Result};
@@ -68,6 +69,7 @@ pub struct Outbox {
     session: SessionId,
     limits: Limits,
     metrics: ActorMetrics,
+    memory: MemoryAccount,
     /// Subscriptions that notify through this outbox.
     subscriptions: AtomicUsize,
     state: Mutex<OutboxState>,
@@ -102,9 +104,19 @@ pub enum Closed {
 
 impl Outbox {
     /// Creates the empty outbox of a connection.
-    pub fn new(session: SessionId, limits: Limits, metrics: ActorMetrics) -> Arc<Outbox> {
-        let (state, changed) = (Mutex::default(), Notify::new());
-        Arc::new(Outbox { session, limits, metrics, subscriptions: AtomicUsize::new(0), state, changed })
+    pub fn new(
+        session: SessionId,
+        limits: Limits,
+        metrics: ActorMetrics,
+        memory: MemoryAccount,
+    ) -> Arc<Outbox> {
+        let (subscriptions, state, changed) = (AtomicUsize::new(0), Mutex::default(), Notify::new());
+        Arc::new(Outbox { session, limits, metrics, memory, subscriptions, state, changed })
+    }
+
+    /// The account of the connection's memory.
+    pub fn memory(&self) -> &MemoryAccount {
+        &self.memory
     }
 
     /// Counts a subscription. Errors beyond [`Limits::subscriptions_per_session`].
@@ -338,7 +350,12 @@ pub(crate) mod tests {
     }
 
     pub fn outbox() -> Arc<Outbox> {
-        Outbox::new(SessionId::fresh(), Limits::default(), ActorMetrics::new().unwrap())
+        Outbox::new(
+            SessionId::fresh(),
+            Limits::default(),
+            ActorMetrics::new().unwrap(),
+            MemoryAccount::unlimited(),
+        )
     }
 
     pub fn drain(outbox: &Outbox) -> Vec<Outgoing> {

@@ -1,15 +1,16 @@
-//! What the engine needs of the world: the time, the number of threads, and a seed.
+//! What the engine needs of the world: the time, the number of threads, a seed, and an account of memory.
 //!
 //! Invariant: the engine reads no clock, counts no cores and draws no chance: all three are arguments. The content of a
 //! table depends on none of them; only expressions of views read the time (`now()`, `today()`) and chance (`random()`),
 //! and threads only make a pass faster.
 
+use crate::memory::MemoryAccount;
 use crate::parallel::Threads;
 
 /// The world of one call into the engine, made by the host.
 ///
-/// The default is a world for work that depends on none of it: time 0, one thread, seed 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The default is a world for work that depends on none of it: time 0, one thread, seed 0, unlimited memory.
+#[derive(Debug, Clone)]
 pub struct EngineContext {
     /// The time that expressions read, in milliseconds since 1970-01-01T00:00:00 UTC.
     pub now_ms: i64,
@@ -17,11 +18,13 @@ pub struct EngineContext {
     pub threads: usize,
     /// Where `random()` starts. Columns that are computed in one context with different counters differ.
     pub seed: u64,
+    /// The account of the request that the call is for: where its memory is reserved.
+    pub memory: MemoryAccount,
 }
 
 impl Default for EngineContext {
     fn default() -> Self {
-        EngineContext { now_ms: 0, threads: 1, seed: 0 }
+        EngineContext { now_ms: 0, threads: 1, seed: 0, memory: MemoryAccount::unlimited() }
     }
 }
 

@@ -16,6 +16,8 @@ pub use hosting::HostingError;
 pub use request::RequestError;
 pub use table::{IndexSource, JoinSideName, ReadOnly, TableError};
 
+use crate::memory::MemoryRefused;
+
 /// A user's mistake. Nothing was changed by the request that it answers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EngineError {
@@ -34,6 +36,9 @@ pub enum EngineError {
     /// A request whose parts do not make a command.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// A request that needs more memory than it may take.
+    #[error(transparent)]
+    Memory(#[from] MemoryRefused),
     /// A request that this release does not support; the text names it.
     #[error("{0} is not supported yet")]
     Unsupported(String),
@@ -48,6 +53,7 @@ impl EngineError {
             EngineError::Config(error) => error.code(),
             EngineError::Hosting(error) => error.code(),
             EngineError::Request(error) => error.code(),
+            EngineError::Memory(error) => error.code(),
             EngineError::Unsupported(_) => "unsupported",
         }
     }

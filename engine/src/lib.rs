@@ -27,6 +27,7 @@ pub mod hosting;
     reason = "accepts some of Arrow's data types and kinds of JSON cells, refuses all others"
 )]
 pub mod ingest;
+pub mod memory;
 pub(crate) mod parallel;
 pub(crate) mod query;
 pub(crate) mod sorted;
@@ -44,6 +45,7 @@ pub use data::{
     UnknownColumns, WriteOptions,
 };
 pub use error::{EngineError, Result};
+pub use memory::{MemoryAccount, MemoryKind, MemoryReservation};
 pub use storage::table_delta as delta;
 pub use types::{ColumnType, Field, Scalar, Schema, Storage};
 pub use types::{scalar, schema};

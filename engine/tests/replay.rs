@@ -21,10 +21,12 @@ use proscenium_engine::export::{self, JsonOptions};
 use proscenium_engine::table::{LogicalDelta, StagedBatch, Table, TableState, WriteKind};
 use proscenium_engine::testing::Random;
 use proscenium_engine::view::{Plan, SliceOptions, View};
-use proscenium_engine::{ColumnType, EngineContext, TableData, TableOptions, WriteOptions};
+use proscenium_engine::{ColumnType, EngineContext, MemoryAccount, TableData, TableOptions, WriteOptions};
 
-const ONE: EngineContext = EngineContext { now_ms: 0, threads: 1, seed: 1 };
-const TWO: EngineContext = EngineContext { now_ms: 99, threads: 2, seed: 2 };
+const ONE: EngineContext =
+    EngineContext { now_ms: 0, threads: 1, seed: 1, memory: MemoryAccount::unlimited() };
+const TWO: EngineContext =
+    EngineContext { now_ms: 99, threads: 2, seed: 2, memory: MemoryAccount::unlimited() };
 
 /// How the rows of a history's table are found.
 #[derive(Debug, Clone, PartialEq)]

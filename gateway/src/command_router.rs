@@ -89,6 +89,11 @@ impl CommandRouter {
         &self.0.catalog
     }
 
+    /// A sender without connection: one HTTP request or Flight call, which is a session of its own.
+    pub fn caller(&self, principal: Principal) -> Caller {
+        Caller::without_connection(principal, self.0.catalog.memory().session().request())
+    }
+
     /// Sends a command. Its answer, or an error, arrives at the reply.
     pub fn send(&self, routed: RoutedCommand) -> Sending {
         let RoutedCommand { caller, entity_id, command, table, reply, handled } = routed;
@@ -184,8 +189,7 @@ impl CommandRouter {
         let catalog = &self.0.catalog;
         let answer = match command {
             CatalogCommand::CreateTable(origin) => {
-                let principal = caller.principal;
-                return offer(catalog.mailbox(), CreateTable { principal, name, origin, reply });
+                return offer(catalog.mailbox(), CreateTable { caller, name, origin, reply });
             }
             CatalogCommand::ListTables => Ok(Answer::Tables(catalog.list())),
             CatalogCommand::WatchTables => caller.subscriber().map(|subscriber| {
@@ -225,17 +229,20 @@ where
 #[cfg(test)]
 mod tests {
     use proscenium_actors::{ActorMetrics, Limits};
+    use proscenium_engine::MemoryAccount;
     use proscenium_engine::hosting::{TableCommand, Topic};
 
     use super::*;
 
     fn router() -> CommandRouter {
-        let catalog = Catalog::start(1, Limits::default(), ActorMetrics::new().unwrap()).unwrap();
+        let catalog =
+            Catalog::start(1, Limits::default(), ActorMetrics::new().unwrap(), MemoryAccount::unlimited())
+                .unwrap();
         CommandRouter::new(catalog)
     }
 
     async fn ask(router: &CommandRouter, entity_id: &str, command: Command) -> Result<Answer, ActorError> {
-        router.ask(Caller::without_connection(Principal::anonymous()), entity_id, command).await
+        router.ask(router.caller(Principal::anonymous()), entity_id, command).await
     }
 
     #[actix_rt::test]

@@ -1,5 +1,7 @@
 //! The server's configuration and its defaults.
 
+mod memory;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -11,6 +13,7 @@ use serde::Deserialize;
 use crate::setup_error::SetupError;
 use crate::sites::SiteConfig;
 use crate::source::Source;
+pub use memory::{MemoryConfig, MemorySize};
 
 /// The configuration of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub struct Config {
     pub default_generation: Generation,
     /// Resource limits.
     pub limits: Limits,
+    /// The memory that clients may take.
+    pub memory: MemoryConfig,
     /// The sites whose pages may use the server, and the host names that it is served under.
     pub sites: SiteConfig,
     /// Threads for tables and views, and twice as many for loading, building and exporting.
@@ -222,6 +227,7 @@ impl Default for Config {
             max_upload_bytes: 1 << 30,
             default_generation: Generation::default(),
             limits: Limits::default(),
+            memory: MemoryConfig::default(),
             sites: SiteConfig::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             assets: None,

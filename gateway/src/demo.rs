@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use proscenium_actors::{ActorError, Caller, Catalog};
 use proscenium_engine::hosting::{Command, Principal, TableCommand, Write};
-use proscenium_engine::{ColumnType, TableData, TableOptions, WriteOptions};
+use proscenium_engine::{ColumnType, MemoryAccount, TableData, TableOptions, WriteOptions};
 use serde_json::json;
 
 use crate::command_router::CommandRouter;
@@ -99,7 +99,7 @@ pub async fn run(router: CommandRouter) {
 async fn send(router: &CommandRouter, table: &str, rows: serde_json::Value) -> bool {
     let (data, options) = (TableData::Rows(rows.to_string().into()), WriteOptions::default());
     let update = Command::Table(TableCommand::Write(Write::Update { data, port_id: 0, options }));
-    let caller = Caller::without_connection(Principal::anonymous());
+    let caller = Caller::without_connection(Principal::anonymous(), MemoryAccount::unlimited());
     match router.ask(caller, table, update).await {
         Ok(_) => true,
         Err(ActorError::TableNotFound | ActorError::TableFailed { .. }) => false,

@@ -16,6 +16,7 @@ pub mod http;
 pub mod json_form;
 pub mod listeners;
 pub mod load_options;
+pub mod memory_probe;
 mod memory_return;
 pub mod metrics;
 pub mod process_meter;
@@ -38,6 +39,7 @@ use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use proscenium_actors::Catalog;
+use proscenium_engine::MemoryAccount;
 use tokio::sync::watch;
 
 use command_router::CommandRouter;
@@ -46,6 +48,7 @@ pub use error::StartError;
 use flight::FlightListener;
 use http::{Readiness, Shared};
 pub use listeners::Addresses;
+use memory_probe::ProcessProbe;
 use metrics::Metrics;
 use session::{ConnectionLimit, ServerContext};
 
@@ -124,9 +127,12 @@ async fn run(
     ending: watch::Receiver<bool>,
     started: &Sender<Started>,
 ) -> Result<(), StartError> {
+    let limits = config.memory.limits(memory_probe::available_bytes());
+    let memory = MemoryAccount::server(limits, Arc::new(ProcessProbe::new(limits.server)));
     let metrics = Metrics::new().map_err(|error| SetupError::System { reason: error.to_string() })?;
-    let catalog = Catalog::start(config.threads, config.limits.actors(), metrics.actor_metrics.clone())
-        .map_err(StartError::Threads)?;
+    let catalog =
+        Catalog::start(config.threads, config.limits.actors(), metrics.actor_metrics.clone(), memory)
+            .map_err(StartError::Threads)?;
     actix_rt::spawn(memory_return::run(catalog.freed_memory().clone()));
     let router = CommandRouter::new(catalog.clone());
     let connection_limit = ConnectionLimit::new(config.limits.connections);

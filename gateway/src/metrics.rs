@@ -5,6 +5,7 @@
 use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 use proscenium_actors::ActorMetrics;
 use proscenium_actors::table::TableStats;
+use proscenium_engine::memory::{MemoryAccount, MemoryKind};
 
 /// The metrics of a server. Cheap to clone; clones share their counters.
 #[derive(Debug, Clone)]
@@ -26,6 +27,11 @@ pub struct Metrics {
     pub sessions_refused_total: IntCounter,
     /// The metrics of tables and views.
     pub actor_metrics: ActorMetrics,
+    memory_limit: IntGauge,
+    memory_pending: IntGauge,
+    memory_peak: IntGauge,
+    memory_reserved: IntGaugeVec,
+    memory_refused: IntCounterVec,
     tables: IntGauge,
     views: IntGauge,
     table_rows: IntGaugeVec,
@@ -60,6 +66,26 @@ impl Metrics {
                 "WebSocket connections that were refused.",
             )?,
             actor_metrics: ActorMetrics::new()?,
+            memory_limit: IntGauge::new(
+                "memory_limit_bytes",
+                "Memory that the process may use ([memory] limit).",
+            )?,
+            memory_pending: IntGauge::new(
+                "memory_pending_bytes",
+                "Memory reserved by requests and not allocated yet.",
+            )?,
+            memory_peak: IntGauge::new(
+                "memory_peak_reserved_bytes",
+                "The most memory that was reserved by requests at once.",
+            )?,
+            memory_reserved: IntGaugeVec::new(
+                Opts::new("memory_reserved_bytes", "Memory reserved by requests, by its purpose."),
+                &["kind"],
+            )?,
+            memory_refused: IntCounterVec::new(
+                Opts::new("memory_refused_total", "Reservations that were refused, by their purpose."),
+                &["kind"],
+            )?,
             tables: IntGauge::new("tables", "Hosted tables.")?,
             views: IntGauge::new("views", "Open views of all clients.")?,
             table_rows: IntGaugeVec::new(Opts::new("table_rows", "Rows of a hosted table."), &["table"])?,
@@ -82,6 +108,11 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.requests_total.clone()))?;
         metrics.registry.register(Box::new(metrics.received_bytes_total.clone()))?;
         metrics.registry.register(Box::new(metrics.sent_bytes_total.clone()))?;
+        metrics.registry.register(Box::new(metrics.memory_limit.clone()))?;
+        metrics.registry.register(Box::new(metrics.memory_pending.clone()))?;
+        metrics.registry.register(Box::new(metrics.memory_peak.clone()))?;
+        metrics.registry.register(Box::new(metrics.memory_reserved.clone()))?;
+        metrics.registry.register(Box::new(metrics.memory_refused.clone()))?;
         metrics.registry.register(Box::new(metrics.tables.clone()))?;
         metrics.registry.register(Box::new(metrics.views.clone()))?;
         metrics.registry.register(Box::new(metrics.table_rows.clone()))?;
@@ -96,7 +127,13 @@ impl Metrics {
 
     /// Encodes all metrics in Prometheus's text format. `hosted` are the statistics of each hosted table. Shared views
     /// are labelled by internal numbers.
-    pub fn text(&self, hosted: &[(String, TableStats)], num_views: usize) -> prometheus::Result<Vec<u8>> {
+    pub fn text(
+        &self,
+        hosted: &[(String, TableStats)],
+        num_views: usize,
+        memory: &MemoryAccount,
+    ) -> prometheus::Result<Vec<u8>> {
+        self.read_memory(memory);
         self.tables.set(hosted.len() as i64);
         self.views.set(num_views as i64);
         for table_stats in [&self.table_rows, &self.table_queue, &self.view_followers, &self.view_handles] {
@@ -115,5 +152,19 @@ impl Metrics {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
+    }
+
+    fn read_memory(&self, memory: &MemoryAccount) {
+        let (Some(limits), Some(usage)) = (memory.limits(), memory.usage()) else { return };
+        let gauge = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.memory_limit.set(gauge(limits.server));
+        self.memory_pending.set(gauge(usage.pending_bytes));
+        self.memory_peak.set(gauge(usage.peak_bytes));
+        for (position, kind) in MemoryKind::ALL.into_iter().enumerate() {
+            let label = &[kind.label()];
+            self.memory_reserved.with_label_values(label).set(gauge(usage.reserved_by_kind[position]));
+            let refused = self.memory_refused.with_label_values(label);
+            refused.inc_by(usage.refused_by_kind[position].saturating_sub(refused.get()));
+        }
     }
 }

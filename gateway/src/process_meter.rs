@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use proscenium_engine::hosting::ProcessUsage;
 
+use crate::memory_probe::ProcessMemory;
+
 /// Measures the process relative to the previous reading. One per server.
 #[derive(Debug)]
 pub struct ProcessMeter {
@@ -20,27 +22,15 @@ impl ProcessMeter {
         let busy = processor_time();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let (last_now, last_busy) = std::mem::replace(&mut *last, (now, busy));
-        let (resident_bytes, own_bytes) = memory();
+        let ProcessMemory { resident_bytes, shared_bytes, .. } = ProcessMemory::read();
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         ProcessUsage {
             resident_bytes,
-            own_bytes,
+            own_bytes: resident_bytes.saturating_sub(shared_bytes),
             busy_ms: milliseconds(busy.saturating_sub(last_busy)),
             passed_ms: milliseconds(now.saturating_duration_since(last_now)),
         }
     }
-}
-
-/// Resident bytes of the process, and those not shared; zeros where the system has no `/proc`.
-fn memory() -> (u64, u64) {
-    // Linux counts pages of 4 KiB on every platform this server is built for.
-    const PAGE_BYTES: u64 = 4096;
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let mut pages =
-        text.split_whitespace().map(|pages| pages.parse::<u64>().unwrap_or_default() * PAGE_BYTES);
-    // The first number is address space, most of which is not resident.
-    let resident = pages.nth(1).unwrap_or_default();
-    (resident, resident.saturating_sub(pages.next().unwrap_or_default()))
 }
 
 /// Processor time of all threads since the process started; zero where the system has no `/proc`.

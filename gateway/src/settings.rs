@@ -10,7 +10,7 @@ use clap::Args;
 use proscenium_proto::client_generation;
 use serde::Deserialize;
 
-use crate::config::{BYTES, Config, Limits, THREADS, check_range};
+use crate::config::{BYTES, Config, Limits, MemoryConfig, THREADS, check_range};
 use crate::http::assets;
 use crate::setup_error::SetupError;
 use crate::sites::SiteConfig;
@@ -73,6 +73,7 @@ struct File {
     default_generation: Option<String>,
     threads: Option<usize>,
     limits: Limits,
+    memory: MemoryConfig,
     #[serde(rename = "http")]
     sites: SiteConfig,
     #[serde(rename = "table")]
@@ -102,6 +103,7 @@ impl Options {
         let threads = self.threads.or(file.threads).unwrap_or(defaults.threads);
         check_range("threads", threads as u64, THREADS)?;
         file.limits.check()?;
+        file.memory.check()?;
         let mut sites = file.sites;
         sites.origins.extend(self.origins);
         sites.hosts.extend(self.hosts);
@@ -140,6 +142,7 @@ impl Options {
             max_upload_bytes,
             default_generation,
             limits: file.limits,
+            memory: file.memory,
             sites,
             threads,
             assets,
@@ -218,6 +221,18 @@ mod tests {
         assert!(error("max_upload_bytes = 0").contains("max_upload_bytes"));
         assert!(error("[limits]\ntables = 0").contains("limits.tables"));
         assert!(error("[limits]\nexport_bytes = 1").contains("limits.export_bytes"));
+        for (setting, wrong) in [
+            ("limit = \"much\"", "\"much\" is no amount of memory"),
+            ("limit = \"0%\"", "memory.limit: 0 is not between 1 and 100"),
+            ("limit = \"101%\"", "memory.limit: 101"),
+            ("limit = \"1MiB\"", "memory.limit: 1048576 is not between"),
+            ("per_session = \"1\"", "memory.per_session: 1 is not between"),
+            ("per_request = \"99999999999999GiB\"", "memory.per_request: "),
+            ("per_requests = \"1GiB\"", "per_requests"),
+        ] {
+            let error = error(&format!("[memory]\n{setting}"));
+            assert!(error.contains(wrong), "{setting}: {error}");
+        }
         for key in ["max_lag", "ping", "silence", "closing", "drain"] {
             for seconds in [0, i64::MAX] {
                 let text = format!("[limits]\n{key}_seconds = {seconds}");

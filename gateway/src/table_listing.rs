@@ -1,6 +1,6 @@
 //! The list of tables with their columns and sizes, as HTTP and Flight return it.
 
-use proscenium_actors::{ActorError, Caller};
+use proscenium_actors::ActorError;
 use proscenium_engine::hosting::{Answer, CatalogCommand, Command, HostedTable, Principal, TableCommand};
 use proscenium_engine::table::Snapshot;
 
@@ -16,7 +16,7 @@ pub async fn list(
     router: &CommandRouter,
     principal: Principal,
 ) -> Result<Vec<(HostedTable, Snapshot)>, ActorError> {
-    let caller = Caller::without_connection(principal);
+    let caller = router.caller(principal);
     let list = Command::Catalog(CatalogCommand::ListTables);
     let hosted = match router.ask(caller.clone(), "", list).await? {
         Answer::Tables(hosted) => hosted,

@@ -4,9 +4,7 @@
 
 use proscenium_actors::{ActorError, Caller};
 use proscenium_engine::error::RequestError;
-use proscenium_engine::hosting::{
-    CatalogCommand, Command, Principal, Subject, TableCommand, TableOrigin, Write,
-};
+use proscenium_engine::hosting::{CatalogCommand, Command, Subject, TableCommand, TableOrigin, Write};
 use proscenium_engine::{EngineError, TableData, TableOptions, UnknownColumns, WriteOptions};
 
 use crate::command_router::CommandRouter;
@@ -73,16 +71,16 @@ impl TableLoad {
     pub async fn apply(
         &self,
         router: &CommandRouter,
-        principal: Principal,
+        caller: &Caller,
         data: TableData,
     ) -> Result<LoadOutcome, ActorError> {
         if router.find(Subject::Table, &self.table).is_ok() {
-            return self.write(router, principal, data).await.map(|()| LoadOutcome::Written);
+            return self.write(router, caller, data).await.map(|()| LoadOutcome::Written);
         }
         let _creating = router.creation_locks().lock(&self.table).await;
         match router.find(Subject::Table, &self.table) {
-            Ok(_) => self.write(router, principal, data).await.map(|()| LoadOutcome::Written),
-            Err(_) => self.create(router, principal, data).await.map(|()| LoadOutcome::Created),
+            Ok(_) => self.write(router, caller, data).await.map(|()| LoadOutcome::Written),
+            Err(_) => self.create(router, caller, data).await.map(|()| LoadOutcome::Created),
         }
     }
 
@@ -94,7 +92,7 @@ impl TableLoad {
     pub async fn create(
         &self,
         router: &CommandRouter,
-        principal: Principal,
+        caller: &Caller,
         data: TableData,
     ) -> Result<(), ActorError> {
         let options = TableOptions {
@@ -103,8 +101,7 @@ impl TableLoad {
             list_flatten: self.lists.unwrap_or_default().0,
         };
         let create = CatalogCommand::CreateTable(TableOrigin::Data { data, options });
-        let caller = Caller::without_connection(principal);
-        router.ask(caller, &self.table, Command::Catalog(create)).await.map(drop)
+        router.ask(caller.clone(), &self.table, Command::Catalog(create)).await.map(drop)
     }
 
     /// Writes to the table.
@@ -115,7 +112,7 @@ impl TableLoad {
     pub async fn write(
         &self,
         router: &CommandRouter,
-        principal: Principal,
+        caller: &Caller,
         data: TableData,
     ) -> Result<(), ActorError> {
         let options = WriteOptions {
@@ -129,8 +126,7 @@ impl TableLoad {
             LoadEffect::Replace => Write::Replace { data, options },
             LoadEffect::Remove => Write::Remove { data },
         };
-        let caller = Caller::without_connection(principal);
         let command = Command::Table(TableCommand::Write(write));
-        router.ask(caller, &self.table, command).await.map(drop)
+        router.ask(caller.clone(), &self.table, command).await.map(drop)
     }
 }

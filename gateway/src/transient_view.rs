@@ -34,7 +34,7 @@ impl TransientView {
         table: &str,
         config: ViewConfig,
     ) -> Result<TransientView, ActorError> {
-        let caller = Caller::without_connection(principal);
+        let caller = router.caller(principal);
         // Clients choose random ids; this one cannot be mistaken for theirs.
         let view_id = format!("transient view {}", caller.session.0);
         // Dropped before it is open, it closes a view that does not exist, which has no effect.
@@ -103,12 +103,14 @@ pub(crate) fn unexpected(answer: &Answer) -> ActorError {
 mod tests {
     use proscenium_actors::table::GetTableStats;
     use proscenium_actors::{ActorMetrics, Catalog, Limits, tuning};
-    use proscenium_engine::{TableData, TableOptions};
+    use proscenium_engine::{MemoryAccount, TableData, TableOptions};
 
     use super::*;
 
     async fn router() -> CommandRouter {
-        let catalog = Catalog::start(1, Limits::default(), ActorMetrics::new().unwrap()).unwrap();
+        let catalog =
+            Catalog::start(1, Limits::default(), ActorMetrics::new().unwrap(), MemoryAccount::unlimited())
+                .unwrap();
         let data = TableData::Rows(r#"[{"x":1},{"x":2}]"#.into());
         catalog.host("t", data, TableOptions::default()).await.unwrap();
         CommandRouter::new(catalog)

@@ -63,3 +63,16 @@ pub const CLAIMED_VALUES: u64 = 10 * CLAIMED_ROWS;
 
 /// Values that may be claimed per byte of the file beyond that.
 pub const CLAIMED_VALUES_PER_BYTE: u64 = 16;
+
+/// Age of a reading of the process's memory that still decides a reservation: memory that is freed or taken shows within
+/// it.
+pub const PROBE_AGE: Duration = Duration::from_millis(50);
+
+/// Bytes of reservations that one reading of the process's memory decides: what may be taken without notice.
+pub const PROBE_BYTES: u64 = 8 << 20;
+
+/// Least memory of a server: an empty one takes some tens of megabytes.
+pub const LEAST_MEMORY_BYTES: u64 = 64 << 20;
+
+/// Least memory of a session and of a request: small requests always go on.
+pub const LEAST_REQUEST_BYTES: u64 = 1 << 20;

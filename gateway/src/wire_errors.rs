@@ -9,6 +9,7 @@ use actix_web::http::header::RETRY_AFTER;
 use proscenium_actors::ActorError;
 use proscenium_engine::EngineError;
 use proscenium_engine::error::HostingError;
+use proscenium_engine::memory::MemoryLevel;
 use proscenium_proto::ClientResp;
 use proscenium_proto::translate::{error as wire_error, error_text};
 use serde_json::json;
@@ -68,6 +69,11 @@ fn http_status(error: &EngineError) -> StatusCode {
             HostingError::TooManyViews { .. } => StatusCode::TOO_MANY_REQUESTS,
             HostingError::NoSourceView { .. } | HostingError::NoSourceTable { .. } => StatusCode::NOT_FOUND,
         },
+        EngineError::Memory(refused) => match refused.level {
+            MemoryLevel::Request => StatusCode::PAYLOAD_TOO_LARGE,
+            MemoryLevel::Session => StatusCode::TOO_MANY_REQUESTS,
+            MemoryLevel::Server => StatusCode::SERVICE_UNAVAILABLE,
+        },
         EngineError::Unsupported(_) => StatusCode::NOT_IMPLEMENTED,
     }
 }
@@ -75,7 +81,7 @@ fn http_status(error: &EngineError) -> StatusCode {
 /// An HTTP response with an error: JSON with its text and its stable code.
 pub(crate) fn http_error(status: StatusCode, code: &str, message: &str) -> HttpResponse {
     let mut response = HttpResponse::build(status);
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
         response.insert_header((RETRY_AFTER, RETRY_SECONDS));
     }
     response.json(json!({ "error": message, "code": code }))
@@ -111,6 +117,7 @@ fn flight_code(error: &EngineError) -> Code {
             HostingError::TooManyTables { .. } | HostingError::TooManyViews { .. } => Code::ResourceExhausted,
             HostingError::NoSourceView { .. } | HostingError::NoSourceTable { .. } => Code::NotFound,
         },
+        EngineError::Memory(_) => Code::ResourceExhausted,
         EngineError::Unsupported(_) => Code::Unimplemented,
     }
 }
@@ -128,5 +135,35 @@ fn text(fault: &ActorError, name: &str) -> String {
         | ActorError::ReplyTooLong { .. }
         | ActorError::NoConnection
         | ActorError::WrongAnswer => fault.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proscenium_engine::memory::{MemoryKind, MemoryRefused};
+
+    use super::*;
+
+    #[test]
+    fn refused_memory_says_whether_to_ask_for_less_or_later() {
+        let refused = |level| {
+            let (asked, limit_bytes, free_bytes) = (3 << 30, 1 << 30, 1 << 20);
+            let kind = MemoryKind::Slices;
+            ActorError::from(EngineError::from(MemoryRefused { kind, asked, level, limit_bytes, free_bytes }))
+        };
+        for (level, status, retries) in [
+            (MemoryLevel::Request, StatusCode::PAYLOAD_TOO_LARGE, false),
+            (MemoryLevel::Session, StatusCode::TOO_MANY_REQUESTS, true),
+            (MemoryLevel::Server, StatusCode::SERVICE_UNAVAILABLE, true),
+        ] {
+            let response = to_http(&refused(level), "t");
+            assert_eq!(response.status(), status);
+            assert_eq!(response.headers().contains_key(RETRY_AFTER), retries, "{status}");
+            let status = to_flight(&refused(level), "t");
+            assert_eq!(status.code(), Code::ResourceExhausted);
+            assert_eq!(status.metadata().get(CODE_METADATA).unwrap(), "memory_limit");
+            let text = format!("needs 3.0 GiB for the slice; [memory] {} allows 1.0 GiB", level.key());
+            assert_eq!(status.message(), text);
+        }
     }
 }

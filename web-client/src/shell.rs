@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use js_sys::{Function, Uint8Array};
-use proscenium_engine::EngineContext;
+use proscenium_engine::{EngineContext, MemoryAccount};
 use proscenium_proto::client_generation::{self, ClientGeneration};
 use wasm_bindgen::prelude::*;
 
@@ -77,6 +77,7 @@ impl Connection {
             now_ms: js_sys::Date::now() as i64,
             threads: 1,
             seed: (js_sys::Math::random() * (1_u64 << 53) as f64) as u64,
+            memory: MemoryAccount::unlimited(),
         });
         let outgoing = inner.server.handle(self.session, Bytes::copy_from_slice(request));
         let edits = inner.server.take_edits();

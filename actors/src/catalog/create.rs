@@ -1,16 +1,17 @@
 //! The command to create a table, whatever it is made of.
 
 use actix::prelude::*;
-use proscenium_engine::hosting::{Answer, Principal, TableOrigin};
+use proscenium_engine::hosting::{Answer, TableOrigin};
 
 use super::CatalogActor;
+use crate::caller::Caller;
 use crate::mailbox::{Posted, Reply};
 
 /// Creates a table.
 #[derive(Debug)]
 pub struct CreateTable {
-    /// Whose rights apply.
-    pub principal: Principal,
+    /// The sender.
+    pub caller: Caller,
     /// The new table's name.
     pub name: String,
     /// What it is made of.
@@ -23,10 +24,10 @@ impl Handler<Posted<CreateTable>> for CatalogActor {
     type Result = ();
 
     fn handle(&mut self, posted: Posted<CreateTable>, ctx: &mut Self::Context) {
-        let CreateTable { principal: _, name, origin, reply } = posted.open();
+        let CreateTable { caller, name, origin, reply } = posted.open();
         match origin {
             TableOrigin::Data { data, options } => {
-                let made = self.load(data, options);
+                let made = self.load(data, options, caller.memory);
                 self.make(&name, made, Answer::TableCreated, reply, ctx);
             }
             TableOrigin::View { view_id, columns } => {

@@ -11,6 +11,7 @@ use proscenium_engine::delta::TableDelta;
 use proscenium_engine::hosting::{Answer, Write};
 
 use super::TableActor;
+use crate::caller::Caller;
 use crate::engine_context::engine_context;
 use crate::error::ActorError;
 use crate::mailbox::Reply;
@@ -19,8 +20,14 @@ use crate::outbox::DerivedSlots;
 impl TableActor {
     /// Applies a write. The answer is sent once the batch is applied; it is an error if the data is malformed or the
     /// table is read-only.
-    pub(super) fn write(&mut self, write: Write, reply: Reply<Answer>, ctx: &mut Context<Self>) {
-        let world = engine_context();
+    pub(super) fn write(
+        &mut self,
+        write: Write,
+        caller: &Caller,
+        reply: Reply<Answer>,
+        ctx: &mut Context<Self>,
+    ) {
+        let world = engine_context(&caller.memory);
         let began = Instant::now();
         match write {
             Write::Update { data, port_id, options } => {

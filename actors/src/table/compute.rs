@@ -37,7 +37,7 @@ impl TableActor {
         let version = backfill.version();
         self.running_backfill.push(RunningBackfill { backfill: backfill.clone(), version, rounds: 0 });
         let job = {
-            let (backfill, world) = (backfill.clone(), engine_context());
+            let (backfill, world) = (backfill.clone(), engine_context(&self.context.memory));
             move || backfill.run(&world)
         };
         self.work_on(backfill, job, ctx);
@@ -78,7 +78,7 @@ impl TableActor {
         running_backfill.rounds += 1;
         running_backfill.version = version;
         let job = {
-            let (backfill, world) = (backfill.clone(), engine_context());
+            let (backfill, world) = (backfill.clone(), engine_context(&self.context.memory));
             move || {
                 result.follow(&backfill, &backlog, &world);
                 result
@@ -91,7 +91,7 @@ impl TableActor {
     pub(super) fn finish_backfills(&mut self, ctx: &mut Context<Self>) {
         while let Some(running_backfill) = self.running_backfill.first() {
             let backfill = running_backfill.backfill.clone();
-            let result = backfill.run(&engine_context());
+            let result = backfill.run(&engine_context(&self.context.memory));
             self.install(&backfill, result, ctx);
         }
     }
@@ -127,7 +127,7 @@ impl TableActor {
     }
 
     fn install(&mut self, backfill: &Backfill, result: BackfillResult, ctx: &mut Context<Self>) {
-        let installed = self.table.install(backfill, result, &engine_context());
+        let installed = self.table.install(backfill, result, &engine_context(&self.context.memory));
         self.running_backfill.retain(|other| !other.backfill.is(backfill));
         if installed.is_empty() {
             return;

@@ -8,7 +8,7 @@ use proscenium_engine::hosting::{
     Answer, Principal, SliceFormat, SliceRequest, TableCommand, ViewCommand, Write,
 };
 use proscenium_engine::view::Viewport;
-use proscenium_engine::{Scalar, TableData, TableOptions, WriteOptions};
+use proscenium_engine::{MemoryAccount, Scalar, TableData, TableOptions, WriteOptions};
 
 use super::{GetTableStats, SessionClosed, TableRef, TableRequest, TargetCommand};
 use crate::caller::Caller;
@@ -46,7 +46,7 @@ async fn ask(table: &TableRef, command: TargetCommand) -> Result<Answer> {
 }
 
 fn request(command: TargetCommand, reply: Reply<Answer>) -> TableRequest {
-    let caller = Caller::without_connection(Principal::anonymous());
+    let caller = Caller::without_connection(Principal::anonymous(), MemoryAccount::unlimited());
     TableRequest { caller, command, reply, handled: Box::new(()) }
 }
 
@@ -100,8 +100,14 @@ fn config() -> ViewConfig {
 #[actix::test]
 async fn batches_are_applied_while_windows_are_computed() {
     let workers = Workers::start(1).unwrap();
-    let catalog =
-        Catalog::start_on(workers.clone(), 1, Limits::default(), ActorMetrics::new().unwrap()).unwrap();
+    let catalog = Catalog::start_on(
+        workers.clone(),
+        1,
+        Limits::default(),
+        ActorMetrics::new().unwrap(),
+        MemoryAccount::unlimited(),
+    )
+    .unwrap();
     let options = TableOptions { index: Some("k".into()), ..TableOptions::default() };
     let rows = r#"[{"k":1,"v":1},{"k":2,"v":2},{"k":3,"v":3}]"#;
     catalog.host("t", TableData::Rows(rows.into()), options).await.unwrap();
@@ -145,7 +151,9 @@ async fn batches_are_applied_while_windows_are_computed() {
 async fn what_a_client_that_left_has_asked_for_is_not_built() {
     const NUM_VIEWS: u64 = 50;
     let (workers, metrics) = (Workers::start(1).unwrap(), ActorMetrics::new().unwrap());
-    let catalog = Catalog::start_on(workers.clone(), 1, Limits::default(), metrics.clone()).unwrap();
+    let catalog =
+        Catalog::start_on(workers.clone(), 1, Limits::default(), metrics.clone(), MemoryAccount::unlimited())
+            .unwrap();
     let rows = r#"[{"k":1},{"k":2}]"#;
     catalog.host("t", TableData::Rows(rows.into()), TableOptions::default()).await.unwrap();
     let table = catalog.table("t").unwrap();
@@ -153,7 +161,8 @@ async fn what_a_client_that_left_has_asked_for_is_not_built() {
     let gate = hold(&workers);
     let outbox = catalog.outbox(SessionId::fresh());
     let send = async |command: TargetCommand| {
-        let caller = Caller::on_connection(Principal::anonymous(), outbox.clone(), 1);
+        let caller =
+            Caller::on_connection(Principal::anonymous(), outbox.clone(), 1, MemoryAccount::unlimited());
         let (reply, handled) = (Reply::ignored(), Box::new(()));
         table.mailbox.post(TableRequest { caller, command, reply, handled }).await;
     };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use proscenium_engine::MemoryAccount;
 use proscenium_engine::hosting::Answer;
 
 use super::TableRef;
@@ -29,6 +30,8 @@ pub struct ActorContext {
     pub freed_memory: FreedMemory,
     /// The server's metrics.
     pub metrics: ActorMetrics,
+    /// The account of the server's memory.
+    pub memory: MemoryAccount,
 }
 
 /// The directory of tables and views, as table actors see it.

@@ -93,7 +93,7 @@ impl TableActor {
                 reply.send(Ok(Answer::of_expressions(expressions, &self.table)));
             }
             TableCommand::DescribeView(config) => reply.send(Ok(Answer::of_config(&config, &self.table))),
-            TableCommand::Write(write) => self.write(write, reply, ctx),
+            TableCommand::Write(write) => self.write(write, caller, reply, ctx),
             TableCommand::OpenView { view_id, config } => {
                 reply.send(self.open(&view_id, &config, caller.session, ctx));
             }

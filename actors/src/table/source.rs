@@ -60,8 +60,8 @@ impl TableActor {
             let side = self.sources[source].side;
             for (delta, derived_slots) in self.sources[source].deltas.drain() {
                 let followed = match side {
-                    None => self.table.follow(&delta, &engine_context()),
-                    Some(side) => self.table.follow_side(side, &delta, &engine_context()),
+                    None => self.table.follow(&delta, &engine_context(&self.context.memory)),
+                    Some(side) => self.table.follow_side(side, &delta, &engine_context(&self.context.memory)),
                 };
                 if let Some(delta) = followed {
                     let delta = Arc::new(delta);

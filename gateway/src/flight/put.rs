@@ -14,7 +14,7 @@ use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use arrow_flight::{FlightData, PutResult};
 use futures::{Stream, StreamExt, TryStreamExt};
-use proscenium_actors::ActorError;
+use proscenium_actors::{ActorError, Caller};
 use proscenium_engine::TableData;
 use proscenium_engine::hosting::{Principal, Subject};
 use proscenium_engine::ingest::{ArrowMessages, guarded};
@@ -95,7 +95,7 @@ impl Stream for Batches {
 /// The state of a put.
 struct Load {
     router: CommandRouter,
-    principal: Principal,
+    caller: Caller,
     load: TableLoad,
     is_made: bool,
     /// A table of this name that another has made meanwhile is an error.
@@ -123,8 +123,8 @@ impl Load {
         let load = TableLoad { table, effect, index, limit, lists, ignore_unknown };
         load.check().map_err(|fault| to_flight(&fault, &load.table))?;
         Ok(Load {
+            caller: router.caller(principal),
             router,
-            principal,
             load,
             is_made: found.is_ok(),
             must_create,
@@ -175,14 +175,13 @@ impl Load {
     }
 
     async fn send(&mut self, data: TableData) -> Result<(), ActorError> {
-        let principal = self.principal.clone();
         if self.is_made {
-            return self.load.write(&self.router, principal, data).await;
+            return self.load.write(&self.router, &self.caller, data).await;
         }
         if self.must_create {
-            self.load.create(&self.router, principal, data).await?;
+            self.load.create(&self.router, &self.caller, data).await?;
         } else {
-            self.load.apply(&self.router, principal, data).await?;
+            self.load.apply(&self.router, &self.caller, data).await?;
         }
         self.is_made = true;
         Ok(())

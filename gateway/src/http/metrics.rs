@@ -16,7 +16,8 @@ pub(super) async fn scrape(shared: web::Data<Shared>) -> HttpResponse {
             table_stats.push((entry.name.to_string(), read));
         }
     }
-    match shared.metrics.text(&table_stats, shared.router.catalog().num_views()) {
+    let catalog = shared.router.catalog();
+    match shared.metrics.text(&table_stats, catalog.num_views(), catalog.memory()) {
         Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),
         Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
     }

@@ -13,7 +13,6 @@
 
 use actix_web::http::header::HeaderName;
 use actix_web::{HttpRequest, HttpResponse, web};
-use proscenium_actors::Caller;
 use proscenium_engine::hosting::{Command, HostedTable, Principal, Subject, TableCommand};
 use proscenium_engine::table::Snapshot;
 use serde_json::json;
@@ -46,7 +45,7 @@ pub(super) async fn delete(shared: web::Data<Shared>, name: web::Path<String>) -
     if let Err(fault) = shared.router.find(Subject::Table, &name) {
         return wire_errors::to_http(&fault, &name);
     }
-    let caller = Caller::without_connection(Principal::anonymous());
+    let caller = shared.router.caller(Principal::anonymous());
     let command = Command::Table(TableCommand::Delete { lazy: false });
     match shared.router.ask(caller, &name, command).await {
         Ok(_) => HttpResponse::NoContent().finish(),

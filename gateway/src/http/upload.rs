@@ -87,12 +87,12 @@ async fn upload(
     if let Err(fault) = load.check() {
         return to_http(&fault, name);
     }
+    let caller = shared.router.caller(Principal::anonymous());
     let data = match read(name, format, query, request, body, max).await {
         Ok(data) => data,
         Err(response) => return response,
     };
-    let (router, principal) = (&shared.router, Principal::anonymous());
-    match load.apply(router, principal, data).await {
+    match load.apply(&shared.router, &caller, data).await {
         Ok(outcome) => {
             let status = match outcome {
                 LoadOutcome::Created => StatusCode::CREATED,

@@ -221,7 +221,12 @@ impl SessionRequests {
             answer_if_gone: command.answer_if_missing().map(Box::new),
             done,
         };
-        let caller = Caller::on_connection(self.principal.clone(), self.outbox.clone(), msg_id);
+        let caller = Caller::on_connection(
+            self.principal.clone(),
+            self.outbox.clone(),
+            msg_id,
+            self.outbox.memory().request(),
+        );
         let reply = target.into_reply();
         self.server.router.send(RoutedCommand { caller, entity_id, command, table, reply, handled })
     }

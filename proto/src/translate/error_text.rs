@@ -21,7 +21,10 @@ fn published(error: &EngineError) -> Option<String> {
         EngineError::Table(error) => of_table(error),
         EngineError::Config(error) => of_config(error),
         // These are in the published words.
-        EngineError::Hosting(_) | EngineError::Request(_) | EngineError::Unsupported(_) => None,
+        EngineError::Hosting(_)
+        | EngineError::Request(_)
+        | EngineError::Memory(_)
+        | EngineError::Unsupported(_) => None,
     }
 }
 

@@ -11,12 +11,14 @@ use crate::data::{TableData, TableOptions};
 use crate::describe::describe;
 use crate::export::{self, JsonOptions};
 use crate::expr::{Expression, TableRow, VectorEvaluator, VolatileInputs};
+use crate::memory::MemoryAccount;
 use crate::table::Table;
 use crate::types::scalar::Scalar;
 use crate::types::schema::ColumnType;
 use crate::view::{SliceOptions, View};
 
-const TWO: EngineContext = EngineContext { now_ms: 0, threads: 2, seed: 0 };
+const TWO: EngineContext =
+    EngineContext { now_ms: 0, threads: 2, seed: 0, memory: MemoryAccount::unlimited() };
 
 fn recorded() -> Json {
     serde_json::from_str(include_str!("../../../tests/data/expressions.json")).unwrap()
