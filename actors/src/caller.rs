@@ -8,6 +8,7 @@ use proscenium_engine::hosting::Principal;
 use crate::error::{ActorError, Result};
 use crate::outbox::{Closed, Outbox, SessionId};
 use crate::subscriber::Subscriber;
+use crate::workers::JobOwner;
 
 /// The sender of a command.
 #[derive(Debug, Clone)]
@@ -41,6 +42,11 @@ impl Caller {
     /// Whether the sender's connection has ended: nobody waits for the answer.
     pub fn is_gone(&self) -> bool {
         self.connection.as_ref().is_some_and(|(outbox, _)| outbox.closed() == Some(Closed::Ended))
+    }
+
+    /// Whose queue of worker jobs the sender's requests wait in.
+    pub fn job_owner(&self) -> JobOwner {
+        JobOwner::of(self.connection.as_ref().map(|(outbox, _)| outbox.session()))
     }
 
     /// Creates a subscription of the connection, under the number of the request.

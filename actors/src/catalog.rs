@@ -25,12 +25,14 @@ use crate::limits::Limits;
 use crate::lineage::Lineage;
 use crate::mailbox::{Mailbox, MailboxBound, Reply, unbound};
 use crate::metrics::ActorMetrics;
-use crate::monitor::{MonitorTable, TableMonitor};
+use crate::monitor::TableMonitor;
 use crate::outbox::{Outbox, SessionId, StreamId};
 use crate::placement::Placement;
 use crate::subscriber::Subscriber;
 use crate::table::TableRef;
-use crate::table::{ActorContext, DeleteSubscribers, Source, TableActor, TableNames as _, liveness_guard};
+use crate::table::{
+    ActorContext, DeleteSubscribers, LivenessGuard, Source, TableActor, TableEnded, TableNames as _,
+};
 use crate::tuning;
 use crate::workers::Workers;
 
@@ -228,10 +230,9 @@ impl CatalogActor {
         let (index, limit) = (table.index().map(str::to_string), table.limit());
         let stream = StreamId::fresh();
         let source_tables: Arc<[TableRef]> = sources.iter().map(|source| source.table.clone()).collect();
-        let (liveness_guard, ended) = liveness_guard();
         let (delete_subscribers, bound) =
             (DeleteSubscribers::default(), MailboxBound::new(tuning::TABLE_MAILBOX));
-        let notified = delete_subscribers.clone();
+        let monitor = self.monitor.clone().recipient();
         let reference = {
             let bound = bound.clone();
             move |addr| TableRef {
@@ -245,12 +246,12 @@ impl CatalogActor {
         let of_itself = reference.clone();
         let addr = TableActor::start_in_arbiter(self.context.placement.next(), move |ctx| {
             let self_ref = of_itself(ctx.address());
+            let ended =
+                TableEnded { table: self_ref.clone(), delete_subscribers: delete_subscribers.clone() };
+            let liveness_guard = LivenessGuard::new(monitor, ended);
             TableActor::new(self_ref, table, sources, context, delete_subscribers, liveness_guard)
         });
         let table = reference(addr);
-        self.directory.host(table.clone(), index, limit);
-        if self.monitor.try_send(MonitorTable { table, delete_subscribers: notified, ended }).is_err() {
-            tracing::error!("the monitor has ended: a table that fails will not be noticed");
-        }
+        self.directory.host(table, index, limit);
     }
 }

@@ -171,8 +171,9 @@ mod tests {
     use crate::lineage::Lineage;
     use crate::mailbox::MailboxBound;
     use crate::metrics::ActorMetrics;
+    use crate::monitor::TableMonitor;
     use crate::placement::Placement;
-    use crate::table::{ActorContext, DeleteSubscribers, TableActor, liveness_guard};
+    use crate::table::{ActorContext, DeleteSubscribers, LivenessGuard, TableActor, TableEnded};
     use crate::workers::Workers;
 
     /// Must run inside an actix system.
@@ -189,15 +190,18 @@ mod tests {
             memory: proscenium_engine::MemoryAccount::unlimited(),
         };
         let (stream, bound) = (StreamId::fresh(), MailboxBound::new(1));
+        let monitor = TableMonitor::new(directory.clone()).start().recipient();
         let reference = move |addr: Addr<TableActor>| {
             let (sources, lineage) = (Arc::default(), Lineage::default());
             TableRef { name: name.clone(), stream, mailbox: bound.mailbox(addr), sources, lineage }
         };
         let of_itself = reference.clone();
         let addr = TableActor::create(move |ctx| {
-            let (guard, _) = liveness_guard();
             let self_ref = of_itself(ctx.address());
-            TableActor::new(self_ref, made, Vec::new(), context, DeleteSubscribers::default(), guard)
+            let subscribers = DeleteSubscribers::default();
+            let ended = TableEnded { table: self_ref.clone(), delete_subscribers: subscribers.clone() };
+            let guard = LivenessGuard::new(monitor, ended);
+            TableActor::new(self_ref, made, Vec::new(), context, subscribers, guard)
         });
         let table = reference(addr);
         directory.host(table.clone(), None, None);

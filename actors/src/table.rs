@@ -42,7 +42,7 @@ pub use crash::Crash;
 pub use flush_deferred::FlushDeferred;
 pub(crate) use follow::no_view;
 pub use follow::{Follow, Followed, Follower};
-pub use liveness::{DeleteSubscribers, LivenessGuard, Terminated, liveness_guard};
+pub use liveness::{DeleteSubscribers, LivenessGuard, TableEnded};
 pub use request::{TableRequest, TargetCommand};
 pub use session_closed::SessionClosed;
 pub use source::Source;

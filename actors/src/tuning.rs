@@ -34,8 +34,18 @@ pub const REMEMBERED_FAILURES: usize = 256;
 /// Default deadline of an `ask` from inside the server (HTTP, Flight): building a very large view takes seconds.
 pub const ASK_DEADLINE: Duration = Duration::from_secs(60);
 
-/// Worker threads per core: more than one, so that a small job does not wait for a large one.
+/// Worker threads per core that are kept: more than one, so that a small job does not wait for a large one.
 pub const WORKERS_PER_CORE: usize = 2;
+
+/// Worker threads per core that run at a time: as many long jobs of different clients share the processors before a short
+/// one waits for them. Each takes a stack and, while it works, memory of its own.
+pub const MOST_WORKERS_PER_CORE: usize = 8;
+
+/// Time after which a worker thread without work ends, if there are more than [`WORKERS_PER_CORE`].
+pub const IDLE_WORKER: Duration = Duration::from_secs(10);
+
+/// Jobs that a table, or the server, may run for each one of a session: many clients wait for them.
+pub const SHARED_WORK_WEIGHT: usize = 4;
 
 /// Gives a worker a tenth of the processor time of a socket or table thread when both are runnable.
 pub const WORKER_NICENESS: i32 = 10;

@@ -27,13 +27,13 @@ use lagging::LaggingSubscribers;
 use crate::error::ActorError;
 use crate::mailbox::Reply;
 use crate::metrics::ActorMetrics;
-use crate::workers::Workers;
+use crate::workers::{JobOwner, Workers};
 
 /// The actor of a shared view.
 #[derive(Debug)]
 pub struct ViewActor {
-    /// The plan and the snapshot to build from; taken when building starts.
-    start: Option<(Arc<Plan>, Snapshot)>,
+    /// The plan and the snapshot to build from, and whose job that is; taken when building starts.
+    start: Option<(Arc<Plan>, Snapshot, JobOwner)>,
     /// `None` until it is built; no message is handled before.
     view: Option<View>,
     handles: HashMap<HandleId, Held>,
@@ -131,6 +131,7 @@ impl ViewActor {
     pub(crate) fn new(
         plan: Arc<Plan>,
         snapshot: Snapshot,
+        owner: JobOwner,
         workers: Workers,
         export_bytes: usize,
         build: Arc<BuildState>,
@@ -138,7 +139,7 @@ impl ViewActor {
     ) -> Self {
         let (handles, lagging) = (HashMap::new(), LaggingSubscribers::default());
         ViewActor {
-            start: Some((plan, snapshot)),
+            start: Some((plan, snapshot, owner)),
             view: None,
             handles,
             lagging,
@@ -154,9 +155,9 @@ impl Actor for ViewActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let Some((plan, snapshot)) = self.start.take() else { return };
+        let Some((plan, snapshot, owner)) = self.start.take() else { return };
         let (build, metrics) = (self.build.clone(), self.metrics.clone());
-        let building = self.workers.run(move || {
+        let building = self.workers.run(owner, move || {
             if build.abandoned.load(Ordering::Acquire) {
                 metrics.build_abandoned();
                 return None;

@@ -6,6 +6,7 @@ use proscenium_engine::hosting::{Answer, TableOrigin};
 use super::CatalogActor;
 use crate::caller::Caller;
 use crate::mailbox::{Posted, Reply};
+use crate::workers::JobOwner;
 
 /// Creates a table.
 #[derive(Debug)]
@@ -25,17 +26,18 @@ impl Handler<Posted<CreateTable>> for CatalogActor {
 
     fn handle(&mut self, posted: Posted<CreateTable>, ctx: &mut Self::Context) {
         let CreateTable { caller, name, origin, reply } = posted.open();
+        let owner = JobOwner::of(reply.asker());
         match origin {
             TableOrigin::Data { data, options } => {
-                let made = self.load(data, options, caller.memory);
+                let made = self.load(data, options, owner, caller.memory);
                 self.make(&name, made, Answer::TableCreated, reply, ctx);
             }
             TableOrigin::View { view_id, columns } => {
-                let made = self.derive(view_id, columns);
+                let made = self.derive(view_id, columns, owner);
                 self.make(&name, made, Answer::TableCreated, reply, ctx);
             }
             TableOrigin::Join { left, right, spec } => {
-                let made = self.join(name.clone(), left, right, spec);
+                let made = self.join(name.clone(), left, right, spec, owner);
                 self.make(&name, made, Answer::JoinCreated, reply, ctx);
             }
         }

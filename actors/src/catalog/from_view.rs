@@ -15,12 +15,14 @@ use crate::error::{ActorError, Result};
 use crate::lineage::Lineage;
 use crate::table::{Follow, Follower, Source, no_view};
 use crate::tuning;
+use crate::workers::JobOwner;
 
 impl CatalogActor {
     pub(super) fn derive(
         &self,
         view_id: String,
         columns: Option<Vec<(String, ColumnType)>>,
+        owner: JobOwner,
     ) -> impl Future<Output = Result<NewTable>> + 'static {
         let workers = self.context.workers.clone();
         let source = self.directory.table_of_view(&view_id);
@@ -44,7 +46,7 @@ impl CatalogActor {
                 };
                 (table, followed.deltas)
             };
-            let (table, deltas) = workers.run(derive).await?;
+            let (table, deltas) = workers.run(owner, derive).await?;
             Ok((
                 table.map_err(ActorError::from)?,
                 vec![Source { table: source, deltas, side: None }],

@@ -12,6 +12,7 @@ use crate::error::{ActorError, Result};
 use crate::lineage::Lineage;
 use crate::table::{Follow, Follower, Source};
 use crate::tuning;
+use crate::workers::JobOwner;
 
 impl CatalogActor {
     pub(super) fn join(
@@ -20,6 +21,7 @@ impl CatalogActor {
         left: String,
         right: String,
         spec: JoinSpec,
+        owner: JobOwner,
     ) -> impl Future<Output = Result<NewTable>> + 'static {
         let workers = self.context.workers.clone();
         let directory = self.directory.clone();
@@ -50,7 +52,7 @@ impl CatalogActor {
                 });
                 Ok::<_, ActorError>((table, sources.collect(), lineage))
             };
-            workers.run(join).await?
+            workers.run(owner, join).await?
         }
     }
 }

@@ -20,11 +20,14 @@ use super::view_queue::ViewQueue;
 use crate::engine_context::engine_context;
 use crate::tuning;
 use crate::view::ViewActor;
+use crate::workers::JobOwner;
 
 /// A backfill that a worker computes or catches up.
 #[derive(Debug)]
 pub(super) struct RunningBackfill {
     backfill: Backfill,
+    /// Whose job it is.
+    owner: JobOwner,
     /// The version that the columns will have when the current job ends.
     version: u64,
     /// Rounds of catching up so far.
@@ -33,23 +36,24 @@ pub(super) struct RunningBackfill {
 
 impl TableActor {
     /// Starts a backfill.
-    pub(super) fn compute(&mut self, backfill: Backfill, ctx: &mut Context<Self>) {
+    pub(super) fn compute(&mut self, backfill: Backfill, owner: JobOwner, ctx: &mut Context<Self>) {
         let version = backfill.version();
-        self.running_backfill.push(RunningBackfill { backfill: backfill.clone(), version, rounds: 0 });
+        self.running_backfill.push(RunningBackfill { backfill: backfill.clone(), owner, version, rounds: 0 });
         let job = {
             let (backfill, world) = (backfill.clone(), engine_context(&self.context.memory));
             move || backfill.run(&world)
         };
-        self.work_on(backfill, job, ctx);
+        self.work_on(backfill, owner, job, ctx);
     }
 
     fn work_on(
         &mut self,
         backfill: Backfill,
+        owner: JobOwner,
         job: impl FnOnce() -> BackfillResult + Send + 'static,
         ctx: &mut Context<Self>,
     ) {
-        let computing = self.context.workers.run(job);
+        let computing = self.context.workers.run(owner, job);
         ctx.spawn(computing.into_actor(self).map(move |result, actor, ctx| match result {
             Ok(result) => actor.catch_up_or_install(backfill, result, ctx),
             // The job panicked: the views that wait for its columns fail.
@@ -77,6 +81,7 @@ impl TableActor {
         }
         running_backfill.rounds += 1;
         running_backfill.version = version;
+        let owner = running_backfill.owner;
         let job = {
             let (backfill, world) = (backfill.clone(), engine_context(&self.context.memory));
             move || {
@@ -84,7 +89,7 @@ impl TableActor {
                 result
             }
         };
-        self.work_on(backfill, job, ctx);
+        self.work_on(backfill, owner, job, ctx);
     }
 
     /// Computes all running backfills in this message handler, for messages that cannot wait.
@@ -128,12 +133,12 @@ impl TableActor {
 
     fn install(&mut self, backfill: &Backfill, result: BackfillResult, ctx: &mut Context<Self>) {
         let installed = self.table.install(backfill, result, &engine_context(&self.context.memory));
-        self.running_backfill.retain(|other| !other.backfill.is(backfill));
+        let owner = self.forget_backfill(backfill);
         if installed.is_empty() {
             return;
         }
         for ready in self.table.take_ready() {
-            self.compute(ready, ctx);
+            self.compute(ready, owner, ctx);
         }
         for id in self.not_started() {
             let Some(queue) = self.host.views.shared_mut(id) else { continue };
@@ -143,6 +148,12 @@ impl TableActor {
             }
         }
         self.send_all(ctx);
+    }
+
+    /// Removes a running backfill and returns its owner.
+    fn forget_backfill(&mut self, backfill: &Backfill) -> JobOwner {
+        let position = self.running_backfill.iter().position(|other| other.backfill.is(backfill));
+        position.map_or(JobOwner::Table(self.stream), |position| self.running_backfill.remove(position).owner)
     }
 
     fn not_started(&self) -> Vec<SharedId> {
@@ -155,7 +166,7 @@ impl TableActor {
     }
 
     fn fail_backfill(&mut self, backfill: &Backfill, ctx: &mut Context<Self>) {
-        self.running_backfill.retain(|other| !other.backfill.is(backfill));
+        self.forget_backfill(backfill);
         self.table.drop_waiting();
         for id in self.not_started() {
             self.view_failed(id, ctx);
@@ -165,9 +176,10 @@ impl TableActor {
 
 /// Starts the actor of a view whose columns are computed.
 pub(super) fn start(queue: &mut ViewQueue, context: &ActorContext) {
-    queue.start(|plan, snapshot, build| {
+    queue.start(|plan, snapshot, owner, build| {
         let (workers, export_bytes) = (context.workers.clone(), context.limits.export_bytes);
-        let view = ViewActor::new(plan, snapshot, workers, export_bytes, build, context.metrics.clone());
+        let view =
+            ViewActor::new(plan, snapshot, owner, workers, export_bytes, build, context.metrics.clone());
         ViewActor::start_in_arbiter(context.placement.next(), move |_| view)
     });
 }

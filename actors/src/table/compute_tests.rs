@@ -19,10 +19,15 @@ use crate::mailbox::Reply;
 use crate::metrics::ActorMetrics;
 use crate::outbox::SessionId;
 use crate::tuning;
-use crate::workers::Workers;
+use crate::workers::{JobOwner, WorkerBounds, Workers};
 
-/// Worker threads of [`Workers::start`] with one core.
 const NUM_WORKERS: usize = 2;
+
+/// No more threads than [`hold`] keeps busy.
+fn few_workers() -> Workers {
+    let bounds = WorkerBounds { threads: NUM_WORKERS, most_threads: NUM_WORKERS, per_owner: NUM_WORKERS };
+    Workers::start_within(bounds).unwrap()
+}
 
 /// Keeps all workers busy until the sender is dropped.
 fn hold(workers: &Workers) -> Sender<()> {
@@ -31,7 +36,7 @@ fn hold(workers: &Workers) -> Sender<()> {
     let (here, arrived) = channel();
     for _ in 0..NUM_WORKERS {
         let (here, opened) = (here.clone(), opened.clone());
-        workers.start_job(move || {
+        workers.start_job(JobOwner::Server, move || {
             here.send(()).unwrap();
             // Ends when the gate is dropped; the others then find it open.
             let _ = opened.lock().unwrap().recv();
@@ -99,7 +104,7 @@ fn config() -> ViewConfig {
 
 #[actix::test]
 async fn batches_are_applied_while_windows_are_computed() {
-    let workers = Workers::start(1).unwrap();
+    let workers = few_workers();
     let catalog = Catalog::start_on(
         workers.clone(),
         1,
@@ -150,7 +155,7 @@ async fn batches_are_applied_while_windows_are_computed() {
 #[actix::test]
 async fn what_a_client_that_left_has_asked_for_is_not_built() {
     const NUM_VIEWS: u64 = 50;
-    let (workers, metrics) = (Workers::start(1).unwrap(), ActorMetrics::new().unwrap());
+    let (workers, metrics) = (few_workers(), ActorMetrics::new().unwrap());
     let catalog =
         Catalog::start_on(workers.clone(), 1, Limits::default(), metrics.clone(), MemoryAccount::unlimited())
             .unwrap();

@@ -2,26 +2,44 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::oneshot;
+use actix::prelude::*;
 
 use super::TableRef;
 use crate::outbox::{Notification, Outgoing};
 use crate::subscriber::Subscriber;
 
-/// Held by a table actor and dropped with it, whether it is deleted or panics.
+/// Held by a table actor and dropped with it, whether it is deleted or panics. Then the monitor is notified.
 #[derive(Debug)]
 pub struct LivenessGuard {
-    _held: oneshot::Sender<()>,
+    monitor: Recipient<TableEnded>,
+    ended: TableEnded,
 }
 
-/// The monitor's end of a [`LivenessGuard`].
-#[derive(Debug)]
-pub struct Terminated(pub(crate) oneshot::Receiver<()>);
+/// A table's actor has ended.
+#[derive(Debug, Clone)]
+pub struct TableEnded {
+    /// The table.
+    pub table: TableRef,
+    /// The subscribers to notify if it failed.
+    pub delete_subscribers: DeleteSubscribers,
+}
 
-/// Creates a guard and the receiver of its end.
-pub fn liveness_guard() -> (LivenessGuard, Terminated) {
-    let (held, ended) = oneshot::channel();
-    (LivenessGuard { _held: held }, Terminated(ended))
+impl Message for TableEnded {
+    type Result = ();
+}
+
+impl LivenessGuard {
+    /// Creates the guard of a table that `monitor` watches.
+    pub fn new(monitor: Recipient<TableEnded>, ended: TableEnded) -> LivenessGuard {
+        LivenessGuard { monitor, ended }
+    }
+}
+
+impl Drop for LivenessGuard {
+    fn drop(&mut self) {
+        // Its mailbox is not bounded; a monitor that has ended has ended with the server.
+        let _ = self.monitor.try_send(self.ended.clone());
+    }
 }
 
 /// The subscribers to the end of a table. Shared by the table, which notifies them when it is deleted, and its monitor,

@@ -95,7 +95,7 @@ impl TableActor {
             TableCommand::DescribeView(config) => reply.send(Ok(Answer::of_config(&config, &self.table))),
             TableCommand::Write(write) => self.write(write, caller, reply, ctx),
             TableCommand::OpenView { view_id, config } => {
-                reply.send(self.open(&view_id, &config, caller.session, ctx));
+                reply.send(self.open(&view_id, &config, caller, ctx));
             }
             TableCommand::WatchDeletion => reply.send(self.watch_deletion(caller)),
             TableCommand::UnwatchDeletion { subscription } => {

@@ -17,10 +17,13 @@ use proscenium_engine::view::Plan;
 use super::TableActor;
 use crate::tuning;
 use crate::view::{BatchAck, BatchHandled, BuildState, QueuedCommand, Step, ViewActor, ViewBatch};
+use crate::workers::JobOwner;
 
 #[derive(Debug)]
 pub(super) struct ViewQueue {
     view: Stage,
+    /// Whose job building it is.
+    owner: JobOwner,
     build: Arc<BuildState>,
     waiting: VecDeque<QueuedCommand>,
     waiting_deltas: usize,
@@ -45,9 +48,10 @@ enum Stage {
 impl ViewQueue {
     /// Creates the queue of a view that is not started: [`ViewQueue::start`] must follow, after any
     /// [`ViewQueue::amend`].
-    pub fn waiting(plan: Arc<Plan>, snapshot: Snapshot) -> Self {
+    pub fn waiting(plan: Arc<Plan>, snapshot: Snapshot, owner: JobOwner) -> Self {
         ViewQueue {
             view: Stage::Waits(plan, snapshot),
+            owner,
             build: Arc::default(),
             waiting: VecDeque::new(),
             waiting_deltas: 0,
@@ -92,9 +96,13 @@ impl ViewQueue {
     }
 
     /// Starts the view unless it is started.
-    pub fn start(&mut self, start: impl FnOnce(Arc<Plan>, Snapshot, Arc<BuildState>) -> Addr<ViewActor>) {
+    pub fn start(
+        &mut self,
+        start: impl FnOnce(Arc<Plan>, Snapshot, JobOwner, Arc<BuildState>) -> Addr<ViewActor>,
+    ) {
         if let Stage::Waits(plan, snapshot) = &self.view {
-            self.view = Stage::Started(start(plan.clone(), snapshot.clone(), self.build.clone()));
+            let (plan, snapshot) = (plan.clone(), snapshot.clone());
+            self.view = Stage::Started(start(plan, snapshot, self.owner, self.build.clone()));
         }
     }
 

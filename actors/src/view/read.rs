@@ -8,7 +8,7 @@ use super::Held;
 use crate::error::{ActorError, Result};
 use crate::mailbox::Reply;
 use crate::tuning;
-use crate::workers::Workers;
+use crate::workers::{JobOwner, Workers};
 
 /// Executes a read of bounded size.
 pub(super) fn answer(read: &ViewRead, reply: Reply<Answer>, view: &mut View, held: &mut Held) {
@@ -34,12 +34,13 @@ pub(super) fn slice(
         return reply.send(Err(error));
     }
     let slice = request.take(view, &mut held.handle);
+    let owner = JobOwner::of(reply.asker());
     let encode = move || reply.send(encode(slice, request.format, limit_bytes));
     // A small slice is encoded on this thread alone, whatever the number of cores.
     if cells <= tuning::INLINE_CELLS || request.format == SliceFormat::Unencoded {
         encode();
     } else {
-        workers.start_job(encode);
+        workers.start_job(owner, encode);
     }
 }
 
