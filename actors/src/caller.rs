@@ -10,6 +10,15 @@ use crate::outbox::{Closed, Outbox, SessionId};
 use crate::subscriber::Subscriber;
 use crate::workers::JobOwner;
 
+/// Whose work something is, also once the request is answered.
+#[derive(Debug, Clone)]
+pub struct Requester {
+    /// The queue that its jobs wait in.
+    pub owner: JobOwner,
+    /// The account that its memory is reserved in.
+    pub memory: MemoryAccount,
+}
+
 /// The sender of a command.
 #[derive(Debug, Clone)]
 pub struct Caller {
@@ -47,6 +56,11 @@ impl Caller {
     /// Whose queue of worker jobs the sender's requests wait in.
     pub fn job_owner(&self) -> JobOwner {
         JobOwner::of(self.connection.as_ref().map(|(outbox, _)| outbox.session()))
+    }
+
+    /// Whose work it is that the sender asks for.
+    pub fn requester(&self) -> Requester {
+        Requester { owner: self.job_owner(), memory: self.memory.clone() }
     }
 
     /// Creates a subscription of the connection, under the number of the request.

@@ -47,16 +47,6 @@ impl Directory {
         self.write().host(table.name.clone(), table, index, limit);
     }
 
-    /// Removes a failed table and remembers its name. Returns false under the same conditions as
-    /// [`TableNames::remove`].
-    pub fn fail(&self, table: &TableRef) -> bool {
-        let is_removed = self.remove(table);
-        if is_removed {
-            self.write().note_failure(table.name.clone());
-        }
-        is_removed
-    }
-
     /// Finds a table by name.
     ///
     /// # Errors
@@ -66,8 +56,12 @@ impl Directory {
         let directory = self.read();
         match directory.get(name) {
             Some(table) => Ok(table.clone()),
-            None if directory.has_failed(name) => Err(ActorError::TableFailed { table: name.to_string() }),
-            None => Err(ActorError::TableNotFound),
+            None => Err(match directory.failure(name) {
+                Some(reason) => {
+                    ActorError::TableFailed { table: name.to_string(), reason: reason.to_string() }
+                }
+                None => ActorError::TableNotFound,
+            }),
         }
     }
 
@@ -131,6 +125,14 @@ impl TableNames for Directory {
 
     fn remove(&self, table: &TableRef) -> bool {
         self.write().remove(&table.name, |present| present.stream == table.stream).is_some()
+    }
+
+    fn fail(&self, table: &TableRef, reason: String) -> bool {
+        let is_removed = self.remove(table);
+        if is_removed {
+            self.write().note_failure(table.name.clone(), reason);
+        }
+        is_removed
     }
 
     /// A subscriber that sent a request gets its answer first; the others' notifications are reserved before the
@@ -234,12 +236,15 @@ mod tests {
         let table = some_table(&directory, "t");
         let session = SessionId::fresh();
         directory.add_view("v", &table, session).unwrap();
-        assert!(directory.fail(&table));
+        assert!(directory.fail(&table, "a reason".into()));
         assert!(directory.table_of_view("v").is_none());
-        assert_eq!(directory.table("t").unwrap_err(), ActorError::TableFailed { table: "t".into() });
+        assert_eq!(
+            directory.table("t").unwrap_err(),
+            ActorError::TableFailed { table: "t".into(), reason: "a reason".into() }
+        );
         let again = some_table(&directory, "t");
         // A late failure of the old table does not affect the new one.
-        assert!(!directory.fail(&table));
+        assert!(!directory.fail(&table, "a reason".into()));
         assert_eq!(directory.table("t").unwrap().stream, again.stream);
     }
 

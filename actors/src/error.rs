@@ -15,11 +15,13 @@ pub enum ActorError {
     /// No table has the requested name.
     #[error("Couldn't find key.")]
     TableNotFound,
-    /// The table's actor panicked, and the table was removed.
-    #[error("table \"{table}\" failed and was removed; create it again to continue")]
+    /// The table's actor failed, and the table was removed.
+    #[error("table \"{table}\" failed and was removed ({reason}); create it again to continue")]
     TableFailed {
         /// The name of the removed table.
         table: String,
+        /// Why it failed.
+        reason: String,
     },
     /// The receiving actor stopped before it replied.
     #[error("the request was dropped: its table or view ended before it replied")]

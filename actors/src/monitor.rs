@@ -17,6 +17,9 @@ pub struct TableMonitor {
     directory: Arc<Directory>,
 }
 
+/// The reason of a failure that is a fault of the server.
+const PANICKED: &str = "a fault of the server";
+
 impl TableMonitor {
     /// Creates the monitor of the tables in `directory`.
     pub fn new(directory: Arc<Directory>) -> Self {
@@ -38,7 +41,7 @@ impl Handler<TableEnded> for TableMonitor {
 
     fn handle(&mut self, TableEnded { table, delete_subscribers }: TableEnded, _ctx: &mut Self::Context) {
         // A table that was deleted regularly was removed from the directory before its actor ended.
-        if self.directory.fail(&table) {
+        if self.directory.fail(&table, PANICKED.to_owned()) {
             tracing::error!(table = %table.name, "a table failed and was removed");
             delete_subscribers.notify(&table);
             self.directory.announce(table.stream);

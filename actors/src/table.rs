@@ -158,7 +158,9 @@ impl TableActor {
     where
         TableActor: Receive<M>,
     {
-        self.catch_up(ctx);
+        if !self.catch_up(ctx) {
+            return;
+        }
         self.receive(posted.open(), ctx);
         self.consecutive_messages += 1;
         if self.consecutive_messages >= tuning::MAX_CONSECUTIVE_MESSAGES {

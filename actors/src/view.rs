@@ -24,18 +24,22 @@ pub use step::{Delivery, Receiver, Step, Wanted};
 
 use lagging::LaggingSubscribers;
 
+use crate::caller::Requester;
+use crate::engine_context::engine_context;
 use crate::error::ActorError;
 use crate::mailbox::Reply;
 use crate::metrics::ActorMetrics;
-use crate::workers::{JobOwner, Workers};
+use crate::workers::Workers;
 
 /// The actor of a shared view.
 #[derive(Debug)]
 pub struct ViewActor {
     /// The plan and the snapshot to build from, and whose job that is; taken when building starts.
-    start: Option<(Arc<Plan>, Snapshot, JobOwner)>,
+    start: Option<(Arc<Plan>, Snapshot, Requester)>,
     /// `None` until it is built; no message is handled before.
     view: Option<View>,
+    /// Why it could not be built.
+    refusal: Option<ActorError>,
     handles: HashMap<HandleId, Held>,
     /// Changes that slow connections have not received yet.
     lagging: LaggingSubscribers,
@@ -131,7 +135,7 @@ impl ViewActor {
     pub(crate) fn new(
         plan: Arc<Plan>,
         snapshot: Snapshot,
-        owner: JobOwner,
+        requester: Requester,
         workers: Workers,
         export_bytes: usize,
         build: Arc<BuildState>,
@@ -139,8 +143,9 @@ impl ViewActor {
     ) -> Self {
         let (handles, lagging) = (HashMap::new(), LaggingSubscribers::default());
         ViewActor {
-            start: Some((plan, snapshot, owner)),
+            start: Some((plan, snapshot, requester)),
             view: None,
+            refusal: None,
             handles,
             lagging,
             workers,
@@ -155,20 +160,23 @@ impl Actor for ViewActor {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let Some((plan, snapshot, owner)) = self.start.take() else { return };
+        let Some((plan, snapshot, requester)) = self.start.take() else { return };
         let (build, metrics) = (self.build.clone(), self.metrics.clone());
-        let building = self.workers.run(owner, move || {
+        let world = engine_context(&requester.memory);
+        let building = self.workers.run(requester.owner, move || {
             if build.abandoned.load(Ordering::Acquire) {
                 metrics.build_abandoned();
                 return None;
             }
-            Some(View::build_on(plan, &snapshot, crate::tuning::build_threads()))
+            Some(View::build_within(plan, &snapshot, &world))
         });
         ctx.wait(building.into_actor(self).map(|built, actor, ctx| match built {
-            Ok(Some(view)) => {
+            Ok(Some(Ok(view))) => {
                 actor.view = Some(view);
                 actor.build.built.store(true, Ordering::Release);
             }
+            // Lives until its queue has passed on the reads that wait, which get the reason.
+            Ok(Some(Err(error))) => actor.refusal = Some(error.into()),
             Ok(None) => ctx.stop(),
             // Building panicked. The batch that is dropped with the actor reports the failure.
             Err(_) => ctx.stop(),
@@ -184,6 +192,11 @@ impl Handler<ViewBatch> for ViewActor {
     type Result = ();
 
     fn handle(&mut self, ViewBatch { commands, ack }: ViewBatch, _ctx: &mut Self::Context) {
+        if let Some(error) = &self.refusal {
+            commands.into_iter().for_each(|command| command.refuse(error.clone()));
+            // The acknowledgement is dropped, which reports the failure.
+            return;
+        }
         let Some(view) = &mut self.view else { return };
         for command in commands {
             match command {

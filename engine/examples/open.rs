@@ -11,7 +11,7 @@ use arrow::array::{ArrayRef, Float64Array, Int32Array, RecordBatch, StringArray,
 use proscenium_engine::config::{FilterTerm, SortDirection, SortTerm, ViewConfig};
 use proscenium_engine::table::Table;
 use proscenium_engine::view::{SliceOptions, View, Viewport};
-use proscenium_engine::{Scalar, TableData, TableOptions};
+use proscenium_engine::{EngineContext, Scalar, TableData, TableOptions};
 
 fn trades(num_rows: usize) -> TableData {
     let mut random = Random::new(1);
@@ -111,8 +111,10 @@ fn main() {
         let mut least = [f64::INFINITY; 3];
         for _ in 0..7 {
             for (at, threads) in [1, cores].into_iter().enumerate() {
+                let context = EngineContext { threads, ..EngineContext::default() };
                 let begin = Instant::now();
-                let mut view = View::build_on(plan.clone(), &table.snapshot(), threads);
+                let mut view = View::build_within(plan.clone(), &table.snapshot(), &context)
+                    .expect("an unlimited account refuses nothing");
                 least[at] = least[at].min(begin.elapsed().as_secs_f64() * 1e3);
                 let mut handle = view.handle(None);
                 let viewport = Viewport { end_row: Some(50), ..Viewport::default() };

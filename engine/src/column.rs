@@ -103,6 +103,12 @@ impl Column {
         }
     }
 
+    /// Bytes that a cell takes in the column, without the texts of a text column.
+    pub(crate) fn bytes_of(storage: Storage) -> usize {
+        let column = Column::new(storage);
+        each_column!(&column, cells => cells.cell_bytes())
+    }
+
     pub(crate) fn storage(&self) -> Storage {
         match self {
             Column::Integer(..) => Storage::Integer,

@@ -29,6 +29,7 @@ pub(crate) use table_row::TableRow;
 
 use crate::column::{Column, Interner, Slots, Writes};
 use crate::context::EngineContext;
+use crate::memory::{MemoryAccount, MemoryKind, MemoryRefused, MemoryReservation};
 use crate::storage::Snapshot;
 use crate::types::scalar::Scalar;
 use crate::types::schema::{Schema, Storage};
@@ -280,7 +281,26 @@ impl Expression {
         interner: &mut Option<Interner>,
         inputs: &mut VolatileInputs,
     ) {
-        with_stack(self.is_deep, || self.write(snapshot, slots, column, interner, inputs));
+        let mut memory = MemoryAccount::unlimited().nothing(MemoryKind::ComputedColumns);
+        self.write_within(snapshot, slots, column, interner, inputs, &mut memory)
+            .expect("an unlimited account refuses nothing");
+    }
+
+    /// As [`Expression::write_rows`], and reserves what the texts of the column take, after each block.
+    ///
+    /// # Errors
+    ///
+    /// The account refuses; some rows are written then.
+    fn write_within(
+        &self,
+        snapshot: &Snapshot,
+        slots: &[u32],
+        column: &mut Column,
+        interner: &mut Option<Interner>,
+        inputs: &mut VolatileInputs,
+        memory: &mut MemoryReservation,
+    ) -> Result<(), MemoryRefused> {
+        with_stack(self.is_deep, || self.write(snapshot, slots, column, interner, inputs, memory))
     }
 
     fn write(
@@ -290,11 +310,16 @@ impl Expression {
         column: &mut Column,
         interner: &mut Option<Interner>,
         inputs: &mut VolatileInputs,
-    ) {
+        memory: &mut MemoryReservation,
+    ) -> Result<(), MemoryRefused> {
+        let before = memory.bytes();
         let mut run = VectorEvaluator::new(self, snapshot, slots.len(), inputs.now_ms);
         let mut steps = 0;
         let mut is_for_rows = slots.len() < LEAST_VECTOR_ROWS;
         for block in slots.chunks(BLOCK_ROWS) {
+            if let (Column::Str(_, strings), Some(interner)) = (&*column, &*interner) {
+                memory.grow_to(before + (strings.memory() + interner.memory()) as u64)?;
+            }
             if !is_for_rows && run.write(column, interner.as_mut(), block) {
                 continue;
             }
@@ -313,6 +338,10 @@ impl Expression {
             let writes = Writes { slots: Slots::List(block), skip: None, first_row: 0 };
             column.write(interner.as_mut(), &values, writes);
         }
+        if let (Column::Str(_, strings), Some(interner)) = (&*column, &*interner) {
+            memory.grow_to(before + (strings.memory() + interner.memory()) as u64)?;
+        }
+        Ok(())
     }
 
     /// Returns the value on one row, as a cell of type [`Expression::storage`].

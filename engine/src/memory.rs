@@ -243,6 +243,11 @@ impl MemoryReservation {
         self.pending_bytes + self.held_bytes
     }
 
+    /// A reservation of nothing, of the same account and for the same purpose: for a thread of its own.
+    pub fn beside(&self) -> MemoryReservation {
+        MemoryReservation { node: self.node.clone(), kind: self.kind, pending_bytes: 0, held_bytes: 0 }
+    }
+
     /// Reserves more.
     ///
     /// # Errors

@@ -78,6 +78,12 @@ pub(crate) struct OrderTree {
 }
 
 impl OrderTree {
+    /// Bytes of an entry of a tree without prefixes, about: itself, and its share of the nodes.
+    pub(crate) const ENTRY_BYTES: usize = 6;
+    /// Bytes of a tree: its handle, and its root with the counts of the references to it.
+    pub(crate) const TREE_BYTES: usize =
+        size_of::<OrderTree>() + size_of::<OrderNode>() + 2 * size_of::<usize>();
+
     /// Builds a tree from sorted entries, for an order without prefixes.
     pub(crate) fn from_sorted(entries: impl IntoIterator<Item = u32>) -> OrderTree {
         OrderTree::from_leaves([Leaves::without_prefixes(entries)])

@@ -62,23 +62,30 @@ impl Table {
     /// table of a flat view inherits.
     ///
     /// Fails if a wanted column has another type than the view's, occurs twice, or omits the source's index column
-    /// from a flat view that shows it, and for a view that is split but not grouped.
+    /// from a flat view that shows it, for a view that is split but not grouped, and if the context's account refuses
+    /// the memory.
     pub fn derive(
         plan: Plan,
         source: &Snapshot,
         source_limit: Option<u32>,
         wanted: Option<&[(String, ColumnType)]>,
+        context: &EngineContext,
     ) -> Result<Table> {
-        let derived = DerivedTable::new(plan, source, source_limit, wanted)?;
+        let derived = DerivedTable::new(plan, source, source_limit, wanted, context)?;
         Ok(Table::of(Body::Derived(Box::new(derived))))
     }
 
     /// Creates a read-only join of two tables, kept up to date by [`Table::follow_side`].
     ///
     /// Fails if a join column is missing, the types of the join columns differ, or both tables have another column
-    /// of one name.
-    pub fn join(left: &Snapshot, right: &Snapshot, spec: &JoinSpec) -> Result<Table> {
-        Ok(Table::of(Body::Joined(Box::new(JoinedTable::new(left, right, spec)?))))
+    /// of one name; and if the context's account refuses the memory of all pairs, which is estimated before any is made.
+    pub fn join(
+        left: &Snapshot,
+        right: &Snapshot,
+        spec: &JoinSpec,
+        context: &EngineContext,
+    ) -> Result<Table> {
+        Ok(Table::of(Body::Joined(Box::new(JoinedTable::new(left, right, spec, context)?))))
     }
 
     /// The table's own columns, without computed ones.
@@ -180,12 +187,21 @@ impl Table {
 
     /// As [`Table::plan`], where the caller waits for new columns: a view can be built of the plan at once. Cost: O(rows)
     /// for each new column.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::plan`], and if the context's account refuses the columns' memory.
     pub fn plan_in(&mut self, config: &ViewConfig, context: &EngineContext) -> Result<Plan> {
         let (plan, backfill) = self.plan(config)?;
         let mut open: Vec<Backfill> = backfill.into_iter().collect();
         while let Some(backfill) = open.pop() {
-            let result = backfill.run(context);
-            self.install(&backfill, result, context);
+            match backfill.run(context) {
+                Ok(result) => self.install(&backfill, result, context),
+                Err(error) => {
+                    self.abandon(&backfill);
+                    return Err(error);
+                }
+            };
             open.extend(self.take_ready());
         }
         assert!(!self.is_pending(&plan), "nothing of the plan is being computed elsewhere");
@@ -213,9 +229,9 @@ impl Table {
         self.computed.take_ready()
     }
 
-    /// Drops the backfills that wait for columns which cannot be computed.
-    pub fn drop_waiting(&mut self) {
-        self.computed.drop_waiting();
+    /// Forgets a backfill that failed. Its columns stay without values until the plans that have them are dropped.
+    pub fn abandon(&mut self, backfill: &Backfill) {
+        self.computed.abandon(backfill);
     }
 
     /// The deltas that a backfill has to catch up with, see [`BackfillResult::follow`].
@@ -244,17 +260,21 @@ impl Table {
     }
 
     /// Applies a delta of one source of a joined table, and always returns a delta. `None` for any other table.
+    ///
+    /// # Errors
+    ///
+    /// The context's account refuses the memory of the pairs that the batch adds: the table must then be dropped.
     pub fn follow_side(
         &mut self,
         side: JoinSide,
         delta: &TableDelta,
         context: &EngineContext,
-    ) -> Option<TableDelta> {
-        match &mut self.body {
-            Body::Owned(_) | Body::Derived(_) => None,
-            Body::Joined(table) => Some(table.follow(side, delta)),
-        }
-        .map(|delta| self.computed.step(delta, context))
+    ) -> Result<Option<TableDelta>> {
+        let followed = match &mut self.body {
+            Body::Owned(_) | Body::Derived(_) => return Ok(None),
+            Body::Joined(table) => table.follow(side, delta, context)?,
+        };
+        Ok(Some(self.computed.step(followed, context)))
     }
 
     /// Bytes held by the table's own columns and keys.

@@ -32,9 +32,10 @@ pub(crate) use plan::ViewKind;
 pub use sharing_key::SharingKey;
 pub use slice::ViewSlice;
 
+use crate::context::EngineContext;
 use crate::error::Result;
 use crate::export::{self, Compression, Naming, RowSlice, SliceColumn, WindowKind};
-use crate::parallel::Threads;
+use crate::memory::{MemoryKind, MemoryReservation};
 use crate::storage::Snapshot;
 use crate::storage::TableDelta;
 use crate::types::scalar::Scalar;
@@ -44,7 +45,11 @@ use grouped::Grouped;
 
 /// A materialised view, shared by all clients whose plans have the same sharing key.
 #[derive(Debug)]
-pub struct View(Shape);
+pub struct View {
+    shape: Shape,
+    /// What was reserved to build it, given back with the view.
+    memory: MemoryReservation,
+}
 
 #[derive(Debug)]
 enum Shape {
@@ -119,24 +124,43 @@ pub struct SliceOptions {
 }
 
 impl View {
-    /// Builds the view in one pass over the snapshot, on the calling thread only.
+    /// Builds the view in one pass over the snapshot, on the calling thread only and with unlimited memory.
     pub fn build(plan: Arc<Plan>, snapshot: &Snapshot) -> View {
-        View::build_on(plan, snapshot, 1)
+        View::build_within(plan, snapshot, &EngineContext::default())
+            .expect("an unlimited account refuses nothing")
     }
 
-    /// Builds the view on up to `num_threads` scoped threads. The result equals that of [`View::build`].
-    pub fn build_on(plan: Arc<Plan>, snapshot: &Snapshot, num_threads: usize) -> View {
-        let threads = Threads::new(num_threads);
-        View(match plan.kind {
-            ViewKind::Flat => Shape::Flat(Box::new(Flat::build(plan, snapshot, threads))),
-            ViewKind::Grouped => Shape::Grouped(Box::new(Grouped::build(plan, snapshot, threads))),
-            ViewKind::ColumnOnly => Shape::ColumnOnly(Box::new(ColumnOnly::build(plan, snapshot, threads))),
-        })
+    /// Builds the view on as many scoped threads as the context allows; the result equals that of [`View::build`]. What
+    /// it takes is reserved in the context's account step by step, as it becomes known, and what the view keeps stays
+    /// reserved until it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// The account refuses; nothing is kept.
+    pub fn build_within(plan: Arc<Plan>, snapshot: &Snapshot, context: &EngineContext) -> Result<View> {
+        let threads = context.threads();
+        let mut memory = context.memory.nothing(MemoryKind::ViewBuilds);
+        let shape = match plan.kind {
+            ViewKind::Flat => Shape::Flat(Box::new(Flat::build(plan, snapshot, threads, &mut memory)?)),
+            ViewKind::Grouped => {
+                Shape::Grouped(Box::new(Grouped::build(plan, snapshot, threads, &mut memory)?))
+            }
+            ViewKind::ColumnOnly => {
+                Shape::ColumnOnly(Box::new(ColumnOnly::build(plan, snapshot, threads, &mut memory)?))
+            }
+        };
+        memory.settle_all();
+        Ok(View { shape, memory })
+    }
+
+    /// Bytes that are reserved for the view: about what it held when it was built.
+    pub fn memory(&self) -> u64 {
+        self.memory.bytes()
     }
 
     /// Returns the plan of which this view is the result.
     pub fn plan(&self) -> &Arc<Plan> {
-        match &self.0 {
+        match &self.shape {
             Shape::Flat(view) => &view.plan,
             Shape::Grouped(view) => &view.plan,
             Shape::ColumnOnly(view) => &view.rows.plan,
@@ -144,7 +168,7 @@ impl View {
     }
 
     pub(crate) fn snapshot(&self) -> &Snapshot {
-        match &self.0 {
+        match &self.shape {
             Shape::Flat(view) => &view.snapshot,
             Shape::Grouped(view) => &view.snapshot,
             Shape::ColumnOnly(view) => &view.rows.snapshot,
@@ -158,7 +182,7 @@ impl View {
 
     /// Sets whether steps record the changed rows of a grouped view, which row deltas need. Off initially.
     pub fn track_changes(&mut self, tracks: bool) {
-        if let Shape::Grouped(view) = &mut self.0 {
+        if let Shape::Grouped(view) = &mut self.shape {
             view.tracks_changes = tracks;
         }
     }
@@ -170,7 +194,7 @@ impl View {
     /// If the delta does not start at the view's version.
     pub fn step(&mut self, delta: &TableDelta) -> ViewDelta {
         assert_eq!(delta.from(), self.version(), "a view steps from its own version");
-        let changed = match &mut self.0 {
+        let changed = match &mut self.shape {
             Shape::Flat(view) => view.step(delta),
             Shape::Grouped(view) => view.step(delta),
             Shape::ColumnOnly(view) => view.step(delta),
@@ -187,7 +211,7 @@ impl View {
     pub fn dimensions(&mut self, handle: &mut Handle) -> Dimensions {
         let plan = self.plan().clone();
         let num_table_rows = self.snapshot().num_rows();
-        let (num_view_rows, num_view_columns) = match &mut self.0 {
+        let (num_view_rows, num_view_columns) = match &mut self.shape {
             Shape::Flat(view) => (view.len(), plan.columns.len()),
             Shape::Grouped(view) => (handle.num_visible(view), view.blocks().len() * plan.columns.len()),
             Shape::ColumnOnly(view) => (view.rows.len(), view.splits.blocks().len() * plan.columns.len()),
@@ -202,7 +226,7 @@ impl View {
 
     /// Gathers a slice of the view at its current version.
     pub fn slice(&mut self, handle: &mut Handle, options: SliceOptions) -> ViewSlice {
-        match &mut self.0 {
+        match &mut self.shape {
             Shape::Flat(view) => slice::flat(view, options),
             Shape::Grouped(view) => slice::grouped(view, handle, options),
             Shape::ColumnOnly(view) => slice::column_only(view, options),
@@ -212,7 +236,7 @@ impl View {
     /// Returns the column paths: one list per split level plus one of column names. Each list has one entry per shown
     /// column in `columns` (clamped).
     pub fn column_paths(&mut self, columns: Range<usize>) -> Vec<Vec<Scalar>> {
-        let mut levels = match &mut self.0 {
+        let mut levels = match &mut self.shape {
             Shape::Flat(view) => {
                 let name = |&column: &usize| Scalar::Str(view.plan.schema.field(column).name.clone());
                 vec![view.plan.columns.iter().map(name).collect()]
@@ -229,7 +253,7 @@ impl View {
 
     /// Returns the column paths joined to names, as in `1|a`.
     pub fn column_names(&mut self, columns: Range<usize>) -> Vec<Arc<str>> {
-        let mut names: Vec<Arc<str>> = match &mut self.0 {
+        let mut names: Vec<Arc<str>> = match &mut self.shape {
             Shape::Flat(view) => {
                 view.plan.columns.iter().map(|&column| view.plan.schema.field(column).name.clone()).collect()
             }
@@ -248,7 +272,7 @@ impl View {
     ///
     /// If the view has no such column.
     pub fn min_max(&mut self, handle: &mut Handle, column: &str) -> Result<(Scalar, Scalar)> {
-        match &mut self.0 {
+        match &mut self.shape {
             Shape::Flat(view) => min_max::of_rows(view, column),
             Shape::ColumnOnly(view) => min_max::of_rows(&mut view.rows, column),
             Shape::Grouped(view) => min_max::of_groups(view, handle, column),
@@ -257,7 +281,7 @@ impl View {
 
     /// Collapses a row and returns the number of rows hidden. Has no effect on views without groups.
     pub fn collapse(&mut self, handle: &mut Handle, row: usize) -> u32 {
-        match &mut self.0 {
+        match &mut self.shape {
             Shape::Grouped(view) => handle.collapse(view, row),
             Shape::Flat(_) | Shape::ColumnOnly(_) => 0,
         }
@@ -265,7 +289,7 @@ impl View {
 
     /// Expands a row and returns the number of rows shown. Has no effect on views without groups.
     pub fn expand(&mut self, handle: &mut Handle, row: usize) -> u32 {
-        match &mut self.0 {
+        match &mut self.shape {
             Shape::Grouped(view) => handle.expand(view, row),
             Shape::Flat(_) | Shape::ColumnOnly(_) => 0,
         }
@@ -273,7 +297,7 @@ impl View {
 
     /// Expands the levels `0..=depth` and collapses the deeper ones. Has no effect beyond the number of levels.
     pub fn set_depth(&mut self, handle: &mut Handle, depth: u32) {
-        if let Shape::Grouped(view) = &mut self.0 {
+        if let Shape::Grouped(view) = &mut self.shape {
             handle.set_depth(view, depth);
         }
     }
@@ -284,7 +308,7 @@ impl View {
     ///
     /// If the Arrow writer fails.
     pub fn row_delta(&mut self, handle: &mut Handle, delta: &ViewDelta) -> Result<Vec<u8>> {
-        let rows = match &mut self.0 {
+        let rows = match &mut self.shape {
             Shape::Flat(view) => {
                 let slots = view.in_order(delta.changed.clone());
                 slice::flat_slice(view, &slots, &view.plan.columns, false)

@@ -33,11 +33,11 @@ impl Handler<Posted<CreateTable>> for CatalogActor {
                 self.make(&name, made, Answer::TableCreated, reply, ctx);
             }
             TableOrigin::View { view_id, columns } => {
-                let made = self.derive(view_id, columns, owner);
+                let made = self.derive(view_id, columns, owner, caller.memory);
                 self.make(&name, made, Answer::TableCreated, reply, ctx);
             }
             TableOrigin::Join { left, right, spec } => {
-                let made = self.join(name.clone(), left, right, spec, owner);
+                let made = self.join(name.clone(), left, right, spec, owner, caller.memory);
                 self.make(&name, made, Answer::JoinCreated, reply, ctx);
             }
         }

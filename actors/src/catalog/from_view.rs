@@ -5,12 +5,13 @@
 
 use std::future::Future;
 
-use proscenium_engine::ColumnType;
 use proscenium_engine::error::RequestError;
 use proscenium_engine::table::Table;
 use proscenium_engine::view::Plan;
+use proscenium_engine::{ColumnType, MemoryAccount};
 
 use super::{CatalogActor, NewTable};
+use crate::engine_context::engine_context;
 use crate::error::{ActorError, Result};
 use crate::lineage::Lineage;
 use crate::table::{Follow, Follower, Source, no_view};
@@ -23,6 +24,7 @@ impl CatalogActor {
         view_id: String,
         columns: Option<Vec<(String, ColumnType)>>,
         owner: JobOwner,
+        memory: MemoryAccount,
     ) -> impl Future<Output = Result<NewTable>> + 'static {
         let workers = self.context.workers.clone();
         let source = self.directory.table_of_view(&view_id);
@@ -39,6 +41,7 @@ impl CatalogActor {
                         &followed.snapshot,
                         followed.limit,
                         columns.as_deref(),
+                        &engine_context(&memory),
                     ),
                     None => {
                         Err(RequestError::Malformed { reason: "a Table is made of a View".to_owned() }.into())

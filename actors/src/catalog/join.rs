@@ -4,10 +4,12 @@
 
 use std::future::Future;
 
+use proscenium_engine::MemoryAccount;
 use proscenium_engine::error::HostingError;
 use proscenium_engine::table::{JoinSide, JoinSpec, Table};
 
 use super::{CatalogActor, NewTable};
+use crate::engine_context::engine_context;
 use crate::error::{ActorError, Result};
 use crate::lineage::Lineage;
 use crate::table::{Follow, Follower, Source};
@@ -22,6 +24,7 @@ impl CatalogActor {
         right: String,
         spec: JoinSpec,
         owner: JobOwner,
+        memory: MemoryAccount,
     ) -> impl Future<Output = Result<NewTable>> + 'static {
         let workers = self.context.workers.clone();
         let directory = self.directory.clone();
@@ -43,7 +46,8 @@ impl CatalogActor {
                 followed.push(request.await?);
             }
             let join = move || {
-                let table = Table::join(&followed[0].snapshot, &followed[1].snapshot, &spec)?;
+                let world = engine_context(&memory);
+                let table = Table::join(&followed[0].snapshot, &followed[1].snapshot, &spec, &world)?;
                 let sides = tables.into_iter().zip(followed).zip([JoinSide::Left, JoinSide::Right]);
                 let sources = sides.map(|((table, followed), side)| Source {
                     table,

@@ -17,7 +17,9 @@ use proscenium_engine::view::Plan;
 use super::ActorContext;
 use super::TableActor;
 use super::view_queue::ViewQueue;
+use crate::caller::Requester;
 use crate::engine_context::engine_context;
+use crate::error::ActorError;
 use crate::tuning;
 use crate::view::ViewActor;
 use crate::workers::JobOwner;
@@ -26,8 +28,7 @@ use crate::workers::JobOwner;
 #[derive(Debug)]
 pub(super) struct RunningBackfill {
     backfill: Backfill,
-    /// Whose job it is.
-    owner: JobOwner,
+    requester: Requester,
     /// The version that the columns will have when the current job ends.
     version: u64,
     /// Rounds of catching up so far.
@@ -36,11 +37,13 @@ pub(super) struct RunningBackfill {
 
 impl TableActor {
     /// Starts a backfill.
-    pub(super) fn compute(&mut self, backfill: Backfill, owner: JobOwner, ctx: &mut Context<Self>) {
+    pub(super) fn compute(&mut self, backfill: Backfill, requester: Requester, ctx: &mut Context<Self>) {
         let version = backfill.version();
-        self.running_backfill.push(RunningBackfill { backfill: backfill.clone(), owner, version, rounds: 0 });
+        let (owner, world) = (requester.owner, engine_context(&requester.memory));
+        let running_backfill = RunningBackfill { backfill: backfill.clone(), requester, version, rounds: 0 };
+        self.running_backfill.push(running_backfill);
         let job = {
-            let (backfill, world) = (backfill.clone(), engine_context(&self.context.memory));
+            let backfill = backfill.clone();
             move || backfill.run(&world)
         };
         self.work_on(backfill, owner, job, ctx);
@@ -50,14 +53,15 @@ impl TableActor {
         &mut self,
         backfill: Backfill,
         owner: JobOwner,
-        job: impl FnOnce() -> BackfillResult + Send + 'static,
+        job: impl FnOnce() -> proscenium_engine::Result<BackfillResult> + Send + 'static,
         ctx: &mut Context<Self>,
     ) {
         let computing = self.context.workers.run(owner, job);
         ctx.spawn(computing.into_actor(self).map(move |result, actor, ctx| match result {
-            Ok(result) => actor.catch_up_or_install(backfill, result, ctx),
-            // The job panicked: the views that wait for its columns fail.
-            Err(_) => actor.fail_backfill(&backfill, ctx),
+            Ok(Ok(result)) => actor.catch_up_or_install(backfill, result, ctx),
+            // Its memory was refused, or the job panicked: the views that wait for its columns fail.
+            Ok(Err(error)) => actor.fail_backfill(&backfill, &error.into(), ctx),
+            Err(error) => actor.fail_backfill(&backfill, &error, ctx),
         }));
     }
 
@@ -81,12 +85,12 @@ impl TableActor {
         }
         running_backfill.rounds += 1;
         running_backfill.version = version;
-        let owner = running_backfill.owner;
+        let owner = running_backfill.requester.owner;
         let job = {
             let (backfill, world) = (backfill.clone(), engine_context(&self.context.memory));
             move || {
                 result.follow(&backfill, &backlog, &world);
-                result
+                Ok(result)
             }
         };
         self.work_on(backfill, owner, job, ctx);
@@ -96,8 +100,10 @@ impl TableActor {
     pub(super) fn finish_backfills(&mut self, ctx: &mut Context<Self>) {
         while let Some(running_backfill) = self.running_backfill.first() {
             let backfill = running_backfill.backfill.clone();
-            let result = backfill.run(&engine_context(&self.context.memory));
-            self.install(&backfill, result, ctx);
+            match backfill.run(&engine_context(&running_backfill.requester.memory)) {
+                Ok(result) => self.install(&backfill, result, ctx),
+                Err(error) => self.fail_backfill(&backfill, &error.into(), ctx),
+            }
         }
     }
 
@@ -133,12 +139,14 @@ impl TableActor {
 
     fn install(&mut self, backfill: &Backfill, result: BackfillResult, ctx: &mut Context<Self>) {
         let installed = self.table.install(backfill, result, &engine_context(&self.context.memory));
-        let owner = self.forget_backfill(backfill);
+        let forgotten = self.forget_backfill(backfill);
         if installed.is_empty() {
             return;
         }
-        for ready in self.table.take_ready() {
-            self.compute(ready, owner, ctx);
+        if let Some(RunningBackfill { requester, .. }) = forgotten {
+            for ready in self.table.take_ready() {
+                self.compute(ready, requester.clone(), ctx);
+            }
         }
         for id in self.not_started() {
             let Some(queue) = self.host.views.shared_mut(id) else { continue };
@@ -150,10 +158,10 @@ impl TableActor {
         self.send_all(ctx);
     }
 
-    /// Removes a running backfill and returns its owner.
-    fn forget_backfill(&mut self, backfill: &Backfill) -> JobOwner {
-        let position = self.running_backfill.iter().position(|other| other.backfill.is(backfill));
-        position.map_or(JobOwner::Table(self.stream), |position| self.running_backfill.remove(position).owner)
+    /// Removes a running backfill.
+    fn forget_backfill(&mut self, backfill: &Backfill) -> Option<RunningBackfill> {
+        let position = self.running_backfill.iter().position(|other| other.backfill.is(backfill))?;
+        Some(self.running_backfill.remove(position))
     }
 
     fn not_started(&self) -> Vec<SharedId> {
@@ -165,21 +173,26 @@ impl TableActor {
             .collect()
     }
 
-    fn fail_backfill(&mut self, backfill: &Backfill, ctx: &mut Context<Self>) {
+    /// Gives up columns, and with them the views that have them; other views go on to wait for theirs.
+    fn fail_backfill(&mut self, backfill: &Backfill, error: &ActorError, ctx: &mut Context<Self>) {
         self.forget_backfill(backfill);
-        self.table.drop_waiting();
+        self.table.abandon(backfill);
         for id in self.not_started() {
-            self.view_failed(id, ctx);
+            let Some(queue) = self.host.views.shared_mut(id) else { continue };
+            if queue.plan_not_started().is_some_and(|plan| backfill.is_of(plan)) {
+                queue.refuse_reads(error);
+                self.view_failed(id, ctx);
+            }
         }
     }
 }
 
 /// Starts the actor of a view whose columns are computed.
 pub(super) fn start(queue: &mut ViewQueue, context: &ActorContext) {
-    queue.start(|plan, snapshot, owner, build| {
+    queue.start(|plan, snapshot, requester, build| {
         let (workers, export_bytes) = (context.workers.clone(), context.limits.export_bytes);
         let view =
-            ViewActor::new(plan, snapshot, owner, workers, export_bytes, build, context.metrics.clone());
+            ViewActor::new(plan, snapshot, requester, workers, export_bytes, build, context.metrics.clone());
         ViewActor::start_in_arbiter(context.placement.next(), move |_| view)
     });
 }

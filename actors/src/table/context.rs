@@ -53,6 +53,9 @@ pub trait TableNames: std::fmt::Debug + Send + Sync {
     /// by now.
     fn remove(&self, table: &TableRef) -> bool;
 
+    /// Removes a table that failed, and remembers the reason. Returns as [`TableNames::remove`] does.
+    fn fail(&self, table: &TableRef, reason: String) -> bool;
+
     /// Notifies subscribers that the list of tables changed, in the order of `stream`.
     fn announce(&self, stream: StreamId);
 

@@ -15,12 +15,11 @@ use proscenium_engine::view::{Plan, SharingKey};
 use super::TableActor;
 use super::compute::start;
 use super::view_queue::ViewQueue;
-use crate::caller::Caller;
+use crate::caller::{Caller, Requester};
 use crate::error::{ActorError, Result};
 use crate::mailbox::Reply;
 use crate::outbox::{Notification, Outgoing};
 use crate::view::{Opening, QueuedCommand};
-use crate::workers::JobOwner;
 
 impl TableActor {
     /// Opens a view under the id that its client chose.
@@ -35,11 +34,10 @@ impl TableActor {
         caller: &Caller,
         ctx: &mut Context<Self>,
     ) -> Result<Answer> {
-        let job_owner = caller.job_owner();
         let (plan, backfill) = self.table.plan(config)?;
         let plan = Arc::new(plan);
         if let Some(backfill) = backfill {
-            self.compute(backfill, job_owner, ctx);
+            self.compute(backfill, caller.requester(), ctx);
         }
         let view_id = self.context.names.add_view(view_id, &self.self_ref, caller.session)?;
         let key = plan.sharing_key(self.table.version());
@@ -47,7 +45,7 @@ impl TableActor {
         self.context.metrics.view_opened(present.is_some());
         let shared = match present {
             Some(shared) => shared,
-            None => self.build(plan.clone(), key, job_owner),
+            None => self.build(plan.clone(), key, caller.requester()),
         };
         let handle = self.host.views.open(view_id.clone(), caller.session, shared, plan, ());
         if let Some(queue) = self.host.views.shared_mut(shared) {
@@ -73,9 +71,9 @@ impl TableActor {
     }
 
     /// Creates a shared view of the table's current state. Its actor starts once the plan's columns are computed.
-    fn build(&mut self, plan: Arc<Plan>, key: SharingKey, owner: JobOwner) -> SharedId {
+    fn build(&mut self, plan: Arc<Plan>, key: SharingKey, requester: Requester) -> SharedId {
         let is_pending = self.table.is_pending(&plan);
-        let mut queue = ViewQueue::waiting(plan, self.table.snapshot(), owner);
+        let mut queue = ViewQueue::waiting(plan, self.table.snapshot(), requester);
         if !is_pending {
             start(&mut queue, &self.context);
         }

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use actix::prelude::*;
+use proscenium_engine::EngineError;
 use proscenium_engine::table::JoinSide;
 
 use super::Receive;
@@ -54,14 +55,22 @@ impl TableActor {
         }
     }
 
-    /// Applies the pending deltas of all sources.
-    pub(super) fn catch_up(&mut self, ctx: &mut Context<Self>) {
+    /// Applies the pending deltas of all sources. Returns whether the table still exists: one that cannot follow its
+    /// sources is removed, with the reason.
+    pub(super) fn catch_up(&mut self, ctx: &mut Context<Self>) -> bool {
         for source in 0..self.sources.len() {
             let side = self.sources[source].side;
             for (delta, derived_slots) in self.sources[source].deltas.drain() {
+                let world = engine_context(&self.context.memory);
                 let followed = match side {
-                    None => self.table.follow(&delta, &engine_context(&self.context.memory)),
-                    Some(side) => self.table.follow_side(side, &delta, &engine_context(&self.context.memory)),
+                    None => self.table.follow(&delta, &world),
+                    Some(side) => match self.table.follow_side(side, &delta, &world) {
+                        Ok(followed) => followed,
+                        Err(error) => {
+                            self.fail(&error, ctx);
+                            return false;
+                        }
+                    },
                 };
                 if let Some(delta) = followed {
                     let delta = Arc::new(delta);
@@ -76,6 +85,18 @@ impl TableActor {
                 }
             }
         }
+        true
+    }
+
+    fn fail(&mut self, error: &EngineError, ctx: &mut Context<Self>) {
+        tracing::error!(table = %self.name, %error, "a table could not follow its sources and was removed");
+        if self.context.names.fail(&self.self_ref, error.to_string()) {
+            self.meter.forget(&self.name);
+            self.delete_subscribers.notify(&self.self_ref);
+            self.context.names.announce(self.stream);
+        }
+        self.sources.clear();
+        ctx.stop();
     }
 }
 

@@ -15,15 +15,16 @@ use proscenium_engine::table::{InstalledColumns, Snapshot};
 use proscenium_engine::view::Plan;
 
 use super::TableActor;
+use crate::caller::Requester;
+use crate::error::ActorError;
 use crate::tuning;
 use crate::view::{BatchAck, BatchHandled, BuildState, QueuedCommand, Step, ViewActor, ViewBatch};
-use crate::workers::JobOwner;
 
 #[derive(Debug)]
 pub(super) struct ViewQueue {
     view: Stage,
-    /// Whose job building it is.
-    owner: JobOwner,
+    /// Whose work building it is.
+    requester: Requester,
     build: Arc<BuildState>,
     waiting: VecDeque<QueuedCommand>,
     waiting_deltas: usize,
@@ -48,10 +49,10 @@ enum Stage {
 impl ViewQueue {
     /// Creates the queue of a view that is not started: [`ViewQueue::start`] must follow, after any
     /// [`ViewQueue::amend`].
-    pub fn waiting(plan: Arc<Plan>, snapshot: Snapshot, owner: JobOwner) -> Self {
+    pub fn waiting(plan: Arc<Plan>, snapshot: Snapshot, requester: Requester) -> Self {
         ViewQueue {
             view: Stage::Waits(plan, snapshot),
-            owner,
+            requester,
             build: Arc::default(),
             waiting: VecDeque::new(),
             waiting_deltas: 0,
@@ -98,11 +99,11 @@ impl ViewQueue {
     /// Starts the view unless it is started.
     pub fn start(
         &mut self,
-        start: impl FnOnce(Arc<Plan>, Snapshot, JobOwner, Arc<BuildState>) -> Addr<ViewActor>,
+        start: impl FnOnce(Arc<Plan>, Snapshot, Requester, Arc<BuildState>) -> Addr<ViewActor>,
     ) {
         if let Stage::Waits(plan, snapshot) = &self.view {
             let (plan, snapshot) = (plan.clone(), snapshot.clone());
-            self.view = Stage::Started(start(plan, snapshot, self.owner, self.build.clone()));
+            self.view = Stage::Started(start(plan, snapshot, self.requester.clone(), self.build.clone()));
         }
     }
 
@@ -151,6 +152,13 @@ impl ViewQueue {
         self.is_deserted = is_last;
         self.waiting.retain(|command| command.reader() != Some(gone));
         self.reads_sent.retain(|reader| *reader != gone);
+    }
+
+    /// Replies to the pending reads of a view that was not started and will not be.
+    pub fn refuse_reads(&mut self, error: &ActorError) {
+        for command in self.waiting.drain(..) {
+            command.refuse(error.clone());
+        }
     }
 
     /// Sends the pending commands of a view without handles; its actor stops once it has replied. A view that nobody

@@ -181,11 +181,11 @@ mod tests {
                         assert!(able.contains(&owner), "seed {seed}, step {number}");
                         assert_eq!(waiting[owner].pop_front(), Some(job), "seed {seed}, step {number}");
                         running[owner] += 1;
-                        for other in 0..5 {
+                        for (other, waited) in waited.iter_mut().enumerate() {
                             let waits = other != owner && able.contains(&other);
-                            waited[other] = if waits { waited[other] + 1 } else { 0 };
+                            *waited = if waits { *waited + 1 } else { 0 };
                             let bound: usize = (0..5).filter(|o| *o != other).map(weight).sum();
-                            assert!(waited[other] <= bound, "seed {seed}, step {number}: {other} starves");
+                            assert!(*waited <= bound, "seed {seed}, step {number}: {other} starves");
                         }
                     }
                     _ => {

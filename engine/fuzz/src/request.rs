@@ -33,6 +33,7 @@ pub fn request(bytes: &[u8]) {
 }
 
 fn execute_catalog_command(command: CatalogCommand) -> Vec<Answer> {
+    let world = EngineContext::default();
     let (table, answer) = match command {
         CatalogCommand::ListTables => return vec![Answer::Tables(Vec::new())],
         CatalogCommand::WatchTables | CatalogCommand::UnwatchTables { .. } => return Vec::new(),
@@ -40,11 +41,11 @@ fn execute_catalog_command(command: CatalogCommand) -> Vec<Answer> {
             TableOrigin::Data { data, options } => (Table::create(&data, options), Answer::TableCreated),
             TableOrigin::View { columns, .. } => {
                 let (table, plan) = planned(&ViewConfig::default());
-                let derived = Table::derive(plan, &table.snapshot(), None, columns.as_deref());
+                let derived = Table::derive(plan, &table.snapshot(), None, columns.as_deref(), &world);
                 (derived, Answer::TableCreated)
             }
             TableOrigin::Join { spec, .. } => {
-                (Table::join(&table().snapshot(), &table().snapshot(), &spec), Answer::JoinCreated)
+                (Table::join(&table().snapshot(), &table().snapshot(), &spec, &world), Answer::JoinCreated)
             }
         },
     };

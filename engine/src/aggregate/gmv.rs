@@ -64,6 +64,10 @@ impl GrossValues {
 }
 
 impl StateColumn for GrossValues {
+    fn cell_bytes(&self) -> usize {
+        self.totals.cell_bytes()
+    }
+
     fn resize(&mut self, len: usize) {
         self.totals.resize(len);
     }

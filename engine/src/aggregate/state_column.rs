@@ -73,6 +73,9 @@ pub(crate) trait CellContext {
 
 /// The states of one aggregate of a view, by cell.
 pub(crate) trait StateColumn: Debug + Send + Sync {
+    /// Bytes of the state of one cell.
+    fn cell_bytes(&self) -> usize;
+
     fn resize(&mut self, len: usize);
 
     /// Empties the state of a cell, which may be new.
@@ -115,6 +118,10 @@ impl<F: StateFunction> StatesOf<F> {
 }
 
 impl<F: StateFunction> StateColumn for StatesOf<F> {
+    fn cell_bytes(&self) -> usize {
+        size_of::<F::State>()
+    }
+
     fn resize(&mut self, len: usize) {
         self.0.resize(len, F::State::default());
     }

@@ -253,6 +253,11 @@ impl<T: Copy + Default> ChunkedVec<T> {
         (self.pages.len() - 1) * PAGE + len
     }
 
+    /// Bytes of a cell: itself, its bit, and its share of the chunk's header, rounded up.
+    pub(crate) fn cell_bytes(&self) -> usize {
+        size_of::<T>() + 1
+    }
+
     pub(crate) fn memory(&self) -> usize {
         let chunks: usize = self.pages.iter().map(|page| page.chunks.iter().flatten().count()).sum();
         (chunks + self.retired.0.len()) * (size_of::<Chunk<T>>() + size_of::<usize>() * 3)

@@ -22,11 +22,16 @@ use super::{ChunkedVec, Slots, Writes, typed};
 /// Strings in a chunk of the code → string table.
 const STRINGS_CHUNK: usize = 256;
 
+/// Bytes of a string beside its text: its counts, what an allocation takes, and the pointer to it.
+const STRING_BYTES: usize = 24 + size_of::<Arc<str>>();
+
 /// Code → string; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Strings {
     chunks: Arc<Vec<Arc<Vec<Arc<str>>>>>,
     len: u32,
+    /// Bytes of all texts.
+    text_bytes: usize,
 }
 
 impl Strings {
@@ -52,6 +57,7 @@ impl Strings {
     }
 
     fn put(&mut self, code: u32, text: Arc<str>) {
+        self.text_bytes += text.len();
         let chunks = Arc::make_mut(&mut self.chunks);
         let chunk = code as usize / STRINGS_CHUNK;
         if chunk == chunks.len() {
@@ -63,18 +69,14 @@ impl Strings {
             strings.push(text);
             self.len = code + 1;
         } else {
+            self.text_bytes -= strings[at].len();
             strings[at] = text;
         }
     }
 
+    /// Bytes of the texts and of what refers to them. Cost: constant.
     pub(crate) fn memory(&self) -> usize {
-        let texts: usize = self
-            .chunks
-            .iter()
-            .flat_map(|chunk| chunk.iter())
-            .map(|text| text.len() + 16 + size_of::<Arc<str>>())
-            .sum();
-        texts + self.chunks.len() * 48
+        self.text_bytes + self.len() * STRING_BYTES + self.chunks.len() * 48
     }
 }
 

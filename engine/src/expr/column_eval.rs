@@ -13,6 +13,7 @@ use super::fused_eval::Plain;
 use super::stack::with_stack;
 use super::{Expression, VectorEvaluator, VolatileInputs};
 use crate::column::{CHUNK, Column, Interner, PAGE_ROWS};
+use crate::memory::{MemoryRefused, MemoryReservation};
 use crate::parallel::Threads;
 use crate::storage::Snapshot;
 use crate::types::schema::Storage;
@@ -21,21 +22,36 @@ use crate::types::schema::Storage;
 const PART_PAGES: usize = 8;
 
 impl Expression {
-    /// Computes the column of all rows of a snapshot.
+    /// Computes the column of all rows of a snapshot. What it takes is reserved: cells before they are computed, texts
+    /// block by block.
+    ///
+    /// # Errors
+    ///
+    /// The account refuses.
     pub(crate) fn column(
         &self,
         snapshot: &Snapshot,
         threads: Threads,
         inputs: &mut VolatileInputs,
-    ) -> (Column, Option<Interner>) {
+        memory: &mut MemoryReservation,
+    ) -> Result<(Column, Option<Interner>), MemoryRefused> {
+        let num_slots = snapshot.order().live_slots().num_pages() * PAGE_ROWS;
+        memory.grow((num_slots * Column::bytes_of(self.storage)) as u64)?;
         if let Some(column) = self.column_by_slot(snapshot, threads, inputs.now_ms) {
-            return (column, None);
+            return Ok((column, None));
         }
+        let cells = memory.bytes();
+        memory.grow((snapshot.num_rows() * size_of::<u32>()) as u64)?;
         let slots: Vec<u32> = snapshot.order().iter_from(0).collect();
         let mut column = Column::new(self.storage);
         let mut interner = (self.storage == Storage::Utf8).then(Interner::default);
-        self.write_rows(snapshot, &slots, &mut column, &mut interner, inputs);
-        (column, interner)
+        self.write_within(snapshot, &slots, &mut column, &mut interner, inputs, memory)?;
+        let texts = match (&column, &interner) {
+            (Column::Str(_, strings), Some(interner)) => strings.memory() + interner.memory(),
+            _ => 0,
+        };
+        memory.shrink_to(cells + texts as u64);
+        Ok((column, interner))
     }
 
     fn column_by_slot(&self, snapshot: &Snapshot, threads: Threads, now_ms: i64) -> Option<Column> {
@@ -86,6 +102,7 @@ impl Expression {
 mod tests {
     use super::*;
     use crate::data::{TableData, TableOptions};
+    use crate::memory::{MemoryAccount, MemoryKind};
     use crate::table::Table;
     use crate::types::schema::ColumnType;
 
@@ -127,8 +144,10 @@ mod tests {
             let mut interner = (expression.storage == Storage::Utf8).then(Interner::default);
             expression.write_rows(&snapshot, &slots, &mut rows, &mut interner, &mut { VolatileInputs::NONE });
             for threads in [1, 3] {
-                let (whole, interner) =
-                    expression.column(&snapshot, Threads::new(threads), &mut { VolatileInputs::NONE });
+                let mut memory = MemoryAccount::unlimited().nothing(MemoryKind::ComputedColumns);
+                let (whole, interner) = expression
+                    .column(&snapshot, Threads::new(threads), &mut { VolatileInputs::NONE }, &mut memory)
+                    .unwrap();
                 assert_eq!(interner.is_some(), expression.storage == Storage::Utf8);
                 for slot in 0..num_rows as u32 + 300 {
                     assert_eq!(

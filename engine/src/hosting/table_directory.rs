@@ -21,8 +21,8 @@ pub struct TableDirectory<T, S: Subscriber> {
     /// Number of open views of each client.
     views_of: HashMap<S::Session, usize>,
     watchers: Vec<S>,
-    /// Names of failed tables, oldest first; a name is removed when it is used again.
-    failed: VecDeque<Arc<str>>,
+    /// Names of failed tables with the reason, oldest first; a name is removed when it is used again.
+    failed: VecDeque<(Arc<str>, String)>,
 }
 
 /// Bounds of a directory.
@@ -91,7 +91,7 @@ where
 
     /// Registers a table under its reserved name and lists it.
     pub fn host(&mut self, name: Arc<str>, table: T, index: Option<String>, limit: Option<u32>) {
-        self.failed.retain(|failed| *failed != name);
+        self.failed.retain(|(failed, _)| *failed != name);
         self.tables.insert(name, TableEntry::Hosted { table, index, limit, listed: true });
     }
 
@@ -116,17 +116,17 @@ where
         }
     }
 
-    /// Remembers that the table of this name failed, until the name is used again.
-    pub fn note_failure(&mut self, name: Arc<str>) {
-        self.failed.push_back(name);
+    /// Remembers why the table of this name failed, until the name is used again.
+    pub fn note_failure(&mut self, name: Arc<str>, reason: String) {
+        self.failed.push_back((name, reason));
         if self.failed.len() > self.limits.failures {
             self.failed.pop_front();
         }
     }
 
-    /// Whether the last table of this name failed. Meaningful for a name without table only.
-    pub fn has_failed(&self, name: &str) -> bool {
-        self.failed.iter().any(|failed| **failed == *name)
+    /// Why the last table of this name failed; `None` if it did not. Meaningful for a name without table only.
+    pub fn failure(&self, name: &str) -> Option<&str> {
+        self.failed.iter().find(|(failed, _)| **failed == *name).map(|(_, reason)| reason.as_str())
     }
 
     /// Finds a table by name.
@@ -296,12 +296,12 @@ mod tests {
     fn a_failure_is_remembered_until_the_name_is_used_again() {
         let mut directory = directory();
         for name in ["a", "b"] {
-            directory.note_failure(name.into());
+            directory.note_failure(name.into(), "on purpose".into());
         }
-        assert!(!directory.has_failed("a") && directory.has_failed("b"));
+        assert!(directory.failure("a").is_none() && directory.failure("b").is_some());
         let name = directory.reserve("b").unwrap();
         directory.host(name, "again", None, None);
-        assert!(!directory.has_failed("b"));
+        assert!(directory.failure("b").is_none());
     }
 
     #[test]

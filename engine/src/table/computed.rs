@@ -20,6 +20,7 @@ use std::sync::{Arc, Weak};
 use crate::column::{Column, ColumnSet, Interner, Slots, Writes};
 use crate::context::EngineContext;
 use crate::expr::{Expression, VolatileInputs};
+use crate::memory::MemoryReservation;
 use crate::storage::TableDelta;
 use crate::storage::{ComputedRef, Snapshot};
 use crate::types::schema::Storage;
@@ -50,6 +51,8 @@ struct Entry {
     /// The length of the chain of computed columns that this one reads.
     level: usize,
     token: Weak<()>,
+    /// What was reserved to compute it, if that was done elsewhere.
+    memory: Option<MemoryReservation>,
     /// The token of a computed source, to keep it alive.
     _source: Option<Arc<()>>,
 }
@@ -112,6 +115,7 @@ impl ComputedColumns {
             is_pending: false,
             level,
             token: Arc::downgrade(&token),
+            memory: None,
             _source: read.map(|read| read.token.clone()),
         });
         (position, token)

@@ -10,6 +10,7 @@ mod pivot;
 use flat::FlatTable;
 use pivot::PivotTable;
 
+use crate::context::EngineContext;
 use crate::error::{Result, TableError};
 use crate::storage::Snapshot;
 use crate::storage::TableDelta;
@@ -38,13 +39,14 @@ impl DerivedTable {
         source: &Snapshot,
         source_limit: Option<u32>,
         wanted: Option<&[(String, ColumnType)]>,
+        context: &EngineContext,
     ) -> Result<DerivedTable> {
         let (shape, limit) = match plan.kind {
             ViewKind::Flat => {
                 (DerivedShape::Flat(Box::new(FlatTable::new(plan, source, wanted)?)), source_limit)
             }
             ViewKind::Grouped | ViewKind::ColumnOnly => {
-                (DerivedShape::Pivot(Box::new(PivotTable::new(plan, source, wanted)?)), None)
+                (DerivedShape::Pivot(Box::new(PivotTable::new(plan, source, wanted, context)?)), None)
             }
         };
         Ok(DerivedTable { shape, limit, num_ports: 0 })

@@ -15,8 +15,10 @@ use std::sync::Arc;
 use ahash::RandomState;
 use arrow::array::ArrayRef;
 
-use crate::column::{ChunkedVec, ColumnSet, Slots, Writes};
+use crate::column::{ChunkedVec, Column, ColumnSet, Slots, Writes};
+use crate::context::EngineContext;
 use crate::error::{JoinSideName, Result, TableError};
+use crate::memory::MemoryKind;
 use crate::sorted::OrderTree;
 use crate::storage::KeyOrder;
 use crate::storage::TableDelta;
@@ -76,8 +78,21 @@ pub(super) struct JoinedTable {
     snapshot: Snapshot,
 }
 
+/// Bytes of a pair that is added, beside its cells: in the list, where that is sorted, its slot, found by pair, its two
+/// source slots, and its place in the order.
+const PAIR_BYTES: usize = 2 * size_of::<Pair>()
+    + 2 * size_of::<u32>()
+    + 2 * (size_of::<(Pair, u32)>() + 1)
+    + 2 * (size_of::<u32>() + 1)
+    + OrderTree::ENTRY_BYTES;
+
 impl JoinedTable {
-    pub(super) fn new(left: &Snapshot, right: &Snapshot, spec: &JoinSpec) -> Result<JoinedTable> {
+    pub(super) fn new(
+        left: &Snapshot,
+        right: &Snapshot,
+        spec: &JoinSpec,
+        context: &EngineContext,
+    ) -> Result<JoinedTable> {
         let right_on = spec.right_on.as_deref().unwrap_or(&spec.on);
         let key_of = |snapshot: &Snapshot, name: &str, side| {
             let found = snapshot.schema().index_of(name);
@@ -107,8 +122,12 @@ impl JoinedTable {
             lefts: ChunkedVec::default(),
             rights: ChunkedVec::default(),
         };
+        let mut memory = context.memory.nothing(MemoryKind::Joins);
+        memory.grow(((left.num_rows() + right.num_rows()) * Matches::ROW_BYTES) as u64)?;
+        let matches = Matches::new((left, left_key), (right, right_key), spec.kind);
+        memory.grow(matches.num_pairs().saturating_mul(pair_bytes(&schema) as u64))?;
         let mut table = JoinedTable {
-            matches: Matches::new((left, left_key), (right, right_key), spec.kind),
+            matches,
             schema,
             num_left: left.schema().len(),
             right_columns,
@@ -152,8 +171,19 @@ impl JoinedTable {
 
     /// Applies a delta of one source. Always returns a delta, so that the join's version advances with every batch
     /// of its sources.
-    pub(super) fn follow(&mut self, side: JoinSide, delta: &TableDelta) -> TableDelta {
-        let PairChanges { removed: removed_pairs, added, changed } = self.matches.step(side, delta);
+    ///
+    /// # Errors
+    ///
+    /// The account refuses the memory of the pairs that the batch adds. The join is then half-changed and must be dropped.
+    pub(super) fn follow(
+        &mut self,
+        side: JoinSide,
+        delta: &TableDelta,
+        context: &EngineContext,
+    ) -> Result<TableDelta> {
+        let mut memory = context.memory.nothing(MemoryKind::Joins);
+        let PairChanges { removed: removed_pairs, added, changed } =
+            self.matches.step(side, delta, pair_bytes(&self.schema), &mut memory)?;
         let removed = self.remove(&removed_pairs);
         match side {
             JoinSide::Left => self.pairs.left = delta.new.clone(),
@@ -179,7 +209,7 @@ impl JoinedTable {
         for slots in [&mut delta.inserted, &mut delta.updated, &mut delta.removed] {
             slots.sort_unstable();
         }
-        delta
+        Ok(delta)
     }
 
     /// Removes rows. The sources must still be those by which the rows were ordered.
@@ -257,6 +287,12 @@ impl JoinedTable {
             _computed_epoch: None,
         });
     }
+}
+
+/// Bytes of a joined row, without texts that its columns do not share with each other.
+fn pair_bytes(schema: &Schema) -> usize {
+    let cells: usize = schema.fields().iter().map(|field| Column::bytes_of(field.storage)).sum();
+    PAIR_BYTES + cells
 }
 
 /// Casts keys of one type that are stored in different widths; values out of range become null.

@@ -7,6 +7,7 @@
 
 use super::group_codes::{DenseCodes, Pairs};
 use super::tree::{NewNode, ROOT};
+use crate::memory::{MemoryRefused, MemoryReservation};
 use crate::parallel::Threads;
 use crate::storage::Snapshot;
 
@@ -24,10 +25,21 @@ struct Level {
 }
 
 impl GroupAxis {
-    pub(super) fn new(snapshot: &Snapshot, columns: &[usize], slots: &[u32], threads: Threads) -> GroupAxis {
+    /// Finds the groups of the rows. What they take is reserved.
+    ///
+    /// # Errors
+    ///
+    /// The account refuses.
+    pub(super) fn new(
+        snapshot: &Snapshot,
+        columns: &[usize],
+        slots: &[u32],
+        threads: Threads,
+        memory: &mut MemoryReservation,
+    ) -> Result<GroupAxis, MemoryRefused> {
         let mut axis = GroupAxis { levels: Vec::new(), of_row: Vec::new() };
         for &column in columns {
-            let mut dense = DenseCodes::new(snapshot.column(column), slots, threads);
+            let mut dense = DenseCodes::new(snapshot.column(column), slots, threads, memory)?;
             let numbers = std::mem::take(&mut dense.numbers);
             let groups = match axis.levels.last() {
                 None => {
@@ -36,14 +48,18 @@ impl GroupAxis {
                 }
                 Some(above) => {
                     let num_above = above.groups.len();
-                    let pairs = Pairs::new(&axis.of_row, num_above, &numbers, dense.values.len(), threads);
+                    let num_values = dense.values.len();
+                    let pairs = Pairs::new(&axis.of_row, num_above, &numbers, num_values, threads, memory)?;
+                    // The numbers of the level above, and those of the values alone.
+                    let gone = 2 * slots.len() * size_of::<u32>();
+                    memory.shrink_to(memory.bytes().saturating_sub(gone as u64));
                     axis.of_row = pairs.of_row;
                     pairs.pairs
                 }
             };
             axis.levels.push(Level { groups, dense });
         }
-        axis
+        Ok(axis)
     }
 
     fn depth(&self) -> usize {
@@ -115,13 +131,22 @@ pub(super) struct BuiltGroups {
     pub(super) prefixes: Vec<Vec<u32>>,
 }
 
+/// Bytes of a pair in a layer: itself, and the pair that it belongs to.
+const LAYER_PAIR_BYTES: usize = size_of::<(u32, u32)>() + size_of::<u32>();
+
 impl BuiltGroups {
+    /// Finds the cells. What they take is reserved.
+    ///
+    /// # Errors
+    ///
+    /// The account refuses.
     pub(super) fn new(
         rows: &GroupAxis,
         splits: &GroupAxis,
         num_rows: usize,
         threads: Threads,
-    ) -> BuiltGroups {
+        memory: &mut MemoryReservation,
+    ) -> Result<BuiltGroups, MemoryRefused> {
         let (depth, split_depth) = (rows.depth(), splits.depth());
         let pairs = match (depth, split_depth) {
             (0, 0) => Pairs { of_row: vec![0; num_rows], pairs: vec![(0, 0)] },
@@ -135,7 +160,7 @@ impl BuiltGroups {
             }
             _ => {
                 let (num_left, num_right) = (rows.len(depth), splits.len(split_depth));
-                Pairs::new(&rows.of_row, num_left, &splits.of_row, num_right, threads)
+                Pairs::new(&rows.of_row, num_left, &splits.of_row, num_right, threads, memory)?
             }
         };
         // From the deepest up: the pairs of each layer, and for each pair below the one it belongs to.
@@ -149,13 +174,14 @@ impl BuiltGroups {
                     let split = split_depth - of_split;
                     let left: Vec<u32> = pairs.iter().map(|&(row, _)| rows.parent(at + 1, row)).collect();
                     let right: Vec<u32> = pairs.iter().map(|&(_, split)| split).collect();
-                    let up = Pairs::new(&left, rows.len(at), &right, splits.len(split), threads);
+                    let up = Pairs::new(&left, rows.len(at), &right, splits.len(split), threads, memory)?;
                     ups.push((up.pairs, up.of_row));
                 }
             } else {
                 ups.push((std::mem::take(&mut below), Vec::new()));
                 for split in (0..split_depth).rev() {
                     let (pairs, _) = &ups[ups.len() - 1];
+                    memory.grow((pairs.len() * LAYER_PAIR_BYTES) as u64)?;
                     let mut above: Vec<(u32, u32)> = Vec::new();
                     let mut up = Vec::with_capacity(pairs.len());
                     for &(row, group) in pairs {
@@ -171,7 +197,7 @@ impl BuiltGroups {
             }
             found.push(ups);
         }
-        BuiltGroups::numbered(rows, splits, found, pairs.of_row)
+        Ok(BuiltGroups::numbered(rows, splits, found, pairs.of_row))
     }
 
     /// Numbers the cells: shallow ones first, the total is 0.

@@ -61,6 +61,13 @@ impl AggregateColumn {
         }
     }
 
+    fn cell_bytes(&self) -> usize {
+        match self {
+            AggregateColumn::States(states) => states.cell_bytes(),
+            AggregateColumn::Cached(..) => size_of::<Option<Scalar>>(),
+        }
+    }
+
     fn reset(&mut self, cell: u32) {
         match self {
             AggregateColumn::States(states) => states.reset(cell),
@@ -163,6 +170,13 @@ impl CellTable {
             self.by_owner.insert((row_node, column_node), cell);
         }
         cell
+    }
+
+    /// Bytes of a cell, about, without the rows of its row set.
+    pub(super) fn cell_bytes(&self) -> usize {
+        let row_set = if self.has_row_sets { OrderTree::TREE_BYTES } else { 0 };
+        let columns: usize = self.columns.iter().map(AggregateColumn::cell_bytes).sum();
+        size_of::<u32>() + 3 * size_of::<(u32, u32)>() + row_set + columns
     }
 
     /// Creates all cells of a view that has only the total; they have no rows yet.

@@ -9,6 +9,7 @@ use super::flat::Flat;
 use super::grouped::Grouped;
 use super::plan::Plan;
 use super::tree::ROOT;
+use crate::memory::{MemoryRefused, MemoryReservation};
 use crate::parallel::Threads;
 use crate::storage::Snapshot;
 use crate::storage::TableDelta;
@@ -20,11 +21,16 @@ pub(super) struct ColumnOnly {
 }
 
 impl ColumnOnly {
-    pub(super) fn build(plan: Arc<Plan>, snapshot: &Snapshot, threads: Threads) -> ColumnOnly {
-        ColumnOnly {
-            rows: Flat::build(plan.clone(), snapshot, threads),
-            splits: Grouped::build(plan, snapshot, threads),
-        }
+    pub(super) fn build(
+        plan: Arc<Plan>,
+        snapshot: &Snapshot,
+        threads: Threads,
+        memory: &mut MemoryReservation,
+    ) -> Result<ColumnOnly, MemoryRefused> {
+        Ok(ColumnOnly {
+            rows: Flat::build(plan.clone(), snapshot, threads, memory)?,
+            splits: Grouped::build(plan, snapshot, threads, memory)?,
+        })
     }
 
     pub(super) fn step(&mut self, delta: &TableDelta) -> Vec<u32> {

@@ -9,12 +9,22 @@ use std::sync::Arc;
 use super::min_max::Ranges;
 use super::plan::Plan;
 use super::slot_bitmap::SlotBitmap;
+use crate::memory::{MemoryRefused, MemoryReservation};
 use crate::parallel::Threads;
 use crate::query::normalized_key::NormalizedKey;
 use crate::query::sort::RowComparator;
 use crate::sorted::{Leaves, StagedOrder};
 use crate::storage::Snapshot;
 use crate::storage::TableDelta;
+
+/// Bytes of a row in the order of a view that is filtered only, its bit included.
+const FILTERED_ROW_BYTES: u64 = 6;
+/// Bytes of a row in the order of a sorted view: its slot and its normalized key, with the inner nodes.
+const SORTED_ROW_BYTES: u64 = 14;
+/// Bytes that a row takes while it is sorted: packed keys and positions, then its slot beside its normalized key.
+const SORT_BYTES: u64 = 28;
+/// Bytes that a row takes for each sort column meanwhile.
+const KEY_BYTES: u64 = 8;
 
 #[derive(Debug, Clone)]
 pub(super) struct Flat {
@@ -30,7 +40,17 @@ pub(super) struct Flat {
 }
 
 impl Flat {
-    pub(super) fn build(plan: Arc<Plan>, snapshot: &Snapshot, threads: Threads) -> Flat {
+    /// Builds the view and reserves what it takes.
+    ///
+    /// # Errors
+    ///
+    /// The account refuses.
+    pub(super) fn build(
+        plan: Arc<Plan>,
+        snapshot: &Snapshot,
+        threads: Threads,
+        memory: &mut MemoryReservation,
+    ) -> Result<Flat, MemoryRefused> {
         let is_plain = plan.filter.is_empty() && plan.row_order.terms.is_empty();
         let mut view = Flat {
             plan,
@@ -41,13 +61,21 @@ impl Flat {
             ranges: Ranges::default(),
         };
         if !is_plain {
-            let kept = view.plan.filter.select(snapshot, threads);
+            let before = memory.bytes();
+            let kept = view.plan.filter.select_within(snapshot, threads, memory)?;
+            let num_rows = kept.len() as u64;
+            let has_sort = !view.plan.row_order.terms.is_empty();
+            let num_keys = view.plan.row_order.terms.len() as u64;
+            let passing = if has_sort { SORT_BYTES + KEY_BYTES * num_keys } else { 0 };
+            let lasting = if has_sort { SORTED_ROW_BYTES } else { FILTERED_ROW_BYTES };
+            memory.grow(num_rows * (passing + lasting))?;
             if !view.plan.filter.is_empty() {
                 view.row_set = SlotBitmap::new(&kept);
             }
             view.put_in_order(&kept, threads);
+            memory.shrink_to(before + num_rows * lasting);
         }
-        view
+        Ok(view)
     }
 
     /// Rebuilds the order from `kept`, which is in key order.

@@ -3,6 +3,8 @@
 //! Invariant: codes ascend with the values (null, NaN, ascending) without gaps, so groups numbered by code are in
 //! display order.
 //!
+//! Memory is reserved as soon as a size is known; what a result keeps stays reserved.
+//!
 //! Cost: text is numbered through its dictionary codes, integers of a small range through a table, everything else
 //! through a hash table.
 
@@ -11,6 +13,7 @@ use std::ops::Range;
 use hashbrown::HashMap;
 
 use crate::column::{Column, Strings};
+use crate::memory::{MemoryRefused, MemoryReservation};
 use crate::parallel::Threads;
 use crate::query::concatenated;
 use crate::types::scalar::Scalar;
@@ -30,10 +33,49 @@ pub(super) struct DenseCodes {
     pub(super) values: Vec<(Option<u64>, Scalar)>,
 }
 
+/// Bytes of a number, and of one that exists in a part and in the whole.
+const NUMBER_BYTES: usize = size_of::<u32>();
+const MOVED_NUMBER_BYTES: usize = 2 * NUMBER_BYTES;
+/// Bytes of a value and its bits.
+const VALUE_BYTES: usize = size_of::<(Option<u64>, Scalar)>();
+/// Bytes of a value while values are numbered by hash: its entries in a part's table and in that of all parts, its
+/// copy before it is sorted, and what sorts it.
+const HASHED_VALUE_BYTES: usize = 2 * HASHED_BYTES + VALUE_BYTES + 4 * NUMBER_BYTES;
+/// Bytes of an entry of a hash table of numbers, with the room that a table keeps free.
+const HASHED_BYTES: usize = 2 * size_of::<(Option<u64>, u32)>();
+/// Rows that are numbered by hash between two looks at how much memory the table takes.
+const ROWS_BETWEEN: usize = 1 << 16;
+
 impl DenseCodes {
-    pub(super) fn new(column: &Column, slots: &[u32], threads: Threads) -> DenseCodes {
-        match column {
+    /// Numbers the values of the rows. What the result takes is reserved.
+    ///
+    /// # Errors
+    ///
+    /// The account refuses.
+    pub(super) fn new(
+        column: &Column,
+        slots: &[u32],
+        threads: Threads,
+        memory: &mut MemoryReservation,
+    ) -> Result<DenseCodes, MemoryRefused> {
+        let before = memory.bytes();
+        memory.grow((slots.len() * MOVED_NUMBER_BYTES) as u64)?;
+        let codes = DenseCodes::find(column, slots, threads, memory)?;
+        let kept = slots.len() * NUMBER_BYTES + codes.values.len() * VALUE_BYTES;
+        memory.grow_to(before + kept as u64)?;
+        memory.shrink_to(before + kept as u64);
+        Ok(codes)
+    }
+
+    fn find(
+        column: &Column,
+        slots: &[u32],
+        threads: Threads,
+        memory: &mut MemoryReservation,
+    ) -> Result<DenseCodes, MemoryRefused> {
+        Ok(match column {
             Column::Str(_, strings) if strings.len() <= FEW.max(slots.len() * ROOM) => {
+                memory.grow(places_bytes(strings.len() + 1, threads))?;
                 let used = used_places(column, slots, 0, strings.len() + 1, threads);
                 let order = by_text(strings, used);
                 let values = order
@@ -46,7 +88,7 @@ impl DenseCodes {
                 DenseCodes { numbers: numbered(column, slots, 0, strings.len() + 1, &order, threads), values }
             }
             Column::Str(..) | Column::Float32(_) | Column::Float64(_) | Column::UInt64(_) => {
-                hashed(column, slots, threads)
+                hashed(column, slots, threads, memory)?
             }
             Column::Integer(..)
             | Column::Int8(_)
@@ -58,11 +100,16 @@ impl DenseCodes {
             | Column::UInt32(_)
             | Column::Bool(_)
             | Column::Date(_)
-            | Column::Datetime(_) => DenseCodes::of_integers(column, slots, threads),
-        }
+            | Column::Datetime(_) => DenseCodes::of_integers(column, slots, threads, memory)?,
+        })
     }
 
-    fn of_integers(column: &Column, slots: &[u32], threads: Threads) -> DenseCodes {
+    fn of_integers(
+        column: &Column,
+        slots: &[u32],
+        threads: Threads,
+        memory: &mut MemoryReservation,
+    ) -> Result<DenseCodes, MemoryRefused> {
         let bounds = |part: Range<usize>| {
             let (mut least, mut most) = (i64::MAX, i64::MIN);
             column.each_bits(&slots[part], |bits| {
@@ -77,9 +124,10 @@ impl DenseCodes {
         let most = parts.iter().map(|part| part.1).max().unwrap_or(i64::MIN);
         let range = if least > most { 0 } else { i128::from(most) - i128::from(least) + 1 };
         if range > FEW.max(slots.len() * ROOM) as i128 {
-            return hashed(column, slots, threads);
+            return hashed(column, slots, threads, memory);
         }
         let num_places = range as usize + 1;
+        memory.grow(places_bytes(num_places, threads))?;
         let order = used_places(column, slots, least, num_places, threads);
         let numbers = numbered(column, slots, least, num_places, &order, threads);
         let mut values = vec![(None, Scalar::Null); order.len()];
@@ -95,8 +143,13 @@ impl DenseCodes {
                 }
             }
         }
-        DenseCodes { numbers, values }
+        Ok(DenseCodes { numbers, values })
     }
+}
+
+/// Bytes of a table of `num_places`: its numbers, and for each thread whether a place is used.
+fn places_bytes(num_places: usize, threads: Threads) -> u64 {
+    (num_places as u64).saturating_mul((NUMBER_BYTES + threads.count()) as u64)
 }
 
 /// Returns the table index of a value: 0 for null, 1 for `least`, and so on.
@@ -160,22 +213,34 @@ fn by_text(strings: &Strings, places: Vec<usize>) -> Vec<usize> {
 }
 
 /// Finds distinct values by hash, separately in each part of the rows, then merges and sorts them.
-fn hashed(column: &Column, slots: &[u32], threads: Threads) -> DenseCodes {
+fn hashed(
+    column: &Column,
+    slots: &[u32],
+    threads: Threads,
+    memory: &mut MemoryReservation,
+) -> Result<DenseCodes, MemoryRefused> {
     type Numbers = HashMap<Option<u64>, u32, ahash::RandomState>;
     let parts = threads.parts(slots.len(), 1, |part| {
         let mut found = Numbers::default();
         let mut firsts: Vec<u32> = Vec::new();
         let slots = &slots[part];
         let mut of_row: Vec<u32> = Vec::with_capacity(slots.len());
-        column.each_bits(slots, |bits| {
-            let number = *found.entry(bits).or_insert_with(|| {
-                firsts.push(slots[of_row.len()]);
-                firsts.len() as u32 - 1
+        let mut of_table = memory.beside();
+        for some in slots.chunks(ROWS_BETWEEN) {
+            column.each_bits(some, |bits| {
+                let number = *found.entry(bits).or_insert_with(|| {
+                    firsts.push(slots[of_row.len()]);
+                    firsts.len() as u32 - 1
+                });
+                of_row.push(number);
             });
-            of_row.push(number);
-        });
-        (of_row, firsts)
+            of_table.grow_to((firsts.len() * HASHED_BYTES) as u64)?;
+        }
+        Ok((of_row, firsts))
     });
+    let parts: Vec<(Vec<u32>, Vec<u32>)> = parts.into_iter().collect::<Result<_, MemoryRefused>>()?;
+    let num_found: usize = parts.iter().map(|(_, firsts)| firsts.len()).sum();
+    memory.grow((num_found * HASHED_VALUE_BYTES) as u64)?;
     let mut all = Numbers::default();
     let mut values: Vec<(Option<u64>, Scalar)> = Vec::new();
     // Maps the numbers of each part to merged numbers.
@@ -210,7 +275,7 @@ fn hashed(column: &Column, slots: &[u32], threads: Threads) -> DenseCodes {
     for (value, number) in values.into_iter().zip(number_of) {
         sorted[number as usize] = value;
     }
-    DenseCodes { numbers: concatenated(numbers), values: sorted }
+    Ok(DenseCodes { numbers: concatenated(numbers), values: sorted })
 }
 
 /// The pairs of numbers that occur in the rows.
@@ -223,18 +288,47 @@ pub(super) struct Pairs {
 }
 
 impl Pairs {
-    /// Finds the pairs of each row's `left` (below `num_left`) and `right` (below `num_right`).
+    /// Finds the pairs of each row's `left` (below `num_left`) and `right` (below `num_right`). What the result takes is
+    /// reserved.
+    ///
+    /// # Errors
+    ///
+    /// The account refuses.
     pub(super) fn new(
         left: &[u32],
         num_left: usize,
         right: &[u32],
         num_right: usize,
         threads: Threads,
-    ) -> Pairs {
+        memory: &mut MemoryReservation,
+    ) -> Result<Pairs, MemoryRefused> {
+        let before = memory.bytes();
+        memory.grow((left.len() * MOVED_NUMBER_BYTES) as u64)?;
+        let pairs = Pairs::find(left, num_left, right, num_right, threads, memory)?;
+        let kept = before + pairs.bytes();
+        memory.grow_to(kept)?;
+        memory.shrink_to(kept);
+        Ok(pairs)
+    }
+
+    /// Bytes that the pairs take.
+    pub(super) fn bytes(&self) -> u64 {
+        (self.of_row.len() * NUMBER_BYTES + self.pairs.len() * size_of::<(u32, u32)>()) as u64
+    }
+
+    fn find(
+        left: &[u32],
+        num_left: usize,
+        right: &[u32],
+        num_right: usize,
+        threads: Threads,
+        memory: &mut MemoryReservation,
+    ) -> Result<Pairs, MemoryRefused> {
         let num_places = num_left.saturating_mul(num_right);
         if num_places > FEW.max(left.len() * ROOM) {
-            return Pairs::sorted(left, right, threads);
+            return Pairs::sorted(left, right, threads, memory);
         }
+        memory.grow(places_bytes(num_places, threads))?;
         let place = |row: usize| left[row] as usize * num_right + right[row] as usize;
         let marked = threads.parts_of(left.len(), 1, (num_places / 4).max(FEW), |part| {
             let mut used = vec![false; num_places];
@@ -251,10 +345,17 @@ impl Pairs {
         }
         let parts =
             threads.parts(left.len(), 1, |part| part.map(|row| number_of[place(row)]).collect::<Vec<u32>>());
-        Pairs { of_row: concatenated(parts), pairs }
+        Ok(Pairs { of_row: concatenated(parts), pairs })
     }
 
-    fn sorted(left: &[u32], right: &[u32], threads: Threads) -> Pairs {
+    fn sorted(
+        left: &[u32],
+        right: &[u32],
+        threads: Threads,
+        memory: &mut MemoryReservation,
+    ) -> Result<Pairs, MemoryRefused> {
+        // Packed in parts, in the whole, and where runs are merged.
+        memory.grow((left.len() * 5 / 2 * size_of::<u64>()) as u64)?;
         let packed = |row: usize| u64::from(left[row]) << 32 | u64::from(right[row]);
         let parts = threads.parts(left.len(), 1, |part| {
             let mut pairs: Vec<u64> = part.map(packed).collect();
@@ -266,10 +367,11 @@ impl Pairs {
         // The parts are sorted runs, which a stable sort merges.
         pairs.sort();
         pairs.dedup();
+        memory.grow((pairs.len() * (HASHED_BYTES + size_of::<(u32, u32)>())) as u64)?;
         let numbers: HashMap<u64, u32, ahash::RandomState> = pairs.iter().copied().zip(0..).collect();
         let parts =
             threads.parts(left.len(), 1, |part| part.map(|row| numbers[&packed(row)]).collect::<Vec<u32>>());
         let pairs = pairs.into_iter().map(|pair| ((pair >> 32) as u32, pair as u32)).collect();
-        Pairs { of_row: concatenated(parts), pairs }
+        Ok(Pairs { of_row: concatenated(parts), pairs })
     }
 }

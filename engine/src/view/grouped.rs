@@ -16,6 +16,7 @@ use super::cells::{CellChanges, CellTable, TOTAL_CELL};
 use super::plan::Plan;
 use super::tree::{ROOT, Tree};
 use crate::config::{GroupRollupMode, SplitRollupMode};
+use crate::memory::{MemoryRefused, MemoryReservation};
 use crate::parallel::Threads;
 use crate::sorted::OrderTree;
 use crate::storage::Snapshot;
@@ -58,8 +59,18 @@ struct Path {
 }
 
 impl Grouped {
-    /// Builds the view in one pass over the rows that pass the filter, then merges cells from the deepest up.
-    pub(super) fn build(plan: Arc<Plan>, snapshot: &Snapshot, threads: Threads) -> Grouped {
+    /// Builds the view in one pass over the rows that pass the filter, then merges cells from the deepest up. What it takes
+    /// is reserved.
+    ///
+    /// # Errors
+    ///
+    /// The account refuses.
+    pub(super) fn build(
+        plan: Arc<Plan>,
+        snapshot: &Snapshot,
+        threads: Threads,
+        memory: &mut MemoryReservation,
+    ) -> Result<Grouped, MemoryRefused> {
         let directions = |order: &[(usize, crate::query::sort::Direction)]| {
             order.iter().map(|(_, direction)| *direction).collect()
         };
@@ -78,17 +89,27 @@ impl Grouped {
             lost_cells: Vec::new(),
             blocks: NodeWalk::default(),
         };
-        view.fill(threads);
-        view
+        view.fill(threads, memory)?;
+        Ok(view)
     }
 
-    fn fill(&mut self, threads: Threads) {
+    fn fill(&mut self, threads: Threads, memory: &mut MemoryReservation) -> Result<(), MemoryRefused> {
+        let before = memory.bytes();
         let snapshot = self.snapshot.clone();
         let plan = self.plan.clone();
-        let slots = plan.filter.select(&snapshot, threads);
-        let rows = GroupAxis::new(&snapshot, &plan.levels, &slots, threads);
-        let splits = GroupAxis::new(&snapshot, &plan.split_by, &slots, threads);
-        let layout = BuiltGroups::new(&rows, &splits, slots.len(), threads);
+        let slots = plan.filter.select_within(&snapshot, threads, memory)?;
+        let rows = GroupAxis::new(&snapshot, &plan.levels, &slots, threads, memory)?;
+        let splits = GroupAxis::new(&snapshot, &plan.split_by, &slots, threads, memory)?;
+        let layout = BuiltGroups::new(&rows, &splits, slots.len(), threads, memory)?;
+        let row_sets = match self.cells.has_row_sets() {
+            true => slots.len() * (1 + layout.prefixes.len()) * OrderTree::ENTRY_BYTES,
+            false => 0,
+        };
+        let lasting = layout.num_cells * self.cells.cell_bytes()
+            + rows.num_nodes() * self.rows.node_bytes()
+            + splits.num_nodes() * self.splits.node_bytes()
+            + row_sets;
+        memory.grow(lasting as u64)?;
         self.cells.grow(layout.owners(&rows, &splits));
         let tree = &mut self.rows;
         let grow = || tree.grow(rows.nodes(|depth, group| layout.row_cell(depth, group)), rows.num_nodes());
@@ -119,6 +140,8 @@ impl Grouped {
                 self.splits.attach_all(attached);
             }
         }
+        memory.shrink_to(before + lasting as u64);
+        Ok(())
     }
 
     /// Fills `path` with the groups of a row, creating those that do not exist.

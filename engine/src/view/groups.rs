@@ -10,6 +10,7 @@ use super::plan::Plan;
 use super::slice::prefix;
 use super::tree::ROOT;
 use crate::config::GroupRollupMode;
+use crate::memory::{MemoryRefused, MemoryReservation};
 use crate::parallel::Threads;
 use crate::storage::Snapshot;
 use crate::storage::TableDelta;
@@ -33,8 +34,17 @@ pub(crate) struct GroupsChange {
 }
 
 impl Groups {
-    pub(crate) fn new(plan: Arc<Plan>, source: &Snapshot) -> Groups {
-        let mut view = Grouped::build(plan.clone(), source, Threads::ONE);
+    /// Builds the view and reserves what it takes.
+    ///
+    /// # Errors
+    ///
+    /// The account refuses.
+    pub(crate) fn new(
+        plan: Arc<Plan>,
+        source: &Snapshot,
+        memory: &mut MemoryReservation,
+    ) -> Result<Groups, MemoryRefused> {
+        let mut view = Grouped::build(plan.clone(), source, Threads::ONE, memory)?;
         view.tracks_changes = true;
         let mut fields: Vec<Field> =
             plan.group_by.iter().map(|&column| plan.schema.field(column).clone()).collect();
@@ -46,7 +56,7 @@ impl Groups {
             }
         }
         let blocks = nodes.iter().map(|&block| view.splits.path(block)).collect();
-        Groups { view, fields, blocks }
+        Ok(Groups { view, fields, blocks })
     }
 
     pub(crate) fn fields(&self) -> &[Field] {

@@ -256,7 +256,13 @@ fn rows_of(snapshot: &Snapshot) -> Vec<String> {
 }
 
 fn derive(config: &ViewConfig, source: &Table) -> Result<crate::table::Table> {
-    crate::table::Table::derive(Plan::new(config, source.schema())?, &source.snapshot(), None, None)
+    crate::table::Table::derive(
+        Plan::new(config, source.schema())?,
+        &source.snapshot(),
+        None,
+        None,
+        &EngineContext::default(),
+    )
 }
 
 fn a_derived_table_follows(history: &History) {
@@ -348,7 +354,8 @@ fn groups_of_one_batch_are_rows_by_value() {
     let config =
         ViewConfig { group_by: vec!["g".into()], columns: Some(vec!["v".into()]), ..ViewConfig::default() };
     let plan = Plan::new(&config, source.schema()).unwrap();
-    let mut table = crate::table::Table::derive(plan, &source.snapshot(), None, None).unwrap();
+    let mut table =
+        crate::table::Table::derive(plan, &source.snapshot(), None, None, &EngineContext::default()).unwrap();
     for batch in
         [r#"[{"g":"d","v":1},{"g":"b","v":2}]"#, r#"[{"g":"c","v":3},{"g":"a","v":4},{"g":"b","v":5}]"#]
     {

@@ -109,6 +109,19 @@ impl Tree {
         }
     }
 
+    /// Bytes of a node, about: itself, its entries in the hash table and among its siblings, and its sort values.
+    pub(super) fn node_bytes(&self) -> usize {
+        let sorted = match self.directions.len() {
+            0 => 0,
+            terms => terms * size_of::<Scalar>() + size_of::<u64>(),
+        };
+        size_of::<GroupNode>()
+            + (OrderTree::TREE_BYTES - size_of::<OrderTree>())
+            + 2 * size_of::<u32>()
+            + OrderTree::ENTRY_BYTES
+            + sorted
+    }
+
     /// Creates all nodes of an empty tree; parents come first, siblings are adjacent and in value order. In an unsorted
     /// tree they are attached, in a sorted one detached until [`Tree::attach_all`].
     pub(super) fn grow(&mut self, nodes: impl Iterator<Item = NewNode>, num_nodes: usize) {

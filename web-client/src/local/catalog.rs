@@ -59,7 +59,8 @@ impl LocalServer {
                 let view = hosted.host.views.find(&view_id).ok_or_else(no_view)?;
                 let plan = hosted.host.views.handle(view).ok_or_else(no_view)?.plan.clone();
                 let (snapshot, limit) = (hosted.table.snapshot(), hosted.table.limit());
-                let table = Table::derive(Plan::clone(&plan), &snapshot, limit, columns.as_deref())?;
+                let plan = Plan::clone(&plan);
+                let table = Table::derive(plan, &snapshot, limit, columns.as_deref(), &self.context)?;
                 let source = Source { table: source, side: None, view: Some(view) };
                 (table, vec![source], Answer::TableCreated)
             }
@@ -68,7 +69,7 @@ impl LocalServer {
                     Some(hosted) => Ok(hosted.table.snapshot()),
                     None => Err(EngineError::from(HostingError::NoSourceTable { name: name.to_owned() })),
                 };
-                let table = Table::join(&snapshot(&left)?, &snapshot(&right)?, &spec)?;
+                let table = Table::join(&snapshot(&left)?, &snapshot(&right)?, &spec, &self.context)?;
                 let sides = [(left, JoinSide::Left), (right, JoinSide::Right)];
                 let source = |(table, side)| Source { table, side: Some(side), view: None };
                 (table, sides.map(source).into(), Answer::JoinCreated)

@@ -148,7 +148,10 @@ impl LocalServer {
             let Some(hosted) = self.directory.get_mut(&table) else { continue };
             let followed = match side {
                 None => hosted.table.follow(delta, &self.context),
-                Some(side) => hosted.table.follow_side(side, delta, &self.context),
+                Some(side) => {
+                    let followed = hosted.table.follow_side(side, delta, &self.context);
+                    followed.expect("the browser's account of memory is unlimited")
+                }
             };
             if let Some(delta) = followed {
                 self.changed(&table, &delta);

@@ -277,7 +277,8 @@ fn differs(text: &str, table: &Table) -> Result<bool, String> {
             expression.evaluate(&row, &mut { INPUTS })
         })
         .collect();
-    let (column, _) = expression.column(&snapshot, Threads::new(3), &mut { INPUTS });
+    let mut memory = crate::MemoryAccount::unlimited().nothing(crate::MemoryKind::ComputedColumns);
+    let (column, _) = expression.column(&snapshot, Threads::new(3), &mut { INPUTS }, &mut memory).unwrap();
     for (&slot, wanted) in slots.iter().zip(&wanted) {
         if format!("{:?}", column.scalar(slot)) != format!("{wanted:?}") {
             let whole = column.scalar(slot);

@@ -12,11 +12,13 @@ use super::window::WindowColumn;
 use super::{Body, ComputedColumns, touched, write_window};
 use crate::column::{Column, Interner};
 use crate::context::EngineContext;
+use crate::error::Result;
 use crate::expr::{Expression, VolatileInputs};
-use crate::parallel::Threads;
+use crate::memory::{MemoryKind, MemoryRefused, MemoryReservation};
 use crate::storage::ComputedRef;
 use crate::storage::Snapshot;
 use crate::storage::TableDelta;
+use crate::view::Plan;
 use crate::window::Window;
 
 /// New columns to be computed from a snapshot, on any thread.
@@ -58,6 +60,8 @@ struct BackfilledColumn {
     /// The state of a window column.
     window: Option<Box<WindowColumn>>,
     past: Vec<ColumnVersion>,
+    /// What was reserved to compute it.
+    memory: MemoryReservation,
 }
 
 /// A column at one version.
@@ -90,19 +94,25 @@ impl PendingColumn {
     fn compute(
         &self,
         snapshot: &Snapshot,
-        threads: Threads,
+        context: &EngineContext,
         inputs: &mut VolatileInputs,
-    ) -> BackfilledColumn {
+    ) -> Result<BackfilledColumn, MemoryRefused> {
+        let mut memory = context.memory.nothing(MemoryKind::ComputedColumns);
         let (cells, interner, window) = match &self.definition {
             Definition::Expression(expression) => {
-                let (cells, interner) = expression.column(snapshot, threads, inputs);
+                let (cells, interner) =
+                    expression.column(snapshot, context.threads(), inputs, &mut memory)?;
                 (cells, interner, None)
             }
             Definition::Window(window, source) => {
+                let lasting = Column::bytes_of(self.column.storage) + WindowColumn::ROW_BYTES;
+                let passing = WindowColumn::BUILD_BYTES;
+                memory.grow((snapshot.num_rows() * (lasting + passing)) as u64)?;
                 let (window, new) = WindowColumn::build(window.clone(), *source, snapshot);
                 let mut cells = Column::new(self.column.storage);
                 let mut interner = matches!(cells, Column::Str(..)).then(Interner::default);
                 write_window(&mut cells, interner.as_mut(), &new, snapshot.column(*source));
+                memory.shrink_to((snapshot.num_rows() * lasting) as u64);
                 (cells, interner, Some(Box::new(window)))
             }
         };
@@ -111,7 +121,8 @@ impl PendingColumn {
             column: cells.clone(),
             recomputed: Vec::new(),
         }];
-        BackfilledColumn { cells, interner, window, past }
+        memory.settle_all();
+        Ok(BackfilledColumn { cells, interner, window, past, memory })
     }
 }
 
@@ -137,16 +148,20 @@ impl BackfilledColumn {
 }
 
 impl Backfill {
-    /// Computes the columns from the backfill's snapshot. Cost: O(rows) per column.
-    pub fn run(&self, context: &EngineContext) -> BackfillResult {
-        let threads = context.threads();
+    /// Computes the columns from the backfill's snapshot. Cost: O(rows) per column. What they take is reserved in the
+    /// context's account as long as they exist.
+    ///
+    /// # Errors
+    ///
+    /// The account refuses; no column is kept.
+    pub fn run(&self, context: &EngineContext) -> Result<BackfillResult> {
         let mut inputs = VolatileInputs::new(context, self.counter);
         let columns = self
             .columns
             .iter()
-            .map(|pending| pending.compute(&self.snapshot, threads, &mut inputs))
-            .collect();
-        BackfillResult { columns, version: self.version(), random: inputs.random }
+            .map(|pending| pending.compute(&self.snapshot, context, &mut inputs))
+            .collect::<Result<_, MemoryRefused>>()?;
+        Ok(BackfillResult { columns, version: self.version(), random: inputs.random })
     }
 
     /// Whether both are the same backfill.
@@ -154,6 +169,14 @@ impl Backfill {
         let token =
             |backfill: &Backfill| backfill.columns.first().map(|missing| missing.column.token.clone());
         matches!((token(self), token(other)), (Some(one), Some(other)) if Arc::ptr_eq(&one, &other))
+    }
+
+    /// Whether `plan` has one of the columns.
+    pub fn is_of(&self, plan: &Plan) -> bool {
+        let is_ours = |column: &ComputedRef| {
+            self.columns.iter().any(|pending| Arc::ptr_eq(&pending.column.token, &column.token))
+        };
+        plan.computed_columns().iter().any(is_ours)
     }
 
     /// The version of the snapshot that the columns are computed from.
@@ -337,9 +360,27 @@ impl ComputedColumns {
         ready
     }
 
-    /// Forgets the preparations that wait for others.
-    pub(in crate::table) fn drop_waiting(&mut self) {
-        self.waiting.clear();
+    /// Forgets a backfill that failed, and those that wait for its columns.
+    pub(in crate::table) fn abandon(&mut self, backfill: &Backfill) {
+        let num_columns = backfill.snapshot.schema().len();
+        let mut failed: Vec<usize> =
+            backfill.columns.iter().map(|pending| num_columns + pending.column.position).collect();
+        // A window may wait for a window, so each that is dropped may leave others without a source.
+        loop {
+            let reads_failed = |pending: &PendingColumn| match &pending.definition {
+                Definition::Window(_, source) => failed.contains(source),
+                Definition::Expression(_) => false,
+            };
+            let waiting = std::mem::take(&mut self.waiting);
+            let (dropped, kept): (Vec<Backfill>, Vec<Backfill>) =
+                waiting.into_iter().partition(|waiting| waiting.columns.iter().any(reads_failed));
+            self.waiting = kept;
+            if dropped.is_empty() {
+                return;
+            }
+            let columns = dropped.iter().flat_map(|backfill| &backfill.columns);
+            failed.extend(columns.map(|pending| num_columns + pending.column.position));
+        }
     }
 
     /// What prepared columns have not followed.
@@ -399,6 +440,7 @@ impl ComputedColumns {
                 continue;
             };
             entry.is_pending = false;
+            entry.memory = Some(backfilled.memory);
             if let Some(window) = backfilled.window {
                 entry.body = Body::Window(window);
             }

@@ -172,7 +172,7 @@ fn history(seed: u64) -> usize {
 }
 
 fn started(backfill: Backfill) -> (Backfill, BackfillResult, u64) {
-    let (prepared, version) = (backfill.run(&EngineContext::default()), backfill.version());
+    let (prepared, version) = (backfill.run(&EngineContext::default()).unwrap(), backfill.version());
     (backfill, prepared, version)
 }
 

@@ -298,9 +298,9 @@ fn a_backfilled_column_has_the_same_history() {
         });
     }
     assert!(table.is_pending(&plan));
-    let installed = table.install(&backfill, backfill.run(&TWO), &TWO);
+    let installed = table.install(&backfill, backfill.run(&TWO).unwrap(), &TWO);
     assert!(!table.is_pending(&plan));
-    assert!(table.install(&backfill, backfill.run(&TWO), &TWO).is_empty(), "it is installed once");
+    assert!(table.install(&backfill, backfill.run(&TWO).unwrap(), &TWO).is_empty(), "it is installed once");
     let mut view = View::build(plan.clone(), &installed.amend(&base));
     let check = |view: &mut View, what: &str| {
         let version = view.version();

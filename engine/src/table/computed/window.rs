@@ -134,6 +134,11 @@ struct Touched {
 
 impl WindowColumn {
     /// Builds the column and the cells of all rows. `source` is its position among the columns of `snapshot`.
+    /// Bytes that a row takes in the state, about: its place in the order of its partition, and its share of the marks.
+    pub(super) const ROW_BYTES: usize = 12;
+    /// Bytes that a row takes while the column is computed: its slot, its cell, and the cell in Arrow.
+    pub(super) const BUILD_BYTES: usize = 48;
+
     pub(super) fn build(window: Window, source: usize, snapshot: &Snapshot) -> (WindowColumn, WindowCells) {
         let mut column = WindowColumn { window, source, partitions: BTreeMap::new() };
         let mut rows_of: BTreeMap<Key, Vec<u32>> = BTreeMap::new();

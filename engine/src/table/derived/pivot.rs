@@ -6,13 +6,15 @@
 use std::sync::Arc;
 
 use super::{Wanted, choose};
-use crate::column::{ChunkedVec, ColumnSet, Slots, Writes};
+use crate::column::{ChunkedVec, Column, ColumnSet, Slots, Writes};
+use crate::context::EngineContext;
 use crate::error::{EngineError, Result};
+use crate::memory::MemoryKind;
 use crate::sorted::OrderTree;
 use crate::storage::TableDelta;
 use crate::storage::{KeyOrder, RowKeys, Snapshot, SnapshotData};
 use crate::types::scalar::Scalar;
-use crate::types::schema::{ColumnType, Schema};
+use crate::types::schema::{ColumnType, Schema, Storage};
 use crate::view::{Groups, Plan, ViewKind};
 
 #[derive(Debug)]
@@ -33,14 +35,20 @@ impl PivotTable {
         plan: Plan,
         source: &Snapshot,
         wanted: Option<&[(String, ColumnType)]>,
+        context: &EngineContext,
     ) -> Result<PivotTable> {
         if plan.kind == ViewKind::ColumnOnly {
             return Err(EngineError::Unsupported("a Table from a View that is split but not grouped".into()));
         }
-        let groups = Groups::new(Arc::new(plan), source);
+        let mut memory = context.memory.nothing(MemoryKind::ViewBuilds);
+        let mut groups = Groups::new(Arc::new(plan), source, &mut memory)?;
         let columns = choose(groups.fields(), wanted)?;
         let schema = Schema::new(columns.iter().map(|(field, _)| field.clone()).collect());
         let cells = ColumnSet::new(&schema);
+        let nodes = groups.rows();
+        let row: usize = schema.fields().iter().map(|field| Column::bytes_of(field.storage)).sum();
+        memory
+            .grow((nodes.len() * (row + Column::bytes_of(Storage::Int64) + OrderTree::ENTRY_BYTES)) as u64)?;
         let mut table = PivotTable {
             groups,
             columns,
@@ -51,7 +59,6 @@ impl PivotTable {
             order: OrderTree::default(),
             snapshot: source.clone(),
         };
-        let nodes = table.groups.rows();
         table.add(&nodes);
         table.write(&nodes);
         table.end_step(0);

@@ -8,6 +8,7 @@ use std::collections::hash_map::Entry;
 use ahash::RandomState;
 
 use super::{JoinKind, JoinSide};
+use crate::memory::{MemoryRefused, MemoryReservation};
 use crate::storage::Snapshot;
 use crate::storage::TableDelta;
 use crate::types::scalar::Scalar;
@@ -100,7 +101,31 @@ impl Side {
     }
 }
 
+/// Pairs that a step finds between two reservations of memory for them.
+const PAIRS_BETWEEN: usize = 1 << 12;
+
 impl Matches {
+    /// Bytes that a source row takes here, about: its slot among those of its key, and its share of the key.
+    pub(super) const ROW_BYTES: usize = 24;
+
+    /// Returns the number of pairs, without making any.
+    pub(super) fn num_pairs(&self) -> u64 {
+        let of_keys = self.left.rows.iter().map(|(key, slots)| {
+            let (lefts, rights) = (slots.len() as u64, self.right.of(key).len() as u64);
+            if rights == 0 && self.left.keeps_unmatched { lefts } else { lefts.saturating_mul(rights) }
+        });
+        let matched = of_keys.fold(0_u64, u64::saturating_add);
+        let left_keyless = if self.left.keeps_unmatched { self.left.keyless.len() as u64 } else { 0 };
+        let right_unmatched = match self.right.keeps_unmatched {
+            true => {
+                let rows = self.right.rows.iter().filter(|(key, _)| self.left.of(key).is_empty());
+                self.right.keyless.len() as u64 + rows.map(|(_, slots)| slots.len() as u64).sum::<u64>()
+            }
+            false => 0,
+        };
+        matched.saturating_add(left_keyless + right_unmatched)
+    }
+
     pub(super) fn new(left: (&Snapshot, usize), right: (&Snapshot, usize), kind: JoinKind) -> Matches {
         Matches {
             left: Side::new(left, kind != JoinKind::Inner),
@@ -135,7 +160,18 @@ impl Matches {
         pairs
     }
 
-    pub(super) fn step(&mut self, side: JoinSide, delta: &TableDelta) -> PairChanges {
+    /// Applies a batch of one source. `pair_bytes` are reserved for each pair that it adds.
+    ///
+    /// # Errors
+    ///
+    /// The account refuses; the matches are then half-changed.
+    pub(super) fn step(
+        &mut self,
+        side: JoinSide,
+        delta: &TableDelta,
+        pair_bytes: usize,
+        memory: &mut MemoryReservation,
+    ) -> Result<PairChanges, MemoryRefused> {
         let mut changes = PairChanges::default();
         let key = |matches: &Matches, snapshot: &Snapshot, slot| matches.side(side).key_of(snapshot, slot);
         // Join keys whose set of rows on this side may have become empty or nonempty, with whether it was nonempty.
@@ -160,13 +196,19 @@ impl Matches {
         let inserted = delta.inserted.iter().map(|&slot| (slot, key(self, &delta.new, slot)));
         let inserted: Vec<(u32, Scalar)> =
             inserted.chain(moved.into_iter().map(|(slot, _, after)| (slot, after))).collect();
+        let mut num_reserved = 0;
         for (slot, key) in inserted {
+            let num_added = changes.added.len() + self.other(side).of(&key).len() + 1;
+            if num_added > num_reserved {
+                memory.grow(((num_added - num_reserved + PAIRS_BETWEEN) * pair_bytes) as u64)?;
+                num_reserved = num_added + PAIRS_BETWEEN;
+            }
             self.pairs_of(side, &key, slot, &mut changes.added);
             had_rows.entry(key.clone()).or_insert(!self.side(side).of(&key).is_empty());
             self.side_mut(side).add(key, slot);
         }
         self.update_unmatched(side, had_rows, &mut changes);
-        changes
+        Ok(changes)
     }
 
     /// Adds or removes the unmatched rows of the other side whose first match was added or last match removed.

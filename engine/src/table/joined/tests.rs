@@ -50,7 +50,9 @@ fn the_protocols_example() {
     let left = table(r#"[{"id":1,"k":"a"},{"id":2,"k":"b"},{"id":3,"k":"z"}]"#, Some("id"));
     let right =
         table(r#"[{"n":"A1","k":"a"},{"n":"A2","k":"a"},{"n":"B","k":"b"},{"n":"Y","k":"y"}]"#, Some("n"));
-    let joined = Table::join(&left.snapshot(), &right.snapshot(), &spec(JoinKind::Outer)).unwrap();
+    let joined =
+        Table::join(&left.snapshot(), &right.snapshot(), &spec(JoinKind::Outer), &EngineContext::default())
+            .unwrap();
     let text = |row: &Vec<Scalar>| format!("{:?} {:?} {:?}", row[0], row[1], row[2]);
     let shown: Vec<String> = rows(&joined.snapshot()).iter().map(text).collect();
     let expected = [
@@ -71,7 +73,8 @@ fn stepping_equals_starting_over() {
         let index = |name| indexed.then_some(name);
         let mut left = table(r#"[{"id":0,"k":0,"v":0}]"#, index("id"));
         let mut right = table(r#"[{"rid":0,"k":0,"w":0}]"#, index("rid"));
-        let mut joined = Table::join(&left.snapshot(), &right.snapshot(), &spec(kind)).unwrap();
+        let mut joined =
+            Table::join(&left.snapshot(), &right.snapshot(), &spec(kind), &EngineContext::default()).unwrap();
         let mut generator = Random::new(42);
         let mut random = |below: usize| generator.below(below) as u64;
         for _ in 0..400 {
@@ -102,9 +105,11 @@ fn stepping_equals_starting_over() {
                     source.update(&rows, 0).unwrap().unwrap()
                 }
             };
-            let step = joined.follow_side(side, &delta, &EngineContext::default()).unwrap();
+            let step = joined.follow_side(side, &delta, &EngineContext::default()).unwrap().unwrap();
             check_delta(&step);
-            let again = Table::join(&left.snapshot(), &right.snapshot(), &spec(kind)).unwrap();
+            let again =
+                Table::join(&left.snapshot(), &right.snapshot(), &spec(kind), &EngineContext::default())
+                    .unwrap();
             assert_eq!(rows(&joined.snapshot()), rows(&again.snapshot()), "{kind:?}");
             assert_eq!(joined.num_rows(), again.num_rows());
         }
@@ -117,7 +122,9 @@ fn conflicts_are_named() {
     let right = table(r#"[{"k":"a","v":1,"w":1}]"#, None);
     let refused = |on: &str, right_on: Option<&str>| {
         let spec = JoinSpec { on: on.into(), right_on: right_on.map(str::to_string), kind: JoinKind::Inner };
-        Table::join(&left.snapshot(), &right.snapshot(), &spec).unwrap_err().to_string()
+        Table::join(&left.snapshot(), &right.snapshot(), &spec, &EngineContext::default())
+            .unwrap_err()
+            .to_string()
     };
     assert_eq!(refused("k", None), "Column \"v\" exists in both tables");
     assert_eq!(refused("q", None), "Column \"q\" not found in left table");

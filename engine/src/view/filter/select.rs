@@ -8,6 +8,7 @@
 use super::{Filter, FilterComparison, Test};
 use crate::column::{CHUNK, Chunk, ChunkedVec, Column};
 use crate::config::FilterReducer;
+use crate::memory::{MemoryRefused, MemoryReservation};
 use crate::parallel::Threads;
 use crate::query::concatenated;
 use crate::storage::Snapshot;
@@ -18,7 +19,29 @@ const WORDS: usize = CHUNK / 64;
 /// One bit for each row of a chunk.
 type Mask = [u64; WORDS];
 
+/// Bytes of a slot.
+const SLOT_BYTES: u64 = size_of::<u32>() as u64;
+
 impl Filter {
+    /// As [`Filter::select`], and reserves what the result takes.
+    ///
+    /// # Errors
+    ///
+    /// The account refuses.
+    pub(crate) fn select_within(
+        &self,
+        snapshot: &Snapshot,
+        threads: Threads,
+        memory: &mut MemoryReservation,
+    ) -> Result<Vec<u32>, MemoryRefused> {
+        let before = memory.bytes();
+        // Until it is known how many rows pass: the parts, and the whole.
+        memory.grow(snapshot.num_rows() as u64 * 2 * SLOT_BYTES)?;
+        let kept = self.select(snapshot, threads);
+        memory.shrink_to(before + kept.len() as u64 * SLOT_BYTES);
+        Ok(kept)
+    }
+
     /// Returns the slots of all rows that pass, in key order.
     pub(crate) fn select(&self, snapshot: &Snapshot, threads: Threads) -> Vec<u32> {
         let order = snapshot.order();

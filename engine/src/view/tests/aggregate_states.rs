@@ -145,7 +145,7 @@ fn history_of(word: &str, storage: Storage, steps: &[&[(i32, f64)]]) -> Vec<Scal
         let columns = arrays.into_iter().enumerate().map(column).collect();
         let delta = table.apply_for_test(&Batch { num_rows: step.len(), columns, keys: None });
         view.step(&delta);
-        let Shape::Grouped(grouped) = &mut view.0 else { panic!("a total is a pivot") };
+        let Shape::Grouped(grouped) = &mut view.shape else { panic!("a total is a pivot") };
         seen.push(grouped.value(0, 0, 0));
     }
     seen

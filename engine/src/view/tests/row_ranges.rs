@@ -63,7 +63,7 @@ fn ranges_are_parts_of_the_walk(history: &History) {
     history.run(&mut table, |_, delta| {
         for (view, handles) in &mut views {
             view.step(delta);
-            let Shape::Grouped(view) = &mut view.0 else { continue };
+            let Shape::Grouped(view) = &mut view.shape else { continue };
             check_tree(&view.rows, &mut random);
             check_tree(&view.splits, &mut random);
             for handle in handles.iter_mut() {
