@@ -20,7 +20,6 @@ use proscenium_engine::{MemoryAccount, TableData, TableOptions};
 use crate::caller::Caller;
 use crate::directory::Directory;
 use crate::error::Result;
-use crate::freed_memory::FreedMemory;
 use crate::limits::Limits;
 use crate::lineage::Lineage;
 use crate::mailbox::{Mailbox, MailboxBound, Reply, unbound};
@@ -46,7 +45,6 @@ pub struct Catalog {
     placement: Placement,
     limits: Limits,
     metrics: ActorMetrics,
-    freed_memory: FreedMemory,
     memory: MemoryAccount,
 }
 
@@ -80,9 +78,7 @@ impl Catalog {
             let directory = directory.clone();
             TableMonitor::start_in_arbiter(placement.next(), move |_| TableMonitor::new(directory))
         };
-        let freed_memory = FreedMemory::default();
         let context = ActorContext {
-            freed_memory: freed_memory.clone(),
             names: directory.clone(),
             workers,
             placement: placement.clone(),
@@ -97,12 +93,7 @@ impl Catalog {
             monitor,
         });
         let mailbox = Mailbox::new(addr, tuning::CATALOG_MAILBOX);
-        Ok(Catalog { directory, mailbox, placement, limits, metrics, memory, freed_memory })
-    }
-
-    /// The memory of tables that ended, for the host to give back.
-    pub fn freed_memory(&self) -> &FreedMemory {
-        &self.freed_memory
+        Ok(Catalog { directory, mailbox, placement, limits, metrics, memory })
     }
 
     /// Stops every actor; pending requests fail with [`ActorError::Gone`](crate::ActorError::Gone).

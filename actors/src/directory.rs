@@ -169,7 +169,6 @@ mod tests {
 
     use super::*;
 
-    use crate::freed_memory::FreedMemory;
     use crate::lineage::Lineage;
     use crate::mailbox::MailboxBound;
     use crate::metrics::ActorMetrics;
@@ -187,7 +186,6 @@ mod tests {
             workers: Workers::start(1).unwrap(),
             placement: Placement::start(1),
             limits: Limits::default(),
-            freed_memory: FreedMemory::default(),
             metrics: ActorMetrics::new().unwrap(),
             memory: proscenium_engine::MemoryAccount::unlimited(),
         };

@@ -115,7 +115,7 @@ impl TableActor {
 
 impl Drop for TableActor {
     fn drop(&mut self) {
-        self.context.freed_memory.add(self.table.memory());
+        self.context.memory.note_freed(self.table.memory() as u64);
     }
 }
 

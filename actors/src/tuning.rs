@@ -75,6 +75,3 @@ pub const DELTAS_TO_FOLLOW_AT_ONCE: usize = 4;
 /// Rounds of catching up on a worker. Each round covers only the batches applied during the previous one, so a few are
 /// enough unless the writer is faster than the backfill; the table then catches up itself, blocking the writer once.
 pub const FOLLOWING_ROUNDS: usize = 32;
-
-/// Bytes of ended tables that make it worth giving memory back to the system, which costs some milliseconds.
-pub const FREED_BYTES: usize = 32 << 20;

@@ -32,6 +32,10 @@ pub trait MemoryProbe: Send + Sync + std::fmt::Debug {
     /// Bytes that the process may allocate in addition to what it uses now. A probe may keep its last reading for a
     /// short time; `asked` is the size of the reservation that is being decided.
     fn room(&self, asked: u64) -> u64;
+
+    /// Notes that this much was freed, or is about to be. An allocator keeps it for later use, so a host may now want to
+    /// give it back to the system.
+    fn freed(&self, _bytes: u64) {}
 }
 
 /// The limits of an account, in bytes.
@@ -139,6 +143,13 @@ impl MemoryAccount {
         Ok(reservation)
     }
 
+    /// Notes that memory which was not reserved is freed, such as a table's.
+    pub fn note_freed(&self, bytes: u64) {
+        if let Some(node) = &self.0 {
+            node.server().probe.freed(bytes);
+        }
+    }
+
     /// A reservation of nothing, which can grow.
     pub fn nothing(&self, kind: MemoryKind) -> MemoryReservation {
         MemoryReservation { node: self.0.clone(), kind, pending_bytes: 0, held_bytes: 0 }
@@ -190,6 +201,10 @@ impl Node {
                 usage.pending_bytes -= pending;
                 usage.reserved_bytes -= pending + held;
                 usage.reserved_by_kind[kind as usize] -= pending + held;
+                drop(usage);
+                if held > 0 {
+                    server.probe.freed(held);
+                }
             }
             Node::Child { used_bytes, parent, .. } => {
                 used_bytes.fetch_sub(pending + held, Ordering::Relaxed);

@@ -49,6 +49,7 @@ use flight::FlightListener;
 use http::{Readiness, Shared};
 pub use listeners::Addresses;
 use memory_probe::ProcessProbe;
+use memory_return::FreedMemory;
 use metrics::Metrics;
 use session::{ConnectionLimit, ServerContext};
 
@@ -128,12 +129,13 @@ async fn run(
     started: &Sender<Started>,
 ) -> Result<(), StartError> {
     let limits = config.memory.limits(memory_probe::available_bytes());
-    let memory = MemoryAccount::server(limits, Arc::new(ProcessProbe::new(limits.server)));
+    let freed = FreedMemory::default();
+    let memory = MemoryAccount::server(limits, Arc::new(ProcessProbe::new(limits.server, freed.clone())));
     let metrics = Metrics::new().map_err(|error| SetupError::System { reason: error.to_string() })?;
     let catalog =
         Catalog::start(config.threads, config.limits.actors(), metrics.actor_metrics.clone(), memory)
             .map_err(StartError::Threads)?;
-    actix_rt::spawn(memory_return::run(catalog.freed_memory().clone()));
+    actix_rt::spawn(memory_return::run(freed));
     let router = CommandRouter::new(catalog.clone());
     let connection_limit = ConnectionLimit::new(config.limits.connections);
     let server = ServerContext {

@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use proscenium_engine::memory::MemoryProbe;
 
+use crate::memory_return::FreedMemory;
 use crate::tuning;
 
 /// Reads how much more memory the process may take.
@@ -20,6 +21,7 @@ pub struct ProcessProbe {
     limit_bytes: u64,
     address_space: Option<u64>,
     last: Mutex<Option<Reading>>,
+    freed: FreedMemory,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -31,9 +33,9 @@ struct Reading {
 }
 
 impl ProcessProbe {
-    /// A probe for a process that may use this much.
-    pub fn new(limit_bytes: u64) -> ProcessProbe {
-        ProcessProbe { limit_bytes, address_space: address_space(), last: Mutex::new(None) }
+    /// A probe for a process that may use this much, which counts in `freed` what can be given back.
+    pub fn new(limit_bytes: u64, freed: FreedMemory) -> ProcessProbe {
+        ProcessProbe { limit_bytes, address_space: address_space(), last: Mutex::new(None), freed }
     }
 
     fn read(&self) -> u64 {
@@ -61,7 +63,15 @@ impl MemoryProbe for ProcessProbe {
             _ => Reading { taken_at: now, room: self.read(), asked: 0 },
         };
         *last = Some(reading);
+        if asked > reading.room {
+            // What is only kept by the allocator may make room for the next.
+            self.freed.wanted();
+        }
         reading.room
+    }
+
+    fn freed(&self, bytes: u64) {
+        self.freed.add(bytes);
     }
 }
 
@@ -196,11 +206,12 @@ mod tests {
 
     #[test]
     fn what_the_process_takes_is_no_room_any_more() {
-        let probe = ProcessProbe::new(ProcessMemory::read().resident_bytes + (512 << 20));
+        let probe =
+            ProcessProbe::new(ProcessMemory::read().resident_bytes + (512 << 20), FreedMemory::default());
         let before = probe.room(tuning::PROBE_BYTES);
         let data = vec![1_u8; 128 << 20];
         let after = probe.room(tuning::PROBE_BYTES);
         assert!(after + data.len() as u64 / 2 < before, "{before} -> {after}");
-        assert_eq!(ProcessProbe::new(1).room(tuning::PROBE_BYTES), 0);
+        assert_eq!(ProcessProbe::new(1, FreedMemory::default()).room(tuning::PROBE_BYTES), 0);
     }
 }

@@ -5,18 +5,54 @@
 //! grows until every arena has held one. Allocating with small thresholds all the time would bring the same sizes, but
 //! loads and exports would take up to three times as long, for the faults of pages that are wanted again at once.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use proscenium_actors::FreedMemory;
+use tokio::sync::Notify;
 
-/// Time for the views and snapshots of an ended table, and for others that end with it, to be freed as well.
-const SETTLING: Duration = Duration::from_millis(200);
+use crate::tuning;
+
+/// The bytes that were freed since memory was last given back. Cheap to clone; one per server.
+#[derive(Debug, Clone, Default)]
+pub struct FreedMemory(Arc<Freed>);
+
+#[derive(Debug, Default)]
+struct Freed {
+    bytes: AtomicU64,
+    enough: Notify,
+}
+
+impl FreedMemory {
+    /// Adds bytes that were freed, or are about to be.
+    pub fn add(&self, bytes: u64) {
+        let before = self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before < tuning::FREED_BYTES && before.saturating_add(bytes) >= tuning::FREED_BYTES {
+            self.0.enough.notify_one();
+        }
+    }
+
+    /// Memory is short: what was freed is wanted back, however little.
+    pub fn wanted(&self) {
+        if self.0.bytes.load(Ordering::Relaxed) > 0 {
+            self.add(tuning::FREED_BYTES);
+        }
+    }
+
+    /// Waits until so much was freed that giving it back is worth its cost, and counts from zero again.
+    async fn enough(&self) {
+        while self.0.bytes.load(Ordering::Relaxed) < tuning::FREED_BYTES {
+            self.0.enough.notified().await;
+        }
+        self.0.bytes.store(0, Ordering::Relaxed);
+    }
+}
 
 /// Runs until it is dropped.
 pub async fn run(freed: FreedMemory) {
     loop {
         freed.enough().await;
-        tokio::time::sleep(SETTLING).await;
+        // Views and snapshots of an ended table, and others that end with it, are freed meanwhile.
+        tokio::time::sleep(tuning::FREED_SETTLING).await;
         if let Err(error) = tokio::task::spawn_blocking(give_back).await {
             tracing::debug!(%error, "memory was not given back");
         }
@@ -93,3 +129,28 @@ mod glibc {
 
 #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
 fn give_back() {}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[test]
+    fn many_small_pieces_are_enough_together_and_count_once() {
+        let freed = FreedMemory::default();
+        let small = tuning::FREED_BYTES / 4;
+        for _ in 0..3 {
+            freed.add(small);
+        }
+        assert_eq!(freed.enough().now_or_never(), None);
+        freed.add(small);
+        assert_eq!(freed.enough().now_or_never(), Some(()));
+        assert_eq!(freed.enough().now_or_never(), None);
+        freed.wanted();
+        assert_eq!(freed.enough().now_or_never(), None, "nothing was freed");
+        freed.add(1);
+        freed.wanted();
+        assert_eq!(freed.enough().now_or_never(), Some(()));
+    }
+}

@@ -76,3 +76,9 @@ pub const LEAST_MEMORY_BYTES: u64 = 64 << 20;
 
 /// Least memory of a session and of a request: small requests always go on.
 pub const LEAST_REQUEST_BYTES: u64 = 1 << 20;
+
+/// Freed bytes that make it worth giving memory back to the system, which costs some milliseconds.
+pub const FREED_BYTES: u64 = 32 << 20;
+
+/// Time for what ends together to be freed before memory is given back; also the least time between two rounds.
+pub const FREED_SETTLING: Duration = Duration::from_millis(200);

@@ -46,7 +46,7 @@ impl TableActor {
                 let replaced = self.table.memory();
                 let applied = self.table.replace_with(&data, &options, &world).map(Some);
                 if applied.is_ok() {
-                    self.context.freed_memory.add(replaced);
+                    self.context.memory.note_freed(replaced as u64);
                 }
                 self.reply_and_notify(applied, Answer::Replaced, began, reply, ctx);
             }

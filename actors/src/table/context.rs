@@ -7,7 +7,6 @@ use proscenium_engine::hosting::Answer;
 
 use super::TableRef;
 use crate::error::Result;
-use crate::freed_memory::FreedMemory;
 use crate::limits::Limits;
 use crate::mailbox::Reply;
 use crate::metrics::ActorMetrics;
@@ -26,8 +25,6 @@ pub struct ActorContext {
     pub placement: Placement,
     /// The server's limits.
     pub limits: Limits,
-    /// Counts the memory of tables that end.
-    pub freed_memory: FreedMemory,
     /// The server's metrics.
     pub metrics: ActorMetrics,
     /// The account of the server's memory.
