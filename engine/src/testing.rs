@@ -1,7 +1,12 @@
-//! The random numbers of tests, examples and load generators; no part of the product uses them.
+//! The random numbers of tests, examples and load generators, and the memory accounts of tests; no part of the product uses
+//! them.
 //!
 //! Invariant: equal seeds give equal sequences on every machine and in every version, because recorded failures
 //! (`view/tests/history.kept`) hold seeds. Hence not a library, whose sequences may change.
+
+use std::sync::Arc;
+
+use crate::memory::{MemoryAccount, MemoryLimits, MemoryProbe};
 
 /// A seeded generator (xorshift64: Marsaglia, Xorshift RNGs, 2003).
 #[derive(Debug, Clone)]
@@ -40,4 +45,20 @@ impl Random {
     pub fn pick<'a, T>(&mut self, of: &'a [T]) -> &'a T {
         &of[self.below(of.len())]
     }
+}
+
+/// A process whose room does not change.
+#[derive(Debug)]
+struct FixedRoom(u64);
+
+impl MemoryProbe for FixedRoom {
+    fn room(&self, _asked: u64) -> u64 {
+        self.0
+    }
+}
+
+/// The account of a server of this size, with half of it for a session and a quarter for a request.
+pub fn memory_account(bytes: u64) -> MemoryAccount {
+    let limits = MemoryLimits { server: bytes, per_session: bytes / 2, per_request: bytes / 4 };
+    MemoryAccount::server(limits, Arc::new(FixedRoom(bytes)))
 }

@@ -14,6 +14,7 @@ mod pipe;
 mod reply;
 mod request_scheduler;
 mod requests;
+mod reserved_bytes;
 mod socket;
 mod wire;
 

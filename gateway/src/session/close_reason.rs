@@ -1,6 +1,7 @@
 //! The reasons for which a connection ends, and their close frames.
 
 use actix_http::ws::{CloseCode, CloseReason as CloseFrame};
+use proscenium_engine::memory::{MemoryLevel, MemoryRefused};
 
 /// The reason for which a connection ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub enum CloseReason {
     TooMuch,
     /// The client sent a message beyond the limit.
     TooLong(String),
+    /// There was no memory for a message of the client.
+    Memory(MemoryRefused),
     /// The client violated the WebSocket protocol.
     Protocol(String),
     /// The client sent a text message.
@@ -40,6 +43,7 @@ impl CloseReason {
             CloseReason::TooFarBehind => "too far behind",
             CloseReason::TooMuch => "too many requests",
             CloseReason::TooLong(_) => "message too long",
+            CloseReason::Memory(_) => "memory limit",
             CloseReason::Protocol(_) | CloseReason::MalformedClose(_) => "protocol",
             CloseReason::Text(_) => "text message",
             CloseReason::Server => "server",
@@ -48,6 +52,7 @@ impl CloseReason {
 
     /// The close frame to send; `None` if the connection is already closed.
     pub fn frame(&self) -> Option<CloseFrame> {
+        let text;
         let (code, description) = match self {
             // The reply repeats the code.
             CloseReason::Client { code } => {
@@ -66,6 +71,14 @@ impl CloseReason {
                 (CloseCode::Policy, "too many requests were sent without waiting for replies")
             }
             CloseReason::TooLong(text) => (CloseCode::Size, text.as_str()),
+            CloseReason::Memory(refused) => {
+                text = refused.to_string();
+                let code = match refused.level {
+                    MemoryLevel::Request => CloseCode::Size,
+                    MemoryLevel::Session | MemoryLevel::Server => CloseCode::Again,
+                };
+                (code, text.as_str())
+            }
             CloseReason::Protocol(text) => (CloseCode::Protocol, text.as_str()),
             CloseReason::Text(text) => (CloseCode::Unsupported, text.as_str()),
             CloseReason::MalformedClose(text) => (CloseCode::Invalid, text.as_str()),

@@ -3,7 +3,10 @@
 //! Invariant: only complete messages are returned. A message beyond the limit is an error as soon as its received
 //! fragments exceed it.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use proscenium_engine::memory::{MemoryAccount, MemoryRefused};
+
+use super::reserved_bytes::ReservedBytes;
 
 /// A fragment of a WebSocket message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,31 +16,36 @@ pub enum Fragment {
     Last(Bytes),
 }
 
-/// A message exceeds the limit.
+/// Why fragments do not become a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a message exceeds the server's limit of {limit_bytes} bytes")]
-pub struct TooLong {
-    pub limit_bytes: usize,
+pub enum AssemblyError {
+    /// The message exceeds the limit.
+    #[error("a message exceeds the server's limit of {limit_bytes} bytes")]
+    TooLong { limit_bytes: usize },
+    /// There is no memory for it.
+    #[error(transparent)]
+    Memory(#[from] MemoryRefused),
 }
 
 /// The state of message assembly.
 #[derive(Debug)]
 pub struct Assembler {
     limit_bytes: usize,
+    memory: MemoryAccount,
     /// The received part of a fragmented message; set by its first fragment, cleared by its last.
-    begun: Option<BytesMut>,
+    begun: Option<ReservedBytes>,
 }
 
 impl Assembler {
-    pub fn new(limit_bytes: usize) -> Self {
-        Assembler { limit_bytes, begun: None }
+    pub fn new(limit_bytes: usize, memory: MemoryAccount) -> Self {
+        Assembler { limit_bytes, memory, begun: None }
     }
 
     /// Adds a fragment and returns the message if it is complete. Continuations without a first fragment are skipped.
-    pub fn add(&mut self, fragment: Fragment) -> Result<Option<Bytes>, TooLong> {
+    pub fn add(&mut self, fragment: Fragment) -> Result<Option<Bytes>, AssemblyError> {
         let (bytes, last) = match fragment {
             Fragment::First(bytes) => {
-                self.begun = Some(BytesMut::new());
+                self.begun = Some(ReservedBytes::new(&self.memory.request()));
                 (bytes, false)
             }
             Fragment::Next(bytes) => (bytes, false),
@@ -46,19 +54,24 @@ impl Assembler {
         if let Some(begun) = &mut self.begun {
             if begun.len() + bytes.len() > self.limit_bytes {
                 self.begun = None;
-                return Err(TooLong { limit_bytes: self.limit_bytes });
+                return Err(AssemblyError::TooLong { limit_bytes: self.limit_bytes });
             }
-            begun.extend_from_slice(&bytes);
+            if let Err(refused) = begun.extend(&bytes, self.limit_bytes) {
+                self.begun = None;
+                return Err(refused.into());
+            }
         }
         if !last {
             return Ok(None);
         }
-        Ok(self.begun.take().map(BytesMut::freeze))
+        Ok(self.begun.take().map(ReservedBytes::freeze))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proscenium_engine::testing::memory_account;
+
     use super::*;
 
     fn bytes(text: &'static str) -> Bytes {
@@ -67,7 +80,7 @@ mod tests {
 
     #[test]
     fn fragments_become_one_frame() {
-        let mut frames = Assembler::new(6);
+        let mut frames = Assembler::new(6, MemoryAccount::unlimited());
         assert_eq!(frames.add(Fragment::First(bytes("ab"))), Ok(None));
         assert_eq!(frames.add(Fragment::Next(bytes("cd"))), Ok(None));
         assert_eq!(frames.add(Fragment::Last(bytes("ef"))), Ok(Some(bytes("abcdef"))));
@@ -75,10 +88,22 @@ mod tests {
     }
 
     #[test]
+    fn a_message_takes_the_memory_of_its_session() {
+        let server = memory_account(4 << 20);
+        let mut frames = Assembler::new(8 << 20, server.session());
+        let part = Bytes::from(vec![0; 700_000]);
+        assert_eq!(frames.add(Fragment::First(part.clone())), Ok(None));
+        let refused = frames.add(Fragment::Next(part)).unwrap_err();
+        assert!(matches!(refused, AssemblyError::Memory(_)), "{refused}");
+        assert_eq!(frames.add(Fragment::Last(bytes("h"))), Ok(None));
+        assert_eq!(server.usage().map(|usage| usage.reserved_bytes), Some(0));
+    }
+
+    #[test]
     fn the_limit_is_for_the_whole_message() {
-        let mut frames = Assembler::new(6);
+        let mut frames = Assembler::new(6, MemoryAccount::unlimited());
         assert_eq!(frames.add(Fragment::First(bytes("abcd"))), Ok(None));
-        assert_eq!(frames.add(Fragment::Next(bytes("efg"))), Err(TooLong { limit_bytes: 6 }));
+        assert_eq!(frames.add(Fragment::Next(bytes("efg"))), Err(AssemblyError::TooLong { limit_bytes: 6 }));
         assert_eq!(frames.add(Fragment::Last(bytes("h"))), Ok(None));
     }
 }

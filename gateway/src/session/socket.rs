@@ -22,7 +22,7 @@ use proscenium_actors::{Outbox, Outgoing, Rope};
 use super::close_reason::CloseReason;
 use super::flow::Flow;
 use super::force_close::SocketHandle;
-use super::frames::Assembler;
+use super::frames::{Assembler, AssemblyError};
 use super::generation;
 use super::notification;
 use super::pipe::{Kind, Pipe, pipe};
@@ -56,12 +56,14 @@ pub fn connect(
     check_key(request)?;
     let mut response = ws::handshake(request)?;
     let (pipe, body) = pipe(permit);
+    let requests = SessionRequests::new(server.clone(), client);
+    let memory = requests.outbox().memory().clone();
     let session = Session {
         metrics: server.metrics.clone(),
         limits: server.limits,
-        frames: Assembler::new(max_frame_bytes),
+        frames: Assembler::new(max_frame_bytes, memory.clone()),
         flow: Flow::new(Instant::now(), server.limits),
-        requests: SessionRequests::new(server, client),
+        requests,
         phase: Phase::Open,
         consecutive_frames: 0,
         unsent: None,
@@ -71,7 +73,7 @@ pub fn connect(
         socket_handle: SocketHandle::of(request),
     };
     Session::create(move |ctx| {
-        ctx.add_stream(Messages::new(payload, max_frame_bytes));
+        ctx.add_stream(Messages::new(payload, max_frame_bytes, memory));
         session
     });
     Ok(response.streaming(body))
@@ -212,6 +214,7 @@ impl StreamHandler<Result<Message, WireError>> for Session {
             Err(error @ WireError::TooLong { .. }) => {
                 return self.end(&CloseReason::TooLong(error.to_string()), ctx);
             }
+            Err(WireError::Memory(refused)) => return self.end(&CloseReason::Memory(refused), ctx),
             Err(error @ WireError::Protocol(_)) => {
                 return self.end(&CloseReason::Protocol(error.to_string()), ctx);
             }
@@ -223,7 +226,10 @@ impl StreamHandler<Result<Message, WireError>> for Session {
         match self.frames.add(fragment) {
             Ok(Some(frame)) => self.accept(frame, ctx),
             Ok(None) => {}
-            Err(error) => self.end(&CloseReason::TooLong(error.to_string()), ctx),
+            Err(AssemblyError::Memory(refused)) => self.end(&CloseReason::Memory(refused), ctx),
+            Err(error @ AssemblyError::TooLong { .. }) => {
+                self.end(&CloseReason::TooLong(error.to_string()), ctx);
+            }
         }
     }
 

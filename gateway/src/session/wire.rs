@@ -2,7 +2,7 @@
 //!
 //! Invariant: what the standard forbids is an error with the close code that the standard gives it, found as early as its
 //! bytes allow. A frame beyond the limit is an error as soon as its length is known, and its bytes are skipped. Memory is
-//! taken for received bytes, not for an announced length.
+//! taken for received bytes, not for an announced length, and reserved first; the reservation lives as long as the bytes.
 //!
 //! Cost: a payload is copied while it is unmasked, and at most once more while its buffer grows, into a buffer of exactly
 //! its length. So the frame keeps no other memory alive, and parts of it can be shared without a copy.
@@ -12,9 +12,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use futures::Stream;
+use proscenium_engine::memory::{MemoryAccount, MemoryRefused};
 
 use super::frames::Fragment;
-use crate::tuning;
+use super::reserved_bytes::ReservedBytes;
 
 /// Maximum payload of a control frame.
 const MAX_CONTROL_BYTES: u64 = 125;
@@ -53,6 +54,9 @@ pub enum WireError {
     /// A frame is longer than the limit: close code 1009.
     #[error("a message exceeds the server's limit of {limit_bytes} bytes")]
     TooLong { limit_bytes: usize },
+    /// There is no memory for a message: close code 1009 or 1013.
+    #[error(transparent)]
+    Memory(#[from] MemoryRefused),
     /// The connection is broken.
     #[error("the connection is broken: {0}")]
     Io(std::io::Error),
@@ -62,6 +66,7 @@ pub enum WireError {
 #[derive(Debug)]
 pub struct Wire {
     limit_bytes: usize,
+    memory: MemoryAccount,
     /// The received part of the next frame's header.
     header: Vec<u8>,
     /// The frame whose header is complete; set by it, cleared by the frame's last byte.
@@ -78,13 +83,15 @@ struct Frame {
     opcode: u8,
     mask: [u8; 4],
     len: usize,
-    bytes: Vec<u8>,
+    bytes: ReservedBytes,
 }
 
 impl Wire {
-    pub fn new(limit_bytes: usize) -> Self {
+    /// Decodes frames of up to this length, whose memory is that of a session's account.
+    pub fn new(limit_bytes: usize, memory: MemoryAccount) -> Self {
         Wire {
             limit_bytes,
+            memory,
             header: Vec::with_capacity(14),
             begun: None,
             skipped_bytes: 0,
@@ -105,7 +112,10 @@ impl Wire {
             },
         };
         let wanted = (frame.len - frame.bytes.len()).min(bytes.len());
-        frame.unmask(&bytes[..wanted]);
+        if let Err(refused) = frame.unmask(&bytes[..wanted]) {
+            self.skipped_bytes = (frame.len - frame.bytes.len()) as u64;
+            return Err(refused.into());
+        }
         bytes.advance(wanted);
         if frame.bytes.len() < frame.len {
             self.begun = Some(frame);
@@ -150,7 +160,8 @@ impl Wire {
         }
         match usize::try_from(len) {
             Ok(len) if len <= self.limit_bytes => {
-                Ok(Some(Frame { is_last, opcode, mask, len, bytes: Vec::new() }))
+                let bytes = ReservedBytes::new(&self.memory.request());
+                Ok(Some(Frame { is_last, opcode, mask, len, bytes }))
             }
             _ => {
                 self.skipped_bytes = len;
@@ -160,7 +171,7 @@ impl Wire {
     }
 
     fn message(&mut self, frame: Frame) -> Result<Message, WireError> {
-        let bytes = Bytes::from(frame.bytes);
+        let bytes = frame.bytes.freeze();
         let fragment = match (frame.opcode, frame.is_last) {
             (PING, _) => return Ok(Message::Ping(bytes)),
             (PONG, _) => return Ok(Message::Pong(bytes)),
@@ -230,24 +241,19 @@ fn header_len(header: &[u8]) -> usize {
 }
 
 impl Frame {
-    fn unmask(&mut self, masked: &[u8]) {
+    fn unmask(&mut self, masked: &[u8]) -> Result<(), MemoryRefused> {
         let start = self.bytes.len();
-        let wanted = start + masked.len();
-        if wanted > self.bytes.capacity() {
-            // Doubles, up to the length of the frame, so that the whole is in a buffer of exactly its length.
-            let capacity = wanted.max(2 * start).max(tuning::FIRST_FRAME_BYTES).min(self.len);
-            self.bytes.reserve_exact(capacity - start);
-        }
-        self.bytes.extend_from_slice(masked);
+        self.bytes.extend(masked, self.len)?;
         let mut mask = self.mask;
         mask.rotate_left(start % 4);
         let word = u64::from(u32::from_ne_bytes(mask));
         let word = word << 32 | word;
-        let (words, rest) = self.bytes[start..].as_chunks_mut::<8>();
+        let (words, rest) = self.bytes.as_mut()[start..].as_chunks_mut::<8>();
         for bytes in words {
             *bytes = (u64::from_ne_bytes(*bytes) ^ word).to_ne_bytes();
         }
         rest.iter_mut().zip(mask.iter().cycle()).for_each(|(byte, mask)| *byte ^= mask);
+        Ok(())
     }
 }
 
@@ -261,8 +267,8 @@ pub struct Messages<S> {
 }
 
 impl<S> Messages<S> {
-    pub fn new(payload: S, limit_bytes: usize) -> Self {
-        Messages { payload, wire: Wire::new(limit_bytes), bytes: Bytes::new() }
+    pub fn new(payload: S, limit_bytes: usize, memory: MemoryAccount) -> Self {
+        Messages { payload, wire: Wire::new(limit_bytes, memory), bytes: Bytes::new() }
     }
 }
 

@@ -1,6 +1,9 @@
 //! Frames as a client writes them, cut at every place.
 
+use proscenium_engine::testing::memory_account;
+
 use super::*;
+use crate::tuning;
 
 const MASK: [u8; 4] = [0x12, 0xff, 0x00, 0x7a];
 
@@ -25,7 +28,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 
 /// All messages of `bytes`, received in pieces of `size`.
 fn received(bytes: &[u8], size: usize, limit_bytes: usize) -> Vec<Result<Message, String>> {
-    let mut wire = Wire::new(limit_bytes);
+    let mut wire = Wire::new(limit_bytes, MemoryAccount::unlimited());
     let mut messages = Vec::new();
     for piece in bytes.chunks(size) {
         let mut piece = Bytes::copy_from_slice(piece);
@@ -114,7 +117,7 @@ fn a_frame_beyond_the_limit_is_known_by_its_header_and_skipped() {
 
 #[test]
 fn no_memory_is_taken_for_an_announced_length() {
-    let mut wire = Wire::new(256 << 20);
+    let mut wire = Wire::new(256 << 20, MemoryAccount::unlimited());
     let mut bytes = vec![0x82, 0x80 | 127];
     bytes.extend((200_u64 << 20).to_be_bytes());
     bytes.extend(MASK);
@@ -122,4 +125,35 @@ fn no_memory_is_taken_for_an_announced_length() {
     assert!(matches!(wire.take(&mut Bytes::from(bytes)), Ok(None)));
     let begun = wire.begun.expect("a frame has begun");
     assert!(begun.bytes.capacity() <= tuning::FIRST_FRAME_BYTES, "{}", begun.bytes.capacity());
+}
+
+#[test]
+fn memory_of_frames_is_reserved_as_their_bytes_arrive_and_given_back_with_them() {
+    const MIB: usize = 1 << 20;
+    let server = memory_account(40 * MIB as u64);
+    let reserved = || server.usage().unwrap().reserved_bytes;
+    let session = server.session();
+    let long = frame(0x82, &vec![7; 9 * MIB]);
+    // Of a header nothing is reserved, whatever it announces.
+    let mut half = Wire::new(64 * MIB, session.clone());
+    assert_eq!(half.take(&mut Bytes::copy_from_slice(&long[..14])).unwrap(), None);
+    assert_eq!(reserved(), 0);
+    assert_eq!(half.take(&mut Bytes::copy_from_slice(&long[14..8 * MIB])).unwrap(), None);
+    assert!(reserved() >= 8 * MIB as u64 - 14);
+    // Of another connection of the same session: the message that does not fit is refused, the next one is read.
+    let mut wire = Wire::new(64 * MIB, session.clone());
+    let mut bytes = Bytes::from([frame(0x82, &vec![7; 11 * MIB]), frame(0x82, b"next")].concat());
+    let refused = wire.take(&mut bytes).unwrap_err();
+    assert!(matches!(&refused, WireError::Memory(_)), "{refused}");
+    assert_eq!(refused.to_string(), "needs 11.0 MiB for the message; [memory] per_request allows 10.0 MiB");
+    assert_eq!(wire.take(&mut bytes).unwrap(), Some(Message::Binary(Bytes::from_static(b"next"))));
+    drop((half, wire));
+    assert_eq!(reserved(), 0);
+    let mut wire = Wire::new(64 * MIB, session);
+    let Some(Message::Binary(message)) = wire.take(&mut long.into()).unwrap() else { panic!("a message") };
+    let part = message.slice(..3);
+    drop((wire, message));
+    assert_eq!(reserved(), 9 * MIB as u64, "a part keeps the whole");
+    drop(part);
+    assert_eq!(reserved(), 0);
 }
