@@ -106,6 +106,11 @@ impl Catalog {
         Outbox::new(session, self.limits, self.metrics.clone(), self.memory.session())
     }
 
+    /// The server's limits.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// The account of the server's memory.
     pub fn memory(&self) -> &MemoryAccount {
         &self.memory

@@ -38,12 +38,6 @@ pub enum ActorError {
         /// The limit.
         limit: usize,
     },
-    /// The reply would be longer than one may be.
-    #[error("the reply would exceed this server's limit of {limit_bytes} bytes: request fewer rows")]
-    ReplyTooLong {
-        /// The limit.
-        limit_bytes: usize,
-    },
     /// A subscription by a caller that has no connection to be notified on.
     #[error("a subscription needs a connection that receives it")]
     NoConnection,
@@ -63,7 +57,6 @@ impl ActorError {
             ActorError::Gone => "gone",
             ActorError::Deadline { .. } => "deadline",
             ActorError::TooManySubscriptions { .. } => "limit_reached",
-            ActorError::ReplyTooLong { .. } => "reply_too_long",
             ActorError::NoConnection => "no_connection",
             ActorError::WrongAnswer => "internal",
         }

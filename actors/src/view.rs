@@ -15,6 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::prelude::*;
+use proscenium_engine::MemoryAccount;
+use proscenium_engine::export::ExportBudget;
 use proscenium_engine::hosting::{Answer, HandleId, SliceRequest, ViewRead};
 use proscenium_engine::table::Snapshot;
 use proscenium_engine::view::{Handle, Plan, View};
@@ -81,8 +83,8 @@ pub enum QueuedCommand {
     Close(HandleId),
     /// Reads the view through a handle.
     Read(HandleId, ViewRead, Reply<Answer>),
-    /// Reads rows and columns through a handle.
-    Slice(HandleId, SliceRequest, Reply<Answer>),
+    /// Reads rows and columns through a handle, with the memory of this account.
+    Slice(HandleId, SliceRequest, MemoryAccount, Reply<Answer>),
     /// Panics; for tests.
     Crash,
 }
@@ -103,7 +105,7 @@ impl QueuedCommand {
     /// Replies to a read with an error.
     pub(crate) fn refuse(self, error: ActorError) {
         match self {
-            QueuedCommand::Read(_, _, reply) | QueuedCommand::Slice(_, _, reply) => reply.send(Err(error)),
+            QueuedCommand::Read(_, _, reply) | QueuedCommand::Slice(_, _, _, reply) => reply.send(Err(error)),
             QueuedCommand::Step(_)
             | QueuedCommand::FlushDeferred(_)
             | QueuedCommand::Open(_)
@@ -215,8 +217,11 @@ impl Handler<ViewBatch> for ViewActor {
                     Some(held) => read::answer(&read, reply, view, held),
                     None => reply.send(Err(ActorError::ViewNotFound)),
                 },
-                QueuedCommand::Slice(handle, slice, reply) => match self.handles.get_mut(&handle) {
-                    Some(held) => read::slice(slice, reply, view, held, &self.workers, self.export_bytes),
+                QueuedCommand::Slice(handle, slice, memory, reply) => match self.handles.get_mut(&handle) {
+                    Some(held) => {
+                        let budget = ExportBudget::new(memory, self.export_bytes);
+                        read::slice(slice, reply, view, held, &self.workers, budget);
+                    }
                     None => reply.send(Err(ActorError::ViewNotFound)),
                 },
             }

@@ -12,6 +12,7 @@ mod from_scalars;
 mod gather;
 mod live;
 mod scan;
+mod text_bytes;
 mod width;
 
 pub(crate) use chunked_vec::{CHUNK, CellValue, Chunk, ChunkedVec, PAGE_ROWS};
@@ -23,6 +24,7 @@ pub(crate) use from_scalars::array;
 use gather::gather_primitive;
 pub(crate) use gather::gather_strings;
 pub(crate) use live::{Live, LiveSlots};
+pub(crate) use text_bytes::TextBytes;
 pub(crate) use width::Width;
 
 use std::cmp::Ordering;

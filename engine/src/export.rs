@@ -3,6 +3,7 @@
 //! Invariant: a format does not depend on tables or pivots; it encodes a [`RowSlice`].
 
 mod arrow;
+mod budget;
 mod cell;
 mod csv;
 mod format;
@@ -12,11 +13,15 @@ mod json_rows;
 mod pieces;
 #[cfg(test)]
 mod tests;
+mod text_bytes;
 
+use crate::memory::{MemoryAccount, MemoryKind, MemoryReservation};
+pub use budget::ExportBudget;
 /// Encodes the cells of a column as JSON; also used for lists that are stored as text.
 pub(crate) use cell::CellWriter as JsonCells;
 pub use pieces::TextFormat;
-pub(crate) use pieces::{ExportSource, PIECE_CELLS, RowSource};
+pub(crate) use pieces::{ExportSource, PIECE_BYTES, PIECE_CELLS, RowSource, TextPosition, write_next};
+pub(crate) use text_bytes::of_slice as slice_text_bytes;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -189,22 +194,38 @@ pub fn csv(slice: &RowSlice, naming: Naming) -> String {
 }
 
 fn text(slice: &RowSlice, format: TextFormat) -> String {
-    pieces::write(ExportSource::Whole(slice), format, Threads::ONE).concat()
+    let budget = ExportBudget::unlimited();
+    let pieces = pieces::write(ExportSource::Whole(slice), format, Threads::ONE, &budget);
+    let text = pieces.expect("an export without bounds is not refused").concat();
+    String::from_utf8(text).expect("the pieces are texts")
 }
 
 /// Encodes a text as consecutive pieces, on up to `num_threads` threads, which end before this returns.
-pub(crate) fn text_pieces(source: ExportSource<'_>, format: TextFormat, num_threads: usize) -> Vec<String> {
-    pieces::write(source, format, Threads::new(num_threads))
+pub(crate) fn text_pieces(
+    source: ExportSource<'_>,
+    format: TextFormat,
+    num_threads: usize,
+    budget: &ExportBudget,
+) -> Result<Vec<Bytes>> {
+    pieces::write(source, format, Threads::new(num_threads), budget)
 }
 
 /// Encodes a slice as an Arrow IPC stream with exactly one record batch. WASM builds never compress.
 pub fn arrow(slice: &RowSlice, naming: Naming, compression: Compression) -> Result<Vec<u8>> {
-    Ok(arrow::pieces(slice, naming, compression)?.concat())
+    let (kept, budget) =
+        ((None, MemoryAccount::unlimited().nothing(MemoryKind::Slices)), ExportBudget::unlimited());
+    Ok(arrow::pieces(slice, naming, compression, kept, &budget)?.concat())
 }
 
-/// Encodes a slice like [`arrow`], as consecutive pieces.
-pub(crate) fn arrow_pieces(slice: &RowSlice, naming: Naming, compression: Compression) -> Result<Vec<Bytes>> {
-    arrow::pieces(slice, naming, compression)
+/// Encodes a slice like [`arrow`], as consecutive pieces, which keep the reservations of the memory that they share.
+pub(crate) fn arrow_pieces(
+    slice: &RowSlice,
+    naming: Naming,
+    compression: Compression,
+    kept: (Option<MemoryReservation>, MemoryReservation),
+    budget: &ExportBudget,
+) -> Result<Vec<Bytes>> {
+    arrow::pieces(slice, naming, compression, kept, budget)
 }
 
 /// Converts a slice to one record batch, text as `Dictionary<Int32, Utf8>`.

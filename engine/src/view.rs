@@ -16,6 +16,7 @@ mod min_max;
 mod plan;
 mod sharing_key;
 mod slice;
+mod slice_size;
 mod slot_bitmap;
 #[cfg(test)]
 mod tests;
@@ -30,7 +31,8 @@ pub(crate) use plan::ParsedColumns;
 pub use plan::Plan;
 pub(crate) use plan::ViewKind;
 pub use sharing_key::SharingKey;
-pub use slice::ViewSlice;
+pub use slice::{TextStream, ViewSlice};
+pub use slice_size::SliceSize;
 
 use crate::context::EngineContext;
 use crate::error::Result;
@@ -222,6 +224,11 @@ impl View {
             num_view_rows,
             num_view_columns,
         }
+    }
+
+    /// Whether its slices are gathered later, from a snapshot, and not when they are taken.
+    pub fn is_flat(&self) -> bool {
+        matches!(self.shape, Shape::Flat(_))
     }
 
     /// Gathers a slice of the view at its current version.

@@ -6,10 +6,11 @@
 use bytes::Bytes;
 use proscenium_actors::{ActorError, Caller};
 use proscenium_engine::config::ViewConfig;
+use proscenium_engine::export::{Compression, ExportBudget, Naming, TextFormat};
 use proscenium_engine::hosting::{
     Answer, Command, Principal, SliceFormat, SliceRequest, TableCommand, ViewCommand, ViewRead,
 };
-use proscenium_engine::view::{Dimensions, ViewSlice, Viewport};
+use proscenium_engine::view::{Dimensions, TextStream, ViewSlice, Viewport};
 
 use crate::command_router::CommandRouter;
 
@@ -44,17 +45,35 @@ impl TransientView {
         Ok(view)
     }
 
-    /// Returns rows and columns, encoded, in consecutive pieces.
+    /// Returns rows and columns as an Arrow stream, in consecutive pieces.
     ///
     /// # Errors
     ///
-    /// The view has failed, or the reply would exceed the limit.
-    pub async fn encoded(&self, format: SliceFormat) -> Result<Vec<Bytes>, ActorError> {
+    /// The view has failed, or the reply would exceed a limit.
+    pub async fn arrow(&self, naming: Naming, compression: Compression) -> Result<Vec<Bytes>, ActorError> {
+        let format = SliceFormat::Arrow { naming, compression };
         let slice = SliceRequest { viewport: Viewport::default(), format };
         match self.ask(ViewCommand::Slice(slice)).await? {
             Answer::Encoded(_, pieces) => Ok(pieces),
             other => Err(unexpected(&other)),
         }
+    }
+
+    /// Returns rows and columns as text, to be written piece by piece.
+    ///
+    /// # Errors
+    ///
+    /// The view has failed, or the text would certainly exceed a limit. One that turns out to exceed it ends with an error.
+    pub async fn text(&self, format: TextFormat) -> Result<TextStream, ActorError> {
+        let slice = self.slice(Viewport::default()).await?;
+        let budget = self.budget();
+        budget.check(SliceFormat::Text(format).least_bytes(&slice.size()))?;
+        Ok(TextStream::new(slice, format, budget))
+    }
+
+    /// The memory of this caller's account, and the limit of one reply.
+    pub fn budget(&self) -> ExportBudget {
+        ExportBudget::new(self.caller.memory.clone(), self.router.catalog().limits().export_bytes)
     }
 
     /// Returns rows and columns, to be encoded by the caller.

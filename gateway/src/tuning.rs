@@ -37,8 +37,11 @@ pub const PUT_PIECE_BYTES: usize = 32 << 20;
 /// Maximum bytes of a replacement by Flight, which is collected as a whole.
 pub const REPLACE_BYTES: usize = 4 << 30;
 
-/// Rows of a Flight get encoded at a time.
+/// Most rows of a Flight get encoded at a time.
 pub const GET_PIECE_ROWS: usize = 65_536;
+
+/// Bytes of a piece of a Flight get, text written out: fewer rows where they are longer, at least one.
+pub const GET_PIECE_BYTES: usize = 16 << 20;
 
 /// Bytes of compressed data read at a time.
 pub const DECODE_PIECE_BYTES: usize = 64 * 1024;

@@ -8,7 +8,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::RETRY_AFTER;
 use proscenium_actors::ActorError;
 use proscenium_engine::EngineError;
-use proscenium_engine::error::HostingError;
+use proscenium_engine::error::{HostingError, RequestError};
 use proscenium_engine::memory::MemoryLevel;
 use proscenium_proto::ClientResp;
 use proscenium_proto::translate::{error as wire_error, error_text};
@@ -32,7 +32,6 @@ pub(crate) fn to_websocket(fault: &ActorError) -> ClientResp {
         | ActorError::Gone
         | ActorError::Deadline { .. }
         | ActorError::TooManySubscriptions { .. }
-        | ActorError::ReplyTooLong { .. }
         | ActorError::NoConnection
         | ActorError::WrongAnswer => wire_error::server_error(fault.to_string()),
     }
@@ -43,7 +42,6 @@ pub(crate) fn to_http(fault: &ActorError, name: &str) -> HttpResponse {
     let status = match fault {
         ActorError::TableNotFound | ActorError::ViewNotFound => StatusCode::NOT_FOUND,
         ActorError::Engine(error) => http_status(error),
-        ActorError::ReplyTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         ActorError::TooManySubscriptions { .. } => StatusCode::TOO_MANY_REQUESTS,
         ActorError::NoConnection => StatusCode::BAD_REQUEST,
         ActorError::TableFailed { .. } | ActorError::Gone | ActorError::Deadline { .. } => {
@@ -56,6 +54,7 @@ pub(crate) fn to_http(fault: &ActorError, name: &str) -> HttpResponse {
 
 fn http_status(error: &EngineError) -> StatusCode {
     match error {
+        EngineError::Request(RequestError::ReplyTooLong { .. }) => StatusCode::PAYLOAD_TOO_LARGE,
         EngineError::Data(_) | EngineError::Table(_) | EngineError::Config(_) | EngineError::Request(_) => {
             StatusCode::BAD_REQUEST
         }
@@ -92,7 +91,7 @@ pub(crate) fn to_flight(fault: &ActorError, name: &str) -> Status {
     let code = match fault {
         ActorError::TableNotFound | ActorError::ViewNotFound => Code::NotFound,
         ActorError::Engine(error) => flight_code(error),
-        ActorError::ReplyTooLong { .. } | ActorError::TooManySubscriptions { .. } => Code::ResourceExhausted,
+        ActorError::TooManySubscriptions { .. } => Code::ResourceExhausted,
         ActorError::NoConnection => Code::InvalidArgument,
         ActorError::TableFailed { .. } => Code::FailedPrecondition,
         ActorError::Deadline { .. } => Code::DeadlineExceeded,
@@ -106,6 +105,7 @@ pub(crate) fn to_flight(fault: &ActorError, name: &str) -> Status {
 
 fn flight_code(error: &EngineError) -> Code {
     match error {
+        EngineError::Request(RequestError::ReplyTooLong { .. }) => Code::ResourceExhausted,
         EngineError::Data(_) | EngineError::Table(_) | EngineError::Config(_) | EngineError::Request(_) => {
             Code::InvalidArgument
         }
@@ -132,7 +132,6 @@ fn text(fault: &ActorError, name: &str) -> String {
         | ActorError::Gone
         | ActorError::Deadline { .. }
         | ActorError::TooManySubscriptions { .. }
-        | ActorError::ReplyTooLong { .. }
         | ActorError::NoConnection
         | ActorError::WrongAnswer => fault.to_string(),
     }

@@ -7,6 +7,7 @@ use proscenium_engine::hosting::{Answer, HandleId, SliceRequest, ViewRead};
 use proscenium_engine::view::Plan;
 
 use super::TableActor;
+use crate::caller::Caller;
 use crate::error::{ActorError, Result};
 use crate::mailbox::Reply;
 use crate::view::QueuedCommand;
@@ -32,10 +33,11 @@ impl TableActor {
         &mut self,
         id: HandleId,
         slice: SliceRequest,
+        caller: &Caller,
         reply: Reply<Answer>,
         ctx: &mut Context<Self>,
     ) {
-        self.forward(id, QueuedCommand::Slice(id, slice, reply), ctx);
+        self.forward(id, QueuedCommand::Slice(id, slice, caller.memory.clone(), reply), ctx);
     }
 
     fn forward(&mut self, id: HandleId, command: QueuedCommand, ctx: &mut Context<Self>) {

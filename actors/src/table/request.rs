@@ -127,7 +127,7 @@ impl TableActor {
                 reply.send(self.unsubscribe(id, topic, caller, subscription));
             }
             ViewCommand::Read(read) => self.read(id, read, reply, ctx),
-            ViewCommand::Slice(slice) => self.slice(id, slice, reply, ctx),
+            ViewCommand::Slice(slice) => self.slice(id, slice, caller, reply, ctx),
         }
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Strings {
     len: u32,
     /// Bytes of all texts.
     text_bytes: usize,
+    /// Bytes of the longest text ever assigned.
+    longest: usize,
 }
 
 impl Strings {
@@ -56,8 +58,14 @@ impl Strings {
         }
     }
 
+    /// Bytes of the longest text, or more: reclaimed texts count.
+    pub(crate) fn longest(&self) -> usize {
+        self.longest
+    }
+
     fn put(&mut self, code: u32, text: Arc<str>) {
         self.text_bytes += text.len();
+        self.longest = self.longest.max(text.len());
         let chunks = Arc::make_mut(&mut self.chunks);
         let chunk = code as usize / STRINGS_CHUNK;
         if chunk == chunks.len() {

@@ -11,6 +11,12 @@ pub enum RequestError {
         /// The number or the word that was sent.
         value: String,
     },
+    /// The reply would be longer than one may be.
+    #[error("the reply would be longer than this server's limit of {limit_bytes} bytes: request fewer rows")]
+    ReplyTooLong {
+        /// The limit.
+        limit_bytes: usize,
+    },
     /// A part is missing, or parts exclude each other.
     #[error("{reason}")]
     Malformed {
@@ -24,6 +30,7 @@ impl RequestError {
     pub fn code(&self) -> &'static str {
         match self {
             RequestError::UnknownValue { .. } => "unknown_value",
+            RequestError::ReplyTooLong { .. } => "reply_too_long",
             RequestError::Malformed { .. } => "malformed_request",
         }
     }

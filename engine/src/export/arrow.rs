@@ -19,12 +19,26 @@ use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{IpcWriteOptions, StreamEncoder};
 use bytes::Bytes;
 
+use super::budget::{ExportBudget, reserved};
 use super::{Compression, Naming, RowSlice};
 use crate::error::{DataError, DataFormat, EngineError, Result};
+use crate::memory::{MemoryKind, MemoryReservation};
 
-/// Encodes the stream in pieces. Uncompressed buffers are shared with the arrays, so the stream is not copied.
-pub(super) fn pieces(slice: &RowSlice, naming: Naming, compression: Compression) -> Result<Vec<Bytes>> {
+/// Encodes the stream in pieces. Uncompressed buffers are shared with the arrays, so the stream is not copied; the pieces keep
+/// their reservations.
+pub(super) fn pieces(
+    slice: &RowSlice,
+    naming: Naming,
+    compression: Compression,
+    kept: (Option<MemoryReservation>, MemoryReservation),
+    budget: &ExportBudget,
+) -> Result<Vec<Bytes>> {
     let batch = batch(slice, naming)?;
+    let compressed = match codec(compression) {
+        Some(_) => batch.get_array_memory_size(),
+        None => 0,
+    };
+    let mut compressed = budget.begin(MemoryKind::Answers, compressed)?;
     let encode = || {
         let options = IpcWriteOptions::default().try_with_compression(codec(compression))?;
         let mut encoder = StreamEncoder::try_new_with_options(&batch.schema(), options)?;
@@ -32,7 +46,13 @@ pub(super) fn pieces(slice: &RowSlice, naming: Naming, compression: Compression)
         buffers.append(&mut encoder.finish()?);
         Ok(buffers)
     };
-    Ok(encode().map_err(cannot_write)?.into_iter().map(|buffer| Bytes::from_owner(Shared(buffer))).collect())
+    let buffers = encode().map_err(cannot_write)?;
+    let num_bytes = buffers.iter().map(Buffer::len).sum();
+    compressed.shrink_to(num_bytes as u64);
+    compressed.settle_all();
+    budget.count(num_bytes)?;
+    let kept = Arc::new((kept, compressed));
+    Ok(buffers.into_iter().map(|buffer| reserved(Shared(buffer), kept.clone())).collect())
 }
 
 /// Shares a buffer as [`Bytes`].

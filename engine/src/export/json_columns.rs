@@ -40,6 +40,14 @@ impl Member {
         members
     }
 
+    /// The position of its column, if it is one.
+    pub(super) fn column(self) -> Option<usize> {
+        match self {
+            Member::Column(position) => Some(position),
+            Member::Path | Member::Id | Member::Index => None,
+        }
+    }
+
     /// Writes the key and the opening bracket of the array.
     pub(super) fn begin(self, slice: &RowSlice, out: &mut String) {
         match self {

@@ -1,18 +1,29 @@
 //! Long texts, encoded in pieces.
 //!
-//! Invariant: the concatenated pieces are the text, however many threads write them. Cost: a source in parts is
-//! gathered one piece at a time and thread, so beyond the text itself memory is bounded.
+//! Invariant: the concatenated pieces are the text, however many threads write them and wherever it is divided. Cost: a
+//! source in parts is gathered one piece at a time and thread, so beyond the text itself memory is bounded. The memory of a
+//! piece is estimated from its texts and reserved before it is gathered.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
+
+use super::budget::ExportBudget;
 use super::json_columns::{Member, MemberValues};
+use super::json_rows::JsonRowWriter;
+use super::text_bytes;
 use super::{JsonOptions, Naming, RowSlice, csv, json_rows};
+use crate::column::TextBytes;
+use crate::error::Result;
+use crate::memory::{MemoryKind, MemoryReservation};
 use crate::parallel::Threads;
 
 /// Cells gathered for a piece: few enough that their text fits the processor's caches, enough that the overhead of
 /// a piece is small.
 pub(crate) const PIECE_CELLS: usize = 64 * 1024;
+/// Estimated bytes of a piece beyond which it is divided, down to one row.
+pub(crate) const PIECE_BYTES: usize = 4 << 20;
 /// Initial estimate of the bytes of a cell.
 const BYTES_PER_CELL: usize = 12;
 
@@ -44,124 +55,278 @@ pub(crate) trait RowSource: Sync {
 
     /// Gathers a range of rows and columns.
     fn window(&self, rows: Range<usize>, columns: Range<usize>) -> RowSlice;
+
+    /// The bytes of the texts in a range of rows and columns.
+    fn text_bytes(&self, rows: Range<usize>, columns: Range<usize>) -> TextBytes;
 }
 
 /// Encodes a source as consecutive pieces.
-pub(crate) fn write(source: ExportSource<'_>, format: TextFormat, threads: Threads) -> Vec<String> {
-    match format {
-        TextFormat::JsonColumns(options) => columns(source, options, threads),
-        TextFormat::JsonRows(options) => {
-            let mut pieces = rows(source, options, ',', threads);
-            match pieces.as_mut_slice() {
-                [] => pieces.push("[]".into()),
-                [.., last] => last.push(']'),
+pub(crate) fn write(
+    source: ExportSource<'_>,
+    format: TextFormat,
+    threads: Threads,
+    budget: &ExportBudget,
+) -> Result<Vec<Bytes>> {
+    let plan = TextPlan::new(source, format, budget)?;
+    let size = plan.piece_rows();
+    let jobs = (0..plan.num_parts())
+        .flat_map(|part| (0..plan.num_rows.max(1)).step_by(size).map(move |start| (part, start)));
+    let written: Vec<Result<Vec<Bytes>>> = threads.deal(jobs.collect(), |(part, start)| {
+        let end = (start + size).min(plan.num_rows);
+        let mut pieces = Vec::with_capacity(1);
+        let mut next = start;
+        loop {
+            let (piece, reached) = plan.piece(part, next..end, budget)?;
+            pieces.push(piece);
+            next = reached;
+            if next >= end {
+                return Ok(pieces);
             }
-            pieces
         }
-        TextFormat::Ndjson(options) => rows(source, options, '\n', threads),
-        TextFormat::Csv(naming) => separated(source, naming, threads),
+    });
+    let mut pieces = Vec::with_capacity(written.len() + 1);
+    for piece in written {
+        pieces.extend(piece?);
     }
+    if pieces.is_empty() && !plan.without_parts().is_empty() {
+        pieces.push(Bytes::from_static(plan.without_parts().as_bytes()));
+    }
+    Ok(pieces)
 }
 
-fn rows(source: ExportSource<'_>, options: JsonOptions, separator: char, threads: Threads) -> Vec<String> {
-    if json_rows::is_bare(&source.head(), options) {
-        return Vec::new();
+/// How far a text is written that is written piece by piece.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct TextPosition {
+    part: usize,
+    row: usize,
+}
+
+/// Encodes the next piece of a source; `None` after the last one.
+pub(crate) fn write_next(
+    source: ExportSource<'_>,
+    format: TextFormat,
+    position: &mut TextPosition,
+    budget: &ExportBudget,
+) -> Result<Option<Bytes>> {
+    let plan = TextPlan::new(source, format, budget)?;
+    if plan.num_parts() == 0 && *position == TextPosition::default() {
+        position.part = 1;
+        return Ok(Some(Bytes::from_static(plan.without_parts().as_bytes())));
     }
-    let begin = |has_first: bool, out: &mut String| {
-        if has_first && separator == ',' {
-            out.push('[');
-        }
+    if position.part >= plan.num_parts() {
+        return Ok(None);
+    }
+    let (piece, reached) = plan.piece(position.part, position.row..plan.num_rows, budget)?;
+    *position = match reached >= plan.num_rows {
+        true => TextPosition { part: position.part + 1, row: 0 },
+        false => TextPosition { row: reached, ..*position },
     };
-    match source {
-        ExportSource::Whole(slice) => {
-            let rows = json_rows::JsonRowWriter::new(slice, options, separator);
-            each_piece(source, slice.columns.len(), threads, |range, out| {
-                begin(range.start == 0, out);
-                rows.write(range.clone(), range.start == 0, out);
-            })
-        }
-        ExportSource::Parts(parts) => each_piece(source, parts.num_columns(), threads, |range, out| {
-            let slice = parts.window(range.clone(), 0..parts.num_columns());
-            begin(range.start == 0, out);
-            let rows = json_rows::JsonRowWriter::new(&slice, options, separator);
-            rows.write(0..range.len(), range.start == 0, out);
-        }),
-    }
+    Ok(Some(piece))
 }
 
-fn separated(source: ExportSource<'_>, naming: Naming, threads: Threads) -> Vec<String> {
-    let header = csv::header(&source.head(), naming);
-    if header.is_empty() {
-        return Vec::new();
-    }
-    let begin = |has_first: bool, out: &mut String| {
-        if has_first {
-            out.push_str(&header);
-        }
-    };
-    match source {
-        ExportSource::Whole(slice) => {
-            let rows = csv::CsvRowWriter::new(slice);
-            each_piece(source, slice.columns.len(), threads, |range, out| {
-                begin(range.start == 0, out);
-                rows.write(range.clone(), out);
-            })
-        }
-        ExportSource::Parts(parts) => each_piece(source, parts.num_columns(), threads, |range, out| {
-            let slice = parts.window(range.clone(), 0..parts.num_columns());
-            begin(range.start == 0, out);
-            csv::CsvRowWriter::new(&slice).write(0..range.len(), out);
-        }),
-    }
+/// A text that is being encoded. Its *parts* are the members of an object of arrays; the other formats have one.
+struct TextPlan<'a> {
+    source: ExportSource<'a>,
+    format: TextFormat,
+    /// The slice without its rows: kind and names.
+    head: RowSlice,
+    /// Written before the first row; CSV only.
+    header: String,
+    members: Vec<Member>,
+    prepared: Prepared<'a>,
+    num_rows: usize,
+    num_columns: usize,
+    /// Bytes that every row takes, whatever its cells.
+    row_bytes: usize,
+    estimate: Estimate,
+    _reservation: MemoryReservation,
 }
 
-fn columns(source: ExportSource<'_>, options: JsonOptions, threads: Threads) -> Vec<String> {
-    let head = source.head();
-    let members = Member::all(&head, options);
-    let mut pieces = vec!["{".to_owned()];
-    let num_rows = source.num_rows();
-    // A piece is a range of rows of one member.
-    let ranges = ranges(num_rows, 1);
-    let jobs = members.iter().flat_map(|member| ranges.iter().map(|range| (*member, range.clone())));
-    let prepared: Vec<Option<MemberValues<'_>>> = members
-        .iter()
-        .map(|&member| match (source, member) {
-            (ExportSource::Whole(slice), Member::Column(column)) => {
-                Some(MemberValues::new(member, slice, column, options))
+/// The encoder of a source that is gathered, prepared once.
+enum Prepared<'a> {
+    Rows(JsonRowWriter<'a>),
+    Csv(csv::CsvRowWriter<'a>),
+    Columns(Vec<MemberValues<'a>>),
+    /// The source is gathered and prepared piece by piece.
+    None,
+}
+
+impl<'a> TextPlan<'a> {
+    fn new(source: ExportSource<'a>, format: TextFormat, budget: &ExportBudget) -> Result<TextPlan<'a>> {
+        // The encoders hold each text of a gathered source, encoded.
+        let prepared_bytes = match source {
+            ExportSource::Whole(slice) => text_bytes::of_slice(slice, 0..0, 0..slice.columns.len()).distinct,
+            ExportSource::Parts(_) => 0,
+        };
+        let reservation = budget.begin(MemoryKind::Slices, prepared_bytes)?;
+        let head = source.head();
+        let names: usize = head.columns.iter().map(|column| column.name.len() + 4).sum();
+        let (mut header, mut members, mut row_bytes) = (String::new(), Vec::new(), 2);
+        match format {
+            TextFormat::JsonColumns(options) => members = Member::all(&head, options),
+            TextFormat::JsonRows(_) | TextFormat::Ndjson(_) => row_bytes += names,
+            TextFormat::Csv(naming) => header = csv::header(&head, naming),
+        }
+        let prepared = match (source, format) {
+            (ExportSource::Parts(_), _) => Prepared::None,
+            (ExportSource::Whole(slice), TextFormat::JsonRows(options)) => {
+                Prepared::Rows(JsonRowWriter::new(slice, options, ','))
             }
-            (ExportSource::Whole(slice), _) => Some(MemberValues::new(member, slice, 0, options)),
-            (ExportSource::Parts(_), _) => None,
+            (ExportSource::Whole(slice), TextFormat::Ndjson(options)) => {
+                Prepared::Rows(JsonRowWriter::new(slice, options, '\n'))
+            }
+            (ExportSource::Whole(slice), TextFormat::Csv(_)) => Prepared::Csv(csv::CsvRowWriter::new(slice)),
+            (ExportSource::Whole(slice), TextFormat::JsonColumns(options)) => Prepared::Columns(
+                members
+                    .iter()
+                    .map(|&member| MemberValues::new(member, slice, member.column().unwrap_or(0), options))
+                    .collect(),
+            ),
+        };
+        let num_columns = match format {
+            TextFormat::JsonColumns(_) => 1,
+            TextFormat::JsonRows(_) | TextFormat::Ndjson(_) | TextFormat::Csv(_) => source.num_columns(),
+        };
+        Ok(TextPlan {
+            source,
+            format,
+            head,
+            header,
+            members,
+            prepared,
+            num_rows: source.num_rows(),
+            num_columns,
+            row_bytes,
+            estimate: Estimate::new(num_columns + 1),
+            _reservation: reservation,
         })
-        .collect();
-    let estimate = Estimate::new(1);
-    pieces.extend(threads.deal(jobs.collect(), |(member, range)| {
-        let mut out = String::with_capacity(estimate.capacity(range.len()));
-        let at = members.iter().position(|other| *other == member).unwrap_or(0);
-        if range.start == 0 {
-            out.push_str(if at == 0 { "" } else { "," });
-            member.begin(&head, &mut out);
-        }
-        match (source, &prepared[at]) {
-            (_, Some(values)) => values.write(range.clone(), range.start == 0, options, &mut out),
-            (ExportSource::Parts(parts), None) => {
-                let columns = match member {
-                    Member::Column(column) => column..column + 1,
-                    Member::Path | Member::Id | Member::Index => 0..0,
-                };
-                let slice = parts.window(range.clone(), columns);
-                let values = MemberValues::new(member, &slice, 0, options);
-                values.write(0..range.len(), range.start == 0, options, &mut out);
+    }
+
+    fn num_parts(&self) -> usize {
+        match self.format {
+            TextFormat::JsonColumns(_) => self.members.len(),
+            TextFormat::JsonRows(options) | TextFormat::Ndjson(options) => {
+                usize::from(!json_rows::is_bare(&self.head, options))
             }
-            (ExportSource::Whole(_), None) => {}
+            TextFormat::Csv(_) => usize::from(!self.header.is_empty()),
         }
-        if range.end == num_rows {
-            out.push(']');
+    }
+
+    /// The text if it has no parts.
+    fn without_parts(&self) -> &'static str {
+        match self.format {
+            TextFormat::JsonColumns(_) => "{}",
+            TextFormat::JsonRows(_) => "[]",
+            TextFormat::Ndjson(_) | TextFormat::Csv(_) => "",
         }
-        estimate.update(range.len(), out.len());
-        out
-    }));
-    pieces.push("}".into());
-    pieces
+    }
+
+    /// Rows of a piece without long texts.
+    fn piece_rows(&self) -> usize {
+        (PIECE_CELLS / self.num_columns.max(1)).max(1)
+    }
+
+    /// Writes as many of the rows as make a piece, at least one, and returns the row that it reached.
+    fn piece(&self, part: usize, rows: Range<usize>, budget: &ExportBudget) -> Result<(Bytes, usize)> {
+        let mut len = rows.len().min(self.piece_rows());
+        let (rows, num_bytes, text) = loop {
+            let piece = rows.start..rows.start + len;
+            let text = self.text_bytes(part, piece.clone());
+            let fixed = piece.len() * (self.row_bytes + self.num_columns * BYTES_PER_CELL);
+            let num_bytes = 64 + fixed + self.header.len() + text.shown;
+            if num_bytes + text.distinct <= PIECE_BYTES || len <= 1 {
+                break (piece, num_bytes, text);
+            }
+            len /= 2;
+        };
+        // Beside its text, a piece of a source in parts holds its gathered texts, and these encoded.
+        let gathered = match self.prepared {
+            Prepared::None => 2 * text.distinct,
+            Prepared::Rows(_) | Prepared::Csv(_) | Prepared::Columns(_) => 0,
+        };
+        let gathered = budget.begin(MemoryKind::Slices, gathered)?;
+        let reservation = budget.begin(MemoryKind::Answers, num_bytes)?;
+        let capacity = self.estimate.capacity(rows.len()).max(text.shown.saturating_mul(9) / 8);
+        // What closes the text finds room, too.
+        let mut out = String::with_capacity(capacity + 2);
+        self.write(part, rows.clone(), &mut out);
+        self.estimate.update(rows.len(), out.len());
+        drop(gathered);
+        Ok((budget.piece(out, reservation)?, rows.end))
+    }
+
+    fn text_bytes(&self, part: usize, rows: Range<usize>) -> TextBytes {
+        let columns = match self.members.get(part) {
+            Some(member) => member.column().map_or(0..0, |column| column..column + 1),
+            None => 0..self.source.num_columns(),
+        };
+        match self.source {
+            ExportSource::Whole(slice) => text_bytes::of_slice(slice, rows, columns),
+            ExportSource::Parts(parts) => parts.text_bytes(rows, columns),
+        }
+    }
+
+    fn write(&self, part: usize, rows: Range<usize>, out: &mut String) {
+        let (is_first, is_last) = (rows.start == 0, rows.end == self.num_rows);
+        match self.format {
+            TextFormat::JsonColumns(options) => {
+                if is_first {
+                    out.push(if part == 0 { '{' } else { ',' });
+                    self.members[part].begin(&self.head, out);
+                }
+                self.write_member(part, rows, options, out);
+                if is_last {
+                    out.push_str(if part + 1 == self.members.len() { "]}" } else { "]" });
+                }
+            }
+            TextFormat::JsonRows(options) => {
+                if is_first {
+                    out.push('[');
+                }
+                self.write_rows(rows, options, ',', out);
+                if is_last {
+                    out.push(']');
+                }
+            }
+            TextFormat::Ndjson(options) => self.write_rows(rows, options, '\n', out),
+            TextFormat::Csv(_) => {
+                if is_first {
+                    out.push_str(&self.header);
+                }
+                match (&self.prepared, self.source) {
+                    (Prepared::Csv(writer), _) => writer.write(rows, out),
+                    (_, source) => {
+                        let slice = source.window(rows.clone(), 0..self.num_columns);
+                        csv::CsvRowWriter::new(&slice).write(0..rows.len(), out);
+                    }
+                }
+            }
+        }
+    }
+
+    fn write_rows(&self, rows: Range<usize>, options: JsonOptions, separator: char, out: &mut String) {
+        let has_first = rows.start == 0;
+        match (&self.prepared, self.source) {
+            (Prepared::Rows(writer), _) => writer.write(rows, has_first, out),
+            (_, source) => {
+                let slice = source.window(rows.clone(), 0..self.num_columns);
+                JsonRowWriter::new(&slice, options, separator).write(0..rows.len(), has_first, out);
+            }
+        }
+    }
+
+    fn write_member(&self, part: usize, rows: Range<usize>, options: JsonOptions, out: &mut String) {
+        let (has_first, member) = (rows.start == 0, self.members[part]);
+        match (&self.prepared, self.source) {
+            (Prepared::Columns(values), _) => values[part].write(rows, has_first, options, out),
+            (_, source) => {
+                let columns = member.column().map_or(0..0, |column| column..column + 1);
+                let slice = source.window(rows.clone(), columns);
+                let values = MemberValues::new(member, &slice, 0, options);
+                values.write(0..rows.len(), has_first, options, out);
+            }
+        }
+    }
 }
 
 impl ExportSource<'_> {
@@ -172,36 +337,23 @@ impl ExportSource<'_> {
         }
     }
 
-    /// The slice without its rows: kind and names.
-    fn head(self) -> RowSlice {
+    fn num_columns(self) -> usize {
         match self {
-            ExportSource::Whole(slice) => slice.clone(),
-            ExportSource::Parts(parts) => parts.window(0..0, 0..parts.num_columns()),
+            ExportSource::Whole(slice) => slice.columns.len(),
+            ExportSource::Parts(parts) => parts.num_columns(),
         }
     }
-}
 
-/// Splits `0..num_rows` into pieces; at least one range, which may be empty.
-fn ranges(num_rows: usize, num_columns: usize) -> Vec<Range<usize>> {
-    let size = (PIECE_CELLS / num_columns.max(1)).max(1);
-    let starts = (0..num_rows.max(1)).step_by(size);
-    starts.map(|start| start..(start + size).min(num_rows)).collect()
-}
+    fn window(self, rows: Range<usize>, columns: Range<usize>) -> RowSlice {
+        match self {
+            ExportSource::Whole(slice) => slice.slice(rows, columns),
+            ExportSource::Parts(parts) => parts.window(rows, columns),
+        }
+    }
 
-fn each_piece(
-    source: ExportSource<'_>,
-    num_columns: usize,
-    threads: Threads,
-    write: impl Fn(Range<usize>, &mut String) + Sync,
-) -> Vec<String> {
-    let estimate = Estimate::new(num_columns + 1);
-    threads.deal(ranges(source.num_rows(), num_columns), |range| {
-        // What closes the text finds room, too.
-        let mut out = String::with_capacity(estimate.capacity(range.len()) + 1);
-        write(range.clone(), &mut out);
-        estimate.update(range.len(), out.len());
-        out
-    })
+    fn head(self) -> RowSlice {
+        self.window(0..0, 0..self.num_columns())
+    }
 }
 
 /// Running estimate of the bytes per row, so that the next piece's text need not be reallocated.
@@ -213,7 +365,7 @@ impl Estimate {
     }
 
     fn capacity(&self, num_rows: usize) -> usize {
-        64 + num_rows * self.0.load(Ordering::Relaxed)
+        (64 + num_rows * self.0.load(Ordering::Relaxed)).min(PIECE_BYTES)
     }
 
     fn update(&self, num_rows: usize, num_bytes: usize) {
@@ -248,6 +400,11 @@ mod tests {
 
         fn num_columns(&self) -> usize {
             3
+        }
+
+        fn text_bytes(&self, rows: Range<usize>, columns: Range<usize>) -> TextBytes {
+            let shown = if columns.contains(&1) { rows.len() * 4 } else { 0 };
+            TextBytes { shown, distinct: shown.min(4000) }
         }
 
         fn window(&self, rows: Range<usize>, columns: Range<usize>) -> RowSlice {
@@ -293,10 +450,17 @@ mod tests {
                 let parts = Numbers { num_rows, most_cells: AtomicUsize::new(0) };
                 let whole = parts.window(0..num_rows, 0..3);
                 parts.most_cells.store(0, Ordering::Relaxed);
-                let text = write(ExportSource::Parts(&parts), format, Threads::new(2)).concat();
+                let budget = ExportBudget::unlimited();
+                let source = ExportSource::Parts(&parts);
+                let text = write(source, format, Threads::new(2), &budget).unwrap().concat();
                 assert!(parts.most_cells.load(Ordering::Relaxed) <= PIECE_CELLS, "{format:?}");
-                let of_whole = write(ExportSource::Whole(&whole), format, Threads::ONE).concat();
+                let of_whole =
+                    write(ExportSource::Whole(&whole), format, Threads::ONE, &budget).unwrap().concat();
                 assert!(text == of_whole, "{format:?} of {num_rows} rows");
+                let mut position = TextPosition::default();
+                let next = || write_next(source, format, &mut position, &budget).unwrap();
+                let streamed: Vec<Bytes> = std::iter::from_fn(next).collect();
+                assert!(streamed.concat() == text, "{format:?} of {num_rows} rows, piece by piece");
             }
         }
     }

@@ -1,11 +1,10 @@
 //! Reads of a view through a handle.
 
-use bytes::Bytes;
-
 use super::{Answer, ColumnPaths, SliceFormat, SliceRequest, ViewRead};
 use crate::error::Result;
-use crate::export::{JsonOptions, TextFormat};
-use crate::view::{Handle, SliceOptions, View, ViewSlice};
+use crate::export::{ExportBudget, JsonOptions, TextFormat};
+use crate::memory::{MemoryAccount, MemoryKind};
+use crate::view::{Handle, SliceOptions, SliceSize, View, ViewSlice};
 
 impl ViewRead {
     /// Whether the read changes which rows the handle shows.
@@ -47,8 +46,31 @@ impl ViewRead {
 }
 
 impl SliceRequest {
+    /// The size of the slice, before it is taken.
+    pub fn size(&self, view: &mut View, handle: &mut Handle) -> SliceSize {
+        view.slice_size(handle, self.options())
+    }
+
     /// Takes the slice, with the rows' keys only if the format contains them.
-    pub fn take(&self, view: &mut View, handle: &mut Handle) -> ViewSlice {
+    ///
+    /// # Errors
+    ///
+    /// The account has no memory for its cells.
+    pub fn take(&self, view: &mut View, handle: &mut Handle, memory: &MemoryAccount) -> Result<ViewSlice> {
+        let options = self.options();
+        let bytes = match view.is_flat() {
+            true => 0,
+            false => view.slice_size(handle, options).gathered_bytes,
+        };
+        let reservation = memory.reserve(MemoryKind::Slices, bytes as u64)?;
+        let mut slice = view.slice(handle, options);
+        if bytes > 0 {
+            slice.keep(reservation);
+        }
+        Ok(slice)
+    }
+
+    fn options(&self) -> SliceOptions {
         let json = match self.format {
             SliceFormat::Text(
                 TextFormat::JsonColumns(options)
@@ -59,37 +81,42 @@ impl SliceRequest {
                 JsonOptions::default()
             }
         };
-        view.slice(handle, SliceOptions { viewport: self.viewport, id: json.id, index: json.index })
-    }
-
-    /// Number of cells in the slice, known before it is taken. A row's path and key count as one cell.
-    pub fn num_cells(&self, view: &mut View, handle: &mut Handle) -> usize {
-        let dimensions = view.dimensions(handle);
-        let span = |start: Option<u32>, end: Option<u32>, len: usize| {
-            let end = end.map_or(len, |end| (end as usize).min(len));
-            end.saturating_sub(start.unwrap_or(0) as usize)
-        };
-        let viewport = self.viewport;
-        let rows = span(viewport.start_row, viewport.end_row, dimensions.num_view_rows);
-        let columns = 1 + span(viewport.start_col, viewport.end_col, dimensions.num_view_columns);
-        rows.saturating_mul(columns)
+        SliceOptions { viewport: self.viewport, id: json.id, index: json.index }
     }
 }
 
 impl SliceFormat {
+    /// The least number of bytes of a slice of this size in this format.
+    pub fn least_bytes(self, size: &SliceSize) -> usize {
+        let SliceSize { num_rows, num_columns, name_bytes, .. } = *size;
+        let cells = num_rows.saturating_mul(num_columns);
+        match self {
+            // A name with quotes, a colon and a value.
+            SliceFormat::Text(TextFormat::JsonRows(_) | TextFormat::Ndjson(_)) => {
+                num_rows.saturating_mul(name_bytes.saturating_add(4 * num_columns))
+            }
+            // A value and a comma.
+            SliceFormat::Text(TextFormat::JsonColumns(_)) => cells.saturating_mul(2),
+            // A separator.
+            SliceFormat::Text(TextFormat::Csv(_)) => cells,
+            // A bit: the cell of a boolean.
+            SliceFormat::Arrow { .. } | SliceFormat::Unencoded => cells / 8,
+        }
+    }
+
     /// Encodes a slice, on up to `num_threads` scoped threads.
     ///
     /// Cost: the pieces of a text are not copied, and those of an Arrow stream share the gathered arrays' memory.
     ///
     /// # Errors
     ///
-    /// The Arrow writer fails.
-    pub fn encode(self, slice: ViewSlice, num_threads: usize) -> Result<Answer> {
+    /// The reply exceeds its budget, or the Arrow writer fails.
+    pub fn encode(self, slice: ViewSlice, num_threads: usize, budget: &ExportBudget) -> Result<Answer> {
         let pieces = match self {
-            SliceFormat::Text(format) => {
-                slice.text(format, num_threads).into_iter().map(Bytes::from).collect()
+            SliceFormat::Text(format) => slice.text(format, num_threads, budget)?,
+            SliceFormat::Arrow { naming, compression } => {
+                slice.arrow(naming, compression, num_threads, budget)?
             }
-            SliceFormat::Arrow { naming, compression } => slice.arrow(naming, compression, num_threads)?,
             SliceFormat::Unencoded => return Ok(Answer::Slice(Box::new(slice))),
         };
         Ok(Answer::Encoded(self, pieces))
@@ -137,13 +164,17 @@ mod tests {
         let mut handle = view.handle(None);
         let viewport = Viewport { start_row: Some(1), end_row: Some(99), ..Viewport::default() };
         let request = SliceRequest { viewport, format: SliceFormat::Text(TextFormat::Csv(Naming::Readable)) };
-        assert_eq!(request.num_cells(&mut view, &mut handle), 4);
-        let slice = request.take(&mut view, &mut handle);
-        let Ok(Answer::Encoded(_, pieces)) = request.format.encode(slice, 1) else { panic!("a text") };
+        assert_eq!(request.size(&mut view, &mut handle).num_cells(), 4);
+        let (memory, budget) = (MemoryAccount::unlimited(), ExportBudget::unlimited());
+        let slice = request.take(&mut view, &mut handle, &memory).unwrap();
+        let Ok(Answer::Encoded(_, pieces)) = request.format.encode(slice, 1, &budget) else {
+            panic!("a text")
+        };
         assert_eq!(pieces.concat(), b"\"a\"\n2\n3\n");
         let request = SliceRequest { format: SliceFormat::Unencoded, ..request };
-        let slice = request.take(&mut view, &mut handle);
-        let Ok(Answer::Slice(slice)) = request.format.encode(slice, 1) else { panic!("a slice") };
+        let (memory, budget) = (MemoryAccount::unlimited(), ExportBudget::unlimited());
+        let slice = request.take(&mut view, &mut handle, &memory).unwrap();
+        let Ok(Answer::Slice(slice)) = request.format.encode(slice, 1, &budget) else { panic!("a slice") };
         assert_eq!(slice.num_rows(), 2);
     }
 }

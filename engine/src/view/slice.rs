@@ -11,14 +11,15 @@ use bytes::Bytes;
 use super::column_only::ColumnOnly;
 use super::flat::Flat;
 use super::grouped::Grouped;
-use super::{Handle, SliceOptions, Viewport};
-use crate::column::array;
+use super::{Handle, SliceOptions, SliceSize, Viewport};
+use crate::column::{Column, TextBytes, array};
 use crate::config::GroupRollupMode;
 use crate::error::Result;
 use crate::export::{
-    self, Compression, Naming, PIECE_CELLS, RowPaths, RowSlice, RowSource, SliceColumn, TextFormat,
-    WindowKind,
+    self, Compression, ExportBudget, ExportSource, Naming, PIECE_BYTES, PIECE_CELLS, RowPaths, RowSlice,
+    RowSource, SliceColumn, TextFormat, TextPosition, WindowKind,
 };
+use crate::memory::{MemoryKind, MemoryReservation};
 use crate::parallel::Threads;
 use crate::types::display::path_text;
 use crate::types::scalar::Scalar;
@@ -27,7 +28,11 @@ use arrow::array::ArrayRef;
 
 /// The rows and columns of a view for one reply, at one version.
 #[derive(Debug)]
-pub struct ViewSlice(SliceSource);
+pub struct ViewSlice {
+    source: SliceSource,
+    /// That of the memory of the gathered cells, if it is reserved.
+    reservation: Option<MemoryReservation>,
+}
 
 #[derive(Debug)]
 enum SliceSource {
@@ -38,20 +43,49 @@ enum SliceSource {
 impl ViewSlice {
     /// Returns the number of rows in the slice.
     pub fn num_rows(&self) -> usize {
-        match &self.0 {
+        match &self.source {
             SliceSource::Ready(rows) => rows.num_rows,
             SliceSource::Flat { start, end, .. } => end - start,
         }
     }
 
+    /// The size of the slice: what it shows, and no memory.
+    pub fn size(&self) -> SliceSize {
+        let name_bytes = match &self.source {
+            SliceSource::Ready(rows) => rows.columns.iter().map(|column| column.name.len()).sum(),
+            SliceSource::Flat { view, columns, .. } => {
+                columns.iter().map(|&column| view.plan.schema.field(column).name.len()).sum()
+            }
+        };
+        let (num_rows, num_columns) = (self.num_rows(), RowSource::num_columns(self));
+        SliceSize { num_rows, num_columns, name_bytes, gathered_bytes: 0 }
+    }
+
     /// Writes the slice as text, in consecutive pieces, on up to `num_threads` scoped threads. The cells of a flat view
     /// are gathered piece by piece.
-    pub fn text(&self, format: TextFormat, num_threads: usize) -> Vec<String> {
-        let source = match &self.0 {
-            SliceSource::Ready(rows) => export::ExportSource::Whole(rows),
-            SliceSource::Flat { .. } => export::ExportSource::Parts(self),
-        };
-        export::text_pieces(source, format, num_threads)
+    ///
+    /// # Errors
+    ///
+    /// The text exceeds its budget.
+    pub fn text(&self, format: TextFormat, num_threads: usize, budget: &ExportBudget) -> Result<Vec<Bytes>> {
+        export::text_pieces(self.export_source(), format, num_threads, budget)
+    }
+
+    fn export_source(&self) -> ExportSource<'_> {
+        match &self.source {
+            SliceSource::Ready(rows) => ExportSource::Whole(rows),
+            SliceSource::Flat { .. } => ExportSource::Parts(self),
+        }
+    }
+
+    fn new(source: SliceSource) -> ViewSlice {
+        ViewSlice { source, reservation: None }
+    }
+
+    /// Keeps the reservation of the gathered cells as long as the slice, or the arrays that it becomes.
+    pub(crate) fn keep(&mut self, mut reservation: MemoryReservation) {
+        reservation.settle_all();
+        self.reservation = Some(reservation);
     }
 
     /// Writes the slice as an Arrow stream of one record batch, in consecutive pieces that share the gathered arrays'
@@ -59,9 +93,48 @@ impl ViewSlice {
     ///
     /// # Errors
     ///
-    /// If the Arrow writer fails.
-    pub fn arrow(self, naming: Naming, compression: Compression, num_threads: usize) -> Result<Vec<Bytes>> {
-        export::arrow_pieces(&self.gather_on(Threads::new(num_threads)), naming, compression)
+    /// The stream exceeds its budget, or the Arrow writer fails.
+    pub fn arrow(
+        mut self,
+        naming: Naming,
+        compression: Compression,
+        num_threads: usize,
+        budget: &ExportBudget,
+    ) -> Result<Vec<Bytes>> {
+        let gathered = match &self.source {
+            SliceSource::Ready(_) => 0,
+            SliceSource::Flat { .. } => self.arrow_bytes(),
+        };
+        let mut reservation = budget.memory().reserve(MemoryKind::Slices, gathered as u64)?;
+        let ready = self.reservation.take();
+        let rows = self.gather_on(Threads::new(num_threads));
+        reservation.settle_all();
+        export::arrow_pieces(&rows, naming, compression, (ready, reservation), budget)
+    }
+
+    /// The bytes of the arrays that the cells of a flat view are gathered into.
+    fn arrow_bytes(&self) -> usize {
+        let (num_rows, num_columns) = (self.num_rows(), RowSource::num_columns(self));
+        let text = RowSource::text_bytes(self, 0..num_rows, 0..num_columns);
+        // Slots, cells of up to 8 bytes, and which of them are null.
+        num_rows * (4 + num_columns * 8 + num_columns.div_ceil(8)) + text.distinct
+    }
+
+    /// As many of the rows as take up to `most_bytes` when they are gathered and their texts written out, at least one; and
+    /// the bytes that they take.
+    pub fn fitting_rows(&self, rows: Range<usize>, most_bytes: usize) -> (Range<usize>, usize) {
+        let num_columns = RowSource::num_columns(self);
+        let mut len = rows.len();
+        loop {
+            let fitting = rows.start..rows.start + len;
+            let text = RowSource::text_bytes(self, fitting.clone(), 0..num_columns);
+            let cells = len.saturating_mul(4 + num_columns.saturating_mul(9));
+            let num_bytes = cells.saturating_add(text.distinct).saturating_add(text.shown.saturating_mul(2));
+            if num_bytes <= most_bytes || len <= 1 {
+                return (fitting, num_bytes);
+            }
+            len /= 2;
+        }
     }
 
     /// Gathers the cells of some of the slice's rows.
@@ -75,7 +148,7 @@ impl ViewSlice {
     }
 
     fn gather_on(self, threads: Threads) -> RowSlice {
-        match self.0 {
+        match self.source {
             SliceSource::Ready(rows) => *rows,
             SliceSource::Flat { view, start, end, columns, keys } => {
                 let slots = view.slots(start, end);
@@ -92,20 +165,71 @@ impl RowSource for ViewSlice {
     }
 
     fn num_columns(&self) -> usize {
-        match &self.0 {
+        match &self.source {
             SliceSource::Ready(rows) => rows.columns.len(),
             SliceSource::Flat { columns, .. } => columns.len(),
         }
     }
 
+    fn text_bytes(&self, rows: Range<usize>, shown: Range<usize>) -> TextBytes {
+        match &self.source {
+            SliceSource::Ready(ready) => export::slice_text_bytes(ready, rows, shown),
+            SliceSource::Flat { view, start, columns, .. } => {
+                let texts: Vec<&Column> = columns[shown]
+                    .iter()
+                    .map(|&column| view.snapshot.column(column))
+                    .filter(|cells| cells.storage() == Storage::Utf8)
+                    .collect();
+                let bound = texts.iter().fold(0_usize, |sum, cells| {
+                    sum.saturating_add(cells.longest_text().saturating_mul(rows.len()))
+                });
+                if bound <= PIECE_BYTES {
+                    return TextBytes { shown: bound, distinct: bound };
+                }
+                let slots = view.slots(start + rows.start, start + rows.end);
+                let mut sum = TextBytes::default();
+                texts.iter().for_each(|cells| sum.add(cells.text_bytes(&slots)));
+                sum
+            }
+        }
+    }
+
     fn window(&self, rows: Range<usize>, shown: Range<usize>) -> RowSlice {
-        match &self.0 {
+        match &self.source {
             SliceSource::Ready(ready) => ready.slice(rows, shown),
             SliceSource::Flat { view, start, columns, keys, .. } => {
                 let slots = view.slots(start + rows.start, start + rows.end);
                 flat_slice(view, &slots, &columns[shown], *keys)
             }
         }
+    }
+}
+
+/// The text of a slice, piece by piece.
+///
+/// Cost: a flat view's cells are gathered for one piece at a time, so the stream takes the memory of a piece, however long
+/// the text; the snapshot that it reads stays as it was. A pivot's cells are gathered already.
+#[derive(Debug)]
+pub struct TextStream {
+    slice: ViewSlice,
+    format: TextFormat,
+    position: TextPosition,
+    budget: ExportBudget,
+}
+
+impl TextStream {
+    /// Starts a stream.
+    pub fn new(slice: ViewSlice, format: TextFormat, budget: ExportBudget) -> TextStream {
+        TextStream { slice, format, position: TextPosition::default(), budget }
+    }
+
+    /// Writes the next piece; `None` after the last one.
+    ///
+    /// # Errors
+    ///
+    /// The text exceeds its budget.
+    pub fn next_piece(&mut self) -> Result<Option<Bytes>> {
+        export::write_next(self.slice.export_source(), self.format, &mut self.position, &self.budget)
     }
 }
 
@@ -121,7 +245,7 @@ pub(super) fn flat(view: &Flat, options: SliceOptions) -> ViewSlice {
     let (start, end) = clamp(start_row, end_row, view.len());
     let (first, last) = clamp(start_col, end_col, view.plan.columns.len());
     let columns = view.plan.columns[first..last].to_vec();
-    ViewSlice(SliceSource::Flat {
+    ViewSlice::new(SliceSource::Flat {
         view: Box::new(view.clone()),
         start,
         end,
@@ -160,7 +284,7 @@ pub(super) fn column_only(view: &mut ColumnOnly, options: SliceOptions) -> ViewS
     let (start, end) = clamp(options.viewport.start_row, options.viewport.end_row, view.rows.len());
     let slots = view.rows.slots(start, end);
     let rows = column_only_slice(view, &slots, options.viewport, options.id || options.index);
-    ViewSlice(SliceSource::Ready(Box::new(rows)))
+    ViewSlice::new(SliceSource::Ready(Box::new(rows)))
 }
 
 pub(super) fn column_only_slice(
@@ -204,7 +328,7 @@ pub(super) fn grouped(view: &mut Grouped, handle: &mut Handle, options: SliceOpt
         let members = view.slots_under(&nodes);
         rows.member_keys = Some(members.iter().map(|slots| view.snapshot.keys(slots)).collect());
     }
-    ViewSlice(SliceSource::Ready(Box::new(rows)))
+    ViewSlice::new(SliceSource::Ready(Box::new(rows)))
 }
 
 pub(super) fn grouped_slice(view: &mut Grouped, nodes: &[u32], viewport: Viewport) -> RowSlice {

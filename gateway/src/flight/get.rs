@@ -8,15 +8,18 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
 use arrow_flight::{FlightData, Ticket};
 use futures::{Stream, StreamExt, TryStreamExt};
 use proscenium_actors::ActorError;
-use proscenium_engine::export::{self, Naming};
+use proscenium_engine::export::{self, ExportBudget, Naming};
 use proscenium_engine::hosting::Principal;
 use proscenium_engine::view::{ViewSlice, Viewport};
+use proscenium_engine::{EngineError, MemoryKind, MemoryReservation};
 use tonic::Status;
 
 use super::ticket::{self, Wanted};
@@ -33,9 +36,10 @@ pub(super) async fn get(
 ) -> Result<ReplyStream<FlightData>, Status> {
     let wanted = ticket::wanted(&ticket.ticket)?;
     let table = wanted.table.clone();
-    let slice = read(router, principal, wanted).await.map_err(|fault| to_flight(&fault, &table))?;
+    let (slice, budget) = read(router, principal, wanted).await.map_err(|fault| to_flight(&fault, &table))?;
     let (slice, schema) = work(move || schema_of(&slice).map(|schema| (slice, schema))).await??;
-    let batches = pieces(slice, schema.clone()).map_err(|status| FlightError::Tonic(Box::new(status)));
+    let batches =
+        pieces(slice, schema.clone(), budget, table).map_err(|status| FlightError::Tonic(Box::new(status)));
     let encoded = FlightDataEncoderBuilder::new().with_schema(schema).build(batches);
     Ok(Box::pin(encoded.map_err(|error| match error {
         FlightError::Tonic(status) => *status,
@@ -43,10 +47,14 @@ pub(super) async fn get(
     })))
 }
 
-async fn read(router: &CommandRouter, principal: Principal, wanted: Wanted) -> Result<ViewSlice, ActorError> {
+async fn read(
+    router: &CommandRouter,
+    principal: Principal,
+    wanted: Wanted,
+) -> Result<(ViewSlice, ExportBudget), ActorError> {
     let config = wanted.view.unwrap_or_default();
     let view = TransientView::open(router, principal, &wanted.table, config).await?;
-    view.slice(Viewport::default()).await
+    Ok((view.slice(Viewport::default()).await?, view.budget()))
 }
 
 /// What a get would return.
@@ -91,26 +99,60 @@ fn plain(schema: &Schema) -> SchemaRef {
 fn pieces(
     slice: ViewSlice,
     schema: SchemaRef,
-) -> impl Stream<Item = Result<arrow::array::RecordBatch, Status>> + Send {
-    let start = (Arc::new(slice), schema, 0_usize);
-    futures::stream::try_unfold(start, |(slice, schema, start)| async move {
-        if start >= slice.num_rows() {
+    budget: ExportBudget,
+    table: String,
+) -> impl Stream<Item = Result<RecordBatch, Status>> + Send {
+    let get = Arc::new(Get { slice, schema, budget, table });
+    futures::stream::try_unfold((get, 0, None), |(get, start, sent)| async move {
+        // The client has room for the next piece: the one before was sent.
+        drop::<Option<MemoryReservation>>(sent);
+        if start >= get.slice.num_rows() {
             return Ok(None);
         }
-        let end = slice.num_rows().min(start + tuning::GET_PIECE_ROWS);
-        let gathered = slice.clone();
-        let batch = work(move || export::record_batch(&gathered.rows(start..end), Naming::Readable)).await?;
-        let batch = batch.map_err(|error| Status::internal(error.to_string()))?;
-        let columns = batch
-            .columns()
-            .iter()
-            .zip(schema.fields())
-            .map(|(column, field)| arrow::compute::cast(column, field.data_type()))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| Status::internal(error.to_string()))?;
-        let batch = arrow::array::RecordBatch::try_new(schema.clone(), columns)
-            .map_err(|error| Status::internal(error.to_string()))?;
-        Ok(Some((batch, (slice, schema, end))))
+        let (get, piece) = work(move || get.piece(start).map(|piece| (get, piece))).await??;
+        let Piece { end, batch, reservation } = piece;
+        Ok(Some((batch, (get, end, Some(reservation)))))
     })
     .boxed()
+}
+
+/// A get that is being sent.
+struct Get {
+    slice: ViewSlice,
+    schema: SchemaRef,
+    budget: ExportBudget,
+    table: String,
+}
+
+/// Some rows of a get.
+struct Piece {
+    /// The row past the last.
+    end: usize,
+    batch: RecordBatch,
+    /// That of the batch's memory.
+    reservation: MemoryReservation,
+}
+
+impl Get {
+    /// Gathers the next rows, text as it is sent.
+    fn piece(&self, start: usize) -> Result<Piece, Status> {
+        let to_status = |error: EngineError| to_flight(&error.into(), &self.table);
+        let most_rows = start..self.slice.num_rows().min(start + tuning::GET_PIECE_ROWS);
+        let (rows, num_bytes) = self.slice.fitting_rows(most_rows, tuning::GET_PIECE_BYTES);
+        let mut reservation = self.budget.begin(MemoryKind::Answers, num_bytes).map_err(to_status)?;
+        let end = rows.end;
+        let gathered = export::record_batch(&self.slice.rows(rows), Naming::Readable).map_err(to_status)?;
+        let internal = |error: ArrowError| Status::internal(error.to_string());
+        let columns = gathered
+            .columns()
+            .iter()
+            .zip(self.schema.fields())
+            .map(|(column, field)| arrow::compute::cast(column, field.data_type()))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(internal)?;
+        let batch = RecordBatch::try_new(self.schema.clone(), columns).map_err(internal)?;
+        reservation.settle_all();
+        self.budget.count(batch.get_array_memory_size()).map_err(to_status)?;
+        Ok(Piece { end, batch, reservation })
+    }
 }

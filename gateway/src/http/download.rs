@@ -1,18 +1,25 @@
 //! Downloads: a table as text or Arrow.
 //!
-//! Invariant: a download is a view of all columns, read as WebSocket clients read it, with the same limit of one reply.
+//! Invariant: a download is a view of all columns, read as WebSocket clients read it, with the same limits. It is one version
+//! of its table, regardless of writes meanwhile.
+//!
+//! Cost: a text is written piece by piece as the client reads it, so a download of any length holds two pieces besides the
+//! shared snapshot. An Arrow stream, which shares the memory of its arrays, is gathered at once.
 
 use std::convert::Infallible;
 
 use actix_web::body::SizedStream;
 use actix_web::http::header::ACCEPT;
 use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use futures::Stream;
 use proscenium_actors::{ActorError, Rope};
 use proscenium_engine::EngineError;
 use proscenium_engine::config::ViewConfig;
 use proscenium_engine::error::DataError;
 use proscenium_engine::export::{Compression, JsonOptions, Naming, TextFormat};
-use proscenium_engine::hosting::{Principal, SliceFormat};
+use proscenium_engine::hosting::Principal;
+use proscenium_engine::view::TextStream;
 use serde::Deserialize;
 
 use super::Shared;
@@ -65,16 +72,15 @@ impl DownloadFormat {
         }
     }
 
-    fn slice_format(self) -> SliceFormat {
+    /// The format of a text; `None`: Arrow.
+    fn text_format(self) -> Option<TextFormat> {
         let options = JsonOptions::default();
-        SliceFormat::Text(match self {
+        Some(match self {
             DownloadFormat::Json => TextFormat::JsonRows(options),
             DownloadFormat::Columns => TextFormat::JsonColumns(options),
             DownloadFormat::Ndjson => TextFormat::Ndjson(options),
             DownloadFormat::Csv => TextFormat::Csv(Naming::Readable),
-            DownloadFormat::Arrow => {
-                return SliceFormat::Arrow { naming: Naming::Readable, compression: Compression::None };
-            }
+            DownloadFormat::Arrow => return None,
         })
     }
 }
@@ -89,20 +95,52 @@ pub(super) async fn download(
         Ok(format) => format,
         Err(fault) => return to_http(&fault.into(), &name),
     };
-    match read(&shared, &name, format).await {
-        Ok(mut rope) => {
+    let mut response = HttpResponse::Ok();
+    response.content_type(format.content_type());
+    let sent = match format.text_format() {
+        Some(format) => text(&shared, &name, format).await.map(|pieces| response.streaming(pieces)),
+        None => arrow(&shared, &name).await.map(|mut rope| {
             let num_bytes = rope.len() as u64;
             let pieces =
                 std::iter::from_fn(move || rope.take(tuning::SOCKET_PIECE_BYTES).map(Ok::<_, Infallible>));
-            let body = SizedStream::new(num_bytes, futures::stream::iter(pieces));
-            HttpResponse::Ok().content_type(format.content_type()).body(body)
-        }
-        Err(fault) => to_http(&fault, &name),
-    }
+            response.body(SizedStream::new(num_bytes, futures::stream::iter(pieces)))
+        }),
+    };
+    sent.unwrap_or_else(|fault| to_http(&fault, &name))
 }
 
-async fn read(shared: &Shared, name: &str, format: DownloadFormat) -> Result<Rope, ActorError> {
-    let config = ViewConfig::default();
-    let view = TransientView::open(&shared.router, Principal::anonymous(), name, config).await?;
-    Ok(view.encoded(format.slice_format()).await?.into_iter().collect())
+async fn open(shared: &Shared, name: &str) -> Result<TransientView, ActorError> {
+    TransientView::open(&shared.router, Principal::anonymous(), name, ViewConfig::default()).await
+}
+
+async fn arrow(shared: &Shared, name: &str) -> Result<Rope, ActorError> {
+    let view = open(shared, name).await?;
+    Ok(view.arrow(Naming::Readable, Compression::None).await?.into_iter().collect())
+}
+
+/// The pieces of a text, each written when the client has read those before: the first one now, so that a text without
+/// memory for it is refused and not cut off.
+async fn text(
+    shared: &Shared,
+    name: &str,
+    format: TextFormat,
+) -> Result<impl Stream<Item = Piece> + use<>, ActorError> {
+    let stream = open(shared, name).await?.text(format).await?;
+    let start = next_piece(stream).await?;
+    Ok(futures::stream::try_unfold(start, |(mut stream, mut piece)| async move {
+        while piece.as_ref().is_some_and(Bytes::is_empty) {
+            (stream, piece) = next_piece(stream).await?;
+        }
+        let Some(mut rest) = piece else { return Ok(None) };
+        let sent = rest.split_to(rest.len().min(tuning::SOCKET_PIECE_BYTES));
+        Ok(Some((sent, (stream, Some(rest)))))
+    }))
+}
+
+type Piece = Result<Bytes, ActorError>;
+
+/// Writes the next piece, on another thread.
+async fn next_piece(mut stream: TextStream) -> Result<(TextStream, Option<Bytes>), ActorError> {
+    let written = web::block(move || stream.next_piece().map(|piece| (stream, piece)));
+    written.await.map_err(|_| ActorError::Gone)?.map_err(ActorError::from)
 }

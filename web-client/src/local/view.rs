@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use proscenium_engine::MemoryAccount;
 use proscenium_engine::config::ViewConfig;
-use proscenium_engine::export::Compression;
+use proscenium_engine::export::{Compression, ExportBudget};
 use proscenium_engine::hosting::{Answer, SliceFormat, SliceRequest, Topic, ViewCommand};
 use proscenium_engine::view::{Handle, View};
 use proscenium_proto::ClientResp;
@@ -89,5 +90,7 @@ fn encode_slice(
         }
         SliceFormat::Text(_) | SliceFormat::Unencoded => request.format,
     };
-    format.encode(request.take(view, handle), 1)
+    // A worker has the memory of its page.
+    let slice = request.take(view, handle, &MemoryAccount::unlimited())?;
+    format.encode(slice, 1, &ExportBudget::unlimited())
 }
