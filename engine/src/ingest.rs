@@ -23,6 +23,7 @@ mod json_columns;
 mod json_parts;
 mod json_rows;
 mod remove;
+mod staging;
 mod store;
 mod temporal;
 #[cfg(test)]
@@ -38,6 +39,7 @@ use bytes::Bytes;
 use crate::context::EngineContext;
 use crate::data::{Batch, BatchColumn, ListFlatten, TableData, TableOptions, UnknownColumns};
 use crate::error::{DataError, EngineError, IndexSource, Result, TableError};
+use crate::memory::MemoryAccount;
 use crate::parallel::Threads;
 use crate::types::schema::{ColumnType, Field, Schema, Storage};
 use intake::Intake;
@@ -45,6 +47,8 @@ use intake::Intake;
 use crate::data::CsvOptions;
 pub use guard::{guarded, reading_column};
 pub use ipc::Messages as ArrowMessages;
+pub(crate) use staging::StagingMemory;
+pub use staging::batch_bytes;
 
 /// The column of row keys in updates and in Arrow data.
 const ROW_KEYS: &str = "__INDEX__";
@@ -61,32 +65,69 @@ const MAX_CLAIMED_ROWS: usize = 20_000_000;
 ///
 /// If the data is malformed, or `options.index` names no column of it or a boolean one.
 pub fn create(data: &TableData, options: &TableOptions, context: &EngineContext) -> Result<(Schema, Batch)> {
-    guarded(|| read_new(data, options, context.threads()))
+    create_in(data, options, context, &StagingMemory::new(&context.memory))
 }
 
-fn read_new(data: &TableData, options: &TableOptions, threads: Threads) -> Result<(Schema, Batch)> {
+/// As [`create`], with memory of this reservation.
+pub(crate) fn create_in(
+    data: &TableData,
+    options: &TableOptions,
+    context: &EngineContext,
+    memory: &StagingMemory,
+) -> Result<(Schema, Batch)> {
+    guarded(|| read_new(data, options, context.threads(), memory))
+}
+
+fn read_new(
+    data: &TableData,
+    options: &TableOptions,
+    threads: Threads,
+    memory: &StagingMemory,
+) -> Result<(Schema, Batch)> {
     let index = options.index.as_deref().filter(|index| !index.is_empty());
     let list_flatten = options.list_flatten;
     let (schema, batch) = match data {
         TableData::Schema(columns) => (schema_of(columns)?, Batch::default()),
-        TableData::Csv(bytes) => csv::create(csv::text(bytes)?, CsvOptions::default(), index, threads)?,
-        TableData::Delimited(bytes, options) => csv::create(csv::text(bytes)?, *options, index, threads)?,
+        TableData::Csv(bytes) => {
+            let text = csv::reserved(bytes, CsvOptions::default(), memory)?;
+            csv::create(text, CsvOptions::default(), index, threads)?
+        }
+        TableData::Delimited(bytes, options) => {
+            csv::create(csv::reserved(bytes, *options, memory)?, *options, index, threads)?
+        }
         TableData::Arrow(bytes) => {
-            let (schema, batches) = arrow::read(bytes)?;
-            arrow::create(&schema, batches.into_iter().map(Ok), index, list_flatten)?
+            let (schema, batches) = arrow::read(bytes, memory)?;
+            arrow::create(&schema, batches.into_iter().map(Ok), index, list_flatten, memory)?
         }
         TableData::Batches(schema, batches) => {
-            arrow::create(schema, batches.iter().cloned().map(Ok), index, list_flatten)?
+            arrow::create(schema, batches.iter().cloned().map(Ok), index, list_flatten, memory)?
         }
-        TableData::Stream(source) => arrow::create(&source.schema(), source.batches()?, index, list_flatten)?,
+        TableData::Stream(source) => {
+            arrow::create(&source.schema(), source.batches()?, index, list_flatten, memory)?
+        }
         TableData::Rows(text) => {
-            json_rows::read_array(text, threads, || Intake::create(index, list_flatten))?.finish_create()?
+            memory.grow(text.len())?;
+            let fresh = || {
+                memory.restart(text.len());
+                Intake::create(index, list_flatten).reserving(memory)
+            };
+            json_rows::read_array(text, threads, fresh)?.finish_create()?
         }
         TableData::Ndjson(text) => {
-            json_rows::read_lines(text, threads, || Intake::create(index, list_flatten))?.finish_create()?
+            memory.grow(text.len())?;
+            let fresh = || {
+                memory.restart(text.len());
+                Intake::create(index, list_flatten).reserving(memory)
+            };
+            json_rows::read_lines(text, threads, fresh)?.finish_create()?
         }
         TableData::Columns(text) => {
-            json_columns::read(text, || Intake::create(index, list_flatten))?.finish_create()?
+            memory.grow(text.len())?;
+            let fresh = || {
+                memory.restart(text.len());
+                Intake::create(index, list_flatten).reserving(memory)
+            };
+            json_columns::read(text, fresh)?.finish_create()?
         }
     };
     if let Some(index) = index {
@@ -157,27 +198,66 @@ impl UpdateTarget<'_> {
 ///
 /// If the data is malformed or a cell does not fit its column; the error names the row and the column.
 pub fn update(data: &TableData, target: UpdateTarget<'_>, context: &EngineContext) -> Result<Batch> {
-    guarded(|| read_rows(data, target, context.threads()))
+    update_in(data, target, context, &StagingMemory::new(&context.memory))
 }
 
-fn read_rows(data: &TableData, target: UpdateTarget<'_>, threads: Threads) -> Result<Batch> {
+/// As [`update`], with memory of this reservation.
+pub(crate) fn update_in(
+    data: &TableData,
+    target: UpdateTarget<'_>,
+    context: &EngineContext,
+    memory: &StagingMemory,
+) -> Result<Batch> {
+    guarded(|| read_rows(data, target, context.threads(), memory))
+}
+
+fn read_rows(
+    data: &TableData,
+    target: UpdateTarget<'_>,
+    threads: Threads,
+    memory: &StagingMemory,
+) -> Result<Batch> {
     match data {
         TableData::Schema(_) => Err(DataError::SchemaAsData.into()),
-        TableData::Csv(bytes) => csv::update(csv::text(bytes)?, CsvOptions::default(), target, threads),
-        TableData::Delimited(bytes, options) => csv::update(csv::text(bytes)?, *options, target, threads),
-        TableData::Arrow(bytes) => {
-            let (schema, batches) = arrow::read(bytes)?;
-            arrow::update(&schema, batches.into_iter().map(Ok), target)
+        TableData::Csv(bytes) => {
+            let text = csv::reserved(bytes, CsvOptions::default(), memory)?;
+            csv::update(text, CsvOptions::default(), target, threads)
         }
-        TableData::Batches(schema, batches) => arrow::update(schema, batches.iter().cloned().map(Ok), target),
-        TableData::Stream(source) => arrow::update(&source.schema(), source.batches()?, target),
+        TableData::Delimited(bytes, options) => {
+            csv::update(csv::reserved(bytes, *options, memory)?, *options, target, threads)
+        }
+        TableData::Arrow(bytes) => {
+            let (schema, batches) = arrow::read(bytes, memory)?;
+            arrow::update(&schema, batches.into_iter().map(Ok), target, memory)
+        }
+        TableData::Batches(schema, batches) => {
+            arrow::update(schema, batches.iter().cloned().map(Ok), target, memory)
+        }
+        TableData::Stream(source) => arrow::update(&source.schema(), source.batches()?, target, memory),
         TableData::Rows(text) => {
-            json_rows::read_array(text, threads, || Intake::update(target))?.finish_update()
+            memory.grow(text.len())?;
+            let fresh = || {
+                memory.restart(text.len());
+                Intake::update(target).reserving(memory)
+            };
+            json_rows::read_array(text, threads, fresh)?.finish_update()
         }
         TableData::Ndjson(text) => {
-            json_rows::read_lines(text, threads, || Intake::update(target))?.finish_update()
+            memory.grow(text.len())?;
+            let fresh = || {
+                memory.restart(text.len());
+                Intake::update(target).reserving(memory)
+            };
+            json_rows::read_lines(text, threads, fresh)?.finish_update()
         }
-        TableData::Columns(text) => json_columns::read(text, || Intake::update(target))?.finish_update(),
+        TableData::Columns(text) => {
+            memory.grow(text.len())?;
+            let fresh = || {
+                memory.restart(text.len());
+                Intake::update(target).reserving(memory)
+            };
+            json_columns::read(text, fresh)?.finish_update()
+        }
     }
 }
 
@@ -187,7 +267,17 @@ fn read_rows(data: &TableData, target: UpdateTarget<'_>, threads: Threads) -> Re
 ///
 /// If the data is malformed or a key does not fit the index column.
 pub fn remove_keys(data: &TableData, index_name: &str, index: Storage) -> Result<ArrayRef> {
-    guarded(|| remove::keys(data, index_name, index))
+    remove_keys_in(data, index_name, index, &StagingMemory::new(&MemoryAccount::unlimited()))
+}
+
+/// As [`remove_keys`], with memory of this reservation.
+pub(crate) fn remove_keys_in(
+    data: &TableData,
+    index_name: &str,
+    index: Storage,
+    memory: &StagingMemory,
+) -> Result<ArrayRef> {
+    guarded(|| remove::keys(data, index_name, index, memory))
 }
 
 /// Decodes an Arrow IPC stream that this engine wrote.
@@ -196,7 +286,7 @@ pub fn remove_keys(data: &TableData, index_name: &str, index: Storage) -> Result
 ///
 /// If the bytes are damaged.
 pub(crate) fn read_ipc(bytes: &Bytes) -> Result<(SchemaRef, Vec<RecordBatch>)> {
-    guarded(|| arrow::read(bytes))
+    guarded(|| arrow::read(bytes, &StagingMemory::new(&MemoryAccount::unlimited())))
 }
 
 /// Parses a date or datetime as a filter operand: days since 1970 (`Date`) or milliseconds since 1970 (`Datetime`).

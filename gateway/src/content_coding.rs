@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use proscenium_engine::EngineError;
 use proscenium_engine::error::DataError;
+use proscenium_engine::memory::{MemoryAccount, MemoryKind, MemoryRefused};
 
+use crate::reserved_bytes::ReservedBytes;
 use crate::tuning;
 
 /// How bytes are compressed.
@@ -24,6 +26,8 @@ pub enum Coding {
 pub enum DecodeError {
     #[error("decompressed it is more than {0} bytes")]
     TooLarge(usize),
+    #[error(transparent)]
+    Memory(#[from] MemoryRefused),
     #[error("not {0}: {1}")]
     Corrupt(&'static str, std::io::Error),
 }
@@ -66,34 +70,48 @@ impl Coding {
         }
     }
 
-    /// Errors when the bytes are not of this coding, or are more than `max_bytes` without it. Blocks.
-    pub fn decode(self, bytes: &[u8], max_bytes: usize) -> Result<Bytes, DecodeError> {
+    /// Removes the coding. The bytes keep the reservation of their memory. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are not of this coding; without it they are more than `max_bytes`, or than the account has memory for.
+    pub fn decode(
+        self,
+        bytes: &[u8],
+        max_bytes: usize,
+        memory: &MemoryAccount,
+    ) -> Result<Bytes, DecodeError> {
         let corrupt = |error| DecodeError::Corrupt(self.name(), error);
         match self {
-            Coding::Gzip => self.read_all(flate2::read::MultiGzDecoder::new(bytes), max_bytes),
+            Coding::Gzip => self.read_all(flate2::read::MultiGzDecoder::new(bytes), max_bytes, memory),
             Coding::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes).map_err(corrupt)?;
                 decoder.window_log_max(tuning::ZSTD_WINDOW_LOG).map_err(corrupt)?;
-                self.read_all(decoder, max_bytes)
+                self.read_all(decoder, max_bytes, memory)
             }
             Coding::Brotli => {
-                self.read_all(brotli::Decompressor::new(bytes, tuning::DECODE_PIECE_BYTES), max_bytes)
+                self.read_all(brotli::Decompressor::new(bytes, tuning::DECODE_PIECE_BYTES), max_bytes, memory)
             }
         }
     }
 
-    fn read_all(self, mut reader: impl Read, max_bytes: usize) -> Result<Bytes, DecodeError> {
-        let mut out = Vec::new();
+    fn read_all(
+        self,
+        mut reader: impl Read,
+        max_bytes: usize,
+        memory: &MemoryAccount,
+    ) -> Result<Bytes, DecodeError> {
+        let mut out = ReservedBytes::new(memory, MemoryKind::Decompression);
         let mut piece = vec![0; tuning::DECODE_PIECE_BYTES];
         loop {
             let len = reader.read(&mut piece).map_err(|error| DecodeError::Corrupt(self.name(), error))?;
             if len == 0 {
-                return Ok(out.into());
+                return Ok(out.freeze());
             }
             if out.len() + len > max_bytes {
                 return Err(DecodeError::TooLarge(max_bytes));
             }
-            out.extend_from_slice(&piece[..len]);
+            out.extend(&piece[..len], max_bytes)?;
         }
     }
 }
@@ -101,6 +119,8 @@ impl Coding {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+
+    use proscenium_engine::testing::memory_account;
 
     use super::*;
 
@@ -124,13 +144,17 @@ mod tests {
     fn what_comes_out_is_what_went_in_and_no_more_than_allowed() {
         let text = b"id,name\n1,ann\n".repeat(20_000);
         for coding in [Coding::Gzip, Coding::Zstd, Coding::Brotli] {
-            let bytes = encoded(coding, &text);
+            let (bytes, unlimited) = (encoded(coding, &text), MemoryAccount::unlimited());
             assert!(bytes.len() * 20 < text.len());
-            assert_eq!(coding.decode(&bytes, text.len()).unwrap(), text, "{coding:?}");
-            let bomb = coding.decode(&bytes, text.len() - 1).unwrap_err();
+            assert_eq!(coding.decode(&bytes, text.len(), &unlimited).unwrap(), text, "{coding:?}");
+            let bomb = coding.decode(&bytes, text.len() - 1, &unlimited).unwrap_err();
             assert!(matches!(bomb, DecodeError::TooLarge(_)), "{coding:?}: {bomb}");
+            let server = memory_account(4 * text.len() as u64 - 4);
+            let refused = coding.decode(&bytes, usize::MAX, &server.session().request()).unwrap_err();
+            assert!(matches!(refused, DecodeError::Memory(_)), "{coding:?}: {refused}");
+            assert_eq!(server.usage().unwrap().reserved_bytes, 0);
             for spoiled in [&b"id,name\n1,ann\n"[..], &bytes[..bytes.len() / 2]] {
-                let error = coding.decode(spoiled, usize::MAX).unwrap_err();
+                let error = coding.decode(spoiled, usize::MAX, &unlimited).unwrap_err();
                 assert!(error.to_string().starts_with("not "), "{coding:?}: {error}");
             }
         }

@@ -20,6 +20,7 @@ pub mod memory_probe;
 mod memory_return;
 pub mod metrics;
 pub mod process_meter;
+mod reserved_bytes;
 pub mod session;
 pub mod settings;
 pub mod setup_error;

@@ -14,7 +14,6 @@ mod pipe;
 mod reply;
 mod request_scheduler;
 mod requests;
-mod reserved_bytes;
 mod socket;
 mod wire;
 

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 use bytestring::ByteString;
 use proscenium_engine::error::DataError;
-use proscenium_engine::{EngineError, TableData, TableOptions};
+use proscenium_engine::{EngineError, MemoryAccount, TableData, TableOptions};
 use serde::Deserialize;
 
 use crate::content_coding::Coding;
@@ -177,9 +177,9 @@ impl Source {
         let bytes = std::fs::read(&self.path).map_err(|error| unreadable(error.to_string()))?;
         let bytes = match coding {
             // The operator's own file, which is held in memory as a whole like any other.
-            Some(coding) => {
-                coding.decode(&bytes, usize::MAX).map_err(|error| unreadable(error.to_string()))?
-            }
+            Some(coding) => coding
+                .decode(&bytes, usize::MAX, &MemoryAccount::unlimited())
+                .map_err(|error| unreadable(error.to_string()))?,
             None => bytes.into(),
         };
         decode(format, self.csv(), bytes).map_err(|fault| SetupError::Load {

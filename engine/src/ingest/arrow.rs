@@ -23,6 +23,7 @@ use ::arrow::error::ArrowError;
 use bytes::Bytes;
 
 use super::guard::reading_column;
+use super::staging::{StagingMemory, array_bytes};
 use super::{ROW_KEYS, UpdateTarget, column_error, flatten_arrow, ipc, unique_names};
 use crate::data::{Batch, BatchColumn, ListFlatten};
 use crate::error::{CellFault, DataError, DataFormat, EngineError, Result};
@@ -46,9 +47,12 @@ pub(super) struct ArrowColumn {
 }
 
 /// Reads an IPC stream or file with any number of batches.
-pub(super) fn read(bytes: &Bytes) -> Result<(SchemaRef, Vec<RecordBatch>)> {
-    ipc::read(bytes)
-        .map_err(|error| DataError::Malformed { format: DataFormat::Arrow, reason: error.to_string() }.into())
+pub(super) fn read(bytes: &Bytes, memory: &StagingMemory) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+    let malformed =
+        |error: ArrowError| DataError::Malformed { format: DataFormat::Arrow, reason: error.to_string() };
+    let checked = ipc::check(bytes).map_err(malformed)?;
+    memory.grow(checked.decoded_bytes())?;
+    ipc::read(bytes, &checked).map_err(|error| malformed(error).into())
 }
 
 /// Returns the batches, or an empty one if there are none, so that types are known.
@@ -68,8 +72,8 @@ fn at_least_one(
 }
 
 /// The converted columns of the batches read so far.
-#[derive(Default)]
-struct Pieces {
+struct Pieces<'m> {
+    memory: &'m StagingMemory,
     num_rows: usize,
     columns: Vec<PieceColumn>,
     keys: Vec<ArrayRef>,
@@ -85,7 +89,11 @@ struct PieceColumn {
     text_bytes: usize,
 }
 
-impl Pieces {
+impl<'m> Pieces<'m> {
+    fn new(memory: &'m StagingMemory) -> Self {
+        Pieces { memory, num_rows: 0, columns: Vec::new(), keys: Vec::new() }
+    }
+
     /// Appends a piece to the `at`-th column, which is created if it is the next one.
     fn push(
         &mut self,
@@ -108,6 +116,8 @@ impl Pieces {
                 return Err(column_error(name, &text::too_much()));
             }
         }
+        // The piece, and the column or table that it is copied into.
+        self.memory.grow(array_bytes(&values, column.pieces.last()).saturating_mul(2))?;
         column.pieces.push(values);
         Ok(())
     }
@@ -150,13 +160,19 @@ pub(super) fn create(
     batches: impl Iterator<Item = Result<RecordBatch>>,
     index: Option<&str>,
     list_flatten: ListFlatten,
+    memory: &StagingMemory,
 ) -> Result<(Schema, Batch)> {
     let names = unique_names(schema.fields().iter().map(|field| field.name().clone()));
-    let mut pieces = Pieces::default();
+    let mut pieces = Pieces::new(memory);
     let mut fields: Vec<Field> = Vec::new();
     for (number, batch) in at_least_one(schema, batches).enumerate() {
-        let context =
-            flatten_arrow::Context { list_flatten, index, is_update: false, rows_before: pieces.num_rows };
+        let context = flatten_arrow::Context {
+            list_flatten,
+            index,
+            is_update: false,
+            rows_before: pieces.num_rows,
+            memory,
+        };
         let data = flatten_arrow::flatten(columns_of(&batch?, &names), context)?;
         let mut keys = None;
         let mut at = 0;
@@ -195,6 +211,7 @@ pub(super) fn update(
     schema: &SchemaRef,
     batches: impl Iterator<Item = Result<RecordBatch>>,
     target: UpdateTarget<'_>,
+    memory: &StagingMemory,
 ) -> Result<Batch> {
     let is_wanted = |name: &str| {
         let is_under = |path: &str| path.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
@@ -203,7 +220,7 @@ pub(super) fn update(
     };
     let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
     let index = target.index.map(|index| &*target.schema.field(index).name);
-    let mut pieces = Pieces::default();
+    let mut pieces = Pieces::new(memory);
     for batch in at_least_one(schema, batches) {
         let mut data = columns_of(&batch?, &names);
         if let Some(unknown) = data.columns.iter().find(|column| !is_wanted(&column.name)) {
@@ -211,8 +228,13 @@ pub(super) fn update(
         }
         data.columns.retain(|column| is_wanted(&column.name));
         let list_flatten = target.list_flatten;
-        let context =
-            flatten_arrow::Context { list_flatten, index, is_update: true, rows_before: pieces.num_rows };
+        let context = flatten_arrow::Context {
+            list_flatten,
+            index,
+            is_update: true,
+            rows_before: pieces.num_rows,
+            memory,
+        };
         let data = flatten_arrow::flatten(data, context)?;
         let mut taken = Vec::new();
         for ArrowColumn { name, field, values } in &data.columns {

@@ -24,7 +24,7 @@ use arrow::datatypes::{DataType, Float64Type, Int32Type};
 use self::cells::{CellReader, CsvKind, CsvNumbers};
 use self::part::Cut;
 use self::split::{Block, Splitter};
-use super::{UpdateTarget, unique_names};
+use super::{StagingMemory, UpdateTarget, unique_names};
 use crate::data::CsvOptions;
 use crate::data::{Batch, BatchColumn};
 use crate::error::{DataError, Result};
@@ -37,6 +37,13 @@ const PART_BYTES: usize = 1 << 20;
 /// Checks that bytes are UTF-8.
 pub(super) fn text(bytes: &[u8]) -> Result<&str> {
     std::str::from_utf8(bytes).map_err(|error| DataError::NotUtf8 { reason: error.to_string() }.into())
+}
+
+/// The text of these bytes, once there is memory for what it becomes.
+pub(super) fn reserved<'t>(bytes: &'t [u8], options: CsvOptions, memory: &StagingMemory) -> Result<&'t str> {
+    let text = text(bytes)?;
+    memory.grow_csv(text, dialect::separator_of(options, text))?;
+    Ok(text)
 }
 
 /// Reads the columns of a new table.

@@ -18,7 +18,7 @@ use super::arrow::{
     typed_error, unpacked,
 };
 use super::guard::reading_column;
-use super::{MAX_CLAIMED_ROWS, column_error};
+use super::{MAX_CLAIMED_ROWS, StagingMemory, column_error};
 use crate::data::ListFlatten;
 use crate::error::{DataError, FlattenBound, Result};
 
@@ -29,6 +29,7 @@ pub(super) struct Context<'a> {
     pub(super) is_update: bool,
     /// Number of rows made from earlier batches of the same data.
     pub(super) rows_before: usize,
+    pub(super) memory: &'a StagingMemory,
 }
 
 pub(super) fn flatten(mut data: Columns, context: Context<'_>) -> Result<Columns> {
@@ -177,6 +178,9 @@ fn lists(column: &ArrowColumn) -> Option<Lists<'_>> {
 fn expand(data: Columns, context: Context<'_>) -> Result<Columns> {
     let mut expanding: Vec<Lists<'_>> = data.columns.iter().filter_map(lists).collect();
     let mut source_rows: Vec<u64> = Vec::with_capacity(data.num_rows);
+    let row_bytes = 8 + 16 * expanding.len() + 8 * data.columns.len();
+    let mut reserved =
+        ReservedRows { memory: context.memory, row_bytes, num_rows: FREE_ROWS.max(data.num_rows) };
     for row in 0..data.num_rows {
         let num_rows = match context.list_flatten {
             ListFlatten::Cartesian => product_len(&expanding, row),
@@ -192,6 +196,7 @@ fn expand(data: Columns, context: Context<'_>) -> Result<Columns> {
             }
             .into());
         }
+        reserved.rows_to(source_rows.len() + num_rows)?;
         if context.list_flatten == ListFlatten::Cartesian {
             fill_product(&mut expanding, row, num_rows);
         }
@@ -231,6 +236,28 @@ fn expand(data: Columns, context: Context<'_>) -> Result<Columns> {
         columns.push(ArrowColumn { name: name.clone(), field, values });
     }
     Ok(Columns { num_rows, columns })
+}
+
+/// Rows whose memory is not reserved: a small write stays a small one.
+const FREE_ROWS: usize = 256;
+
+/// The rows of an expansion, whose memory is reserved before they are made.
+struct ReservedRows<'a> {
+    memory: &'a StagingMemory,
+    row_bytes: usize,
+    num_rows: usize,
+}
+
+impl ReservedRows<'_> {
+    fn rows_to(&mut self, num_rows: usize) -> Result<()> {
+        if num_rows > self.num_rows {
+            // Not for each row of the source.
+            let more = (num_rows - self.num_rows).max(self.num_rows / 8);
+            self.memory.grow(more.saturating_mul(self.row_bytes))?;
+            self.num_rows += more;
+        }
+        Ok(())
+    }
 }
 
 /// Zips the lists of a row. `shown_row` is the row number in errors.

@@ -10,6 +10,7 @@ use ahash::AHashSet;
 
 use super::cell::{JsonCell, distinct};
 use super::intake::RowCells;
+use super::staging::StagingMemory;
 use crate::data::ListFlatten;
 use crate::error::{DataError, FlattenBound, Result};
 
@@ -20,8 +21,12 @@ const MAX_ROWS_PER_ROW: usize = 1_000_000;
 /// A budget of cells that flattening may make, proportional to the number of values given, so that memory stays
 /// proportional to the input. A row counts as a cell, and so does each [`BYTES_A_CELL`] of text.
 #[derive(Debug)]
-pub(super) struct Allowance {
+pub(super) struct Allowance<'m> {
     left: std::cell::Cell<usize>,
+    /// Cells made of the row that is being flattened, and the most that are reserved for one.
+    row_cells: std::cell::Cell<usize>,
+    reserved_cells: std::cell::Cell<usize>,
+    memory: Option<&'m StagingMemory>,
 }
 
 /// Cells per value given, which allows long arrays beside this many single values.
@@ -30,30 +35,59 @@ const CELLS_A_VALUE: usize = 64;
 const FREE_CELLS: usize = 1 << 20;
 const BYTES_A_CELL: usize = 64;
 
-impl Default for Allowance {
+/// Bytes of a cell of a row that is being flattened.
+const ROW_CELL_BYTES: usize = 64;
+/// Cells of a row for which no memory is reserved: a small write stays a small one.
+const UNRESERVED_CELLS: usize = 256;
+
+impl Default for Allowance<'_> {
     fn default() -> Self {
-        Allowance { left: std::cell::Cell::new(FREE_CELLS) }
+        Allowance {
+            left: FREE_CELLS.into(),
+            row_cells: 0.into(),
+            reserved_cells: UNRESERVED_CELLS.into(),
+            memory: None,
+        }
     }
 }
 
-impl Allowance {
+impl<'m> Allowance<'m> {
+    /// Reserves the memory of rows that are being flattened.
+    pub(super) fn reserving(self, memory: &'m StagingMemory) -> Self {
+        Allowance { memory: Some(memory), ..self }
+    }
+
     /// Adds the budget of one more row, before it is flattened.
     pub(super) fn grant(&self, row: &RowCells<'_>) {
         let num_values: usize = row.iter().map(|(_, cell)| num_values(cell)).sum();
         self.left.set(self.left.get().saturating_add(num_values.saturating_mul(CELLS_A_VALUE)));
+        self.row_cells.set(0);
     }
 
     fn spend(&self, num_cells: usize, path: &str) -> Result<()> {
         match self.left.get().checked_sub(num_cells) {
             Some(left) => {
                 self.left.set(left);
-                Ok(())
+                self.reserve(num_cells)
             }
             None => {
                 let bound = FlattenBound::Cells { for_each: CELLS_A_VALUE, free: FREE_CELLS };
                 Err(DataError::Flatten { path: Some(path.to_owned()), bound }.into())
             }
         }
+    }
+}
+
+impl Allowance<'_> {
+    fn reserve(&self, num_cells: usize) -> Result<()> {
+        let row_cells = self.row_cells.get().saturating_add(num_cells);
+        self.row_cells.set(row_cells);
+        let more = row_cells.saturating_sub(self.reserved_cells.get());
+        if let Some(memory) = self.memory.filter(|_| more > 0) {
+            memory.grow(more.saturating_mul(ROW_CELL_BYTES))?;
+            self.reserved_cells.set(row_cells);
+        }
+        Ok(())
     }
 }
 
@@ -82,7 +116,7 @@ fn text_len(records: &[RowCells<'_>]) -> usize {
 }
 
 pub(super) struct Flattener<'t> {
-    pub(super) allowance: &'t Allowance,
+    pub(super) allowance: &'t Allowance<'t>,
     pub(super) list_flatten: ListFlatten,
     pub(super) index: Option<&'t str>,
     pub(super) is_update: bool,

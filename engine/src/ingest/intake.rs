@@ -10,6 +10,7 @@ use ahash::AHashMap;
 
 use super::cell::JsonCell;
 use super::flatten_json::{Allowance, Flattener, paths_with_values};
+use super::staging::StagingMemory;
 use super::store::{ColumnStore, Respell};
 use super::{MAX_CLAIMED_ROWS, ROW_KEYS, UpdateTarget};
 use crate::data::{Batch, BatchColumn, ListFlatten};
@@ -18,6 +19,9 @@ use crate::types::schema::{Field, Schema, Storage};
 
 /// The keys and values of one row, before it is flattened.
 pub(super) type RowCells<'de> = Vec<(Cow<'de, str>, JsonCell<'de>)>;
+
+/// Cells for which no memory is reserved: a small write stays a small one.
+const UNRESERVED_CELLS: usize = 2048;
 
 /// Findings of a first reading for a second one, which reads numbers with their spelling.
 pub(super) type Respellings = AHashMap<Arc<str>, Respell>;
@@ -38,7 +42,10 @@ pub(super) struct Intake<'t> {
     /// While a table is created: whether some key has no type yet. Afterwards new keys count only from their first
     /// value.
     is_scanning: bool,
-    allowance: Allowance,
+    allowance: Allowance<'t>,
+    memory: Option<&'t StagingMemory>,
+    /// Cells for which no more memory needs to be reserved.
+    reserved_cells: usize,
     /// The first key of an update that is no column.
     unknown: Option<String>,
 }
@@ -88,8 +95,15 @@ impl<'t> Intake<'t> {
             num_put: 0,
             is_scanning: true,
             allowance: Allowance::default(),
+            memory: None,
+            reserved_cells: UNRESERVED_CELLS,
             unknown: None,
         }
+    }
+
+    /// Reserves the memory of the cells as they are read.
+    pub(super) fn reserving(self, memory: &'t StagingMemory) -> Self {
+        Intake { memory: Some(memory), allowance: Allowance::default().reserving(memory), ..self }
     }
 
     /// Prepares a second reading of the same text, with spellings.
@@ -128,6 +142,9 @@ impl<'t> Intake<'t> {
     /// Creates an intake for the following rows, with the columns found so far.
     pub(super) fn fork(&self) -> Intake<'t> {
         let mut fork = Intake::new(self.mode);
+        if let Some(memory) = self.memory {
+            fork = fork.reserving(memory);
+        }
         fork.is_scanning = self.is_scanning;
         fork.by_name = self.by_name.clone();
         fork.hints = self.hints.clone();
@@ -247,10 +264,17 @@ impl<'t> Intake<'t> {
 
     /// Limits padding: rows that each have a key of their own (or one long column beside many short ones) would
     /// otherwise cost memory quadratic in the size of the text.
-    fn check_padding(&self) -> Result<()> {
+    fn check_padding(&mut self) -> Result<()> {
         const MAX_PADDED_CELLS: usize = 1 << 24;
         const MAX_CELLS_PER_CELL: usize = 64;
         let num_cells = self.num_touched.saturating_mul(self.num_rows);
+        if num_cells > self.reserved_cells
+            && let Some(memory) = self.memory
+        {
+            let more = (num_cells - self.reserved_cells).max(self.reserved_cells / 4);
+            memory.grow_cells(more)?;
+            self.reserved_cells += more;
+        }
         if num_cells <= MAX_PADDED_CELLS || num_cells / MAX_CELLS_PER_CELL <= self.num_put {
             return Ok(());
         }

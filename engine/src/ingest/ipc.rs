@@ -32,16 +32,42 @@ const MAX_CLAIMED_CELLS: usize = 10 * MAX_CLAIMED_ROWS;
 
 pub(super) const CONTINUATION: u32 = u32::MAX;
 
-pub(super) fn read(bytes: &Bytes) -> Result<(SchemaRef, Vec<RecordBatch>), ArrowError> {
+/// A payload whose messages are valid.
+pub(super) enum Checked {
+    /// A stream: its length, and its messages.
+    Stream(usize, Messages),
+    File(Box<ipc_file::CheckedFile>),
+}
+
+impl Checked {
+    /// The bytes that decoding allocates: what compressed buffers become, and cells that take no bytes in the payload.
+    pub(super) fn decoded_bytes(&self) -> usize {
+        match self {
+            Checked::Stream(_, messages) => messages.decoded_bytes(),
+            Checked::File(file) => file.messages.decoded_bytes(),
+        }
+    }
+}
+
+/// Validates a payload.
+pub(super) fn check(bytes: &Bytes) -> Result<Checked, ArrowError> {
     if bytes.starts_with(FILE_MAGIC) {
-        return ipc_file::read(bytes);
+        return Ok(Checked::File(Box::new(ipc_file::check(bytes)?)));
     }
     if bytes.starts_with(FEATHER_MAGIC) {
         let text = "this is Feather version 1, which is no Arrow; write it as version 2";
         return Err(ArrowError::IpcError(text.into()));
     }
     let (len, messages) = walk(bytes)?;
-    decode(messages.aligned(bytes.slice(..len)))
+    Ok(Checked::Stream(len, messages))
+}
+
+/// Decodes a payload that is valid.
+pub(super) fn read(bytes: &Bytes, checked: &Checked) -> Result<(SchemaRef, Vec<RecordBatch>), ArrowError> {
+    match checked {
+        Checked::Stream(len, messages) => decode(messages.aligned(bytes.slice(..*len))),
+        Checked::File(file) => ipc_file::read(bytes, file),
+    }
 }
 
 fn decode(mut buffer: Buffer) -> Result<(SchemaRef, Vec<RecordBatch>), ArrowError> {
@@ -127,6 +153,12 @@ impl Messages {
         checked.map_err(|error| {
             DataError::Malformed { format: DataFormat::Arrow, reason: error.to_string() }.into()
         })
+    }
+
+    /// The bytes that decoding allocates.
+    fn decoded_bytes(&self) -> usize {
+        let aligned = if self.needs_alignment() { self.payload_len.unwrap_or(0) } else { 0 };
+        usize::try_from(self.unpacked).unwrap_or(usize::MAX).saturating_add(aligned)
     }
 
     /// Returns whether the reader requires bodies at addresses that are multiples of eight.

@@ -16,7 +16,16 @@ use bytes::Bytes;
 use super::ipc::{CONTINUATION, FILE_MAGIC, Messages, message, part, word};
 use super::ipc_schema;
 
-pub(super) fn read(bytes: &Bytes) -> Result<(SchemaRef, Vec<RecordBatch>), ArrowError> {
+/// A file whose footer and messages are valid.
+pub(super) struct CheckedFile {
+    pub(super) messages: Messages,
+    schema: SchemaRef,
+    version: MetadataVersion,
+    dictionaries: Vec<Block>,
+    batches: Vec<Block>,
+}
+
+pub(super) fn check(bytes: &Bytes) -> Result<CheckedFile, ArrowError> {
     let footer = footer(bytes)?;
     let wire_schema = footer.schema().ok_or_else(|| bad("has no schema"))?;
     ipc_schema::check_schema(wire_schema)?;
@@ -36,20 +45,25 @@ pub(super) fn read(bytes: &Bytes) -> Result<(SchemaRef, Vec<RecordBatch>), Arrow
     }
     // The footer of old files has no version, and where it has one, it may differ from that of the messages.
     let version = versions.first().copied().unwrap_or(MetadataVersion::V5);
+    Ok(CheckedFile { messages, schema, version, dictionaries, batches })
+}
+
+pub(super) fn read(bytes: &Bytes, file: &CheckedFile) -> Result<(SchemaRef, Vec<RecordBatch>), ArrowError> {
+    let CheckedFile { messages, schema, version, dictionaries, batches } = file;
     let buffer = messages.aligned(bytes.clone());
     let data = |block: &Block| {
         let len = block.bodyLength() as usize + block.metaDataLength() as usize;
         buffer.slice_with_length(block.offset() as usize, len)
     };
-    let mut decoder = FileDecoder::new(schema.clone(), version);
-    for block in &dictionaries {
+    let mut decoder = FileDecoder::new(schema.clone(), *version);
+    for block in dictionaries {
         decoder.read_dictionary(block, &data(block))?;
     }
     let mut read = Vec::with_capacity(batches.len());
-    for block in &batches {
+    for block in batches {
         read.extend(decoder.read_record_batch(block, &data(block))?);
     }
-    Ok((schema, read))
+    Ok((schema.clone(), read))
 }
 
 /// Locates the footer, which precedes its length and the second magic.

@@ -9,17 +9,25 @@ use ::arrow::datatypes::SchemaRef;
 use super::cell::{CellSeed, JsonCell};
 use super::json_rows::{json_error, without_mark};
 use super::store::ColumnStore;
-use super::{ROW_KEYS, arrow};
+use super::{ROW_KEYS, StagingMemory, arrow};
 use crate::data::TableData;
 use crate::error::CellFault;
 use crate::error::{DataError, Result};
 use crate::types::schema::Storage;
 
-pub(super) fn keys(data: &TableData, index_name: &str, index: Storage) -> Result<ArrayRef> {
+pub(super) fn keys(
+    data: &TableData,
+    index_name: &str,
+    index: Storage,
+    memory: &StagingMemory,
+) -> Result<ArrayRef> {
     match data {
-        TableData::Rows(text) | TableData::Columns(text) => plain_keys(text, index_name, index),
+        TableData::Rows(text) | TableData::Columns(text) => {
+            memory.grow(text.len().saturating_mul(8))?;
+            plain_keys(text, index_name, index)
+        }
         TableData::Arrow(bytes) => {
-            let (schema, batches) = arrow::read(bytes)?;
+            let (schema, batches) = arrow::read(bytes, memory)?;
             arrow_keys(&schema, batches.into_iter().map(Ok), index_name, index)
         }
         TableData::Batches(schema, batches) => {

@@ -6,6 +6,7 @@ mod arrow;
 mod arrow_spoiled;
 mod arrow_types;
 mod json;
+mod memory;
 
 use std::sync::Arc;
 

@@ -5,9 +5,12 @@
 //! at any later version, and to every table of the same schema and options that is at the same version, with the same
 //! result.
 
+use std::sync::Arc;
+
 use arrow::array::ArrayRef;
 
 use crate::data::{Batch, TableOptions};
+use crate::memory::MemoryReservation;
 use crate::types::schema::Schema;
 
 /// What a write does with its rows.
@@ -42,6 +45,9 @@ pub struct StagedBatch {
     /// The schema of the table.
     pub(crate) schema: Schema,
     pub(crate) batch: Batch,
+    /// That of the memory of the batch, and of the table's own copy of it.
+    #[expect(dead_code, reason = "given back with the batch")]
+    pub(crate) reservation: Option<Arc<MemoryReservation>>,
 }
 
 impl StagedBatch {

@@ -118,7 +118,7 @@ impl Table {
         if kind == WriteKind::Remove && (key.is_none() || batch.keys.is_none()) {
             return Err(damaged("it removes rows without keys"));
         }
-        Ok(StagedBatch { operation: Operation::Write(kind), schema, batch })
+        Ok(StagedBatch { operation: Operation::Write(kind), schema, batch, reservation: None })
     }
 
     /// Reads the staged creation of a table.
@@ -134,7 +134,7 @@ impl Table {
         let (schema, options) = definition.read()?;
         let key = options.index.as_ref().and_then(|name| schema.index_of(name));
         let batch = batch_of(&header, &batch, &schema, key)?;
-        Ok(StagedBatch { operation: Operation::Create(options), schema, batch })
+        Ok(StagedBatch { operation: Operation::Create(options), schema, batch, reservation: None })
     }
 }
 

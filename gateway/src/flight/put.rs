@@ -15,9 +15,9 @@ use arrow_flight::error::FlightError;
 use arrow_flight::{FlightData, PutResult};
 use futures::{Stream, StreamExt, TryStreamExt};
 use proscenium_actors::{ActorError, Caller};
-use proscenium_engine::TableData;
 use proscenium_engine::hosting::{Principal, Subject};
-use proscenium_engine::ingest::{ArrowMessages, guarded};
+use proscenium_engine::ingest::{ArrowMessages, batch_bytes, guarded};
+use proscenium_engine::{EngineError, MemoryKind, MemoryReservation, TableData};
 use tonic::{Status, Streaming};
 
 use super::ReplyStream;
@@ -102,6 +102,8 @@ struct Load {
     must_create: bool,
     collected: Vec<RecordBatch>,
     collected_bytes: usize,
+    /// That of the collected batches' memory.
+    reservation: MemoryReservation,
     applied_rows: usize,
     is_over: bool,
 }
@@ -122,8 +124,10 @@ impl Load {
         let PutOrder { table, mode: _, index, limit, lists, ignore_unknown } = order;
         let load = TableLoad { table, effect, index, limit, lists, ignore_unknown };
         load.check().map_err(|fault| to_flight(&fault, &load.table))?;
+        let caller = router.caller(principal);
         Ok(Load {
-            caller: router.caller(principal),
+            reservation: caller.memory.nothing(MemoryKind::Uploads),
+            caller,
             router,
             load,
             is_made: found.is_ok(),
@@ -136,7 +140,12 @@ impl Load {
     }
 
     fn collect(&mut self, batch: RecordBatch) -> Result<(), Status> {
-        self.collected_bytes += batch.get_array_memory_size();
+        let num_bytes = batch_bytes(&batch, self.collected.last());
+        self.reservation
+            .grow(num_bytes as u64)
+            .map_err(|refused| self.fail(&EngineError::from(refused).into()))?;
+        self.reservation.settle_all();
+        self.collected_bytes += num_bytes;
         self.collected.push(batch);
         if self.is_replacement() && self.collected_bytes > tuning::REPLACE_BYTES {
             return Err(Status::resource_exhausted(format!(
@@ -159,19 +168,24 @@ impl Load {
         let rows: usize = self.collected.iter().map(RecordBatch::num_rows).sum();
         let data = TableData::Batches(schema, std::mem::take(&mut self.collected));
         self.collected_bytes = 0;
-        self.send(data).await.map_err(|fault| {
-            let status = to_flight(&fault, &self.load.table);
-            match self.applied_rows {
-                0 => status,
-                applied => Status::with_metadata(
-                    status.code(),
-                    format!("{} ({applied} rows were applied before)", status.message()),
-                    status.metadata().clone(),
-                ),
-            }
-        })?;
+        let sent = self.send(data).await;
+        self.reservation.shrink_to(0);
+        sent.map_err(|fault| self.fail(&fault))?;
         self.applied_rows += rows;
         Ok(PutResult { app_metadata: format!("{{\"rows\":{}}}", self.applied_rows).into() })
+    }
+
+    /// The status of a fault, which says how many rows were applied before it.
+    fn fail(&self, fault: &ActorError) -> Status {
+        let status = to_flight(fault, &self.load.table);
+        match self.applied_rows {
+            0 => status,
+            applied => Status::with_metadata(
+                status.code(),
+                format!("{} ({applied} rows were applied before)", status.message()),
+                status.metadata().clone(),
+            ),
+        }
     }
 
     async fn send(&mut self, data: TableData) -> Result<(), ActorError> {

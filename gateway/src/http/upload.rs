@@ -2,11 +2,15 @@
 //!
 //! Invariant: an upload is the same write that WebSocket clients and Flight send ([`TableLoad`]).
 
+use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use futures::StreamExt;
 use proscenium_engine::error::DataError;
 use proscenium_engine::hosting::Principal;
+use proscenium_engine::memory::{MemoryAccount, MemoryKind, MemoryRefused};
 use proscenium_engine::{EngineError, TableData};
 use serde::Deserialize;
 use serde_json::json;
@@ -15,6 +19,7 @@ use super::Shared;
 use super::tables::header;
 use crate::content_coding::{Coding, DecodeError};
 use crate::load_options::{CsvWords, Format, Lists};
+use crate::reserved_bytes::ReservedBytes;
 use crate::source::decode;
 use crate::table_load::{LoadEffect, LoadOutcome, TableLoad};
 use crate::wire_errors::{http_error, to_http};
@@ -88,7 +93,7 @@ async fn upload(
         return to_http(&fault, name);
     }
     let caller = shared.router.caller(Principal::anonymous());
-    let data = match read(name, format, query, request, body, max).await {
+    let data = match read(name, format, query, request, body, max, &caller.memory).await {
         Ok(data) => data,
         Err(response) => return response,
     };
@@ -112,6 +117,7 @@ async fn read(
     request: &HttpRequest,
     body: web::Payload,
     MaxUpload(max): MaxUpload,
+    memory: &MemoryAccount,
 ) -> Result<TableData, HttpResponse> {
     let codings = Coding::all_of(&header(request, CONTENT_ENCODING)).map_err(|fault| unsupported(&fault))?;
     let too_large = || {
@@ -121,22 +127,24 @@ async fn read(
     if length.is_some_and(|length| length > max) {
         return Err(too_large());
     }
-    let body = match body.to_bytes_limited(max).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(fault)) => {
+    let body = match receive(body, max, length, memory).await {
+        Ok(body) => body,
+        Err(ReceiveError::TooLarge) => return Err(too_large()),
+        Err(ReceiveError::Memory(refused)) => return Err(refused_memory(refused, name)),
+        Err(ReceiveError::Interrupted(fault)) => {
             return Err(http_error(
                 StatusCode::BAD_REQUEST,
                 "interrupted",
                 &format!("the upload was interrupted: {fault}"),
             ));
         }
-        Err(_) => return Err(too_large()),
     };
+    let memory = memory.clone();
     let reading = web::block(move || {
         let mut body = body;
         // The coding applied last is removed first.
         for coding in codings.into_iter().rev() {
-            body = coding.decode(&body, max)?;
+            body = coding.decode(&body, max, &memory)?;
         }
         let csv = CsvWords {
             separator: query.separator.as_deref(),
@@ -153,6 +161,7 @@ async fn read(
             "too_large",
             &format!("the upload is too large: {fault}"),
         )),
+        Ok(Err(DecodeError::Memory(refused))) => Err(refused_memory(refused, name)),
         Ok(Err(fault @ DecodeError::Corrupt(..))) => Err(http_error(
             StatusCode::BAD_REQUEST,
             "malformed_data",
@@ -160,6 +169,35 @@ async fn read(
         )),
         Err(_) => Err(http_error(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the server is stopping")),
     }
+}
+
+/// Why the body of an upload was not received.
+enum ReceiveError {
+    TooLarge,
+    Memory(MemoryRefused),
+    Interrupted(PayloadError),
+}
+
+/// Receives a body. Its memory is reserved as its bytes arrive, whatever length was announced.
+async fn receive(
+    mut body: web::Payload,
+    max: usize,
+    length: Option<usize>,
+    memory: &MemoryAccount,
+) -> Result<Bytes, ReceiveError> {
+    let mut received = ReservedBytes::new(memory, MemoryKind::Uploads);
+    while let Some(piece) = body.next().await {
+        let piece = piece.map_err(ReceiveError::Interrupted)?;
+        if received.len() + piece.len() > max {
+            return Err(ReceiveError::TooLarge);
+        }
+        received.extend(&piece, length.unwrap_or(max)).map_err(ReceiveError::Memory)?;
+    }
+    Ok(received.freeze())
+}
+
+fn refused_memory(refused: MemoryRefused, name: &str) -> HttpResponse {
+    to_http(&EngineError::from(refused).into(), name)
 }
 
 /// The response to a format or a coding that is not known.

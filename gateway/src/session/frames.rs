@@ -4,9 +4,9 @@
 //! fragments exceed it.
 
 use bytes::Bytes;
-use proscenium_engine::memory::{MemoryAccount, MemoryRefused};
+use proscenium_engine::memory::{MemoryAccount, MemoryKind, MemoryRefused};
 
-use super::reserved_bytes::ReservedBytes;
+use crate::reserved_bytes::ReservedBytes;
 
 /// A fragment of a WebSocket message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Assembler {
     pub fn add(&mut self, fragment: Fragment) -> Result<Option<Bytes>, AssemblyError> {
         let (bytes, last) = match fragment {
             Fragment::First(bytes) => {
-                self.begun = Some(ReservedBytes::new(&self.memory.request()));
+                self.begun = Some(ReservedBytes::new(&self.memory.request(), MemoryKind::Frames));
                 (bytes, false)
             }
             Fragment::Next(bytes) => (bytes, false),

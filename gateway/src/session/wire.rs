@@ -12,10 +12,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use futures::Stream;
-use proscenium_engine::memory::{MemoryAccount, MemoryRefused};
+use proscenium_engine::memory::{MemoryAccount, MemoryKind, MemoryRefused};
 
 use super::frames::Fragment;
-use super::reserved_bytes::ReservedBytes;
+use crate::reserved_bytes::ReservedBytes;
 
 /// Maximum payload of a control frame.
 const MAX_CONTROL_BYTES: u64 = 125;
@@ -160,7 +160,7 @@ impl Wire {
         }
         match usize::try_from(len) {
             Ok(len) if len <= self.limit_bytes => {
-                let bytes = ReservedBytes::new(&self.memory.request());
+                let bytes = ReservedBytes::new(&self.memory.request(), MemoryKind::Frames);
                 Ok(Some(Frame { is_last, opcode, mask, len, bytes }))
             }
             _ => {

@@ -92,7 +92,10 @@ fn the_reader_has_nothing_to_assert() {
             for change in [1, 2, 0x10, 0x80, 0xFF] {
                 let mut bytes = sample.clone();
                 bytes[at] ^= change;
-                if let Err(error) = guarded(|| Ok(ipc::read(&bytes.into()).is_ok())) {
+                if let Err(error) = guarded(|| {
+                    let bytes = bytes.into();
+                    Ok(ipc::check(&bytes).and_then(|checked| ipc::read(&bytes, &checked)).is_ok())
+                }) {
                     panic!("{name}: byte {at} ^ {change:#x}: {error}");
                 }
             }

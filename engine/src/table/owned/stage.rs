@@ -2,10 +2,12 @@
 //!
 //! Invariant: everything that can fail for a reason of the sender fails here. Cost: O(rows of the write).
 
+use std::sync::Arc;
+
 use crate::context::EngineContext;
 use crate::data::{Batch, TableData, TableOptions, WriteOptions};
 use crate::error::{Result, TableError};
-use crate::ingest::{self, UpdateTarget};
+use crate::ingest::{self, StagingMemory, UpdateTarget};
 use crate::storage::{Operation, StagedBatch, WriteKind};
 
 use super::OwnedTable;
@@ -18,8 +20,10 @@ impl OwnedTable {
         context: &EngineContext,
     ) -> Result<StagedBatch> {
         let options = TableOptions { index: options.index.filter(|index| !index.is_empty()), ..options };
-        let (schema, batch) = ingest::create(data, &options, context)?;
-        Ok(StagedBatch { operation: Operation::Create(options), schema, batch })
+        let memory = StagingMemory::new(&context.memory);
+        let (schema, batch) = ingest::create_in(data, &options, context, &memory)?;
+        let reservation = Some(Arc::new(memory.read(&batch)));
+        Ok(StagedBatch { operation: Operation::Create(options), schema, batch, reservation })
     }
 
     /// Stages a write. `None` if it would have no effect: there are no rows or keys, or the port was never allocated.
@@ -30,21 +34,23 @@ impl OwnedTable {
         options: &WriteOptions,
         context: &EngineContext,
     ) -> Result<Option<StagedBatch>> {
+        let memory = StagingMemory::new(&context.memory);
         let (batch, has_effect) = match kind {
             WriteKind::Update { port_id } => {
-                let batch = self.read(data, options, context)?;
+                let batch = self.read(data, options, context, &memory)?;
                 let has_effect = batch.num_rows > 0 && port_id <= self.num_ports;
                 (batch, has_effect)
             }
-            WriteKind::Replace => (self.read(data, options, context)?, true),
+            WriteKind::Replace => (self.read(data, options, context, &memory)?, true),
             WriteKind::Remove => {
-                let batch = self.read_keys(data)?;
+                let batch = self.read_keys(data, &memory)?;
                 let has_effect = batch.num_rows > 0;
                 (batch, has_effect)
             }
             WriteKind::Clear => (Batch::default(), true),
         };
-        Ok(has_effect.then(|| self.staged(kind, batch)))
+        let reservation = Some(Arc::new(memory.read(&batch)));
+        Ok(has_effect.then(|| StagedBatch { reservation, ..self.staged(kind, batch) }))
     }
 
     /// Stages the removal of all rows.
@@ -53,10 +59,21 @@ impl OwnedTable {
     }
 
     fn staged(&self, kind: WriteKind, batch: Batch) -> StagedBatch {
-        StagedBatch { operation: Operation::Write(kind), schema: self.schema.clone(), batch }
+        StagedBatch {
+            operation: Operation::Write(kind),
+            schema: self.schema.clone(),
+            batch,
+            reservation: None,
+        }
     }
 
-    fn read(&self, data: &TableData, options: &WriteOptions, context: &EngineContext) -> Result<Batch> {
+    fn read(
+        &self,
+        data: &TableData,
+        options: &WriteOptions,
+        context: &EngineContext,
+        memory: &StagingMemory,
+    ) -> Result<Batch> {
         self.check(options)?;
         let target = UpdateTarget {
             schema: &self.schema,
@@ -64,15 +81,15 @@ impl OwnedTable {
             list_flatten: self.options.list_flatten,
             unknown_columns: options.unknown_columns,
         };
-        ingest::update(data, target, context)
+        ingest::update_in(data, target, context, memory)
     }
 
-    fn read_keys(&self, data: &TableData) -> Result<Batch> {
+    fn read_keys(&self, data: &TableData, memory: &StagingMemory) -> Result<Batch> {
         let Some(index) = self.index else {
             return Err(TableError::NoIndex.into());
         };
         let field = self.schema.field(index);
-        let keys = ingest::remove_keys(data, &field.name, field.storage)?;
+        let keys = ingest::remove_keys_in(data, &field.name, field.storage, memory)?;
         Ok(Batch { num_rows: keys.len(), columns: Vec::new(), keys: Some(keys) })
     }
 

@@ -11,23 +11,23 @@ use proscenium_engine::memory::{MemoryAccount, MemoryKind, MemoryRefused, Memory
 use crate::tuning;
 
 #[derive(Debug)]
-pub(super) struct ReservedBytes {
+pub(crate) struct ReservedBytes {
     bytes: Vec<u8>,
     reservation: MemoryReservation,
 }
 
 impl ReservedBytes {
-    /// An empty buffer.
-    pub(super) fn new(memory: &MemoryAccount) -> ReservedBytes {
-        ReservedBytes { bytes: Vec::new(), reservation: memory.nothing(MemoryKind::Frames) }
+    /// An empty buffer for this purpose.
+    pub(crate) fn new(memory: &MemoryAccount, kind: MemoryKind) -> ReservedBytes {
+        ReservedBytes { bytes: Vec::new(), reservation: memory.nothing(kind) }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }
 
     #[cfg(test)]
-    pub(super) fn capacity(&self) -> usize {
+    pub(crate) fn capacity(&self) -> usize {
         self.bytes.capacity()
     }
 
@@ -36,7 +36,7 @@ impl ReservedBytes {
     /// # Errors
     ///
     /// There is no memory for them; the buffer is unchanged.
-    pub(super) fn extend(&mut self, bytes: &[u8], whole: usize) -> Result<(), MemoryRefused> {
+    pub(crate) fn extend(&mut self, bytes: &[u8], whole: usize) -> Result<(), MemoryRefused> {
         let wanted = self.bytes.len() + bytes.len();
         if wanted > self.bytes.capacity() {
             let doubled = wanted.max(2 * self.bytes.len()).max(tuning::FIRST_FRAME_BYTES);
@@ -50,7 +50,7 @@ impl ReservedBytes {
     }
 
     /// The bytes, with their reservation.
-    pub(super) fn freeze(self) -> Bytes {
+    pub(crate) fn freeze(self) -> Bytes {
         match self.reservation.bytes() {
             0 => self.bytes.into(),
             _ => Bytes::from_owner(self),

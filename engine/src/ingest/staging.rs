@@ -1,0 +1,101 @@
+//! The memory of a write while it is read, and until it is applied.
+//!
+//! Invariant: a reader reserves what its data can become before it takes the memory: from the data where that is cheap (cells
+//! of a CSV, decoded sizes of an Arrow stream), and else as it reads, so that it stops where there is no more. What is
+//! reserved covers the batch and the table's own copy of it.
+//!
+//! Cost: a few additions, and the account's lock once in 64 Ki cells.
+
+use std::sync::{Mutex, PoisonError};
+
+use ::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use ::arrow::datatypes::DataType;
+
+use crate::data::Batch;
+use crate::error::Result;
+use crate::memory::{MemoryAccount, MemoryKind, MemoryReservation, SMALL_BYTES};
+
+/// Bytes of a cell, in the batch and in the table.
+const CELL_BYTES: usize = 2 * 8;
+/// Bytes of a CSV's cell, which is parsed in parts that are joined: in a part, in the batch, in the table.
+const CSV_CELL_BYTES: usize = 3 * 8;
+
+/// The reservation of one write, shared by the threads that read it.
+#[derive(Debug)]
+pub(crate) struct StagingMemory(Mutex<MemoryReservation>);
+
+impl StagingMemory {
+    pub(crate) fn new(memory: &MemoryAccount) -> StagingMemory {
+        StagingMemory(Mutex::new(memory.nothing(MemoryKind::Staging)))
+    }
+
+    /// Reserves more.
+    pub(super) fn grow(&self, num_bytes: usize) -> Result<()> {
+        let mut reservation = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        reservation.grow(num_bytes as u64).map_err(Into::into)
+    }
+
+    /// Gives back what is more than this: the data are read again.
+    pub(super) fn restart(&self, num_bytes: usize) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).shrink_to(num_bytes as u64);
+    }
+
+    /// Reserves memory for cells.
+    pub(super) fn grow_cells(&self, num_cells: usize) -> Result<()> {
+        self.grow(num_cells.saturating_mul(CELL_BYTES))
+    }
+
+    /// Reserves memory for what a CSV becomes.
+    pub(super) fn grow_csv(&self, text: &str, separator: u8) -> Result<()> {
+        let num_cells =
+            text.bytes().filter(|byte| *byte == separator || *byte == b'\n' || *byte == b'\r').count();
+        self.grow(text.len().saturating_add(num_cells.saturating_mul(CSV_CELL_BYTES)))
+    }
+
+    /// The reservation once the batch is read: of the batch, which is allocated, and of as much for its table.
+    pub(crate) fn read(self, batch: &Batch) -> MemoryReservation {
+        let mut reservation = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if reservation.bytes() > SMALL_BYTES {
+            let columns = batch.columns.iter().map(|column| &column.values).chain(&batch.keys);
+            let num_bytes = columns.map(|values| array_bytes(values, None)).sum::<usize>() as u64;
+            reservation.shrink_to(2 * num_bytes);
+            reservation.settle(num_bytes);
+        }
+        reservation
+    }
+}
+
+/// The bytes of an array, of which it may share more. A dictionary that it shares with the array before is not counted again.
+pub(super) fn array_bytes(values: &ArrayRef, before: Option<&ArrayRef>) -> usize {
+    let nulls = values.len() / 8;
+    if let Some(width) = values.data_type().primitive_width() {
+        return values.len() * width + nulls;
+    }
+    if let Some(texts) = values.as_string_opt::<i32>() {
+        let offsets = texts.value_offsets();
+        return (offsets[offsets.len() - 1] - offsets[0]) as usize + values.len() * 4 + nulls;
+    }
+    match values.data_type() {
+        DataType::Dictionary(codes, _) => {
+            let entries = values.as_any_dictionary().values();
+            let is_shared = before
+                .and_then(|before| before.as_any_dictionary_opt())
+                .is_some_and(|before| before.values().to_data().ptr_eq(&entries.to_data()));
+            let entries = if is_shared { 0 } else { array_bytes(entries, None) };
+            values.len() * codes.primitive_width().unwrap_or(8) + nulls + entries
+        }
+        _ => values.to_data().get_slice_memory_size().unwrap_or_else(|_| values.get_array_memory_size()),
+    }
+}
+
+/// The bytes of a batch, of which it may share more; dictionaries that it shares with the batch before are not counted again.
+///
+/// [`RecordBatch::get_array_memory_size`] counts a message once for each column that was read from it.
+pub fn batch_bytes(batch: &RecordBatch, before: Option<&RecordBatch>) -> usize {
+    let columns = batch.columns().iter().enumerate();
+    columns
+        .map(|(position, values)| {
+            array_bytes(values, before.and_then(|before| before.columns().get(position)))
+        })
+        .sum()
+}
