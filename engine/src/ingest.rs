@@ -164,6 +164,29 @@ fn check_index(data: &TableData, schema: &Schema, index: &str) -> Result<()> {
     Ok(())
 }
 
+/// Names of columns that a write gives and the table does not have: the first few, for error texts.
+#[derive(Debug, Default)]
+struct UnknownNames(Vec<String>);
+
+impl UnknownNames {
+    /// The most names that are kept.
+    const MOST: usize = 4;
+
+    fn note(&mut self, name: &str) {
+        if self.0.len() < Self::MOST && self.0.iter().all(|noted| noted != name) {
+            self.0.push(name.to_owned());
+        }
+    }
+
+    fn absorb(&mut self, other: UnknownNames) {
+        other.0.iter().for_each(|name| self.note(name));
+    }
+
+    fn first(&self) -> Option<&str> {
+        self.0.first().map(String::as_str)
+    }
+}
+
 /// The table that an update is read for.
 #[derive(Debug, Clone, Copy)]
 pub struct UpdateTarget<'a> {
@@ -183,6 +206,25 @@ impl UpdateTarget<'_> {
         match self.unknown_columns {
             UnknownColumns::Ignore => Ok(()),
             UnknownColumns::Refuse => Err(DataError::UnknownColumn { column: name.to_owned() }.into()),
+        }
+    }
+
+    /// Refuses rows that would be lost: without the index column and without row keys they would all become the one row
+    /// of the null key, and without any column of the table rows of nulls.
+    fn check_columns(&self, batch: &Batch, unknown: UnknownNames) -> Result<()> {
+        if batch.num_rows == 0 {
+            return Ok(());
+        }
+        let is_index = |column: &BatchColumn| Some(column.column) == self.index;
+        match self.index {
+            Some(index) if batch.keys.is_none() && !batch.columns.iter().any(is_index) => {
+                let key = self.schema.field(index).name.to_string();
+                Err(DataError::MissingKey { key, unknown: unknown.0 }.into())
+            }
+            Some(_) | None if batch.columns.is_empty() && !unknown.0.is_empty() => {
+                Err(DataError::OnlyUnknownColumns { columns: unknown.0 }.into())
+            }
+            Some(_) | None => Ok(()),
         }
     }
 

@@ -102,7 +102,9 @@ class Script:
         for row in table:
             pairs = zip(names, row)
             drops = [may_omit and self.rng.random() < 0.1 for _ in names]
-            keep = [pair for pair, drop in zip(pairs, drops) if not drop or pair[0] in whole]
+            # Rows that all lack their key are refused: the first one has it.
+            kept = whole if objects else {self.index}
+            keep = [pair for pair, drop in zip(pairs, drops) if not drop or pair[0] in kept]
             objects.append(dict(keep))
         if kind == "ndjson":
             return {"fromNdjson": "\n".join(json.dumps(each) for each in objects)}
@@ -140,8 +142,6 @@ class Script:
         rng = self.rng
         chance = 0.75 if self.has_nulls else 1
         names = [name for name in KINDS if name == self.index or rng.random() < chance]
-        if self.has_nulls and self.index is not None and rng.random() < 0.03:
-            names = [name for name in names if name != self.index]
         if not names:
             names = ["i"]
         rng.shuffle(names)

@@ -131,6 +131,7 @@ class Tables(script.Script):
 
     def broken(self):
         """Bytes in another format than declared."""
+        known = self.index or "i"
         data = self.rng.choice(
             [
                 {"fromCsv": "id,i\n1\n"},
@@ -142,7 +143,7 @@ class Tables(script.Script):
                 {"fromRows": "[]"},
                 {"fromCols": "{}"},
                 {"fromCsv": "id,i\n"},
-                {"fromRows": '[{"nobody": 1}]'},
+                {"fromRows": json.dumps([{"nobody": 1, known: script.json_value(known, self.value(script.KINDS[known]))}])},
             ]
         )
         self.send("tableUpdateReq", {"data": data})

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use proscenium_engine::config::{Generation, ViewConfig};
+use proscenium_engine::export::ExportBudget;
 use proscenium_engine::hosting::{
     Answer, CatalogCommand, Command, TableCommand, TableOrigin, ViewCommand, Write,
 };
 use proscenium_engine::table::Table;
 use proscenium_engine::view::{Plan, View};
-use proscenium_engine::{EngineContext, TableData, TableOptions};
+use proscenium_engine::{EngineContext, MemoryAccount, TableData, TableOptions};
 use proscenium_proto::ClientGeneration;
 use proscenium_proto::call::{self, Call};
 
@@ -103,8 +104,10 @@ fn execute_view_command(command: &ViewCommand) -> Vec<Answer> {
                 answer
             }
             ViewCommand::Slice(slice) => {
-                let taken = slice.take(&mut view, &mut handle);
-                Some(slice.format.encode(taken, 1).expect("what was read can be written"))
+                let unlimited = "an unlimited account refuses nothing";
+                let taken = slice.take(&mut view, &mut handle, &MemoryAccount::unlimited()).expect(unlimited);
+                let encoded = slice.format.encode(taken, 1, &ExportBudget::unlimited());
+                Some(encoded.expect("what was read can be written"))
             }
             ViewCommand::GetSchema => Some(Answer::ViewSchema(plan)),
             ViewCommand::GetExpressionSchema => Some(Answer::ExpressionSchema(plan)),

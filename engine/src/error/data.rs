@@ -193,6 +193,20 @@ pub enum DataError {
         /// The column.
         column: String,
     },
+    /// A write to an indexed table without the column that says which rows it is about.
+    #[error("the rows have no key: their column `{key}` is missing{}", also(unknown))]
+    MissingKey {
+        /// The index column.
+        key: String,
+        /// Columns of the write that the table does not have, some of them.
+        unknown: Vec<String>,
+    },
+    /// A write of which the table has no column.
+    #[error("the table has none of the columns of the rows: {}", quoted(columns))]
+    OnlyUnknownColumns {
+        /// Some of the columns of the write.
+        columns: Vec<String>,
+    },
     /// A schema that names a column twice.
     #[error("Column \"{column}\" is in the schema more than once")]
     DuplicateColumn {
@@ -346,7 +360,8 @@ impl DataError {
             DataError::Damaged { .. } => "damaged_data",
             DataError::UnreadableColumn { .. } | DataError::ColumnType { .. } => "column_type",
             DataError::CsvCell { .. } | DataError::Cell { .. } => "cell_type",
-            DataError::UnknownColumn { .. } => "unknown_column",
+            DataError::UnknownColumn { .. } | DataError::OnlyUnknownColumns { .. } => "unknown_column",
+            DataError::MissingKey { .. } => "missing_key",
             DataError::DuplicateColumn { .. } => "duplicate_column",
             DataError::InexactIndex { .. } => "inexact_index",
             DataError::KeyFormat | DataError::NotKeys | DataError::MissingKeyColumn { .. } => "bad_keys",
@@ -423,5 +438,18 @@ fn flatten_text(path: Option<&str>, bound: &FlattenBound) -> String {
         FlattenBound::TextBytes(limit) => {
             format!("flattening around{path} repeats more than {limit} bytes of text")
         }
+    }
+}
+
+/// Column names for an error text.
+fn quoted(columns: &[String]) -> String {
+    let quoted: Vec<String> = columns.iter().map(|column| format!("`{column}`")).collect();
+    quoted.join(", ")
+}
+
+fn also(unknown: &[String]) -> String {
+    match unknown {
+        [] => String::new(),
+        unknown => format!("; the table does not have their {}", quoted(unknown)),
     }
 }

@@ -24,7 +24,7 @@ use bytes::Bytes;
 
 use super::guard::reading_column;
 use super::staging::{StagingMemory, array_bytes};
-use super::{ROW_KEYS, UpdateTarget, column_error, flatten_arrow, ipc, unique_names};
+use super::{ROW_KEYS, UnknownNames, UpdateTarget, column_error, flatten_arrow, ipc, unique_names};
 use crate::data::{Batch, BatchColumn, ListFlatten};
 use crate::error::{CellFault, DataError, DataFormat, EngineError, Result};
 use crate::types::schema::{ColumnType, Field, Schema, Storage};
@@ -221,10 +221,12 @@ pub(super) fn update(
     let names: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
     let index = target.index.map(|index| &*target.schema.field(index).name);
     let mut pieces = Pieces::new(memory);
+    let mut unknown = UnknownNames::default();
     for batch in at_least_one(schema, batches) {
         let mut data = columns_of(&batch?, &names);
-        if let Some(unknown) = data.columns.iter().find(|column| !is_wanted(&column.name)) {
-            target.unknown_column(&unknown.name)?;
+        for column in data.columns.iter().filter(|column| !is_wanted(&column.name)) {
+            target.unknown_column(&column.name)?;
+            unknown.note(&column.name);
         }
         data.columns.retain(|column| is_wanted(&column.name));
         let list_flatten = target.list_flatten;
@@ -250,6 +252,7 @@ pub(super) fn update(
                 taken.push(position);
             } else if target.schema.index_of(name).is_none() {
                 target.unknown_column(name)?;
+                unknown.note(name);
             }
         }
         pieces.num_rows += data.num_rows;
@@ -260,6 +263,7 @@ pub(super) fn update(
         let keys = joined(keys, target.key_storage(), ROW_KEYS)?;
         super::set_row_keys(&mut batch, target, keys, None)?;
     }
+    target.check_columns(&batch, unknown)?;
     Ok(batch)
 }
 

@@ -24,7 +24,7 @@ use arrow::datatypes::{DataType, Float64Type, Int32Type};
 use self::cells::{CellReader, CsvKind, CsvNumbers};
 use self::part::Cut;
 use self::split::{Block, Splitter};
-use super::{StagingMemory, UpdateTarget, unique_names};
+use super::{StagingMemory, UnknownNames, UpdateTarget, unique_names};
 use crate::data::CsvOptions;
 use crate::data::{Batch, BatchColumn};
 use crate::error::{DataError, Result};
@@ -169,8 +169,10 @@ fn update_on(text: &str, options: CsvOptions, target: UpdateTarget<'_>, threads:
         true => table.names.iter().map(|name| schema.index_of(name)).collect(),
         false => (0..table.names.len()).map(|field| (field < schema.len()).then_some(field)).collect(),
     };
-    if let Some(unknown) = targets.iter().position(Option::is_none) {
-        target.unknown_column(&table.names[unknown])?;
+    let mut unknown = UnknownNames::default();
+    for (name, _) in table.names.iter().zip(&targets).filter(|(_, target)| target.is_none()) {
+        target.unknown_column(name)?;
+        unknown.note(name);
     }
     let open = |column: usize| {
         let column = targets[column]?;
@@ -212,6 +214,7 @@ fn update_on(text: &str, options: CsvOptions, target: UpdateTarget<'_>, threads:
     }) {
         batch.columns.push(BatchColumn { column, values: values?, missing: None });
     }
+    target.check_columns(&batch, unknown)?;
     Ok(batch)
 }
 

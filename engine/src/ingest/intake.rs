@@ -12,7 +12,7 @@ use super::cell::JsonCell;
 use super::flatten_json::{Allowance, Flattener, paths_with_values};
 use super::staging::StagingMemory;
 use super::store::{ColumnStore, Respell};
-use super::{MAX_CLAIMED_ROWS, ROW_KEYS, UpdateTarget};
+use super::{MAX_CLAIMED_ROWS, ROW_KEYS, UnknownNames, UpdateTarget};
 use crate::data::{Batch, BatchColumn, ListFlatten};
 use crate::error::{DataError, FlattenBound, Result};
 use crate::types::schema::{Field, Schema, Storage};
@@ -46,8 +46,8 @@ pub(super) struct Intake<'t> {
     memory: Option<&'t StagingMemory>,
     /// Cells for which no more memory needs to be reserved.
     reserved_cells: usize,
-    /// The first key of an update that is no column.
-    unknown: Option<String>,
+    /// Keys of an update that are no columns.
+    unknown: UnknownNames,
 }
 
 #[derive(Clone, Copy)]
@@ -97,7 +97,7 @@ impl<'t> Intake<'t> {
             allowance: Allowance::default(),
             memory: None,
             reserved_cells: UNRESERVED_CELLS,
-            unknown: None,
+            unknown: UnknownNames::default(),
         }
     }
 
@@ -172,7 +172,7 @@ impl<'t> Intake<'t> {
                 column.store.append(part.store);
             }
         }
-        self.unknown = self.unknown.take().or(part.unknown);
+        self.unknown.absorb(part.unknown);
         self.num_rows += part.num_rows;
         self.num_put += part.num_put;
         if self.num_rows > MAX_CLAIMED_ROWS {
@@ -217,7 +217,7 @@ impl<'t> Intake<'t> {
                 cells.retain(|(key, _)| {
                     let is_known = columns.iter().any(|column| is_at_or_under(&column.name, key));
                     if !is_known {
-                        unknown.get_or_insert_with(|| key.to_string());
+                        unknown.note(key);
                     }
                     is_known
                 });
@@ -311,7 +311,7 @@ impl<'t> Intake<'t> {
         let name = match column {
             Some(column) => self.columns[column].name.clone(),
             None => {
-                self.unknown.get_or_insert_with(|| key.to_owned());
+                self.unknown.note(key);
                 key.into()
             }
         };
@@ -351,7 +351,7 @@ impl<'t> Intake<'t> {
                 Some(column)
             }
             None if is_update => {
-                self.unknown.get_or_insert_with(|| name.to_owned());
+                self.unknown.note(name);
                 None
             }
             None => {
@@ -421,7 +421,7 @@ impl<'t> Intake<'t> {
         let Mode::Update(target) = self.mode else {
             panic!("rows of a new table are finished as a new table");
         };
-        if let Some(unknown) = &self.unknown {
+        if let Some(unknown) = self.unknown.first() {
             target.unknown_column(unknown)?;
         }
         let mut batch = Batch { num_rows: self.num_rows, ..Batch::default() };
@@ -441,6 +441,7 @@ impl<'t> Intake<'t> {
         if let Some(keys) = explicit_keys {
             super::set_row_keys(&mut batch, target, keys.values, keys.missing)?;
         }
+        target.check_columns(&batch, self.unknown)?;
         Ok(batch)
     }
 }

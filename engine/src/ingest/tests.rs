@@ -363,3 +363,62 @@ fn strict_writes_name_columns_that_the_table_lacks() {
         assert_eq!(strict(&data), Err(format!("the table has no column \"{name}\"")), "{data:?}");
     }
 }
+
+#[test]
+fn rows_that_no_key_or_column_of_the_table_places_are_refused_in_every_format() {
+    let table = schema(&[("id", Storage::Int32), ("a", Storage::Int32)]);
+    let written = |index: Option<usize>, data: &TableData| {
+        let (list_flatten, unknown_columns) = (ListFlatten::Zip, UnknownColumns::Ignore);
+        let target = UpdateTarget { schema: &table, index, list_flatten, unknown_columns };
+        update(data, target, &EngineContext::default())
+            .map(|batch| batch.num_rows)
+            .map_err(|error| (error.code(), error.to_string()))
+    };
+    let ones = || Arc::new(Int64Array::from(vec![1])) as ArrayRef;
+    let none = || Arc::new(Int64Array::from(Vec::<i64>::new())) as ArrayRef;
+    let no_key = |rest: &str| {
+        Err(("missing_key", format!("the rows have no key: their column `id` is missing{rest}")))
+    };
+    for data in [
+        rows(r#"[{"a":5},{"a":6}]"#),
+        columns(r#"{"a":[5]}"#),
+        ndjson(r#"{"a":5}"#),
+        csv_text("a\n5\n"),
+        arrow_data(vec![("a", ones())]),
+        rows("[{}]"),
+    ] {
+        assert_eq!(written(Some(0), &data), no_key(""), "{data:?}");
+    }
+    let unknown = || {
+        [
+            rows(r#"[{"y":5},{"z":6}]"#),
+            rows(r#"[{"y":{"p":5},"z":[1]}]"#),
+            columns(r#"{"y":[5],"z":[6]}"#),
+            ndjson("{\"y\":5}\n{\"z\":5}"),
+            csv_text("y,z\n5,6\n"),
+            arrow_data(vec![("y", ones()), ("z", ones())]),
+        ]
+    };
+    for data in unknown() {
+        assert_eq!(written(Some(0), &data), no_key("; the table does not have their `y`, `z`"), "{data:?}");
+        let error = "the table has none of the columns of the rows: `y`, `z`".to_owned();
+        assert_eq!(written(None, &data), Err(("unknown_column", error)), "{data:?}");
+    }
+    // What names its rows is written, whatever else it has or lacks, and so is what has no rows.
+    for (data, num_rows) in [
+        (rows(r#"[{"id":1},{"a":2}]"#), 2),
+        (rows(r#"[{"id":null,"a":2}]"#), 1),
+        (rows(r#"[{"__INDEX__":1,"a":2}]"#), 1),
+        (rows(r#"[{"id":1,"z":2}]"#), 1),
+        (rows("[]"), 0),
+        (columns(r#"{}"#), 0),
+        (csv_text("z\n"), 0),
+        (arrow_data(vec![("z", none())]), 0),
+    ] {
+        assert_eq!(written(Some(0), &data), Ok(num_rows), "{data:?}");
+    }
+    assert_eq!(written(None, &rows("[{}]")), Ok(1));
+    let error = "the table has none of the columns of the rows: `z`".to_owned();
+    let placed = rows(r#"[{"__INDEX__":1,"z":2}]"#);
+    assert_eq!(written(Some(0), &placed), Err(("unknown_column", error)));
+}

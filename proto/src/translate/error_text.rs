@@ -97,6 +97,8 @@ fn of_data(error: &DataError) -> Option<String> {
             ..
         }
         | DataError::UnknownColumn { .. }
+        | DataError::MissingKey { .. }
+        | DataError::OnlyUnknownColumns { .. }
         | DataError::DuplicateColumn { .. }
         | DataError::InexactIndex { .. }
         | DataError::Flatten { .. }

@@ -111,7 +111,7 @@ fn cells_into_existing_columns() {
         "error: Cannot append 3000000000 to column \"x\" of type integer at index 0: beyond Int32",
     );
     check(r#""x":true"#, "error: Expected int, found 2 in column \"x\" at index 0");
-    check(r#""x":{"a":1}"#, "");
+    check(r#""x":{"a":1}"#, "error: the table has none of the columns of the rows: `x.a`");
     check(r#""f":"abc""#, "f:Float64[null]");
     check(r#""f":7"#, "f:Float64[7.0]");
     check(r#""s":1.50"#, r#"s:Utf8["1.50"]"#);
@@ -123,14 +123,14 @@ fn cells_into_existing_columns() {
     check(r#""d":1577934245000.5"#, "error: Could not coerce to date in column \"d\" at index 0");
     check(r#""t":"2020-01-02""#, "t:TimestampMs[1577923200000]");
     check(r#""t":true"#, "error: Could not coerce 2 to a time. in column \"t\" at index 0");
-    check(r#""q":1"#, "");
+    check(r#""q":1"#, "error: the table has none of the columns of the rows: `q`");
 }
 
 #[test]
 fn null_and_missing_in_updates() {
     check_updated(rows(r#"[{"x":1},{"s":null},{"s":"a","x":2}]"#), r#"3 x:Int32[1,?,2] s:Utf8[?,null,"a"]"#);
     check_updated(columns(r#"{"x":[1,null,3],"s":["a"]}"#), r#"3 x:Int32[1,null,3] s:Utf8["a",?,?]"#);
-    check_updated(columns(r#"{"q":[1,2]}"#), "2 ");
+    check_updated(columns(r#"{"q":[1,2]}"#), "error: the table has none of the columns of the rows: `q`");
     check_updated(ndjson("{\"x\":1}\n{\"f\":2}"), "2 x:Int32[1,?] f:Float64[?,2.0]");
     check_updated(csv_text("x,s,q\nNA,,1\n2,NA,2\n"), r#"2 x:Int32[null,2] s:Utf8[null,"NA"]"#);
     for nothing in [rows("[]"), columns("{}"), ndjson(""), csv_text("x\n")] {
