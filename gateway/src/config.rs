@@ -10,6 +10,7 @@ use std::time::Duration;
 use proscenium_engine::config::Generation;
 use serde::Deserialize;
 
+use crate::least_rate::LeastRate;
 use crate::setup_error::SetupError;
 use crate::sites::SiteConfig;
 use crate::source::Source;
@@ -81,6 +82,15 @@ pub struct Limits {
     pub ping_seconds: u64,
     /// Seconds without a byte from the client, while a ping is pending, after which its connection is closed.
     pub silence_seconds: u64,
+    /// Seconds for a client to send the head of a request.
+    pub header_seconds: u64,
+    /// Seconds that a request, a message or a put may pause half-sent, or an answer half-read, and that each may take
+    /// whatever its size; beyond, at least `least_bytes_per_second` are expected.
+    pub stall_seconds: u64,
+    /// See `stall_seconds`.
+    pub least_bytes_per_second: u64,
+    /// Seconds that a Flight put may pause between two messages.
+    pub put_pause_seconds: u64,
     /// Seconds for a client to read the pending frames and the close frame before its socket is shut down.
     pub closing_seconds: u64,
     /// Seconds for connections to receive the replies to pending requests when the server shuts down.
@@ -105,6 +115,10 @@ impl Default for Limits {
             max_lag_seconds: 60,
             ping_seconds: 30,
             silence_seconds: 120,
+            header_seconds: 10,
+            stall_seconds: 30,
+            least_bytes_per_second: 1024,
+            put_pause_seconds: 300,
             closing_seconds: 10,
             drain_seconds: 10,
         }
@@ -139,6 +153,24 @@ impl Limits {
         Duration::from_secs(self.silence_seconds)
     }
 
+    /// [`Limits::header_seconds`].
+    pub fn header(&self) -> Duration {
+        Duration::from_secs(self.header_seconds)
+    }
+
+    /// [`Limits::stall_seconds`] and [`Limits::least_bytes_per_second`].
+    pub fn least_rate(&self) -> LeastRate {
+        LeastRate {
+            grace: Duration::from_secs(self.stall_seconds),
+            bytes_per_second: self.least_bytes_per_second,
+        }
+    }
+
+    /// [`Limits::put_pause_seconds`].
+    pub fn put_pause(&self) -> Duration {
+        Duration::from_secs(self.put_pause_seconds)
+    }
+
     /// [`Limits::closing_seconds`].
     pub fn closing(&self) -> Duration {
         Duration::from_secs(self.closing_seconds)
@@ -151,7 +183,7 @@ impl Limits {
 
     /// Interval at which a connection checks its timeouts: a fraction of the shortest one.
     pub fn tick(&self) -> Duration {
-        let shortest = self.max_lag().min(self.ping_every()).min(self.silence());
+        let shortest = self.max_lag().min(self.ping_every()).min(self.silence()).min(self.least_rate().grace);
         (shortest / 4).clamp(Duration::from_millis(100), Duration::from_secs(5))
     }
 
@@ -186,12 +218,16 @@ impl Limits {
             ("limits.max_lag_seconds", self.max_lag_seconds),
             ("limits.ping_seconds", self.ping_seconds),
             ("limits.silence_seconds", self.silence_seconds),
+            ("limits.header_seconds", self.header_seconds),
+            ("limits.stall_seconds", self.stall_seconds),
+            ("limits.put_pause_seconds", self.put_pause_seconds),
             ("limits.closing_seconds", self.closing_seconds),
             ("limits.drain_seconds", self.drain_seconds),
         ];
         for (key, value) in seconds {
             check_range(key, value, SECONDS)?;
         }
+        check_range("limits.least_bytes_per_second", self.least_bytes_per_second, RATES)?;
         Ok(())
     }
 }
@@ -202,6 +238,8 @@ pub const COUNTS: RangeInclusive<u64> = 1..=1_000_000_000;
 pub const BYTES: RangeInclusive<u64> = 256..=1 << 50;
 /// The range of a time: up to a year, which every clock can add.
 pub const SECONDS: RangeInclusive<u64> = 1..=31_536_000;
+/// The range of a least rate in bytes a second: no more than slow lines have.
+pub const RATES: RangeInclusive<u64> = 1..=1 << 20;
 /// The range of a number of threads.
 pub const THREADS: RangeInclusive<u64> = 1..=1024;
 

@@ -2,7 +2,9 @@
 //!
 //! Invariant: engine work runs on worker threads, not in handlers. Errors are JSON `{"error": …}` and name their cause.
 
+pub mod activity;
 pub mod assets;
+mod body;
 mod download;
 mod health;
 mod metrics;
@@ -21,6 +23,8 @@ use crate::command_router::CommandRouter;
 use crate::metrics::Metrics;
 use crate::session::{self, ServerContext};
 use crate::sites::SiteGuard;
+
+pub use upload::MaxUpload;
 
 /// The state that the handlers share.
 #[derive(Debug, Clone)]
@@ -48,20 +52,20 @@ impl Readiness {
     }
 }
 
-/// Registers all routes. `max_upload_bytes` bounds an upload; `sites` decides which sites' pages may use the server.
+/// Registers all routes. `max_upload` bounds an upload; `sites` decides which sites' pages may use the server.
 pub fn routes(
     config: &mut ServiceConfig,
     server: &ServerContext,
     shared: &Shared,
     sites: &SiteGuard,
-    max_upload_bytes: usize,
+    max_upload: MaxUpload,
 ) {
     let is_websocket = guard::fn_guard(|request| request.head().uri.path().ends_with("/websocket"));
     config
         .app_data(web::Data::new(server.clone()))
         .app_data(web::Data::new(shared.clone()))
         .app_data(web::Data::new(sites.clone()))
-        .app_data(web::Data::new(upload::MaxUpload(max_upload_bytes)))
+        .app_data(web::Data::new(max_upload))
         .service(web::resource("/{path:.*}").guard(is_websocket).route(web::get().to(connect)))
         .route("/health/live", web::get().to(health::live))
         .route("/health/ready", web::get().to(health::ready))

@@ -1,17 +1,22 @@
 //! Binds the HTTP listener, which serves until it is stopped.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 
-use actix_web::dev::{Server, ServerHandle};
+use actix_http::HttpService;
+use actix_rt::net::TcpStream;
+use actix_service::{ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::App;
+use actix_web::dev::{AppConfig, Server, ServerHandle};
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer};
 
 use crate::config::Config;
 use crate::error::StartError;
-use crate::http::site_check;
-use crate::http::{self, Shared};
+use crate::guarded_stream::GuardedStream;
+use crate::http::{self, MaxUpload, Shared, activity, site_check};
 use crate::session::{self, ServerContext};
 use crate::sites::SiteGuard;
+use crate::tuning;
 
 /// The addresses that the server is bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,23 +51,38 @@ pub fn open_http(
     shared: &Shared,
 ) -> Result<HttpListener, StartError> {
     let error = |source| StartError::Listen { address: config.listen, source };
-    let (server, shared, max_upload_bytes) = (server.clone(), shared.clone(), config.max_upload_bytes);
+    let (server, shared, limits) = (server.clone(), shared.clone(), config.limits);
+    let max_upload = MaxUpload { bytes: config.max_upload_bytes, rate: limits.least_rate() };
     let sites = SiteGuard::new(&config.sites, config.listen.ip());
-    let app = move || {
-        App::new()
-            .wrap(from_fn(site_check::check))
-            .configure(|routes| http::routes(routes, &server, &shared, &sites, max_upload_bytes))
+    let listener = TcpListener::bind(config.listen).map_err(error)?;
+    listener.set_nonblocking(true).map_err(error)?;
+    let address = listener.local_addr().map_err(error)?;
+    let service = move || {
+        let routes = |routes: &mut _| http::routes(routes, &server, &shared, &sites, max_upload);
+        let app =
+            App::new().configure(routes).wrap(from_fn(site_check::check)).wrap(from_fn(activity::track));
+        let http = HttpService::build()
+            .client_request_timeout(limits.header())
+            .client_disconnect_timeout(tuning::LINGER)
+            .local_addr(address)
+            .on_connect_ext(session::register_socket)
+            .h1(map_config(app, |_| AppConfig::default()));
+        let guarded = move |stream: TcpStream| async move {
+            // Messages are small and latency-sensitive: Nagle's algorithm delays them by up to 40 ms.
+            let _ = stream.set_nodelay(true);
+            let peer = stream.peer_addr().ok();
+            let activity = Arc::default();
+            let stream = GuardedStream::http1(stream, activity, limits.header(), limits.least_rate());
+            Ok::<_, actix_http::error::DispatchError>((stream, peer))
+        };
+        fn_service(guarded).and_then(http)
     };
-    let server = HttpServer::new(app)
+    let server = Server::build()
         .disable_signals()
-        .on_connect(session::register_socket)
-        // Messages are small and latency-sensitive: Nagle's algorithm delays them by up to 40 ms.
-        .tcp_nodelay(true)
         // `Running::stop` has already waited for the connections.
         .shutdown_timeout(1)
-        .bind(config.listen)
+        .listen("http", listener, service)
         .map_err(error)?;
-    let address = server.addrs().first().copied().unwrap_or(config.listen);
     let server = server.run();
     Ok(HttpListener { handle: server.handle(), server, address })
 }

@@ -233,11 +233,15 @@ mod tests {
             let error = error(&format!("[memory]\n{setting}"));
             assert!(error.contains(wrong), "{setting}: {error}");
         }
-        for key in ["max_lag", "ping", "silence", "closing", "drain"] {
+        for key in ["max_lag", "ping", "silence", "header", "stall", "put_pause", "closing", "drain"] {
             for seconds in [0, i64::MAX] {
                 let text = format!("[limits]\n{key}_seconds = {seconds}");
                 assert!(error(&text).contains(&format!("limits.{key}_seconds: {seconds}")), "{text}");
             }
+        }
+        for rate in [0, 1 << 30] {
+            let text = format!("[limits]\nleast_bytes_per_second = {rate}");
+            assert!(error(&text).contains(&format!("limits.least_bytes_per_second: {rate}")), "{text}");
         }
         for (table, wrong) in [
             ("name = \"\"\npath = \"a.csv\"", "empty name"),

@@ -26,6 +26,9 @@ pub const PINGS_PER_WINDOW: u64 = 8;
 /// Time for clients to reply to the close frame when the server shuts down.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// Time for an HTTP client to take an early answer while it still sends its request, which is read and dropped.
+pub const LINGER: Duration = Duration::from_secs(1);
+
 /// Maximum size of a Flight message in bytes, such as a record batch of a bulk load. gRPC's default of 4 MiB is too small
 /// for ordinary clients.
 pub const FLIGHT_MESSAGE_BYTES: usize = 256 << 20;

@@ -16,17 +16,23 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Shared;
+use super::body::{self, BodyError};
 use super::tables::header;
 use crate::content_coding::{Coding, DecodeError};
+use crate::least_rate::LeastRate;
 use crate::load_options::{CsvWords, Format, Lists};
 use crate::reserved_bytes::ReservedBytes;
 use crate::source::decode;
 use crate::table_load::{LoadEffect, LoadOutcome, TableLoad};
 use crate::wire_errors::{http_error, to_http};
 
-/// Maximum number of bytes of an upload, before and after decompression.
+/// The bounds of an upload.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct MaxUpload(pub(super) usize);
+pub struct MaxUpload {
+    /// Maximum number of bytes, before and after decompression.
+    pub bytes: usize,
+    pub rate: LeastRate,
+}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -116,29 +122,18 @@ async fn read(
     query: Upload,
     request: &HttpRequest,
     body: web::Payload,
-    MaxUpload(max): MaxUpload,
+    MaxUpload { bytes: max, rate }: MaxUpload,
     memory: &MemoryAccount,
 ) -> Result<TableData, HttpResponse> {
     let codings = Coding::all_of(&header(request, CONTENT_ENCODING)).map_err(|fault| unsupported(&fault))?;
-    let too_large = || {
-        http_error(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &format!("an upload has at most {max} bytes"))
-    };
     let length: Option<usize> = header(request, CONTENT_LENGTH).parse().ok();
     if length.is_some_and(|length| length > max) {
-        return Err(too_large());
+        return Err(not_received(&BodyError::TooLarge(max)));
     }
-    let body = match receive(body, max, length, memory).await {
-        Ok(body) => body,
-        Err(ReceiveError::TooLarge) => return Err(too_large()),
-        Err(ReceiveError::Memory(refused)) => return Err(refused_memory(refused, name)),
-        Err(ReceiveError::Interrupted(fault)) => {
-            return Err(http_error(
-                StatusCode::BAD_REQUEST,
-                "interrupted",
-                &format!("the upload was interrupted: {fault}"),
-            ));
-        }
-    };
+    let body = body::receive(body, max, length, rate, memory).await.map_err(|fault| match fault {
+        BodyError::Memory(refused) => refused_memory(refused, name),
+        fault => not_received(&fault),
+    })?;
     let memory = memory.clone();
     let reading = web::block(move || {
         let mut body = body;
@@ -171,33 +166,19 @@ async fn read(
     }
 }
 
-/// Why the body of an upload was not received.
-enum ReceiveError {
-    TooLarge,
-    Memory(MemoryRefused),
-    Interrupted(PayloadError),
-}
-
-/// Receives a body. Its memory is reserved as its bytes arrive, whatever length was announced.
-async fn receive(
-    mut body: web::Payload,
-    max: usize,
-    length: Option<usize>,
-    memory: &MemoryAccount,
-) -> Result<Bytes, ReceiveError> {
-    let mut received = ReservedBytes::new(memory, MemoryKind::Uploads);
-    while let Some(piece) = body.next().await {
-        let piece = piece.map_err(ReceiveError::Interrupted)?;
-        if received.len() + piece.len() > max {
-            return Err(ReceiveError::TooLarge);
-        }
-        received.extend(&piece, length.unwrap_or(max)).map_err(ReceiveError::Memory)?;
-    }
-    Ok(received.freeze())
-}
-
 fn refused_memory(refused: MemoryRefused, name: &str) -> HttpResponse {
     to_http(&EngineError::from(refused).into(), name)
+}
+
+/// The response to a body that was not received.
+fn not_received(fault: &BodyError) -> HttpResponse {
+    let (status, code) = match fault {
+        BodyError::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+        BodyError::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, "too_slow"),
+        BodyError::Memory(_) => (StatusCode::SERVICE_UNAVAILABLE, "memory_limit"),
+        BodyError::Interrupted(_) => (StatusCode::BAD_REQUEST, "interrupted"),
+    };
+    http_error(status, code, &fault.to_string())
 }
 
 /// The response to a format or a coding that is not known.

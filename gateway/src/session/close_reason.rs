@@ -12,6 +12,8 @@ pub enum CloseReason {
     Left,
     /// The client did not respond to pings in time.
     Silent,
+    /// The client sent a message more slowly than the least rate.
+    HalfSent,
     /// Updates were pending for longer than `max_lag_seconds`.
     TooSlow,
     /// Too many bytes of notifications were pending.
@@ -39,6 +41,7 @@ impl CloseReason {
             CloseReason::Client { .. } => "client",
             CloseReason::Left => "left",
             CloseReason::Silent => "silent",
+            CloseReason::HalfSent => "half-sent message",
             CloseReason::TooSlow => "too slow",
             CloseReason::TooFarBehind => "too far behind",
             CloseReason::TooMuch => "too many requests",
@@ -61,6 +64,7 @@ impl CloseReason {
             }
             CloseReason::Left => return None,
             CloseReason::Silent => (CloseCode::Away, "the client does not respond to pings"),
+            CloseReason::HalfSent => (CloseCode::Policy, "a message was sent too slowly"),
             CloseReason::TooSlow => {
                 (CloseCode::Policy, "the client reads too slowly: updates were pending for too long")
             }

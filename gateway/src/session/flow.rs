@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::config::Limits;
+use crate::least_rate::Transfer;
 use crate::tuning;
 
 /// The state of flow control.
@@ -25,7 +26,11 @@ pub struct Flow {
     /// Bytes written before the last ping.
     pinged: u64,
     pinged_at: Instant,
-    received_at: Instant,
+    /// When the client last showed that it reads, or sent a part of a message, within which it can send no pong.
+    progress_at: Instant,
+    /// Bytes received, and the message that has begun and not ended.
+    received_bytes: u64,
+    half_sent: Transfer,
     /// A frame is being written in pieces.
     is_frame_open: bool,
     /// Set while updates are pending beyond the limit: since when.
@@ -42,7 +47,9 @@ impl Flow {
             last_ping: 0,
             pinged: 0,
             pinged_at: now,
-            received_at: now,
+            progress_at: now,
+            received_bytes: 0,
+            half_sent: Transfer::new(limits.least_rate()),
             is_frame_open: false,
             lagging_since: None,
         }
@@ -66,7 +73,7 @@ impl Flow {
     /// Notes a piece of the open frame, which implies that the socket has taken the previous one.
     pub fn wrote_piece(&mut self, bytes: usize, is_last: bool, now: Instant) {
         self.wrote(bytes);
-        self.received(now);
+        self.progress_at = now;
         self.is_frame_open = !is_last;
     }
 
@@ -82,13 +89,13 @@ impl Flow {
         Some(self.last_ping.to_be_bytes())
     }
 
-    /// Notes a pong. One that matches no ping only shows that the client is alive.
+    /// Notes a pong. One that matches no ping is ignored.
     pub fn pong(&mut self, payload: &[u8], now: Instant) {
-        self.received(now);
         let Ok(number) = payload.try_into().map(u64::from_be_bytes) else { return };
         if !self.pings.iter().any(|(ping, _)| *ping == number) {
             return;
         }
+        self.progress_at = now;
         while let Some((ping, written)) = self.pings.pop_front() {
             self.arrived = written;
             if ping == number {
@@ -97,15 +104,29 @@ impl Flow {
         }
     }
 
-    /// Notes that bytes were received from the client.
-    pub fn received(&mut self, now: Instant) {
-        self.received_at = now;
+    /// Notes how many bytes were received since the connection was opened, and whether the last ones are a part of a
+    /// message that has not ended. To be called at short intervals.
+    pub fn received(&mut self, num_bytes: u64, is_within_message: bool, now: Instant) {
+        let more = num_bytes - std::mem::replace(&mut self.received_bytes, num_bytes);
+        if !is_within_message {
+            return self.half_sent.end();
+        }
+        self.half_sent.begin(now);
+        self.half_sent.advance(more, now);
+        if more > 0 {
+            self.progress_at = now;
+        }
     }
 
-    /// Whether the client has been silent for too long while a ping or the open frame was pending.
+    /// Whether the client sends a message more slowly than [`Limits::least_rate`].
+    pub fn is_sent_too_slowly(&self, now: Instant) -> bool {
+        self.half_sent.is_overdue(now)
+    }
+
+    /// Whether the client has not read for too long while a ping or the open frame was pending.
     pub fn is_lost(&self, now: Instant) -> bool {
         (self.is_frame_open || !self.pings.is_empty())
-            && now.duration_since(self.received_at) > self.limits.silence()
+            && now.duration_since(self.progress_at) > self.limits.silence()
     }
 
     /// Notes whether updates are pending beyond the limit.
@@ -173,8 +194,45 @@ mod tests {
         assert!(flow.ping(start + limits.ping_every()).is_some());
         assert!(!flow.is_lost(start + limits.ping_every()));
         assert!(flow.is_lost(start + limits.silence() + std::time::Duration::from_secs(1)));
-        flow.received(start + limits.silence());
+        flow.received(5, true, start + limits.silence());
         assert!(!flow.is_lost(start + limits.silence() + std::time::Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn requests_and_strange_pongs_do_not_hide_that_a_client_does_not_read() {
+        let (start, limits) = (Instant::now(), Limits::default());
+        let mut flow = Flow::new(start, limits);
+        flow.wrote(1 << 20);
+        assert!(flow.ping(start).is_some());
+        let mut now = start;
+        for number in 1..=5_u64 {
+            now += limits.silence() / 4;
+            flow.received(number * 1000, false, now);
+            flow.pong(b"hello", now);
+        }
+        assert!(flow.is_lost(now));
+        assert!(!flow.is_sent_too_slowly(now));
+    }
+
+    #[test]
+    fn a_message_that_comes_in_drops_is_sent_too_slowly_and_a_slow_upload_is_not() {
+        let (start, limits) = (Instant::now(), Limits::default());
+        let mut flow = Flow::new(start, limits);
+        let mut now = start;
+        for second in 1..=300 {
+            now += std::time::Duration::from_secs(1);
+            flow.received(second * limits.least_bytes_per_second, true, now);
+            assert!(!flow.is_sent_too_slowly(now));
+        }
+        let before = 300 * limits.least_bytes_per_second;
+        for second in 1..=limits.stall_seconds {
+            assert!(!flow.is_sent_too_slowly(now));
+            now += std::time::Duration::from_secs(1);
+            flow.received(before + second, true, now);
+        }
+        assert!(flow.is_sent_too_slowly(now));
+        flow.received(before + limits.stall_seconds, false, now);
+        assert!(!flow.is_sent_too_slowly(now), "the message has ended");
     }
 
     #[test]

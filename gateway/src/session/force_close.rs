@@ -3,11 +3,12 @@
 //! The response body is polled only while the socket is writable, so the end of the body goes unnoticed if the client
 //! has stopped reading. Such a connection must be closed at the TCP level.
 
-use std::any::Any;
 use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
 
 use actix_web::dev::Extensions;
+
+use crate::guarded_stream::GuardedStream;
 
 /// A duplicated handle of a connection's socket; `None` if it could not be duplicated.
 #[derive(Debug, Clone)]
@@ -28,10 +29,11 @@ impl SocketHandle {
     }
 }
 
-/// Stores the handle of a new connection. The web server calls it for each one.
-pub fn register_socket(connection: &dyn Any, extensions: &mut Extensions) {
-    if let Some(stream) = connection.downcast_ref::<actix_rt::net::TcpStream>() {
-        extensions.insert(SocketHandle(second_handle(stream).map(Rc::new)));
+/// Stores the handle of a new connection, and what its requests do. The web server calls it for each one.
+pub fn register_socket(connection: &GuardedStream<actix_rt::net::TcpStream>, extensions: &mut Extensions) {
+    extensions.insert(SocketHandle(second_handle(connection.get_ref()).map(Rc::new)));
+    if let Some(activity) = connection.activity() {
+        extensions.insert(activity.clone());
     }
 }
 

@@ -5,6 +5,7 @@
 //! transfers bytes, so it handles frames and timers even while the socket is not writable.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -27,8 +28,9 @@ use super::generation;
 use super::notification;
 use super::pipe::{Kind, Pipe, pipe};
 use super::requests::{Blocked, ServerContext, SessionRequests, TooMuch};
-use super::wire::{Message, Messages, WireError};
+use super::wire::{Message, Messages, Received, WireError};
 use crate::config::Limits;
+use crate::guarded_stream::ConnectionActivity;
 use crate::metrics::Metrics;
 use crate::tuning;
 use crate::wire_errors::http_error;
@@ -56,12 +58,17 @@ pub fn connect(
     check_key(request)?;
     let mut response = ws::handshake(request)?;
     let (pipe, body) = pipe(permit);
+    if let Some(activity) = request.conn_data::<Arc<ConnectionActivity>>() {
+        activity.upgrade();
+    }
     let requests = SessionRequests::new(server.clone(), client);
     let memory = requests.outbox().memory().clone();
+    let messages = Messages::new(payload, max_frame_bytes, memory.clone());
     let session = Session {
         metrics: server.metrics.clone(),
         limits: server.limits,
-        frames: Assembler::new(max_frame_bytes, memory.clone()),
+        frames: Assembler::new(max_frame_bytes, memory),
+        received: messages.received(),
         flow: Flow::new(Instant::now(), server.limits),
         requests,
         phase: Phase::Open,
@@ -73,7 +80,7 @@ pub fn connect(
         socket_handle: SocketHandle::of(request),
     };
     Session::create(move |ctx| {
-        ctx.add_stream(Messages::new(payload, max_frame_bytes, memory));
+        ctx.add_stream(messages);
         session
     });
     Ok(response.streaming(body))
@@ -95,6 +102,7 @@ struct Session {
     metrics: Metrics,
     limits: Limits,
     frames: Assembler,
+    received: Rc<Received>,
     flow: Flow,
     requests: SessionRequests,
     phase: Phase,
@@ -192,7 +200,6 @@ impl StreamHandler<ShutdownStarted> for Session {
 impl StreamHandler<Result<Message, WireError>> for Session {
     fn handle(&mut self, message: Result<Message, WireError>, ctx: &mut Self::Context) {
         let now = Instant::now();
-        self.flow.received(now);
         let fragment = match message {
             Ok(Message::Binary(frame)) => return self.accept(frame, ctx),
             Ok(Message::Fragment(fragment)) => fragment,
@@ -343,6 +350,10 @@ impl Session {
     fn on_tick(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
         self.flow.note_lag(self.requests.outbox().is_lagging(), now);
+        self.flow.received(self.received.num_bytes.get(), self.received.is_within_message.get(), now);
+        if self.flow.is_sent_too_slowly(now) {
+            return self.end(&CloseReason::HalfSent, ctx);
+        }
         if self.flow.is_lost(now) {
             return self.end(&CloseReason::Silent, ctx);
         }

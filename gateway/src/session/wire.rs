@@ -7,7 +7,9 @@
 //! Cost: a payload is copied while it is unmasked, and at most once more while its buffer grows, into a buffer of exactly
 //! its length. So the frame keeps no other memory alive, and parts of it can be shared without a copy.
 
+use std::cell::Cell;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
@@ -97,6 +99,11 @@ impl Wire {
             skipped_bytes: 0,
             is_continuing: false,
         }
+    }
+
+    /// Whether a message or a frame has begun and not ended.
+    fn is_within_message(&self) -> bool {
+        self.is_continuing || self.begun.is_some() || !self.header.is_empty()
     }
 
     /// Consumes `bytes` up to the end of the next frame; `None` if all are consumed and no frame is complete.
@@ -257,18 +264,34 @@ impl Frame {
     }
 }
 
+/// What has been received of a connection, as far as it is no complete message.
+#[derive(Debug, Default)]
+pub struct Received {
+    /// Bytes since the connection was opened.
+    pub num_bytes: Cell<u64>,
+    /// Whether a message or a frame has begun and not ended.
+    pub is_within_message: Cell<bool>,
+}
+
 /// The messages of a connection.
 #[derive(Debug)]
 pub struct Messages<S> {
     payload: S,
     wire: Wire,
+    received: Rc<Received>,
     /// Received bytes that are not decoded yet.
     bytes: Bytes,
 }
 
 impl<S> Messages<S> {
     pub fn new(payload: S, limit_bytes: usize, memory: MemoryAccount) -> Self {
-        Messages { payload, wire: Wire::new(limit_bytes, memory), bytes: Bytes::new() }
+        let (wire, bytes) = (Wire::new(limit_bytes, memory), Bytes::new());
+        Messages { payload, wire, received: Rc::default(), bytes }
+    }
+
+    /// What is received, also of incomplete messages.
+    pub fn received(&self) -> Rc<Received> {
+        self.received.clone()
     }
 }
 
@@ -289,8 +312,12 @@ where
             }
             // All bytes are consumed: releases their buffer.
             this.bytes = Bytes::new();
+            this.received.is_within_message.set(this.wire.is_within_message());
             match ready!(Pin::new(&mut this.payload).poll_next(context)) {
-                Some(Ok(bytes)) => this.bytes = bytes,
+                Some(Ok(bytes)) => {
+                    this.received.num_bytes.update(|before| before + bytes.len() as u64);
+                    this.bytes = bytes;
+                }
                 Some(Err(error)) => {
                     return Poll::Ready(Some(Err(WireError::Io(std::io::Error::other(error)))));
                 }

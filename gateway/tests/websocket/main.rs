@@ -1,6 +1,7 @@
 //! Tests of a real server's WebSocket endpoint with plain protocol messages.
 
 mod bounds;
+mod deadlines;
 mod derived;
 mod frames;
 mod generations;
