@@ -12,7 +12,9 @@ mod get;
 mod listing;
 mod put;
 mod ticket;
+mod unread;
 mod view_config;
+mod watched_body;
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -22,15 +24,19 @@ use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest,
     HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
-use futures::Stream;
+use futures::{Stream, TryStreamExt};
 use proscenium_engine::hosting::Principal;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
 use tonic::{Request, Response, Status, Streaming};
 
+use self::unread::Unread;
+use self::watched_body::WatchBodies;
 use crate::command_router::CommandRouter;
+use crate::config::Limits;
+use crate::guarded_stream::GuardedStream;
 use crate::tuning;
 
 type ReplyStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -50,7 +56,7 @@ impl FlightListener {
     /// # Errors
     ///
     /// If the address cannot be bound, or the runtime or thread cannot be started.
-    pub fn open(addr: SocketAddr, router: CommandRouter) -> std::io::Result<FlightListener> {
+    pub fn open(addr: SocketAddr, router: CommandRouter, limits: Limits) -> std::io::Result<FlightListener> {
         let listener = std::net::TcpListener::bind(addr)?;
         listener.set_nonblocking(true)?;
         let addr = listener.local_addr()?;
@@ -61,7 +67,7 @@ impl FlightListener {
             .build()?;
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new().name("flight-listener".into()).spawn(move || {
-            runtime.block_on(serve(listener, router, stopped));
+            runtime.block_on(serve(listener, router, limits, stopped));
             runtime.shutdown_background();
         })?;
         Ok(FlightListener { addr, stop: Some(stop), thread: Some(thread) })
@@ -78,7 +84,12 @@ impl FlightListener {
     }
 }
 
-async fn serve(listener: std::net::TcpListener, router: CommandRouter, stopped: oneshot::Receiver<()>) {
+async fn serve(
+    listener: std::net::TcpListener,
+    router: CommandRouter,
+    limits: Limits,
+    stopped: oneshot::Receiver<()>,
+) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
@@ -86,10 +97,17 @@ async fn serve(listener: std::net::TcpListener, router: CommandRouter, stopped: 
             return;
         }
     };
-    let service = FlightServiceServer::new(FlightServer { router })
+    let service = FlightServiceServer::new(FlightServer { router, limits })
         .max_decoding_message_size(tuning::FLIGHT_MESSAGE_BYTES);
-    let serving = Server::builder().add_service(service).serve_with_incoming_shutdown(
-        TcpIncoming::from(listener).with_nodelay(Some(true)),
+    let streams = TcpIncoming::from(listener).with_nodelay(Some(true)).map_ok(move |stream| {
+        GuardedStream::http2(stream, limits.header(), limits.least_rate())
+    });
+    let mut server = Server::builder()
+        .http2_keepalive_interval(Some(limits.ping_every()))
+        .http2_keepalive_timeout(Some(limits.least_rate().grace))
+        .max_concurrent_streams(tuning::FLIGHT_CALLS);
+    let serving = server.add_service(WatchBodies { service, limits }).serve_with_incoming_shutdown(
+        streams,
         async {
             // A dropped sender also means to stop.
             let _ = stopped.await;
@@ -103,6 +121,15 @@ async fn serve(listener: std::net::TcpListener, router: CommandRouter, stopped: 
 #[derive(Debug, Clone)]
 struct FlightServer {
     router: CommandRouter,
+    limits: Limits,
+}
+
+impl Connected for GuardedStream<TcpStream> {
+    type ConnectInfo = TcpConnectInfo;
+
+    fn connect_info(&self) -> TcpConnectInfo {
+        self.get_ref().connect_info()
+    }
 }
 
 #[tonic::async_trait]
@@ -149,7 +176,8 @@ impl FlightService for FlightServer {
     }
 
     async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
-        get::get(&self.router, Principal::anonymous(), &request.into_inner()).await.map(Response::new)
+        let answer = get::get(&self.router, Principal::anonymous(), &request.into_inner()).await?;
+        Ok(Response::new(Box::pin(Unread::new(answer, self.limits.least_rate()))))
     }
 
     async fn do_put(

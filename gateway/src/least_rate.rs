@@ -41,6 +41,11 @@ impl Transfer {
         *deadline = deadline.checked_add(Duration::from_millis(millis)).map_or(longest, |to| to.min(longest));
     }
 
+    /// Leaves a time out of account in which the peer was not waited for.
+    pub fn excuse(&mut self, time: Duration) {
+        self.deadline = self.deadline.and_then(|deadline| deadline.checked_add(time));
+    }
+
     /// Ends the transfer.
     pub fn end(&mut self) {
         self.deadline = None;

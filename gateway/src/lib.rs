@@ -160,7 +160,7 @@ async fn run(
     let listener = listeners::open_http(config, &server, &shared)?;
     let flight = match config.flight {
         Some(address) => Some(
-            FlightListener::open(address, router.clone())
+            FlightListener::open(address, router.clone(), config.limits)
                 .map_err(|source| StartError::Flight { address, source })?,
         ),
         None => None,

@@ -33,6 +33,10 @@ pub const LINGER: Duration = Duration::from_secs(1);
 /// for ordinary clients.
 pub const FLIGHT_MESSAGE_BYTES: usize = 256 << 20;
 
+/// Calls of one Flight connection that run at a time: more than ordinary clients make, few enough that what each holds
+/// stays bounded.
+pub const FLIGHT_CALLS: u32 = 128;
+
 /// Bytes of a Flight put collected before they are applied: large enough for bulk speed, small enough that other requests
 /// of the table wait only a fraction of a second.
 pub const PUT_PIECE_BYTES: usize = 32 << 20;

@@ -2,7 +2,7 @@
 //!
 //! Invariant: rows are collected into pieces of bounded size; each piece is applied atomically and in order, and
 //! acknowledged by a message with JSON `{"rows": applied so far}`. A replacement is one piece of any size, since it
-//! must be atomic. An error reports the number of rows applied before it, if any. A column that the table does not have is an
+//! must be atomic. An error, also of a stream that breaks, says how many rows are kept, and a last message before it does, too. A column that the table does not have is an
 //! error unless the command sets `ignore_unknown`, and so is an index, limit or list mode other than the table's.
 
 use std::pin::Pin;
@@ -172,20 +172,43 @@ impl Load {
         self.reservation.shrink_to(0);
         sent.map_err(|fault| self.fail(&fault))?;
         self.applied_rows += rows;
-        Ok(PutResult { app_metadata: format!("{{\"rows\":{}}}", self.applied_rows).into() })
+        Ok(self.progress())
     }
 
-    /// The status of a fault, which says how many rows were applied before it.
-    fn fail(&self, fault: &ActorError) -> Status {
-        let status = to_flight(fault, &self.load.table);
-        match self.applied_rows {
-            0 => status,
-            applied => Status::with_metadata(
-                status.code(),
-                format!("{} ({applied} rows were applied before)", status.message()),
-                status.metadata().clone(),
-            ),
+    /// How many rows are applied.
+    fn progress(&self) -> PutResult {
+        PutResult { app_metadata: format!("{{\"rows\":{}}}", self.applied_rows).into() }
+    }
+
+    /// An error of the put that says how many rows are kept.
+    fn failed(&self, status: &Status) -> Status {
+        let kept = match self.applied_rows {
+            0 => "no rows were applied".to_owned(),
+            applied => format!("{applied} rows were applied before"),
+        };
+        let text = format!("{} ({kept})", status.message());
+        Status::with_metadata(status.code(), text, status.metadata().clone())
+    }
+
+    /// Collects and applies the next piece; `None` at the end.
+    async fn next(&mut self, batches: &mut Batches) -> Result<Option<PutResult>, Status> {
+        while !self.is_over && !self.is_full() {
+            match batches.try_next().await.map_err(not_arrow)? {
+                Some(batch) => self.collect(batch)?,
+                None => self.is_over = true,
+            }
         }
+        let schema = batches.schema().cloned();
+        let schema = schema.ok_or_else(|| Status::invalid_argument("the put has no schema message"))?;
+        let is_idle = self.is_over && self.collected.is_empty() && self.is_made && !self.is_replacement();
+        if is_idle {
+            return Ok(None);
+        }
+        self.apply(schema).await.map(Some)
+    }
+
+    fn fail(&self, fault: &ActorError) -> Status {
+        to_flight(fault, &self.load.table)
     }
 
     async fn send(&mut self, data: TableData) -> Result<(), ActorError> {
@@ -202,28 +225,29 @@ impl Load {
     }
 }
 
+/// Where a put stands between two of its results.
+enum Step {
+    Next(Load, Batches),
+    /// The number of kept rows was sent; the error follows it.
+    Fail(Status),
+    End,
+}
+
+/// The results of a put. An error follows a result with the number of rows that are kept.
 fn apply_all(load: Load, batches: Batches) -> impl Stream<Item = Result<PutResult, Status>> + Send {
-    futures::stream::try_unfold((load, batches), |(mut load, mut batches)| async move {
+    futures::stream::unfold(Step::Next(load, batches), |step| async move {
+        let (mut load, mut batches) = match step {
+            Step::Next(load, batches) => (load, batches),
+            Step::Fail(status) => return Some((Err(status), Step::End)),
+            Step::End => return None,
+        };
         if load.is_over {
-            return Ok(None);
+            return None;
         }
-        while !load.is_full() {
-            match batches.try_next().await.map_err(not_arrow)? {
-                Some(batch) => load.collect(batch)?,
-                None => {
-                    load.is_over = true;
-                    break;
-                }
-            }
+        match load.next(&mut batches).await {
+            Ok(result) => result.map(|result| (Ok(result), Step::Next(load, batches))),
+            Err(status) => Some((Ok(load.progress()), Step::Fail(load.failed(&status)))),
         }
-        let schema = batches.schema().cloned();
-        let schema = schema.ok_or_else(|| Status::invalid_argument("the put has no schema message"))?;
-        let is_idle = load.is_over && load.collected.is_empty() && load.is_made && !load.is_replacement();
-        if is_idle {
-            return Ok(None);
-        }
-        let result = load.apply(schema).await?;
-        Ok(Some((result, (load, batches))))
     })
     .boxed()
 }
