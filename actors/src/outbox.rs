@@ -44,6 +44,11 @@ impl SessionId {
 pub struct StreamId(u64);
 
 impl StreamId {
+    /// The number, which no other table of the process had or will have.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
     /// Messages that belong to no table.
     pub const SERVER: StreamId = StreamId(0);
 

@@ -99,20 +99,18 @@ async fn serve(
     };
     let service = FlightServiceServer::new(FlightServer { router, limits })
         .max_decoding_message_size(tuning::FLIGHT_MESSAGE_BYTES);
-    let streams = TcpIncoming::from(listener).with_nodelay(Some(true)).map_ok(move |stream| {
-        GuardedStream::http2(stream, limits.header(), limits.least_rate())
-    });
+    let streams = TcpIncoming::from(listener)
+        .with_nodelay(Some(true))
+        .map_ok(move |stream| GuardedStream::http2(stream, limits.header(), limits.least_rate()));
     let mut server = Server::builder()
         .http2_keepalive_interval(Some(limits.ping_every()))
         .http2_keepalive_timeout(Some(limits.least_rate().grace))
         .max_concurrent_streams(tuning::FLIGHT_CALLS);
-    let serving = server.add_service(WatchBodies { service, limits }).serve_with_incoming_shutdown(
-        streams,
-        async {
+    let serving =
+        server.add_service(WatchBodies { service, limits }).serve_with_incoming_shutdown(streams, async {
             // A dropped sender also means to stop.
             let _ = stopped.await;
-        },
-    );
+        });
     if let Err(error) = serving.await {
         tracing::error!(%error, "the flight listener failed");
     }

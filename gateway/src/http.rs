@@ -6,6 +6,8 @@ pub mod activity;
 pub mod assets;
 mod body;
 mod download;
+mod entity_tag;
+pub mod finish;
 mod health;
 mod metrics;
 pub mod site_check;
@@ -16,14 +18,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, guard, middleware};
+use actix_web::{HttpRequest, HttpResponse, Resource, guard, middleware};
 
 use crate::command_router::CommandRouter;
 use crate::metrics::Metrics;
 use crate::session::{self, ServerContext};
 use crate::sites::SiteGuard;
+use crate::wire_errors::http_error;
 
+pub use entity_tag::{Epoch, FileTags};
 pub use upload::MaxUpload;
 
 /// The state that the handlers share.
@@ -34,6 +39,9 @@ pub struct Shared {
     /// The directory of the page.
     pub assets: Option<PathBuf>,
     pub readiness: Readiness,
+    /// This start of the server, in entity tags.
+    pub epoch: Epoch,
+    pub file_tags: FileTags,
 }
 
 /// Whether the server accepts new work: false until all tables are loaded, and again while it drains.
@@ -66,20 +74,44 @@ pub fn routes(
         .app_data(web::Data::new(shared.clone()))
         .app_data(web::Data::new(sites.clone()))
         .app_data(web::Data::new(max_upload))
-        .service(web::resource("/{path:.*}").guard(is_websocket).route(web::get().to(connect)))
-        .route("/health/live", web::get().to(health::live))
-        .route("/health/ready", web::get().to(health::ready))
-        .route("/metrics", web::get().to(metrics::scrape))
-        .route("/api/v1/tables", web::get().to(tables::list))
+        .service(readable("/{path:.*}").guard(is_websocket).route(web::get().to(connect)))
+        .service(readable("/health/live").route(web::get().to(health::live)))
+        .service(readable("/health/ready").route(web::get().to(health::ready)))
+        .service(
+            readable("/metrics").wrap(middleware::Compress::default()).route(web::get().to(metrics::scrape)),
+        )
+        .service(
+            readable("/api/v1/tables")
+                .wrap(middleware::Compress::default())
+                .route(web::get().to(tables::list)),
+        )
         .service(
             web::resource("/api/v1/tables/{table}")
                 .wrap(middleware::Compress::default())
+                .default_service(web::to(async || finish::method_not_allowed("GET, HEAD, PUT, POST, DELETE")))
                 .route(web::get().to(download::download))
                 .route(web::put().to(upload::put))
                 .route(web::post().to(upload::post))
                 .route(web::delete().to(tables::delete)),
         )
-        .default_service(web::get().to(assets::serve));
+        .default_service(web::to(other));
+}
+
+/// A resource that is only read.
+fn readable(path: &str) -> Resource {
+    web::resource(path).default_service(web::to(async || finish::method_not_allowed("GET, HEAD")))
+}
+
+/// Requests that no route takes: the page's files.
+async fn other(shared: web::Data<Shared>, request: HttpRequest) -> HttpResponse {
+    if request.path().starts_with("/api/") {
+        let text = format!("there is no {}", request.path());
+        return http_error(StatusCode::NOT_FOUND, "not_found", &text);
+    }
+    match *request.method() {
+        Method::GET => assets::serve(shared, request).await,
+        _ => finish::method_not_allowed("GET, HEAD"),
+    }
 }
 
 async fn connect(

@@ -49,7 +49,7 @@ use command_router::CommandRouter;
 pub use config::Config;
 pub use error::StartError;
 use flight::FlightListener;
-use http::{Readiness, Shared};
+use http::{Epoch, FileTags, Readiness, Shared};
 pub use listeners::Addresses;
 use memory_probe::ProcessProbe;
 use memory_return::FreedMemory;
@@ -156,6 +156,8 @@ async fn run(
         metrics,
         assets: config.assets.clone(),
         readiness: readiness.clone(),
+        epoch: Epoch::default(),
+        file_tags: FileTags::default(),
     };
     let listener = listeners::open_http(config, &server, &shared)?;
     let flight = match config.flight {

@@ -13,7 +13,7 @@ use actix_web::middleware::from_fn;
 use crate::config::Config;
 use crate::error::StartError;
 use crate::guarded_stream::GuardedStream;
-use crate::http::{self, MaxUpload, Shared, activity, site_check};
+use crate::http::{self, MaxUpload, Shared, activity, finish, site_check};
 use crate::session::{self, ServerContext};
 use crate::sites::SiteGuard;
 use crate::tuning;
@@ -59,8 +59,11 @@ pub fn open_http(
     let address = listener.local_addr().map_err(error)?;
     let service = move || {
         let routes = |routes: &mut _| http::routes(routes, &server, &shared, &sites, max_upload);
-        let app =
-            App::new().configure(routes).wrap(from_fn(site_check::check)).wrap(from_fn(activity::track));
+        let app = App::new()
+            .configure(routes)
+            .wrap(from_fn(site_check::check))
+            .wrap(from_fn(finish::finish))
+            .wrap(from_fn(activity::track));
         let http = HttpService::build()
             .client_request_timeout(limits.header())
             .client_disconnect_timeout(tuning::LINGER)

@@ -11,6 +11,7 @@ use proscenium_gateway::{Config, Running, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tonic::transport::Endpoint;
 use tonic::{Code, Status};
 
 fn impatient() -> Running {
@@ -33,7 +34,8 @@ fn messages(num_batches: usize) -> Vec<FlightData> {
 /// Puts these messages and leaves the stream open. Returns the results before the error, and the error.
 async fn put_and_pause(server: &Running, messages: Vec<FlightData>) -> (Vec<PutResult>, Status) {
     let address = server.addresses().flight.expect("a flight listener");
-    let mut client = FlightServiceClient::connect(format!("http://{address}")).await.expect("a connection");
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("a URI");
+    let mut client = FlightServiceClient::new(endpoint.connect().await.expect("a connection"));
     let (sender, receiver) = mpsc::channel(100);
     for message in messages {
         sender.send(message).await.expect("room");

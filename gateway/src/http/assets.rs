@@ -6,25 +6,30 @@
 use std::path::{Component, Path, PathBuf};
 
 use actix_files::NamedFile;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, ContentEncoding, HeaderValue, VARY,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, ContentEncoding, ETAG, HeaderValue,
+    TryIntoHeaderValue as _, VARY,
 };
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::Shared;
+use super::{Shared, entity_tag};
+use crate::wire_errors::http_error;
 
 /// Encodings and their file extensions, in order of preference.
 const ENCODINGS: [(&str, &str, ContentEncoding); 2] =
     [("br", "br", ContentEncoding::Brotli), ("gzip", "gz", ContentEncoding::Gzip)];
 
-const NO_PAGE: &str = "Proscenium is running without its page: start it with --assets FOLDER.\n";
+const NO_PAGE: &str = "the server is running without its page: start it with --assets FOLDER";
 
 pub(super) async fn serve(shared: web::Data<Shared>, request: HttpRequest) -> HttpResponse {
     let Some(root) = &shared.assets else {
-        return HttpResponse::NotFound().content_type("text/plain; charset=utf-8").body(NO_PAGE);
+        return http_error(StatusCode::NOT_FOUND, "not_found", NO_PAGE);
     };
-    let missing =
-        || HttpResponse::NotFound().content_type("text/plain; charset=utf-8").body("no such page\n");
+    let missing = || {
+        let text = format!("there is no {}", request.path());
+        http_error(StatusCode::NOT_FOUND, "not_found", &text)
+    };
     let Some(path) = within(root, request.path()) else { return missing() };
     let accepted = request
         .headers()
@@ -41,19 +46,38 @@ pub(super) async fn serve(shared: web::Data<Shared>, request: HttpRequest) -> Ht
         sibling.push(".");
         sibling.push(ending);
         if let Ok(file) = NamedFile::open_async(PathBuf::from(sibling)).await {
-            return finish(file.set_content_encoding(encoding), content_type, &request);
+            return finish(&shared, file.set_content_encoding(encoding), content_type, &request).await;
         }
     }
     match NamedFile::open_async(&path).await {
-        Ok(file) => finish(file, content_type, &request),
+        Ok(file) => finish(&shared, file, content_type, &request).await,
         Err(_) => missing(),
     }
 }
 
-fn finish(file: NamedFile, content_type: &'static str, request: &HttpRequest) -> HttpResponse {
+async fn finish(
+    shared: &Shared,
+    file: NamedFile,
+    content_type: &'static str,
+    request: &HttpRequest,
+) -> HttpResponse {
+    let (tags, path) = (shared.file_tags.clone(), file.path().to_owned());
+    let tag = web::block(move || tags.tag(&path)).await.ok().and_then(Result::ok);
+    if let Some(tag) = &tag
+        && entity_tag::is_known(request, tag)
+    {
+        return HttpResponse::NotModified()
+            .insert_header(tag.clone())
+            .insert_header((VARY, "accept-encoding"))
+            .insert_header((CACHE_CONTROL, "no-cache"))
+            .finish();
+    }
     // Otherwise a compressed sibling, whose extension is unknown, would be sent as a download.
-    let mut response = file.disable_content_disposition().into_response(request);
+    let mut response = file.disable_content_disposition().use_etag(false).into_response(request);
     let headers = response.headers_mut();
+    if let Some(tag) = tag.and_then(|tag| tag.try_into_value().ok()) {
+        headers.insert(ETAG, tag);
+    }
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
     // The browser revalidates each file; its entity tag avoids sending it again.

@@ -8,9 +8,9 @@
 
 use std::convert::Infallible;
 
-use actix_web::body::SizedStream;
-use actix_web::http::header::ACCEPT;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::body::{BodyStream, SizedStream};
+use actix_web::http::header::{ACCEPT, ETag};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures::Stream;
 use proscenium_actors::{ActorError, Rope};
@@ -18,13 +18,15 @@ use proscenium_engine::EngineError;
 use proscenium_engine::config::ViewConfig;
 use proscenium_engine::error::DataError;
 use proscenium_engine::export::{Compression, JsonOptions, Naming, TextFormat};
-use proscenium_engine::hosting::Principal;
+use proscenium_engine::hosting::{Answer, Command, Principal, Subject, TableCommand};
 use proscenium_engine::view::TextStream;
 use serde::Deserialize;
 
 use super::Shared;
+use super::entity_tag;
+use super::finish::HeadOnly;
 use super::tables::header;
-use crate::transient_view::TransientView;
+use crate::transient_view::{TransientView, unexpected};
 use crate::tuning;
 use crate::wire_errors::to_http;
 
@@ -95,7 +97,20 @@ pub(super) async fn download(
         Ok(format) => format,
         Err(fault) => return to_http(&fault.into(), &name),
     };
+    let tag = match tag(&shared, &name, format).await {
+        Ok(tag) => tag,
+        Err(fault) => return to_http(&fault, &name),
+    };
+    if entity_tag::is_known(&request, &tag) {
+        return HttpResponse::NotModified().insert_header(tag).finish();
+    }
+    if request.extensions().contains::<HeadOnly>() {
+        // The length is known only once everything is encoded.
+        let body = BodyStream::new(futures::stream::empty::<Result<Bytes, Infallible>>());
+        return HttpResponse::Ok().content_type(format.content_type()).insert_header(tag).body(body);
+    }
     let mut response = HttpResponse::Ok();
+    response.insert_header(tag);
     response.content_type(format.content_type());
     let sent = match format.text_format() {
         Some(format) => text(&shared, &name, format).await.map(|pieces| response.streaming(pieces)),
@@ -107,6 +122,19 @@ pub(super) async fn download(
         }),
     };
     sent.unwrap_or_else(|fault| to_http(&fault, &name))
+}
+
+/// The tag of the table's current content.
+async fn tag(shared: &Shared, name: &str, format: DownloadFormat) -> Result<ETag, ActorError> {
+    let table = shared.router.find(Subject::Table, name)?;
+    let caller = shared.router.caller(Principal::anonymous());
+    let command = Command::Table(TableCommand::GetSnapshot);
+    match shared.router.ask(caller, name, command).await? {
+        Answer::Snapshot(snapshot) => {
+            Ok(shared.epoch.tag(table.stream.number(), snapshot.version(), &format!("{format:?}")))
+        }
+        other => Err(unexpected(&other)),
+    }
 }
 
 async fn open(shared: &Shared, name: &str) -> Result<TransientView, ActorError> {

@@ -1,8 +1,10 @@
 //! Health checks: whether the process is alive, and whether it accepts new work.
 
+use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 
 use super::Shared;
+use crate::wire_errors::http_error;
 
 pub(super) async fn live() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("live\n")
@@ -12,6 +14,6 @@ pub(super) async fn ready(shared: web::Data<Shared>) -> HttpResponse {
     if shared.readiness.is_ready() {
         HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ready\n")
     } else {
-        HttpResponse::ServiceUnavailable().content_type("text/plain; charset=utf-8").body("not ready\n")
+        http_error(StatusCode::SERVICE_UNAVAILABLE, "not_ready", "the server does not accept new work")
     }
 }
