@@ -31,6 +31,8 @@ pub struct Config {
     pub default_generation: Generation,
     /// Resource limits.
     pub limits: Limits,
+    /// Compression of WebSocket messages.
+    pub deflate: DeflateConfig,
     /// The memory that clients may take.
     pub memory: MemoryConfig,
     /// The sites whose pages may use the server, and the host names that it is served under.
@@ -43,6 +45,35 @@ pub struct Config {
     pub tables: Vec<Source>,
     /// Whether to host the demonstration tables.
     pub demo: bool,
+}
+
+/// The `[deflate]` section: compression of WebSocket messages (permessage-deflate).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeflateConfig {
+    /// Whether a client's offer is taken.
+    #[serde(rename = "enabled")]
+    pub is_enabled: bool,
+    /// Shorter messages are sent plain, and so are those of more than one piece
+    /// ([`SOCKET_PIECE_BYTES`](crate::tuning::SOCKET_PIECE_BYTES)).
+    pub least_bytes: usize,
+}
+
+impl Default for DeflateConfig {
+    fn default() -> Self {
+        DeflateConfig { is_enabled: false, least_bytes: 1024 }
+    }
+}
+
+impl DeflateConfig {
+    /// Validates the section.
+    ///
+    /// # Errors
+    ///
+    /// Names the key that is out of range, and the range.
+    pub fn check(&self) -> Result<(), SetupError> {
+        check_range("deflate.least_bytes", self.least_bytes as u64, DEFLATE_BYTES)
+    }
 }
 
 /// Resource limits of one connection and of the server. An error reply or a close frame names the limit that was
@@ -238,6 +269,8 @@ pub const COUNTS: RangeInclusive<u64> = 1..=1_000_000_000;
 pub const BYTES: RangeInclusive<u64> = 256..=1 << 50;
 /// The range of a time: up to a year, which every clock can add.
 pub const SECONDS: RangeInclusive<u64> = 1..=31_536_000;
+/// The range of the size from which messages are compressed.
+pub const DEFLATE_BYTES: RangeInclusive<u64> = 0..=1 << 30;
 /// The range of a least rate in bytes a second: no more than slow lines have.
 pub const RATES: RangeInclusive<u64> = 1..=1 << 20;
 /// The range of a number of threads.
@@ -265,6 +298,7 @@ impl Default for Config {
             max_upload_bytes: 1 << 30,
             default_generation: Generation::default(),
             limits: Limits::default(),
+            deflate: DeflateConfig::default(),
             memory: MemoryConfig::default(),
             sites: SiteConfig::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),

@@ -146,6 +146,7 @@ async fn run(
         metrics: metrics.clone(),
         max_frame_bytes: config.max_frame_bytes,
         limits: config.limits,
+        deflate: config.deflate,
         connection_limit: connection_limit.clone(),
         default_generation: config.default_generation,
         ending,

@@ -5,6 +5,7 @@
 
 mod close_reason;
 mod connection_limit;
+mod deflate;
 mod flow;
 mod force_close;
 mod frames;

@@ -10,7 +10,7 @@ use clap::Args;
 use proscenium_proto::client_generation;
 use serde::Deserialize;
 
-use crate::config::{BYTES, Config, Limits, MemoryConfig, THREADS, check_range};
+use crate::config::{BYTES, Config, DeflateConfig, Limits, MemoryConfig, THREADS, check_range};
 use crate::http::assets;
 use crate::setup_error::SetupError;
 use crate::sites::SiteConfig;
@@ -73,6 +73,7 @@ struct File {
     default_generation: Option<String>,
     threads: Option<usize>,
     limits: Limits,
+    deflate: DeflateConfig,
     memory: MemoryConfig,
     #[serde(rename = "http")]
     sites: SiteConfig,
@@ -103,6 +104,7 @@ impl Options {
         let threads = self.threads.or(file.threads).unwrap_or(defaults.threads);
         check_range("threads", threads as u64, THREADS)?;
         file.limits.check()?;
+        file.deflate.check()?;
         file.memory.check()?;
         let mut sites = file.sites;
         sites.origins.extend(self.origins);
@@ -142,6 +144,7 @@ impl Options {
             max_upload_bytes,
             default_generation,
             limits: file.limits,
+            deflate: file.deflate,
             memory: file.memory,
             sites,
             threads,

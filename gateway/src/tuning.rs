@@ -20,6 +20,12 @@ pub const SHORT_PAYLOAD_BYTES: usize = 4096;
 /// Bytes of a received frame's buffer before any of its payload has arrived.
 pub const FIRST_FRAME_BYTES: usize = 64 * 1024;
 
+/// A compressed message of up to this many bytes is decompressed at once: it becomes a thousand times as long at most.
+pub const INFLATE_INLINE_BYTES: usize = 2048;
+
+/// Bytes that wait for a socket beyond which only the last ping is answered.
+pub const WAITING_PONG_BYTES: usize = 16 * 1024;
+
 /// Pings per window, so that an acknowledgement frees a part of the window.
 pub const PINGS_PER_WINDOW: u64 = 8;
 

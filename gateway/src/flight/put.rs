@@ -226,6 +226,7 @@ impl Load {
 }
 
 /// Where a put stands between two of its results.
+#[allow(clippy::large_enum_variant, reason = "one value a put, moved once a piece")]
 enum Step {
     Next(Load, Batches),
     /// The number of kept rows was sent; the error follows it.

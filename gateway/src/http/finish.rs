@@ -57,7 +57,8 @@ pub async fn finish(
             return Err(failed(http_error(StatusCode::INTERNAL_SERVER_ERROR, "internal", text)));
         }
     };
-    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+    // The headers of a 304 replace those that the browser keeps with the content, of whose type a 304 says nothing.
+    if !matches!(response.status(), StatusCode::SWITCHING_PROTOCOLS | StatusCode::NOT_MODIFIED) {
         secure(response.headers_mut());
     }
     Ok(response)

@@ -28,6 +28,8 @@ pub enum CloseReason {
     Protocol(String),
     /// The client sent a text message.
     Text(String),
+    /// The client sent a compressed message that cannot be decompressed.
+    Corrupt(String),
     /// The reason in the client's close frame is not UTF-8.
     MalformedClose(String),
     /// The server is shutting down.
@@ -47,7 +49,7 @@ impl CloseReason {
             CloseReason::TooMuch => "too many requests",
             CloseReason::TooLong(_) => "message too long",
             CloseReason::Memory(_) => "memory limit",
-            CloseReason::Protocol(_) | CloseReason::MalformedClose(_) => "protocol",
+            CloseReason::Protocol(_) | CloseReason::MalformedClose(_) | CloseReason::Corrupt(_) => "protocol",
             CloseReason::Text(_) => "text message",
             CloseReason::Server => "server",
         }
@@ -85,7 +87,9 @@ impl CloseReason {
             }
             CloseReason::Protocol(text) => (CloseCode::Protocol, text.as_str()),
             CloseReason::Text(text) => (CloseCode::Unsupported, text.as_str()),
-            CloseReason::MalformedClose(text) => (CloseCode::Invalid, text.as_str()),
+            CloseReason::MalformedClose(text) | CloseReason::Corrupt(text) => {
+                (CloseCode::Invalid, text.as_str())
+            }
             CloseReason::Server => (CloseCode::Restart, "the server is shutting down"),
         };
         Some(CloseFrame { code, description: Some(description.to_string()) })

@@ -30,6 +30,8 @@ const MAX_REASON_BYTES: usize = 123;
 #[repr(u8)]
 pub enum Kind {
     Binary = 0x82,
+    /// A binary message whose content is compressed.
+    Deflated = 0xc2,
     Ping = 0x89,
     Pong = 0x8a,
     Close = 0x88,
@@ -45,6 +47,8 @@ struct PipeState {
     unwritten: usize,
     /// Control frames that became due while a frame was open, in the order in which they follow it.
     deferred: VecDeque<(Kind, Bytes)>,
+    /// The last pong that was due while the socket took nothing.
+    late_pong: Option<Bytes>,
     /// No further frames are written.
     is_ended: bool,
     /// The socket's end was dropped.
@@ -123,17 +127,27 @@ pub fn pipe(permit: ConnectionPermit) -> (Pipe, Body) {
 impl Pipe {
     /// Writes one frame; ignored after [`Pipe::end`]. While another frame is open, control frames are deferred to its
     /// end, and of several pongs only the last is sent (RFC 6455, section 5.5.3), so that a client's pings cannot
-    /// accumulate.
+    /// accumulate; nor can they while the socket takes nothing.
     pub fn write(&self, kind: Kind, payload: Bytes) {
         let mut state = self.0.borrow_mut();
         if state.is_closed() {
             return;
         }
         if state.unwritten > 0 {
-            assert!(kind != Kind::Binary, "a message is not written inside another");
+            assert!(
+                !matches!(kind, Kind::Binary | Kind::Deflated),
+                "a message is not written inside another"
+            );
             state.deferred.retain(|(earlier, _)| *earlier != kind);
             state.deferred.push_back((kind, payload));
             return;
+        }
+        if kind == Kind::Pong && state.short.len() > tuning::WAITING_PONG_BYTES {
+            state.late_pong = Some(payload);
+            return;
+        }
+        if kind == Kind::Pong {
+            state.late_pong = None;
         }
         state.put_head(kind, payload.len());
         state.put(payload);
@@ -224,8 +238,13 @@ impl Stream for Body {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut state = self.state.borrow_mut();
+        let is_between_frames = state.unwritten == 0;
         let part = state.parts.pop_front().or_else(|| {
             let short = std::mem::take(&mut state.short);
+            if let Some(pong) = state.late_pong.take_if(|_| is_between_frames) {
+                state.put_head(Kind::Pong, pong.len());
+                state.put(pong);
+            }
             (!short.is_empty()).then(|| short.freeze())
         });
         if part.is_none() && !state.is_ended {
@@ -304,6 +323,17 @@ mod tests {
         let head = [&[0x82, 127][..], &70_000_u64.to_be_bytes()].concat();
         let expected = [&head[..], &payload, b"\x8a\x04last", b"\x88\x02\x03\xe8"].concat();
         assert_eq!(taken(&mut body), expected);
+    }
+
+    #[test]
+    fn pings_of_a_client_that_does_not_read_do_not_accumulate() {
+        let (pipe, mut body) = new();
+        for number in 0..1_000_000_u32 {
+            pipe.write(Kind::Pong, Bytes::copy_from_slice(&number.to_be_bytes()));
+        }
+        let sent = taken(&mut body);
+        assert!(sent.len() < 100_000, "{}", sent.len());
+        assert!(sent.ends_with(&999_999_u32.to_be_bytes()), "the last one is answered");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::connection_limit::ConnectionLimit;
 use super::reply::ReplyTarget;
 use super::request_scheduler::{LockRequest, LockTarget, RequestNumber, RequestScheduler};
 use crate::command_router::{CommandRouter, RoutedCommand, Sending};
-use crate::config::Limits;
+use crate::config::{DeflateConfig, Limits};
 use crate::metrics::Metrics;
 
 /// A client sent more requests than may be pending.
@@ -36,6 +36,7 @@ pub struct ServerContext {
     pub metrics: Metrics,
     pub max_frame_bytes: usize,
     pub limits: Limits,
+    pub deflate: DeflateConfig,
     pub connection_limit: Arc<ConnectionLimit>,
     /// The generation of clients that cannot be recognized.
     pub default_generation: Generation,

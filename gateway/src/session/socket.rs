@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use actix::prelude::*;
 use actix_web::http::StatusCode;
-use actix_web::http::header::SEC_WEBSOCKET_KEY;
+use actix_web::http::header::{SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY};
 use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws;
 use base64::Engine as _;
@@ -21,9 +21,10 @@ use proscenium_actors::outbox::Closed;
 use proscenium_actors::{Outbox, Outgoing, Rope};
 
 use super::close_reason::CloseReason;
+use super::deflate::{self, Agreement, InflateError};
 use super::flow::Flow;
 use super::force_close::SocketHandle;
-use super::frames::{Assembler, AssemblyError};
+use super::frames::{Assembler, AssemblyError, Fragment};
 use super::generation;
 use super::notification;
 use super::pipe::{Kind, Pipe, pipe};
@@ -61,14 +62,23 @@ pub fn connect(
     if let Some(activity) = request.conn_data::<Arc<ConnectionActivity>>() {
         activity.upgrade();
     }
+    let offers = request.headers().get_all(SEC_WEBSOCKET_EXTENSIONS).filter_map(|offer| offer.to_str().ok());
+    let offers: Vec<&str> = offers.collect();
+    let deflate = server.deflate.is_enabled.then(|| deflate::agree(&offers.join(","))).flatten();
+    if let Some(agreement) = &deflate {
+        response.insert_header((SEC_WEBSOCKET_EXTENSIONS, agreement.header()));
+    }
     let requests = SessionRequests::new(server.clone(), client);
     let memory = requests.outbox().memory().clone();
-    let messages = Messages::new(payload, max_frame_bytes, memory.clone());
+    let messages = Messages::new(payload, max_frame_bytes, deflate.is_some(), memory.clone());
     let session = Session {
         metrics: server.metrics.clone(),
         limits: server.limits,
         frames: Assembler::new(max_frame_bytes, memory),
         received: messages.received(),
+        deflate,
+        least_deflate_bytes: server.deflate.least_bytes,
+        max_frame_bytes,
         flow: Flow::new(Instant::now(), server.limits),
         requests,
         phase: Phase::Open,
@@ -103,6 +113,10 @@ struct Session {
     limits: Limits,
     frames: Assembler,
     received: Rc<Received>,
+    /// Set if messages may be compressed.
+    deflate: Option<Agreement>,
+    least_deflate_bytes: usize,
+    max_frame_bytes: usize,
     flow: Flow,
     requests: SessionRequests,
     phase: Phase,
@@ -202,6 +216,14 @@ impl StreamHandler<Result<Message, WireError>> for Session {
         let now = Instant::now();
         let fragment = match message {
             Ok(Message::Binary(frame)) => return self.accept(frame, ctx),
+            Ok(Message::Deflated(frame)) => return self.inflate(frame, ctx),
+            Ok(Message::LastDeflated(last)) => {
+                return match self.frames.add(Fragment::Last(last)) {
+                    Ok(Some(frame)) => self.inflate(frame, ctx),
+                    Ok(None) => {}
+                    Err(error) => self.end(&CloseReason::TooLong(error.to_string()), ctx),
+                };
+            }
             Ok(Message::Fragment(fragment)) => fragment,
             Ok(Message::Ping(payload)) => return self.pipe.write(Kind::Pong, payload),
             Ok(Message::Pong(payload)) => {
@@ -246,6 +268,45 @@ impl StreamHandler<Result<Message, WireError>> for Session {
 }
 
 impl Session {
+    /// Accepts a compressed message. A long one is decompressed by a worker, while nothing else of the connection is
+    /// handled.
+    fn inflate(&mut self, frame: Bytes, ctx: &mut Context<Self>) {
+        let limit_bytes = self.max_frame_bytes;
+        if self.phase != Phase::Open {
+            return;
+        }
+        if frame.len() <= tuning::INFLATE_INLINE_BYTES {
+            return self.inflated(deflate::inflate(&frame, limit_bytes), ctx);
+        }
+        let inflating = web::block(move || deflate::inflate(&frame, limit_bytes));
+        ctx.wait(inflating.into_actor(self).map(|inflated, session, ctx| match inflated {
+            Ok(inflated) => session.inflated(inflated, ctx),
+            // The server is stopping.
+            Err(_) => ctx.stop(),
+        }));
+    }
+
+    fn inflated(&mut self, inflated: Result<Bytes, InflateError>, ctx: &mut Context<Self>) {
+        match inflated {
+            Ok(frame) => self.accept(frame, ctx),
+            Err(error @ InflateError::TooLong { .. }) => {
+                self.end(&CloseReason::TooLong(error.to_string()), ctx)
+            }
+            Err(error @ InflateError::Corrupt) => self.end(&CloseReason::Corrupt(error.to_string()), ctx),
+        }
+    }
+
+    /// Writes a message of at most one piece.
+    fn write_short(&mut self, frame: Bytes) {
+        let deflated = match &self.deflate {
+            Some(agreement) if frame.len() >= self.least_deflate_bytes => agreement.deflate(&frame),
+            Some(_) | None => None,
+        };
+        let (kind, payload) = deflated.map_or((Kind::Binary, frame), |deflated| (Kind::Deflated, deflated));
+        self.flow.wrote(payload.len());
+        self.pipe.write(kind, payload);
+    }
+
     fn accept(&mut self, frame: Bytes, ctx: &mut Context<Self>) {
         if self.phase != Phase::Open {
             return;
@@ -302,8 +363,7 @@ impl Session {
                 self.write_piece(ctx);
                 break;
             }
-            self.flow.wrote(frame.len());
-            self.pipe.write(Kind::Binary, frame.into_bytes());
+            self.write_short(frame.into_bytes());
             self.ping_if_due();
         }
         // Written replies make room for requests, and written notifications for deferred updates.

@@ -22,6 +22,9 @@ use crate::reserved_bytes::ReservedBytes;
 /// Maximum payload of a control frame.
 const MAX_CONTROL_BYTES: u64 = 125;
 
+/// The bit of a message's first frame that says that its content is compressed.
+const RSV1: u8 = 0x40;
+
 const CONTINUATION: u8 = 0;
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
@@ -33,8 +36,12 @@ const PONG: u8 = 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
     Binary(Bytes),
+    /// A compressed message in one frame.
+    Deflated(Bytes),
     /// A part of a fragmented binary message.
     Fragment(Fragment),
+    /// The last part of one whose content is compressed.
+    LastDeflated(Bytes),
     Ping(Bytes),
     Pong(Bytes),
     /// The client ends the connection, with its close code if it gave one.
@@ -77,11 +84,16 @@ pub struct Wire {
     skipped_bytes: u64,
     /// Whether a fragmented message has started and not ended.
     is_continuing: bool,
+    /// Whether messages may be compressed.
+    has_deflate: bool,
+    /// Whether the fragmented message is.
+    is_deflated: bool,
 }
 
 #[derive(Debug)]
 struct Frame {
     is_last: bool,
+    is_deflated: bool,
     opcode: u8,
     mask: [u8; 4],
     len: usize,
@@ -98,7 +110,14 @@ impl Wire {
             begun: None,
             skipped_bytes: 0,
             is_continuing: false,
+            has_deflate: false,
+            is_deflated: false,
         }
+    }
+
+    /// Allows compressed messages (RFC 7692), if they were agreed on.
+    pub fn with_deflate(self, has_deflate: bool) -> Self {
+        Wire { has_deflate, ..self }
     }
 
     /// Whether a message or a frame has begun and not ended.
@@ -147,6 +166,7 @@ impl Wire {
         }
         let header = std::mem::take(&mut self.header);
         let (is_last, opcode) = (header[0] & 0x80 != 0, header[0] & 0x0f);
+        let is_deflated = header[0] & RSV1 != 0;
         let (mut rest, mut len) = (&header[2..], u64::from(header[1] & 0x7f));
         match len {
             126 => len = u64::from(rest.get_u16()),
@@ -168,7 +188,7 @@ impl Wire {
         match usize::try_from(len) {
             Ok(len) if len <= self.limit_bytes => {
                 let bytes = ReservedBytes::new(&self.memory.request(), MemoryKind::Frames);
-                Ok(Some(Frame { is_last, opcode, mask, len, bytes }))
+                Ok(Some(Frame { is_last, is_deflated, opcode, mask, len, bytes }))
             }
             _ => {
                 self.skipped_bytes = len;
@@ -183,9 +203,17 @@ impl Wire {
             (PING, _) => return Ok(Message::Ping(bytes)),
             (PONG, _) => return Ok(Message::Pong(bytes)),
             (CLOSE, _) => return close_code(&bytes).map(Message::Close),
+            (BINARY, true) if frame.is_deflated => return Ok(Message::Deflated(bytes)),
             (BINARY, true) => return Ok(Message::Binary(bytes)),
-            (BINARY, false) => Fragment::First(bytes),
+            (BINARY, false) => {
+                self.is_deflated = frame.is_deflated;
+                Fragment::First(bytes)
+            }
             (_, false) => Fragment::Next(bytes),
+            (_, true) if self.is_deflated => {
+                self.is_continuing = false;
+                return Ok(Message::LastDeflated(bytes));
+            }
             (_, true) => Fragment::Last(bytes),
         };
         self.is_continuing = !frame.is_last;
@@ -195,8 +223,9 @@ impl Wire {
     /// Validates the first two bytes of a header.
     fn check_start(&self) -> Result<(), WireError> {
         let [first, second, ..] = self.header[..] else { return Ok(()) };
-        if first & 0x70 != 0 {
-            return Err(WireError::Protocol("a frame sets reserved bits, but no extension was negotiated"));
+        let may_be_deflated = self.has_deflate && matches!(first & 0x0f, TEXT | BINARY);
+        if first & 0x70 & !if may_be_deflated { RSV1 } else { 0 } != 0 {
+            return Err(WireError::Protocol("a frame sets reserved bits that no extension gives a meaning"));
         }
         if second & 0x80 == 0 {
             return Err(WireError::Protocol("a frame of a client is not masked"));
@@ -284,8 +313,8 @@ pub struct Messages<S> {
 }
 
 impl<S> Messages<S> {
-    pub fn new(payload: S, limit_bytes: usize, memory: MemoryAccount) -> Self {
-        let (wire, bytes) = (Wire::new(limit_bytes, memory), Bytes::new());
+    pub fn new(payload: S, limit_bytes: usize, has_deflate: bool, memory: MemoryAccount) -> Self {
+        let (wire, bytes) = (Wire::new(limit_bytes, memory).with_deflate(has_deflate), Bytes::new());
         Messages { payload, wire, received: Rc::default(), bytes }
     }
 

@@ -114,5 +114,5 @@ async fn a_malformed_version_is_refused_in_the_handshake() {
     let tokio_tungstenite::tungstenite::Error::Http(response) = error else { panic!("{error:?}") };
     assert_eq!(response.status().as_u16(), 400);
     let body = response.body().as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-    assert!(body.contains("\"newest\""), "{body}");
+    assert!(body.contains(r#"\"newest\""#), "{body}");
 }

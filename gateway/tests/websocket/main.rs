@@ -11,6 +11,7 @@ mod order;
 mod random_views;
 mod raw;
 mod rfc6455;
+mod rfc7692;
 mod sharing;
 mod sites;
 mod support;

@@ -20,6 +20,11 @@ pub struct RawClient {
 impl RawClient {
     /// Connects and upgrades. Further headers are complete lines with line ends. The error is the head of the response.
     pub async fn connect(server: &Running, headers: &str) -> Result<RawClient, String> {
+        RawClient::connect_and_head(server, headers).await.map(|(client, _)| client)
+    }
+
+    /// As [`RawClient::connect`]; with the head of the response.
+    pub async fn connect_and_head(server: &Running, headers: &str) -> Result<(RawClient, String), String> {
         let address = server.addresses().http;
         let (status, stream) = request(
             server,
@@ -30,7 +35,7 @@ impl RawClient {
         )
         .await;
         match status.starts_with("HTTP/1.1 101 ") {
-            true => Ok(RawClient { stream }),
+            true => Ok((RawClient { stream }, status)),
             false => Err(status),
         }
     }

@@ -24,7 +24,7 @@ const INVALID_PAYLOAD: u16 = 1007;
 const TOO_BIG: u16 = 1009;
 
 /// A request whose encoding has this many bytes; its reply names it by `msg_id`.
-fn request_of(len: usize, msg_id: u32) -> Vec<u8> {
+pub fn request_of(len: usize, msg_id: u32) -> Vec<u8> {
     let sized = |padding: usize| Request {
         msg_id,
         entity_id: "x".repeat(padding),
@@ -41,7 +41,7 @@ async fn open(server: &Running) -> RawClient {
 }
 
 /// The next frame that is no ping of the server.
-async fn next(client: &mut RawClient) -> Option<Frame> {
+pub async fn next(client: &mut RawClient) -> Option<Frame> {
     loop {
         let frame = client.frame().await?;
         if frame.first != LAST | PING {
@@ -51,14 +51,14 @@ async fn next(client: &mut RawClient) -> Option<Frame> {
 }
 
 /// The number of the message that the next frame replies to.
-async fn replied(client: &mut RawClient) -> u32 {
+pub async fn replied(client: &mut RawClient) -> u32 {
     let frame = next(client).await.expect("a reply");
     assert_eq!(frame.first, LAST | BINARY, "{frame:?}");
     Response::decode(&frame.payload[..]).expect("a response").msg_id
 }
 
 /// The code of the close frame with which the server ends the connection.
-async fn close_code(client: &mut RawClient) -> Option<u16> {
+pub async fn close_code(client: &mut RawClient) -> Option<u16> {
     let frame = next(client).await.expect("a close frame");
     assert_eq!(frame.first, LAST | CLOSE, "{frame:?}");
     let (code, reason) = frame.payload.split_first_chunk::<2>()?;
