@@ -124,6 +124,9 @@ async fn every_route_under_every_method() {
         assert_eq!(answer.body.is_empty(), method == "HEAD", "{method} {path}");
         cases += 1;
     }
+    // The error of a parameter names it.
+    let wrong = ask(&server, "GET", "/api/v1/tables/t?formal=csv", "", "").await;
+    assert!(String::from_utf8_lossy(&wrong.body).contains("formal"), "{wrong:?}");
     println!("routes and methods: {cases} cases");
     std::fs::remove_dir_all(folder).expect("the folder is there");
 }

@@ -106,6 +106,8 @@ struct Load {
     reservation: MemoryReservation,
     applied_rows: usize,
     is_over: bool,
+    /// The stream broke: set by its error, which ends the put.
+    is_cut: bool,
 }
 
 impl Load {
@@ -136,6 +138,7 @@ impl Load {
             collected_bytes: 0,
             applied_rows: 0,
             is_over: false,
+            is_cut: false,
         })
     }
 
@@ -183,7 +186,9 @@ impl Load {
     /// An error of the put that says how many rows are kept.
     fn failed(&self, status: &Status) -> Status {
         let kept = match self.applied_rows {
-            0 => "no rows were applied".to_owned(),
+            0 if self.is_cut => "no rows were applied".to_owned(),
+            // A refused write changes nothing: the text is that of every endpoint.
+            0 => return status.clone(),
             applied => format!("{applied} rows were applied before"),
         };
         let text = format!("{} ({kept})", status.message());
@@ -193,7 +198,9 @@ impl Load {
     /// Collects and applies the next piece; `None` at the end.
     async fn next(&mut self, batches: &mut Batches) -> Result<Option<PutResult>, Status> {
         while !self.is_over && !self.is_full() {
-            match batches.try_next().await.map_err(not_arrow)? {
+            let batch = batches.try_next().await.map_err(not_arrow);
+            self.is_cut = batch.is_err();
+            match batch? {
                 Some(batch) => self.collect(batch)?,
                 None => self.is_over = true,
             }

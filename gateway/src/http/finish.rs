@@ -77,7 +77,8 @@ fn as_json<B: MessageBody>(response: ServiceResponse<B>) -> ServiceResponse<Eith
     if !is_error || content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/json")) {
         return response.map_into_left_body();
     }
-    let text = status.canonical_reason().unwrap_or("the request cannot be served").to_lowercase();
+    let reason = || status.canonical_reason().unwrap_or("the request cannot be served").to_lowercase();
+    let text = response.response().error().map_or_else(reason, ToString::to_string);
     let answer = error_of(status, &text, response.headers());
     response.into_response(answer).map_into_right_body()
 }
