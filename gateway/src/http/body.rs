@@ -7,7 +7,10 @@ use actix_web::web;
 use bytes::Bytes;
 use futures::StreamExt;
 
+use proscenium_engine::memory::{MemoryAccount, MemoryKind, MemoryRefused};
+
 use crate::least_rate::{LeastRate, Transfer};
+use crate::reserved_bytes::ReservedBytes;
 
 /// Why a body was not received.
 #[derive(Debug, thiserror::Error)]

@@ -2,15 +2,12 @@
 //!
 //! Invariant: an upload is the same write that WebSocket clients and Flight send ([`TableLoad`]).
 
-use actix_web::error::PayloadError;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::Bytes;
-use futures::StreamExt;
 use proscenium_engine::error::DataError;
 use proscenium_engine::hosting::Principal;
-use proscenium_engine::memory::{MemoryAccount, MemoryKind, MemoryRefused};
+use proscenium_engine::memory::{MemoryAccount, MemoryRefused};
 use proscenium_engine::{EngineError, TableData};
 use serde::Deserialize;
 use serde_json::json;
@@ -21,7 +18,6 @@ use super::tables::header;
 use crate::content_coding::{Coding, DecodeError};
 use crate::least_rate::LeastRate;
 use crate::load_options::{CsvWords, Format, Lists};
-use crate::reserved_bytes::ReservedBytes;
 use crate::source::decode;
 use crate::table_load::{LoadEffect, LoadOutcome, TableLoad};
 use crate::wire_errors::{http_error, to_http};

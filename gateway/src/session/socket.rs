@@ -221,7 +221,7 @@ impl StreamHandler<Result<Message, WireError>> for Session {
                 return match self.frames.add(Fragment::Last(last)) {
                     Ok(Some(frame)) => self.inflate(frame, ctx),
                     Ok(None) => {}
-                    Err(error) => self.end(&CloseReason::TooLong(error.to_string()), ctx),
+                    Err(error) => self.not_assembled(error, ctx),
                 };
             }
             Ok(Message::Fragment(fragment)) => fragment,
@@ -255,10 +255,7 @@ impl StreamHandler<Result<Message, WireError>> for Session {
         match self.frames.add(fragment) {
             Ok(Some(frame)) => self.accept(frame, ctx),
             Ok(None) => {}
-            Err(AssemblyError::Memory(refused)) => self.end(&CloseReason::Memory(refused), ctx),
-            Err(error @ AssemblyError::TooLong { .. }) => {
-                self.end(&CloseReason::TooLong(error.to_string()), ctx);
-            }
+            Err(error) => self.not_assembled(error, ctx),
         }
     }
 
@@ -268,6 +265,14 @@ impl StreamHandler<Result<Message, WireError>> for Session {
 }
 
 impl Session {
+    fn not_assembled(&mut self, error: AssemblyError, ctx: &mut Context<Self>) {
+        let reason = match error {
+            AssemblyError::Memory(refused) => CloseReason::Memory(refused),
+            AssemblyError::TooLong { .. } => CloseReason::TooLong(error.to_string()),
+        };
+        self.end(&reason, ctx);
+    }
+
     /// Accepts a compressed message. A long one is decompressed by a worker, while nothing else of the connection is
     /// handled.
     fn inflate(&mut self, frame: Bytes, ctx: &mut Context<Self>) {
