@@ -7,7 +7,8 @@
 //!
 //! Reading order: sending to an actor ([`mailbox`]), sending to a connection ([`outbox`]), passing deltas to a
 //! derived table ([`delta_queue`]), the names of tables and views ([`directory`]), who sends a command ([`caller`]);
-//! then the actors: [`catalog`], [`table`], [`view`], [`monitor`]; then their threads: [`placement`], [`workers`].
+//! then the actors: [`catalog`], [`table`], [`view`], [`monitor`]; then their threads: [`placement`], [`workers`],
+//! and which steps leave an actor's thread: [`lent`], [`pace`].
 
 #![warn(missing_docs)]
 
@@ -17,6 +18,7 @@ pub mod delta_queue;
 pub mod directory;
 mod engine_context;
 pub mod error;
+mod lent;
 pub mod limits;
 pub mod lineage;
 pub mod mailbox;
@@ -24,6 +26,7 @@ pub mod metrics;
 pub mod monitor;
 mod notification;
 pub mod outbox;
+mod pace;
 pub mod placement;
 mod rope;
 pub mod subscriber;

@@ -7,11 +7,12 @@
 //! message's handler starts.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix::dev::ToEnvelope;
 use actix::prelude::*;
+use proscenium_engine::interrupt::Interrupt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::error::{ActorError, Result};
@@ -30,6 +31,11 @@ impl<M> std::fmt::Debug for Posted<M> {
 }
 
 impl<M> Posted<M> {
+    /// The message.
+    pub fn message(&self) -> &M {
+        &self.message
+    }
+
     /// Returns the message and releases its permit.
     pub fn open(self) -> M {
         self.message
@@ -180,9 +186,14 @@ pub fn unbound<A: Actor<Context = Context<A>>>(ctx: &mut Context<A>) {
 pub struct Reply<T> {
     callback: Option<Callback<T>>,
     asker: Option<SessionId>,
+    /// `None`: it is awaited, or nobody can tell.
+    is_awaited: Option<IsAwaited>,
 }
 
 type Callback<T> = Box<dyn FnOnce(Result<T>) -> Done + Send>;
+
+/// Whether somebody still waits for a result. Callable from any thread.
+pub type IsAwaited = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// A guard of a running request: requests that wait for this one start once it is dropped.
 pub type Done = Box<dyn Send>;
@@ -194,17 +205,38 @@ impl<T: 'static> Reply<T> {
             callback(result);
             Box::new(())
         };
-        Reply { callback: Some(Box::new(callback)), asker: None }
+        Reply { callback: Some(Box::new(callback)), asker: None, is_awaited: None }
     }
 
-    /// Creates a reply to a request of the connection `asker`.
-    pub fn to(asker: SessionId, callback: impl FnOnce(Result<T>) -> Done + Send + 'static) -> Self {
-        Reply { callback: Some(Box::new(callback)), asker: Some(asker) }
+    /// Creates a reply to a request of the connection `asker`, which `is_awaited` until the connection ends.
+    pub fn to(
+        asker: SessionId,
+        is_awaited: impl Fn() -> bool + Send + Sync + 'static,
+        callback: impl FnOnce(Result<T>) -> Done + Send + 'static,
+    ) -> Self {
+        let is_awaited: IsAwaited = Arc::new(is_awaited);
+        Reply { callback: Some(Box::new(callback)), asker: Some(asker), is_awaited: Some(is_awaited) }
+    }
+
+    /// Whether somebody still waits for the result: the connection has not ended, or the request was not cancelled.
+    pub fn is_awaited(&self) -> bool {
+        self.is_awaited.as_ref().is_none_or(|is_awaited| is_awaited())
+    }
+
+    /// As [`Reply::is_awaited`], for later; `None`: nobody can tell.
+    pub fn awaited(&self) -> Option<IsAwaited> {
+        self.is_awaited.clone()
+    }
+
+    /// Ends work for this reply once nobody waits for it.
+    pub fn interrupt(&self) -> Interrupt {
+        let is_awaited = self.is_awaited.clone();
+        Interrupt::new(move || is_awaited.as_ref().is_some_and(|is_awaited| !is_awaited()))
     }
 
     /// Creates a reply that discards its result.
     pub fn ignored() -> Self {
-        Reply { callback: None, asker: None }
+        Reply { callback: None, asker: None, is_awaited: None }
     }
 
     /// The connection that sent the request, if one did.
@@ -229,10 +261,20 @@ impl<T: 'static> Reply<T> {
         T: Send,
     {
         let (sender, receiver) = oneshot::channel();
-        let reply = Reply::new(move |result| {
+        let sender = Arc::new(Mutex::new(Some(sender)));
+        let is_awaited: IsAwaited = {
+            let sender = sender.clone();
+            Arc::new(move || {
+                let sender = sender.lock().unwrap_or_else(PoisonError::into_inner);
+                sender.as_ref().is_some_and(|sender| !sender.is_closed())
+            })
+        };
+        let mut reply = Reply::new(move |result| {
             // The caller's deadline may have passed.
-            let _ = sender.send(result);
+            let sender = sender.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let _ = sender.map(|sender| sender.send(result));
         });
+        reply.is_awaited = Some(is_awaited);
         (reply, receiver)
     }
 }

@@ -21,6 +21,7 @@ struct MetricsInner {
     apply: HistogramVec,
     step: HistogramVec,
     delivery: HistogramVec,
+    actor_steps: HistogramVec,
     shared_view_hits: IntCounter,
     views_built: IntCounter,
     abandoned_builds: IntCounter,
@@ -49,6 +50,14 @@ impl ActorMetrics {
                 "delivery_seconds",
                 "Time from applying a batch until its notification is passed to a connection's socket.",
             )?,
+            actor_steps: HistogramVec::new(
+                HistogramOpts::new(
+                    "actor_step_seconds",
+                    "Time for which a step of an actor held the thread that it shares with others.",
+                )
+                .buckets(SECONDS.to_vec()),
+                &["actor", "step"],
+            )?,
             shared_view_hits: IntCounter::new(
                 "shared_view_hits_total",
                 "Views that were opened on an existing shared view.",
@@ -56,7 +65,7 @@ impl ActorMetrics {
             views_built: IntCounter::new("views_built_total", "Views that were built.")?,
             abandoned_builds: IntCounter::new(
                 "abandoned_builds_total",
-                "Views that were not built because everybody who asked for them had left.",
+                "Views and columns that were not computed because everybody who asked for them had left.",
             )?,
             merged_deltas: IntCounter::new(
                 "merged_deltas_total",
@@ -83,6 +92,7 @@ impl ActorMetrics {
             apply,
             step,
             delivery,
+            actor_steps,
             shared_view_hits,
             views_built,
             abandoned_builds,
@@ -90,10 +100,11 @@ impl ActorMetrics {
             merged_notifications,
             pending_bytes,
         } = &*self.0;
-        let all: [Box<dyn Collector>; 9] = [
+        let all: [Box<dyn Collector>; 10] = [
             Box::new(apply.clone()),
             Box::new(step.clone()),
             Box::new(delivery.clone()),
+            Box::new(actor_steps.clone()),
             Box::new(shared_view_hits.clone()),
             Box::new(views_built.clone()),
             Box::new(abandoned_builds.clone()),
@@ -102,6 +113,11 @@ impl ActorMetrics {
             Box::new(pending_bytes.clone()),
         ];
         all.into_iter().try_for_each(|collector| registry.register(collector))
+    }
+
+    /// Measures a step of an actor until the timer is dropped.
+    pub(crate) fn step(&self, actor: &'static str, step: &'static str) -> StepTimer {
+        StepTimer { began: Instant::now(), steps: self.0.actor_steps.with_label_values(&[actor, step]) }
     }
 
     pub(crate) fn view_opened(&self, is_shared: bool) {
@@ -144,6 +160,18 @@ impl ActorMetrics {
     }
 }
 
+/// Records the time of a step when it is dropped.
+pub(crate) struct StepTimer {
+    began: Instant,
+    steps: Histogram,
+}
+
+impl Drop for StepTimer {
+    fn drop(&mut self) {
+        self.steps.observe(self.began.elapsed().as_secs_f64());
+    }
+}
+
 /// The metrics of one table.
 #[derive(Debug, Clone)]
 pub struct TableMeter {
@@ -158,8 +186,8 @@ impl TableMeter {
         &self.metrics
     }
 
-    pub(crate) fn applied(&self, since: Instant) {
-        self.apply.observe(since.elapsed().as_secs_f64());
+    pub(crate) fn applied(&self, took: Duration) {
+        self.apply.observe(took.as_secs_f64());
     }
 
     pub(crate) fn stepped(&self, since: Instant) {

@@ -7,7 +7,8 @@
 //! Commands of clients arrive as [`TableRequest`] and are handled one file each: [`batch`] (update, replace, remove),
 //! [`open_view`], [`read`], [`subscribe`], [`delete`]. Messages within the server: [`session_closed`],
 //! [`flush_deferred`], [`follow`], [`table_stats`], [`crash`]. Backfills of computed columns are in [`compute`], the
-//! sources of a derived table in [`source`]. The state of the views and of the deletion is a plain state machine,
+//! sources of a derived table in [`source`]. What may take long leaves the actor's thread: [`lend`]; what waits for a
+//! write that is being staged meanwhile is in [`deferred`]. The state of the views and of the deletion is a plain state machine,
 //! [`hosting::TableHost`]; the queue of commands to a view is [`view_queue`].
 
 mod batch;
@@ -16,9 +17,13 @@ mod compute;
 mod compute_tests;
 mod context;
 mod crash;
+mod deferred;
 mod delete;
+#[cfg(test)]
+mod fair_tests;
 mod flush_deferred;
 mod follow;
+mod lend;
 mod liveness;
 mod notify;
 mod open_view;
@@ -32,6 +37,7 @@ mod table_stats;
 mod view_queue;
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use proscenium_engine::hosting::{self, Answer};
@@ -39,6 +45,7 @@ use proscenium_engine::table::Table;
 
 pub use context::{ActorContext, TableNames};
 pub use crash::Crash;
+pub use deferred::MessageOrder;
 pub use flush_deferred::FlushDeferred;
 pub(crate) use follow::no_view;
 pub use follow::{Follow, Followed, Follower};
@@ -49,12 +56,15 @@ pub use source::Source;
 pub use table_ref::TableRef;
 pub use table_stats::{GetTableStats, TableStats};
 
+use crate::lent::Lent;
 use crate::mailbox::{Posted, Reply, unbound};
 use crate::metrics::TableMeter;
 use crate::outbox::StreamId;
+use crate::pace::Pace;
 use crate::subscriber::Subscriber;
 use crate::tuning;
 use compute::RunningBackfill;
+use deferred::DeferredMessages;
 use follow::FollowerLink;
 use view_queue::ViewQueue;
 
@@ -67,7 +77,12 @@ type TableHost = hosting::TableHost<Subscriber, ViewQueue, (), FollowerLink, Rep
 pub struct TableActor {
     name: Arc<str>,
     stream: StreamId,
-    table: Table,
+    table: Lent<Table>,
+    /// The pace of reading writes, by bytes.
+    reading: Pace,
+    /// The pace of applying batches, by cells.
+    applying: Pace,
+    deferred: DeferredMessages,
     context: ActorContext,
     meter: TableMeter,
     /// The address that other actors send to.
@@ -83,6 +98,8 @@ pub struct TableActor {
     needed_to_catch_up: usize,
     /// Messages handled since this actor last yielded its thread.
     consecutive_messages: usize,
+    /// Time that this took.
+    held_thread: Duration,
     _liveness_guard: LivenessGuard,
 }
 
@@ -99,7 +116,10 @@ impl TableActor {
             meter: context.metrics.table(&self_ref.name),
             name: self_ref.name.clone(),
             stream: self_ref.stream,
-            table,
+            table: Lent::new(table),
+            reading: Pace::new(tuning::NANOS_PER_BYTE),
+            applying: Pace::new(tuning::NANOS_PER_CELL),
+            deferred: DeferredMessages::default(),
             context,
             self_ref,
             host: TableHost::default(),
@@ -108,14 +128,9 @@ impl TableActor {
             running_backfill: Vec::new(),
             needed_to_catch_up: 0,
             consecutive_messages: 0,
+            held_thread: Duration::ZERO,
             _liveness_guard: liveness_guard,
         }
-    }
-}
-
-impl Drop for TableActor {
-    fn drop(&mut self) {
-        self.context.memory.note_freed(self.table.memory() as u64);
     }
 }
 
@@ -130,6 +145,14 @@ impl Actor for TableActor {
 
 /// Handles one type of message. Each message's file implements it.
 pub trait Receive<M> {
+    /// What a message must not overtake.
+    fn order(_message: &M) -> MessageOrder {
+        MessageOrder::Free
+    }
+
+    /// The name of the step in the metrics.
+    fn step(message: &M) -> &'static str;
+
     /// Handles a message. The table's sources are caught up with before.
     fn receive(&mut self, message: M, ctx: &mut Context<TableActor>);
 }
@@ -142,6 +165,13 @@ where
     type Result = ();
 
     fn handle(&mut self, posted: Posted<M>, ctx: &mut Self::Context) {
+        let order = Self::order(posted.message());
+        if self.deferred.must_wait(order) {
+            let message = Box::new(move |table: &mut TableActor, ctx: &mut Context<TableActor>| {
+                table.handle_message(posted, ctx);
+            });
+            return self.deferred.push(order, message);
+        }
         match self.sources_caught_up() {
             None => self.handle_message(posted, ctx),
             Some(caught_up) => {
@@ -154,18 +184,31 @@ where
 }
 
 impl TableActor {
-    fn handle_message<M>(&mut self, posted: Posted<M>, ctx: &mut Context<Self>)
+    fn handle_message<M: 'static>(&mut self, posted: Posted<M>, ctx: &mut Context<Self>)
     where
         TableActor: Receive<M>,
     {
-        if !self.catch_up(ctx) {
-            return;
+        if self.sources.is_empty() {
+            return self.handle_caught_up(posted, ctx);
         }
-        self.receive(posted.open(), ctx);
+        self.catch_up(Box::new(move |table, ctx| table.handle_caught_up(posted, ctx)), ctx);
+    }
+
+    fn handle_caught_up<M>(&mut self, posted: Posted<M>, ctx: &mut Context<Self>)
+    where
+        TableActor: Receive<M>,
+    {
+        let (message, began) = (posted.open(), Instant::now());
+        let timer = self.context.metrics.step("table", Self::step(&message));
+        self.receive(message, ctx);
+        drop(timer);
         self.consecutive_messages += 1;
-        if self.consecutive_messages >= tuning::MAX_CONSECUTIVE_MESSAGES {
+        self.held_thread += began.elapsed();
+        if self.consecutive_messages >= tuning::MAX_CONSECUTIVE_MESSAGES
+            || self.held_thread >= tuning::YIELD_AFTER
+        {
             // An actor drains its mailbox before its thread runs other actors, and this one's may never be empty.
-            self.consecutive_messages = 0;
+            (self.consecutive_messages, self.held_thread) = (0, Duration::ZERO);
             ctx.wait(tokio::task::yield_now().into_actor(self));
         }
     }

@@ -13,9 +13,29 @@ pub const MAX_CONSECUTIVE_MESSAGES: usize = 16;
 /// Messages that the catalog's mailbox holds: requests to create a table, which are rare.
 pub const CATALOG_MAILBOX: usize = 1024;
 
-/// Cells (rows × columns) up to which a view actor writes a reply itself; a larger reply is written by a worker thread.
-/// Ten thousand cells take well under a millisecond, a few times the cost of the round trip to a worker.
+/// Expected time up to which a table or view takes a step on its own thread; a longer one is left to a worker, while the
+/// other actors of the thread go on. A few dozen times the cost of the way to a worker and back.
+pub const INLINE_STEP: Duration = Duration::from_millis(2);
+
+/// Time after which a table that handles messages yields to the other actors on its thread.
+pub const YIELD_AFTER: Duration = Duration::from_millis(2);
+
+/// Units of work as which a smaller step is counted: what is not counted weighs more there.
+pub const LEAST_STEP_WORK: usize = 1000;
+
+/// Nanoseconds that a cell is assumed to take until steps of an actor were measured.
+pub const NANOS_PER_CELL: f64 = 100.0;
+
+/// Nanoseconds that a byte of a write is assumed to take to be read, until writes of a table were measured.
+pub const NANOS_PER_BYTE: f64 = 20.0;
+
+/// Cells (rows × columns) up to which a view actor takes and writes a reply itself; a larger reply is left to a worker
+/// thread. Ten thousand cells take about a millisecond, a few times the cost of the round trip to a worker.
 pub const INLINE_CELLS: usize = 10_000;
+
+/// Items of a view's configuration (columns, operands, bytes of expressions) and columns of its table up to which a table
+/// checks it itself.
+pub const INLINE_PLAN_ITEMS: usize = 4000;
 
 /// Deltas queued for one busy view before its table merges them. Large enough that a short stall merges nothing, small
 /// enough that few old snapshots are kept alive.

@@ -2,36 +2,42 @@
 //!
 //! Invariant: batches of commands are handled completely and in order, so a read sees the version that the table had
 //! when it forwarded the read. The view is built on a worker thread while commands wait in the table's
-//! [queue](crate::table); large replies are encoded there too, from an immutable slice. The actor holds reservations,
-//! not subscriptions.
+//! [queue](crate::table); large replies are encoded there too, from an immutable slice. A batch that may take long is
+//! handled by a worker as a whole, which has the [state](state) meanwhile, so that the other actors of the thread go on.
+//! The actor holds reservations, not subscriptions.
 
 mod batch_ack;
 mod lagging;
 mod read;
+mod state;
 mod step;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use actix::prelude::*;
 use proscenium_engine::MemoryAccount;
-use proscenium_engine::export::ExportBudget;
 use proscenium_engine::hosting::{Answer, HandleId, SliceRequest, ViewRead};
+use proscenium_engine::interrupt::{Interrupt, Interrupted};
 use proscenium_engine::table::Snapshot;
-use proscenium_engine::view::{Handle, Plan, View};
+use proscenium_engine::view::{Plan, View};
 
 pub use batch_ack::{BatchAck, BatchHandled};
 pub use step::{Delivery, Receiver, Step, Wanted};
 
-use lagging::LaggingSubscribers;
+pub(crate) use state::ReadContext;
+use state::ViewState;
 
 use crate::caller::Requester;
 use crate::engine_context::engine_context;
 use crate::error::ActorError;
-use crate::mailbox::Reply;
+use crate::lent::Lent;
+use crate::mailbox::{IsAwaited, Reply};
 use crate::metrics::ActorMetrics;
-use crate::workers::Workers;
+use crate::pace::Pace;
+use crate::tuning;
+use crate::workers::JobOwner;
 
 /// The actor of a shared view.
 #[derive(Debug)]
@@ -39,15 +45,13 @@ pub struct ViewActor {
     /// The plan and the snapshot to build from, and whose job that is; taken when building starts.
     start: Option<(Arc<Plan>, Snapshot, Requester)>,
     /// `None` until it is built; no message is handled before.
-    view: Option<View>,
+    state: Option<Lent<ViewState>>,
     /// Why it could not be built.
     refusal: Option<ActorError>,
-    handles: HashMap<HandleId, Held>,
-    /// Changes that slow connections have not received yet.
-    lagging: LaggingSubscribers,
-    workers: Workers,
-    /// Bound on the bytes of one reply.
-    export_bytes: usize,
+    /// Whose jobs its steps are.
+    table: JobOwner,
+    context: ReadContext,
+    pace: Pace,
     build: Arc<BuildState>,
     metrics: ActorMetrics,
 }
@@ -59,15 +63,6 @@ pub struct BuildState {
     pub built: AtomicBool,
     /// Set by the queue when nobody waits for the view any more: a build that has not begun is not begun.
     pub abandoned: AtomicBool,
-}
-
-/// One client's handle, with its expansion of the view.
-#[derive(Debug)]
-struct Held {
-    handle: Handle,
-    /// The depth. Handles of equal depth show the same rows unless single groups were expanded or collapsed, which sets
-    /// this to `None`.
-    same_rows_as: Option<Option<u32>>,
 }
 
 /// A command in the queue of a view.
@@ -99,6 +94,29 @@ impl QueuedCommand {
             | QueuedCommand::Open(_)
             | QueuedCommand::Close(_)
             | QueuedCommand::Crash => None,
+        }
+    }
+
+    /// Whether the answer of a read is awaited; `None`: always, or it is no read.
+    pub(crate) fn is_awaited(&self) -> Option<IsAwaited> {
+        match self {
+            QueuedCommand::Read(_, _, reply) | QueuedCommand::Slice(_, _, _, reply) => reply.awaited(),
+            QueuedCommand::Step(_)
+            | QueuedCommand::FlushDeferred(_)
+            | QueuedCommand::Open(_)
+            | QueuedCommand::Close(_)
+            | QueuedCommand::Crash => None,
+        }
+    }
+
+    /// Whose job this is: a read's sender's, a step's table's. `None`: it is no work.
+    fn owner(&self, table: JobOwner) -> Option<JobOwner> {
+        match self {
+            QueuedCommand::Read(_, _, reply) | QueuedCommand::Slice(_, _, _, reply) => {
+                Some(JobOwner::of(reply.asker()))
+            }
+            QueuedCommand::Step(_) | QueuedCommand::FlushDeferred(_) | QueuedCommand::Crash => Some(table),
+            QueuedCommand::Open(_) | QueuedCommand::Close(_) => None,
         }
     }
 
@@ -138,23 +156,75 @@ impl ViewActor {
         plan: Arc<Plan>,
         snapshot: Snapshot,
         requester: Requester,
-        workers: Workers,
-        export_bytes: usize,
+        table: JobOwner,
+        context: ReadContext,
         build: Arc<BuildState>,
         metrics: ActorMetrics,
     ) -> Self {
-        let (handles, lagging) = (HashMap::new(), LaggingSubscribers::default());
         ViewActor {
             start: Some((plan, snapshot, requester)),
-            view: None,
+            state: None,
             refusal: None,
-            handles,
-            lagging,
-            workers,
-            export_bytes,
+            table,
+            context,
+            pace: Pace::new(tuning::NANOS_PER_CELL),
             build,
             metrics,
         }
+    }
+
+    /// Ends work on the view once nobody waits for it.
+    fn interrupt(&self) -> Interrupt {
+        let build = self.build.clone();
+        Interrupt::new(move || build.abandoned.load(Ordering::Acquire))
+    }
+
+    /// Handles a batch on a worker; later ones wait for it.
+    fn handle_on_worker(
+        &mut self,
+        commands: Vec<QueuedCommand>,
+        work: usize,
+        ack: Option<BatchAck>,
+        ctx: &mut Context<Self>,
+    ) {
+        let Some(state) = &mut self.state else { return };
+        let (mut state, read_context, interrupt) = (state.lend(), self.context.clone(), self.interrupt());
+        let owner = self.owner_of(&commands);
+        let handling = self.context.workers.run(owner, move || {
+            let began = Instant::now();
+            // Once nobody waits for the view, its half-done state is dropped.
+            interrupt.run(move || {
+                state.handle(commands, &read_context);
+                (state, began.elapsed())
+            })
+        });
+        ctx.wait(handling.into_actor(self).map(move |handled, actor, ctx| match handled {
+            Ok(Ok((state, took))) => {
+                if let Some(lent) = &mut actor.state {
+                    lent.give_back(state);
+                }
+                actor.pace.observe(work, took);
+                if let Some(ack) = ack {
+                    ack.complete();
+                }
+            }
+            // Nobody is to be notified.
+            Ok(Err(Interrupted)) => {
+                if let Some(ack) = ack {
+                    ack.complete();
+                }
+                ctx.stop();
+            }
+            // It panicked. The acknowledgement that is dropped reports the failure.
+            Err(_) => ctx.stop(),
+        }));
+    }
+
+    /// Whose job a batch is: the reader's if it consists of one client's reads, otherwise the table's.
+    fn owner_of(&self, commands: &[QueuedCommand]) -> JobOwner {
+        let mut owners = commands.iter().filter_map(|command| command.owner(self.table));
+        let first = owners.next().unwrap_or(self.table);
+        if owners.all(|owner| owner == first) { first } else { self.table }
     }
 }
 
@@ -163,26 +233,33 @@ impl Actor for ViewActor {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         let Some((plan, snapshot, requester)) = self.start.take() else { return };
-        let (build, metrics) = (self.build.clone(), self.metrics.clone());
+        let (interrupt, metrics) = (self.interrupt(), self.metrics.clone());
         let world = engine_context(&requester.memory);
-        let building = self.workers.run(requester.owner, move || {
-            if build.abandoned.load(Ordering::Acquire) {
-                metrics.build_abandoned();
-                return None;
-            }
-            Some(View::build_within(plan, &snapshot, &world))
+        let building = self.context.workers.run(requester.owner, move || {
+            let build = || View::build_within(plan, &snapshot, &world);
+            let built = if interrupt.is_due() { Err(Interrupted) } else { interrupt.run(build) };
+            built.inspect_err(|_| metrics.build_abandoned())
         });
         ctx.wait(building.into_actor(self).map(|built, actor, ctx| match built {
-            Ok(Some(Ok(view))) => {
-                actor.view = Some(view);
+            Ok(Ok(Ok(view))) => {
+                actor.state = Some(Lent::new(ViewState::new(view)));
                 actor.build.built.store(true, Ordering::Release);
             }
             // Lives until its queue has passed on the reads that wait, which get the reason.
-            Ok(Some(Err(error))) => actor.refusal = Some(error.into()),
-            Ok(None) => ctx.stop(),
+            Ok(Ok(Err(error))) => actor.refusal = Some(error.into()),
+            Ok(Err(Interrupted)) => ctx.stop(),
             // Building panicked. The batch that is dropped with the actor reports the failure.
             Err(_) => ctx.stop(),
         }));
+    }
+}
+
+/// Freeing a large view takes long, so a worker does it.
+impl Drop for ViewActor {
+    fn drop(&mut self) {
+        if let Some(state) = self.state.as_mut().and_then(Lent::take) {
+            self.context.workers.start_job(JobOwner::Server, move || drop(state));
+        }
     }
 }
 
@@ -193,39 +270,22 @@ impl Message for ViewBatch {
 impl Handler<ViewBatch> for ViewActor {
     type Result = ();
 
-    fn handle(&mut self, ViewBatch { commands, ack }: ViewBatch, _ctx: &mut Self::Context) {
+    fn handle(&mut self, ViewBatch { commands, ack }: ViewBatch, ctx: &mut Self::Context) {
         if let Some(error) = &self.refusal {
             commands.into_iter().for_each(|command| command.refuse(error.clone()));
             // The acknowledgement is dropped, which reports the failure.
             return;
         }
-        let Some(view) = &mut self.view else { return };
-        for command in commands {
-            match command {
-                QueuedCommand::Step(step) => step.apply(view, &mut self.handles, &mut self.lagging),
-                QueuedCommand::FlushDeferred(wanted) => self.lagging.flush(wanted, view, &mut self.handles),
-                QueuedCommand::Open(Opening { handle, group_by_depth }) => {
-                    let same_rows_as = Some(group_by_depth);
-                    self.handles.insert(handle, Held { handle: view.handle(group_by_depth), same_rows_as });
-                }
-                QueuedCommand::Crash => panic!("a view received a crash command"),
-                QueuedCommand::Close(handle) => {
-                    self.handles.remove(&handle);
-                    self.lagging.forget(handle);
-                }
-                QueuedCommand::Read(handle, read, reply) => match self.handles.get_mut(&handle) {
-                    Some(held) => read::answer(&read, reply, view, held),
-                    None => reply.send(Err(ActorError::ViewNotFound)),
-                },
-                QueuedCommand::Slice(handle, slice, memory, reply) => match self.handles.get_mut(&handle) {
-                    Some(held) => {
-                        let budget = ExportBudget::new(memory, self.export_bytes);
-                        read::slice(slice, reply, view, held, &self.workers, budget);
-                    }
-                    None => reply.send(Err(ActorError::ViewNotFound)),
-                },
-            }
+        let Some(state) = &mut self.state else { return };
+        let work = state.work(&commands);
+        if work.of_reads > tuning::INLINE_CELLS || !self.pace.is_short(work.of_steps) {
+            let work = work.of_steps.saturating_add(work.of_reads);
+            return self.handle_on_worker(commands, work, ack, ctx);
         }
+        let _timer = self.metrics.step("view", "batch");
+        let began = Instant::now();
+        state.handle(commands, &self.context);
+        self.pace.observe(work.of_steps.saturating_add(work.of_reads), began.elapsed());
         if let Some(ack) = ack {
             ack.complete();
         }

@@ -35,6 +35,17 @@ pub struct ViewConfig {
     pub generation: Generation,
 }
 
+impl ViewConfig {
+    /// Estimates the work of checking the configuration: columns, terms, operands, and bytes of expressions.
+    pub fn num_items(&self) -> usize {
+        let operands: usize = self.filter.iter().map(|term| 1 + term.operands.len()).sum();
+        let expressions: usize = self.expressions.iter().map(|(alias, text)| alias.len() + text.len()).sum();
+        let columns = self.columns.as_ref().map_or(0, Vec::len);
+        let others = self.group_by.len() + self.split_by.len() + self.sort.len();
+        operands + expressions + columns + others + self.aggregates.len() + self.windows.len()
+    }
+}
+
 /// A generation of published clients. Its rules apply where generations differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Generation {

@@ -39,6 +39,20 @@ pub enum TableData {
     Stream(Arc<dyn BatchSource>),
 }
 
+impl TableData {
+    /// Estimates the work of reading the data: bytes of text or of Arrow data in memory, `usize::MAX` if they are decoded
+    /// while they are read. Cost: O(batches · columns).
+    pub fn read_work(&self) -> usize {
+        match self {
+            TableData::Schema(columns) => columns.len(),
+            TableData::Csv(bytes) | TableData::Delimited(bytes, _) | TableData::Arrow(bytes) => bytes.len(),
+            TableData::Rows(text) | TableData::Columns(text) | TableData::Ndjson(text) => text.len(),
+            TableData::Batches(_, batches) => batches.iter().map(RecordBatch::get_array_memory_size).sum(),
+            TableData::Stream(_) => usize::MAX,
+        }
+    }
+}
+
 /// Arrow data in batches that are decoded one after the other, so that they need not be in memory together.
 pub trait BatchSource: std::fmt::Debug + Send + Sync {
     /// The schema of every batch.

@@ -29,6 +29,7 @@ pub(crate) use table_row::TableRow;
 
 use crate::column::{Column, Interner, Slots, Writes};
 use crate::context::EngineContext;
+use crate::interrupt::checkpoint;
 use crate::memory::{MemoryAccount, MemoryKind, MemoryRefused, MemoryReservation};
 use crate::storage::Snapshot;
 use crate::types::scalar::Scalar;
@@ -76,6 +77,8 @@ const MAX_TEXT_BYTES: usize = 1 << 17;
 /// Maximum cost of the rows of one computation together (some seconds), in steps of [`eval`]; the remaining rows are
 /// null.
 const MAX_STEPS_TOGETHER: u64 = 200_000_000;
+/// Cost of a row after which work asks whether it is still wanted.
+const LONG_ROW_STEPS: u64 = 10_000;
 /// Minimum number of rows for vector evaluation, which has a fixed cost.
 const LEAST_VECTOR_ROWS: usize = 16;
 
@@ -317,6 +320,7 @@ impl Expression {
         let mut steps = 0;
         let mut is_for_rows = slots.len() < LEAST_VECTOR_ROWS;
         for block in slots.chunks(BLOCK_ROWS) {
+            checkpoint();
             if let (Column::Str(_, strings), Some(interner)) = (&*column, &*interner) {
                 memory.grow_to(before + (strings.memory() + interner.memory()) as u64)?;
             }
@@ -331,6 +335,9 @@ impl Expression {
                 let row = TableRow { snapshot, columns: &self.columns, slot };
                 let (value, spent) = self.evaluate_counting(&row, inputs);
                 steps += spent;
+                if spent > LONG_ROW_STEPS {
+                    checkpoint();
+                }
                 value
             };
             let values: Vec<Scalar> = block.iter().map(&mut value_of).collect();

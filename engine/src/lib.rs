@@ -27,6 +27,7 @@ pub mod hosting;
     reason = "accepts some of Arrow's data types and kinds of JSON cells, refuses all others"
 )]
 pub mod ingest;
+pub mod interrupt;
 pub mod memory;
 pub(crate) mod parallel;
 pub(crate) mod query;

@@ -7,6 +7,8 @@
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
+use crate::interrupt;
+
 /// Fewer rows than this are not worth a thread of their own.
 const PART_ROWS: usize = 32 * 1024;
 
@@ -58,7 +60,7 @@ impl Threads {
     pub(crate) fn deal<I: Send, T: Send>(self, items: Vec<I>, work: impl Fn(I) -> T + Sync) -> Vec<T> {
         let num_workers = self.0.min(items.len());
         if num_workers < 2 {
-            return items.into_iter().map(work).collect();
+            return items.into_iter().map(|item| interruptible(&work, item)).collect();
         }
         let waiting = Mutex::new(items.into_iter().enumerate());
         // A thread that panicked holds no item: it had taken it before.
@@ -66,7 +68,7 @@ impl Threads {
         let done = self.each(vec![(); num_workers], |()| {
             let mut done = Vec::new();
             while let Some((position, item)) = next() {
-                done.push((position, work(item)));
+                done.push((position, interruptible(&work, item)));
             }
             done
         });
@@ -104,13 +106,20 @@ impl Threads {
     /// Runs `work` on every item, each on a thread of its own, the last on this one. Meant for few items.
     pub(crate) fn each<I: Send, T: Send>(self, mut items: Vec<I>, work: impl Fn(I) -> T + Sync) -> Vec<T> {
         if self.0 == 1 || items.len() < 2 {
-            return items.into_iter().map(work).collect();
+            return items.into_iter().map(|item| interruptible(&work, item)).collect();
         }
+        let interrupt = interrupt::current();
         let last = items.pop().expect("there are at least two");
         std::thread::scope(|scope| {
             let work = &work;
-            let others: Vec<_> = items.into_iter().map(|item| scope.spawn(move || work(item))).collect();
-            let last = work(last);
+            let others: Vec<_> = {
+                let start = |item| {
+                    let interrupt = interrupt.clone();
+                    scope.spawn(move || interrupt::within(interrupt, || interruptible(work, item)))
+                };
+                items.into_iter().map(start).collect()
+            };
+            let last = interruptible(work, last);
             let mut results: Vec<T> = others
                 .into_iter()
                 .map(|thread| match thread.join() {
@@ -132,8 +141,9 @@ impl Threads {
         if self.0 == 1 {
             return (first(), second());
         }
+        let interrupt = interrupt::current();
         std::thread::scope(|scope| {
-            let first = scope.spawn(first);
+            let first = scope.spawn(|| interrupt::within(interrupt, first));
             let second = second();
             match first.join() {
                 Ok(first) => (first, second),
@@ -141,6 +151,12 @@ impl Threads {
             }
         })
     }
+}
+
+/// Does the work of one item, unless the whole is to end.
+fn interruptible<I, T>(work: impl Fn(I) -> T, item: I) -> T {
+    interrupt::checkpoint();
+    work(item)
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ use joined::JoinedTable;
 pub(crate) use owned::OwnedTable;
 #[cfg(not(test))]
 use owned::OwnedTable;
+pub use owned::Stager;
 
 /// A table with the computed columns of its plans.
 #[derive(Debug)]

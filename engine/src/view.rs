@@ -21,6 +21,7 @@ mod slot_bitmap;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod work;
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -7,11 +7,13 @@
 //! Cost: a backfill that is many batches behind when it finishes catches up on a worker, too, in rounds of decreasing
 //! length.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use actix::prelude::*;
+use proscenium_engine::MemoryAccount;
 use proscenium_engine::hosting::{HandleId, SharedId};
-use proscenium_engine::table::{Backfill, BackfillResult};
+use proscenium_engine::interrupt::Interrupted;
+use proscenium_engine::table::{Backfill, BackfillResult, InstalledColumns, Table};
 use proscenium_engine::view::Plan;
 
 use super::ActorContext;
@@ -20,8 +22,9 @@ use super::view_queue::ViewQueue;
 use crate::caller::Requester;
 use crate::engine_context::engine_context;
 use crate::error::ActorError;
+use crate::pace::Pace;
 use crate::tuning;
-use crate::view::ViewActor;
+use crate::view::{ReadContext, ViewActor};
 use crate::workers::JobOwner;
 
 /// A backfill that a worker computes or catches up.
@@ -34,6 +37,9 @@ pub(super) struct RunningBackfill {
     /// Rounds of catching up so far.
     rounds: usize,
 }
+
+/// A backfill and its columns, or why they could not be computed.
+type Computed = (Backfill, proscenium_engine::Result<InstalledColumns>);
 
 impl TableActor {
     /// Starts a backfill.
@@ -56,13 +62,24 @@ impl TableActor {
         job: impl FnOnce() -> proscenium_engine::Result<BackfillResult> + Send + 'static,
         ctx: &mut Context<Self>,
     ) {
-        let computing = self.context.workers.run(owner, job);
+        let interrupt = backfill.interrupt();
+        let computing = self.context.workers.run(owner, move || interrupt.run(job));
         ctx.spawn(computing.into_actor(self).map(move |result, actor, ctx| match result {
-            Ok(Ok(result)) => actor.catch_up_or_install(backfill, result, ctx),
+            Ok(Ok(Ok(result))) => actor.catch_up_or_install(backfill, result, ctx),
             // Its memory was refused, or the job panicked: the views that wait for its columns fail.
-            Ok(Err(error)) => actor.fail_backfill(&backfill, &error.into(), ctx),
+            Ok(Ok(Err(error))) => actor.fail_backfill(&backfill, &error.into(), ctx),
+            Ok(Err(Interrupted)) => actor.abandon_backfill(backfill, ctx),
             Err(error) => actor.fail_backfill(&backfill, &error, ctx),
         }));
+    }
+
+    /// Forgets a backfill that ended early because nothing read its columns. If something does by now, it starts anew.
+    fn abandon_backfill(&mut self, backfill: Backfill, ctx: &mut Context<Self>) {
+        let forgotten = self.forget_backfill(&backfill);
+        match forgotten.filter(|_| backfill.is_awaited()) {
+            Some(RunningBackfill { requester, .. }) => self.compute(backfill, requester, ctx),
+            None => self.context.metrics.build_abandoned(),
+        }
     }
 
     /// Installs the columns if they are few batches behind; otherwise starts another round on a worker.
@@ -76,12 +93,12 @@ impl TableActor {
         let running_backfill =
             self.running_backfill.iter_mut().find(|running_backfill| running_backfill.backfill.is(&backfill));
         let (Some(running_backfill), Some(version)) = (running_backfill, backlog.version()) else {
-            return self.install(&backfill, result, ctx);
+            return self.install(backfill, result, ctx);
         };
         if backlog.len() <= tuning::DELTAS_TO_FOLLOW_AT_ONCE
             || running_backfill.rounds >= tuning::FOLLOWING_ROUNDS
         {
-            return self.install(&backfill, result, ctx);
+            return self.install(backfill, result, ctx);
         }
         running_backfill.rounds += 1;
         running_backfill.version = version;
@@ -96,15 +113,32 @@ impl TableActor {
         self.work_on(backfill, owner, job, ctx);
     }
 
-    /// Computes all running backfills in this message handler, for messages that cannot wait.
-    pub(super) fn finish_backfills(&mut self, ctx: &mut Context<Self>) {
-        while let Some(running_backfill) = self.running_backfill.first() {
-            let backfill = running_backfill.backfill.clone();
-            match backfill.run(&engine_context(&running_backfill.requester.memory)) {
-                Ok(result) => self.install(&backfill, result, ctx),
-                Err(error) => self.fail_backfill(&backfill, &error.into(), ctx),
+    /// Computes all running backfills now, then goes on with `then`: for messages that cannot wait for them. No message
+    /// is handled meanwhile.
+    fn finish_backfills(
+        &mut self,
+        then: impl FnOnce(&mut Self, &mut Context<Self>) + 'static,
+        ctx: &mut Context<Self>,
+    ) {
+        let running = self.running_backfill.iter();
+        let running: VecDeque<(Backfill, MemoryAccount)> =
+            running.map(|running| (running.backfill.clone(), running.requester.memory.clone())).collect();
+        let job = move |table: &mut Table| {
+            let (mut open, mut done) = (running, Vec::new());
+            while let Some((backfill, memory)) = open.pop_front() {
+                let world = engine_context(&memory);
+                let result = backfill.run(&world);
+                let installed = result.map(|result| table.install(&backfill, result, &world));
+                open.extend(table.take_ready().into_iter().map(|ready| (ready, memory.clone())));
+                done.push((backfill, installed));
             }
-        }
+            done
+        };
+        let install = move |table: &mut Self, done: Vec<Computed>, ctx: &mut Context<Self>| {
+            table.installed(done, ctx);
+            then(table, ctx);
+        };
+        self.lend(self.job_owner(), job, install, ctx);
     }
 
     /// Bounds the catch-up log of running backfills by merging batches between which no version is needed.
@@ -121,38 +155,89 @@ impl TableActor {
     }
 
     /// Computes the columns of a view that is about to be closed and has reads pending, so that it can be built and
-    /// reply.
-    pub(super) fn compute_for_pending_reads(&mut self, id: HandleId, ctx: &mut Context<Self>) {
+    /// reply; then goes on with `then`.
+    pub(super) fn compute_for_pending_reads(
+        &mut self,
+        id: HandleId,
+        then: impl FnOnce(&mut Self, &mut Context<Self>) + 'static,
+        ctx: &mut Context<Self>,
+    ) {
         let shared = self.host.views.handle(id).map(|handle| handle.shared);
         let queue = shared.and_then(|shared| self.host.views.shared(shared));
-        if queue.is_some_and(|queue| queue.plan_not_started().is_some() && queue.has_reads()) {
-            self.finish_backfills(ctx);
+        match queue.is_some_and(|queue| queue.plan_not_started().is_some() && queue.has_reads()) {
+            true => self.finish_backfills(then, ctx),
+            false => then(self, ctx),
         }
     }
 
-    /// Computes the columns of a plan from which the caller builds at once.
-    pub(super) fn finish_plan(&mut self, plan: &Plan, ctx: &mut Context<Self>) {
-        if self.table.is_pending(plan) {
-            self.finish_backfills(ctx);
+    /// Computes the columns of a plan from which the caller builds at once; then goes on with `then`.
+    pub(super) fn finish_plan(
+        &mut self,
+        plan: &Plan,
+        then: impl FnOnce(&mut Self, &mut Context<Self>) + 'static,
+        ctx: &mut Context<Self>,
+    ) {
+        match self.table.is_pending(plan) {
+            true => self.finish_backfills(then, ctx),
+            false => then(self, ctx),
         }
     }
 
-    fn install(&mut self, backfill: &Backfill, result: BackfillResult, ctx: &mut Context<Self>) {
-        let installed = self.table.install(backfill, result, &engine_context(&self.context.memory));
-        let forgotten = self.forget_backfill(backfill);
-        if installed.is_empty() {
-            return;
+    /// Installs the result of a backfill, led to the present. A window may read all its rows for each batch.
+    fn install(&mut self, backfill: Backfill, result: BackfillResult, ctx: &mut Context<Self>) {
+        let installing = {
+            let (backfill, world) = (backfill.clone(), engine_context(&self.context.memory));
+            move |table: &mut Table| table.install(&backfill, result, &world)
+        };
+        let then = move |table: &mut Self, installed: InstalledColumns, ctx: &mut Context<Self>| {
+            table.installed(vec![(backfill, Ok(installed))], ctx);
+        };
+        if self.table.num_rows() <= tuning::INLINE_CELLS {
+            let installed = installing(&mut self.table);
+            return then(self, installed, ctx);
         }
-        if let Some(RunningBackfill { requester, .. }) = forgotten {
-            for ready in self.table.take_ready() {
-                self.compute(ready, requester.clone(), ctx);
+        self.lend(self.job_owner(), installing, then, ctx);
+    }
+
+    /// Adds installed columns to what waits for them, then starts what has all of its columns.
+    fn installed(&mut self, done: Vec<Computed>, ctx: &mut Context<Self>) {
+        let (mut has_installed, mut refused) = (false, Vec::new());
+        for (backfill, installed) in done {
+            let installed = match installed {
+                Ok(installed) => installed,
+                Err(error) => {
+                    refused.push((backfill, error));
+                    continue;
+                }
+            };
+            let forgotten = self.forget_backfill(&backfill);
+            if installed.is_empty() {
+                continue;
+            }
+            has_installed = true;
+            if let Some(RunningBackfill { requester, .. }) = forgotten {
+                for ready in self.table.take_ready() {
+                    self.compute(ready, requester.clone(), ctx);
+                }
+            }
+            for id in self.not_started() {
+                if let Some(queue) = self.host.views.shared_mut(id) {
+                    queue.amend(&installed);
+                }
             }
         }
+        for (backfill, error) in refused {
+            self.fail_backfill(&backfill, &error.into(), ctx);
+        }
+        if !has_installed {
+            return;
+        }
+        // A batch is more work from now on.
+        self.applying = Pace::unmeasured();
         for id in self.not_started() {
             let Some(queue) = self.host.views.shared_mut(id) else { continue };
-            queue.amend(&installed);
             if queue.plan_not_started().is_some_and(|plan| !self.table.is_pending(plan)) {
-                start(queue, &self.context);
+                start(queue, JobOwner::Table(self.stream), &self.context);
             }
         }
         self.send_all(ctx);
@@ -187,12 +272,12 @@ impl TableActor {
     }
 }
 
-/// Starts the actor of a view whose columns are computed.
-pub(super) fn start(queue: &mut ViewQueue, context: &ActorContext) {
+/// Starts the actor of a view whose columns are computed. `table`: whose jobs its steps are.
+pub(super) fn start(queue: &mut ViewQueue, table: JobOwner, context: &ActorContext) {
     queue.start(|plan, snapshot, requester, build| {
-        let (workers, export_bytes) = (context.workers.clone(), context.limits.export_bytes);
-        let view =
-            ViewActor::new(plan, snapshot, requester, workers, export_bytes, build, context.metrics.clone());
+        let reads =
+            ReadContext { workers: context.workers.clone(), export_bytes: context.limits.export_bytes };
+        let view = ViewActor::new(plan, snapshot, requester, table, reads, build, context.metrics.clone());
         ViewActor::start_in_arbiter(context.placement.next(), move |_| view)
     });
 }

@@ -1,5 +1,6 @@
 //! Tests of backfills and builds that take long: all workers are blocked meanwhile.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 
 use proscenium_engine::config::{FilterTerm, ViewConfig, WindowSpec};
@@ -17,72 +18,79 @@ use crate::error::Result;
 use crate::limits::Limits;
 use crate::mailbox::Reply;
 use crate::metrics::ActorMetrics;
-use crate::outbox::SessionId;
+use crate::outbox::{Outbox, SessionId};
 use crate::tuning;
 use crate::workers::{JobOwner, WorkerBounds, Workers};
 
-const NUM_WORKERS: usize = 2;
-
-/// No more threads than [`hold`] keeps busy.
-fn few_workers() -> Workers {
-    let bounds = WorkerBounds { threads: NUM_WORKERS, most_threads: NUM_WORKERS, per_owner: NUM_WORKERS };
+/// One job of an owner at a time, and a thread for each owner.
+pub(super) fn few_workers() -> Workers {
+    let bounds = WorkerBounds { threads: 2, most_threads: 16, per_owner: 1 };
     Workers::start_within(bounds).unwrap()
 }
 
-/// Keeps all workers busy until the sender is dropped.
-fn hold(workers: &Workers) -> Sender<()> {
+/// Lets the jobs of these owners wait until the sender is dropped.
+pub(super) fn hold(workers: &Workers, owners: &[JobOwner]) -> Sender<()> {
     let (gate, opened) = channel::<()>();
     let opened = std::sync::Arc::new(std::sync::Mutex::new(opened));
     let (here, arrived) = channel();
-    for _ in 0..NUM_WORKERS {
+    for owner in owners {
         let (here, opened) = (here.clone(), opened.clone());
-        workers.start_job(JobOwner::Server, move || {
+        workers.start_job(*owner, move || {
             here.send(()).unwrap();
             // Ends when the gate is dropped; the others then find it open.
             let _ = opened.lock().unwrap().recv();
         });
     }
-    (0..NUM_WORKERS).for_each(|_| arrived.recv().unwrap());
+    owners.iter().for_each(|_| arrived.recv().unwrap());
     gate
 }
 
-async fn ask(table: &TableRef, command: TargetCommand) -> Result<Answer> {
+pub(super) async fn ask(table: &TableRef, command: TargetCommand) -> Result<Answer> {
     table.mailbox.ask(tuning::ASK_DEADLINE, |reply| request(command, reply)).await
 }
 
-fn request(command: TargetCommand, reply: Reply<Answer>) -> TableRequest {
+pub(super) fn request(command: TargetCommand, reply: Reply<Answer>) -> TableRequest {
     let caller = Caller::without_connection(Principal::anonymous(), MemoryAccount::unlimited());
     TableRequest { caller, command, reply, handled: Box::new(()) }
 }
 
-async fn update(table: &TableRef, rows: String) {
+pub(super) async fn update(table: &TableRef, rows: String) {
     let (data, options) = (TableData::Rows(rows.into()), WriteOptions::default());
     let write = TableCommand::Write(Write::Update { data, port_id: 0, options });
     ask(table, TargetCommand::Table(write)).await.unwrap();
 }
 
-async fn open(table: &TableRef, view_id: &str, config: ViewConfig) {
+pub(super) async fn open(table: &TableRef, view_id: &str, config: ViewConfig) {
     let (view_id, config) = (view_id.to_owned(), Box::new(config));
     ask(table, TargetCommand::Table(TableCommand::OpenView { view_id, config })).await.unwrap();
 }
 
-fn read(view_id: &str) -> TargetCommand {
+/// As [`open`], by a client of its own, whose jobs are held apart.
+async fn open_by(outbox: &Arc<Outbox>, table: &TableRef, view_id: &str, config: ViewConfig) {
+    let caller = Caller::on_connection(Principal::anonymous(), outbox.clone(), 1, MemoryAccount::unlimited());
+    let (view_id, config) = (view_id.to_owned(), Box::new(config));
+    let command = TargetCommand::Table(TableCommand::OpenView { view_id, config });
+    let request = |reply| TableRequest { caller, command, reply, handled: Box::new(()) };
+    table.mailbox.ask(tuning::ASK_DEADLINE, request).await.unwrap();
+}
+
+pub(super) fn read(view_id: &str) -> TargetCommand {
     let format = SliceFormat::Text(TextFormat::JsonColumns(JsonOptions::default()));
     let slice = SliceRequest { viewport: Viewport::default(), format };
     TargetCommand::View(view_id.to_owned(), ViewCommand::Slice(slice))
 }
 
-async fn shown(table: &TableRef, view_id: &str) -> String {
+pub(super) async fn shown(table: &TableRef, view_id: &str) -> String {
     text(ask(table, read(view_id)).await.unwrap())
 }
 
-fn text(answer: Answer) -> String {
+pub(super) fn text(answer: Answer) -> String {
     let Answer::Encoded(_, pieces) = answer else { panic!("a text: {answer:?}") };
     String::from_utf8(pieces.concat()).unwrap()
 }
 
 /// Two windows, the one over the other, over an expression.
-fn config() -> ViewConfig {
+pub(super) fn config() -> ViewConfig {
     let window = |source: &str, op: &str| WindowSpec {
         source: source.into(),
         op: op.into(),
@@ -120,8 +128,9 @@ async fn batches_are_applied_while_windows_are_computed() {
     open(&table, "plain", ViewConfig::default()).await;
     shown(&table, "plain").await;
 
-    let gate = hold(&workers);
-    open(&table, "late", config()).await;
+    let outbox = catalog.outbox(SessionId::fresh());
+    let gate = hold(&workers, &[JobOwner::Session(outbox.session())]);
+    open_by(&outbox, &table, "late", config()).await;
     // More batches than are kept separately.
     let num_batches = tuning::DELTAS_TO_CATCH_UP + 100;
     for batch in 0..num_batches {
@@ -133,7 +142,7 @@ async fn batches_are_applied_while_windows_are_computed() {
     let reply = Reply::new(move |result| sender.send(result).unwrap());
     table.mailbox.post(request(read("late"), reply)).await;
     update(&table, r#"[{"k":2,"v":-1},{"k":4,"v":10}]"#.into()).await;
-    open(&table, "later", config()).await;
+    open_by(&outbox, &table, "later", config()).await;
     update(&table, r#"[{"k":1,"v":100}]"#.into()).await;
     let size = ask(&table, TargetCommand::Table(TableCommand::GetSize)).await;
     assert!(matches!(size, Ok(Answer::TableSize(4))), "{size:?}");
@@ -163,8 +172,9 @@ async fn what_a_client_that_left_has_asked_for_is_not_built() {
     catalog.host("t", TableData::Rows(rows.into()), TableOptions::default()).await.unwrap();
     let table = catalog.table("t").unwrap();
 
-    let gate = hold(&workers);
     let outbox = catalog.outbox(SessionId::fresh());
+    let owner = JobOwner::Session(outbox.session());
+    let gate = hold(&workers, &[owner]);
     let send = async |command: TargetCommand| {
         let caller =
             Caller::on_connection(Principal::anonymous(), outbox.clone(), 1, MemoryAccount::unlimited());
@@ -196,7 +206,7 @@ async fn what_a_client_that_left_has_asked_for_is_not_built() {
 
     open(&table, "others", ViewConfig::default()).await;
     assert_eq!(shown(&table, "others").await, r#"{"k":[1,2,9]}"#);
-    // Views start in the order in which they are opened. When all workers are at this gate, none is at an earlier job.
-    drop(hold(&workers));
+    // The client's jobs are done in the order of its requests.
+    workers.run(owner, || ()).await.unwrap();
     assert_eq!(metrics.num_abandoned_builds(), NUM_VIEWS);
 }

@@ -14,6 +14,10 @@ pub struct Crash {
 }
 
 impl Receive<Crash> for TableActor {
+    fn step(_message: &Crash) -> &'static str {
+        "crash"
+    }
+
     fn receive(&mut self, Crash { view_id }: Crash, ctx: &mut Context<Self>) {
         let Some(view_id) = view_id else { panic!("table \"{}\" received a crash command", self.name) };
         let found = self.host.views.find(&view_id).and_then(|id| self.host.views.handle(id));

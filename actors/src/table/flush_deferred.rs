@@ -15,6 +15,10 @@ pub struct FlushDeferred {
 }
 
 impl Receive<FlushDeferred> for TableActor {
+    fn step(_message: &FlushDeferred) -> &'static str {
+        "flush"
+    }
+
     fn receive(&mut self, FlushDeferred { session }: FlushDeferred, ctx: &mut Context<Self>) {
         let subscribed = self.host.views.handles().filter(|(_, handle)| {
             handle.subscriptions.wants_rows()

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use actix::prelude::*;
 use proscenium_engine::delta::TableDelta;
 use proscenium_engine::error::HostingError;
-use proscenium_engine::hosting;
+use proscenium_engine::hosting::{self, HandleId};
 use proscenium_engine::table::Snapshot;
 use proscenium_engine::view::Plan;
 
 use super::{Receive, TableActor};
 use crate::delta_queue::DeltaQueue;
-use crate::error::{ActorError, Result};
+use crate::error::ActorError;
 use crate::lineage::Lineage;
 use crate::mailbox::Reply;
 use crate::outbox::{BatchScope, DerivedSlots};
@@ -66,33 +66,46 @@ pub(super) struct FollowerLink {
 }
 
 impl Receive<Follow> for TableActor {
+    fn step(_message: &Follow) -> &'static str {
+        "follow"
+    }
+
     fn receive(&mut self, Follow { follower, reply }: Follow, ctx: &mut Context<Self>) {
-        let followed = self.begin_following(follower, ctx);
-        reply.send(followed);
+        match follower {
+            Follower::DerivedTable { view_id, lineage } => {
+                let view = self.host.views.find(&view_id);
+                let Some(plan) =
+                    view.and_then(|id| self.host.views.handle(id)).map(|handle| handle.plan.clone())
+                else {
+                    return reply.send(Err(no_view(&view_id)));
+                };
+                let then = {
+                    let plan = plan.clone();
+                    move |table: &mut Self, _: &mut Context<Self>| {
+                        reply.send(Ok(table.begin_following(view, None, Some(plan), lineage)));
+                    }
+                };
+                self.finish_plan(&plan, then, ctx);
+            }
+            Follower::JoinTable { name, lineage } => {
+                reply.send(Ok(self.begin_following(None, Some(name), None, lineage)));
+            }
+        }
     }
 }
 
 impl TableActor {
-    fn begin_following(&mut self, follower: Follower, ctx: &mut Context<Self>) -> Result<Followed> {
+    fn begin_following(
+        &mut self,
+        view: Option<HandleId>,
+        join: Option<String>,
+        plan: Option<Arc<Plan>>,
+        lineage: Lineage,
+    ) -> Followed {
         let deltas = Arc::<DeltaQueue>::default();
-        let (mut plan, mut view, mut join) = (None, None, None);
-        let lineage = match follower {
-            Follower::DerivedTable { view_id, lineage } => {
-                view = self.host.views.find(&view_id);
-                let handle = view.and_then(|id| self.host.views.handle(id));
-                let handle_plan = handle.ok_or_else(|| no_view(&view_id))?.plan.clone();
-                self.finish_plan(&handle_plan, ctx);
-                plan = Some(handle_plan);
-                lineage
-            }
-            Follower::JoinTable { name, lineage } => {
-                join = Some(name);
-                lineage
-            }
-        };
         let link = FollowerLink { deltas: deltas.clone(), lineage };
         self.host.followers.add(hosting::Follower { view, join, link });
-        Ok(Followed { snapshot: self.table.snapshot(), limit: self.table.limit(), plan, deltas })
+        Followed { snapshot: self.table.snapshot(), limit: self.table.limit(), plan, deltas }
     }
 
     /// Removes the followers that have ended.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use actix::prelude::*;
 use proscenium_engine::config::ViewConfig;
 use proscenium_engine::hosting::{Answer, ClosedView, HandleId, SharedId};
+use proscenium_engine::table::{Backfill, Table};
 use proscenium_engine::view::{Plan, SharingKey};
 
 use super::TableActor;
@@ -19,28 +20,61 @@ use crate::caller::{Caller, Requester};
 use crate::error::{ActorError, Result};
 use crate::mailbox::Reply;
 use crate::outbox::{Notification, Outgoing};
+use crate::tuning;
 use crate::view::{Opening, QueuedCommand};
 
+/// A view's plan, its identity, and the columns that are to be computed for it.
+struct Planned {
+    plan: Arc<Plan>,
+    key: SharingKey,
+    backfill: Option<Backfill>,
+}
+
+impl Planned {
+    fn of(table: &mut Table, config: &ViewConfig) -> Result<Planned> {
+        let (plan, backfill) = table.plan(config)?;
+        let key = plan.sharing_key(table.version());
+        Ok(Planned { plan: Arc::new(plan), key, backfill })
+    }
+}
+
 impl TableActor {
-    /// Opens a view under the id that its client chose.
-    ///
-    /// # Errors
-    ///
-    /// The configuration is invalid, the id is in use, or the limit of views is reached.
+    /// Opens a view under the id that its client chose. The answer is an error if the configuration is invalid, the id is
+    /// in use, or the limit of views is reached.
     pub(super) fn open(
         &mut self,
+        view_id: String,
+        config: Box<ViewConfig>,
+        caller: Caller,
+        reply: Reply<Answer>,
+        ctx: &mut Context<Self>,
+    ) {
+        let is_short = config.num_items() + self.table.schema().len() <= tuning::INLINE_PLAN_ITEMS;
+        let group_by_depth = config.group_by_depth;
+        let plan = move |table: &mut Table| Planned::of(table, &config);
+        let open = move |table: &mut Self, planned, ctx: &mut Context<Self>| {
+            reply.send(table.open_planned(&view_id, planned, group_by_depth, &caller, ctx));
+        };
+        if is_short {
+            let planned = plan(&mut self.table);
+            return open(self, planned, ctx);
+        }
+        self.lend(self.job_owner(), plan, open, ctx);
+    }
+
+    fn open_planned(
+        &mut self,
         view_id: &str,
-        config: &ViewConfig,
+        planned: Result<Planned>,
+        group_by_depth: Option<u32>,
         caller: &Caller,
         ctx: &mut Context<Self>,
     ) -> Result<Answer> {
-        let (plan, backfill) = self.table.plan(config)?;
-        let plan = Arc::new(plan);
+        let Planned { plan, key, backfill } = planned?;
         if let Some(backfill) = backfill {
             self.compute(backfill, caller.requester(), ctx);
         }
         let view_id = self.context.names.add_view(view_id, &self.self_ref, caller.session)?;
-        let key = plan.sharing_key(self.table.version());
         let present = self.host.views.shared_by_key(&key);
         self.context.metrics.view_opened(present.is_some());
         let shared = match present {
@@ -49,7 +83,7 @@ impl TableActor {
         };
         let handle = self.host.views.open(view_id.clone(), caller.session, shared, plan, ());
         if let Some(queue) = self.host.views.shared_mut(shared) {
-            queue.push(QueuedCommand::Open(Opening { handle, group_by_depth: config.group_by_depth }));
+            queue.push(QueuedCommand::Open(Opening { handle, group_by_depth }));
         }
         self.send_one(shared, ctx);
         Ok(Answer::ViewOpened { view_id })
@@ -59,12 +93,15 @@ impl TableActor {
     pub(super) fn close(&mut self, view_id: &str, reply: Reply<Answer>, ctx: &mut Context<Self>) {
         self.retain_live_followers();
         match self.host.find_closable(view_id) {
-            Ok(Some(id)) => {
-                self.compute_for_pending_reads(id, ctx);
-                self.drop_handle(id, true);
-                reply.send(Ok(Answer::ViewClosed));
-                self.delete_if_due(ctx);
-            }
+            Ok(Some(id)) => self.compute_for_pending_reads(
+                id,
+                move |table, ctx| {
+                    table.drop_handle(id, true);
+                    reply.send(Ok(Answer::ViewClosed));
+                    table.delete_if_due(ctx);
+                },
+                ctx,
+            ),
             Ok(None) => reply.send(Err(ActorError::ViewNotFound)),
             Err(error) => reply.send(Err(error.into())),
         }
@@ -75,7 +112,7 @@ impl TableActor {
         let is_pending = self.table.is_pending(&plan);
         let mut queue = ViewQueue::waiting(plan, self.table.snapshot(), requester);
         if !is_pending {
-            start(&mut queue, &self.context);
+            start(&mut queue, self.job_owner(), &self.context);
         }
         self.host.views.share(key, queue)
     }

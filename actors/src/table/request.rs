@@ -4,11 +4,14 @@
 
 use actix::prelude::*;
 use proscenium_engine::hosting::{Answer, TableCommand, ViewCommand};
+use proscenium_engine::table::Table;
 
-use super::{Receive, TableActor};
+use super::{MessageOrder, Receive, TableActor};
 use crate::caller::Caller;
 use crate::error::ActorError;
 use crate::mailbox::{Done, Reply};
+use crate::tuning;
+use crate::workers::JobOwner;
 
 /// A command about a table or one of its views.
 pub struct TableRequest {
@@ -32,8 +35,35 @@ pub enum TargetCommand {
 }
 
 impl TargetCommand {
-    /// Whether the command has an effect that remains when its sender is gone.
-    fn outlives_caller(&self) -> bool {
+    /// The name of the step in the metrics.
+    fn step(&self) -> &'static str {
+        match self {
+            TargetCommand::Table(command) => match command {
+                TableCommand::Write(_) => "write",
+                TableCommand::Delete { .. } => "delete",
+                TableCommand::OpenView { .. } => "open_view",
+                TableCommand::ValidateExpressions(_) | TableCommand::DescribeView(_) => "describe",
+                TableCommand::GetSchema
+                | TableCommand::GetSize
+                | TableCommand::GetSnapshot
+                | TableCommand::MakePort
+                | TableCommand::WatchDeletion
+                | TableCommand::UnwatchDeletion { .. } => "ask",
+            },
+            TargetCommand::View(_, command) => match command {
+                ViewCommand::Close => "close_view",
+                ViewCommand::Subscribe(_) | ViewCommand::Unsubscribe { .. } => "subscribe",
+                ViewCommand::GetSchema
+                | ViewCommand::GetExpressionSchema
+                | ViewCommand::GetConfig
+                | ViewCommand::Read(_)
+                | ViewCommand::Slice(_) => "read",
+            },
+        }
+    }
+
+    /// Whether the command changes the table. Such a command has an effect that remains when its sender is gone.
+    fn changes_table(&self) -> bool {
         match self {
             TargetCommand::Table(command) => match command {
                 TableCommand::Write(_) | TableCommand::Delete { .. } => true,
@@ -60,14 +90,25 @@ impl std::fmt::Debug for TableRequest {
 }
 
 impl Receive<TableRequest> for TableActor {
+    fn order(message: &TableRequest) -> MessageOrder {
+        match message.command.changes_table() {
+            true => MessageOrder::Write(message.caller.session),
+            false => MessageOrder::OfSession(message.caller.session),
+        }
+    }
+
+    fn step(message: &TableRequest) -> &'static str {
+        message.command.step()
+    }
+
     fn receive(&mut self, request: TableRequest, ctx: &mut Context<Self>) {
         let TableRequest { caller, command, reply, handled } = request;
         // What a client that left has asked for is not worked on. What it has written counts.
-        if caller.is_gone() && !command.outlives_caller() {
+        if caller.is_gone() && !command.changes_table() {
             return;
         }
         match command {
-            TargetCommand::Table(command) => self.handle_table_command(command, &caller, reply, ctx),
+            TargetCommand::Table(command) => self.handle_table_command(command, caller, reply, ctx),
             TargetCommand::View(view_id, command) => {
                 self.handle_view_command(&view_id, command, &caller, reply, ctx);
             }
@@ -80,7 +121,7 @@ impl TableActor {
     fn handle_table_command(
         &mut self,
         command: TableCommand,
-        caller: &Caller,
+        caller: Caller,
         reply: Reply<Answer>,
         ctx: &mut Context<Self>,
     ) {
@@ -90,20 +131,39 @@ impl TableActor {
             TableCommand::GetSnapshot => reply.send(Ok(Answer::Snapshot(self.table.snapshot()))),
             TableCommand::MakePort => reply.send(Ok(Answer::Port(self.table.make_port()))),
             TableCommand::ValidateExpressions(expressions) => {
-                reply.send(Ok(Answer::of_expressions(expressions, &self.table)));
+                let num_items = expressions.values().map(String::len).sum();
+                let describe = move |table: &mut Table| Answer::of_expressions(expressions, table);
+                self.describe(num_items, describe, reply, ctx);
             }
-            TableCommand::DescribeView(config) => reply.send(Ok(Answer::of_config(&config, &self.table))),
-            TableCommand::Write(write) => self.write(write, caller, reply, ctx),
-            TableCommand::OpenView { view_id, config } => {
-                reply.send(self.open(&view_id, &config, caller, ctx));
+            TableCommand::DescribeView(config) => {
+                let num_items = config.num_items();
+                let describe = move |table: &mut Table| Answer::of_config(&config, table);
+                self.describe(num_items, describe, reply, ctx);
             }
-            TableCommand::WatchDeletion => reply.send(self.watch_deletion(caller)),
+            TableCommand::Write(write) => self.write(write, &caller, reply, ctx),
+            TableCommand::OpenView { view_id, config } => self.open(view_id, config, caller, reply, ctx),
+            TableCommand::WatchDeletion => reply.send(self.watch_deletion(&caller)),
             TableCommand::UnwatchDeletion { subscription } => {
-                self.unwatch_deletion(caller, subscription);
+                self.unwatch_deletion(&caller, subscription);
                 reply.send(Ok(Answer::DeletionUnwatched));
             }
             TableCommand::Delete { lazy } => self.delete(lazy, reply, ctx),
         }
+    }
+
+    /// Describes something; a long description is made by a worker.
+    fn describe(
+        &mut self,
+        num_items: usize,
+        describe: impl FnOnce(&mut Table) -> Answer + Send + 'static,
+        reply: Reply<Answer>,
+        ctx: &mut Context<Self>,
+    ) {
+        if num_items + self.table.schema().len() <= tuning::INLINE_PLAN_ITEMS {
+            return reply.send(Ok(describe(&mut self.table)));
+        }
+        let owner = JobOwner::of(reply.asker());
+        self.lend(owner, describe, move |_, answer, _| reply.send(Ok(answer)), ctx);
     }
 
     fn handle_view_command(

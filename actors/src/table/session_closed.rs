@@ -2,7 +2,7 @@
 
 use actix::prelude::*;
 
-use super::{Receive, TableActor};
+use super::{MessageOrder, Receive, TableActor};
 use crate::outbox::SessionId;
 
 /// Closes the connection's views without notifying their subscribers, and ends its subscriptions. A deletion that
@@ -14,6 +14,14 @@ pub struct SessionClosed {
 }
 
 impl Receive<SessionClosed> for TableActor {
+    fn order(message: &SessionClosed) -> MessageOrder {
+        MessageOrder::OfSession(message.session)
+    }
+
+    fn step(_message: &SessionClosed) -> &'static str {
+        "session_closed"
+    }
+
     fn receive(&mut self, SessionClosed { session }: SessionClosed, ctx: &mut Context<Self>) {
         for id in self.host.views.handles_of(session) {
             if let Some(shared) = self.host.views.handle(id).map(|handle| handle.shared) {

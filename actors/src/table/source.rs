@@ -4,19 +4,24 @@
 //! every batch that a source had replied to by then. A source that is derived itself catches up first, and so on up to
 //! the written tables.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use proscenium_engine::EngineError;
-use proscenium_engine::table::JoinSide;
+use proscenium_engine::delta::TableDelta;
+use proscenium_engine::table::{JoinSide, Table};
 
 use super::Receive;
 use super::TableActor;
 use super::TableRef;
-use crate::delta_queue::DeltaQueue;
+use super::deferred::Continuation;
+use crate::delta_queue::{Arrival, DeltaQueue};
 use crate::engine_context::engine_context;
 use crate::mailbox::Reply;
+use crate::outbox::DerivedSlots;
 use crate::tuning;
 
 /// A table that another one is derived of.
@@ -41,6 +46,9 @@ impl Drop for Source {
 #[derive(Debug)]
 struct SourceChanged;
 
+/// A delta of a source that was followed, and the time that it took.
+type Followed = (proscenium_engine::Result<Option<TableDelta>>, Duration);
+
 impl TableActor {
     /// Subscribes to the delta queues of all sources.
     pub(super) fn watch_sources(&mut self, ctx: &mut Context<Self>) {
@@ -55,37 +63,58 @@ impl TableActor {
         }
     }
 
-    /// Applies the pending deltas of all sources. Returns whether the table still exists: one that cannot follow its
-    /// sources is removed, with the reason.
-    pub(super) fn catch_up(&mut self, ctx: &mut Context<Self>) -> bool {
-        for source in 0..self.sources.len() {
-            let side = self.sources[source].side;
-            for (delta, derived_slots) in self.sources[source].deltas.drain() {
-                let world = engine_context(&self.context.memory);
-                let followed = match side {
-                    None => self.table.follow(&delta, &world),
-                    Some(side) => match self.table.follow_side(side, &delta, &world) {
-                        Ok(followed) => followed,
-                        Err(error) => {
-                            self.fail(&error, ctx);
-                            return false;
-                        }
-                    },
-                };
-                if let Some(delta) = followed {
-                    let delta = Arc::new(delta);
-                    let scopes = self.push_to_followers(&delta, &derived_slots);
-                    self.notify(&delta, &derived_slots, ctx);
-                    drop(scopes);
-                    self.wake_followers();
-                    for derived_slot in derived_slots.into_values() {
-                        derived_slot.end(self.stream);
-                    }
-                    self.bound_catch_up_log();
-                }
-            }
+    /// Applies the pending deltas of all sources, then goes on with `then`, unless the table cannot follow its sources:
+    /// it is removed, with the reason. A long delta is applied by a worker.
+    pub(super) fn catch_up(&mut self, then: Continuation, ctx: &mut Context<Self>) {
+        let mut arrivals = VecDeque::new();
+        for source in &self.sources {
+            arrivals.extend(source.deltas.drain().into_iter().map(|arrival| (source.side, arrival)));
         }
-        true
+        self.follow_all(arrivals, then, ctx);
+    }
+
+    fn follow_all(
+        &mut self,
+        mut arrivals: VecDeque<(Option<JoinSide>, Arrival)>,
+        then: Continuation,
+        ctx: &mut Context<Self>,
+    ) {
+        while let Some((side, (delta, derived_slots))) = arrivals.pop_front() {
+            let work = delta.num_rows().saturating_mul(1 + self.table.schema().len());
+            let world = engine_context(&self.context.memory);
+            let follow = move |table: &mut Table| {
+                let began = Instant::now();
+                let followed = match side {
+                    None => Ok(table.follow(&delta, &world)),
+                    Some(side) => table.follow_side(side, &delta, &world),
+                };
+                (followed, began.elapsed())
+            };
+            let is_short = self.applying.is_short(work);
+            let notify = move |table: &mut Self, (followed, took): Followed, ctx: &mut Context<Self>| {
+                table.applying.observe(work, took);
+                match followed {
+                    Ok(followed) => table.notify_followed(followed, derived_slots, ctx),
+                    Err(error) => table.fail(&error, ctx),
+                }
+            };
+            if is_short {
+                let followed = follow(&mut self.table);
+                notify(self, followed, ctx);
+                if self.is_failed() {
+                    return;
+                }
+                continue;
+            }
+            let rest = move |table: &mut Self, followed, ctx: &mut Context<Self>| {
+                notify(table, followed, ctx);
+                if !table.is_failed() {
+                    table.follow_all(arrivals, then, ctx);
+                }
+            };
+            return self.lend(self.job_owner(), follow, rest, ctx);
+        }
+        then(self, ctx);
     }
 
     fn fail(&mut self, error: &EngineError, ctx: &mut Context<Self>) {
@@ -98,6 +127,30 @@ impl TableActor {
         self.sources.clear();
         ctx.stop();
     }
+
+    /// Whether the table could not follow its sources. It handles no further message.
+    fn is_failed(&self) -> bool {
+        self.sources.is_empty()
+    }
+
+    /// Notifies of a delta of this table, if a source's delta led to one.
+    fn notify_followed(
+        &mut self,
+        followed: Option<TableDelta>,
+        derived_slots: DerivedSlots,
+        ctx: &mut Context<Self>,
+    ) {
+        let Some(delta) = followed else { return };
+        let delta = Arc::new(delta);
+        let scopes = self.push_to_followers(&delta, &derived_slots);
+        self.notify(&delta, &derived_slots, ctx);
+        drop(scopes);
+        self.wake_followers();
+        for derived_slot in derived_slots.into_values() {
+            derived_slot.end(self.stream);
+        }
+        self.bound_catch_up_log();
+    }
 }
 
 /// Makes a derived table catch up with its sources, as it does before handling any message.
@@ -107,6 +160,10 @@ pub(super) struct CatchUp {
 }
 
 impl Receive<CatchUp> for TableActor {
+    fn step(_message: &CatchUp) -> &'static str {
+        "catch_up"
+    }
+
     fn receive(&mut self, CatchUp { reply }: CatchUp, _ctx: &mut Context<Self>) {
         reply.send(Ok(()));
     }
@@ -129,7 +186,7 @@ impl TableActor {
 
 impl StreamHandler<SourceChanged> for TableActor {
     fn handle(&mut self, SourceChanged: SourceChanged, ctx: &mut Self::Context) {
-        self.catch_up(ctx);
+        self.catch_up(Box::new(|_, _| {}), ctx);
     }
 
     /// Overrides the default, which stops the actor. The streams never end.

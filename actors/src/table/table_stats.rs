@@ -25,6 +25,10 @@ pub struct GetTableStats {
 }
 
 impl Receive<GetTableStats> for TableActor {
+    fn step(_message: &GetTableStats) -> &'static str {
+        "stats"
+    }
+
     fn receive(&mut self, GetTableStats { reply }: GetTableStats, _ctx: &mut Context<Self>) {
         let num_waiting = self.self_ref.mailbox.num_waiting();
         reply.send(Ok(TableStats {

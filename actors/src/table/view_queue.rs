@@ -17,10 +17,10 @@ use proscenium_engine::view::Plan;
 use super::TableActor;
 use crate::caller::Requester;
 use crate::error::ActorError;
+use crate::mailbox::IsAwaited;
 use crate::tuning;
 use crate::view::{BatchAck, BatchHandled, BuildState, QueuedCommand, Step, ViewActor, ViewBatch};
 
-#[derive(Debug)]
 pub(super) struct ViewQueue {
     view: Stage,
     /// Whose work building it is.
@@ -30,16 +30,22 @@ pub(super) struct ViewQueue {
     waiting_deltas: usize,
     /// A batch is on the way; set by `batch`, cleared by the batch's ack.
     busy: Arc<AtomicBool>,
-    /// The handles whose reads are in the last batch that was sent, unless their clients have left.
-    reads_sent: Vec<HandleId>,
+    /// The reads in the last batch that was sent, unless their clients have left: their handles, and whether they are
+    /// awaited.
+    reads_sent: Vec<(HandleId, Option<IsAwaited>)>,
     /// Whether the last batch that was sent has deltas, of which subscribers are to be notified.
     deltas_sent: bool,
     /// The last client of the view has left: nobody is notified.
     is_deserted: bool,
 }
 
+impl std::fmt::Debug for ViewQueue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ViewQueue({} waiting)", self.waiting.len())
+    }
+}
+
 /// The stage of a view.
-#[derive(Debug)]
 enum Stage {
     /// Columns of its plan are being computed; it will be built from the table's state when it was opened.
     Waits(Arc<Plan>, Snapshot),
@@ -138,7 +144,8 @@ impl ViewQueue {
             return;
         }
         let ack = BatchAck::new(table.recipient(), view, self.busy.clone());
-        self.reads_sent = self.waiting.iter().filter_map(QueuedCommand::reader).collect();
+        let read = |command: &QueuedCommand| Some((command.reader()?, command.is_awaited()));
+        self.reads_sent = self.waiting.iter().filter_map(read).collect();
         self.deltas_sent = self.waiting_deltas > 0;
         self.waiting_deltas = 0;
         let commands = std::mem::take(&mut self.waiting).into();
@@ -151,7 +158,7 @@ impl ViewQueue {
     pub fn leave(&mut self, gone: HandleId, is_last: bool) {
         self.is_deserted = is_last;
         self.waiting.retain(|command| command.reader() != Some(gone));
-        self.reads_sent.retain(|reader| *reader != gone);
+        self.reads_sent.retain(|(reader, _)| *reader != gone);
     }
 
     /// Replies to the pending reads of a view that was not started and will not be.
@@ -161,13 +168,19 @@ impl ViewQueue {
         }
     }
 
-    /// Sends the pending commands of a view without handles; its actor stops once it has replied. A view that nobody
-    /// reads any more is not built.
+    /// Sends the pending commands of a view without handles; its actor stops once it has replied. What nobody waits for
+    /// is not done: a view is not built, and work on it ends.
     pub fn finish(self) {
+        let holds = |is_awaited: Option<&IsAwaited>| is_awaited.is_none_or(|is_awaited| is_awaited());
         let has_deltas = |is_there: bool| is_there && !self.is_deserted;
         let is_awaited = self.busy.load(Ordering::Acquire)
-            && (!self.reads_sent.is_empty() || has_deltas(self.deltas_sent));
-        if !self.has_reads() && !has_deltas(self.waiting_deltas > 0) && !is_awaited {
+            && (self.reads_sent.iter().any(|(_, is_awaited)| holds(is_awaited.as_ref()))
+                || has_deltas(self.deltas_sent));
+        let has_reads = self
+            .waiting
+            .iter()
+            .any(|command| command.reader().is_some() && holds(command.is_awaited().as_ref()));
+        if !has_reads && !has_deltas(self.waiting_deltas > 0) && !is_awaited {
             return self.build.abandoned.store(true, Ordering::Release);
         }
         let addr = match self.view {

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use proscenium_engine::hosting::HandleId;
 use proscenium_engine::view::{View, ViewDelta};
 
-use super::Held;
+use super::state::Held;
 use super::step::{Delivery, Wanted, write_rows};
 use crate::metrics::AppliedAt;
 use crate::outbox::{Notification, Outbox, Outgoing, SessionId};
@@ -113,6 +113,11 @@ impl LaggingSubscribers {
     pub fn forget(&mut self, handle: HandleId) {
         self.waiting.retain(|(of, ..), _| *of != handle);
         self.drop_delivered();
+    }
+
+    /// Number of changed rows that are stored.
+    pub fn num_rows(&self) -> usize {
+        self.kept
     }
 
     pub fn is_empty(&self) -> bool {

@@ -4,11 +4,11 @@ use proscenium_engine::export::ExportBudget;
 use proscenium_engine::hosting::{Answer, SliceFormat, SliceRequest, ViewRead};
 use proscenium_engine::view::View;
 
-use super::Held;
+use super::state::{Held, ReadContext};
 use crate::error::ActorError;
 use crate::mailbox::Reply;
 use crate::tuning;
-use crate::workers::{JobOwner, Workers};
+use crate::workers::JobOwner;
 
 /// Executes a read of bounded size.
 pub(super) fn answer(read: &ViewRead, reply: Reply<Answer>, view: &mut View, held: &mut Held) {
@@ -20,15 +20,19 @@ pub(super) fn answer(read: &ViewRead, reply: Reply<Answer>, view: &mut View, hel
 
 /// Takes the slice now; encodes it now if it is small, on a worker thread otherwise.
 ///
-/// A slice that does not fit is refused before any of it is gathered, by the least that it can be in its format.
+/// A slice that does not fit is refused before any of it is gathered, by the least that it can be in its format. One that
+/// nobody waits for any more is not taken, and its encoding ends between two pieces.
 pub(super) fn slice(
     request: SliceRequest,
     reply: Reply<Answer>,
     view: &mut View,
     held: &mut Held,
-    workers: &Workers,
+    context: &ReadContext,
     budget: ExportBudget,
 ) {
+    if !reply.is_awaited() {
+        return;
+    }
     let size = request.size(view, &mut held.handle);
     let taken = budget
         .check(request.format.least_bytes(&size))
@@ -37,15 +41,18 @@ pub(super) fn slice(
         Ok(slice) => slice,
         Err(error) => return reply.send(Err(error.into())),
     };
-    let owner = JobOwner::of(reply.asker());
     let encode = move || {
         let answer = request.format.encode(slice, tuning::build_threads(), &budget);
-        reply.send(answer.map_err(ActorError::from));
+        answer.map_err(ActorError::from)
     };
     // A small slice is encoded on this thread alone, whatever the number of cores.
     if size.num_cells() <= tuning::INLINE_CELLS || request.format == SliceFormat::Unencoded {
-        encode();
-    } else {
-        workers.start_job(owner, encode);
+        return reply.send(encode());
     }
+    context.workers.start_job(JobOwner::of(reply.asker()), move || {
+        // Otherwise the reply is dropped.
+        if let Ok(answer) = reply.interrupt().run(encode) {
+            reply.send(answer);
+        }
+    });
 }

@@ -9,8 +9,8 @@ use proscenium_engine::delta::TableDelta;
 use proscenium_engine::hosting::HandleId;
 use proscenium_engine::view::{View, ViewDelta};
 
-use super::Held;
 use super::lagging::LaggingSubscribers;
+use super::state::Held;
 use crate::metrics::{AppliedAt, TableMeter};
 use crate::outbox::{Notification, Outbox, Outgoing, Reservation, SessionId};
 

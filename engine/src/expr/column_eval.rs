@@ -13,6 +13,7 @@ use super::fused_eval::Plain;
 use super::stack::with_stack;
 use super::{Expression, VectorEvaluator, VolatileInputs};
 use crate::column::{CHUNK, Column, Interner, PAGE_ROWS};
+use crate::interrupt::checkpoint;
 use crate::memory::{MemoryRefused, MemoryReservation};
 use crate::parallel::Threads;
 use crate::storage::Snapshot;
@@ -66,6 +67,9 @@ impl Expression {
             if let Some(plain) = &plain {
                 let chunks = PAGE_ROWS / CHUNK;
                 for chunk in pages.start * chunks..pages.end * chunks {
+                    if chunk % chunks == 0 {
+                        checkpoint();
+                    }
                     plain.write(snapshot, chunk, live.chunk(chunk), &mut column);
                 }
                 return (pages, column);
@@ -73,6 +77,7 @@ impl Expression {
             let mut run = VectorEvaluator::new(self, snapshot, pages.len() * PAGE_ROWS, now_ms);
             let mut slots = Vec::with_capacity(PAGE_ROWS);
             for page in pages.clone() {
+                checkpoint();
                 live.page(page, &mut slots);
                 // Another part may have found that vector evaluation does not apply.
                 if is_for_rows.load(Ordering::Relaxed) {

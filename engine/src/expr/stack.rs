@@ -4,6 +4,8 @@
 //! to WebAssembly (a test checks it). Unoptimised code takes about thirty times as much, and runs on a thread of its
 //! own if the text is long enough to be deep.
 
+use crate::interrupt;
+
 /// Stack size for the deepest tree without optimisation, with a margin.
 const STACK_BYTES: usize = 48 << 20;
 /// Shorter texts are not deep: each level takes at least a letter.
@@ -20,6 +22,8 @@ pub(super) fn with_stack<T: Send>(is_deep: bool, work: impl FnOnce() -> T + Send
     if has_enough || !is_deep {
         return work();
     }
+    let interrupt = interrupt::current();
+    let work = || interrupt::within(interrupt, work);
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, work);
         match thread.expect("the system has threads").join() {

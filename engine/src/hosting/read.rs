@@ -15,6 +15,18 @@ impl ViewRead {
         }
     }
 
+    /// Estimates the work, in cells. Cost: O(levels).
+    pub fn work(&self, view: &View, handle: &Handle) -> usize {
+        match self {
+            ViewRead::Dimensions => view.dimensions_work(handle),
+            ViewRead::ColumnPaths { .. } => view.dimensions_work(handle).saturating_add(view.names_work()),
+            ViewRead::MinMax { .. } => view.min_max_work(handle),
+            ViewRead::Collapse { .. } | ViewRead::Expand { .. } | ViewRead::SetDepth { .. } => {
+                view.listing_work(handle)
+            }
+        }
+    }
+
     /// Executes the read.
     ///
     /// # Errors
@@ -46,6 +58,11 @@ impl ViewRead {
 }
 
 impl SliceRequest {
+    /// Estimates the work of taking the slice, in cells. Cost: O(levels).
+    pub fn work(&self, view: &View, handle: &Handle) -> usize {
+        view.slice_work(handle, self.options())
+    }
+
     /// The size of the slice, before it is taken.
     pub fn size(&self, view: &mut View, handle: &mut Handle) -> SliceSize {
         view.slice_size(handle, self.options())

@@ -6,10 +6,11 @@
 //! everywhere.
 
 use std::cell::RefCell;
-use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook, take_hook};
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, resume_unwind, set_hook, take_hook};
 use std::sync::Once;
 
 use crate::error::{DataError, Result};
+use crate::interrupt::Interrupted;
 
 /// The reading state of this thread.
 #[derive(Default)]
@@ -41,7 +42,11 @@ pub fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
         reading.depth -= 1;
         (reading.column.take(), reading.panic.take().filter(|why| !why.is_empty()))
     });
-    outcome.unwrap_or_else(|_| Err(DataError::Damaged { column, reason: panic }.into()))
+    match outcome {
+        Ok(result) => result,
+        Err(payload) if payload.is::<Interrupted>() => resume_unwind(payload),
+        Err(_) => Err(DataError::Damaged { column, reason: panic }.into()),
+    }
 }
 
 /// Sets the column that is read from now on, for the error of [`guarded`].

@@ -61,6 +61,20 @@ impl StagedBatch {
         &self.schema
     }
 
+    /// Estimates the work of applying the batch to a table with `num_rows` rows, in cells. Cost: O(1).
+    pub fn work(&self, num_rows: usize) -> usize {
+        // Rows that are removed together are given back in chunks, column by column.
+        let cleared = match &self.operation {
+            Operation::Write(WriteKind::Replace | WriteKind::Clear) => {
+                num_rows.saturating_mul(self.schema.len()) / 64
+            }
+            Operation::Create(_) | Operation::Write(WriteKind::Update { .. } | WriteKind::Remove) => 0,
+        };
+        let written = self.batch.num_rows.saturating_mul(1 + self.batch.columns.len());
+        // The versions before and after each list all columns.
+        written.saturating_add(cleared).saturating_add(self.schema.len())
+    }
+
     /// The number of rows that are written, or of keys to be removed.
     pub fn num_rows(&self) -> usize {
         self.batch.num_rows

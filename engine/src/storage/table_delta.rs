@@ -33,6 +33,11 @@ pub struct TableDelta {
 }
 
 impl TableDelta {
+    /// The number of rows that changed.
+    pub fn num_rows(&self) -> usize {
+        self.inserted.len() + self.updated.len() + self.removed.len() + self.recomputed.len()
+    }
+
     /// The version before the changes.
     pub fn from(&self) -> u64 {
         self.old.version()

@@ -16,6 +16,7 @@ mod tests;
 mod upsert;
 
 use arrow::array::ArrayRef;
+pub use stage::Stager;
 
 use crate::column::{ChunkedVec, ColumnSet};
 #[cfg(test)]

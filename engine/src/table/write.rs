@@ -4,7 +4,7 @@
 //! staged batch may wait (for a log to keep it), travel, and be applied by several servers with the same result. Cost:
 //! both O(rows of the batch), see [`owned`](super).
 
-use super::{Body, Table};
+use super::{Body, Stager, Table};
 use crate::context::EngineContext;
 use crate::data::{TableData, TableOptions, WriteOptions};
 use crate::error::{ReadOnly, Result, TableError};
@@ -44,7 +44,12 @@ impl Table {
         options: &WriteOptions,
         context: &EngineContext,
     ) -> Result<Option<StagedBatch>> {
-        self.written()?.stage(data, kind, options, context)
+        self.stager()?.stage(data, kind, options, context)
+    }
+
+    /// Stages writes to the table as it is now, on any thread. Fails if the table is read-only.
+    pub fn stager(&self) -> Result<Stager> {
+        Ok(self.written()?.stager())
     }
 
     /// Stages the removal of all rows. Fails if the table is read-only.

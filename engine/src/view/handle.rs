@@ -72,6 +72,11 @@ impl Handle {
             || (is_deep && self.toggled.is_empty() && self.closed_after.is_none())
     }
 
+    /// Returns whether a group may be collapsed, so that the visible rows are listed.
+    pub(super) fn has_collapsed_groups(&self, view: &Grouped) -> bool {
+        !self.is_all_open(view)
+    }
+
     /// Returns all visible rows, where some groups are collapsed.
     fn flattened(&mut self, view: &Grouped) -> Arc<Vec<u32>> {
         if self.rows.structure != Some(view.rows.structure) {

@@ -19,6 +19,7 @@ use crate::export::{
     self, Compression, ExportBudget, ExportSource, Naming, PIECE_BYTES, PIECE_CELLS, RowPaths, RowSlice,
     RowSource, SliceColumn, TextFormat, TextPosition, WindowKind,
 };
+use crate::interrupt::checkpoint;
 use crate::memory::{MemoryKind, MemoryReservation};
 use crate::parallel::Threads;
 use crate::types::display::path_text;
@@ -299,6 +300,7 @@ pub(super) fn column_only_slice(
     let (first, last) = clamp(viewport.start_col, viewport.end_col, placement.len() * num_shown);
     let columns = (first..last)
         .map(|position| {
+            checkpoint();
             let (block, is_here) = &placement[position / num_shown];
             let column = plan.columns[position % num_shown];
             let name: Arc<str> =
@@ -342,6 +344,7 @@ pub(super) fn grouped_slice(view: &mut Grouped, nodes: &[u32], viewport: Viewpor
             let prefix = prefix(view, block);
             let name = format!("{prefix}{}", plan.aggregates[shown].name).into();
             let readable_name = plan.readable_name(shown, &prefix).into();
+            checkpoint();
             let values: Vec<Scalar> = nodes.iter().map(|&node| view.value(shown, node, block)).collect();
             let output = plan.aggregates[shown].output();
             let values = shown_array(view, plan.columns[shown], output, &values);

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use proscenium_actors::mailbox::Done;
+use proscenium_actors::outbox::Closed;
 use proscenium_actors::{ActorError, Outbox, Outgoing, Reply, Rope, StreamId};
 use proscenium_engine::hosting::{Answer, Subject};
 use proscenium_proto::call::encode_response;
@@ -31,7 +32,9 @@ pub(super) struct ReplyTarget {
 impl ReplyTarget {
     /// Creates the reply that the command carries.
     pub(super) fn into_reply(self) -> Reply<Answer> {
-        Reply::to(self.outbox.session(), move |answer| self.send(answer))
+        let outbox = self.outbox.clone();
+        let is_awaited = move || outbox.closed() != Some(Closed::Ended);
+        Reply::to(self.outbox.session(), is_awaited, move |answer| self.send(answer))
     }
 
     fn send(self, answer: Result<Answer, ActorError>) -> Done {

@@ -14,6 +14,7 @@ use crate::column::{Column, Interner};
 use crate::context::EngineContext;
 use crate::error::Result;
 use crate::expr::{Expression, VolatileInputs};
+use crate::interrupt::{self, Interrupt};
 use crate::memory::{MemoryKind, MemoryRefused, MemoryReservation};
 use crate::storage::ComputedRef;
 use crate::storage::Snapshot;
@@ -25,7 +26,8 @@ use crate::window::Window;
 #[derive(Debug, Clone)]
 pub struct Backfill {
     snapshot: Snapshot,
-    columns: Vec<PendingColumn>,
+    /// Shared by clones, so that each column's token is held once for the backfill, whatever its clones.
+    columns: Arc<[PendingColumn]>,
     /// Where `random()` starts, among the computations of the table.
     counter: u64,
 }
@@ -159,9 +161,23 @@ impl Backfill {
         let columns = self
             .columns
             .iter()
-            .map(|pending| pending.compute(&self.snapshot, context, &mut inputs))
+            .map(|pending| {
+                interrupt::checkpoint();
+                pending.compute(&self.snapshot, context, &mut inputs)
+            })
             .collect::<Result<_, MemoryRefused>>()?;
         Ok(BackfillResult { columns, version: self.version(), random: inputs.random })
+    }
+
+    /// Whether a plan, or a window that waits for it, reads one of the columns. Cost: O(columns).
+    pub fn is_awaited(&self) -> bool {
+        self.columns.iter().any(|pending| Arc::strong_count(&pending.column.token) > 1)
+    }
+
+    /// Ends the work of the backfill once nothing reads its columns any more.
+    pub fn interrupt(&self) -> Interrupt {
+        let backfill = self.clone();
+        Interrupt::new(move || !backfill.is_awaited())
     }
 
     /// Whether both are the same backfill.
@@ -190,7 +206,7 @@ impl BackfillResult {
     pub fn follow(&mut self, backfill: &Backfill, backlog: &CatchUpLog, context: &EngineContext) {
         let mut inputs = VolatileInputs { now_ms: context.now_ms, random: self.random };
         for delta in backlog.0.iter().filter(|delta| delta.from() >= self.version) {
-            for (column, missing) in self.columns.iter_mut().zip(&backfill.columns) {
+            for (column, missing) in self.columns.iter_mut().zip(backfill.columns.iter()) {
                 column.follow(&missing.definition, delta, &mut inputs);
             }
         }
@@ -338,9 +354,9 @@ impl ComputedColumns {
         let snapshot = self.extend(stored);
         let (waiting, columns): (Vec<PendingColumn>, Vec<PendingColumn>) =
             pending.into_iter().partition(|pending| self.is_source_pending(pending, &snapshot));
-        let one = |pending| Backfill { snapshot: snapshot.clone(), columns: vec![pending], counter };
+        let one = |pending| Backfill { snapshot: snapshot.clone(), columns: [pending].into(), counter };
         self.waiting.extend(waiting.into_iter().map(one));
-        (!columns.is_empty()).then_some(Backfill { snapshot, columns, counter })
+        (!columns.is_empty()).then_some(Backfill { snapshot, columns: columns.into(), counter })
     }
 
     /// Whether the source of a window is pending.
@@ -378,7 +394,7 @@ impl ComputedColumns {
             if dropped.is_empty() {
                 return;
             }
-            let columns = dropped.iter().flat_map(|backfill| &backfill.columns);
+            let columns = dropped.iter().flat_map(|backfill| backfill.columns.iter());
             failed.extend(columns.map(|pending| num_columns + pending.column.position));
         }
     }

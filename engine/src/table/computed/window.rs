@@ -15,6 +15,7 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array};
 use super::frame::{Blocks, Frame};
 use crate::column::Column;
 use crate::config::WindowFrame;
+use crate::interrupt::checkpoint;
 use crate::sorted::OrderTree;
 use crate::storage::Snapshot;
 use crate::storage::TableDelta;
@@ -147,6 +148,7 @@ impl WindowColumn {
         }
         let mut cells = WindowCells::new(column.window.op);
         for (key, mut slots) in rows_of {
+            checkpoint();
             if column.window.order_by.is_some() {
                 slots.sort_by(|&left, &right| compare(&column.window, snapshot, left, right));
             }

@@ -9,8 +9,22 @@ use crate::data::{Batch, TableData, TableOptions, WriteOptions};
 use crate::error::{Result, TableError};
 use crate::ingest::{self, StagingMemory, UpdateTarget};
 use crate::storage::{Operation, StagedBatch, WriteKind};
+use crate::types::schema::Schema;
 
 use super::OwnedTable;
+
+/// Stages writes to one table on any thread, while the table goes on. The properties by which writes are staged never
+/// change, except for the number of ports: a write through a later one is staged without effect.
+///
+/// Cost: made and cloned in O(1).
+#[derive(Debug, Clone)]
+pub struct Stager {
+    schema: Schema,
+    options: TableOptions,
+    /// Position of the index column.
+    index: Option<usize>,
+    num_ports: u32,
+}
 
 impl OwnedTable {
     /// Stages the creation of a table.
@@ -26,7 +40,29 @@ impl OwnedTable {
         Ok(StagedBatch { operation: Operation::Create(options), schema, batch, reservation })
     }
 
-    /// Stages a write. `None` if it would have no effect: there are no rows or keys, or the port was never allocated.
+    /// Stages writes to the table as it is now.
+    pub fn stager(&self) -> Stager {
+        Stager {
+            schema: self.schema.clone(),
+            options: self.options.clone(),
+            index: self.index,
+            num_ports: self.num_ports,
+        }
+    }
+
+    /// Stages the removal of all rows.
+    pub fn stage_clear(&self) -> StagedBatch {
+        self.stager().staged(WriteKind::Clear, Batch::default())
+    }
+}
+
+impl Stager {
+    /// Stages a write. See [`Table::stage`](crate::table::Table::stage).
+    ///
+    /// # Errors
+    ///
+    /// The data cannot be read or does not fit, the table's properties differ from `options`, or it lacks a column and
+    /// `options` forbid that; a removal also if the table has no index.
     pub fn stage(
         &self,
         data: &TableData,
@@ -51,11 +87,6 @@ impl OwnedTable {
         };
         let reservation = Some(Arc::new(memory.read(&batch)));
         Ok(has_effect.then(|| StagedBatch { reservation, ..self.staged(kind, batch) }))
-    }
-
-    /// Stages the removal of all rows.
-    pub fn stage_clear(&self) -> StagedBatch {
-        self.staged(WriteKind::Clear, Batch::default())
     }
 
     fn staged(&self, kind: WriteKind, batch: Batch) -> StagedBatch {

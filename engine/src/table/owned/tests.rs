@@ -151,7 +151,10 @@ fn removing_without_keys_is_no_batch() {
     apply(&mut table, &batch(vec![Some(1)], vec![Some("a")]));
     let stage = |table: &OwnedTable, keys: &str| {
         let keys = TableData::Rows(keys.to_owned().into());
-        table.stage(&keys, WriteKind::Remove, &WriteOptions::default(), &EngineContext::default()).unwrap()
+        table
+            .stager()
+            .stage(&keys, WriteKind::Remove, &WriteOptions::default(), &EngineContext::default())
+            .unwrap()
     };
     assert!(stage(&table, "[]").is_none());
     // A batch with only unknown keys still advances the version, and followers receive its delta.
@@ -170,7 +173,12 @@ fn an_unobserved_batch_has_the_same_effect_and_does_not_affect_readers() {
     let before = unobserved.snapshot();
     let stage = |table: &OwnedTable, text: &str, port_id| {
         let kind = WriteKind::Update { port_id };
-        table.stage(&TableData::Csv(text.to_owned().into()), kind, &WriteOptions::default(), &context)
+        table.stager().stage(
+            &TableData::Csv(text.to_owned().into()),
+            kind,
+            &WriteOptions::default(),
+            &context,
+        )
     };
     for text in ["id,s\n2,x\n4,d\n", "id,s\n1,y\n0,z\n", "id,s\n2,b\n"] {
         let staged = stage(&observed, text, 0).unwrap().unwrap();

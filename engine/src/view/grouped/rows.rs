@@ -6,6 +6,7 @@ use hashbrown::HashMap;
 
 use super::{Grouped, Path};
 use crate::aggregate::{AggregateInput, CellRowOrder, MANY_ROWS, RowFunction, RowSet, Shortcut, StateCost};
+use crate::interrupt::checkpoint;
 use crate::parallel::Threads;
 use crate::types::scalar::Scalar;
 use crate::view::tree::ROOT;
@@ -16,6 +17,7 @@ const ROWS_AT_ONCE: usize = if cfg!(test) { 2 } else { 16 };
 impl Grouped {
     /// Computes an aggregate that needs rows, from the cell's state or by reading the rows.
     pub(super) fn compute(&mut self, aggregate: usize, row_node: u32, split_node: u32, cell: u32) -> Scalar {
+        checkpoint();
         let (plan, snapshot) = (self.plan.clone(), self.snapshot.clone());
         let input = AggregateInput { aggregate: &plan.aggregates[aggregate], snapshot: &snapshot };
         if let Some(state) = self.cells.state_mut(cell, aggregate) {
