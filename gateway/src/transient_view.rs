@@ -163,7 +163,8 @@ mod tests {
     async fn a_reader_that_goes_away_leaves_no_view() {
         let router = router().await;
         let mut opening = Box::pin(open(&router));
-        assert!(futures::poll!(&mut opening).is_pending(), "the command is sent");
+        // The command is sent; the answer may already be there.
+        drop(futures::poll!(&mut opening));
         drop(opening);
         assert!(handles(&router).await.is_empty());
         let refused = TransientView::open(&router, Principal::anonymous(), "u", ViewConfig::default()).await;
