@@ -14,6 +14,7 @@ use prost::Message as _;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::{Failure, market};
@@ -31,7 +32,11 @@ pub struct Client {
 
 impl Client {
     pub async fn connect(url: &str) -> Result<Client, Failure> {
-        let (socket, _) = tokio_tungstenite::connect_async(url).await?;
+        let (socket, _) = {
+            // Answers of any size, as browsers receive them.
+            let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
+            tokio_tungstenite::connect_async_with_config(url, Some(config), true).await?
+        };
         if let MaybeTlsStream::Plain(stream) = socket.get_ref() {
             stream.set_nodelay(true)?;
         }
@@ -86,7 +91,7 @@ impl Client {
         }
     }
 
-    async fn ask(&mut self, entity: &str, request: ClientReq) -> Result<ClientResp, Failure> {
+    pub async fn ask(&mut self, entity: &str, request: ClientReq) -> Result<ClientResp, Failure> {
         let msg_id = self.send(entity, request).await?;
         loop {
             let response = self.receive().await?;
@@ -96,7 +101,7 @@ impl Client {
         }
     }
 
-    async fn send(&mut self, entity: &str, request: ClientReq) -> Result<u32, Failure> {
+    pub async fn send(&mut self, entity: &str, request: ClientReq) -> Result<u32, Failure> {
         self.next_id += 1;
         let request = Request { msg_id: self.next_id, entity_id: entity.into(), client_req: Some(request) };
         self.socket.send(Message::Binary(request.encode_to_vec().into())).await?;

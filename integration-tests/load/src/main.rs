@@ -7,8 +7,12 @@
 //! One writer updates a table; each client opens a view of one of four kinds and subscribes to its changed rows. A
 //! client's n-th notification belongs to the n-th update unless the server has merged some; such clients are counted
 //! separately.
+//!
+//! `--beside all` measures the same deliveries while another client does something heavy, one thing after the other, each
+//! beside a new server ([`heavy`]).
 
 mod client;
+mod heavy;
 mod market;
 mod report;
 mod server;
@@ -19,12 +23,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use futures::future::join_all;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::Instant;
 
 use client::{Client, Follower, Watch};
+use heavy::Heavy;
 use market::Market;
 use report::Report;
 use server::Server;
@@ -72,6 +77,10 @@ struct Options {
     /// Adds a client that sends requests without waiting for replies.
     #[arg(long)]
     flood: bool,
+    /// Measures beside each of these heavy requests of another client; `all`: beside all, one after the other. Needs
+    /// `--binary`.
+    #[arg(long, value_delimiter = ',')]
+    beside: Vec<String>,
     /// Updates per second.
     #[arg(long, default_value_t = 10.0)]
     rate: f64,
@@ -95,8 +104,17 @@ fn main() -> ExitCode {
     let maximum = getrlimit(Resource::Nofile).maximum;
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let outcome = runtime.map_err(Failure::from).and_then(|runtime| runtime.block_on(run(&options)));
-    match outcome {
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    if !options.beside.is_empty() {
+        return match runtime.block_on(beside(&options)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error),
+        };
+    }
+    match runtime.block_on(run(&options, None)) {
         Ok(report) => {
             println!("{report}");
             match options.json.as_ref().map(|path| std::fs::write(path, report.json())) {
@@ -122,7 +140,54 @@ struct Target {
 
 const WARM_UP: Duration = Duration::from_secs(2);
 
-async fn run(options: &Options) -> Result<Report, Failure> {
+/// Measures beside each heavy request and prints a table.
+async fn beside(options: &Options) -> Result<(), Failure> {
+    let mut heavies = Vec::new();
+    for name in &options.beside {
+        match name.as_str() {
+            "all" => heavies.extend(Heavy::value_variants()),
+            name => heavies.push(Heavy::from_str(name, true)?),
+        }
+    }
+    println!(
+        "| beside | delivery p50 / p99 / max, ms | clients with merged updates | peak MiB | the heavy request |"
+    );
+    println!("|---|---|---|---|---|");
+    for heavy in heavies {
+        let report = run(options, Some(heavy)).await?;
+        println!("{}", report.row(&heavy.name()));
+    }
+    Ok(())
+}
+
+/// Sends a heavy request after the warm-up, on a thread of its own. Returns what became of it and when it was over.
+fn start_heavy(
+    heavy: Heavy,
+    url: String,
+) -> Result<tokio::sync::oneshot::Receiver<Result<String, String>>, Failure> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let (prepared, is_prepared) = std::sync::mpsc::channel();
+    std::thread::Builder::new().spawn(move || {
+        let act = async {
+            let mut client = Client::connect(&url).await?;
+            heavy.prepare(&mut client).await?;
+            let _ = prepared.send(());
+            tokio::time::sleep(WARM_UP).await;
+            let began = Instant::now();
+            let outcome = heavy.act(&mut client, &url).await;
+            outcome.map(|outcome| format!("{outcome} after {:.1} s", began.elapsed().as_secs_f64()))
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let outcome = runtime.map_err(Failure::from).and_then(|runtime| runtime.block_on(act));
+        // The measurement may be over.
+        let _ = sender.send(outcome.map_err(|error| error.to_string()));
+    })?;
+    // Without a signal it failed, which its outcome says.
+    let _ = is_prepared.recv();
+    Ok(receiver)
+}
+
+async fn run(options: &Options, heavy: Option<Heavy>) -> Result<Report, Failure> {
     let server = match (&options.binary, &options.url) {
         (Some(binary), _) => Server::start(binary)?,
         (None, Some(url)) => Server::running(url, options.pid),
@@ -142,6 +207,7 @@ async fn run(options: &Options) -> Result<Report, Failure> {
     }
     let opened = server.usage();
 
+    let heavy = heavy.map(|heavy| start_heavy(heavy, server.url.clone())).transpose()?;
     let num_updates = (options.rate * (WARM_UP.as_secs() + options.seconds) as f64) as usize;
     let first_measured = (options.rate * WARM_UP.as_secs_f64()) as usize;
     let start = Instant::now() + Duration::from_millis(200);
@@ -161,6 +227,11 @@ async fn run(options: &Options) -> Result<Report, Failure> {
         report.add(outcome??);
     }
     is_over.store(true, Ordering::Relaxed);
+    report.heavy = heavy.map(|mut heavy| match heavy.try_recv() {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(error)) => format!("failed: {error}"),
+        Err(_) => "not over yet".to_owned(),
+    });
     for extra in extras.into_iter().flatten() {
         report.extras += extra.await??;
     }

@@ -61,13 +61,18 @@ fn stream(ids: &[u64], generation: u64) -> Result<Vec<u8>, Failure> {
     Ok(writer.into_inner()?)
 }
 
+pub fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| name.to_string()).collect()
+}
+
+/// The columns that a view shows.
+pub fn columns(columns: &[&str]) -> Option<ColumnsUpdate> {
+    let columns = columns_update::Columns { columns: names(columns) };
+    Some(ColumnsUpdate { opt_columns: Some(columns_update::OptColumns::Columns(columns)) })
+}
+
 /// The configuration of one of four kinds of views, or of all rows.
 pub fn kind(kind: usize) -> ViewConfig {
-    let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
-    let columns = |columns: &[&str]| {
-        let columns = columns_update::Columns { columns: names(columns) };
-        Some(ColumnsUpdate { opt_columns: Some(columns_update::OptColumns::Columns(columns)) })
-    };
     match kind {
         0 => {
             let value = vec![Scalar { scalar: Some(scalar::Scalar::String("V01".into())) }];

@@ -24,6 +24,9 @@ pub struct Report {
     sleeper_notifications: u64,
     pub extras: usize,
     memory: [u64; 4],
+    peak: u64,
+    /// What became of the heavy request.
+    pub heavy: Option<String>,
     busy: Duration,
     num_updates: usize,
 }
@@ -45,6 +48,8 @@ impl Report {
             sleeper_notifications: 0,
             extras: 0,
             memory: [0; 4],
+            peak: 0,
+            heavy: None,
             busy: Duration::ZERO,
             num_updates,
         }
@@ -70,12 +75,26 @@ impl Report {
 
     pub fn usage(&mut self, before: &Usage, opened: &Usage, end: &Usage) {
         self.memory = [before.resident_bytes, opened.resident_bytes, end.resident_bytes, 0];
+        self.peak = end.peak_bytes;
         self.busy = end.busy.saturating_sub(opened.busy);
     }
 
     /// Records the usage after all clients have disconnected.
     pub fn after(&mut self, after: &Usage) {
         self.memory[3] = after.resident_bytes;
+    }
+
+    /// One line of a table: the heavy request, deliveries to the others, memory.
+    pub fn row(&self, heavy: &str) -> String {
+        format!(
+            "| {heavy} | {:.1} / {:.1} / {:.1} | {} | {:.0} | {} |",
+            self.millis(0.5),
+            self.millis(0.99),
+            self.millis(1.0),
+            self.merged,
+            self.peak as f64 / f64::from(1 << 20),
+            self.heavy.as_deref().unwrap_or_default()
+        )
     }
 
     fn millis(&self, quantile: f64) -> f64 {
@@ -101,6 +120,8 @@ impl Report {
             "bytes": self.bytes,
             "clients_with_merged_notifications": self.merged,
             "closed": self.closed,
+            "heavy": self.heavy,
+            "peak_bytes": self.peak,
             "extras": self.extras,
             "resident_bytes": {
                 "table": self.memory[0], "opened": self.memory[1], "end": self.memory[2], "left": self.memory[3],

@@ -18,6 +18,8 @@ pub struct Server {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Usage {
     pub resident_bytes: u64,
+    /// The most that was resident since the server started.
+    pub peak_bytes: u64,
     pub busy: Duration,
 }
 
@@ -51,13 +53,19 @@ impl Server {
     pub fn usage(&self) -> Usage {
         let Some(pid) = self.pid else { return Usage::default() };
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = resident.and_then(|text| text.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        let kib = |field: &str| {
+            let text = status.lines().find_map(|line| line.strip_prefix(field));
+            text.and_then(|text| text.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or_default()
+        };
         // Fields 14 and 15, counted after the name in parentheses, in hundredths of a second.
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
         let ticks: u64 = fields.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
-        Usage { resident_bytes: kib.unwrap_or_default() * 1024, busy: Duration::from_millis(ticks * 10) }
+        Usage {
+            resident_bytes: kib("VmRSS:") * 1024,
+            peak_bytes: kib("VmHWM:") * 1024,
+            busy: Duration::from_millis(ticks * 10),
+        }
     }
 
     /// Stops a server that was started here.
