@@ -1,8 +1,8 @@
 //! The bounded queue of deltas between a table and a table derived of it.
 //!
 //! Invariant: the source pushes a delta before it replies to the batch's sender, so a follower that drains the queue
-//! before it replies is never behind. Beyond [`tuning::WAITING_DELTAS`] deltas are merged, and a merged delta is again
-//! a delta. Deltas are gapless: each starts at the version at which the previous one ends.
+//! before it replies is never behind. Beyond [`tuning::WAITING_DELTAS`] deltas of similar size are merged, and a
+//! merged delta is again a delta; the queue then holds a few more, whose sizes grow geometrically. Deltas are gapless: each starts at the version at which the previous one ends.
 
 use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
@@ -33,20 +33,8 @@ impl DeltaQueue {
         if self.ended.load(Ordering::Acquire) {
             return;
         }
-        if waiting.len() >= tuning::WAITING_DELTAS
-            && let Some((last, held)) = waiting.back_mut()
-        {
-            *last = Arc::new(last.then(&delta));
-            for (session, derived_slot) in derived_slots {
-                // Each connection's first slot is kept, so that no later reply overtakes the notification of the first
-                // batch.
-                if let Entry::Vacant(entry) = held.entry(session) {
-                    entry.insert(derived_slot);
-                }
-            }
-        } else {
-            waiting.push_back((delta, derived_slots));
-        }
+        waiting.push_back((delta, derived_slots));
+        while waiting.len() > tuning::WAITING_DELTAS && merge_last(&mut waiting) {}
     }
 
     pub(crate) fn wake(&self) {
@@ -79,6 +67,34 @@ impl DeltaQueue {
     }
 }
 
+/// Whether a waiting delta is merged with the next one: it is not much larger. So the sizes of those that wait grow
+/// geometrically, and each row is merged O(log n) times.
+pub(crate) fn merges(before: &TableDelta, next: &TableDelta) -> bool {
+    before.num_rows() <= 2 * next.num_rows().max(1)
+}
+
+/// Merges the last two deltas if the first is not much larger.
+fn merge_last(waiting: &mut VecDeque<Arrival>) -> bool {
+    let Some((last, derived_slots)) = waiting.pop_back() else { return false };
+    match waiting.back_mut() {
+        Some((before, held)) if merges(before, &last) => {
+            *before = Arc::new(before.then(&last));
+            for (session, derived_slot) in derived_slots {
+                // Each connection's first slot is kept, so that no later reply overtakes the notification of the first
+                // batch.
+                if let Entry::Vacant(entry) = held.entry(session) {
+                    entry.insert(derived_slot);
+                }
+            }
+            true
+        }
+        _ => {
+            waiting.push_back((last, derived_slots));
+            false
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proscenium_engine::table::Table;
@@ -96,7 +112,8 @@ mod tests {
             queue.push(Arc::new(table.update(&rows(number), 0).unwrap().unwrap()), DerivedSlots::default());
         }
         let waiting: Vec<_> = queue.drain().into_iter().map(|(delta, _)| delta).collect();
-        assert_eq!(waiting.len(), tuning::WAITING_DELTAS);
+        let num_rows = 10 * tuning::WAITING_DELTAS;
+        assert!(waiting.len() <= tuning::WAITING_DELTAS + num_rows.ilog2() as usize, "{}", waiting.len());
         for delta in &waiting {
             assert_eq!(delta.from(), version);
             version = delta.to();

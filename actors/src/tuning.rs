@@ -20,6 +20,9 @@ pub const INLINE_STEP: Duration = Duration::from_millis(2);
 /// Time after which a table that handles messages yields to the other actors on its thread.
 pub const YIELD_AFTER: Duration = Duration::from_millis(2);
 
+/// Views of a connection that ended which a table closes before it yields to the other actors on its thread.
+pub const CLOSED_AT_ONCE: usize = 128;
+
 /// Units of work as which a smaller step is counted: what is not counted weighs more there.
 pub const LEAST_STEP_WORK: usize = 1000;
 

@@ -16,6 +16,7 @@ use proscenium_engine::view::Plan;
 
 use super::TableActor;
 use crate::caller::Requester;
+use crate::delta_queue::merges;
 use crate::error::ActorError;
 use crate::mailbox::IsAwaited;
 use crate::tuning;
@@ -123,18 +124,35 @@ impl ViewQueue {
         self.waiting.push_back(command);
     }
 
-    /// Appends a delta, merged with the last one if many wait.
+    /// Appends a delta. If many wait, consecutive ones of similar size are merged.
+    ///
+    /// Cost: amortised, O(log n) for each changed row, where n rows wait.
     pub fn push_step(&mut self, step: Step) {
-        if self.waiting_deltas >= tuning::WAITING_DELTAS
-            && let Some(QueuedCommand::Step(last)) = self.waiting.back_mut()
-            // Notifications carry the port, so deltas of different ports are not merged.
-            && last.delta.port_id == step.delta.port_id
-        {
-            step.meter.metrics().delta_merged();
-            return last.merge(step);
-        }
         self.waiting_deltas += 1;
         self.waiting.push_back(QueuedCommand::Step(step));
+        while self.waiting_deltas > tuning::WAITING_DELTAS && self.merge_last() {
+            self.waiting_deltas -= 1;
+        }
+    }
+
+    /// Merges the last two commands if they are deltas of which the first is not much larger.
+    fn merge_last(&mut self) -> bool {
+        let Some(QueuedCommand::Step(last)) = self.waiting.pop_back() else { return false };
+        match self.waiting.back_mut() {
+            Some(QueuedCommand::Step(before))
+                if merges(&before.delta, &last.delta)
+                    // Notifications carry the port, so deltas of different ports are not merged.
+                    && before.delta.port_id == last.delta.port_id =>
+            {
+                last.meter.metrics().delta_merged();
+                before.merge(last);
+                true
+            }
+            _ => {
+                self.waiting.push_back(QueuedCommand::Step(last));
+                false
+            }
+        }
     }
 
     /// Sends all pending commands as one batch if the view is idle. The batch's ack reports when it is idle again.
