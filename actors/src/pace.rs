@@ -3,9 +3,49 @@
 //! Invariant: a step that turns out longer than its estimate makes the next ones leave the thread, until several were
 //! short.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::tuning;
+
+/// Measures a step.
+#[derive(Debug)]
+pub(crate) struct Stopwatch {
+    began: Instant,
+    began_busy: Duration,
+}
+
+/// The time of a step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Took {
+    pub elapsed: Duration,
+    /// Processor time of the thread: on a busy machine other threads ran meanwhile, which says nothing about the step.
+    pub busy: Duration,
+}
+
+impl Stopwatch {
+    pub fn start() -> Stopwatch {
+        let began = Instant::now();
+        Stopwatch { began, began_busy: thread_time().unwrap_or_default() }
+    }
+
+    /// Must be called on the thread that started it.
+    pub fn stop(self) -> Took {
+        let elapsed = self.began.elapsed();
+        let busy = thread_time().map_or(elapsed, |now| now.saturating_sub(self.began_busy));
+        Took { elapsed, busy }
+    }
+}
+
+/// The processor time of this thread; `None` where the system does not tell.
+fn thread_time() -> Option<Duration> {
+    #[cfg(target_os = "linux")]
+    {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Some(Duration::new(time.tv_sec.try_into().ok()?, time.tv_nsec.try_into().ok()?))
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
 
 /// The pace of an actor's steps: time for each unit of estimated work.
 #[derive(Debug, Clone, Copy)]
@@ -32,8 +72,8 @@ impl Pace {
     }
 
     /// Notes how long a step took. A slower pace counts at once, a faster one little by little.
-    pub fn observe(&mut self, work: usize, took: Duration) {
-        let observed = took.as_nanos() as f64 / weight(work);
+    pub fn observe(&mut self, work: usize, took: Took) {
+        let observed = took.busy.as_nanos() as f64 / weight(work);
         self.nanos_per_unit = Some(match self.nanos_per_unit {
             Some(before) if before > observed => 0.75 * before + 0.25 * observed,
             Some(_) | None => observed,
@@ -50,22 +90,35 @@ fn weight(work: usize) -> f64 {
 mod tests {
     use super::*;
 
+    fn took(busy: Duration) -> Took {
+        Took { elapsed: busy, busy }
+    }
+
+    #[test]
+    fn time_in_which_a_thread_did_nothing_is_not_its_own() {
+        let watch = Stopwatch::start();
+        let other = std::thread::spawn(|| (0..1_000_000_u64).fold(1, |all, one| all ^ (one * 7)));
+        other.join().unwrap();
+        let took = watch.stop();
+        assert!(took.busy <= took.elapsed);
+    }
+
     #[test]
     fn a_long_step_makes_the_next_ones_leave_the_thread_for_a_while() {
         let mut pace = Pace::new(100.0);
         assert!(pace.is_short(100));
         assert!(!pace.is_short(10_000_000));
-        pace.observe(100, Duration::from_millis(50));
+        pace.observe(100, took(Duration::from_millis(50)));
         assert!(!pace.is_short(100));
         let num_short = (0..).take_while(|_| {
-            pace.observe(100, Duration::from_micros(20));
+            pace.observe(100, took(Duration::from_micros(20)));
             !pace.is_short(100)
         });
         assert!((2..50).contains(&num_short.count()));
         let mut pace = Pace::unmeasured();
         assert!(!pace.is_short(1));
         // Work that is cheaper than assumed stays.
-        (0..50).for_each(|_| pace.observe(1_000_000, Duration::from_micros(200)));
+        (0..50).for_each(|_| pace.observe(1_000_000, took(Duration::from_micros(200))));
         assert!(pace.is_short(1_000_000));
     }
 }

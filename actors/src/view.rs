@@ -14,7 +14,6 @@ mod step;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
 
 use actix::prelude::*;
 use proscenium_engine::MemoryAccount;
@@ -35,7 +34,7 @@ use crate::error::ActorError;
 use crate::lent::Lent;
 use crate::mailbox::{IsAwaited, Reply};
 use crate::metrics::ActorMetrics;
-use crate::pace::Pace;
+use crate::pace::{Pace, Stopwatch};
 use crate::tuning;
 use crate::workers::JobOwner;
 
@@ -191,11 +190,11 @@ impl ViewActor {
         let (mut state, read_context, interrupt) = (state.lend(), self.context.clone(), self.interrupt());
         let owner = self.owner_of(&commands);
         let handling = self.context.workers.run(owner, move || {
-            let began = Instant::now();
+            let watch = Stopwatch::start();
             // Once nobody waits for the view, its half-done state is dropped.
             interrupt.run(move || {
                 state.handle(commands, &read_context);
-                (state, began.elapsed())
+                (state, watch.stop())
             })
         });
         ctx.wait(handling.into_actor(self).map(move |handled, actor, ctx| match handled {
@@ -283,9 +282,9 @@ impl Handler<ViewBatch> for ViewActor {
             return self.handle_on_worker(commands, work, ack, ctx);
         }
         let _timer = self.metrics.step("view", "batch");
-        let began = Instant::now();
+        let watch = Stopwatch::start();
         state.handle(commands, &self.context);
-        self.pace.observe(work.of_steps.saturating_add(work.of_reads), began.elapsed());
+        self.pace.observe(work.of_steps.saturating_add(work.of_reads), watch.stop());
         if let Some(ack) = ack {
             ack.complete();
         }

@@ -6,7 +6,6 @@
 //! worker while the table waits.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use proscenium_engine::delta::TableDelta;
@@ -20,9 +19,10 @@ use crate::engine_context::engine_context;
 use crate::error::{ActorError, Result};
 use crate::mailbox::Reply;
 use crate::outbox::DerivedSlots;
+use crate::pace::{Stopwatch, Took};
 
 /// A batch that was applied: its delta, unless nobody observes the table, and the time that it took.
-type Applied = (Option<TableDelta>, Duration);
+type Applied = (Option<TableDelta>, Took);
 
 impl TableActor {
     /// Applies a write. The answer is sent once the batch is applied; it is an error if the data is malformed or the
@@ -37,9 +37,9 @@ impl TableActor {
         let (data, kind, options, answer) = parts(write);
         let work = data.read_work();
         if self.reading.is_short(work) {
-            let began = Instant::now();
+            let watch = Stopwatch::start();
             let staged = self.table.stage(&data, kind, &options, &engine_context(&caller.memory));
-            self.reading.observe(work, began.elapsed());
+            self.reading.observe(work, watch.stop());
             return self.apply(staged.map_err(ActorError::from), &caller.memory, answer, reply, ctx);
         }
         let stager = match self.table.stager() {
@@ -49,9 +49,9 @@ impl TableActor {
         self.deferred.begin(caller.session);
         let (memory, reading_memory) = (caller.memory.clone(), caller.memory.clone());
         let staging = self.context.workers.run(caller.job_owner(), move || {
-            let began = Instant::now();
+            let watch = Stopwatch::start();
             let staged = stager.stage(&data, kind, &options, &engine_context(&reading_memory));
-            (staged, began.elapsed())
+            (staged, watch.stop())
         });
         ctx.spawn(staging.into_actor(self).map(move |staged, table, ctx| {
             table.deferred.end();
@@ -83,7 +83,7 @@ impl TableActor {
         let work = staged.work(self.table.num_rows());
         let world = engine_context(memory);
         let apply = move |table: &mut Table| -> Applied {
-            let (began, version) = (Instant::now(), table.version() + 1);
+            let (watch, version) = (Stopwatch::start(), table.version() + 1);
             if let Operation::Write(WriteKind::Replace) = staged.operation() {
                 server_memory.note_freed(table.memory() as u64);
             }
@@ -94,7 +94,7 @@ impl TableActor {
                 }
                 false => Some(table.apply(&staged, version, &world)),
             };
-            (delta, began.elapsed())
+            (delta, watch.stop())
         };
         if self.applying.is_short(work) {
             let applied = apply(&mut self.table);
@@ -116,7 +116,7 @@ impl TableActor {
         ctx: &mut Context<Self>,
     ) {
         self.applying.observe(work, took);
-        self.meter.applied(took);
+        self.meter.applied(took.elapsed);
         match delta {
             Some(delta) => {
                 let delta = Arc::new(delta);

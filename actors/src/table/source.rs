@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use actix::prelude::*;
 use proscenium_engine::EngineError;
@@ -22,6 +21,7 @@ use crate::delta_queue::{Arrival, DeltaQueue};
 use crate::engine_context::engine_context;
 use crate::mailbox::Reply;
 use crate::outbox::DerivedSlots;
+use crate::pace::{Stopwatch, Took};
 use crate::tuning;
 
 /// A table that another one is derived of.
@@ -47,7 +47,7 @@ impl Drop for Source {
 struct SourceChanged;
 
 /// A delta of a source that was followed, and the time that it took.
-type Followed = (proscenium_engine::Result<Option<TableDelta>>, Duration);
+type Followed = (proscenium_engine::Result<Option<TableDelta>>, Took);
 
 impl TableActor {
     /// Subscribes to the delta queues of all sources.
@@ -83,12 +83,12 @@ impl TableActor {
             let work = delta.num_rows().saturating_mul(1 + self.table.schema().len());
             let world = engine_context(&self.context.memory);
             let follow = move |table: &mut Table| {
-                let began = Instant::now();
+                let watch = Stopwatch::start();
                 let followed = match side {
                     None => Ok(table.follow(&delta, &world)),
                     Some(side) => table.follow_side(side, &delta, &world),
                 };
-                (followed, began.elapsed())
+                (followed, watch.stop())
             };
             let is_short = self.applying.is_short(work);
             let notify = move |table: &mut Self, (followed, took): Followed, ctx: &mut Context<Self>| {
