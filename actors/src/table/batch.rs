@@ -53,15 +53,16 @@ impl TableActor {
             let staged = stager.stage(&data, kind, &options, &engine_context(&reading_memory));
             (staged, watch.stop())
         });
-        ctx.spawn(staging.into_actor(self).map(move |staged, table, ctx| {
+        let then = move |table: &mut Self, staged: Result<_>, ctx: &mut Context<Self>| {
             table.deferred.end();
-            let staged = staged.and_then(|(staged, took)| {
+            let staged = staged.and_then(|(staged, took): (proscenium_engine::Result<_>, Took)| {
                 table.reading.observe(work, took);
                 staged.map_err(ActorError::from)
             });
             table.apply(staged, &memory, answer, reply, ctx);
             table.resume_deferred(ctx);
-        }));
+        };
+        self.after(staging, then, ctx);
     }
 
     /// Applies a staged batch, and answers.

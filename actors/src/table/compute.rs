@@ -21,7 +21,7 @@ use super::TableActor;
 use super::view_queue::ViewQueue;
 use crate::caller::Requester;
 use crate::engine_context::engine_context;
-use crate::error::ActorError;
+use crate::error::{ActorError, Result};
 use crate::pace::Pace;
 use crate::tuning;
 use crate::view::{ReadContext, ViewActor};
@@ -64,13 +64,14 @@ impl TableActor {
     ) {
         let interrupt = backfill.interrupt();
         let computing = self.context.workers.run(owner, move || interrupt.run(job));
-        ctx.spawn(computing.into_actor(self).map(move |result, actor, ctx| match result {
-            Ok(Ok(Ok(result))) => actor.catch_up_or_install(backfill, result, ctx),
+        let then = move |table: &mut Self, result: Result<_>, ctx: &mut Context<Self>| match result {
+            Ok(Ok(Ok(result))) => table.catch_up_or_install(backfill, result, ctx),
             // Its memory was refused, or the job panicked: the views that wait for its columns fail.
-            Ok(Ok(Err(error))) => actor.fail_backfill(&backfill, &error.into(), ctx),
-            Ok(Err(Interrupted)) => actor.abandon_backfill(backfill, ctx),
-            Err(error) => actor.fail_backfill(&backfill, &error, ctx),
-        }));
+            Ok(Ok(Err(error))) => table.fail_backfill(&backfill, &ActorError::from(error), ctx),
+            Ok(Err(Interrupted)) => table.abandon_backfill(backfill, ctx),
+            Err(error) => table.fail_backfill(&backfill, &error, ctx),
+        };
+        self.after(computing, then, ctx);
     }
 
     /// Forgets a backfill that ended early because nothing read its columns. If something does by now, it starts anew.

@@ -3,6 +3,8 @@
 //! Invariant: the table's actor handles nothing while the table is away, so the order of its messages is that without
 //! workers. Other actors of its thread go on.
 
+use std::future::Future;
+
 use actix::prelude::*;
 use proscenium_engine::table::Table;
 
@@ -33,9 +35,43 @@ impl TableActor {
         }));
     }
 
+    /// Goes on with `then` once `work` is done, while messages are handled. The result takes its turn in the mailbox: a
+    /// future of the actor's own would not be polled while messages keep it busy.
+    pub(super) fn after<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + 'static,
+        then: impl FnOnce(&mut Self, T, &mut Context<Self>) + Send + 'static,
+        ctx: &Context<Self>,
+    ) {
+        let table = ctx.address();
+        actix::spawn(async move {
+            let result = work.await;
+            // A table that has ended needs no result. The mailbox is bounded by what is sent to a `Mailbox` only.
+            let _ = table.try_send(Resume(Box::new(move |table, ctx| then(table, result, ctx))));
+        });
+    }
+
     /// Whose jobs the table's own work is.
     pub(super) fn job_owner(&self) -> JobOwner {
         JobOwner::Table(self.stream)
+    }
+}
+
+/// A result that a table's actor waited for.
+struct Resume(SendContinuation);
+
+type SendContinuation = Box<dyn FnOnce(&mut TableActor, &mut Context<TableActor>) + Send>;
+
+impl Message for Resume {
+    type Result = ();
+}
+
+impl Handler<Resume> for TableActor {
+    type Result = ();
+
+    fn handle(&mut self, Resume(then): Resume, ctx: &mut Self::Context) {
+        let _timer = self.context.metrics.step("table", "resume");
+        then(self, ctx);
     }
 }
 
