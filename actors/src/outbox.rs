@@ -14,7 +14,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use proscenium_engine::MemoryAccount;
+use proscenium_engine::memory::{MemoryAccount, MemoryKind, MemoryRefused, MemoryReservation, SMALL_BYTES};
 use tokio::sync::Notify;
 
 use crate::error::{ActorError, Result};
@@ -91,6 +91,8 @@ struct OutboxState {
     waiting_notices: HashSet<Repeatable>,
     waiting: usize,
     pending_notification_bytes: usize,
+    /// That of the memory of pending notifications; `None` while they are few.
+    reservation: Option<MemoryReservation>,
     reply_bytes: usize,
     /// Streams of the tables whose views defer updates for this connection until it has room.
     deferred: Vec<StreamId>,
@@ -105,6 +107,8 @@ pub enum Closed {
     Ended,
     /// More notifications were pending than [`Limits::pending_notification_bytes`].
     TooFarBehind,
+    /// There was no memory for a notification.
+    NoMemory(MemoryRefused),
 }
 
 impl Outbox {
@@ -270,6 +274,10 @@ impl Outbox {
                     self.close(state, Closed::TooFarBehind);
                     return false;
                 }
+                if let Err(refused) = self.reserve_pending(state) {
+                    self.close(state, Closed::NoMemory(refused));
+                    return false;
+                }
             }
         }
         state.waiting += 1;
@@ -285,12 +293,33 @@ impl Outbox {
             }
             Outgoing::Notification(notification) => {
                 state.pending_notification_bytes -= notification.num_bytes();
+                let pending = state.pending_notification_bytes as u64;
+                if let Some(reservation) = &mut state.reservation
+                    && reservation.bytes() > pending + 2 * SMALL_BYTES
+                {
+                    reservation.shrink_to(pending);
+                }
                 self.metrics.pending(-(notification.num_bytes() as i64));
                 if let Some(notice) = notification.repeatable() {
                     state.waiting_notices.remove(&notice);
                 }
             }
         }
+    }
+
+    /// Reserves memory for pending notifications in steps, beyond a first one: a connection that keeps up reserves none.
+    fn reserve_pending(&self, state: &mut OutboxState) -> Result<(), MemoryRefused> {
+        let pending = state.pending_notification_bytes as u64;
+        let reserved = state.reservation.as_ref().map_or(SMALL_BYTES, MemoryReservation::bytes);
+        if pending <= reserved {
+            return Ok(());
+        }
+        let nothing = || self.memory.nothing(MemoryKind::SlowReaders);
+        let reservation = state.reservation.get_or_insert_with(nothing);
+        reservation.grow_to(pending.next_multiple_of(SMALL_BYTES))?;
+        // They are encoded already.
+        reservation.settle_all();
+        Ok(())
     }
 
     fn close(&self, state: &mut OutboxState, why: Closed) {
@@ -315,6 +344,17 @@ impl Reservation {
         self.outbox.session()
     }
 
+    /// The account of the connection's memory.
+    pub fn memory(&self) -> &MemoryAccount {
+        self.outbox.memory()
+    }
+
+    /// Closes the connection: there is no memory for the message, and nothing is dropped silently.
+    pub fn refuse(self, refused: MemoryRefused) {
+        self.outbox.close(&mut self.outbox.lock(), Closed::NoMemory(refused));
+        self.outbox.changed.notify_one();
+    }
+
     /// Puts the message into the reserved position.
     pub fn fill(mut self, message: Outgoing) {
         match self.key.take() {
@@ -333,146 +373,4 @@ impl Drop for Reservation {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use bytes::Bytes;
-
-    use super::*;
-    use crate::metrics::AppliedAt;
-
-    pub fn reply(text: &'static str) -> Outgoing {
-        Outgoing::Reply(Bytes::from_static(text.as_bytes()).into())
-    }
-
-    pub fn updated(msg_id: u32, rows: Option<Bytes>) -> Outgoing {
-        let applied_at = AppliedAt::default();
-        Outgoing::Notification(Notification::Updated {
-            msg_id,
-            view_id: "v".into(),
-            port_id: 0,
-            rows,
-            applied_at,
-        })
-    }
-
-    pub fn outbox() -> Arc<Outbox> {
-        Outbox::new(
-            SessionId::fresh(),
-            Limits::default(),
-            ActorMetrics::new().unwrap(),
-            MemoryAccount::unlimited(),
-        )
-    }
-
-    pub fn drain(outbox: &Outbox) -> Vec<Outgoing> {
-        std::iter::from_fn(|| outbox.take()).collect()
-    }
-
-    #[test]
-    fn a_reservation_delays_its_own_stream_only() {
-        let outbox = outbox();
-        let (slow, other) = (StreamId::fresh(), StreamId::fresh());
-        outbox.push(slow, reply("first"));
-        let reservation = outbox.reserve(slow);
-        outbox.push(slow, reply("behind"));
-        outbox.push(other, reply("elsewhere"));
-        assert_eq!(drain(&outbox), [reply("first"), reply("elsewhere")]);
-        reservation.fill(updated(1, Some(Bytes::new())));
-        assert_eq!(drain(&outbox), [updated(1, Some(Bytes::new())), reply("behind")]);
-        outbox.push(slow, reply("free again"));
-        assert_eq!(drain(&outbox), [reply("free again")]);
-    }
-
-    #[test]
-    fn reservations_are_delivered_in_the_order_they_were_made() {
-        let outbox = outbox();
-        let stream = StreamId::fresh();
-        let (first, second, third) = (outbox.reserve(stream), outbox.reserve(stream), outbox.reserve(stream));
-        third.fill(reply("3"));
-        first.fill(reply("1"));
-        assert_eq!(drain(&outbox), [reply("1")]);
-        drop(second);
-        assert_eq!(drain(&outbox), [reply("3")]);
-    }
-
-    #[test]
-    fn an_unordered_message_delays_no_other() {
-        let outbox = outbox();
-        let stream = StreamId::fresh();
-        let late = outbox.unordered(stream);
-        outbox.push(stream, reply("before"));
-        late.fill(reply("late"));
-        assert_eq!(drain(&outbox), [reply("before"), reply("late")]);
-    }
-
-    #[test]
-    fn a_reader_that_keeps_up_receives_every_update() {
-        let outbox = outbox();
-        for _ in 0..3 {
-            outbox.push(StreamId::SERVER, updated(1, None));
-        }
-        assert_eq!(drain(&outbox).len(), 3);
-    }
-
-    #[test]
-    fn a_slow_reader_receives_repeated_notifications_once() {
-        let outbox = outbox();
-        for _ in 0..tuning::COLLAPSE_AFTER {
-            outbox.push(StreamId::SERVER, reply("x"));
-        }
-        for _ in 0..1000 {
-            outbox.push(StreamId::SERVER, updated(1, None));
-            outbox.push(StreamId::SERVER, updated(2, None));
-        }
-        let notification = drain(&outbox).split_off(tuning::COLLAPSE_AFTER);
-        assert_eq!(notification, [updated(1, None), updated(2, None)]);
-        outbox.push(StreamId::SERVER, updated(1, None));
-        assert_eq!(drain(&outbox), [updated(1, None)]);
-    }
-
-    #[test]
-    fn a_reader_too_far_behind_is_closed_and_its_memory_freed() {
-        let outbox = outbox();
-        let rows = Bytes::from(vec![0; 1 << 20]);
-        let mut sent = 0;
-        while outbox.closed().is_none() {
-            outbox.push(StreamId::SERVER, updated(1, Some(rows.clone())));
-            sent += rows.len();
-        }
-        assert_eq!(outbox.closed(), Some(Closed::TooFarBehind));
-        assert!(sent <= Limits::default().pending_notification_bytes + rows.len());
-        assert_eq!(drain(&outbox), []);
-    }
-
-    #[test]
-    fn one_huge_update_does_not_close_the_connection() {
-        let outbox = outbox();
-        let rows = Bytes::from(vec![0; Limits::default().pending_notification_bytes + 1]);
-        outbox.push(StreamId::SERVER, updated(1, Some(rows.clone())));
-        assert_eq!((outbox.closed(), outbox.is_full()), (None, true));
-        assert_eq!(drain(&outbox), [updated(1, Some(rows))]);
-        assert!(!outbox.is_full());
-    }
-
-    #[test]
-    fn deferred_updates_are_due_once_there_is_room() {
-        let outbox = outbox();
-        let table = StreamId::fresh();
-        outbox.push(table, updated(1, Some(Bytes::from(vec![0; Limits::default().merge_bytes]))));
-        outbox.defer(table);
-        outbox.defer(table);
-        assert!(outbox.take_deferred().is_empty() && outbox.is_lagging());
-        drain(&outbox);
-        assert_eq!(outbox.take_deferred(), [table]);
-        assert!(outbox.take_deferred().is_empty() && !outbox.is_lagging());
-    }
-
-    #[test]
-    fn an_ended_connection_drops_later_messages() {
-        let outbox = outbox();
-        let reservation = outbox.reserve(StreamId::SERVER);
-        outbox.end();
-        reservation.fill(reply("too late"));
-        outbox.push(StreamId::SERVER, reply("too late"));
-        assert_eq!(drain(&outbox), []);
-    }
-}
+pub(crate) mod tests;

@@ -38,7 +38,7 @@ pub use slice_size::SliceSize;
 use crate::context::EngineContext;
 use crate::error::Result;
 use crate::export::{self, Compression, Naming, RowSlice, SliceColumn, WindowKind};
-use crate::memory::{MemoryKind, MemoryReservation};
+use crate::memory::{MemoryAccount, MemoryKind, MemoryReservation};
 use crate::storage::Snapshot;
 use crate::storage::TableDelta;
 use crate::types::scalar::Scalar;
@@ -316,23 +316,43 @@ impl View {
     ///
     /// If the Arrow writer fails.
     pub fn row_delta(&mut self, handle: &mut Handle, delta: &ViewDelta) -> Result<Vec<u8>> {
-        let rows = match &mut self.shape {
+        self.row_delta_within(handle, delta, &MemoryAccount::unlimited())
+    }
+
+    /// As [`View::row_delta`], with memory of this account.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for the rows, or the Arrow writer fails.
+    pub fn row_delta_within(
+        &mut self,
+        handle: &mut Handle,
+        delta: &ViewDelta,
+        memory: &MemoryAccount,
+    ) -> Result<Vec<u8>> {
+        // The gathered rows, and the stream.
+        let reserve = |size: SliceSize| memory.reserve(MemoryKind::Answers, 2 * size.gathered_bytes as u64);
+        let size = self.slice_size(handle, SliceOptions::default());
+        let (rows, _reservation) = match &mut self.shape {
             Shape::Flat(view) => {
                 let slots = view.in_order(delta.changed.clone());
-                slice::flat_slice(view, &slots, &view.plan.columns, false)
+                let reservation = reserve(size.of_rows(slots.len()))?;
+                (slice::flat_slice(view, &slots, &view.plan.columns, false), reservation)
             }
             Shape::ColumnOnly(view) => {
                 let slots = view.rows.in_order(delta.changed.clone());
-                slice::column_only_slice(view, &slots, Viewport::default(), false)
+                let reservation = reserve(size.of_rows(slots.len()))?;
+                (slice::column_only_slice(view, &slots, Viewport::default(), false), reservation)
             }
             Shape::Grouped(view) => {
                 // A cleared table notifies nothing, not even the total that became null.
                 let is_empty = view.snapshot.num_rows() == 0;
                 let nodes = if is_empty { Vec::new() } else { handle.visible_of(view, &delta.changed) };
+                let reservation = reserve(size.of_rows(nodes.len()))?;
                 let mut rows = slice::grouped_slice(view, &nodes, Viewport::default());
                 rows.row_paths = None;
                 rows.kind = WindowKind::Flat;
-                rows
+                (rows, reservation)
             }
         };
         export::arrow(&rows, Naming::Machine, Compression::None)

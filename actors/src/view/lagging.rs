@@ -9,7 +9,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use proscenium_engine::hosting::HandleId;
 use proscenium_engine::view::{View, ViewDelta};
 
@@ -97,7 +96,13 @@ impl LaggingSubscribers {
             let Delivery::Now(reservation) = receiver.delivery else { continue };
             let taken = self.take(wanted.handle, reservation.session(), receiver.msg_id);
             let Some((unsent, applied_at, port_id)) = taken else { continue };
-            let rows: Bytes = write_rows(view, held, &unsent);
+            let rows = match write_rows(view, held, &unsent, &reservation) {
+                Ok(rows) => rows,
+                Err(refused) => {
+                    reservation.refuse(refused);
+                    continue;
+                }
+            };
             reservation.fill(Outgoing::Notification(Notification::Updated {
                 msg_id: receiver.msg_id,
                 view_id: wanted.view_id.clone(),

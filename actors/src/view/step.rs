@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use proscenium_engine::EngineError;
 use proscenium_engine::delta::TableDelta;
 use proscenium_engine::hosting::HandleId;
+use proscenium_engine::memory::MemoryRefused;
 use proscenium_engine::view::{View, ViewDelta};
 
 use super::lagging::LaggingSubscribers;
@@ -115,17 +117,19 @@ impl Step {
                     // The deferred changes and this one are sent as one.
                     Some((mut unsent, applied_at, _)) => {
                         unsent.merge_all([&stepped]);
-                        (write_rows(view, held, &unsent), applied_at)
+                        (write_rows(view, held, &unsent, &reservation), applied_at)
                     }
                     None => {
                         let same_rows = held.same_rows_as;
                         let known =
                             same_rows.and_then(|depth| written.iter().find(|(other, _)| *other == depth));
                         let rows = match known {
-                            Some((_, rows)) => rows.clone(),
+                            Some((_, rows)) => Ok(rows.clone()),
                             None => {
-                                let rows = write_rows(view, held, &stepped);
-                                written.extend(same_rows.map(|depth| (depth, rows.clone())));
+                                let rows = write_rows(view, held, &stepped, &reservation);
+                                if let Ok(rows) = &rows {
+                                    written.extend(same_rows.map(|depth| (depth, rows.clone())));
+                                }
                                 rows
                             }
                         };
@@ -133,6 +137,13 @@ impl Step {
                     }
                 };
                 let view_id = wanted.view_id.clone();
+                let rows = match rows {
+                    Ok(rows) => rows,
+                    Err(refused) => {
+                        reservation.refuse(refused);
+                        continue;
+                    }
+                };
                 reservation.fill(Outgoing::Notification(Notification::Updated {
                     msg_id,
                     view_id,
@@ -150,13 +161,24 @@ impl Step {
     }
 }
 
-pub(super) fn write_rows(view: &mut View, held: &mut Held, stepped: &ViewDelta) -> Bytes {
-    match view.row_delta(&mut held.handle, stepped) {
-        Ok(rows) => rows.into(),
+/// Encodes the changed rows for a subscriber, whose memory they take.
+///
+/// # Errors
+///
+/// There is no memory for them.
+pub(super) fn write_rows(
+    view: &mut View,
+    held: &mut Held,
+    stepped: &ViewDelta,
+    receiver: &Reservation,
+) -> Result<Bytes, MemoryRefused> {
+    match view.row_delta_within(&mut held.handle, stepped, &receiver.memory().request()) {
+        Ok(rows) => Ok(rows.into()),
+        Err(EngineError::Memory(refused)) => Err(refused),
         Err(error) => {
             // Subscribers are still notified of the change, without rows.
             tracing::error!(%error, "the rows of an update could not be encoded");
-            Bytes::new()
+            Ok(Bytes::new())
         }
     }
 }

@@ -37,6 +37,11 @@ impl ExportBudget {
         &self.memory
     }
 
+    /// The bytes that the export may have.
+    pub(crate) fn limit_bytes(&self) -> usize {
+        self.limit_bytes
+    }
+
     /// Checks that an export of at least this many bytes is within the limit.
     ///
     /// # Errors

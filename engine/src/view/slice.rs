@@ -69,7 +69,35 @@ impl ViewSlice {
     ///
     /// The text exceeds its budget.
     pub fn text(&self, format: TextFormat, num_threads: usize, budget: &ExportBudget) -> Result<Vec<Bytes>> {
+        self.check_texts(budget)?;
         export::text_pieces(self.export_source(), format, num_threads, budget)
+    }
+
+    /// Refuses a slice whose texts alone exceed the limit, before any of them is written: a few bytes of a dictionary that many
+    /// rows refer to can become any number. Cost: O(1), unless they could.
+    fn check_texts(&self, budget: &ExportBudget) -> Result<()> {
+        let (num_rows, num_columns) = (self.num_rows(), RowSource::num_columns(self));
+        if self.most_text_bytes(0..num_rows, 0..num_columns) <= budget.limit_bytes() {
+            return Ok(());
+        }
+        let mut shown = 0_usize;
+        for start in (0..num_rows).step_by(PIECE_CELLS) {
+            let rows = start..num_rows.min(start + PIECE_CELLS);
+            shown = shown.saturating_add(RowSource::text_bytes(self, rows, 0..num_columns).shown);
+            budget.check(shown)?;
+        }
+        Ok(())
+    }
+
+    /// An upper bound of the bytes of the texts in these cells. Cost: O(columns).
+    fn most_text_bytes(&self, rows: Range<usize>, shown: Range<usize>) -> usize {
+        match &self.source {
+            SliceSource::Ready(_) => usize::MAX,
+            SliceSource::Flat { view, columns, .. } => columns[shown].iter().fold(0_usize, |sum, &column| {
+                let longest = view.snapshot.column(column).longest_text();
+                sum.saturating_add(longest.saturating_mul(rows.len()))
+            }),
+        }
     }
 
     fn export_source(&self) -> ExportSource<'_> {
@@ -176,17 +204,15 @@ impl RowSource for ViewSlice {
         match &self.source {
             SliceSource::Ready(ready) => export::slice_text_bytes(ready, rows, shown),
             SliceSource::Flat { view, start, columns, .. } => {
+                let bound = self.most_text_bytes(rows.clone(), shown.clone());
+                if bound <= PIECE_BYTES {
+                    return TextBytes { shown: bound, distinct: bound };
+                }
                 let texts: Vec<&Column> = columns[shown]
                     .iter()
                     .map(|&column| view.snapshot.column(column))
                     .filter(|cells| cells.storage() == Storage::Utf8)
                     .collect();
-                let bound = texts.iter().fold(0_usize, |sum, cells| {
-                    sum.saturating_add(cells.longest_text().saturating_mul(rows.len()))
-                });
-                if bound <= PIECE_BYTES {
-                    return TextBytes { shown: bound, distinct: bound };
-                }
                 let slots = view.slots(start + rows.start, start + rows.end);
                 let mut sum = TextBytes::default();
                 texts.iter().for_each(|cells| sum.add(cells.text_bytes(&slots)));
@@ -230,6 +256,9 @@ impl TextStream {
     ///
     /// The text exceeds its budget.
     pub fn next_piece(&mut self) -> Result<Option<Bytes>> {
+        if self.position == TextPosition::default() {
+            self.slice.check_texts(&self.budget)?;
+        }
         export::write_next(self.slice.export_source(), self.format, &mut self.position, &self.budget)
     }
 }

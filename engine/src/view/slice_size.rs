@@ -27,6 +27,15 @@ pub struct SliceSize {
 }
 
 impl SliceSize {
+    /// The size of a slice of the same columns with this many rows, whose cells are gathered at once.
+    pub(super) fn of_rows(&self, num_rows: usize) -> SliceSize {
+        let cells = num_rows.saturating_mul(self.num_columns);
+        let columns = self.num_columns.saturating_mul(COLUMN_BYTES).saturating_add(2 * self.name_bytes);
+        let gathered_bytes =
+            cells.saturating_mul(9).saturating_add(num_rows * ROW_BYTES).saturating_add(columns);
+        SliceSize { num_rows, gathered_bytes, ..*self }
+    }
+
     /// The number of cells. A row's path and key count as one.
     pub fn num_cells(&self) -> usize {
         self.num_rows.saturating_mul(self.num_columns + 1)

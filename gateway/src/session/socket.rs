@@ -350,8 +350,10 @@ impl Session {
             return;
         }
         let outbox = self.requests.outbox().clone();
-        if outbox.closed() == Some(Closed::TooFarBehind) {
-            return self.end(&CloseReason::TooFarBehind, ctx);
+        match outbox.closed() {
+            Some(Closed::TooFarBehind) => return self.end(&CloseReason::TooFarBehind, ctx),
+            Some(Closed::NoMemory(refused)) => return self.end(&CloseReason::Memory(refused), ctx),
+            Some(Closed::Ended) | None => {}
         }
         while self.unsent.is_none() && self.flow.has_room() {
             let Some(message) = outbox.take() else { break };
