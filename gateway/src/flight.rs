@@ -10,6 +10,7 @@
 mod action;
 mod get;
 mod listing;
+mod message_memory;
 mod put;
 mod ticket;
 mod unread;
@@ -38,6 +39,7 @@ use crate::command_router::CommandRouter;
 use crate::config::Limits;
 use crate::guarded_stream::GuardedStream;
 use crate::tuning;
+use message_memory::Reserving;
 
 type ReplyStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -97,8 +99,10 @@ async fn serve(
             return;
         }
     };
+    let memory = router.catalog().memory().clone();
     let service = FlightServiceServer::new(FlightServer { router, limits })
         .max_decoding_message_size(tuning::FLIGHT_MESSAGE_BYTES);
+    let service = WatchBodies { service: Reserving::new(service, memory), limits };
     let streams = TcpIncoming::from(listener)
         .with_nodelay(Some(true))
         .map_ok(move |stream| GuardedStream::http2(stream, limits.header(), limits.least_rate()));
@@ -106,8 +110,7 @@ async fn serve(
         .http2_keepalive_interval(Some(limits.ping_every()))
         .http2_keepalive_timeout(Some(limits.least_rate().grace))
         .max_concurrent_streams(tuning::FLIGHT_CALLS);
-    let serving =
-        server.add_service(WatchBodies { service, limits }).serve_with_incoming_shutdown(streams, async {
+    let serving = server.add_service(service).serve_with_incoming_shutdown(streams, async {
             // A dropped sender also means to stop.
             let _ = stopped.await;
         });
