@@ -17,10 +17,12 @@ PATIENCE_SECS = 60
 
 
 @contextlib.contextmanager
-def serve(*extra):
-    """A server with these arguments. Its addresses: `http`, `websocket`, `grpc`."""
+def serve(*extra, at_start=None):
+    """A server with these arguments; `at_start` runs in its process first. Its addresses: `http`, `websocket`, `grpc`."""
     command = [BINARY, "serve", "--listen", "127.0.0.1:0", "--flight", "127.0.0.1:0", *extra]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    child = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, preexec_fn=at_start
+    )
     found = types.SimpleNamespace(pid=child.pid)
     try:
         for line in child.stdout:
