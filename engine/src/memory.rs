@@ -269,7 +269,7 @@ impl MemoryReservation {
     ///
     /// As [`MemoryAccount::reserve`]; what was reserved before stays so.
     pub fn grow(&mut self, bytes: u64) -> Result<(), MemoryRefused> {
-        if let Some(node) = &self.node {
+        if let Some(node) = self.node.as_ref().filter(|_| bytes > 0) {
             node.charge(self.kind, bytes, self.bytes())?;
             self.pending_bytes += bytes;
         }
@@ -297,7 +297,9 @@ impl MemoryReservation {
     pub fn settle(&mut self, bytes: u64) {
         let Some(node) = &self.node else { return };
         let settled = bytes.min(self.bytes()).saturating_sub(self.held_bytes);
-        node.server().usage().pending_bytes -= settled;
+        if settled > 0 {
+            node.server().usage().pending_bytes -= settled;
+        }
         self.pending_bytes -= settled;
         self.held_bytes += settled;
     }
@@ -308,7 +310,7 @@ impl MemoryReservation {
     }
 
     fn release(&mut self, pending: u64, held: u64) {
-        if let Some(node) = &self.node {
+        if let Some(node) = self.node.as_ref().filter(|_| pending + held > 0) {
             node.release(self.kind, pending, held);
             self.pending_bytes -= pending;
             self.held_bytes -= held;

@@ -11,8 +11,6 @@ pub enum MemoryKind {
     Decompression,
     /// Batches between their bytes and their table.
     Staging,
-    /// Texts of a dictionary.
-    Dictionaries,
     /// Building views.
     ViewBuilds,
     /// Building joined tables.
@@ -29,12 +27,11 @@ pub enum MemoryKind {
 
 impl MemoryKind {
     /// All kinds.
-    pub const ALL: [MemoryKind; 11] = [
+    pub const ALL: [MemoryKind; 10] = [
         MemoryKind::Frames,
         MemoryKind::Uploads,
         MemoryKind::Decompression,
         MemoryKind::Staging,
-        MemoryKind::Dictionaries,
         MemoryKind::ViewBuilds,
         MemoryKind::Joins,
         MemoryKind::ComputedColumns,
@@ -50,7 +47,6 @@ impl MemoryKind {
             MemoryKind::Uploads => "uploads",
             MemoryKind::Decompression => "decompression",
             MemoryKind::Staging => "staging",
-            MemoryKind::Dictionaries => "dictionaries",
             MemoryKind::ViewBuilds => "view_builds",
             MemoryKind::Joins => "joins",
             MemoryKind::ComputedColumns => "computed_columns",
@@ -67,7 +63,6 @@ impl MemoryKind {
             MemoryKind::Uploads => "the upload",
             MemoryKind::Decompression => "the decompressed data",
             MemoryKind::Staging => "the rows to be written",
-            MemoryKind::Dictionaries => "the texts",
             MemoryKind::ViewBuilds => "the view",
             MemoryKind::Joins => "the join",
             MemoryKind::ComputedColumns => "the computed columns",
