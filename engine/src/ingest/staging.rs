@@ -20,6 +20,9 @@ const CELL_BYTES: usize = 2 * 8;
 /// Bytes of a CSV's cell, which is parsed in parts that are joined: in a part, in the batch, in the table.
 const CSV_CELL_BYTES: usize = 3 * 8;
 
+/// Bytes that a table takes for a text beside its characters: its allocation, its place in the dictionary and in the index of it.
+const TEXT_BYTES: usize = 96;
+
 /// The reservation of one write, shared by the threads that read it.
 #[derive(Debug)]
 pub(crate) struct StagingMemory(Mutex<MemoryReservation>);
@@ -52,16 +55,35 @@ impl StagingMemory {
         self.grow(text.len().saturating_add(num_cells.saturating_mul(CSV_CELL_BYTES)))
     }
 
-    /// The reservation once the batch is read: of the batch, which is allocated, and of as much for its table.
-    pub(crate) fn read(self, batch: &Batch) -> MemoryReservation {
+    /// The reservation once the batch is read: of the batch, which is allocated, and of the table's own copy of it.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory for the copy.
+    pub(crate) fn read(self, batch: &Batch) -> Result<MemoryReservation> {
         let mut reservation = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
         if reservation.bytes() > SMALL_BYTES {
             let columns = batch.columns.iter().map(|column| &column.values).chain(&batch.keys);
-            let num_bytes = columns.map(|values| array_bytes(values, None)).sum::<usize>() as u64;
-            reservation.shrink_to(2 * num_bytes);
-            reservation.settle(num_bytes);
+            let (mut num_bytes, mut num_texts) = (0, 0);
+            for values in columns {
+                num_bytes += array_bytes(values, None);
+                num_texts += distinct_texts(values);
+            }
+            let all = (2 * num_bytes + num_texts * TEXT_BYTES) as u64;
+            reservation.shrink_to(all);
+            reservation.grow_to(all)?;
+            reservation.settle(num_bytes as u64);
         }
-        reservation
+        Ok(reservation)
+    }
+}
+
+/// The number of texts that a table of this column keeps, or more.
+fn distinct_texts(values: &ArrayRef) -> usize {
+    match values.data_type() {
+        DataType::Utf8 => values.len(),
+        DataType::Dictionary(_, _) => values.as_any_dictionary().values().len(),
+        _ => 0,
     }
 }
 

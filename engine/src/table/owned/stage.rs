@@ -36,7 +36,7 @@ impl OwnedTable {
         let options = TableOptions { index: options.index.filter(|index| !index.is_empty()), ..options };
         let memory = StagingMemory::new(&context.memory);
         let (schema, batch) = ingest::create_in(data, &options, context, &memory)?;
-        let reservation = Some(Arc::new(memory.read(&batch)));
+        let reservation = Some(Arc::new(memory.read(&batch)?));
         Ok(StagedBatch { operation: Operation::Create(options), schema, batch, reservation })
     }
 
@@ -85,7 +85,7 @@ impl Stager {
             }
             WriteKind::Clear => (Batch::default(), true),
         };
-        let reservation = Some(Arc::new(memory.read(&batch)));
+        let reservation = Some(Arc::new(memory.read(&batch)?));
         Ok(has_effect.then(|| StagedBatch { reservation, ..self.staged(kind, batch) }))
     }
 
