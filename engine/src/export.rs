@@ -26,7 +26,7 @@ pub(crate) use text_bytes::of_slice as slice_text_bytes;
 use std::ops::Range;
 use std::sync::Arc;
 
-use ::arrow::array::{ArrayRef, RecordBatch};
+use ::arrow::array::{Array, ArrayRef, RecordBatch};
 use bytes::Bytes;
 
 use crate::error::{DataError, Result};
@@ -51,6 +51,17 @@ pub struct RowSlice {
 }
 
 impl RowSlice {
+    /// Bytes of the gathered cells and the names.
+    pub(crate) fn memory(&self) -> usize {
+        let levels = self.row_paths.iter().flat_map(|paths| &paths.levels).map(|(_, values)| values);
+        let keys = self.keys.iter().chain(self.member_keys.iter().flatten());
+        let arrays = self.columns.iter().map(|column| &column.values).chain(levels).chain(keys);
+        let names = self.columns.iter().map(|column| column.name.len() + column.readable_name.len() + 128);
+        arrays.map(|values| values.get_array_memory_size()).sum::<usize>()
+            + names.sum::<usize>()
+            + 4 * self.num_rows
+    }
+
     /// Returns a range of rows and columns; the cells are shared.
     pub(crate) fn slice(&self, rows: Range<usize>, columns: Range<usize>) -> RowSlice {
         let slice = |values: &ArrayRef| values.slice(rows.start, rows.len());

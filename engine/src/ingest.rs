@@ -97,34 +97,34 @@ fn read_new(
         }
         TableData::Arrow(bytes) => {
             let (schema, batches) = arrow::read(bytes, memory)?;
-            arrow::create(&schema, batches.into_iter().map(Ok), index, list_flatten, memory)?
+            arrow::create(&schema, batches.into_iter().map(Ok), index, list_flatten, memory.sharing())?
         }
         TableData::Batches(schema, batches) => {
-            arrow::create(schema, batches.iter().cloned().map(Ok), index, list_flatten, memory)?
+            arrow::create(schema, batches.iter().cloned().map(Ok), index, list_flatten, memory.sharing())?
         }
         TableData::Stream(source) => {
-            arrow::create(&source.schema(), source.batches()?, index, list_flatten, memory)?
+            arrow::create(&source.schema(), source.batches()?, index, list_flatten, memory.copying())?
         }
         TableData::Rows(text) => {
-            memory.grow(text.len())?;
+            memory.grow(text.len() / 2)?;
             let fresh = || {
-                memory.restart(text.len());
+                memory.restart(text.len() / 2);
                 Intake::create(index, list_flatten).reserving(memory)
             };
             json_rows::read_array(text, threads, fresh)?.finish_create()?
         }
         TableData::Ndjson(text) => {
-            memory.grow(text.len())?;
+            memory.grow(text.len() / 2)?;
             let fresh = || {
-                memory.restart(text.len());
+                memory.restart(text.len() / 2);
                 Intake::create(index, list_flatten).reserving(memory)
             };
             json_rows::read_lines(text, threads, fresh)?.finish_create()?
         }
         TableData::Columns(text) => {
-            memory.grow(text.len())?;
+            memory.grow(text.len() / 2)?;
             let fresh = || {
-                memory.restart(text.len());
+                memory.restart(text.len() / 2);
                 Intake::create(index, list_flatten).reserving(memory)
             };
             json_columns::read(text, fresh)?.finish_create()?
@@ -270,32 +270,34 @@ fn read_rows(
         }
         TableData::Arrow(bytes) => {
             let (schema, batches) = arrow::read(bytes, memory)?;
-            arrow::update(&schema, batches.into_iter().map(Ok), target, memory)
+            arrow::update(&schema, batches.into_iter().map(Ok), target, memory.sharing())
         }
         TableData::Batches(schema, batches) => {
-            arrow::update(schema, batches.iter().cloned().map(Ok), target, memory)
+            arrow::update(schema, batches.iter().cloned().map(Ok), target, memory.sharing())
         }
-        TableData::Stream(source) => arrow::update(&source.schema(), source.batches()?, target, memory),
+        TableData::Stream(source) => {
+            arrow::update(&source.schema(), source.batches()?, target, memory.copying())
+        }
         TableData::Rows(text) => {
-            memory.grow(text.len())?;
+            memory.grow(text.len() / 2)?;
             let fresh = || {
-                memory.restart(text.len());
+                memory.restart(text.len() / 2);
                 Intake::update(target).reserving(memory)
             };
             json_rows::read_array(text, threads, fresh)?.finish_update()
         }
         TableData::Ndjson(text) => {
-            memory.grow(text.len())?;
+            memory.grow(text.len() / 2)?;
             let fresh = || {
-                memory.restart(text.len());
+                memory.restart(text.len() / 2);
                 Intake::update(target).reserving(memory)
             };
             json_rows::read_lines(text, threads, fresh)?.finish_update()
         }
         TableData::Columns(text) => {
-            memory.grow(text.len())?;
+            memory.grow(text.len() / 2)?;
             let fresh = || {
-                memory.restart(text.len());
+                memory.restart(text.len() / 2);
                 Intake::update(target).reserving(memory)
             };
             json_columns::read(text, fresh)?.finish_update()

@@ -27,6 +27,12 @@ impl Column {
         strings.longest()
     }
 
+    /// The number of texts that its dictionary has room for; 0 for columns of other types. Cost: O(1).
+    pub(crate) fn num_texts(&self) -> usize {
+        let Column::Str(_, strings) = self else { return 0 };
+        strings.len()
+    }
+
     /// The bytes of the texts of these rows. Cost: O(rows).
     pub(crate) fn text_bytes(&self, slots: &[u32]) -> TextBytes {
         let Column::Str(codes, strings) = self else { return TextBytes::default() };

@@ -35,7 +35,8 @@ pub(super) fn pieces(
 ) -> Result<Vec<Bytes>> {
     let batch = batch(slice, naming)?;
     let compressed = match codec(compression) {
-        Some(_) => batch.get_array_memory_size(),
+        // Most data become half as long; what they became is counted below.
+        Some(_) => batch.get_array_memory_size() / 2,
         None => 0,
     };
     let mut compressed = budget.begin(MemoryKind::Answers, compressed)?;
@@ -48,9 +49,14 @@ pub(super) fn pieces(
     };
     let buffers = encode().map_err(cannot_write)?;
     let num_bytes = buffers.iter().map(Buffer::len).sum();
-    compressed.shrink_to(num_bytes as u64);
+    if codec(compression).is_some() {
+        compressed.shrink_to(num_bytes as u64);
+        compressed.grow_to(num_bytes as u64)?;
+    }
     compressed.settle_all();
     budget.count(num_bytes)?;
+    // Compressed buffers share no memory with the arrays.
+    let kept = if codec(compression).is_none() { Some(kept) } else { None };
     let kept = Arc::new((kept, compressed));
     Ok(buffers.into_iter().map(|buffer| reserved(Shared(buffer), kept.clone())).collect())
 }

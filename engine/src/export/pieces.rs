@@ -24,6 +24,8 @@ use crate::parallel::Threads;
 pub(crate) const PIECE_CELLS: usize = 64 * 1024;
 /// Estimated bytes of a piece beyond which it is divided, down to one row.
 pub(crate) const PIECE_BYTES: usize = 4 << 20;
+/// Bytes of a gathered cell, of a text beside its characters.
+const CELL_BYTES: usize = 16;
 /// Initial estimate of the bytes of a cell.
 const BYTES_PER_CELL: usize = 12;
 
@@ -239,9 +241,9 @@ impl<'a> TextPlan<'a> {
             }
             len /= 2;
         };
-        // Beside its text, a piece of a source in parts holds its gathered texts, and these encoded.
+        // Beside its text, a piece of a source in parts holds its gathered cells, and its texts encoded.
         let gathered = match self.prepared {
-            Prepared::None => 2 * text.distinct,
+            Prepared::None => 2 * text.distinct + rows.len() * (4 + self.num_columns * CELL_BYTES),
             Prepared::Rows(_) | Prepared::Csv(_) | Prepared::Columns(_) => 0,
         };
         let gathered = budget.begin(MemoryKind::Slices, gathered)?;

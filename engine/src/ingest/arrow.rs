@@ -23,7 +23,7 @@ use ::arrow::error::ArrowError;
 use bytes::Bytes;
 
 use super::guard::reading_column;
-use super::staging::{StagingMemory, array_bytes};
+use super::staging::{BatchMemory, StagingMemory};
 use super::{ROW_KEYS, UnknownNames, UpdateTarget, column_error, flatten_arrow, ipc, unique_names};
 use crate::data::{Batch, BatchColumn, ListFlatten};
 use crate::error::{CellFault, DataError, DataFormat, EngineError, Result};
@@ -73,7 +73,7 @@ fn at_least_one(
 
 /// The converted columns of the batches read so far.
 struct Pieces<'m> {
-    memory: &'m StagingMemory,
+    memory: BatchMemory<'m>,
     num_rows: usize,
     columns: Vec<PieceColumn>,
     keys: Vec<ArrayRef>,
@@ -90,7 +90,7 @@ struct PieceColumn {
 }
 
 impl<'m> Pieces<'m> {
-    fn new(memory: &'m StagingMemory) -> Self {
+    fn new(memory: BatchMemory<'m>) -> Self {
         Pieces { memory, num_rows: 0, columns: Vec::new(), keys: Vec::new() }
     }
 
@@ -116,8 +116,7 @@ impl<'m> Pieces<'m> {
                 return Err(column_error(name, &text::too_much()));
             }
         }
-        // The piece, and the column or table that it is copied into.
-        self.memory.grow(array_bytes(&values, column.pieces.last()).saturating_mul(2))?;
+        self.memory.grow(&values, column.pieces.last())?;
         column.pieces.push(values);
         Ok(())
     }
@@ -160,7 +159,7 @@ pub(super) fn create(
     batches: impl Iterator<Item = Result<RecordBatch>>,
     index: Option<&str>,
     list_flatten: ListFlatten,
-    memory: &StagingMemory,
+    memory: BatchMemory<'_>,
 ) -> Result<(Schema, Batch)> {
     let names = unique_names(schema.fields().iter().map(|field| field.name().clone()));
     let mut pieces = Pieces::new(memory);
@@ -171,7 +170,7 @@ pub(super) fn create(
             index,
             is_update: false,
             rows_before: pieces.num_rows,
-            memory,
+            memory: memory.staging,
         };
         let data = flatten_arrow::flatten(columns_of(&batch?, &names), context)?;
         let mut keys = None;
@@ -211,7 +210,7 @@ pub(super) fn update(
     schema: &SchemaRef,
     batches: impl Iterator<Item = Result<RecordBatch>>,
     target: UpdateTarget<'_>,
-    memory: &StagingMemory,
+    memory: BatchMemory<'_>,
 ) -> Result<Batch> {
     let is_wanted = |name: &str| {
         let is_under = |path: &str| path.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
@@ -235,7 +234,7 @@ pub(super) fn update(
             index,
             is_update: true,
             rows_before: pieces.num_rows,
-            memory,
+            memory: memory.staging,
         };
         let data = flatten_arrow::flatten(data, context)?;
         let mut taken = Vec::new();

@@ -271,7 +271,7 @@ impl<'t> Intake<'t> {
         if num_cells > self.reserved_cells
             && let Some(memory) = self.memory
         {
-            let more = (num_cells - self.reserved_cells).max(self.reserved_cells / 4);
+            let more = (num_cells - self.reserved_cells).max(self.reserved_cells / 8);
             memory.grow_cells(more)?;
             self.reserved_cells += more;
         }

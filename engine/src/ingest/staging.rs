@@ -10,18 +10,21 @@ use std::sync::{Mutex, PoisonError};
 
 use ::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use ::arrow::datatypes::DataType;
+use ahash::AHashSet;
 
 use crate::data::Batch;
 use crate::error::Result;
 use crate::memory::{MemoryAccount, MemoryKind, MemoryReservation, SMALL_BYTES};
 
-/// Bytes of a cell, in the batch and in the table.
-const CELL_BYTES: usize = 2 * 8;
+/// Bytes of a cell while JSON is read: it grows with the rows, and is counted in steps.
+const CELL_BYTES: usize = 12;
 /// Bytes of a CSV's cell, which is parsed in parts that are joined: in a part, in the batch, in the table.
 const CSV_CELL_BYTES: usize = 3 * 8;
 
 /// Bytes that a table takes for a text beside its characters: its allocation, its place in the dictionary and in the index of it.
 const TEXT_BYTES: usize = 96;
+/// Texts of a column that are looked at, for how many of them are equal.
+const SAMPLED_TEXTS: usize = 512;
 
 /// The reservation of one write, shared by the threads that read it.
 #[derive(Debug)]
@@ -30,6 +33,16 @@ pub(crate) struct StagingMemory(Mutex<MemoryReservation>);
 impl StagingMemory {
     pub(crate) fn new(memory: &MemoryAccount) -> StagingMemory {
         StagingMemory(Mutex::new(memory.nothing(MemoryKind::Staging)))
+    }
+
+    /// For batches whose memory is reserved already, in the data or by decoding.
+    pub(super) fn sharing(&self) -> BatchMemory<'_> {
+        BatchMemory { staging: self, copies: 1 }
+    }
+
+    /// For batches that are read one after the other.
+    pub(super) fn copying(&self) -> BatchMemory<'_> {
+        BatchMemory { staging: self, copies: 2 }
     }
 
     /// Reserves more.
@@ -78,10 +91,32 @@ impl StagingMemory {
     }
 }
 
-/// The number of texts that a table of this column keeps, or more.
+/// The memory of columns that are read batch by batch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BatchMemory<'a> {
+    pub(super) staging: &'a StagingMemory,
+    /// How often a column is in memory in addition to its data: joined or in the table, and where it is read into.
+    copies: usize,
+}
+
+impl BatchMemory<'_> {
+    /// Reserves memory for the next piece of a column.
+    pub(super) fn grow(&self, values: &ArrayRef, before: Option<&ArrayRef>) -> Result<()> {
+        self.staging.grow(array_bytes(values, before).saturating_mul(self.copies))
+    }
+}
+
+/// The number of texts that a table of this column keeps, estimated from a sample where they are not coded.
 fn distinct_texts(values: &ArrayRef) -> usize {
     match values.data_type() {
-        DataType::Utf8 => values.len(),
+        DataType::Utf8 => {
+            let texts = values.as_string::<i32>();
+            let step = (texts.len() / SAMPLED_TEXTS).max(1);
+            let sample = (0..texts.len()).step_by(step);
+            let (size, distinct) =
+                (sample.len().max(1), sample.map(|row| texts.value(row)).collect::<AHashSet<_>>());
+            texts.len().saturating_mul(distinct.len()) / size
+        }
         DataType::Dictionary(_, _) => values.as_any_dictionary().values().len(),
         _ => 0,
     }

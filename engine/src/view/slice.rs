@@ -113,6 +113,9 @@ impl ViewSlice {
 
     /// Keeps the reservation of the gathered cells as long as the slice, or the arrays that it becomes.
     pub(crate) fn keep(&mut self, mut reservation: MemoryReservation) {
+        if let SliceSource::Ready(rows) = &self.source {
+            reservation.shrink_to(rows.memory() as u64);
+        }
         reservation.settle_all();
         self.reservation = Some(reservation);
     }
@@ -137,6 +140,7 @@ impl ViewSlice {
         let mut reservation = budget.memory().reserve(MemoryKind::Slices, gathered as u64)?;
         let ready = self.reservation.take();
         let rows = self.gather_on(Threads::new(num_threads));
+        reservation.shrink_to(rows.memory() as u64);
         reservation.settle_all();
         export::arrow_pieces(&rows, naming, compression, (ready, reservation), budget)
     }
@@ -145,8 +149,19 @@ impl ViewSlice {
     fn arrow_bytes(&self) -> usize {
         let (num_rows, num_columns) = (self.num_rows(), RowSource::num_columns(self));
         let text = RowSource::text_bytes(self, 0..num_rows, 0..num_columns);
-        // Slots, cells of up to 8 bytes, and which of them are null.
-        num_rows * (4 + num_columns * 8 + num_columns.div_ceil(8)) + text.distinct
+        let of_column = |cells: &Column| {
+            let width = cells.storage().arrow().primitive_width().unwrap_or(4);
+            // The dictionary of a text column grows, and so does the index of it.
+            num_rows * width + num_rows / 8 + 12 * cells.num_texts().min(num_rows)
+        };
+        let cells: usize = match &self.source {
+            SliceSource::Ready(_) => 0,
+            SliceSource::Flat { view, columns, .. } => {
+                columns.iter().map(|&column| of_column(view.snapshot.column(column))).sum()
+            }
+        };
+        // The slots, too.
+        num_rows * 4 + cells + text.distinct / 2 * 3
     }
 
     /// As many of the rows as take up to `most_bytes` when they are gathered and their texts written out, at least one; and
