@@ -111,9 +111,9 @@ async fn serve(
         .http2_keepalive_timeout(Some(limits.least_rate().grace))
         .max_concurrent_streams(tuning::FLIGHT_CALLS);
     let serving = server.add_service(service).serve_with_incoming_shutdown(streams, async {
-            // A dropped sender also means to stop.
-            let _ = stopped.await;
-        });
+        // A dropped sender also means to stop.
+        let _ = stopped.await;
+    });
     if let Err(error) = serving.await {
         tracing::error!(%error, "the flight listener failed");
     }

@@ -94,8 +94,7 @@ async fn a_large_write_delays_no_other_table() {
 
 #[tokio::test]
 async fn a_long_filter_delays_no_other_table() {
-    let operand =
-        |row: usize| Scalar { scalar: Some(scalar::Scalar::String(format!("text {}", row * 2).into())) };
+    let operand = |row: usize| Scalar { scalar: Some(scalar::Scalar::String(format!("text {}", row * 2))) };
     let value = (0..MANY).map(operand).collect();
     let filter = vec![view_config::Filter { column: "s".into(), op: "in".into(), value }];
     let config = ViewConfig { filter, ..Default::default() };
