@@ -1,0 +1,194 @@
+"""A long run in which everything comes and goes: memory must be flat over its second half.
+
+    python soak.py --binary ../../target/release/proscenium [--minutes 30] [--rows 1000000] [--check]
+
+Four at once, each again and again: unique texts written over the rows of a table that has views; tables of a million
+rows made, looked at and dropped; connections that open views, subscribe and leave without a word; exports. Once a
+minute the resident memory is the least of ten readings, since the peaks are those of tables that exist at the time.
+`--check` fails if the mean of the last quarter is more than a tenth (and 16 MiB) above that of the third.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import http.client
+import pathlib
+import subprocess
+import sys
+import threading
+import time
+
+import numpy
+import perspective
+import pyarrow as pa
+import websockets
+
+MIB = 1 << 20
+READINGS_PER_ROUND = 10
+
+
+def arrow(table):
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+class Server:
+    def __init__(self, binary):
+        command = [str(binary), "serve", "--listen", "127.0.0.1:0", "--no-flight"]
+        self.child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        for line in self.child.stdout:
+            if line.startswith("listening http://"):
+                self.place = line.strip().removeprefix("listening http://")
+            if line.strip() == "ready":
+                return
+        raise RuntimeError("the server ended before it was ready")
+
+    def resident(self):
+        with open(f"/proc/{self.child.pid}/statm") as numbers:
+            return int(numbers.read().split()[1]) * 4096 / MIB
+
+    def ask(self, method, path, body=None):
+        connection = http.client.HTTPConnection(self.place, timeout=120)
+        try:
+            connection.request(method, path, body=body)
+            response = connection.getresponse()
+            answer = response.read()
+            if response.status >= 300:
+                raise RuntimeError(f"{method} {path}: {response.status} {answer[:200]!r}")
+            return answer
+        finally:
+            connection.close()
+
+
+@contextlib.asynccontextmanager
+async def client(server):
+    async with websockets.connect(f"ws://{server.place}/websocket", max_size=None) as socket:
+
+        async def send(message):
+            await socket.send(bytes(message))
+
+        opened = perspective.AsyncClient(send)
+
+        async def pump():
+            async for message in socket:
+                await opened.handle_response(message)
+
+        task = asyncio.create_task(pump())
+        try:
+            yield opened
+        finally:
+            task.cancel()
+
+
+class Soak:
+    def __init__(self, server, rows, until):
+        self.server, self.rows, self.until = server, rows, until
+        self.counts, self.faults = {}, []
+
+    def again(self, name, work):
+        """Does `work(round)` until the end, in a thread."""
+
+        def loop():
+            number = 0
+            while time.monotonic() < self.until and not self.faults:
+                try:
+                    work(number)
+                except Exception as fault:  # noqa: BLE001: whatever it is, the run has failed
+                    self.faults.append(f"{name}: {fault!r}")
+                number += 1
+                self.counts[name] = number
+
+        thread = threading.Thread(target=loop, name=name, daemon=True)
+        thread.start()
+        return thread
+
+    def unique_texts(self, number):
+        """Every row of the table gets a text that never was there."""
+        keys = range(20_000)
+        texts = pa.array([f"text {number}-{key}" for key in keys])
+        batch = pa.table({"key": keys, "text": texts, "number": numpy.random.random(len(keys))})
+        self.server.ask("POST" if number else "PUT", "/api/v1/tables/churn?format=arrow&index=key", arrow(batch))
+
+    def large_tables(self, number):
+        name = f"/api/v1/tables/large{number}"
+        random = numpy.random.default_rng(number)
+        table = pa.table(
+            {
+                "row": numpy.arange(self.rows),
+                "price": random.random(self.rows),
+                "symbol": numpy.array([f"s{n}" for n in range(500)])[random.integers(0, 500, self.rows)],
+            }
+        )
+        self.server.ask("PUT", f"{name}?format=arrow", arrow(table))
+        self.server.ask("GET", f"{name}?format=csv")
+        self.server.ask("DELETE", name)
+
+    def connections(self, _number):
+        async def visit():
+            async with client(self.server) as visitor:
+                table = await visitor.open_table("churn")
+                for config in (
+                    {"sort": [["number", "desc"]]},
+                    {"group_by": ["text"], "columns": ["number"]},
+                    {"filter": [["number", ">", 0.5]], "expressions": {"twice": '"number" * 2'}},
+                ):
+                    view = await table.view(**config)
+                    await view.on_update(lambda *_: None, mode="row")
+                    await view.to_columns(start_row=0, end_row=50)
+                # It leaves without deleting anything.
+
+        asyncio.run(asyncio.wait_for(visit(), 120))
+
+    def exports(self, number):
+        self.server.ask("GET", f"/api/v1/tables/churn?format={('csv', 'json', 'arrow')[number % 3]}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--binary", required=True, type=pathlib.Path, help="our release binary")
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="of the tables that are made and dropped")
+    parser.add_argument("--check", action="store_true", help="fail unless memory is flat")
+    wanted = parser.parse_args()
+    server = Server(wanted.binary)
+    until = time.monotonic() + wanted.minutes * 60
+    soak = Soak(server, wanted.rows, until)
+    least = []
+    try:
+        soak.unique_texts(0)
+        works = {
+            "unique texts": lambda number: soak.unique_texts(number + 1),
+            "large tables": soak.large_tables,
+            "connections": soak.connections,
+            "exports": soak.exports,
+        }
+        threads = [soak.again(name, work) for name, work in works.items()]
+        print(f"{'minute':>8}{'resident, least of ten, MiB':>30}   done so far")
+        pause = wanted.minutes * 60 / max(8, int(wanted.minutes)) / READINGS_PER_ROUND
+        while time.monotonic() < until and not soak.faults:
+            readings = []
+            for _ in range(READINGS_PER_ROUND):
+                time.sleep(pause)
+                readings.append(server.resident())
+            least.append(min(readings))
+            minute = wanted.minutes - (until - time.monotonic()) / 60
+            print(f"{minute:>8.1f}{least[-1]:>30.0f}   {soak.counts}", flush=True)
+        for thread in threads:
+            thread.join(180)
+    finally:
+        server.child.terminate()
+        server.child.wait(60)
+    for fault in soak.faults:
+        print(fault)
+    quarter = max(1, len(least) // 4)
+    third, last = (sum(part) / len(part) for part in (least[-2 * quarter : -quarter], least[-quarter:]))
+    is_flat = last <= third + max(third / 10, 16)
+    print(f"third quarter {third:.0f} MiB, last quarter {last:.0f} MiB: {'flat' if is_flat else 'grows'}")
+    if soak.faults or (wanted.check and not is_flat):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
