@@ -1,9 +1,11 @@
 // Assembles the directory that the gateway serves: the page, the worker, and the published viewer's files.
 //
 //   node build-page.mjs --out DIR [--engine DIR] [--charts DIR]
+//   node build-page.mjs --out DIR --add-engine DIR
 //
 // --engine: the output of wasm-bindgen (engine.js, engine_bg.wasm). Without it the replicated and browser modes show an
 //           error.
+// --add-engine: only adds the engine to a page that was written before, which may be open: nothing else changes.
 // --charts: the directory of the all-in-one viewer (grid and charts) of the published Python wheel. Without it the page
 //           uses the npm packages, which contain the grid only.
 //
@@ -21,13 +23,31 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const PACKAGES = join(HERE, "node_modules/@perspective-dev");
 
 const { values: args } = parseArgs({
-    options: { out: { type: "string" }, engine: { type: "string" }, charts: { type: "string" } },
+    options: {
+        out: { type: "string" },
+        engine: { type: "string" },
+        "add-engine": { type: "string" },
+        charts: { type: "string" },
+    },
 });
 if (!args.out) {
     console.error("build-page: say where to put the page with --out DIR");
     process.exit(2);
 }
 const OUT = args.out;
+
+if (args["add-engine"]) {
+    // The compressed siblings first: a page asks for engine.js to see whether the engine is there.
+    const module = await readFile(join(args["add-engine"], "engine_bg.wasm"));
+    await mkdir(join(OUT, "engine"), { recursive: true });
+    await writeFile(join(OUT, "engine/engine_bg.wasm.gz"), await gzip(module));
+    await writeFile(join(OUT, "engine/engine_bg.wasm"), module);
+    for (const name of ["engine.js.gz", "engine.js.br", "engine_bg.wasm.br"]) {
+        await rm(join(OUT, "engine", name), { force: true });
+    }
+    await copy(join(args["add-engine"], "engine.js"), "engine/engine.js");
+    process.exit(0);
+}
 
 // Files of an earlier run that are no longer needed must not be served.
 for (const part of ["index.html", "page", "js", "engine", "perspective", "data"]) {

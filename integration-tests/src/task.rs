@@ -1,9 +1,10 @@
 //! The developer's tasks: `cargo serve` and `cargo verify`.
 //!
 //! Reading order: the paths of a checkout ([`Tree`]), running a command as a step ([`step`]), the required tools
-//! ([`tools`]), the worker and the page ([`page`]), and the two tasks ([`serve`], [`verify`]).
+//! ([`tools`]), the worker and the page ([`page`]), whether a port is free ([`port`]), and the two tasks ([`serve`], [`verify`]).
 
 pub mod page;
+pub mod port;
 pub mod serve;
 pub mod step;
 pub mod tally;

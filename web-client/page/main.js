@@ -76,6 +76,7 @@ addEventListener("hashchange", () => {
 });
 setInterval(showWire, 500);
 await enter(mode, table);
+offerModes();
 
 /** Changes the mode and opens a table: the wanted one, or else the previous one, or else the first. */
 function enter(nextMode, wanted) {
@@ -213,12 +214,33 @@ async function openLocal() {
     if (local) {
         return;
     }
-    if (!HAS_ENGINE) {
-        throw new Error("this page was built without the engine for the browser");
+    if (!(await engineIsThere())) {
+        throw new Error("this server has no engine for the browser; if it is being built, wait a few minutes");
     }
     stage.showCurtain("Starting the engine in this tab…");
     const { openEngine } = await import("../js/index.js");
     local = await openEngine(perspective);
+}
+
+/** Whether the server has the engine for the browser, which a server that was just built may get later. */
+async function engineIsThere() {
+    return HAS_ENGINE || (await fetch("engine/engine.js", { cache: "no-store" })).ok;
+}
+
+/** Marks the modes that need the engine until it is there. */
+async function offerModes() {
+    const waiting = [...byId("modes").children].filter((button) => button.dataset.mode !== "server");
+    while (!(await engineIsThere().catch(() => false))) {
+        for (const button of waiting) {
+            button.classList.add("later");
+            button.setAttribute("aria-description", "the engine for the browser is not there yet");
+        }
+        await new Promise((resolve) => setTimeout(resolve, 5000));
+    }
+    for (const button of waiting) {
+        button.classList.remove("later");
+        button.removeAttribute("aria-description");
+    }
 }
 
 async function takeFiles(files) {

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use proscenium_integration_tests::task::{page, serve, verify};
 
 const USAGE: &str = "usage:
-  cargo serve [--plain] [ARGUMENTS OF proscenium serve]   build as needed, then serve the demonstration tables
+  cargo serve [--plain] [-- ARGUMENTS OF proscenium serve]
+                                                          build as needed, then serve the demonstration tables
                                                           (--plain: without them)
   cargo verify [--release]                                run every check and test";
 
@@ -15,6 +16,8 @@ fn main() -> ExitCode {
     let rest: Vec<String> = arguments.collect();
     let done = match task.as_str() {
         "page" => page::run(),
+        // Started by `serve`, beside the server.
+        "engine" => serve::add_engine(),
         "serve" => serve::run(&rest),
         "verify" => verify::run(&rest),
         _ => Err(USAGE.into()),

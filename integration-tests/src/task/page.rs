@@ -23,10 +23,51 @@ pub fn run() -> Result<ExitCode> {
     build(&Tree::find(), true).map(|()| ExitCode::SUCCESS)
 }
 
+/// What the page is made of beside the engine.
+#[derive(Debug)]
+pub struct Parts {
+    /// The directory of the viewer with charts, if it could be downloaded.
+    charts: Option<PathBuf>,
+}
+
+/// How the browser's engine is compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// In a fraction of the time, for a first look: larger.
+    Tryout,
+    /// As small as the compiler makes it.
+    Small,
+    /// And then optimized by a further tool, which takes minutes and makes it a tenth smaller.
+    Smallest,
+}
+
+impl Engine {
+    fn profile(self) -> &'static str {
+        match self {
+            Engine::Tryout => "wasm-tryout",
+            Engine::Small | Engine::Smallest => "wasm",
+        }
+    }
+
+    /// Where the module and its JavaScript are.
+    pub fn folder(self, tree: &Tree) -> PathBuf {
+        tree.target.join(match self {
+            Engine::Tryout => "engine-tryout",
+            Engine::Small | Engine::Smallest => "engine",
+        })
+    }
+}
+
 /// Builds missing or outdated files and prints the sizes of those that a browser loads. `small`: also optimizes the
-/// engine, which takes minutes and makes it a tenth smaller.
+/// engine.
 pub fn build(tree: &Tree, small: bool) -> Result {
-    tools::wasm_target(tree)?;
+    let parts = parts(tree)?;
+    let engine = engine(tree, if small { Engine::Smallest } else { Engine::Small })?;
+    lay_out(tree, &parts, Some(&engine))
+}
+
+/// Downloads what the page is made of beside the engine.
+pub fn parts(tree: &Tree) -> Result<Parts> {
     tools::npm(tree, &tree.web_client())?;
     let charts = tools::charts(tree);
     if let Err(complaint) = &charts {
@@ -34,11 +75,17 @@ pub fn build(tree: &Tree, small: bool) -> Result {
             "{complaint}\n  no charts: the page will show grids only (pip could not download the viewer)"
         );
     }
-    let engine = engine(tree, small)?;
+    Ok(Parts { charts: charts.ok() })
+}
+
+/// Writes the page, with the engine in this directory.
+pub fn lay_out(tree: &Tree, parts: &Parts, engine: Option<&Path>) -> Result {
     let mut lay_out = Command::new("node");
     lay_out.arg(tree.web_client().join("build-page.mjs")).arg("--out").arg(tree.page());
-    lay_out.arg("--engine").arg(&engine);
-    if let Ok(charts) = charts {
+    if let Some(engine) = engine {
+        lay_out.arg("--engine").arg(engine);
+    }
+    if let Some(charts) = &parts.charts {
         lay_out.arg("--charts").arg(charts);
     }
     let sizes = must(tree, "page", &mut lay_out)?;
@@ -48,15 +95,23 @@ pub fn build(tree: &Tree, small: bool) -> Result {
     Ok(())
 }
 
+/// Adds an engine to a page that was written without, and changes nothing else: the page may be open.
+pub fn add_engine(tree: &Tree, engine: &Path) -> Result {
+    let mut add = Command::new("node");
+    add.arg(tree.web_client().join("build-page.mjs")).arg("--out").arg(tree.page());
+    must(tree, "adding the engine to the page", add.arg("--add-engine").arg(engine)).map(drop)
+}
+
 /// Builds the worker's module and its JavaScript.
-fn engine(tree: &Tree, small: bool) -> Result<PathBuf> {
-    let triple = "wasm32-unknown-unknown";
-    let build = ["build", "-p", "proscenium-web", "--target", triple, "--profile", "wasm"];
+pub fn engine(tree: &Tree, kind: Engine) -> Result<PathBuf> {
+    tools::wasm_target(tree)?;
+    let (triple, profile) = ("wasm32-unknown-unknown", kind.profile());
+    let build = ["build", "-p", "proscenium-web", "--target", triple, "--profile", profile];
     must(tree, "engine for the browser", &mut tools::cargo(tree, &build))?;
     must(tree, "binding generator", &mut tools::cargo(tree, &["build", "-p", "proscenium-bindgen"]))?;
-    let compiled = tree.target.join(triple).join("wasm/proscenium_web.wasm");
+    let compiled = tree.target.join(triple).join(profile).join("proscenium_web.wasm");
     let generator = tree.target.join("debug/proscenium-bindgen");
-    let folder = tree.target.join("engine");
+    let folder = kind.folder(tree);
     let module = folder.join("engine_bg.wasm");
     let size = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
     let bound = folder.join("bound.stamp");
@@ -66,7 +121,7 @@ fn engine(tree: &Tree, small: bool) -> Result<PathBuf> {
         println!("    {} bytes compiled, {} bound", size(&compiled), size(&module));
     }
     let optimised = folder.join("optimised.stamp");
-    if small && !is_fresh(&optimised, &[&bound]) {
+    if kind == Engine::Smallest && !is_fresh(&optimised, &[&bound]) {
         let smaller = folder.join("smaller.wasm");
         let mut optimise = Command::new(tree.web_client().join("node_modules/.bin/wasm-opt"));
         optimise.args(OPTIMISE).arg(&module).arg("-o").arg(&smaller);
