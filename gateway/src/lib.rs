@@ -3,8 +3,9 @@
 //! Reading order: [`Server`], its configuration ([`settings`], [`config`]), its listeners ([`listeners`], [`http`],
 //! [`flight`]), WebSocket connections ([`session`]), the one way from all of them to the tables ([`command_router`]),
 //! what HTTP and Flight share ([`transient_view`], [`table_load`], [`table_listing`]); then the sources of tables
-//! ([`source`], [`demo`]).
+//! ([`source`], [`demo`]), and the commands that are clients of a server ([`cli`]).
 
+pub mod cli;
 pub mod command_router;
 pub mod config;
 pub mod content_coding;

@@ -1,9 +1,11 @@
-//! The binary: parses the command line, starts the server, and waits for a termination signal.
+//! The binary: parses the command line, and starts the server until a termination signal, or a command of a client.
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use proscenium_gateway::cli::{self, ClientCommand};
 use proscenium_gateway::settings::Options;
 use proscenium_gateway::{Server, shutdown};
 
@@ -32,10 +34,31 @@ enum LogFormat {
 enum Command {
     /// Serves tables until Ctrl-C or a termination signal.
     Serve(Box<Options>),
+    #[command(flatten)]
+    Client(ClientCommand),
+    /// Prints the completions of a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
 }
 
 fn main() -> ExitCode {
-    let Cli { log, command: Command::Serve(options) } = Cli::parse();
+    let Cli { log, command } = Cli::parse();
+    match command {
+        Command::Serve(options) => serve(log, *options),
+        Command::Client(command) => cli::run(command),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "proscenium", &mut script);
+            // The shell reads all of it, or has ended.
+            let _ = std::io::stdout().write_all(&script);
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+fn serve(log: LogFormat, options: Options) -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
     // A log that cannot be written, as on a full disk, is lost: reporting that to the same place would panic.
     let logs = tracing_subscriber::fmt()
@@ -47,7 +70,7 @@ fn main() -> ExitCode {
         LogFormat::Json => logs.json().flatten_event(true).init(),
     }
     open_many_files();
-    match run(*options) {
+    match run(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "proscenium: {error}");

@@ -190,7 +190,12 @@ impl Source {
     }
 }
 
-fn format_of(path: &Path) -> Result<Format, SetupError> {
+/// The format that a file's extension determines.
+///
+/// # Errors
+///
+/// It determines none.
+pub fn format_of(path: &Path) -> Result<Format, SetupError> {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or("");
     ending.parse().map_err(|_| SetupError::UnknownExtension { path: path.to_owned() })
 }

@@ -126,7 +126,7 @@ fn flight_code(error: &EngineError) -> Code {
 fn text(fault: &ActorError, name: &str) -> String {
     match fault {
         ActorError::TableNotFound => format!("table \"{name}\" is not hosted"),
-        ActorError::Engine(error) => error_text::text(error).trim_end().to_owned(),
+        ActorError::Engine(error) => engine_text(error),
         ActorError::ViewNotFound
         | ActorError::TableFailed { .. }
         | ActorError::Gone
@@ -135,6 +135,11 @@ fn text(fault: &ActorError, name: &str) -> String {
         | ActorError::NoConnection
         | ActorError::WrongAnswer => fault.to_string(),
     }
+}
+
+/// The engine's text, the same at every endpoint.
+pub(crate) fn engine_text(error: &EngineError) -> String {
+    error_text::text(error).trim_end().to_owned()
 }
 
 #[cfg(test)]

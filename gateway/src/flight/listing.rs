@@ -1,4 +1,6 @@
 //! ListFlights, GetFlightInfo, GetSchema: the hosted tables and their schemas.
+//!
+//! The entry of a table in the list has its index and limit as metadata: JSON `{"index": …, "limit": …}`.
 
 use arrow::datatypes::{Field, Schema as ArrowSchema};
 use arrow::ipc::writer::IpcWriteOptions;
@@ -19,7 +21,10 @@ pub(super) async fn list(
     let hosted = table_listing::list(router, principal).await.map_err(|fault| to_flight(&fault, ""))?;
     let entry = |(table, snapshot): (HostedTable, Snapshot)| {
         let descriptor = FlightDescriptor::new_path(vec![table.name.to_string()]);
-        flight(descriptor, &arrow_schema(&snapshot), snapshot.num_rows(), table.name.as_bytes())
+        let properties = serde_json::json!({"index": table.index, "limit": table.limit});
+        let flight =
+            flight(descriptor, &arrow_schema(&snapshot), snapshot.num_rows(), table.name.as_bytes())?;
+        Ok(flight.with_app_metadata(properties.to_string()))
     };
     let flights: Vec<_> = hosted.into_iter().map(entry).collect();
     Ok(Box::pin(futures::stream::iter(flights)))
