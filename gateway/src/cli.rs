@@ -34,30 +34,59 @@ use clap::Subcommand;
 
 use error::CliError;
 
+const LOAD_EXAMPLES: &str = "\
+Examples:
+  proscenium load trades.csv --table trades --index id
+  proscenium load days/ 'more/2024-*.parquet' --table days --to grpc://tables:8815
+  zcat log.gz | proscenium load - --format ndjson --table log --limit 100000
+  proscenium load app.log.csv --table app --follow";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  proscenium export trades > trades.csv
+  proscenium export trades -o trades.parquet --from grpc://tables:8815";
+
+const QUERY_EXAMPLES: &str = "\
+Examples:
+  proscenium query trades --filter 'price > 10' --sort price=desc --rows 0..20
+  proscenium query trades -g symbol -c price,size -a price=avg -a size=sum
+  proscenium query trades -e 'total=\"price\" * \"size\"' -c symbol,total --format csv
+  proscenium query trades --view '{\"group_by\": [\"symbol\"], \"columns\": [\"price\"]}'";
+
+const WATCH_EXAMPLES: &str = "\
+Examples:
+  proscenium watch trades --sort time=desc
+  proscenium watch trades -g symbol -c price -a price=last --every 200ms";
+
 /// A command that is a client of a server.
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
     /// Loads files, folders or standard input into a table.
+    #[command(after_help = LOAD_EXAMPLES)]
     Load(Box<load::LoadArgs>),
     /// Lists the tables of a server.
-    Tables(tables::TablesArgs),
+    Tables(Box<tables::TablesArgs>),
     /// Writes a table to a file or to standard output.
-    Export(export::ExportArgs),
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export(Box<export::ExportArgs>),
     /// Shows a view of a table: grouped, split, filtered, sorted.
+    #[command(after_help = QUERY_EXAMPLES)]
     Query(Box<query::QueryArgs>),
     /// Shows a view of a table and redraws it when it changes; Ctrl-C ends it.
+    #[command(after_help = WATCH_EXAMPLES)]
     Watch(Box<watch::WatchArgs>),
 }
 
 /// Runs a command. Errors are written to standard error, and make the exit code 1.
 pub fn run(command: ClientCommand) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    // The connection has a thread of its own: it answers the server's pings while a file is read.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let ran = runtime.map_err(CliError::System).and_then(|runtime| {
         runtime.block_on(async {
             match command {
                 ClientCommand::Load(args) => load::run(*args).await,
-                ClientCommand::Tables(args) => tables::run(args).await,
-                ClientCommand::Export(args) => export::run(args).await,
+                ClientCommand::Tables(args) => tables::run(*args).await,
+                ClientCommand::Export(args) => export::run(*args).await,
                 ClientCommand::Query(args) => query::run(*args).await,
                 ClientCommand::Watch(args) => watch::run(*args).await,
             }

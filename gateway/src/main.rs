@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use proscenium_gateway::cli::{self, ClientCommand};
 use proscenium_gateway::settings::Options;
@@ -11,14 +11,27 @@ use proscenium_gateway::{Server, shutdown};
 
 /// Live tables for Perspective clients.
 #[derive(Debug, Parser)]
-#[command(name = "proscenium", version)]
+#[command(name = "proscenium", version, disable_help_flag = true, disable_help_subcommand = true)]
 struct Cli {
-    /// Format of the log, which is written to standard error.
-    #[arg(long, value_enum, default_value_t, global = true)]
-    log: LogFormat,
+    /// Format of the server's log.
+    #[arg(long, value_enum)]
+    log: Option<LogFormat>,
+    /// Prints this help.
+    #[arg(long, short, action = ArgAction::HelpShort, global = true)]
+    help: Option<bool>,
     #[command(subcommand)]
     command: Command,
 }
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  proscenium serve --demo
+  proscenium serve --table trades=trades.csv,index=id --table prices=prices.parquet
+  proscenium serve --table 'log=log.txt,format=csv,separator=;,decimal=\\,,limit=100000'
+  proscenium serve --config proscenium.toml --listen 0.0.0.0:8080 --host tables.example.org
+
+Files are CSV, JSON, NDJSON, Arrow or Parquet by their ending or format=, also with .gz, .zst or .br.
+Options of --table: index, limit, format, lists, separator, decimal, header; a comma in a value is \\,";
 
 /// Format of the log.
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
@@ -33,7 +46,14 @@ enum LogFormat {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serves tables until Ctrl-C or a termination signal.
-    Serve(Box<Options>),
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve {
+        #[command(flatten)]
+        options: Box<Options>,
+        /// Format of the log, which is written to standard error [default: text].
+        #[arg(id = "serve-log", long = "log", value_enum)]
+        log: Option<LogFormat>,
+    },
     #[command(flatten)]
     Client(ClientCommand),
     /// Prints the completions of a shell.
@@ -44,9 +64,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let Cli { log, command } = Cli::parse();
+    let Cli { log: first, help: _, command } = Cli::parse();
     match command {
-        Command::Serve(options) => serve(log, *options),
+        Command::Serve { options, log } => serve(log.or(first).unwrap_or_default(), *options),
         Command::Client(command) => cli::run(command),
         Command::Completions { shell } => {
             let mut script = Vec::new();

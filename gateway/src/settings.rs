@@ -19,9 +19,7 @@ use crate::source::Source;
 /// The options of `proscenium serve`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Options {
-    /// Hosts a file as a table; may be repeated. CSV, JSON, NDJSON, Arrow or Parquet, by the file's extension or by
-    /// `format=`; a further `.gz`, `.zst` or `.br` is decompressed. Options: `index=`, `limit=`, `format=`,
-    /// `lists=zip|cartesian|stringify`, and of CSV `separator=`, `decimal=`, `header=true|false`; a comma in a value is `\,`.
+    /// Hosts a file as a table; may be repeated.
     #[arg(long = "table", value_name = "NAME=FILE[,OPTION=VALUE]…")]
     pub tables: Vec<Source>,
     /// Hosts the demonstration tables: a real data set and a simulated market.
@@ -39,7 +37,7 @@ pub struct Options {
     /// Disables Arrow Flight.
     #[arg(long, conflicts_with = "flight")]
     pub no_flight: bool,
-    /// Directory of the page [default: `assets` beside the binary, or the one of the build tree].
+    /// Folder of the page [default: `assets` beside the binary, or that of the build tree].
     #[arg(long, value_name = "FOLDER")]
     pub assets: Option<PathBuf>,
     /// Maximum size of a WebSocket message, in bytes [default: 256 MiB].
@@ -48,13 +46,13 @@ pub struct Options {
     /// Maximum size of an HTTP upload, in bytes [default: 1 GiB].
     #[arg(long, value_name = "BYTES")]
     pub max_upload_bytes: Option<usize>,
-    /// Allows pages of another site to use the server: scheme://host[:port], or * for every site; may be repeated.
+    /// Allows pages of another site: scheme://host[:port], or * for every one; may be repeated.
     #[arg(long = "origin", value_name = "ORIGIN")]
     pub origins: Vec<String>,
-    /// A host name that the server is reached by, as behind a proxy; may be repeated.
+    /// A name that the server is reached by, as behind a proxy; may be repeated.
     #[arg(long = "host", value_name = "NAME")]
     pub hosts: Vec<String>,
-    /// Threads for tables and views, and twice as many for loading and exporting [default: one per core].
+    /// Threads for tables and views, twice as many for loads and exports [default: one per core].
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
 }

@@ -37,6 +37,9 @@ pub(super) enum CliError {
     Data(#[from] ArrowError),
     #[error("cannot write Parquet: {0}")]
     Parquet(ParquetError),
+    /// A load that ends after some of its rows were applied.
+    #[error("{error}; {num_rows} rows of this load are in the table")]
+    Partial { error: Box<CliError>, num_rows: u64 },
 }
 
 impl CliError {

@@ -11,7 +11,7 @@ use proscenium_engine::{EngineContext, EngineError, TableData, TableOptions};
 use serde_json::{Value, json};
 
 use super::error::CliError;
-use super::inputs;
+use super::inputs::{self, Input};
 use super::listing::{self, TableInfo};
 use super::output::print;
 use super::progress::Progress;
@@ -91,17 +91,27 @@ pub(super) async fn run(args: LoadArgs) -> Result<(), CliError> {
         follow::check(&inputs)?;
     }
     let mut loading = Loading::begin(&args).await?;
-    for input in &inputs {
-        match args.follow {
-            true => follow::run(&mut loading, input, args.every).await?,
-            false => {
-                loading.progress.name(format!("reading {}", input.name()));
-                let data = input.read(&args.table, &args.read)?;
-                loading.send(&input.name(), data).await?;
-            }
-        }
+    let loaded = load_all(&mut loading, &inputs).await;
+    let num_rows = loading.progress.num_rows();
+    let text = loading.progress.finish(&args.table);
+    match loaded {
+        Ok(()) => print(&text),
+        Err(error) if num_rows > 0 => Err(CliError::Partial { error: Box::new(error), num_rows }),
+        Err(error) => Err(error),
     }
-    print(&loading.progress.finish(&args.table))
+}
+
+async fn load_all(loading: &mut Loading<'_>, inputs: &[Input]) -> Result<(), CliError> {
+    for input in inputs {
+        if loading.args.follow {
+            follow::run(loading, input, loading.args.every).await?;
+            continue;
+        }
+        loading.progress.name(format!("reading {}", input.name()));
+        let data = input.read(&loading.args.table, &loading.args.read)?;
+        loading.send(&input.name(), data).await?;
+    }
+    Ok(())
 }
 
 /// A load that is under way.

@@ -42,6 +42,11 @@ impl Progress {
         self.bar.set_position(self.num_rows);
     }
 
+    /// The number of rows that the server has applied.
+    pub(super) fn num_rows(&self) -> u64 {
+        self.num_rows
+    }
+
     /// Removes the progress, and returns what is reported instead of it.
     pub(super) fn finish(self, table: &str) -> String {
         self.bar.finish_and_clear();

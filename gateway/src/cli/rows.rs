@@ -2,16 +2,19 @@
 //!
 //! Invariant: rows are read by the engine's own rules for the table that they go to, so that a file loads as if the server
 //! had read it. A cell that is not given stays as it is in the table, other than a null: rows that give other columns
-//! than the rows before them, for a table with an index, go into a put of their own.
+//! than the others, for a table with an index, go into a put of their own.
 //!
 //! Cost: the data and its columns are in memory at once.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::take_record_batch;
 use arrow::datatypes::{Field, Schema as ArrowSchema, SchemaRef};
 use arrow::error::ArrowError;
+use arrow::row::{RowConverter, SortField};
 use proscenium_engine::ingest::{self, UpdateTarget};
 use proscenium_engine::{Batch, EngineContext, EngineError, Schema, TableData, TableOptions, UnknownColumns};
 
@@ -77,17 +80,46 @@ impl Reading<'_> {
 
 /// Splits a batch into parts. Without an index every row is new, and a cell that is not given is null.
 fn parts(schema: &Schema, batch: &Batch, index: Option<usize>) -> Result<Vec<Part>, ArrowError> {
-    let Some(index) = index else { return Ok(vec![part(schema, batch, 0..batch.num_rows, |_| true)?]) };
-    let mut parts = Vec::new();
-    let mut start = 0;
-    while start < batch.num_rows || parts.is_empty() {
-        let end = (start + 1..batch.num_rows).find(|row| !gives_same(batch, start, *row));
-        let end = end.unwrap_or(batch.num_rows);
-        let is_given = |column: usize| column_is_given(batch, index, column, start);
-        parts.push(part(schema, batch, start..end, is_given)?);
-        start = end;
+    let Some(index) = index else { return Ok(vec![part(schema, batch, |_| true)?.all()]) };
+    let mut runs: Vec<Range<usize>> = Vec::new();
+    for row in 0..batch.num_rows {
+        match runs.last_mut() {
+            Some(run) if gives_same(batch, run.start, row) => run.end = row + 1,
+            _ => runs.push(row..row + 1),
+        }
     }
-    Ok(parts)
+    let part_of = |row: usize| part(schema, batch, |column| column_is_given(batch, index, column, row));
+    if runs.len() < 2 {
+        return Ok(vec![part_of(0)?.all()]);
+    }
+    if !keys_are_distinct(batch, index)? {
+        return runs.into_iter().map(|run| Ok(part_of(run.start)?.rows(run))).collect();
+    }
+    // No row depends on another: those that give the same columns go together, whatever their order.
+    let mut groups: Vec<(usize, Vec<u32>)> = Vec::new();
+    for run in runs {
+        let rows = run.clone().map(|row| row as u32);
+        match groups.iter_mut().find(|(row, _)| gives_same(batch, *row, run.start)) {
+            Some((_, group)) => group.extend(rows),
+            None => groups.push((run.start, rows.collect())),
+        }
+    }
+    let take = |(row, rows): (usize, Vec<u32>)| {
+        let num_rows = rows.len();
+        let taken = take_record_batch(&part_of(row)?.whole, &UInt32Array::from(rows))?;
+        Ok(Whole { whole: taken }.rows(0..num_rows))
+    };
+    groups.into_iter().map(take).collect()
+}
+
+/// Whether no key comes twice.
+fn keys_are_distinct(batch: &Batch, index: usize) -> Result<bool, ArrowError> {
+    let column = batch.columns.iter().find(|column| column.column == index).map(|column| &column.values);
+    let Some(keys) = batch.keys.as_ref().or(column) else { return Ok(false) };
+    let converter = RowConverter::new(vec![SortField::new(keys.data_type().clone())])?;
+    let rows = converter.convert_columns(std::slice::from_ref(keys))?;
+    let mut seen = HashSet::with_capacity(rows.num_rows());
+    Ok(rows.iter().all(|row| seen.insert(row)))
 }
 
 /// Whether two rows give the same columns.
@@ -104,12 +136,12 @@ fn column_is_given(batch: &Batch, index: usize, position: usize, row: usize) -> 
     column.column == index || !missing.is_some_and(|missing| missing.value(row))
 }
 
-fn part(
-    schema: &Schema,
-    batch: &Batch,
-    rows: Range<usize>,
-    is_given: impl Fn(usize) -> bool,
-) -> Result<Part, ArrowError> {
+/// All rows of a batch, with some of its columns.
+struct Whole {
+    whole: RecordBatch,
+}
+
+fn part(schema: &Schema, batch: &Batch, is_given: impl Fn(usize) -> bool) -> Result<Whole, ArrowError> {
     let given = batch.columns.iter().enumerate().filter(|(position, _)| is_given(*position));
     let mut columns: Vec<(&str, ArrayRef)> =
         given.map(|(_, column)| (&*schema.field(column.column).name, column.values.clone())).collect();
@@ -118,8 +150,61 @@ fn part(
     let schema = Arc::new(ArrowSchema::new(fields.collect::<Vec<_>>()));
     let arrays: Vec<ArrayRef> = columns.into_iter().map(|(_, values)| values).collect();
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows));
-    let whole = RecordBatch::try_new_with_options(schema.clone(), arrays, &options)?;
-    let starts = rows.clone().step_by(BATCH_ROWS);
-    let batches = starts.map(|start| whole.slice(start, BATCH_ROWS.min(rows.end - start))).collect();
-    Ok(Part { schema, batches })
+    Ok(Whole { whole: RecordBatch::try_new_with_options(schema, arrays, &options)? })
+}
+
+impl Whole {
+    fn all(&self) -> Part {
+        self.rows(0..self.whole.num_rows())
+    }
+
+    fn rows(&self, rows: Range<usize>) -> Part {
+        let starts = rows.clone().step_by(BATCH_ROWS);
+        let batches = starts.map(|start| self.whole.slice(start, BATCH_ROWS.min(rows.end - start)));
+        Part { schema: self.whole.schema(), batches: batches.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads NDJSON for a new table and returns the columns and rows of each part.
+    fn parts(text: &str, index: Option<&str>) -> Vec<(Vec<String>, usize)> {
+        let reading = Reading {
+            table: None,
+            options: TableOptions { index: index.map(str::to_owned), ..TableOptions::default() },
+            ignore_unknown: false,
+            replaces: false,
+            context: EngineContext::default(),
+        };
+        let parts = reading.read(&TableData::Ndjson(text.to_owned().into())).unwrap();
+        let shape = |part: Part| {
+            let names = part.schema.fields().iter().map(|field| field.name().clone()).collect();
+            (names, part.batches.iter().map(RecordBatch::num_rows).sum())
+        };
+        parts.into_iter().map(shape).collect()
+    }
+
+    fn part(names: &[&str], num_rows: usize) -> (Vec<String>, usize) {
+        (names.iter().map(|&name| name.to_owned()).collect(), num_rows)
+    }
+
+    #[test]
+    fn rows_that_give_other_columns_are_parts_of_their_own() {
+        let rows = r#"{"id":1,"a":1} {"id":2,"b":1} {"id":3,"a":null} {"id":4,"a":1,"b":2}"#;
+        let of_keys = [part(&["id", "a"], 2), part(&["id", "b"], 1), part(&["id", "a", "b"], 1)];
+        assert_eq!(parts(rows, Some("id")), of_keys, "no key comes twice");
+        let again = rows.replace('3', "2");
+        let in_order =
+            [part(&["id", "a"], 1), part(&["id", "b"], 1), part(&["id", "a"], 1), part(&["id", "a", "b"], 1)];
+        assert_eq!(parts(&again, Some("id")), in_order, "a row is for the one before it");
+        assert_eq!(parts(rows, None), [part(&["id", "a", "b"], 4)], "every row is new");
+    }
+
+    #[test]
+    fn many_rows_are_batches() {
+        let rows: String = (0..BATCH_ROWS + 1).map(|id| format!("{{\"id\":{id}}}\n")).collect();
+        assert_eq!(parts(&rows, Some("id")), [part(&["id"], BATCH_ROWS + 1)]);
+    }
 }

@@ -115,7 +115,12 @@ impl WholeRecords {
         }
         if self.has_header && self.header.is_empty() {
             // The header's names may have line breaks within quotes, too.
-            self.header = records[..self.first_record(&records)].to_vec();
+            let len = self.first_record(&records);
+            self.header = records[..len].to_vec();
+            if records[len..].iter().all(u8::is_ascii_whitespace) {
+                // A header alone would make a table of texts.
+                return (first_line, Vec::new());
+            }
         } else {
             records.splice(0..0, self.header.iter().copied());
         }
@@ -145,7 +150,8 @@ mod tests {
         let mut records = WholeRecords::new(true, true, None);
         let mut push = |bytes: &str| text(records.push(bytes.as_bytes()));
         assert_eq!(push("id,na"), (1, String::new()));
-        assert_eq!(push("me\n1,ann\n2,b"), (1, "id,name\n1,ann\n".to_owned()));
+        assert_eq!(push("me\n"), (1, String::new()), "types come with the first record");
+        assert_eq!(push("1,ann\n2,b"), (2, "id,name\n1,ann\n".to_owned()));
         assert_eq!(push("en\n3,\"two\nli"), (3, "id,name\n2,ben\n".to_owned()));
         assert_eq!(push("nes\"\n"), (4, "id,name\n3,\"two\nlines\"\n".to_owned()));
         assert_eq!(push("4,dan"), (6, String::new()));
