@@ -14,10 +14,10 @@ use proscenium_gateway::{Server, shutdown};
 #[command(name = "proscenium", version, disable_help_flag = true, disable_help_subcommand = true)]
 struct Cli {
     /// Format of the server's log.
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, value_name = "FORMAT")]
     log: Option<LogFormat>,
     /// Prints this help.
-    #[arg(long, short, action = ArgAction::HelpShort, global = true)]
+    #[arg(long, short, action = ArgAction::HelpShort, global = true, display_order = 1000)]
     help: Option<bool>,
     #[command(subcommand)]
     command: Command,
@@ -30,8 +30,8 @@ Examples:
   proscenium serve --table 'log=log.txt,format=csv,separator=;,decimal=\\,,limit=100000'
   proscenium serve --config proscenium.toml --listen 0.0.0.0:8080 --host tables.example.org
 
-Files are CSV, JSON, NDJSON, Arrow or Parquet by their ending or format=, also with .gz, .zst or .br.
-Options of --table: index, limit, format, lists, separator, decimal, header; a comma in a value is \\,";
+Files are CSV, JSON, NDJSON, Arrow or Parquet, by their ending or format=; also .gz, .zst, .br.
+Options of --table: index, limit, format, lists, separator, decimal, header (docs/loading.md).";
 
 /// Format of the log.
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
@@ -50,8 +50,8 @@ enum Command {
     Serve {
         #[command(flatten)]
         options: Box<Options>,
-        /// Format of the log, which is written to standard error [default: text].
-        #[arg(id = "serve-log", long = "log", value_enum)]
+        /// Format of the log on standard error [default: text].
+        #[arg(id = "serve-log", long = "log", value_enum, value_name = "FORMAT")]
         log: Option<LogFormat>,
     },
     #[command(flatten)]

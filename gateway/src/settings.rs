@@ -20,7 +20,7 @@ use crate::source::Source;
 #[derive(Debug, Clone, Default, Args)]
 pub struct Options {
     /// Hosts a file as a table; may be repeated.
-    #[arg(long = "table", value_name = "NAME=FILE[,OPTION=VALUE]…")]
+    #[arg(long = "table", value_name = "NAME=FILE[,…]")]
     pub tables: Vec<Source>,
     /// Hosts the demonstration tables: a real data set and a simulated market.
     #[arg(long)]

@@ -69,9 +69,7 @@ pub(super) fn batches(
     let mut text = aligned(&heads, (0..num_rows).map(row));
     let hidden = schema.fields().len() - columns.len();
     if hidden > 0 {
-        text.push_str(&format!(
-            "({hidden} more columns; a wider terminal, --columns or --format csv shows them)\n"
-        ));
+        text.push_str(&format!("({hidden} columns more; --columns chooses)\n"));
     }
     Ok(text)
 }
@@ -138,6 +136,6 @@ mod tests {
     fn columns_that_do_not_fit_are_counted() {
         let text = batches(&batch().schema(), &[batch()], Some(15)).unwrap();
         assert!(text.starts_with("name\nann\n"), "{text}");
-        assert!(text.ends_with("(1 more columns; a wider terminal, --columns or --format csv shows them)\n"));
+        assert!(text.ends_with("(1 columns more; --columns chooses)\n"));
     }
 }

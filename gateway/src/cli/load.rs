@@ -138,6 +138,7 @@ impl<'a> Loading<'a> {
             self.read(&data).map_err(|error| CliError::input(&name, &wire_errors::engine_text(&error)))?;
         drop(data);
         self.progress.name(format!("sending {name}"));
+        self.progress.expect(parts.iter().map(Part::num_rows).sum());
         for part in parts {
             let command = self.command();
             put(&mut self.client, &command, part, &mut self.progress).await?;
@@ -173,6 +174,9 @@ impl<'a> Loading<'a> {
             json!({"table": self.args.table, "mode": mode, "ignore_unknown": self.args.ignore_unknown});
         if let Some(index) = &self.args.index {
             command["index"] = index.as_str().into();
+        }
+        if let Some(lists) = self.args.read.lists {
+            command["lists"] = lists.0.name().into();
         }
         if let Some(limit) = self.args.limit {
             command["limit"] = limit.into();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 /// What a load has done so far.
 #[derive(Debug)]
@@ -16,11 +16,7 @@ impl Progress {
     pub(super) fn begin() -> Progress {
         // It draws nothing where standard error is no terminal.
         let bar = ProgressBar::new_spinner();
-        if let Ok(style) =
-            ProgressStyle::with_template("{spinner} {msg}  {human_pos} rows  {per_sec}  {elapsed}")
-        {
-            bar.set_style(style);
-        }
+        set_template(&bar, "{spinner} {msg}  {elapsed}");
         bar.enable_steady_tick(Duration::from_millis(100));
         Progress { bar, began: Instant::now(), num_rows: 0 }
     }
@@ -28,6 +24,15 @@ impl Progress {
     /// Names what is being done.
     pub(super) fn name(&self, step: String) {
         self.bar.set_message(step);
+    }
+
+    /// Shows a bar of the rows that are sent, these more.
+    pub(super) fn expect(&self, num_rows: usize) {
+        set_template(
+            &self.bar,
+            "{spinner} {msg}  {bar:24} {human_pos} of {human_len} rows  {rate}  {elapsed}",
+        );
+        self.bar.set_length(self.bar.length().unwrap_or(0) + num_rows as u64);
     }
 
     /// A counter of rows that are sent.
@@ -51,6 +56,16 @@ impl Progress {
     pub(super) fn finish(self, table: &str) -> String {
         self.bar.finish_and_clear();
         summary(self.num_rows, table, self.began.elapsed())
+    }
+}
+
+fn set_template(bar: &ProgressBar, template: &str) {
+    let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+        // What cannot be drawn is left out.
+        let _ = write!(out, "{:.0} rows/s", state.per_sec());
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.with_key("rate", rate));
     }
 }
 

@@ -33,6 +33,12 @@ pub(super) struct Part {
     pub(super) batches: Vec<RecordBatch>,
 }
 
+impl Part {
+    pub(super) fn num_rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+}
+
 /// How data are read.
 #[derive(Debug)]
 pub(super) struct Reading<'a> {
@@ -181,7 +187,7 @@ mod tests {
         let parts = reading.read(&TableData::Ndjson(text.to_owned().into())).unwrap();
         let shape = |part: Part| {
             let names = part.schema.fields().iter().map(|field| field.name().clone()).collect();
-            (names, part.batches.iter().map(RecordBatch::num_rows).sum())
+            (names, part.num_rows())
         };
         parts.into_iter().map(shape).collect()
     }
