@@ -47,6 +47,12 @@ impl CliError {
         CliError::Input { name: name.to_string(), reason: reason.to_string() }
     }
 
+    /// Whether the connection is lost, so that the same may succeed later.
+    pub(super) fn is_lost_connection(&self) -> bool {
+        // A refusal by the server has a stable code instead.
+        matches!(self, CliError::Refused { code, .. } if ["Unavailable", "Unknown"].contains(&code.as_str()))
+    }
+
     /// Whether the reader of standard output has ended.
     pub(super) fn is_broken_pipe(&self) -> bool {
         matches!(self, CliError::Output { source, .. } if source.kind() == ErrorKind::BrokenPipe)

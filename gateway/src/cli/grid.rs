@@ -128,7 +128,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines,
-            ["name            price", "ann               1.5", "                 20.0", r"a\n\u{1b}[2J"]
+            ["name          price", "ann             1.5", "               20.0", r"a\n\u{1b}[2J"]
         );
     }
 

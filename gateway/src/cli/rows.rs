@@ -173,13 +173,23 @@ impl Whole {
 
 #[cfg(test)]
 mod tests {
+    use arrow::datatypes::DataType;
+
+    use super::super::listing::Properties;
     use super::*;
 
-    /// Reads NDJSON for a new table and returns the columns and rows of each part.
+    /// Reads NDJSON for a table of numbers and returns the columns and rows of each part.
     fn parts(text: &str, index: Option<&str>) -> Vec<(Vec<String>, usize)> {
+        let fields = ["id", "a", "b"].map(|name| Field::new(name, DataType::Int32, true));
+        let table = TableInfo {
+            name: "t".to_owned(),
+            num_rows: 0,
+            schema: Arc::new(ArrowSchema::new(fields.to_vec())),
+            properties: Properties { index: index.map(str::to_owned), limit: None },
+        };
         let reading = Reading {
-            table: None,
-            options: TableOptions { index: index.map(str::to_owned), ..TableOptions::default() },
+            table: Some(&table),
+            options: TableOptions::default(),
             ignore_unknown: false,
             replaces: false,
             context: EngineContext::default(),

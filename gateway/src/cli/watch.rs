@@ -1,6 +1,7 @@
 //! `proscenium watch`: a view of a table that is redrawn when it changes.
 //!
-//! Invariant: the terminal is written only when what it shows differs, and its cursor is back at the end.
+//! Invariant: the terminal is written only when what it shows differs, and its cursor is back at the end. A server that does
+//! not answer is asked again; the rows that were there stay.
 //!
 //! Cost: each interval the rows that fit the terminal are asked for again; the server shares the view with equal ones.
 
@@ -68,18 +69,27 @@ pub(super) async fn run(args: WatchArgs) -> Result<(), CliError> {
         return print(&query::table(&page, None)?);
     }
     let watching = async {
-        let mut shown = None;
+        let (mut shown, mut grid) = (None, None);
         let mut ticks = tokio::time::interval(args.every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             let (height, width) = term.size();
             let rows = rows(usize::from(height).saturating_sub(OTHER_LINES).max(1));
-            let page = wanted.read(&mut client, rows.clone()).await?;
-            let mut text = query::table(&page, Some(usize::from(width)))?;
-            if page.has_more {
-                text.push_str(&format!("(rows {}..{}; more follow)\n", rows.start, rows.end));
-            }
+            let text = match (wanted.read(&mut client, rows.clone()).await, &grid) {
+                (Ok(page), _) => {
+                    let mut text = query::table(&page, Some(usize::from(width)))?;
+                    if page.has_more {
+                        text.push_str(&format!("(rows {}..{}; more follow)\n", rows.start, rows.end));
+                    }
+                    grid = Some(text.clone());
+                    text
+                }
+                (Err(error), Some(grid)) if error.is_lost_connection() => {
+                    format!("{grid}(the server does not answer; trying again)\n")
+                }
+                (Err(error), _) => return Err(error),
+            };
             if shown.as_ref() != Some(&text) {
                 print(&redrawn(&text))?;
                 shown = Some(text);
