@@ -352,6 +352,81 @@ fn a_file_that_grows_is_followed_until_it_is_interrupted() {
     assert!(String::from_utf8_lossy(&output.stdout).starts_with("4 rows into log in "));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_shows_what_changes_until_it_is_interrupted() {
+    use std::io::Read;
+
+    use rustix::fs::{Mode, OFlags, open};
+    use rustix::process::{Pid, Signal, kill_process};
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    let stage = Stage::new();
+    stage.file("n.csv", "n,text\n1,\"a\u{1b}[2J\"\n");
+    stage.run(&["load", "n.csv", "--table", "n"]);
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&terminal).and_then(|()| unlockpt(&terminal)).expect("its other side");
+    let side = ptsname(&terminal, Vec::new()).expect("a name");
+    let side = open(side.as_c_str(), OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).expect("its other side");
+    let mut child = stage.command(&["watch", "n", "--every", "5ms"]);
+    let mut child = child.stdout(Stdio::from(side)).spawn().expect("the binary starts");
+    let (mut screen, mut shown) = (std::fs::File::from(terminal), String::new());
+    let mut until = |expected: &str| {
+        let mut piece = [0; 4096];
+        while !shown.contains(expected) {
+            let len = screen.read(&mut piece).expect("the terminal is open");
+            shown.push_str(&String::from_utf8_lossy(&piece[..len]));
+        }
+        std::mem::take(&mut shown)
+    };
+    let first = until("\x1b[J");
+    assert!(first.contains(r"1  a\u{1b}[2J"), "a cell cannot clear the screen: {first:?}");
+    stage.run(&["load", "n.csv", "--table", "n"]);
+    let second = until("\x1b[J");
+    assert!(second.starts_with("\x1b[H") && second.matches("1  a").count() == 2, "{second:?}");
+    kill_process(Pid::from_raw(child.id() as i32).expect("a process"), Signal::INT).expect("it is there");
+    until("\x1b[?25h");
+    assert!(child.wait().expect("its end").success());
+}
+
+/// A load is what `serve --table` would have made of the file.
+#[test]
+fn a_file_loads_as_if_the_server_had_read_it() {
+    let stage = Stage::new();
+    let files = [
+        ("mixed.csv", "a;b;c\n1,5;02134;2024-01-31\n2;x;\n"),
+        ("dates.csv", "day,at,time\n2024-01-31,2024-01-31T10:00:00+02:00,10:30\n,,\n"),
+        ("big.csv", "n,x,flag\n9007199254740993,1e5,true\n,inf,false\n"),
+        ("nested.json", r#"[{"id":1,"tags":["a","b"],"at":{"x":1.5}},{"id":"2","tags":["c"]}]"#),
+        ("columns.json", r#"{"n":[1,null,3],"s":["02134","1e5",null]}"#),
+        ("lines.ndjson", "{\"a\":1}\n{\"b\":\"2020-01-02\"}\n"),
+    ];
+    let tables = files.map(|(name, text)| proscenium_gateway::source::Source {
+        name: name.to_owned(),
+        path: stage.file(name, text),
+        ..Default::default()
+    });
+    let config = Config { threads: 2, tables: tables.to_vec(), ..Config::on_free_port() };
+    let server = Server::start(config).expect("the server starts");
+    let url = format!("grpc://{}", server.addresses().flight.expect("a flight listener"));
+    for (name, _) in files {
+        stage.run(&["load", name, "--table", name]);
+        let expected = stage.run(&["export", name, "--format", "ndjson", "--from", &url]);
+        assert_eq!(stage.run(&["export", name, "--format", "ndjson"]), expected, "{name}");
+        assert!(!expected.is_empty(), "{name}");
+        // What follows is read for the table that is there.
+        stage.run(&["load", name, "--table", name, "--replace"]);
+        assert_eq!(stage.run(&["export", name, "--format", "ndjson"]), expected, "{name}");
+    }
+    let types = |url: &[&str]| {
+        let listed = stage.run(&[&["tables", "--json"][..], url].concat());
+        let mut tables: Vec<serde_json::Value> = serde_json::from_str(&listed).expect("JSON");
+        tables.sort_by_key(|table| table["name"].to_string());
+        tables
+    };
+    assert_eq!(types(&[]), types(&["--from", &url]));
+}
+
 #[test]
 fn standard_input_is_followed_to_its_end() {
     let stage = Stage::new();
