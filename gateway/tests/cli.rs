@@ -255,6 +255,9 @@ fn errors_name_what_is_wrong_and_the_code_of_the_server() {
     stage.file("broken.ndjson", "{\"id\":1}\n{\"id\":\n");
     stage.file("colour.csv", "id,colour\n1,red\n");
     stage.file("data.xls", "");
+    stage.file("lists.json", "[{\"tags\": [1, 2]}]");
+    stage.run(&["load", "lists.json", "--table", "lists", "--lists", "stringify"]);
+    assert_eq!(stage.csv("lists"), "\"tags\"\n\"[1,2]\"\n");
     for (line, expected) in [
         (&["query", "nothing"][..], "table \"nothing\" is not hosted (table_not_found)"),
         (&["export", "nothing", "-o", "a.csv"], "(table_not_found)"),
@@ -272,6 +275,7 @@ fn errors_name_what_is_wrong_and_the_code_of_the_server() {
         (&["load", "none.csv", "--table", "trades"], "none.csv: there is no such file"),
         (&["load", "data.xls", "--table", "trades"], "--format csv"),
         (&["load", "trades.csv", "--table", "trades", "--index", "symbol"], "(property_mismatch)"),
+        (&["load", "lists.json", "--table", "lists"], "\"stringify\", not \"zip\" (property_mismatch)"),
         (&["export", "trades", "-o", "a.xls"], "a.xls: the extension determines no format"),
         (&["export", "trades", "-o", "missing/a.csv"], "cannot write missing/a.csv"),
     ] {
@@ -304,6 +308,9 @@ fn without_a_server_the_address_is_named() {
         assert!(error.contains(&format!("cannot reach {url}: ")), "{error}");
         assert!(error.contains("proscenium serve"), "{error}");
     }
+    let http = format!("grpc://{}", stage.server.addresses().http);
+    let error = stage.error(&["tables", "--from", &http]);
+    assert!(error.contains("the server does not answer") && error.contains("grpc://"), "{error}");
     let printed = stage.run_with(&["tables", "--from", "grpc+tls://a:1"], b"");
     assert!(!printed.has_succeeded && printed.err.contains("grpc+tls"), "{}", printed.err);
 }

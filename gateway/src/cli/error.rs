@@ -2,6 +2,7 @@
 //!
 //! Invariant: a refusal by the server is shown with its text and its stable code.
 
+use std::error::Error;
 use std::io::ErrorKind;
 
 use arrow::error::ArrowError;
@@ -19,6 +20,10 @@ pub(super) enum CliError {
          PROSCENIUM_FLIGHT"
     )]
     Unreachable { url: String, reason: String },
+    #[error(
+        "the server does not answer: {reason}; its address is the one that `proscenium serve` prints as grpc://"
+    )]
+    Lost { reason: String },
     #[error("{text} ({code})")]
     Refused { text: String, code: String },
     #[error(transparent)]
@@ -49,8 +54,7 @@ impl CliError {
 
     /// Whether the connection is lost, so that the same may succeed later.
     pub(super) fn is_lost_connection(&self) -> bool {
-        // A refusal by the server has a stable code instead.
-        matches!(self, CliError::Refused { code, .. } if ["Unavailable", "Unknown"].contains(&code.as_str()))
+        matches!(self, CliError::Lost { .. })
     }
 
     /// Whether the reader of standard output has ended.
@@ -61,6 +65,10 @@ impl CliError {
 
 impl From<Status> for CliError {
     fn from(status: Status) -> CliError {
+        // A status that has a cause is of the connection, not of the server.
+        if let Some(cause) = status.source() {
+            return CliError::Lost { reason: root_cause(cause) };
+        }
         let code = status.metadata().get("proscenium-code").and_then(|code| code.to_str().ok());
         let code = code.map_or_else(|| format!("{:?}", status.code()), str::to_owned);
         CliError::Refused { text: status.message().to_owned(), code }
@@ -75,4 +83,13 @@ impl From<FlightError> for CliError {
             error => ArrowError::IpcError(error.to_string()).into(),
         }
     }
+}
+
+/// The text of the innermost error, which says what the system refused.
+pub(super) fn root_cause(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::error::CliError;
-use super::get::Wanted;
+use super::get::ViewRequest;
 use super::output::{OutputFormat, Target, print};
 use super::query::{self, ALL_ROWS};
 use super::server::ServerArgs;
@@ -38,7 +38,7 @@ pub(super) async fn run(args: ExportArgs) -> Result<(), CliError> {
     };
     let target = Target::new(args.output.clone(), format)?;
     let mut client = args.server.connect().await?;
-    let wanted = Wanted { table: args.table, view: json!({}) };
+    let wanted = ViewRequest { table: args.table, view: json!({}) };
     let num_rows = query::write(&mut client, &wanted, ALL_ROWS, target, format).await?;
     match args.output {
         Some(path) => print(&format!("{num_rows} rows into {}\n", path.display())),

@@ -14,13 +14,13 @@ use super::error::CliError;
 
 /// A view of a table.
 #[derive(Debug, Clone)]
-pub(super) struct Wanted {
+pub(super) struct ViewRequest {
     pub(super) table: String,
     /// As Perspective's clients spell it.
     pub(super) view: Value,
 }
 
-impl Wanted {
+impl ViewRequest {
     fn ticket(&self) -> String {
         json!({"table": self.table, "view": self.view}).to_string()
     }

@@ -170,13 +170,11 @@ impl<'a> Loading<'a> {
 
     fn command(&self) -> Value {
         let mode = if self.replaces { "replace" } else { "append" };
-        let mut command =
-            json!({"table": self.args.table, "mode": mode, "ignore_unknown": self.args.ignore_unknown});
+        // The mode by which the rows were read here: a table of another mode refuses them.
+        let lists = self.args.read.lists.unwrap_or_default().0.name();
+        let mut command = json!({"table": self.args.table, "mode": mode, "lists": lists, "ignore_unknown": self.args.ignore_unknown});
         if let Some(index) = &self.args.index {
             command["index"] = index.as_str().into();
-        }
-        if let Some(lists) = self.args.read.lists {
-            command["lists"] = lists.0.name().into();
         }
         if let Some(limit) = self.args.limit {
             command["limit"] = limit.into();

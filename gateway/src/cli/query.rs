@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use console::Term;
 
 use super::error::CliError;
-use super::get::{Page, Wanted};
+use super::get::{Page, ViewRequest};
 use super::grid;
 use super::output::{OutputFormat, RowWriter, Target, print};
 use super::server::ServerArgs;
@@ -121,7 +121,7 @@ pub(super) fn table(page: &Page, width: Option<usize>) -> Result<String, CliErro
 /// Writes rows of a view as they arrive. Returns how many there were.
 pub(super) async fn write(
     client: &mut FlightClient,
-    wanted: &Wanted,
+    wanted: &ViewRequest,
     rows: Range<usize>,
     target: Target,
     format: OutputFormat,

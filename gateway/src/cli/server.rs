@@ -1,6 +1,5 @@
 //! The server that a command speaks to: its address, and the connection.
 
-use std::error::Error;
 use std::time::Duration;
 
 use arrow_flight::FlightClient;
@@ -8,11 +7,13 @@ use arrow_flight::flight_service_client::FlightServiceClient;
 use clap::Args;
 use tonic::transport::Endpoint;
 
-use super::error::CliError;
+use super::error::{CliError, root_cause};
 use crate::tuning;
 
 /// How long a server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+const DEFAULT_URL: &str = "grpc://127.0.0.1:8815";
 
 const DEFAULT_PORT: u16 = 8815;
 
@@ -24,7 +25,7 @@ pub struct ServerArgs {
         long,
         visible_aliases = ["to", "from"],
         env = "PROSCENIUM_FLIGHT",
-        default_value = "grpc://127.0.0.1:8815",
+        default_value = DEFAULT_URL,
         value_name = "URL",
         value_parser = endpoint,
         hide_env_values = true
@@ -34,6 +35,8 @@ pub struct ServerArgs {
 
 /// Parses `grpc://HOST[:PORT]`, also `grpc+tcp://` and without a scheme.
 fn endpoint(url: &str) -> Result<Endpoint, String> {
+    // A variable of the environment that is set to nothing.
+    let url = if url.is_empty() { DEFAULT_URL } else { url };
     let authority = match url.split_once("://") {
         None => url,
         Some(("grpc" | "grpc+tcp" | "http", authority)) => authority,
@@ -67,15 +70,6 @@ impl ServerArgs {
     }
 }
 
-/// The text of the innermost error, which says what the system refused.
-fn root_cause(error: &dyn Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,6 +80,7 @@ mod tests {
             ("grpc://10.0.0.1:9000", "http://10.0.0.1:9000/"),
             ("grpc+tcp://host:1", "http://host:1/"),
             ("localhost", "http://localhost:8815/"),
+            ("", "http://127.0.0.1:8815/"),
             ("grpc://[::1]:7", "http://[::1]:7/"),
         ] {
             assert_eq!(endpoint(url).unwrap().uri().to_string(), uri);

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::error::CliError;
 use super::filter_text;
-use super::get::Wanted;
+use super::get::ViewRequest;
 
 /// The view of a command.
 #[derive(Debug, Clone, Args)]
@@ -50,9 +50,9 @@ impl ViewArgs {
     /// # Errors
     ///
     /// Names the flag that is not understood.
-    pub(super) fn wanted(&self) -> Result<Wanted, CliError> {
+    pub(super) fn wanted(&self) -> Result<ViewRequest, CliError> {
         let view = self.config().map_err(CliError::Usage)?;
-        Ok(Wanted { table: self.table.clone(), view })
+        Ok(ViewRequest { table: self.table.clone(), view })
     }
 
     fn config(&self) -> Result<Value, String> {
