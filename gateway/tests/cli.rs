@@ -443,6 +443,24 @@ fn standard_input_is_followed_to_its_end() {
     assert_eq!(stage.csv("log"), "\"a\"\n1\n2\n");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_line_that_is_wrong_is_named_as_it_stands_in_the_file() {
+    let stage = Stage::new();
+    let path = stage.file("log.csv", "id,text\n1,one\n2,two\n");
+    let line = ["load", "log.csv", "--table", "log", "--follow", "--every", "5ms"];
+    let child = stage.command(&line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let child = child.expect("the binary starts");
+    while stage.run_with(&["query", "log", "--format", "csv"], b"").out.lines().count() < 3 {}
+    let mut file = std::fs::OpenOptions::new().append(true).open(path).expect("a file");
+    file.write_all(b"3,three\n4\n").expect("room");
+    let output = child.wait_with_output().expect("its end");
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success());
+    assert!(error.contains("log.csv: ") && error.contains("line 5"), "{error}");
+    assert!(error.contains(" rows of this load are in the table"), "{error}");
+}
+
 #[test]
 fn only_what_can_be_continued_is_followed() {
     let stage = Stage::new();

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::error::CliError;
 use super::inputs::Input;
 use super::load::Loading;
-use super::whole_records::WholeRecords;
+use super::whole_records::{NUMBERED_LINES, WholeRecords};
 use crate::content_coding::Coding;
 use crate::load_options::Format;
 use crate::shutdown;
@@ -67,9 +67,9 @@ async fn follow(loading: &mut Loading<'_>, input: &Input, every: Duration) -> Re
             Some(Arrival::NewFile) | None => records.restart(),
         };
         if !text.is_empty() {
-            let name = match first_line {
-                1 => input.name(),
-                line => format!("{}, read from line {line} on", input.name()),
+            let name = match first_line > NUMBERED_LINES {
+                true => format!("{}, lines counted from {first_line}", input.name()),
+                false => input.name(),
             };
             let data = input.decode(format, csv, text)?;
             loading.send(&name, data).await?;

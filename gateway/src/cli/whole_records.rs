@@ -1,12 +1,16 @@
 //! Cuts a growing CSV or NDJSON text into whole records.
 //!
 //! Invariant: a line break within quotes of a CSV ends no record; quotes stand around whole fields, as for the reader. Each
-//! piece of a CSV has the header of its text.
+//! piece of a CSV has the header of its text. Up to [`NUMBERED_LINES`] blank lines stand for those before the piece, so that
+//! errors name the lines of the text.
 //!
 //! Cost: each byte is looked at once; what is held is a record that is not complete, bounded by [`MAX_RECORD_BYTES`].
 
 /// A record that is longer is given to the reader as it is: a quote that is not closed is then named with its line.
 const MAX_RECORD_BYTES: usize = 64 << 20;
+
+/// How many lines may be before a piece for its own to be numbered.
+pub(super) const NUMBERED_LINES: usize = 1 << 20;
 
 /// Where a text is within its records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -109,20 +113,23 @@ impl WholeRecords {
         let mut records: Vec<u8> = self.rest.drain(..len).collect();
         self.scanned = self.rest.len();
         let first_line = self.line;
-        self.line += records.iter().filter(|byte| **byte == b'\n').count();
-        if records.iter().all(u8::is_ascii_whitespace) {
+        self.line += num_lines(&records);
+        if is_blank(&records) {
             return (first_line, Vec::new());
         }
         if self.has_header && self.header.is_empty() {
             // The header's names may have line breaks within quotes, too.
             let len = self.first_record(&records);
             self.header = records[..len].to_vec();
-            if records[len..].iter().all(u8::is_ascii_whitespace) {
+            if is_blank(&records[len..]) {
                 // A header alone would make a table of texts.
                 return (first_line, Vec::new());
             }
         } else {
-            records.splice(0..0, self.header.iter().copied());
+            let before = first_line - 1;
+            let blank = if before > NUMBERED_LINES { 0 } else { before - num_lines(&self.header) };
+            let blank_lines = std::iter::repeat_n(b'\n', blank);
+            records.splice(0..0, self.header.iter().copied().chain(blank_lines));
         }
         (first_line, records)
     }
@@ -135,6 +142,14 @@ impl WholeRecords {
         let end = text[start..].iter().position(|byte| ends.ends_after(*byte));
         end.map_or(text.len(), |end| start + end + 1)
     }
+}
+
+fn num_lines(text: &[u8]) -> usize {
+    text.iter().filter(|byte| **byte == b'\n').count()
+}
+
+fn is_blank(text: &[u8]) -> bool {
+    text.iter().all(|byte| matches!(byte, b'\n' | b'\r' | b' '))
 }
 
 #[cfg(test)]
@@ -152,10 +167,10 @@ mod tests {
         assert_eq!(push("id,na"), (1, String::new()));
         assert_eq!(push("me\n"), (1, String::new()), "types come with the first record");
         assert_eq!(push("1,ann\n2,b"), (2, "id,name\n1,ann\n".to_owned()));
-        assert_eq!(push("en\n3,\"two\nli"), (3, "id,name\n2,ben\n".to_owned()));
-        assert_eq!(push("nes\"\n"), (4, "id,name\n3,\"two\nlines\"\n".to_owned()));
+        assert_eq!(push("en\n3,\"two\nli"), (3, "id,name\n\n2,ben\n".to_owned()));
+        assert_eq!(push("nes\"\n"), (4, "id,name\n\n\n3,\"two\nlines\"\n".to_owned()));
         assert_eq!(push("4,dan"), (6, String::new()));
-        assert_eq!(text(records.restart()), (6, "id,name\n4,dan".to_owned()));
+        assert_eq!(text(records.restart()), (6, "id,name\n\n\n\n\n4,dan".to_owned()));
         assert_eq!(
             text(records.push(b"id\n7\n")),
             (1, "id\n7\n".to_owned()),
@@ -167,10 +182,10 @@ mod tests {
     fn objects_and_csv_without_a_header_are_lines() {
         let mut records = WholeRecords::new(false, true, None);
         assert_eq!(text(records.push(b"{\"a\":\"\\\"\"}\n{\"a\"")), (1, "{\"a\":\"\\\"\"}\n".to_owned()));
-        assert_eq!(text(records.push(b":2}\n\n")), (2, "{\"a\":2}\n\n".to_owned()));
+        assert_eq!(text(records.push(b":2}\n\n")), (2, "\n{\"a\":2}\n\n".to_owned()));
         let mut records = WholeRecords::new(true, false, None);
         assert_eq!(text(records.push(b"1,2\n3,")), (1, "1,2\n".to_owned()));
-        assert_eq!(text(records.push(b"4\n")), (2, "3,4\n".to_owned()));
+        assert_eq!(text(records.push(b"4\n")), (2, "\n3,4\n".to_owned()));
     }
 
     #[test]
