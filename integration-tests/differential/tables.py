@@ -98,6 +98,8 @@ class Tables(script.Script):
         name = rng.choice([n for n in names if n != self.index] or names)
         # Integers of a table made from CSV have 64 bits, and conversions of their own at the reference engine.
         wrong = ["12", "-3"] if self.is_csv and script.KINDS[name] == "integer" else WRONG[script.KINDS[name]]
+        # An object gives columns of its own; rows without another one are refused.
+        wrong = [value for value in wrong if len(names) > 1 or not isinstance(value, dict)]
         rng.choice(table)[name] = rng.choice(wrong)
         form = rng.choice(["fromRows", "fromCols", "fromNdjson"])
         if form == "fromRows":
