@@ -22,6 +22,11 @@ impl ReservedBytes {
         ReservedBytes { bytes: Vec::new(), reservation: memory.nothing(kind) }
     }
 
+    /// Bytes with what was reserved for them.
+    pub(crate) fn of(bytes: Vec<u8>, reservation: MemoryReservation) -> ReservedBytes {
+        ReservedBytes { bytes, reservation }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
     }

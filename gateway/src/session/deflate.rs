@@ -10,6 +10,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bytes::Bytes;
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
+use proscenium_engine::memory::{MemoryAccount, MemoryKind, MemoryRefused};
+
+use crate::reserved_bytes::ReservedBytes;
 use crate::tuning;
 
 /// What ends each flush of DEFLATE, and is left out on the wire.
@@ -35,6 +38,8 @@ pub enum InflateError {
     TooLong { limit_bytes: usize },
     #[error("a message is not compressed data")]
     Corrupt,
+    #[error(transparent)]
+    Memory(#[from] MemoryRefused),
 }
 
 /// Agrees to the first offer of `Sec-WebSocket-Extensions` that can be served; `None` if there is none.
@@ -130,15 +135,16 @@ impl Agreement {
     }
 }
 
-/// Decompresses a message.
+/// Decompresses a message. Its memory is reserved before it is taken, as long as the message lives.
 ///
 /// # Errors
 ///
-/// The message is no DEFLATE data, or longer than `limit_bytes` without compression.
-pub fn inflate(message: &[u8], limit_bytes: usize) -> Result<Bytes, InflateError> {
+/// The message is no DEFLATE data, or longer than `limit_bytes` without compression, or there is no memory for it.
+pub fn inflate(message: &[u8], limit_bytes: usize, memory: &MemoryAccount) -> Result<Bytes, InflateError> {
     let mut inflater = Decompress::new_with_window_bits(false, MAX_WINDOW_BITS);
-    let mut out =
-        Vec::with_capacity((4 * message.len()).clamp(256, tuning::FIRST_FRAME_BYTES).min(limit_bytes));
+    let first = (4 * message.len()).clamp(256, tuning::FIRST_FRAME_BYTES).min(limit_bytes);
+    let mut reservation = memory.reserve(MemoryKind::Decompression, first as u64)?;
+    let mut out = Vec::with_capacity(first);
     for mut input in [message, &TAIL[..]] {
         while !input.is_empty() {
             if out.len() == out.capacity() {
@@ -148,6 +154,7 @@ pub fn inflate(message: &[u8], limit_bytes: usize) -> Result<Bytes, InflateError
                 // One byte beyond the limit shows that there is more.
                 let most = limit_bytes.saturating_add(1);
                 let capacity = (2 * out.capacity()).max(256).min(most);
+                reservation.grow_to(capacity as u64)?;
                 out.reserve_exact(capacity - out.len());
             }
             let (before, written) = (inflater.total_in(), out.len());
@@ -173,14 +180,46 @@ pub fn inflate(message: &[u8], limit_bytes: usize) -> Result<Bytes, InflateError
         out.reserve_exact(256);
         inflater.decompress_vec(&[], &mut out, FlushDecompress::Sync).map_err(|_| InflateError::Corrupt)?;
         if out.len() == written {
-            return Ok(out.into());
+            reservation.settle_all();
+            return Ok(ReservedBytes::of(out, reservation).freeze());
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use proscenium_engine::memory::{MemoryLimits, MemoryProbe};
+
     use super::*;
+
+    const UNLIMITED: MemoryAccount = MemoryAccount::unlimited();
+
+    #[derive(Debug)]
+    struct Full;
+
+    impl MemoryProbe for Full {
+        fn room(&self, _asked: u64) -> u64 {
+            0
+        }
+    }
+
+    #[test]
+    fn a_small_message_that_becomes_a_large_one_is_refused_without_memory_for_it() {
+        let limits = MemoryLimits { server: 1, per_session: u64::MAX, per_request: u64::MAX };
+        let memory = MemoryAccount::server(limits, Arc::new(Full));
+        let agreement = agree("permessage-deflate").unwrap();
+        let bomb = agreement.deflate(&vec![0; 10 << 20]).unwrap();
+        let refused = inflate(&bomb, 100 << 20, &memory).unwrap_err();
+        assert!(matches!(refused, InflateError::Memory(_)), "{refused}");
+        assert_eq!(memory.usage().unwrap().reserved_bytes, 0);
+        let small = agreement.deflate(&[b'x'; 1000]).unwrap();
+        let inflated = inflate(&small, 100 << 20, &memory).unwrap();
+        assert_eq!(inflated, [b'x'; 1000][..], "small messages go on");
+        drop(inflated);
+        assert_eq!(memory.usage().unwrap().reserved_bytes, 0);
+    }
 
     #[test]
     fn offers_are_taken_declined_or_passed_over() {
@@ -227,8 +266,12 @@ mod tests {
                 let message: Vec<u8> = (0..len).map(|at: u32| (at % 251 * (at % 7)) as u8).collect();
                 let Some(deflated) = agreement.deflate(&message) else { continue };
                 assert!(deflated.len() < message.len());
-                assert_eq!(inflate(&deflated, message.len()).unwrap(), message, "{len} bytes, {bits} bits");
-                let error = inflate(&deflated, message.len() - 1).unwrap_err();
+                assert_eq!(
+                    inflate(&deflated, message.len(), &UNLIMITED).unwrap(),
+                    message,
+                    "{len} bytes, {bits} bits"
+                );
+                let error = inflate(&deflated, message.len() - 1, &UNLIMITED).unwrap_err();
                 assert_eq!(error, InflateError::TooLong { limit_bytes: message.len() - 1 });
             }
         }
@@ -238,7 +281,7 @@ mod tests {
     #[test]
     fn blocks_of_every_kind_are_read_and_others_refused() {
         // The examples of the standard: one block, two, stored, final.
-        let hello = |bytes: &[u8]| inflate(bytes, 5).unwrap();
+        let hello = |bytes: &[u8]| inflate(bytes, 5, &UNLIMITED).unwrap();
         assert_eq!(hello(&[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]), "Hello");
         assert_eq!(
             hello(&[0xf2, 0x48, 0x05, 0x00, 0x00, 0x00, 0xff, 0xff, 0xca, 0xc9, 0xc9, 0x07, 0x00]),
@@ -247,9 +290,9 @@ mod tests {
         let stored = [0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00];
         assert_eq!(hello(&stored), "Hello");
         assert_eq!(hello(&[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00]), "Hello");
-        assert_eq!(inflate(&[0x00], 5).unwrap(), "");
+        assert_eq!(inflate(&[0x00], 5, &UNLIMITED).unwrap(), "");
         for corrupt in [&[0xff_u8; 20][..], &[0x07, 0x48]] {
-            assert_eq!(inflate(corrupt, 1000), Err(InflateError::Corrupt), "{corrupt:?}");
+            assert_eq!(inflate(corrupt, 1000, &UNLIMITED), Err(InflateError::Corrupt), "{corrupt:?}");
         }
     }
 }

@@ -276,14 +276,14 @@ impl Session {
     /// Accepts a compressed message. A long one is decompressed by a worker, while nothing else of the connection is
     /// handled.
     fn inflate(&mut self, frame: Bytes, ctx: &mut Context<Self>) {
-        let limit_bytes = self.max_frame_bytes;
+        let (limit_bytes, memory) = (self.max_frame_bytes, self.requests.outbox().memory().request());
         if self.phase != Phase::Open {
             return;
         }
         if frame.len() <= tuning::INFLATE_INLINE_BYTES {
-            return self.inflated(deflate::inflate(&frame, limit_bytes), ctx);
+            return self.inflated(deflate::inflate(&frame, limit_bytes, &memory), ctx);
         }
-        let inflating = web::block(move || deflate::inflate(&frame, limit_bytes));
+        let inflating = web::block(move || deflate::inflate(&frame, limit_bytes, &memory));
         ctx.wait(inflating.into_actor(self).map(|inflated, session, ctx| match inflated {
             Ok(inflated) => session.inflated(inflated, ctx),
             // The server is stopping.
@@ -297,6 +297,7 @@ impl Session {
             Err(error @ InflateError::TooLong { .. }) => {
                 self.end(&CloseReason::TooLong(error.to_string()), ctx)
             }
+            Err(InflateError::Memory(refused)) => self.end(&CloseReason::Memory(refused), ctx),
             Err(error @ InflateError::Corrupt) => self.end(&CloseReason::Corrupt(error.to_string()), ctx),
         }
     }
