@@ -6,7 +6,7 @@
 //! loads and exports would take up to three times as long, for the faults of pages that are wanted again at once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 
@@ -19,6 +19,7 @@ pub struct FreedMemory(Arc<Freed>);
 #[derive(Debug, Default)]
 struct Freed {
     bytes: AtomicU64,
+    is_wanted: AtomicBool,
     enough: Notify,
 }
 
@@ -33,17 +34,30 @@ impl FreedMemory {
 
     /// Memory is short: what was freed is wanted back, however little.
     pub fn wanted(&self) {
-        if self.0.bytes.load(Ordering::Relaxed) > 0 {
-            self.add(tuning::FREED_BYTES);
+        if self.bytes() > 0 && !self.0.is_wanted.swap(true, Ordering::Relaxed) {
+            self.0.enough.notify_one();
         }
     }
 
-    /// Waits until so much was freed that giving it back is worth its cost, and counts from zero again.
+    fn bytes(&self) -> u64 {
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.0.is_wanted.load(Ordering::Relaxed)
+    }
+
+    /// Waits until so much was freed that giving it back is worth its cost.
     async fn enough(&self) {
-        while self.0.bytes.load(Ordering::Relaxed) < tuning::FREED_BYTES {
+        while self.bytes() < tuning::FREED_BYTES && !self.is_wanted() {
             self.0.enough.notified().await;
         }
+    }
+
+    /// Counts from zero again.
+    fn reset(&self) {
         self.0.bytes.store(0, Ordering::Relaxed);
+        self.0.is_wanted.store(false, Ordering::Relaxed);
     }
 }
 
@@ -51,10 +65,24 @@ impl FreedMemory {
 pub async fn run(freed: FreedMemory) {
     loop {
         freed.enough().await;
-        // Views and snapshots of an ended table, and others that end with it, are freed meanwhile.
-        tokio::time::sleep(tuning::FREED_SETTLING).await;
+        until_calm(&freed).await;
+        freed.reset();
         if let Err(error) = tokio::task::spawn_blocking(give_back).await {
             tracing::debug!(%error, "memory was not given back");
+        }
+        // Threads wait meanwhile that allocate.
+        tokio::time::sleep(tuning::FREED_PAUSE).await;
+    }
+}
+
+/// Waits while much is freed, since it is taken again as fast, and views and snapshots end after their table; not for
+/// long, and not if memory is short.
+async fn until_calm(freed: &FreedMemory) {
+    for _ in 0..tuning::FREED_MOST_WAITS {
+        let before = freed.bytes();
+        tokio::time::sleep(tuning::FREED_CALM).await;
+        if freed.is_wanted() || freed.bytes().saturating_sub(before) < tuning::FREED_BYTES {
+            return;
         }
     }
 }
@@ -139,18 +167,25 @@ mod tests {
     #[test]
     fn many_small_pieces_are_enough_together_and_count_once() {
         let freed = FreedMemory::default();
+        let is_enough = || freed.enough().now_or_never().is_some();
         let small = tuning::FREED_BYTES / 4;
         for _ in 0..3 {
             freed.add(small);
         }
-        assert_eq!(freed.enough().now_or_never(), None);
+        assert!(!is_enough());
         freed.add(small);
-        assert_eq!(freed.enough().now_or_never(), Some(()));
-        assert_eq!(freed.enough().now_or_never(), None);
+        assert!(is_enough());
+        freed.reset();
+        assert!(!is_enough());
+    }
+
+    #[test]
+    fn little_is_enough_where_memory_is_short() {
+        let freed = FreedMemory::default();
         freed.wanted();
-        assert_eq!(freed.enough().now_or_never(), None, "nothing was freed");
+        assert!(freed.enough().now_or_never().is_none(), "nothing was freed");
         freed.add(1);
         freed.wanted();
-        assert_eq!(freed.enough().now_or_never(), Some(()));
+        assert!(freed.enough().now_or_never().is_some());
     }
 }

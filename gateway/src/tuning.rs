@@ -96,5 +96,12 @@ pub const LEAST_REQUEST_BYTES: u64 = 1 << 20;
 /// Freed bytes that make it worth giving memory back to the system, which costs some milliseconds.
 pub const FREED_BYTES: u64 = 32 << 20;
 
-/// Time for what ends together to be freed before memory is given back; also the least time between two rounds.
-pub const FREED_SETTLING: Duration = Duration::from_millis(200);
+/// Time in which less than [`FREED_BYTES`] must be freed before memory is given back.
+pub const FREED_CALM: Duration = Duration::from_millis(500);
+
+/// The most of these that are waited for.
+pub const FREED_MOST_WAITS: usize = 60;
+
+/// Least time between two times that memory is given back: gigabytes take some hundred milliseconds, in which threads wait
+/// that allocate.
+pub const FREED_PAUSE: Duration = Duration::from_secs(5);

@@ -267,6 +267,7 @@ impl TableActor {
             let Some(queue) = self.host.views.shared_mut(id) else { continue };
             if queue.plan_not_started().is_some_and(|plan| backfill.is_of(plan)) {
                 queue.refuse_reads(error);
+                tracing::warn!(table = %self.name, %error, "a view could not be built");
                 self.view_failed(id, ctx);
             }
         }

@@ -97,7 +97,7 @@ impl TableActor {
     pub(super) fn view_failed(&mut self, id: SharedId, ctx: &mut Context<Self>) {
         let handles = self.host.views.handles_on(id);
         if !handles.is_empty() {
-            tracing::error!(table = %self.name, handles = handles.len(), "a view failed and was removed");
+            tracing::warn!(table = %self.name, handles = handles.len(), "a view failed and was removed");
         }
         for handle in handles {
             self.drop_handle(handle, true);
