@@ -5,7 +5,7 @@
 Four at once, each again and again: unique texts written over the rows of a table that has views; tables of a million
 rows made, looked at and dropped; connections that open views, subscribe and leave without a word; exports. Once a
 minute the resident memory is the least of ten readings, since the peaks are those of tables that exist at the time.
-`--check` fails if the mean of the last quarter is more than a tenth (and 16 MiB) above that of the third.
+`--check` fails if the least of the last quarter is more than a tenth (and 16 MiB) above that of the third.
 """
 
 import argparse
@@ -183,7 +183,7 @@ def main():
     for fault in soak.faults:
         print(fault)
     quarter = max(1, len(least) // 4)
-    third, last = (sum(part) / len(part) for part in (least[-2 * quarter : -quarter], least[-quarter:]))
+    third, last = min(least[-2 * quarter : -quarter], default=0), min(least[-quarter:], default=0)
     is_flat = last <= third + max(third / 10, 16)
     print(f"third quarter {third:.0f} MiB, last quarter {last:.0f} MiB: {'flat' if is_flat else 'grows'}")
     if soak.faults or (wanted.check and not is_flat):
