@@ -75,8 +75,8 @@ addEventListener("hashchange", () => {
     }
 });
 setInterval(showWire, 500);
-await enter(mode, table);
 offerModes();
+await enter(mode, table);
 
 /** Changes the mode and opens a table: the wanted one, or else the previous one, or else the first. */
 function enter(nextMode, wanted) {
