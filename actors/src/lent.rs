@@ -1,7 +1,7 @@
 //! State of an actor that a worker may hold while it works on it.
 //!
-//! Invariant: while the state is away, its actor handles no message (it waits for the worker), so whoever reads the state
-//! finds it. A worker that panics does not give it back: the actor ends.
+//! Invariant: while the state is away, its actor handles no message (it waits for the worker), so code that reads
+//! the state finds it. A worker that panics does not give it back: the actor ends.
 
 use std::ops::{Deref, DerefMut};
 

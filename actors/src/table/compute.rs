@@ -259,7 +259,7 @@ impl TableActor {
             .collect()
     }
 
-    /// Gives up columns, and with them the views that have them; other views go on to wait for theirs.
+    /// Abandons columns, and with them the views that have them; other views go on to wait for theirs.
     fn fail_backfill(&mut self, backfill: &Backfill, error: &ActorError, ctx: &mut Context<Self>) {
         self.forget_backfill(backfill);
         self.table.abandon(backfill);

@@ -1,8 +1,8 @@
 //! The middleware that gives every response what all of them have: JSON errors, headers that tell browsers what the page and
 //! the answers may do, and an answer to HEAD wherever there is one to GET.
 //!
-//! Invariant: a response with an error status is JSON with `error` and `code`, whoever made it; a handler that panics is
-//! one, too.
+//! Invariant: a response with an error status is JSON with `error` and `code`, wherever it was made; a handler that
+//! panics is one, too.
 
 use std::panic::AssertUnwindSafe;
 

@@ -91,7 +91,8 @@ fn window_bits(text: &str) -> Option<u8> {
 }
 
 impl Agreement {
-    /// The header of the response. The client is told to keep no window, too, which it must obey without having offered it.
+    /// The header of the response. It asks the client to keep no window, too, which the client must obey without having
+    /// offered it.
     pub fn header(&self) -> String {
         let window = match self.window_bits {
             MAX_WINDOW_BITS => String::new(),
