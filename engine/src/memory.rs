@@ -154,15 +154,6 @@ impl MemoryAccount {
     pub fn nothing(&self, kind: MemoryKind) -> MemoryReservation {
         MemoryReservation { node: self.0.clone(), kind, pending_bytes: 0, held_bytes: 0 }
     }
-
-    /// Checks whether a reservation would be admitted now, and reserves nothing.
-    ///
-    /// # Errors
-    ///
-    /// As [`MemoryAccount::reserve`].
-    pub fn check(&self, kind: MemoryKind, bytes: u64) -> Result<(), MemoryRefused> {
-        self.reserve(kind, bytes).map(drop)
-    }
 }
 
 impl Node {

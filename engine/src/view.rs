@@ -51,7 +51,7 @@ use grouped::Grouped;
 pub struct View {
     shape: Shape,
     /// What was reserved to build it, given back with the view.
-    memory: MemoryReservation,
+    _memory: MemoryReservation,
 }
 
 #[derive(Debug)]
@@ -153,12 +153,7 @@ impl View {
             }
         };
         memory.settle_all();
-        Ok(View { shape, memory })
-    }
-
-    /// Bytes that are reserved for the view: about what it held when it was built.
-    pub fn memory(&self) -> u64 {
-        self.memory.bytes()
+        Ok(View { shape, _memory: memory })
     }
 
     /// Returns the plan of which this view is the result.
