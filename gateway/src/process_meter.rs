@@ -51,11 +51,15 @@ mod tests {
     #[test]
     fn own_memory_is_part_of_resident_memory_and_grows_with_the_data() {
         let meter = ProcessMeter::start(Instant::now());
-        let before = meter.read(Instant::now());
-        assert!(before.own_bytes <= before.resident_bytes);
-        let data = vec![1u8; 64 << 20];
-        let after = meter.read(Instant::now());
-        assert!(after.own_bytes >= before.own_bytes + data.len() as u64 / 2);
+        // Tests beside this one, in the same process, may free as much in the meantime.
+        let grows = (0..20).any(|_| {
+            let before = meter.read(Instant::now());
+            assert!(before.own_bytes <= before.resident_bytes);
+            let data = std::hint::black_box(vec![1u8; 64 << 20]);
+            let after = meter.read(Instant::now());
+            after.own_bytes >= before.own_bytes + data.len() as u64 / 2
+        });
+        assert!(grows);
     }
 
     #[test]
