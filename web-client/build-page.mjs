@@ -121,7 +121,7 @@ async function compressAll() {
     const sizes = [];
     const kept = new Set();
     for (const path of await files(OUT)) {
-        if (!/\.(js|css|html|wasm|svg)$/.test(path)) {
+        if (!/\.(js|css|html|wasm|svg|arrow)$/.test(path)) {
             continue;
         }
         const bytes = await readFile(path);

@@ -4,13 +4,13 @@ mod memory;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use proscenium_engine::config::Generation;
 use serde::Deserialize;
 
 use crate::least_rate::LeastRate;
+use crate::page::Page;
 use crate::setup_error::SetupError;
 use crate::sites::SiteConfig;
 use crate::source::Source;
@@ -39,8 +39,8 @@ pub struct Config {
     pub sites: SiteConfig,
     /// Threads for tables and views, and twice as many for loading, building and exporting.
     pub threads: usize,
-    /// The directory of the page.
-    pub assets: Option<PathBuf>,
+    /// The files of the page.
+    pub page: Page,
     /// Tables to load from files before the server is ready.
     pub tables: Vec<Source>,
     /// Whether to host the demonstration tables.
@@ -302,7 +302,7 @@ impl Default for Config {
             memory: MemoryConfig::default(),
             sites: SiteConfig::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
-            assets: None,
+            page: Page::Absent,
             tables: Vec::new(),
             demo: false,
         }

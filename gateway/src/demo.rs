@@ -2,7 +2,6 @@
 //!
 //! Invariant: the market is a random walk from a fixed seed. A busy server skips ticks and never queues them.
 
-use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use proscenium_actors::{ActorError, Caller, Catalog};
@@ -11,9 +10,10 @@ use proscenium_engine::{ColumnType, MemoryAccount, TableData, TableOptions, Writ
 use serde_json::json;
 
 use crate::command_router::CommandRouter;
+use crate::page::Page;
 use crate::setup_error::SetupError;
 
-/// The data set's path in the assets directory.
+/// The data set among the page's files.
 const SUPERSTORE: &str = "data/superstore.arrow";
 const TICK: Duration = Duration::from_millis(100);
 /// Limit of the table of trades.
@@ -29,19 +29,19 @@ const SECTORS: [(&str, &[&str]); 6] = [
 ];
 const VENUES: [&str; 4] = ["North", "South", "East", "West"];
 
-/// Hosts `superstore` (if the assets directory contains it), `market` and `trades`.
+/// Hosts `superstore` (if the page has its data), `market` and `trades`.
 ///
 /// # Errors
 ///
 /// The data set cannot be read, or a table of one of these names exists.
-pub async fn host(catalog: &Catalog, assets: Option<&Path>) -> Result<(), SetupError> {
+pub async fn host(catalog: &Catalog, page: &Page) -> Result<(), SetupError> {
     let failed = |table| move |fault: ActorError| SetupError::Demo { table, fault: Box::new(fault) };
-    if let Some(path) = assets.map(|assets| assets.join(SUPERSTORE)).filter(|path| path.is_file()) {
-        let bytes = std::fs::read(&path).map_err(|error| SetupError::Unreadable {
-            path: path.clone(),
-            table: Some("superstore".to_owned()),
-            reason: error.to_string(),
-        })?;
+    let read = page.read(SUPERSTORE).map_err(|error| SetupError::Unreadable {
+        path: SUPERSTORE.into(),
+        table: Some("superstore".to_owned()),
+        reason: error.to_string(),
+    })?;
+    if let Some(bytes) = read {
         let data = TableData::Arrow(bytes.into());
         catalog.host("superstore", data, TableOptions::default()).await.map_err(failed("superstore"))?;
     }

@@ -6,6 +6,7 @@ pub mod activity;
 pub mod assets;
 mod body;
 mod download;
+mod embedded;
 mod entity_tag;
 pub mod finish;
 mod health;
@@ -14,7 +15,6 @@ pub mod site_check;
 mod tables;
 mod upload;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -24,10 +24,12 @@ use actix_web::{HttpRequest, HttpResponse, Resource, guard, middleware};
 
 use crate::command_router::CommandRouter;
 use crate::metrics::Metrics;
+use crate::page::Page;
 use crate::session::{self, ServerContext};
 use crate::sites::SiteGuard;
 use crate::wire_errors::http_error;
 
+pub use embedded::Recompressed;
 pub use entity_tag::{Epoch, FileTags};
 pub use upload::MaxUpload;
 
@@ -36,12 +38,12 @@ pub use upload::MaxUpload;
 pub struct Shared {
     pub router: CommandRouter,
     pub metrics: Metrics,
-    /// The directory of the page.
-    pub assets: Option<PathBuf>,
+    pub page: Page,
     pub readiness: Readiness,
     /// This start of the server, in entity tags.
     pub epoch: Epoch,
     pub file_tags: FileTags,
+    pub recompressed: Recompressed,
 }
 
 /// Whether the server accepts new work: false until all tables are loaded, and again while it drains.

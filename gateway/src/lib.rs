@@ -3,7 +3,7 @@
 //! Reading order: [`Server`], its configuration ([`settings`], [`config`]), its listeners ([`listeners`], [`http`],
 //! [`flight`]), WebSocket connections ([`session`]), the one way from all of them to the tables ([`command_router`]),
 //! what HTTP and Flight share ([`transient_view`], [`table_load`], [`table_listing`]); then the sources of tables
-//! ([`source`], [`demo`]), and the commands that are clients of a server ([`cli`]).
+//! ([`source`], [`demo`]), the page's files ([`page`]), and the commands that are clients of a server ([`cli`]).
 
 pub mod cli;
 pub mod command_router;
@@ -22,6 +22,7 @@ pub mod load_options;
 pub mod memory_probe;
 mod memory_return;
 pub mod metrics;
+pub mod page;
 pub mod process_meter;
 mod reserved_bytes;
 pub mod session;
@@ -50,7 +51,7 @@ use command_router::CommandRouter;
 pub use config::Config;
 pub use error::StartError;
 use flight::FlightListener;
-use http::{Epoch, FileTags, Readiness, Shared};
+use http::{Epoch, FileTags, Readiness, Recompressed, Shared};
 pub use listeners::Addresses;
 use memory_probe::ProcessProbe;
 use memory_return::FreedMemory;
@@ -156,10 +157,11 @@ async fn run(
     let shared = Shared {
         router: router.clone(),
         metrics,
-        assets: config.assets.clone(),
+        page: config.page.clone(),
         readiness: readiness.clone(),
         epoch: Epoch::default(),
         file_tags: FileTags::default(),
+        recompressed: Recompressed::default(),
     };
     let listener = listeners::open_http(config, &server, &shared)?;
     let flight = match config.flight {
@@ -202,7 +204,7 @@ async fn load(config: &Config, router: &CommandRouter) -> Result<(), StartError>
         })?;
     }
     if config.demo {
-        demo::host(router.catalog(), config.assets.as_deref()).await?;
+        demo::host(router.catalog(), &config.page).await?;
         actix_rt::spawn(demo::run(router.clone()));
     }
     Ok(())

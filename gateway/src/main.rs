@@ -2,16 +2,32 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use proscenium_gateway::cli::{self, ClientCommand};
+use proscenium_gateway::page::PageFile;
 use proscenium_gateway::settings::Options;
 use proscenium_gateway::{Server, shutdown};
 
+/// The page's files, in a packaged binary: the list that `cargo package-binary` writes.
+#[cfg(page_inside)]
+const PAGE: &[PageFile] = include!(env!("PROSCENIUM_PAGE_FILES"));
+#[cfg(not(page_inside))]
+const PAGE: &[PageFile] = &[];
+
+const DEFAULT_CONFIG: &str = include_str!("../../deploy/config/proscenium.toml");
+
+/// The release, and the commit of a packaged binary.
+static VERSION: LazyLock<String> = LazyLock::new(|| match option_env!("PROSCENIUM_COMMIT") {
+    Some(commit) if !commit.is_empty() => format!("{} ({commit})", env!("CARGO_PKG_VERSION")),
+    _ => env!("CARGO_PKG_VERSION").to_owned(),
+});
+
 /// Live tables for Perspective clients.
 #[derive(Debug, Parser)]
-#[command(name = "proscenium", version, disable_help_flag = true, disable_help_subcommand = true)]
+#[command(name = "proscenium", version = VERSION.as_str(), disable_help_flag = true, disable_help_subcommand = true)]
 struct Cli {
     /// Format of the server's log.
     #[arg(long, value_enum, value_name = "FORMAT")]
@@ -53,7 +69,12 @@ enum Command {
         /// Format of the log on standard error [default: text].
         #[arg(id = "serve-log", long = "log", value_enum, value_name = "FORMAT")]
         log: Option<LogFormat>,
+        /// Stops when standard input ends, as it does when the program that started the server has ended.
+        #[arg(long)]
+        stop_on_eof: bool,
     },
+    /// Prints the default configuration, with every key explained.
+    Config,
     #[command(flatten)]
     Client(ClientCommand),
     /// Prints the completions of a shell.
@@ -66,7 +87,14 @@ enum Command {
 fn main() -> ExitCode {
     let Cli { log: first, help: _, command } = Cli::parse();
     match command {
-        Command::Serve { options, log } => serve(log.or(first).unwrap_or_default(), *options),
+        Command::Serve { options, log, stop_on_eof } => {
+            serve(log.or(first).unwrap_or_default(), *options, stop_on_eof)
+        }
+        Command::Config => {
+            // The reader has read what it wanted, or has ended.
+            let _ = std::io::stdout().write_all(DEFAULT_CONFIG.as_bytes());
+            ExitCode::SUCCESS
+        }
         Command::Client(command) => cli::run(command),
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -78,7 +106,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(log: LogFormat, options: Options) -> ExitCode {
+fn serve(log: LogFormat, options: Options, stop_on_eof: bool) -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
     // A log that cannot be written, as on a full disk, is lost: reporting that to the same place would panic.
     let logs = tracing_subscriber::fmt()
@@ -90,7 +118,7 @@ fn serve(log: LogFormat, options: Options) -> ExitCode {
         LogFormat::Json => logs.json().flatten_event(true).init(),
     }
     open_many_files();
-    match run(options) {
+    match run(options, stop_on_eof) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "proscenium: {error}");
@@ -116,15 +144,17 @@ fn open_many_files() {
     }
 }
 
-fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
-    let server = Server::start(options.resolve()?)?;
+fn run(options: Options, stop_on_eof: bool) -> Result<(), Box<dyn std::error::Error>> {
+    let server = Server::start(options.resolve(PAGE)?)?;
     let addresses = server.addresses();
     announce(&format!("listening http://{}", addresses.http));
     if let Some(flight) = addresses.flight {
         announce(&format!("listening grpc://{flight}"));
     }
     announce("ready");
-    actix_rt::System::new().block_on(shutdown::signal())?;
+    actix_rt::System::new().block_on(async {
+        if stop_on_eof { shutdown::signal_or_end_of_input().await } else { shutdown::signal().await }
+    })?;
     announce("stopping");
     server.stop();
     Ok(())

@@ -11,7 +11,7 @@ use proscenium_proto::client_generation;
 use serde::Deserialize;
 
 use crate::config::{BYTES, Config, DeflateConfig, Limits, MemoryConfig, THREADS, check_range};
-use crate::http::assets;
+use crate::page::{Page, PageFile};
 use crate::setup_error::SetupError;
 use crate::sites::SiteConfig;
 use crate::source::Source;
@@ -37,7 +37,7 @@ pub struct Options {
     /// Disables Arrow Flight.
     #[arg(long, conflicts_with = "flight")]
     pub no_flight: bool,
-    /// Folder of the page [default: `assets` beside the binary, or that of the build tree].
+    /// Folder of the page, in place of the one inside the binary.
     #[arg(long, value_name = "FOLDER")]
     pub assets: Option<PathBuf>,
     /// Maximum size of a WebSocket message, in bytes [default: 256 MiB].
@@ -80,24 +80,24 @@ struct File {
 }
 
 impl Options {
-    /// Merges the options with the configuration file and the defaults.
+    /// Merges the options with the configuration file and the defaults. `embedded` are the page's files inside the binary.
     ///
     /// # Errors
     ///
     /// The text names the file and the key, or the option, that is invalid.
-    pub fn resolve(self) -> Result<Config, SetupError> {
+    pub fn resolve(self, embedded: &'static [PageFile]) -> Result<Config, SetupError> {
         let file = match &self.config {
             Some(path) => read(path)?,
             None => File::default(),
         };
         let defaults = Config::default();
-        let assets = match self.assets.or(file.assets) {
-            Some(folder) if folder.join("index.html").is_file() => Some(folder),
+        let page = match self.assets.or(file.assets) {
+            Some(folder) if folder.join("index.html").is_file() => Page::Folder(folder),
             Some(folder) => {
                 let reason = format!("{} contains no index.html", folder.display());
                 return Err(SetupError::Setting { key: "assets", reason });
             }
-            None => assets::find(),
+            None => Page::find(embedded),
         };
         let threads = self.threads.or(file.threads).unwrap_or(defaults.threads);
         check_range("threads", threads as u64, THREADS)?;
@@ -146,7 +146,7 @@ impl Options {
             memory: file.memory,
             sites,
             threads,
-            assets,
+            page,
             tables,
             demo: self.demo || file.demo,
         })
@@ -185,7 +185,7 @@ mod tests {
         let name = format!("proscenium-settings-{}-{number}.toml", std::process::id());
         let path = std::env::temp_dir().join(name);
         std::fs::write(&path, text).unwrap();
-        let config = Options { config: Some(path.clone()), ..options }.resolve();
+        let config = Options { config: Some(path.clone()), ..options }.resolve(&[]);
         std::fs::remove_file(path).unwrap();
         config
     }
@@ -264,8 +264,8 @@ mod tests {
             tables: vec!["a=a.csv".parse().unwrap(), "a=b.csv".parse().unwrap()],
             ..Options::default()
         };
-        assert!(twice.resolve().unwrap_err().to_string().contains("\"a\""));
+        assert!(twice.resolve(&[]).unwrap_err().to_string().contains("\"a\""));
         let missing = Options { config: Some("no/such.toml".into()), ..Options::default() };
-        assert!(missing.resolve().unwrap_err().to_string().contains("no/such.toml"));
+        assert!(missing.resolve(&[]).unwrap_err().to_string().contains("no/such.toml"));
     }
 }

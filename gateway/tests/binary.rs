@@ -5,6 +5,8 @@ use std::net::TcpStream;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use proscenium_gateway::settings::Options;
+
 /// Long enough for a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -61,4 +63,45 @@ fn is_ready(address: &str) -> bool {
         Ok(reply.starts_with("HTTP/1.1 200"))
     });
     asked.unwrap_or(false)
+}
+
+fn printed(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_proscenium")).args(arguments).output();
+    let output = output.expect("the binary starts");
+    assert!(output.status.success(), "{arguments:?}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+fn the_printed_configuration_is_the_default() {
+    let path = std::env::temp_dir().join(format!("proscenium-default-{}.toml", std::process::id()));
+    std::fs::write(&path, printed(&["config"])).expect("a file");
+    let with = |config| Options { config, ..Options::default() }.resolve(&[]).expect("a valid configuration");
+    assert_eq!(with(Some(path.clone())), with(None));
+    std::fs::remove_file(path).expect("the file is there");
+}
+
+#[test]
+fn help_fits_a_screen_and_has_examples() {
+    let help = printed(&["serve", "--help"]);
+    assert!((24..=40).contains(&help.lines().count()), "{} lines", help.lines().count());
+    assert!(help.contains("Examples:") && help.lines().all(|line| line.chars().count() <= 120), "{help}");
+    assert!(printed(&["--version"]).starts_with("proscenium 0."));
+}
+
+#[test]
+fn it_ends_with_the_program_that_started_it() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_proscenium"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--no-flight", "--stop-on-eof"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
+    assert!(lines.by_ref().any(|line| line.expect("text") == "ready"));
+    assert!(child.try_wait().expect("a child").is_none(), "it has ended before its input");
+    drop(child.stdin.take());
+    assert!(child.wait().expect("an end").success());
+    assert_eq!(lines.map(|line| line.expect("text")).collect::<Vec<_>>(), ["stopping"]);
 }

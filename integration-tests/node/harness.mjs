@@ -18,8 +18,12 @@ export async function startServer(...extra) {
     }
     const assets = existsSync(`${ASSETS}/index.html`) ? ["--assets", ASSETS] : [];
     const listen = extra.includes("--listen") ? [] : ["--listen", "127.0.0.1:0"];
-    const free = [...listen, "--flight", "127.0.0.1:0"];
-    const child = spawn(BINARY, ["serve", ...free, ...assets, ...extra], { stdio: ["ignore", "pipe", "pipe"] });
+    return spawnServer(BINARY, ["serve", ...listen, "--flight", "127.0.0.1:0", ...assets, ...extra]);
+}
+
+/** Starts this binary and resolves when it is ready; `options` are those of the process. */
+export async function spawnServer(binary, args, options = {}) {
+    const child = spawn(binary, args, { stdio: ["ignore", "pipe", "pipe"], ...options });
     let complaints = "";
     child.stderr.on("data", (chunk) => (complaints += chunk));
     // An aborted test run leaves no server behind.

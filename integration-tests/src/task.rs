@@ -1,8 +1,9 @@
 //! The developer's tasks: `cargo serve` and `cargo verify`.
 //!
 //! Reading order: the paths of a checkout ([`Tree`]), running a command as a step ([`step`]), the required tools
-//! ([`tools`]), the worker and the page ([`page`]), whether a port is free ([`port`]), and the two tasks ([`serve`], [`verify`]).
+//! ([`tools`]), the worker and the page ([`page`]), one file with all of it ([`package`]), whether a port is free ([`port`]), and the two tasks ([`serve`], [`verify`]).
 
+pub mod package;
 pub mod page;
 pub mod port;
 pub mod serve;
@@ -61,6 +62,11 @@ impl Tree {
     /// Python packages with the reference engine of the older generation of clients.
     pub fn older_venv(&self) -> PathBuf {
         self.target.join("venv-5.5")
+    }
+
+    /// The binary that contains the page.
+    pub fn packaged(&self) -> PathBuf {
+        self.target.join("package/proscenium")
     }
 
     pub fn binary(&self, is_release: bool) -> PathBuf {

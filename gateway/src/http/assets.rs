@@ -1,7 +1,7 @@
-//! Serves the page and its assets.
+//! Serves the page and its assets, from a folder or from the binary.
 //!
-//! Invariant: only files below the assets directory are served. If the browser accepts it, a compressed sibling (`.br`,
-//! `.gz`) is sent in a file's place; nothing is compressed at run time.
+//! Invariant: only files of the page are served. From a folder, a compressed sibling (`.br`, `.gz`) is sent in a file's
+//! place if the browser accepts it; nothing is compressed at run time.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -13,33 +13,38 @@ use actix_web::http::header::{
 };
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use super::{Shared, entity_tag};
+use super::{Shared, embedded, entity_tag};
+use crate::page::Page;
 use crate::wire_errors::http_error;
 
 /// Encodings and their file extensions, in order of preference.
 const ENCODINGS: [(&str, &str, ContentEncoding); 2] =
     [("br", "br", ContentEncoding::Brotli), ("gzip", "gz", ContentEncoding::Gzip)];
 
-const NO_PAGE: &str = "the server is running without its page: start it with --assets FOLDER";
+const NO_PAGE: &str = "this binary was built without its page, and no folder was given that has it: \
+     `cargo package-binary` builds one that contains it, \
+     and a folder for `proscenium serve --assets target/page`";
 
 pub(super) async fn serve(shared: web::Data<Shared>, request: HttpRequest) -> HttpResponse {
-    let Some(root) = &shared.assets else {
-        return http_error(StatusCode::NOT_FOUND, "not_found", NO_PAGE);
-    };
     let missing = || {
         let text = format!("there is no {}", request.path());
         http_error(StatusCode::NOT_FOUND, "not_found", &text)
     };
-    let Some(path) = within(root, request.path()) else { return missing() };
-    let accepted = request
-        .headers()
-        .get(ACCEPT_ENCODING)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("")
-        .to_ascii_lowercase();
-    let content_type = mime_of(&path);
+    let Some(path) = relative(request.path()) else { return missing() };
+    let root = match &shared.page {
+        Page::Absent => return http_error(StatusCode::NOT_FOUND, "not_found", NO_PAGE),
+        Page::Folder(root) => root,
+        Page::Embedded(files) => {
+            return match files.iter().find(|file| Path::new(file.path) == path) {
+                Some(file) => embedded::serve(file, &shared.recompressed, &request).await,
+                None => missing(),
+            };
+        }
+    };
+    let path = root.join(path);
+    let content_type = content_type(&path);
     for (name, ending, encoding) in ENCODINGS {
-        if !accepted.split(',').any(|offer| offer.split(';').next().unwrap_or("").trim() == name) {
+        if !is_accepted(&request, name) {
             continue;
         }
         let mut sibling = path.clone().into_os_string();
@@ -85,17 +90,29 @@ async fn finish(
     response
 }
 
-/// The file at a request's path, if it is inside `root`.
-fn within(root: &Path, path: &str) -> Option<PathBuf> {
+/// Whether the client accepts a content coding: it lists it, and not with a weight of zero.
+pub(super) fn is_accepted(request: &HttpRequest, coding: &str) -> bool {
+    let accepted = request.headers().get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("");
+    accepted.split(',').any(|offer| {
+        let mut parts = offer.split(';').map(str::trim);
+        let is_named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(coding));
+        let weight = parts.next().and_then(|part| part.strip_prefix("q=")?.trim().parse::<f32>().ok());
+        is_named && weight != Some(0.0)
+    })
+}
+
+/// The file that a request's path names, from the page's folder, if it is inside of it.
+fn relative(path: &str) -> Option<PathBuf> {
     let relative = Path::new(path.trim_start_matches('/'));
     if relative.components().any(|part| !matches!(part, Component::Normal(_))) {
         return None;
     }
-    let file = root.join(relative);
-    Some(if path.ends_with('/') || path.is_empty() { file.join("index.html") } else { file })
+    let is_folder = path.ends_with('/') || path.is_empty();
+    Some(if is_folder { relative.join("index.html") } else { relative.to_owned() })
 }
 
-fn mime_of(path: &Path) -> &'static str {
+/// The type that a file's ending names.
+pub(super) fn content_type(path: &Path) -> &'static str {
     match path.extension().and_then(|ending| ending.to_str()).unwrap_or("") {
         "html" => "text/html; charset=utf-8",
         "js" | "mjs" => "text/javascript; charset=utf-8",
@@ -112,27 +129,16 @@ fn mime_of(path: &Path) -> &'static str {
     }
 }
 
-/// Finds the page's default directory: `assets` beside the binary, or the one in the build tree.
-pub fn find() -> Option<PathBuf> {
-    let binary = std::env::current_exe().ok()?;
-    let folder = binary.parent()?;
-    // In a build tree the binary is in target/release or target/debug, and the page in target/page.
-    let candidates =
-        [folder.join("assets"), folder.parent().map(|target| target.join("page")).unwrap_or_default()];
-    candidates.into_iter().find(|folder| folder.join("index.html").is_file())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn only_files_inside_the_directory_are_served() {
-        let root = Path::new("/srv/page");
-        assert_eq!(within(root, "/"), Some(root.join("index.html")));
-        assert_eq!(within(root, "/js/worker.js"), Some(root.join("js/worker.js")));
+        assert_eq!(relative("/"), Some("index.html".into()));
+        assert_eq!(relative("/js/worker.js"), Some("js/worker.js".into()));
         for path in ["/../secret", "/js/../../secret", "//etc/../../x"] {
-            assert_eq!(within(root, path), None, "{path}");
+            assert_eq!(relative(path), None, "{path}");
         }
     }
 }

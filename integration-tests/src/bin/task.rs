@@ -2,13 +2,14 @@
 
 use std::process::ExitCode;
 
-use proscenium_integration_tests::task::{page, serve, verify};
+use proscenium_integration_tests::task::{package, page, serve, verify};
 
 const USAGE: &str = "usage:
   cargo serve [--plain] [-- ARGUMENTS OF proscenium serve]
                                                           build as needed, then serve the demonstration tables
                                                           (--plain: without them)
-  cargo verify [--release]                                run every check and test";
+  cargo verify [--release]                                run every check and test
+  cargo package-binary [PROFILE] [--keep-page]            build target/package/proscenium: one file with the page inside";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -16,6 +17,7 @@ fn main() -> ExitCode {
     let rest: Vec<String> = arguments.collect();
     let done = match task.as_str() {
         "page" => page::run(),
+        "package" => package::run(&rest),
         // Started by `serve`, beside the server.
         "engine" => serve::add_engine(),
         "serve" => serve::run(&rest),

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::step::{attempt, must};
 use super::tally::Tally;
-use super::{Result, Tree, page, tools};
+use super::{Result, Tree, package, page, tools};
 
 /// All crates but the binding generator, which contains no logic and is needed by the page only.
 const ALL: [&str; 3] = ["--workspace", "--exclude", "proscenium-bindgen"];
@@ -88,6 +88,8 @@ impl Run {
         tools::venvs(tree)?;
         tools::npm(tree, &tree.tests())?;
         page::build(tree, is_release)?;
+        // Before the plain server, whose place it takes in the target folder.
+        package::build(tree, if is_release { "release" } else { "dev" })?;
         let mut build = vec!["build", "-p", "proscenium-gateway"];
         build.extend(is_release.then_some("--release"));
         must(tree, "server", &mut tools::cargo(tree, &build)).map(drop)
@@ -126,6 +128,7 @@ impl Run {
         command
             .current_dir(self.tree.tests())
             .env("PROSCENIUM_BIN", self.tree.binary(is_release))
+            .env("PROSCENIUM_PACKAGED", self.tree.packaged())
             .env("PROSCENIUM_ASSETS", self.tree.page())
             .env("PROSCENIUM_ARTIFACTS", self.tree.root.join("artifacts"))
             .env("PROSCENIUM_CHROMIUM", tools::CHROMIUM);
