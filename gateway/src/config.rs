@@ -10,7 +10,7 @@ use proscenium_engine::config::Generation;
 use serde::Deserialize;
 
 use crate::least_rate::LeastRate;
-use crate::page::Page;
+use crate::page::PageSource;
 use crate::setup_error::SetupError;
 use crate::sites::SiteConfig;
 use crate::source::Source;
@@ -40,7 +40,7 @@ pub struct Config {
     /// Threads for tables and views, and twice as many for loading, building and exporting.
     pub threads: usize,
     /// The files of the page.
-    pub page: Page,
+    pub page: PageSource,
     /// Tables to load from files before the server is ready.
     pub tables: Vec<Source>,
     /// Whether to host the demonstration tables.
@@ -302,7 +302,7 @@ impl Default for Config {
             memory: MemoryConfig::default(),
             sites: SiteConfig::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
-            page: Page::Absent,
+            page: PageSource::Absent,
             tables: Vec::new(),
             demo: false,
         }

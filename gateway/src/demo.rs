@@ -10,7 +10,7 @@ use proscenium_engine::{ColumnType, MemoryAccount, TableData, TableOptions, Writ
 use serde_json::json;
 
 use crate::command_router::CommandRouter;
-use crate::page::Page;
+use crate::page::PageSource;
 use crate::setup_error::SetupError;
 
 /// The data set among the page's files.
@@ -34,7 +34,7 @@ const VENUES: [&str; 4] = ["North", "South", "East", "West"];
 /// # Errors
 ///
 /// The data set cannot be read, or a table of one of these names exists.
-pub async fn host(catalog: &Catalog, page: &Page) -> Result<(), SetupError> {
+pub async fn host(catalog: &Catalog, page: &PageSource) -> Result<(), SetupError> {
     let failed = |table| move |fault: ActorError| SetupError::Demo { table, fault: Box::new(fault) };
     let read = page.read(SUPERSTORE).map_err(|error| SetupError::Unreadable {
         path: SUPERSTORE.into(),

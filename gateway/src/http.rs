@@ -24,7 +24,7 @@ use actix_web::{HttpRequest, HttpResponse, Resource, guard, middleware};
 
 use crate::command_router::CommandRouter;
 use crate::metrics::Metrics;
-use crate::page::Page;
+use crate::page::PageSource;
 use crate::session::{self, ServerContext};
 use crate::sites::SiteGuard;
 use crate::wire_errors::http_error;
@@ -38,7 +38,7 @@ pub use upload::MaxUpload;
 pub struct Shared {
     pub router: CommandRouter,
     pub metrics: Metrics,
-    pub page: Page,
+    pub page: PageSource,
     pub readiness: Readiness,
     /// This start of the server, in entity tags.
     pub epoch: Epoch,

@@ -10,7 +10,7 @@ use crate::tuning;
 
 /// The files of the page.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Page {
+pub enum PageSource {
     /// There are none.
     #[default]
     Absent,
@@ -55,20 +55,20 @@ impl PageFile {
     }
 }
 
-impl Page {
+impl PageSource {
     /// Chooses the page when no folder was given: the one inside the binary, else `assets` beside it, else that of the
     /// build tree.
-    pub fn find(embedded: &'static [PageFile]) -> Page {
+    pub fn find(embedded: &'static [PageFile]) -> PageSource {
         if !embedded.is_empty() {
-            return Page::Embedded(embedded);
+            return PageSource::Embedded(embedded);
         }
         let binary = std::env::current_exe().ok();
-        let Some(folder) = binary.as_deref().and_then(Path::parent) else { return Page::Absent };
+        let Some(folder) = binary.as_deref().and_then(Path::parent) else { return PageSource::Absent };
         // In a build tree the binary is in target/release or target/debug, and the page in target/page.
         let candidates =
             [folder.join("assets"), folder.parent().map(|target| target.join("page")).unwrap_or_default()];
         let found = candidates.into_iter().find(|folder| folder.join("index.html").is_file());
-        found.map_or(Page::Absent, Page::Folder)
+        found.map_or(PageSource::Absent, PageSource::Folder)
     }
 
     /// The content of a file; `None` if the page has no such file. Blocks.
@@ -78,12 +78,12 @@ impl Page {
     /// The file cannot be read.
     pub fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
         match self {
-            Page::Absent => Ok(None),
-            Page::Folder(folder) => {
+            PageSource::Absent => Ok(None),
+            PageSource::Folder(folder) => {
                 let path = folder.join(path);
                 if path.is_file() { std::fs::read(path).map(Some) } else { Ok(None) }
             }
-            Page::Embedded(files) => {
+            PageSource::Embedded(files) => {
                 files.iter().find(|file| file.path == path).map(PageFile::content).transpose()
             }
         }
@@ -102,7 +102,7 @@ mod tests {
         brotli::BrotliCompress(&mut &TEXT[..], &mut compressed, &params).unwrap();
         let plain = PageFile { path: "a.txt", tag: "1", is_compressed: false, stored: TEXT };
         let small = PageFile { path: "b.txt", tag: "2", is_compressed: true, stored: compressed.leak() };
-        let page = Page::Embedded(vec![plain, small].leak());
+        let page = PageSource::Embedded(vec![plain, small].leak());
         for path in ["a.txt", "b.txt"] {
             assert_eq!(page.read(path).unwrap().as_deref(), Some(TEXT), "{path}");
         }

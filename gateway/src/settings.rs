@@ -11,7 +11,7 @@ use proscenium_proto::client_generation;
 use serde::Deserialize;
 
 use crate::config::{BYTES, Config, DeflateConfig, Limits, MemoryConfig, THREADS, check_range};
-use crate::page::{Page, PageFile};
+use crate::page::{PageFile, PageSource};
 use crate::setup_error::SetupError;
 use crate::sites::SiteConfig;
 use crate::source::Source;
@@ -92,12 +92,12 @@ impl Options {
         };
         let defaults = Config::default();
         let page = match self.assets.or(file.assets) {
-            Some(folder) if folder.join("index.html").is_file() => Page::Folder(folder),
+            Some(folder) if folder.join("index.html").is_file() => PageSource::Folder(folder),
             Some(folder) => {
                 let reason = format!("{} contains no index.html", folder.display());
                 return Err(SetupError::Setting { key: "assets", reason });
             }
-            None => Page::find(embedded),
+            None => PageSource::find(embedded),
         };
         let threads = self.threads.or(file.threads).unwrap_or(defaults.threads);
         check_range("threads", threads as u64, THREADS)?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use proscenium_gateway::page::Page;
+use proscenium_gateway::page::PageSource;
 use proscenium_gateway::{Config, Running, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -57,7 +57,7 @@ async fn start() -> (Running, std::path::PathBuf) {
     let folder = std::env::temp_dir().join(format!("proscenium-page-{}-{number}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
     std::fs::write(folder.join("index.html"), "<!doctype html><title>page</title>").expect("a file");
-    let config = Config { threads: 2, page: Page::Folder(folder.clone()), ..Config::on_free_port() };
+    let config = Config { threads: 2, page: PageSource::Folder(folder.clone()), ..Config::on_free_port() };
     let server = Server::start(config).expect("the server starts");
     let made =
         ask(&server, "PUT", "/api/v1/tables/t?index=x", "Content-Type: text/csv\r\n", "x\n1\n2\n").await;

@@ -14,7 +14,7 @@ use actix_web::http::header::{
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::{Shared, embedded, entity_tag};
-use crate::page::Page;
+use crate::page::PageSource;
 use crate::wire_errors::http_error;
 
 /// Encodings and their file extensions, in order of preference.
@@ -32,9 +32,9 @@ pub(super) async fn serve(shared: web::Data<Shared>, request: HttpRequest) -> Ht
     };
     let Some(path) = relative(request.path()) else { return missing() };
     let root = match &shared.page {
-        Page::Absent => return http_error(StatusCode::NOT_FOUND, "not_found", NO_PAGE),
-        Page::Folder(root) => root,
-        Page::Embedded(files) => {
+        PageSource::Absent => return http_error(StatusCode::NOT_FOUND, "not_found", NO_PAGE),
+        PageSource::Folder(root) => root,
+        PageSource::Embedded(files) => {
             return match files.iter().find(|file| Path::new(file.path) == path) {
                 Some(file) => embedded::serve(file, &shared.recompressed, &request).await,
                 None => missing(),
