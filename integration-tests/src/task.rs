@@ -1,7 +1,7 @@
 //! The developer's tasks: `cargo serve` and `cargo verify`.
 //!
 //! Reading order: the paths of a checkout ([`Tree`]), running a command as a step ([`step`]), the required tools
-//! ([`tools`]), the worker and the page ([`page`]), one file with all of it ([`package`]), whether a port is free ([`port`]), and the two tasks ([`serve`], [`verify`]).
+//! ([`tools`]), the worker and the page ([`page`]), one file with all of it ([`package`]) and as a Python wheel ([`wheel`]), whether a port is free ([`port`]), and the two tasks ([`serve`], [`verify`]).
 
 pub mod package;
 pub mod page;
@@ -11,6 +11,7 @@ pub mod step;
 pub mod tally;
 pub mod tools;
 pub mod verify;
+pub mod wheel;
 
 use std::path::{Path, PathBuf};
 
@@ -62,6 +63,11 @@ impl Tree {
     /// Python packages with the reference engine of the older generation of clients.
     pub fn older_venv(&self) -> PathBuf {
         self.target.join("venv-5.5")
+    }
+
+    /// The Python wheel, and what its tests use.
+    pub fn wheel_venv(&self) -> PathBuf {
+        self.target.join("venv-wheel")
     }
 
     /// The binary that contains the page.

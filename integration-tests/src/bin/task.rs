@@ -2,14 +2,15 @@
 
 use std::process::ExitCode;
 
-use proscenium_integration_tests::task::{package, page, serve, verify};
+use proscenium_integration_tests::task::{package, page, serve, verify, wheel};
 
 const USAGE: &str = "usage:
   cargo serve [--plain] [-- ARGUMENTS OF proscenium serve]
                                                           build as needed, then serve the demonstration tables
                                                           (--plain: without them)
   cargo verify [--release]                                run every check and test
-  cargo package-binary [PROFILE] [--keep-page]            build target/package/proscenium: one file with the page inside";
+  cargo package-binary [PROFILE] [--keep-page]            build target/package/proscenium: one file with the page inside
+  cargo package-wheel [PROFILE] [--keep-page]             and target/package/wheel: that file as a Python package";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
     let done = match task.as_str() {
         "page" => page::run(),
         "package" => package::run(&rest),
+        "wheel" => wheel::run(&rest),
         // Started by `serve`, beside the server.
         "engine" => serve::add_engine(),
         "serve" => serve::run(&rest),

@@ -34,7 +34,8 @@ pub fn build(tree: &Tree, profile: &str) -> Result<PathBuf> {
     write_if_changed(&list, &page_files(&tree.page())?)?;
     let arguments = ["rustc", "-p", "proscenium-gateway", "--bin", "proscenium", "--profile", profile];
     let mut compile = tools::cargo(tree, &arguments);
-    compile.args(["--", "--cfg", "page_inside"]).env("PROSCENIUM_PAGE_FILES", &list);
+    // Without the lines of backtraces, which are most of a development build.
+    compile.args(["--", "--cfg", "page_inside", "-C", "strip=debuginfo"]).env("PROSCENIUM_PAGE_FILES", &list);
     if std::env::var_os("PROSCENIUM_COMMIT").is_none() {
         compile.env("PROSCENIUM_COMMIT", commit(tree));
     }

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::step::{attempt, must};
 use super::tally::Tally;
-use super::{Result, Tree, package, page, tools};
+use super::{Result, Tree, package, page, tools, wheel};
 
 /// All crates but the binding generator, which contains no logic and is needed by the page only.
 const ALL: [&str; 3] = ["--workspace", "--exclude", "proscenium-bindgen"];
@@ -90,6 +90,8 @@ impl Run {
         page::build(tree, is_release)?;
         // Before the plain server, whose place it takes in the target folder.
         package::build(tree, if is_release { "release" } else { "dev" })?;
+        let wheel = wheel::build(tree, &tree.venv().join("bin/python"))?;
+        wheel::environment(tree, &wheel)?;
         let mut build = vec!["build", "-p", "proscenium-gateway"];
         build.extend(is_release.then_some("--release"));
         must(tree, "server", &mut tools::cargo(tree, &build)).map(drop)
@@ -103,10 +105,15 @@ impl Run {
             node.args(files(&self.tree.tests().join(folder), ".test.mjs")?);
             self.check(title, self.with_server(node, is_release))?;
         }
-        let mut python = Command::new(self.tree.venv().join("bin/python"));
-        python.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "python"]);
-        python.env("PYTHONDONTWRITEBYTECODE", "1");
-        self.check("Python client and Arrow Flight", self.with_server(python, is_release))?;
+        for (title, venv, folder) in [
+            ("Python client and Arrow Flight", self.tree.venv(), "python"),
+            ("Python wheel", self.tree.wheel_venv(), "wheel"),
+        ] {
+            let mut python = Command::new(venv.join("bin/python"));
+            python.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", folder]);
+            python.env("PYTHONDONTWRITEBYTECODE", "1");
+            self.check(title, self.with_server(python, is_release))?;
+        }
         let differential = |seeds: &[&str], side: &str, tested: PathBuf| {
             let mut command = Command::new(self.tree.venv().join("bin/python"));
             command.args(["-B", "differential/run.py", "--keep-going"]).args(seeds).arg(side).arg(tested);

@@ -1,0 +1,174 @@
+"""The installed wheel, in an environment of its own: its command, its module, its documentation and its types."""
+
+import doctest
+import importlib
+import importlib.metadata
+import os
+import pathlib
+import pkgutil
+import select
+import signal
+import subprocess
+import sys
+import urllib.request
+
+import pandas as pd
+import polars as pl
+import proscenium
+import pyarrow as pa
+import pytest
+
+DEPLOY = pathlib.Path(__file__).resolve().parents[2] / "deploy/python"
+PATIENCE_SECS = 60
+COLUMNS = {"id": [1, 2, 3], "name": ["ann", "bob", None], "price": [1.5, None, 3.5]}
+
+
+@pytest.fixture(scope="module")
+def server():
+    with proscenium.serve() as server:
+        yield server
+
+
+def test_the_command_is_the_binary():
+    command = pathlib.Path(sys.executable).with_name("proscenium")
+    said = subprocess.run([command, "--version"], capture_output=True, text=True, check=True).stdout
+    assert said.startswith(f"proscenium {importlib.metadata.version('proscenium')}")
+    assert subprocess.run([command, "no-such-command"], capture_output=True).returncode == 2
+
+
+def test_it_brings_its_page(server):
+    with urllib.request.urlopen(server.url) as answer:
+        assert b"<title>Proscenium</title>" in answer.read()
+    assert server.url in server._repr_html_()
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame(COLUMNS),
+        pd.DataFrame(COLUMNS).set_index("id"),
+        pd.DataFrame(COLUMNS)[lambda rows: rows["id"] > 0],
+        pl.DataFrame(COLUMNS),
+        pa.table(COLUMNS),
+        pa.RecordBatch.from_pydict(COLUMNS),
+        pa.table(COLUMNS).to_reader(),
+        COLUMNS,
+        pa.table(COLUMNS).to_pylist(),
+    ],
+    ids=lambda frame: f"{type(frame).__module__}.{type(frame).__name__}",
+)
+def test_every_frame_is_a_table(frame):
+    with proscenium.serve({"people": frame}, index={"people": "id"}) as server:
+        rows = server.table("people").read()
+    assert rows.select(["id", "name", "price"]).to_pydict() == COLUMNS
+    assert rows.num_columns == 3
+
+
+def test_an_unnamed_index_of_pandas_is_no_column(server):
+    frame = pd.DataFrame(COLUMNS)
+    filtered = frame[frame["id"] != 2]
+    server.table("filtered").load(filtered)
+    assert server.table("filtered").read().column_names == list(COLUMNS)
+
+
+def test_a_large_frame_shows_its_progress(server, capfd):
+    rows = pl.DataFrame({"x": range(300_000)})
+    assert server.table("large").load(rows) == 300_000
+    assert "300k/300k" in capfd.readouterr().err
+    assert server.table("large").load(rows, progress=False) == 300_000
+    assert capfd.readouterr().err == ""
+    assert server.table("large").read().num_rows == 600_000
+
+
+def test_the_published_client_sees_what_is_loaded(server):
+    table = server.table("live")
+    table.load({"id": [1], "x": [1.0]}, index="id")
+    with proscenium.connect(server.url) as first, server.connect() as second:
+        view = first.open_table("live").view()
+        second.open_table("live").update([{"id": 1, "x": 2.0}])
+        assert view.to_records() == [{"id": 1, "x": 2.0}]
+        table.load({"id": [2], "x": [5.0]})
+        assert view.num_rows() == 2
+    assert table.read({"columns": ["x"]}).to_pydict() == {"x": [2.0, 5.0]}
+
+
+def test_what_is_wrong_is_named(server):
+    table = server.table("strict")
+    table.load({"id": [1]}, index="id")
+    with pytest.raises(pa.ArrowException, match="colour"):
+        table.load({"id": [2], "colour": ["red"]})
+    assert table.load({"id": [2], "colour": ["red"]}, ignore_unknown=True) == 1
+    with pytest.raises(pa.ArrowException, match="strict"):
+        table.load({"id": [1]}, mode="create")
+    with pytest.raises(KeyError, match="absent"):
+        proscenium.read(server.flight, "absent")
+    with pytest.raises(ValueError, match="mode"):
+        table.load({"id": [1]}, mode="erase")
+    with pytest.raises(RuntimeError, match="no-such-file"):
+        proscenium.serve(arguments=["--table", "t=no-such-file.csv"])
+    with pytest.raises(ValueError, match="prices"):
+        proscenium.serve({}, index={"prices": "id"})
+    # A table that cannot be loaded leaves no server behind.
+    with pytest.raises(pa.ArrowException):
+        proscenium.serve({"t": COLUMNS}, index={"t": "colour"})
+
+
+def test_a_stopped_server_is_gone():
+    server = proscenium.serve({"t": COLUMNS})
+    client = server.connect()
+    table = client.open_table("t")
+    server.stop()
+    server.stop()
+    with pytest.raises(Exception, match="shutting down"):
+        table.size()
+    assert "stopped" in repr(server)
+    with pytest.raises(OSError):
+        urllib.request.urlopen(server.url)
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="waits for a process that is no child")
+def test_the_server_ends_with_a_process_that_is_killed():
+    script = "import proscenium, time\nserver = proscenium.serve()\nprint(server.pid, flush=True)\ntime.sleep(600)\n"
+    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    server = os.pidfd_open(int(child.stdout.readline()))
+    child.send_signal(signal.SIGKILL)
+    child.wait(PATIENCE_SECS)
+    ended, _, _ = select.select([server], [], [], PATIENCE_SECS)
+    os.close(server)
+    assert ended, "the server outlived the process that started it"
+
+
+def test_the_client_is_optional():
+    script = (
+        "import sys\nsys.modules['perspective'] = None\nimport proscenium\n"
+        "try:\n    proscenium.connect('http://127.0.0.1:1')\nexcept ImportError as error:\n    print(error)\n"
+    )
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert "pip install 'proscenium[client]'" in said
+
+
+def test_the_documentation_is_true():
+    names = [f"proscenium.{module.name}" for module in pkgutil.iter_modules(proscenium.__path__)]
+    tried = 0
+    for name in ["proscenium", *names]:
+        failed, ran = doctest.testmod(importlib.import_module(name))
+        assert failed == 0, name
+        tried += ran
+    failed, ran = doctest.testfile(str(DEPLOY / "README.md"), module_relative=False, optionflags=doctest.ELLIPSIS)
+    assert failed == 0 and ran >= 6 and tried >= 10
+
+
+def test_the_types_are_strict(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import proscenium\n"
+        "with proscenium.serve({'t': {'x': [1]}}) as server:\n"
+        "    rows: int = server.table('t').load([{'x': 2}], mode='append')\n"
+        "    name: str = server.table_names()[0]\n"
+    )
+    mypy = [sys.executable, "-m", "mypy", "--config-file", str(DEPLOY / "pyproject.toml"), "--cache-dir", str(tmp_path)]
+    for checked in (["-p", "proscenium"], [str(program)]):
+        found = subprocess.run([*mypy, *checked], capture_output=True, text=True, cwd=tmp_path)
+        assert found.returncode == 0, found.stdout + found.stderr
+    program.write_text("import proscenium\nproscenium.serve(7)\n")
+    assert subprocess.run([*mypy, str(program)], capture_output=True, cwd=tmp_path).returncode == 1
