@@ -60,7 +60,7 @@ await mkdir(OUT, { recursive: true });
 await cp(join(HERE, "page"), join(OUT, "page"), { recursive: true });
 await cp(join(HERE, "page/index.html"), join(OUT, "index.html"));
 await rm(join(OUT, "page/index.html"));
-await cp(join(HERE, "js"), join(OUT, "js"), { recursive: true });
+await cp(join(HERE, "js"), join(OUT, "js"), { recursive: true, filter: (path) => !path.endsWith(".d.ts") });
 
 const hasEngine = Boolean(args.engine) && existsSync(join(args.engine, "engine_bg.wasm"));
 if (hasEngine) {

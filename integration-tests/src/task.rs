@@ -65,6 +65,11 @@ impl Tree {
         self.target.join("venv-5.5")
     }
 
+    /// The directory of the npm package.
+    pub fn npm_package(&self) -> PathBuf {
+        self.target.join("package/npm")
+    }
+
     /// The Python wheel, and what its tests use.
     pub fn wheel_venv(&self) -> PathBuf {
         self.target.join("venv-wheel")

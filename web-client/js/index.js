@@ -14,7 +14,9 @@ import { rememberWorker } from "./edits.js";
 export { Replica } from "./replica.js";
 
 const WASM = new URL("../engine/engine_bg.wasm", import.meta.url);
-const WORKER = new URL("./worker.js", import.meta.url);
+
+/** This module. Bundlers take a URL that is made of `import.meta.url` itself for a file to copy. */
+const HERE = import.meta.url;
 
 /**
  * Starts the engine in a Web Worker and returns a published client that is connected to it.
@@ -38,7 +40,22 @@ export async function openEngine(perspective, { wasm = WASM, worker = newWorker(
 
 /** Creates a dedicated worker for `openEngine`. */
 export function newWorker() {
-    return new Worker(WORKER, { type: "module", name: "proscenium" });
+    if (new URL(HERE).origin !== location.origin) {
+        return workerOfAnotherSite();
+    }
+    // Bundlers recognize a worker by this form.
+    return new Worker(new URL("./worker.js", import.meta.url), { type: "module", name: "proscenium" });
+}
+
+/** A page cannot start a worker from another site, such as a CDN, but from a text that imports it. */
+function workerOfAnotherSite() {
+    const text = `import ${JSON.stringify(new URL("./worker.js", HERE).href)};`;
+    const url = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+    try {
+        return new Worker(url, { type: "module", name: "proscenium" });
+    } finally {
+        URL.revokeObjectURL(url);
+    }
 }
 
 /** Opens a further connection to a running worker: a port for another client, with views of its own. */

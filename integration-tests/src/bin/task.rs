@@ -10,7 +10,8 @@ const USAGE: &str = "usage:
                                                           (--plain: without them)
   cargo verify [--release]                                run every check and test
   cargo package-binary [PROFILE] [--keep-page]            build target/package/proscenium: one file with the page inside
-  cargo package-wheel [PROFILE] [--keep-page]             and target/package/wheel: that file as a Python package";
+  cargo package-wheel [PROFILE] [--keep-page]             and target/package/wheel: that file as a Python package
+  cargo package-npm                                       and target/package/npm: the browser's engine as an npm package";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
     let done = match task.as_str() {
         "page" => page::run(),
         "package" => package::run(&rest),
+        "npm" => package::run_npm(),
         "wheel" => wheel::run(&rest),
         // Started by `serve`, beside the server.
         "engine" => serve::add_engine(),

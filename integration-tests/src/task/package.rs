@@ -1,4 +1,4 @@
-//! The packaged binary: one file that contains the server, the page, the browser's engine and the default configuration.
+//! What is shipped: the npm package, and the packaged binary, one file that contains the server, the page, the browser's engine and the default configuration.
 //!
 //! Invariant: only the binary's own crate is compiled for it; the libraries are those of other builds of the profile.
 //! Other builds of the binary are not concerned: they have no page inside.
@@ -48,6 +48,25 @@ pub fn build(tree: &Tree, profile: &str) -> Result<PathBuf> {
     let size = std::fs::metadata(&packaged).map_err(failed)?.len();
     println!("    {size} bytes");
     Ok(packaged)
+}
+
+/// `cargo package-npm`: builds the browser's engine and packs it with its JavaScript.
+pub fn run_npm() -> Result<ExitCode> {
+    let tree = Tree::find();
+    tools::npm(&tree, &tree.web_client())?;
+    let engine = page::engine(&tree, page::Engine::Smallest)?;
+    npm(&tree, &engine)?;
+    println!("{}", tree.npm_package().display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Packs the npm package with the engine in this directory.
+pub fn npm(tree: &Tree, engine: &Path) -> Result {
+    let mut pack = Command::new("node");
+    pack.arg(tree.web_client().join("build-package.mjs")).arg("--engine").arg(engine);
+    let packed = must(tree, "npm package", pack.arg("--out").arg(tree.npm_package()))?;
+    println!("    {}", packed.trim());
+    Ok(())
 }
 
 /// The commit that is built, marked if files differ from it; empty if unknown.

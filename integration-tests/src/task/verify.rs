@@ -90,6 +90,7 @@ impl Run {
         page::build(tree, is_release)?;
         // Before the plain server, whose place it takes in the target folder.
         package::build(tree, if is_release { "release" } else { "dev" })?;
+        package::npm(tree, &page::Engine::Small.folder(tree))?;
         let wheel = wheel::build(tree, &tree.venv().join("bin/python"))?;
         wheel::environment(tree, &wheel)?;
         let mut build = vec!["build", "-p", "proscenium-gateway"];
@@ -136,6 +137,7 @@ impl Run {
             .current_dir(self.tree.tests())
             .env("PROSCENIUM_BIN", self.tree.binary(is_release))
             .env("PROSCENIUM_PACKAGED", self.tree.packaged())
+            .env("PROSCENIUM_NPM_PACKAGE", self.tree.npm_package())
             .env("PROSCENIUM_ASSETS", self.tree.page())
             .env("PROSCENIUM_ARTIFACTS", self.tree.root.join("artifacts"))
             .env("PROSCENIUM_CHROMIUM", tools::CHROMIUM);
