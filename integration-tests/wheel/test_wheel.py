@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import pathlib
 import pkgutil
+import re
 import select
 import signal
 import subprocess
@@ -156,6 +157,16 @@ def test_the_documentation_is_true():
         tried += ran
     failed, ran = doctest.testfile(str(DEPLOY / "README.md"), module_relative=False, optionflags=doctest.ELLIPSIS)
     assert failed == 0 and ran >= 6 and tried >= 10
+
+
+def test_the_installation_page_is_true(capfd):
+    page = (DEPLOY.parents[1] / "docs/install.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(block, {})
+    said = capfd.readouterr().out
+    assert said.startswith("http://127.0.0.1:") and said.endswith("\n4\n")
 
 
 def test_the_types_are_strict(tmp_path):
