@@ -22,4 +22,6 @@ class PackagedBinary(BuildHookInterface):
         platform = os.environ.get(PLATFORM) or sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["tag"] = f"py3-none-{platform}"
         build_data["pure_python"] = False
+        license = pathlib.Path(self.root).parents[1] / "LICENSE"
+        build_data["force_include"][str(license)] = "proscenium/LICENSE"
         build_data["force_include"][str(binary)] = f"proscenium/bin/proscenium{binary.suffix}"

@@ -11,6 +11,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
 
 import pandas as pd
@@ -18,9 +19,12 @@ import polars as pl
 import proscenium
 import pyarrow as pa
 import pytest
+import websockets.sync.server
 
 DEPLOY = pathlib.Path(__file__).resolve().parents[2] / "deploy/python"
 PATIENCE_SECS = 60
+# An error of a thread of the module is one of the test.
+pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 COLUMNS = {"id": [1, 2, 3], "name": ["ann", "bob", None], "price": [1.5, None, 3.5]}
 
 
@@ -93,6 +97,48 @@ def test_the_published_client_sees_what_is_loaded(server):
     assert table.read({"columns": ["x"]}).to_pydict() == {"x": [2.0, 5.0]}
 
 
+def test_a_request_fails_when_its_connection_is_lost():
+    """A server that closes the connection instead of answering."""
+
+    def hang_up(socket):
+        socket.recv()
+
+    with websockets.sync.server.serve(hang_up, "127.0.0.1", 0) as listener:
+        threading.Thread(target=listener.serve_forever, daemon=True).start()
+        port = listener.socket.getsockname()[1]
+        with proscenium.connect(f"http://127.0.0.1:{port}") as client:
+            with pytest.raises(Exception, match="the connection was"):
+                client.get_hosted_table_names()
+        listener.shutdown()
+
+
+def test_subscriptions_outlive_their_requests(server):
+    table = server.table("watched")
+    table.load({"id": [1], "x": [1.0]}, index="id")
+    changed = threading.Event()
+    with proscenium.connect(server.url) as client:
+        view = client.open_table("watched").view()
+        view.on_update(lambda *_: changed.set())
+        for round in range(3):
+            changed.clear()
+            table.load({"id": [1], "x": [2.0 + round]})
+            assert changed.wait(PATIENCE_SECS)
+
+
+def test_a_column_alone_is_no_frame(server):
+    for column in (pd.Series([1]), pl.Series([1]), pa.array([1])):
+        with pytest.raises(TypeError, match="dict of columns"):
+            server.table("column").load(column)
+
+
+def test_lists_become_rows_as_is_asked_for(server):
+    frame = pl.DataFrame({"x": [[1, 2], [3]]})
+    assert server.table("zipped").load(frame) == 2
+    assert server.table("zipped").read().num_rows == 3
+    server.table("texts").load(frame, lists="stringify")
+    assert server.table("texts").read().num_rows == 2
+
+
 def test_what_is_wrong_is_named(server):
     table = server.table("strict")
     table.load({"id": [1]}, index="id")
@@ -118,6 +164,7 @@ def test_a_stopped_server_is_gone():
     server = proscenium.serve({"t": COLUMNS})
     client = server.connect()
     table = client.open_table("t")
+    client.on_hosted_tables_update(lambda *_: None)
     server.stop()
     server.stop()
     with pytest.raises(Exception, match="shutting down"):

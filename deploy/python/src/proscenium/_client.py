@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 try:
@@ -13,6 +14,8 @@ except ImportError as missing:
     raise ImportError(
         f"proscenium.connect needs the published client and websockets: pip install 'proscenium[client]' ({missing})"
     ) from missing
+
+from proscenium._pending import Pending
 
 
 class Client(perspective.Client):  # type: ignore[misc]
@@ -45,16 +48,29 @@ def connect(url: str) -> Client:
     """
     # Entered, and left by `close`: newer versions of websockets ask for it.
     socket = open_socket(websocket_address(url), max_size=None).__enter__()
-    client = Client(socket.send, socket.close)
+    pending = Pending()
+
+    def send(request: bytes) -> None:
+        pending.sent(request)
+        socket.send(request)
+
+    client = Client(send, socket.close)
     client._socket = socket
 
     def receive() -> None:
+        reason = "the connection was closed"
         try:
             for message in socket:
-                client.handle_response(message)
-        except ConnectionClosed:
-            # What is sent from now on raises.
-            return
+                response = message.encode() if isinstance(message, str) else message
+                pending.answered(response)
+                client.handle_response(response)
+        except ConnectionClosed as closed:
+            reason = f"the connection was lost: {closed}"
+        # What waits for an answer raises, as what is sent from now on does.
+        for failure in pending.failures(reason):
+            # A subscription that nothing was sent for has nobody who waits, and the client raises here.
+            with contextlib.suppress(perspective.PerspectiveError):
+                client.handle_response(failure)
 
     threading.Thread(target=receive, name="proscenium client", daemon=True).start()
     return client

@@ -16,6 +16,8 @@ from proscenium._frames import Frame, to_arrow
 #: What a load does with the rows that are there: `append` adds to them, `upsert` merges by the index, `replace` takes
 #: their place in one step, `create` refuses a table that exists.
 Mode: TypeAlias = Literal["append", "upsert", "replace", "create"]
+#: How lists become rows: side by side, as all combinations, or not at all, as texts.
+Lists: TypeAlias = Literal["zip", "cartesian", "stringify"]
 
 #: Rows of one message.
 _ROWS_A_MESSAGE = 65_536
@@ -52,13 +54,14 @@ class Table:
         mode: Mode = "append",
         index: str | None = None,
         limit: int | None = None,
+        lists: Lists | None = None,
         ignore_unknown: bool = False,
         progress: bool | None = None,
     ) -> int:
         """Sends a frame's rows and returns how many were applied, once they are visible.
 
-        A table that does not exist is made, with the column `index` as its key or at most `limit` rows. `progress`
-        shows a bar (with tqdm, if it is installed); by default for 200,000 rows and more.
+        A table that does not exist is made, with the column `index` as its key or at most `limit` rows. Lists become
+        rows as `lists` says (`zip` unless the table says otherwise). `progress` shows a bar (with tqdm, if it is installed); by default for 200,000 rows and more.
 
         Raises an error of `pyarrow` with the server's text if the rows are refused; it says how many are kept.
         """
@@ -68,6 +71,7 @@ class Table:
         order: dict[str, Any] = {"table": self.name, "mode": mode}
         order |= {"index": index} if index is not None else {}
         order |= {"limit": limit} if limit is not None else {}
+        order |= {"lists": lists} if lists is not None else {}
         order |= {"ignore_unknown": True} if ignore_unknown else {}
         is_shown = rows.num_rows >= _ROWS_WITH_PROGRESS if progress is None else progress
         with flight.connect(self.url) as client, _bar(self.name, rows.num_rows, is_shown) as advance:

@@ -32,7 +32,7 @@ def to_arrow(frame: Frame) -> pa.Table:
         return pa.Table.from_pylist(frame)
     if _is_pandas(frame):
         return _from_pandas(frame)
-    if hasattr(frame, "__arrow_c_stream__"):
+    if hasattr(frame, "__arrow_c_stream__") and hasattr(frame, "columns"):
         return pa.RecordBatchReader.from_stream(frame).read_all()
     raise TypeError(
         "a table is made from a frame of pandas, polars or pyarrow, a dict of columns or a list of rows, "
