@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use super::step::must;
-use super::{Result, Tree, is_fresh, package};
+use super::{Result, Tree, package};
 
 /// What the wheel's tests use beside it: the frames that it takes, its optional packages, and the type checker.
 const TEST_PACKAGES: [&str; 4] = ["pytest==9.2.0", "pandas==3.1.1", "polars==2.1.0", "mypy==2.4.1"];
@@ -36,15 +36,26 @@ pub fn build(tree: &Tree, python: &Path) -> Result<PathBuf> {
 /// Creates an environment that has the wheel and what its tests use, and nothing else.
 pub fn environment(tree: &Tree, wheel: &Path) -> Result {
     let venv = tree.wheel_venv();
-    let stamp = venv.join("wheel.stamp");
-    if is_fresh(&stamp, &[wheel]) {
-        return Ok(());
+    let stamp = venv.join("packages");
+    let manifest = tree.root.join("deploy/python/pyproject.toml");
+    let wanted =
+        std::fs::read_to_string(&manifest).map_err(|error| format!("{}: {error}", manifest.display()))?;
+    let wanted = format!("{}\n{wanted}", TEST_PACKAGES.join("\n"));
+    let pip = || {
+        let mut pip = Command::new(venv.join("bin/python"));
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+        pip
+    };
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        // Its packages are there; the wheel may have changed.
+        let mut again = pip();
+        return must(tree, "installing the wheel", again.args(["--no-deps", "--force-reinstall"]).arg(wheel))
+            .map(drop);
     }
     let mut make = Command::new("python3");
     must(tree, "Python environment of the wheel", make.args(["-m", "venv", "--clear"]).arg(&venv))?;
-    let mut install = Command::new(venv.join("bin/python"));
-    install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(TEST_PACKAGES);
-    install.arg(format!("{}[client,progress]", wheel.display()));
+    let mut install = pip();
+    install.args(TEST_PACKAGES).arg(format!("{}[client,progress]", wheel.display()));
     must(tree, "installing the wheel", &mut install)?;
-    std::fs::write(&stamp, "").map_err(|error| format!("{}: {error}", stamp.display()))
+    std::fs::write(&stamp, wanted).map_err(|error| format!("{}: {error}", stamp.display()))
 }
