@@ -5,6 +5,7 @@
 //! each origin of a table: [`from_data`], [`from_view`], [`join`].
 
 mod create;
+mod durable;
 mod from_data;
 mod from_view;
 mod join;
@@ -18,6 +19,7 @@ use proscenium_engine::table::Table;
 use proscenium_engine::{MemoryAccount, TableData, TableOptions};
 
 use crate::caller::Caller;
+use crate::data_directory::{DataDirectory, Recovered};
 use crate::directory::Directory;
 use crate::error::Result;
 use crate::limits::Limits;
@@ -30,12 +32,13 @@ use crate::placement::Placement;
 use crate::subscriber::Subscriber;
 use crate::table::TableRef;
 use crate::table::{
-    ActorContext, DeleteSubscribers, LivenessGuard, Source, TableActor, TableEnded, TableNames as _,
+    ActorContext, DeleteSubscribers, LivenessGuard, Source, TableActor, TableEnded, TableLog, TableNames as _,
 };
 use crate::tuning;
 use crate::workers::Workers;
 
 pub use create::CreateTable;
+use durable::{HostDerived, HostRecovered};
 
 /// The interface of the actors to all network listeners. Cheap to clone, usable from any thread.
 #[derive(Debug, Clone)]
@@ -46,6 +49,8 @@ pub struct Catalog {
     limits: Limits,
     metrics: ActorMetrics,
     memory: MemoryAccount,
+    workers: Workers,
+    data: Option<Arc<DataDirectory>>,
 }
 
 impl Catalog {
@@ -61,7 +66,22 @@ impl Catalog {
         metrics: ActorMetrics,
         memory: MemoryAccount,
     ) -> std::io::Result<Catalog> {
-        Catalog::start_on(Workers::start(threads)?, threads, limits, metrics, memory)
+        Catalog::start_with(threads, limits, metrics, memory, None)
+    }
+
+    /// As [`Catalog::start`], with a data directory for tables that outlive the server.
+    ///
+    /// # Errors
+    ///
+    /// The operating system cannot start a thread.
+    pub fn start_with(
+        threads: usize,
+        limits: Limits,
+        metrics: ActorMetrics,
+        memory: MemoryAccount,
+        data: Option<Arc<DataDirectory>>,
+    ) -> std::io::Result<Catalog> {
+        Catalog::start_on(Workers::start(threads)?, threads, limits, metrics, memory, data)
     }
 
     /// As [`Catalog::start`], with these workers.
@@ -71,6 +91,7 @@ impl Catalog {
         limits: Limits,
         metrics: ActorMetrics,
         memory: MemoryAccount,
+        data: Option<Arc<DataDirectory>>,
     ) -> std::io::Result<Catalog> {
         let directory = Arc::new(Directory::new(limits));
         let placement = Placement::start(threads);
@@ -85,7 +106,9 @@ impl Catalog {
             limits,
             metrics: metrics.clone(),
             memory: memory.clone(),
+            data: data.clone(),
         };
+        let workers = context.workers.clone();
         let names = directory.clone();
         let addr = CatalogActor::start_in_arbiter(placement.next(), move |_| CatalogActor {
             directory: names,
@@ -93,7 +116,7 @@ impl Catalog {
             monitor,
         });
         let mailbox = Mailbox::new(addr, tuning::CATALOG_MAILBOX);
-        Ok(Catalog { directory, mailbox, placement, limits, metrics, memory })
+        Ok(Catalog { directory, mailbox, placement, limits, metrics, memory, workers, data })
     }
 
     /// Stops every actor; pending requests fail with [`ActorError::Gone`](crate::ActorError::Gone).
@@ -104,6 +127,37 @@ impl Catalog {
     /// Creates the outbox of a new connection, with a new account of its memory.
     pub fn outbox(&self, session: SessionId) -> Arc<Outbox> {
         Outbox::new(session, self.limits, self.metrics.clone(), self.memory.session())
+    }
+
+    /// Where durable tables are kept, if any are.
+    pub fn data(&self) -> Option<&Arc<DataDirectory>> {
+        self.data.as_ref()
+    }
+
+    /// The threads for long jobs.
+    pub(crate) fn workers(&self) -> &Workers {
+        &self.workers
+    }
+
+    /// Hosts the tables that a start has recovered, those that follow others after these. One that cannot be made from its
+    /// sources any more is logged, and not hosted.
+    ///
+    /// # Errors
+    ///
+    /// Two tables have one name, or there are more than the limit allows.
+    pub async fn host_recovered(&self, recovered: Recovered) -> Result<()> {
+        for table in recovered.tables {
+            self.mailbox.ask(tuning::ASK_DEADLINE, |reply| HostRecovered { table, reply }).await?;
+        }
+        for (id, definition) in recovered.derived {
+            let name = definition.name.clone();
+            let hosted =
+                self.mailbox.ask(tuning::RECOVERY_DEADLINE, |reply| HostDerived { id, definition, reply });
+            if let Err(error) = hosted.await {
+                tracing::error!(table = name, %error, "a table that follows others could not be recovered");
+            }
+        }
+        Ok(())
     }
 
     /// The server's limits.
@@ -190,8 +244,14 @@ impl Actor for CatalogActor {
     }
 }
 
-/// A created table, its sources and its lineage.
-pub(crate) type NewTable = (Table, Vec<Source>, Lineage);
+/// A table that was created, before it is hosted.
+pub(crate) struct NewTable {
+    table: Table,
+    sources: Vec<Source>,
+    lineage: Lineage,
+    /// Its place in the log, if it is durable.
+    log: Option<TableLog>,
+}
 
 impl CatalogActor {
     /// Reserves a name, runs `new_table`, hosts the table, sends the answer, then notifies subscribers to the list.
@@ -208,8 +268,8 @@ impl CatalogActor {
             Err(error) => return reply.send(Err(error)),
         };
         let hosting = new_table.into_actor(self).map(move |made, catalog, _| match made {
-            Ok((table, sources, lineage)) => {
-                catalog.start_table(name, table, sources, lineage);
+            Ok(table) => {
+                catalog.start_table(name, table);
                 catalog.directory.announce_after(StreamId::SERVER, vec![(reply, answer)]);
             }
             Err(error) => {
@@ -221,7 +281,9 @@ impl CatalogActor {
     }
 
     /// Starts the actor of a table that is made, under its reserved name.
-    fn start_table(&mut self, name: Arc<str>, table: Table, sources: Vec<Source>, lineage: Lineage) {
+    fn start_table(&mut self, name: Arc<str>, table: NewTable) {
+        let NewTable { table, sources, lineage, log } = table;
+        let durable_id = log.as_ref().map(|log| log.id);
         let context = self.context.clone();
         let (index, limit) = (table.index().map(str::to_string), table.limit());
         let stream = StreamId::fresh();
@@ -235,6 +297,7 @@ impl CatalogActor {
                 name,
                 stream,
                 mailbox: bound.mailbox(addr),
+                durable_id,
                 sources: source_tables,
                 lineage,
             }
@@ -245,9 +308,12 @@ impl CatalogActor {
             let ended =
                 TableEnded { table: self_ref.clone(), delete_subscribers: delete_subscribers.clone() };
             let liveness_guard = LivenessGuard::new(monitor, ended);
-            TableActor::new(self_ref, table, sources, context, delete_subscribers, liveness_guard)
+            TableActor::new(self_ref, table, sources, log, context, delete_subscribers, liveness_guard)
         });
         let table = reference(addr);
         self.directory.host(table, index, limit);
+        if let (Some(data), Some(id)) = (&self.context.data, durable_id) {
+            data.created(id);
+        }
     }
 }

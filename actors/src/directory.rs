@@ -188,12 +188,20 @@ mod tests {
             limits: Limits::default(),
             metrics: ActorMetrics::new().unwrap(),
             memory: proscenium_engine::MemoryAccount::unlimited(),
+            data: None,
         };
         let (stream, bound) = (StreamId::fresh(), MailboxBound::new(1));
         let monitor = TableMonitor::new(directory.clone()).start().recipient();
         let reference = move |addr: Addr<TableActor>| {
             let (sources, lineage) = (Arc::default(), Lineage::default());
-            TableRef { name: name.clone(), stream, mailbox: bound.mailbox(addr), sources, lineage }
+            TableRef {
+                name: name.clone(),
+                stream,
+                mailbox: bound.mailbox(addr),
+                durable_id: None,
+                sources,
+                lineage,
+            }
         };
         let of_itself = reference.clone();
         let addr = TableActor::create(move |ctx| {
@@ -201,7 +209,7 @@ mod tests {
             let subscribers = DeleteSubscribers::default();
             let ended = TableEnded { table: self_ref.clone(), delete_subscribers: subscribers.clone() };
             let guard = LivenessGuard::new(monitor, ended);
-            TableActor::new(self_ref, made, Vec::new(), context, subscribers, guard)
+            TableActor::new(self_ref, made, Vec::new(), None, context, subscribers, guard)
         });
         let table = reference(addr);
         directory.host(table.clone(), None, None);

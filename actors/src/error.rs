@@ -3,6 +3,8 @@
 use proscenium_engine::EngineError;
 use proscenium_engine::error::HostingError;
 
+use crate::log::LogError;
+
 /// The reason a request failed. Its text is meant for the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ActorError {
@@ -41,6 +43,9 @@ pub enum ActorError {
     /// A subscription by a caller that has no connection to be notified on.
     #[error("a subscription needs a connection that receives it")]
     NoConnection,
+    /// The write could not be made durable, and changed nothing.
+    #[error("not written: {0}")]
+    NotDurable(#[from] LogError),
     /// An answer arrived that belongs to another command: a fault of the server.
     #[error("the server has mixed up two answers")]
     WrongAnswer,
@@ -58,6 +63,8 @@ impl ActorError {
             ActorError::Deadline { .. } => "deadline",
             ActorError::TooManySubscriptions { .. } => "limit_reached",
             ActorError::NoConnection => "no_connection",
+            ActorError::NotDurable(error) if error.is_refusal() => "disk_full",
+            ActorError::NotDurable(_) => "not_durable",
             ActorError::WrongAnswer => "internal",
         }
     }

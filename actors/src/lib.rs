@@ -7,13 +7,15 @@
 //!
 //! Reading order: sending to an actor ([`mailbox`]), sending to a connection ([`outbox`]), passing deltas to a
 //! derived table ([`delta_queue`]), the names of tables and views ([`directory`]), who sends a command ([`caller`]);
-//! then the actors: [`catalog`], [`table`], [`view`], [`monitor`]; then their threads: [`placement`], [`workers`],
+//! what durable tables are kept in ([`log`], [`data_directory`], [`checkpointer`]); then the actors: [`catalog`], [`table`], [`view`], [`monitor`]; then their threads: [`placement`], [`workers`],
 //! and which steps leave an actor's thread: [`lent`], [`pace`].
 
 #![warn(missing_docs)]
 
 pub mod caller;
 pub mod catalog;
+pub mod checkpointer;
+pub mod data_directory;
 pub mod delta_queue;
 pub mod directory;
 mod engine_context;
@@ -21,6 +23,7 @@ pub mod error;
 mod lent;
 pub mod limits;
 pub mod lineage;
+pub mod log;
 pub mod mailbox;
 pub mod metrics;
 pub mod monitor;

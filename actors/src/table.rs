@@ -8,7 +8,7 @@
 //! [`open_view`], [`read`], [`subscribe`], [`delete`]. Messages within the server: [`session_closed`],
 //! [`flush_deferred`], [`follow`], [`table_stats`], [`crash`]. Backfills of computed columns are in [`compute`], the
 //! sources of a derived table in [`source`]. What may take long leaves the actor's thread: [`lend`]; what waits for a
-//! write that is being staged meanwhile is in [`deferred`]. The state of the views and of the deletion is a plain state machine,
+//! write that is being staged meanwhile is in [`deferred`], what waits for the log in [`durable`]. The state of the views and of the deletion is a plain state machine,
 //! [`hosting::TableHost`]; the queue of commands to a view is [`view_queue`].
 
 mod batch;
@@ -19,6 +19,7 @@ mod context;
 mod crash;
 mod deferred;
 mod delete;
+mod durable;
 #[cfg(test)]
 mod fair_tests;
 mod flush_deferred;
@@ -46,6 +47,7 @@ use proscenium_engine::table::Table;
 pub use context::{ActorContext, TableNames};
 pub use crash::Crash;
 pub use deferred::MessageOrder;
+pub use durable::{TableLog, TakeCheckpoint};
 pub use flush_deferred::FlushDeferred;
 pub(crate) use follow::no_view;
 pub use follow::{Follow, Followed, Follower};
@@ -65,6 +67,7 @@ use crate::subscriber::Subscriber;
 use crate::tuning;
 use compute::RunningBackfill;
 use deferred::DeferredMessages;
+use durable::PendingWrites;
 use follow::FollowerLink;
 use view_queue::ViewQueue;
 
@@ -83,6 +86,10 @@ pub struct TableActor {
     /// The pace of applying batches, by cells.
     applying: Pace,
     deferred: DeferredMessages,
+    /// The writes that wait for the log.
+    pending: PendingWrites,
+    /// The table's place in the log, if it is durable.
+    log: Option<TableLog>,
     context: ActorContext,
     meter: TableMeter,
     /// The address that other actors send to.
@@ -108,6 +115,7 @@ impl TableActor {
         self_ref: TableRef,
         table: Table,
         sources: Vec<Source>,
+        log: Option<TableLog>,
         context: ActorContext,
         delete_subscribers: DeleteSubscribers,
         liveness_guard: LivenessGuard,
@@ -120,6 +128,8 @@ impl TableActor {
             reading: Pace::new(tuning::NANOS_PER_BYTE),
             applying: Pace::new(tuning::NANOS_PER_CELL),
             deferred: DeferredMessages::default(),
+            pending: PendingWrites::default(),
+            log,
             context,
             self_ref,
             host: TableHost::default(),
@@ -168,9 +178,26 @@ where
         let order = Self::order(posted.message());
         if self.deferred.must_wait(order) {
             let message = Box::new(move |table: &mut TableActor, ctx: &mut Context<TableActor>| {
-                table.handle_message(posted, ctx);
+                table.handle_staged(posted, ctx);
             });
             return self.deferred.push(order, message);
+        }
+        self.handle_staged(posted, ctx);
+    }
+}
+
+impl TableActor {
+    /// Handles a message that waits for no write that is being staged.
+    fn handle_staged<M: 'static>(&mut self, posted: Posted<M>, ctx: &mut Context<Self>)
+    where
+        TableActor: Receive<M>,
+    {
+        let order = Self::order(posted.message());
+        if self.pending.must_wait(order) {
+            let message = Box::new(move |table: &mut TableActor, ctx: &mut Context<TableActor>| {
+                table.handle_message(posted, ctx);
+            });
+            return self.pending.push(order, message);
         }
         match self.sources_caught_up() {
             None => self.handle_message(posted, ctx),
@@ -181,9 +208,7 @@ where
             }
         }
     }
-}
 
-impl TableActor {
     fn handle_message<M: 'static>(&mut self, posted: Posted<M>, ctx: &mut Context<Self>)
     where
         TableActor: Receive<M>,

@@ -98,3 +98,16 @@ pub const DELTAS_TO_FOLLOW_AT_ONCE: usize = 4;
 /// Rounds of catching up on a worker. Each round covers only the batches applied during the previous one, so a few are
 /// enough unless the writer is faster than the backfill; the table then catches up itself, blocking the writer once.
 pub const FOLLOWING_ROUNDS: usize = 32;
+
+/// Bytes of a batch up to which a durable table writes its record itself; a larger one is left to a worker. Writing 256 KiB
+/// takes about a tenth of a millisecond.
+pub const INLINE_RECORD_BYTES: usize = 256 << 10;
+
+/// Deadline for making a table that follows others at the start: a join of large tables takes seconds.
+pub const RECOVERY_DEADLINE: Duration = Duration::from_secs(3600);
+
+/// Time between two looks at whether a checkpoint is due: a fraction of what a disk takes to write the least log of one.
+pub const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Time after a checkpoint that failed, as on a full disk, until the next is tried.
+pub const CHECKPOINT_RETRY: Duration = Duration::from_secs(10);

@@ -1,11 +1,17 @@
 //! View configurations: plain data from the client, not yet checked against a table.
+//!
+//! They can be written as JSON and read again, equal, for tables that follow a view and outlive the server.
+
+mod exact;
 
 use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 
 use crate::types::scalar::Scalar;
 
 /// The configuration of a view.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct ViewConfig {
     /// Columns to group by, outermost first. Empty: a row per table row.
     pub group_by: Vec<String>,
@@ -47,7 +53,7 @@ impl ViewConfig {
 }
 
 /// A generation of published clients. Its rules apply where generations differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Eq, Hash, Default)]
 pub enum Generation {
     /// Clients up to 5.5: sums of rows without a value are 0, a column may be grouped by twice, and keys are named
     /// `a (Group by 1)` in CSV and Arrow.
@@ -59,18 +65,19 @@ pub enum Generation {
 }
 
 /// A condition on a column.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FilterTerm {
     /// A column of the table, an expression or a window.
     pub column: String,
     /// The operator as spelled by the client (`begins with`, `startswith`, …).
     pub op: String,
     /// The values to compare with, as many as the operator takes.
+    #[serde(with = "exact::scalars")]
     pub operands: Vec<Scalar>,
 }
 
 /// How filter terms are combined.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Eq, Hash, Default)]
 pub enum FilterReducer {
     /// A row passes if all terms hold; without terms, every row passes. `AND` in the protocol.
     #[default]
@@ -80,7 +87,7 @@ pub enum FilterReducer {
 }
 
 /// A term of a sort.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Eq, Hash)]
 pub struct SortTerm {
     /// The column to sort by; it need not be shown.
     pub column: String,
@@ -90,7 +97,7 @@ pub struct SortTerm {
 
 /// The sort operators of the protocol, with its discriminants. `Col…` sorts the columns of a split view, `…Abs`
 /// compares magnitudes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Eq, Hash)]
 pub enum SortDirection {
     /// The term imposes no order. `SORT_NONE` in the protocol.
     None = 0,
@@ -113,7 +120,7 @@ pub enum SortDirection {
 }
 
 /// Which levels of groups have rows: all of them, the innermost only, or the total only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Eq, Hash, Default)]
 pub enum GroupRollupMode {
     /// The total and every level of groups. `ROLLUP` in the protocol.
     #[default]
@@ -125,7 +132,7 @@ pub enum GroupRollupMode {
 }
 
 /// Which levels of split values have columns: the innermost only, or all of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, Eq, Hash, Default)]
 pub enum SplitRollupMode {
     /// Columns for the innermost split values. `SPLIT_ROLLUP_MODE_FLAT` in the protocol.
     #[default]
@@ -135,7 +142,7 @@ pub enum SplitRollupMode {
 }
 
 /// The specification of a window column.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct WindowSpec {
     /// The column, expression or window that is computed over.
     pub source: String,
@@ -150,11 +157,12 @@ pub struct WindowSpec {
     /// The distance in rows of `lag`, `lead` and `diff`; `None` is 1.
     pub offset: Option<u32>,
     /// The weight of the newest value of `ema`, in (0, 1].
+    #[serde(with = "exact::optional_float")]
     pub alpha: Option<f64>,
 }
 
 /// The order of rows within a window's partition.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Eq)]
 pub struct WindowOrder {
     /// A column of the table.
     pub column: String,
@@ -163,13 +171,13 @@ pub struct WindowOrder {
 }
 
 /// The rows, up to the current one, that a window operation combines.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum WindowFrame {
     /// This many preceding rows, and the row itself.
     Rows(u32),
     /// Preceding rows whose order key is within this distance, in units of the key (days for dates, milliseconds
     /// for datetimes).
-    Range(f64),
+    Range(#[serde(with = "exact::float")] f64),
     /// All rows of the partition from the first to the row itself.
     Cumulative,
 }

@@ -1,6 +1,7 @@
 //! The server's configuration and its defaults.
 
 mod memory;
+mod storage;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -15,6 +16,7 @@ use crate::setup_error::SetupError;
 use crate::sites::SiteConfig;
 use crate::source::Source;
 pub use memory::{MemoryConfig, MemorySize};
+pub use storage::StorageConfig;
 
 /// The configuration of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub struct Config {
     pub deflate: DeflateConfig,
     /// The memory that clients may take.
     pub memory: MemoryConfig,
+    /// Where durable tables are kept.
+    pub storage: StorageConfig,
     /// The sites whose pages may use the server, and the host names that it is served under.
     pub sites: SiteConfig,
     /// Threads for tables and views, and twice as many for loading, building and exporting.
@@ -300,6 +304,7 @@ impl Default for Config {
             limits: Limits::default(),
             deflate: DeflateConfig::default(),
             memory: MemoryConfig::default(),
+            storage: StorageConfig::default(),
             sites: SiteConfig::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             page: PageSource::Absent,

@@ -19,6 +19,9 @@ const TICK: Duration = Duration::from_millis(100);
 /// Limit of the table of trades.
 const TRADES: u32 = 20_000;
 
+/// The names of the tables.
+pub const NAMES: [&str; 3] = ["superstore", "market", "trades"];
+
 const SECTORS: [(&str, &[&str]); 6] = [
     ("Energy", &["AMBR", "BRNT", "CRST", "DUNE", "EMBR", "FLUX", "GUST", "HYDR"]),
     ("Finance", &["ALDR", "BANQ", "CRWN", "DUCT", "EQTY", "FUND", "GILT", "HEDG"]),

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use proscenium_actors::data_directory::DataError;
+
 use crate::setup_error::SetupError;
 
 /// The reason why the server cannot start.
@@ -14,6 +16,9 @@ pub enum StartError {
     /// A configured table cannot be loaded, or the metrics cannot be registered.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// The data directory cannot be used.
+    #[error("cannot recover the tables: {0}")]
+    Data(#[from] DataError),
     #[error("cannot start threads: {0}")]
     Threads(std::io::Error),
     #[error("the server ended while it was starting")]

@@ -11,6 +11,7 @@ pub mod config;
 pub mod content_coding;
 pub mod creation_locks;
 pub mod demo;
+mod durable;
 pub mod error;
 pub mod flight;
 pub mod guarded_stream;
@@ -59,6 +60,7 @@ use metrics::Metrics;
 use session::{ConnectionLimit, ServerContext};
 
 pub use setup_error::SetupError;
+use source::LoadWhen;
 
 /// The server. The binary and the tests start the same one.
 #[derive(Debug)]
@@ -137,9 +139,13 @@ async fn run(
     let freed = FreedMemory::default();
     let memory = MemoryAccount::server(limits, Arc::new(ProcessProbe::new(limits.server, freed.clone())));
     let metrics = Metrics::new().map_err(|error| SetupError::System { reason: error.to_string() })?;
-    let catalog =
-        Catalog::start(config.threads, config.limits.actors(), metrics.actor_metrics.clone(), memory)
-            .map_err(StartError::Threads)?;
+    let opened = durable::open(config).await?;
+    let (data, recovered) = opened.unzip();
+    let catalog = {
+        let (limits, metrics) = (config.limits.actors(), metrics.actor_metrics.clone());
+        Catalog::start_with(config.threads, limits, metrics, memory, data.clone())
+            .map_err(StartError::Threads)?
+    };
     actix_rt::spawn(memory_return::run(freed));
     let router = CommandRouter::new(catalog.clone());
     let connection_limit = ConnectionLimit::new(config.limits.connections);
@@ -175,6 +181,9 @@ async fn run(
         Addresses { http: listener.address, flight: flight.as_ref().map(|listener| listener.addr) };
     // The listeners serve while the tables load: health checks report live, not ready.
     let serving = actix_rt::spawn(listener.server);
+    if let Some(recovered) = recovered {
+        durable::host(&catalog, recovered).await?;
+    }
     load(config, &router).await?;
     readiness.set(true);
     let open =
@@ -191,16 +200,25 @@ async fn run(
         flight.stop();
     }
     catalog.stop();
+    if let Some(data) = data {
+        durable::close(data).await;
+    }
     Ok(())
 }
 
 async fn load(config: &Config, router: &CommandRouter) -> Result<(), StartError> {
     for source in &config.tables {
+        if router.catalog().table(&source.name).is_ok() && source.load == LoadWhen::Missing {
+            tracing::info!(table = source.name, "the table was recovered; its file is not loaded");
+            continue;
+        }
         let reading = source.clone();
         let read = tokio::task::spawn_blocking(move || reading.read()).await;
         let data = read.map_err(|error| SetupError::System { reason: error.to_string() })??;
-        router.catalog().host(&source.name, data, source.options()).await.map_err(|fault| {
-            SetupError::Load { path: source.path.clone(), table: source.name.clone(), fault: Box::new(fault) }
+        durable::host_source(router, source, data).await.map_err(|fault| SetupError::Load {
+            path: source.path.clone(),
+            table: source.name.clone(),
+            fault: Box::new(fault),
         })?;
     }
     if config.demo {

@@ -10,7 +10,9 @@ use clap::Args;
 use proscenium_proto::client_generation;
 use serde::Deserialize;
 
-use crate::config::{BYTES, Config, DeflateConfig, Limits, MemoryConfig, THREADS, check_range};
+use crate::config::{
+    BYTES, Config, DeflateConfig, Limits, MemoryConfig, StorageConfig, THREADS, check_range,
+};
 use crate::page::{PageFile, PageSource};
 use crate::setup_error::SetupError;
 use crate::sites::SiteConfig;
@@ -52,6 +54,9 @@ pub struct Options {
     /// A name that the server is reached by, as behind a proxy; may be repeated.
     #[arg(long = "host", value_name = "NAME")]
     pub hosts: Vec<String>,
+    /// Keeps tables in this directory: what is acknowledged outlives the server [default: nothing is kept].
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
     /// Threads for tables and views, twice as many for loads and exports [default: one per core].
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
@@ -73,6 +78,7 @@ struct File {
     limits: Limits,
     deflate: DeflateConfig,
     memory: MemoryConfig,
+    storage: StorageConfig,
     #[serde(rename = "http")]
     sites: SiteConfig,
     #[serde(rename = "table")]
@@ -104,6 +110,9 @@ impl Options {
         file.limits.check()?;
         file.deflate.check()?;
         file.memory.check()?;
+        let mut storage = file.storage;
+        storage.path = self.data.or(storage.path);
+        storage.check()?;
         let mut sites = file.sites;
         sites.origins.extend(self.origins);
         sites.hosts.extend(self.hosts);
@@ -144,6 +153,7 @@ impl Options {
             limits: file.limits,
             deflate: file.deflate,
             memory: file.memory,
+            storage,
             sites,
             threads,
             page,
@@ -169,6 +179,7 @@ fn read(path: &Path) -> Result<File, SetupError> {
         table.path = folder.join(&table.path);
     }
     file.assets = file.assets.map(|assets| folder.join(assets));
+    file.storage.path = file.storage.path.map(|path| folder.join(path));
     Ok(file)
 }
 

@@ -48,6 +48,20 @@ pub struct Source {
     /// Whether a CSV has a header line, true by default.
     #[serde(default)]
     pub header: Option<bool>,
+    /// When the file is loaded, if the table outlives the server.
+    #[serde(default)]
+    pub load: LoadWhen,
+}
+
+/// When the file of a table is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LoadWhen {
+    /// When the table does not exist: it is not durable, or this is its first start.
+    #[default]
+    Missing,
+    /// At each start; the rows of a table that exists are replaced.
+    Always,
 }
 
 const USAGE: &str = "NAME=FILE[,index=COLUMN][,limit=ROWS][,format=FORMAT][,lists=zip|cartesian|stringify]\

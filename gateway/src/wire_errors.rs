@@ -33,6 +33,7 @@ pub(crate) fn to_websocket(fault: &ActorError) -> ClientResp {
         | ActorError::Deadline { .. }
         | ActorError::TooManySubscriptions { .. }
         | ActorError::NoConnection
+        | ActorError::NotDurable(_)
         | ActorError::WrongAnswer => wire_error::server_error(fault.to_string()),
     }
 }
@@ -47,6 +48,8 @@ pub(crate) fn to_http(fault: &ActorError, name: &str) -> HttpResponse {
         ActorError::TableFailed { .. } | ActorError::Gone | ActorError::Deadline { .. } => {
             StatusCode::SERVICE_UNAVAILABLE
         }
+        ActorError::NotDurable(error) if error.is_refusal() => StatusCode::INSUFFICIENT_STORAGE,
+        ActorError::NotDurable(_) => StatusCode::SERVICE_UNAVAILABLE,
         ActorError::WrongAnswer => StatusCode::INTERNAL_SERVER_ERROR,
     };
     http_error(status, fault.code(), &text(fault, name))
@@ -95,7 +98,8 @@ pub(crate) fn to_flight(fault: &ActorError, name: &str) -> Status {
         ActorError::NoConnection => Code::InvalidArgument,
         ActorError::TableFailed { .. } => Code::FailedPrecondition,
         ActorError::Deadline { .. } => Code::DeadlineExceeded,
-        ActorError::Gone => Code::Unavailable,
+        ActorError::NotDurable(error) if error.is_refusal() => Code::ResourceExhausted,
+        ActorError::Gone | ActorError::NotDurable(_) => Code::Unavailable,
         ActorError::WrongAnswer => Code::Internal,
     };
     let mut status = Status::new(code, text(fault, name));
@@ -133,6 +137,7 @@ fn text(fault: &ActorError, name: &str) -> String {
         | ActorError::Deadline { .. }
         | ActorError::TooManySubscriptions { .. }
         | ActorError::NoConnection
+        | ActorError::NotDurable(_)
         | ActorError::WrongAnswer => fault.to_string(),
     }
 }

@@ -29,11 +29,11 @@ impl Handler<Posted<CreateTable>> for CatalogActor {
         let owner = JobOwner::of(reply.asker());
         match origin {
             TableOrigin::Data { data, options } => {
-                let made = self.load(data, options, owner, caller.memory);
+                let made = self.load(name.clone(), data, options, owner, caller.memory);
                 self.make(&name, made, Answer::TableCreated, reply, ctx);
             }
             TableOrigin::View { view_id, columns } => {
-                let made = self.derive(view_id, columns, owner, caller.memory);
+                let made = self.derive(name.clone(), view_id, columns, owner, caller.memory);
                 self.make(&name, made, Answer::TableCreated, reply, ctx);
             }
             TableOrigin::Join { left, right, spec } => {

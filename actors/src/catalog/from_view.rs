@@ -5,22 +5,27 @@
 
 use std::future::Future;
 
+use proscenium_engine::config::ViewConfig;
 use proscenium_engine::error::RequestError;
 use proscenium_engine::table::Table;
 use proscenium_engine::view::Plan;
-use proscenium_engine::{ColumnType, MemoryAccount};
+use proscenium_engine::{ColumnType, EngineError, MemoryAccount};
 
+use super::durable::log_definition;
 use super::{CatalogActor, NewTable};
+use crate::data_directory::DerivedDefinition;
+use crate::data_directory::definition::DerivedOrigin;
 use crate::engine_context::engine_context;
 use crate::error::{ActorError, Result};
 use crate::lineage::Lineage;
-use crate::table::{Follow, Follower, Source, no_view};
+use crate::table::{Follow, Follower, Source, TableRef, no_view};
 use crate::tuning;
-use crate::workers::JobOwner;
+use crate::workers::{JobOwner, Workers};
 
 impl CatalogActor {
     pub(super) fn derive(
         &self,
+        name: String,
         view_id: String,
         columns: Option<Vec<(String, ColumnType)>>,
         owner: JobOwner,
@@ -28,33 +33,64 @@ impl CatalogActor {
     ) -> impl Future<Output = Result<NewTable>> + 'static {
         let workers = self.context.workers.clone();
         let source = self.directory.table_of_view(&view_id);
+        let data = self.context.data.clone().filter(|data| data.is_durable(&name));
         async move {
             let source = source.ok_or_else(|| no_view(&view_id))?;
+            let durable_id = source.durable_id;
             let lineage = Lineage::of_view(&source.lineage);
             let follower = Follower::DerivedTable { view_id, lineage: lineage.clone() };
-            let request = source.mailbox.ask(tuning::ASK_DEADLINE, |reply| Follow { follower, reply });
-            let followed = request.await?;
-            let derive = move || {
-                let table = match followed.plan {
-                    Some(plan) => Table::derive(
-                        Plan::clone(&plan),
-                        &followed.snapshot,
-                        followed.limit,
-                        columns.as_deref(),
-                        &engine_context(&memory),
-                    ),
-                    None => {
-                        Err(RequestError::Malformed { reason: "a Table is made of a View".to_owned() }.into())
-                    }
-                };
-                (table, followed.deltas)
-            };
-            let (table, deltas) = workers.run(owner, derive).await?;
-            Ok((
-                table.map_err(ActorError::from)?,
-                vec![Source { table: source, deltas, side: None }],
-                lineage,
-            ))
+            let (mut made, config) =
+                follow(workers, source, follower, columns.clone(), lineage, owner, memory).await?;
+            if let (Some(data), Some(source)) = (data, durable_id) {
+                let origin = DerivedOrigin::View { source: source.0, config: Box::new(config), columns };
+                made.log = Some(log_definition(&data, DerivedDefinition { name, origin }).await?);
+            }
+            Ok(made)
         }
     }
+
+    /// Makes the table again from the configuration of its view, which nobody has open.
+    pub(super) fn derive_again(
+        &self,
+        source: TableRef,
+        config: Box<ViewConfig>,
+        columns: Option<Vec<(String, ColumnType)>>,
+    ) -> impl Future<Output = Result<NewTable>> + 'static {
+        let workers = self.context.workers.clone();
+        async move {
+            let lineage = Lineage::of_view(&source.lineage);
+            let follower = Follower::DerivedAgain { config, lineage: lineage.clone() };
+            let (owner, memory) = (JobOwner::Server, MemoryAccount::unlimited());
+            let made = follow(workers, source, follower, columns, lineage, owner, memory).await?;
+            Ok(made.0)
+        }
+    }
+}
+
+/// Follows a table with a new one, and returns the configuration of the view that it shows.
+async fn follow(
+    workers: Workers,
+    source: TableRef,
+    follower: Follower,
+    columns: Option<Vec<(String, ColumnType)>>,
+    lineage: Lineage,
+    owner: JobOwner,
+    memory: MemoryAccount,
+) -> Result<(NewTable, ViewConfig)> {
+    let request = source.mailbox.ask(tuning::ASK_DEADLINE, |reply| Follow { follower, reply });
+    let followed = request.await?;
+    let derive = move || {
+        let Some(plan) = followed.plan else {
+            return Err(RequestError::Malformed { reason: "a Table is made of a View".to_owned() }.into());
+        };
+        let context = engine_context(&memory);
+        let (plan, columns) = (Plan::clone(&plan), columns.as_deref());
+        let config = plan.config();
+        let table = Table::derive(plan, &followed.snapshot, followed.limit, columns, &context)?;
+        Ok((table, followed.deltas, config))
+    };
+    let derived: Result<_, EngineError> = workers.run(owner, derive).await?;
+    let (table, deltas, config) = derived.map_err(ActorError::from)?;
+    let sources = vec![Source { table: source, deltas, side: None }];
+    Ok((NewTable { table, sources, lineage, log: None }, config))
 }

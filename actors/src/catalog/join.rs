@@ -8,13 +8,16 @@ use proscenium_engine::MemoryAccount;
 use proscenium_engine::error::HostingError;
 use proscenium_engine::table::{JoinSide, JoinSpec, Table};
 
+use super::durable::log_definition;
 use super::{CatalogActor, NewTable};
+use crate::data_directory::DerivedDefinition;
+use crate::data_directory::definition::DerivedOrigin;
 use crate::engine_context::engine_context;
 use crate::error::{ActorError, Result};
 use crate::lineage::Lineage;
-use crate::table::{Follow, Follower, Source};
+use crate::table::{Follow, Follower, Source, TableRef};
 use crate::tuning;
-use crate::workers::JobOwner;
+use crate::workers::{JobOwner, Workers};
 
 impl CatalogActor {
     pub(super) fn join(
@@ -28,6 +31,7 @@ impl CatalogActor {
     ) -> impl Future<Output = Result<NewTable>> + 'static {
         let workers = self.context.workers.clone();
         let directory = self.directory.clone();
+        let data = self.context.data.clone().filter(|data| data.is_durable(&name));
         async move {
             let find = |source: &str| {
                 directory.table(source).map_err(|error| match error {
@@ -38,25 +42,52 @@ impl CatalogActor {
                 })
             };
             let tables = [find(&left)?, find(&right)?];
-            let lineage = Lineage::of_join(tables.iter().map(|table| &table.lineage));
-            let mut followed = Vec::new();
-            for table in &tables {
-                let follower = Follower::JoinTable { name: name.clone(), lineage: lineage.clone() };
-                let request = table.mailbox.ask(tuning::ASK_DEADLINE, |reply| Follow { follower, reply });
-                followed.push(request.await?);
+            let ids = tables.each_ref().map(|table| table.durable_id);
+            let mut made = follow(workers, name.clone(), tables, spec.clone(), owner, memory).await?;
+            if let (Some(data), [Some(left), Some(right)]) = (data, ids) {
+                let origin = DerivedOrigin::Join { left: left.0, right: right.0, spec };
+                made.log = Some(log_definition(&data, DerivedDefinition { name, origin }).await?);
             }
-            let join = move || {
-                let world = engine_context(&memory);
-                let table = Table::join(&followed[0].snapshot, &followed[1].snapshot, &spec, &world)?;
-                let sides = tables.into_iter().zip(followed).zip([JoinSide::Left, JoinSide::Right]);
-                let sources = sides.map(|((table, followed), side)| Source {
-                    table,
-                    deltas: followed.deltas,
-                    side: Some(side),
-                });
-                Ok::<_, ActorError>((table, sources.collect(), lineage))
-            };
-            workers.run(owner, join).await?
+            Ok(made)
         }
     }
+
+    /// Makes a join again, whose definition was recovered.
+    pub(super) fn join_again(
+        &self,
+        name: String,
+        tables: [TableRef; 2],
+        spec: JoinSpec,
+    ) -> impl Future<Output = Result<NewTable>> + 'static {
+        let (owner, memory) = (JobOwner::Server, MemoryAccount::unlimited());
+        follow(self.context.workers.clone(), name, tables, spec, owner, memory)
+    }
+}
+
+/// Follows two tables with their join.
+async fn follow(
+    workers: Workers,
+    name: String,
+    tables: [TableRef; 2],
+    spec: JoinSpec,
+    owner: JobOwner,
+    memory: MemoryAccount,
+) -> Result<NewTable> {
+    let lineage = Lineage::of_join(tables.iter().map(|table| &table.lineage));
+    let mut followed = Vec::new();
+    for table in &tables {
+        let follower = Follower::JoinTable { name: name.clone(), lineage: lineage.clone() };
+        let request = table.mailbox.ask(tuning::ASK_DEADLINE, |reply| Follow { follower, reply });
+        followed.push(request.await?);
+    }
+    let join = move || {
+        let world = engine_context(&memory);
+        let table = Table::join(&followed[0].snapshot, &followed[1].snapshot, &spec, &world)?;
+        let sides = tables.into_iter().zip(followed).zip([JoinSide::Left, JoinSide::Right]);
+        let sources = sides
+            .map(|((table, followed), side)| Source { table, deltas: followed.deltas, side: Some(side) })
+            .collect();
+        Ok::<_, ActorError>(NewTable { table, sources, lineage, log: None })
+    };
+    workers.run(owner, join).await?
 }

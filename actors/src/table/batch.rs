@@ -14,19 +14,37 @@ use proscenium_engine::table::{Operation, StagedBatch, Table, WriteKind};
 use proscenium_engine::{MemoryAccount, TableData, WriteOptions};
 
 use super::TableActor;
+use super::durable::StagedRecord;
 use crate::caller::Caller;
 use crate::engine_context::engine_context;
-use crate::error::{ActorError, Result};
+use crate::error::Result;
 use crate::mailbox::Reply;
-use crate::outbox::DerivedSlots;
+use crate::outbox::{DerivedSlots, SessionId};
 use crate::pace::{Stopwatch, Took};
+use crate::tuning;
+use crate::workers::JobOwner;
 
 /// A batch that was applied: its delta, unless nobody observes the table, and the time that it took.
 type Applied = (Option<TableDelta>, Took);
 
+/// The sender of a write and what is due to it.
+#[derive(Debug)]
+pub(super) struct Writing {
+    pub session: SessionId,
+    pub memory: MemoryAccount,
+    pub answer: Answer,
+    pub reply: Reply<Answer>,
+}
+
+/// A write that is ready: for the table, or for its log.
+enum Ready {
+    Staged(StagedBatch),
+    Record(StagedRecord),
+}
+
 impl TableActor {
     /// Applies a write. The answer is sent once the batch is applied; it is an error if the data is malformed or the
-    /// table is read-only.
+    /// table is read-only. A durable table's batch is applied once it is durable.
     pub(super) fn write(
         &mut self,
         write: Write,
@@ -35,55 +53,130 @@ impl TableActor {
         ctx: &mut Context<Self>,
     ) {
         let (data, kind, options, answer) = parts(write);
+        let writing = Writing { session: caller.session, memory: caller.memory.clone(), answer, reply };
         let work = data.read_work();
         if self.reading.is_short(work) {
             let watch = Stopwatch::start();
             let staged = self.table.stage(&data, kind, &options, &engine_context(&caller.memory));
             self.reading.observe(work, watch.stop());
-            return self.apply(staged.map_err(ActorError::from), &caller.memory, answer, reply, ctx);
+            return match staged {
+                Ok(Some(staged)) => self.submit(staged, writing, caller.job_owner(), ctx),
+                Ok(None) => writing.reply.send(Ok(writing.answer)),
+                Err(error) => writing.reply.send(Err(error.into())),
+            };
         }
         let stager = match self.table.stager() {
             Ok(stager) => stager,
-            Err(error) => return reply.send(Err(error.into())),
+            Err(error) => return writing.reply.send(Err(error.into())),
         };
-        self.deferred.begin(caller.session);
-        let (memory, reading_memory) = (caller.memory.clone(), caller.memory.clone());
-        let staging = self.context.workers.run(caller.job_owner(), move || {
+        let (memory, log) = (caller.memory.clone(), self.log.clone());
+        let stage = move || {
             let watch = Stopwatch::start();
-            let staged = stager.stage(&data, kind, &options, &engine_context(&reading_memory));
-            (staged, watch.stop())
-        });
-        let then = move |table: &mut Self, staged: Result<_>, ctx: &mut Context<Self>| {
+            let staged = stager.stage(&data, kind, &options, &engine_context(&memory));
+            let took = watch.stop();
+            let ready = match (staged, &log) {
+                (Ok(Some(staged)), Some(log)) => {
+                    log.record(staged, &memory, true).map(Ready::Record).map(Some)
+                }
+                (Ok(Some(staged)), None) => Ok(Some(Ready::Staged(staged))),
+                (Ok(None), _) => Ok(None),
+                (Err(error), _) => Err(error.into()),
+            };
+            (ready, Some((work, took)))
+        };
+        self.stage_elsewhere(stage, writing, caller.job_owner(), ctx);
+    }
+
+    /// Applies a staged batch, after it was logged if the table is durable.
+    fn submit(&mut self, staged: StagedBatch, writing: Writing, owner: JobOwner, ctx: &mut Context<Self>) {
+        let Some(log) = &self.log else {
+            self.apply(staged, writing, ctx, |_, _| {});
+            return;
+        };
+        if staged.memory() <= tuning::INLINE_RECORD_BYTES {
+            return match log.record(staged, &writing.memory, false) {
+                Ok(record) => self.append(record, writing, ctx),
+                Err(error) => writing.reply.send(Err(error)),
+            };
+        }
+        let (log, memory) = (log.clone(), writing.memory.clone());
+        let record = move || (log.record(staged, &memory, true).map(Ready::Record).map(Some), None);
+        self.stage_elsewhere(record, writing, owner, ctx);
+    }
+
+    /// Prepares a write on a worker, while the table goes on; what must not overtake it waits.
+    fn stage_elsewhere(
+        &mut self,
+        prepare: impl FnOnce() -> (Result<Option<Ready>>, Option<(usize, Took)>) + Send + 'static,
+        writing: Writing,
+        owner: JobOwner,
+        ctx: &mut Context<Self>,
+    ) {
+        self.deferred.begin(writing.session);
+        let staging = self.context.workers.run(owner, prepare);
+        let then = move |table: &mut Self, prepared: Result<_>, ctx: &mut Context<Self>| {
             table.deferred.end();
-            let staged = staged.and_then(|(staged, took): (proscenium_engine::Result<_>, Took)| {
-                table.reading.observe(work, took);
-                staged.map_err(ActorError::from)
+            let ready = prepared.and_then(|(ready, took)| {
+                if let Some((work, took)) = took {
+                    table.reading.observe(work, took);
+                }
+                ready
             });
-            table.apply(staged, &memory, answer, reply, ctx);
+            match ready {
+                Ok(Some(Ready::Staged(staged))) => {
+                    table.apply(staged, writing, ctx, |_, _| {});
+                }
+                Ok(Some(Ready::Record(record))) => table.append(record, writing, ctx),
+                Ok(None) => writing.reply.send(Ok(writing.answer)),
+                Err(error) => writing.reply.send(Err(error)),
+            }
             table.resume_deferred(ctx);
         };
         self.after(staging, then, ctx);
     }
 
-    /// Applies a staged batch, and answers.
-    fn apply(
+    /// Applies a staged batch, answers, and goes on with `then`. Returns false if a worker applies it: then the table's further
+    /// messages, and the writes that are durable already, follow afterwards.
+    pub(super) fn apply(
         &mut self,
-        staged: Result<Option<StagedBatch>>,
-        memory: &MemoryAccount,
-        answer: Answer,
-        reply: Reply<Answer>,
+        staged: StagedBatch,
+        writing: Writing,
         ctx: &mut Context<Self>,
-    ) {
-        let staged = match staged {
-            Ok(Some(staged)) => staged,
-            Ok(None) => return reply.send(Ok(answer)),
-            Err(error) => return reply.send(Err(error)),
+        then: impl FnOnce(&mut Self, &mut Context<Self>) + 'static,
+    ) -> bool {
+        let work = staged.work(self.table.num_rows());
+        if self.applying.is_short(work) {
+            self.apply_here(staged, writing, ctx);
+            then(self, ctx);
+            return true;
+        }
+        let Writing { memory, answer, reply, .. } = writing;
+        let apply = self.application(staged, &memory);
+        let then = move |table: &mut Self, applied: Applied, ctx: &mut Context<Self>| {
+            table.applied(applied, work, answer, reply, ctx);
+            then(table, ctx);
+            table.apply_durable(ctx);
         };
+        self.lend(self.job_owner(), apply, then, ctx);
+        false
+    }
+
+    /// Applies a staged batch on this thread, and answers.
+    pub(super) fn apply_here(&mut self, staged: StagedBatch, writing: Writing, ctx: &mut Context<Self>) {
+        let work = staged.work(self.table.num_rows());
+        let applied = self.application(staged, &writing.memory)(&mut self.table);
+        self.applied(applied, work, writing.answer, writing.reply, ctx);
+    }
+
+    fn application(
+        &mut self,
+        staged: StagedBatch,
+        memory: &MemoryAccount,
+    ) -> impl FnOnce(&mut Table) -> Applied + Send + 'static {
         let is_unobserved = self.is_unobserved();
         let server_memory = self.context.memory.clone();
-        let work = staged.work(self.table.num_rows());
         let world = engine_context(memory);
-        let apply = move |table: &mut Table| -> Applied {
+        move |table: &mut Table| -> Applied {
             let (watch, version) = (Stopwatch::start(), table.version() + 1);
             if let Operation::Write(WriteKind::Replace) = staged.operation() {
                 server_memory.note_freed(table.memory() as u64);
@@ -96,15 +189,7 @@ impl TableActor {
                 false => Some(table.apply(&staged, version, &world)),
             };
             (delta, watch.stop())
-        };
-        if self.applying.is_short(work) {
-            let applied = apply(&mut self.table);
-            return self.applied(applied, work, answer, reply, ctx);
         }
-        let then = move |table: &mut Self, applied: Applied, ctx: &mut Context<Self>| {
-            table.applied(applied, work, answer, reply, ctx);
-        };
-        self.lend(self.job_owner(), apply, then, ctx);
     }
 
     /// Answers the sender of a batch that was applied, then notifies of it.

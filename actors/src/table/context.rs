@@ -6,6 +6,7 @@ use proscenium_engine::MemoryAccount;
 use proscenium_engine::hosting::Answer;
 
 use super::TableRef;
+use crate::data_directory::DataDirectory;
 use crate::error::Result;
 use crate::limits::Limits;
 use crate::mailbox::Reply;
@@ -29,6 +30,8 @@ pub struct ActorContext {
     pub metrics: ActorMetrics,
     /// The account of the server's memory.
     pub memory: MemoryAccount,
+    /// Where durable tables are kept; `None`: no table is.
+    pub data: Option<Arc<DataDirectory>>,
 }
 
 /// The directory of tables and views, as table actors see it.

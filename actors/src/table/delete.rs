@@ -40,6 +40,20 @@ impl TableActor {
     /// Deletes the table if a deletion is pending and no view is left.
     pub(super) fn delete_if_due(&mut self, ctx: &mut Context<Self>) {
         let Some(requests) = self.host.take_due() else { return };
+        match self.log.clone() {
+            None => self.end_deleted(requests, ctx),
+            Some(log) => {
+                let then = |table: &mut Self, logged: Result<()>, ctx: &mut Context<Self>| match logged {
+                    Ok(()) => table.end_deleted(requests, ctx),
+                    Err(error) => requests.into_iter().for_each(|reply| reply.send(Err(error.clone()))),
+                };
+                self.log_deletion(&log, then, ctx);
+            }
+        }
+    }
+
+    /// Ends the table, whose deletion is durable if the table is.
+    fn end_deleted(&mut self, requests: Vec<Reply<Answer>>, ctx: &mut Context<Self>) {
         // Before another table may take the name, and with it the label.
         self.meter.forget(&self.name);
         self.context.names.remove(&self.self_ref);

@@ -4,14 +4,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use actix::prelude::*;
+use proscenium_engine::MemoryAccount;
+use proscenium_engine::config::ViewConfig;
 use proscenium_engine::delta::TableDelta;
 use proscenium_engine::error::HostingError;
 use proscenium_engine::hosting::{self, HandleId};
-use proscenium_engine::table::Snapshot;
+use proscenium_engine::table::{Snapshot, Table};
 use proscenium_engine::view::Plan;
 
 use super::{Receive, TableActor};
 use crate::delta_queue::DeltaQueue;
+use crate::engine_context::engine_context;
 use crate::error::ActorError;
 use crate::lineage::Lineage;
 use crate::mailbox::Reply;
@@ -33,6 +36,13 @@ pub enum Follower {
     DerivedTable {
         /// The id of the view, which may not be closed meanwhile.
         view_id: String,
+        /// The lineage of the derived table.
+        lineage: Lineage,
+    },
+    /// A table made from a view of this configuration, which nobody has open: the server has started again since.
+    DerivedAgain {
+        /// The configuration.
+        config: Box<ViewConfig>,
         /// The lineage of the derived table.
         lineage: Lineage,
     },
@@ -86,6 +96,17 @@ impl Receive<Follow> for TableActor {
                     }
                 };
                 self.finish_plan(&plan, then, ctx);
+            }
+            Follower::DerivedAgain { config, lineage } => {
+                let world = engine_context(&MemoryAccount::unlimited());
+                let plan = move |table: &mut Table| table.plan_in(&config, &world);
+                let then =
+                    move |table: &mut Self, plan: proscenium_engine::Result<Plan>, _: &mut Context<Self>| {
+                        let followed =
+                            plan.map(|plan| table.begin_following(None, None, Some(Arc::new(plan)), lineage));
+                        reply.send(followed.map_err(ActorError::from));
+                    };
+                self.lend(self.job_owner(), plan, then, ctx);
             }
             Follower::JoinTable { name, lineage } => {
                 reply.send(Ok(self.begin_following(None, Some(name), None, lineage)));

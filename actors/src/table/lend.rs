@@ -30,6 +30,7 @@ impl TableActor {
                 actor.table.give_back(table);
                 then(actor, result, ctx);
                 actor.resume_deferred(ctx);
+                actor.resume_sessions(ctx);
             }
             Err(_) => ctx.stop(),
         }));

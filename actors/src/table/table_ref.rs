@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::TableActor;
 use crate::lineage::{Lineage, ListenGuard};
+use crate::log::TableId;
 use crate::mailbox::Mailbox;
 use crate::outbox::{Outbox, StreamId};
 
@@ -16,6 +17,8 @@ pub struct TableRef {
     pub stream: StreamId,
     /// The mailbox of the table's actor.
     pub mailbox: Mailbox<TableActor>,
+    /// Its number in the data directory, if it is durable.
+    pub durable_id: Option<TableId>,
     /// The tables that this one is derived of; empty for a table that clients write.
     pub sources: Arc<[TableRef]>,
     /// The table's position among its sources and derived tables.

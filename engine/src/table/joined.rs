@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use ahash::RandomState;
 use arrow::array::ArrayRef;
+use serde::{Deserialize, Serialize};
 
 use crate::column::{ChunkedVec, Column, ColumnSet, Slots, Writes};
 use crate::context::EngineContext;
@@ -27,7 +28,7 @@ use crate::types::schema::{Field, Schema, Storage};
 use matches::{Matches, Pair, PairChanges};
 
 /// The join columns, and which rows without a match are included.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinSpec {
     /// The left table's join column.
     pub on: String,
@@ -38,7 +39,7 @@ pub struct JoinSpec {
 }
 
 /// Which rows without a match a join includes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum JoinKind {
     /// None: only pairs that match.
     #[default]

@@ -1,0 +1,147 @@
+//! Creating durable tables, and hosting those that were recovered.
+//!
+//! Invariant: the creation of a durable table is durable before the table is listed.
+
+use std::sync::Arc;
+
+use actix::prelude::*;
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
+
+use super::{CatalogActor, NewTable};
+use crate::data_directory::definition::DerivedOrigin;
+use crate::data_directory::{DataDirectory, DerivedDefinition, RecoveredTable};
+use crate::error::{ActorError, Result};
+use crate::lineage::Lineage;
+use crate::log::{RecordKind, StoredPayload, TableId};
+use crate::mailbox::{Posted, Reply};
+use crate::table::{TableLog, TableRef};
+
+/// The payload of the record that creates a table.
+#[derive(Debug)]
+pub(super) struct Creation {
+    pub kind: RecordKind,
+    pub payload: Bytes,
+    pub stored: Option<StoredPayload>,
+    pub definition: Option<DerivedDefinition>,
+}
+
+/// Appends the creation of a table to the log, and waits until it is durable.
+pub(super) async fn log_creation(
+    data: &Arc<DataDirectory>,
+    name: &str,
+    creation: Creation,
+) -> Result<TableLog> {
+    let log = TableLog { data: data.clone(), id: data.register(name) };
+    let Creation { kind, payload, stored, definition } = creation;
+    match log.append_and_wait(0, kind, payload, stored).await {
+        Ok(_) => {
+            data.define(log.id, definition);
+            Ok(log)
+        }
+        Err(error) => {
+            data.forget(log.id);
+            Err(error)
+        }
+    }
+}
+
+/// As [`log_creation`], for a table that follows others.
+pub(super) async fn log_definition(
+    data: &Arc<DataDirectory>,
+    definition: DerivedDefinition,
+) -> Result<TableLog> {
+    let (payload, name) = (definition.to_bytes()?, definition.name.clone());
+    let creation = Creation { kind: RecordKind::Derive, payload, stored: None, definition: Some(definition) };
+    log_creation(data, &name, creation).await
+}
+
+/// Hosts a table that was recovered.
+#[derive(Debug)]
+pub(crate) struct HostRecovered {
+    pub table: RecoveredTable,
+    pub reply: Reply<()>,
+}
+
+impl Handler<Posted<HostRecovered>> for CatalogActor {
+    type Result = ();
+
+    fn handle(&mut self, posted: Posted<HostRecovered>, _ctx: &mut Self::Context) {
+        let HostRecovered { table: RecoveredTable { id, name, table }, reply } = posted.open();
+        let hosted = self.directory.reserve(&name).map(|name| {
+            let log = self.table_log(id);
+            let (sources, lineage) = (Vec::new(), Lineage::default());
+            self.start_table(name, NewTable { table, sources, lineage, log });
+        });
+        reply.send(hosted);
+    }
+}
+
+/// Makes a table that follows others again, and hosts it.
+#[derive(Debug)]
+pub(crate) struct HostDerived {
+    pub id: TableId,
+    pub definition: DerivedDefinition,
+    pub reply: Reply<()>,
+}
+
+impl Handler<Posted<HostDerived>> for CatalogActor {
+    type Result = ();
+
+    fn handle(&mut self, posted: Posted<HostDerived>, ctx: &mut Self::Context) {
+        let HostDerived { id, definition: DerivedDefinition { name, origin }, reply } = posted.open();
+        let reserved = match self.directory.reserve(&name) {
+            Ok(reserved) => reserved,
+            Err(error) => return reply.send(Err(error)),
+        };
+        let made = match self.make_again(name, origin) {
+            Ok(made) => made,
+            Err(error) => {
+                self.directory.release(&reserved);
+                return reply.send(Err(error));
+            }
+        };
+        ctx.spawn(made.into_actor(self).map(move |made, catalog, _| match made {
+            Ok(table) => {
+                let log = catalog.table_log(id);
+                catalog.start_table(reserved, NewTable { log, ..table });
+                reply.send(Ok(()));
+            }
+            Err(error) => {
+                catalog.directory.release(&reserved);
+                reply.send(Err(error));
+            }
+        }));
+    }
+}
+
+impl CatalogActor {
+    fn table_log(&self, id: TableId) -> Option<TableLog> {
+        self.context.data.clone().map(|data| TableLog { data, id })
+    }
+
+    fn make_again(
+        &self,
+        name: String,
+        origin: DerivedOrigin,
+    ) -> Result<LocalBoxFuture<'static, Result<NewTable>>> {
+        Ok(match origin {
+            DerivedOrigin::Join { left, right, spec } => {
+                let tables = [self.durable_table(left)?, self.durable_table(right)?];
+                self.join_again(name, tables, spec).boxed_local()
+            }
+            DerivedOrigin::View { source, config, columns } => {
+                self.derive_again(self.durable_table(source)?, config, columns).boxed_local()
+            }
+        })
+    }
+
+    /// The hosted table with this number.
+    fn durable_table(&self, id: u64) -> Result<TableRef> {
+        let present = self.context.data.iter().flat_map(|data| data.tables());
+        let named = present.into_iter().find(|table| table.id == TableId(id));
+        let table = named.map(|table| self.directory.table(&table.name)).transpose()?;
+        table.filter(|table| table.durable_id == Some(TableId(id))).ok_or(ActorError::TableNotFound)
+    }
+}

@@ -1,0 +1,247 @@
+//! The data directory: the log, the checkpoints, and which tables are in them.
+//!
+//! Invariant: every acknowledged write is in the newest checkpoint or in the log after it. One server at a time has the
+//! directory. Each start has an epoch of its own.
+//!
+//! ```text
+//! lock                     held while a server runs
+//! start.json               the number of the last start, and whether it ended in order
+//! manifest-N.json          checkpoint N: its tables, and the first record of the log that it needs; two are kept
+//! tables/ID-VERSION.table  the rows of a table at one version
+//! log/FIRST.log            records from number FIRST on
+//! log/ID.batch             a large batch, named by a record
+//! ```
+//!
+//! Reading order: which tables are durable ([`rules`]), what the files say ([`definition`], [`sealed`], [`manifest`],
+//! [`table_file`]), opening and recovering ([`recovery`]), the directory in use ([`DataDirectory`]).
+
+mod checkpoint;
+pub mod definition;
+mod manifest;
+mod recovery;
+mod registry;
+pub mod rules;
+mod sealed;
+mod table_file;
+
+use std::fs::{self, File, TryLockError};
+use std::hash::{BuildHasher, RandomState};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use checkpoint::CheckpointRun;
+pub use definition::DerivedDefinition;
+pub use recovery::{Recovered, RecoveredTable, RecoveryReport};
+pub use registry::DurableTable;
+pub use rules::DurableRules;
+pub use table_file::CheckpointedTable;
+
+use crate::log::local::LogObserver;
+use crate::log::{Disk, FileDisk, LocalLog, LocalOptions, Log, LogError, TableId};
+use manifest::{Manifest, Start};
+use registry::Registry;
+
+/// How a data directory is used.
+#[derive(Debug, Clone)]
+pub struct DataOptions {
+    /// Which tables are durable.
+    pub rules: DurableRules,
+    /// Bytes of the log since the last checkpoint that start the next one.
+    pub checkpoint_bytes: u64,
+    /// Threads for recovery.
+    pub threads: usize,
+    /// Notified of syncs and of failure.
+    pub observer: Option<Arc<dyn LogObserver>>,
+}
+
+/// A data directory in use.
+#[derive(Debug)]
+pub struct DataDirectory {
+    disk: Arc<dyn Disk>,
+    log: Arc<dyn Log>,
+    options: DataOptions,
+    start: Start,
+    registry: Mutex<Registry>,
+    /// Kept manifests, oldest first.
+    manifests: Mutex<Vec<Arc<Manifest>>>,
+    /// Bytes that were written to the log when the last checkpoint began.
+    checkpointed_bytes: AtomicU64,
+    /// Held while a checkpoint is made.
+    checkpointing: tokio::sync::Mutex<()>,
+    /// Locked for other processes; `None` on a simulated disk.
+    _lock: Option<File>,
+}
+
+/// Why a data directory cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DataError {
+    /// Another server has it.
+    #[error("{} is used by another server", path.display())]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// It cannot be made or locked.
+    #[error("{}: {reason}", path.display())]
+    Unusable {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// The log or another file is damaged, or cannot be read or written.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+impl DataDirectory {
+    /// Opens a directory of the file system, which is made if it does not exist, and recovers its tables.
+    ///
+    /// # Errors
+    ///
+    /// Another server has it, it is damaged (with file and byte), or it cannot be read or written.
+    pub fn open(path: &Path, options: DataOptions) -> Result<(Arc<DataDirectory>, Recovered), DataError> {
+        let unusable =
+            |error: &std::io::Error| DataError::Unusable { path: path.to_owned(), reason: error.to_string() };
+        fs::create_dir_all(path).map_err(|error| unusable(&error))?;
+        let lock = lock_directory(path)?;
+        let salt = RandomState::new().hash_one(std::process::id());
+        DataDirectory::open_on(Arc::new(FileDisk::new(path)), salt, Some(lock), options)
+    }
+
+    /// As [`DataDirectory::open`], on any disk. `salt` is unpredictable to clients.
+    pub(crate) fn open_on(
+        disk: Arc<dyn Disk>,
+        salt: u64,
+        lock: Option<File>,
+        options: DataOptions,
+    ) -> Result<(Arc<DataDirectory>, Recovered), DataError> {
+        disk.create_folder(table_file::FOLDER).map_err(|error| LogError::io(table_file::FOLDER, &error))?;
+        let manifests = manifest::load_all(&*disk)?;
+        let newest = manifests.last().cloned().unwrap_or_default();
+        let last_start = manifest::last_start(&*disk)?;
+        let is_new = last_start.is_none();
+        if is_new && newest.number > 0 {
+            return Err(LogError::damaged(manifest::START, 0, "it is missing").into());
+        }
+        let last_start = last_start.unwrap_or_default();
+        // The older of the kept checkpoints decides what the log still holds; a start without checkpoint is the first one's.
+        let from = match &manifests[..] {
+            [] | [_] => 0,
+            [.., oldest, _] => oldest.log_from,
+        };
+        let start = Start { epoch: last_start.epoch + 1, closed_at: None };
+        let log_options = LocalOptions {
+            from,
+            closed_at: last_start.closed_at,
+            salt,
+            observer: options.observer.clone(),
+            ..LocalOptions::new(start.epoch)
+        };
+        let (log, opened) = LocalLog::open(disk.clone(), &log_options)?;
+        start.write(&*disk)?;
+        let log: Arc<dyn Log> = Arc::new(log);
+        let (recovered, registry) = recovery::recover(&disk, &*log, &newest, opened, options.threads)?;
+        let directory = DataDirectory {
+            checkpointed_bytes: AtomicU64::new(0),
+            checkpointing: tokio::sync::Mutex::new(()),
+            disk,
+            log,
+            options,
+            start,
+            registry: Mutex::new(registry),
+            manifests: Mutex::new(manifests),
+            _lock: lock,
+        };
+        Ok((Arc::new(directory), recovered))
+    }
+
+    /// The log.
+    pub fn log(&self) -> &Arc<dyn Log> {
+        &self.log
+    }
+
+    /// The number of this start.
+    pub fn epoch(&self) -> u64 {
+        self.start.epoch
+    }
+
+    /// Whether a table of this name, written by clients, is durable.
+    pub fn is_durable(&self, name: &str) -> bool {
+        self.options.rules.is_durable(name)
+    }
+
+    /// Registers a table that is about to be created, and returns its number. It is part of checkpoints from its
+    /// [`DataDirectory::created`] on; until it is either that or [`DataDirectory::forget`]-gotten, the log keeps its creation.
+    pub fn register(&self, name: &str) -> TableId {
+        self.registry().register(name, self.log.end())
+    }
+
+    /// Notes how a registered table follows others, if it does.
+    pub fn define(&self, id: TableId, definition: Option<DerivedDefinition>) {
+        if let Some(table) = self.registry().tables.get_mut(&id) {
+            table.definition = definition;
+        }
+    }
+
+    /// A registered table is hosted now.
+    pub fn created(&self, id: TableId) {
+        if let Some(table) = self.registry().tables.get_mut(&id) {
+            table.is_created = true;
+        }
+    }
+
+    /// Forgets a table that is deleted, or was not created.
+    pub fn forget(&self, id: TableId) {
+        self.registry().tables.remove(&id);
+    }
+
+    /// The tables that are registered.
+    pub fn tables(&self) -> Vec<DurableTable> {
+        self.registry().tables.values().cloned().collect()
+    }
+
+    /// Held by the one who makes a checkpoint.
+    pub(crate) fn checkpointing(&self) -> &tokio::sync::Mutex<()> {
+        &self.checkpointing
+    }
+
+    /// Ends the log in order, once everything that was appended is acknowledged. The next start finds that nothing is missing.
+    ///
+    /// # Errors
+    ///
+    /// The note of it cannot be written; the next start recovers as after a crash.
+    pub fn close(&self) -> Result<(), LogError> {
+        self.log.close();
+        if let Some(failure) = self.log.failure() {
+            return Err(failure);
+        }
+        Start { closed_at: Some(self.log.end()), ..self.start }.write(&*self.disk)
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn manifests(&self) -> MutexGuard<'_, Vec<Arc<Manifest>>> {
+        self.manifests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Locks a directory for this process.
+///
+/// # Errors
+///
+/// Another process has locked it.
+pub fn lock_directory(path: &Path) -> Result<File, DataError> {
+    let unusable =
+        |error: &std::io::Error| DataError::Unusable { path: path.to_owned(), reason: error.to_string() };
+    let options = File::options().create(true).truncate(false).write(true).read(true).clone();
+    let lock = options.open(path.join("lock")).map_err(|error| unusable(&error))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(DataError::Locked { path: path.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(unusable(&error)),
+    }
+}

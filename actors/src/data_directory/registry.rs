@@ -1,0 +1,38 @@
+//! The durable tables of a running server.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::definition::DerivedDefinition;
+use crate::log::TableId;
+
+/// A durable table.
+#[derive(Debug, Clone)]
+pub struct DurableTable {
+    /// Its number.
+    pub id: TableId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// The log has its creation at this record or later.
+    pub since: u64,
+    /// Whether it is hosted, or still being created.
+    pub is_created: bool,
+    /// How it follows others; `None` for a table that clients write.
+    pub definition: Option<DerivedDefinition>,
+}
+
+#[derive(Debug)]
+pub(super) struct Registry {
+    pub tables: BTreeMap<TableId, DurableTable>,
+    pub next: u64,
+}
+
+impl Registry {
+    pub fn register(&mut self, name: &str, since: u64) -> TableId {
+        let id = TableId(self.next);
+        self.next += 1;
+        self.tables
+            .insert(id, DurableTable { id, name: name.into(), since, is_created: false, definition: None });
+        id
+    }
+}
