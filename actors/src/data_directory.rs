@@ -16,6 +16,8 @@
 //! [`table_file`]), opening and recovering ([`recovery`]), the directory in use ([`DataDirectory`]).
 
 mod checkpoint;
+#[cfg(test)]
+mod crash_tests;
 pub mod definition;
 mod manifest;
 mod recovery;

@@ -6,7 +6,7 @@
 //! two others; what it finds damaged is an error that names the place.
 //!
 //! Reading order: the trait ([`Log`]) and its records ([`record`]); the implementations [`memory`] and [`local`], the latter
-//! over files of a [`disk`], framed by [`frame`].
+//! over files of a [`disk`], framed by [`frame`]. Every implementation passes the suite in `conformance`.
 
 pub mod disk;
 pub mod frame;
@@ -15,6 +15,13 @@ pub mod memory;
 pub mod record;
 pub mod segment;
 pub mod side_file;
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+pub(crate) mod crash_tests;
+#[cfg(test)]
+pub(crate) mod simulated;
 
 use std::fmt::Debug;
 
@@ -31,7 +38,7 @@ pub use side_file::StoredPayload;
 pub type Acknowledge = Box<dyn FnOnce(Result<Position, LogError>) + Send>;
 
 /// Receives records that are replayed, in order. An error ends the replay.
-pub type Receive<'a> = &'a mut dyn FnMut(PlacedRecord) -> Result<(), LogError>;
+pub type ReplaySink<'a> = &'a mut dyn FnMut(PlacedRecord) -> Result<(), LogError>;
 
 /// An ordered log of the records of many tables.
 pub trait Log: Send + Sync + Debug {
@@ -63,7 +70,7 @@ pub trait Log: Send + Sync + Debug {
     /// # Errors
     ///
     /// A record is damaged, or `receive` fails.
-    fn replay(&self, from: u64, receive: Receive<'_>) -> Result<u64, LogError>;
+    fn replay(&self, from: u64, receive: ReplaySink<'_>) -> Result<u64, LogError>;
 
     /// Forgets records below number `below`. Some of them may be kept, as whole files are removed.
     ///

@@ -22,7 +22,7 @@ use super::memory::is_next;
 use super::record::{LogRecord, Position, RecordKind, TableId};
 use super::segment::Segment;
 use super::side_file::{self, SideFiles, StoredPayload};
-use super::{Acknowledge, Log, LogError, Receive};
+use super::{Acknowledge, Log, LogError, ReplaySink};
 
 /// The folder of the segments.
 pub const FOLDER: &str = "log";
@@ -235,7 +235,7 @@ impl Log for LocalLog {
         self.shared.end.load(Ordering::Acquire)
     }
 
-    fn replay(&self, from: u64, receive: Receive<'_>) -> Result<u64, LogError> {
+    fn replay(&self, from: u64, receive: ReplaySink<'_>) -> Result<u64, LogError> {
         let (segments, end) = (lock(&self.shared.segments).clone(), self.end());
         for (position, info) in segments.iter().enumerate() {
             let after = segments.get(position + 1).map_or(end, |next| next.first);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::record::{LogRecord, PlacedRecord, Position, RecordKind, TableId};
 use super::side_file::StoredPayload;
-use super::{Acknowledge, Log, LogError, Receive};
+use super::{Acknowledge, Log, LogError, ReplaySink};
 
 /// A log in memory.
 #[derive(Debug, Default)]
@@ -80,7 +80,7 @@ impl Log for MemoryLog {
         state.first + state.records.len() as u64
     }
 
-    fn replay(&self, from: u64, receive: Receive<'_>) -> Result<u64, LogError> {
+    fn replay(&self, from: u64, receive: ReplaySink<'_>) -> Result<u64, LogError> {
         let (first, records) = {
             let state = self.lock();
             (state.first, state.records.clone())
