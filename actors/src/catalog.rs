@@ -32,7 +32,8 @@ use crate::placement::Placement;
 use crate::subscriber::Subscriber;
 use crate::table::TableRef;
 use crate::table::{
-    ActorContext, DeleteSubscribers, LivenessGuard, Source, TableActor, TableEnded, TableLog, TableNames as _,
+    ActorContext, DataSlot, DeleteSubscribers, LivenessGuard, Source, TableActor, TableEnded, TableLog,
+    TableNames as _,
 };
 use crate::tuning;
 use crate::workers::Workers;
@@ -50,7 +51,7 @@ pub struct Catalog {
     metrics: ActorMetrics,
     memory: MemoryAccount,
     workers: Workers,
-    data: Option<Arc<DataDirectory>>,
+    data: DataSlot,
 }
 
 impl Catalog {
@@ -66,22 +67,7 @@ impl Catalog {
         metrics: ActorMetrics,
         memory: MemoryAccount,
     ) -> std::io::Result<Catalog> {
-        Catalog::start_with(threads, limits, metrics, memory, None)
-    }
-
-    /// As [`Catalog::start`], with a data directory for tables that outlive the server.
-    ///
-    /// # Errors
-    ///
-    /// The operating system cannot start a thread.
-    pub fn start_with(
-        threads: usize,
-        limits: Limits,
-        metrics: ActorMetrics,
-        memory: MemoryAccount,
-        data: Option<Arc<DataDirectory>>,
-    ) -> std::io::Result<Catalog> {
-        Catalog::start_on(Workers::start(threads)?, threads, limits, metrics, memory, data)
+        Catalog::start_on(Workers::start(threads)?, threads, limits, metrics, memory)
     }
 
     /// As [`Catalog::start`], with these workers.
@@ -91,9 +77,8 @@ impl Catalog {
         limits: Limits,
         metrics: ActorMetrics,
         memory: MemoryAccount,
-        data: Option<Arc<DataDirectory>>,
     ) -> std::io::Result<Catalog> {
-        let directory = Arc::new(Directory::new(limits));
+        let (directory, data) = (Arc::new(Directory::new(limits)), DataSlot::default());
         let placement = Placement::start(threads);
         let monitor = {
             let directory = directory.clone();
@@ -131,7 +116,7 @@ impl Catalog {
 
     /// Where durable tables are kept, if any are.
     pub fn data(&self) -> Option<&Arc<DataDirectory>> {
-        self.data.as_ref()
+        self.data.get()
     }
 
     /// The threads for long jobs.
@@ -139,13 +124,14 @@ impl Catalog {
         &self.workers
     }
 
-    /// Hosts the tables that a start has recovered, those that follow others after these. One that cannot be made from its
-    /// sources any more is logged, and not hosted.
+    /// Keeps tables in a directory from now on, and hosts those that a start has recovered from it, those that follow others
+    /// last. One that cannot be made from its sources any more is logged, and not hosted.
     ///
     /// # Errors
     ///
     /// Two tables have one name, or there are more than the limit allows.
-    pub async fn host_recovered(&self, recovered: Recovered) -> Result<()> {
+    pub async fn host_recovered(&self, data: Arc<DataDirectory>, recovered: Recovered) -> Result<()> {
+        self.data.set(data);
         for table in recovered.tables {
             self.mailbox.ask(tuning::ASK_DEADLINE, |reply| HostRecovered { table, reply }).await?;
         }
@@ -158,6 +144,11 @@ impl Catalog {
             }
         }
         Ok(())
+    }
+
+    /// The metrics.
+    pub(crate) fn metrics(&self) -> &ActorMetrics {
+        &self.metrics
     }
 
     /// The server's limits.
@@ -312,7 +303,7 @@ impl CatalogActor {
         });
         let table = reference(addr);
         self.directory.host(table, index, limit);
-        if let (Some(data), Some(id)) = (&self.context.data, durable_id) {
+        if let (Some(data), Some(id)) = (self.context.data.get(), durable_id) {
             data.created(id);
         }
     }

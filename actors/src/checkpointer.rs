@@ -18,6 +18,7 @@ use crate::workers::JobOwner;
 pub async fn run(catalog: Catalog, data: Arc<DataDirectory>) {
     while data.log().failure().is_none() {
         tokio::time::sleep(tuning::CHECKPOINT_INTERVAL).await;
+        catalog.metrics().durability().log_size(data.log().num_bytes());
         if !data.is_checkpoint_due() {
             continue;
         }
@@ -61,6 +62,7 @@ pub async fn make(catalog: &Catalog, data: &Arc<DataDirectory>) -> Result<Option
     };
     if let Some((number, bytes)) = finished {
         let milliseconds = began.elapsed().as_millis() as u64;
+        catalog.metrics().durability().checkpointed(began.elapsed(), bytes);
         tracing::info!(number, bytes, milliseconds, "checkpoint");
     }
     Ok(finished)

@@ -188,7 +188,7 @@ mod tests {
             limits: Limits::default(),
             metrics: ActorMetrics::new().unwrap(),
             memory: proscenium_engine::MemoryAccount::unlimited(),
-            data: None,
+            data: crate::table::DataSlot::default(),
         };
         let (stream, bound) = (StreamId::fresh(), MailboxBound::new(1));
         let monitor = TableMonitor::new(directory.clone()).start().recipient();

@@ -46,6 +46,9 @@ pub enum ActorError {
     /// The write could not be made durable, and changed nothing.
     #[error("not written: {0}")]
     NotDurable(#[from] LogError),
+    /// The server is starting, and its tables are not recovered yet.
+    #[error("the server is recovering its tables")]
+    Recovering,
     /// An answer arrived that belongs to another command: a fault of the server.
     #[error("the server has mixed up two answers")]
     WrongAnswer,
@@ -65,6 +68,7 @@ impl ActorError {
             ActorError::NoConnection => "no_connection",
             ActorError::NotDurable(error) if error.is_refusal() => "disk_full",
             ActorError::NotDurable(_) => "not_durable",
+            ActorError::Recovering => "recovering",
             ActorError::WrongAnswer => "internal",
         }
     }

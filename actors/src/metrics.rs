@@ -2,11 +2,15 @@
 //!
 //! Invariant: recording never blocks, and a table's name is a label only while the table exists.
 
+mod durability;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use prometheus::core::Collector;
 use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntGauge, Registry};
+
+pub use durability::DurabilityMetrics;
 
 /// Histogram buckets, in seconds.
 const SECONDS: [f64; 13] =
@@ -28,6 +32,7 @@ struct MetricsInner {
     merged_deltas: IntCounter,
     merged_notifications: IntCounter,
     pending_bytes: IntGauge,
+    durability: DurabilityMetrics,
 }
 
 impl ActorMetrics {
@@ -79,6 +84,7 @@ impl ActorMetrics {
                 "pending_bytes",
                 "Bytes of replies and notifications that are queued for connections.",
             )?,
+            durability: DurabilityMetrics::new()?,
         })))
     }
 
@@ -99,7 +105,9 @@ impl ActorMetrics {
             merged_deltas,
             merged_notifications,
             pending_bytes,
+            durability,
         } = &*self.0;
+        durability.register(registry)?;
         let all: [Box<dyn Collector>; 10] = [
             Box::new(apply.clone()),
             Box::new(step.clone()),
@@ -113,6 +121,11 @@ impl ActorMetrics {
             Box::new(pending_bytes.clone()),
         ];
         all.into_iter().try_for_each(|collector| registry.register(collector))
+    }
+
+    /// The metrics of durable tables.
+    pub fn durability(&self) -> &DurabilityMetrics {
+        &self.0.durability
     }
 
     /// Measures a step of an actor until the timer is dropped.

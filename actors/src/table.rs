@@ -44,7 +44,7 @@ use actix::prelude::*;
 use proscenium_engine::hosting::{self, Answer};
 use proscenium_engine::table::Table;
 
-pub use context::{ActorContext, TableNames};
+pub use context::{ActorContext, DataSlot, TableNames};
 pub use crash::Crash;
 pub use deferred::MessageOrder;
 pub use durable::{TableLog, TakeCheckpoint};

@@ -4,6 +4,7 @@
 //! limits, shared views, errors and rights.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use actix::Handler;
@@ -32,6 +33,8 @@ pub struct CommandRouter(Arc<Inner>);
 struct Inner {
     catalog: Catalog,
     creation_locks: CreationLocks,
+    /// Whether commands are executed: false until the tables are recovered.
+    is_open: AtomicBool,
     meter: ProcessMeter,
 }
 
@@ -76,6 +79,7 @@ impl CommandRouter {
         CommandRouter(Arc::new(Inner {
             catalog,
             creation_locks: CreationLocks::default(),
+            is_open: AtomicBool::new(true),
             meter: ProcessMeter::start(Instant::now()),
         }))
     }
@@ -94,9 +98,18 @@ impl CommandRouter {
         Caller::without_connection(principal, self.0.catalog.memory().session().request())
     }
 
+    /// Refuses commands, except those about the server itself, until the tables are recovered.
+    pub fn set_open(&self, is_open: bool) {
+        self.0.is_open.store(is_open, Ordering::Release);
+    }
+
     /// Sends a command. Its answer, or an error, arrives at the reply.
     pub fn send(&self, routed: RoutedCommand) -> Sending {
         let RoutedCommand { caller, entity_id, command, table, reply, handled } = routed;
+        if !self.0.is_open.load(Ordering::Acquire) && !matches!(command, Command::Server(_)) {
+            reply.send(Err(ActorError::Recovering));
+            return Sending::Sent;
+        }
         let of_table = table.as_ref().ok().map(|table| &*table.name);
         if let Err(error) = authorize(&caller.principal, &command, of_table.unwrap_or(&entity_id)) {
             reply.send(Err(error));

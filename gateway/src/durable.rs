@@ -1,10 +1,16 @@
 //! The data directory of a running server: opened before its tables are loaded, closed after the last answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use proscenium_actors::data_directory::{DataDirectory, DataOptions, Recovered};
-use proscenium_actors::{ActorError, Catalog, checkpointer};
+use proscenium_actors::log::LogError;
+use proscenium_actors::log::local::LogObserver;
+use proscenium_actors::metrics::DurabilityMetrics;
+use proscenium_actors::{ActorError, checkpointer};
 use proscenium_engine::TableData;
+use proscenium_engine::hosting::Principal;
+use tokio::sync::watch;
 
 use crate::command_router::CommandRouter;
 use crate::config::Config;
@@ -13,10 +19,12 @@ use crate::error::StartError;
 use crate::setup_error::SetupError;
 use crate::source::Source;
 use crate::table_load::{LoadEffect, TableLoad};
-use proscenium_engine::hosting::Principal;
 
 /// Opens the data directory, if there is one, and recovers its tables.
-pub(crate) async fn open(config: &Config) -> Result<Option<(Arc<DataDirectory>, Recovered)>, StartError> {
+async fn open(
+    config: &Config,
+    observer: Arc<dyn LogObserver>,
+) -> Result<Option<(Arc<DataDirectory>, Recovered)>, StartError> {
     let Some(path) = config.storage.path.clone() else {
         tracing::info!("no data directory: tables end with the server (serve --data DIR keeps them)");
         return Ok(None);
@@ -30,7 +38,7 @@ pub(crate) async fn open(config: &Config) -> Result<Option<(Arc<DataDirectory>, 
         rules,
         checkpoint_bytes: config.storage.checkpoint_bytes(),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
-        observer: None,
+        observer: Some(observer),
     };
     tracing::info!(path = %path.display(), "recovering the tables of the data directory");
     let opened = tokio::task::spawn_blocking(move || DataDirectory::open(&path, options)).await;
@@ -50,15 +58,44 @@ pub(crate) async fn open(config: &Config) -> Result<Option<(Arc<DataDirectory>, 
     Ok(Some((data, recovered)))
 }
 
-/// Hosts the recovered tables, and makes checkpoints from now on.
-pub(crate) async fn host(catalog: &Catalog, recovered: Recovered) -> Result<(), StartError> {
-    let hosted = catalog.host_recovered(recovered).await;
+/// Passes what the log does to the metrics, and its failure to the server.
+#[derive(Debug)]
+struct Observer {
+    metrics: DurabilityMetrics,
+    failed: watch::Sender<Option<String>>,
+}
+
+impl LogObserver for Observer {
+    fn synced(&self, records: usize, bytes: u64, took: Duration) {
+        self.metrics.synced(records, bytes, took);
+    }
+
+    fn failed(&self, error: &LogError) {
+        tracing::error!(%error, "the log has failed: nothing is acknowledged any more, and the server ends");
+        self.metrics.log_failed();
+        self.failed.send_replace(Some(error.to_string()));
+    }
+}
+
+/// Recovers the tables of the data directory, if there is one, hosts them, and makes checkpoints from now on. The receiver says
+/// why the log has failed, once it has.
+pub(crate) async fn recover(
+    config: &Config,
+    router: &CommandRouter,
+    metrics: &DurabilityMetrics,
+) -> Result<(Option<Arc<DataDirectory>>, watch::Receiver<Option<String>>), StartError> {
+    let (failed, is_failed) = watch::channel(None);
+    let observer = Arc::new(Observer { metrics: metrics.clone(), failed });
+    let Some((data, recovered)) = open(config, observer.clone()).await? else {
+        return Ok((None, is_failed));
+    };
+    metrics.recovered(recovered.report.took, recovered.report.num_rows);
+    let catalog = router.catalog();
+    let hosted = catalog.host_recovered(data.clone(), recovered).await;
     hosted
         .map_err(|error| SetupError::System { reason: format!("cannot host a recovered table: {error}") })?;
-    if let Some(data) = catalog.data() {
-        actix_rt::spawn(checkpointer::run(catalog.clone(), data.clone()));
-    }
-    Ok(())
+    actix_rt::spawn(checkpointer::run(catalog.clone(), data.clone()));
+    Ok((Some(data), is_failed))
 }
 
 /// Hosts a table that was read from its file; the rows of one that exists are replaced.

@@ -15,8 +15,8 @@ pub mod site_check;
 mod tables;
 mod upload;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, ServiceConfig};
@@ -46,19 +46,38 @@ pub struct Shared {
     pub recompressed: Recompressed,
 }
 
-/// Whether the server accepts new work: false until all tables are loaded, and again while it drains.
+/// Whether the server accepts new work: false until all tables are loaded, again while it drains, and for good once it has
+/// failed.
 #[derive(Debug, Clone, Default)]
-pub struct Readiness(Arc<AtomicBool>);
+pub struct Readiness(Arc<ReadinessState>);
+
+#[derive(Debug, Default)]
+struct ReadinessState {
+    is_ready: AtomicBool,
+    /// Why the server ends, if it has failed.
+    failure: OnceLock<String>,
+}
 
 impl Readiness {
     /// Changes the state.
     pub fn set(&self, is_ready: bool) {
-        self.0.store(is_ready, Ordering::Release);
+        self.0.is_ready.store(is_ready, Ordering::Release);
+    }
+
+    /// Notes that the server has failed, and why.
+    pub fn fail(&self, reason: String) {
+        let _ = self.0.failure.set(reason);
+        self.set(false);
+    }
+
+    /// Why the server has failed, if so.
+    pub fn failure(&self) -> Option<&str> {
+        self.0.failure.get().map(String::as_str)
     }
 
     /// Whether the server is ready.
     pub fn is_ready(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.failure().is_none() && self.0.is_ready.load(Ordering::Acquire)
     }
 }
 

@@ -139,15 +139,12 @@ async fn run(
     let freed = FreedMemory::default();
     let memory = MemoryAccount::server(limits, Arc::new(ProcessProbe::new(limits.server, freed.clone())));
     let metrics = Metrics::new().map_err(|error| SetupError::System { reason: error.to_string() })?;
-    let opened = durable::open(config).await?;
-    let (data, recovered) = opened.unzip();
-    let catalog = {
-        let (limits, metrics) = (config.limits.actors(), metrics.actor_metrics.clone());
-        Catalog::start_with(config.threads, limits, metrics, memory, data.clone())
-            .map_err(StartError::Threads)?
-    };
+    let catalog =
+        Catalog::start(config.threads, config.limits.actors(), metrics.actor_metrics.clone(), memory)
+            .map_err(StartError::Threads)?;
     actix_rt::spawn(memory_return::run(freed));
     let router = CommandRouter::new(catalog.clone());
+    router.set_open(config.storage.path.is_none());
     let connection_limit = ConnectionLimit::new(config.limits.connections);
     let server = ServerContext {
         router: router.clone(),
@@ -162,7 +159,7 @@ async fn run(
     let readiness = Readiness::default();
     let shared = Shared {
         router: router.clone(),
-        metrics,
+        metrics: metrics.clone(),
         page: config.page.clone(),
         readiness: readiness.clone(),
         epoch: Epoch::default(),
@@ -181,17 +178,30 @@ async fn run(
         Addresses { http: listener.address, flight: flight.as_ref().map(|listener| listener.addr) };
     // The listeners serve while the tables load: health checks report live, not ready.
     let serving = actix_rt::spawn(listener.server);
-    if let Some(recovered) = recovered {
-        durable::host(&catalog, recovered).await?;
-    }
+    let (data, mut log_failed) =
+        durable::recover(config, &router, metrics.actor_metrics.durability()).await?;
+    router.set_open(true);
     load(config, &router).await?;
     readiness.set(true);
-    let open =
-        Open { addresses, catalog: catalog.clone(), listener: listener.handle, readiness, connection_limit };
+    let open = Open {
+        addresses,
+        catalog: catalog.clone(),
+        listener: listener.handle,
+        readiness: readiness.clone(),
+        connection_limit,
+    };
     if started.send(Ok(open)).is_err() {
         return Ok(());
     }
-    match serving.await {
+    let failing = readiness.clone();
+    let watching = actix_rt::spawn(async move {
+        if let Ok(reason) = log_failed.wait_for(Option::is_some).await {
+            failing.fail(reason.clone().unwrap_or_default());
+        }
+    });
+    let served = serving.await;
+    watching.abort();
+    match served {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::error!(%error, "the HTTP listener failed"),
         Err(error) => tracing::error!(%error, "the HTTP listener panicked"),
@@ -232,6 +242,21 @@ impl Running {
     /// The addresses that the server is bound to.
     pub fn addresses(&self) -> Addresses {
         self.addresses
+    }
+
+    /// Why the server has failed and must end, if so.
+    pub fn failure(&self) -> Option<String> {
+        self.readiness.failure().map(str::to_owned)
+    }
+
+    /// Resolves when the server has failed.
+    pub async fn failed(&self) -> String {
+        loop {
+            if let Some(reason) = self.failure() {
+                return reason;
+            }
+            tokio::time::sleep(tuning::FAILURE_INTERVAL).await;
+        }
     }
 
     /// The tables, for callers in the same process.

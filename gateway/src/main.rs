@@ -9,7 +9,7 @@ use clap_complete::Shell;
 use proscenium_gateway::cli::{self, ClientCommand};
 use proscenium_gateway::page::PageFile;
 use proscenium_gateway::settings::Options;
-use proscenium_gateway::{Server, shutdown};
+use proscenium_gateway::{Server, shutdown, tuning};
 
 /// The page's files, in a packaged binary: the list that `cargo package-binary` writes.
 #[cfg(page_inside)]
@@ -152,10 +152,22 @@ fn run(options: Options, stop_on_eof: bool) -> Result<(), Box<dyn std::error::Er
         announce(&format!("listening grpc://{flight}"));
     }
     announce("ready");
-    actix_rt::System::new().block_on(async {
-        if stop_on_eof { shutdown::signal_or_end_of_input().await } else { shutdown::signal().await }
+    let failure = actix_rt::System::new().block_on(async {
+        let ended = async {
+            if stop_on_eof { shutdown::signal_or_end_of_input().await } else { shutdown::signal().await }
+        };
+        tokio::select! {
+            signalled = ended => signalled.map(|()| None),
+            reason = server.failed() => {
+                tokio::time::sleep(tuning::FAILURE_NOTICE).await;
+                Ok(Some(reason))
+            }
+        }
     })?;
     announce("stopping");
     server.stop();
-    Ok(())
+    match failure {
+        None => Ok(()),
+        Some(reason) => Err(reason.into()),
+    }
 }

@@ -105,3 +105,9 @@ pub const FREED_MOST_WAITS: usize = 60;
 /// Least time between two times that memory is given back: gigabytes take some hundred milliseconds, in which threads wait
 /// that allocate.
 pub const FREED_PAUSE: Duration = Duration::from_secs(5);
+
+/// Time between two looks at whether the server has failed.
+pub const FAILURE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Time for which a server that has failed answers health checks with the reason before it ends.
+pub const FAILURE_NOTICE: Duration = Duration::from_secs(2);

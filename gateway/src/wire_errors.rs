@@ -34,6 +34,7 @@ pub(crate) fn to_websocket(fault: &ActorError) -> ClientResp {
         | ActorError::TooManySubscriptions { .. }
         | ActorError::NoConnection
         | ActorError::NotDurable(_)
+        | ActorError::Recovering
         | ActorError::WrongAnswer => wire_error::server_error(fault.to_string()),
     }
 }
@@ -49,7 +50,7 @@ pub(crate) fn to_http(fault: &ActorError, name: &str) -> HttpResponse {
             StatusCode::SERVICE_UNAVAILABLE
         }
         ActorError::NotDurable(error) if error.is_refusal() => StatusCode::INSUFFICIENT_STORAGE,
-        ActorError::NotDurable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        ActorError::NotDurable(_) | ActorError::Recovering => StatusCode::SERVICE_UNAVAILABLE,
         ActorError::WrongAnswer => StatusCode::INTERNAL_SERVER_ERROR,
     };
     http_error(status, fault.code(), &text(fault, name))
@@ -99,7 +100,7 @@ pub(crate) fn to_flight(fault: &ActorError, name: &str) -> Status {
         ActorError::TableFailed { .. } => Code::FailedPrecondition,
         ActorError::Deadline { .. } => Code::DeadlineExceeded,
         ActorError::NotDurable(error) if error.is_refusal() => Code::ResourceExhausted,
-        ActorError::Gone | ActorError::NotDurable(_) => Code::Unavailable,
+        ActorError::Gone | ActorError::NotDurable(_) | ActorError::Recovering => Code::Unavailable,
         ActorError::WrongAnswer => Code::Internal,
     };
     let mut status = Status::new(code, text(fault, name));
@@ -138,6 +139,7 @@ fn text(fault: &ActorError, name: &str) -> String {
         | ActorError::TooManySubscriptions { .. }
         | ActorError::NoConnection
         | ActorError::NotDurable(_)
+        | ActorError::Recovering
         | ActorError::WrongAnswer => fault.to_string(),
     }
 }

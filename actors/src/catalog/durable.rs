@@ -118,7 +118,7 @@ impl Handler<Posted<HostDerived>> for CatalogActor {
 
 impl CatalogActor {
     fn table_log(&self, id: TableId) -> Option<TableLog> {
-        self.context.data.clone().map(|data| TableLog { data, id })
+        self.context.data.get().map(|data| TableLog { data: data.clone(), id })
     }
 
     fn make_again(
@@ -139,7 +139,7 @@ impl CatalogActor {
 
     /// The hosted table with this number.
     fn durable_table(&self, id: u64) -> Result<TableRef> {
-        let present = self.context.data.iter().flat_map(|data| data.tables());
+        let present = self.context.data.get().into_iter().flat_map(|data| data.tables());
         let named = present.into_iter().find(|table| table.id == TableId(id));
         let table = named.map(|table| self.directory.table(&table.name)).transpose()?;
         table.filter(|table| table.durable_id == Some(TableId(id))).ok_or(ActorError::TableNotFound)

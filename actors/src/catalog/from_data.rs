@@ -26,7 +26,7 @@ impl CatalogActor {
         memory: MemoryAccount,
     ) -> impl Future<Output = Result<NewTable>> + 'static {
         let workers = self.context.workers.clone();
-        let data_directory = self.context.data.clone().filter(|directory| directory.is_durable(&name));
+        let data_directory = self.context.data.for_table(&name);
         async move {
             // Freeing megabytes takes milliseconds, so a worker does it after the table is created.
             let kept = data.clone();

@@ -33,7 +33,7 @@ impl CatalogActor {
     ) -> impl Future<Output = Result<NewTable>> + 'static {
         let workers = self.context.workers.clone();
         let source = self.directory.table_of_view(&view_id);
-        let data = self.context.data.clone().filter(|data| data.is_durable(&name));
+        let data = self.context.data.for_table(&name);
         async move {
             let source = source.ok_or_else(|| no_view(&view_id))?;
             let durable_id = source.durable_id;

@@ -31,7 +31,7 @@ impl CatalogActor {
     ) -> impl Future<Output = Result<NewTable>> + 'static {
         let workers = self.context.workers.clone();
         let directory = self.directory.clone();
-        let data = self.context.data.clone().filter(|data| data.is_durable(&name));
+        let data = self.context.data.for_table(&name);
         async move {
             let find = |source: &str| {
                 directory.table(source).map_err(|error| match error {

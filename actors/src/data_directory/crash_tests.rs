@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use bytes::Bytes;
-use proscenium_engine::testing::Random;
 use proscenium_engine::table::{Table, WriteKind};
+use proscenium_engine::testing::Random;
 use proscenium_engine::{EngineContext, TableData, TableOptions, WriteOptions};
 
 use super::definition::creation_payload;

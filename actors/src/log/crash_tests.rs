@@ -136,7 +136,7 @@ fn every_flipped_byte_is_found_or_harmless() {
 fn every_truncated_file_is_found_unless_it_is_the_torn_end() {
     let (disk, records) = small_log();
     let files = disk.files();
-    let last = files.keys().filter(|name| name.ends_with(".log")).next_back().unwrap().clone();
+    let last = files.keys().rfind(|name| name.ends_with(".log")).unwrap().clone();
     for (name, content) in &files {
         for size in 0..content.len() {
             let mut files = files.clone();

@@ -75,6 +75,7 @@ pub struct LocalLog {
     requests: Mutex<Option<Sender<Request>>>,
     shared: Arc<Shared>,
     side_files: SideFiles,
+    observer: Option<Arc<dyn LogObserver>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -174,6 +175,7 @@ impl LocalLog {
             requests: Mutex::new(Some(requests)),
             shared,
             side_files: SideFiles::from(last_side_file + 1),
+            observer: options.observer.clone(),
             thread: Mutex::new(Some(thread)),
         };
         Ok((log, Opened { cut }))
@@ -191,6 +193,9 @@ impl LocalLog {
         let stored = self.side_files.store(&*self.disk, payload);
         if let Err(error @ LogError::Failed { .. }) = &stored {
             self.shared.fail(error);
+            if let Some(observer) = &self.observer {
+                observer.failed(error);
+            }
         }
         stored
     }
@@ -477,7 +482,7 @@ impl Writer {
             accepted.push((acknowledge, position));
         }
         if !accepted.is_empty() {
-            match self.write_buffer() {
+            match self.write_buffer(accepted.len()) {
                 Ok(()) => self.commit(accepted, versions, stored),
                 Err(error) => {
                     refused.extend(accepted.into_iter().map(|(acknowledge, _)| (acknowledge, error.clone())));
@@ -511,7 +516,7 @@ impl Writer {
     }
 
     /// Writes the buffer to the end of the segment, and syncs it. If the disk takes it not, the segment is as before.
-    fn write_buffer(&mut self) -> Result<(), LogError> {
+    fn write_buffer(&mut self, records: usize) -> Result<(), LogError> {
         if self.size >= self.options.segment_bytes {
             let begun = self.begin_segment().map_err(|error| self.failed(error))?;
             lock(&self.shared.segments).push_back(begun);
@@ -531,7 +536,7 @@ impl Writer {
             return Err(self.failed(sync_error(&error)));
         }
         if let Some(observer) = &self.options.observer {
-            observer.synced(1, self.buffer.len() as u64, began.elapsed());
+            observer.synced(records, self.buffer.len() as u64, began.elapsed());
         }
         Ok(())
     }

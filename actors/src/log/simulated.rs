@@ -53,7 +53,9 @@ impl NameChange {
     fn is_in(&self, folder: &str) -> bool {
         let of = |name: &str| name.rsplit_once('/').map_or("", |(folder, _)| folder) == folder;
         match self {
-            NameChange::Set(name, _) | NameChange::Removed(name) | NameChange::Renamed(_, name, _) => of(name),
+            NameChange::Set(name, _) | NameChange::Removed(name) | NameChange::Renamed(_, name, _) => {
+                of(name)
+            }
         }
     }
 

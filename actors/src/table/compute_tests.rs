@@ -119,7 +119,6 @@ async fn batches_are_applied_while_windows_are_computed() {
         Limits::default(),
         ActorMetrics::new().unwrap(),
         MemoryAccount::unlimited(),
-        None,
     )
     .unwrap();
     let options = TableOptions { index: Some("k".into()), ..TableOptions::default() };
@@ -166,15 +165,9 @@ async fn batches_are_applied_while_windows_are_computed() {
 async fn what_a_client_that_left_has_asked_for_is_not_built() {
     const NUM_VIEWS: u64 = 50;
     let (workers, metrics) = (few_workers(), ActorMetrics::new().unwrap());
-    let catalog = Catalog::start_on(
-        workers.clone(),
-        1,
-        Limits::default(),
-        metrics.clone(),
-        MemoryAccount::unlimited(),
-        None,
-    )
-    .unwrap();
+    let catalog =
+        Catalog::start_on(workers.clone(), 1, Limits::default(), metrics.clone(), MemoryAccount::unlimited())
+            .unwrap();
     let rows = r#"[{"k":1},{"k":2}]"#;
     catalog.host("t", TableData::Rows(rows.into()), TableOptions::default()).await.unwrap();
     let table = catalog.table("t").unwrap();

@@ -1,6 +1,6 @@
 //! The server's services for table actors.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use proscenium_engine::MemoryAccount;
 use proscenium_engine::hosting::Answer;
@@ -30,8 +30,30 @@ pub struct ActorContext {
     pub metrics: ActorMetrics,
     /// The account of the server's memory.
     pub memory: MemoryAccount,
-    /// Where durable tables are kept; `None`: no table is.
-    pub data: Option<Arc<DataDirectory>>,
+    /// Where durable tables are kept.
+    pub data: DataSlot,
+}
+
+/// The data directory, once it is recovered. Empty on a server without one.
+#[derive(Debug, Clone, Default)]
+pub struct DataSlot(Arc<OnceLock<Arc<DataDirectory>>>);
+
+impl DataSlot {
+    /// Sets the directory, once.
+    pub fn set(&self, data: Arc<DataDirectory>) {
+        // A second one is never set: a server has one directory.
+        let _ = self.0.set(data);
+    }
+
+    /// The directory.
+    pub fn get(&self) -> Option<&Arc<DataDirectory>> {
+        self.0.get()
+    }
+
+    /// The directory, if a table of this name, written by clients, is durable.
+    pub fn for_table(&self, name: &str) -> Option<Arc<DataDirectory>> {
+        self.get().filter(|data| data.is_durable(name)).cloned()
+    }
 }
 
 /// The directory of tables and views, as table actors see it.

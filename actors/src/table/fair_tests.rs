@@ -34,7 +34,7 @@ impl Server {
         let (workers, metrics) = (few_workers(), ActorMetrics::new().unwrap());
         let memory = MemoryAccount::unlimited();
         let catalog =
-            Catalog::start_on(workers.clone(), 1, Limits::default(), metrics.clone(), memory, None).unwrap();
+            Catalog::start_on(workers.clone(), 1, Limits::default(), metrics.clone(), memory).unwrap();
         Server { catalog, workers, metrics }
     }
 

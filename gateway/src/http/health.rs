@@ -6,11 +6,17 @@ use actix_web::{HttpResponse, web};
 use super::Shared;
 use crate::wire_errors::http_error;
 
-pub(super) async fn live() -> HttpResponse {
+pub(super) async fn live(shared: web::Data<Shared>) -> HttpResponse {
+    if let Some(reason) = shared.readiness.failure() {
+        return http_error(StatusCode::SERVICE_UNAVAILABLE, "failed", reason);
+    }
     HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("live\n")
 }
 
 pub(super) async fn ready(shared: web::Data<Shared>) -> HttpResponse {
+    if let Some(reason) = shared.readiness.failure() {
+        return http_error(StatusCode::SERVICE_UNAVAILABLE, "failed", reason);
+    }
     if shared.readiness.is_ready() {
         HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ready\n")
     } else {
