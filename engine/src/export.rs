@@ -16,12 +16,12 @@ mod tests;
 mod text_bytes;
 
 use crate::memory::{MemoryAccount, MemoryKind, MemoryReservation};
+pub(crate) use arrow::ArrowEncoder;
 pub use budget::ExportBudget;
 /// Encodes the cells of a column as JSON; also used for lists that are stored as text.
 pub(crate) use cell::CellWriter as JsonCells;
 pub use pieces::TextFormat;
 pub(crate) use pieces::{ExportSource, PIECE_BYTES, PIECE_CELLS, RowSource, TextPosition, write_next};
-pub(crate) use text_bytes::of_slice as slice_text_bytes;
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -239,7 +239,7 @@ pub(crate) fn arrow_pieces(
     arrow::pieces(slice, naming, compression, kept, budget)
 }
 
-/// Converts a slice to one record batch, text as `Dictionary<Int32, Utf8>`.
-pub fn record_batch(slice: &RowSlice, naming: Naming) -> Result<RecordBatch> {
-    arrow::batch(slice, naming)
+/// Converts a slice to one record batch, text as `Utf8`.
+pub(crate) fn plain_batch(slice: &RowSlice, naming: Naming) -> Result<RecordBatch> {
+    arrow::plain_batch(slice, naming)
 }

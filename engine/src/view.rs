@@ -8,15 +8,18 @@ mod cells;
 mod column_only;
 mod filter;
 mod flat;
+mod flat_slice;
 mod group_codes;
 mod grouped;
 mod groups;
 mod handle;
 mod min_max;
+mod pivot_slice;
 mod plan;
 mod sharing_key;
 mod slice;
 mod slice_size;
+mod slice_stream;
 mod slot_bitmap;
 #[cfg(test)]
 mod tests;
@@ -32,8 +35,9 @@ pub(crate) use plan::ParsedColumns;
 pub use plan::Plan;
 pub(crate) use plan::ViewKind;
 pub use sharing_key::SharingKey;
-pub use slice::{TextStream, ViewSlice};
+pub use slice::ViewSlice;
 pub use slice_size::SliceSize;
+pub use slice_stream::{ArrowStream, BatchStream, ReservedBatch, TextStream};
 
 use crate::context::EngineContext;
 use crate::error::Result;
@@ -45,6 +49,7 @@ use crate::types::scalar::Scalar;
 use column_only::ColumnOnly;
 use flat::Flat;
 use grouped::Grouped;
+use pivot_slice::PivotSlice;
 
 /// A materialised view, shared by all clients whose plans have the same sharing key.
 #[derive(Debug)]
@@ -236,6 +241,31 @@ impl View {
         }
     }
 
+    /// A slice for a receiver that takes its rows piece by piece, on up to `num_threads` threads: they are gathered when they
+    /// are taken, unless they are few, or cannot be gathered again because the view depends on more than its snapshot.
+    pub fn slice_in_pieces(
+        &mut self,
+        handle: &mut Handle,
+        options: SliceOptions,
+        num_threads: usize,
+    ) -> Option<ViewSlice> {
+        if self.is_flat() {
+            return Some(self.slice(handle, options));
+        }
+        let size = self.slice_size(handle, options);
+        let remembers = self.plan().remembers_removed_rows();
+        let handle_of_pieces = handle.as_opened().filter(|_| !remembers && !options.index)?;
+        if size.gathered_bytes <= export::PIECE_BYTES {
+            return None;
+        }
+        let first_row = options.viewport.start_row.map_or(0, |row| row as usize);
+        let viewport = Viewport { start_row: Some(0), end_row: Some(0), ..options.viewport };
+        let head = self.slice(handle, SliceOptions { viewport, ..options }).gather();
+        let of_rows = (first_row, size);
+        let pivot = PivotSlice::new(self, handle_of_pieces, options, of_rows, head, num_threads);
+        Some(ViewSlice::of_pivot(pivot))
+    }
+
     /// Returns the column paths: one list per split level plus one of column names. Each list has one entry per shown
     /// column in `columns` (clamped).
     pub fn column_paths(&mut self, columns: Range<usize>) -> Vec<Vec<Scalar>> {
@@ -332,7 +362,7 @@ impl View {
             Shape::Flat(view) => {
                 let slots = view.in_order(delta.changed.clone());
                 let reservation = reserve(size.of_rows(slots.len()))?;
-                (slice::flat_slice(view, &slots, &view.plan.columns, false), reservation)
+                (flat_slice::flat_slice(view, &slots, &view.plan.columns, false), reservation)
             }
             Shape::ColumnOnly(view) => {
                 let slots = view.rows.in_order(delta.changed.clone());

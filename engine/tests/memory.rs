@@ -69,7 +69,7 @@ fn read(
     let request = SliceRequest { viewport: Viewport::default(), format };
     let budget = ExportBudget::new(memory.clone(), limit_bytes);
     budget.check(format.least_bytes(&request.size(view, handle)))?;
-    let slice = request.take(view, handle, memory)?;
+    let slice = request.take(view, handle, memory, 2)?;
     match format.encode(slice, 2, &budget)? {
         Answer::Encoded(_, pieces) => Ok(pieces),
         other => panic!("not encoded: {other:?}"),
@@ -168,7 +168,7 @@ fn a_range_of_a_large_pivot_is_read_when_the_whole_is_refused() {
     let viewport = Viewport { end_row: Some(30), end_col: Some(40), ..Viewport::default() };
     for format in formats() {
         let request = SliceRequest { viewport, format };
-        let slice = request.take(&mut view, &mut handle, &memory).unwrap();
+        let slice = request.take(&mut view, &mut handle, &memory, 1).unwrap();
         assert!(format.encode(slice, 1, &ExportBudget::new(memory.clone(), 1 << 20)).is_ok(), "{format:?}");
     }
 }

@@ -177,7 +177,7 @@ fn estimates_of_requests_are_within_a_factor_of_two() {
         ] {
             let request = SliceRequest { viewport: Viewport::default(), format };
             let taken = measure(threads, |context| {
-                let slice = request.take(&mut view, &mut handle, &context.memory).unwrap();
+                let slice = request.take(&mut view, &mut handle, &context.memory, 1).unwrap();
                 let budget = ExportBudget::new(context.memory.clone(), usize::MAX);
                 format.encode(slice, threads, &budget).unwrap()
             });

@@ -3,14 +3,13 @@
 //! Invariant: it is a view like those of browsers, with the same limits, and shared with equal ones. It is closed when
 //! it is dropped, also when the caller disconnects.
 
-use bytes::Bytes;
 use proscenium_actors::{ActorError, Caller};
 use proscenium_engine::config::ViewConfig;
-use proscenium_engine::export::{Compression, ExportBudget, Naming, TextFormat};
+use proscenium_engine::export::{ExportBudget, Naming, TextFormat};
 use proscenium_engine::hosting::{
     Answer, Command, Principal, SliceFormat, SliceRequest, TableCommand, ViewCommand, ViewRead,
 };
-use proscenium_engine::view::{Dimensions, TextStream, ViewSlice, Viewport};
+use proscenium_engine::view::{BatchStream, Dimensions, TextStream, ViewSlice, Viewport};
 
 use crate::command_router::CommandRouter;
 
@@ -45,18 +44,14 @@ impl TransientView {
         Ok(view)
     }
 
-    /// Returns rows and columns as an Arrow stream, in consecutive pieces.
+    /// Returns rows and columns as record batches, to be gathered one after the other.
     ///
     /// # Errors
     ///
-    /// The view has failed, or the reply would exceed a limit.
-    pub async fn arrow(&self, naming: Naming, compression: Compression) -> Result<Vec<Bytes>, ActorError> {
-        let format = SliceFormat::Arrow { naming, compression };
-        let slice = SliceRequest { viewport: Viewport::default(), format };
-        match self.ask(ViewCommand::Slice(slice)).await? {
-            Answer::Encoded(_, pieces) => Ok(pieces),
-            other => Err(unexpected(&other)),
-        }
+    /// The view has failed, or its rows would certainly exceed a limit. A stream that turns out to exceed it ends with an error.
+    pub async fn batches(&self, naming: Naming) -> Result<BatchStream, ActorError> {
+        let slice = self.slice(Viewport::default()).await?;
+        Ok(BatchStream::new(slice, naming, self.budget())?)
     }
 
     /// Returns rows and columns as text, to be written piece by piece.
@@ -72,7 +67,7 @@ impl TransientView {
     }
 
     /// The memory of this caller's account, and the limit of one reply.
-    pub fn budget(&self) -> ExportBudget {
+    fn budget(&self) -> ExportBudget {
         ExportBudget::new(self.caller.memory.clone(), self.router.catalog().limits().export_bytes)
     }
 
@@ -80,7 +75,7 @@ impl TransientView {
     ///
     /// # Errors
     ///
-    /// As [`TransientView::encoded`].
+    /// As [`TransientView::batches`].
     pub async fn slice(&self, viewport: Viewport) -> Result<ViewSlice, ActorError> {
         let slice = SliceRequest { viewport, format: SliceFormat::Unencoded };
         match self.ask(ViewCommand::Slice(slice)).await? {

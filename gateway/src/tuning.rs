@@ -50,11 +50,9 @@ pub const PUT_PIECE_BYTES: usize = 32 << 20;
 /// Maximum bytes of a replacement by Flight, which is collected as a whole.
 pub const REPLACE_BYTES: usize = 4 << 30;
 
-/// Most rows of a Flight get encoded at a time.
-pub const GET_PIECE_ROWS: usize = 65_536;
-
-/// Bytes of a piece of a Flight get, text written out: fewer rows where they are longer, at least one.
-pub const GET_PIECE_BYTES: usize = 16 << 20;
+/// Time after which a Flight get whose client takes no more holds only what it has sent and the table as it was: much longer than
+/// clients take for a piece, much shorter than a stalled one is waited for.
+pub const GET_PAUSE: Duration = Duration::from_secs(2);
 
 /// Bytes of compressed data read at a time.
 pub const DECODE_PIECE_BYTES: usize = 64 * 1024;

@@ -36,7 +36,7 @@ pub(super) fn slice(
     let size = request.size(view, &mut held.handle);
     let taken = budget
         .check(request.format.least_bytes(&size))
-        .and_then(|()| request.take(view, &mut held.handle, budget.memory()));
+        .and_then(|()| request.take(view, &mut held.handle, budget.memory(), tuning::build_threads()));
     let slice = match taken {
         Ok(slice) => slice,
         Err(error) => return reply.send(Err(error.into())),

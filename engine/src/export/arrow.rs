@@ -13,6 +13,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, DictionaryArray, Int32Array, RecordBatch, RecordBatchOptions, StringArray,
 };
 use arrow::buffer::Buffer;
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int32Type, Schema};
 use arrow::error::ArrowError;
 use arrow_ipc::CompressionType;
@@ -61,6 +62,38 @@ pub(super) fn pieces(
     Ok(buffers.into_iter().map(|buffer| reserved(Shared(buffer), kept.clone())).collect())
 }
 
+/// Writes an Arrow IPC stream batch by batch.
+pub(crate) struct ArrowEncoder(StreamEncoder);
+
+impl std::fmt::Debug for ArrowEncoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ArrowEncoder")
+    }
+}
+
+impl ArrowEncoder {
+    pub(crate) fn new(schema: &Schema) -> Result<ArrowEncoder> {
+        StreamEncoder::try_new(schema).map(ArrowEncoder).map_err(cannot_write)
+    }
+
+    /// Encodes a batch, the first one behind the schema. The pieces share the batch's memory and keep its reservation.
+    pub(crate) fn encode(
+        &mut self,
+        batch: &RecordBatch,
+        reservation: MemoryReservation,
+    ) -> Result<Vec<Bytes>> {
+        let buffers = self.0.encode(batch).map_err(cannot_write)?;
+        let kept = Arc::new(reservation);
+        Ok(buffers.into_iter().map(|buffer| reserved(Shared(buffer), kept.clone())).collect())
+    }
+
+    /// Ends the stream.
+    pub(crate) fn finish(self) -> Result<Vec<Bytes>> {
+        let buffers = self.0.finish().map_err(cannot_write)?;
+        Ok(buffers.into_iter().map(|buffer| Bytes::from_owner(Shared(buffer))).collect())
+    }
+}
+
 /// Shares a buffer as [`Bytes`].
 struct Shared(Buffer);
 
@@ -72,18 +105,35 @@ impl AsRef<[u8]> for Shared {
 
 /// Converts a slice to one record batch: key columns, then columns.
 pub(super) fn batch(slice: &RowSlice, naming: Naming) -> Result<RecordBatch> {
+    batch_of(slice, naming, |values| Ok(coded(values)))
+}
+
+/// As [`batch`], with text as `Utf8`.
+pub(super) fn plain_batch(slice: &RowSlice, naming: Naming) -> Result<RecordBatch> {
+    batch_of(slice, naming, |values| match values.data_type() {
+        DataType::Dictionary(_, of) => cast(values, of),
+        _ => Ok(values.clone()),
+    })
+}
+
+fn batch_of(
+    slice: &RowSlice,
+    naming: Naming,
+    convert: impl Fn(&ArrayRef) -> Result<ArrayRef, ArrowError>,
+) -> Result<RecordBatch> {
     let mut fields = Vec::new();
     let mut arrays = Vec::new();
-    let mut push = |name: String, values: &ArrayRef| {
-        let values = coded(values);
+    let mut push = |name: String, values: &ArrayRef| -> Result<()> {
+        let values = convert(values).map_err(cannot_write)?;
         fields.push(Field::new(name, values.data_type().clone(), true));
         arrays.push(values);
+        Ok(())
     };
     for (position, (name, values)) in slice.row_paths.iter().flat_map(|paths| &paths.levels).enumerate() {
-        push(naming.key(position, name), values);
+        push(naming.key(position, name), values)?;
     }
     for column in &slice.columns {
-        push(naming.column(column).to_owned(), &column.values);
+        push(naming.column(column).to_owned(), &column.values)?;
     }
     let num_rows = RecordBatchOptions::new().with_row_count(Some(slice.num_rows));
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &num_rows).map_err(cannot_write)

@@ -62,6 +62,24 @@ pub(crate) trait RowSource: Sync {
     fn text_bytes(&self, rows: Range<usize>, columns: Range<usize>) -> TextBytes;
 }
 
+impl RowSource for RowSlice {
+    fn num_rows(&self) -> usize {
+        self.num_rows
+    }
+
+    fn num_columns(&self) -> usize {
+        self.columns.len()
+    }
+
+    fn window(&self, rows: Range<usize>, columns: Range<usize>) -> RowSlice {
+        self.slice(rows, columns)
+    }
+
+    fn text_bytes(&self, rows: Range<usize>, columns: Range<usize>) -> TextBytes {
+        text_bytes::of_slice(self, rows, columns)
+    }
+}
+
 /// Encodes a source as consecutive pieces.
 pub(crate) fn write(
     source: ExportSource<'_>,
@@ -262,10 +280,7 @@ impl<'a> TextPlan<'a> {
             Some(member) => member.column().map_or(0..0, |column| column..column + 1),
             None => 0..self.source.num_columns(),
         };
-        match self.source {
-            ExportSource::Whole(slice) => text_bytes::of_slice(slice, rows, columns),
-            ExportSource::Parts(parts) => parts.text_bytes(rows, columns),
-        }
+        self.source.text_bytes(rows, columns)
     }
 
     fn write(&self, part: usize, rows: Range<usize>, out: &mut String) {
@@ -332,17 +347,24 @@ impl<'a> TextPlan<'a> {
 }
 
 impl ExportSource<'_> {
-    fn num_rows(self) -> usize {
+    pub(crate) fn num_rows(self) -> usize {
         match self {
             ExportSource::Whole(slice) => slice.num_rows,
             ExportSource::Parts(parts) => parts.num_rows(),
         }
     }
 
-    fn num_columns(self) -> usize {
+    pub(crate) fn num_columns(self) -> usize {
         match self {
             ExportSource::Whole(slice) => slice.columns.len(),
             ExportSource::Parts(parts) => parts.num_columns(),
+        }
+    }
+
+    pub(crate) fn text_bytes(self, rows: Range<usize>, columns: Range<usize>) -> TextBytes {
+        match self {
+            ExportSource::Whole(slice) => text_bytes::of_slice(slice, rows, columns),
+            ExportSource::Parts(parts) => parts.text_bytes(rows, columns),
         }
     }
 

@@ -68,13 +68,25 @@ impl SliceRequest {
         view.slice_size(handle, self.options())
     }
 
-    /// Takes the slice, with the rows' keys only if the format contains them.
+    /// Takes the slice, with the rows' keys only if the format contains them. One that its receiver encodes is gathered on
+    /// up to `num_threads` threads, when it is read.
     ///
     /// # Errors
     ///
     /// The account has no memory for its cells.
-    pub fn take(&self, view: &mut View, handle: &mut Handle, memory: &MemoryAccount) -> Result<ViewSlice> {
+    pub fn take(
+        &self,
+        view: &mut View,
+        handle: &mut Handle,
+        memory: &MemoryAccount,
+        num_threads: usize,
+    ) -> Result<ViewSlice> {
         let options = self.options();
+        if self.format == SliceFormat::Unencoded
+            && let Some(slice) = view.slice_in_pieces(handle, options, num_threads)
+        {
+            return Ok(slice);
+        }
         let bytes = match view.is_flat() {
             true => 0,
             false => view.slice_size(handle, options).gathered_bytes,
@@ -183,14 +195,14 @@ mod tests {
         let request = SliceRequest { viewport, format: SliceFormat::Text(TextFormat::Csv(Naming::Readable)) };
         assert_eq!(request.size(&mut view, &mut handle).num_cells(), 4);
         let (memory, budget) = (MemoryAccount::unlimited(), ExportBudget::unlimited());
-        let slice = request.take(&mut view, &mut handle, &memory).unwrap();
+        let slice = request.take(&mut view, &mut handle, &memory, 1).unwrap();
         let Ok(Answer::Encoded(_, pieces)) = request.format.encode(slice, 1, &budget) else {
             panic!("a text")
         };
         assert_eq!(pieces.concat(), b"\"a\"\n2\n3\n");
         let request = SliceRequest { format: SliceFormat::Unencoded, ..request };
         let (memory, budget) = (MemoryAccount::unlimited(), ExportBudget::unlimited());
-        let slice = request.take(&mut view, &mut handle, &memory).unwrap();
+        let slice = request.take(&mut view, &mut handle, &memory, 1).unwrap();
         let Ok(Answer::Slice(slice)) = request.format.encode(slice, 1, &budget) else { panic!("a slice") };
         assert_eq!(slice.num_rows(), 2);
     }

@@ -40,6 +40,12 @@ impl Handle {
         Handle { open_depth: group_by_depth.filter(|&depth| depth > 0), ..Handle::default() }
     }
 
+    /// A handle of an equal view that shows the same rows; `None` once a group was expanded or collapsed.
+    pub(super) fn as_opened(&self) -> Option<Handle> {
+        let is_as_opened = self.toggled.is_empty() && self.closed_after.is_none();
+        is_as_opened.then(|| Handle { open_depth: self.open_depth, ..Handle::default() })
+    }
+
     /// Returns the number of visible rows of a grouped view.
     pub(super) fn num_visible(&mut self, view: &Grouped) -> usize {
         if self.is_all_open(view) { view.rows.num_rows() } else { self.flattened(view).len() }

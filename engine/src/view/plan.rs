@@ -293,6 +293,11 @@ impl Plan {
             .collect()
     }
 
+    /// Whether the view depends on rows that were removed since it was opened, so that it cannot be built again.
+    pub(crate) fn remembers_removed_rows(&self) -> bool {
+        self.aggregates.iter().any(|aggregate| aggregate.function.remembers_removed_rows())
+    }
+
     /// Returns the identity of the view of this plan, if opened when its table is at `version`. Plans of one table with
     /// equal keys share one [`super::View`]. Costs a copy of the configuration.
     pub fn sharing_key(&self, version: u64) -> SharingKey {

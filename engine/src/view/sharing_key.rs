@@ -78,7 +78,7 @@ impl SharingKey {
             sum_of_nothing: aggregate.sum_of_nothing,
         });
         // A new view has not seen removed rows.
-        let remembers = plan.aggregates.iter().any(|aggregate| aggregate.function.remembers_removed_rows());
+        let remembers = plan.remembers_removed_rows();
         let mut computed: Vec<(String, usize)> =
             plan.computed_columns().iter().map(|column| (column.alias.clone(), column.position)).collect();
         computed.sort_unstable();

@@ -1,7 +1,8 @@
 //! Slices: the requested part of a view, and its cells as Arrow arrays.
 //!
 //! Invariant: a slice is immutable and `Send`. For flat views it holds the snapshot and a clone of the order, so that a
-//! worker thread can gather any number of rows while the view steps on; for pivots it holds the gathered cells.
+//! worker thread can gather any number of rows while the view steps on; for pivots it holds the gathered cells, or, if
+//! there are many and their receiver takes them piece by piece, the snapshot and the plan.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,17 +11,19 @@ use bytes::Bytes;
 
 use super::column_only::ColumnOnly;
 use super::flat::Flat;
+use super::flat_slice::FlatSlice;
 use super::grouped::Grouped;
+use super::pivot_slice::PivotSlice;
 use super::{Handle, SliceOptions, SliceSize, Viewport};
-use crate::column::{Column, TextBytes, array};
+use crate::column::array;
 use crate::config::GroupRollupMode;
 use crate::error::Result;
 use crate::export::{
-    self, Compression, ExportBudget, ExportSource, Naming, PIECE_BYTES, PIECE_CELLS, RowPaths, RowSlice,
-    RowSource, SliceColumn, TextFormat, TextPosition, WindowKind,
+    self, Compression, ExportBudget, ExportSource, Naming, PIECE_CELLS, RowPaths, RowSlice, RowSource,
+    SliceColumn, TextFormat, WindowKind,
 };
 use crate::interrupt::checkpoint;
-use crate::memory::{MemoryKind, MemoryReservation};
+use crate::memory::{MemoryAccount, MemoryKind, MemoryReservation};
 use crate::parallel::Threads;
 use crate::types::display::path_text;
 use crate::types::scalar::Scalar;
@@ -38,28 +41,44 @@ pub struct ViewSlice {
 #[derive(Debug)]
 enum SliceSource {
     Ready(Box<RowSlice>),
-    Flat { view: Box<Flat>, start: usize, end: usize, columns: Vec<usize>, keys: bool },
+    Flat(Box<FlatSlice>),
+    Pivot(Box<PivotSlice>),
+}
+
+/// Some rows of a slice.
+pub(super) struct SlicePiece {
+    pub(super) rows: RowSlice,
+    /// The row of the slice past the last.
+    pub(super) end: usize,
+    /// That of the rows' memory, texts written out.
+    pub(super) reservation: MemoryReservation,
 }
 
 impl ViewSlice {
+    /// A slice of a pivot whose cells are gathered piece by piece.
+    pub(super) fn of_pivot(pivot: PivotSlice) -> ViewSlice {
+        ViewSlice::new(SliceSource::Pivot(Box::new(pivot)))
+    }
+
     /// Returns the number of rows in the slice.
     pub fn num_rows(&self) -> usize {
         match &self.source {
             SliceSource::Ready(rows) => rows.num_rows,
-            SliceSource::Flat { start, end, .. } => end - start,
+            SliceSource::Flat(flat) => flat.num_rows(),
+            SliceSource::Pivot(pivot) => pivot.size().num_rows,
         }
     }
 
     /// The size of the slice: what it shows, and no memory.
     pub fn size(&self) -> SliceSize {
-        let name_bytes = match &self.source {
-            SliceSource::Ready(rows) => rows.columns.iter().map(|column| column.name.len()).sum(),
-            SliceSource::Flat { view, columns, .. } => {
-                columns.iter().map(|&column| view.plan.schema.field(column).name.len()).sum()
+        let (num_columns, name_bytes) = match &self.source {
+            SliceSource::Ready(rows) => {
+                (rows.columns.len(), rows.columns.iter().map(|column| column.name.len()).sum())
             }
+            SliceSource::Flat(flat) => (flat.num_columns(), flat.name_bytes()),
+            SliceSource::Pivot(pivot) => (pivot.size().num_columns, pivot.size().name_bytes),
         };
-        let (num_rows, num_columns) = (self.num_rows(), RowSource::num_columns(self));
-        SliceSize { num_rows, num_columns, name_bytes, gathered_bytes: 0 }
+        SliceSize { num_rows: self.num_rows(), num_columns, name_bytes, gathered_bytes: 0 }
     }
 
     /// Writes the slice as text, in consecutive pieces, on up to `num_threads` scoped threads. The cells of a flat view
@@ -68,43 +87,58 @@ impl ViewSlice {
     /// # Errors
     ///
     /// The text exceeds its budget.
-    pub fn text(&self, format: TextFormat, num_threads: usize, budget: &ExportBudget) -> Result<Vec<Bytes>> {
+    pub fn text(
+        mut self,
+        format: TextFormat,
+        num_threads: usize,
+        budget: &ExportBudget,
+    ) -> Result<Vec<Bytes>> {
+        self.gather_pivot(budget.memory())?;
         self.check_texts(budget)?;
         export::text_pieces(self.export_source(), format, num_threads, budget)
     }
 
     /// Refuses a slice whose texts alone exceed the limit, before any of them is written: a few bytes of a dictionary that many
     /// rows refer to can become any number. Cost: O(1), unless they could.
-    fn check_texts(&self, budget: &ExportBudget) -> Result<()> {
-        let (num_rows, num_columns) = (self.num_rows(), RowSource::num_columns(self));
-        if self.most_text_bytes(0..num_rows, 0..num_columns) <= budget.limit_bytes() {
+    pub(super) fn check_texts(&self, budget: &ExportBudget) -> Result<()> {
+        let source = self.export_source();
+        let (num_rows, num_columns) = (source.num_rows(), source.num_columns());
+        if let ExportSource::Parts(_) = source
+            && let SliceSource::Flat(flat) = &self.source
+            && flat.most_text_bytes(0..num_rows, 0..num_columns) <= budget.limit_bytes()
+        {
             return Ok(());
         }
         let mut shown = 0_usize;
         for start in (0..num_rows).step_by(PIECE_CELLS) {
             let rows = start..num_rows.min(start + PIECE_CELLS);
-            shown = shown.saturating_add(RowSource::text_bytes(self, rows, 0..num_columns).shown);
+            shown = shown.saturating_add(source.text_bytes(rows, 0..num_columns).shown);
             budget.check(shown)?;
         }
         Ok(())
     }
 
-    /// An upper bound of the bytes of the texts in these cells. Cost: O(columns).
-    fn most_text_bytes(&self, rows: Range<usize>, shown: Range<usize>) -> usize {
+    /// What encoders read; of a pivot that is not gathered, nothing.
+    pub(super) fn export_source(&self) -> ExportSource<'_> {
         match &self.source {
-            SliceSource::Ready(_) => usize::MAX,
-            SliceSource::Flat { view, columns, .. } => columns[shown].iter().fold(0_usize, |sum, &column| {
-                let longest = view.snapshot.column(column).longest_text();
-                sum.saturating_add(longest.saturating_mul(rows.len()))
-            }),
+            SliceSource::Ready(rows) => ExportSource::Whole(rows),
+            SliceSource::Flat(flat) => ExportSource::Parts(flat.as_ref()),
+            SliceSource::Pivot(pivot) => ExportSource::Whole(pivot.head()),
         }
     }
 
-    fn export_source(&self) -> ExportSource<'_> {
-        match &self.source {
-            SliceSource::Ready(rows) => ExportSource::Whole(rows),
-            SliceSource::Flat { .. } => ExportSource::Parts(self),
+    /// Gathers the cells of a pivot that are not gathered yet, in memory of this account.
+    ///
+    /// # Errors
+    ///
+    /// It has none for them.
+    pub(super) fn gather_pivot(&mut self, memory: &MemoryAccount) -> Result<()> {
+        if let SliceSource::Pivot(pivot) = &self.source {
+            let (rows, reservation) = pivot.gather(memory)?;
+            *self = ViewSlice::new(SliceSource::Ready(Box::new(rows)));
+            self.keep(reservation);
         }
+        Ok(())
     }
 
     fn new(source: SliceSource) -> ViewSlice {
@@ -133,9 +167,10 @@ impl ViewSlice {
         num_threads: usize,
         budget: &ExportBudget,
     ) -> Result<Vec<Bytes>> {
+        self.gather_pivot(budget.memory())?;
         let gathered = match &self.source {
-            SliceSource::Ready(_) => 0,
-            SliceSource::Flat { .. } => self.arrow_bytes(),
+            SliceSource::Ready(_) | SliceSource::Pivot(_) => 0,
+            SliceSource::Flat(flat) => flat.arrow_bytes(),
         };
         let mut reservation = budget.memory().reserve(MemoryKind::Slices, gathered as u64)?;
         let ready = self.reservation.take();
@@ -145,48 +180,58 @@ impl ViewSlice {
         export::arrow_pieces(&rows, naming, compression, (ready, reservation), budget)
     }
 
-    /// The bytes of the arrays that the cells of a flat view are gathered into.
-    fn arrow_bytes(&self) -> usize {
-        let (num_rows, num_columns) = (self.num_rows(), RowSource::num_columns(self));
-        let text = RowSource::text_bytes(self, 0..num_rows, 0..num_columns);
-        let of_column = |cells: &Column| {
-            let width = cells.storage().arrow().primitive_width().unwrap_or(4);
-            // The dictionary of a text column grows, and so does the index of it.
-            num_rows * width + num_rows / 8 + 12 * cells.num_texts().min(num_rows)
-        };
-        let cells: usize = match &self.source {
-            SliceSource::Ready(_) => 0,
-            SliceSource::Flat { view, columns, .. } => {
-                columns.iter().map(|&column| of_column(view.snapshot.column(column))).sum()
+    /// Gathers as many of the rows as take up to `most_bytes`, their texts written out; at least one.
+    ///
+    /// # Errors
+    ///
+    /// The account has no memory for them, or for the pivot that they belong to.
+    pub(super) fn piece(
+        &self,
+        rows: Range<usize>,
+        most_bytes: usize,
+        budget: &ExportBudget,
+    ) -> Result<SlicePiece> {
+        let mut piece = match &self.source {
+            SliceSource::Ready(ready) => {
+                let (rows, num_bytes) = fitting(ready.as_ref(), rows, most_bytes);
+                let reservation = budget.begin(MemoryKind::Answers, num_bytes)?;
+                let columns = 0..ready.columns.len();
+                SlicePiece { end: rows.end, rows: ready.slice(rows, columns), reservation }
             }
+            SliceSource::Flat(flat) => {
+                let (rows, num_bytes) = fitting(flat.as_ref(), rows, most_bytes);
+                let reservation = budget.begin(MemoryKind::Answers, num_bytes)?;
+                let columns = 0..flat.num_columns();
+                SlicePiece { end: rows.end, rows: flat.window(rows, columns), reservation }
+            }
+            SliceSource::Pivot(pivot) => pivot.piece(rows, most_bytes, budget)?,
         };
-        // The slots, too.
-        num_rows * 4 + cells + text.distinct / 2 * 3
+        piece.reservation.settle_all();
+        Ok(piece)
     }
 
-    /// As many of the rows as take up to `most_bytes` when they are gathered and their texts written out, at least one; and
-    /// the bytes that they take.
-    pub fn fitting_rows(&self, rows: Range<usize>, most_bytes: usize) -> (Range<usize>, usize) {
-        let num_columns = RowSource::num_columns(self);
-        let mut len = rows.len();
-        loop {
-            let fitting = rows.start..rows.start + len;
-            let text = RowSource::text_bytes(self, fitting.clone(), 0..num_columns);
-            let cells = len.saturating_mul(4 + num_columns.saturating_mul(9));
-            let num_bytes = cells.saturating_add(text.distinct).saturating_add(text.shown.saturating_mul(2));
-            if num_bytes <= most_bytes || len <= 1 {
-                return (fitting, num_bytes);
-            }
-            len /= 2;
+    /// The slice without its rows: kind and names.
+    ///
+    /// # Errors
+    ///
+    /// As [`ViewSlice::piece`].
+    pub(super) fn head(&self) -> RowSlice {
+        match &self.source {
+            SliceSource::Ready(ready) => ready.slice(0..0, 0..ready.columns.len()),
+            SliceSource::Flat(flat) => flat.window(0..0, 0..flat.num_columns()),
+            SliceSource::Pivot(pivot) => pivot.head().clone(),
         }
     }
 
-    /// Gathers the cells of some of the slice's rows.
-    pub fn rows(&self, rows: Range<usize>) -> RowSlice {
-        RowSource::window(self, rows, 0..RowSource::num_columns(self))
+    /// Drops what the next piece can be gathered without: the state of a pivot, which is then built again.
+    pub(super) fn release(&mut self) {
+        match &mut self.source {
+            SliceSource::Ready(_) | SliceSource::Flat(_) => {}
+            SliceSource::Pivot(pivot) => pivot.release(),
+        }
     }
 
-    /// Gathers the cells.
+    /// Gathers the cells, with unlimited memory.
     pub fn gather(self) -> RowSlice {
         self.gather_on(Threads::ONE)
     }
@@ -194,135 +239,46 @@ impl ViewSlice {
     fn gather_on(self, threads: Threads) -> RowSlice {
         match self.source {
             SliceSource::Ready(rows) => *rows,
-            SliceSource::Flat { view, start, end, columns, keys } => {
-                let slots = view.slots(start, end);
-                let threads = if slots.len() < PIECE_CELLS { Threads::ONE } else { threads };
-                flat_slice_on(&view, &slots, &columns, keys, threads)
+            SliceSource::Flat(flat) => flat.gather_on(threads),
+            SliceSource::Pivot(pivot) => {
+                let (rows, _reservation) =
+                    pivot.gather(&MemoryAccount::unlimited()).expect("an unlimited account refuses nothing");
+                rows
             }
         }
     }
 }
 
-impl RowSource for ViewSlice {
-    fn num_rows(&self) -> usize {
-        ViewSlice::num_rows(self)
-    }
-
-    fn num_columns(&self) -> usize {
-        match &self.source {
-            SliceSource::Ready(rows) => rows.columns.len(),
-            SliceSource::Flat { columns, .. } => columns.len(),
+/// As many of the rows as take up to `most_bytes` when they are gathered and their texts written out, at least one; and
+/// the bytes that they take.
+pub(super) fn fitting(
+    source: &dyn RowSource,
+    rows: Range<usize>,
+    most_bytes: usize,
+) -> (Range<usize>, usize) {
+    let num_columns = source.num_columns();
+    let mut len = rows.len();
+    loop {
+        let fitting = rows.start..rows.start + len;
+        let text = source.text_bytes(fitting.clone(), 0..num_columns);
+        let cells = len.saturating_mul(4 + num_columns.saturating_mul(9));
+        let num_bytes = cells.saturating_add(text.distinct).saturating_add(text.shown.saturating_mul(2));
+        if num_bytes <= most_bytes || len <= 1 {
+            return (fitting, num_bytes);
         }
-    }
-
-    fn text_bytes(&self, rows: Range<usize>, shown: Range<usize>) -> TextBytes {
-        match &self.source {
-            SliceSource::Ready(ready) => export::slice_text_bytes(ready, rows, shown),
-            SliceSource::Flat { view, start, columns, .. } => {
-                let bound = self.most_text_bytes(rows.clone(), shown.clone());
-                if bound <= PIECE_BYTES {
-                    return TextBytes { shown: bound, distinct: bound };
-                }
-                let texts: Vec<&Column> = columns[shown]
-                    .iter()
-                    .map(|&column| view.snapshot.column(column))
-                    .filter(|cells| cells.storage() == Storage::Utf8)
-                    .collect();
-                let slots = view.slots(start + rows.start, start + rows.end);
-                let mut sum = TextBytes::default();
-                texts.iter().for_each(|cells| sum.add(cells.text_bytes(&slots)));
-                sum
-            }
-        }
-    }
-
-    fn window(&self, rows: Range<usize>, shown: Range<usize>) -> RowSlice {
-        match &self.source {
-            SliceSource::Ready(ready) => ready.slice(rows, shown),
-            SliceSource::Flat { view, start, columns, keys, .. } => {
-                let slots = view.slots(start + rows.start, start + rows.end);
-                flat_slice(view, &slots, &columns[shown], *keys)
-            }
-        }
-    }
-}
-
-/// The text of a slice, piece by piece.
-///
-/// Cost: a flat view's cells are gathered for one piece at a time, so the stream takes the memory of a piece, however long
-/// the text; the snapshot that it reads stays as it was. A pivot's cells are gathered already.
-#[derive(Debug)]
-pub struct TextStream {
-    slice: ViewSlice,
-    format: TextFormat,
-    position: TextPosition,
-    budget: ExportBudget,
-}
-
-impl TextStream {
-    /// Starts a stream.
-    pub fn new(slice: ViewSlice, format: TextFormat, budget: ExportBudget) -> TextStream {
-        TextStream { slice, format, position: TextPosition::default(), budget }
-    }
-
-    /// Writes the next piece; `None` after the last one.
-    ///
-    /// # Errors
-    ///
-    /// The text exceeds its budget.
-    pub fn next_piece(&mut self) -> Result<Option<Bytes>> {
-        if self.position == TextPosition::default() {
-            self.slice.check_texts(&self.budget)?;
-        }
-        export::write_next(self.slice.export_source(), self.format, &mut self.position, &self.budget)
+        len /= 2;
     }
 }
 
 /// Clamps a range of rows or columns to `len`.
-fn clamp(start: Option<u32>, end: Option<u32>, len: usize) -> (usize, usize) {
+pub(super) fn clamp(start: Option<u32>, end: Option<u32>, len: usize) -> (usize, usize) {
     let end = end.map_or(len, |end| end as usize).min(len);
     let start = start.map_or(0, |start| start as usize).min(end);
     (start, end)
 }
 
 pub(super) fn flat(view: &Flat, options: SliceOptions) -> ViewSlice {
-    let Viewport { start_row, end_row, start_col, end_col } = options.viewport;
-    let (start, end) = clamp(start_row, end_row, view.len());
-    let (first, last) = clamp(start_col, end_col, view.plan.columns.len());
-    let columns = view.plan.columns[first..last].to_vec();
-    ViewSlice::new(SliceSource::Flat {
-        view: Box::new(view.clone()),
-        start,
-        end,
-        columns,
-        keys: options.id || options.index,
-    })
-}
-
-pub(super) fn flat_slice(view: &Flat, slots: &[u32], columns: &[usize], keys: bool) -> RowSlice {
-    flat_slice_on(view, slots, columns, keys, Threads::ONE)
-}
-
-fn flat_slice_on(view: &Flat, slots: &[u32], columns: &[usize], keys: bool, threads: Threads) -> RowSlice {
-    let column = |column: usize| {
-        let name = view.plan.schema.field(column).name.clone();
-        SliceColumn {
-            name: name.clone(),
-            readable_name: name,
-            values: {
-                let cells = view.snapshot.column(column);
-                cells.shown(cells.gather(slots))
-            },
-        }
-    };
-    RowSlice {
-        kind: WindowKind::Flat,
-        num_rows: slots.len(),
-        columns: threads.deal(columns.to_vec(), column),
-        row_paths: None,
-        keys: keys.then(|| view.snapshot.keys(slots)),
-        member_keys: None,
-    }
+    ViewSlice::new(SliceSource::Flat(Box::new(FlatSlice::new(view, options))))
 }
 
 pub(super) fn column_only(view: &mut ColumnOnly, options: SliceOptions) -> ViewSlice {

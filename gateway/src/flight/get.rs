@@ -3,23 +3,23 @@
 //! Invariant: the view is opened, read and closed by the commands of WebSocket clients, and shared with equal ones. Its
 //! rows are one immutable slice, so the reply is one version, regardless of writes meanwhile.
 //!
-//! Cost: the rows of a flat view are gathered and encoded a piece at a time, when the client has room for the next, so a
-//! get of any size holds bounded memory besides the shared snapshot; those of a pivot are gathered at once.
+//! Cost: the rows are gathered and encoded a piece at a time, when the client has room for the next, so a get of any size holds
+//! bounded memory besides the shared snapshot. A pivot is built again for it and kept while the client reads; after a pause of
+//! [`tuning::GET_PAUSE`] it is dropped, and built once more when the client goes on.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use arrow::error::ArrowError;
+use arrow::datatypes::SchemaRef;
 use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
 use arrow_flight::{FlightData, Ticket};
 use futures::{Stream, StreamExt, TryStreamExt};
 use proscenium_actors::ActorError;
-use proscenium_engine::export::{self, ExportBudget, Naming};
+use proscenium_engine::export::{ExportBudget, Naming};
 use proscenium_engine::hosting::Principal;
-use proscenium_engine::view::{ViewSlice, Viewport};
-use proscenium_engine::{EngineError, MemoryKind, MemoryReservation};
+use proscenium_engine::view::{BatchStream, ReservedBatch, Viewport};
+use proscenium_engine::{EngineError, MemoryReservation};
+use tokio::task::JoinHandle;
 use tonic::Status;
 
 use super::ticket::{self, Wanted};
@@ -36,10 +36,9 @@ pub(super) async fn get(
 ) -> Result<ReplyStream<FlightData>, Status> {
     let wanted = ticket::wanted(&ticket.ticket)?;
     let table = wanted.table.clone();
-    let (slice, budget) = read(router, principal, wanted).await.map_err(|fault| to_flight(&fault, &table))?;
-    let (slice, schema) = work(move || schema_of(&slice).map(|schema| (slice, schema))).await??;
-    let batches =
-        pieces(slice, schema.clone(), budget, table).map_err(|status| FlightError::Tonic(Box::new(status)));
+    let batches = read(router, principal, wanted).await.map_err(|fault| to_flight(&fault, &table))?;
+    let schema = batches.schema();
+    let batches = pieces(batches, table).map_err(|status| FlightError::Tonic(Box::new(status)));
     let encoded = FlightDataEncoderBuilder::new().with_schema(schema).build(batches);
     Ok(Box::pin(encoded.map_err(|error| match error {
         FlightError::Tonic(status) => *status,
@@ -51,10 +50,10 @@ async fn read(
     router: &CommandRouter,
     principal: Principal,
     wanted: Wanted,
-) -> Result<(ViewSlice, ExportBudget), ActorError> {
+) -> Result<BatchStream, ActorError> {
     let config = wanted.view.unwrap_or_default();
     let view = TransientView::open(router, principal, &wanted.table, config).await?;
-    Ok((view.slice(Viewport::default()).await?, view.budget()))
+    view.batches(Naming::Readable).await
 }
 
 /// What a get would return.
@@ -74,85 +73,70 @@ pub(super) async fn shape(
         let view = TransientView::open(router, principal, &wanted.table, config).await?;
         let num_rows = view.dimensions().await?.num_view_rows;
         let none = Viewport { end_row: Some(0), ..Viewport::default() };
-        Ok((num_rows, view.slice(none).await?))
+        let empty = BatchStream::new(view.slice(none).await?, Naming::Readable, ExportBudget::unlimited())?;
+        Ok(ViewShape { num_rows, schema: empty.schema() })
     };
-    let (num_rows, slice) = read.await.map_err(|fault| to_flight(&fault, &table))?;
-    let schema = work(move || schema_of(&slice)).await??;
-    Ok(ViewShape { num_rows, schema })
+    read.await.map_err(|fault: ActorError| to_flight(&fault, &table))
 }
 
-fn schema_of(slice: &ViewSlice) -> Result<SchemaRef, Status> {
-    let empty = export::record_batch(&slice.rows(0..0), Naming::Readable)
-        .map_err(|error| Status::internal(error.to_string()))?;
-    Ok(plain(&empty.schema()))
-}
-
-/// Returns the schema with dictionary-coded text as plain `Utf8`, as the encoder sends it.
-fn plain(schema: &Schema) -> SchemaRef {
-    let field = |field: &Arc<Field>| match field.data_type() {
-        DataType::Dictionary(_, values) => field.as_ref().clone().with_data_type(values.as_ref().clone()),
-        _ => field.as_ref().clone(),
-    };
-    Arc::new(Schema::new(schema.fields().iter().map(field).collect::<Vec<_>>()))
-}
-
+/// The batches of a get, each gathered when the client has room for it.
 fn pieces(
-    slice: ViewSlice,
-    schema: SchemaRef,
-    budget: ExportBudget,
+    batches: BatchStream,
     table: String,
-) -> impl Stream<Item = Result<RecordBatch, Status>> + Send {
-    let get = Arc::new(Get { slice, schema, budget, table });
-    futures::stream::try_unfold((get, 0, None), |(get, start, sent)| async move {
+) -> impl Stream<Item = Result<arrow::array::RecordBatch, Status>> + Send {
+    let get = Arc::new(Get { batches: Mutex::new(batches), table });
+    futures::stream::try_unfold((get, None), |(get, sent)| async move {
         // The client has room for the next piece: the one before was sent.
-        drop::<Option<MemoryReservation>>(sent);
-        if start >= get.slice.num_rows() {
-            return Ok(None);
-        }
-        let (get, piece) = work(move || get.piece(start).map(|piece| (get, piece))).await??;
-        let Piece { end, batch, reservation } = piece;
-        Ok(Some((batch, (get, end, Some(reservation)))))
+        drop::<Option<Sent>>(sent);
+        let (get, piece) = work(move || get.next().map(|piece| (get, piece))).await??;
+        Ok(piece.map(|ReservedBatch { batch, reservation }| {
+            let release = Release::after_pause(&get);
+            (batch, (get, Some(Sent { _reservation: reservation, _release: release })))
+        }))
     })
     .boxed()
 }
 
+/// What is held while a batch is sent.
+struct Sent {
+    _reservation: MemoryReservation,
+    _release: Release,
+}
+
 /// A get that is being sent.
 struct Get {
-    slice: ViewSlice,
-    schema: SchemaRef,
-    budget: ExportBudget,
+    batches: Mutex<BatchStream>,
     table: String,
 }
 
-/// Some rows of a get.
-struct Piece {
-    /// The row past the last.
-    end: usize,
-    batch: RecordBatch,
-    /// That of the batch's memory.
-    reservation: MemoryReservation,
+impl Get {
+    fn next(&self) -> Result<Option<ReservedBatch>, Status> {
+        let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        batches.next_batch().map_err(|error: EngineError| to_flight(&error.into(), &self.table))
+    }
 }
 
-impl Get {
-    /// Gathers the next rows, text as it is sent.
-    fn piece(&self, start: usize) -> Result<Piece, Status> {
-        let to_status = |error: EngineError| to_flight(&error.into(), &self.table);
-        let most_rows = start..self.slice.num_rows().min(start + tuning::GET_PIECE_ROWS);
-        let (rows, num_bytes) = self.slice.fitting_rows(most_rows, tuning::GET_PIECE_BYTES);
-        let mut reservation = self.budget.begin(MemoryKind::Answers, num_bytes).map_err(to_status)?;
-        let end = rows.end;
-        let gathered = export::record_batch(&self.slice.rows(rows), Naming::Readable).map_err(to_status)?;
-        let internal = |error: ArrowError| Status::internal(error.to_string());
-        let columns = gathered
-            .columns()
-            .iter()
-            .zip(self.schema.fields())
-            .map(|(column, field)| arrow::compute::cast(column, field.data_type()))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(internal)?;
-        let batch = RecordBatch::try_new(self.schema.clone(), columns).map_err(internal)?;
-        reservation.settle_all();
-        self.budget.count(batch.get_array_memory_size()).map_err(to_status)?;
-        Ok(Piece { end, batch, reservation })
+/// Drops what a get keeps for its next piece, unless that is asked for soon.
+struct Release(JoinHandle<()>);
+
+impl Release {
+    fn after_pause(get: &Arc<Get>) -> Release {
+        let get = Arc::downgrade(get);
+        Release(tokio::spawn(async move {
+            tokio::time::sleep(tuning::GET_PAUSE).await;
+            let release = move || {
+                if let Some(get) = get.upgrade() {
+                    get.batches.lock().unwrap_or_else(PoisonError::into_inner).release();
+                }
+            };
+            // Freeing a view takes long.
+            tokio::task::spawn_blocking(release);
+        }))
+    }
+}
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }

@@ -3,23 +3,23 @@
 //! Invariant: a download is a view of all columns, read as WebSocket clients read it, with the same limits. It is one version
 //! of its table, regardless of writes meanwhile.
 //!
-//! Cost: a text is written piece by piece as the client reads it, so a download of any length holds two pieces besides the
-//! shared snapshot. An Arrow stream, which shares the memory of its arrays, is gathered at once.
+//! Cost: it is written piece by piece as the client reads it, so a download of any length holds two pieces besides the
+//! shared snapshot.
 
 use std::convert::Infallible;
 
-use actix_web::body::{BodyStream, SizedStream};
+use actix_web::body::BodyStream;
 use actix_web::http::header::{ACCEPT, ETag};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures::Stream;
-use proscenium_actors::{ActorError, Rope};
+use proscenium_actors::ActorError;
 use proscenium_engine::EngineError;
 use proscenium_engine::config::ViewConfig;
 use proscenium_engine::error::DataError;
-use proscenium_engine::export::{Compression, JsonOptions, Naming, TextFormat};
+use proscenium_engine::export::{JsonOptions, Naming, TextFormat};
 use proscenium_engine::hosting::{Answer, Command, Principal, Subject, TableCommand};
-use proscenium_engine::view::TextStream;
+use proscenium_engine::view::{ArrowStream, TextStream};
 use serde::Deserialize;
 
 use super::Shared;
@@ -112,16 +112,10 @@ pub(super) async fn download(
     let mut response = HttpResponse::Ok();
     response.insert_header(tag);
     response.content_type(format.content_type());
-    let sent = match format.text_format() {
-        Some(format) => text(&shared, &name, format).await.map(|pieces| response.streaming(pieces)),
-        None => arrow(&shared, &name).await.map(|mut rope| {
-            let num_bytes = rope.len() as u64;
-            let pieces =
-                std::iter::from_fn(move || rope.take(tuning::SOCKET_PIECE_BYTES).map(Ok::<_, Infallible>));
-            response.body(SizedStream::new(num_bytes, futures::stream::iter(pieces)))
-        }),
-    };
-    sent.unwrap_or_else(|fault| to_http(&fault, &name))
+    match stream(&shared, &name, format).await {
+        Ok(pieces) => response.streaming(pieces),
+        Err(fault) => to_http(&fault, &name),
+    }
 }
 
 /// The tag of the table's current content.
@@ -137,27 +131,24 @@ async fn tag(shared: &Shared, name: &str, format: DownloadFormat) -> Result<ETag
     }
 }
 
-async fn open(shared: &Shared, name: &str) -> Result<TransientView, ActorError> {
-    TransientView::open(&shared.router, Principal::anonymous(), name, ViewConfig::default()).await
-}
-
-async fn arrow(shared: &Shared, name: &str) -> Result<Rope, ActorError> {
-    let view = open(shared, name).await?;
-    Ok(view.arrow(Naming::Readable, Compression::None).await?.into_iter().collect())
-}
-
-/// The pieces of a text, each written when the client has read those before: the first one now, so that a text without
+/// The pieces of a download, each written when the client has read those before: the first one now, so that a download without
 /// memory for it is refused and not cut off.
-async fn text(
+async fn stream(
     shared: &Shared,
     name: &str,
-    format: TextFormat,
+    format: DownloadFormat,
 ) -> Result<impl Stream<Item = Piece> + use<>, ActorError> {
-    let stream = open(shared, name).await?.text(format).await?;
-    let start = next_piece(stream).await?;
+    let view =
+        TransientView::open(&shared.router, Principal::anonymous(), name, ViewConfig::default()).await?;
+    let stream = match format.text_format() {
+        Some(format) => DownloadStream::Text(view.text(format).await?),
+        None => DownloadStream::Arrow(Box::new(ArrowStream::new(view.batches(Naming::Readable).await?)?)),
+    };
+    drop(view);
+    let start = stream.next().await?;
     Ok(futures::stream::try_unfold(start, |(mut stream, mut piece)| async move {
         while piece.as_ref().is_some_and(Bytes::is_empty) {
-            (stream, piece) = next_piece(stream).await?;
+            (stream, piece) = stream.next().await?;
         }
         let Some(mut rest) = piece else { return Ok(None) };
         let sent = rest.split_to(rest.len().min(tuning::SOCKET_PIECE_BYTES));
@@ -167,8 +158,22 @@ async fn text(
 
 type Piece = Result<Bytes, ActorError>;
 
-/// Writes the next piece, on another thread.
-async fn next_piece(mut stream: TextStream) -> Result<(TextStream, Option<Bytes>), ActorError> {
-    let written = web::block(move || stream.next_piece().map(|piece| (stream, piece)));
-    written.await.map_err(|_| ActorError::Gone)?.map_err(ActorError::from)
+/// A download that is being written.
+enum DownloadStream {
+    Text(TextStream),
+    Arrow(Box<ArrowStream>),
+}
+
+impl DownloadStream {
+    /// Writes the next piece, on another thread; `None` after the last one.
+    async fn next(mut self) -> Result<(DownloadStream, Option<Bytes>), ActorError> {
+        let write = move || {
+            let piece = match &mut self {
+                DownloadStream::Text(stream) => stream.next_piece(),
+                DownloadStream::Arrow(stream) => stream.next_piece(),
+            };
+            piece.map(|piece| (self, piece))
+        };
+        web::block(write).await.map_err(|_| ActorError::Gone)?.map_err(ActorError::from)
+    }
 }

@@ -16,3 +16,4 @@ mod rfc7692;
 mod sharing;
 mod sites;
 mod support;
+mod unread_replies;
