@@ -91,6 +91,6 @@ fn encode_slice(
         SliceFormat::Text(_) | SliceFormat::Unencoded => request.format,
     };
     // A worker has the memory of its page.
-    let slice = request.take(view, handle, &MemoryAccount::unlimited())?;
+    let slice = request.take(view, handle, &MemoryAccount::unlimited(), 1)?;
     format.encode(slice, 1, &ExportBudget::unlimited())
 }
