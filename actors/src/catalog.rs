@@ -21,7 +21,7 @@ use proscenium_engine::{MemoryAccount, TableData, TableOptions};
 use crate::caller::Caller;
 use crate::data_directory::{DataDirectory, Recovered};
 use crate::directory::Directory;
-use crate::error::Result;
+use crate::error::{ActorError, Result};
 use crate::limits::Limits;
 use crate::lineage::Lineage;
 use crate::mailbox::{Mailbox, MailboxBound, Reply, unbound};
@@ -178,6 +178,11 @@ impl Catalog {
     /// Finds the table that a view belongs to.
     pub fn table_of_view(&self, view_id: &str) -> Option<TableRef> {
         self.directory.table_of_view(view_id)
+    }
+
+    /// Why there is no view of this id: it could not go on, or was never opened.
+    pub fn no_view(&self, view_id: &str) -> ActorError {
+        self.directory.no_view(view_id)
     }
 
     /// All listed tables, by name.

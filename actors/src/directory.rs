@@ -4,6 +4,7 @@
 //! Invariant: plain state ([`TableDirectory`]) behind one lock, which is never held while a message is sent to an
 //! actor.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use proscenium_engine::hosting::{Answer, DirectoryLimits, HostedTable, TableDirectory};
@@ -18,14 +19,18 @@ use crate::tuning;
 
 /// The names of tables and the ids of views.
 #[derive(Debug)]
-pub struct Directory(RwLock<TableDirectory<TableRef, Subscriber>>);
+pub struct Directory {
+    tables: RwLock<TableDirectory<TableRef, Subscriber>>,
+    /// Views that could not go on, with the reason, oldest first.
+    failed_views: RwLock<VecDeque<(Arc<str>, ActorError)>>,
+}
 
 impl Directory {
     /// Creates an empty directory.
     pub fn new(limits: Limits) -> Self {
         let Limits { tables, views_per_session, .. } = limits;
         let limits = DirectoryLimits { tables, views_per_session, failures: tuning::REMEMBERED_FAILURES };
-        Directory(RwLock::new(TableDirectory::new(limits)))
+        Directory { tables: RwLock::new(TableDirectory::new(limits)), failed_views: RwLock::default() }
     }
 
     /// Reserves a name for a table that is about to be created.
@@ -65,6 +70,13 @@ impl Directory {
         }
     }
 
+    /// Why there is no view of this id: it could not go on, or was never opened.
+    pub fn no_view(&self, view_id: &str) -> ActorError {
+        let failed = self.failed_views.read().unwrap_or_else(PoisonError::into_inner);
+        let reason = failed.iter().find(|(failed, _)| **failed == *view_id).map(|(_, reason)| reason.clone());
+        reason.unwrap_or(ActorError::ViewNotFound)
+    }
+
     /// Finds the table that a view belongs to.
     pub fn table_of_view(&self, view_id: &str) -> Option<TableRef> {
         let directory = self.read();
@@ -97,11 +109,11 @@ impl Directory {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, TableDirectory<TableRef, Subscriber>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.tables.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, TableDirectory<TableRef, Subscriber>> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.tables.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -112,7 +124,22 @@ impl TableNames for Directory {
         if !directory.get(&table.name).is_some_and(|present| present.stream == table.stream) {
             return Err(ActorError::TableNotFound);
         }
-        Ok(directory.add_view(view_id, table.name.clone(), owner)?)
+        let added = directory.add_view(view_id, table.name.clone(), owner)?;
+        let mut failed = self.failed_views.write().unwrap_or_else(PoisonError::into_inner);
+        failed.retain(|(failed, _)| *failed != added);
+        Ok(added)
+    }
+
+    fn no_view(&self, view_id: &str) -> ActorError {
+        Directory::no_view(self, view_id)
+    }
+
+    fn note_view_failure(&self, view_id: Arc<str>, reason: ActorError) {
+        let mut failed = self.failed_views.write().unwrap_or_else(PoisonError::into_inner);
+        failed.push_back((view_id, reason));
+        if failed.len() > tuning::REMEMBERED_FAILURES {
+            failed.pop_front();
+        }
     }
 
     fn remove_view(&self, view_id: &str) {

@@ -45,7 +45,7 @@ pub struct ViewActor {
     start: Option<(Arc<Plan>, Snapshot, Requester)>,
     /// `None` until it is built; no message is handled before.
     state: Option<Lent<ViewState>>,
-    /// Why it could not be built.
+    /// Why it could not be built, or could not grow.
     refusal: Option<ActorError>,
     /// Whose jobs its steps are.
     table: JobOwner,
@@ -194,18 +194,17 @@ impl ViewActor {
             // Once nobody waits for the view, its half-done state is dropped.
             interrupt.run(move || {
                 state.handle(commands, &read_context);
-                (state, watch.stop())
+                let grown = state.reserve_growth();
+                (state, watch.stop(), grown)
             })
         });
         ctx.wait(handling.into_actor(self).map(move |handled, actor, ctx| match handled {
-            Ok(Ok((state, took))) => {
+            Ok(Ok((state, took, grown))) => {
                 if let Some(lent) = &mut actor.state {
                     lent.give_back(state);
                 }
                 actor.pace.observe(work, took);
-                if let Some(ack) = ack {
-                    ack.complete();
-                }
+                actor.handled(grown, ack);
             }
             // Nobody is to be notified.
             Ok(Err(Interrupted)) => {
@@ -217,6 +216,33 @@ impl ViewActor {
             // It panicked. The acknowledgement that is dropped reports the failure.
             Err(_) => ctx.stop(),
         }));
+    }
+
+    /// Acknowledges a batch. A view that could not reserve what it has grown by ends with the reason: its memory is freed, and
+    /// its queue passes on the reads that wait, which get the reason.
+    fn handled(&mut self, grown: Result<(), ActorError>, ack: Option<BatchAck>) {
+        match grown {
+            Ok(()) => {
+                if let Some(ack) = ack {
+                    ack.complete();
+                }
+            }
+            Err(error) => {
+                self.free_state();
+                if let Some(ack) = ack {
+                    ack.fail(error.clone());
+                }
+                self.refusal = Some(error);
+            }
+        }
+    }
+
+    /// Freeing a large view takes long, so a worker does it.
+    fn free_state(&mut self) {
+        if let Some(state) = self.state.as_mut().and_then(Lent::take) {
+            self.context.workers.start_job(JobOwner::Server, move || drop(state));
+        }
+        self.state = None;
     }
 
     /// Whose job a batch is: the reader's if it consists of one client's reads, otherwise the table's.
@@ -253,12 +279,9 @@ impl Actor for ViewActor {
     }
 }
 
-/// Freeing a large view takes long, so a worker does it.
 impl Drop for ViewActor {
     fn drop(&mut self) {
-        if let Some(state) = self.state.as_mut().and_then(Lent::take) {
-            self.context.workers.start_job(JobOwner::Server, move || drop(state));
-        }
+        self.free_state();
     }
 }
 
@@ -272,7 +295,9 @@ impl Handler<ViewBatch> for ViewActor {
     fn handle(&mut self, ViewBatch { commands, ack }: ViewBatch, ctx: &mut Self::Context) {
         if let Some(error) = &self.refusal {
             commands.into_iter().for_each(|command| command.refuse(error.clone()));
-            // The acknowledgement is dropped, which reports the failure.
+            if let Some(ack) = ack {
+                ack.fail(error.clone());
+            }
             return;
         }
         let Some(state) = &mut self.state else { return };
@@ -284,9 +309,8 @@ impl Handler<ViewBatch> for ViewActor {
         let _timer = self.metrics.step("view", "batch");
         let watch = Stopwatch::start();
         state.handle(commands, &self.context);
+        let grown = state.reserve_growth();
         self.pace.observe(work.of_steps.saturating_add(work.of_reads), watch.stop());
-        if let Some(ack) = ack {
-            ack.complete();
-        }
+        self.handled(grown, ack);
     }
 }

@@ -27,6 +27,9 @@ pub use refused::{ByteText, MemoryLevel, MemoryRefused};
 /// Bytes of a reservation up to which the server's limit does not refuse it.
 pub const SMALL_BYTES: u64 = 64 << 10;
 
+/// The most that [`MemoryReservation::follow`] reserves ahead.
+const MOST_BYTES_AHEAD: u64 = 4 << 20;
+
 /// How much more memory the process may take.
 pub trait MemoryProbe: Send + Sync + std::fmt::Debug {
     /// Bytes that the process may allocate in addition to what it uses now. A probe may keep its last reading for a
@@ -274,6 +277,26 @@ impl MemoryReservation {
     /// As [`MemoryReservation::grow`].
     pub fn grow_to(&mut self, bytes: u64) -> Result<(), MemoryRefused> {
         self.grow(bytes.saturating_sub(self.bytes()))
+    }
+
+    /// Follows memory that was allocated bit by bit since it was reserved, or freed: reserves ahead, and gives back only much, so
+    /// that the account's lock is taken once in many calls.
+    ///
+    /// # Errors
+    ///
+    /// As [`MemoryReservation::grow`].
+    pub fn follow(&mut self, bytes: u64) -> Result<(), MemoryRefused> {
+        if self.node.is_none() {
+            return Ok(());
+        }
+        let ahead = bytes.saturating_add((bytes / 8).min(MOST_BYTES_AHEAD));
+        if bytes > self.bytes() {
+            self.grow_to(ahead)?;
+            self.settle(bytes);
+        } else if bytes < self.bytes() / 2 {
+            self.shrink_to(ahead);
+        }
+        Ok(())
     }
 
     /// Gives back what is more than `bytes`, first what is not allocated.

@@ -28,7 +28,7 @@ use crate::storage::TableDelta;
 use crate::types::schema::{ColumnType, Schema};
 use crate::view::{ParsedColumns, Plan};
 use computed::ComputedColumns;
-pub use computed::{Backfill, BackfillResult, CatchUpLog, InstalledColumns};
+pub use computed::{Backfill, BackfillResult, CatchUpLog, InstalledColumns, RefusedColumn};
 use derived::DerivedTable;
 use joined::JoinedTable;
 #[cfg(test)]
@@ -230,6 +230,11 @@ impl Table {
         self.computed.take_ready()
     }
 
+    /// The computed columns that have grown beyond their memory since the last call: the views that have them are to be ended.
+    pub fn take_refused(&mut self) -> Vec<RefusedColumn> {
+        self.computed.take_refused()
+    }
+
     /// Forgets a backfill that failed. Its columns stay without values until the plans that have them are dropped.
     pub fn abandon(&mut self, backfill: &Backfill) {
         self.computed.abandon(backfill);
@@ -252,12 +257,16 @@ impl Table {
     }
 
     /// Applies a delta of a derived table's source. `None` if no row of this table is affected.
-    pub fn follow(&mut self, delta: &TableDelta, context: &EngineContext) -> Option<TableDelta> {
-        match &mut self.body {
+    ///
+    /// # Errors
+    ///
+    /// The context's account refuses the memory of what the batch adds: the table must then be dropped.
+    pub fn follow(&mut self, delta: &TableDelta, context: &EngineContext) -> Result<Option<TableDelta>> {
+        let followed = match &mut self.body {
             Body::Owned(_) | Body::Joined(_) => None,
-            Body::Derived(table) => table.follow(delta),
-        }
-        .map(|delta| self.computed.step(delta, context))
+            Body::Derived(table) => table.follow(delta, context)?,
+        };
+        Ok(followed.map(|delta| self.computed.step(delta, context)))
     }
 
     /// Applies a delta of one source of a joined table, and always returns a delta. `None` for any other table.

@@ -13,6 +13,7 @@ mod group_codes;
 mod grouped;
 mod groups;
 mod handle;
+mod held_by_cells;
 mod min_max;
 mod pivot_slice;
 mod plan;
@@ -55,8 +56,8 @@ use pivot_slice::PivotSlice;
 #[derive(Debug)]
 pub struct View {
     shape: Shape,
-    /// What was reserved to build it, given back with the view.
-    _memory: MemoryReservation,
+    /// Of what the view keeps; given back with it.
+    memory: MemoryReservation,
 }
 
 #[derive(Debug)]
@@ -158,7 +159,27 @@ impl View {
             }
         };
         memory.settle_all();
-        Ok(View { shape, _memory: memory })
+        Ok(View { shape, memory })
+    }
+
+    /// Bytes that the view keeps, about. Cost: O(aggregates), amortized.
+    fn kept_bytes(&mut self) -> usize {
+        match &mut self.shape {
+            Shape::Flat(view) => view.kept_bytes(),
+            Shape::Grouped(view) => view.kept_bytes(),
+            Shape::ColumnOnly(view) => view.rows.kept_bytes() + view.splits.kept_bytes(),
+        }
+    }
+
+    /// Reserves what steps and reads have added to what the view keeps, in the account that it was built in: to be called
+    /// after each batch of them. Cost: O(aggregates), amortized.
+    ///
+    /// # Errors
+    ///
+    /// The account refuses. The view is as it should be, and should be dropped.
+    pub fn reserve_growth(&mut self) -> Result<()> {
+        let kept = self.kept_bytes() as u64;
+        Ok(self.memory.follow(kept)?)
     }
 
     /// Returns the plan of which this view is the result.

@@ -168,7 +168,10 @@ impl CommandRouter {
         match subject {
             Subject::Server => Err(ActorError::TableNotFound),
             Subject::Table => self.0.catalog.table(entity_id),
-            Subject::View => self.0.catalog.table_of_view(entity_id).ok_or(ActorError::ViewNotFound),
+            Subject::View => {
+                let catalog = &self.0.catalog;
+                catalog.table_of_view(entity_id).ok_or_else(|| catalog.no_view(entity_id))
+            }
         }
     }
 

@@ -211,6 +211,7 @@ impl TableActor {
                 self.notify(&delta, &DerivedSlots::default(), ctx);
                 drop(scopes);
                 self.wake_followers();
+                self.end_views_without_memory(ctx);
             }
             None => reply.send(Ok(answer)),
         }

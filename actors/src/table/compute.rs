@@ -268,7 +268,7 @@ impl TableActor {
             if queue.plan_not_started().is_some_and(|plan| backfill.is_of(plan)) {
                 queue.refuse_reads(error);
                 tracing::warn!(table = %self.name, %error, "a view could not be built");
-                self.view_failed(id, ctx);
+                self.view_failed(id, Some(error.clone()), ctx);
             }
         }
     }

@@ -7,7 +7,7 @@ use proscenium_engine::hosting::Answer;
 
 use super::TableRef;
 use crate::data_directory::DataDirectory;
-use crate::error::Result;
+use crate::error::{ActorError, Result};
 use crate::limits::Limits;
 use crate::mailbox::Reply;
 use crate::metrics::ActorMetrics;
@@ -67,6 +67,12 @@ pub trait TableNames: std::fmt::Debug + Send + Sync {
 
     /// Frees a view's id.
     fn remove_view(&self, view_id: &str);
+
+    /// Remembers why the view of this id, which is free, could not go on, until the id is used again.
+    fn note_view_failure(&self, view_id: Arc<str>, reason: ActorError);
+
+    /// Why there is no view of this id: it could not go on, or was never opened.
+    fn no_view(&self, view_id: &str) -> ActorError;
 
     /// Removes a table from the list; its name stays taken until the table is deleted with its last view.
     fn unlist(&self, name: &str);

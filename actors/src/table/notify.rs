@@ -1,15 +1,17 @@
 //! Notifies subscribers and views of a batch.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use actix::prelude::*;
 use bytes::Bytes;
+use proscenium_engine::EngineError;
 use proscenium_engine::delta::TableDelta;
 use proscenium_engine::hosting::{HandleId, SharedId, ViewRegistry};
 use proscenium_engine::view::removed_keys_arrow;
 
 use super::{TableActor, view_queue::ViewQueue};
+use crate::error::ActorError;
 use crate::outbox::{DerivedSlots, Notification, Outgoing, StreamId};
 use crate::subscriber::Subscriber;
 use crate::view::{Delivery, Receiver, Step, Wanted};
@@ -93,13 +95,31 @@ impl TableActor {
         }
     }
 
-    /// Removes the handles of a view whose actor failed and notifies the subscribers to their deletion.
-    pub(super) fn view_failed(&mut self, id: SharedId, ctx: &mut Context<Self>) {
+    /// Ends the views with computed columns that have grown beyond their memory.
+    pub(super) fn end_views_without_memory(&mut self, ctx: &mut Context<Self>) {
+        for column in self.table.take_refused() {
+            let handles = self.host.views.handles().filter(|(_, handle)| column.is_of(&handle.plan));
+            let views: BTreeSet<SharedId> = handles.map(|(_, handle)| handle.shared).collect();
+            for view in views {
+                let reason = EngineError::from(column.refused);
+                self.view_failed(view, Some(reason.into()), ctx);
+            }
+        }
+    }
+
+    /// Removes the handles of a view that cannot go on and notifies the subscribers to their deletion. Later requests of the
+    /// view are answered with the reason, if it is known.
+    pub(super) fn view_failed(&mut self, id: SharedId, reason: Option<ActorError>, ctx: &mut Context<Self>) {
         let handles = self.host.views.handles_on(id);
         if !handles.is_empty() {
-            tracing::warn!(table = %self.name, handles = handles.len(), "a view failed and was removed");
+            let reason = reason.as_ref().map(ActorError::to_string);
+            tracing::warn!(table = %self.name, handles = handles.len(), reason, "a view failed and was removed");
         }
         for handle in handles {
+            let view_id = self.host.views.handle(handle).map(|handle| handle.view_id.clone());
+            if let (Some(view_id), Some(reason)) = (view_id, &reason) {
+                self.context.names.note_view_failure(view_id, reason.clone());
+            }
             self.drop_handle(handle, true);
         }
         self.delete_if_due(ctx);

@@ -8,7 +8,6 @@ use proscenium_engine::table::Table;
 
 use super::{MessageOrder, Receive, TableActor};
 use crate::caller::Caller;
-use crate::error::ActorError;
 use crate::mailbox::{Done, Reply};
 use crate::tuning;
 use crate::workers::JobOwner;
@@ -175,7 +174,8 @@ impl TableActor {
         ctx: &mut Context<Self>,
     ) {
         let Some(id) = self.host.views.find(view_id) else {
-            return reply.send(command.answer_if_missing().ok_or(ActorError::ViewNotFound));
+            return reply
+                .send(command.answer_if_missing().ok_or_else(|| self.context.names.no_view(view_id)));
         };
         match command {
             ViewCommand::Close => self.close(view_id, reply, ctx),

@@ -85,7 +85,7 @@ impl TableActor {
             let follow = move |table: &mut Table| {
                 let watch = Stopwatch::start();
                 let followed = match side {
-                    None => Ok(table.follow(&delta, &world)),
+                    None => table.follow(&delta, &world),
                     Some(side) => table.follow_side(side, &delta, &world),
                 };
                 (followed, watch.stop())
@@ -149,6 +149,7 @@ impl TableActor {
         for derived_slot in derived_slots.into_values() {
             derived_slot.end(self.stream);
         }
+        self.end_views_without_memory(ctx);
         self.bound_catch_up_log();
     }
 }

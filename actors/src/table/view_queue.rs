@@ -215,10 +215,10 @@ impl ViewQueue {
 impl Handler<BatchHandled> for TableActor {
     type Result = ();
 
-    fn handle(&mut self, BatchHandled { view, failed }: BatchHandled, ctx: &mut Self::Context) {
+    fn handle(&mut self, BatchHandled { view, failed, reason }: BatchHandled, ctx: &mut Self::Context) {
         match failed {
             false => self.send_one(view, ctx),
-            true => self.view_failed(view, ctx),
+            true => self.view_failed(view, reason, ctx),
         }
     }
 }

@@ -10,7 +10,7 @@ use proscenium_engine::view::{Handle, View};
 
 use super::lagging::LaggingSubscribers;
 use super::{Opening, QueuedCommand, read};
-use crate::error::ActorError;
+use crate::error::{ActorError, Result};
 use crate::workers::Workers;
 
 /// A view, its handles, and the subscribers that lag behind it.
@@ -52,6 +52,15 @@ pub(super) struct BatchWork {
 impl ViewState {
     pub fn new(view: View) -> ViewState {
         ViewState { view, handles: HashMap::new(), lagging: LaggingSubscribers::default() }
+    }
+
+    /// Reserves what commands have added to what the view keeps.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory for it: the view is to be dropped.
+    pub fn reserve_growth(&mut self) -> Result<()> {
+        Ok(self.view.reserve_growth()?)
     }
 
     /// Estimates the work of a batch. Cost: O(commands).

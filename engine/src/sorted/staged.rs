@@ -65,6 +65,11 @@ impl StagedOrder {
         self.tree.len().strict_add_signed(net as isize)
     }
 
+    /// Bytes of the changes that are not in the tree yet. Cost: O(layers).
+    pub(crate) fn staged_bytes(&self) -> usize {
+        self.staged().map(|(layer, _)| layer.len()).sum::<usize>() * size_of::<Change>()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }

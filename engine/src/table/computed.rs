@@ -17,13 +17,14 @@ mod window_tests;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 
-use crate::column::{Column, ColumnSet, Interner, Slots, Writes};
+use crate::column::{CHUNK, Column, ColumnSet, Interner, Slots, Writes};
 use crate::context::EngineContext;
 use crate::expr::{Expression, VolatileInputs};
-use crate::memory::MemoryReservation;
+use crate::memory::{MemoryRefused, MemoryReservation};
 use crate::storage::TableDelta;
 use crate::storage::{ComputedRef, Snapshot};
 use crate::types::schema::Storage;
+use crate::view::Plan;
 use crate::window::{Window, WindowSource};
 pub use backfill::{Backfill, BackfillResult, CatchUpLog, InstalledColumns};
 use window::{WindowCells, WindowColumn};
@@ -38,6 +39,25 @@ pub(super) struct ComputedColumns {
     log: Vec<Arc<TableDelta>>,
     /// Windows over columns that are being backfilled.
     waiting: Vec<Backfill>,
+    /// Columns that have grown beyond their memory.
+    refused: Vec<RefusedColumn>,
+}
+
+/// A computed column that has grown beyond the memory of the account that it was made in. It goes on until no plan has it.
+#[derive(Debug)]
+pub struct RefusedColumn {
+    token: Weak<()>,
+    /// The refusal.
+    pub refused: MemoryRefused,
+}
+
+impl RefusedColumn {
+    /// Whether `plan` has the column.
+    pub fn is_of(&self, plan: &Plan) -> bool {
+        plan.computed_columns()
+            .iter()
+            .any(|column| std::ptr::eq(Arc::as_ptr(&column.token), self.token.as_ptr()))
+    }
 }
 
 #[derive(Debug)]
@@ -177,12 +197,38 @@ impl ComputedColumns {
             }
         }
         self.columns.end_batch();
+        self.reserve_growth();
         let new = self.extend(&delta.new);
         let delta = TableDelta { old, new, recomputed: recomputed.into_iter().collect(), ..delta };
         if self.has_pending() {
             self.log.push(Arc::new(delta.clone()));
         }
         delta
+    }
+
+    /// Reserves what a batch has added to the columns. Cost: O(columns).
+    fn reserve_growth(&mut self) {
+        for (position, entry) in self.entries.iter_mut().enumerate() {
+            let Some(entry) = entry.as_mut().filter(|entry| !entry.is_pending) else { continue };
+            let Some(memory) = &mut entry.memory else { continue };
+            let (column, interner) = self.columns.writer(position);
+            let texts = match (&*column, interner) {
+                (Column::Str(_, strings), Some(interner)) => strings.memory() + interner.memory(),
+                _ => 0,
+            };
+            let window = if entry.window.is_some() { WindowColumn::ROW_BYTES } else { 0 };
+            let cell_bytes = Column::bytes_of(column.storage()) + window;
+            let kept = column.num_chunks() * CHUNK * cell_bytes + texts;
+            if let Err(refused) = memory.follow(kept as u64) {
+                self.refused.push(RefusedColumn { token: entry.token.clone(), refused });
+                entry.memory = None;
+            }
+        }
+    }
+
+    /// The columns that have grown beyond their memory since the last call.
+    pub(super) fn take_refused(&mut self) -> Vec<RefusedColumn> {
+        std::mem::take(&mut self.refused)
     }
 
     /// The positions of the installed columns, each after those it reads.

@@ -78,10 +78,19 @@ impl DerivedTable {
         self.num_ports
     }
 
-    pub(super) fn follow(&mut self, delta: &TableDelta) -> Option<TableDelta> {
+    /// Applies a delta of the source.
+    ///
+    /// # Errors
+    ///
+    /// The account refuses the memory of what it adds. The table is then half-changed and must be dropped.
+    pub(super) fn follow(
+        &mut self,
+        delta: &TableDelta,
+        context: &EngineContext,
+    ) -> Result<Option<TableDelta>> {
         match &mut self.shape {
-            DerivedShape::Flat(table) => table.follow(delta),
-            DerivedShape::Pivot(table) => table.follow(delta),
+            DerivedShape::Flat(table) => Ok(table.follow(delta)),
+            DerivedShape::Pivot(table) => table.follow(delta, context),
         }
     }
 }

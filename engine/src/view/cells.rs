@@ -8,6 +8,7 @@ use std::ops::Range;
 use ahash::RandomState;
 use hashbrown::HashMap;
 
+use super::held_by_cells::HeldByCells;
 use super::tree::ROOT;
 use crate::aggregate::{
     Aggregate, AggregateInput, CellRows, MANY_ROWS, Method, RowFunction, RowState, StateColumn,
@@ -33,6 +34,7 @@ pub(super) struct CellTable {
     columns: Vec<AggregateColumn>,
     /// By cell: what aggregates hold where there are many rows.
     row_states: HashMap<u32, Vec<RowStateSlot>, RandomState>,
+    held: HeldByCells,
 }
 
 /// The position of an aggregate and its state; `None` records that the value was read once.
@@ -142,6 +144,7 @@ impl CellTable {
             by_owner: HashMap::default(),
             columns,
             row_states: HashMap::default(),
+            held: HeldByCells::default(),
         };
         let total = cells.make(ROOT, ROOT);
         debug_assert_eq!(total, TOTAL_CELL);
@@ -177,6 +180,31 @@ impl CellTable {
         let row_set = if self.has_row_sets { OrderTree::TREE_BYTES } else { 0 };
         let columns: usize = self.columns.iter().map(AggregateColumn::cell_bytes).sum();
         size_of::<u32>() + 3 * size_of::<(u32, u32)>() + row_set + columns
+    }
+
+    /// Bytes of all cells, about; free ones count, too. `prefixes`: in how many row sets each row is.
+    ///
+    /// Cost: O(aggregates). States are counted once in many calls, and texts once in as many values as there are cells.
+    pub(super) fn kept_bytes(&mut self, prefixes: usize) -> usize {
+        let states = || {
+            let states = self.row_states.iter().map(|(cell, states)| {
+                let held = states.iter().filter(|(_, state)| state.is_some()).count();
+                held * self.num_rows[*cell as usize] as usize
+            });
+            states.sum()
+        };
+        let cached = || {
+            self.columns.iter().flat_map(|column| match column {
+                AggregateColumn::States(_) => [].iter(),
+                AggregateColumn::Cached(_, values) => values.iter(),
+            })
+        };
+        let held = self.held.bytes(states, self.num_rows.len(), || cached().flatten());
+        let row_sets = match self.has_row_sets {
+            true => self.num_rows[TOTAL_CELL as usize] as usize * prefixes * OrderTree::ENTRY_BYTES,
+            false => 0,
+        };
+        self.num_rows.len() * self.cell_bytes() + row_sets + held
     }
 
     /// Creates all cells of a view that has only the total; they have no rows yet.
@@ -324,6 +352,7 @@ impl CellTable {
         let states = self.row_states.entry(cell).or_default();
         states.retain(|(position, _)| *position != aggregate);
         states.push((aggregate, Some(state)));
+        self.held.note_state();
     }
 
     /// Records that a value is read; returns whether it was read before.
@@ -434,7 +463,10 @@ impl CellTable {
     pub(super) fn remember(&mut self, aggregate: usize, cell: u32, value: Scalar) {
         match &mut self.columns[aggregate] {
             AggregateColumn::States(_) => {}
-            AggregateColumn::Cached(_, values) => values[cell as usize] = Some(value),
+            AggregateColumn::Cached(_, values) => {
+                self.held.note_cached(&value);
+                values[cell as usize] = Some(value);
+            }
         }
     }
 }

@@ -159,6 +159,16 @@ impl Flat {
         touched
     }
 
+    /// Bytes of the order and the row set, about. Cost: O(1).
+    pub(super) fn kept_bytes(&self) -> usize {
+        let Some(order) = &self.order else { return 0 };
+        let row_bytes = match self.plan.row_order.terms.is_empty() {
+            true => FILTERED_ROW_BYTES,
+            false => SORTED_ROW_BYTES,
+        };
+        order.len() * row_bytes as usize + order.staged_bytes() + self.row_set.memory()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.order.as_ref().map_or(self.snapshot.num_rows(), StagedOrder::len)
     }

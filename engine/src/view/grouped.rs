@@ -144,6 +144,12 @@ impl Grouped {
         Ok(())
     }
 
+    /// Bytes of groups, cells, row sets and what aggregates hold, about. Cost: O(aggregates), amortized.
+    pub(super) fn kept_bytes(&mut self) -> usize {
+        let prefixes = 1 + self.plan.split_by.len();
+        self.rows.kept_bytes() + self.splits.kept_bytes() + self.cells.kept_bytes(prefixes)
+    }
+
     /// Fills `path` with the groups of a row, creating those that do not exist.
     fn path_of(&mut self, snapshot: &Snapshot, slot: u32, path: &mut Path) {
         path.rows.clear();

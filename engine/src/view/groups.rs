@@ -59,6 +59,11 @@ impl Groups {
         Ok(Groups { view, fields, blocks })
     }
 
+    /// Bytes of the view, about.
+    pub(crate) fn kept_bytes(&mut self) -> usize {
+        self.view.kept_bytes()
+    }
+
     pub(crate) fn fields(&self) -> &[Field] {
         &self.fields
     }

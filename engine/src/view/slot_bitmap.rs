@@ -21,6 +21,10 @@ impl SlotBitmap {
         self.0.get(slot as usize / 64).is_some_and(|word| word >> (slot % 64) & 1 == 1)
     }
 
+    pub(super) fn memory(&self) -> usize {
+        self.0.len() * size_of::<u64>()
+    }
+
     pub(super) fn set(&mut self, slot: u32, is_member: bool) {
         if self.contains(slot) == is_member {
             return;

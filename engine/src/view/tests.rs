@@ -275,7 +275,7 @@ fn a_derived_table_follows(history: &History) {
     let mut view = View::build(plan.clone(), &table.snapshot());
     let is_flat = config.group_by.is_empty() && config.group_rollup_mode != GroupRollupMode::Total;
     history.run(&mut source, |source, delta| {
-        if let Some(delta) = table.follow(delta, &EngineContext::default()) {
+        if let Some(delta) = table.follow(delta, &EngineContext::default()).unwrap() {
             view.step(&delta);
         }
         assert_eq!(view.version(), table.version());
@@ -360,7 +360,7 @@ fn groups_of_one_batch_are_rows_by_value() {
         [r#"[{"g":"d","v":1},{"g":"b","v":2}]"#, r#"[{"g":"c","v":3},{"g":"a","v":4},{"g":"b","v":5}]"#]
     {
         let delta = source.update(&TableData::Rows(batch.into()), 0).unwrap().unwrap();
-        table.follow(&delta, &EngineContext::default());
+        table.follow(&delta, &EngineContext::default()).unwrap();
     }
     assert_eq!(
         rows_of(&table.snapshot()).join(","),

@@ -109,6 +109,11 @@ impl Tree {
         }
     }
 
+    /// Bytes of all nodes, about; numbers that are free count, too.
+    pub(super) fn kept_bytes(&self) -> usize {
+        self.nodes.len() * self.node_bytes()
+    }
+
     /// Bytes of a node, about: itself, its entries in the hash table and among its siblings, and its sort values.
     pub(super) fn node_bytes(&self) -> usize {
         let sorted = match self.directions.len() {

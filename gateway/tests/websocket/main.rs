@@ -6,6 +6,7 @@ mod derived;
 mod fair;
 mod frames;
 mod generations;
+mod growth;
 mod harm;
 mod order;
 #[path = "../../../proto/tests/sharing/mod.rs"]

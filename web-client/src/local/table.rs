@@ -148,12 +148,9 @@ impl LocalServer {
             let Some(hosted) = self.directory.get_mut(&table) else { continue };
             let followed = match side {
                 None => hosted.table.follow(delta, &self.context),
-                Some(side) => {
-                    let followed = hosted.table.follow_side(side, delta, &self.context);
-                    followed.expect("the browser's account of memory is unlimited")
-                }
+                Some(side) => hosted.table.follow_side(side, delta, &self.context),
             };
-            if let Some(delta) = followed {
+            if let Some(delta) = followed.expect("the browser's account of memory is unlimited") {
                 self.changed(&table, &delta);
             }
         }

@@ -69,8 +69,18 @@ impl PivotTable {
         &self.snapshot
     }
 
-    pub(super) fn follow(&mut self, delta: &TableDelta) -> Option<TableDelta> {
+    /// As [`Table::follow`](crate::table::Table::follow).
+    pub(super) fn follow(
+        &mut self,
+        delta: &TableDelta,
+        context: &EngineContext,
+    ) -> Result<Option<TableDelta>> {
+        let before = self.groups.kept_bytes();
         let change = self.groups.step(delta);
+        let grown = self.groups.kept_bytes().saturating_sub(before);
+        let row: usize = self.schema.fields().iter().map(|field| Column::bytes_of(field.storage)).sum();
+        let _memory =
+            context.memory.reserve(MemoryKind::ViewBuilds, (grown + change.changed.len() * row) as u64)?;
         let removed: Vec<u32> =
             change.gone.into_iter().filter(|&node| self.keys.get(node).is_some()).collect();
         self.order.remove_many(&removed, &|left, right| self.keys.get(left).cmp(&self.keys.get(right)));
@@ -81,7 +91,7 @@ impl PivotTable {
         let (updated, mut inserted): (Vec<u32>, Vec<u32>) =
             change.changed.into_iter().partition(|&node| self.keys.get(node).is_some());
         if removed.is_empty() && updated.is_empty() && inserted.is_empty() {
-            return None;
+            return Ok(None);
         }
         inserted.sort_by_cached_key(|&node| self.groups.path(node));
         self.add(&inserted);
@@ -102,7 +112,7 @@ impl PivotTable {
         for slots in [&mut delta.inserted, &mut delta.updated, &mut delta.removed] {
             slots.sort_unstable();
         }
-        Some(delta)
+        Ok(Some(delta))
     }
 
     fn add(&mut self, nodes: &[u32]) {
