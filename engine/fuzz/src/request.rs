@@ -105,7 +105,8 @@ fn execute_view_command(command: &ViewCommand) -> Vec<Answer> {
             }
             ViewCommand::Slice(slice) => {
                 let unlimited = "an unlimited account refuses nothing";
-                let taken = slice.take(&mut view, &mut handle, &MemoryAccount::unlimited(), 1).expect(unlimited);
+                let taken =
+                    slice.take(&mut view, &mut handle, &MemoryAccount::unlimited(), 1).expect(unlimited);
                 let encoded = slice.format.encode(taken, 1, &ExportBudget::unlimited());
                 Some(encoded.expect("what was read can be written"))
             }
