@@ -9,6 +9,7 @@ mod durable;
 mod from_data;
 mod from_view;
 mod join;
+mod rebuild;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -263,9 +264,9 @@ impl CatalogActor {
             Ok(name) => name,
             Err(error) => return reply.send(Err(error)),
         };
-        let hosting = new_table.into_actor(self).map(move |made, catalog, _| match made {
+        let hosting = new_table.into_actor(self).map(move |made, catalog, ctx| match made {
             Ok(table) => {
-                catalog.start_table(name, table);
+                catalog.start_table(name, table, ctx);
                 catalog.directory.announce_after(StreamId::SERVER, vec![(reply, answer)]);
             }
             Err(error) => {
@@ -277,7 +278,7 @@ impl CatalogActor {
     }
 
     /// Starts the actor of a table that is made, under its reserved name.
-    fn start_table(&mut self, name: Arc<str>, table: NewTable) {
+    fn start_table(&mut self, name: Arc<str>, table: NewTable, ctx: &Context<Self>) {
         let NewTable { table, sources, lineage, log } = table;
         let durable_id = log.as_ref().map(|log| log.id);
         let context = self.context.clone();
@@ -286,7 +287,11 @@ impl CatalogActor {
         let source_tables: Arc<[TableRef]> = sources.iter().map(|source| source.table.clone()).collect();
         let (delete_subscribers, bound) =
             (DeleteSubscribers::default(), MailboxBound::new(tuning::TABLE_MAILBOX));
-        let monitor = self.monitor.clone().recipient();
+        // A durable table that fails is rebuilt.
+        let monitor: Recipient<TableEnded> = match durable_id {
+            Some(_) => ctx.address().recipient(),
+            None => self.monitor.clone().recipient(),
+        };
         let reference = {
             let bound = bound.clone();
             move |addr| TableRef {

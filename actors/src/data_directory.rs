@@ -204,6 +204,23 @@ impl DataDirectory {
         self.registry().tables.values().cloned().collect()
     }
 
+    /// Puts a table together again whose actor has failed: from the last checkpoint, and the log after it. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// A file is damaged or cannot be read, or the table is not in the directory any more.
+    pub fn rebuild(&self, id: TableId) -> Result<RecoveredTable, LogError> {
+        let newest = self.manifests().last().cloned().unwrap_or_default();
+        recovery::rebuild(&self.disk, &*self.log, &newest, id, self.options.threads)
+    }
+
+    /// Notes that a record of a table cannot be applied: it stays in the log.
+    pub fn note_failed(&self, id: TableId) {
+        if let Some(table) = self.registry().tables.get_mut(&id) {
+            table.is_failed = true;
+        }
+    }
+
     /// Held by the one who makes a checkpoint.
     pub(crate) fn checkpointing(&self) -> &tokio::sync::Mutex<()> {
         &self.checkpointing

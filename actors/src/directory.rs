@@ -108,6 +108,14 @@ impl Directory {
         self.write().forget_session(session);
     }
 
+    /// Removes a table that failed, and reserves its name for the table that is rebuilt. `None` if it was removed before.
+    pub(crate) fn fail_and_reserve(&self, table: &TableRef, reason: String) -> Option<Arc<str>> {
+        let mut directory = self.write();
+        directory.remove(&table.name, |present| present.stream == table.stream)?;
+        directory.note_failure(table.name.clone(), reason);
+        directory.reserve(&table.name).ok()
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, TableDirectory<TableRef, Subscriber>> {
         self.tables.read().unwrap_or_else(PoisonError::into_inner)
     }

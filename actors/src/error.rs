@@ -3,7 +3,7 @@
 use proscenium_engine::EngineError;
 use proscenium_engine::error::HostingError;
 
-use crate::log::LogError;
+use crate::log::{LogError, Position};
 
 /// The reason a request failed. Its text is meant for the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +46,14 @@ pub enum ActorError {
     /// The write could not be made durable, and changed nothing.
     #[error("not written: {0}")]
     NotDurable(#[from] LogError),
+    /// A record of the table cannot be applied, a fault of the server: the table stays as it was before.
+    #[error("table \"{table}\" is read-only: its record at {position} cannot be applied, a fault of the server")]
+    RecordFailed {
+        /// The name of the table.
+        table: String,
+        /// The record's position.
+        position: Position,
+    },
     /// The server is starting, and its tables are not recovered yet.
     #[error("the server is recovering its tables")]
     Recovering,
@@ -68,6 +76,7 @@ impl ActorError {
             ActorError::NoConnection => "no_connection",
             ActorError::NotDurable(error) if error.is_refusal() => "disk_full",
             ActorError::NotDurable(_) => "not_durable",
+            ActorError::RecordFailed { .. } => "record_failed",
             ActorError::Recovering => "recovering",
             ActorError::WrongAnswer => "internal",
         }

@@ -46,6 +46,7 @@ use proscenium_engine::table::Table;
 
 pub use context::{ActorContext, DataSlot, TableNames};
 pub use crash::Crash;
+pub(crate) use crash::EndTable;
 pub use deferred::MessageOrder;
 pub use durable::{TableLog, TakeCheckpoint};
 pub use flush_deferred::FlushDeferred;

@@ -34,6 +34,7 @@ pub(crate) fn to_websocket(fault: &ActorError) -> ClientResp {
         | ActorError::TooManySubscriptions { .. }
         | ActorError::NoConnection
         | ActorError::NotDurable(_)
+        | ActorError::RecordFailed { .. }
         | ActorError::Recovering
         | ActorError::WrongAnswer => wire_error::server_error(fault.to_string()),
     }
@@ -51,6 +52,7 @@ pub(crate) fn to_http(fault: &ActorError, name: &str) -> HttpResponse {
         }
         ActorError::NotDurable(error) if error.is_refusal() => StatusCode::INSUFFICIENT_STORAGE,
         ActorError::NotDurable(_) | ActorError::Recovering => StatusCode::SERVICE_UNAVAILABLE,
+        ActorError::RecordFailed { .. } => StatusCode::CONFLICT,
         ActorError::WrongAnswer => StatusCode::INTERNAL_SERVER_ERROR,
     };
     http_error(status, fault.code(), &text(fault, name))
@@ -97,7 +99,7 @@ pub(crate) fn to_flight(fault: &ActorError, name: &str) -> Status {
         ActorError::Engine(error) => flight_code(error),
         ActorError::TooManySubscriptions { .. } => Code::ResourceExhausted,
         ActorError::NoConnection => Code::InvalidArgument,
-        ActorError::TableFailed { .. } => Code::FailedPrecondition,
+        ActorError::TableFailed { .. } | ActorError::RecordFailed { .. } => Code::FailedPrecondition,
         ActorError::Deadline { .. } => Code::DeadlineExceeded,
         ActorError::NotDurable(error) if error.is_refusal() => Code::ResourceExhausted,
         ActorError::Gone | ActorError::NotDurable(_) | ActorError::Recovering => Code::Unavailable,
@@ -139,6 +141,7 @@ fn text(fault: &ActorError, name: &str) -> String {
         | ActorError::TooManySubscriptions { .. }
         | ActorError::NoConnection
         | ActorError::NotDurable(_)
+        | ActorError::RecordFailed { .. }
         | ActorError::Recovering
         | ActorError::WrongAnswer => fault.to_string(),
     }

@@ -33,7 +33,7 @@ pub(super) async fn log_creation(
     name: &str,
     creation: Creation,
 ) -> Result<TableLog> {
-    let log = TableLog { data: data.clone(), id: data.register(name) };
+    let log = TableLog { data: data.clone(), id: data.register(name), failed_at: None };
     let Creation { kind, payload, stored, definition } = creation;
     match log.append_and_wait(0, kind, payload, stored).await {
         Ok(_) => {
@@ -67,14 +67,10 @@ pub(crate) struct HostRecovered {
 impl Handler<Posted<HostRecovered>> for CatalogActor {
     type Result = ();
 
-    fn handle(&mut self, posted: Posted<HostRecovered>, _ctx: &mut Self::Context) {
-        let HostRecovered { table: RecoveredTable { id, name, table }, reply } = posted.open();
-        let hosted = self.directory.reserve(&name).map(|name| {
-            let log = self.table_log(id);
-            let (sources, lineage) = (Vec::new(), Lineage::default());
-            self.start_table(name, NewTable { table, sources, lineage, log });
-        });
-        reply.send(hosted);
+    fn handle(&mut self, posted: Posted<HostRecovered>, ctx: &mut Self::Context) {
+        let HostRecovered { table, reply } = posted.open();
+        let reserved = self.directory.reserve(&table.name);
+        reply.send(reserved.map(|name| self.host_written(name, table, ctx)));
     }
 }
 
@@ -102,10 +98,10 @@ impl Handler<Posted<HostDerived>> for CatalogActor {
                 return reply.send(Err(error));
             }
         };
-        ctx.spawn(made.into_actor(self).map(move |made, catalog, _| match made {
+        ctx.spawn(made.into_actor(self).map(move |made, catalog, ctx| match made {
             Ok(table) => {
-                let log = catalog.table_log(id);
-                catalog.start_table(reserved, NewTable { log, ..table });
+                let log = catalog.table_log(id, None);
+                catalog.start_table(reserved, NewTable { log, ..table }, ctx);
                 reply.send(Ok(()));
             }
             Err(error) => {
@@ -117,11 +113,23 @@ impl Handler<Posted<HostDerived>> for CatalogActor {
 }
 
 impl CatalogActor {
-    fn table_log(&self, id: TableId) -> Option<TableLog> {
-        self.context.data.get().map(|data| TableLog { data: data.clone(), id })
+    fn table_log(&self, id: TableId, failed_at: Option<u64>) -> Option<TableLog> {
+        self.context.data.get().map(|data| TableLog { data: data.clone(), id, failed_at })
     }
 
-    fn make_again(
+    /// Hosts a table that was put together from a checkpoint and the log, under its reserved name.
+    pub(super) fn host_written(&mut self, name: Arc<str>, table: RecoveredTable, ctx: &Context<Self>) {
+        let RecoveredTable { id, table, failed_at, .. } = table;
+        let log = self.table_log(id, failed_at);
+        if let (Some(log), Some(version)) = (&log, failed_at) {
+            tracing::error!(table = %name, version, "a record cannot be applied: the table is read-only");
+            log.data.note_failed(id);
+        }
+        let (sources, lineage) = (Vec::new(), Lineage::default());
+        self.start_table(name, NewTable { table, sources, lineage, log }, ctx);
+    }
+
+    pub(super) fn make_again(
         &self,
         name: String,
         origin: DerivedOrigin,

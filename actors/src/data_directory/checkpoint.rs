@@ -34,7 +34,7 @@ pub struct CheckpointRun {
 impl CheckpointRun {
     /// The tables whose rows are to be written: those that clients write.
     pub fn tables(&self) -> impl Iterator<Item = &DurableTable> {
-        self.tables.iter().filter(|table| table.is_created && table.definition.is_none())
+        self.tables.iter().filter(|table| table.is_created && !table.is_failed && table.definition.is_none())
     }
 }
 
@@ -96,7 +96,7 @@ impl DataDirectory {
             written.into_iter().map(|CheckpointedTable(entry)| entry).collect();
         entries.retain(|entry| present.contains_key(&TableId(entry.id)));
         let has = |id: TableId| entries.iter().any(|entry| entry.id == id.0);
-        if run.tables().any(|table| present.contains_key(&table.id) && !has(table.id)) {
+        if run.tables().any(|table| present.get(&table.id).is_some_and(|table| !table.is_failed) && !has(table.id)) {
             return Ok(None);
         }
         let derived = run.tables.iter().filter(|table| present.contains_key(&table.id));
@@ -105,8 +105,15 @@ impl DataDirectory {
             Some(DerivedEntry { id: table.id.0, definition })
         });
         let being_created = run.tables.iter().filter(|table| !table.is_created).map(|table| table.since);
-        let log_from = being_created.chain([run.from]).min().expect("there is at least one");
         let newest = self.manifests().last().cloned().unwrap_or_default();
+        // A table with a record that cannot be applied stays as it was, with all its records.
+        let failed = present.values().filter(|table| table.is_failed);
+        let failed: Vec<u64> = failed.map(|table| table.id.0).collect();
+        entries.retain(|entry| !failed.contains(&entry.id));
+        entries.extend(newest.tables.iter().filter(|entry| failed.contains(&entry.id)).cloned());
+        let needed_by_failed = (!failed.is_empty()).then_some(newest.log_from);
+        let log_from = being_created.chain(needed_by_failed).chain([run.from]);
+        let log_from = log_from.min().expect("there is at least one");
         let manifest = Manifest {
             number: newest.number + 1,
             log_from,

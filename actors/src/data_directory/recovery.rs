@@ -5,6 +5,7 @@
 //! the log is read in chunks, of which one is held.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -48,6 +49,8 @@ pub struct RecoveredTable {
     pub name: String,
     /// The table.
     pub table: Table,
+    /// The version whose record could not be applied: a fault of the server. The table is at the one before, and stays so.
+    pub failed_at: Option<u64>,
 }
 
 /// What a recovery took.
@@ -66,10 +69,9 @@ pub struct RecoveryReport {
 /// The state of one table during recovery.
 #[derive(Debug)]
 enum Recovering {
-    Written {
-        name: String,
-        table: Box<Table>,
-    },
+    Written { name: String, table: Box<Table> },
+    /// Applying the record of this version panicked, and left the table in an unknown state.
+    Failed { name: String, version: u64 },
     Derived(DerivedDefinition),
     /// It has records and no creation: it must turn out to be dropped.
     Unknown {
@@ -112,7 +114,12 @@ pub(super) fn recover(
                 return Err(LogError::damaged(&file, offset, reason));
             }
             Recovering::Written { name, table } => {
-                recovered.push(RecoveredTable { id, name: name.clone(), table: *table });
+                let table = RecoveredTable { id, name: name.clone(), table: *table, failed_at: None };
+                recovered.push(table);
+                (name, None)
+            }
+            Recovering::Failed { name, version } => {
+                recovered.push(rebuild_until(disk, log, manifest, id, version, threads)?);
                 (name, None)
             }
             Recovering::Derived(definition) => {
@@ -121,7 +128,7 @@ pub(super) fn recover(
             }
         };
         let (name, since, is_created) = (name.into(), manifest.log_from, true);
-        registry.insert(id, DurableTable { id, name, since, is_created, definition });
+        registry.insert(id, DurableTable { id, name, since, is_created, is_failed: false, definition });
     }
     let report = RecoveryReport {
         num_rows: recovered.iter().map(|table| table.table.num_rows()).sum(),
@@ -198,7 +205,7 @@ struct Chunk {
 
 impl Chunk {
     fn push(&mut self, placed: PlacedRecord) {
-        if placed.record.kind == RecordKind::Close {
+        if matches!(placed.record.kind, RecordKind::Close | RecordKind::Barrier) {
             return;
         }
         self.bytes += placed.record.payload.len() + RECORD_BYTES;
@@ -261,7 +268,7 @@ fn apply(
     let damaged = |reason: String| LogError::damaged(&file, offset, reason);
     let unreadable = |error: proscenium_engine::EngineError| damaged(error.to_string());
     match (record.kind, table) {
-        (RecordKind::Close, table) => Ok(table.unwrap_or(Recovering::Dropped)),
+        (RecordKind::Close | RecordKind::Barrier, table) => Ok(table.unwrap_or(Recovering::Dropped)),
         (_, Some(Recovering::Dropped)) => Ok(Recovering::Dropped),
         (RecordKind::Drop, _) => Ok(Recovering::Dropped),
         // The checkpoint has it.
@@ -281,16 +288,104 @@ fn apply(
                     format!("version {} of table \"{name}\" follows version {}", record.version, next - 1);
                 return Err(damaged(reason));
             }
-            if record.version == next {
-                let staged = table.staged_from_ipc(&record.payload).map_err(unreadable)?;
-                table.apply_unobserved(&staged, next, context);
+            if record.version < next {
+                return Ok(Recovering::Written { name, table });
             }
-            Ok(Recovering::Written { name, table })
+            let staged = table.staged_from_ipc(&record.payload).map_err(unreadable)?;
+            let applied = catch_unwind(AssertUnwindSafe(|| {
+                #[cfg(test)]
+                poison::check(&name, next);
+                table.apply_unobserved(&staged, next, context);
+            }));
+            match applied {
+                Ok(()) => Ok(Recovering::Written { name, table }),
+                Err(_) => {
+                    tracing::error!(table = name, version = next, "applying a record failed");
+                    Ok(Recovering::Failed { name, version: next })
+                }
+            }
         }
+        (RecordKind::Write, Some(failed @ Recovering::Failed { .. })) => Ok(failed),
         (RecordKind::Write, Some(Recovering::Derived(definition))) => {
             Err(damaged(format!("it has a write to \"{}\", which follows others", definition.name)))
         }
         (RecordKind::Write, Some(unknown @ Recovering::Unknown { .. })) => Ok(unknown),
         (RecordKind::Write, None) => Ok(Recovering::Unknown { first: (file, offset) }),
+    }
+}
+
+/// Puts one table together again from a checkpoint and the log, up to the first record that cannot be applied.
+///
+/// # Errors
+///
+/// A file is damaged or cannot be read, or the table does not exist any more.
+pub(super) fn rebuild(
+    disk: &Arc<dyn Disk>,
+    log: &dyn Log,
+    manifest: &Manifest,
+    id: TableId,
+    threads: usize,
+) -> Result<RecoveredTable, LogError> {
+    match replay_one(disk, log, manifest, id, u64::MAX, threads)? {
+        Recovering::Written { name, table } => Ok(RecoveredTable { id, name, table: *table, failed_at: None }),
+        Recovering::Failed { version, .. } => rebuild_until(disk, log, manifest, id, version, threads),
+        Recovering::Derived(_) | Recovering::Unknown { .. } | Recovering::Dropped => Err(LogError::Closed),
+    }
+}
+
+/// As [`rebuild`], with the versions below `version`, whose record cannot be applied.
+fn rebuild_until(
+    disk: &Arc<dyn Disk>,
+    log: &dyn Log,
+    manifest: &Manifest,
+    id: TableId,
+    version: u64,
+    threads: usize,
+) -> Result<RecoveredTable, LogError> {
+    match replay_one(disk, log, manifest, id, version, threads)? {
+        Recovering::Written { name, table } => {
+            Ok(RecoveredTable { id, name, table: *table, failed_at: Some(version) })
+        }
+        Recovering::Failed { .. }
+        | Recovering::Derived(_)
+        | Recovering::Unknown { .. }
+        | Recovering::Dropped => Err(LogError::Closed),
+    }
+}
+
+/// The state of one table after its records below `version`.
+fn replay_one(
+    disk: &Arc<dyn Disk>,
+    log: &dyn Log,
+    manifest: &Manifest,
+    id: TableId,
+    version: u64,
+    threads: usize,
+) -> Result<Recovering, LogError> {
+    let context = context(threads);
+    let mut state = match manifest.tables.iter().find(|entry| entry.id == id.0) {
+        Some(entry) => {
+            let table = Box::new(table_file::load(&**disk, entry, &context)?);
+            Some(Recovering::Written { name: entry.name.clone(), table })
+        }
+        None => None,
+    };
+    log.replay(manifest.log_from, &mut |placed| {
+        if placed.record.table == id && placed.record.version < version {
+            state = Some(apply(state.take(), placed, &context)?);
+        }
+        Ok(())
+    })?;
+    state.ok_or(LogError::Closed)
+}
+
+/// For tests: a record that cannot be applied.
+#[cfg(test)]
+pub(crate) mod poison {
+    /// The name of tables that cannot take version 3.
+    pub const NAME: &str = "poisoned";
+
+    pub fn check(name: &str, version: u64) {
+        assert!(name != NAME || version != 3, "a poisoned record");
     }
 }

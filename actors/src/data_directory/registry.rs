@@ -17,6 +17,8 @@ pub struct DurableTable {
     pub since: u64,
     /// Whether it is hosted, or still being created.
     pub is_created: bool,
+    /// Whether one of its records cannot be applied: then the log keeps that record.
+    pub is_failed: bool,
     /// How it follows others; `None` for a table that clients write.
     pub definition: Option<DerivedDefinition>,
 }
@@ -32,7 +34,7 @@ impl Registry {
         let id = TableId(self.next);
         self.next += 1;
         self.tables
-            .insert(id, DurableTable { id, name: name.into(), since, is_created: false, definition: None });
+            .insert(id, DurableTable { id, name: name.into(), since, is_created: false, is_failed: false, definition: None });
         id
     }
 }

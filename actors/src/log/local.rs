@@ -465,7 +465,9 @@ impl Writer {
                 refused.push((acknowledge, LogError::AfterRefused));
                 continue;
             }
-            versions.insert(record.table, record.version);
+            if record.kind != RecordKind::Barrier {
+                versions.insert(record.table, record.version);
+            }
             let position = Position { epoch: self.options.epoch, version: record.version };
             if let Some(payload) = payload {
                 record.payload = payload.to_bytes();

@@ -42,7 +42,11 @@ impl MemoryLog {
 pub(super) fn is_next(record: &LogRecord, last: Option<u64>) -> bool {
     match record.kind {
         RecordKind::Write => last.is_none_or(|last| record.version == last + 1),
-        RecordKind::Create | RecordKind::Drop | RecordKind::Derive | RecordKind::Close => true,
+        RecordKind::Create
+        | RecordKind::Drop
+        | RecordKind::Derive
+        | RecordKind::Close
+        | RecordKind::Barrier => true,
     }
 }
 
@@ -60,7 +64,9 @@ impl Log for MemoryLog {
             Err(refusal.clone())
         } else if is_next(&record, last) {
             let position = Position { epoch: 1, version: record.version };
-            state.versions.insert(record.table, record.version);
+            if record.kind != RecordKind::Barrier {
+                state.versions.insert(record.table, record.version);
+            }
             state.written += record.payload.len() as u64;
             state.records.push_back(record);
             Ok(position)

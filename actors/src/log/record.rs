@@ -21,6 +21,12 @@ pub struct Position {
     pub version: u64,
 }
 
+impl std::fmt::Display for Position {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.epoch, self.version)
+    }
+}
+
 /// What a record does with its table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RecordKind {
@@ -32,13 +38,21 @@ pub enum RecordKind {
     Drop,
     /// Creates a table that follows others; its rows are not logged.
     Derive,
+    /// Nothing: once it is answered, everything that was appended before is.
+    Barrier,
     /// The log was closed in order: what follows, if anything, is another start.
     Close,
 }
 
 impl RecordKind {
-    const ALL: [RecordKind; 5] =
-        [RecordKind::Create, RecordKind::Write, RecordKind::Drop, RecordKind::Derive, RecordKind::Close];
+    const ALL: [RecordKind; 6] = [
+        RecordKind::Create,
+        RecordKind::Write,
+        RecordKind::Drop,
+        RecordKind::Derive,
+        RecordKind::Close,
+        RecordKind::Barrier,
+    ];
 
     /// Its number in files.
     pub(super) fn code(self) -> u8 {
@@ -48,6 +62,7 @@ impl RecordKind {
             RecordKind::Drop => 3,
             RecordKind::Derive => 4,
             RecordKind::Close => 5,
+            RecordKind::Barrier => 6,
         }
     }
 

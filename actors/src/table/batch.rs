@@ -17,7 +17,8 @@ use super::TableActor;
 use super::durable::StagedRecord;
 use crate::caller::Caller;
 use crate::engine_context::engine_context;
-use crate::error::Result;
+use crate::error::{ActorError, Result};
+use crate::log::Position;
 use crate::mailbox::Reply;
 use crate::outbox::{DerivedSlots, SessionId};
 use crate::pace::{Stopwatch, Took};
@@ -52,6 +53,10 @@ impl TableActor {
         reply: Reply<Answer>,
         ctx: &mut Context<Self>,
     ) {
+        if let Some((log, version)) = self.log.as_ref().and_then(|log| Some((log, log.failed_at?))) {
+            let position = Position { epoch: log.data.epoch(), version };
+            return reply.send(Err(ActorError::RecordFailed { table: self.name.to_string(), position }));
+        }
         let (data, kind, options, answer) = parts(write);
         let writing = Writing { session: caller.session, memory: caller.memory.clone(), answer, reply };
         let work = data.read_work();

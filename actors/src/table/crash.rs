@@ -28,3 +28,19 @@ impl Receive<Crash> for TableActor {
         self.send_one(shared, ctx);
     }
 }
+
+/// Ends a table that is made again, since its source was. It was removed from the directory before.
+#[derive(Debug)]
+pub(crate) struct EndTable;
+
+impl Receive<EndTable> for TableActor {
+    fn step(_message: &EndTable) -> &'static str {
+        "end"
+    }
+
+    fn receive(&mut self, EndTable: EndTable, ctx: &mut Context<Self>) {
+        self.delete_subscribers.notify(&self.self_ref);
+        self.sources.clear();
+        ctx.stop();
+    }
+}

@@ -29,6 +29,8 @@ pub struct TableLog {
     pub data: Arc<DataDirectory>,
     /// The table's number.
     pub id: TableId,
+    /// The version whose record cannot be applied: the table is read-only at the one before.
+    pub failed_at: Option<u64>,
 }
 
 /// A staged batch as it is logged.
