@@ -15,7 +15,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use actix::prelude::*;
-use proscenium_engine::hosting::{Answer, HostedTable, Principal, TableOrigin};
+use proscenium_engine::hosting::{Answer, HostedTable, Principal, TableOrigin, WritePosition};
 use proscenium_engine::table::Table;
 use proscenium_engine::{MemoryAccount, TableData, TableOptions};
 
@@ -266,6 +266,10 @@ impl CatalogActor {
         };
         let hosting = new_table.into_actor(self).map(move |made, catalog, ctx| match made {
             Ok(table) => {
+                let answer = match &table.log {
+                    Some(log) => answer.at(WritePosition { epoch: log.data.epoch(), version: 0 }),
+                    None => answer,
+                };
                 catalog.start_table(name, table, ctx);
                 catalog.directory.announce_after(StreamId::SERVER, vec![(reply, answer)]);
             }

@@ -29,7 +29,7 @@ mod table_file;
 use std::fs::{self, File, TryLockError};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use checkpoint::CheckpointRun;
@@ -71,7 +71,13 @@ pub struct DataDirectory {
     checkpointed_bytes: AtomicU64,
     /// Held while a checkpoint is made.
     checkpointing: tokio::sync::Mutex<()>,
-    /// Locked for other processes; `None` on a simulated disk.
+    /// Held by everything that writes files, except the log. `None` once the directory is closed.
+    open: Mutex<Option<OpenLock>>,
+}
+
+/// Keeps other processes out; nothing on a simulated disk.
+#[derive(Debug)]
+struct OpenLock {
     _lock: Option<File>,
 }
 
@@ -154,7 +160,7 @@ impl DataDirectory {
             start,
             registry: Mutex::new(registry),
             manifests: Mutex::new(manifests),
-            _lock: lock,
+            open: Mutex::new(Some(OpenLock { _lock: lock })),
         };
         Ok((Arc::new(directory), recovered))
     }
@@ -214,6 +220,21 @@ impl DataDirectory {
         recovery::rebuild(&self.disk, &*self.log, &newest, id, self.options.threads)
     }
 
+    /// Notes bytes of a record of a table.
+    pub(crate) fn note_logged(&self, id: TableId, bytes: u64) {
+        if let Some(table) = self.registry().tables.get(&id) {
+            table.logged_bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes that a table takes in the directory: of its last checkpoint, and of its records after that.
+    pub fn table_bytes(&self, id: TableId) -> u64 {
+        let newest = self.manifests().last().cloned();
+        let entry = newest.and_then(|newest| newest.tables.iter().find(|entry| entry.id == id.0).cloned());
+        let logged = self.registry().tables.get(&id).map(|table| table.logged_bytes.load(Ordering::Relaxed));
+        entry.map_or(0, |entry| entry.bytes) + logged.unwrap_or_default()
+    }
+
     /// Notes that a record of a table cannot be applied: it stays in the log.
     pub fn note_failed(&self, id: TableId) {
         if let Some(table) = self.registry().tables.get_mut(&id) {
@@ -233,10 +254,25 @@ impl DataDirectory {
     /// The note of it cannot be written; the next start recovers as after a crash.
     pub fn close(&self) -> Result<(), LogError> {
         self.log.close();
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(failure) = self.log.failure() {
+            open.take();
             return Err(failure);
         }
-        Start { closed_at: Some(self.log.end()), ..self.start }.write(&*self.disk)
+        let closed = Start { closed_at: Some(self.log.end()), ..self.start }.write(&*self.disk);
+        // Another server may have it from now on.
+        open.take();
+        closed
+    }
+
+    /// Keeps the directory open while files are written.
+    ///
+    /// # Errors
+    ///
+    /// It is closed.
+    fn keep_open(&self) -> Result<MutexGuard<'_, Option<OpenLock>>, LogError> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.is_some() { Ok(open) } else { Err(LogError::Closed) }
     }
 
     fn registry(&self) -> MutexGuard<'_, Registry> {

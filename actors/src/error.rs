@@ -47,7 +47,9 @@ pub enum ActorError {
     #[error("not written: {0}")]
     NotDurable(#[from] LogError),
     /// A record of the table cannot be applied, a fault of the server: the table stays as it was before.
-    #[error("table \"{table}\" is read-only: its record at {position} cannot be applied, a fault of the server")]
+    #[error(
+        "table \"{table}\" is read-only: its record at {position} cannot be applied, a fault of the server"
+    )]
     RecordFailed {
         /// The name of the table.
         table: String,

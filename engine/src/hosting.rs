@@ -19,7 +19,7 @@ mod table_directory;
 mod table_host;
 mod view_registry;
 
-pub use answer::{Answer, ColumnPaths, HostedTable, ProcessUsage};
+pub use answer::{Answer, ColumnPaths, HostedTable, ProcessUsage, WritePosition};
 pub use command::{
     CatalogCommand, Command, ServerCommand, SliceFormat, SliceRequest, TableCommand, TableOrigin,
     ViewCommand, ViewRead, Write,

@@ -115,7 +115,7 @@ pub(crate) async fn host_source(
         lists: source.lists,
         ignore_unknown: false,
     };
-    load.write(router, &router.caller(Principal::anonymous()), data).await
+    load.write(router, &router.caller(Principal::anonymous()), data).await.map(drop)
 }
 
 /// Ends the log in order.

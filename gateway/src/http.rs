@@ -106,6 +106,7 @@ pub fn routes(
                 .wrap(middleware::Compress::default())
                 .route(web::get().to(tables::list)),
         )
+        .service(readable("/api/v1/tables/{table}/status").route(web::get().to(tables::status)))
         .service(
             web::resource("/api/v1/tables/{table}")
                 .wrap(middleware::Compress::default())

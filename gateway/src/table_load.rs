@@ -4,7 +4,9 @@
 
 use proscenium_actors::{ActorError, Caller};
 use proscenium_engine::error::RequestError;
-use proscenium_engine::hosting::{CatalogCommand, Command, Subject, TableCommand, TableOrigin, Write};
+use proscenium_engine::hosting::{
+    CatalogCommand, Command, Subject, TableCommand, TableOrigin, Write, WritePosition,
+};
 use proscenium_engine::{EngineError, TableData, TableOptions, UnknownColumns, WriteOptions};
 
 use crate::command_router::CommandRouter;
@@ -27,11 +29,21 @@ pub struct TableLoad {
 
 /// What a load did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LoadOutcome {
-    /// It created the table.
-    Created,
-    /// It wrote to a table.
-    Written,
+pub struct LoadOutcome {
+    /// Whether it created the table, instead of writing to one.
+    pub is_created: bool,
+    /// Where the table is now, if it is durable.
+    pub position: Option<WritePosition>,
+}
+
+impl LoadOutcome {
+    /// Adds the position to a reply.
+    pub fn add_to(self, reply: &mut serde_json::Map<String, serde_json::Value>) {
+        if let Some(WritePosition { epoch, version }) = self.position {
+            reply.insert("epoch".to_owned(), epoch.into());
+            reply.insert("version".to_owned(), version.into());
+        }
+    }
 }
 
 /// The effect of a load on a table that exists.
@@ -75,12 +87,12 @@ impl TableLoad {
         data: TableData,
     ) -> Result<LoadOutcome, ActorError> {
         if router.find(Subject::Table, &self.table).is_ok() {
-            return self.write(router, caller, data).await.map(|()| LoadOutcome::Written);
+            return self.write(router, caller, data).await;
         }
         let _creating = router.creation_locks().lock(&self.table).await;
         match router.find(Subject::Table, &self.table) {
-            Ok(_) => self.write(router, caller, data).await.map(|()| LoadOutcome::Written),
-            Err(_) => self.create(router, caller, data).await.map(|()| LoadOutcome::Created),
+            Ok(_) => self.write(router, caller, data).await,
+            Err(_) => self.create(router, caller, data).await,
         }
     }
 
@@ -94,14 +106,15 @@ impl TableLoad {
         router: &CommandRouter,
         caller: &Caller,
         data: TableData,
-    ) -> Result<(), ActorError> {
+    ) -> Result<LoadOutcome, ActorError> {
         let options = TableOptions {
             index: self.index.clone(),
             limit: self.limit,
             list_flatten: self.lists.unwrap_or_default().0,
         };
         let create = CatalogCommand::CreateTable(TableOrigin::Data { data, options });
-        router.ask(caller.clone(), &self.table, Command::Catalog(create)).await.map(drop)
+        let answer = router.ask(caller.clone(), &self.table, Command::Catalog(create)).await?;
+        Ok(LoadOutcome { is_created: true, position: answer.position() })
     }
 
     /// Writes to the table.
@@ -114,7 +127,7 @@ impl TableLoad {
         router: &CommandRouter,
         caller: &Caller,
         data: TableData,
-    ) -> Result<(), ActorError> {
+    ) -> Result<LoadOutcome, ActorError> {
         let options = WriteOptions {
             unknown_columns: UnknownColumns::unless(self.ignore_unknown),
             index: self.index.clone(),
@@ -127,6 +140,7 @@ impl TableLoad {
             LoadEffect::Remove => Write::Remove { data },
         };
         let command = Command::Table(TableCommand::Write(write));
-        router.ask(caller.clone(), &self.table, command).await.map(drop)
+        let answer = router.ask(caller.clone(), &self.table, command).await?;
+        Ok(LoadOutcome { is_created: false, position: answer.position() })
     }
 }

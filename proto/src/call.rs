@@ -175,7 +175,7 @@ pub fn encode(msg_id: u32, entity_id: String, answer: Answer) -> Option<EncodedR
         Answer::Usage(usage) => system_info::encode(usage),
         Answer::Tables(tables) => hosted_tables::encode(tables),
         Answer::TablesUnwatched => remove_hosted_tables_update::encode(),
-        Answer::TableCreated => make_table::encode(),
+        Answer::TableCreated(_) => make_table::encode(),
         Answer::JoinCreated => make_join_table::encode(),
         Answer::TableSchema(columns) => table_schema::encode(&columns),
         Answer::TableSize(num_rows) => table_size::encode(num_rows),
@@ -184,9 +184,9 @@ pub fn encode(msg_id: u32, entity_id: String, answer: Answer) -> Option<EncodedR
             table_validate_expr::encode(expressions, &description)
         }
         Answer::Description(description) => table_describe::encode(&description),
-        Answer::Updated => table_update::encode(),
-        Answer::Replaced => table_replace::encode(),
-        Answer::Removed => table_remove::encode(),
+        Answer::Updated(_) => table_update::encode(),
+        Answer::Replaced(_) => table_replace::encode(),
+        Answer::Removed(_) => table_remove::encode(),
         Answer::ViewOpened { view_id } => table_make_view::encode(&view_id),
         Answer::DeletionUnwatched => table_remove_delete::encode(),
         Answer::TableDeleted => table_delete::encode(),

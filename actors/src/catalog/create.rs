@@ -30,11 +30,11 @@ impl Handler<Posted<CreateTable>> for CatalogActor {
         match origin {
             TableOrigin::Data { data, options } => {
                 let made = self.load(name.clone(), data, options, owner, caller.memory);
-                self.make(&name, made, Answer::TableCreated, reply, ctx);
+                self.make(&name, made, Answer::TableCreated(None), reply, ctx);
             }
             TableOrigin::View { view_id, columns } => {
                 let made = self.derive(name.clone(), view_id, columns, owner, caller.memory);
-                self.make(&name, made, Answer::TableCreated, reply, ctx);
+                self.make(&name, made, Answer::TableCreated(None), reply, ctx);
             }
             TableOrigin::Join { left, right, spec } => {
                 let made = self.join(name.clone(), left, right, spec, owner, caller.memory);

@@ -16,7 +16,8 @@ use crate::error::{ActorError, Result};
 use crate::lineage::Lineage;
 use crate::log::{RecordKind, StoredPayload, TableId};
 use crate::mailbox::{Posted, Reply};
-use crate::table::{TableLog, TableRef};
+use crate::outbox::StreamId;
+use crate::table::{TableLog, TableNames as _, TableRef};
 
 /// The payload of the record that creates a table.
 #[derive(Debug)]
@@ -102,6 +103,7 @@ impl Handler<Posted<HostDerived>> for CatalogActor {
             Ok(table) => {
                 let log = catalog.table_log(id, None);
                 catalog.start_table(reserved, NewTable { log, ..table }, ctx);
+                catalog.directory.announce(StreamId::SERVER);
                 reply.send(Ok(()));
             }
             Err(error) => {

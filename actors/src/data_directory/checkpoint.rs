@@ -29,6 +29,8 @@ pub struct CheckpointRun {
     log_bytes: u64,
     /// The tables that it must contain.
     tables: Vec<DurableTable>,
+    /// Bytes of their records that were logged until then.
+    logged_bytes: Vec<u64>,
 }
 
 impl CheckpointRun {
@@ -54,7 +56,9 @@ impl DataDirectory {
     pub fn begin_checkpoint(&self) -> CheckpointRun {
         // In this order: a table that is registered later has its creation at `from` or later.
         let (from, log_bytes) = (self.log.end(), self.log.num_written());
-        CheckpointRun { from, log_bytes, tables: self.tables() }
+        let tables = self.tables();
+        let logged_bytes = tables.iter().map(|table| table.logged_bytes.load(Ordering::Relaxed)).collect();
+        CheckpointRun { from, log_bytes, tables, logged_bytes }
     }
 
     /// Writes the rows of a table, unless the last checkpoint has them at this version.
@@ -68,6 +72,7 @@ impl DataDirectory {
         name: &str,
         checkpoint: &Checkpoint,
     ) -> Result<CheckpointedTable, LogError> {
+        let _open = self.keep_open()?;
         let is_same = |entry: &&TableEntry| entry.id == id.0 && entry.version == checkpoint.state().version;
         let newest = self.manifests().last().cloned();
         let kept = newest.as_ref().and_then(|manifest| manifest.tables.iter().find(is_same));
@@ -88,6 +93,7 @@ impl DataDirectory {
         run: CheckpointRun,
         written: Vec<CheckpointedTable>,
     ) -> Result<Option<(u64, u64)>, LogError> {
+        let _open = self.keep_open()?;
         let (present, next_table) = {
             let registry = self.registry();
             (registry.tables.clone(), registry.next)
@@ -96,7 +102,10 @@ impl DataDirectory {
             written.into_iter().map(|CheckpointedTable(entry)| entry).collect();
         entries.retain(|entry| present.contains_key(&TableId(entry.id)));
         let has = |id: TableId| entries.iter().any(|entry| entry.id == id.0);
-        if run.tables().any(|table| present.get(&table.id).is_some_and(|table| !table.is_failed) && !has(table.id)) {
+        if run
+            .tables()
+            .any(|table| present.get(&table.id).is_some_and(|table| !table.is_failed) && !has(table.id))
+        {
             return Ok(None);
         }
         let derived = run.tables.iter().filter(|table| present.contains_key(&table.id));
@@ -127,6 +136,9 @@ impl DataDirectory {
         let number = manifest.number;
         self.manifests().push(Arc::new(manifest));
         self.checkpointed_bytes.store(run.log_bytes, Ordering::Relaxed);
+        for (table, bytes) in run.tables.iter().zip(&run.logged_bytes) {
+            table.logged_bytes.fetch_sub(*bytes, Ordering::Relaxed);
+        }
         self.remove_unneeded()?;
         Ok(Some((number, bytes)))
     }

@@ -69,9 +69,15 @@ pub struct RecoveryReport {
 /// The state of one table during recovery.
 #[derive(Debug)]
 enum Recovering {
-    Written { name: String, table: Box<Table> },
+    Written {
+        name: String,
+        table: Box<Table>,
+    },
     /// Applying the record of this version panicked, and left the table in an unknown state.
-    Failed { name: String, version: u64 },
+    Failed {
+        name: String,
+        version: u64,
+    },
     Derived(DerivedDefinition),
     /// It has records and no creation: it must turn out to be dropped.
     Unknown {
@@ -91,7 +97,9 @@ pub(super) fn recover(
     let mut tables: BTreeMap<TableId, Recovering> = load_checkpoint(disk, manifest, threads)?;
     let mut chunk = Chunk::default();
     let mut progress = Progress { last: Instant::now(), num_records: 0 };
+    let mut logged: HashMap<TableId, u64> = HashMap::new();
     log.replay(manifest.log_from, &mut |placed| {
+        *logged.entry(placed.record.table).or_default() += placed.record.payload.len() as u64;
         chunk.push(placed);
         if chunk.bytes >= CHUNK_BYTES {
             progress.note(&chunk);
@@ -128,7 +136,11 @@ pub(super) fn recover(
             }
         };
         let (name, since, is_created) = (name.into(), manifest.log_from, true);
-        registry.insert(id, DurableTable { id, name, since, is_created, is_failed: false, definition });
+        let logged_bytes = Arc::new(logged.get(&id).copied().unwrap_or_default().into());
+        registry.insert(
+            id,
+            DurableTable { id, name, since, is_created, is_failed: false, logged_bytes, definition },
+        );
     }
     let report = RecoveryReport {
         num_rows: recovered.iter().map(|table| table.table.num_rows()).sum(),
@@ -327,7 +339,9 @@ pub(super) fn rebuild(
     threads: usize,
 ) -> Result<RecoveredTable, LogError> {
     match replay_one(disk, log, manifest, id, u64::MAX, threads)? {
-        Recovering::Written { name, table } => Ok(RecoveredTable { id, name, table: *table, failed_at: None }),
+        Recovering::Written { name, table } => {
+            Ok(RecoveredTable { id, name, table: *table, failed_at: None })
+        }
         Recovering::Failed { version, .. } => rebuild_until(disk, log, manifest, id, version, threads),
         Recovering::Derived(_) | Recovering::Unknown { .. } | Recovering::Dropped => Err(LogError::Closed),
     }

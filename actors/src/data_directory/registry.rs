@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use super::definition::DerivedDefinition;
 use crate::log::TableId;
@@ -19,6 +20,8 @@ pub struct DurableTable {
     pub is_created: bool,
     /// Whether one of its records cannot be applied: then the log keeps that record.
     pub is_failed: bool,
+    /// Bytes of its records in the log after the last checkpoint.
+    pub logged_bytes: Arc<AtomicU64>,
     /// How it follows others; `None` for a table that clients write.
     pub definition: Option<DerivedDefinition>,
 }
@@ -33,8 +36,18 @@ impl Registry {
     pub fn register(&mut self, name: &str, since: u64) -> TableId {
         let id = TableId(self.next);
         self.next += 1;
-        self.tables
-            .insert(id, DurableTable { id, name: name.into(), since, is_created: false, is_failed: false, definition: None });
+        self.tables.insert(
+            id,
+            DurableTable {
+                id,
+                name: name.into(),
+                since,
+                is_created: false,
+                is_failed: false,
+                logged_bytes: Arc::default(),
+                definition: None,
+            },
+        );
         id
     }
 }

@@ -24,6 +24,11 @@ pub struct StoredPayload {
 }
 
 impl StoredPayload {
+    /// Bytes of the payload.
+    pub fn num_bytes(self) -> u64 {
+        self.length
+    }
+
     /// The payload of the record that names the file.
     pub(super) fn to_bytes(self) -> Bytes {
         let mut bytes = Vec::with_capacity(20);

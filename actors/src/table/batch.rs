@@ -236,9 +236,9 @@ impl TableActor {
 fn parts(write: Write) -> (TableData, WriteKind, WriteOptions, Answer) {
     match write {
         Write::Update { data, port_id, options } => {
-            (data, WriteKind::Update { port_id }, options, Answer::Updated)
+            (data, WriteKind::Update { port_id }, options, Answer::Updated(None))
         }
-        Write::Replace { data, options } => (data, WriteKind::Replace, options, Answer::Replaced),
-        Write::Remove { data } => (data, WriteKind::Remove, WriteOptions::default(), Answer::Removed),
+        Write::Replace { data, options } => (data, WriteKind::Replace, options, Answer::Replaced(None)),
+        Write::Remove { data } => (data, WriteKind::Remove, WriteOptions::default(), Answer::Removed(None)),
     }
 }

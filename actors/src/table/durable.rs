@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use bytes::Bytes;
+use proscenium_engine::hosting::WritePosition;
 use proscenium_engine::table::{Checkpoint, StagedBatch};
 use proscenium_engine::{MemoryAccount, MemoryKind, MemoryReservation};
 
@@ -226,6 +227,7 @@ impl TableActor {
     pub(super) fn append(&mut self, record: StagedRecord, writing: Writing, ctx: &mut Context<Self>) {
         let log = self.log.as_ref().expect("only writes to a durable table are logged");
         let StagedRecord { staged, payload, stored, reservation } = record;
+        log.data.note_logged(log.id, stored.map_or(payload.len() as u64, |stored| stored.num_bytes()));
         let version = self.table.version() + self.pending.writes.len() as u64 + 1;
         let ticket = self.pending.next_ticket;
         self.pending.next_ticket += 1;
@@ -242,7 +244,10 @@ impl TableActor {
     /// Applies the writes that are durable, in order.
     pub(super) fn apply_durable(&mut self, ctx: &mut Context<Self>) {
         while let Some(write) = self.pending.writes.pop_front_if(|write| write.position.is_some()) {
-            let PendingWrite { staged, writing, ticket, .. } = write;
+            let PendingWrite { staged, mut writing, ticket, position, .. } = write;
+            if let Some(Position { epoch, version }) = position {
+                writing.answer = writing.answer.at(WritePosition { epoch, version });
+            }
             let session = writing.session;
             let is_done = self.apply(staged, writing, ctx, move |table, ctx| {
                 table.write_ended(session, ticket, ctx);

@@ -126,9 +126,9 @@ async fn a_large_write_delays_its_own_connection_and_later_writes_only() {
     }
 
     drop(gate);
-    assert!(matches!(large.await.unwrap(), Ok(Answer::Updated)));
+    assert!(matches!(large.await.unwrap(), Ok(Answer::Updated(_))));
     assert_eq!(num_rows(own_size.await.unwrap()), 1 + MANY);
-    assert!(matches!(small.await.unwrap(), Ok(Answer::Updated)));
+    assert!(matches!(small.await.unwrap(), Ok(Answer::Updated(_))));
     assert_eq!(num_rows(size_after_small.await.unwrap()), 2 + MANY);
     assert_eq!(num_rows(reader.send(&table, size()).await.await.unwrap()), 2 + MANY);
 }
@@ -141,7 +141,7 @@ async fn a_large_write_that_is_refused_changes_nothing_and_lets_the_next_pass() 
     let refused = bad.send(&table, write(numbers(MANY).replace("]}", "}"))).await;
     let applied = good.send(&table, write(numbers(MANY))).await;
     assert!(matches!(refused.await.unwrap(), Err(ActorError::Engine(_))));
-    assert!(matches!(applied.await.unwrap(), Ok(Answer::Updated)));
+    assert!(matches!(applied.await.unwrap(), Ok(Answer::Updated(_))));
     assert_eq!(num_rows(good.send(&table, size()).await.await.unwrap()), 1 + MANY);
 }
 

@@ -39,11 +39,13 @@ fn execute_catalog_command(command: CatalogCommand) -> Vec<Answer> {
         CatalogCommand::ListTables => return vec![Answer::Tables(Vec::new())],
         CatalogCommand::WatchTables | CatalogCommand::UnwatchTables { .. } => return Vec::new(),
         CatalogCommand::CreateTable(origin) => match origin {
-            TableOrigin::Data { data, options } => (Table::create(&data, options), Answer::TableCreated),
+            TableOrigin::Data { data, options } => {
+                (Table::create(&data, options), Answer::TableCreated(None))
+            }
             TableOrigin::View { columns, .. } => {
                 let (table, plan) = planned(&ViewConfig::default());
                 let derived = Table::derive(plan, &table.snapshot(), None, columns.as_deref(), &world);
-                (derived, Answer::TableCreated)
+                (derived, Answer::TableCreated(None))
             }
             TableOrigin::Join { spec, .. } => {
                 (Table::join(&table().snapshot(), &table().snapshot(), &spec, &world), Answer::JoinCreated)
@@ -67,12 +69,12 @@ fn execute_table_command(command: TableCommand) -> Vec<Answer> {
             let context = EngineContext::default();
             let answer = match write {
                 Write::Update { data, port_id, options } => {
-                    table.update_with(&data, port_id, &options, &context).map(|_| Answer::Updated)
+                    table.update_with(&data, port_id, &options, &context).map(|_| Answer::Updated(None))
                 }
                 Write::Replace { data, options } => {
-                    table.replace_with(&data, &options, &context).map(|_| Answer::Replaced)
+                    table.replace_with(&data, &options, &context).map(|_| Answer::Replaced(None))
                 }
-                Write::Remove { data } => table.remove(&data).map(|_| Answer::Removed),
+                Write::Remove { data } => table.remove(&data).map(|_| Answer::Removed(None)),
             };
             ingest::read(&table);
             return answer.into_iter().collect();

@@ -23,7 +23,7 @@ pub enum Answer {
     /// The subscription to the list of tables has ended.
     TablesUnwatched,
     /// The table is created, from data or from a view.
-    TableCreated,
+    TableCreated(Option<WritePosition>),
     /// The table is created, from two others.
     JoinCreated,
     /// A table's columns.
@@ -44,11 +44,11 @@ pub enum Answer {
     /// The view that a configuration describes.
     Description(Box<Description>),
     /// The rows are inserted and updated.
-    Updated,
+    Updated(Option<WritePosition>),
     /// The rows are replaced.
-    Replaced,
+    Replaced(Option<WritePosition>),
     /// The rows are removed.
-    Removed,
+    Removed(Option<WritePosition>),
     /// The view is open.
     ViewOpened {
         /// The id that the client chose.
@@ -86,6 +86,41 @@ pub enum Answer {
     Encoded(SliceFormat, Vec<Bytes>),
     /// A slice that is not encoded.
     Slice(Box<ViewSlice>),
+}
+
+#[allow(clippy::wildcard_enum_match_arm, reason = "only the answers to writes have a position")]
+impl Answer {
+    /// Where a durable table is after the write that this answers; `None` for other answers and tables.
+    pub fn position(&self) -> Option<WritePosition> {
+        match self {
+            Answer::TableCreated(position)
+            | Answer::Updated(position)
+            | Answer::Replaced(position)
+            | Answer::Removed(position) => *position,
+            _ => None,
+        }
+    }
+
+    /// The answer with a position, if it is one to a write.
+    #[must_use]
+    pub fn at(self, position: WritePosition) -> Answer {
+        match self {
+            Answer::TableCreated(_) => Answer::TableCreated(Some(position)),
+            Answer::Updated(_) => Answer::Updated(Some(position)),
+            Answer::Replaced(_) => Answer::Replaced(Some(position)),
+            Answer::Removed(_) => Answer::Removed(Some(position)),
+            answer => answer,
+        }
+    }
+}
+
+/// Where a durable table is after a write. It never names two different states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WritePosition {
+    /// The start of the log that has the write.
+    pub epoch: u64,
+    /// The version of the table.
+    pub version: u64,
 }
 
 /// An entry of the list of tables.

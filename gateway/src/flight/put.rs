@@ -1,7 +1,7 @@
 //! DoPut: bulk loads.
 //!
 //! Invariant: rows are collected into pieces of bounded size; each piece is applied atomically and in order, and
-//! acknowledged by a message with JSON `{"rows": applied so far}`. A replacement is one piece of any size, since it
+//! acknowledged by a message with JSON `{"rows": applied so far}`, and the position of a durable table. A replacement is one piece of any size, since it
 //! must be atomic. An error, also of a stream that breaks, says how many rows are kept, and a last message before it does, too. A column that the table does not have is an
 //! error unless the command sets `ignore_unknown`, and so is an index, limit or list mode other than the table's.
 
@@ -23,7 +23,7 @@ use tonic::{Status, Streaming};
 use super::ReplyStream;
 use super::ticket::{self, Mode, PutOrder};
 use crate::command_router::CommandRouter;
-use crate::table_load::{LoadEffect, TableLoad};
+use crate::table_load::{LoadEffect, LoadOutcome, TableLoad};
 use crate::tuning;
 use crate::wire_errors::to_flight;
 
@@ -105,6 +105,8 @@ struct Load {
     /// That of the collected batches' memory.
     reservation: MemoryReservation,
     applied_rows: usize,
+    /// What the last piece did.
+    outcome: Option<LoadOutcome>,
     is_over: bool,
     /// The stream broke: set by its error, which ends the put.
     is_cut: bool,
@@ -137,6 +139,7 @@ impl Load {
             collected: Vec::new(),
             collected_bytes: 0,
             applied_rows: 0,
+            outcome: None,
             is_over: false,
             is_cut: false,
         })
@@ -180,7 +183,11 @@ impl Load {
 
     /// How many rows are applied.
     fn progress(&self) -> PutResult {
-        PutResult { app_metadata: format!("{{\"rows\":{}}}", self.applied_rows).into() }
+        let mut reply = serde_json::Map::from_iter([("rows".to_owned(), self.applied_rows.into())]);
+        if let Some(outcome) = self.outcome {
+            outcome.add_to(&mut reply);
+        }
+        PutResult { app_metadata: serde_json::Value::Object(reply).to_string().into() }
     }
 
     /// An error of the put that says how many rows are kept.
@@ -219,15 +226,14 @@ impl Load {
     }
 
     async fn send(&mut self, data: TableData) -> Result<(), ActorError> {
-        if self.is_made {
-            return self.load.write(&self.router, &self.caller, data).await;
-        }
-        if self.must_create {
-            self.load.create(&self.router, &self.caller, data).await?;
+        let outcome = if self.is_made {
+            self.load.write(&self.router, &self.caller, data).await?
+        } else if self.must_create {
+            self.load.create(&self.router, &self.caller, data).await?
         } else {
-            self.load.apply(&self.router, &self.caller, data).await?;
-        }
-        self.is_made = true;
+            self.load.apply(&self.router, &self.caller, data).await?
+        };
+        (self.is_made, self.outcome) = (true, Some(outcome));
         Ok(())
     }
 }

@@ -6,6 +6,7 @@
 //! | `PUT /api/v1/tables/{table}?…` | creates the table, or replaces all its rows |
 //! | `POST /api/v1/tables/{table}?…` | creates the table, or adds and merges rows |
 //! | `GET /api/v1/tables/{table}?format=` | downloads it: json (default), columns, ndjson, csv, arrow |
+//! | `GET /api/v1/tables/{table}/status` | rows, version, epoch, whether it is durable, bytes on disk |
 //! | `DELETE /api/v1/tables/{table}` | deletes it |
 //!
 //! An upload's format is given by the parameter, or else by the `Content-Type`. Uploads may be compressed
@@ -13,11 +14,12 @@
 
 use actix_web::http::header::HeaderName;
 use actix_web::{HttpRequest, HttpResponse, web};
-use proscenium_engine::hosting::{Command, HostedTable, Principal, Subject, TableCommand};
+use proscenium_engine::hosting::{Answer, Command, HostedTable, Principal, Subject, TableCommand};
 use proscenium_engine::table::Snapshot;
 use serde_json::json;
 
 use super::Shared;
+use crate::transient_view::unexpected;
 use crate::{table_listing, wire_errors};
 
 pub(super) async fn list(shared: web::Data<Shared>) -> HttpResponse {
@@ -32,12 +34,48 @@ pub(super) async fn list(shared: web::Data<Shared>) -> HttpResponse {
             .iter()
             .map(|field| (field.name.to_string(), field.column_type().name().into()))
             .collect();
-        json!({
+        let mut entry = json!({
             "name": &*table.name, "index": table.index, "limit": table.limit,
             "rows": snapshot.num_rows(), "columns": columns,
-        })
+        });
+        merge(&mut entry, position(&shared, &table.name, &snapshot));
+        entry
     };
     HttpResponse::Ok().json(hosted.into_iter().map(entry).collect::<Vec<_>>())
+}
+
+/// What is known of one table's place on the disk.
+pub(super) async fn status(shared: web::Data<Shared>, name: web::Path<String>) -> HttpResponse {
+    let caller = shared.router.caller(Principal::anonymous());
+    let command = Command::Table(TableCommand::GetSnapshot);
+    match shared.router.ask(caller, &name, command).await {
+        Ok(Answer::Snapshot(snapshot)) => {
+            let mut status = json!({ "name": &*name, "rows": snapshot.num_rows() });
+            merge(&mut status, position(&shared, &name, &snapshot));
+            HttpResponse::Ok().json(status)
+        }
+        Ok(other) => wire_errors::to_http(&unexpected(&other), &name),
+        Err(fault) => wire_errors::to_http(&fault, &name),
+    }
+}
+
+/// The version of a table, and, if it is durable, the start that the version is of and its bytes on the disk.
+fn position(shared: &Shared, name: &str, snapshot: &Snapshot) -> serde_json::Value {
+    let catalog = shared.router.catalog();
+    let id = catalog.table(name).ok().and_then(|table| table.durable_id);
+    match (catalog.data(), id) {
+        (Some(data), Some(id)) => json!({
+            "version": snapshot.version(), "durable": true, "epoch": data.epoch(),
+            "bytes_on_disk": data.table_bytes(id),
+        }),
+        _ => json!({ "version": snapshot.version(), "durable": false }),
+    }
+}
+
+fn merge(into: &mut serde_json::Value, from: serde_json::Value) {
+    if let (serde_json::Value::Object(into), serde_json::Value::Object(from)) = (into, from) {
+        into.extend(from);
+    }
 }
 
 pub(super) async fn delete(shared: web::Data<Shared>, name: web::Path<String>) -> HttpResponse {

@@ -19,7 +19,7 @@ use crate::content_coding::{Coding, DecodeError};
 use crate::least_rate::LeastRate;
 use crate::load_options::{CsvWords, Format, Lists};
 use crate::source::decode;
-use crate::table_load::{LoadEffect, LoadOutcome, TableLoad};
+use crate::table_load::{LoadEffect, TableLoad};
 use crate::wire_errors::{http_error, to_http};
 
 /// The bounds of an upload.
@@ -101,11 +101,10 @@ async fn upload(
     };
     match load.apply(&shared.router, &caller, data).await {
         Ok(outcome) => {
-            let status = match outcome {
-                LoadOutcome::Created => StatusCode::CREATED,
-                LoadOutcome::Written => StatusCode::OK,
-            };
-            HttpResponse::build(status).json(json!({ "table": name }))
+            let status = if outcome.is_created { StatusCode::CREATED } else { StatusCode::OK };
+            let mut reply = serde_json::Map::from_iter([("table".to_owned(), json!(name))]);
+            outcome.add_to(&mut reply);
+            HttpResponse::build(status).json(reply)
         }
         Err(fault) => to_http(&fault, name),
     }

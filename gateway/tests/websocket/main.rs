@@ -3,6 +3,7 @@
 mod bounds;
 mod deadlines;
 mod derived;
+mod durable;
 mod fair;
 mod frames;
 mod generations;

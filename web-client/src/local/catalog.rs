@@ -49,7 +49,7 @@ impl LocalServer {
     fn make(&self, origin: TableOrigin) -> Result<(Table, Vec<Source>, Answer)> {
         Ok(match origin {
             TableOrigin::Data { data, options } => {
-                (Table::create_in(&data, options, &self.context)?, Vec::new(), Answer::TableCreated)
+                (Table::create_in(&data, options, &self.context)?, Vec::new(), Answer::TableCreated(None))
             }
             TableOrigin::View { view_id, columns } => {
                 let found = self.directory.table_of_view(&view_id);
@@ -62,7 +62,7 @@ impl LocalServer {
                 let plan = Plan::clone(&plan);
                 let table = Table::derive(plan, &snapshot, limit, columns.as_deref(), &self.context)?;
                 let source = Source { table: source, side: None, view: Some(view) };
-                (table, vec![source], Answer::TableCreated)
+                (table, vec![source], Answer::TableCreated(None))
             }
             TableOrigin::Join { left, right, spec } => {
                 let snapshot = |name: &str| match self.directory.get(name) {

@@ -84,12 +84,12 @@ impl LocalServer {
                 if delta.is_some() {
                     self.edits.note(name, *port_id, data);
                 }
-                (Answer::Updated, delta)
+                (Answer::Updated(None), delta)
             }
             Write::Replace { data, options } => {
-                (Answer::Replaced, Some(hosted.table.replace_with(data, options, &self.context)?))
+                (Answer::Replaced(None), Some(hosted.table.replace_with(data, options, &self.context)?))
             }
-            Write::Remove { data } => (Answer::Removed, hosted.table.remove_with(data, &self.context)?),
+            Write::Remove { data } => (Answer::Removed(None), hosted.table.remove_with(data, &self.context)?),
         };
         self.answer(request.from, name, answer);
         if let Some(delta) = delta {
