@@ -12,6 +12,7 @@ pub mod finish;
 mod health;
 mod metrics;
 pub mod site_check;
+mod status;
 mod tables;
 mod upload;
 
@@ -107,6 +108,11 @@ pub fn routes(
                 .route(web::get().to(tables::list)),
         )
         .service(readable("/api/v1/tables/{table}/status").route(web::get().to(tables::status)))
+        .service(
+            readable("/api/v1/status")
+                .wrap(middleware::Compress::default())
+                .route(web::get().to(status::read)),
+        )
         .service(
             web::resource("/api/v1/tables/{table}")
                 .wrap(middleware::Compress::default())

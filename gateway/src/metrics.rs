@@ -2,6 +2,8 @@
 //!
 //! Invariant: recording never blocks; gauges about tables are read during a scrape.
 
+use std::time::Instant;
+
 use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 use proscenium_actors::ActorMetrics;
 use proscenium_actors::table::TableStats;
@@ -11,6 +13,8 @@ use proscenium_engine::memory::{MemoryAccount, MemoryKind};
 #[derive(Debug, Clone)]
 pub struct Metrics {
     registry: Registry,
+    /// When the server started.
+    pub started: Instant,
     /// WebSocket connections that are open.
     pub sessions: IntGauge,
     /// WebSocket connections since the start.
@@ -102,6 +106,7 @@ impl Metrics {
                 &["table", "view"],
             )?,
             registry,
+            started: Instant::now(),
         };
         metrics.registry.register(Box::new(metrics.sessions.clone()))?;
         metrics.registry.register(Box::new(metrics.sessions_total.clone()))?;

@@ -68,7 +68,8 @@ async fn start() -> (Running, std::path::PathBuf) {
 #[tokio::test]
 async fn every_route_under_every_method() {
     let (server, folder) = start().await;
-    let readable = ["/", "/index.html", "/health/live", "/health/ready", "/metrics", "/api/v1/tables"];
+    let readable =
+        ["/", "/index.html", "/health/live", "/health/ready", "/metrics", "/api/v1/tables", "/api/v1/status"];
     let mut cases = 0;
     for path in readable {
         for method in ["GET", "HEAD"] {
@@ -203,6 +204,30 @@ async fn downloads_lists_and_metrics_are_compressed_as_the_client_accepts() {
             assert!(answer.header("vary").contains("ccept-encoding"), "{answer:?}");
             assert!(plain.body.len() < 1000 || answer.body.len() < plain.body.len(), "{path} {coding}");
         }
+    }
+    std::fs::remove_dir_all(folder).expect("the folder is there");
+}
+
+#[tokio::test]
+async fn the_status_counts_what_happened() {
+    let (server, folder) = start().await;
+    let json = async |path| {
+        let answer = ask(&server, "GET", path, "", "").await;
+        serde_json::from_slice::<serde_json::Value>(&answer.body).expect("JSON")
+    };
+    let before = json("/api/v1/status").await;
+    assert_eq!(before["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!((before["ready"].as_bool(), before["sessions"]["open"].as_u64()), (Some(true), Some(0)));
+    assert!(before["memory"]["used_bytes"].as_u64() <= before["memory"]["limit_bytes"].as_u64(), "{before}");
+    let table = &before["tables"][0];
+    assert_eq!((table["name"].as_str(), table["rows"].as_u64()), (Some("t"), Some(2)));
+    assert!(table["bytes"].as_u64() > Some(0), "{before}");
+    ask(&server, "POST", "/api/v1/tables/t", "Content-Type: text/csv\r\n", "x\n3\n").await;
+    let after = json("/api/v1/status").await;
+    assert_eq!(after["tables"][0]["version"].as_u64(), table["version"].as_u64().map(|version| version + 1));
+    let listed = json("/api/v1/tables").await;
+    for key in ["rows", "bytes", "version"] {
+        assert_eq!(listed[0][key], after["tables"][0][key], "{key}");
     }
     std::fs::remove_dir_all(folder).expect("the folder is there");
 }

@@ -159,7 +159,8 @@ fn check(address: &str, ledger: &mut Ledger) {
         assert!(found >= last, "writer {writer}: {last} was acknowledged, {found} is there");
     }
     for (table, highest) in &ledger.versions {
-        let (_, status) = ask(address, "GET", &format!("/api/v1/tables/{table}/status"), "").expect("a status");
+        let (_, status) =
+            ask(address, "GET", &format!("/api/v1/tables/{table}/status"), "").expect("a status");
         let status: Value = serde_json::from_str(&status).expect("JSON");
         let version = status["version"].as_u64().expect("a version");
         assert!(version >= *highest, "{table}: version {version} follows {highest}");

@@ -4,14 +4,25 @@
 //   replica   table on the server and a copy in this tab, pivots in this tab
 //   browser   table and pivots in this tab; no connection is open
 //
-// The URL's fragment holds the mode and the table: #server/market.
+// The URL's fragment holds what is shown: address.js.
 
+import { addressOf, readAddress } from "./address.js";
 import { Connection } from "./connection.js";
-import { acceptDrops, makeTable } from "./files.js";
-import { wire } from "./metered-socket.js";
+import { openCreate } from "./create.js";
+import { byId, setText } from "./dom.js";
+import { closeDrawer } from "./drawer.js";
+import { engineIsThere, offerModes } from "./engine-modes.js";
+import { notify, textOf } from "./notices.js";
+import { checkRadio, radioKeys } from "./radios.js";
 import { showTables } from "./rail.js";
+import { WEBSOCKET } from "./server.js";
 import * as stage from "./stage.js";
+import { hideStatus, showStatus } from "./status.js";
+import { showBar } from "./table-bar.js";
+import { clientTables, serverTables } from "./tables.js";
 import { onTheme, toggleTheme } from "./theme.js";
+import { acceptDrops, loadFile } from "./uploads.js";
+import { showWire } from "./wire-line.js";
 
 const MODES = {
     server: "<b>Server</b>: table and pivots live on the server",
@@ -24,15 +35,10 @@ const STATES = {
     connected: "connected",
     waiting: "connection lost, retrying",
 };
-const WEBSOCKET = Object.assign(new URL("websocket", document.baseURI), {
-    protocol: location.protocol === "https:" ? "wss:" : "ws:",
-    hash: "",
-}).href;
+/** The figures in the list are this old at most, while the page is visible. */
+const LIST_PERIOD_MS = 2000;
 
-const byId = (id) => document.getElementById(id);
-const address = readAddress();
-let mode = address.mode;
-let table = address.table;
+let { mode, table, layout, isStatus } = readAddress();
 let tables = [];
 let local;
 let reopening = false;
@@ -41,7 +47,7 @@ let entering = Promise.resolve();
 /** The clients whose list of tables this page is subscribed to. */
 const followed = new WeakSet();
 
-document.getElementById("theme").addEventListener("click", toggleTheme);
+byId("theme").addEventListener("click", toggleTheme);
 onTheme(() => stage.retheme());
 showMode();
 
@@ -51,7 +57,7 @@ await loadStyle(VIEWER_CSS);
 const connection = new Connection(perspective, WEBSOCKET, (state) => {
     const pill = byId("connection");
     pill.dataset.state = state;
-    pill.lastElementChild.textContent = STATES[state];
+    setText(pill.lastElementChild, STATES[state]);
     if (state === "waiting" && mode !== "browser" && connection.client === undefined) {
         stage.showCurtain("The server is not responding", "The page reconnects automatically.");
         reopenWhenLost();
@@ -60,36 +66,73 @@ const connection = new Connection(perspective, WEBSOCKET, (state) => {
 byId("connection").addEventListener("click", () => connection.retry());
 
 for (const button of byId("modes").children) {
-    button.addEventListener("click", () => enter(button.dataset.mode, undefined));
+    button.addEventListener("click", () => enter({ mode: button.dataset.mode }));
 }
+radioKeys(byId("modes"));
 byId("file").addEventListener("change", async (event) => {
-    await takeFiles([...event.target.files]);
+    const files = [...event.target.files];
     event.target.value = "";
+    await takeFiles(files);
 });
 acceptDrops(byId("drop"), takeFiles);
 acceptDrops(byId("stage"), takeFiles);
+byId("new").addEventListener("click", () => {
+    if (place().client) {
+        openCreate({ place: place(), taken: names(), onMade });
+    } else {
+        complain(new Error("there is no connection to the server"));
+    }
+});
+byId("skip").addEventListener("click", (event) => {
+    event.preventDefault();
+    byId("main").focus();
+});
+byId("status-close").addEventListener("click", (event) => {
+    event.preventDefault();
+    enter({ mode, table });
+});
+addEventListener("keydown", (event) => {
+    const isPage = event.target === document.body || event.target.closest("button, a, #rail, #main:focus");
+    if (event.key === "/" && isPage && !event.ctrlKey && !event.metaKey && !document.querySelector("dialog[open]")) {
+        event.preventDefault();
+        const drawer = byId("drawer");
+        if (byId("rail").inert) {
+            drawer.click();
+        }
+        byId("search").focus();
+    }
+});
 addEventListener("hashchange", () => {
     const wanted = readAddress();
-    if (wanted.mode !== mode || wanted.table !== table) {
-        enter(wanted.mode, wanted.table);
+    if (wanted.isStatus !== isStatus || wanted.mode !== mode || wanted.table !== table || wanted.layout) {
+        enter(wanted.isStatus ? { mode, isStatus: true } : wanted);
     }
 });
 setInterval(showWire, 500);
-offerModes();
-await enter(mode, table);
+setInterval(() => document.visibilityState === "visible" && list().catch(() => {}), LIST_PERIOD_MS);
+offerModes(byId("modes"), HAS_ENGINE);
+await enter({ mode, table, layout, isStatus });
 
-/** Changes the mode and opens a table: the wanted one, or else the previous one, or else the first. */
-function enter(nextMode, wanted) {
-    entering = changeTo(nextMode, wanted);
+/** Changes what is shown: a mode and a table (the wanted one, or else the previous one, or else the first), or the status. */
+function enter(next) {
+    entering = changeTo(next);
     return entering;
 }
 
-async function changeTo(nextMode, wanted) {
+async function changeTo(next) {
     const before = table;
+    showBar(undefined);
     await stage.close();
-    mode = nextMode;
-    table = wanted;
+    ({ mode, table, layout, isStatus = false } = next);
     showMode();
+    if (isStatus) {
+        table = before;
+        stage.showCurtain("");
+        showStatus();
+        showAddress();
+    } else {
+        hideStatus();
+    }
     try {
         if (mode !== "server") {
             await openLocal();
@@ -97,18 +140,22 @@ async function changeTo(nextMode, wanted) {
         if (mode === "browser") {
             await connection.close();
         } else {
-            stage.showCurtain("Connecting…", WEBSOCKET);
+            if (!isStatus) {
+                stage.showCurtain("Connecting…", WEBSOCKET);
+            }
             const client = await connection.open();
-            if (!client || mode !== nextMode) {
+            if (!client || mode !== next.mode || isStatus !== Boolean(next.isStatus)) {
                 return;
             }
             await follow(client);
         }
         await list();
-        const names = tables.map(({ name }) => name);
-        table ??= [before, names[0]].find((name) => names.includes(name));
-        if (names.includes(table)) {
-            await open(table);
+        if (isStatus) {
+            return;
+        }
+        table ??= [before, tables[0]?.name].find((name) => names().has(name));
+        if (names().has(table)) {
+            await open(table, layout);
         } else {
             showAddress();
             waitForTable();
@@ -118,18 +165,51 @@ async function changeTo(nextMode, wanted) {
     }
 }
 
-async function open(name) {
+async function open(name, linked) {
+    if (isStatus) {
+        await enter({ mode, table: name });
+        return;
+    }
     table = name;
+    layout = linked;
     showAddress();
     showRail();
+    showBar({ mode, table, layout: stage.layout, link, client: () => place().client, release: stage.close, reopen, deleted });
     try {
-        await stage.open({ mode, table, server: connection.client, local, onError: complain });
+        const onLayout = (changed) => {
+            layout = changed;
+            showAddress();
+        };
+        await stage.open({ mode, table, layout, server: connection.client, local, onError: complain, onLayout });
     } catch (error) {
         if (stage.current()?.table === name) {
             await stage.close();
-            stage.showCurtain(`${name} could not be opened`, String(error.message ?? error), true);
+            stage.showCurtain(`${name} could not be opened`, textOf(error), true);
         }
     }
+}
+
+async function openFromList(name) {
+    closeDrawer();
+    await open(name);
+}
+
+async function link() {
+    const layout = await stage.layout();
+    return new URL(addressOf({ mode, table, layout }), location.href).href;
+}
+
+function reopen() {
+    return open(table, layout);
+}
+
+async function deleted(name) {
+    await list();
+    if (table === name) {
+        table = undefined;
+        await enter({ mode });
+    }
+    byId("new").focus();
 }
 
 /** Subscribes to the list of tables. */
@@ -150,12 +230,17 @@ async function onTablesChanged(client) {
         return;
     }
     await list();
-    const isThere = tables.some(({ name }) => name === table);
+    // While the dialog deletes the open table, it decides what is shown next.
+    if (isStatus || byId("delete").open) {
+        return;
+    }
+    const isThere = names().has(table);
     if (isThere && !stage.current()) {
-        await open(table);
+        await open(table, layout);
     } else if (!isThere && table === undefined && tables.length > 0) {
         await open(tables[0].name);
     } else if (!isThere && stage.current()) {
+        showBar(undefined);
         await stage.close();
         waitForTable();
     }
@@ -171,30 +256,24 @@ function waitForTable() {
     }
 }
 
+function names() {
+    return new Set(tables.map(({ name }) => name));
+}
+
+/** Where tables are made and read: the mode and its client. */
+function place() {
+    return { mode, client: mode === "browser" ? local : connection.client };
+}
+
 async function list() {
-    const client = mode === "browser" ? local : connection.client;
+    const { mode: asked, client } = place();
     if (!client) {
         return;
     }
-    const names = (await client.get_hosted_table_names()).filter((name) => !name.endsWith(" (replica)"));
-    const found = await Promise.all(names.sort().map((name) => describe(client, name)));
-    tables = found.filter(Boolean);
-    showRail();
-}
-
-/** Resolves to undefined if the table was deleted meanwhile. */
-async function describe(client, name) {
-    try {
-        const table = await client.open_table(name);
-        const [rows, columns, index, limit] = await Promise.all([
-            table.size(),
-            table.columns(),
-            table.get_index(),
-            table.get_limit(),
-        ]);
-        return { name, rows, columns: columns.length, index: index ?? undefined, limit: limit ?? undefined };
-    } catch {
-        return undefined;
+    const found = await (asked === "browser" ? clientTables(client) : serverTables());
+    if (asked === mode) {
+        tables = found;
+        showRail();
     }
 }
 
@@ -204,7 +283,7 @@ async function reopenWhenLost() {
     }
     reopening = true;
     try {
-        await enter(mode, table);
+        await enter({ mode, table, layout, isStatus });
     } finally {
         reopening = false;
     }
@@ -214,7 +293,7 @@ async function openLocal() {
     if (local) {
         return;
     }
-    if (!(await engineIsThere())) {
+    if (!HAS_ENGINE && !(await engineIsThere())) {
         throw new Error("this server has no engine for the browser; if it is being built, wait a few minutes");
     }
     stage.showCurtain("Starting the engine in this tab…");
@@ -222,94 +301,56 @@ async function openLocal() {
     local = await openEngine(perspective);
 }
 
-/** Whether the server has the engine for the browser, which a server that was just built may get later. */
-async function engineIsThere() {
-    return HAS_ENGINE || (await fetch("engine/engine.js", { cache: "no-store" })).ok;
-}
-
-/** Marks the modes that need the engine until it is there. */
-async function offerModes() {
-    const waiting = [...byId("modes").children].filter((button) => button.dataset.mode !== "server");
-    while (!(await engineIsThere().catch(() => false))) {
-        for (const button of waiting) {
-            button.classList.add("later");
-            button.setAttribute("aria-description", "the engine for the browser is not there yet");
-        }
-        await new Promise((resolve) => setTimeout(resolve, 5000));
-    }
-    for (const button of waiting) {
-        button.classList.remove("later");
-        button.removeAttribute("aria-description");
-    }
-}
-
 async function takeFiles(files) {
-    const client = mode === "browser" ? local : connection.client;
-    if (!client) {
+    if (!place().client) {
         complain(new Error("no connection: the file was not loaded"));
         return;
     }
     for (const file of files) {
-        try {
-            const taken = new Set(tables.map(({ name }) => name));
-            const name = await makeTable(client, file, taken);
-            await list();
-            await open(name);
-        } catch (error) {
-            complain(error);
+        const name = await loadFile(place(), file, names());
+        if (name !== undefined) {
+            await onMade(name);
         }
     }
 }
 
-function showMode() {
-    for (const button of byId("modes").children) {
-        button.setAttribute("aria-checked", String(button.dataset.mode === mode));
+async function onMade(name) {
+    try {
+        await list();
+        notify(`${name} is made.`);
+        closeDrawer();
+        await open(name);
+    } catch (error) {
+        complain(error);
     }
+}
+
+function showMode() {
+    checkRadio(byId("modes"), (button) => button.dataset.mode === mode);
     byId("status-where").innerHTML = MODES[mode];
     byId("drop-hint").textContent =
-        mode === "browser" ? "CSV, JSON, NDJSON, Arrow: stays in this tab" : "CSV, JSON, NDJSON, Arrow: to the server";
+        mode === "browser" ? "CSV, JSON, NDJSON, Arrow: stays in this tab" : "CSV, JSON, Arrow, Parquet: to the server";
+    byId("status-link").toggleAttribute("aria-current", isStatus);
 }
 
 function showRail() {
-    showTables(tables, table, mode, open);
-}
-
-function showWire() {
-    const size = (bytes) => (bytes < 1e6 ? `${(bytes / 1e3).toFixed(1)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
-    const count = (messages) => messages.toLocaleString("en-US");
-    const { sent, received, bytesSent, bytesReceived } = wire;
-    byId("status-wire").textContent =
-        sent + received === 0
-            ? "no traffic"
-            : `sent ${count(sent)} (${size(bytesSent)}) · received ${count(received)} (${size(bytesReceived)})`;
-    const replica = stage.current()?.replica;
-    byId("status-table").textContent = replica
-        ? `${replica.counts.deltas.toLocaleString("en-US")} deltas applied · ${replica.counts.edits} edits sent`
-        : "";
+    showTables(tables, isStatus ? undefined : table, mode, openFromList);
 }
 
 function complain(error) {
-    const line = document.createElement("p");
-    line.className = "bad";
-    line.textContent = String(error?.message ?? error);
-    byId("toasts").append(line);
-    setTimeout(() => line.remove(), 8000);
-    if (!stage.current()) {
-        stage.showCurtain("An error occurred", line.textContent, true);
+    notify(textOf(error), true);
+    if (!stage.current() && !isStatus) {
+        stage.showCurtain("An error occurred", textOf(error), true);
     }
-}
-
-function readAddress() {
-    const [mode, ...rest] = decodeURIComponent(location.hash.slice(1)).split("/");
-    return { mode: mode in MODES ? mode : "server", table: rest.join("/") || undefined };
 }
 
 function showAddress() {
-    const hash = table === undefined ? `#${mode}` : `#${mode}/${encodeURIComponent(table)}`;
+    const hash = isStatus ? "#status" : addressOf({ mode, table, layout });
     if (location.hash !== hash) {
         history.replaceState(null, "", hash);
     }
-    document.title = table === undefined ? "Proscenium" : `${table} · Proscenium`;
+    const title = isStatus ? "Status" : table;
+    document.title = title === undefined ? "Proscenium" : `${title} · Proscenium`;
 }
 
 function loadStyle(href) {

@@ -1,58 +1,103 @@
-// The list of tables.
+// The list of tables, with a search. An entry keeps its element while its figures change, and so the focus.
 
-const list = document.getElementById("tables");
-const count = document.getElementById("table-count");
+import { byId, count, element, setText, size } from "./dom.js";
+
+const list = byId("tables");
+const search = byId("search");
+const none = element("li", { class: "none" });
 
 const EMPTY = {
-    server: ["The server hosts no table yet.", "proscenium serve --table trades=trades.csv,index=id"],
-    replica: ["The server hosts no table yet.", "proscenium serve --table trades=trades.csv,index=id"],
+    server: ["The server hosts no table yet. Drop a file, or start it with one:", "proscenium serve --table trades=trades.csv,index=id"],
     browser: ["No tables yet. Drop a file: it stays in this tab, and no connection is open.", ""],
 };
 
-/** Shows the tables: `{name, rows, columns, index, limit}`, rows and columns if known. */
+/** By table: its entry, button and texts. */
+const entries = new Map();
+let shown = { tables: [], current: undefined, mode: "server", onOpen() {} };
+
+/** Shows the tables: `{name, rows, columns, index, limit, version, bytes}`, as far as they are known. */
 export function showTables(tables, current, mode, onOpen) {
-    count.textContent = tables.length > 0 ? tables.length : "";
-    list.replaceChildren(...tables.map((table) => item(table, table.name === current, onOpen)));
-    if (tables.length === 0) {
-        const [text, command] = EMPTY[mode];
-        const none = element("li", "none", text);
-        if (command) {
-            none.append(element("code", "", command));
-        }
-        list.append(none);
-    }
+    shown = { tables, current, mode, onOpen };
+    draw();
 }
 
-function item(table, isCurrent, onOpen) {
-    const button = element("button", "");
-    button.type = "button";
-    button.dataset.table = table.name;
-    button.title = table.name;
-    button.setAttribute("aria-current", String(isCurrent));
-    button.append(element("b", "", table.name), element("small", "", facts(table)));
-    button.addEventListener("click", () => onOpen(table.name));
-    const entry = element("li", "");
-    entry.append(button);
+function draw() {
+    const { tables, current } = shown;
+    const wanted = search.value.trim().toLowerCase();
+    const matching = tables.filter(({ name }) => name.toLowerCase().includes(wanted));
+    const names = new Set(matching.map(({ name }) => name));
+    for (const [name, entry] of entries) {
+        if (!names.has(name)) {
+            entry.node.remove();
+            entries.delete(name);
+        }
+    }
+    none.remove();
+    matching.forEach((table, at) => {
+        const entry = entries.get(table.name) ?? newEntry(table.name);
+        fill(entry, table, table.name === current);
+        if (list.children[at] !== entry.node) {
+            list.insertBefore(entry.node, list.children[at] ?? null);
+        }
+    });
+    if (matching.length === 0) {
+        explain(tables.length > 0, wanted);
+    }
+    setText(byId("table-count"), matching.length < tables.length ? `${matching.length} of ${tables.length}` : String(tables.length || ""));
+}
+
+function explain(hasTables, wanted) {
+    const [text, command] = hasTables ? [`No table's name contains “${wanted}”.`, ""] : (EMPTY[shown.mode] ?? EMPTY.server);
+    none.replaceChildren(text);
+    if (command) {
+        none.append(element("code", { textContent: command }));
+    }
+    list.append(none);
+}
+
+function newEntry(name) {
+    const [title, facts, more] = [element("b", { textContent: name }), element("small"), element("small")];
+    const button = element("button", { type: "button", title: name }, title, facts, more);
+    button.dataset.table = name;
+    button.addEventListener("click", () => shown.onOpen(name));
+    const entry = { node: element("li", {}, button), button, facts, more };
+    entries.set(name, entry);
     return entry;
 }
 
-function facts({ rows, columns, index, limit }) {
-    const parts = [];
-    if (rows !== undefined) {
-        parts.push(`${rows.toLocaleString("en-US")} rows`, `${columns} columns`);
-    }
+function fill({ button, facts, more }, table, isCurrent) {
+    button.setAttribute("aria-current", String(isCurrent));
+    const { rows, columns, index, limit, version, bytes } = table;
+    const first = [`${count(rows)} rows`, `${columns} columns`];
     if (index) {
-        parts.push(`by ${index}`);
+        first.push(`by ${index}`);
     }
     if (limit !== undefined) {
-        parts.push(`last ${limit.toLocaleString("en-US")}`);
+        first.push(`last ${count(limit)}`);
     }
-    return parts.join(" · ") || " ";
+    setText(facts, first.join(" · "));
+    setText(more, version === undefined ? "" : `${size(bytes ?? 0)} · version ${count(version)}`);
 }
 
-function element(tag, className, text = "") {
-    const node = document.createElement(tag);
-    node.className = className;
-    node.textContent = text;
-    return node;
+/** Arrow keys, Home and End go through the list, and from the search into it. */
+function onKey(event) {
+    const buttons = [...list.querySelectorAll("button")];
+    const at = buttons.indexOf(document.activeElement);
+    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: buttons.length - 1 }[event.key];
+    if (to === undefined || (at < 0 && event.key !== "ArrowDown")) {
+        return;
+    }
+    event.preventDefault();
+    (to < 0 ? search : buttons[Math.min(to, buttons.length - 1)])?.focus();
 }
+
+search.addEventListener("input", draw);
+search.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && list.querySelector("button")) {
+        event.preventDefault();
+        list.querySelector("button").click();
+    } else {
+        onKey(event);
+    }
+});
+list.addEventListener("keydown", onKey);

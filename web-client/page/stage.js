@@ -28,11 +28,12 @@ export function showCurtain(title, text = "", isBad = false) {
 }
 
 /**
- * Opens `table` and hides the message. `server` and `local` are clients, as far as the mode needs them.
+ * Opens `table` and hides the message. `server` and `local` are clients, as far as the mode needs them. A `layout` that came
+ * with a link is shown in place of the one that was kept, and passed to `onLayout` when it changes, instead of being kept.
  */
-export async function open({ mode, table, server, local, onError }) {
+export async function open({ mode, table, layout, server, local, onError, onLayout }) {
     await close();
-    const opened = { mode, table };
+    const opened = { mode, table, onLayout: layout && onLayout };
     shown = opened;
     showCurtain(table, mode === "replica" ? "Copying the table into this tab…" : "Opening…");
     let client = mode === "server" ? server : local;
@@ -50,7 +51,7 @@ export async function open({ mode, table, server, local, onError }) {
     opened.viewer = viewer;
     stage.append(viewer);
     await viewer.load(client);
-    await viewer.restore({ ...layoutOf(mode, table), table: name, title: table, theme: viewerTheme() });
+    await viewer.restore({ ...(layout ?? keptLayout(mode, table)), table: name, title: table, theme: viewerTheme() });
     if (shown !== opened) {
         return;
     }
@@ -82,7 +83,7 @@ export async function retheme() {
 
 const layoutKey = (mode, table) => `proscenium.layout.${mode}.${table}`;
 
-function layoutOf(mode, table) {
+function keptLayout(mode, table) {
     try {
         return JSON.parse(localStorage.getItem(layoutKey(mode, table))) ?? {};
     } catch {
@@ -90,10 +91,20 @@ function layoutOf(mode, table) {
     }
 }
 
-async function keepLayout({ mode, table, viewer }) {
+/** The layout that the viewer shows: what a link or the browser's storage keeps of it. */
+export async function layout() {
+    const { theme, table, title, version, ...layout } = (await shown?.viewer?.save()) ?? {};
+    return layout;
+}
+
+async function keepLayout({ mode, table, viewer, onLayout }) {
     if (shown?.viewer !== viewer) {
         return;
     }
-    const { theme, table: _, title, version, ...layout } = await viewer.save();
-    localStorage.setItem(layoutKey(mode, table), JSON.stringify(layout));
+    const changed = await layout();
+    if (onLayout) {
+        onLayout(changed);
+    } else {
+        localStorage.setItem(layoutKey(mode, table), JSON.stringify(changed));
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! | request | effect |
 //! |---|---|
-//! | `GET /api/v1/tables` | lists the tables |
+//! | `GET /api/v1/tables` | lists the tables, with their columns, rows, bytes and versions |
 //! | `PUT /api/v1/tables/{table}?…` | creates the table, or replaces all its rows |
 //! | `POST /api/v1/tables/{table}?…` | creates the table, or adds and merges rows |
 //! | `GET /api/v1/tables/{table}?format=` | downloads it: json (default), columns, ndjson, csv, arrow |
@@ -12,13 +12,15 @@
 //! An upload's format is given by the parameter, or else by the `Content-Type`. Uploads may be compressed
 //! (`Content-Encoding`); downloads are where the client accepts it (`Accept-Encoding`).
 
+use std::collections::HashMap;
+
 use actix_web::http::header::HeaderName;
 use actix_web::{HttpRequest, HttpResponse, web};
 use proscenium_engine::hosting::{Answer, Command, HostedTable, Principal, Subject, TableCommand};
 use proscenium_engine::table::Snapshot;
 use serde_json::json;
 
-use super::Shared;
+use super::{Shared, metrics};
 use crate::transient_view::unexpected;
 use crate::{table_listing, wire_errors};
 
@@ -27,6 +29,11 @@ pub(super) async fn list(shared: web::Data<Shared>) -> HttpResponse {
         Ok(hosted) => hosted,
         Err(fault) => return wire_errors::to_http(&fault, ""),
     };
+    let bytes: HashMap<String, usize> = metrics::table_stats(shared.router.catalog())
+        .await
+        .into_iter()
+        .map(|(name, stats)| (name, stats.num_bytes))
+        .collect();
     let entry = |(table, snapshot): (HostedTable, Snapshot)| {
         let columns: serde_json::Map<String, serde_json::Value> = snapshot
             .schema()
@@ -37,6 +44,7 @@ pub(super) async fn list(shared: web::Data<Shared>) -> HttpResponse {
         let mut entry = json!({
             "name": &*table.name, "index": table.index, "limit": table.limit,
             "rows": snapshot.num_rows(), "columns": columns,
+            "bytes": bytes.get(&*table.name),
         });
         merge(&mut entry, position(&shared, &table.name, &snapshot));
         entry
