@@ -20,8 +20,8 @@ export function launch(...options) {
  * Opens the page at `hash` (way of working / table) and waits until the table is on the stage; without a table, until
  * the page stands. `wire` counts what its sockets carry; `faults` are errors of the page.
  */
-export async function openPage(browser, server, hash, { colorScheme = "light" } = {}) {
-    const context = await browser.newContext({ viewport: { width: 1360, height: 820 }, colorScheme });
+export async function openPage(browser, server, hash, { colorScheme = "light", width = 1400, height = 820 } = {}) {
+    const context = await browser.newContext({ viewport: { width, height }, colorScheme });
     const page = await context.newPage();
     page.setDefaultTimeout(45_000);
     const wire = { sockets: 0, sent: 0, received: 0 };

@@ -204,12 +204,12 @@ function reopen() {
 }
 
 async function deleted(name) {
+    (byId("rail").inert ? byId("drawer") : byId("new")).focus();
     await list();
     if (table === name) {
         table = undefined;
         await enter({ mode });
     }
-    byId("new").focus();
 }
 
 /** Subscribes to the list of tables. */

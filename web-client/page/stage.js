@@ -32,6 +32,7 @@ export function showCurtain(title, text = "", isBad = false) {
  * with a link is shown in place of the one that was kept, and passed to `onLayout` when it changes, instead of being kept.
  */
 export async function open({ mode, table, layout, server, local, onError, onLayout }) {
+    showCurtain(table, "Opening…");
     await close();
     const opened = { mode, table, onLayout: layout && onLayout };
     shown = opened;

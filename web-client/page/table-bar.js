@@ -155,8 +155,12 @@ async function remove(isLazy) {
     showError(dialog, undefined);
     try {
         await target.release();
-        if (mode === "browser" || isLazy) {
-            await (await target.client().open_table(table)).delete({ lazy: isLazy });
+        if (isLazy) {
+            // Answered only when the last view is closed.
+            const doomed = await target.client().open_table(table);
+            doomed.delete({ lazy: true }).catch((error) => notify(textOf(error), true));
+        } else if (mode === "browser") {
+            await (await target.client().open_table(table)).delete();
         } else {
             await deleteTable(table);
         }
