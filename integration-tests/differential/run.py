@@ -16,6 +16,7 @@ import compare
 import families
 import older
 import wire
+from durable import Durable
 from sides import Ours, Peer, Worker
 
 KEPT = pathlib.Path(__file__).resolve().parent / "kept"
@@ -27,7 +28,8 @@ class Bench:
     def __init__(self, options):
         wire.GENERATION = options.client
         self.is_older = options.client == "5.5"
-        self.ours = Worker(options.worker) if options.worker else Ours(options.binary)
+        ours = Durable if options.data else Ours
+        self.ours = Worker(options.worker) if options.worker else ours(options.binary)
         self.peer = Peer(options.peer, options.patience)
         self.runs = 0
 
@@ -128,6 +130,7 @@ def main():
     ours = parser.add_mutually_exclusive_group(required=True)
     ours.add_argument("--binary", help="the server to test")
     ours.add_argument("--worker", help="the folder of the browser's engine, to test that instead")
+    parser.add_argument("--data", action="store_true", help="with a data directory; it is killed, and its tables compared")
     parser.add_argument("--seeds", type=int, default=200, help="of each family")
     parser.add_argument("--from", type=int, default=0, dest="first")
     parser.add_argument("--families", nargs="*", choices=list(families.FAMILIES))

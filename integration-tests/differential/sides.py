@@ -19,9 +19,13 @@ _HERE = pathlib.Path(__file__).resolve().parent
 class Ours:
     """One server for all scripts; each script has its own connection, and table names of its own."""
 
-    def __init__(self, binary):
+    def __init__(self, binary, options=()):
+        self.command = [binary, "serve", "--listen", "127.0.0.1:0", "--no-flight", *options]
+        self.start()
+
+    def start(self):
         self.process = subprocess.Popen(
-            [binary, "serve", "--listen", "127.0.0.1:0", "--no-flight"],
+            self.command,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,

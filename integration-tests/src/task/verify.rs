@@ -18,6 +18,8 @@ const ALL: [&str; 3] = ["--workspace", "--exclude", "proscenium-bindgen"];
 const DIFFERENTIAL_SEEDS: &str = "200";
 /// The same against the reference engine of the older generation: about a minute.
 const OLDER_SEEDS: &str = "100";
+/// The same with a data directory, killed and started again between them: half a minute.
+const DURABLE_SEEDS: &str = "20";
 /// The same for the browser's engine: half a minute.
 const WORKER_SEEDS: &str = "60";
 
@@ -124,10 +126,14 @@ impl Run {
         // Other seeds than the server's, since both run the same engine.
         let seeds = ["--from", "10000", "--seeds", WORKER_SEEDS];
         let worker = differential(&seeds, "--worker", self.tree.page().join("engine"));
+        // Other seeds, once more.
+        let seeds = ["--data", "--from", "20000", "--seeds", DURABLE_SEEDS];
+        let durable = differential(&seeds, "--binary", self.tree.binary(is_release));
         let mut older = differential(&["--seeds", OLDER_SEEDS], "--binary", self.tree.binary(is_release));
         let python = self.tree.older_venv().join("bin/python");
         older.args(["--client", "5.5", "--peer"]).arg(python);
         self.check("random scripts, beside the published engine", server)?;
+        self.check("the same with a data directory, killed between scripts", durable)?;
         self.check("the same as an older client, beside the engine of 5.5", older)?;
         self.check("the same in the browser's engine, as WebAssembly", worker)
     }
