@@ -107,6 +107,7 @@ impl Catalog {
 
     /// Stops every actor; pending requests fail with [`ActorError::Gone`](crate::ActorError::Gone).
     pub fn stop(&self) {
+        self.data.stop();
         self.placement.stop();
     }
 

@@ -19,7 +19,9 @@ mod checkpoint;
 #[cfg(test)]
 mod crash_tests;
 pub mod definition;
+pub mod maintenance;
 mod manifest;
+mod overlay;
 mod recovery;
 mod registry;
 pub mod rules;
@@ -136,12 +138,15 @@ impl DataDirectory {
         let last_start = last_start.unwrap_or_default();
         // The older of the kept checkpoints decides what the log still holds; a start without checkpoint is the first one's.
         let from = match &manifests[..] {
-            [] | [_] => 0,
+            [] => 0,
+            [only] => only.log_from,
             [.., oldest, _] => oldest.log_from,
         };
         let start = Start { epoch: last_start.epoch + 1, closed_at: None };
         let log_options = LocalOptions {
             from,
+            least_end: newest.log_from,
+            must_exist: last_start.epoch > 0 && last_start.closed_at.is_none(),
             closed_at: last_start.closed_at,
             salt,
             observer: options.observer.clone(),

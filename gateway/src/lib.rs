@@ -10,6 +10,7 @@ pub mod command_router;
 pub mod config;
 pub mod content_coding;
 pub mod creation_locks;
+pub mod data_command;
 pub mod demo;
 mod durable;
 pub mod error;

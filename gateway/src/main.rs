@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use proscenium_gateway::cli::{self, ClientCommand};
+use proscenium_gateway::data_command::{self, DataCommand};
 use proscenium_gateway::page::PageFile;
 use proscenium_gateway::settings::Options;
 use proscenium_gateway::{Server, shutdown, tuning};
@@ -77,6 +78,11 @@ enum Command {
     Config,
     #[command(flatten)]
     Client(ClientCommand),
+    /// Checks, repairs or backs up a data directory (docs/durability.md).
+    Data {
+        #[command(subcommand)]
+        command: DataCommand,
+    },
     /// Prints the completions of a shell.
     Completions {
         /// The shell.
@@ -96,6 +102,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Command::Client(command) => cli::run(command),
+        Command::Data { command } => data_command::run(command),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "proscenium", &mut script);

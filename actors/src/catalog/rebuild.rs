@@ -29,6 +29,9 @@ impl Handler<TableEnded> for CatalogActor {
 
     fn handle(&mut self, TableEnded { table, delete_subscribers }: TableEnded, ctx: &mut Self::Context) {
         let (Some(data), Some(id)) = (self.context.data.get().cloned(), table.durable_id) else { return };
+        if self.context.data.is_stopping() {
+            return;
+        }
         // A table that was deleted regularly was removed from the directory before its actor ended.
         let Some(name) = self.directory.fail_and_reserve(&table, REBUILDING.to_owned()) else { return };
         tracing::error!(table = %table.name, "a durable table failed and is rebuilt");

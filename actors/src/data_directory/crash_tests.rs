@@ -264,6 +264,15 @@ fn every_truncated_or_missing_file_of_a_directory_is_found_or_harmless() {
 }
 
 #[test]
+fn a_log_that_is_missing_is_found_after_a_crash() {
+    let (disk, _) = small_directory(false);
+    let mut files = disk.files();
+    files.retain(|name, _| !name.starts_with("log/"));
+    let started = Server::start(&SimulatedDisk::with_files(&files));
+    assert!(matches!(started, Err(DataError::Log(LogError::Damaged { .. }))));
+}
+
+#[test]
 fn the_log_is_deleted_once_two_checkpoints_have_it() {
     let disk = SimulatedDisk::new();
     let mut server = Server::start(&disk).unwrap();
@@ -320,6 +329,44 @@ fn a_manifest_is_durable_before_what_it_replaces_is_removed() {
         let found: Vec<String> = server.tables.values().map(|(_, table)| dump(table)).collect();
         assert_eq!(found, tables, "seed {seed}");
     }
+}
+
+#[test]
+fn a_record_that_cannot_be_applied_leaves_its_table_at_the_version_before() {
+    let disk = SimulatedDisk::new();
+    let mut server = Server::start(&disk).unwrap();
+    server.create(super::recovery::poison::NAME, TableOptions::default()).unwrap();
+    server.create("plain", TableOptions::default()).unwrap();
+    let ids: Vec<TableId> = server.tables.keys().copied().collect();
+    let (mut random, mut before) = (Random::new(1), String::new());
+    for version in 1..=5 {
+        for id in &ids {
+            server.write(*id, &mut random, &mut Ledger::default()).unwrap();
+        }
+        if version == 2 {
+            before = dump(&server.tables[&ids[0]].1);
+        }
+    }
+    let rebuilt = server.data.rebuild(ids[0]).unwrap();
+    assert_eq!((rebuilt.failed_at, dump(&rebuilt.table)), (Some(3), before.clone()));
+    // Also at the next start, and another table goes on.
+    drop(server);
+    let (data, recovered) = open(&disk).unwrap();
+    let failed: Vec<_> =
+        recovered.tables.iter().map(|table| (table.failed_at, table.table.version())).collect();
+    assert_eq!(failed, [(Some(3), 2), (None, 5)]);
+    assert_eq!(dump(&recovered.tables[0].table), before);
+    // Checkpoints keep its record.
+    data.note_failed(ids[0]);
+    let mut server = Server { data, tables: BTreeMap::new() };
+    for table in recovered.tables {
+        server.tables.insert(table.id, (table.name, table.table));
+    }
+    for _ in 0..4 {
+        server.checkpoint().unwrap();
+    }
+    drop(server);
+    assert_eq!(open(&disk).unwrap().1.tables[0].failed_at, Some(3));
 }
 
 #[test]

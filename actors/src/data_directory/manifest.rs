@@ -93,11 +93,17 @@ impl Manifest {
     }
 }
 
+/// The names of all manifests, oldest first.
+pub(super) fn names(disk: &dyn Disk) -> Result<Vec<String>, LogError> {
+    let mut names = disk.list("").map_err(|error| LogError::io(".", &error))?;
+    names.retain(|name| name.starts_with("manifest-") && name.ends_with(".json"));
+    Ok(names)
+}
+
 /// Reads all manifests, oldest first.
 pub(super) fn load_all(disk: &dyn Disk) -> Result<Vec<Arc<Manifest>>, LogError> {
-    let names = disk.list("").map_err(|error| LogError::io(".", &error))?;
     let mut manifests: Vec<Arc<Manifest>> = Vec::new();
-    for name in names.iter().filter(|name| name.starts_with("manifest-") && name.ends_with(".json")) {
+    for name in &names(disk)? {
         let Some(manifest) = sealed::read::<Manifest>(disk, name)? else { continue };
         check_format(name, manifest.format)?;
         if *name != Manifest::name(manifest.number) {

@@ -1,5 +1,6 @@
 //! The server's services for table actors.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use proscenium_engine::MemoryAccount;
@@ -36,18 +37,35 @@ pub struct ActorContext {
 
 /// The data directory, once it is recovered. Empty on a server without one.
 #[derive(Debug, Clone, Default)]
-pub struct DataSlot(Arc<OnceLock<Arc<DataDirectory>>>);
+pub struct DataSlot(Arc<SlotState>);
+
+#[derive(Debug, Default)]
+struct SlotState {
+    data: OnceLock<Arc<DataDirectory>>,
+    /// The server stops: tables that end have not failed.
+    is_stopping: AtomicBool,
+}
 
 impl DataSlot {
     /// Sets the directory, once.
     pub fn set(&self, data: Arc<DataDirectory>) {
         // A second one is never set: a server has one directory.
-        let _ = self.0.set(data);
+        let _ = self.0.data.set(data);
     }
 
     /// The directory.
     pub fn get(&self) -> Option<&Arc<DataDirectory>> {
-        self.0.get()
+        self.0.data.get()
+    }
+
+    /// Notes that the server stops.
+    pub fn stop(&self) {
+        self.0.is_stopping.store(true, Ordering::Release);
+    }
+
+    /// Whether the server stops.
+    pub fn is_stopping(&self) -> bool {
+        self.0.is_stopping.load(Ordering::Acquire)
     }
 
     /// The directory, if a table of this name, written by clients, is durable.
