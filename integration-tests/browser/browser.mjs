@@ -132,7 +132,8 @@ export async function gridUntil(page, accept) {
 /** Saves a screenshot of the page to the artifacts. */
 export async function keepPicture(page, name) {
     await mkdir(ARTIFACTS, { recursive: true });
-    await page.screenshot({ path: join(ARTIFACTS, `${name}.png`) });
+    // What moves is shown where it ends.
+    await page.screenshot({ path: join(ARTIFACTS, `${name}.png`), animations: "disabled" });
 }
 
 /** Waits until a screenshot satisfies `accept`: `bars` is the share of pixels in the color of a chart's bars. */

@@ -25,6 +25,8 @@ export function setText(node, text) {
 
 export const count = (number) => number.toLocaleString("en-US");
 
+export const plural = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
+
 export function size(bytes) {
     const units = ["B", "kB", "MB", "GB", "TB"];
     let at = 0;

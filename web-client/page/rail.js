@@ -1,6 +1,6 @@
 // The list of tables, with a search. An entry keeps its element while its figures change, and so the focus.
 
-import { byId, count, element, setText, size } from "./dom.js";
+import { byId, count, element, plural, setText, size } from "./dom.js";
 
 const list = byId("tables");
 const search = byId("search");
@@ -68,7 +68,7 @@ function newEntry(name) {
 function fill({ button, facts, more }, table, isCurrent) {
     button.setAttribute("aria-current", String(isCurrent));
     const { rows, columns, index, limit, version, bytes } = table;
-    const first = [`${count(rows)} rows`, `${columns} columns`];
+    const first = [plural(rows, "row"), plural(columns, "column")];
     if (index) {
         first.push(`by ${index}`);
     }

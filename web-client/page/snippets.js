@@ -18,7 +18,8 @@ export function viewOf(layout = {}) {
 export function snippets(table, layout) {
     const view = viewOf(layout);
     const csv = quote(tableUrl(table, { format: "csv" }));
-    const shape = Object.keys(view).length > 0 ? JSON.stringify(view, undefined, 4) : "";
+    const members = Object.entries(view).map(([name, value]) => `    ${name}: ${JSON.stringify(value)},`);
+    const shape = members.length > 0 ? `{\n${members.join("\n")}\n}` : "";
     return {
         curl: [
             "# All rows as CSV (format: csv, json, columns, ndjson, arrow)",

@@ -60,7 +60,7 @@ const few = (number) => (number < 10 ? number.toFixed(1) : count(Math.round(numb
 function show(now, before) {
     const { sessions, memory, tables } = now;
     const rate = before && rates(now, before);
-    const aSecond = (text) => (rate ? text(rate) : "measuring…");
+    const aSecond = (text) => (rate ? text(rate) : "…");
     const refused = Object.entries(memory.refused);
     const sum = (name) => tables.reduce((sum, table) => sum + table[name], 0);
     const cards = [
@@ -69,7 +69,7 @@ function show(now, before) {
         ["Views", count(now.views), `${count(sum("subscriptions"))} subscriptions`],
         ["Tables", count(tables.length), `${count(sum("rows"))} rows, ${size(sum("bytes"))}`],
         ["Requests", aSecond(({ requests }) => `${few(requests)}/s`), `${count(now.requests_total)} since the start`],
-        ["Writes", aSecond(({ batches }) => `${few(batches)}/s`), "batches applied to tables"],
+        ["Writes", aSecond(({ batches }) => `${few(batches)}/s`), "batches applied"],
         ["Sent", aSecond(({ sent }) => `${size(sent)}/s`), `${size(now.sent_bytes_total)} since the start`],
         ["Received", aSecond(({ received }) => `${size(received)}/s`), `${size(now.received_bytes_total)} since the start`],
         [

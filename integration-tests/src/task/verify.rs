@@ -111,6 +111,7 @@ impl Run {
         for (title, venv, folder) in [
             ("Python client and Arrow Flight", self.tree.venv(), "python"),
             ("Python wheel", self.tree.wheel_venv(), "wheel"),
+            ("commands of README and docs", self.tree.wheel_venv(), "docs"),
         ] {
             let mut python = Command::new(venv.join("bin/python"));
             python.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", folder]);
@@ -146,7 +147,8 @@ impl Run {
             .env("PROSCENIUM_NPM_PACKAGE", self.tree.npm_package())
             .env("PROSCENIUM_ASSETS", self.tree.page())
             .env("PROSCENIUM_ARTIFACTS", self.tree.root.join("artifacts"))
-            .env("PROSCENIUM_CHROMIUM", tools::CHROMIUM);
+            .env("PROSCENIUM_CHROMIUM", tools::CHROMIUM)
+            .env("PROSCENIUM_PYTHON", self.tree.venv().join("bin/python"));
         command
     }
 }
