@@ -170,7 +170,7 @@ test("a table is downloaded in each format", () =>
         }
     }));
 
-test("a table of this tab is downloaded, and deleted", async () => {
+test("tables of this tab are made in each way, downloaded, and deleted", async () => {
     const { page, faults, wire } = await openPage(browser, server, "browser");
     await writeFile(join(folder, "mine.csv"), "x\n7\n");
     await page.setInputFiles("#file", join(folder, "mine.csv"));
@@ -183,9 +183,25 @@ test("a table of this tab is downloaded, and deleted", async () => {
         ]);
         assert.match(await readFile(await download.path(), "latin1"), content);
     }
-    await page.click("#delete-open");
-    await page.click("#delete-now");
-    await page.waitForSelector("#tables .none");
+    await newTable(page, "Pasted text", "pasted");
+    await page.getByLabel("CSV, JSON or NDJSON").fill('{"x": 1, "y": 2}\n{"x": 1, "y": 3}\n');
+    await page.getByLabel("Index").fill("x");
+    await page.click("#create [name=make]");
+    await page.waitForFunction(() => document.title.startsWith("pasted"));
+    await settled(page);
+    await gridUntil(page, (cells) => cells.length === 1 && cells[0].includes("3"));
+    await newTable(page, "Columns", "empty");
+    await page.click("#create [name=make]");
+    await page.waitForFunction(() => document.title.startsWith("empty"));
+    await settled(page);
+    for (const left of [2, 1, 0]) {
+        await page.click("#delete-open");
+        await page.click("#delete-now");
+        await page.waitForFunction((left) => document.querySelectorAll("#tables button").length === left, left);
+        if (left > 0) {
+            await settled(page);
+        }
+    }
     assert.equal(wire.sockets, 0);
     assert.deepEqual(faults, []);
     await page.context().close();
@@ -216,3 +232,43 @@ test("a table is deleted after a question; one that others look at, once they ha
         await view.delete();
         await page.waitForFunction(() => !document.querySelector('#tables [data-table="orders"]'));
     }));
+
+test("a table of any name is made, read and deleted, also out of a replica", () =>
+    onPage("server/market", async (page) => {
+        const name = "50% of a/b & 'c' \"d\" <b>ü</b> #1?";
+        await newTable(page, "Pasted text", name);
+        await page.getByLabel("CSV, JSON or NDJSON").fill("x\n7\n");
+        await page.click("#create [name=make]");
+        await page.waitForFunction((name) => document.title.startsWith(name), name);
+        await settled(page);
+        assert.equal(await page.textContent("#table-name"), name);
+        assert.deepEqual(await rowsOf(encodeURIComponent(name)), [{ x: 7 }]);
+        await page.reload();
+        await settled(page);
+        await gridUntil(page, (cells) => cells.length === 1 && cells[0].includes("7"));
+        await page.click("#download");
+        const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("menuitem", { name: "CSV" }).click()]);
+        assert.match(await readFile(await download.path(), "latin1"), /7/);
+        await page.getByRole("radio", { name: "Replicated" }).click();
+        await page.waitForFunction(() => location.hash.startsWith("#replica/"));
+        await settled(page);
+        await page.click("#delete-open");
+        await page.click("#delete-now");
+        await page.waitForFunction(() => document.getElementById("notices").textContent.includes("is deleted"));
+        assert.ok(!(await namesOf()).includes(name));
+    }));
+
+test("an upload beyond the server's limit says so", async () => {
+    const small = join(folder, "small.toml");
+    await writeFile(small, "max_upload_bytes = 100000\n");
+    const own = await startServer("--config", small);
+    const { page, faults } = await openPage(browser, own, "server");
+    await writeFile(join(folder, "big.csv"), `x\n${"1234567\n".repeat(500_000)}`);
+    await page.setInputFiles("#file", join(folder, "big.csv"));
+    const alert = page.locator("#uploads [role=alert]");
+    await alert.waitFor();
+    assert.match(await alert.textContent(), /100,?000 bytes|too large|limit/);
+    assert.deepEqual(faults, []);
+    await page.context().close();
+    await own.stop();
+});

@@ -109,7 +109,7 @@ addEventListener("hashchange", () => {
     }
 });
 setInterval(showWire, 500);
-setInterval(() => document.visibilityState === "visible" && list().catch(() => {}), LIST_PERIOD_MS);
+keepListFresh();
 offerModes(byId("modes"), HAS_ENGINE);
 await enter({ mode, table, layout, isStatus });
 
@@ -274,6 +274,19 @@ async function list() {
     if (asked === mode) {
         tables = found;
         showRail();
+    }
+}
+
+/** Reads the list again and again; one that takes long is read less often. */
+async function keepListFresh() {
+    for (let took = 0; ; ) {
+        await new Promise((resolve) => setTimeout(resolve, Math.max(LIST_PERIOD_MS, 10 * took)));
+        const began = performance.now();
+        if (document.visibilityState === "visible") {
+            // Without a server there is none; the connection shows that.
+            await list().catch(() => {});
+        }
+        took = performance.now() - began;
     }
 }
 

@@ -5,6 +5,8 @@ import { byId, count, element, plural, setText, size } from "./dom.js";
 const list = byId("tables");
 const search = byId("search");
 const none = element("li", { class: "none" });
+/** Entries shown at once: the search finds the others. */
+const MOST = 500;
 
 const EMPTY = {
     server: ["The server hosts no table yet. Drop a file, or start it with one:", "proscenium serve --table trades=trades.csv,index=id"],
@@ -15,7 +17,7 @@ const EMPTY = {
 const entries = new Map();
 let shown = { tables: [], current: undefined, mode: "server", onOpen() {} };
 
-/** Shows the tables: `{name, rows, columns, index, limit, version, bytes}`, as far as they are known. */
+/** Shows the tables: `{name, rows, columns, index, limit, version, bytes, durable}`, as far as they are known. */
 export function showTables(tables, current, mode, onOpen) {
     shown = { tables, current, mode, onOpen };
     draw();
@@ -24,7 +26,8 @@ export function showTables(tables, current, mode, onOpen) {
 function draw() {
     const { tables, current } = shown;
     const wanted = search.value.trim().toLowerCase();
-    const matching = tables.filter(({ name }) => name.toLowerCase().includes(wanted));
+    const found = tables.filter(({ name }) => name.toLowerCase().includes(wanted));
+    const matching = found.slice(0, MOST);
     const names = new Set(matching.map(({ name }) => name));
     for (const [name, entry] of entries) {
         if (!names.has(name)) {
@@ -42,8 +45,12 @@ function draw() {
     });
     if (matching.length === 0) {
         explain(tables.length > 0, wanted);
+    } else if (matching.length < found.length) {
+        none.replaceChildren(`${count(found.length - matching.length)} more: search for them.`);
+        list.append(none);
     }
-    setText(byId("table-count"), matching.length < tables.length ? `${matching.length} of ${tables.length}` : String(tables.length || ""));
+    const all = count(tables.length);
+    setText(byId("table-count"), found.length < tables.length ? `${count(found.length)} of ${all}` : tables.length ? all : "");
 }
 
 function explain(hasTables, wanted) {
@@ -67,7 +74,7 @@ function newEntry(name) {
 
 function fill({ button, facts, more }, table, isCurrent) {
     button.setAttribute("aria-current", String(isCurrent));
-    const { rows, columns, index, limit, version, bytes } = table;
+    const { rows, columns, index, limit, version, bytes, durable } = table;
     const first = [plural(rows, "row"), plural(columns, "column")];
     if (index) {
         first.push(`by ${index}`);
@@ -76,7 +83,7 @@ function fill({ button, facts, more }, table, isCurrent) {
         first.push(`last ${count(limit)}`);
     }
     setText(facts, first.join(" · "));
-    setText(more, version === undefined ? "" : `${size(bytes ?? 0)} · version ${count(version)}`);
+    setText(more, version === undefined ? "" : `${size(bytes ?? 0)} · version ${count(version)}${durable ? " · durable" : ""}`);
 }
 
 /** Arrow keys, Home and End go through the list, and from the search into it. */
