@@ -1,0 +1,107 @@
+//! The power is cut under load: the file system of the data directory is shut down without flushing, then mounted again.
+//!
+//! Needs root and loop devices; skipped with a line that says so where they are missing. `POWER_ROUNDS=100 cargo test -p
+//! proscenium-gateway --test power -- --nocapture` runs more rounds than the two of the suite.
+#![cfg(target_os = "linux")]
+
+mod ledger;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+
+use ledger::{Ledger, Server, check, num_rounds, round};
+use proscenium_engine::testing::Random;
+
+/// `FS_IOC_SHUTDOWN` without flushing the journal.
+const CUT: &str = "import fcntl, os, struct, sys; \
+    fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587D, struct.pack('I', 2))";
+
+fn succeeds(program: &str, arguments: &[&str]) -> bool {
+    let status = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+/// A file system in a file.
+struct Mount {
+    folder: PathBuf,
+}
+
+impl Mount {
+    /// `None` if this machine does not allow it.
+    fn new(kind: &str) -> Option<Mount> {
+        let folder = std::env::temp_dir().join(format!("proscenium-power-{kind}-{}", std::process::id()));
+        fs::create_dir_all(folder.join("mounted")).expect("a folder");
+        let mount = Mount { folder };
+        let image = fs::File::create(mount.image()).expect("a file");
+        // The least that xfs takes.
+        image.set_len(320 << 20).expect("a file");
+        let is_made = succeeds(&format!("mkfs.{kind}"), &["-q", mount.image().to_str().expect("a path")]);
+        (is_made && mount.mount()).then_some(mount)
+    }
+
+    fn image(&self) -> PathBuf {
+        self.folder.join("image")
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join("mounted")
+    }
+
+    fn mount(&self) -> bool {
+        let (image, path) = (self.image(), self.path());
+        succeeds("mount", &["-o", "loop", image.to_str().expect("a path"), path.to_str().expect("a path")])
+    }
+
+    fn cut_power(&self) -> bool {
+        succeeds("python3", &["-c", CUT, self.path().to_str().expect("a path")])
+    }
+
+    fn unmount(&self) -> bool {
+        succeeds("umount", &[self.path().to_str().expect("a path")])
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        self.unmount();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn survive(kind: &str) {
+    let Some(mount) = Mount::new(kind) else {
+        return println!("skipped: {kind} cannot be made and mounted here (root, mkfs.{kind}, loop devices)");
+    };
+    let rounds = num_rounds("POWER_ROUNDS", 2);
+    let config = mount.folder.join("proscenium.toml");
+    let settings = "[storage]\npath = \"mounted/data\"\ncheckpoint_bytes = \"64KiB\"\n";
+    fs::write(&config, settings).expect("a file");
+    let mut random = Random::new(rounds);
+    let ledger = Mutex::new(Ledger::default());
+    for _ in 0..rounds {
+        let end = |server: Server| {
+            let is_cut = mount.cut_power();
+            server.kill();
+            assert!(is_cut, "{kind} could not be shut down");
+        };
+        round(&config, &ledger, 20 + random.below(150) as u64, end);
+        assert!(mount.unmount() && mount.mount(), "{kind} could not be mounted again");
+    }
+    let server = Server::start(Path::new(&config));
+    let mut ledger = ledger.into_inner().expect("a ledger");
+    check(&server.address, &mut ledger);
+    println!("{kind}: {rounds} power cuts, {} acknowledged writes, none lost", ledger.num_acknowledged());
+    server.kill();
+}
+
+#[test]
+fn every_acknowledged_row_survives_a_power_cut_on_ext4() {
+    survive("ext4");
+}
+
+#[test]
+fn every_acknowledged_row_survives_a_power_cut_on_xfs() {
+    survive("xfs");
+}
