@@ -272,3 +272,24 @@ test("an upload beyond the server's limit says so", async () => {
     await page.context().close();
     await own.stop();
 });
+
+test("going through tables in haste leaves no view behind", () =>
+    onPage("server/market", async (page) => {
+        const names = ["superstore", "trades", "market", "trades", "superstore", "market", "superstore"];
+        for (const name of names) {
+            await page.evaluate((name) => document.querySelector(`#tables [data-table="${name}"]`).click(), name);
+            // Each is on its way before the next is asked for.
+            await page.waitForFunction((name) => document.title.startsWith(name), name);
+        }
+        await settled(page);
+        await gridUntil(page, (cells) => cells.length > 10);
+        const views = async () => {
+            const { tables } = await (await fetch(`${server.http}/api/v1/status`)).json();
+            return Object.fromEntries(tables.map(({ name, views }) => [name, views]));
+        };
+        const deadline = Date.now() + 20_000;
+        for (let found = await views(); found.market + found.trades > 0; found = await views()) {
+            assert.ok(Date.now() < deadline, JSON.stringify(found));
+        }
+        assert.ok((await views()).superstore > 0);
+    }));

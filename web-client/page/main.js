@@ -205,10 +205,11 @@ function reopen() {
 
 async function deleted(name) {
     (byId("rail").inert ? byId("drawer") : byId("new")).focus();
-    await list();
     if (table === name) {
         table = undefined;
         await enter({ mode });
+    } else {
+        await list();
     }
 }
 
@@ -230,6 +231,8 @@ async function onTablesChanged(client) {
         return;
     }
     await list();
+    // What is shown may have been changed meanwhile.
+    await entering;
     // While the dialog deletes the open table, it decides what is shown next.
     if (isStatus || byId("delete").open) {
         return;

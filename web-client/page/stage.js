@@ -11,6 +11,10 @@ const curtain = document.getElementById("curtain");
 
 /** The open table: `{mode, table, viewer, replica}`. */
 let shown;
+/** Counts what is asked for: an opening that is no longer the last one ends. */
+let turn = 0;
+/** The running closing, if any. */
+let closing = Promise.resolve();
 
 export function current() {
     return shown;
@@ -33,7 +37,12 @@ export function showCurtain(title, text = "", isBad = false) {
  */
 export async function open({ mode, table, layout, server, local, onError, onLayout }) {
     showCurtain(table, "Opening…");
-    await close();
+    turn += 1;
+    const mine = turn;
+    await closeShown();
+    if (mine !== turn) {
+        return;
+    }
     const opened = { mode, table, onLayout: layout && onLayout };
     shown = opened;
     showCurtain(table, mode === "replica" ? "Copying the table into this tab…" : "Opening…");
@@ -51,8 +60,10 @@ export async function open({ mode, table, layout, server, local, onError, onLayo
     const viewer = document.createElement("perspective-viewer");
     opened.viewer = viewer;
     stage.append(viewer);
-    await viewer.load(client);
-    await viewer.restore({ ...(layout ?? keptLayout(mode, table)), table: name, title: table, theme: viewerTheme() });
+    opened.ready = viewer
+        .load(client)
+        .then(() => viewer.restore({ ...(layout ?? keptLayout(mode, table)), table: name, title: table, theme: viewerTheme() }));
+    await opened.ready;
     if (shown !== opened) {
         return;
     }
@@ -61,15 +72,38 @@ export async function open({ mode, table, layout, server, local, onError, onLayo
 }
 
 /** Closes the viewer. Failing to delete views on a lost server is no error. */
-export async function close() {
+export function close() {
+    turn += 1;
+    return closeShown();
+}
+
+function closeShown() {
     const old = shown;
     shown = undefined;
-    if (!old) {
-        return;
+    if (old) {
+        closing = closing.then(() => dispose(old));
     }
-    await withTimeout(old.viewer?.delete());
-    old.viewer?.remove();
+    return closing;
+}
+
+async function dispose(old) {
+    if (old.viewer) {
+        await deleteViewer(old);
+    }
     await withTimeout(old.replica?.close());
+}
+
+/** Deletes the viewer with its views. One that is still opening would make a view after its end, which nobody deletes. */
+async function deleteViewer({ viewer, ready }) {
+    const opening = ready.then(
+        () => true,
+        () => true,
+    );
+    if (!(await withTimeout(opening))) {
+        opening.then(() => viewer.delete()).catch(() => {});
+    }
+    await withTimeout(viewer.delete());
+    viewer.remove();
 }
 
 /** Waits for a promise with a timeout, and ignores its failure. */
