@@ -76,7 +76,10 @@ byId("file").addEventListener("change", async (event) => {
 });
 acceptDrops(byId("drop"), takeFiles);
 acceptDrops(byId("stage"), takeFiles);
-byId("new").addEventListener("click", () => {
+byId("new").addEventListener("click", async () => {
+    if (mode === "browser") {
+        await entering;
+    }
     if (place().client) {
         openCreate({ place: place(), taken: names(), onMade });
     } else {
@@ -318,6 +321,10 @@ async function openLocal() {
 }
 
 async function takeFiles(files) {
+    if (mode === "browser") {
+        // The engine may still be starting.
+        await entering;
+    }
     if (!place().client) {
         complain(new Error("no connection: the file was not loaded"));
         return;
