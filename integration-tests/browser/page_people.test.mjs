@@ -148,6 +148,12 @@ test("the theme follows the system until the button is used, and the viewer foll
         await page.reload();
         await settled(page);
         assert.deepEqual(await themes(), ["light", "Pro Light"]);
+        // Used once more, the page follows the system again.
+        await page.click("#theme");
+        await page.waitForFunction(() => document.documentElement.dataset.theme === "dark");
+        await page.emulateMedia({ colorScheme: "light" });
+        await page.waitForFunction(async () => (await document.querySelector("perspective-viewer").save()).theme === "Pro Light");
+        assert.deepEqual(await themes(), ["light", "Pro Light"]);
     }));
 
 test("a link carries the layout to another browser, which keeps its own layouts", async () => {

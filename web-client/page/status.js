@@ -5,6 +5,8 @@ import { textOf } from "./notices.js";
 import { readStatus } from "./server.js";
 
 const PERIOD_MS = 2000;
+/** Tables that are listed. */
+const MOST = 500;
 const panel = byId("server-status");
 
 let timer;
@@ -80,7 +82,7 @@ function show(now, before) {
     ];
     showMemory(memory);
     byId("status-cards").replaceChildren(...cards.map(card));
-    const rows = tables.map((table) => [
+    const rows = tables.slice(0, MOST).map((table) => [
         table.name,
         count(table.rows),
         size(table.bytes),
@@ -90,6 +92,9 @@ function show(now, before) {
         count(table.subscriptions),
         count(table.waiting),
     ]);
+    if (tables.length > MOST) {
+        rows.push([`${count(tables.length - MOST)} more`]);
+    }
     byId("status-tables").replaceChildren(...rows.map(row));
 }
 

@@ -4,8 +4,10 @@ const KEY = "proscenium.theme";
 const prefersDark = matchMedia("(prefers-color-scheme: dark)");
 const listeners = new Set();
 
+const system = () => (prefersDark.matches ? "dark" : "light");
+
 export function theme() {
-    return localStorage.getItem(KEY) ?? (prefersDark.matches ? "dark" : "light");
+    return localStorage.getItem(KEY) ?? system();
 }
 
 /** The viewer's theme that matches the page's. */
@@ -17,8 +19,14 @@ export function onTheme(listener) {
     listeners.add(listener);
 }
 
+/** Shows the other theme. Back at the system's preference, the page follows the system again. */
 export function toggleTheme() {
-    localStorage.setItem(KEY, theme() === "dark" ? "light" : "dark");
+    const other = theme() === "dark" ? "light" : "dark";
+    if (other === system()) {
+        localStorage.removeItem(KEY);
+    } else {
+        localStorage.setItem(KEY, other);
+    }
     apply();
 }
 
