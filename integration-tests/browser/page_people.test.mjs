@@ -70,6 +70,8 @@ test("by keyboard alone: find a table, make one, delete it", () =>
         await page.focus("#modes [aria-checked=true]");
         await keyboard.press("ArrowRight");
         await page.waitForFunction(() => location.hash.startsWith("#replica/"));
+        await settled(page);
+        await gridUntil(page, (cells) => cells.length > 10);
         await keyboard.press("ArrowLeft");
         await page.waitForFunction(() => location.hash.startsWith("#server/"));
         await settled(page);
@@ -136,24 +138,32 @@ test("axe finds nothing serious: list, dialogs, status, in both themes", async (
 
 test("the theme follows the system until the button is used, and the viewer follows the theme", () =>
     onPage("server/market", { colorScheme: "dark" }, async (page) => {
-        const themes = () =>
-            page.evaluate(async () => [
-                document.documentElement.dataset.theme,
-                (await document.querySelector("perspective-viewer").save()).theme,
-            ]);
-        assert.deepEqual(await themes(), ["dark", "Pro Dark"]);
+        /** Waits until the page has this theme, and the viewer its own. */
+        const both = async (theme, viewerTheme) => {
+            const deadline = Date.now() + 20_000;
+            for (;;) {
+                const found = await page.evaluate(async () => {
+                    await new Promise(requestAnimationFrame);
+                    const { theme } = await document.querySelector("perspective-viewer").save();
+                    return `${document.documentElement.dataset.theme}, ${theme}`;
+                });
+                if (found === `${theme}, ${viewerTheme}`) {
+                    return;
+                }
+                assert.ok(Date.now() < deadline, found);
+            }
+        };
+        await both("dark", "Pro Dark");
         await page.click("#theme");
-        await page.waitForFunction(async () => (await document.querySelector("perspective-viewer").save()).theme === "Pro Light");
-        assert.deepEqual(await themes(), ["light", "Pro Light"]);
+        await both("light", "Pro Light");
         await page.reload();
         await settled(page);
-        assert.deepEqual(await themes(), ["light", "Pro Light"]);
+        await both("light", "Pro Light");
         // Used once more, the page follows the system again.
         await page.click("#theme");
-        await page.waitForFunction(() => document.documentElement.dataset.theme === "dark");
+        await both("dark", "Pro Dark");
         await page.emulateMedia({ colorScheme: "light" });
-        await page.waitForFunction(async () => (await document.querySelector("perspective-viewer").save()).theme === "Pro Light");
-        assert.deepEqual(await themes(), ["light", "Pro Light"]);
+        await both("light", "Pro Light");
     }));
 
 test("a link carries the layout to another browser, which keeps its own layouts", async () => {

@@ -293,3 +293,15 @@ test("going through tables in haste leaves no view behind", () =>
         }
         assert.ok((await views()).superstore > 0);
     }));
+
+test("a download that the server refuses says why, under its button", () =>
+    onPage("server/market", async (page) => {
+        const refusal = { error: "the reply needs 5 GiB: limits.export_bytes", code: "reply_too_long" };
+        await page.route("**/api/v1/tables/market?format=csv", (route) => route.fulfill({ status: 413, json: refusal }));
+        await page.click("#download");
+        await page.getByRole("menuitem", { name: "CSV", exact: true }).click();
+        await page.waitForFunction(() => document.getElementById("table-error").textContent);
+        assert.equal(await page.textContent("#table-error"), `market was not downloaded: ${refusal.error}`);
+        await page.click("#link");
+        await page.waitForFunction(() => !document.getElementById("table-error").textContent.includes("not downloaded"));
+    }));

@@ -1,8 +1,12 @@
 """Every command and snippet of README.md and docs/ runs; blocks.py says how. `pytest docs -k feeding` runs one page."""
 
 import pathlib
+import re
+import subprocess
+import tomllib
 
 import blocks
+import pages
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -18,6 +22,25 @@ def test_the_summary_lists_every_page():
     listed = (ROOT / "docs/SUMMARY.md").read_text()
     names = {path.name for path in PAGES[1:]} - {"SUMMARY.md"}
     assert {name for name in names if f"({name})" not in listed} == set()
+
+
+def test_commands_within_the_text_exist():
+    """Those in a line of text are not run, but they are there."""
+    aliases = tomllib.loads((ROOT / ".cargo/config.toml").read_text())["alias"]
+    cargo = {*aliases, "build", "clippy", "fmt", "fuzz", "run", "test"}
+    known = {}
+    for path in PAGES:
+        for command in re.findall(r"`((?:cargo|proscenium) [^`]+)`", path.read_text()):
+            program, name = [word for word in command.split() if not word.startswith("+")][:2]
+            if program == "cargo":
+                assert name in cargo, f"{path.name}: {command}"
+            elif name.islower():
+                if name not in known:
+                    asked = subprocess.run([pages.BINARY, name, "--help"], capture_output=True, text=True)
+                    known[name] = asked.stdout if asked.returncode == 0 else None
+                assert known[name], f"{path.name}: {command}"
+                for flag in re.findall(r"--[a-z-]+", command):
+                    assert flag in known[name], f"{path.name}: {command}"
 
 
 def page(folder, text):

@@ -93,12 +93,17 @@ async function dispose(old) {
     await withTimeout(old.replica?.close());
 }
 
-/** Deletes the viewer with its views. One that is still opening would make a view after its end, which nobody deletes. */
+/**
+ * Deletes the viewer with its views. One that is still opening would make a view after its end, which nobody deletes; one
+ * that is drawing would read a view that is gone.
+ */
 async function deleteViewer({ viewer, ready }) {
-    const opening = ready.then(
-        () => true,
-        () => true,
-    );
+    const opening = ready
+        .then(() => viewer.flush())
+        .then(
+            () => true,
+            () => true,
+        );
     if (!(await withTimeout(opening))) {
         opening.then(() => viewer.delete()).catch(() => {});
     }

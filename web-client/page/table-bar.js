@@ -1,7 +1,7 @@
 // What can be done with the open table: share, download, use in a program, delete.
 
 import { openDialog, showError } from "./dialogs.js";
-import { byId, copyText, element } from "./dom.js";
+import { byId, copyText, element, setText } from "./dom.js";
 import { DOWNLOADS, ENDINGS } from "./formats.js";
 import { notify, textOf } from "./notices.js";
 import { checkDownload, deleteTable, tableUrl } from "./server.js";
@@ -15,6 +15,7 @@ let target;
 /** Shows the bar for an open table; without one it is hidden. */
 export function showBar(opened) {
     target = opened;
+    showBarError(undefined);
     bar.hidden = !opened;
     if (opened) {
         byId("table-name").textContent = opened.table;
@@ -22,12 +23,19 @@ export function showBar(opened) {
     }
 }
 
+/** Shows what went wrong under the bar's buttons, until the next of them is used. */
+function showBarError(text) {
+    setText(byId("table-error"), text ?? "");
+}
+
+bar.addEventListener("click", () => showBarError(undefined), true);
+
 byId("link").addEventListener("click", async () => {
     try {
         await copyText(await target.link());
         notify("The link is in the clipboard. It opens this table with this layout.");
     } catch (error) {
-        notify(textOf(error), true);
+        showBarError(textOf(error));
     }
 });
 
@@ -61,6 +69,7 @@ menu.addEventListener("keydown", (event) => {
 
 async function download(format) {
     menu.hidePopover();
+    showBarError(undefined);
     byId("download").focus();
     const { table, mode } = target;
     const name = `${table.replaceAll("/", "-")}.${ENDINGS[format]}`;
@@ -74,7 +83,7 @@ async function download(format) {
             save(tableUrl(table, { format }), name);
         }
     } catch (error) {
-        notify(`${table} was not downloaded: ${textOf(error)}`, true);
+        showBarError(`${table} was not downloaded: ${textOf(error)}`);
     }
 }
 
