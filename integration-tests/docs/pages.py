@@ -216,7 +216,8 @@ class Page:
     def configuration(self, body):
         """A server starts with the configuration."""
         tomllib.loads(body)
-        (self.folder / "block.toml").write_text(body)
+        # The folder of the system's service is one of the page.
+        (self.folder / "block.toml").write_text(body.replace("/var/lib/proscenium", str(self.folder / "data")))
         arguments = ["--listen", "127.0.0.1:0", "--flight", "127.0.0.1:0", "--config", "block.toml"]
         child = self.start(BINARY, "serve", *arguments)
         printed = until(child, lambda line: line == "ready\n")

@@ -31,12 +31,13 @@ def test_commands_within_the_text_exist():
     known = {}
     for path in PAGES:
         for command in re.findall(r"`((?:cargo|proscenium) [^`]+)`", path.read_text()):
-            program, name = [word for word in command.split() if not word.startswith("+")][:2]
+            program, *words = [word for word in command.split() if not word.startswith("+")]
             if program == "cargo":
-                assert name in cargo, f"{path.name}: {command}"
-            elif name.islower():
+                assert words[0] in cargo, f"{path.name}: {command}"
+            elif words[0].islower():
+                name = tuple(words[:2] if words[0] == "data" else words[:1])
                 if name not in known:
-                    asked = subprocess.run([pages.BINARY, name, "--help"], capture_output=True, text=True)
+                    asked = subprocess.run([pages.BINARY, *name, "--help"], capture_output=True, text=True)
                     known[name] = asked.stdout if asked.returncode == 0 else None
                 assert known[name], f"{path.name}: {command}"
                 for flag in re.findall(r"--[a-z-]+", command):
