@@ -114,7 +114,7 @@ impl DataDirectory {
     pub fn open(path: &Path, options: DataOptions) -> Result<(Arc<DataDirectory>, Recovered), DataError> {
         let unusable =
             |error: &std::io::Error| DataError::Unusable { path: path.to_owned(), reason: error.to_string() };
-        fs::create_dir_all(path).map_err(|error| unusable(&error))?;
+        create_durably(path).map_err(|error| unusable(&error))?;
         let lock = lock_directory(path)?;
         let salt = RandomState::new().hash_one(std::process::id());
         DataDirectory::open_on(Arc::new(FileDisk::new(path)), salt, Some(lock), options)
@@ -287,6 +287,20 @@ impl DataDirectory {
     fn manifests(&self) -> MutexGuard<'_, Vec<Arc<Manifest>>> {
         self.manifests.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Creates a directory and those above it, whose names are durable afterwards.
+fn create_durably(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    create_durably(above)?;
+    match fs::create_dir(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    File::open(above)?.sync_all()
 }
 
 /// Locks a directory for this process.

@@ -1,8 +1,10 @@
 //! Checking, repairing and backing up a data directory, as commands.
 
+#[allow(dead_code, reason = "other tests use the rest")]
+mod ledger;
+
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -24,7 +26,17 @@ impl Drop for Folder {
     }
 }
 
-fn serve(data: &Path) -> (Child, String) {
+/// A server that ends with the test.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn serve(data: &Path) -> (Server, String) {
     let mut child = Command::new(BINARY)
         .args(["serve", "--listen", "127.0.0.1:0", "--no-flight", "--data"])
         .arg(data)
@@ -35,20 +47,14 @@ fn serve(data: &Path) -> (Child, String) {
     let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
     let first = lines.next().expect("a line").expect("text");
     assert_eq!(lines.next().expect("a second line").expect("text"), "ready");
-    (child, first.strip_prefix("listening http://").expect("where it listens").to_owned())
+    (Server(child), first.strip_prefix("listening http://").expect("where it listens").to_owned())
 }
 
+/// Sends a request, and returns the body of its answer.
 fn ask(address: &str, method: &str, path: &str, body: &str) -> String {
-    let mut socket = TcpStream::connect(address).expect("a connection");
-    let length = body.len();
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: text/csv\r\n\
-         Content-Length: {length}\r\n\r\n{body}"
-    );
-    socket.write_all(head.as_bytes()).expect("the server reads");
-    let mut reply = String::new();
-    socket.read_to_string(&mut reply).expect("an answer");
-    reply
+    let (status, body) = ledger::ask(address, method, path, body).expect("an answer");
+    assert!((200..300).contains(&status), "{status}: {body}");
+    body
 }
 
 fn data(arguments: &[&str], paths: &[&Path]) -> (bool, String) {
@@ -60,13 +66,11 @@ fn data(arguments: &[&str], paths: &[&Path]) -> (bool, String) {
 /// A directory with ten records, whose server was killed.
 fn killed(folder: &Path) -> PathBuf {
     let path = folder.join("data");
-    let (mut child, address) = serve(&path);
+    let (child, address) = serve(&path);
     for number in 0..10 {
-        let reply = ask(&address, "POST", "/api/v1/tables/t", &format!("x\n{number}\n"));
-        assert!(reply.starts_with("HTTP/1.1 20"), "{reply}");
+        ask(&address, "POST", "/api/v1/tables/t", &format!("x\n{number}\n"));
     }
-    child.kill().expect("an end");
-    child.wait().expect("an end");
+    drop(child);
     path
 }
 
@@ -103,10 +107,9 @@ fn a_damaged_log_stops_the_start_and_is_cut_where_it_is_told() {
     assert!(text.contains(&format!("t: version {}, {records} rows", records - 1)), "{text}");
     // What was taken out is kept.
     assert!(path.join("removed/log").is_dir());
-    let (mut child, address) = serve(&path);
+    let (child, address) = serve(&path);
     ask(&address, "POST", "/api/v1/tables/t", "x\n77\n");
-    child.kill().expect("an end");
-    child.wait().expect("an end");
+    drop(child);
     let (is_whole, text) = data(&["check"], &[&path]);
     assert!(is_whole && text.contains(&format!("{} rows", records + 1)), "{text}");
 }
@@ -115,7 +118,7 @@ fn a_damaged_log_stops_the_start_and_is_cut_where_it_is_told() {
 fn a_backup_of_a_running_server_starts_as_one() {
     let folder = Folder::new("backup");
     let (path, target) = (folder.0.join("data"), folder.0.join("copy"));
-    let (mut child, address) = serve(&path);
+    let (child, address) = serve(&path);
     for number in 0..5 {
         ask(&address, "POST", "/api/v1/tables/t", &format!("x\n{number}\n"));
     }
@@ -125,10 +128,39 @@ fn a_backup_of_a_running_server_starts_as_one() {
     assert!(is_made && text.contains("5 rows"), "{text}");
     let (is_made, text) = data(&["backup"], &[&path, &target]);
     assert!(!is_made && text.contains("a new or empty directory"), "{text}");
-    let (mut copy, copied) = serve(&target);
+    let (copy, copied) = serve(&target);
     assert!(ask(&copied, "GET", "/api/v1/tables/t/status", "").contains("\"rows\":5"));
-    for child in [&mut child, &mut copy] {
-        child.kill().expect("an end");
-        child.wait().expect("an end");
+    drop((child, copy));
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder") {
+        let path = entry.expect("a file").path();
+        let target = to.join(path.file_name().expect("a name"));
+        match path.is_dir() {
+            true => copy(&path, &target),
+            false => drop(fs::copy(path, target).expect("a file")),
+        }
     }
+}
+
+/// The directory was written by the release 0.1.0, and its server was killed. Later releases must read it.
+#[test]
+fn a_directory_of_an_earlier_release_is_read() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let folder = Folder::new("fixture");
+    copy(&fixtures.join("directory-1"), &folder.0.join("data"));
+    let (child, address) = serve(&folder.0.join("data"));
+    let expected = fs::read_to_string(fixtures.join("directory-1.expected")).expect("a file");
+    let lines: Vec<&str> = expected.lines().collect();
+    for pair in lines.chunks(2) {
+        let (name, version) = pair[0].split_once(' ').expect("a name and a version");
+        let status = ask(&address, "GET", &format!("/api/v1/tables/{name}/status"), "");
+        assert!(status.contains(&format!("\"version\":{version}")), "{name}: {status}");
+        let rows = ask(&address, "GET", &format!("/api/v1/tables/{name}?format=columns"), "");
+        assert!(rows.contains(pair[1]), "{name}: {rows}");
+    }
+    assert_eq!(lines.len(), 12);
+    drop(child);
 }

@@ -2,6 +2,7 @@
 //!
 //! `KILL_ROUNDS=200 cargo test -p proscenium-gateway --test kill` runs more rounds than the ten of the suite.
 
+#[allow(dead_code, reason = "the tests of power cuts use the rest")]
 mod ledger;
 
 use std::fs;

@@ -37,15 +37,27 @@ impl Server {
         Server { child, address }
     }
 
-    pub fn kill(mut self) {
+    pub fn kill(self) {
+        drop(self);
+    }
+
+    /// Keeps the server from answering anything from now on, while what it asked of the system goes on.
+    pub fn freeze(&self) {
+        let stopped = Command::new("kill").args(["-STOP", &self.child.id().to_string()]).status();
+        assert!(stopped.is_ok_and(|status| status.success()), "the server could not be stopped");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
         // It may have ended itself.
         let _ = self.child.kill();
-        self.child.wait().expect("an end");
+        let _ = self.child.wait();
     }
 }
 
 /// Sends a request; `None` if the server ended before it answered.
-fn ask(address: &str, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
+pub fn ask(address: &str, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
     let mut socket = TcpStream::connect(address).ok()?;
     socket.set_read_timeout(Some(PATIENCE)).expect("a socket");
     let head = format!(
