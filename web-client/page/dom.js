@@ -62,3 +62,12 @@ export async function copyText(text) {
         }
     }
 }
+
+/** Loads a style sheet; one that cannot be loaded is left out. */
+export function loadStyle(href) {
+    return new Promise((resolve) => {
+        const link = element("link", { rel: "stylesheet", href, crossOrigin: "anonymous" });
+        link.onload = link.onerror = resolve;
+        document.head.append(link);
+    });
+}

@@ -9,13 +9,15 @@
 import { addressOf, readAddress } from "./address.js";
 import { Connection } from "./connection.js";
 import { openCreate } from "./create.js";
-import { byId, setText } from "./dom.js";
+import { byId, loadStyle, setText } from "./dom.js";
 import { closeDrawer } from "./drawer.js";
 import { engineIsThere, offerModes } from "./engine-modes.js";
+import { keepFresh } from "./fresh.js";
 import { notify, textOf } from "./notices.js";
 import { checkRadio, radioKeys } from "./radios.js";
 import { showTables } from "./rail.js";
 import { WEBSOCKET } from "./server.js";
+import "./shortcuts.js";
 import * as stage from "./stage.js";
 import { hideStatus, showStatus } from "./status.js";
 import { showBar } from "./table-bar.js";
@@ -86,24 +88,9 @@ byId("new").addEventListener("click", async () => {
         complain(new Error("there is no connection to the server"));
     }
 });
-byId("skip").addEventListener("click", (event) => {
-    event.preventDefault();
-    byId("main").focus();
-});
 byId("status-close").addEventListener("click", (event) => {
     event.preventDefault();
     enter({ mode, table });
-});
-addEventListener("keydown", (event) => {
-    const isPage = event.target === document.body || event.target.closest("button, a, #rail, #main:focus");
-    if (event.key === "/" && isPage && !event.ctrlKey && !event.metaKey && !document.querySelector("dialog[open]")) {
-        event.preventDefault();
-        const drawer = byId("drawer");
-        if (byId("rail").inert) {
-            drawer.click();
-        }
-        byId("search").focus();
-    }
 });
 addEventListener("hashchange", () => {
     const wanted = readAddress();
@@ -112,7 +99,8 @@ addEventListener("hashchange", () => {
     }
 });
 setInterval(showWire, 500);
-keepListFresh();
+// Without a server there is no list; the connection shows that.
+keepFresh(() => list().catch(() => {}), LIST_PERIOD_MS);
 offerModes(byId("modes"), HAS_ENGINE);
 await enter({ mode, table, layout, isStatus });
 
@@ -283,19 +271,6 @@ async function list() {
     }
 }
 
-/** Reads the list again and again; one that takes long is read less often. */
-async function keepListFresh() {
-    for (let took = 0; ; ) {
-        await new Promise((resolve) => setTimeout(resolve, Math.max(LIST_PERIOD_MS, 10 * took)));
-        const began = performance.now();
-        if (document.visibilityState === "visible") {
-            // Without a server there is none; the connection shows that.
-            await list().catch(() => {});
-        }
-        took = performance.now() - began;
-    }
-}
-
 async function reopenWhenLost() {
     if (reopening) {
         return;
@@ -374,12 +349,4 @@ function showAddress() {
     }
     const title = isStatus ? "Status" : table;
     document.title = title === undefined ? "Proscenium" : `${title} · Proscenium`;
-}
-
-function loadStyle(href) {
-    return new Promise((resolve) => {
-        const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href, crossOrigin: "anonymous" });
-        link.onload = link.onerror = resolve;
-        document.head.append(link);
-    });
 }
