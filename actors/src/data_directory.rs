@@ -28,6 +28,7 @@ pub mod rules;
 mod sealed;
 mod table_file;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
@@ -51,12 +52,23 @@ use registry::Registry;
 pub struct DataOptions {
     /// Which tables are durable.
     pub rules: DurableRules,
+    /// When writes are visible.
+    pub visible: Visibility,
     /// Bytes of the log since the last checkpoint that start the next one.
     pub checkpoint_bytes: u64,
     /// Threads for recovery.
     pub threads: usize,
     /// Notified of syncs and of failure.
     pub observer: Option<Arc<dyn LogObserver>>,
+}
+
+/// When writes are applied and published: once they are durable, or at once.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Visibility {
+    /// Whether they are at once, where nothing else is said.
+    pub at_once: bool,
+    /// Tables for which something else is said.
+    pub of_tables: BTreeMap<String, bool>,
 }
 
 /// A data directory in use.
@@ -183,6 +195,12 @@ impl DataDirectory {
     /// Whether a table of this name, written by clients, is durable.
     pub fn is_durable(&self, name: &str) -> bool {
         self.options.rules.is_durable(name)
+    }
+
+    /// Whether writes to a table of this name are visible before they are durable.
+    pub fn is_visible_at_once(&self, name: &str) -> bool {
+        let Visibility { at_once, of_tables } = &self.options.visible;
+        of_tables.get(name).copied().unwrap_or(*at_once)
     }
 
     /// Registers a table that is about to be created, and returns its number. It is part of checkpoints from its

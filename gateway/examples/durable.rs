@@ -14,6 +14,7 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray,
 use arrow::ipc::writer::StreamWriter;
 use proscenium_actors::checkpointer;
 use proscenium_gateway::config::{MemorySize, StorageConfig};
+use proscenium_gateway::load_options::Visible;
 use proscenium_gateway::{Config, Running, Server};
 
 /// Time of each measured phase.
@@ -83,6 +84,7 @@ fn start(data: Option<&Path>, durable: &[&str]) -> Result<Running> {
     let storage = StorageConfig {
         path: data.map(Path::to_owned),
         durable: durable.iter().map(|pattern| (*pattern).to_owned()).collect(),
+        visible: Visible::default(),
         // Only when it is told.
         checkpoint_bytes: MemorySize::Bytes(1 << 50),
     };

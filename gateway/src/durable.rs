@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use proscenium_actors::data_directory::{DataDirectory, DataOptions, Recovered};
+use proscenium_actors::data_directory::{DataDirectory, DataOptions, Recovered, Visibility};
 use proscenium_actors::log::LogError;
 use proscenium_actors::log::local::LogObserver;
 use proscenium_actors::metrics::DurabilityMetrics;
@@ -16,6 +16,7 @@ use crate::command_router::CommandRouter;
 use crate::config::Config;
 use crate::demo;
 use crate::error::StartError;
+use crate::load_options::Visible;
 use crate::setup_error::SetupError;
 use crate::source::Source;
 use crate::table_load::{LoadEffect, TableLoad};
@@ -36,6 +37,12 @@ async fn open(
     }
     let options = DataOptions {
         rules,
+        visible: Visibility {
+            at_once: config.storage.visible == Visible::AtOnce,
+            of_tables: (config.tables.iter())
+                .filter_map(|table| Some((table.name.clone(), table.visible? == Visible::AtOnce)))
+                .collect(),
+        },
         checkpoint_bytes: config.storage.checkpoint_bytes(),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         observer: Some(observer),

@@ -81,3 +81,15 @@ impl CsvWords<'_> {
         CsvOptions::new(self.separator, self.decimal, self.header)
     }
 }
+
+/// When a write is applied, and its subscribers are notified. Its answer always waits until it is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub enum Visible {
+    /// Once it is durable.
+    #[default]
+    #[serde(rename = "when durable")]
+    WhenDurable,
+    /// At once; it may be taken back if the disk refuses it or the server ends.
+    #[serde(rename = "at once")]
+    AtOnce,
+}

@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use crate::content_coding::Coding;
 use crate::json_form;
-use crate::load_options::{CsvWords, Format, Lists};
+use crate::load_options::{CsvWords, Format, Lists, Visible};
 use crate::setup_error::SetupError;
 
 /// A file to host as a table: `name=path`, followed by options separated by commas. A comma within a value is written
@@ -48,6 +48,9 @@ pub struct Source {
     /// Whether a CSV has a header line, true by default.
     #[serde(default)]
     pub header: Option<bool>,
+    /// When writes to it are visible, if it is durable; by default as `[storage]` says.
+    #[serde(default)]
+    pub visible: Option<Visible>,
     /// When the file is loaded, if the table outlives the server.
     #[serde(default)]
     pub load: LoadWhen,

@@ -7,11 +7,13 @@
 mod ledger;
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ledger::{Ledger, Server, check, num_rounds, round};
+use ledger::{Ledger, Server, ask, check, num_rounds, round};
 use proscenium_engine::testing::Random;
 
 /// `FS_IOC_SHUTDOWN` without flushing the journal.
@@ -31,7 +33,10 @@ struct Mount {
 impl Mount {
     /// `None` if this machine does not allow it.
     fn new(kind: &str) -> Option<Mount> {
-        let folder = std::env::temp_dir().join(format!("proscenium-power-{kind}-{}", std::process::id()));
+        static MOUNTS: AtomicUsize = AtomicUsize::new(0);
+        let number = MOUNTS.fetch_add(1, Ordering::Relaxed);
+        let folder =
+            std::env::temp_dir().join(format!("proscenium-power-{kind}-{}-{number}", std::process::id()));
         fs::create_dir_all(folder.join("mounted")).expect("a folder");
         let mount = Mount { folder };
         let image = fs::File::create(mount.image()).expect("a file");
@@ -106,4 +111,40 @@ fn every_acknowledged_row_survives_a_power_cut_on_ext4() {
 #[test]
 fn every_acknowledged_row_survives_a_power_cut_on_xfs() {
     survive("xfs");
+}
+
+#[test]
+fn a_full_disk_refuses_writes_and_recovers_by_itself() {
+    let Some(mount) = Mount::new("ext4") else {
+        return println!("skipped: ext4 cannot be made and mounted here (root, mkfs.ext4, loop devices)");
+    };
+    let config = mount.folder.join("proscenium.toml");
+    fs::write(&config, "[storage]\npath = \"mounted/data\"\n").expect("a file");
+    let server = Server::start(&config);
+    let write = || ask(&server.address, "POST", "/api/v1/tables/t", "x\n1\n").expect("an answer");
+    assert_eq!(write().0, 201);
+    let filler = mount.path().join("filler");
+    let mut file = fs::File::create(&filler).expect("a file");
+    while file.write_all(&[0; 1 << 16]).is_ok() {}
+    while file.write_all(&[0; 512]).is_ok() {}
+    let refused = std::iter::repeat_with(write).take(5_000).find(|(status, _)| *status != 200);
+    let (status, text) = refused.expect("the disk is full");
+    assert_eq!(status, 507, "{text}");
+    assert!(text.contains("disk_full") && text.contains("No space left"), "{text}");
+    let (status, _) = ask(&server.address, "GET", "/api/v1/tables/t", "").expect("an answer");
+    assert_eq!(status, 200, "reads go on");
+    assert_eq!(ask(&server.address, "GET", "/health/live", "").expect("an answer").0, 200);
+    drop(file);
+    fs::remove_file(filler).expect("a file");
+    let rows = |server: &Server| {
+        let (_, status) = ask(&server.address, "GET", "/api/v1/tables/t/status", "").expect("an answer");
+        status
+    };
+    assert_eq!(write().0, 200);
+    let before = rows(&server);
+    server.kill();
+    let server = Server::start(&config);
+    let count =
+        |status: &str| status.split("\"rows\":").nth(1).map(|rest| rest.split(',').next().map(str::to_owned));
+    assert_eq!(count(&rows(&server)), count(&before));
 }

@@ -34,7 +34,12 @@ pub(super) async fn log_creation(
     name: &str,
     creation: Creation,
 ) -> Result<TableLog> {
-    let log = TableLog { data: data.clone(), id: data.register(name), failed_at: None };
+    let log = TableLog {
+        data: data.clone(),
+        id: data.register(name),
+        failed_at: None,
+        is_visible_at_once: data.is_visible_at_once(name),
+    };
     let Creation { kind, payload, stored, definition } = creation;
     match log.append_and_wait(0, kind, payload, stored).await {
         Ok(_) => {
@@ -101,7 +106,7 @@ impl Handler<Posted<HostDerived>> for CatalogActor {
         };
         ctx.spawn(made.into_actor(self).map(move |made, catalog, ctx| match made {
             Ok(table) => {
-                let log = catalog.table_log(id, None);
+                let log = catalog.table_log(id, &reserved, None);
                 catalog.start_table(reserved, NewTable { log, ..table }, ctx);
                 catalog.directory.announce(StreamId::SERVER);
                 reply.send(Ok(()));
@@ -115,14 +120,17 @@ impl Handler<Posted<HostDerived>> for CatalogActor {
 }
 
 impl CatalogActor {
-    fn table_log(&self, id: TableId, failed_at: Option<u64>) -> Option<TableLog> {
-        self.context.data.get().map(|data| TableLog { data: data.clone(), id, failed_at })
+    fn table_log(&self, id: TableId, name: &str, failed_at: Option<u64>) -> Option<TableLog> {
+        self.context.data.get().map(|data| {
+            let is_visible_at_once = data.is_visible_at_once(name);
+            TableLog { data: data.clone(), id, failed_at, is_visible_at_once }
+        })
     }
 
     /// Hosts a table that was put together from a checkpoint and the log, under its reserved name.
     pub(super) fn host_written(&mut self, name: Arc<str>, table: RecoveredTable, ctx: &Context<Self>) {
         let RecoveredTable { id, table, failed_at, .. } = table;
-        let log = self.table_log(id, failed_at);
+        let log = self.table_log(id, &name, failed_at);
         if let (Some(log), Some(version)) = (&log, failed_at) {
             tracing::error!(table = %name, version, "a record cannot be applied: the table is read-only");
             log.data.note_failed(id);

@@ -51,7 +51,7 @@ impl Handler<TableEnded> for CatalogActor {
         let workers = self.context.workers.clone();
         let rebuilding = async move {
             // What the failed actor has sent to the log is answered before this is.
-            let log = TableLog { data: data.clone(), id, failed_at: None };
+            let log = TableLog { data: data.clone(), id, failed_at: None, is_visible_at_once: false };
             let _ = log.append_and_wait(0, RecordKind::Barrier, Bytes::new(), None).await;
             workers.run(JobOwner::Server, move || data.rebuild(id)).await
         };

@@ -16,7 +16,13 @@ use crate::log::simulated::SimulatedDisk;
 use crate::log::{Disk, LogError, LogRecord, RecordKind, TableId};
 
 fn options() -> DataOptions {
-    DataOptions { rules: DurableRules::default(), checkpoint_bytes: 1 << 20, threads: 2, observer: None }
+    DataOptions {
+        rules: DurableRules::default(),
+        visible: super::Visibility::default(),
+        checkpoint_bytes: 1 << 20,
+        threads: 2,
+        observer: None,
+    }
 }
 
 fn open(disk: &SimulatedDisk) -> Result<(Arc<DataDirectory>, Recovered), DataError> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::manifest::{self, Manifest};
 use super::overlay::OverlayDisk;
-use super::{DataDirectory, DataError, DataOptions, DurableRules, lock_directory, table_file};
+use super::{DataDirectory, DataError, DataOptions, DurableRules, Visibility, lock_directory, table_file};
 use crate::log::local::{self, scan_until_damage};
 use crate::log::{Disk, FileDisk, LogError};
 
@@ -45,7 +45,13 @@ pub struct Damage {
 
 fn options() -> DataOptions {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    DataOptions { rules: DurableRules::default(), checkpoint_bytes: u64::MAX, threads, observer: None }
+    DataOptions {
+        rules: DurableRules::default(),
+        visible: Visibility::default(),
+        checkpoint_bytes: u64::MAX,
+        threads,
+        observer: None,
+    }
 }
 
 /// Recovers a directory without writing to it. The inner error says what can be repaired.

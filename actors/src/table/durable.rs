@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use bytes::Bytes;
-use proscenium_engine::hosting::WritePosition;
+use proscenium_engine::hosting::{Answer, WritePosition};
 use proscenium_engine::table::{Checkpoint, StagedBatch};
 use proscenium_engine::{MemoryAccount, MemoryKind, MemoryReservation};
 
@@ -32,6 +32,8 @@ pub struct TableLog {
     pub id: TableId,
     /// The version whose record cannot be applied: the table is read-only at the one before.
     pub failed_at: Option<u64>,
+    /// Whether batches are applied and published before they are durable; their answers wait for the log all the same.
+    pub is_visible_at_once: bool,
 }
 
 /// A staged batch as it is logged.
@@ -105,13 +107,14 @@ pub(super) struct PendingWrites {
     /// Sessions without pending writes whose messages wait to be handled.
     ready: VecDeque<SessionId>,
     /// Checkpoints that wait for the writes up to a ticket.
-    checkpoints: Vec<(u64, Reply<Checkpoint>)>,
+    checkpoints: Vec<(u64, Option<Checkpoint>, Reply<Checkpoint>)>,
 }
 
 #[derive(Debug)]
 struct PendingWrite {
     ticket: u64,
-    staged: StagedBatch,
+    /// `None` if it is applied already.
+    staged: Option<StagedBatch>,
     writing: Writing,
     position: Option<Position>,
     _reservation: MemoryReservation,
@@ -228,10 +231,23 @@ impl TableActor {
         let log = self.log.as_ref().expect("only writes to a durable table are logged");
         let StagedRecord { staged, payload, stored, reservation } = record;
         log.data.note_logged(log.id, stored.map_or(payload.len() as u64, |stored| stored.num_bytes()));
-        let version = self.table.version() + self.pending.writes.len() as u64 + 1;
+        let is_visible_at_once = log.is_visible_at_once;
+        let num_not_applied = if is_visible_at_once { 0 } else { self.pending.writes.len() as u64 };
+        let version = self.table.version() + num_not_applied + 1;
         let ticket = self.pending.next_ticket;
         self.pending.next_ticket += 1;
-        self.pending.begin(writing.session);
+        let (staged, at_once) = match is_visible_at_once {
+            false => {
+                self.pending.begin(writing.session);
+                (Some(staged), None)
+            }
+            true => {
+                let Writing { session, memory, answer: _, reply: _ } = &writing;
+                let (answer, reply) = (Answer::Updated(None), Reply::ignored());
+                let publish = Writing { session: *session, memory: memory.clone(), answer, reply };
+                (None, Some((staged, publish)))
+            }
+        };
         let write = PendingWrite { ticket, staged, writing, position: None, _reservation: reservation };
         self.pending.writes.push_back(write);
         let table = ctx.address();
@@ -239,6 +255,9 @@ impl TableActor {
             // A table that has ended needs no result. The mailbox is bounded by what is sent to a `Mailbox` only.
             let _ = table.try_send(Logged { ticket, result });
         });
+        if let Some((staged, publish)) = at_once {
+            self.apply(staged, publish, ctx, |_, _| {});
+        }
     }
 
     /// Applies the writes that are durable, in order.
@@ -249,6 +268,11 @@ impl TableActor {
                 writing.answer = writing.answer.at(WritePosition { epoch, version });
             }
             let session = writing.session;
+            let Some(staged) = staged else {
+                writing.reply.send(Ok(writing.answer));
+                self.write_ended(session, ticket, ctx);
+                continue;
+            };
             let is_done = self.apply(staged, writing, ctx, move |table, ctx| {
                 table.write_ended(session, ticket, ctx);
             });
@@ -271,10 +295,10 @@ impl TableActor {
             return;
         }
         let waiting = std::mem::take(&mut self.pending.checkpoints);
-        for (last, reply) in waiting {
+        for (last, taken, reply) in waiting {
             match last <= ticket {
-                true => self.send_checkpoint(reply),
-                false => self.pending.checkpoints.push((last, reply)),
+                true => self.send_checkpoint(taken, reply),
+                false => self.pending.checkpoints.push((last, taken, reply)),
             }
         }
     }
@@ -285,6 +309,11 @@ impl TableActor {
             let PendingWrite { writing, ticket, .. } = write;
             writing.reply.send(Err(error.clone().into()));
             self.write_ended(writing.session, ticket, ctx);
+        }
+        if self.log.as_ref().is_some_and(|log| log.is_visible_at_once) {
+            // What was refused is visible already: the table is rebuilt without it.
+            tracing::error!(table = %self.name, "writes that were visible at once are refused, and taken back");
+            return ctx.stop();
         }
         self.resume_sessions(ctx);
     }
@@ -328,7 +357,10 @@ impl TableActor {
     /// Applies all writes, which are durable since a later record is.
     fn apply_all(&mut self, ctx: &mut Context<Self>) {
         while let Some(PendingWrite { staged, writing, .. }) = self.pending.writes.pop_front() {
-            self.apply_here(staged, writing, ctx);
+            match staged {
+                Some(staged) => self.apply_here(staged, writing, ctx),
+                None => writing.reply.send(Ok(writing.answer)),
+            }
         }
     }
 }
@@ -349,16 +381,19 @@ impl Receive<TakeCheckpoint> for TableActor {
         match self.pending.writes.back() {
             Some(last) => {
                 let last = last.ticket;
-                self.pending.checkpoints.push((last, reply));
+                // Later batches that are visible at once have no place in it.
+                let is_visible_at_once = self.log.as_ref().is_some_and(|log| log.is_visible_at_once);
+                let taken = if is_visible_at_once { self.table.checkpoint() } else { None };
+                self.pending.checkpoints.push((last, taken, reply));
             }
-            None => self.send_checkpoint(reply),
+            None => self.send_checkpoint(None, reply),
         }
     }
 }
 
 impl TableActor {
-    fn send_checkpoint(&self, reply: Reply<Checkpoint>) {
+    fn send_checkpoint(&self, taken: Option<Checkpoint>, reply: Reply<Checkpoint>) {
         // A table that follows others has none.
-        reply.send(self.table.checkpoint().ok_or(ActorError::WrongAnswer));
+        reply.send(taken.or_else(|| self.table.checkpoint()).ok_or(ActorError::WrongAnswer));
     }
 }

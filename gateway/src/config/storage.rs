@@ -6,6 +6,7 @@ use proscenium_actors::data_directory::DurableRules;
 use serde::Deserialize;
 
 use super::{MemorySize, check_range};
+use crate::load_options::Visible;
 use crate::setup_error::SetupError;
 
 /// Where durable tables are kept.
@@ -16,6 +17,8 @@ pub struct StorageConfig {
     pub path: Option<PathBuf>,
     /// Patterns of the names of durable tables; `!` before one excludes.
     pub durable: Vec<String>,
+    /// When writes are visible.
+    pub visible: Visible,
     /// Bytes of the log since the last checkpoint that start the next one.
     pub checkpoint_bytes: MemorySize,
 }
@@ -23,7 +26,7 @@ pub struct StorageConfig {
 impl Default for StorageConfig {
     fn default() -> Self {
         let (durable, checkpoint_bytes) = (vec!["*".to_owned()], MemorySize::Bytes(1 << 30));
-        StorageConfig { path: None, durable, checkpoint_bytes }
+        StorageConfig { path: None, durable, visible: Visible::default(), checkpoint_bytes }
     }
 }
 

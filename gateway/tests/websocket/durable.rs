@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proscenium_actors::table::Crash;
 use proscenium_gateway::config::{MemorySize, StorageConfig};
+use proscenium_gateway::load_options::Visible;
 use proscenium_gateway::{Config, Running, Server};
 use proscenium_proto::generated::make_table_data::Data;
 use proscenium_proto::generated::*;
@@ -207,4 +208,37 @@ async fn a_second_server_on_one_directory_refuses() {
     let error = Server::start(folder.config()).unwrap_err().to_string();
     assert!(error.contains("is used by another server"), "{error}");
     drop(server);
+}
+
+#[tokio::test]
+async fn writes_that_are_visible_at_once_are_kept_too() {
+    let folder = DataFolder::new();
+    let mut config = folder.config();
+    config.storage.visible = Visible::AtOnce;
+    let server = Server::start(config).expect("the server starts");
+    let mut client = Client::connect(&server).await;
+    client.make_table("t", r#"[{"x":0}]"#, None).await;
+    let mut sizes = Vec::new();
+    for number in 0..200 {
+        client.send("t", update(&format!(r#"[{{"x":{number}}}]"#))).await;
+    }
+    let last = client.send("t", ClientReq::TableSizeReq(TableSizeReq {})).await;
+    let mut answered = 0;
+    while sizes.is_empty() || answered < 200 {
+        let response = client.receive().await;
+        match response.client_resp {
+            Some(ClientResp::TableSizeResp(reply)) => {
+                assert_eq!(response.msg_id, last);
+                sizes.push(reply.size);
+            }
+            Some(UPDATED) => answered += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(sizes, [201]);
+    let before = all_rows(&mut client, &["t"]).await;
+    drop(client);
+    server.stop();
+    let server = folder.start();
+    assert_eq!(all_rows(&mut Client::connect(&server).await, &["t"]).await, before);
 }
