@@ -154,9 +154,12 @@ fn survive(seed: u64) -> u64 {
     let mut random = Random::new(seed);
     let mut disk = SimulatedDisk::new();
     let mut ledgers: BTreeMap<TableId, Ledger> = BTreeMap::new();
+    let mut epoch = 0;
     for _ in 0..4 {
         disk.lose_power_after(10 + random.below(150) as u64);
         if let Ok(mut server) = Server::start(&disk) {
+            assert!(server.data.epoch() > epoch, "seed {seed}: a position names two states");
+            epoch = server.data.epoch();
             check(&server, &mut ledgers, seed);
             // Those whose deletion or creation survived without being acknowledged.
             server.tables.iter().for_each(|(id, (_, table))| {
