@@ -74,6 +74,7 @@ test("a pasted text becomes a table with an index", () =>
         await page.getByLabel("CSV, JSON or NDJSON").fill('[{"id": 1, "name": "ann"}, {"id": 1, "name": "eve"}]');
         await page.getByLabel("Index").fill("id");
         await page.click("#create [name=make]");
+        await page.waitForFunction(() => document.title.startsWith("pasted"));
         await settled(page);
         await gridUntil(page, (cells) => cells.length === 1 && cells[0].includes("eve"));
         assert.deepEqual(await rowsOf("pasted"), [{ id: 1, name: "eve" }]);
@@ -90,6 +91,7 @@ test("columns and types make an empty table", () =>
         await page.getByLabel("Column type").nth(2).selectOption("date");
         await page.getByLabel("Limit").fill("5");
         await page.click("#create [name=make]");
+        await page.waitForFunction(() => document.title.startsWith("orders"));
         await settled(page);
         const table = await client.open_table("orders");
         assert.deepEqual(await table.schema(), { id: "integer", price: "float", day: "date" });

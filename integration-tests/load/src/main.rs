@@ -44,6 +44,9 @@ struct Options {
     /// The server's binary, which is started; alternatively, `--url` names a running server.
     #[arg(long)]
     binary: Option<PathBuf>,
+    /// The data directory of the server that is started: its tables are durable.
+    #[arg(long, requires = "binary")]
+    data: Option<PathBuf>,
     /// A running server, as ws://address/websocket.
     #[arg(long)]
     url: Option<String>,
@@ -189,7 +192,7 @@ fn start_heavy(
 
 async fn run(options: &Options, heavy: Option<Heavy>) -> Result<Report, Failure> {
     let server = match (&options.binary, &options.url) {
-        (Some(binary), _) => Server::start(binary)?,
+        (Some(binary), _) => Server::start(binary, options.data.as_deref())?,
         (None, Some(url)) => Server::running(url, options.pid),
         (None, None) => return Err("name a server with --binary or --url".into()),
     };

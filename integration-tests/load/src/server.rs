@@ -1,5 +1,6 @@
 //! The server under load, started here or already running, and its resource usage.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -24,9 +25,11 @@ pub struct Usage {
 }
 
 impl Server {
-    pub fn start(binary: &Path) -> Result<Server, Failure> {
+    /// Starts the binary, with a data directory if one is given.
+    pub fn start(binary: &Path, data: Option<&Path>) -> Result<Server, Failure> {
         let mut child = Command::new(binary)
             .args(["serve", "--listen", "127.0.0.1:0", "--no-flight"])
+            .args(data.into_iter().flat_map(|data| [OsStr::new("--data"), data.as_os_str()]))
             .env("RUST_LOG", "error")
             .stdout(Stdio::piped())
             .spawn()
