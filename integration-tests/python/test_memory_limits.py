@@ -139,7 +139,7 @@ def test_a_pivot_with_too_many_cells_is_refused_in_every_format():
 
         talk(server, read)
         ticket = flight.Ticket(json.dumps({"table": "t", "view": PIVOT}).encode())
-        with flight.connect(server.grpc) as client, pytest.raises(Exception, match="per_request allows"):
+        with flight.connect(server.grpc) as client, pytest.raises(Exception, match="longer"):
             client.do_get(ticket).read_all()
         serves_others(server)
         # The view that is open keeps its own.
@@ -152,10 +152,9 @@ def test_a_short_dictionary_does_not_become_a_long_text():
         body = stream(pa.table({"a": texts}), "zstd")
         assert len(body) < 4096
         assert put(server, "t", body, "format=arrow")[0] == 201
-        for form in ["csv", "json", "columns", "ndjson"]:
+        for form in ["csv", "json", "columns", "ndjson", "arrow"]:
             status, _, answer = ask(server, "GET", f"/api/v1/tables/t?format={form}")
             assert (status, json.loads(answer)["code"]) == (413, "reply_too_long"), form
-        assert ask(server, "GET", "/api/v1/tables/t?format=arrow")[0] == 200
         ticket = flight.Ticket(b'{"table": "t"}')
         with flight.connect(server.grpc) as client, pytest.raises(Exception, match="longer"):
             client.do_get(ticket).read_all()

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use bytes::Bytes;
 
 use super::ViewSlice;
@@ -96,6 +96,10 @@ impl BatchStream {
         if self.next_row >= num_rows {
             return Ok(None);
         }
+        if self.next_row == 0 {
+            self.budget.check(num_rows.saturating_mul(least_row_bytes(&self.schema)))?;
+            self.slice.check_texts(&self.budget)?;
+        }
         let most_rows = self.next_row..num_rows.min(self.next_row + BATCH_ROWS);
         let piece = self.slice.piece(most_rows, BATCH_BYTES, &self.budget)?;
         let batch = export::plain_batch(&piece.rows, self.naming)?;
@@ -115,6 +119,15 @@ impl BatchStream {
     pub fn release(&mut self) {
         self.slice.release();
     }
+}
+
+/// Bytes that every row takes, whatever its texts.
+fn least_row_bytes(schema: &SchemaRef) -> usize {
+    let width = |data_type: &DataType| match data_type {
+        DataType::Utf8 => size_of::<i32>(),
+        other => other.primitive_width().unwrap_or(0),
+    };
+    schema.fields().iter().map(|field| width(field.data_type())).sum()
 }
 
 /// A slice as an Arrow IPC stream, piece by piece.
