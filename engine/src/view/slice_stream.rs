@@ -123,9 +123,9 @@ impl BatchStream {
 
 /// Bytes that every row takes, whatever its texts.
 fn least_row_bytes(schema: &SchemaRef) -> usize {
-    let width = |data_type: &DataType| match data_type {
-        DataType::Utf8 => size_of::<i32>(),
-        other => other.primitive_width().unwrap_or(0),
+    let width = |data_type: &DataType| {
+        let offset = if *data_type == DataType::Utf8 { size_of::<i32>() } else { 0 };
+        data_type.primitive_width().unwrap_or(offset)
     };
     schema.fields().iter().map(|field| width(field.data_type())).sum()
 }
