@@ -15,7 +15,7 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 
 const { values: args } = parseArgs({ options: { engine: { type: "string" }, out: { type: "string" } } });
 if (!args.engine || !args.out) {
-    console.error("build-package: say where the engine is with --engine DIR, and where to put the package with --out DIR");
+    console.error("build-package: --engine DIR names the folder of the engine, --out DIR that of the package; both are required");
     process.exit(2);
 }
 const contents = join(args.out, "contents");

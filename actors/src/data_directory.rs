@@ -12,7 +12,7 @@
 //! log/ID.batch             a large batch, named by a record
 //! ```
 //!
-//! Reading order: which tables are durable ([`rules`]), what the files say ([`definition`], [`sealed`], [`manifest`],
+//! Reading order: which tables are durable ([`rules`]), what the files contain ([`definition`], [`sealed`], [`manifest`],
 //! [`table_file`]), opening and recovering ([`recovery`]), the directory in use ([`DataDirectory`]).
 
 mod checkpoint;

@@ -104,7 +104,7 @@ pub enum LogError {
     /// A record of the same table before this one was refused.
     #[error("a write before this one was refused")]
     AfterRefused,
-    /// The system could not say whether what was written is on the disk. Nothing is acknowledged any more.
+    /// The system does not know whether what was written is on the disk. Nothing is acknowledged any more.
     #[error("the data directory failed: {reason}")]
     Failed {
         /// What the system says.

@@ -91,7 +91,7 @@ fn start(data: Option<&Path>, durable: &[&str]) -> Result<Running> {
         path: data.map(Path::to_owned),
         durable: durable.iter().map(|pattern| (*pattern).to_owned()).collect(),
         visible: Visible::default(),
-        // Only when it is told.
+        // No checkpoint but those that the benchmark asks for.
         checkpoint_bytes: MemorySize::Bytes(1 << 50),
     };
     Ok(Server::start(Config { storage, flight: None, ..Config::on_free_port() })?)

@@ -159,7 +159,7 @@ fn a_failed_sync_is_final() {
     assert!(append(&log, &[write(1, 1, "a")])[0].1.is_ok());
     disk.fail_sync_after(0);
     assert!(matches!(append(&log, &[write(1, 2, "b")])[0].1, Err(LogError::Failed { .. })));
-    // The next sync would succeed, and would say nothing about the bytes before it.
+    // The next sync would succeed, whatever became of the bytes before it.
     assert!(matches!(append(&log, &[write(1, 2, "b")])[0].1, Err(LogError::Failed { .. })));
     assert!(matches!(log.failure(), Some(LogError::Failed { .. })));
 }
