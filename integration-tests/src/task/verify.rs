@@ -37,7 +37,7 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     // Includes the slow tests, which plain `cargo test` ignores.
     run.cargo("tests", &[&["test", "--no-fail-fast"], &ALL[..], &["--", "--include-ignored"]].concat())?;
     // Only optimized code fits the stack of a browser.
-    let hostile = ["test", "--release", "-p", "proscenium-engine", "--test", "hostile"];
+    let hostile = ["test", "--profile", "tryout", "-p", "proscenium-engine", "--test", "hostile"];
     run.cargo("hostile input, optimised, on small stacks", &hostile)?;
     println!("End to end");
     match run.prepare(is_release) {
