@@ -20,7 +20,7 @@ use proscenium_engine::table::Table;
 use proscenium_engine::{MemoryAccount, TableData, TableOptions};
 
 use crate::caller::Caller;
-use crate::data_directory::{DataDirectory, Recovered};
+use crate::data_directory::{DataDirectory, Recovered, RecoveryPhase};
 use crate::directory::Directory;
 use crate::error::{ActorError, Result};
 use crate::limits::Limits;
@@ -133,9 +133,12 @@ impl Catalog {
     ///
     /// Two tables have one name, or there are more than the limit allows.
     pub async fn host_recovered(&self, data: Arc<DataDirectory>, recovered: Recovered) -> Result<()> {
+        let progress = data.progress().clone();
+        progress.begin(RecoveryPhase::HostingTables, recovered.tables.len() + recovered.derived.len(), 0);
         self.data.set(data);
         for table in recovered.tables {
             self.mailbox.ask(tuning::ASK_DEADLINE, |reply| HostRecovered { table, reply }).await?;
+            progress.table_done(0);
         }
         for (id, definition) in recovered.derived {
             let name = definition.name.clone();
@@ -144,6 +147,7 @@ impl Catalog {
             if let Err(error) = hosted.await {
                 tracing::error!(table = name, %error, "a table that follows others could not be recovered");
             }
+            progress.table_done(0);
         }
         Ok(())
     }

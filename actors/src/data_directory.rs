@@ -19,9 +19,11 @@ mod checkpoint;
 #[cfg(test)]
 mod crash_tests;
 pub mod definition;
+mod epoch;
 pub mod maintenance;
 mod manifest;
 mod overlay;
+pub mod progress;
 mod recovery;
 mod registry;
 pub mod rules;
@@ -37,12 +39,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use checkpoint::CheckpointRun;
 pub use definition::DerivedDefinition;
+pub use progress::{RecoveryPhase, RecoveryProgress, RecoveryState};
 pub use recovery::{Recovered, RecoveredTable, RecoveryReport};
 pub use registry::DurableTable;
 pub use rules::DurableRules;
 pub use table_file::CheckpointedTable;
 
-use crate::log::local::LogObserver;
+use crate::log::local::{BeginLog, LogObserver};
 use crate::log::{Disk, FileDisk, LocalLog, LocalOptions, Log, LogError, TableId};
 use manifest::{Manifest, Start};
 use registry::Registry;
@@ -60,6 +63,8 @@ pub struct DataOptions {
     pub threads: usize,
     /// Notified of syncs and of failure.
     pub observer: Option<Arc<dyn LogObserver>>,
+    /// Notes how far the recovery has come.
+    pub progress: Arc<RecoveryProgress>,
 }
 
 /// When writes are applied and published: once they are durable, or at once.
@@ -117,6 +122,19 @@ pub enum DataError {
     Log(#[from] LogError),
 }
 
+/// Notes a start once the log has room for it.
+#[derive(Debug)]
+struct NoteStart {
+    disk: Arc<dyn Disk>,
+    start: Start,
+}
+
+impl BeginLog for NoteStart {
+    fn begin(&self) -> Result<(), LogError> {
+        self.start.write(&*self.disk)
+    }
+}
+
 impl DataDirectory {
     /// Opens a directory of the file system, which is made if it does not exist, and recovers its tables.
     ///
@@ -154,7 +172,7 @@ impl DataDirectory {
             [only] => only.log_from,
             [.., oldest, _] => oldest.log_from,
         };
-        let start = Start { epoch: last_start.epoch + 1, closed_at: None };
+        let start = Start { epoch: epoch::next(last_start.epoch, salt), closed_at: None };
         let log_options = LocalOptions {
             from,
             least_end: newest.log_from,
@@ -162,12 +180,12 @@ impl DataDirectory {
             closed_at: last_start.closed_at,
             salt,
             observer: options.observer.clone(),
+            begin: Some(Arc::new(NoteStart { disk: disk.clone(), start })),
             ..LocalOptions::new(start.epoch)
         };
         let (log, opened) = LocalLog::open(disk.clone(), &log_options)?;
-        start.write(&*disk)?;
         let log: Arc<dyn Log> = Arc::new(log);
-        let (recovered, registry) = recovery::recover(&disk, &*log, &newest, opened, options.threads)?;
+        let (recovered, registry) = recovery::recover(&disk, &*log, &newest, opened, &options)?;
         let directory = DataDirectory {
             checkpointed_bytes: AtomicU64::new(0),
             checkpointing: tokio::sync::Mutex::new(()),
@@ -185,6 +203,11 @@ impl DataDirectory {
     /// The log.
     pub fn log(&self) -> &Arc<dyn Log> {
         &self.log
+    }
+
+    /// How far the recovery has come.
+    pub fn progress(&self) -> &Arc<RecoveryProgress> {
+        &self.options.progress
     }
 
     /// The number of this start.
@@ -282,7 +305,11 @@ impl DataDirectory {
             open.take();
             return Err(failure);
         }
-        let closed = Start { closed_at: Some(self.log.end()), ..self.start }.write(&*self.disk);
+        // A start that has written nothing leaves the note of the one before, which still holds.
+        let closed = match self.log.has_begun() {
+            true => Start { closed_at: Some(self.log.end()), ..self.start }.write(&*self.disk),
+            false => Ok(()),
+        };
         // Another server may have it from now on.
         open.take();
         closed

@@ -61,8 +61,16 @@ pub trait Log: Send + Sync + Debug {
     /// Appends a record whose payload was stored; its own payload is ignored.
     fn append_stored(&self, record: LogRecord, stored: StoredPayload, acknowledge: Acknowledge);
 
+    /// Removes a stored payload whose record is not appended. What cannot be removed now is at the next start.
+    fn discard(&self, _stored: StoredPayload) {}
+
     /// The number of the first record that is not durable yet: every record below it is.
     fn end(&self) -> u64;
+
+    /// Whether this start has written to its log. A full disk keeps it from that.
+    fn has_begun(&self) -> bool {
+        true
+    }
 
     /// Replays the durable records from number `from` on (or from the first that is kept, if that is later), and returns the
     /// number after the last.

@@ -21,6 +21,8 @@ mod deferred;
 mod delete;
 mod durable;
 #[cfg(test)]
+mod durable_tests;
+#[cfg(test)]
 mod fair_tests;
 mod flush_deferred;
 mod follow;
@@ -28,6 +30,7 @@ mod lend;
 mod liveness;
 mod notify;
 mod open_view;
+mod pending_writes;
 mod read;
 mod request;
 mod session_closed;
@@ -68,8 +71,8 @@ use crate::subscriber::Subscriber;
 use crate::tuning;
 use compute::RunningBackfill;
 use deferred::DeferredMessages;
-use durable::PendingWrites;
 use follow::FollowerLink;
+use pending_writes::PendingWrites;
 use view_queue::ViewQueue;
 
 /// The views of a table, the tables derived of it (those that have ended are removed with the next delta), and the

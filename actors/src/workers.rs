@@ -35,6 +35,8 @@ pub enum JobOwner {
     Session(SessionId),
     /// All senders without a connection (HTTP, Flight) together.
     Connectionless,
+    /// The log: large records, whose jobs wait for the disk. No other job waits for them.
+    Log,
 }
 
 impl JobOwner {
@@ -47,7 +49,9 @@ impl JobOwner {
     fn weight(self) -> usize {
         match self {
             // What many clients wait for.
-            JobOwner::Server | JobOwner::Table(_) | JobOwner::Connectionless => tuning::SHARED_WORK_WEIGHT,
+            JobOwner::Server | JobOwner::Table(_) | JobOwner::Connectionless | JobOwner::Log => {
+                tuning::SHARED_WORK_WEIGHT
+            }
             JobOwner::Session(_) => 1,
         }
     }

@@ -19,6 +19,7 @@ use proscenium_actors::{ActorError, Caller, Catalog, Reply, TableRef, tuning};
 use proscenium_engine::hosting::{
     Answer, CatalogCommand, Command, Principal, ServerCommand, Subject, ViewCommand,
 };
+use tokio::sync::oneshot;
 
 use crate::creation_locks::CreationLocks;
 use crate::process_meter::ProcessMeter;
@@ -56,6 +57,54 @@ pub struct RoutedCommand {
 impl std::fmt::Debug for RoutedCommand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "RoutedCommand({:?} about \"{}\")", self.command, self.entity_id)
+    }
+}
+
+/// A command that was sent, see [`CommandRouter::begin`].
+pub struct PendingCommand {
+    /// Its sender is dropped once the command has taken effect or has failed.
+    accepted: oneshot::Receiver<()>,
+    answer: PendingAnswer,
+}
+
+/// The answer to a command, or [`ActorError::Deadline`] after [`tuning::ASK_DEADLINE`].
+pub type PendingAnswer = BoxFuture<'static, Result<Answer, ActorError>>;
+
+impl PendingCommand {
+    /// Waits for the answer.
+    ///
+    /// # Errors
+    ///
+    /// The command's own, or [`ActorError::Deadline`].
+    pub async fn answer(self) -> Result<Answer, ActorError> {
+        self.answer.await
+    }
+
+    /// Waits until the command has taken effect, which may be before the answer: a write is then staged and has its place in the
+    /// table's order, so that only the disk can refuse it.
+    ///
+    /// # Errors
+    ///
+    /// The command has failed.
+    pub async fn accepted(self) -> Result<PendingAnswer, ActorError> {
+        let PendingCommand { mut accepted, mut answer } = self;
+        let answered = tokio::select! {
+            biased;
+            answered = &mut answer => Some(answered),
+            // A failure is answered before.
+            _ = &mut accepted => (&mut answer).now_or_never(),
+        };
+        match answered {
+            Some(Ok(answered)) => Ok(futures::future::ready(Ok(answered)).boxed()),
+            Some(Err(error)) => Err(error),
+            None => Ok(answer),
+        }
+    }
+}
+
+impl std::fmt::Debug for PendingCommand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PendingCommand")
     }
 }
 
@@ -146,8 +195,20 @@ impl CommandRouter {
     /// The command's own, or [`ActorError::Deadline`] after [`tuning::ASK_DEADLINE`].
     pub async fn ask(&self, caller: Caller, entity_id: &str, command: Command) -> Result<Answer, ActorError> {
         let table = self.find(command.subject(), entity_id);
+        self.begin(caller, table, entity_id, command).answer().await
+    }
+
+    /// As [`CommandRouter::ask`], without waiting. `table`: the table that the command is about, as [`CommandRouter::find`] returns it.
+    pub fn begin(
+        &self,
+        caller: Caller,
+        table: Result<TableRef, ActorError>,
+        entity_id: &str,
+        command: Command,
+    ) -> PendingCommand {
         let (reply, receiver) = Reply::channel();
-        let (entity_id, handled) = (entity_id.to_owned(), Box::new(()));
+        let (accepting, accepted) = oneshot::channel::<()>();
+        let (entity_id, handled) = (entity_id.to_owned(), Box::new(accepting));
         let sending = self.send(RoutedCommand { caller, entity_id, command, table, reply, handled });
         let answered = async {
             if let Sending::Waiting(room) = sending {
@@ -155,8 +216,11 @@ impl CommandRouter {
             }
             receiver.await.unwrap_or(Err(ActorError::Gone))
         };
-        let result = tokio::time::timeout(tuning::ASK_DEADLINE, answered).await;
-        result.unwrap_or(Err(ActorError::Deadline { secs: tuning::ASK_DEADLINE.as_secs() }))
+        let answer = async {
+            let result = tokio::time::timeout(tuning::ASK_DEADLINE, answered).await;
+            result.unwrap_or(Err(ActorError::Deadline { secs: tuning::ASK_DEADLINE.as_secs() }))
+        };
+        PendingCommand { accepted, answer: answer.boxed() }
     }
 
     /// Finds the table that a command is about.

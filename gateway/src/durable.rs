@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use proscenium_actors::data_directory::{DataDirectory, DataOptions, Recovered, Visibility};
+use proscenium_actors::data_directory::{
+    DataDirectory, DataOptions, Recovered, RecoveryProgress, Visibility,
+};
 use proscenium_actors::log::LogError;
 use proscenium_actors::log::local::LogObserver;
 use proscenium_actors::metrics::DurabilityMetrics;
@@ -25,6 +27,7 @@ use crate::table_load::{LoadEffect, TableLoad};
 async fn open(
     config: &Config,
     observer: Arc<dyn LogObserver>,
+    progress: Arc<RecoveryProgress>,
 ) -> Result<Option<(Arc<DataDirectory>, Recovered)>, StartError> {
     let Some(path) = config.storage.path.clone() else {
         tracing::info!("no data directory: tables end with the server (serve --data DIR keeps them)");
@@ -46,6 +49,7 @@ async fn open(
         checkpoint_bytes: config.storage.checkpoint_bytes(),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         observer: Some(observer),
+        progress,
     };
     tracing::info!(path = %path.display(), "recovering the tables of the data directory");
     let opened = tokio::task::spawn_blocking(move || DataDirectory::open(&path, options)).await;
@@ -90,10 +94,11 @@ pub(crate) async fn recover(
     config: &Config,
     router: &CommandRouter,
     metrics: &DurabilityMetrics,
+    progress: &Arc<RecoveryProgress>,
 ) -> Result<(Option<Arc<DataDirectory>>, watch::Receiver<Option<String>>), StartError> {
     let (failed, is_failed) = watch::channel(None);
     let observer = Arc::new(Observer { metrics: metrics.clone(), failed });
-    let Some((data, recovered)) = open(config, observer.clone()).await? else {
+    let Some((data, recovered)) = open(config, observer.clone(), progress.clone()).await? else {
         return Ok((None, is_failed));
     };
     metrics.recovered(recovered.report.took, recovered.report.num_rows);

@@ -23,6 +23,8 @@ use actix_web::http::{Method, StatusCode};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource, guard, middleware};
 
+use proscenium_actors::data_directory::{RecoveryPhase, RecoveryProgress, RecoveryState};
+
 use crate::command_router::CommandRouter;
 use crate::metrics::Metrics;
 use crate::page::PageSource;
@@ -57,12 +59,24 @@ struct ReadinessState {
     is_ready: AtomicBool,
     /// Why the server ends, if it has failed.
     failure: OnceLock<String>,
+    /// How far the start has come.
+    progress: Arc<RecoveryProgress>,
 }
 
 impl Readiness {
     /// Changes the state.
     pub fn set(&self, is_ready: bool) {
         self.0.is_ready.store(is_ready, Ordering::Release);
+    }
+
+    /// How far the start has come.
+    pub fn progress(&self) -> &Arc<RecoveryProgress> {
+        &self.0.progress
+    }
+
+    /// The progress of a start that is not over.
+    pub fn recovery(&self) -> Option<RecoveryState> {
+        Some(self.0.progress.read()).filter(|state| state.phase != RecoveryPhase::Done)
     }
 
     /// Notes that the server has failed, and why.

@@ -45,7 +45,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
-use proscenium_actors::Catalog;
+use proscenium_actors::data_directory::{RecoveryPhase, RecoveryProgress};
+use proscenium_actors::{ActorError, Catalog};
 use proscenium_engine::MemoryAccount;
 use tokio::sync::watch;
 
@@ -180,9 +181,10 @@ async fn run(
     // The listeners serve while the tables load: health checks report live, not ready.
     let serving = actix_rt::spawn(listener.server);
     let (data, mut log_failed) =
-        durable::recover(config, &router, metrics.actor_metrics.durability()).await?;
+        durable::recover(config, &router, metrics.actor_metrics.durability(), readiness.progress()).await?;
     router.set_open(true);
-    load(config, &router).await?;
+    load(config, &router, readiness.progress()).await?;
+    readiness.progress().begin(RecoveryPhase::Done, 0, 0);
     readiness.set(true);
     let open = Open {
         addresses,
@@ -217,20 +219,33 @@ async fn run(
     Ok(())
 }
 
-async fn load(config: &Config, router: &CommandRouter) -> Result<(), StartError> {
+async fn load(
+    config: &Config,
+    router: &CommandRouter,
+    progress: &RecoveryProgress,
+) -> Result<(), StartError> {
+    progress.begin(RecoveryPhase::LoadingFiles, config.tables.len(), 0);
     for source in &config.tables {
         if router.catalog().table(&source.name).is_ok() && source.load == LoadWhen::Missing {
             tracing::info!(table = source.name, "the table was recovered; its file is not loaded");
+            progress.table_done(0);
             continue;
         }
         let reading = source.clone();
         let read = tokio::task::spawn_blocking(move || reading.read()).await;
         let data = read.map_err(|error| SetupError::System { reason: error.to_string() })??;
-        durable::host_source(router, source, data).await.map_err(|fault| SetupError::Load {
-            path: source.path.clone(),
-            table: source.name.clone(),
-            fault: Box::new(fault),
-        })?;
+        match durable::host_source(router, source, data).await {
+            Ok(()) => {}
+            // What was recovered is served all the same.
+            Err(ActorError::NotDurable(error)) if error.is_refusal() => {
+                tracing::error!(table = source.name, %error, "there is no room for the table; its file is not loaded");
+            }
+            Err(fault) => {
+                let (path, table) = (source.path.clone(), source.name.clone());
+                return Err(SetupError::Load { path, table, fault: Box::new(fault) }.into());
+            }
+        }
+        progress.table_done(0);
     }
     if config.demo {
         demo::host(router.catalog(), &config.page).await?;

@@ -2,14 +2,14 @@
 //!
 //! Invariant: one write path. The writes are the commands that WebSocket clients send, too.
 
-use proscenium_actors::{ActorError, Caller};
+use proscenium_actors::{ActorError, Caller, TableRef};
 use proscenium_engine::error::RequestError;
 use proscenium_engine::hosting::{
-    CatalogCommand, Command, Subject, TableCommand, TableOrigin, Write, WritePosition,
+    Answer, CatalogCommand, Command, Subject, TableCommand, TableOrigin, Write, WritePosition,
 };
 use proscenium_engine::{EngineError, TableData, TableOptions, UnknownColumns, WriteOptions};
 
-use crate::command_router::CommandRouter;
+use crate::command_router::{CommandRouter, PendingCommand};
 use crate::load_options::Lists;
 
 /// How rows are written, and what the sender assumes of the table.
@@ -37,6 +37,11 @@ pub struct LoadOutcome {
 }
 
 impl LoadOutcome {
+    /// What a write to an existing table did.
+    pub fn of_write(answer: Result<Answer, ActorError>) -> Result<LoadOutcome, ActorError> {
+        Ok(LoadOutcome { is_created: false, position: answer?.position() })
+    }
+
     /// Adds the position to a reply.
     pub fn add_to(self, reply: &mut serde_json::Map<String, serde_json::Value>) {
         if let Some(WritePosition { epoch, version }) = self.position {
@@ -128,6 +133,19 @@ impl TableLoad {
         caller: &Caller,
         data: TableData,
     ) -> Result<LoadOutcome, ActorError> {
+        let table = router.find(Subject::Table, &self.table);
+        LoadOutcome::of_write(self.begin_write(router, caller, table, data).answer().await)
+    }
+
+    /// As [`TableLoad::write`], without waiting: the next write may follow once this one is accepted. Its answer is that of
+    /// [`LoadOutcome::of_write`].
+    pub fn begin_write(
+        &self,
+        router: &CommandRouter,
+        caller: &Caller,
+        table: Result<TableRef, ActorError>,
+        data: TableData,
+    ) -> PendingCommand {
         let options = WriteOptions {
             unknown_columns: UnknownColumns::unless(self.ignore_unknown),
             index: self.index.clone(),
@@ -139,8 +157,6 @@ impl TableLoad {
             LoadEffect::Replace => Write::Replace { data, options },
             LoadEffect::Remove => Write::Remove { data },
         };
-        let command = Command::Table(TableCommand::Write(write));
-        let answer = router.ask(caller.clone(), &self.table, command).await?;
-        Ok(LoadOutcome { is_created: false, position: answer.position() })
+        router.begin(caller.clone(), table, &self.table, Command::Table(TableCommand::Write(write)))
     }
 }

@@ -45,7 +45,11 @@ pub const FLIGHT_CALLS: u32 = 128;
 
 /// Bytes of a Flight put collected before they are applied: large enough for bulk speed, small enough that other requests
 /// of the table wait only a fraction of a second.
-pub const PUT_PIECE_BYTES: usize = 32 << 20;
+pub const PUT_PIECE_BYTES: usize = 16 << 20;
+
+/// Bytes of the pieces of a Flight put that are on their way, not acknowledged: enough that one is received, one staged, one
+/// synced and one applied at a time.
+pub const PUT_WINDOW_BYTES: usize = 64 << 20;
 
 /// Maximum bytes of a replacement by Flight, which is collected as a whole.
 pub const REPLACE_BYTES: usize = 4 << 30;

@@ -22,6 +22,7 @@ fn options() -> DataOptions {
         checkpoint_bytes: 1 << 20,
         threads: 2,
         observer: None,
+        progress: Arc::default(),
     }
 }
 
@@ -396,4 +397,83 @@ fn a_full_disk_refuses_and_recovers() {
     drop(server);
     assert_eq!(dump(&Server::start(&disk).unwrap().tables[&id].1), expected);
     assert!(disk.list("").unwrap().contains(&"manifest-0000000001.json".to_owned()));
+}
+
+#[test]
+fn a_start_on_a_full_disk_serves_and_refuses_until_there_is_room() {
+    for is_closed in [true, false] {
+        let (disk, tables) = small_directory(is_closed);
+        disk.set_room(Some(0));
+        for _ in 0..2 {
+            let server = Server::start(&disk).unwrap();
+            let found: Vec<String> = server.tables.values().map(|(_, table)| dump(table)).collect();
+            assert_eq!(found, tables);
+            let id = *server.tables.keys().next().unwrap();
+            let version = server.tables[&id].1.version() + 1;
+            let record = LogRecord { table: id, version, kind: RecordKind::Write, payload: Bytes::new() };
+            assert!(server.append(record).unwrap_err().is_refusal());
+            if is_closed {
+                server.data.close().unwrap();
+            }
+        }
+        let mut server = Server::start(&disk).unwrap();
+        disk.set_room(None);
+        let id = *server.tables.keys().next().unwrap();
+        server.write(id, &mut Random::new(1), &mut Ledger::default()).unwrap();
+        let written = dump(&server.tables[&id].1);
+        let epoch = server.data.epoch();
+        drop(server);
+        let server = Server::start(&disk).unwrap();
+        assert_eq!(dump(&server.tables[&id].1), written);
+        assert!(server.data.epoch() > epoch, "the start that had no room at first is noted");
+    }
+}
+
+#[test]
+fn a_server_on_a_copy_has_an_epoch_that_the_original_never_has() {
+    let (disk, _) = small_directory(true);
+    let copy = SimulatedDisk::with_files(&disk.files());
+    let mut epochs = Vec::new();
+    for salt in 0..4 {
+        for disk in [&disk, &copy] {
+            let salt = 2 * salt + u64::from(std::ptr::eq(disk, &copy));
+            epochs.push(
+                DataDirectory::open_on(Arc::new(disk.clone()), salt, None, options()).unwrap().0.epoch(),
+            );
+        }
+    }
+    let rising = |of: &[u64]| of.windows(2).all(|pair| pair[0] < pair[1]);
+    let of = |first: usize| epochs.iter().skip(first).step_by(2).copied().collect::<Vec<_>>();
+    assert!(rising(&of(0)) && rising(&of(1)), "{epochs:?}");
+    epochs.sort_unstable();
+    epochs.dedup();
+    assert_eq!(epochs.len(), 8);
+    assert!(epochs.iter().all(|epoch| *epoch < 1 << 53), "clients read them as JSON numbers");
+}
+
+#[test]
+fn a_recovery_shows_its_progress() {
+    let (disk, tables) = small_directory(true);
+    let progress = Arc::<super::RecoveryProgress>::default();
+    disk.hold(Some(".table"));
+    let opening = {
+        let (disk, options) = (disk.clone(), DataOptions { progress: progress.clone(), ..options() });
+        std::thread::spawn(move || DataDirectory::open_on(Arc::new(disk), 7, None, options).unwrap())
+    };
+    assert!(disk.wait_for_held(2));
+    let state = progress.read();
+    assert_eq!((state.phase, state.tables, state.rows), (super::RecoveryPhase::ReadingCheckpoint, 0, 0));
+    assert_eq!(state.tables_total, tables.len());
+    assert!(state.bytes_total > 0 && state.bytes == 0, "{state:?}");
+    let text = state.to_string();
+    assert!(
+        text.starts_with(&format!("reading the checkpoint, 0 of {} tables, 0 of ", tables.len())),
+        "{text}"
+    );
+    disk.hold(None);
+    let (_, recovered) = opening.join().unwrap();
+    let state = progress.read();
+    assert_eq!(state.phase, super::RecoveryPhase::ApplyingLog);
+    assert!(state.bytes > 0 && state.bytes <= state.bytes_total, "{state:?}");
+    assert!(state.rows > 0 && recovered.tables.len() == tables.len());
 }

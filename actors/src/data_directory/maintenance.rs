@@ -51,6 +51,7 @@ fn options() -> DataOptions {
         checkpoint_bytes: u64::MAX,
         threads,
         observer: None,
+        progress: Arc::default(),
     }
 }
 

@@ -16,7 +16,8 @@ use proscenium_engine::{EngineContext, MemoryAccount};
 use super::definition::{DerivedDefinition, read_creation};
 use super::manifest::{Manifest, TableEntry};
 use super::registry::{DurableTable, Registry};
-use super::table_file;
+use super::{DataOptions, RecoveryPhase, RecoveryProgress, table_file};
+use crate::log::frame::HEAD_BYTES;
 use crate::log::local::Opened;
 use crate::log::{Disk, Log, LogError, PlacedRecord, RecordKind, TableId};
 
@@ -91,15 +92,18 @@ pub(super) fn recover(
     log: &dyn Log,
     manifest: &Manifest,
     Opened { cut }: Opened,
-    threads: usize,
+    options: &DataOptions,
 ) -> Result<(Recovered, Registry), LogError> {
+    let (threads, shown) = (options.threads, &*options.progress);
     let began = Instant::now();
-    let mut tables: BTreeMap<TableId, Recovering> = load_checkpoint(disk, manifest, threads)?;
+    let mut tables: BTreeMap<TableId, Recovering> = load_checkpoint(disk, manifest, threads, shown)?;
+    shown.begin(RecoveryPhase::ApplyingLog, 0, log.num_bytes());
     let mut chunk = Chunk::default();
     let mut progress = Progress { last: Instant::now(), num_records: 0 };
     let mut logged: HashMap<TableId, u64> = HashMap::new();
     log.replay(manifest.log_from, &mut |placed| {
         *logged.entry(placed.record.table).or_default() += placed.record.payload.len() as u64;
+        shown.bytes_done((placed.record.payload.len() + HEAD_BYTES) as u64);
         chunk.push(placed);
         if chunk.bytes >= CHUNK_BYTES {
             progress.note(&chunk);
@@ -156,7 +160,10 @@ fn load_checkpoint(
     disk: &Arc<dyn Disk>,
     manifest: &Manifest,
     threads: usize,
+    shown: &RecoveryProgress,
 ) -> Result<BTreeMap<TableId, Recovering>, LogError> {
+    let bytes = manifest.tables.iter().map(|entry| entry.bytes).sum();
+    shown.begin(RecoveryPhase::ReadingCheckpoint, manifest.tables.len(), bytes);
     let mut tables = BTreeMap::new();
     for entry in &manifest.derived {
         tables.insert(TableId(entry.id), Recovering::Derived(entry.definition.clone()));
@@ -166,7 +173,12 @@ fn load_checkpoint(
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.bytes));
     let at_once = threads.clamp(1, entries.len().max(1));
     let context = context(threads.div_ceil(at_once));
-    let loaded = in_parallel(&entries, at_once, |entry| table_file::load(&**disk, entry, &context))?;
+    let loaded = in_parallel(&entries, at_once, |entry| {
+        let table = table_file::load(&**disk, entry, &context)?;
+        shown.table_done(table.num_rows());
+        shown.bytes_done(entry.bytes);
+        Ok(table)
+    })?;
     for (entry, table) in entries.into_iter().zip(loaded) {
         let recovering = Recovering::Written { name: entry.name.clone(), table: Box::new(table) };
         tables.insert(TableId(entry.id), recovering);

@@ -6,20 +6,27 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::log::local::write_error;
 use crate::log::{Disk, LogError};
 
 /// Writes a file of the data directory.
 ///
 /// # Errors
 ///
-/// The system's; the old file may still be there, or the new one.
+/// The disk is full: the old file is there. Otherwise the system's: the old file may still be there, or the new one.
 pub(super) fn write(disk: &dyn Disk, name: &str, content: &impl Serialize) -> Result<(), LogError> {
-    let failed = |error: &std::io::Error| LogError::io(name, error);
+    let failed = |error: &std::io::Error| match write_error(error) {
+        refused @ LogError::Refused { .. } => refused,
+        _ => LogError::io(name, error),
+    };
     let json = serde_json::to_string(content).map_err(|error| failed(&error.into()))?;
     let text = format!("crc32c {:08x}\n{json}\n", crc32c::crc32c(json.as_bytes()));
     let beside = format!("{name}.new");
     let mut file = disk.create(&beside).map_err(|error| failed(&error))?;
-    file.append(text.as_bytes()).and_then(|()| file.sync()).map_err(|error| failed(&error))?;
+    if let Err(error) = file.append(text.as_bytes()).and_then(|()| file.sync()) {
+        let _ = disk.remove(&beside);
+        return Err(failed(&error));
+    }
     disk.rename(&beside, name).map_err(|error| failed(&error))?;
     disk.sync_folder("").map_err(|error| failed(&error))
 }

@@ -11,7 +11,7 @@ mod writer;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -43,6 +43,16 @@ pub trait LogObserver: Send + Sync + std::fmt::Debug {
     fn failed(&self, error: &LogError);
 }
 
+/// What a start does before its first record.
+pub trait BeginLog: Send + Sync + std::fmt::Debug {
+    /// Makes the start durable. Called again after a refusal.
+    ///
+    /// # Errors
+    ///
+    /// The disk is full, or failed.
+    fn begin(&self) -> Result<(), LogError>;
+}
+
 /// Where and how a log is opened.
 #[derive(Debug, Clone)]
 pub struct LocalOptions {
@@ -62,6 +72,8 @@ pub struct LocalOptions {
     pub salt: u64,
     /// Notified of syncs and of failure.
     pub observer: Option<Arc<dyn LogObserver>>,
+    /// Called once before the first record, when the log is opened if the disk is not full then.
+    pub begin: Option<Arc<dyn BeginLog>>,
 }
 
 impl LocalOptions {
@@ -78,6 +90,7 @@ impl LocalOptions {
             closed_at,
             salt: epoch,
             observer: None,
+            begin: None,
         }
     }
 }
@@ -99,6 +112,7 @@ pub struct LocalLog {
 struct Shared {
     end: AtomicU64,
     written: AtomicU64,
+    has_begun: AtomicBool,
     segments: Mutex<VecDeque<SegmentInfo>>,
     failure: Mutex<Option<LogError>>,
 }
@@ -129,7 +143,7 @@ pub(super) fn segment_name(first: u64) -> String {
 }
 
 /// What an error of a write means: a full disk refuses, anything else is final.
-pub(super) fn write_error(error: &io::Error) -> LogError {
+pub(crate) fn write_error(error: &io::Error) -> LogError {
     let reason = error.to_string();
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
@@ -152,7 +166,8 @@ pub struct Opened {
 }
 
 impl LocalLog {
-    /// Opens the log: checks every record that is kept, cuts a torn end, and begins a segment for this start.
+    /// Opens the log: checks every record that is kept, cuts a torn end, and begins a segment for this start. If the disk is full,
+    /// the segment is begun with the first record for which there is room.
     ///
     /// # Errors
     ///
@@ -170,16 +185,21 @@ impl LocalLog {
             buffer: Vec::new(),
             versions: HashMap::new(),
         };
-        let begun = writer.begin_segment()?;
-        segments.retain(|segment| segment.first != begun.first);
-        segments.push_back(begun);
+        // One without records is replaced.
+        segments.retain(|segment| segment.first != end);
         let written: u64 = segments.iter().map(SegmentInfo::num_bytes).sum();
         writer.shared = Arc::new(Shared {
             end: end.into(),
             written: written.into(),
             segments: segments.into(),
-            failure: Mutex::default(),
+            ..Shared::default()
         });
+        match writer.begin() {
+            Err(refused @ LogError::Refused { .. }) => {
+                tracing::error!(error = %refused, "the disk is full: tables are read-only until there is room");
+            }
+            begun => begun?,
+        }
         let shared = writer.shared.clone();
         let (requests, queue) = channel();
         let thread = std::thread::Builder::new().name("log".into()).spawn(move || writer.run(&queue));
@@ -251,6 +271,12 @@ impl Log for LocalLog {
         self.send(record, Some(stored), acknowledge);
     }
 
+    fn discard(&self, stored: StoredPayload) {
+        if let Err(error) = remove(&*self.disk, &stored.name()) {
+            tracing::warn!(%error, "the file of a refused batch is removed at the next start");
+        }
+    }
+
     fn end(&self) -> u64 {
         self.shared.end.load(Ordering::Acquire)
     }
@@ -303,6 +329,10 @@ impl Log for LocalLog {
 
     fn failure(&self) -> Option<LogError> {
         lock(&self.shared.failure).clone()
+    }
+
+    fn has_begun(&self) -> bool {
+        self.shared.has_begun.load(Ordering::Acquire)
     }
 
     fn close(&self) {

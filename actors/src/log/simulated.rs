@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use proscenium_engine::testing::Random;
 
@@ -16,7 +17,13 @@ const PAGE: usize = 64;
 
 /// A disk in memory. Clones are the same disk.
 #[derive(Debug, Clone)]
-pub(crate) struct SimulatedDisk(Arc<Mutex<State>>);
+pub(crate) struct SimulatedDisk(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    held: Condvar,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -32,10 +39,14 @@ struct State {
     /// Bytes that still fit.
     room: Option<u64>,
     is_off: bool,
+    /// Syncs and reads of files with this ending wait while it is set.
+    hold: Option<&'static str>,
+    num_held: usize,
 }
 
 #[derive(Debug, Clone, Default)]
 struct FileState {
+    name: String,
     content: Vec<u8>,
     durable: Vec<u8>,
     /// The first byte that may differ from what is durable.
@@ -76,6 +87,25 @@ impl SimulatedDisk {
         SimulatedDisk(Arc::default())
     }
 
+    fn of(state: State) -> SimulatedDisk {
+        SimulatedDisk(Arc::new(Shared { state: Mutex::new(state), held: Condvar::new() }))
+    }
+
+    /// Keeps syncs and reads of files whose names end so from returning, until it is called with `None`.
+    pub fn hold(&self, ending: Option<&'static str>) {
+        self.lock().hold = ending;
+        self.0.held.notify_all();
+    }
+
+    /// Waits until so many are held; false if that does not happen.
+    pub fn wait_for_held(&self, count: usize) -> bool {
+        let waited = self
+            .0
+            .held
+            .wait_timeout_while(self.lock(), Duration::from_secs(60), |state| state.num_held < count);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
     /// Loses power after so many operations.
     pub fn lose_power_after(&self, operations: u64) {
         self.lock().operations_left = Some(operations);
@@ -105,7 +135,7 @@ impl SimulatedDisk {
         }
         let files: Vec<FileState> = state.files.iter().map(|file| file.after_crash(random)).collect();
         let state = State { files, names: names.clone(), durable_names: names, ..State::default() };
-        SimulatedDisk(Arc::new(Mutex::new(state)))
+        SimulatedDisk::of(state)
     }
 
     /// The whole disk as files.
@@ -120,17 +150,18 @@ impl SimulatedDisk {
         for (name, content) in files {
             state.names.insert(name.clone(), state.files.len());
             state.files.push(FileState {
+                name: name.clone(),
                 content: content.clone(),
                 durable: content.clone(),
                 synced_up_to: content.len(),
             });
         }
         state.durable_names = state.names.clone();
-        SimulatedDisk(Arc::new(Mutex::new(state)))
+        SimulatedDisk::of(state)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts an operation that changes the disk; the power may be lost instead.
@@ -172,7 +203,7 @@ impl FileState {
                 content[kept..end].fill(0);
             }
         }
-        FileState { durable: content.clone(), synced_up_to: content.len(), content }
+        FileState { name: self.name.clone(), durable: content.clone(), synced_up_to: content.len(), content }
     }
 }
 
@@ -207,7 +238,7 @@ impl Disk for SimulatedDisk {
             return Err(io::Error::from(io::ErrorKind::StorageFull));
         }
         let file = state.files.len();
-        state.files.push(FileState::default());
+        state.files.push(FileState { name: name.to_owned(), ..FileState::default() });
         state.names.insert(name.to_owned(), file);
         state.unsynced_names.push(NameChange::Set(name.to_owned(), file));
         Ok(Box::new(SimulatedFile { disk: self.clone(), file }))
@@ -264,6 +295,20 @@ struct SimulatedFile {
     file: usize,
 }
 
+impl SimulatedFile {
+    fn wait_while_held(&self) {
+        let mut state = self.disk.lock();
+        let name = state.files[self.file].name.clone();
+        let is_held = |state: &mut State| state.hold.is_some_and(|ending| name.ends_with(ending));
+        if is_held(&mut state) {
+            state.num_held += 1;
+            self.disk.0.held.notify_all();
+            let waited = self.disk.0.held.wait_while(state, is_held);
+            waited.unwrap_or_else(PoisonError::into_inner).num_held -= 1;
+        }
+    }
+}
+
 impl DiskFile for SimulatedFile {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.disk.operation()?;
@@ -279,6 +324,7 @@ impl DiskFile for SimulatedFile {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        self.wait_while_held();
         let mut state = self.disk.operation()?;
         state.sync()?;
         let file = &mut state.files[self.file];
@@ -304,6 +350,7 @@ impl DiskFile for SimulatedFile {
     }
 
     fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        self.wait_while_held();
         let state = self.disk.lock();
         let content = &state.files[self.file].content;
         let read = content.get(offset as usize..offset as usize + bytes.len());

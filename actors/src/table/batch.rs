@@ -14,34 +14,36 @@ use proscenium_engine::table::{Operation, StagedBatch, Table, WriteKind};
 use proscenium_engine::{MemoryAccount, TableData, WriteOptions};
 
 use super::TableActor;
-use super::durable::StagedRecord;
 use crate::caller::Caller;
 use crate::engine_context::engine_context;
 use crate::error::{ActorError, Result};
 use crate::log::Position;
-use crate::mailbox::Reply;
+use crate::mailbox::{Done, Reply};
 use crate::outbox::{DerivedSlots, SessionId};
 use crate::pace::{Stopwatch, Took};
-use crate::tuning;
 use crate::workers::JobOwner;
 
 /// A batch that was applied: its delta, unless nobody observes the table, and the time that it took.
 type Applied = (Option<TableDelta>, Took);
 
 /// The sender of a write and what is due to it.
-#[derive(Debug)]
 pub(super) struct Writing {
     pub session: SessionId,
     pub memory: MemoryAccount,
     pub answer: Answer,
     pub reply: Reply<Answer>,
+    /// Dropped once the write has its place in the table's order, and no fault of its own can refuse it any more.
+    pub accepted: Option<Done>,
 }
 
-/// A write that is ready: for the table, or for its log.
-enum Ready {
-    Staged(StagedBatch),
-    Record(StagedRecord),
+impl std::fmt::Debug for Writing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Writing(of {:?})", self.session)
+    }
 }
+
+/// A write that was staged, unless it has no effect, and the work that this was.
+type Staged = (proscenium_engine::Result<Option<StagedBatch>>, (usize, Took));
 
 impl TableActor {
     /// Applies a write. The answer is sent once the batch is applied; it is an error if the data is malformed or the
@@ -51,6 +53,7 @@ impl TableActor {
         write: Write,
         caller: &Caller,
         reply: Reply<Answer>,
+        accepted: Done,
         ctx: &mut Context<Self>,
     ) {
         if let Some((log, version)) = self.log.as_ref().and_then(|log| Some((log, log.failed_at?))) {
@@ -58,14 +61,15 @@ impl TableActor {
             return reply.send(Err(ActorError::RecordFailed { table: self.name.to_string(), position }));
         }
         let (data, kind, options, answer) = parts(write);
-        let writing = Writing { session: caller.session, memory: caller.memory.clone(), answer, reply };
+        let (session, memory) = (caller.session, caller.memory.clone());
+        let writing = Writing { session, memory, answer, reply, accepted: Some(accepted) };
         let work = data.read_work();
         if self.reading.is_short(work) {
             let watch = Stopwatch::start();
             let staged = self.table.stage(&data, kind, &options, &engine_context(&caller.memory));
             self.reading.observe(work, watch.stop());
             return match staged {
-                Ok(Some(staged)) => self.submit(staged, writing, caller.job_owner(), ctx),
+                Ok(Some(staged)) => self.submit(staged, writing, ctx),
                 Ok(None) => writing.reply.send(Ok(writing.answer)),
                 Err(error) => writing.reply.send(Err(error.into())),
             };
@@ -74,64 +78,42 @@ impl TableActor {
             Ok(stager) => stager,
             Err(error) => return writing.reply.send(Err(error.into())),
         };
-        let (memory, log) = (caller.memory.clone(), self.log.clone());
+        let memory = caller.memory.clone();
         let stage = move || {
             let watch = Stopwatch::start();
             let staged = stager.stage(&data, kind, &options, &engine_context(&memory));
-            let took = watch.stop();
-            let ready = match (staged, &log) {
-                (Ok(Some(staged)), Some(log)) => {
-                    log.record(staged, &memory, true).map(Ready::Record).map(Some)
-                }
-                (Ok(Some(staged)), None) => Ok(Some(Ready::Staged(staged))),
-                (Ok(None), _) => Ok(None),
-                (Err(error), _) => Err(error.into()),
-            };
-            (ready, Some((work, took)))
+            (staged, (work, watch.stop()))
         };
         self.stage_elsewhere(stage, writing, caller.job_owner(), ctx);
     }
 
     /// Applies a staged batch, after it was logged if the table is durable.
-    fn submit(&mut self, staged: StagedBatch, writing: Writing, owner: JobOwner, ctx: &mut Context<Self>) {
-        let Some(log) = &self.log else {
-            self.apply(staged, writing, ctx, |_, _| {});
-            return;
-        };
-        if staged.memory() <= tuning::INLINE_RECORD_BYTES {
-            return match log.record(staged, &writing.memory, false) {
-                Ok(record) => self.append(record, writing, ctx),
-                Err(error) => writing.reply.send(Err(error)),
-            };
+    fn submit(&mut self, staged: StagedBatch, mut writing: Writing, ctx: &mut Context<Self>) {
+        if self.log.is_some() {
+            return self.log_write(staged, writing, ctx);
         }
-        let (log, memory) = (log.clone(), writing.memory.clone());
-        let record = move || (log.record(staged, &memory, true).map(Ready::Record).map(Some), None);
-        self.stage_elsewhere(record, writing, owner, ctx);
+        writing.accepted.take();
+        self.apply(staged, writing, ctx, |_, _| {});
     }
 
-    /// Prepares a write on a worker, while the table goes on; what must not overtake it waits.
+    /// Stages a write on a worker, while the table goes on; what must not overtake it waits.
     fn stage_elsewhere(
         &mut self,
-        prepare: impl FnOnce() -> (Result<Option<Ready>>, Option<(usize, Took)>) + Send + 'static,
+        stage: impl FnOnce() -> Staged + Send + 'static,
         writing: Writing,
         owner: JobOwner,
         ctx: &mut Context<Self>,
     ) {
         self.deferred.begin(writing.session);
-        let staging = self.context.workers.run(owner, prepare);
-        let then = move |table: &mut Self, prepared: Result<_>, ctx: &mut Context<Self>| {
+        let staging = self.context.workers.run(owner, stage);
+        let then = move |table: &mut Self, staged: Result<Staged>, ctx: &mut Context<Self>| {
             table.deferred.end();
-            let ready = prepared.and_then(|(ready, took)| {
-                if let Some((work, took)) = took {
-                    table.reading.observe(work, took);
-                }
-                ready
+            let staged = staged.and_then(|(staged, (work, took))| {
+                table.reading.observe(work, took);
+                staged.map_err(ActorError::from)
             });
-            match ready {
-                Ok(Some(Ready::Staged(staged))) => {
-                    table.apply(staged, writing, ctx, |_, _| {});
-                }
-                Ok(Some(Ready::Record(record))) => table.append(record, writing, ctx),
+            match staged {
+                Ok(Some(staged)) => table.submit(staged, writing, ctx),
                 Ok(None) => writing.reply.send(Ok(writing.answer)),
                 Err(error) => writing.reply.send(Err(error)),
             }
@@ -160,6 +142,7 @@ impl TableActor {
         let then = move |table: &mut Self, applied: Applied, ctx: &mut Context<Self>| {
             table.applied(applied, work, answer, reply, ctx);
             then(table, ctx);
+            table.append_ready(ctx);
             table.apply_durable(ctx);
         };
         self.lend(self.job_owner(), apply, then, ctx);

@@ -3,25 +3,28 @@
 //! Invariant: batches are applied in the order of their records, each after its record is durable and before its sender's answer.
 //! Writes do not wait for each other on their way to the log, so that one sync serves all; the other messages of a connection
 //! wait for its own writes. After a refusal all writes behind it are refused, and the next one takes the refused version.
+//!
+//! The records of large batches are encoded, and stored ahead, by workers: several at a time, while the next batch is staged
+//! and the last one synced. They are appended in the order of their writes.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use actix::prelude::*;
 use bytes::Bytes;
+use proscenium_engine::MemoryKind;
 use proscenium_engine::hosting::{Answer, WritePosition};
 use proscenium_engine::table::{Checkpoint, StagedBatch};
-use proscenium_engine::{MemoryAccount, MemoryKind, MemoryReservation};
 
 use super::batch::Writing;
-use super::deferred::Continuation;
-use super::{MessageOrder, Receive, TableActor};
+use super::pending_writes::{PendingWrite, ReadyRecord, RecordState};
+use super::{Receive, TableActor};
 use crate::data_directory::DataDirectory;
 use crate::error::{ActorError, Result};
 use crate::log::{LogError, LogRecord, Position, RecordKind, StoredPayload, TableId};
 use crate::mailbox::Reply;
 use crate::outbox::SessionId;
+use crate::tuning;
+use crate::workers::JobOwner;
 
 /// A table's place in the log.
 #[derive(Debug, Clone)]
@@ -42,28 +45,17 @@ pub(super) struct StagedRecord {
     staged: StagedBatch,
     payload: Bytes,
     stored: Option<StoredPayload>,
-    reservation: MemoryReservation,
 }
 
 impl TableLog {
-    /// Writes a staged batch as the payload of a record, and stores it ahead if it is large (which blocks).
-    pub(super) fn record(
-        &self,
-        staged: StagedBatch,
-        memory: &MemoryAccount,
-        may_block: bool,
-    ) -> Result<StagedRecord> {
-        let reservation = memory.reserve(MemoryKind::Staging, staged.memory() as u64);
-        let mut reservation = reservation.map_err(|refused| ActorError::Engine(refused.into()))?;
+    /// Encodes a staged batch as the payload of a record, and stores it ahead if it is large (which blocks).
+    fn record(&self, staged: StagedBatch, may_block: bool) -> Result<StagedRecord> {
         let mut payload = Bytes::from(staged.to_ipc()?);
-        reservation.grow_to(payload.len() as u64).map_err(|refused| ActorError::Engine(refused.into()))?;
-        reservation.settle_all();
         let stored = if may_block { self.data.log().store(&payload)? } else { None };
         if stored.is_some() {
             payload = Bytes::new();
-            reservation.shrink_to(0);
         }
-        Ok(StagedRecord { staged, payload, stored, reservation })
+        Ok(StagedRecord { staged, payload, stored })
     }
 
     fn append(
@@ -98,105 +90,6 @@ impl TableLog {
     }
 }
 
-/// The writes that wait for the log, and the messages that wait for them.
-#[derive(Debug, Default)]
-pub(super) struct PendingWrites {
-    writes: VecDeque<PendingWrite>,
-    next_ticket: u64,
-    sessions: HashMap<SessionId, SessionQueue>,
-    /// Sessions without pending writes whose messages wait to be handled.
-    ready: VecDeque<SessionId>,
-    /// Checkpoints that wait for the writes up to a ticket.
-    checkpoints: Vec<(u64, Option<Checkpoint>, Reply<Checkpoint>)>,
-}
-
-#[derive(Debug)]
-struct PendingWrite {
-    ticket: u64,
-    /// `None` if it is applied already.
-    staged: Option<StagedBatch>,
-    writing: Writing,
-    position: Option<Position>,
-    _reservation: MemoryReservation,
-}
-
-#[derive(Default)]
-struct SessionQueue {
-    pending: usize,
-    waiting: VecDeque<Continuation>,
-}
-
-impl std::fmt::Debug for SessionQueue {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "SessionQueue({} pending, {} waiting)", self.pending, self.waiting.len())
-    }
-}
-
-impl PendingWrites {
-    /// Whether a message must wait for writes of its connection.
-    pub fn must_wait(&self, order: MessageOrder) -> bool {
-        let queue = |session| self.sessions.get(&session);
-        match order {
-            MessageOrder::Free => false,
-            MessageOrder::OfSession(session) => queue(session).is_some(),
-            // Writes follow each other to the log.
-            MessageOrder::Write(session) => queue(session).is_some_and(|queue| !queue.waiting.is_empty()),
-        }
-    }
-
-    /// Appends a message that must wait.
-    pub fn push(&mut self, order: MessageOrder, message: Continuation) {
-        match order {
-            MessageOrder::Free => {}
-            MessageOrder::OfSession(session) | MessageOrder::Write(session) => {
-                self.sessions.entry(session).or_default().waiting.push_back(message);
-            }
-        }
-    }
-
-    fn begin(&mut self, session: SessionId) {
-        self.sessions.entry(session).or_default().pending += 1;
-    }
-
-    fn end(&mut self, session: SessionId) {
-        if let Entry::Occupied(mut entry) = self.sessions.entry(session) {
-            let queue = entry.get_mut();
-            queue.pending = queue.pending.saturating_sub(1);
-            if queue.pending == 0 {
-                match queue.waiting.is_empty() {
-                    true => drop(entry.remove()),
-                    false => self.ready.push_back(session),
-                }
-            }
-        }
-    }
-
-    /// Takes the next message that waits no longer.
-    fn take_ready(&mut self) -> Option<Continuation> {
-        while let Some(session) = self.ready.front().copied() {
-            let Entry::Occupied(mut entry) = self.sessions.entry(session) else {
-                self.ready.pop_front();
-                continue;
-            };
-            let queue = entry.get_mut();
-            // A write that was among them is pending again.
-            if queue.pending > 0 {
-                self.ready.pop_front();
-                continue;
-            }
-            let message = queue.waiting.pop_front();
-            if queue.waiting.is_empty() {
-                entry.remove();
-                self.ready.pop_front();
-            }
-            if message.is_some() {
-                return message;
-            }
-        }
-        None
-    }
-}
-
 /// A write's record is durable, or was refused.
 struct Logged {
     ticket: u64,
@@ -212,57 +105,102 @@ impl Handler<Logged> for TableActor {
 
     fn handle(&mut self, Logged { ticket, result }: Logged, ctx: &mut Self::Context) {
         let _timer = self.context.metrics.step("table", "logged");
-        let found = self.pending.writes.iter().position(|write| write.ticket == ticket);
         // Those behind a refused write were answered with it.
-        let Some(found) = found else { return };
+        let Some(found) = self.pending.find(ticket) else { return };
         match result {
             Ok(position) => {
-                self.pending.writes[found].position = Some(position);
+                self.pending.get_mut(found).position = Some(position);
                 self.apply_durable(ctx);
             }
-            Err(error) => self.refuse_from(found, &error, ctx),
+            Err(error) => self.refuse_from(found, &error.into(), ctx),
         }
     }
 }
 
 impl TableActor {
-    /// Appends a staged batch to the log. It is applied, and its sender answered, once it is durable.
-    pub(super) fn append(&mut self, record: StagedRecord, writing: Writing, ctx: &mut Context<Self>) {
-        let log = self.log.as_ref().expect("only writes to a durable table are logged");
-        let StagedRecord { staged, payload, stored, reservation } = record;
-        log.data.note_logged(log.id, stored.map_or(payload.len() as u64, |stored| stored.num_bytes()));
-        let is_visible_at_once = log.is_visible_at_once;
-        let num_not_applied = if is_visible_at_once { 0 } else { self.pending.writes.len() as u64 };
-        let version = self.table.version() + num_not_applied + 1;
-        let ticket = self.pending.next_ticket;
-        self.pending.next_ticket += 1;
-        let (staged, at_once) = match is_visible_at_once {
-            false => {
-                self.pending.begin(writing.session);
-                (Some(staged), None)
-            }
-            true => {
-                let Writing { session, memory, answer: _, reply: _ } = &writing;
-                let (answer, reply) = (Answer::Updated(None), Reply::ignored());
-                let publish = Writing { session: *session, memory: memory.clone(), answer, reply };
-                (None, Some((staged, publish)))
-            }
+    /// Takes a staged batch to the log. It is applied, and its sender answered, once it is durable. From now on only the disk
+    /// can refuse it.
+    pub(super) fn log_write(&mut self, staged: StagedBatch, mut writing: Writing, ctx: &mut Context<Self>) {
+        let log = self.log.clone().expect("only writes to a durable table are logged");
+        // The record has the bytes of the batch, and a head.
+        let reserved = writing.memory.reserve(MemoryKind::Staging, staged.memory() as u64);
+        let mut reservation = match reserved {
+            Ok(reservation) => reservation,
+            Err(refused) => return writing.reply.send(Err(ActorError::Engine(refused.into()))),
         };
-        let write = PendingWrite { ticket, staged, writing, position: None, _reservation: reservation };
-        self.pending.writes.push_back(write);
-        let table = ctx.address();
-        log.append(version, RecordKind::Write, payload, stored, move |result| {
-            // A table that has ended needs no result. The mailbox is bounded by what is sent to a `Mailbox` only.
-            let _ = table.try_send(Logged { ticket, result });
-        });
-        if let Some((staged, publish)) = at_once {
-            self.apply(staged, publish, ctx, |_, _| {});
+        reservation.settle_all();
+        writing.accepted.take();
+        let ticket = self.pending.push_write(writing, reservation);
+        if staged.memory() <= tuning::INLINE_RECORD_BYTES {
+            return self.prepared(ticket, log.record(staged, false), ctx);
+        }
+        let preparing = self.context.workers.run(JobOwner::Log, move || log.record(staged, true));
+        let then =
+            move |table: &mut Self, prepared: Result<Result<StagedRecord>>, ctx: &mut Context<Self>| {
+                table.prepared(ticket, prepared.and_then(|record| record), ctx);
+            };
+        self.after(preparing, then, ctx);
+    }
+
+    /// A record is encoded, and stored ahead if it is large.
+    fn prepared(&mut self, ticket: u64, record: Result<StagedRecord>, ctx: &mut Context<Self>) {
+        match (self.pending.find(ticket), record) {
+            (Some(found), Ok(StagedRecord { staged, payload, stored })) => {
+                let write = self.pending.get_mut(found);
+                (write.staged, write.record) = (Some(staged), RecordState::Ready { payload, stored });
+                self.append_ready(ctx);
+            }
+            (Some(found), Err(error)) => self.refuse_from(found, &error, ctx),
+            // It was refused with one before it.
+            (None, Ok(StagedRecord { stored: Some(stored), .. })) => {
+                if let Some(log) = self.log.clone() {
+                    self.context.workers.start_job(JobOwner::Log, move || log.data.log().discard(stored));
+                }
+            }
+            (None, _) => {}
+        }
+    }
+
+    /// Appends the records that are prepared, in the order of their writes.
+    pub(super) fn append_ready(&mut self, ctx: &mut Context<Self>) {
+        let Some(log) = self.log.clone() else { return };
+        while let Some((index, write)) = self.pending.take_ready_record() {
+            let ReadyRecord { ticket, payload, stored } = write;
+            log.data.note_logged(log.id, stored.map_or(payload.len() as u64, |stored| stored.num_bytes()));
+            let num_not_applied = if log.is_visible_at_once { 0 } else { index as u64 };
+            let version = self.table.version() + num_not_applied + 1;
+            let table = ctx.address();
+            log.append(version, RecordKind::Write, payload, stored, move |result| {
+                // A table that has ended needs no result. The mailbox is bounded by what is sent to a `Mailbox` only.
+                let _ = table.try_send(Logged { ticket, result });
+            });
+            if !log.is_visible_at_once {
+                continue;
+            }
+            let write = self.pending.get_mut(index);
+            let Some(staged) = write.staged.take() else { continue };
+            let session = write.writing.session;
+            let publish = Writing {
+                session,
+                memory: write.writing.memory.clone(),
+                answer: Answer::Updated(None),
+                reply: Reply::ignored(),
+                accepted: None,
+            };
+            let is_done = self.apply(staged, publish, ctx, move |table, _| table.pending.end(session));
+            if !is_done {
+                // The table is lent; what follows is appended after it.
+                return;
+            }
+        }
+        if log.is_visible_at_once {
+            self.resume_sessions(ctx);
         }
     }
 
     /// Applies the writes that are durable, in order.
     pub(super) fn apply_durable(&mut self, ctx: &mut Context<Self>) {
-        while let Some(write) = self.pending.writes.pop_front_if(|write| write.position.is_some()) {
+        while let Some(write) = self.pending.pop_durable() {
             let PendingWrite { staged, mut writing, ticket, position, .. } = write;
             if let Some(Position { epoch, version }) = position {
                 writing.answer = writing.answer.at(WritePosition { epoch, version });
@@ -270,12 +208,11 @@ impl TableActor {
             let session = writing.session;
             let Some(staged) = staged else {
                 writing.reply.send(Ok(writing.answer));
-                self.write_ended(session, ticket, ctx);
+                self.send_checkpoints(ticket);
                 continue;
             };
-            let is_done = self.apply(staged, writing, ctx, move |table, ctx| {
-                table.write_ended(session, ticket, ctx);
-            });
+            let is_done =
+                self.apply(staged, writing, ctx, move |table, _| table.write_ended(session, ticket));
             if !is_done {
                 // The table is lent; what follows comes after it.
                 return;
@@ -285,7 +222,7 @@ impl TableActor {
     }
 
     /// A write of a connection was applied or refused.
-    fn write_ended(&mut self, session: SessionId, ticket: u64, _ctx: &mut Context<Self>) {
+    fn write_ended(&mut self, session: SessionId, ticket: u64) {
         self.pending.end(session);
         self.send_checkpoints(ticket);
     }
@@ -304,13 +241,20 @@ impl TableActor {
     }
 
     /// Refuses a write and all behind it: the log refuses those, too, until it gets this version again.
-    fn refuse_from(&mut self, first: usize, error: &LogError, ctx: &mut Context<Self>) {
-        for write in self.pending.writes.split_off(first) {
+    fn refuse_from(&mut self, first: usize, error: &ActorError, ctx: &mut Context<Self>) {
+        let is_visible_at_once = self.log.as_ref().is_some_and(|log| log.is_visible_at_once);
+        let mut is_taken_back = false;
+        for write in self.pending.split_off(first) {
+            let is_appended = matches!(write.record, RecordState::Appended);
+            is_taken_back |= is_visible_at_once && is_appended;
             let PendingWrite { writing, ticket, .. } = write;
-            writing.reply.send(Err(error.clone().into()));
-            self.write_ended(writing.session, ticket, ctx);
+            writing.reply.send(Err(error.clone()));
+            match is_visible_at_once && is_appended {
+                true => self.send_checkpoints(ticket),
+                false => self.write_ended(writing.session, ticket),
+            }
         }
-        if self.log.as_ref().is_some_and(|log| log.is_visible_at_once) {
+        if is_taken_back {
             // What was refused is visible already: the table is rebuilt without it.
             tracing::error!(table = %self.name, "writes that were visible at once are refused, and taken back");
             return ctx.stop();
@@ -326,7 +270,7 @@ impl TableActor {
         }
         let Some(next) = self.pending.take_ready() else { return };
         next(self, ctx);
-        if !self.pending.ready.is_empty() && !self.table.is_away() {
+        if self.pending.has_ready() && !self.table.is_away() {
             let others_first = tokio::task::yield_now().into_actor(self);
             ctx.wait(others_first.map(|(), table, ctx| table.resume_sessions(ctx)));
         }
@@ -354,12 +298,15 @@ impl TableActor {
         }));
     }
 
-    /// Applies all writes, which are durable since a later record is.
+    /// Applies all writes that were appended, which are durable since a later record is. The others come after the deletion.
     fn apply_all(&mut self, ctx: &mut Context<Self>) {
-        while let Some(PendingWrite { staged, writing, .. }) = self.pending.writes.pop_front() {
-            match staged {
-                Some(staged) => self.apply_here(staged, writing, ctx),
-                None => writing.reply.send(Ok(writing.answer)),
+        for PendingWrite { staged, record, writing, .. } in self.pending.split_off(0) {
+            match (record, staged) {
+                (RecordState::Appended, Some(staged)) => self.apply_here(staged, writing, ctx),
+                (RecordState::Appended, None) => writing.reply.send(Ok(writing.answer)),
+                (RecordState::Preparing | RecordState::Ready { .. }, _) => {
+                    writing.reply.send(Err(ActorError::TableNotFound));
+                }
             }
         }
     }
@@ -378,9 +325,8 @@ impl Receive<TakeCheckpoint> for TableActor {
     }
 
     fn receive(&mut self, TakeCheckpoint { reply }: TakeCheckpoint, _ctx: &mut Context<Self>) {
-        match self.pending.writes.back() {
+        match self.pending.last_ticket() {
             Some(last) => {
-                let last = last.ticket;
                 // Later batches that are visible at once have no place in it.
                 let is_visible_at_once = self.log.as_ref().is_some_and(|log| log.is_visible_at_once);
                 let taken = if is_visible_at_once { self.table.checkpoint() } else { None };

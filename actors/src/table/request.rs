@@ -20,7 +20,8 @@ pub struct TableRequest {
     pub command: TargetCommand,
     /// Receives the answer.
     pub reply: Reply<Answer>,
-    /// Dropped once the message is handled; for a lazy deletion this may be long before the answer.
+    /// Dropped once the message is handled, which may be long before the answer: of a lazy deletion, or of a write, which then
+    /// has its place in the table's order, and can be refused by the disk only.
     pub handled: Done,
 }
 
@@ -107,12 +108,18 @@ impl Receive<TableRequest> for TableActor {
             return;
         }
         match command {
-            TargetCommand::Table(command) => self.handle_table_command(command, caller, reply, ctx),
+            TargetCommand::Table(TableCommand::Write(write)) => {
+                self.write(write, &caller, reply, handled, ctx)
+            }
+            TargetCommand::Table(command) => {
+                self.handle_table_command(command, caller, reply, ctx);
+                drop(handled);
+            }
             TargetCommand::View(view_id, command) => {
                 self.handle_view_command(&view_id, command, &caller, reply, ctx);
+                drop(handled);
             }
         }
-        drop(handled);
     }
 }
 
@@ -139,7 +146,7 @@ impl TableActor {
                 let describe = move |table: &mut Table| Answer::of_config(&config, table);
                 self.describe(num_items, describe, reply, ctx);
             }
-            TableCommand::Write(write) => self.write(write, &caller, reply, ctx),
+            TableCommand::Write(write) => self.write(write, &caller, reply, Box::new(()), ctx),
             TableCommand::OpenView { view_id, config } => self.open(view_id, config, caller, reply, ctx),
             TableCommand::WatchDeletion => reply.send(self.watch_deletion(&caller)),
             TableCommand::UnwatchDeletion { subscription } => {

@@ -4,6 +4,10 @@
 //! acknowledged by a message with JSON `{"rows": applied so far}`, and the position of a durable table. A replacement is one piece of any size, since it
 //! must be atomic. An error, also of a stream that breaks, says how many rows are kept, and a last message before it does, too. A column that the table does not have is an
 //! error unless the command sets `ignore_unknown`, and so is an index, limit or list mode other than the table's.
+//!
+//! A piece is sent once the one before is accepted, so that the next ones are received and staged while the table's log is
+//! synced. Those on their way are bounded by [`tuning::PUT_WINDOW_BYTES`]. After a piece that fails no other is sent, and those
+//! behind it on their way are refused with it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,8 +17,10 @@ use arrow::datatypes::SchemaRef;
 use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use arrow_flight::{FlightData, PutResult};
-use futures::{Stream, StreamExt, TryStreamExt};
-use proscenium_actors::{ActorError, Caller};
+use futures::future::BoxFuture;
+use futures::stream::FuturesOrdered;
+use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
+use proscenium_actors::{ActorError, Caller, TableRef};
 use proscenium_engine::hosting::{Principal, Subject};
 use proscenium_engine::ingest::{ArrowMessages, batch_bytes, guarded};
 use proscenium_engine::{EngineError, MemoryKind, MemoryReservation, TableData};
@@ -92,22 +98,49 @@ impl Stream for Batches {
     }
 }
 
+/// A piece that the table has accepted, until it is answered.
+struct Piece {
+    rows: usize,
+    bytes: usize,
+    outcome: Result<LoadOutcome, ActorError>,
+}
+
+/// A piece that the table has accepted, or refused: then it is answered already.
+struct Accepted {
+    is_refused: bool,
+    piece: BoxFuture<'static, Piece>,
+}
+
 /// The state of a put.
 struct Load {
     router: CommandRouter,
     caller: Caller,
     load: TableLoad,
-    is_made: bool,
+    /// The table that all pieces go to, once it exists.
+    table: Option<TableRef>,
     /// A table of this name that another has made meanwhile is an error.
     must_create: bool,
     collected: Vec<RecordBatch>,
     collected_bytes: usize,
     /// That of the collected batches' memory.
     reservation: MemoryReservation,
+    /// A batch for which there is no memory before a piece on its way is answered.
+    unplaced: Option<RecordBatch>,
+    /// The last piece, until it is accepted: the next one must not overtake it, nor follow it if it fails.
+    accepting: Option<BoxFuture<'static, Accepted>>,
+    /// The accepted pieces, in order.
+    window: FuturesOrdered<BoxFuture<'static, Piece>>,
+    /// Bytes of the pieces on their way.
+    window_bytes: usize,
     applied_rows: usize,
     /// What the last piece did.
     outcome: Option<LoadOutcome>,
+    /// Nothing is read any more.
     is_over: bool,
+    /// No further piece is begun.
+    is_sent: bool,
+    /// Why it is over, if not for its end.
+    error: Option<Status>,
     /// The stream broke: set by its error, which ends the put.
     is_cut: bool,
 }
@@ -134,22 +167,33 @@ impl Load {
             caller,
             router,
             load,
-            is_made: found.is_ok(),
+            table: found.ok(),
             must_create,
             collected: Vec::new(),
             collected_bytes: 0,
+            unplaced: None,
+            accepting: None,
+            window: FuturesOrdered::new(),
+            window_bytes: 0,
             applied_rows: 0,
             outcome: None,
             is_over: false,
+            is_sent: false,
+            error: None,
             is_cut: false,
         })
     }
 
+    /// Collects a batch; without memory for it, it waits for the pieces on their way, if there are any.
     fn collect(&mut self, batch: RecordBatch) -> Result<(), Status> {
         let num_bytes = batch_bytes(&batch, self.collected.last());
-        self.reservation
-            .grow(num_bytes as u64)
-            .map_err(|refused| self.fail(&EngineError::from(refused).into()))?;
+        if let Err(refused) = self.reservation.grow(num_bytes as u64) {
+            if self.is_idle() && (self.collected.is_empty() || self.is_replacement()) {
+                return Err(self.fail(&EngineError::from(refused).into()));
+            }
+            self.unplaced = Some(batch);
+            return Ok(());
+        }
         self.reservation.settle_all();
         self.collected_bytes += num_bytes;
         self.collected.push(batch);
@@ -170,13 +214,69 @@ impl Load {
         !self.is_replacement() && self.collected_bytes >= tuning::PUT_PIECE_BYTES
     }
 
-    async fn apply(&mut self, schema: SchemaRef) -> Result<PutResult, Status> {
+    /// Whether no piece is on its way.
+    fn is_idle(&self) -> bool {
+        self.accepting.is_none() && self.window.is_empty()
+    }
+
+    /// Whether a piece is to be begun now.
+    fn is_due(&self) -> bool {
+        if self.is_sent || self.accepting.is_some() {
+            return false;
+        }
+        let is_last = self.is_over && self.unplaced.is_none();
+        let is_needed = !self.collected.is_empty() || self.table.is_none() || self.is_replacement();
+        let has_room = self.window.is_empty() || self.window_bytes < tuning::PUT_WINDOW_BYTES;
+        // Without memory for more, what is collected makes room.
+        has_room && (self.is_full() || is_last && is_needed || self.must_make_room())
+    }
+
+    fn must_make_room(&self) -> bool {
+        self.unplaced.is_some() && !self.collected.is_empty() && !self.is_replacement()
+    }
+
+    /// Sends what is collected. A table that must be made is made before anything else is done.
+    async fn begin(&mut self, schema: Option<SchemaRef>) -> Result<Option<PutResult>, Status> {
+        let schema = schema.ok_or_else(|| Status::invalid_argument("the put has no schema message"))?;
+        self.is_sent = self.is_over && self.unplaced.is_none();
         let rows: usize = self.collected.iter().map(RecordBatch::num_rows).sum();
+        let bytes = std::mem::take(&mut self.collected_bytes);
         let data = TableData::Batches(schema, std::mem::take(&mut self.collected));
-        self.collected_bytes = 0;
-        let sent = self.send(data).await;
-        self.reservation.shrink_to(0);
-        sent.map_err(|fault| self.fail(&fault))?;
+        let nothing = self.caller.memory.nothing(MemoryKind::Uploads);
+        let reservation = std::mem::replace(&mut self.reservation, nothing);
+        let Some(table) = self.table.clone() else {
+            let outcome = match self.must_create {
+                true => self.load.create(&self.router, &self.caller, data).await,
+                false => self.load.apply(&self.router, &self.caller, data).await,
+            };
+            drop(reservation);
+            self.table = self.router.find(Subject::Table, &self.load.table).ok();
+            return self.finish(Piece { rows, bytes: 0, outcome }).map(Some);
+        };
+        let pending = self.load.begin_write(&self.router, &self.caller, Ok(table), data);
+        let accepting = async move {
+            let accepted = pending.accepted().await;
+            let is_refused = accepted.is_err();
+            let piece = async move {
+                let answer = match accepted {
+                    Ok(answer) => answer.await,
+                    Err(fault) => Err(fault),
+                };
+                drop(reservation);
+                Piece { rows, bytes, outcome: LoadOutcome::of_write(answer) }
+            };
+            Accepted { is_refused, piece: piece.boxed() }
+        };
+        self.window_bytes += bytes;
+        self.accepting = Some(accepting.boxed());
+        Ok(None)
+    }
+
+    /// Counts a piece that was answered.
+    fn finish(&mut self, Piece { rows, bytes, outcome }: Piece) -> Result<PutResult, Status> {
+        self.window_bytes -= bytes;
+        let outcome = outcome.map_err(|fault| self.fail(&fault))?;
+        self.outcome = Some(outcome);
         self.applied_rows += rows;
         Ok(self.progress())
     }
@@ -202,39 +302,76 @@ impl Load {
         Status::with_metadata(status.code(), text, status.metadata().clone())
     }
 
-    /// Collects and applies the next piece; `None` at the end.
+    /// Ends the put once the pieces on their way are answered. What is collected is dropped.
+    fn end(&mut self) {
+        (self.is_over, self.is_sent) = (true, true);
+        (self.collected, self.unplaced) = (Vec::new(), None);
+    }
+
+    /// As [`Load::end`], with an error.
+    fn end_with(&mut self, status: Status) {
+        self.error = Some(status);
+        self.end();
+    }
+
+    /// Reads, collects and sends until the next piece is answered; `None` at the end.
     async fn next(&mut self, batches: &mut Batches) -> Result<Option<PutResult>, Status> {
-        while !self.is_over && !self.is_full() {
-            let batch = batches.try_next().await.map_err(not_arrow);
-            self.is_cut = batch.is_err();
-            match batch? {
-                Some(batch) => self.collect(batch)?,
-                None => self.is_over = true,
+        loop {
+            if let Some(batch) = self.unplaced.take()
+                && let Err(status) = self.collect(batch)
+            {
+                self.end_with(status);
+            }
+            if self.is_due() {
+                match self.begin(batches.schema().cloned()).await {
+                    Ok(None) => {}
+                    Ok(made) => return Ok(made),
+                    Err(status) => self.end_with(status),
+                }
+            }
+            let may_read = !self.is_over && !self.is_full() && self.unplaced.is_none();
+            tokio::select! {
+                biased;
+                Some(piece) = self.window.next(), if !self.window.is_empty() => {
+                    return self.finish(piece).map(Some);
+                }
+                accepted = pending(&mut self.accepting), if self.accepting.is_some() => {
+                    self.accepting = None;
+                    self.window.push_back(accepted.piece);
+                    if accepted.is_refused {
+                        self.end();
+                    }
+                }
+                batch = batches.try_next(), if may_read => match batch.map_err(not_arrow) {
+                    Ok(Some(batch)) => {
+                        if let Err(status) = self.collect(batch) {
+                            self.end_with(status);
+                        }
+                    }
+                    Ok(None) => self.is_over = true,
+                    Err(status) => {
+                        self.is_cut = true;
+                        self.end_with(status);
+                    }
+                },
+                else => match self.error.take() {
+                    Some(status) => return Err(status),
+                    None => return Ok(None),
+                },
             }
         }
-        let schema = batches.schema().cloned();
-        let schema = schema.ok_or_else(|| Status::invalid_argument("the put has no schema message"))?;
-        let is_idle = self.is_over && self.collected.is_empty() && self.is_made && !self.is_replacement();
-        if is_idle {
-            return Ok(None);
-        }
-        self.apply(schema).await.map(Some)
     }
 
     fn fail(&self, fault: &ActorError) -> Status {
         to_flight(fault, &self.load.table)
     }
+}
 
-    async fn send(&mut self, data: TableData) -> Result<(), ActorError> {
-        let outcome = if self.is_made {
-            self.load.write(&self.router, &self.caller, data).await?
-        } else if self.must_create {
-            self.load.create(&self.router, &self.caller, data).await?
-        } else {
-            self.load.apply(&self.router, &self.caller, data).await?
-        };
-        (self.is_made, self.outcome) = (true, Some(outcome));
-        Ok(())
+/// Waits for a future that there is.
+async fn pending<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
     }
 }
 
@@ -255,9 +392,6 @@ fn apply_all(load: Load, batches: Batches) -> impl Stream<Item = Result<PutResul
             Step::Fail(status) => return Some((Err(status), Step::End)),
             Step::End => return None,
         };
-        if load.is_over {
-            return None;
-        }
         match load.next(&mut batches).await {
             Ok(result) => result.map(|result| (Ok(result), Step::Next(load, batches))),
             Err(status) => Some((Ok(load.progress()), Step::Fail(load.failed(&status)))),

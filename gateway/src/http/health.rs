@@ -17,6 +17,10 @@ pub(super) async fn ready(shared: web::Data<Shared>) -> HttpResponse {
     if let Some(reason) = shared.readiness.failure() {
         return http_error(StatusCode::SERVICE_UNAVAILABLE, "failed", reason);
     }
+    if let Some(recovery) = shared.readiness.recovery() {
+        let text = format!("the server recovers its tables: {recovery}");
+        return http_error(StatusCode::SERVICE_UNAVAILABLE, "recovering", &text);
+    }
     if shared.readiness.is_ready() {
         HttpResponse::Ok().content_type("text/plain; charset=utf-8").body("ready\n")
     } else {

@@ -4,6 +4,7 @@
 //! them. Scrapers read `/metrics`, which has more.
 
 use actix_web::{HttpResponse, web};
+use proscenium_actors::data_directory::RecoveryState;
 use proscenium_actors::table::TableStats;
 use proscenium_engine::memory::{MemoryAccount, MemoryKind};
 use serde_json::{Map, Value, json};
@@ -18,6 +19,7 @@ pub(super) async fn read(shared: web::Data<Shared>) -> HttpResponse {
     HttpResponse::Ok().json(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "ready": shared.readiness.is_ready(),
+        "recovery": shared.readiness.recovery().map(recovery),
         "uptime_seconds": counted.started.elapsed().as_secs_f64(),
         "sessions": {
             "open": counted.sessions.get(),
@@ -31,6 +33,18 @@ pub(super) async fn read(shared: web::Data<Shared>) -> HttpResponse {
         "memory": memory(catalog.memory()),
         "tables": tables.iter().map(|(name, stats)| table(name, stats)).collect::<Vec<_>>(),
     }))
+}
+
+/// The progress of a start that is not over.
+fn recovery(RecoveryState { phase, tables, tables_total, bytes, bytes_total, rows }: RecoveryState) -> Value {
+    json!({
+        "phase": phase.text(),
+        "tables": tables,
+        "tables_total": tables_total,
+        "bytes": bytes,
+        "bytes_total": bytes_total,
+        "rows": rows,
+    })
 }
 
 fn table(name: &str, stats: &TableStats) -> Value {

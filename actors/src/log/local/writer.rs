@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Instant;
 
+use super::scan::remove;
 use super::{
     FOLDER, LocalOptions, Request, SegmentInfo, Shared, lock, segment_name, sync_error, write_error,
 };
@@ -62,17 +63,19 @@ impl Writer {
         let mut accepted: Vec<Waiting> = Vec::with_capacity(group.len());
         let mut refused: Vec<(Acknowledge, LogError)> = Vec::new();
         let mut versions: HashMap<TableId, u64> = HashMap::new();
-        let mut stored = Vec::new();
+        // Payloads of accepted records, and those that no record names.
+        let (mut stored, mut unnamed) = (Vec::new(), Vec::new());
         self.buffer.clear();
         let failure = lock(&self.shared.failure).clone();
         for Request { mut record, stored: payload, acknowledge } in group {
             let last = versions.get(&record.table).or_else(|| self.versions.get(&record.table)).copied();
-            if let Some(failure) = &failure {
-                refused.push((acknowledge, failure.clone()));
-                continue;
-            }
-            if !is_next(&record, last) {
-                refused.push((acknowledge, LogError::AfterRefused));
+            let refusal = match &failure {
+                Some(failure) => Some(failure.clone()),
+                None => (!is_next(&record, last)).then_some(LogError::AfterRefused),
+            };
+            if let Some(refusal) = refusal {
+                refused.push((acknowledge, refusal));
+                unnamed.extend(payload);
                 continue;
             }
             if record.kind != RecordKind::Barrier {
@@ -97,12 +100,25 @@ impl Writer {
             match self.write_buffer(accepted.len()) {
                 Ok(()) => self.commit(accepted, versions, stored),
                 Err(error) => {
+                    unnamed.extend(stored);
                     refused.extend(accepted.into_iter().map(|(acknowledge, _)| (acknowledge, error.clone())));
                 }
             }
         }
         for (acknowledge, error) in refused {
             acknowledge(Err(error));
+        }
+        if lock(&self.shared.failure).is_none() {
+            self.discard(unnamed);
+        }
+    }
+
+    /// Removes the side files of records that were refused. After a failure nothing is removed: such a record may be on the disk.
+    fn discard(&self, unnamed: Vec<StoredPayload>) {
+        for payload in unnamed {
+            if let Err(error) = remove(&*self.disk, &payload.name()) {
+                tracing::warn!(%error, "the file of a refused batch is removed at the next start");
+            }
         }
     }
 
@@ -129,6 +145,9 @@ impl Writer {
 
     /// Writes the buffer to the end of the segment, and syncs it. If the disk takes it not, the segment is as before.
     fn write_buffer(&mut self, records: usize) -> Result<(), LogError> {
+        if self.file.is_none() {
+            self.begin().map_err(|error| self.failed(error))?;
+        }
         if self.size >= self.options.segment_bytes {
             let begun = self.begin_segment().map_err(|error| self.failed(error))?;
             lock(&self.shared.segments).push_back(begun);
@@ -164,8 +183,26 @@ impl Writer {
         error
     }
 
+    /// Begins the log of this start: its first segment, and the note of it, are durable before any record is.
+    pub fn begin(&mut self) -> Result<(), LogError> {
+        let begun = self.begin_segment()?;
+        if let Some(begin) = &self.options.begin
+            && let Err(error) = begin.begin()
+        {
+            // The segment is begun anew.
+            self.file = None;
+            return Err(match error {
+                LogError::Io { file, reason } => LogError::Failed { reason: format!("{file}: {reason}") },
+                error => error,
+            });
+        }
+        lock(&self.shared.segments).push_back(begun);
+        self.shared.has_begun.store(true, Ordering::Release);
+        Ok(())
+    }
+
     /// Begins a segment with the next record: its head and its name are durable before anything is written to it.
-    pub fn begin_segment(&mut self) -> Result<SegmentInfo, LogError> {
+    fn begin_segment(&mut self) -> Result<SegmentInfo, LogError> {
         let name = segment_name(self.next);
         let head = SegmentHead { epoch: self.options.epoch, first: self.next, salt: self.options.salt };
         let mut file = self.disk.create(&name).map_err(|error| write_error(&error))?;
