@@ -16,6 +16,7 @@ import { keepFresh } from "./fresh.js";
 import { notify, textOf } from "./notices.js";
 import { checkRadio, radioKeys } from "./radios.js";
 import { showTables } from "./rail.js";
+import { untilRecovered } from "./recovery.js";
 import { WEBSOCKET } from "./server.js";
 import "./shortcuts.js";
 import * as stage from "./stage.js";
@@ -135,7 +136,10 @@ async function changeTo(next) {
                 stage.showCurtain("Connecting…", WEBSOCKET);
             }
             const client = await connection.open();
-            if (!client || mode !== next.mode || isStatus !== Boolean(next.isStatus)) {
+            const isWanted = () => client && mode === next.mode && isStatus === Boolean(next.isStatus);
+            const show = (text) => isStatus || stage.showCurtain("The server recovers its tables", text);
+            await untilRecovered(show, isWanted);
+            if (!isWanted()) {
                 return;
             }
             await follow(client);

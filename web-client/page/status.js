@@ -2,6 +2,7 @@
 
 import { byId, count, duration, element, setText, size } from "./dom.js";
 import { textOf } from "./notices.js";
+import { recoveryText } from "./recovery.js";
 import { readStatus } from "./server.js";
 
 const PERIOD_MS = 2000;
@@ -57,6 +58,9 @@ function rates(now, before) {
     };
 }
 
+const state = ({ ready, recovery }) =>
+    ready ? "ready" : recovery ? `recovers its tables: ${recoveryText(recovery)}` : "not ready";
+
 const few = (number) => (number < 10 ? number.toFixed(1) : count(Math.round(number)));
 
 function show(now, before) {
@@ -66,7 +70,7 @@ function show(now, before) {
     const refused = Object.entries(memory.refused);
     const sum = (name) => tables.reduce((sum, table) => sum + table[name], 0);
     const cards = [
-        ["Server", `version ${now.version}`, `${now.ready ? "ready" : "not ready"}, up ${duration(now.uptime_seconds)}`],
+        ["Server", `version ${now.version}`, `${state(now)}, up ${duration(now.uptime_seconds)}`],
         ["Sessions", count(sessions.open), `${count(sessions.total)} since the start`],
         ["Views", count(now.views), `${count(sum("subscriptions"))} subscriptions`],
         ["Tables", count(tables.length), `${count(sum("rows"))} rows, ${size(sum("bytes"))}`],
