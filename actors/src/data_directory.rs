@@ -20,6 +20,7 @@ mod checkpoint;
 mod crash_tests;
 pub mod definition;
 mod epoch;
+pub mod fault;
 pub mod maintenance;
 mod manifest;
 mod overlay;

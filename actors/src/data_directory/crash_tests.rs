@@ -345,7 +345,8 @@ fn a_manifest_is_durable_before_what_it_replaces_is_removed() {
 fn a_record_that_cannot_be_applied_leaves_its_table_at_the_version_before() {
     let disk = SimulatedDisk::new();
     let mut server = Server::start(&disk).unwrap();
-    server.create(super::recovery::poison::NAME, TableOptions::default()).unwrap();
+    super::fault::make_faulty("faulty", 3);
+    server.create("faulty", TableOptions::default()).unwrap();
     server.create("plain", TableOptions::default()).unwrap();
     let ids: Vec<TableId> = server.tables.keys().copied().collect();
     let (mut random, mut before) = (Random::new(1), String::new());

@@ -16,7 +16,7 @@ use proscenium_engine::{EngineContext, MemoryAccount};
 use super::definition::{DerivedDefinition, read_creation};
 use super::manifest::{Manifest, TableEntry};
 use super::registry::{DurableTable, Registry};
-use super::{DataOptions, RecoveryPhase, RecoveryProgress, table_file};
+use super::{DataOptions, RecoveryPhase, RecoveryProgress, fault, table_file};
 use crate::log::frame::HEAD_BYTES;
 use crate::log::local::Opened;
 use crate::log::{Disk, Log, LogError, PlacedRecord, RecordKind, TableId};
@@ -317,8 +317,7 @@ fn apply(
             }
             let staged = table.staged_from_ipc(&record.payload).map_err(unreadable)?;
             let applied = catch_unwind(AssertUnwindSafe(|| {
-                #[cfg(test)]
-                poison::check(&name, next);
+                assert!(!fault::is_faulty(&name, next), "a faulty record");
                 table.apply_unobserved(&staged, next, context);
             }));
             match applied {
@@ -403,15 +402,4 @@ fn replay_one(
         Ok(())
     })?;
     state.ok_or(LogError::Closed)
-}
-
-/// For tests: a record that cannot be applied.
-#[cfg(test)]
-pub(crate) mod poison {
-    /// The name of tables that cannot take version 3.
-    pub const NAME: &str = "poisoned";
-
-    pub fn check(name: &str, version: u64) {
-        assert!(name != NAME || version != 3, "a poisoned record");
-    }
 }

@@ -15,6 +15,7 @@ use proscenium_engine::{MemoryAccount, TableData, WriteOptions};
 
 use super::TableActor;
 use crate::caller::Caller;
+use crate::data_directory::fault;
 use crate::engine_context::engine_context;
 use crate::error::{ActorError, Result};
 use crate::log::Position;
@@ -164,7 +165,9 @@ impl TableActor {
         let is_unobserved = self.is_unobserved();
         let server_memory = self.context.memory.clone();
         let world = engine_context(memory);
+        let is_faulty = fault::is_faulty(&self.name, self.table.version() + 1);
         move |table: &mut Table| -> Applied {
+            assert!(!is_faulty, "a faulty record");
             let (watch, version) = (Stopwatch::start(), table.version() + 1);
             if let Operation::Write(WriteKind::Replace) = staged.operation() {
                 server_memory.note_freed(table.memory() as u64);

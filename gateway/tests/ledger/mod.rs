@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -17,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Server {
     child: Child,
+    /// What it reports.
+    errors: Option<JoinHandle<String>>,
     pub address: String,
 }
 
@@ -27,14 +30,32 @@ impl Server {
             .arg(config)
             .env("RUST_LOG", "warn")
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");
+        let errors = BufReader::new(child.stderr.take().expect("its output"));
+        let errors = std::thread::spawn(move || {
+            let mut all = String::new();
+            for line in errors.lines().map_while(Result::ok) {
+                eprintln!("{line}");
+                all = all + &line + "\n";
+            }
+            all
+        });
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
         let first = lines.next().expect("a line").expect("text");
         let address = first.strip_prefix("listening http://").expect("where it listens").to_owned();
         let ready = lines.next().expect("a server that is ready").expect("text");
         assert_eq!(ready, "ready");
-        Server { child, address }
+        Server { child, errors: Some(errors), address }
+    }
+
+    /// Waits until it has ended by itself; returns its exit code, and what it has reported.
+    #[allow(dead_code, reason = "not every test that has this module")]
+    pub fn ended(mut self) -> (Option<i32>, String) {
+        let status = self.child.wait().expect("its end");
+        let errors = self.errors.take().expect("it is taken once").join().expect("its output");
+        (status.code(), errors)
     }
 
     pub fn kill(self) {
