@@ -11,7 +11,7 @@ mod batch_scope;
 mod reorder_buffer;
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use proscenium_engine::memory::{MemoryAccount, MemoryKind, MemoryRefused, MemoryReservation, SMALL_BYTES};
@@ -77,7 +77,11 @@ pub struct Outbox {
     memory: MemoryAccount,
     /// Subscriptions that notify through this outbox.
     subscriptions: AtomicUsize,
+    /// Whether the connection is lost and the session waits for another one.
+    is_detached: AtomicBool,
     state: Mutex<OutboxState>,
+    /// Number of changes; each notifies those who wait for the next.
+    changes: AtomicU64,
     changed: Notify,
 }
 
@@ -119,8 +123,19 @@ impl Outbox {
         metrics: ActorMetrics,
         memory: MemoryAccount,
     ) -> Arc<Outbox> {
-        let (subscriptions, state, changed) = (AtomicUsize::new(0), Mutex::default(), Notify::new());
-        Arc::new(Outbox { session, limits, metrics, memory, subscriptions, state, changed })
+        let (subscriptions, is_detached) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let (state, changes, changed) = (Mutex::default(), AtomicU64::new(0), Notify::new());
+        Arc::new(Outbox {
+            session,
+            limits,
+            metrics,
+            memory,
+            subscriptions,
+            is_detached,
+            state,
+            changes,
+            changed,
+        })
     }
 
     /// The account of the connection's memory.
@@ -142,9 +157,19 @@ impl Outbox {
         self.subscriptions.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Notes whether the session is without a connection. While it is, few notifications are kept one by one.
+    pub fn set_detached(&self, is_detached: bool) {
+        self.is_detached.store(is_detached, Ordering::Release);
+        self.wake();
+    }
+
     /// Whether so much is pending that updates with rows must be merged.
     pub fn is_full(&self) -> bool {
-        self.lock().pending_notification_bytes > self.limits.merge_bytes
+        let limit = match self.is_detached.load(Ordering::Acquire) {
+            true => self.limits.merge_bytes.min(tuning::DETACHED_BYTES),
+            false => self.limits.merge_bytes,
+        };
+        self.lock().pending_notification_bytes > limit
     }
 
     /// Whether updates are pending or deferred beyond the limit.
@@ -161,10 +186,12 @@ impl Outbox {
         }
     }
 
-    /// Takes the tables whose deferred updates may be flushed now; none while too much is pending.
+    /// Takes the tables whose deferred updates may be flushed now; none while too much is pending, or the session is
+    /// without a connection.
     pub fn take_deferred(&self) -> Vec<StreamId> {
+        let is_detached = self.is_detached.load(Ordering::Acquire);
         let mut state = self.lock();
-        match state.pending_notification_bytes <= self.limits.merge_bytes / 2 {
+        match !is_detached && state.pending_notification_bytes <= self.limits.merge_bytes / 2 {
             true => std::mem::take(&mut state.deferred),
             false => Vec::new(),
         }
@@ -184,7 +211,7 @@ impl Outbox {
         let OutboxState { streams, ready, .. } = &mut *state;
         streams.push(stream, message, ready);
         drop(state);
-        self.changed.notify_one();
+        self.wake();
     }
 
     /// Appends a reservation for a message that is still being computed.
@@ -223,17 +250,27 @@ impl Outbox {
     /// Ends the outbox: later messages are dropped.
     pub fn end(&self) {
         self.close(&mut self.lock(), Closed::Ended);
-        self.changed.notify_one();
+        self.wake();
     }
 
-    /// Resolves when a message may have become ready since the last call.
-    pub async fn changed(&self) {
-        self.changed.notified().await;
+    /// Resolves when a message may have become ready since the call that left `seen` so; 0 at first. Several may wait: the
+    /// connection that loses a session, and the one that goes on with it.
+    pub async fn changed(&self, seen: &mut u64) {
+        loop {
+            let mut notified = std::pin::pin!(self.changed.notified());
+            notified.as_mut().enable();
+            let changes = self.changes.load(Ordering::Acquire);
+            if changes != std::mem::replace(seen, changes) {
+                return;
+            }
+            notified.await;
+        }
     }
 
-    /// Wakes the waiter of [`Outbox::changed`].
+    /// Wakes those who wait for [`Outbox::changed`].
     pub fn wake(&self) {
-        self.changed.notify_one();
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        self.changed.notify_waiters();
     }
 
     fn fill(&self, stream: StreamId, key: StreamKey, message: Option<Outgoing>) {
@@ -245,7 +282,7 @@ impl Outbox {
             streams.fill(stream, key, admitted, ready);
         }
         drop(state);
-        self.changed.notify_one();
+        self.wake();
     }
 
     fn lock(&self) -> MutexGuard<'_, OutboxState> {
@@ -352,7 +389,7 @@ impl Reservation {
     /// Closes the connection: there is no memory for the message, and nothing is dropped silently.
     pub fn refuse(self, refused: MemoryRefused) {
         self.outbox.close(&mut self.outbox.lock(), Closed::NoMemory(refused));
-        self.outbox.changed.notify_one();
+        self.outbox.wake();
     }
 
     /// Puts the message into the reserved position.

@@ -111,3 +111,7 @@ pub const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Time after a checkpoint that failed, as on a full disk, until the next is tried.
 pub const CHECKPOINT_RETRY: Duration = Duration::from_secs(10);
+
+/// Bytes of pending notifications beyond which those of a session without a connection are merged: after a short break a
+/// client receives what it would have received without, and many that wait take little memory.
+pub const DETACHED_BYTES: usize = 64 * 1024;

@@ -130,6 +130,8 @@ pub struct Limits {
     pub closing_seconds: u64,
     /// Seconds for connections to receive the replies to pending requests when the server shuts down.
     pub drain_seconds: u64,
+    /// Seconds for which a session that can be resumed waits for its client after its connection is lost.
+    pub keep_session_seconds: u64,
 }
 
 impl Default for Limits {
@@ -156,6 +158,7 @@ impl Default for Limits {
             put_pause_seconds: 300,
             closing_seconds: 10,
             drain_seconds: 10,
+            keep_session_seconds: 300,
         }
     }
 }
@@ -211,6 +214,11 @@ impl Limits {
         Duration::from_secs(self.closing_seconds)
     }
 
+    /// [`Limits::keep_session_seconds`].
+    pub fn keep_session(&self) -> Duration {
+        Duration::from_secs(self.keep_session_seconds)
+    }
+
     /// [`Limits::drain_seconds`].
     pub fn drain(&self) -> Duration {
         Duration::from_secs(self.drain_seconds)
@@ -262,6 +270,8 @@ impl Limits {
         for (key, value) in seconds {
             check_range(key, value, SECONDS)?;
         }
+        // Zero: sessions end with their connections.
+        check_range("limits.keep_session_seconds", self.keep_session_seconds, 0..=*SECONDS.end())?;
         check_range("limits.least_bytes_per_second", self.least_bytes_per_second, RATES)?;
         Ok(())
     }

@@ -161,5 +161,5 @@ async fn connect(
     payload: web::Payload,
     server: web::Data<ServerContext>,
 ) -> Result<HttpResponse, actix_web::Error> {
-    session::connect(&request, payload, server.get_ref().clone())
+    session::connect(request, payload, server.get_ref().clone()).await
 }

@@ -59,7 +59,7 @@ pub use listeners::Addresses;
 use memory_probe::ProcessProbe;
 use memory_return::FreedMemory;
 use metrics::Metrics;
-use session::{ConnectionLimit, ServerContext};
+use session::{ConnectionLimit, ResumableSessions, ServerContext};
 
 pub use setup_error::SetupError;
 use source::LoadWhen;
@@ -156,6 +156,8 @@ async fn run(
         deflate: config.deflate,
         connection_limit: connection_limit.clone(),
         default_generation: config.default_generation,
+        sessions: ResumableSessions::new(config.limits.connections),
+        epoch: Epoch::default(),
         ending,
     };
     let readiness = Readiness::default();
@@ -164,7 +166,7 @@ async fn run(
         metrics: metrics.clone(),
         page: config.page.clone(),
         readiness: readiness.clone(),
-        epoch: Epoch::default(),
+        epoch: server.epoch.clone(),
         file_tags: FileTags::default(),
         recompressed: Recompressed::default(),
     };

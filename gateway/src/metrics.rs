@@ -29,6 +29,10 @@ pub struct Metrics {
     pub sessions_closed_total: IntCounterVec,
     /// WebSocket connections that were refused: the limit was reached, or the server was shutting down.
     pub sessions_refused_total: IntCounter,
+    /// Sessions that wait for their clients after their connections were lost.
+    pub sessions_detached: IntGauge,
+    /// Sessions that went on with another connection.
+    pub sessions_resumed_total: IntCounter,
     /// The metrics of tables and views.
     pub actor_metrics: ActorMetrics,
     memory_limit: IntGauge,
@@ -68,6 +72,14 @@ impl Metrics {
             sessions_refused_total: IntCounter::new(
                 "sessions_refused_total",
                 "WebSocket connections that were refused.",
+            )?,
+            sessions_detached: IntGauge::new(
+                "sessions_detached",
+                "Sessions that wait for their clients after their connections were lost.",
+            )?,
+            sessions_resumed_total: IntCounter::new(
+                "sessions_resumed_total",
+                "Sessions that went on with another connection since the start.",
             )?,
             actor_metrics: ActorMetrics::new()?,
             memory_limit: IntGauge::new(
@@ -123,6 +135,8 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.table_rows.clone()))?;
         metrics.registry.register(Box::new(metrics.sessions_closed_total.clone()))?;
         metrics.registry.register(Box::new(metrics.sessions_refused_total.clone()))?;
+        metrics.registry.register(Box::new(metrics.sessions_detached.clone()))?;
+        metrics.registry.register(Box::new(metrics.sessions_resumed_total.clone()))?;
         metrics.registry.register(Box::new(metrics.table_queue.clone()))?;
         metrics.registry.register(Box::new(metrics.view_followers.clone()))?;
         metrics.registry.register(Box::new(metrics.view_handles.clone()))?;

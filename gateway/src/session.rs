@@ -4,6 +4,7 @@
 //! flight to a client are counted and bounded. All modules but [`socket`] are plain state without a socket.
 
 mod close_reason;
+mod connect;
 mod connection_limit;
 mod deflate;
 mod flow;
@@ -15,10 +16,12 @@ mod pipe;
 mod reply;
 mod request_scheduler;
 mod requests;
+mod resume;
 mod socket;
 mod wire;
 
+pub use connect::connect;
 pub use connection_limit::ConnectionLimit;
 pub use force_close::register_socket;
 pub use requests::ServerContext;
-pub use socket::connect;
+pub use resume::ResumableSessions;

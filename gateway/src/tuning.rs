@@ -113,3 +113,6 @@ pub const FAILURE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Time for which a server that has failed answers health checks with the reason before it ends.
 pub const FAILURE_NOTICE: Duration = Duration::from_secs(2);
+
+/// Messages of a client in a session that can be resumed after which it is told that they need not be kept.
+pub const TELL_RECEIVED: u64 = 32;

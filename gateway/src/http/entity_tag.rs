@@ -33,6 +33,11 @@ impl Default for Epoch {
 }
 
 impl Epoch {
+    /// The name of this start of the server.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// The tag of a table's content in a format. `table` tells tables of one name after each other apart.
     pub(super) fn tag(&self, table: u64, version: u64, format: &str) -> ETag {
         ETag(EntityTag::new_weak(format!("{}-{table:x}-{version:x}-{format}", self.0)))

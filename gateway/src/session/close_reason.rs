@@ -3,6 +3,8 @@
 use actix_http::ws::{CloseCode, CloseReason as CloseFrame};
 use proscenium_engine::memory::{MemoryLevel, MemoryRefused};
 
+use super::resume::KEEP_CODE;
+
 /// The reason for which a connection ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CloseReason {
@@ -32,11 +34,35 @@ pub enum CloseReason {
     Corrupt(String),
     /// The reason in the client's close frame is not UTF-8.
     MalformedClose(String),
+    /// The client goes on with the session on another connection.
+    TakenOver,
     /// The server is shutting down.
     Server,
 }
 
 impl CloseReason {
+    /// Whether a session that can be resumed waits for its client. It does not if the client ended it, or violates the
+    /// protocol or a limit of the session itself.
+    pub fn keeps_session(&self) -> bool {
+        match self {
+            CloseReason::Client { code } => *code == Some(KEEP_CODE),
+            CloseReason::Left
+            | CloseReason::Silent
+            | CloseReason::HalfSent
+            | CloseReason::TooSlow
+            | CloseReason::TakenOver => true,
+            CloseReason::TooFarBehind
+            | CloseReason::TooMuch
+            | CloseReason::TooLong(_)
+            | CloseReason::Memory(_)
+            | CloseReason::Protocol(_)
+            | CloseReason::Text(_)
+            | CloseReason::Corrupt(_)
+            | CloseReason::MalformedClose(_)
+            | CloseReason::Server => false,
+        }
+    }
+
     /// The reason's name in metrics and logs.
     pub fn label(&self) -> &'static str {
         match self {
@@ -51,6 +77,7 @@ impl CloseReason {
             CloseReason::Memory(_) => "memory limit",
             CloseReason::Protocol(_) | CloseReason::MalformedClose(_) | CloseReason::Corrupt(_) => "protocol",
             CloseReason::Text(_) => "text message",
+            CloseReason::TakenOver => "taken over",
             CloseReason::Server => "server",
         }
     }
@@ -64,7 +91,7 @@ impl CloseReason {
                 let code = code.map_or(CloseCode::Normal, CloseCode::from);
                 return Some(CloseFrame { code, description: None });
             }
-            CloseReason::Left => return None,
+            CloseReason::Left | CloseReason::TakenOver => return None,
             CloseReason::Silent => (CloseCode::Away, "the client does not respond to pings"),
             CloseReason::HalfSent => (CloseCode::Policy, "a message was sent too slowly"),
             CloseReason::TooSlow => {

@@ -29,6 +29,8 @@ const MAX_REASON_BYTES: usize = 123;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
+    /// A text message of a session that can be resumed.
+    Text = 0x81,
     Binary = 0x82,
     /// A binary message whose content is compressed.
     Deflated = 0xc2,
@@ -135,7 +137,7 @@ impl Pipe {
         }
         if state.unwritten > 0 {
             assert!(
-                !matches!(kind, Kind::Binary | Kind::Deflated),
+                !matches!(kind, Kind::Text | Kind::Binary | Kind::Deflated),
                 "a message is not written inside another"
             );
             state.deferred.retain(|(earlier, _)| *earlier != kind);

@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use futures::future::BoxFuture;
 use proscenium_actors::mailbox::{Done, Offered};
 use proscenium_actors::table::{FlushDeferred, SessionClosed};
 use proscenium_actors::{ActorError, Caller, Outbox, Outgoing, SessionId, StreamId, TableRef};
@@ -20,8 +19,10 @@ use tokio::sync::watch;
 use super::connection_limit::ConnectionLimit;
 use super::reply::ReplyTarget;
 use super::request_scheduler::{LockRequest, LockTarget, RequestNumber, RequestScheduler};
+use super::resume::ResumableSessions;
 use crate::command_router::{CommandRouter, RoutedCommand, Sending};
 use crate::config::{DeflateConfig, Limits};
+use crate::http::Epoch;
 use crate::metrics::Metrics;
 
 /// A client sent more requests than may be pending.
@@ -40,6 +41,10 @@ pub struct ServerContext {
     pub connection_limit: Arc<ConnectionLimit>,
     /// The generation of clients that cannot be recognized.
     pub default_generation: Generation,
+    /// The sessions that can be resumed.
+    pub sessions: ResumableSessions,
+    /// This start of the server, which sessions end with.
+    pub epoch: Epoch,
     /// Becomes true when the server shuts down.
     pub ending: watch::Receiver<bool>,
 }
@@ -64,8 +69,10 @@ pub struct SessionRequests {
     derived: HashMap<Arc<str>, Vec<Arc<str>>>,
     /// The requests that create them.
     creations: HashMap<RequestNumber, Arc<str>>,
-    /// The tables that may hold state of this connection; they are notified when it ends.
+    /// The tables that may hold state of this session; they are notified when it ends.
     tables: HashMap<StreamId, TableRef>,
+    /// The locks of requests whose messages had to wait for room in a mailbox, and were sent.
+    unblocked: Arc<Mutex<Vec<Vec<LockTarget>>>>,
 }
 
 #[derive(Debug)]
@@ -74,18 +81,6 @@ struct Waiting {
     entity_id: String,
     command: Result<Command, Refusal>,
     num_bytes: usize,
-}
-
-/// A request whose message waits for room in a table's mailbox.
-pub struct Blocked {
-    pub targets: Vec<LockTarget>,
-    pub room: BoxFuture<'static, ()>,
-}
-
-impl std::fmt::Debug for Blocked {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Blocked({:?})", self.targets)
-    }
 }
 
 /// Signals the end of a request when it is dropped.
@@ -103,10 +98,10 @@ impl Drop for DoneMark {
 }
 
 impl SessionRequests {
-    pub fn new(server: ServerContext, client: ClientGeneration) -> Self {
+    pub fn new(server: ServerContext, client: ClientGeneration, principal: Principal) -> Self {
         SessionRequests {
             outbox: server.router.catalog().outbox(SessionId::fresh()),
-            principal: Principal::anonymous(),
+            principal,
             server,
             client,
             scheduler: RequestScheduler::default(),
@@ -118,7 +113,25 @@ impl SessionRequests {
             derived: HashMap::new(),
             creations: HashMap::new(),
             tables: HashMap::new(),
+            unblocked: Arc::default(),
         }
+    }
+
+    /// Takes the requests out, and leaves those of a session that has ended.
+    pub fn take(&mut self) -> SessionRequests {
+        let ended = SessionRequests::new(self.server.clone(), self.client, self.principal.clone());
+        ended.outbox.end();
+        std::mem::replace(self, ended)
+    }
+
+    /// The server's state.
+    pub fn server(&self) -> &ServerContext {
+        &self.server
+    }
+
+    /// Whose rights apply.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
     }
 
     /// A receiver that becomes true when the server shuts down.
@@ -164,17 +177,18 @@ impl SessionRequests {
         Ok(())
     }
 
-    /// Starts every request whose locks are free. Returns those whose message waits for room;
-    /// [`SessionRequests::resume`] must follow once it is sent.
-    pub fn start(&mut self) -> Vec<Blocked> {
-        for number in std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner)) {
+    /// Starts every request whose locks are free. The outbox wakes its waiter when more may be started.
+    pub fn start(&mut self) {
+        for targets in take_all(&self.unblocked) {
+            self.scheduler.resume(&targets);
+        }
+        for number in take_all(&self.ended) {
             self.scheduler.end(number);
             // Either the catalog has its sources by now, or the table was not created.
             if let Some(name) = self.creations.remove(&number) {
                 self.derived.remove(&name);
             }
         }
-        let mut blocked = Vec::new();
         let limits = self.server.limits;
         while self.scheduler.num_running() < limits.running_requests
             && self.outbox.reply_bytes() < limits.waiting_answer_bytes
@@ -184,10 +198,16 @@ impl SessionRequests {
             self.waiting_bytes -= waiting.num_bytes;
             if let Sending::Waiting(room) = self.send(number, waiting) {
                 self.scheduler.block(number);
-                blocked.push(Blocked { targets: self.scheduler.targets_of(number), room });
+                let targets = self.scheduler.targets_of(number);
+                let (unblocked, outbox) = (self.unblocked.clone(), self.outbox.clone());
+                // Apart from the connection, which may be lost meanwhile.
+                actix_rt::spawn(async move {
+                    room.await;
+                    unblocked.lock().unwrap_or_else(PoisonError::into_inner).push(targets);
+                    outbox.wake();
+                });
             }
         }
-        blocked
     }
 
     /// Sends the command of a request whose locks it holds.
@@ -232,11 +252,6 @@ impl SessionRequests {
         self.server.router.send(RoutedCommand { caller, entity_id, command, table, reply, handled })
     }
 
-    /// Unblocks the targets of a request whose message was sent; [`SessionRequests::start`] must follow.
-    pub fn resume(&mut self, targets: &[LockTarget]) {
-        self.scheduler.resume(targets);
-    }
-
     /// Whether every accepted request has ended.
     pub fn is_idle(&self) -> bool {
         self.waiting.is_empty() && self.scheduler.num_running() == 0
@@ -253,17 +268,14 @@ impl SessionRequests {
         }
     }
 
-    /// Ends the connection. Returns the messages that notify the tables, which the caller must send.
-    pub fn finish(&mut self) -> Vec<BoxFuture<'static, ()>> {
+    /// Ends the session: its views and subscriptions. May be called again, without effect.
+    pub fn end(&mut self) {
         self.outbox.end();
         let session = self.outbox.session();
         self.server.router.catalog().forget_session(session);
-        let tables = self.tables.drain();
-        tables
-            .map(|(_, table)| {
-                Box::pin(table.mailbox.post(SessionClosed { session })) as BoxFuture<'static, ()>
-            })
-            .collect()
+        for (_, table) in self.tables.drain() {
+            actix_rt::spawn(table.mailbox.post(SessionClosed { session }));
+        }
     }
 
     /// The locks of a request. One about a derived table comes after earlier requests about the table's sources, so
@@ -339,4 +351,8 @@ impl SessionRequests {
         }
         Ok(table)
     }
+}
+
+fn take_all<T>(list: &Mutex<Vec<T>>) -> Vec<T> {
+    std::mem::take(&mut *list.lock().unwrap_or_else(PoisonError::into_inner))
 }

@@ -1,21 +1,18 @@
-//! The actor of a WebSocket connection. The only file that uses actix-web-actors, so that it can be replaced.
+//! The actor of a WebSocket connection.
 //!
 //! Invariant: no decision is made here. Received frames are passed to [`SessionRequests`]; messages of the [`Outbox`] are
 //! written to the [`Pipe`] as far as [`Flow`] has room. The session is an actor beside the web server's task that
 //! transfers bytes, so it handles frames and timers even while the socket is not writable.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 use actix::prelude::*;
-use actix_web::http::StatusCode;
-use actix_web::http::header::{SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY};
-use actix_web::{HttpRequest, HttpResponse, web};
-use actix_web_actors::ws;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use actix_web::error::PayloadError;
+use actix_web::web;
 use bytes::Bytes;
 use proscenium_actors::outbox::Closed;
 use proscenium_actors::{Outbox, Outgoing, Rope};
@@ -25,90 +22,53 @@ use super::deflate::{self, Agreement, InflateError};
 use super::flow::Flow;
 use super::force_close::SocketHandle;
 use super::frames::{Assembler, AssemblyError, Fragment};
-use super::generation;
 use super::notification;
-use super::pipe::{Kind, Pipe, pipe};
-use super::requests::{Blocked, ServerContext, SessionRequests, TooMuch};
+use super::pipe::{Kind, Pipe};
+use super::requests::{SessionRequests, TooMuch};
+use super::resume::{
+    self, Control, Detached, MAX_CONTROL_BYTES, Moved, Resumable, SentWindow, SessionToken, TakeOver,
+};
 use super::wire::{Message, Messages, Received, WireError};
 use crate::config::Limits;
-use crate::guarded_stream::ConnectionActivity;
 use crate::metrics::Metrics;
 use crate::tuning;
-use crate::wire_errors::http_error;
 
-/// Accepts a WebSocket connection. Beyond the connection limit the response is 503.
-///
-/// # Errors
-///
-/// The request is not a WebSocket handshake, or names a malformed client version.
-pub fn connect(
-    request: &HttpRequest,
-    payload: web::Payload,
-    server: ServerContext,
-) -> Result<HttpResponse, actix_web::Error> {
-    let permit = match server.connection_limit.acquire() {
-        Ok(permit) => permit,
-        Err(refusal) => {
-            server.metrics.sessions_refused_total.inc();
-            return Ok(http_error(StatusCode::SERVICE_UNAVAILABLE, refusal.code(), &refusal.to_string()));
-        }
-    };
-    let client =
-        generation::of(request, server.default_generation).map_err(actix_web::error::ErrorBadRequest)?;
-    let max_frame_bytes = server.max_frame_bytes;
-    check_key(request)?;
-    let mut response = ws::handshake(request)?;
-    let (pipe, body) = pipe(permit);
-    if let Some(activity) = request.conn_data::<Arc<ConnectionActivity>>() {
-        activity.upgrade();
-    }
-    let offers = request.headers().get_all(SEC_WEBSOCKET_EXTENSIONS).filter_map(|offer| offer.to_str().ok());
-    let offers: Vec<&str> = offers.collect();
-    let deflate = server.deflate.is_enabled.then(|| deflate::agree(&offers.join(","))).flatten();
-    if let Some(agreement) = &deflate {
-        response.insert_header((SEC_WEBSOCKET_EXTENSIONS, agreement.header()));
-    }
-    let requests = SessionRequests::new(server.clone(), client);
-    let memory = requests.outbox().memory().clone();
-    let messages = Messages::new(payload, max_frame_bytes, deflate.is_some(), memory.clone());
-    let session = Session {
-        metrics: server.metrics.clone(),
-        limits: server.limits,
-        frames: Assembler::new(max_frame_bytes, memory),
-        received: messages.received(),
-        deflate,
-        least_deflate_bytes: server.deflate.least_bytes,
-        max_frame_bytes,
-        flow: Flow::new(Instant::now(), server.limits),
-        requests,
-        phase: Phase::Open,
-        consecutive_frames: 0,
-        unsent: None,
-        ends_after_frame: false,
-        stats: ConnectionStats::open(request.peer_addr()),
-        pipe,
-        socket_handle: SocketHandle::of(request),
-    };
-    Session::create(move |ctx| {
-        ctx.add_stream(messages);
-        session
-    });
-    Ok(response.streaming(body))
+/// What a handshake agreed on, and the connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    /// The sender's address.
+    pub peer_addr: Option<SocketAddr>,
+    /// What is received, also of incomplete messages.
+    pub received: Rc<Received>,
+    /// Set if messages may be compressed.
+    pub deflate: Option<Agreement>,
+    pub pipe: Pipe,
+    pub socket_handle: SocketHandle,
 }
 
-/// Checks that the key of a handshake is 16 bytes in base64; the crate that answers it does not look into it.
-fn check_key(request: &HttpRequest) -> Result<(), actix_web::Error> {
-    let key = request.headers().get(SEC_WEBSOCKET_KEY).map(|key| BASE64.decode(key.as_bytes()));
-    match key {
-        Some(Ok(key)) if key.len() == 16 => Ok(()),
-        Some(_) => Err(actix_web::error::ErrorBadRequest("Sec-WebSocket-Key is not 16 bytes in base64")),
-        // The handshake itself names the header that is missing.
-        None => Ok(()),
+/// What a session that can be resumed has beside its requests.
+#[derive(Debug)]
+pub(super) struct Resumption {
+    pub token: SessionToken,
+    /// What was sent and not acknowledged.
+    pub window: SentWindow,
+    /// Messages that were accepted from the client.
+    pub received: u64,
+    /// Of which it was told.
+    pub told: u64,
+    /// Messages of an earlier connection that are to be sent again first.
+    pub replay: VecDeque<Rope>,
+}
+
+impl Resumption {
+    /// That of a new session.
+    pub fn new(token: SessionToken) -> Resumption {
+        Resumption { token, window: SentWindow::default(), received: 0, told: 0, replay: VecDeque::new() }
     }
 }
 
 #[derive(Debug)]
-struct Session {
+pub(super) struct Session {
     metrics: Metrics,
     limits: Limits,
     frames: Assembler,
@@ -119,6 +79,8 @@ struct Session {
     max_frame_bytes: usize,
     flow: Flow,
     requests: SessionRequests,
+    /// Set if the session can go on with another connection; taken when it is left.
+    resumption: Option<Resumption>,
     phase: Phase,
     consecutive_frames: usize,
     /// The rest of the frame that is being written in pieces; set by its first piece, cleared by its last.
@@ -170,10 +132,13 @@ impl Actor for Session {
         self.metrics.sessions.inc();
         self.metrics.sessions_total.inc();
         let outbox = self.requests.outbox().clone();
-        ctx.add_stream(futures::stream::unfold(outbox, |outbox: Arc<Outbox>| async move {
-            outbox.changed().await;
-            Some((Woken, outbox))
-        }));
+        ctx.add_stream(futures::stream::unfold(
+            (outbox, 0),
+            |(outbox, mut seen): (Arc<Outbox>, u64)| async move {
+                outbox.changed(&mut seen).await;
+                Some((Woken, (outbox, seen)))
+            },
+        ));
         let mut ending = self.requests.ending();
         ctx.add_stream(futures::stream::once(async move {
             // A dropped sender means shutdown, too.
@@ -182,6 +147,8 @@ impl Actor for Session {
         }));
         ctx.run_interval(self.limits.tick(), |session, ctx| session.on_tick(ctx));
         ctx.spawn(self.pipe.disconnected().into_actor(self).map(|(), _, ctx| ctx.stop()));
+        // What was pending in an earlier connection.
+        self.requests.outbox().wake();
     }
 
     fn stopped(&mut self, _ctx: &mut Self::Context) {
@@ -192,7 +159,7 @@ impl Actor for Session {
 
 impl StreamHandler<Woken> for Session {
     fn handle(&mut self, Woken: Woken, ctx: &mut Self::Context) {
-        self.start_requests(ctx);
+        self.start_requests();
         self.write(ctx);
     }
 }
@@ -225,6 +192,7 @@ impl StreamHandler<Result<Message, WireError>> for Session {
                 };
             }
             Ok(Message::Fragment(fragment)) => fragment,
+            Ok(Message::Text { content, is_deflated }) => return self.control(content, is_deflated, ctx),
             Ok(Message::Ping(payload)) => return self.pipe.write(Kind::Pong, payload),
             Ok(Message::Pong(payload)) => {
                 self.flow.pong(&payload, now);
@@ -264,7 +232,130 @@ impl StreamHandler<Result<Message, WireError>> for Session {
     }
 }
 
+impl Handler<TakeOver> for Session {
+    type Result = Result<Resumable, Moved>;
+
+    /// The client is back on another connection, before this one was noticed to be lost.
+    fn handle(&mut self, TakeOver: TakeOver, ctx: &mut Self::Context) -> Self::Result {
+        if self.phase == Phase::Closing {
+            return Err(Moved);
+        }
+        let resumption = self.resumption.take().ok_or(Moved)?;
+        let session = self.resumable(resumption);
+        self.leave(&CloseReason::TakenOver);
+        self.socket_handle.force_close();
+        ctx.stop();
+        Ok(session)
+    }
+}
+
 impl Session {
+    /// Starts the actor of a connection.
+    pub(super) fn start<S>(
+        link: Link,
+        messages: Messages<S>,
+        requests: SessionRequests,
+        resumption: Option<Resumption>,
+    ) where
+        S: futures::Stream<Item = Result<Bytes, PayloadError>> + Unpin + 'static,
+    {
+        let server = requests.server().clone();
+        let Link { peer_addr, received, deflate, pipe, socket_handle } = link;
+        let session = Session {
+            frames: Assembler::new(server.max_frame_bytes, requests.outbox().memory().clone()),
+            received,
+            deflate,
+            least_deflate_bytes: server.deflate.least_bytes,
+            max_frame_bytes: server.max_frame_bytes,
+            flow: Flow::new(Instant::now(), server.limits),
+            requests,
+            resumption,
+            phase: Phase::Open,
+            consecutive_frames: 0,
+            unsent: None,
+            ends_after_frame: false,
+            stats: ConnectionStats::open(peer_addr),
+            pipe,
+            socket_handle,
+            metrics: server.metrics,
+            limits: server.limits,
+        };
+        Session::create(move |ctx| {
+            if let Some(Resumption { token, .. }) = &session.resumption {
+                let holder = ctx.address().recipient();
+                // Sessions with a connection are limited by their connections.
+                let _ = server.sessions.hold(*token, session.requests.principal(), holder, false);
+            }
+            ctx.add_stream(messages);
+            session
+        });
+    }
+
+    /// The session apart from this connection.
+    fn resumable(&mut self, resumption: Resumption) -> Resumable {
+        let Resumption { token, window, received, .. } = resumption;
+        Resumable { token, requests: self.requests.take(), window, received }
+    }
+
+    /// Handles a text message.
+    fn control(&mut self, content: Bytes, is_deflated: bool, ctx: &mut Context<Self>) {
+        let memory = self.requests.outbox().memory().request();
+        let content = match is_deflated {
+            true => match deflate::inflate(&content, MAX_CONTROL_BYTES, &memory) {
+                Ok(content) => content,
+                Err(error) => return self.end(&CloseReason::Corrupt(error.to_string()), ctx),
+            },
+            false => content,
+        };
+        let Some(resumption) = &mut self.resumption else { return };
+        let handled = match Control::parse(&content) {
+            Ok(Control::Received(count)) => {
+                resumption.window.acknowledge(count).map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error),
+        };
+        match handled {
+            Ok(()) => self.write(ctx),
+            Err(error) => self.end(&CloseReason::Protocol(error), ctx),
+        }
+    }
+
+    /// Tells the client how many of its messages need not be kept any more.
+    fn tell_received(&mut self) {
+        if self.phase == Phase::Closing || self.pipe.is_open() {
+            return;
+        }
+        if let Some(Resumption { received, told, .. }) = &mut self.resumption
+            && received != told
+        {
+            *told = *received;
+            self.pipe.write(Kind::Text, resume::received(*received));
+        }
+    }
+
+    /// The next message to be written, if there is room for one.
+    fn next_message(&mut self) -> Option<Rope> {
+        if self.unsent.is_some() || !self.flow.has_room() {
+            return None;
+        }
+        if let Some(Resumption { window, replay, .. }) = &mut self.resumption {
+            if let Some(message) = replay.pop_front() {
+                return Some(message);
+            }
+            if window.num_bytes() >= self.limits.window_bytes {
+                return None;
+            }
+        }
+        let message: Rope = match self.requests.outbox().take()? {
+            Outgoing::Reply(frame) => frame,
+            Outgoing::Notification(notification) => notification::encode(notification).into(),
+        };
+        if let Some(Resumption { window, .. }) = &mut self.resumption {
+            window.push(message.clone());
+        }
+        Some(message)
+    }
+
     fn not_assembled(&mut self, error: AssemblyError, ctx: &mut Context<Self>) {
         let reason = match error {
             AssemblyError::Memory(refused) => CloseReason::Memory(refused),
@@ -324,7 +415,13 @@ impl Session {
         if let Err(TooMuch) = self.requests.accept(frame) {
             return self.end(&CloseReason::TooMuch, ctx);
         }
-        self.start_requests(ctx);
+        if let Some(Resumption { received, told, .. }) = &mut self.resumption {
+            *received += 1;
+            if *received - *told >= tuning::TELL_RECEIVED {
+                self.tell_received();
+            }
+        }
+        self.start_requests();
         self.write(ctx);
         self.consecutive_frames += 1;
         if self.consecutive_frames >= tuning::MAX_CONSECUTIVE_FRAMES {
@@ -333,16 +430,11 @@ impl Session {
         }
     }
 
-    fn start_requests(&mut self, ctx: &mut Context<Self>) {
+    fn start_requests(&mut self) {
         if self.phase == Phase::Closing {
             return;
         }
-        for Blocked { targets, room } in self.requests.start() {
-            ctx.spawn(room.into_actor(self).map(move |(), session, ctx| {
-                session.requests.resume(&targets);
-                session.start_requests(ctx);
-            }));
-        }
+        self.requests.start();
     }
 
     /// Writes pending messages as far as there is room.
@@ -356,12 +448,7 @@ impl Session {
             Some(Closed::NoMemory(refused)) => return self.end(&CloseReason::Memory(refused), ctx),
             Some(Closed::Ended) | None => {}
         }
-        while self.unsent.is_none() && self.flow.has_room() {
-            let Some(message) = outbox.take() else { break };
-            let frame = match message {
-                Outgoing::Reply(frame) => frame,
-                Outgoing::Notification(notification) => notification::encode(notification).into(),
-            };
+        while let Some(frame) = self.next_message() {
             self.metrics.sent_bytes_total.inc_by(frame.len() as u64);
             self.stats.sent_bytes += frame.len() as u64;
             if frame.len() > tuning::SOCKET_PIECE_BYTES {
@@ -375,7 +462,7 @@ impl Session {
             self.ping_if_due();
         }
         // Written replies make room for requests, and written notifications for deferred updates.
-        self.start_requests(ctx);
+        self.start_requests();
         self.requests.flush_deferred();
         let is_written = self.unsent.is_none() && outbox.reply_bytes() == 0;
         if self.phase == Phase::Draining && self.requests.is_idle() && is_written {
@@ -431,6 +518,7 @@ impl Session {
         if self.phase == Phase::Open {
             self.ping_if_due();
         }
+        self.tell_received();
         self.write(ctx);
     }
 
@@ -447,21 +535,33 @@ impl Session {
         ctx.run_later(self.limits.closing(), |session, _| session.socket_handle.force_close());
     }
 
-    /// Ends the connection's views and subscriptions and logs the reason.
+    /// Leaves the session, which ends unless it can go on with another connection, and logs the reason.
     fn leave(&mut self, reason: &CloseReason) {
         if self.phase == Phase::Closing {
             return;
         }
         self.phase = Phase::Closing;
-        for notification in self.requests.finish() {
-            actix_rt::spawn(notification);
+        let number = self.requests.outbox().session().0;
+        let resumption = self.resumption.take();
+        let is_kept = resumption.is_some() && reason.keeps_session() && self.limits.keep_session_seconds > 0;
+        match resumption {
+            Some(resumption) if is_kept => {
+                let session = self.resumable(resumption);
+                Detached::keep(session, self.metrics.clone(), self.limits.keep_session());
+            }
+            Some(Resumption { token, .. }) => {
+                self.requests.server().sessions.forget(token);
+                self.requests.end();
+            }
+            None => self.requests.end(),
         }
         self.metrics.sessions_closed_total.with_label_values(&[reason.label()]).inc();
         let ConnectionStats { peer_addr, since, requests, received_bytes, sent_bytes } = &self.stats;
         tracing::info!(
-            session = self.requests.outbox().session().0,
+            session = number,
             peer = peer_addr.map(tracing::field::display),
             reason = reason.label(),
+            is_kept,
             seconds = since.elapsed().as_secs_f64(),
             requests,
             received_bytes,

@@ -36,6 +36,11 @@ const PONG: u8 = 10;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Message {
     Binary(Bytes),
+    /// A text message, of a session that has them.
+    Text {
+        content: Bytes,
+        is_deflated: bool,
+    },
     /// A compressed message in one frame.
     Deflated(Bytes),
     /// A part of a fragmented binary message.
@@ -54,7 +59,7 @@ pub enum WireError {
     /// The bytes violate the protocol: close code 1002.
     #[error("{0}")]
     Protocol(&'static str),
-    /// Text messages, which this protocol does not have: close code 1003.
+    /// Text messages, which only sessions that can be resumed have, short and in one frame: close code 1003.
     #[error("text messages are not supported: send binary ones")]
     Text,
     /// A close frame whose reason is not UTF-8: close code 1007.
@@ -88,6 +93,8 @@ pub struct Wire {
     has_deflate: bool,
     /// Whether the fragmented message is.
     is_deflated: bool,
+    /// Maximum bytes of a text message; 0: there are none.
+    max_text_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -112,7 +119,13 @@ impl Wire {
             is_continuing: false,
             has_deflate: false,
             is_deflated: false,
+            max_text_bytes: 0,
         }
+    }
+
+    /// Allows text messages of up to this length.
+    pub fn with_text(self, max_text_bytes: usize) -> Self {
+        Wire { max_text_bytes, ..self }
     }
 
     /// Allows compressed messages (RFC 7692), if they were agreed on.
@@ -177,6 +190,9 @@ impl Wire {
         let announced = header[1] & 0x7f;
         self.header = header;
         self.header.clear();
+        if opcode == TEXT && len > self.max_text_bytes as u64 {
+            return Err(WireError::Text);
+        }
         let is_short = match announced {
             126 => len < 126,
             127 => len <= u64::from(u16::MAX),
@@ -203,6 +219,7 @@ impl Wire {
             (PING, _) => return Ok(Message::Ping(bytes)),
             (PONG, _) => return Ok(Message::Pong(bytes)),
             (CLOSE, _) => return close_code(&bytes).map(Message::Close),
+            (TEXT, _) => return Ok(Message::Text { content: bytes, is_deflated: frame.is_deflated }),
             (BINARY, true) if frame.is_deflated => return Ok(Message::Deflated(bytes)),
             (BINARY, true) => return Ok(Message::Binary(bytes)),
             (BINARY, false) => {
@@ -243,6 +260,7 @@ impl Wire {
                 Err(WireError::Protocol("a message begins within another that is not complete"))
             }
             BINARY => Ok(()),
+            TEXT if is_last && self.max_text_bytes > 0 => Ok(()),
             TEXT => Err(WireError::Text),
             _ => Err(WireError::Protocol("a frame has an unknown opcode")),
         }
@@ -313,9 +331,8 @@ pub struct Messages<S> {
 }
 
 impl<S> Messages<S> {
-    pub fn new(payload: S, limit_bytes: usize, has_deflate: bool, memory: MemoryAccount) -> Self {
-        let (wire, bytes) = (Wire::new(limit_bytes, memory).with_deflate(has_deflate), Bytes::new());
-        Messages { payload, wire, received: Rc::default(), bytes }
+    pub fn new(payload: S, wire: Wire) -> Self {
+        Messages { payload, wire, received: Rc::default(), bytes: Bytes::new() }
     }
 
     /// What is received, also of incomplete messages.

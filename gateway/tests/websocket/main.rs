@@ -13,6 +13,7 @@ mod order;
 #[path = "../../../proto/tests/sharing/mod.rs"]
 mod random_views;
 mod raw;
+mod resume;
 mod rfc6455;
 mod rfc7692;
 mod sharing;
