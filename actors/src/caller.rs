@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use proscenium_engine::MemoryAccount;
+use proscenium_engine::access::Access;
 use proscenium_engine::hosting::Principal;
 
 use crate::error::{ActorError, Result};
@@ -24,6 +25,13 @@ pub struct Requester {
 pub struct Caller {
     /// Whose rights apply.
     pub principal: Principal,
+    /// What of the table the sender may see or, with a write, change: the table that the command is about, or that a new
+    /// table is made of. `None`: all of it.
+    pub access: Option<Arc<Access>>,
+    /// What the sender may see of the right table of a join.
+    pub right_access: Option<Arc<Access>>,
+    /// The number of the policy by which that was decided.
+    pub policy_number: u64,
     /// Owns the views that the command opens.
     pub session: SessionId,
     /// The account of the request: where the memory that it takes is reserved.
@@ -40,12 +48,15 @@ impl Caller {
         msg_id: u32,
         memory: MemoryAccount,
     ) -> Caller {
-        Caller { principal, session: outbox.session(), memory, connection: Some((outbox, msg_id)) }
+        let (session, connection) = (outbox.session(), Some((outbox, msg_id)));
+        Caller { principal, access: None, right_access: None, policy_number: 0, session, memory, connection }
     }
 
     /// A sender that only waits for answers, with the account of its request.
     pub fn without_connection(principal: Principal, memory: MemoryAccount) -> Caller {
-        Caller { principal, session: SessionId::fresh(), memory, connection: None }
+        let session = SessionId::fresh();
+        let connection = None;
+        Caller { principal, access: None, right_access: None, policy_number: 0, session, memory, connection }
     }
 
     /// Whether the sender's connection has ended: nobody waits for the answer.

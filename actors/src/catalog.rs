@@ -30,7 +30,7 @@ use crate::metrics::ActorMetrics;
 use crate::monitor::TableMonitor;
 use crate::outbox::{Outbox, SessionId, StreamId};
 use crate::placement::Placement;
-use crate::subscriber::Subscriber;
+use crate::subscriber::{SeesTable, Subscriber};
 use crate::table::TableRef;
 use crate::table::{
     ActorContext, DataSlot, DeleteSubscribers, LivenessGuard, Source, TableActor, TableEnded, TableLog,
@@ -196,13 +196,24 @@ impl Catalog {
         self.directory.list()
     }
 
+    /// All tables, also those that are deleted with their last view.
+    pub fn tables(&self) -> Vec<TableRef> {
+        self.directory.tables()
+    }
+
+    /// Notifies the subscribers to the list of tables, of which they may see another part by now.
+    pub fn announce(&self) {
+        self.directory.announce(StreamId::SERVER, None);
+    }
+
     /// Number of open views of all tables and connections.
     pub fn num_views(&self) -> usize {
         self.directory.num_views()
     }
 
-    /// Subscribes to changes of the list of tables.
-    pub fn watch(&self, subscriber: Subscriber) {
+    /// Subscribes to changes of the list of tables: those of tables that `sees` accepts, or of all.
+    pub fn watch(&self, mut subscriber: Subscriber, sees: Option<SeesTable>) {
+        subscriber.sees = sees;
         self.directory.watch(subscriber);
     }
 
@@ -222,7 +233,7 @@ impl Catalog {
     ///
     /// The name is taken, the data is malformed, or creating the table takes longer than [`tuning::ASK_DEADLINE`].
     pub async fn host(&self, name: &str, data: TableData, options: TableOptions) -> Result<()> {
-        let caller = Caller::without_connection(Principal::anonymous(), MemoryAccount::unlimited());
+        let caller = Caller::without_connection(Principal::server(), MemoryAccount::unlimited());
         let (name, origin) = (name.to_string(), TableOrigin::Data { data, options });
         let created =
             self.mailbox.ask(tuning::ASK_DEADLINE, |reply| CreateTable { caller, name, origin, reply });
@@ -275,8 +286,8 @@ impl CatalogActor {
                     Some(log) => answer.at(WritePosition { epoch: log.data.epoch(), version: 0 }),
                     None => answer,
                 };
-                catalog.start_table(name, table, ctx);
-                catalog.directory.announce_after(StreamId::SERVER, vec![(reply, answer)]);
+                catalog.start_table(name.clone(), table, ctx);
+                catalog.directory.announce_after(StreamId::SERVER, Some(&name), vec![(reply, answer)]);
             }
             Err(error) => {
                 catalog.directory.release(&name);

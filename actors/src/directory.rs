@@ -88,6 +88,11 @@ impl Directory {
         self.read().list()
     }
 
+    /// All tables, listed or not.
+    pub fn tables(&self) -> Vec<TableRef> {
+        self.write().tables_mut().map(|(_, table)| table.clone()).collect()
+    }
+
     /// Number of open views.
     pub fn num_views(&self) -> usize {
         self.read().num_views()
@@ -172,12 +177,13 @@ impl TableNames for Directory {
 
     /// A subscriber that sent a request gets its answer first; the others' notifications are reserved before the
     /// answers are sent, so that no later reply about the list overtakes them.
-    fn announce_after(&self, stream: StreamId, answered: Vec<(Reply<Answer>, Answer)>) {
+    fn announce_after(&self, stream: StreamId, table: Option<&str>, answered: Vec<(Reply<Answer>, Answer)>) {
         let notified = |watcher: &Subscriber| (watcher.outbox.clone(), watcher.msg_id);
         let (after, before): (Vec<_>, Vec<_>) = {
             let directory = self.read();
             let has_asked = |session| answered.iter().any(|(reply, _)| reply.asker() == Some(session));
-            directory.watchers().iter().map(notified).partition(|(outbox, _)| has_asked(outbox.session()))
+            let seeing = directory.watchers().iter().filter(|watcher| watcher.sees(table));
+            seeing.map(notified).partition(|(outbox, _)| has_asked(outbox.session()))
         };
         let reservations: Vec<_> =
             before.into_iter().map(|(outbox, msg_id)| (outbox.reserve(stream), msg_id)).collect();
@@ -191,8 +197,8 @@ impl TableNames for Directory {
         drop(running);
     }
 
-    fn announce(&self, stream: StreamId) {
-        self.announce_after(stream, Vec::new());
+    fn announce(&self, stream: StreamId, table: Option<&str>) {
+        self.announce_after(stream, table, Vec::new());
     }
 }
 

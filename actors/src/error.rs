@@ -56,6 +56,31 @@ pub enum ActorError {
         /// The record's position.
         position: Position,
     },
+    /// The sender has not the right to do this.
+    #[error("not authorized to {right}{}", of_table(table))]
+    NotAuthorized {
+        /// What the sender wants to do, as `read`.
+        right: &'static str,
+        /// The table, if it is about one.
+        table: Option<String>,
+    },
+    /// The rights by which a view was opened, or a command was sent, have changed.
+    #[error("your rights to the table have changed: open the view again")]
+    RightsChanged,
+    /// A filtered writer's write to rows beyond his rights.
+    #[error("not authorized to {act} the row with key {key}")]
+    RowNotAuthorized {
+        /// What the write would do: `change`, `remove` or `create`.
+        act: &'static str,
+        /// The row's key.
+        key: String,
+    },
+    /// The policy does not fit the table: nobody with a part of it is served.
+    #[error("the rights to table \"{table}\" cannot be applied; the operator's log says why")]
+    PolicyUnfit {
+        /// The table.
+        table: String,
+    },
     /// The server is starting, and its tables are not recovered yet.
     #[error("the server is recovering its tables")]
     Recovering,
@@ -79,10 +104,17 @@ impl ActorError {
             ActorError::NotDurable(error) if error.is_refusal() => "disk_full",
             ActorError::NotDurable(_) => "not_durable",
             ActorError::RecordFailed { .. } => "record_failed",
+            ActorError::NotAuthorized { .. } | ActorError::RowNotAuthorized { .. } => "not_authorized",
+            ActorError::RightsChanged => "rights_changed",
+            ActorError::PolicyUnfit { .. } => "policy_unfit",
             ActorError::Recovering => "recovering",
             ActorError::WrongAnswer => "internal",
         }
     }
+}
+
+fn of_table(table: &Option<String>) -> String {
+    table.as_ref().map_or_else(String::new, |table| format!(" table \"{table}\""))
 }
 
 impl From<HostingError> for ActorError {

@@ -46,5 +46,5 @@ pub use mailbox::Reply;
 pub use metrics::ActorMetrics;
 pub use outbox::{Notification, Outbox, Outgoing, SessionId, StreamId};
 pub use rope::Rope;
-pub use subscriber::Subscriber;
+pub use subscriber::{SeesTable, Subscriber};
 pub use table::TableRef;

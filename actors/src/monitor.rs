@@ -44,7 +44,7 @@ impl Handler<TableEnded> for TableMonitor {
         if self.directory.fail(&table, PANICKED.to_owned()) {
             tracing::error!(table = %table.name, "a table failed and was removed");
             delete_subscribers.notify(&table);
-            self.directory.announce(table.stream);
+            self.directory.announce(table.stream, Some(&table.name));
         }
     }
 }

@@ -30,9 +30,11 @@ mod lend;
 mod liveness;
 mod notify;
 mod open_view;
+mod part;
 mod pending_writes;
 mod read;
 mod request;
+mod review;
 mod session_closed;
 mod source;
 mod subscribe;
@@ -44,7 +46,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
-use proscenium_engine::hosting::{self, Answer};
+use proscenium_engine::hosting::{self, Answer, Principal};
 use proscenium_engine::table::Table;
 
 pub use context::{ActorContext, DataSlot, TableNames};
@@ -57,6 +59,7 @@ pub(crate) use follow::no_view;
 pub use follow::{Follow, Followed, Follower};
 pub use liveness::{DeleteSubscribers, LivenessGuard, TableEnded};
 pub use request::{TableRequest, TargetCommand};
+pub use review::{DescribeForPolicy, ReviewRights, Reviewed};
 pub use session_closed::SessionClosed;
 pub use source::Source;
 pub use table_ref::TableRef;
@@ -75,9 +78,9 @@ use follow::FollowerLink;
 use pending_writes::PendingWrites;
 use view_queue::ViewQueue;
 
-/// The views of a table, the tables derived of it (those that have ended are removed with the next delta), and the
+/// The views of a table, each with the sender who opened it, the tables derived of it (those that have ended are removed with the next delta), and the
 /// deletions that wait for its last view.
-type TableHost = hosting::TableHost<Subscriber, ViewQueue, (), FollowerLink, Reply<Answer>>;
+type TableHost = hosting::TableHost<Subscriber, ViewQueue, Principal, FollowerLink, Reply<Answer>>;
 
 /// The actor of a table.
 #[derive(Debug)]
@@ -107,6 +110,8 @@ pub struct TableActor {
     running_backfill: Vec<RunningBackfill>,
     /// Length of the catch-up log after it was last bounded, see [`compute`].
     needed_to_catch_up: usize,
+    /// The number of the policy by which the views were last reviewed.
+    policy_number: u64,
     /// Messages handled since this actor last yielded its thread.
     consecutive_messages: usize,
     /// Time that this took.
@@ -141,6 +146,7 @@ impl TableActor {
             sources,
             running_backfill: Vec::new(),
             needed_to_catch_up: 0,
+            policy_number: 0,
             consecutive_messages: 0,
             held_thread: Duration::ZERO,
             _liveness_guard: liveness_guard,

@@ -7,6 +7,7 @@
 //! [`operate`] and [`function`]s.
 
 mod ast;
+mod claims;
 mod column_eval;
 mod eval;
 mod fold;
@@ -24,6 +25,7 @@ mod tests;
 mod value;
 mod vector_eval;
 
+pub(crate) use claims::Claims;
 pub(crate) use eval::Row;
 pub(crate) use table_row::TableRow;
 
@@ -164,22 +166,32 @@ impl Expression {
         schema: &Schema,
         index: Option<usize>,
     ) -> Result<Self, ExpressionError> {
+        Expression::with_claims(alias, text, schema, index, Claims::Refused)
+    }
+
+    /// As [`Expression::new`], for an expression of a policy, which may name claims of the reader.
+    pub(crate) fn with_claims(
+        alias: &str,
+        text: &str,
+        schema: &Schema,
+        index: Option<usize>,
+        claims: Claims<'_>,
+    ) -> Result<Self, ExpressionError> {
         if schema.index_of(alias).is_some() {
             let message =
                 format!("Value Error - expression \"{alias}\" cannot overwrite an existing column.");
             return Err(ExpressionError::plain(message));
         }
-        if text.len() > MAX_TEXT_BYTES {
-            let message = format!(
-                "Expression of {} bytes exceeds the maximum allowed length of {MAX_TEXT_BYTES}",
-                text.len()
-            );
-            return Err(ExpressionError::plain(message));
-        }
-        with_stack(may_be_deep(text), || Expression::parse(text, schema, index))
+        check_length(text)?;
+        with_stack(may_be_deep(text), || Expression::parse(text, schema, index, claims))
     }
 
-    fn parse(text: &str, schema: &Schema, index: Option<usize>) -> Result<Self, ExpressionError> {
+    fn parse(
+        text: &str,
+        schema: &Schema,
+        index: Option<usize>,
+        claims: Claims<'_>,
+    ) -> Result<Self, ExpressionError> {
         let rewritten = rewrite::rewrite(text);
         let mut columns = Vec::new();
         for (_, name) in &rewritten.columns {
@@ -188,7 +200,8 @@ impl Expression {
             })?;
             columns.push(column);
         }
-        let tokens = lexer::tokenise(&rewritten.text)?;
+        let tokens = lexer::tokenise(&rewritten.text, !matches!(claims, Claims::Refused))?;
+        let tokens = claims::substitute(tokens, claims)?;
         let symbols: Vec<String> = rewritten.columns.iter().map(|(symbol, _)| symbol.clone()).collect();
         let (node, num_variables, num_vectors) =
             parser::Parser::new(&tokens, &rewritten.text, &symbols).program()?;
@@ -235,6 +248,11 @@ impl Expression {
     /// Returns whether the value depends on randomness or the clock, so that recomputing it changes it.
     pub(crate) fn is_volatile(&self) -> bool {
         self.is_volatile
+    }
+
+    /// Whether the value depends on more than the named columns of the row: on others, on the clock, on chance.
+    pub(crate) fn reads_beyond_its_row(&self) -> bool {
+        self.is_volatile || self.looks_up
     }
 
     fn check(
@@ -366,6 +384,35 @@ impl Expression {
         }
         (value.into_scalar(self.storage), machine.steps())
     }
+}
+
+fn check_length(text: &str) -> Result<(), ExpressionError> {
+    if text.len() > MAX_TEXT_BYTES {
+        let message = format!(
+            "Expression of {} bytes exceeds the maximum allowed length of {MAX_TEXT_BYTES}",
+            text.len()
+        );
+        return Err(ExpressionError::plain(message));
+    }
+    Ok(())
+}
+
+/// Parses an expression of a policy without knowing its table, and returns the claims that it names.
+///
+/// # Errors
+///
+/// It is no expression. Columns and types are not checked.
+pub(crate) fn claims_in(text: &str) -> Result<Vec<String>, ExpressionError> {
+    check_length(text)?;
+    with_stack(may_be_deep(text), || {
+        let rewritten = rewrite::rewrite(text);
+        let tokens = lexer::tokenise(&rewritten.text, true)?;
+        let claims = claims::named(&tokens);
+        let tokens = claims::substitute(tokens, Claims::Any)?;
+        let symbols: Vec<String> = rewritten.columns.iter().map(|(symbol, _)| symbol.clone()).collect();
+        parser::Parser::new(&tokens, &rewritten.text, &symbols).program()?;
+        Ok(claims)
+    })
 }
 
 fn visit_calls(node: &ExprNode, visit: &mut dyn FnMut(Function, &[Argument])) {

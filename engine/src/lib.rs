@@ -12,6 +12,7 @@
 // A new aggregate, type, storage or operator is a compile error where it is not handled.
 #![cfg_attr(not(test), warn(clippy::wildcard_enum_match_arm))]
 
+pub mod access;
 pub mod aggregate;
 pub(crate) mod column;
 pub mod config;

@@ -13,14 +13,18 @@ mod derived;
 mod joined;
 mod owned;
 mod record;
+mod restricted;
 mod write;
+mod write_guard;
 
 pub use crate::storage::{LogicalDelta, Operation, Snapshot, StagedBatch, WriteKind};
 pub use checkpoint::{Checkpoint, TableState};
 pub use joined::{JoinKind, JoinSide, JoinSpec};
+pub use restricted::PartDeltas;
 
 use std::collections::BTreeSet;
 
+use crate::access::Restricted;
 use crate::config::ViewConfig;
 use crate::context::EngineContext;
 use crate::error::Result;
@@ -36,12 +40,16 @@ pub(crate) use owned::OwnedTable;
 #[cfg(not(test))]
 use owned::OwnedTable;
 pub use owned::Stager;
+use restricted::Parts;
+pub use write_guard::RefusedRow;
 
 /// A table with the computed columns of its plans.
 #[derive(Debug)]
 pub struct Table {
     body: Body,
     computed: ComputedColumns,
+    /// What readers with restricted rights take for the table.
+    parts: Parts,
 }
 
 #[derive(Debug)]
@@ -53,7 +61,7 @@ enum Body {
 
 impl Table {
     fn of(body: Body) -> Table {
-        Table { body, computed: ComputedColumns::default() }
+        Table { body, computed: ComputedColumns::default(), parts: Parts::default() }
     }
 
     /// Creates a read-only table from a view of `source`, kept up to date by [`Table::follow`].
@@ -181,6 +189,22 @@ impl Table {
         Ok((plan, self.computed.backfill(&stored, pending)))
     }
 
+    /// As [`Table::plan`], of a part of the table; `None`: of the whole table.
+    ///
+    /// # Errors
+    ///
+    /// As [`Table::plan`].
+    pub fn plan_within(
+        &mut self,
+        config: &ViewConfig,
+        restricted: Option<Restricted>,
+    ) -> Result<(Plan, Option<Backfill>)> {
+        let Some(restricted) = restricted else { return self.plan(config) };
+        let (plan, backfill) = self.part_mut(&restricted).plan(config)?;
+        let backfill = backfill.map(|backfill| backfill.within(restricted.clone()));
+        Ok((plan.within(restricted), backfill))
+    }
+
     /// As [`Table::plan_in`], in a default context: for callers whose expressions read neither time nor chance.
     pub fn plan_now(&mut self, config: &ViewConfig) -> Result<Plan> {
         self.plan_in(config, &EngineContext::default())
@@ -194,6 +218,13 @@ impl Table {
     /// As [`Table::plan`], and if the context's account refuses the columns' memory.
     pub fn plan_in(&mut self, config: &ViewConfig, context: &EngineContext) -> Result<Plan> {
         let (plan, backfill) = self.plan(config)?;
+        self.run_now(backfill, context)?;
+        assert!(!self.is_pending(&plan), "nothing of the plan is being computed elsewhere");
+        Ok(plan)
+    }
+
+    /// Computes columns on this thread.
+    fn run_now(&mut self, backfill: Option<Backfill>, context: &EngineContext) -> Result<()> {
         let mut open: Vec<Backfill> = backfill.into_iter().collect();
         while let Some(backfill) = open.pop() {
             match backfill.run(context) {
@@ -203,15 +234,15 @@ impl Table {
                     return Err(error);
                 }
             };
-            open.extend(self.take_ready());
+            open.extend(self.computed.take_ready());
         }
-        assert!(!self.is_pending(&plan), "nothing of the plan is being computed elsewhere");
-        Ok(plan)
+        Ok(())
     }
 
     /// Whether some column of the plan is still being backfilled.
     pub fn is_pending(&self, plan: &Plan) -> bool {
-        plan.computed_columns().iter().any(|column| self.computed.is_pending(column))
+        let computed = &self.of_plan(plan).computed;
+        plan.computed_columns().iter().any(|column| computed.is_pending(column))
     }
 
     /// Installs columns that were computed elsewhere, led to the present. The result amends the snapshots and deltas that
@@ -222,38 +253,56 @@ impl Table {
         result: BackfillResult,
         context: &EngineContext,
     ) -> InstalledColumns {
-        self.computed.install(backfill, result, context)
+        let computed = match backfill.restriction() {
+            None => &mut self.computed,
+            Some(restricted) => &mut self.part_mut(restricted).computed,
+        };
+        computed.install(backfill, result, context)
     }
 
     /// The backfills whose source columns have been installed since.
     pub fn take_ready(&mut self) -> Vec<Backfill> {
-        self.computed.take_ready()
+        let mut ready = self.computed.take_ready();
+        for (restricted, part) in self.parts.tables_mut() {
+            let of_part = part.computed.take_ready().into_iter();
+            ready.extend(of_part.map(|backfill| backfill.within(restricted.clone())));
+        }
+        ready
     }
 
     /// The computed columns that have grown beyond their memory since the last call: the views that have them are to be ended.
     pub fn take_refused(&mut self) -> Vec<RefusedColumn> {
-        self.computed.take_refused()
+        let mut refused = self.computed.take_refused();
+        refused.extend(self.parts.tables_mut().flat_map(|(_, part)| part.computed.take_refused()));
+        refused
     }
 
     /// Forgets a backfill that failed. Its columns stay without values until the plans that have them are dropped.
     pub fn abandon(&mut self, backfill: &Backfill) {
-        self.computed.abandon(backfill);
+        match backfill.restriction() {
+            None => self.computed.abandon(backfill),
+            Some(restricted) => self.part_mut(restricted).computed.abandon(backfill),
+        }
     }
 
     /// The deltas that a backfill has to catch up with, see [`BackfillResult::follow`].
-    pub fn catch_up_log(&self, result: &BackfillResult) -> CatchUpLog {
-        self.computed.catch_up_log(result)
+    pub fn catch_up_log(&self, backfill: &Backfill, result: &BackfillResult) -> CatchUpLog {
+        match backfill.restriction() {
+            None => self.computed.catch_up_log(result),
+            Some(restricted) => self.part(restricted).computed.catch_up_log(result),
+        }
     }
 
     /// The number of deltas kept for running backfills.
     pub fn num_to_catch_up(&self) -> usize {
-        self.computed.num_logged()
+        self.computed.num_logged() + self.parts.tables().map(|part| part.computed.num_logged()).sum::<usize>()
     }
 
     /// Merges the deltas kept for running backfills. Afterwards snapshots and deltas can be amended, and columns followed,
     /// at the `needed` versions only.
     pub fn shorten_catch_up_log(&mut self, needed: &BTreeSet<u64>) {
         self.computed.shorten_log(needed);
+        self.parts.tables_mut().for_each(|(_, part)| part.computed.shorten_log(needed));
     }
 
     /// Applies a delta of a derived table's source. `None` if no row of this table is affected.
@@ -266,7 +315,7 @@ impl Table {
             Body::Owned(_) | Body::Joined(_) => None,
             Body::Derived(table) => table.follow(delta, context)?,
         };
-        Ok(followed.map(|delta| self.computed.step(delta, context)))
+        Ok(followed.map(|delta| self.observe(delta, context)))
     }
 
     /// Applies a delta of one source of a joined table, and always returns a delta. `None` for any other table.
@@ -284,7 +333,7 @@ impl Table {
             Body::Owned(_) | Body::Derived(_) => return Ok(None),
             Body::Joined(table) => table.follow(side, delta, context)?,
         };
-        Ok(Some(self.computed.step(followed, context)))
+        Ok(Some(self.observe(followed, context)))
     }
 
     /// Bytes held by the table's own columns and keys.

@@ -30,6 +30,7 @@ mod work;
 use std::ops::Range;
 use std::sync::Arc;
 
+pub(crate) use filter::Filter;
 pub(crate) use groups::Groups;
 pub use handle::Handle;
 pub(crate) use plan::ParsedColumns;

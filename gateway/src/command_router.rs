@@ -3,6 +3,8 @@
 //! Invariant: WebSocket, HTTP and Flight send their commands through here and nowhere else, so they have the same
 //! limits, shared views, errors and rights.
 
+mod authorize;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -15,7 +17,7 @@ use futures::future::BoxFuture;
 use proscenium_actors::catalog::CreateTable;
 use proscenium_actors::mailbox::{Done, Mailbox, Offered, Posted};
 use proscenium_actors::table::{TableRequest, TargetCommand};
-use proscenium_actors::{ActorError, Caller, Catalog, Reply, TableRef, tuning};
+use proscenium_actors::{ActorError, Caller, Catalog, Reply, SeesTable, TableRef, tuning};
 use proscenium_engine::hosting::{
     Answer, CatalogCommand, Command, Principal, ServerCommand, Subject, ViewCommand,
 };
@@ -23,6 +25,7 @@ use tokio::sync::oneshot;
 
 use crate::creation_locks::CreationLocks;
 use crate::process_meter::ProcessMeter;
+use crate::rights::{Policy, Rights};
 
 /// Sends commands to the actors that execute them.
 ///
@@ -34,6 +37,7 @@ pub struct CommandRouter(Arc<Inner>);
 struct Inner {
     catalog: Catalog,
     creation_locks: CreationLocks,
+    rights: Arc<Rights>,
     /// Whether commands are executed: false until the tables are recovered.
     is_open: AtomicBool,
     meter: ProcessMeter,
@@ -124,9 +128,15 @@ impl std::fmt::Debug for Sending {
 }
 
 impl CommandRouter {
+    /// A router whose senders may do everything.
     pub fn new(catalog: Catalog) -> CommandRouter {
+        CommandRouter::with_policy(catalog, Policy::open())
+    }
+
+    pub fn with_policy(catalog: Catalog, policy: Policy) -> CommandRouter {
         CommandRouter(Arc::new(Inner {
             catalog,
+            rights: Arc::new(Rights::new(policy)),
             creation_locks: CreationLocks::default(),
             is_open: AtomicBool::new(true),
             meter: ProcessMeter::start(Instant::now()),
@@ -142,6 +152,11 @@ impl CommandRouter {
         &self.0.catalog
     }
 
+    /// The policy in force.
+    pub fn rights(&self) -> &Rights {
+        &self.0.rights
+    }
+
     /// A sender without connection: one HTTP request or Flight call, which is a session of its own.
     pub fn caller(&self, principal: Principal) -> Caller {
         Caller::without_connection(principal, self.0.catalog.memory().session().request())
@@ -154,13 +169,15 @@ impl CommandRouter {
 
     /// Sends a command. Its answer, or an error, arrives at the reply.
     pub fn send(&self, routed: RoutedCommand) -> Sending {
-        let RoutedCommand { caller, entity_id, command, table, reply, handled } = routed;
+        let RoutedCommand { mut caller, entity_id, command, table, reply, handled } = routed;
         if !self.0.is_open.load(Ordering::Acquire) && !matches!(command, Command::Server(_)) {
             reply.send(Err(ActorError::Recovering));
             return Sending::Sent;
         }
-        let of_table = table.as_ref().ok().map(|table| &*table.name);
-        if let Err(error) = authorize(&caller.principal, &command, of_table.unwrap_or(&entity_id)) {
+        // What is missing is answered below, whoever asks for it.
+        let is_missing_view = table.is_err() && matches!(command, Command::View(_));
+        let of_table = table.as_ref().map_or(entity_id.as_str(), |table| &table.name);
+        if !is_missing_view && let Err(error) = self.authorize(&mut caller, &command, of_table) {
             reply.send(Err(error));
             return Sending::Sent;
         }
@@ -271,9 +288,13 @@ impl CommandRouter {
             CatalogCommand::CreateTable(origin) => {
                 return offer(catalog.mailbox(), CreateTable { caller, name, origin, reply });
             }
-            CatalogCommand::ListTables => Ok(Answer::Tables(catalog.list())),
+            CatalogCommand::ListTables => {
+                Ok(Answer::Tables(self.0.rights.policy().listed(&caller.principal, catalog.list())))
+            }
             CatalogCommand::WatchTables => caller.subscriber().map(|subscriber| {
-                catalog.watch(subscriber);
+                let (rights, principal) = (self.0.rights.clone(), caller.principal.clone());
+                let sees = move |table: &str| rights.policy().sees(&principal, table);
+                catalog.watch(subscriber, Some(SeesTable(Arc::new(sees))));
                 Answer::Subscribed
             }),
             CatalogCommand::UnwatchTables { subscription } => {
@@ -284,12 +305,6 @@ impl CommandRouter {
         reply.send(answer);
         Sending::Sent
     }
-}
-
-/// Checks that the sender may send the command, which is about this table. All senders may until listeners can
-/// authenticate.
-fn authorize(_principal: &Principal, _command: &Command, _table: &str) -> Result<(), ActorError> {
-    Ok(())
 }
 
 /// Sends a message to a mailbox, now or when there is room.

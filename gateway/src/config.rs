@@ -1,8 +1,10 @@
 //! The server's configuration and its defaults.
 
 mod memory;
+mod roles;
 mod storage;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use crate::setup_error::SetupError;
 use crate::sites::SiteConfig;
 use crate::source::Source;
 pub use memory::{MemoryConfig, MemorySize};
+pub use roles::{ByteRate, GrantConfig, Right, RoleConfig, RoleLimits};
 pub use storage::StorageConfig;
 
 /// The configuration of a server.
@@ -41,6 +44,8 @@ pub struct Config {
     pub storage: StorageConfig,
     /// The sites whose pages may use the server, and the host names that it is served under.
     pub sites: SiteConfig,
+    /// What the members of each role may do. Without roles, and without authentication, everybody may do everything.
+    pub roles: BTreeMap<String, RoleConfig>,
     /// Threads for tables and views, and twice as many for loading, building and exporting.
     pub threads: usize,
     /// The files of the page.
@@ -316,6 +321,7 @@ impl Default for Config {
             memory: MemoryConfig::default(),
             storage: StorageConfig::default(),
             sites: SiteConfig::default(),
+            roles: BTreeMap::new(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             page: PageSource::Absent,
             tables: Vec::new(),

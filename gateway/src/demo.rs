@@ -102,7 +102,7 @@ pub async fn run(router: CommandRouter) {
 async fn send(router: &CommandRouter, table: &str, rows: serde_json::Value) -> bool {
     let (data, options) = (TableData::Rows(rows.to_string().into()), WriteOptions::default());
     let update = Command::Table(TableCommand::Write(Write::Update { data, port_id: 0, options }));
-    let caller = Caller::without_connection(Principal::anonymous(), MemoryAccount::unlimited());
+    let caller = Caller::without_connection(Principal::server(), MemoryAccount::unlimited());
     match router.ask(caller, table, update).await {
         Ok(_) => true,
         Err(ActorError::TableNotFound | ActorError::TableFailed { .. }) => false,

@@ -127,7 +127,7 @@ pub(crate) async fn host_source(
         lists: source.lists,
         ignore_unknown: false,
     };
-    load.write(router, &router.caller(Principal::anonymous()), data).await.map(drop)
+    load.write(router, &router.caller(Principal::server()), data).await.map(drop)
 }
 
 /// Ends the log in order.

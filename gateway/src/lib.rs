@@ -27,6 +27,7 @@ pub mod metrics;
 pub mod page;
 pub mod process_meter;
 mod reserved_bytes;
+pub mod rights;
 pub mod session;
 pub mod settings;
 pub mod setup_error;
@@ -59,6 +60,7 @@ pub use listeners::Addresses;
 use memory_probe::ProcessProbe;
 use memory_return::FreedMemory;
 use metrics::Metrics;
+use rights::Policy;
 use session::{ConnectionLimit, ResumableSessions, ServerContext};
 
 pub use setup_error::SetupError;
@@ -145,7 +147,8 @@ async fn run(
         Catalog::start(config.threads, config.limits.actors(), metrics.actor_metrics.clone(), memory)
             .map_err(StartError::Threads)?;
     actix_rt::spawn(memory_return::run(freed));
-    let router = CommandRouter::new(catalog.clone());
+    let policy = Policy::new(&config.roles, !config.roles.is_empty())?;
+    let router = CommandRouter::with_policy(catalog.clone(), policy);
     router.set_open(config.storage.path.is_none());
     let connection_limit = ConnectionLimit::new(config.limits.connections);
     let server = ServerContext {
@@ -186,6 +189,7 @@ async fn run(
         durable::recover(config, &router, metrics.actor_metrics.durability(), readiness.progress()).await?;
     router.set_open(true);
     load(config, &router, readiness.progress()).await?;
+    router.check_policy().await?;
     readiness.progress().begin(RecoveryPhase::Done, 0, 0);
     readiness.set(true);
     let open = Open {

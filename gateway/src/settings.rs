@@ -3,6 +3,7 @@
 //! Invariant: options of the command line override the file; the tables of both are hosted. Unknown keys are errors
 //! that name the key.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -11,9 +12,10 @@ use proscenium_proto::client_generation;
 use serde::Deserialize;
 
 use crate::config::{
-    BYTES, Config, DeflateConfig, Limits, MemoryConfig, StorageConfig, THREADS, check_range,
+    BYTES, Config, DeflateConfig, Limits, MemoryConfig, RoleConfig, StorageConfig, THREADS, check_range,
 };
 use crate::page::{PageFile, PageSource};
+use crate::rights::Policy;
 use crate::setup_error::SetupError;
 use crate::sites::SiteConfig;
 use crate::source::Source;
@@ -81,6 +83,8 @@ struct File {
     storage: StorageConfig,
     #[serde(rename = "http")]
     sites: SiteConfig,
+    #[serde(rename = "role")]
+    roles: BTreeMap<String, RoleConfig>,
     #[serde(rename = "table")]
     tables: Vec<Source>,
 }
@@ -113,6 +117,7 @@ impl Options {
         let mut storage = file.storage;
         storage.path = self.data.or(storage.path);
         storage.check()?;
+        Policy::new(&file.roles, !file.roles.is_empty())?;
         let mut sites = file.sites;
         sites.origins.extend(self.origins);
         sites.hosts.extend(self.hosts);
@@ -155,6 +160,7 @@ impl Options {
             memory: file.memory,
             storage,
             sites,
+            roles: file.roles,
             threads,
             page,
             tables,

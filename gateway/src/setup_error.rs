@@ -72,6 +72,14 @@ pub enum SetupError {
         /// Why.
         fault: Box<ActorError>,
     },
+    /// A grant of a role cannot be applied.
+    #[error("{place}: {reason}")]
+    Policy {
+        /// The key with its section, as `role.desk.grant[0].rows`.
+        place: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// Something that the server needs of its machine is missing.
     #[error("{reason}")]
     System {

@@ -35,6 +35,10 @@ pub(crate) fn to_websocket(fault: &ActorError) -> ClientResp {
         | ActorError::NoConnection
         | ActorError::NotDurable(_)
         | ActorError::RecordFailed { .. }
+        | ActorError::NotAuthorized { .. }
+        | ActorError::RightsChanged
+        | ActorError::RowNotAuthorized { .. }
+        | ActorError::PolicyUnfit { .. }
         | ActorError::Recovering
         | ActorError::WrongAnswer => wire_error::server_error(fault.to_string()),
     }
@@ -53,7 +57,10 @@ pub(crate) fn to_http(fault: &ActorError, name: &str) -> HttpResponse {
         ActorError::NotDurable(error) if error.is_refusal() => StatusCode::INSUFFICIENT_STORAGE,
         ActorError::NotDurable(_) | ActorError::Recovering => StatusCode::SERVICE_UNAVAILABLE,
         ActorError::RecordFailed { .. } => StatusCode::CONFLICT,
-        ActorError::WrongAnswer => StatusCode::INTERNAL_SERVER_ERROR,
+        ActorError::NotAuthorized { .. }
+        | ActorError::RowNotAuthorized { .. }
+        | ActorError::RightsChanged => StatusCode::FORBIDDEN,
+        ActorError::WrongAnswer | ActorError::PolicyUnfit { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     };
     http_error(status, fault.code(), &text(fault, name))
 }
@@ -103,7 +110,10 @@ pub(crate) fn to_flight(fault: &ActorError, name: &str) -> Status {
         ActorError::Deadline { .. } => Code::DeadlineExceeded,
         ActorError::NotDurable(error) if error.is_refusal() => Code::ResourceExhausted,
         ActorError::Gone | ActorError::NotDurable(_) | ActorError::Recovering => Code::Unavailable,
-        ActorError::WrongAnswer => Code::Internal,
+        ActorError::NotAuthorized { .. }
+        | ActorError::RowNotAuthorized { .. }
+        | ActorError::RightsChanged => Code::PermissionDenied,
+        ActorError::WrongAnswer | ActorError::PolicyUnfit { .. } => Code::Internal,
     };
     let mut status = Status::new(code, text(fault, name));
     status.metadata_mut().insert(CODE_METADATA, MetadataValue::from_static(fault.code()));
@@ -142,6 +152,10 @@ fn text(fault: &ActorError, name: &str) -> String {
         | ActorError::NoConnection
         | ActorError::NotDurable(_)
         | ActorError::RecordFailed { .. }
+        | ActorError::NotAuthorized { .. }
+        | ActorError::RightsChanged
+        | ActorError::RowNotAuthorized { .. }
+        | ActorError::PolicyUnfit { .. }
         | ActorError::Recovering
         | ActorError::WrongAnswer => fault.to_string(),
     }

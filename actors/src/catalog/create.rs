@@ -33,11 +33,11 @@ impl Handler<Posted<CreateTable>> for CatalogActor {
                 self.make(&name, made, Answer::TableCreated(None), reply, ctx);
             }
             TableOrigin::View { view_id, columns } => {
-                let made = self.derive(name.clone(), view_id, columns, owner, caller.memory);
+                let made = self.derive(name.clone(), view_id, columns, owner, caller);
                 self.make(&name, made, Answer::TableCreated(None), reply, ctx);
             }
             TableOrigin::Join { left, right, spec } => {
-                let made = self.join(name.clone(), left, right, spec, owner, caller.memory);
+                let made = self.join(name.clone(), [left, right], spec, owner, caller);
                 self.make(&name, made, Answer::JoinCreated, reply, ctx);
             }
         }

@@ -107,8 +107,8 @@ impl Handler<Posted<HostDerived>> for CatalogActor {
         ctx.spawn(made.into_actor(self).map(move |made, catalog, ctx| match made {
             Ok(table) => {
                 let log = catalog.table_log(id, &reserved, None);
-                catalog.start_table(reserved, NewTable { log, ..table }, ctx);
-                catalog.directory.announce(StreamId::SERVER);
+                catalog.start_table(reserved.clone(), NewTable { log, ..table }, ctx);
+                catalog.directory.announce(StreamId::SERVER, Some(&reserved));
                 reply.send(Ok(()));
             }
             Err(error) => {

@@ -13,6 +13,7 @@ use proscenium_engine::{ColumnType, EngineError, MemoryAccount};
 
 use super::durable::log_definition;
 use super::{CatalogActor, NewTable};
+use crate::caller::Caller;
 use crate::data_directory::DerivedDefinition;
 use crate::data_directory::definition::DerivedOrigin;
 use crate::engine_context::engine_context;
@@ -29,16 +30,18 @@ impl CatalogActor {
         view_id: String,
         columns: Option<Vec<(String, ColumnType)>>,
         owner: JobOwner,
-        memory: MemoryAccount,
+        caller: Caller,
     ) -> impl Future<Output = Result<NewTable>> + 'static {
         let workers = self.context.workers.clone();
         let source = self.directory.table_of_view(&view_id);
-        let data = self.context.data.for_table(&name);
+        // A definition does not state what its sender may see, so a part of a table is followed as long as the server runs.
+        let data = self.context.data.for_table(&name).filter(|_| caller.access.is_none());
         async move {
             let source = source.ok_or_else(|| no_view(&view_id))?;
             let durable_id = source.durable_id;
             let lineage = Lineage::of_view(&source.lineage);
-            let follower = Follower::DerivedTable { view_id, lineage: lineage.clone() };
+            let memory = caller.memory.clone();
+            let follower = Follower::DerivedTable { view_id, caller, lineage: lineage.clone() };
             let (mut made, config) =
                 follow(workers, source, follower, columns.clone(), lineage, owner, memory).await?;
             if let (Some(data), Some(source)) = (data, durable_id) {

@@ -36,7 +36,7 @@ impl Handler<TableEnded> for CatalogActor {
         let Some(name) = self.directory.fail_and_reserve(&table, REBUILDING.to_owned()) else { return };
         tracing::error!(table = %table.name, "a durable table failed and is rebuilt");
         delete_subscribers.notify(&table);
-        self.directory.announce(table.stream);
+        self.directory.announce(table.stream, Some(&table.name));
         let followers = followers_of(&data, id);
         for follower in &followers {
             self.end(follower);
@@ -60,7 +60,7 @@ impl Handler<TableEnded> for CatalogActor {
             match rebuilt {
                 Ok(rebuilt) => {
                     catalog.host_written(name, rebuilt, ctx);
-                    catalog.directory.announce(table.stream);
+                    catalog.directory.announce(table.stream, Some(&table.name));
                     catalog.make_followers_again(followers, ctx);
                 }
                 Err(error) => {

@@ -8,12 +8,14 @@
 use std::sync::Arc;
 
 use actix::prelude::*;
+use proscenium_engine::access::Access;
 use proscenium_engine::delta::TableDelta;
 use proscenium_engine::hosting::{Answer, Write};
-use proscenium_engine::table::{Operation, StagedBatch, Table, WriteKind};
-use proscenium_engine::{MemoryAccount, TableData, WriteOptions};
+use proscenium_engine::table::{Operation, RefusedRow, StagedBatch, Table, WriteKind};
+use proscenium_engine::{EngineError, MemoryAccount, TableData, WriteOptions};
 
 use super::TableActor;
+use super::notify::Deltas;
 use crate::caller::Caller;
 use crate::data_directory::fault;
 use crate::engine_context::engine_context;
@@ -31,6 +33,8 @@ type Applied = (Option<TableDelta>, Took);
 pub(super) struct Writing {
     pub session: SessionId,
     pub memory: MemoryAccount,
+    /// What of the table the sender may change; `None`: all of it.
+    pub access: Option<Arc<Access>>,
     pub answer: Answer,
     pub reply: Reply<Answer>,
     /// Dropped once the write has its place in the table's order, and no fault of its own can refuse it any more.
@@ -62,12 +66,20 @@ impl TableActor {
             return reply.send(Err(ActorError::RecordFailed { table: self.name.to_string(), position }));
         }
         let (data, kind, options, answer) = parts(write);
-        let (session, memory) = (caller.session, caller.memory.clone());
-        let writing = Writing { session, memory, answer, reply, accepted: Some(accepted) };
+        let (session, memory, access) = (caller.session, caller.memory.clone(), caller.access.clone());
+        let writing = Writing { session, memory, access, answer, reply, accepted: Some(accepted) };
+        let stager = self.table.stager().and_then(|stager| match &caller.access {
+            None => Ok(stager),
+            Some(access) => stager.within(access),
+        });
+        let stager = match stager {
+            Ok(stager) => stager,
+            Err(error) => return writing.reply.send(Err(error.into())),
+        };
         let work = data.read_work();
         if self.reading.is_short(work) {
             let watch = Stopwatch::start();
-            let staged = self.table.stage(&data, kind, &options, &engine_context(&caller.memory));
+            let staged = stager.stage(&data, kind, &options, &engine_context(&caller.memory));
             self.reading.observe(work, watch.stop());
             return match staged {
                 Ok(Some(staged)) => self.submit(staged, writing, ctx),
@@ -75,10 +87,6 @@ impl TableActor {
                 Err(error) => writing.reply.send(Err(error.into())),
             };
         }
-        let stager = match self.table.stager() {
-            Ok(stager) => stager,
-            Err(error) => return writing.reply.send(Err(error.into())),
-        };
         let memory = caller.memory.clone();
         let stage = move || {
             let watch = Stopwatch::start();
@@ -90,6 +98,9 @@ impl TableActor {
 
     /// Applies a staged batch, after it was logged if the table is durable.
     fn submit(&mut self, staged: StagedBatch, mut writing: Writing, ctx: &mut Context<Self>) {
+        if let Err(error) = self.check_rows(&staged, &writing) {
+            return writing.reply.send(Err(error));
+        }
         if self.log.is_some() {
             return self.log_write(staged, writing, ctx);
         }
@@ -121,6 +132,21 @@ impl TableActor {
             table.resume_deferred(ctx);
         };
         self.after(staging, then, ctx);
+    }
+
+    /// Checks that the sender may touch every row of a batch, as it will be once the writes before are applied.
+    fn check_rows(&self, staged: &StagedBatch, writing: &Writing) -> Result<()> {
+        let Some(access) = &writing.access else { return Ok(()) };
+        let world = engine_context(&writing.memory);
+        match self.table.find_refused_row(staged, self.pending.staged(), access, &world) {
+            Ok(None) => Ok(()),
+            Ok(Some(RefusedRow { act, key })) => Err(ActorError::RowNotAuthorized { act, key }),
+            Err(error @ EngineError::Memory(_)) => Err(error.into()),
+            Err(error) => {
+                tracing::error!(table = %self.name, %error, "the policy does not fit a table");
+                Err(ActorError::PolicyUnfit { table: self.name.to_string() })
+            }
+        }
     }
 
     /// Applies a staged batch, answers, and goes on with `then`. Returns false if a worker applies it: then the table's further
@@ -196,10 +222,10 @@ impl TableActor {
         self.meter.applied(took.elapsed);
         match delta {
             Some(delta) => {
-                let delta = Arc::new(delta);
-                let scopes = self.push_to_followers(&delta, &DerivedSlots::default());
+                let deltas = Deltas::new(delta, self.table.take_part_deltas());
+                let scopes = self.push_to_followers(&deltas, &DerivedSlots::default());
                 reply.send(Ok(answer));
-                self.notify(&delta, &DerivedSlots::default(), ctx);
+                self.notify(&deltas, &DerivedSlots::default(), ctx);
                 drop(scopes);
                 self.wake_followers();
                 self.end_views_without_memory(ctx);

@@ -11,6 +11,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use actix::prelude::*;
 use proscenium_engine::MemoryAccount;
+use proscenium_engine::access::Restricted;
 use proscenium_engine::hosting::{HandleId, SharedId};
 use proscenium_engine::interrupt::Interrupted;
 use proscenium_engine::table::{Backfill, BackfillResult, InstalledColumns, Table};
@@ -90,7 +91,7 @@ impl TableActor {
         mut result: BackfillResult,
         ctx: &mut Context<Self>,
     ) {
-        let backlog = self.table.catch_up_log(&result);
+        let backlog = self.table.catch_up_log(&backfill, &result);
         let running_backfill =
             self.running_backfill.iter_mut().find(|running_backfill| running_backfill.backfill.is(&backfill));
         let (Some(running_backfill), Some(version)) = (running_backfill, backlog.version()) else {
@@ -221,8 +222,11 @@ impl TableActor {
                     self.compute(ready, requester.clone(), ctx);
                 }
             }
+            let restriction = backfill.restriction().map(Restricted::id);
             for id in self.not_started() {
-                if let Some(queue) = self.host.views.shared_mut(id) {
+                if let Some(queue) = self.host.views.shared_mut(id)
+                    && queue.restriction() == restriction
+                {
                     queue.amend(&installed);
                 }
             }

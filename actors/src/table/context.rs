@@ -102,9 +102,9 @@ pub trait TableNames: std::fmt::Debug + Send + Sync {
     /// Removes a table that failed, and remembers the reason. Returns as [`TableNames::remove`] does.
     fn fail(&self, table: &TableRef, reason: String) -> bool;
 
-    /// Notifies subscribers that the list of tables changed, in the order of `stream`.
-    fn announce(&self, stream: StreamId);
+    /// Notifies subscribers that the list of tables changed, in the order of `stream`: those who see `table`, or all.
+    fn announce(&self, stream: StreamId, table: Option<&str>);
 
     /// Sends the answers to the requests that changed the list, then notifies its subscribers.
-    fn announce_after(&self, stream: StreamId, answered: Vec<(Reply<Answer>, Answer)>);
+    fn announce_after(&self, stream: StreamId, table: Option<&str>, answered: Vec<(Reply<Answer>, Answer)>);
 }

@@ -19,7 +19,7 @@ impl TableActor {
             Ok(Deletion::Due) => self.delete_if_due(ctx),
             Ok(Deletion::Deferred) => {
                 self.context.names.unlist(&self.name);
-                self.context.names.announce(self.stream);
+                self.context.names.announce(self.stream, Some(&self.name));
             }
             Err((reply, error)) => reply.send(Err(error.into())),
         }
@@ -61,7 +61,7 @@ impl TableActor {
         // Ends the source queues now: the actor may handle further messages before it stops.
         self.sources.clear();
         let answered = requests.into_iter().map(|reply| (reply, Answer::TableDeleted)).collect();
-        self.context.names.announce_after(self.stream, answered);
+        self.context.names.announce_after(self.stream, Some(&self.name), answered);
         ctx.stop();
     }
 }

@@ -130,7 +130,7 @@ impl TableActor {
         };
         reservation.settle_all();
         writing.accepted.take();
-        let ticket = self.pending.push_write(writing, reservation);
+        let ticket = self.pending.push_write(staged.clone(), writing, reservation);
         if staged.memory() <= tuning::INLINE_RECORD_BYTES {
             return self.prepared(ticket, log.record(staged, false), ctx);
         }
@@ -183,6 +183,7 @@ impl TableActor {
             let publish = Writing {
                 session,
                 memory: write.writing.memory.clone(),
+                access: None,
                 answer: Answer::Updated(None),
                 reply: Reply::ignored(),
                 accepted: None,
@@ -202,7 +203,10 @@ impl TableActor {
     pub(super) fn apply_durable(&mut self, ctx: &mut Context<Self>) {
         while let Some(write) = self.pending.pop_durable() {
             let PendingWrite { staged, mut writing, ticket, position, .. } = write;
-            if let Some(Position { epoch, version }) = position {
+            // Versions count what others write, too.
+            if let Some(Position { epoch, version }) = position
+                && writing.access.is_none()
+            {
                 writing.answer = writing.answer.at(WritePosition { epoch, version });
             }
             let session = writing.session;

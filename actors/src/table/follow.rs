@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use actix::prelude::*;
 use proscenium_engine::MemoryAccount;
+use proscenium_engine::access::{Access, Restricted};
 use proscenium_engine::config::ViewConfig;
-use proscenium_engine::delta::TableDelta;
 use proscenium_engine::error::HostingError;
 use proscenium_engine::hosting::{self, HandleId};
 use proscenium_engine::table::{Snapshot, Table};
 use proscenium_engine::view::Plan;
 
+use super::notify::Deltas;
+use super::part::PartRequest;
 use super::{Receive, TableActor};
+use crate::caller::Caller;
 use crate::delta_queue::DeltaQueue;
 use crate::engine_context::engine_context;
 use crate::error::ActorError;
@@ -36,6 +39,8 @@ pub enum Follower {
     DerivedTable {
         /// The id of the view, which may not be closed meanwhile.
         view_id: String,
+        /// The sender, who must have the right to use the view.
+        caller: Caller,
         /// The lineage of the derived table.
         lineage: Lineage,
     },
@@ -50,6 +55,10 @@ pub enum Follower {
     JoinTable {
         /// The name of the join; this table may not be deleted meanwhile.
         name: String,
+        /// The part of this table that is joined; `None`: all of it.
+        access: Option<Arc<Access>>,
+        /// The account for what is kept of the part.
+        memory: MemoryAccount,
         /// The lineage of the join, the same for both of its sources.
         lineage: Lineage,
     },
@@ -73,6 +82,8 @@ pub struct Followed {
 pub(super) struct FollowerLink {
     deltas: Arc<DeltaQueue>,
     lineage: Lineage,
+    /// The part of the table that is followed; `None`: all of it.
+    restricted: Option<Restricted>,
 }
 
 impl Receive<Follow> for TableActor {
@@ -82,8 +93,8 @@ impl Receive<Follow> for TableActor {
 
     fn receive(&mut self, Follow { follower, reply }: Follow, ctx: &mut Context<Self>) {
         match follower {
-            Follower::DerivedTable { view_id, lineage } => {
-                let view = self.host.views.find(&view_id);
+            Follower::DerivedTable { view_id, caller, lineage } => {
+                let view = self.find_view(&view_id, &caller);
                 let Some(plan) =
                     view.and_then(|id| self.host.views.handle(id)).map(|handle| handle.plan.clone())
                 else {
@@ -92,7 +103,7 @@ impl Receive<Follow> for TableActor {
                 let then = {
                     let plan = plan.clone();
                     move |table: &mut Self, _: &mut Context<Self>| {
-                        reply.send(Ok(table.begin_following(view, None, Some(plan), lineage)));
+                        reply.send(Ok(table.begin_following(view, None, Some(plan), None, lineage)));
                     }
                 };
                 self.finish_plan(&plan, then, ctx);
@@ -100,16 +111,29 @@ impl Receive<Follow> for TableActor {
             Follower::DerivedAgain { config, lineage } => {
                 let world = engine_context(&MemoryAccount::unlimited());
                 let plan = move |table: &mut Table| table.plan_in(&config, &world);
-                let then =
-                    move |table: &mut Self, plan: proscenium_engine::Result<Plan>, _: &mut Context<Self>| {
-                        let followed =
-                            plan.map(|plan| table.begin_following(None, None, Some(Arc::new(plan)), lineage));
-                        reply.send(followed.map_err(ActorError::from));
-                    };
+                let then = move |table: &mut Self,
+                                 plan: proscenium_engine::Result<Plan>,
+                                 _: &mut Context<Self>| {
+                    let followed = plan
+                        .map(|plan| table.begin_following(None, None, Some(Arc::new(plan)), None, lineage));
+                    reply.send(followed.map_err(ActorError::from));
+                };
                 self.lend(self.job_owner(), plan, then, ctx);
             }
-            Follower::JoinTable { name, lineage } => {
-                reply.send(Ok(self.begin_following(None, Some(name), None, lineage)));
+            Follower::JoinTable { name, access: None, lineage, .. } => {
+                reply.send(Ok(self.begin_following(None, Some(name), None, None, lineage)));
+            }
+            Follower::JoinTable { name, access, memory, lineage } => {
+                let part = PartRequest::new(&self.name, access, &memory);
+                let restrict = move |table: &mut Table| part.of(table);
+                let then = move |table: &mut Self,
+                                 restricted: crate::error::Result<Option<Restricted>>,
+                                 _: &mut Context<Self>| {
+                    reply.send(restricted.map(|restricted| {
+                        table.begin_following(None, Some(name), None, restricted, lineage)
+                    }));
+                };
+                self.lend(self.job_owner(), restrict, then, ctx);
             }
         }
     }
@@ -121,12 +145,18 @@ impl TableActor {
         view: Option<HandleId>,
         join: Option<String>,
         plan: Option<Arc<Plan>>,
+        restricted: Option<Restricted>,
         lineage: Lineage,
     ) -> Followed {
         let deltas = Arc::<DeltaQueue>::default();
-        let link = FollowerLink { deltas: deltas.clone(), lineage };
+        let restricted = restricted.or_else(|| plan.as_ref().and_then(|plan| plan.restriction().cloned()));
+        let snapshot = match &restricted {
+            None => self.table.snapshot(),
+            Some(restricted) => self.table.part(restricted).snapshot(),
+        };
+        let link = FollowerLink { deltas: deltas.clone(), lineage, restricted };
         self.host.followers.add(hosting::Follower { view, join, link });
-        Followed { snapshot: self.table.snapshot(), limit: self.table.limit(), plan, deltas }
+        Followed { snapshot, limit: self.table.limit(), plan, deltas }
     }
 
     /// Removes the followers that have ended.
@@ -139,16 +169,13 @@ impl TableActor {
     ///
     /// Reserves a slot for each connection that subscribes to a derived table. This table's own messages precede these
     /// slots until the returned scopes are dropped.
-    pub(super) fn push_to_followers(
-        &mut self,
-        delta: &Arc<TableDelta>,
-        own: &DerivedSlots,
-    ) -> Vec<BatchScope> {
+    pub(super) fn push_to_followers(&mut self, all: &Deltas, own: &DerivedSlots) -> Vec<BatchScope> {
         self.retain_live_followers();
         let mut scopes = HashMap::new();
-        for FollowerLink { deltas, lineage: Lineage { derivation_rank, listeners } } in
+        for FollowerLink { deltas, lineage: Lineage { derivation_rank, listeners }, restricted } in
             self.host.followers.links()
         {
+            let Some(delta) = all.of(restricted.as_ref().map(Restricted::id)) else { continue };
             let mut derived_slots = DerivedSlots::new();
             for outbox in listeners.outboxes() {
                 let session = outbox.session();

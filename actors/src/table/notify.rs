@@ -6,8 +6,10 @@ use std::sync::Arc;
 use actix::prelude::*;
 use bytes::Bytes;
 use proscenium_engine::EngineError;
+use proscenium_engine::access::{Restricted, RestrictionId};
 use proscenium_engine::delta::TableDelta;
-use proscenium_engine::hosting::{HandleId, SharedId, ViewRegistry};
+use proscenium_engine::hosting::{HandleId, Principal, SharedId, ViewRegistry};
+use proscenium_engine::table::PartDeltas;
 use proscenium_engine::view::removed_keys_arrow;
 
 use super::{TableActor, view_queue::ViewQueue};
@@ -18,26 +20,24 @@ use crate::view::{Delivery, Receiver, Step, Wanted};
 
 impl TableActor {
     /// Sends a delta to all subscribers and views in the protocol's order: handles in creation order, for each the
-    /// removed keys before the update. A derived table writes into the slots that its source reserved.
-    pub(super) fn notify(
-        &mut self,
-        delta: &Arc<TableDelta>,
-        derived_slots: &DerivedSlots,
-        ctx: &mut Context<Self>,
-    ) {
+    /// removed keys before the update. A derived table writes into the slots that its source reserved. Views of a part of the
+    /// table that the delta does not change learn nothing of it.
+    pub(super) fn notify(&mut self, deltas: &Deltas, derived_slots: &DerivedSlots, ctx: &mut Context<Self>) {
         let stream = self.stream;
         let emit =
             |subscriber: &Subscriber, notification| match derived_slots.get(&subscriber.outbox.session()) {
                 Some(derived_slot) => derived_slot.push(Outgoing::Notification(notification)),
                 None => subscriber.outbox.push(stream, Outgoing::Notification(notification)),
             };
-        let mut keys = RemovedKeys::new(delta, self.table.index());
+        let mut keys = RemovedKeys::default();
         let mut wanted: HashMap<SharedId, Vec<Wanted>> = HashMap::new();
         let applied_at = self.meter.stamp();
         for (id, handle) in self.host.views.handles() {
             let subscriptions = &handle.subscriptions;
+            let restriction = handle.plan.restriction().map(Restricted::id);
+            let Some(delta) = deltas.of(restriction) else { continue };
             if !subscriptions.on_remove.is_empty()
-                && let Some(keys) = keys.get()
+                && let Some(keys) = keys.get(restriction, delta)
             {
                 for subscriber in &subscriptions.on_remove {
                     let notification = Notification::Removed {
@@ -70,6 +70,7 @@ impl TableActor {
         }
         for (id, queue) in self.host.views.all_shared_mut() {
             let wanted = wanted.remove(&id).unwrap_or_default();
+            let Some(delta) = deltas.of(queue.restriction()) else { continue };
             let step = Step {
                 delta: delta.clone(),
                 wanted,
@@ -129,7 +130,7 @@ impl TableActor {
 /// Reserves a position in each subscriber's stream for the rows of one handle. For a subscriber whose outbox is full
 /// the rows are deferred and merged with later ones.
 pub(super) fn reserve_rows(
-    views: &ViewRegistry<Subscriber, ViewQueue, ()>,
+    views: &ViewRegistry<Subscriber, ViewQueue, Principal>,
     id: HandleId,
     stream: StreamId,
     derived_slots: &DerivedSlots,
@@ -156,25 +157,40 @@ pub(super) fn reserve_rows(
     Some(Wanted { handle: id, view_id: handle.view_id.clone(), receivers: receivers.collect() })
 }
 
-/// The removed keys as bytes, encoded at most once and only if there is a subscriber.
-struct RemovedKeys<'a> {
-    delta: &'a TableDelta,
-    index: Option<&'a str>,
-    written: Option<Option<Bytes>>,
+/// The delta of a table, and what it is to the parts of the table that readers with restricted rights see.
+pub(super) struct Deltas {
+    whole: Arc<TableDelta>,
+    parts: PartDeltas,
 }
 
-impl<'a> RemovedKeys<'a> {
-    fn new(delta: &'a TableDelta, index: Option<&'a str>) -> Self {
-        RemovedKeys { delta, index, written: None }
+impl Deltas {
+    pub fn new(whole: TableDelta, parts: PartDeltas) -> Deltas {
+        Deltas { whole: Arc::new(whole), parts }
     }
 
-    fn get(&mut self) -> Option<&Bytes> {
-        let (delta, index) = (self.delta, self.index);
-        let written = self.written.get_or_insert_with(|| match removed_keys_arrow(delta, index?) {
-            Ok(keys) => keys.map(Bytes::from),
-            Err(error) => {
-                tracing::error!(%error, "removed keys could not be encoded");
-                None
+    /// The delta of a part, or of the whole table; `None`: the part has not changed.
+    pub fn of(&self, restriction: Option<RestrictionId>) -> Option<&Arc<TableDelta>> {
+        match restriction {
+            None => Some(&self.whole),
+            Some(restriction) => self.parts.get(&restriction),
+        }
+    }
+}
+
+/// The removed keys as bytes, of each part of the table encoded at most once and only if there is a subscriber.
+#[derive(Default)]
+struct RemovedKeys(HashMap<Option<RestrictionId>, Option<Bytes>>);
+
+impl RemovedKeys {
+    fn get(&mut self, restriction: Option<RestrictionId>, delta: &TableDelta) -> Option<&Bytes> {
+        let written = self.0.entry(restriction).or_insert_with(|| {
+            let index = delta.new.index_name()?;
+            match removed_keys_arrow(delta, index) {
+                Ok(keys) => keys.map(Bytes::from),
+                Err(error) => {
+                    tracing::error!(%error, "removed keys could not be encoded");
+                    None
+                }
             }
         });
         written.as_ref()

@@ -15,6 +15,7 @@ use proscenium_engine::view::{Plan, SharingKey};
 
 use super::TableActor;
 use super::compute::start;
+use super::part::PartRequest;
 use super::view_queue::ViewQueue;
 use crate::caller::{Caller, Requester};
 use crate::error::{ActorError, Result};
@@ -31,9 +32,10 @@ struct Planned {
 }
 
 impl Planned {
-    fn of(table: &mut Table, config: &ViewConfig) -> Result<Planned> {
-        let (plan, backfill) = table.plan(config)?;
-        let key = plan.sharing_key(table.version());
+    fn of(table: &mut Table, config: &ViewConfig, part: &PartRequest) -> Result<Planned> {
+        let restricted = part.of(table)?;
+        let (plan, backfill) = table.plan_within(config, restricted)?;
+        let key = plan.sharing_key(table.of_plan(&plan).version());
         Ok(Planned { plan: Arc::new(plan), key, backfill })
     }
 }
@@ -49,9 +51,11 @@ impl TableActor {
         reply: Reply<Answer>,
         ctx: &mut Context<Self>,
     ) {
-        let is_short = config.num_items() + self.table.schema().len() <= tuning::INLINE_PLAN_ITEMS;
+        let is_short = config.num_items() + self.table.schema().len() <= tuning::INLINE_PLAN_ITEMS
+            && self.has_part(caller.access.as_deref());
         let group_by_depth = config.group_by_depth;
-        let plan = move |table: &mut Table| Planned::of(table, &config);
+        let part = self.part_request(&caller);
+        let plan = move |table: &mut Table| Planned::of(table, &config, &part);
         let open = move |table: &mut Self, planned, ctx: &mut Context<Self>| {
             reply.send(table.open_planned(&view_id, planned, group_by_depth, &caller, ctx));
         };
@@ -81,7 +85,8 @@ impl TableActor {
             Some(shared) => shared,
             None => self.build(plan.clone(), key, caller.requester()),
         };
-        let handle = self.host.views.open(view_id.clone(), caller.session, shared, plan, ());
+        let handle =
+            self.host.views.open(view_id.clone(), caller.session, shared, plan, caller.principal.clone());
         if let Some(queue) = self.host.views.shared_mut(shared) {
             queue.push(QueuedCommand::Open(Opening { handle, group_by_depth }));
         }
@@ -110,7 +115,8 @@ impl TableActor {
     /// Creates a shared view of the table's current state. Its actor starts once the plan's columns are computed.
     fn build(&mut self, plan: Arc<Plan>, key: SharingKey, requester: Requester) -> SharedId {
         let is_pending = self.table.is_pending(&plan);
-        let mut queue = ViewQueue::waiting(plan, self.table.snapshot(), requester);
+        let snapshot = self.table.of_plan(&plan).snapshot();
+        let mut queue = ViewQueue::waiting(plan, snapshot, requester);
         if !is_pending {
             start(&mut queue, self.job_owner(), &self.context);
         }

@@ -35,7 +35,7 @@ pub(super) struct PendingWrites {
 #[derive(Debug)]
 pub(super) struct PendingWrite {
     pub ticket: u64,
-    /// `None` while its record is prepared, and once it is applied.
+    /// `None` once it is applied.
     pub staged: Option<StagedBatch>,
     pub record: RecordState,
     pub writing: Writing,
@@ -105,13 +105,23 @@ impl PendingWrites {
 
     /// Appends a write whose record is not prepared yet, and returns its ticket. Its connection's other messages wait until
     /// [`PendingWrites::end`].
-    pub fn push_write(&mut self, writing: Writing, reservation: MemoryReservation) -> u64 {
+    pub fn push_write(
+        &mut self,
+        staged: StagedBatch,
+        writing: Writing,
+        reservation: MemoryReservation,
+    ) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         self.sessions.entry(writing.session).or_default().pending += 1;
-        let (staged, record, position) = (None, RecordState::Preparing, None);
+        let (staged, record, position) = (Some(staged), RecordState::Preparing, None);
         self.writes.push_back(PendingWrite { ticket, staged, record, writing, position, reservation });
         ticket
+    }
+
+    /// The batches that are not applied yet, in order.
+    pub fn staged(&self) -> impl Iterator<Item = &StagedBatch> {
+        self.writes.iter().filter_map(|write| write.staged.as_ref())
     }
 
     /// The place of a write, unless it was answered.

@@ -8,6 +8,7 @@ use proscenium_engine::table::Table;
 
 use super::{MessageOrder, Receive, TableActor};
 use crate::caller::Caller;
+use crate::error::{ActorError, Result};
 use crate::mailbox::{Done, Reply};
 use crate::tuning;
 use crate::workers::JobOwner;
@@ -107,6 +108,9 @@ impl Receive<TableRequest> for TableActor {
         if caller.is_gone() && !command.changes_table() {
             return;
         }
+        if caller.policy_number < self.policy_number {
+            return reply.send(Err(ActorError::RightsChanged));
+        }
         match command {
             TargetCommand::Table(TableCommand::Write(write)) => {
                 self.write(write, &caller, reply, handled, ctx)
@@ -132,19 +136,28 @@ impl TableActor {
         ctx: &mut Context<Self>,
     ) {
         match command {
-            TableCommand::GetSchema => reply.send(Ok(Answer::TableSchema(self.table.schema().clone()))),
-            TableCommand::GetSize => reply.send(Ok(Answer::TableSize(self.table.num_rows()))),
-            TableCommand::GetSnapshot => reply.send(Ok(Answer::Snapshot(self.table.snapshot()))),
+            TableCommand::GetSchema => {
+                let schema = |table: &mut Table| Answer::TableSchema(table.schema().clone());
+                self.answer_within(&caller, 0, schema, reply, ctx);
+            }
+            TableCommand::GetSize => {
+                let size = |table: &mut Table| Answer::TableSize(table.num_rows());
+                self.answer_within(&caller, 0, size, reply, ctx);
+            }
+            TableCommand::GetSnapshot => {
+                let snapshot = |table: &mut Table| Answer::Snapshot(table.snapshot());
+                self.answer_within(&caller, 0, snapshot, reply, ctx);
+            }
             TableCommand::MakePort => reply.send(Ok(Answer::Port(self.table.make_port()))),
             TableCommand::ValidateExpressions(expressions) => {
                 let num_items = expressions.values().map(String::len).sum();
                 let describe = move |table: &mut Table| Answer::of_expressions(expressions, table);
-                self.describe(num_items, describe, reply, ctx);
+                self.answer_within(&caller, num_items, describe, reply, ctx);
             }
             TableCommand::DescribeView(config) => {
                 let num_items = config.num_items();
                 let describe = move |table: &mut Table| Answer::of_config(&config, table);
-                self.describe(num_items, describe, reply, ctx);
+                self.answer_within(&caller, num_items, describe, reply, ctx);
             }
             TableCommand::Write(write) => self.write(write, &caller, reply, Box::new(()), ctx),
             TableCommand::OpenView { view_id, config } => self.open(view_id, config, caller, reply, ctx),
@@ -157,19 +170,30 @@ impl TableActor {
         }
     }
 
-    /// Describes something; a long description is made by a worker.
-    fn describe(
+    /// Answers from what the caller may see of the table. `num_items`: the length of the question; what takes long is done
+    /// by a worker.
+    fn answer_within(
         &mut self,
+        caller: &Caller,
         num_items: usize,
-        describe: impl FnOnce(&mut Table) -> Answer + Send + 'static,
+        answer: impl FnOnce(&mut Table) -> Answer + Send + 'static,
         reply: Reply<Answer>,
         ctx: &mut Context<Self>,
     ) {
-        if num_items + self.table.schema().len() <= tuning::INLINE_PLAN_ITEMS {
-            return reply.send(Ok(describe(&mut self.table)));
+        let is_short = num_items + self.table.schema().len() <= tuning::INLINE_PLAN_ITEMS;
+        let is_short = is_short && self.has_part(caller.access.as_deref());
+        let part = self.part_request(caller);
+        let answer = move |table: &mut Table| -> Result<Answer> {
+            Ok(match part.of(table)? {
+                None => answer(table),
+                Some(restricted) => answer(table.part_mut(&restricted)),
+            })
+        };
+        if is_short {
+            return reply.send(answer(&mut self.table));
         }
         let owner = JobOwner::of(reply.asker());
-        self.lend(owner, describe, move |_, answer, _| reply.send(Ok(answer)), ctx);
+        self.lend(owner, answer, move |_, answer, _| reply.send(answer), ctx);
     }
 
     fn handle_view_command(
@@ -180,7 +204,7 @@ impl TableActor {
         reply: Reply<Answer>,
         ctx: &mut Context<Self>,
     ) {
-        let Some(id) = self.host.views.find(view_id) else {
+        let Some(id) = self.find_view(view_id, caller) else {
             return reply
                 .send(command.answer_if_missing().ok_or_else(|| self.context.names.no_view(view_id)));
         };

@@ -17,6 +17,7 @@ use super::Receive;
 use super::TableActor;
 use super::TableRef;
 use super::deferred::Continuation;
+use super::notify::Deltas;
 use crate::delta_queue::{Arrival, DeltaQueue};
 use crate::engine_context::engine_context;
 use crate::mailbox::Reply;
@@ -122,7 +123,7 @@ impl TableActor {
         if self.context.names.fail(&self.self_ref, error.to_string()) {
             self.meter.forget(&self.name);
             self.delete_subscribers.notify(&self.self_ref);
-            self.context.names.announce(self.stream);
+            self.context.names.announce(self.stream, Some(&self.name));
         }
         self.sources.clear();
         ctx.stop();
@@ -141,9 +142,9 @@ impl TableActor {
         ctx: &mut Context<Self>,
     ) {
         let Some(delta) = followed else { return };
-        let delta = Arc::new(delta);
-        let scopes = self.push_to_followers(&delta, &derived_slots);
-        self.notify(&delta, &derived_slots, ctx);
+        let deltas = Deltas::new(delta, self.table.take_part_deltas());
+        let scopes = self.push_to_followers(&deltas, &derived_slots);
+        self.notify(&deltas, &derived_slots, ctx);
         drop(scopes);
         self.wake_followers();
         for derived_slot in derived_slots.into_values() {

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::prelude::*;
+use proscenium_engine::access::{Restricted, RestrictionId};
 use proscenium_engine::hosting::{HandleId, SharedId};
 use proscenium_engine::table::{InstalledColumns, Snapshot};
 use proscenium_engine::view::Plan;
@@ -24,6 +25,8 @@ use crate::view::{BatchAck, BatchHandled, BuildState, QueuedCommand, Step, ViewA
 
 pub(super) struct ViewQueue {
     view: Stage,
+    /// The part of the table that the view is of.
+    restriction: Option<RestrictionId>,
     /// Whose work building it is.
     requester: Requester,
     build: Arc<BuildState>,
@@ -58,6 +61,7 @@ impl ViewQueue {
     /// [`ViewQueue::amend`].
     pub fn waiting(plan: Arc<Plan>, snapshot: Snapshot, requester: Requester) -> Self {
         ViewQueue {
+            restriction: plan.restriction().map(Restricted::id),
             view: Stage::Waits(plan, snapshot),
             requester,
             build: Arc::default(),
@@ -68,6 +72,11 @@ impl ViewQueue {
             deltas_sent: false,
             is_deserted: false,
         }
+    }
+
+    /// The part of the table that the view is of; `None`: the whole.
+    pub fn restriction(&self) -> Option<RestrictionId> {
+        self.restriction
     }
 
     /// The plan of a view that is not started.

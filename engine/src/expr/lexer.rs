@@ -2,7 +2,7 @@
 //!
 //! Invariant: checks run in this order, and the first failure is reported: tokens, numbers, brackets, adjacent pairs.
 
-use super::ExpressionError;
+use super::{ExpressionError, claims};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TokenKind {
@@ -70,8 +70,9 @@ const JOINS: &[(&str, &str, &str)] = &[
 
 const SIGNS: &[(&str, &str, &str)] = &[("+", "-", "-"), ("-", "+", "-"), ("-", "-", "+")];
 
-pub(super) fn tokenise(text: &str) -> Result<Vec<Token>, ExpressionError> {
-    let mut tokens = Lexer { text: text.as_bytes(), source: text, at: 0 }.run()?;
+/// Splits a text; `may_claim`: whether it may name claims of the reader.
+pub(super) fn tokenise(text: &str, may_claim: bool) -> Result<Vec<Token>, ExpressionError> {
+    let mut tokens = Lexer { text: text.as_bytes(), source: text, at: 0, may_claim }.run()?;
     join(&mut tokens);
     check_numbers(&tokens, text)?;
     check_brackets(&tokens, text)?;
@@ -84,6 +85,7 @@ struct Lexer<'a> {
     text: &'a [u8],
     source: &'a str,
     at: usize,
+    may_claim: bool,
 }
 
 impl Lexer<'_> {
@@ -194,6 +196,11 @@ impl Lexer<'_> {
     fn special(&mut self) -> Result<Token, ExpressionError> {
         let at = self.at;
         let rest = &self.text[at..];
+        if self.may_claim && rest.starts_with(claims::PREFIX.as_bytes()) {
+            self.at += claims::PREFIX.len();
+            self.symbol();
+            return Ok(Token { kind: TokenKind::Symbol, value: self.source[at..self.at].to_owned(), at });
+        }
         let is_known = rest.len() >= 11
             && rest[1].eq_ignore_ascii_case(&b'f')
             && rest[2].is_ascii_digit()

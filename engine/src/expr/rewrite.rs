@@ -23,11 +23,15 @@ pub(super) struct Rewritten {
 }
 
 pub(super) fn rewrite(text: &str) -> Rewritten {
-    let text = text.replace("true", "True").replace("false", "False");
-    let (text, columns) = name_columns(&text);
+    let (text, columns) = name_columns(&constants(text));
     let text = name_nulls(&text);
     let text = replace_quoted(&text, b'\'', |literal| format!("intern('{literal}')"));
     Rewritten { text: unwrap_patterns(&text), columns }
+}
+
+/// Spells the constants `true` and `false` as the language does, wherever they occur.
+pub(super) fn constants(text: &str) -> String {
+    text.replace("true", "True").replace("false", "False")
 }
 
 /// Replaces `"a"` by `COLUMNn`, where `n` counts all references before the first to that name.

@@ -15,6 +15,19 @@ struct Identity {
     name: Option<String>,
     roles: Vec<String>,
     claims: BTreeMap<String, String>,
+    /// Whether it is the server itself, to which no policy applies.
+    is_unrestricted: bool,
+    /// What a sealed link opens, if one was used.
+    sealed: Option<SealedGrant>,
+}
+
+/// What a sealed link opens: it narrows the rights of its maker to reading one table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedGrant {
+    /// The name of the table.
+    pub table: String,
+    /// A condition for rows, beside those of the maker's own rights.
+    pub rows: Option<String>,
 }
 
 impl Principal {
@@ -30,7 +43,42 @@ impl Principal {
         roles: impl IntoIterator<Item = String>,
         claims: BTreeMap<String, String>,
     ) -> Principal {
-        Principal(Arc::new(Identity { name: Some(name.into()), roles: roles.into_iter().collect(), claims }))
+        let roles = roles.into_iter().collect();
+        Principal(Arc::new(Identity { name: Some(name.into()), roles, claims, ..Identity::default() }))
+    }
+
+    /// The server itself, which may do everything.
+    pub fn server() -> Principal {
+        Principal(Arc::new(Identity { is_unrestricted: true, ..Identity::default() }))
+    }
+
+    /// The bearer of a link that this principal has sealed.
+    #[must_use]
+    pub fn with_sealed_grant(&self, grant: SealedGrant) -> Principal {
+        let Identity { name, roles, claims, is_unrestricted, sealed: _ } = &*self.0;
+        let (name, roles, claims) = (name.clone(), roles.clone(), claims.clone());
+        Principal(Arc::new(Identity {
+            name,
+            roles,
+            claims,
+            is_unrestricted: *is_unrestricted,
+            sealed: Some(grant),
+        }))
+    }
+
+    /// Whether no policy applies.
+    pub fn is_unrestricted(&self) -> bool {
+        self.0.is_unrestricted
+    }
+
+    /// What the sealed link opens by which the sender came.
+    pub fn sealed_grant(&self) -> Option<&SealedGrant> {
+        self.0.sealed.as_ref()
+    }
+
+    /// All claims.
+    pub fn claims(&self) -> &BTreeMap<String, String> {
+        &self.0.claims
     }
 
     /// The sender's name; `None` if the sender is not authenticated.

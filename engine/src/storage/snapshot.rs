@@ -26,6 +26,8 @@ pub(crate) struct SnapshotData {
     pub(crate) order: KeyOrder,
     /// The table whose keys these rows have, slot by slot, if they are rows of another table.
     pub(crate) base: Option<Snapshot>,
+    /// The table whose cells these rows have, if they have keys of their own.
+    pub(crate) _cells_of: Option<Snapshot>,
     pub(crate) _epoch: Arc<()>,
     /// The epoch of the computed columns.
     pub(crate) _computed_epoch: Option<Arc<()>>,
@@ -105,6 +107,11 @@ impl Snapshot {
         }
     }
 
+    /// The name of the index column, if there is one.
+    pub fn index_name(&self) -> Option<&str> {
+        self.index().map(|index| &*self.0.schema.field(index).name)
+    }
+
     /// Creates a table of some rows and columns of this one, under the same slots and keys. The cells are shared.
     pub(crate) fn project(
         &self,
@@ -126,6 +133,29 @@ impl Snapshot {
             keys,
             order,
             base,
+            _cells_of: None,
+            _epoch: Arc::default(),
+            _computed_epoch: None,
+        })
+    }
+
+    /// As [`Snapshot::project`], with keys of the rows' own, by which they are ordered.
+    pub(crate) fn project_with_keys(
+        &self,
+        version: u64,
+        schema: Schema,
+        columns: Vec<Column>,
+        keys: ChunkedVec<i64>,
+        order: KeyOrder,
+    ) -> Snapshot {
+        Snapshot::new(SnapshotData {
+            version,
+            schema,
+            columns,
+            keys: RowKeys::Explicit(keys),
+            order,
+            base: None,
+            _cells_of: Some(self.clone()),
             _epoch: Arc::default(),
             _computed_epoch: None,
         })
@@ -144,6 +174,7 @@ impl Snapshot {
             keys: parts.keys.clone(),
             order: parts.order.clone(),
             base: parts.base.clone(),
+            _cells_of: parts._cells_of.clone(),
             _epoch: parts._epoch.clone(),
             _computed_epoch: Some(epoch.clone()),
         })
@@ -164,6 +195,7 @@ impl Snapshot {
             keys: parts.keys.clone(),
             order: parts.order.clone(),
             base: parts.base.clone(),
+            _cells_of: parts._cells_of.clone(),
             _epoch: parts._epoch.clone(),
             _computed_epoch: parts._computed_epoch.clone(),
         })

@@ -7,7 +7,7 @@
 mod flat;
 mod pivot;
 
-use flat::FlatTable;
+pub(super) use flat::FlatTable;
 use pivot::PivotTable;
 
 use crate::context::EngineContext;
@@ -50,6 +50,11 @@ impl DerivedTable {
             }
         };
         Ok(DerivedTable { shape, limit, num_ports: 0 })
+    }
+
+    /// A part of a table, as readers take it for the table.
+    pub(super) fn part(part: FlatTable, limit: Option<u32>) -> DerivedTable {
+        DerivedTable { shape: DerivedShape::Flat(Box::new(part)), limit, num_ports: 0 }
     }
 
     pub(super) fn snapshot(&self) -> &Snapshot {

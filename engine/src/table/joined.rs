@@ -284,6 +284,7 @@ impl JoinedTable {
             keys: RowKeys::Pairs(Arc::new(self.pairs.clone())),
             order: KeyOrder::Tree(self.order.clone()),
             base: None,
+            _cells_of: None,
             _epoch: self.cells.epoch().clone(),
             _computed_epoch: None,
         });

@@ -7,6 +7,7 @@
 
 mod append;
 mod apply;
+mod excerpt;
 mod removal;
 mod replicate;
 mod restore;
@@ -145,6 +146,7 @@ impl OwnedTable {
             keys,
             order: self.order.clone(),
             base: None,
+            _cells_of: None,
             _epoch: self.columns.epoch().clone(),
             _computed_epoch: None,
         })

@@ -65,15 +65,16 @@ impl Table {
     /// If `version` is not the one after the table's, or the batch is staged for a table of another schema.
     pub fn apply(&mut self, staged: &StagedBatch, version: u64, context: &EngineContext) -> TableDelta {
         let delta = self.next(version).apply(staged, context.threads());
-        self.computed.step(delta, context)
+        self.observe(delta, context)
     }
 
     /// Applies a staged batch like [`Table::apply`], for a table without views or followers.
     ///
     /// No delta is made, and cells that no snapshot shares are written in place.
     pub fn apply_unobserved(&mut self, staged: &StagedBatch, version: u64, context: &EngineContext) {
+        self.parts.drop_idle();
         self.computed.drop_unused();
-        if self.computed.is_empty() {
+        if self.computed.is_empty() && self.parts.is_empty() {
             self.next(version).apply_unobserved(staged, context.threads());
         } else {
             self.apply(staged, version, context);
@@ -89,7 +90,7 @@ impl Table {
         self.written()?;
         let Body::Owned(table) = &mut self.body else { unreachable!("only a written table gets here") };
         let delta = table.replicate(delta, context.threads())?;
-        Ok(self.computed.step(delta, context))
+        Ok(self.observe(delta, context))
     }
 
     /// The table that takes `version`, which must be its next one.

@@ -123,6 +123,17 @@ impl Filter {
         Ok((Filter { terms: compiled, reducer }, canonical))
     }
 
+    /// Passes the rows in which one of these boolean columns is true: no row, if there are no columns.
+    pub(crate) fn any_true(columns: &[usize]) -> Filter {
+        let is_true = Test::Compare(FilterComparison::Equal, Scalar::Bool(true));
+        let mut terms: Vec<Term> =
+            columns.iter().map(|&column| Term { column, test: is_true.clone() }).collect();
+        if terms.is_empty() {
+            terms.push(Term { column: 0, test: Test::Nothing });
+        }
+        Filter { terms, reducer: FilterReducer::Or }
+    }
+
     /// Returns whether every row passes.
     pub(crate) fn is_empty(&self) -> bool {
         self.terms.is_empty()

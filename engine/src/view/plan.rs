@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::filter::Filter;
 use super::sharing_key::SharingKey;
+use crate::access::Restricted;
 use crate::aggregate::{self, Aggregate};
 use crate::config::{Generation, GroupRollupMode, SortTerm, SplitRollupMode, ViewConfig};
 use crate::error::{ConfigError, EngineError, Result, ViewClause};
@@ -36,6 +37,8 @@ pub struct Plan {
     pub(crate) num_table_columns: usize,
     /// Expression and window columns; holding the references keeps them computed.
     computed: Vec<ComputedRef>,
+    /// The part of the table that the view is of; `None`: the whole.
+    restriction: Option<Restricted>,
     /// The columns of the row tree's levels; empty in total mode.
     pub(crate) levels: Vec<usize>,
     /// The columns of the row paths: the `group_by`, also in total mode.
@@ -183,6 +186,7 @@ impl Plan {
             schema: schema.clone(),
             num_table_columns,
             computed,
+            restriction: None,
             levels: if is_total { Vec::new() } else { group_by.clone() },
             group_by,
             split_by,
@@ -351,6 +355,16 @@ impl Plan {
     /// Returns the names of the computed columns that this plan keeps computed.
     pub fn computed(&self) -> impl Iterator<Item = &str> {
         self.computed.iter().map(|column| column.alias.as_str())
+    }
+
+    /// Marks the plan as one of a part of the table, whose schema it was made for.
+    pub(crate) fn within(self, restriction: Restricted) -> Plan {
+        Plan { restriction: Some(restriction), ..self }
+    }
+
+    /// The part of the table that the view is of; `None`: the whole.
+    pub fn restriction(&self) -> Option<&Restricted> {
+        self.restriction.as_ref()
     }
 
     pub(crate) fn computed_columns(&self) -> &[ComputedRef] {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::filter::FilterKey;
 use super::plan::{Plan, ViewKind};
+use crate::access::{Restricted, RestrictionId};
 use crate::aggregate::SumOfNothing;
 use crate::config::{GroupRollupMode, SplitRollupMode};
 use crate::query::sort::Direction;
@@ -30,6 +31,8 @@ impl Hash for SharingKey {
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct KeyContent {
+    /// The part of the table that the view is of.
+    restriction: Option<RestrictionId>,
     kind: ViewKind,
     levels: Vec<usize>,
     group_by: Vec<usize>,
@@ -83,6 +86,7 @@ impl SharingKey {
             plan.computed_columns().iter().map(|column| (column.alias.clone(), column.position)).collect();
         computed.sort_unstable();
         let content = KeyContent {
+            restriction: plan.restriction().map(Restricted::id),
             kind: plan.kind,
             levels: plan.levels.clone(),
             group_by: plan.group_by.clone(),

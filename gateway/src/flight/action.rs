@@ -1,7 +1,7 @@
 //! DoAction: administrative actions, each with a table's name as its body.
 
 use arrow_flight::{Action, ActionType};
-use proscenium_engine::hosting::{Command, Principal, Subject, TableCommand, Write};
+use proscenium_engine::hosting::{Command, Principal, TableCommand, Write};
 use proscenium_engine::{TableData, WriteOptions};
 use tonic::Status;
 
@@ -39,7 +39,7 @@ pub(super) async fn act(
         }
     };
     // Deleting a table that does not exist succeeds for WebSocket clients only.
-    router.find(Subject::Table, &name).map_err(|fault| to_flight(&fault, &name))?;
+    router.find_for(&principal, &name).map_err(|fault| to_flight(&fault, &name))?;
     let caller = router.caller(principal);
     router.ask(caller, &name, Command::Table(command)).await.map_err(|fault| to_flight(&fault, &name))?;
     Ok(Box::pin(futures::stream::iter([Ok(arrow_flight::Result { body: "{}".into() })])))

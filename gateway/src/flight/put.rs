@@ -147,7 +147,10 @@ struct Load {
 
 impl Load {
     fn new(router: CommandRouter, principal: Principal, order: PutOrder) -> Result<Load, Status> {
-        let found = router.find(Subject::Table, &order.table);
+        let found = router.find_for(&principal, &order.table);
+        if let Err(fault @ ActorError::NotAuthorized { .. }) = &found {
+            return Err(to_flight(fault, &order.table));
+        }
         let effect = match (order.mode, &found) {
             (Some(Mode::Create), Ok(_)) => {
                 return Err(Status::already_exists(format!("Table \"{}\" already exists", order.table)));
@@ -161,6 +164,8 @@ impl Load {
         let PutOrder { table, mode: _, index, limit, lists, ignore_unknown } = order;
         let load = TableLoad { table, effect, index, limit, lists, ignore_unknown };
         load.check().map_err(|fault| to_flight(&fault, &load.table))?;
+        let checked = router.check_load(&principal, &load.table, effect);
+        checked.map_err(|fault| to_flight(&fault, &load.table))?;
         let caller = router.caller(principal);
         Ok(Load {
             reservation: caller.memory.nothing(MemoryKind::Uploads),

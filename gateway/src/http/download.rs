@@ -18,7 +18,7 @@ use proscenium_engine::EngineError;
 use proscenium_engine::config::ViewConfig;
 use proscenium_engine::error::DataError;
 use proscenium_engine::export::{JsonOptions, Naming, TextFormat};
-use proscenium_engine::hosting::{Answer, Command, Principal, Subject, TableCommand};
+use proscenium_engine::hosting::{Answer, Command, Principal, TableCommand};
 use proscenium_engine::view::{ArrowStream, TextStream};
 use serde::Deserialize;
 
@@ -120,8 +120,9 @@ pub(super) async fn download(
 
 /// The tag of the table's current content.
 async fn tag(shared: &Shared, name: &str, format: DownloadFormat) -> Result<ETag, ActorError> {
-    let table = shared.router.find(Subject::Table, name)?;
-    let caller = shared.router.caller(Principal::anonymous());
+    let principal = Principal::anonymous();
+    let table = shared.router.find_for(&principal, name)?;
+    let caller = shared.router.caller(principal);
     let command = Command::Table(TableCommand::GetSnapshot);
     match shared.router.ask(caller, name, command).await? {
         Answer::Snapshot(snapshot) => {

@@ -4,11 +4,15 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use proscenium_actors::table::{GetTableStats, TableStats};
 use proscenium_actors::{Catalog, tuning};
+use proscenium_engine::hosting::Principal;
 
 use super::Shared;
-use crate::wire_errors::http_error;
+use crate::wire_errors::{http_error, to_http};
 
 pub(super) async fn scrape(shared: web::Data<Shared>) -> HttpResponse {
+    if let Err(fault) = shared.router.rights().check_operate(&Principal::anonymous()) {
+        return to_http(&fault, "");
+    }
     let catalog = shared.router.catalog();
     let table_stats = table_stats(catalog).await;
     match shared.metrics.text(&table_stats, catalog.num_views(), catalog.memory()) {

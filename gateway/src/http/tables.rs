@@ -16,7 +16,7 @@ use std::collections::HashMap;
 
 use actix_web::http::header::HeaderName;
 use actix_web::{HttpRequest, HttpResponse, web};
-use proscenium_engine::hosting::{Answer, Command, HostedTable, Principal, Subject, TableCommand};
+use proscenium_engine::hosting::{Answer, Command, HostedTable, Principal, TableCommand};
 use proscenium_engine::table::Snapshot;
 use serde_json::json;
 
@@ -25,7 +25,8 @@ use crate::transient_view::unexpected;
 use crate::{table_listing, wire_errors};
 
 pub(super) async fn list(shared: web::Data<Shared>) -> HttpResponse {
-    let hosted = match table_listing::list(&shared.router, Principal::anonymous()).await {
+    let principal = Principal::anonymous();
+    let hosted = match table_listing::list(&shared.router, principal.clone()).await {
         Ok(hosted) => hosted,
         Err(fault) => return wire_errors::to_http(&fault, ""),
     };
@@ -44,9 +45,11 @@ pub(super) async fn list(shared: web::Data<Shared>) -> HttpResponse {
         let mut entry = json!({
             "name": &*table.name, "index": table.index, "limit": table.limit,
             "rows": snapshot.num_rows(), "columns": columns,
-            "bytes": bytes.get(&*table.name),
         });
-        merge(&mut entry, position(&shared, &table.name, &snapshot));
+        if let Some(position) = position(&shared, &principal, &table.name, &snapshot) {
+            merge(&mut entry, json!({ "bytes": bytes.get(&*table.name) }));
+            merge(&mut entry, position);
+        }
         entry
     };
     HttpResponse::Ok().json(hosted.into_iter().map(entry).collect::<Vec<_>>())
@@ -54,12 +57,15 @@ pub(super) async fn list(shared: web::Data<Shared>) -> HttpResponse {
 
 /// What is known of one table's place on the disk.
 pub(super) async fn status(shared: web::Data<Shared>, name: web::Path<String>) -> HttpResponse {
-    let caller = shared.router.caller(Principal::anonymous());
+    let principal = Principal::anonymous();
+    let caller = shared.router.caller(principal.clone());
     let command = Command::Table(TableCommand::GetSnapshot);
     match shared.router.ask(caller, &name, command).await {
         Ok(Answer::Snapshot(snapshot)) => {
             let mut status = json!({ "name": &*name, "rows": snapshot.num_rows() });
-            merge(&mut status, position(&shared, &name, &snapshot));
+            if let Some(position) = position(&shared, &principal, &name, &snapshot) {
+                merge(&mut status, position);
+            }
             HttpResponse::Ok().json(status)
         }
         Ok(other) => wire_errors::to_http(&unexpected(&other), &name),
@@ -67,17 +73,25 @@ pub(super) async fn status(shared: web::Data<Shared>, name: web::Path<String>) -
     }
 }
 
-/// The version of a table, and, if it is durable, the start that the version is of and its bytes on the disk.
-fn position(shared: &Shared, name: &str, snapshot: &Snapshot) -> serde_json::Value {
+/// The version of a table, unless the reader sees a part of it: it counts the writes to all rows. And, if it is durable, the start that the version is of and its bytes on the disk.
+fn position(
+    shared: &Shared,
+    reader: &Principal,
+    name: &str,
+    snapshot: &Snapshot,
+) -> Option<serde_json::Value> {
+    if shared.router.sees_a_part(reader, name) {
+        return None;
+    }
     let catalog = shared.router.catalog();
     let id = catalog.table(name).ok().and_then(|table| table.durable_id);
-    match (catalog.data(), id) {
+    Some(match (catalog.data(), id) {
         (Some(data), Some(id)) => json!({
             "version": snapshot.version(), "durable": true, "epoch": data.epoch(),
             "bytes_on_disk": data.table_bytes(id),
         }),
         _ => json!({ "version": snapshot.version(), "durable": false }),
-    }
+    })
 }
 
 fn merge(into: &mut serde_json::Value, from: serde_json::Value) {
@@ -88,10 +102,11 @@ fn merge(into: &mut serde_json::Value, from: serde_json::Value) {
 
 pub(super) async fn delete(shared: web::Data<Shared>, name: web::Path<String>) -> HttpResponse {
     // Deleting a table that does not exist succeeds for WebSocket clients; here it is an error, as for a file.
-    if let Err(fault) = shared.router.find(Subject::Table, &name) {
+    let principal = Principal::anonymous();
+    if let Err(fault) = shared.router.find_for(&principal, &name) {
         return wire_errors::to_http(&fault, &name);
     }
-    let caller = shared.router.caller(Principal::anonymous());
+    let caller = shared.router.caller(principal);
     let command = Command::Table(TableCommand::Delete { lazy: false });
     match shared.router.ask(caller, &name, command).await {
         Ok(_) => HttpResponse::NoContent().finish(),

@@ -94,7 +94,11 @@ async fn upload(
     if let Err(fault) = load.check() {
         return to_http(&fault, name);
     }
-    let caller = shared.router.caller(Principal::anonymous());
+    let principal = Principal::anonymous();
+    if let Err(fault) = shared.router.check_load(&principal, name, effect) {
+        return to_http(&fault, name);
+    }
+    let caller = shared.router.caller(principal);
     let data = match read(name, format, query, request, body, max, &caller.memory).await {
         Ok(data) => data,
         Err(response) => return response,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::window::WindowColumn;
 use super::{Body, ComputedColumns, touched, write_window};
+use crate::access::Restricted;
 use crate::column::{Column, Interner};
 use crate::context::EngineContext;
 use crate::error::Result;
@@ -30,6 +31,8 @@ pub struct Backfill {
     columns: Arc<[PendingColumn]>,
     /// Where `random()` starts, among the computations of the table.
     counter: u64,
+    /// The part of the table whose columns they are.
+    restriction: Option<Restricted>,
 }
 
 /// A column that has no values yet.
@@ -169,6 +172,16 @@ impl Backfill {
         Ok(BackfillResult { columns, version: self.version(), random: inputs.random })
     }
 
+    /// Marks the columns as those of a part of the table.
+    pub(in crate::table) fn within(self, restriction: Restricted) -> Backfill {
+        Backfill { restriction: Some(restriction), ..self }
+    }
+
+    /// The part of the table whose columns they are; `None`: the table's own.
+    pub fn restriction(&self) -> Option<&Restricted> {
+        self.restriction.as_ref()
+    }
+
     /// Whether a plan, or a window that waits for it, reads one of the columns. Cost: O(columns).
     pub fn is_awaited(&self) -> bool {
         self.columns.iter().any(|pending| Arc::strong_count(&pending.column.token) > 1)
@@ -299,11 +312,39 @@ impl ComputedColumns {
         if let Some((position, token)) = self.find_expression(&expression, taken) {
             return ComputedRef { alias: alias.to_owned(), position, storage, token };
         }
+        self.hold_new(alias, expression, pending)
+    }
+
+    fn hold_new(
+        &mut self,
+        alias: &str,
+        expression: Expression,
+        pending: &mut Vec<PendingColumn>,
+    ) -> ComputedRef {
+        let storage = expression.storage;
         let expression = Arc::new(expression);
         let (position, token) = self.add(alias, Body::Expression(expression.clone()), storage, None, None);
         let column = ComputedRef { alias: alias.to_owned(), position, storage, token };
         self.await_column(&column, Definition::Expression(expression), pending);
         column
+    }
+
+    /// As [`ComputedColumns::hold`], for a column that is computed at once: it shares none that is computed elsewhere.
+    pub(in crate::table) fn hold_ready(
+        &mut self,
+        alias: &str,
+        expression: Expression,
+        taken: &[ComputedRef],
+        pending: &mut Vec<PendingColumn>,
+    ) -> ComputedRef {
+        let is_pending =
+            |found: &(usize, Arc<()>)| self.entries[found.0].as_ref().is_some_and(|entry| entry.is_pending);
+        match self.find_expression(&expression, taken).filter(|found| !is_pending(found)) {
+            Some((position, token)) => {
+                ComputedRef { alias: alias.to_owned(), position, storage: expression.storage, token }
+            }
+            None => self.hold_new(alias, expression, pending),
+        }
     }
 
     /// The column of a checked window; a new one is added to `pending`. `computed`: the columns that it may read.
@@ -354,9 +395,15 @@ impl ComputedColumns {
         let snapshot = self.extend(stored);
         let (waiting, columns): (Vec<PendingColumn>, Vec<PendingColumn>) =
             pending.into_iter().partition(|pending| self.is_source_pending(pending, &snapshot));
-        let one = |pending| Backfill { snapshot: snapshot.clone(), columns: [pending].into(), counter };
+        let one = |pending| Backfill {
+            snapshot: snapshot.clone(),
+            columns: [pending].into(),
+            counter,
+            restriction: None,
+        };
         self.waiting.extend(waiting.into_iter().map(one));
-        (!columns.is_empty()).then_some(Backfill { snapshot, columns: columns.into(), counter })
+        let columns: Arc<[PendingColumn]> = columns.into();
+        (!columns.is_empty()).then_some(Backfill { snapshot, columns, counter, restriction: None })
     }
 
     /// Whether the source of a window is pending.

@@ -127,7 +127,7 @@ fn history(seed: u64) -> usize {
             // The worker catches up, or the columns are installed.
             1 | 2 if !running_backfill.is_empty() => {
                 let at = chance.below(running_backfill.len());
-                let backlog = table.catch_up_log(&running_backfill[at].1);
+                let backlog = table.catch_up_log(&running_backfill[at].0, &running_backfill[at].1);
                 if chance.below(2) == 0 && !backlog.is_empty() {
                     let (backfill, prepared, version) = &mut running_backfill[at];
                     prepared.follow(backfill, &backlog, &context);

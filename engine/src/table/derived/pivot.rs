@@ -146,6 +146,7 @@ impl PivotTable {
             keys: RowKeys::Explicit(self.keys.clone()),
             order: KeyOrder::Tree(self.order.clone()),
             base: None,
+            _cells_of: None,
             _epoch: self.cells.epoch().clone(),
             _computed_epoch: None,
         });

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::access::Access;
 use crate::context::EngineContext;
 use crate::data::{Batch, TableData, TableOptions, WriteOptions};
 use crate::error::{Result, TableError};
@@ -24,6 +25,8 @@ pub struct Stager {
     /// Position of the index column.
     index: Option<usize>,
     num_ports: u32,
+    /// The columns that the writer may write, by position in the schema; `None`: all.
+    written: Option<Arc<[usize]>>,
 }
 
 impl OwnedTable {
@@ -47,6 +50,7 @@ impl OwnedTable {
             options: self.options.clone(),
             index: self.index,
             num_ports: self.num_ports,
+            written: None,
         }
     }
 
@@ -57,6 +61,22 @@ impl OwnedTable {
 }
 
 impl Stager {
+    /// Stages writes of one for whom the columns that are hidden or masked do not exist.
+    ///
+    /// # Errors
+    ///
+    /// One of them is the index: such a table cannot be written without it.
+    pub fn within(self, access: &Access) -> Result<Stager> {
+        let fields = self.schema.fields().iter().enumerate();
+        let clear: Vec<usize> =
+            fields.filter(|(_, field)| access.is_clear(&field.name)).map(|(column, _)| column).collect();
+        match self.index {
+            Some(index) if !clear.contains(&index) => Err(TableError::NoIndex.into()),
+            _ if clear.len() == self.schema.len() => Ok(self),
+            _ => Ok(Stager { written: Some(clear.into()), ..self }),
+        }
+    }
+
     /// Stages a write. See [`Table::stage`](crate::table::Table::stage).
     ///
     /// # Errors
@@ -106,13 +126,18 @@ impl Stager {
         memory: &StagingMemory,
     ) -> Result<Batch> {
         self.check(options)?;
-        let target = UpdateTarget {
-            schema: &self.schema,
-            index: self.index,
-            list_flatten: self.options.list_flatten,
-            unknown_columns: options.unknown_columns,
+        let (list_flatten, unknown_columns) = (self.options.list_flatten, options.unknown_columns);
+        let Some(written) = &self.written else {
+            let target =
+                UpdateTarget { schema: &self.schema, index: self.index, list_flatten, unknown_columns };
+            return ingest::update_in(data, target, context, memory);
         };
-        ingest::update_in(data, target, context, memory)
+        let schema = Schema::new(written.iter().map(|&column| self.schema.field(column).clone()).collect());
+        let index = self.index.and_then(|index| written.iter().position(|column| *column == index));
+        let target = UpdateTarget { schema: &schema, index, list_flatten, unknown_columns };
+        let mut batch = ingest::update_in(data, target, context, memory)?;
+        batch.columns.iter_mut().for_each(|column| column.column = written[column.column]);
+        Ok(batch)
     }
 
     fn read_keys(&self, data: &TableData, memory: &StagingMemory) -> Result<Batch> {
