@@ -26,6 +26,7 @@ use actix_web::{HttpRequest, HttpResponse, Resource, guard, middleware};
 use proscenium_actors::data_directory::{RecoveryPhase, RecoveryProgress, RecoveryState};
 
 use crate::command_router::CommandRouter;
+use crate::epoch::Epoch;
 use crate::metrics::Metrics;
 use crate::page::PageSource;
 use crate::session::{self, ServerContext};
@@ -33,7 +34,7 @@ use crate::sites::SiteGuard;
 use crate::wire_errors::http_error;
 
 pub use embedded::Recompressed;
-pub use entity_tag::{Epoch, FileTags};
+pub use entity_tag::FileTags;
 pub use upload::MaxUpload;
 
 /// The state that the handlers share.

@@ -93,3 +93,14 @@ pub enum Visible {
     #[serde(rename = "at once")]
     AtOnce,
 }
+
+/// The effect of a load on a table that exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadEffect {
+    /// Adds rows, merged by index if the table has one.
+    Update,
+    /// Replaces all rows.
+    Replace,
+    /// Removes rows by key. A table that does not exist is not created.
+    Remove,
+}

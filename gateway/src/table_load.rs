@@ -11,6 +11,7 @@ use proscenium_engine::{EngineError, TableData, TableOptions, UnknownColumns, Wr
 
 use crate::command_router::{CommandRouter, PendingCommand};
 use crate::load_options::Lists;
+pub use crate::load_options::LoadEffect;
 
 /// How rows are written, and what the sender assumes of the table.
 #[derive(Debug, Clone)]
@@ -49,17 +50,6 @@ impl LoadOutcome {
             reply.insert("version".to_owned(), version.into());
         }
     }
-}
-
-/// The effect of a load on a table that exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LoadEffect {
-    /// Adds rows, merged by index if the table has one.
-    Update,
-    /// Replaces all rows.
-    Replace,
-    /// Removes rows by key. A table that does not exist is not created.
-    Remove,
 }
 
 impl TableLoad {

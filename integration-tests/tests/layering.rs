@@ -93,7 +93,7 @@ fn one_file_names_the_deprecated_socket_crate() {
     for package in ["engine", "proto", "actors", "gateway", "web-client"] {
         collect(&root().join(package).join("src"), &mut naming);
     }
-    assert_eq!(naming, ["gateway/src/session/socket.rs"]);
+    assert_eq!(naming, ["gateway/src/session/connect.rs"]);
 }
 
 fn collect(folder: &Path, naming: &mut Vec<String>) {

@@ -10,10 +10,10 @@ use proscenium_engine::hosting::{Command, Principal, Subject, TableCommand, Writ
 
 use super::CommandRouter;
 use crate::config::Right;
+use crate::load_options::LoadEffect;
 use crate::rights::needs::needs;
 use crate::rights::{Decision, Need, Needs, Policy, refused};
 use crate::setup_error::SetupError;
-use crate::table_load::LoadEffect;
 
 impl CommandRouter {
     /// Checks that the sender may send the command, which is about `table`, and notes in the caller what of the table he may

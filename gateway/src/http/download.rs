@@ -125,9 +125,12 @@ async fn tag(shared: &Shared, name: &str, format: DownloadFormat) -> Result<ETag
     let caller = shared.router.caller(principal);
     let command = Command::Table(TableCommand::GetSnapshot);
     match shared.router.ask(caller, name, command).await? {
-        Answer::Snapshot(snapshot) => {
-            Ok(shared.epoch.tag(table.stream.number(), snapshot.version(), &format!("{format:?}")))
-        }
+        Answer::Snapshot(snapshot) => Ok(entity_tag::table_tag(
+            &shared.epoch,
+            table.stream.number(),
+            snapshot.version(),
+            &format!("{format:?}"),
+        )),
         other => Err(unexpected(&other)),
     }
 }

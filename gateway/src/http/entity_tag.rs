@@ -12,6 +12,8 @@ use std::time::SystemTime;
 use actix_web::HttpRequest;
 use actix_web::http::header::{ETag, EntityTag, Header, IfNoneMatch};
 
+use crate::epoch::Epoch;
+
 /// Whether the client has the content of this tag (`If-None-Match`).
 pub(super) fn is_known(request: &HttpRequest, tag: &ETag) -> bool {
     match IfNoneMatch::parse(request) {
@@ -21,27 +23,9 @@ pub(super) fn is_known(request: &HttpRequest, tag: &ETag) -> bool {
     }
 }
 
-/// The number of one start of the server: positions of different starts differ.
-#[derive(Debug, Clone)]
-pub struct Epoch(Arc<str>);
-
-impl Default for Epoch {
-    fn default() -> Self {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Epoch(format!("{:x}-{:x}", since.as_nanos(), std::process::id()).into())
-    }
-}
-
-impl Epoch {
-    /// The name of this start of the server.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The tag of a table's content in a format. `table` tells tables of one name after each other apart.
-    pub(super) fn tag(&self, table: u64, version: u64, format: &str) -> ETag {
-        ETag(EntityTag::new_weak(format!("{}-{table:x}-{version:x}-{format}", self.0)))
-    }
+/// The tag of a table's content in a format. `table` tells tables of one name after each other apart.
+pub(super) fn table_tag(epoch: &Epoch, table: u64, version: u64, format: &str) -> ETag {
+    ETag(EntityTag::new_weak(format!("{}-{table:x}-{version:x}-{format}", epoch.as_str())))
 }
 
 /// The tags of files, computed again when a file changes.

@@ -22,7 +22,7 @@ use super::request_scheduler::{LockRequest, LockTarget, RequestNumber, RequestSc
 use super::resume::ResumableSessions;
 use crate::command_router::{CommandRouter, RoutedCommand, Sending};
 use crate::config::{DeflateConfig, Limits};
-use crate::http::Epoch;
+use crate::epoch::Epoch;
 use crate::metrics::Metrics;
 
 /// A client sent more requests than may be pending.
