@@ -25,7 +25,7 @@ pub use command::{
     ViewCommand, ViewRead, Write,
 };
 pub use followers::{Follower, Followers};
-pub use principal::{Principal, SealedGrant};
+pub use principal::{Peer, Principal, SealedGrant};
 pub use scope::{Scope, Subject};
 pub use subscriptions::{Subscriber, Subscriptions, Topic};
 pub use table_directory::{DirectoryLimits, TableDirectory};

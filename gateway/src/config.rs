@@ -1,12 +1,17 @@
 //! The server's configuration and its defaults.
 
+mod audit;
+pub mod auth;
 mod memory;
 mod roles;
+mod secret;
 mod storage;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use proscenium_engine::config::Generation;
@@ -17,9 +22,13 @@ use crate::page::PageSource;
 use crate::setup_error::SetupError;
 use crate::sites::SiteConfig;
 use crate::source::Source;
+pub use audit::AuditConfig;
+pub use auth::AuthConfig;
 pub use memory::{MemoryConfig, MemorySize};
 pub use roles::{ByteRate, GrantConfig, Right, RoleConfig, RoleLimits};
+pub use secret::Secret;
 pub use storage::StorageConfig;
+pub use tls::TlsConfig;
 
 /// The configuration of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +53,18 @@ pub struct Config {
     pub storage: StorageConfig,
     /// The sites whose pages may use the server, and the host names that it is served under.
     pub sites: SiteConfig,
+    /// Who may use the server; `None`: everybody who reaches it.
+    pub auth: Option<AuthConfig>,
     /// What the members of each role may do. Without roles, and without authentication, everybody may do everything.
     pub roles: BTreeMap<String, RoleConfig>,
+    /// The certificate; `None`: connections are not encrypted.
+    pub tls: Option<TlsConfig>,
+    /// Where the audit is written.
+    pub audit: AuditConfig,
+    /// Whether a server that other machines reach may be without `auth`.
+    pub insecure: bool,
+    /// The configuration file, whose sections `[auth]` and `[role]` are read again when it changes.
+    pub file: Option<PathBuf>,
     /// Threads for tables and views, and twice as many for loading, building and exporting.
     pub threads: usize,
     /// The files of the page.
@@ -292,6 +311,10 @@ pub const SECONDS: RangeInclusive<u64> = 1..=31_536_000;
 pub const DEFLATE_BYTES: RangeInclusive<u64> = 0..=1 << 30;
 /// The range of a least rate in bytes a second: no more than slow lines have.
 pub const RATES: RangeInclusive<u64> = 1..=1 << 20;
+/// The range of a login's hours: up to a year.
+pub const HOURS: RangeInclusive<u64> = 1..=8760;
+/// The range of the seconds by which clocks may differ.
+pub const LEEWAY: RangeInclusive<u64> = 0..=600;
 /// The range of a number of threads.
 pub const THREADS: RangeInclusive<u64> = 1..=1024;
 
@@ -321,7 +344,12 @@ impl Default for Config {
             memory: MemoryConfig::default(),
             storage: StorageConfig::default(),
             sites: SiteConfig::default(),
+            auth: None,
             roles: BTreeMap::new(),
+            tls: None,
+            audit: AuditConfig::default(),
+            insecure: false,
+            file: None,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             page: PageSource::Absent,
             tables: Vec::new(),
@@ -331,6 +359,29 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Checks that only this machine reaches a server that admits everybody.
+    ///
+    /// # Errors
+    ///
+    /// Names the address that other machines reach.
+    pub fn check_exposure(&self) -> Result<(), SetupError> {
+        if self.auth.is_some() || self.insecure {
+            return Ok(());
+        }
+        for (key, address) in [("listen", Some(self.listen)), ("flight", self.flight)] {
+            if let Some(address) = address
+                && !address.ip().is_loopback()
+            {
+                let reason = format!(
+                    "other machines reach {address}, and everybody there could read, change and delete all tables: add \
+                     [auth] to the configuration (docs/security.md), choose a loopback address, or start with --insecure"
+                );
+                return Err(SetupError::Setting { key, reason });
+            }
+        }
+        Ok(())
+    }
+
     /// The defaults, on free ports; for tests.
     pub fn on_free_port() -> Self {
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

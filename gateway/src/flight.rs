@@ -8,6 +8,7 @@
 //! the tables: [`listing`]; administration: [`action`].
 
 mod action;
+mod authenticate;
 mod get;
 mod listing;
 mod message_memory;
@@ -25,9 +26,8 @@ use arrow_flight::{
     Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightInfo, HandshakeRequest,
     HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
-use futures::{Stream, TryStreamExt};
-use proscenium_engine::hosting::Principal;
-use tokio::net::{TcpListener, TcpStream};
+use futures::{Stream, StreamExt};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tonic::transport::Server;
 use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
@@ -35,9 +35,11 @@ use tonic::{Request, Response, Status, Streaming};
 
 use self::unread::Unread;
 use self::watched_body::WatchBodies;
+use crate::auth::Authenticator;
 use crate::command_router::CommandRouter;
 use crate::config::Limits;
 use crate::guarded_stream::GuardedStream;
+use crate::tls::{self, Protocol, ServerStream, TlsKeys};
 use crate::tuning;
 use message_memory::Reserving;
 
@@ -58,7 +60,13 @@ impl FlightListener {
     /// # Errors
     ///
     /// If the address cannot be bound, or the runtime or thread cannot be started.
-    pub fn open(addr: SocketAddr, router: CommandRouter, limits: Limits) -> std::io::Result<FlightListener> {
+    pub fn open(
+        addr: SocketAddr,
+        router: CommandRouter,
+        limits: Limits,
+        auth: Authenticator,
+        tls: Option<TlsKeys>,
+    ) -> std::io::Result<FlightListener> {
         let listener = std::net::TcpListener::bind(addr)?;
         listener.set_nonblocking(true)?;
         let addr = listener.local_addr()?;
@@ -69,7 +77,8 @@ impl FlightListener {
             .build()?;
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::Builder::new().name("flight-listener".into()).spawn(move || {
-            runtime.block_on(serve(listener, router, limits, stopped));
+            let server = FlightServer { router, limits, auth };
+            runtime.block_on(serve(listener, server, tls, stopped));
             runtime.shutdown_background();
         })?;
         Ok(FlightListener { addr, stop: Some(stop), thread: Some(thread) })
@@ -88,8 +97,8 @@ impl FlightListener {
 
 async fn serve(
     listener: std::net::TcpListener,
-    router: CommandRouter,
-    limits: Limits,
+    server: FlightServer,
+    tls: Option<TlsKeys>,
     stopped: oneshot::Receiver<()>,
 ) {
     let listener = match TcpListener::from_std(listener) {
@@ -99,13 +108,24 @@ async fn serve(
             return;
         }
     };
-    let memory = router.catalog().memory().clone();
-    let service = FlightServiceServer::new(FlightServer { router, limits })
-        .max_decoding_message_size(tuning::FLIGHT_MESSAGE_BYTES);
+    let (memory, limits) = (server.router.catalog().memory().clone(), server.limits);
+    let service = FlightServiceServer::new(server).max_decoding_message_size(tuning::FLIGHT_MESSAGE_BYTES);
     let service = WatchBodies { service: Reserving::new(service, memory), limits };
     let streams = TcpIncoming::from(listener)
         .with_nodelay(Some(true))
-        .map_ok(move |stream| GuardedStream::http2(stream, limits.header(), limits.least_rate()));
+        .map(move |accepted| {
+            let tls = tls.clone();
+            async move { tls::accept(tls, Protocol::Http2, accepted?, limits.header()).await }
+        })
+        .buffer_unordered(tuning::TLS_HANDSHAKES)
+        .filter_map(|accepted| async {
+            // One connection's failure is not the listener's.
+            accepted.inspect_err(|error| tracing::debug!(%error, "a connection was not accepted")).ok()
+        })
+        .map(move |stream| {
+            let stream = GuardedStream::http2(stream, limits.header(), limits.least_rate());
+            Ok::<_, std::io::Error>(stream)
+        });
     let mut server = Server::builder()
         .http2_keepalive_interval(Some(limits.ping_every()))
         .http2_keepalive_timeout(Some(limits.least_rate().grace))
@@ -123,13 +143,14 @@ async fn serve(
 struct FlightServer {
     router: CommandRouter,
     limits: Limits,
+    auth: Authenticator,
 }
 
-impl Connected for GuardedStream<TcpStream> {
+impl Connected for GuardedStream<ServerStream> {
     type ConnectInfo = TcpConnectInfo;
 
     fn connect_info(&self) -> TcpConnectInfo {
-        self.get_ref().connect_info()
+        self.get_ref().tcp().connect_info()
     }
 }
 
@@ -145,39 +166,43 @@ impl FlightService for FlightServer {
 
     async fn handshake(
         &self,
-        _request: Request<Streaming<HandshakeRequest>>,
+        request: Request<Streaming<HandshakeRequest>>,
     ) -> Result<Response<Self::HandshakeStream>, Status> {
-        // There is no login: an empty reply satisfies clients that handshake.
-        Ok(Response::new(Box::pin(futures::stream::empty())))
+        authenticate::handshake(&self.auth, request).await
     }
 
     async fn list_flights(
         &self,
-        _request: Request<Criteria>,
+        request: Request<Criteria>,
     ) -> Result<Response<Self::ListFlightsStream>, Status> {
-        listing::list(&self.router, Principal::anonymous()).await.map(Response::new)
+        let sender = authenticate::sender(&self.auth, &request).await?;
+        listing::list(&self.router, sender).await.map(Response::new)
     }
 
     async fn get_flight_info(
         &self,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        listing::info(&self.router, Principal::anonymous(), request.into_inner()).await.map(Response::new)
+        let sender = authenticate::sender(&self.auth, &request).await?;
+        listing::info(&self.router, sender, request.into_inner()).await.map(Response::new)
     }
 
     async fn poll_flight_info(
         &self,
-        _request: Request<FlightDescriptor>,
+        request: Request<FlightDescriptor>,
     ) -> Result<Response<PollInfo>, Status> {
+        authenticate::sender(&self.auth, &request).await?;
         Err(Status::unimplemented("PollFlightInfo: tables are ready at once; use GetFlightInfo"))
     }
 
     async fn get_schema(&self, request: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
-        listing::schema(&self.router, Principal::anonymous(), request.into_inner()).await.map(Response::new)
+        let sender = authenticate::sender(&self.auth, &request).await?;
+        listing::schema(&self.router, sender, request.into_inner()).await.map(Response::new)
     }
 
     async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
-        let answer = get::get(&self.router, Principal::anonymous(), &request.into_inner()).await?;
+        let sender = authenticate::sender(&self.auth, &request).await?;
+        let answer = get::get(&self.router, sender, &request.into_inner()).await?;
         Ok(Response::new(Box::pin(Unread::new(answer, self.limits.least_rate()))))
     }
 
@@ -185,24 +210,28 @@ impl FlightService for FlightServer {
         &self,
         request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoPutStream>, Status> {
-        put::put(self.router.clone(), Principal::anonymous(), request.into_inner()).await.map(Response::new)
+        let sender = authenticate::sender(&self.auth, &request).await?;
+        put::put(self.router.clone(), sender, request.into_inner()).await.map(Response::new)
     }
 
     async fn do_action(&self, request: Request<Action>) -> Result<Response<Self::DoActionStream>, Status> {
-        action::act(&self.router, Principal::anonymous(), request.into_inner()).await.map(Response::new)
+        let sender = authenticate::sender(&self.auth, &request).await?;
+        action::act(&self.router, sender, request.into_inner()).await.map(Response::new)
     }
 
     async fn list_actions(
         &self,
-        _request: Request<Empty>,
+        request: Request<Empty>,
     ) -> Result<Response<Self::ListActionsStream>, Status> {
+        authenticate::sender(&self.auth, &request).await?;
         Ok(Response::new(action::list()))
     }
 
     async fn do_exchange(
         &self,
-        _request: Request<Streaming<FlightData>>,
+        request: Request<Streaming<FlightData>>,
     ) -> Result<Response<Self::DoExchangeStream>, Status> {
+        authenticate::sender(&self.auth, &request).await?;
         Err(Status::unimplemented("DoExchange is not supported yet; use DoGet for a snapshot"))
     }
 }

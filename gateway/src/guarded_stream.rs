@@ -220,7 +220,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for GuardedStream<S> {
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let flushed = ready!(Pin::new(&mut this.stream).poll_flush(context));
+        let flushed = Pin::new(&mut this.stream).poll_flush(context);
+        if flushed.is_pending() && !this.head.is_upgraded() {
+            // An encrypted stream holds bytes that the socket does not take.
+            this.writing.begin(Instant::now());
+            if this.write_timer.has_passed(this.writing.deadline(), context) {
+                return Poll::Ready(Err(overdue("the peer reads too slowly")));
+            }
+        }
+        let flushed = ready!(flushed);
         // It is called once all bytes are written.
         this.writing.end();
         Poll::Ready(flushed)

@@ -4,12 +4,15 @@
 
 pub mod activity;
 pub mod assets;
+pub mod authenticate;
 mod body;
+mod cookies;
 mod download;
 mod embedded;
 mod entity_tag;
 pub mod finish;
 mod health;
+mod login;
 mod metrics;
 pub mod site_check;
 mod status;
@@ -137,6 +140,7 @@ pub fn routes(
                 .route(web::post().to(upload::post))
                 .route(web::delete().to(tables::delete)),
         )
+        .configure(login::routes)
         .default_service(web::to(other));
 }
 

@@ -5,6 +5,8 @@
 //! what HTTP and Flight share ([`transient_view`], [`table_load`], [`table_listing`]); then the sources of tables
 //! ([`source`], [`demo`]), the page's files ([`page`]), and the commands that are clients of a server ([`cli`]).
 
+pub mod audit;
+pub mod auth;
 pub mod cli;
 pub mod command_router;
 pub mod config;
@@ -27,6 +29,7 @@ mod memory_return;
 pub mod metrics;
 pub mod page;
 pub mod process_meter;
+pub mod reload;
 mod reserved_bytes;
 pub mod rights;
 pub mod session;
@@ -37,6 +40,7 @@ pub mod sites;
 pub mod source;
 pub mod table_listing;
 pub mod table_load;
+pub mod tls;
 pub mod transient_view;
 pub mod tuning;
 mod wire_errors;
@@ -52,6 +56,8 @@ use proscenium_actors::{ActorError, Catalog};
 use proscenium_engine::MemoryAccount;
 use tokio::sync::watch;
 
+use audit::Audit;
+use auth::Authenticator;
 use command_router::CommandRouter;
 pub use config::Config;
 use epoch::Epoch;
@@ -62,11 +68,13 @@ pub use listeners::Addresses;
 use memory_probe::ProcessProbe;
 use memory_return::FreedMemory;
 use metrics::Metrics;
+use reload::{ReloadHandle, Reloader};
 use rights::Policy;
 use session::{ConnectionLimit, ResumableSessions, ServerContext};
 
 pub use setup_error::SetupError;
 use source::LoadWhen;
+use tls::TlsKeys;
 
 /// The server. The binary and the tests start the same one.
 #[derive(Debug)]
@@ -80,6 +88,7 @@ pub struct Running {
     listener: ServerHandle,
     readiness: Readiness,
     connection_limit: Arc<ConnectionLimit>,
+    reloader: ReloadHandle,
     drain: Duration,
     ending: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
@@ -95,6 +104,7 @@ struct Open {
     listener: ServerHandle,
     readiness: Readiness,
     connection_limit: Arc<ConnectionLimit>,
+    reloader: ReloadHandle,
 }
 
 impl Server {
@@ -102,8 +112,10 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// An address cannot be bound, a table cannot be loaded, or threads cannot be started.
+    /// An address cannot be bound, a table cannot be loaded, or threads cannot be started; or other machines would reach a
+    /// server that admits everybody.
     pub fn start(config: Config) -> Result<Running, StartError> {
+        config.check_exposure()?;
         let (started, starting) = channel();
         let (ending, is_ending) = watch::channel(false);
         let drain = config.limits.drain();
@@ -111,7 +123,7 @@ impl Server {
             .name("server".into())
             .spawn(move || serve(&config, is_ending, &started))
             .map_err(StartError::Threads)?;
-        let Open { addresses, catalog, listener, readiness, connection_limit } =
+        let Open { addresses, catalog, listener, readiness, connection_limit, reloader } =
             starting.recv().map_err(|_| StartError::Ended)??;
         Ok(Running {
             addresses,
@@ -119,6 +131,7 @@ impl Server {
             listener,
             readiness,
             connection_limit,
+            reloader,
             drain,
             ending,
             thread: Some(thread),
@@ -153,6 +166,9 @@ async fn run(
     let router = CommandRouter::with_policy(catalog.clone(), policy);
     router.set_open(config.storage.path.is_none());
     let connection_limit = ConnectionLimit::new(config.limits.connections);
+    let audit = Audit::open(&config.audit)?;
+    let auth = Authenticator::start(config.auth.as_ref(), audit, metrics.clone())?;
+    let tls = config.tls.as_ref().map(TlsKeys::load).transpose()?;
     let server = ServerContext {
         router: router.clone(),
         metrics: metrics.clone(),
@@ -160,11 +176,13 @@ async fn run(
         limits: config.limits,
         deflate: config.deflate,
         connection_limit: connection_limit.clone(),
+        auth: auth.clone(),
         default_generation: config.default_generation,
         sessions: ResumableSessions::new(config.limits.connections),
         epoch: Epoch::default(),
         ending,
     };
+    let (reloader, reload_handle) = Reloader::new(config, router.clone(), auth.clone(), tls.clone());
     let readiness = Readiness::default();
     let shared = Shared {
         router: router.clone(),
@@ -175,10 +193,10 @@ async fn run(
         file_tags: FileTags::default(),
         recompressed: Recompressed::default(),
     };
-    let listener = listeners::open_http(config, &server, &shared)?;
+    let listener = listeners::open_http(config, &server, &shared, &auth, tls.clone())?;
     let flight = match config.flight {
         Some(address) => Some(
-            FlightListener::open(address, router.clone(), config.limits)
+            FlightListener::open(address, router.clone(), config.limits, auth.clone(), tls.clone())
                 .map_err(|source| StartError::Flight { address, source })?,
         ),
         None => None,
@@ -200,6 +218,7 @@ async fn run(
         listener: listener.handle,
         readiness: readiness.clone(),
         connection_limit,
+        reloader: reload_handle,
     };
     if started.send(Ok(open)).is_err() {
         return Ok(());
@@ -210,8 +229,10 @@ async fn run(
             failing.fail(reason.clone().unwrap_or_default());
         }
     });
+    let reloading = actix_rt::spawn(reloader.watch());
     let served = serving.await;
     watching.abort();
+    reloading.abort();
     match served {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::error!(%error, "the HTTP listener failed"),
@@ -281,6 +302,15 @@ impl Running {
             }
             tokio::time::sleep(tuning::FAILURE_INTERVAL).await;
         }
+    }
+
+    /// Reads the configuration file and the certificates again, as the process does when they change and on SIGHUP.
+    ///
+    /// # Errors
+    ///
+    /// A file is invalid; what applied before still applies.
+    pub fn reload(&self) -> Result<(), SetupError> {
+        self.reloader.reload()
     }
 
     /// The tables, for callers in the same process.

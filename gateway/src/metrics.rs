@@ -33,6 +33,10 @@ pub struct Metrics {
     pub sessions_detached: IntGauge,
     /// Sessions that went on with another connection.
     pub sessions_resumed_total: IntCounter,
+    /// Logins since the start, by outcome: `ok`, or the code of the error.
+    pub logins_total: IntCounterVec,
+    /// Requests that were refused because their sender was not authenticated, by the code of the error.
+    pub refused_requests_total: IntCounterVec,
     /// The metrics of tables and views.
     pub actor_metrics: ActorMetrics,
     memory_limit: IntGauge,
@@ -80,6 +84,17 @@ impl Metrics {
             sessions_resumed_total: IntCounter::new(
                 "sessions_resumed_total",
                 "Sessions that went on with another connection since the start.",
+            )?,
+            logins_total: IntCounterVec::new(
+                Opts::new("logins_total", "Logins since the start, by outcome."),
+                &["outcome"],
+            )?,
+            refused_requests_total: IntCounterVec::new(
+                Opts::new(
+                    "refused_requests_total",
+                    "Requests whose sender was not authenticated, by reason.",
+                ),
+                &["why"],
             )?,
             actor_metrics: ActorMetrics::new()?,
             memory_limit: IntGauge::new(
@@ -137,6 +152,8 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.sessions_refused_total.clone()))?;
         metrics.registry.register(Box::new(metrics.sessions_detached.clone()))?;
         metrics.registry.register(Box::new(metrics.sessions_resumed_total.clone()))?;
+        metrics.registry.register(Box::new(metrics.logins_total.clone()))?;
+        metrics.registry.register(Box::new(metrics.refused_requests_total.clone()))?;
         metrics.registry.register(Box::new(metrics.table_queue.clone()))?;
         metrics.registry.register(Box::new(metrics.view_followers.clone()))?;
         metrics.registry.register(Box::new(metrics.view_handles.clone()))?;

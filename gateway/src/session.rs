@@ -11,6 +11,7 @@ mod flow;
 mod force_close;
 mod frames;
 mod generation;
+mod login;
 mod notification;
 mod pipe;
 mod reply;
@@ -20,8 +21,9 @@ mod resume;
 mod socket;
 mod wire;
 
+pub use close_reason::LOGIN_ENDED;
 pub use connect::connect;
 pub use connection_limit::ConnectionLimit;
-pub use force_close::register_socket;
+pub use force_close::{IsEncrypted, register_socket};
 pub use requests::ServerContext;
 pub use resume::ResumableSessions;

@@ -11,8 +11,10 @@ use clap::Args;
 use proscenium_proto::client_generation;
 use serde::Deserialize;
 
+use crate::auth;
 use crate::config::{
-    BYTES, Config, DeflateConfig, Limits, MemoryConfig, RoleConfig, StorageConfig, THREADS, check_range,
+    AuditConfig, AuthConfig, BYTES, Config, DeflateConfig, Limits, MemoryConfig, RoleConfig, StorageConfig,
+    THREADS, TlsConfig, check_range,
 };
 use crate::page::{PageFile, PageSource};
 use crate::rights::Policy;
@@ -56,6 +58,9 @@ pub struct Options {
     /// A name that the server is reached by, as behind a proxy; may be repeated.
     #[arg(long = "host", value_name = "NAME")]
     pub hosts: Vec<String>,
+    /// Serves other machines though there is no [auth].
+    #[arg(long)]
+    pub insecure: bool,
     /// Keeps tables in this directory: what is acknowledged outlives the server [default: nothing is kept].
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
@@ -83,8 +88,11 @@ struct File {
     storage: StorageConfig,
     #[serde(rename = "http")]
     sites: SiteConfig,
+    auth: Option<AuthConfig>,
     #[serde(rename = "role")]
     roles: BTreeMap<String, RoleConfig>,
+    tls: Option<TlsConfig>,
+    audit: AuditConfig,
     #[serde(rename = "table")]
     tables: Vec<Source>,
 }
@@ -122,6 +130,9 @@ impl Options {
         sites.origins.extend(self.origins);
         sites.hosts.extend(self.hosts);
         sites.check()?;
+        if let Some(auth) = &file.auth {
+            auth::check(auth)?;
+        }
         let flight = match self.flight.or(file.flight) {
             Some(addr) => Some(addr),
             None if self.no_flight || file.no_flight => None,
@@ -149,7 +160,7 @@ impl Options {
                 return Err(SetupError::Table { table: table.name.clone(), reason });
             }
         }
-        Ok(Config {
+        let config = Config {
             listen: self.listen.or(file.listen).unwrap_or(defaults.listen),
             flight: if self.no_flight { None } else { flight },
             max_frame_bytes,
@@ -160,13 +171,40 @@ impl Options {
             memory: file.memory,
             storage,
             sites,
+            auth: file.auth,
             roles: file.roles,
+            tls: file.tls,
+            audit: file.audit,
+            insecure: self.insecure,
+            file: self.config,
             threads,
             page,
             tables,
             demo: self.demo || file.demo,
-        })
+        };
+        config.check_exposure()?;
+        Ok(config)
     }
+}
+
+/// The sections of a configuration file that apply without a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reloadable {
+    pub auth: Option<AuthConfig>,
+    pub roles: BTreeMap<String, RoleConfig>,
+}
+
+/// Reads the sections of a configuration file that apply without a restart.
+///
+/// # Errors
+///
+/// The file cannot be read, or a section is invalid.
+pub fn reload(path: &Path) -> Result<Reloadable, SetupError> {
+    let File { auth, roles, .. } = read(path)?;
+    if let Some(auth) = &auth {
+        auth::check(auth)?;
+    }
+    Ok(Reloadable { auth, roles })
 }
 
 fn read(path: &Path) -> Result<File, SetupError> {
@@ -186,6 +224,14 @@ fn read(path: &Path) -> Result<File, SetupError> {
     }
     file.assets = file.assets.map(|assets| folder.join(assets));
     file.storage.path = file.storage.path.map(|path| folder.join(path));
+    file.audit.file =
+        file.audit.file.map(|path| if path.as_os_str() == "stderr" { path } else { folder.join(path) });
+    if let Some(tls) = &mut file.tls {
+        tls.resolve_paths(folder);
+    }
+    if let Some(auth) = &mut file.auth {
+        auth.resolve_paths(folder);
+    }
     Ok(file)
 }
 
@@ -225,6 +271,19 @@ mod tests {
         let names: Vec<&str> = config.tables.iter().map(|table| table.name.as_str()).collect();
         assert_eq!(names, ["a", "b"]);
         assert!(config.tables[0].path.is_absolute(), "paths are relative to the file's directory");
+    }
+
+    #[test]
+    fn other_machines_reach_only_servers_that_require_a_login() {
+        let public = || Options { listen: Some("0.0.0.0:1".parse().unwrap()), ..Options::default() };
+        let error = resolved("", public()).unwrap_err().to_string();
+        assert!(error.contains("listen: other machines reach 0.0.0.0:1"), "{error}");
+        assert!(error.contains("[auth]") && error.contains("--insecure"), "{error}");
+        let flight = resolved("flight = \"10.0.0.1:2\"", Options::default()).unwrap_err().to_string();
+        assert!(flight.contains("flight: other machines reach 10.0.0.1:2"), "{flight}");
+        assert!(resolved("", Options { insecure: true, ..public() }).is_ok());
+        assert!(resolved("[auth]\nsession_hours = 1", public()).is_ok());
+        assert!(resolved("insecure = true", public()).is_err(), "only the command line can say so");
     }
 
     #[test]

@@ -85,7 +85,10 @@ pub(crate) enum Effect {
 pub(crate) enum Site {
     /// No browser, or the server's own page.
     Own,
+    /// Listed by its name.
     Listed,
+    /// Allowed because every site is (`*`).
+    Any,
     Foreign,
 }
 
@@ -132,7 +135,8 @@ impl SiteGuard {
         let own = host.and_then(Authority::parse);
         match authority_of(origin) {
             Some(authority) if own.is_some_and(|own| own.is_same(authority)) => Site::Own,
-            _ if self.origins.iter().any(|listed| listed == "*" || listed == origin) => Site::Listed,
+            _ if self.origins.iter().any(|listed| listed == origin) => Site::Listed,
+            _ if self.origins.iter().any(|listed| listed == "*") => Site::Any,
             _ => Site::Foreign,
         }
     }
@@ -272,8 +276,8 @@ mod tests {
     #[test]
     fn a_star_admits_every_site() {
         let guard = guard_of("127.0.0.1", &["*"], &[]);
-        assert_eq!(check(&guard, "127.0.0.1", "https://evil.test", Effect::Act), Ok(Site::Listed));
-        assert_eq!(check(&guard, "127.0.0.1", "null", Effect::Act), Ok(Site::Listed));
+        assert_eq!(check(&guard, "127.0.0.1", "https://evil.test", Effect::Act), Ok(Site::Any));
+        assert_eq!(check(&guard, "127.0.0.1", "null", Effect::Act), Ok(Site::Any));
     }
 
     #[test]

@@ -116,3 +116,60 @@ pub const FAILURE_NOTICE: Duration = Duration::from_secs(2);
 
 /// Messages of a client in a session that can be resumed after which it is told that they need not be kept.
 pub const TELL_RECEIVED: u64 = 32;
+/// Memory and passes that the check of a password may take: what a mistyped hash of the configuration must not exceed.
+pub const PASSWORD_KIB: u32 = 256 << 10;
+pub const PASSWORD_PASSES: u32 = 100;
+
+/// Passwords that wait to be checked, each a login or a request: some seconds of work; beyond, they are refused.
+pub const WAITING_PASSWORDS: usize = 128;
+
+/// Gives the checks of passwords a tenth of the processor time of a thread that serves connections.
+pub const PASSWORD_NICENESS: i32 = 10;
+
+/// Time for which a right password is recognized without being checked again, and the number of such passwords.
+pub const RECOGNIZED_PASSWORD: Duration = Duration::from_secs(600);
+pub const RECOGNIZED_PASSWORDS: usize = 10_000;
+
+/// Failed logins of a name and of an address after which the next ones are refused for a while: people mistype, and an
+/// address may be that of an office.
+pub const FREE_FAILURES_OF_NAME: u32 = 5;
+pub const FREE_FAILURES_OF_ADDRESS: u32 = 20;
+
+/// The longest time for which logins are refused after failures, and the time after which failures are forgotten.
+pub const LONGEST_REFUSAL: Duration = Duration::from_secs(60);
+pub const FAILURES_FORGOTTEN: Duration = Duration::from_secs(900);
+
+/// Names and addresses whose failed logins are counted.
+pub const COUNTED_LOGINS: usize = 20_000;
+
+/// Logins that are open at a time, some hundred bytes each.
+pub const LOGINS: usize = 100_000;
+
+/// Time in which a ticket must be used, and tickets that wait.
+pub const TICKET: Duration = Duration::from_secs(30);
+pub const TICKETS: usize = 10_000;
+
+/// Bytes of the credentials in a header: tokens of identity providers with many groups take a few thousand.
+pub const CREDENTIAL_BYTES: usize = 32 * 1024;
+
+/// Time for an identity provider to answer, and bytes of an answer.
+pub const PROVIDER_TIMEOUT: Duration = Duration::from_secs(10);
+pub const PROVIDER_BYTES: usize = 1 << 20;
+
+/// Time after which the keys of an identity provider are fetched again, and the least time between two attempts, which
+/// unknown keys in tokens may cause.
+pub const PROVIDER_KEYS: Duration = Duration::from_secs(3600);
+pub const PROVIDER_KEYS_RETRY: Duration = Duration::from_secs(10);
+
+/// Logins at an identity provider that have begun, and the time in which one must end.
+pub const PENDING_LOGINS: usize = 10_000;
+pub const PENDING_LOGIN: Duration = Duration::from_secs(600);
+
+/// Interval at which the files of the configuration are looked at for changes.
+pub const RELOAD_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Lines of the audit that wait to be written; beyond, lines are counted instead.
+pub const AUDIT_LINES: usize = 4096;
+
+/// TLS handshakes of Flight that run at a time, each bounded by `limits.header_seconds`.
+pub const TLS_HANDSHAKES: usize = 1024;

@@ -99,6 +99,13 @@ pub(crate) fn http_error(status: StatusCode, code: &str, message: &str) -> HttpR
     response.json(json!({ "error": message, "code": code }))
 }
 
+/// A gRPC status with a stable code.
+pub(crate) fn flight_error(code: Code, stable: &'static str, text: &str) -> Status {
+    let mut status = Status::new(code, text);
+    status.metadata_mut().insert(CODE_METADATA, MetadataValue::from_static(stable));
+    status
+}
+
 /// The gRPC status of a request about the table `name`.
 pub(crate) fn to_flight(fault: &ActorError, name: &str) -> Status {
     let code = match fault {
@@ -115,9 +122,7 @@ pub(crate) fn to_flight(fault: &ActorError, name: &str) -> Status {
         | ActorError::RightsChanged => Code::PermissionDenied,
         ActorError::WrongAnswer | ActorError::PolicyUnfit { .. } => Code::Internal,
     };
-    let mut status = Status::new(code, text(fault, name));
-    status.metadata_mut().insert(CODE_METADATA, MetadataValue::from_static(fault.code()));
-    status
+    flight_error(code, fault.code(), &text(fault, name))
 }
 
 fn flight_code(error: &EngineError) -> Code {

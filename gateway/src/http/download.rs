@@ -23,6 +23,7 @@ use proscenium_engine::view::{ArrowStream, TextStream};
 use serde::Deserialize;
 
 use super::Shared;
+use super::authenticate::RequestSender;
 use super::entity_tag;
 use super::finish::HeadOnly;
 use super::tables::header;
@@ -89,6 +90,7 @@ impl DownloadFormat {
 
 pub(super) async fn download(
     shared: web::Data<Shared>,
+    RequestSender(sender): RequestSender,
     name: web::Path<String>,
     query: web::Query<Download>,
     request: HttpRequest,
@@ -97,7 +99,7 @@ pub(super) async fn download(
         Ok(format) => format,
         Err(fault) => return to_http(&fault.into(), &name),
     };
-    let tag = match tag(&shared, &name, format).await {
+    let tag = match tag(&shared, sender.clone(), &name, format).await {
         Ok(tag) => tag,
         Err(fault) => return to_http(&fault, &name),
     };
@@ -112,17 +114,21 @@ pub(super) async fn download(
     let mut response = HttpResponse::Ok();
     response.insert_header(tag);
     response.content_type(format.content_type());
-    match stream(&shared, &name, format).await {
+    match stream(&shared, sender, &name, format).await {
         Ok(pieces) => response.streaming(pieces),
         Err(fault) => to_http(&fault, &name),
     }
 }
 
 /// The tag of the table's current content.
-async fn tag(shared: &Shared, name: &str, format: DownloadFormat) -> Result<ETag, ActorError> {
-    let principal = Principal::anonymous();
-    let table = shared.router.find_for(&principal, name)?;
-    let caller = shared.router.caller(principal);
+async fn tag(
+    shared: &Shared,
+    sender: Principal,
+    name: &str,
+    format: DownloadFormat,
+) -> Result<ETag, ActorError> {
+    let table = shared.router.find_for(&sender, name)?;
+    let caller = shared.router.caller(sender);
     let command = Command::Table(TableCommand::GetSnapshot);
     match shared.router.ask(caller, name, command).await? {
         Answer::Snapshot(snapshot) => Ok(entity_tag::table_tag(
@@ -139,11 +145,11 @@ async fn tag(shared: &Shared, name: &str, format: DownloadFormat) -> Result<ETag
 /// memory for it is refused and not cut off.
 async fn stream(
     shared: &Shared,
+    sender: Principal,
     name: &str,
     format: DownloadFormat,
 ) -> Result<impl Stream<Item = Piece> + use<>, ActorError> {
-    let view =
-        TransientView::open(&shared.router, Principal::anonymous(), name, ViewConfig::default()).await?;
+    let view = TransientView::open(&shared.router, sender, name, ViewConfig::default()).await?;
     let stream = match format.text_format() {
         Some(format) => DownloadStream::Text(view.text(format).await?),
         None => DownloadStream::Arrow(Box::new(ArrowStream::new(view.batches(Naming::Readable).await?)?)),

@@ -11,13 +11,14 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::InternalError;
 use actix_web::http::header::{
     ALLOW, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY,
-    UPGRADE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    STRICT_TRANSPORT_SECURITY, UPGRADE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpMessage, HttpResponse};
 use futures::FutureExt;
 
+use crate::session::IsEncrypted;
 use crate::wire_errors::http_error;
 
 /// What the page may load and connect to: this server, and what the viewer makes itself (WebAssembly, its workers
@@ -29,6 +30,9 @@ const PAGE_POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-ev
 
 /// Answers to programs load nothing.
 const ANSWER_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
+/// Browsers that have reached the server over TLS use nothing else for half a year.
+const TLS_FROM_NOW: &str = "max-age=15768000";
 
 /// Marks a request whose response is sent without its body, so that handlers need not make a long one.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +49,7 @@ pub async fn finish(
         request.extensions_mut().insert(HeadOnly);
     }
     let (method, path) = (request.method().clone(), request.path().to_owned());
+    let is_encrypted = request.conn_data::<IsEncrypted>().copied();
     let mut response = match AssertUnwindSafe(next.call(request)).catch_unwind().await {
         Ok(Ok(response)) => as_json(response),
         Ok(Err(error)) => {
@@ -60,6 +65,9 @@ pub async fn finish(
     // The headers of a 304 replace those that the browser keeps with the content, of whose type a 304 says nothing.
     if !matches!(response.status(), StatusCode::SWITCHING_PROTOCOLS | StatusCode::NOT_MODIFIED) {
         secure(response.headers_mut());
+        if is_encrypted == Some(IsEncrypted(true)) {
+            response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(TLS_FROM_NOW));
+        }
     }
     Ok(response)
 }
@@ -74,7 +82,11 @@ fn as_json<B: MessageBody>(response: ServiceResponse<B>) -> ServiceResponse<Eith
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
     let content_type = response.headers().get(CONTENT_TYPE);
-    if !is_error || content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/json")) {
+    // The page of the login says what went wrong itself.
+    let is_finished = |value: &HeaderValue| {
+        [&b"application/json"[..], b"text/html"].iter().any(|kind| value.as_bytes().starts_with(kind))
+    };
+    if !is_error || content_type.is_some_and(is_finished) {
         return response.map_into_left_body();
     }
     let reason = || status.canonical_reason().unwrap_or("the request cannot be served").to_lowercase();
@@ -115,7 +127,10 @@ fn secure(headers: &mut HeaderMap) {
         true => (PAGE_POLICY, "SAMEORIGIN"),
         false => (ANSWER_POLICY, "DENY"),
     };
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    // The page of the login has its own.
+    if !headers.contains_key(CONTENT_SECURITY_POLICY) {
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    }
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static(frames));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));

@@ -4,13 +4,13 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use proscenium_actors::table::{GetTableStats, TableStats};
 use proscenium_actors::{Catalog, tuning};
-use proscenium_engine::hosting::Principal;
 
 use super::Shared;
+use super::authenticate::RequestSender;
 use crate::wire_errors::{http_error, to_http};
 
-pub(super) async fn scrape(shared: web::Data<Shared>) -> HttpResponse {
-    if let Err(fault) = shared.router.rights().check_operate(&Principal::anonymous()) {
+pub(super) async fn scrape(shared: web::Data<Shared>, RequestSender(sender): RequestSender) -> HttpResponse {
+    if let Err(fault) = shared.router.rights().check_operate(&sender) {
         return to_http(&fault, "");
     }
     let catalog = shared.router.catalog();

@@ -4,11 +4,11 @@ use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_MAX_AGE, HeaderName, HeaderValue, ORIGIN, UPGRADE, VARY,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, HeaderName, HeaderValue, ORIGIN, UPGRADE, VARY,
 };
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpResponse, web};
+use actix_web::{Error, HttpMessage, HttpResponse, web};
 use serde_json::json;
 
 use crate::sites::{Effect, Site, SiteGuard};
@@ -32,7 +32,9 @@ pub async fn check(
             return Ok(request.into_response(response).map_into_right_body());
         }
     };
-    let origin = request.headers().get(ORIGIN).filter(|_| site == Site::Listed).cloned();
+    request.extensions_mut().insert(site);
+    let origin = request.headers().get(ORIGIN).filter(|_| matches!(site, Site::Listed | Site::Any)).cloned();
+    let is_named = site == Site::Listed;
     let is_preflight = *request.method() == Method::OPTIONS && origin.is_some();
     let mut response = match is_preflight {
         true => request.into_response(HttpResponse::NoContent().finish()).map_into_right_body(),
@@ -43,10 +45,15 @@ pub async fn check(
     headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
     if let Some(origin) = origin {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        if is_named {
+            // Logins are for pages of sites that are named, not of every site.
+            headers.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        }
         if is_preflight {
             let allow = |text| HeaderValue::from_static(text);
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, allow("GET, HEAD, PUT, POST, DELETE"));
-            headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, allow("content-type, content-encoding"));
+            headers
+                .insert(ACCESS_CONTROL_ALLOW_HEADERS, allow("authorization, content-type, content-encoding"));
             headers.insert(ACCESS_CONTROL_MAX_AGE, allow("600"));
         }
     }

@@ -6,16 +6,16 @@
 use actix_web::{HttpResponse, web};
 use proscenium_actors::data_directory::RecoveryState;
 use proscenium_actors::table::TableStats;
-use proscenium_engine::hosting::Principal;
 use proscenium_engine::memory::{MemoryAccount, MemoryKind};
 use serde_json::{Map, Value, json};
 
+use super::authenticate::RequestSender;
 use super::{Shared, metrics};
 use crate::memory_probe::ProcessMemory;
 use crate::wire_errors::to_http;
 
-pub(super) async fn read(shared: web::Data<Shared>) -> HttpResponse {
-    if let Err(fault) = shared.router.rights().check_operate(&Principal::anonymous()) {
+pub(super) async fn read(shared: web::Data<Shared>, RequestSender(sender): RequestSender) -> HttpResponse {
+    if let Err(fault) = shared.router.rights().check_operate(&sender) {
         return to_http(&fault, "");
     }
     let catalog = shared.router.catalog();

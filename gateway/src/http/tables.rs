@@ -20,13 +20,13 @@ use proscenium_engine::hosting::{Answer, Command, HostedTable, Principal, TableC
 use proscenium_engine::table::Snapshot;
 use serde_json::json;
 
+use super::authenticate::RequestSender;
 use super::{Shared, metrics};
 use crate::transient_view::unexpected;
 use crate::{table_listing, wire_errors};
 
-pub(super) async fn list(shared: web::Data<Shared>) -> HttpResponse {
-    let principal = Principal::anonymous();
-    let hosted = match table_listing::list(&shared.router, principal.clone()).await {
+pub(super) async fn list(shared: web::Data<Shared>, RequestSender(sender): RequestSender) -> HttpResponse {
+    let hosted = match table_listing::list(&shared.router, sender.clone()).await {
         Ok(hosted) => hosted,
         Err(fault) => return wire_errors::to_http(&fault, ""),
     };
@@ -46,7 +46,7 @@ pub(super) async fn list(shared: web::Data<Shared>) -> HttpResponse {
             "name": &*table.name, "index": table.index, "limit": table.limit,
             "rows": snapshot.num_rows(), "columns": columns,
         });
-        if let Some(position) = position(&shared, &principal, &table.name, &snapshot) {
+        if let Some(position) = position(&shared, &sender, &table.name, &snapshot) {
             merge(&mut entry, json!({ "bytes": bytes.get(&*table.name) }));
             merge(&mut entry, position);
         }
@@ -56,14 +56,17 @@ pub(super) async fn list(shared: web::Data<Shared>) -> HttpResponse {
 }
 
 /// What is known of one table's place on the disk.
-pub(super) async fn status(shared: web::Data<Shared>, name: web::Path<String>) -> HttpResponse {
-    let principal = Principal::anonymous();
-    let caller = shared.router.caller(principal.clone());
+pub(super) async fn status(
+    shared: web::Data<Shared>,
+    RequestSender(sender): RequestSender,
+    name: web::Path<String>,
+) -> HttpResponse {
+    let caller = shared.router.caller(sender.clone());
     let command = Command::Table(TableCommand::GetSnapshot);
     match shared.router.ask(caller, &name, command).await {
         Ok(Answer::Snapshot(snapshot)) => {
             let mut status = json!({ "name": &*name, "rows": snapshot.num_rows() });
-            if let Some(position) = position(&shared, &principal, &name, &snapshot) {
+            if let Some(position) = position(&shared, &sender, &name, &snapshot) {
                 merge(&mut status, position);
             }
             HttpResponse::Ok().json(status)
@@ -100,13 +103,16 @@ fn merge(into: &mut serde_json::Value, from: serde_json::Value) {
     }
 }
 
-pub(super) async fn delete(shared: web::Data<Shared>, name: web::Path<String>) -> HttpResponse {
+pub(super) async fn delete(
+    shared: web::Data<Shared>,
+    RequestSender(sender): RequestSender,
+    name: web::Path<String>,
+) -> HttpResponse {
     // Deleting a table that does not exist succeeds for WebSocket clients; here it is an error, as for a file.
-    let principal = Principal::anonymous();
-    if let Err(fault) = shared.router.find_for(&principal, &name) {
+    if let Err(fault) = shared.router.find_for(&sender, &name) {
         return wire_errors::to_http(&fault, &name);
     }
-    let caller = shared.router.caller(principal);
+    let caller = shared.router.caller(sender);
     let command = Command::Table(TableCommand::Delete { lazy: false });
     match shared.router.ask(caller, &name, command).await {
         Ok(_) => HttpResponse::NoContent().finish(),

@@ -6,13 +6,13 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use proscenium_engine::error::DataError;
-use proscenium_engine::hosting::Principal;
 use proscenium_engine::memory::{MemoryAccount, MemoryRefused};
 use proscenium_engine::{EngineError, TableData};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::Shared;
+use super::authenticate::RequestSender;
 use super::body::{self, BodyError};
 use super::tables::header;
 use crate::content_coding::{Coding, DecodeError};
@@ -94,11 +94,14 @@ async fn upload(
     if let Err(fault) = load.check() {
         return to_http(&fault, name);
     }
-    let principal = Principal::anonymous();
-    if let Err(fault) = shared.router.check_load(&principal, name, effect) {
+    let sender = match RequestSender::of(request) {
+        Ok(RequestSender(sender)) => sender,
+        Err(error) => return error.into(),
+    };
+    if let Err(fault) = shared.router.check_load(&sender, name, effect) {
         return to_http(&fault, name);
     }
-    let caller = shared.router.caller(principal);
+    let caller = shared.router.caller(sender);
     let data = match read(name, format, query, request, body, max, &caller.memory).await {
         Ok(data) => data,
         Err(response) => return response,

@@ -36,9 +36,18 @@ pub enum CloseReason {
     MalformedClose(String),
     /// The client goes on with the session on another connection.
     TakenOver,
+    /// The client's login has ended, or it sent a token that is not valid.
+    Login {
+        reason: String,
+        /// Whether the client may log in again and go on with its session.
+        keeps_session: bool,
+    },
     /// The server is shutting down.
     Server,
 }
+
+/// The close code of a connection whose login has ended: the client should log in again before it connects again.
+pub const LOGIN_ENDED: u16 = 4401;
 
 impl CloseReason {
     /// Whether a session that can be resumed waits for its client. It does not if the client ended it, or violates the
@@ -46,6 +55,7 @@ impl CloseReason {
     pub fn keeps_session(&self) -> bool {
         match self {
             CloseReason::Client { code } => *code == Some(KEEP_CODE),
+            CloseReason::Login { keeps_session, .. } => *keeps_session,
             CloseReason::Left
             | CloseReason::Silent
             | CloseReason::HalfSent
@@ -78,6 +88,7 @@ impl CloseReason {
             CloseReason::Protocol(_) | CloseReason::MalformedClose(_) | CloseReason::Corrupt(_) => "protocol",
             CloseReason::Text(_) => "text message",
             CloseReason::TakenOver => "taken over",
+            CloseReason::Login { .. } => "login ended",
             CloseReason::Server => "server",
         }
     }
@@ -117,6 +128,7 @@ impl CloseReason {
             CloseReason::MalformedClose(text) | CloseReason::Corrupt(text) => {
                 (CloseCode::Invalid, text.as_str())
             }
+            CloseReason::Login { reason, .. } => (CloseCode::Other(LOGIN_ENDED), reason.as_str()),
             CloseReason::Server => (CloseCode::Restart, "the server is shutting down"),
         };
         Some(CloseFrame { code, description: Some(description.to_string()) })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use actix_web_actors::ws;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -15,11 +15,13 @@ use super::connection_limit::ConnectionPermit;
 use super::deflate;
 use super::force_close::SocketHandle;
 use super::generation;
+use super::login;
 use super::pipe::{Kind, pipe};
 use super::requests::{ServerContext, SessionRequests};
-use super::resume::{self, MAX_CONTROL_BYTES, Resumable, SessionToken, TakeOver, Wish};
+use super::resume::{self, Resumable, SessionToken, TakeOver, Wish};
 use super::socket::{Link, Resumption, Session};
 use super::wire::{Messages, Wire};
+use crate::auth::Identity;
 use crate::guarded_stream::ConnectionActivity;
 use crate::wire_errors::http_error;
 
@@ -36,6 +38,8 @@ pub async fn connect(
     payload: web::Payload,
     server: ServerContext,
 ) -> Result<HttpResponse, actix_web::Error> {
+    let identity = request.extensions().get::<Identity>().cloned();
+    let identity = identity.ok_or_else(|| actix_web::error::ErrorUnauthorized("not authenticated"))?;
     let permit = match server.connection_limit.acquire() {
         Ok(permit) => permit,
         Err(refusal) => {
@@ -51,7 +55,7 @@ pub async fn connect(
     if let Some(activity) = request.conn_data::<Arc<ConnectionActivity>>() {
         activity.upgrade();
     }
-    let principal = Principal::anonymous();
+    let principal = identity.principal.clone();
     let (requests, resumption) = match wish {
         Wish::Plain => (SessionRequests::new(server.clone(), client, principal), None),
         Wish::New => {
@@ -64,7 +68,9 @@ pub async fn connect(
             Err(reason) => return Ok(refuse(response, permit, reason, &server)),
         },
     };
-    Ok(open(&request, payload, response, permit, requests, resumption))
+    let mut requests = requests;
+    requests.set_principal(identity.principal.clone());
+    Ok(open(&request, payload, response, permit, requests, (identity, resumption)))
 }
 
 /// Takes over a session of this client, of whose messages this many were received.
@@ -110,7 +116,7 @@ fn open(
     mut response: HttpResponseBuilder,
     permit: ConnectionPermit,
     requests: SessionRequests,
-    resumption: Option<Resumption>,
+    (identity, resumption): (Identity, Option<Resumption>),
 ) -> HttpResponse {
     let server = requests.server();
     let (pipe, body) = pipe(permit);
@@ -126,11 +132,14 @@ fn open(
         let limits = server.limits;
         let (epoch, keep) = (server.epoch.as_str(), limits.keep_session_seconds);
         pipe.write(Kind::Text, resume::hello(*token, epoch, keep, limits.window_bytes, *received));
-        wire = wire.with_text(MAX_CONTROL_BYTES);
+    }
+    if resumption.is_some() || server.auth.is_required() {
+        wire = wire.with_text(login::max_text_bytes(&server.auth));
     }
     let messages = Messages::new(payload, wire);
     let link = Link {
         peer_addr: request.peer_addr(),
+        identity,
         received: messages.received(),
         deflate,
         pipe,

@@ -9,10 +9,15 @@ use std::rc::Rc;
 use actix_web::dev::Extensions;
 
 use crate::guarded_stream::GuardedStream;
+use crate::tls::ServerStream;
 
 /// A duplicated handle of a connection's socket; `None` if it could not be duplicated.
 #[derive(Debug, Clone)]
 pub struct SocketHandle(Option<Rc<TcpStream>>);
+
+/// Whether a connection is encrypted; in the data of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IsEncrypted(pub bool);
 
 impl SocketHandle {
     /// Returns the handle of a request's connection.
@@ -30,8 +35,9 @@ impl SocketHandle {
 }
 
 /// Stores the handle of a new connection, and what its requests do. The web server calls it for each one.
-pub fn register_socket(connection: &GuardedStream<actix_rt::net::TcpStream>, extensions: &mut Extensions) {
-    extensions.insert(SocketHandle(second_handle(connection.get_ref()).map(Rc::new)));
+pub fn register_socket(connection: &GuardedStream<ServerStream>, extensions: &mut Extensions) {
+    extensions.insert(SocketHandle(second_handle(connection.get_ref().tcp()).map(Rc::new)));
+    extensions.insert(IsEncrypted(connection.get_ref().is_encrypted()));
     if let Some(activity) = connection.activity() {
         extensions.insert(activity.clone());
     }

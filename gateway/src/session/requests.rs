@@ -20,6 +20,7 @@ use super::connection_limit::ConnectionLimit;
 use super::reply::ReplyTarget;
 use super::request_scheduler::{LockRequest, LockTarget, RequestNumber, RequestScheduler};
 use super::resume::ResumableSessions;
+use crate::auth::Authenticator;
 use crate::command_router::{CommandRouter, RoutedCommand, Sending};
 use crate::config::{DeflateConfig, Limits};
 use crate::epoch::Epoch;
@@ -39,6 +40,7 @@ pub struct ServerContext {
     pub limits: Limits,
     pub deflate: DeflateConfig,
     pub connection_limit: Arc<ConnectionLimit>,
+    pub auth: Authenticator,
     /// The generation of clients that cannot be recognized.
     pub default_generation: Generation,
     /// The sessions that can be resumed.
@@ -122,6 +124,11 @@ impl SessionRequests {
         let ended = SessionRequests::new(self.server.clone(), self.client, self.principal.clone());
         ended.outbox.end();
         std::mem::replace(self, ended)
+    }
+
+    /// Replaces the principal by an equal one, which is somewhere else.
+    pub fn set_principal(&mut self, principal: Principal) {
+        self.principal = principal;
     }
 
     /// The server's state.

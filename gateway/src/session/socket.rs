@@ -22,13 +22,13 @@ use super::deflate::{self, Agreement, InflateError};
 use super::flow::Flow;
 use super::force_close::SocketHandle;
 use super::frames::{Assembler, AssemblyError, Fragment};
+use super::login::{self, TokenError};
 use super::notification;
 use super::pipe::{Kind, Pipe};
 use super::requests::{SessionRequests, TooMuch};
-use super::resume::{
-    self, Control, Detached, MAX_CONTROL_BYTES, Moved, Resumable, SentWindow, SessionToken, TakeOver,
-};
+use super::resume::{self, Control, Detached, Moved, Resumable, SentWindow, SessionToken, TakeOver};
 use super::wire::{Message, Messages, Received, WireError};
+use crate::auth::{Authenticator, Ended, Identity};
 use crate::config::Limits;
 use crate::metrics::Metrics;
 use crate::tuning;
@@ -38,6 +38,8 @@ use crate::tuning;
 pub(super) struct Link {
     /// The sender's address.
     pub peer_addr: Option<SocketAddr>,
+    /// Who the client is.
+    pub identity: Identity,
     /// What is received, also of incomplete messages.
     pub received: Rc<Received>,
     /// Set if messages may be compressed.
@@ -70,6 +72,9 @@ impl Resumption {
 #[derive(Debug)]
 pub(super) struct Session {
     metrics: Metrics,
+    auth: Authenticator,
+    /// Who the client is; replaced by a token that it sends.
+    identity: Identity,
     limits: Limits,
     frames: Assembler,
     received: Rc<Received>,
@@ -125,6 +130,10 @@ struct Woken;
 #[derive(Debug)]
 struct ShutdownStarted;
 
+/// The configuration has changed, or a login was ended.
+#[derive(Debug)]
+struct LoginsChanged;
+
 impl Actor for Session {
     type Context = Context<Self>;
 
@@ -139,6 +148,10 @@ impl Actor for Session {
                 Some((Woken, (outbox, seen)))
             },
         ));
+        ctx.add_stream(futures::stream::unfold(self.auth.changes(), |mut changes| async move {
+            // The server is gone when the sender is.
+            changes.changed().await.ok().map(|()| (LoginsChanged, changes))
+        }));
         let mut ending = self.requests.ending();
         ctx.add_stream(futures::stream::once(async move {
             // A dropped sender means shutdown, too.
@@ -175,6 +188,14 @@ impl StreamHandler<ShutdownStarted> for Session {
     }
 
     /// Overrides the default, which stops the actor: the connection is drained first.
+    fn finished(&mut self, _ctx: &mut Self::Context) {}
+}
+
+impl StreamHandler<LoginsChanged> for Session {
+    fn handle(&mut self, LoginsChanged: LoginsChanged, ctx: &mut Self::Context) {
+        self.check_login(ctx);
+    }
+
     fn finished(&mut self, _ctx: &mut Self::Context) {}
 }
 
@@ -260,7 +281,7 @@ impl Session {
         S: futures::Stream<Item = Result<Bytes, PayloadError>> + Unpin + 'static,
     {
         let server = requests.server().clone();
-        let Link { peer_addr, received, deflate, pipe, socket_handle } = link;
+        let Link { peer_addr, identity, received, deflate, pipe, socket_handle } = link;
         let session = Session {
             frames: Assembler::new(server.max_frame_bytes, requests.outbox().memory().clone()),
             received,
@@ -278,6 +299,8 @@ impl Session {
             pipe,
             socket_handle,
             metrics: server.metrics,
+            auth: server.auth,
+            identity,
             limits: server.limits,
         };
         Session::create(move |ctx| {
@@ -301,17 +324,27 @@ impl Session {
     fn control(&mut self, content: Bytes, is_deflated: bool, ctx: &mut Context<Self>) {
         let memory = self.requests.outbox().memory().request();
         let content = match is_deflated {
-            true => match deflate::inflate(&content, MAX_CONTROL_BYTES, &memory) {
+            true => match deflate::inflate(&content, login::max_text_bytes(&self.auth), &memory) {
                 Ok(content) => content,
                 Err(error) => return self.end(&CloseReason::Corrupt(error.to_string()), ctx),
             },
             false => content,
         };
-        let Some(resumption) = &mut self.resumption else { return };
-        let handled = match Control::parse(&content) {
+        if self.phase == Phase::Closing {
+            return;
+        }
+        let parsed = Control::parse(&content);
+        if let Ok(Control::Token(token)) = parsed {
+            return self.take_token(token, ctx);
+        }
+        let Some(resumption) = &mut self.resumption else {
+            return self.end(&CloseReason::Text(WireError::Text.to_string()), ctx);
+        };
+        let handled = match parsed {
             Ok(Control::Received(count)) => {
                 resumption.window.acknowledge(count).map_err(|error| error.to_string())
             }
+            Ok(Control::Token(_)) => Ok(()),
             Err(error) => Err(error),
         };
         match handled {
@@ -354,6 +387,27 @@ impl Session {
             window.push(message.clone());
         }
         Some(message)
+    }
+
+    /// Ends the connection if its login has ended.
+    fn check_login(&mut self, ctx: &mut Context<Self>) {
+        if let Err(ended) = self.auth.standing(&self.identity) {
+            // Whoever logs in again as the same sender goes on with the session.
+            let keeps_session = ended == Ended::Expired;
+            self.end(&CloseReason::Login { reason: ended.to_string(), keeps_session }, ctx);
+        }
+    }
+
+    /// Replaces the client's identity by that of a token, while nothing else of the connection is handled.
+    fn take_token(&mut self, token: String, ctx: &mut Context<Self>) {
+        let renewing = login::renew(self.auth.clone(), self.identity.clone(), token);
+        ctx.wait(renewing.into_actor(self).map(|renewed, session, ctx| match renewed {
+            Ok(identity) => session.identity = identity,
+            Err(error @ (TokenError::Refused(_) | TokenError::OtherSender)) => {
+                let reason = error.to_string();
+                session.end(&CloseReason::Login { reason, keeps_session: false }, ctx);
+            }
+        }));
     }
 
     fn not_assembled(&mut self, error: AssemblyError, ctx: &mut Context<Self>) {
@@ -517,6 +571,7 @@ impl Session {
         }
         if self.phase == Phase::Open {
             self.ping_if_due();
+            self.check_login(ctx);
         }
         self.tell_received();
         self.write(ctx);

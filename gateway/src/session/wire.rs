@@ -59,7 +59,8 @@ pub enum WireError {
     /// The bytes violate the protocol: close code 1002.
     #[error("{0}")]
     Protocol(&'static str),
-    /// Text messages, which only sessions that can be resumed have, short and in one frame: close code 1003.
+    /// Text messages, which only sessions have that can be resumed or whose login ends, short and in one frame: close code
+    /// 1003.
     #[error("text messages are not supported: send binary ones")]
     Text,
     /// A close frame whose reason is not UTF-8: close code 1007.

@@ -1,5 +1,7 @@
 //! The text messages of a session that can be resumed: JSON objects beside the binary messages of the protocol.
 
+use std::fmt;
+
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -10,11 +12,23 @@ use super::SessionToken;
 pub const MAX_CONTROL_BYTES: usize = 1024;
 
 /// A text message of a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Control {
     /// So many binary messages of the session were received.
     Received(u64),
+    /// A token in place of the one that the connection was opened with, which ends.
+    Token(String),
+}
+
+/// Tokens are secret.
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Control::Received(count) => write!(f, "Received({count})"),
+            Control::Token(_) => f.write_str("Token(…)"),
+        }
+    }
 }
 
 impl Control {
@@ -58,7 +72,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_acknowledge_and_nothing_else() {
+    fn clients_acknowledge_and_send_tokens_and_nothing_else() {
+        let token = Control::parse(br#"{"token":"secret"}"#).unwrap();
+        assert_eq!(format!("{token:?}"), "Token(…)");
         assert_eq!(Control::parse(br#"{"received":7}"#), Ok(Control::Received(7)));
         for text in ["", "{}", "7", r#"{"received":-1}"#, r#"{"received":1,"more":2}"#, r#"{"sent":1}"#] {
             assert!(Control::parse(text.as_bytes()).is_err(), "{text}");

@@ -1,0 +1,9 @@
+//! Tests of who may use a real server: passwords, keys, logins, tickets, tokens and certificates, at every endpoint.
+
+mod endpoints;
+mod guessing;
+mod logins;
+mod reloads;
+mod sockets;
+mod support;
+mod tls;
