@@ -29,7 +29,7 @@ mod recovery;
 mod registry;
 pub mod rules;
 mod sealed;
-mod table_file;
+pub(crate) mod table_file;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -48,6 +48,7 @@ pub use table_file::CheckpointedTable;
 
 use crate::log::local::{BeginLog, LogObserver};
 use crate::log::{Disk, FileDisk, LocalLog, LocalOptions, Log, LogError, TableId};
+use definition::DerivedOrigin;
 use manifest::{Manifest, Start};
 use registry::Registry;
 
@@ -238,6 +239,25 @@ impl DataDirectory {
         if let Some(table) = self.registry().tables.get_mut(&id) {
             table.definition = definition;
         }
+    }
+
+    /// A table that followed others has its rows in the log, and follows nothing any more.
+    pub(crate) fn detach(&self, id: TableId) {
+        if let Some(table) = self.registry().tables.get_mut(&id) {
+            (table.definition, table.is_detached) = (None, true);
+        }
+    }
+
+    /// The names of the tables that are made from views of a table.
+    pub(crate) fn made_from_views_of(&self, id: TableId) -> Vec<Arc<str>> {
+        let registry = self.registry();
+        let is_made = |definition: &DerivedDefinition| match &definition.origin {
+            DerivedOrigin::View { source, .. } => *source == id.0,
+            // A table cannot be deleted while it is joined.
+            DerivedOrigin::Join { .. } => false,
+        };
+        let made = registry.tables.values().filter(|table| table.definition.as_ref().is_some_and(is_made));
+        made.map(|table| table.name.clone()).collect()
     }
 
     /// A registered table is hosted now.

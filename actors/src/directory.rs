@@ -155,6 +155,10 @@ impl TableNames for Directory {
         }
     }
 
+    fn find(&self, name: &str) -> Option<TableRef> {
+        self.table(name).ok()
+    }
+
     fn remove_view(&self, view_id: &str) {
         self.write().remove_view(view_id);
     }

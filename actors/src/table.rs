@@ -19,6 +19,7 @@ mod context;
 mod crash;
 mod deferred;
 mod delete;
+mod detach;
 mod durable;
 #[cfg(test)]
 mod durable_tests;

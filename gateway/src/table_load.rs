@@ -3,7 +3,7 @@
 //! Invariant: one write path. The writes are the commands that WebSocket clients send, too.
 
 use proscenium_actors::{ActorError, Caller, TableRef};
-use proscenium_engine::error::RequestError;
+use proscenium_engine::error::{HostingError, RequestError};
 use proscenium_engine::hosting::{
     Answer, CatalogCommand, Command, Subject, TableCommand, TableOrigin, Write, WritePosition,
 };
@@ -87,7 +87,14 @@ impl TableLoad {
         let _creating = router.creation_locks().lock(&self.table).await;
         match router.find(Subject::Table, &self.table) {
             Ok(_) => self.write(router, caller, data).await,
-            Err(_) => self.create(router, caller, data).await,
+            Err(missing) => match (missing, self.create(router, caller, data).await) {
+                // The name of a durable table that is rebuilt stays taken.
+                (
+                    failed @ ActorError::TableFailed { .. },
+                    Err(ActorError::Engine(EngineError::Hosting(HostingError::TableExists { .. }))),
+                ) => Err(failed),
+                (_, created) => created,
+            },
         }
     }
 

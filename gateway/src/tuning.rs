@@ -43,6 +43,9 @@ pub const FLIGHT_MESSAGE_BYTES: usize = 256 << 20;
 /// stays bounded.
 pub const FLIGHT_CALLS: u32 = 128;
 
+/// Bytes of an upload up to which it is decoded by the thread of its connection: some tens of microseconds of work.
+pub const INLINE_UPLOAD_BYTES: usize = 16 << 10;
+
 /// Bytes of a Flight put collected before they are applied: large enough for bulk speed, small enough that other requests
 /// of the table wait only a fraction of a second.
 pub const PUT_PIECE_BYTES: usize = 16 << 20;

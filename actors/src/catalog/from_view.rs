@@ -43,9 +43,13 @@ impl CatalogActor {
             let memory = caller.memory.clone();
             let follower = Follower::DerivedTable { view_id, caller, lineage: lineage.clone() };
             let (mut made, config) =
-                follow(workers, source, follower, columns.clone(), lineage, owner, memory).await?;
+                follow(workers, source, follower, columns, lineage, owner, memory).await?;
             if let (Some(data), Some(source)) = (data, durable_id) {
-                let origin = DerivedOrigin::View { source: source.0, config: Box::new(config), columns };
+                // The columns of a split are those at its creation, also after a start.
+                let fields = made.table.schema().fields().iter();
+                let columns = fields.map(|field| (field.name.to_string(), field.column_type())).collect();
+                let config = Box::new(config);
+                let origin = DerivedOrigin::View { source: source.0, config, columns: Some(columns) };
                 made.log = Some(log_definition(&data, DerivedDefinition { name, origin }).await?);
             }
             Ok(made)

@@ -34,7 +34,7 @@ pub struct CheckpointRun {
 }
 
 impl CheckpointRun {
-    /// The tables whose rows are to be written: those that clients write.
+    /// The tables whose rows are to be written: those that do not follow others.
     pub fn tables(&self) -> impl Iterator<Item = &DurableTable> {
         self.tables.iter().filter(|table| table.is_created && !table.is_failed && table.definition.is_none())
     }
@@ -78,7 +78,11 @@ impl DataDirectory {
         let kept = newest.as_ref().and_then(|manifest| manifest.tables.iter().find(is_same));
         match kept {
             Some(entry) => Ok(CheckpointedTable(entry.clone())),
-            None => table_file::write(&*self.disk, id, name, checkpoint).map(CheckpointedTable),
+            None => {
+                let is_detached = self.registry().tables.get(&id).is_some_and(|table| table.is_detached);
+                let entry = table_file::write(&*self.disk, id, name, checkpoint)?;
+                Ok(CheckpointedTable(TableEntry { is_detached, ..entry }))
+            }
         }
     }
 

@@ -66,6 +66,9 @@ pub(super) struct TableEntry {
     pub file: String,
     /// The size of the file.
     pub bytes: u64,
+    /// Whether it followed others, which are deleted: nobody writes it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_detached: bool,
 }
 
 /// A table that follows others.

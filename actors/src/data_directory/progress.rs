@@ -91,6 +91,11 @@ impl RecoveryProgress {
         state.rows += rows;
     }
 
+    /// So many rows are recovered so far.
+    pub fn rows_are(&self, rows: usize) {
+        self.state().rows = rows;
+    }
+
     /// Bytes of the phase are done.
     pub fn bytes_done(&self, bytes: u64) {
         self.state().bytes += bytes;

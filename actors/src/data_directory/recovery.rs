@@ -80,6 +80,11 @@ enum Recovering {
         version: u64,
     },
     Derived(DerivedDefinition),
+    /// It followed others, which are deleted.
+    Detached {
+        name: String,
+        table: Box<Table>,
+    },
     /// It has records and no creation: it must turn out to be dropped.
     Unknown {
         first: (Arc<str>, u64),
@@ -108,17 +113,20 @@ pub(super) fn recover(
         if chunk.bytes >= CHUNK_BYTES {
             progress.note(&chunk);
             apply_chunk(&mut tables, &mut chunk, threads)?;
+            shown.rows_are(num_rows(&tables));
         }
         Ok(())
     })?;
     progress.note(&chunk);
     apply_chunk(&mut tables, &mut chunk, threads)?;
+    shown.rows_are(num_rows(&tables));
     let mut next = manifest.next_table;
     let mut registry = BTreeMap::new();
     let mut recovered = Vec::new();
     let mut derived = Vec::new();
     for (id, table) in tables {
         next = next.max(id.0 + 1);
+        let mut is_detached = false;
         let (name, definition) = match table {
             Recovering::Dropped => continue,
             Recovering::Unknown { first: (file, offset) } => {
@@ -128,6 +136,11 @@ pub(super) fn recover(
             Recovering::Written { name, table } => {
                 let table = RecoveredTable { id, name: name.clone(), table: *table, failed_at: None };
                 recovered.push(table);
+                (name, None)
+            }
+            Recovering::Detached { name, table } => {
+                recovered.push(detached(id, name.clone(), *table, &context(threads))?);
+                is_detached = true;
                 (name, None)
             }
             Recovering::Failed { name, version } => {
@@ -143,7 +156,16 @@ pub(super) fn recover(
         let logged_bytes = Arc::new(logged.get(&id).copied().unwrap_or_default().into());
         registry.insert(
             id,
-            DurableTable { id, name, since, is_created, is_failed: false, logged_bytes, definition },
+            DurableTable {
+                id,
+                name,
+                since,
+                is_created,
+                is_failed: false,
+                is_detached,
+                logged_bytes,
+                definition,
+            },
         );
     }
     let report = RecoveryReport {
@@ -153,6 +175,17 @@ pub(super) fn recover(
         cut,
     };
     Ok((Recovered { tables: recovered, derived, report }, Registry { tables: registry, next }))
+}
+
+fn num_rows(tables: &BTreeMap<TableId, Recovering>) -> usize {
+    let rows = |table: &Recovering| match table {
+        Recovering::Written { table, .. } | Recovering::Detached { table, .. } => table.num_rows(),
+        Recovering::Failed { .. }
+        | Recovering::Derived(_)
+        | Recovering::Unknown { .. }
+        | Recovering::Dropped => 0,
+    };
+    tables.values().map(rows).sum()
 }
 
 /// Reads the tables of a checkpoint: several at a time, each by several threads.
@@ -180,10 +213,30 @@ fn load_checkpoint(
         Ok(table)
     })?;
     for (entry, table) in entries.into_iter().zip(loaded) {
-        let recovering = Recovering::Written { name: entry.name.clone(), table: Box::new(table) };
+        let recovering = loaded_table(entry, table);
         tables.insert(TableId(entry.id), recovering);
     }
     Ok(tables)
+}
+
+fn loaded_table(entry: &TableEntry, table: Table) -> Recovering {
+    let (name, table) = (entry.name.clone(), Box::new(table));
+    match entry.is_detached {
+        true => Recovering::Detached { name, table },
+        false => Recovering::Written { name, table },
+    }
+}
+
+/// A table that nobody writes.
+fn detached(
+    id: TableId,
+    name: String,
+    table: Table,
+    context: &EngineContext,
+) -> Result<RecoveredTable, LogError> {
+    let table = table.into_read_only(context);
+    let table = table.map_err(|error| LogError::damaged(&format!("table {name}"), 0, error.to_string()))?;
+    Ok(RecoveredTable { id, name, table, failed_at: None })
 }
 
 fn context(threads: usize) -> EngineContext {
@@ -302,6 +355,14 @@ fn apply(
             let staged = Table::creation_from_ipc(&staged).map_err(unreadable)?;
             Ok(Recovering::Written { name, table: Box::new(Table::build(&staged, context)) })
         }
+        (RecordKind::Detach, Some(Recovering::Derived(DerivedDefinition { name, .. }))) => {
+            let table = table_file::from_bytes(&record.payload, &file, record.table, context);
+            let table = table.map_err(|error| damaged(error.to_string()))?;
+            Ok(Recovering::Detached { name, table: Box::new(table) })
+        }
+        // The checkpoint has it.
+        (RecordKind::Detach, Some(table)) => Ok(table),
+        (RecordKind::Detach, None) => Ok(Recovering::Unknown { first: (file, offset) }),
         (RecordKind::Derive, None) => {
             DerivedDefinition::read(&record.payload).map(Recovering::Derived).map_err(unreadable)
         }
@@ -332,6 +393,9 @@ fn apply(
         (RecordKind::Write, Some(Recovering::Derived(definition))) => {
             Err(damaged(format!("it has a write to \"{}\", which follows others", definition.name)))
         }
+        (RecordKind::Write, Some(Recovering::Detached { name, .. })) => {
+            Err(damaged(format!("it has a write to \"{name}\", which nobody writes")))
+        }
         (RecordKind::Write, Some(unknown @ Recovering::Unknown { .. })) => Ok(unknown),
         (RecordKind::Write, None) => Ok(Recovering::Unknown { first: (file, offset) }),
     }
@@ -353,6 +417,7 @@ pub(super) fn rebuild(
         Recovering::Written { name, table } => {
             Ok(RecoveredTable { id, name, table: *table, failed_at: None })
         }
+        Recovering::Detached { name, table } => detached(id, name, *table, &context(threads)),
         Recovering::Failed { version, .. } => rebuild_until(disk, log, manifest, id, version, threads),
         Recovering::Derived(_) | Recovering::Unknown { .. } | Recovering::Dropped => Err(LogError::Closed),
     }
@@ -373,6 +438,7 @@ fn rebuild_until(
         }
         Recovering::Failed { .. }
         | Recovering::Derived(_)
+        | Recovering::Detached { .. }
         | Recovering::Unknown { .. }
         | Recovering::Dropped => Err(LogError::Closed),
     }
@@ -390,8 +456,8 @@ fn replay_one(
     let context = context(threads);
     let mut state = match manifest.tables.iter().find(|entry| entry.id == id.0) {
         Some(entry) => {
-            let table = Box::new(table_file::load(&**disk, entry, &context)?);
-            Some(Recovering::Written { name: entry.name.clone(), table })
+            let table = table_file::load(&**disk, entry, &context)?;
+            Some(loaded_table(entry, table))
         }
         None => None,
     };

@@ -22,6 +22,8 @@ pub struct DurableTable {
     pub is_failed: bool,
     /// Bytes of its records in the log after the last checkpoint.
     pub logged_bytes: Arc<AtomicU64>,
+    /// Whether it followed others, which are deleted: nobody writes it.
+    pub is_detached: bool,
     /// How it follows others; `None` for a table that clients write.
     pub definition: Option<DerivedDefinition>,
 }
@@ -44,6 +46,7 @@ impl Registry {
                 since,
                 is_created: false,
                 is_failed: false,
+                is_detached: false,
                 logged_bytes: Arc::default(),
                 definition: None,
             },

@@ -12,6 +12,7 @@ use arrow::array::RecordBatch;
 use arrow_ipc::CompressionType;
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
+use bytes::Bytes;
 use proscenium_engine::table::{Checkpoint, Table, TableState};
 use proscenium_engine::{EngineContext, EngineError};
 use serde::{Deserialize, Serialize};
@@ -57,7 +58,49 @@ pub(super) fn write(
     let written = write_to(&mut *file, id, name, checkpoint);
     let bytes = written.and_then(|bytes| file.sync().map(|()| bytes)).map_err(|error| failed(&error))?;
     disk.sync_folder(FOLDER).map_err(|error| LogError::io(FOLDER, &error))?;
-    Ok(TableEntry { id: id.0, name: name.to_owned(), version, file: file_name, bytes })
+    Ok(TableEntry { id: id.0, name: name.to_owned(), version, file: file_name, bytes, is_detached: false })
+}
+
+/// The same as bytes: the payload of a record.
+///
+/// # Errors
+///
+/// Never in practice: the Arrow writer does not fail in memory.
+pub(crate) fn to_bytes(id: TableId, name: &str, checkpoint: &Checkpoint) -> Result<Bytes, LogError> {
+    let mut file = BytesFile(Vec::new());
+    write_to(&mut file, id, name, checkpoint).map_err(|error| LogError::io("a record", &error))?;
+    Ok(file.0.into())
+}
+
+/// A file in memory.
+#[derive(Debug)]
+struct BytesFile(Vec<u8>);
+
+impl DiskFile for BytesFile {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn cut(&mut self, size: u64) -> io::Result<()> {
+        self.0.truncate(usize::try_from(size).unwrap_or(usize::MAX));
+        Ok(())
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.0.len() as u64)
+    }
+
+    fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        let begin = usize::try_from(offset).unwrap_or(usize::MAX);
+        let read = begin.checked_add(bytes.len()).and_then(|end| self.0.get(begin..end));
+        bytes.copy_from_slice(read.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?);
+        Ok(())
+    }
 }
 
 fn write_to(file: &mut dyn DiskFile, id: TableId, name: &str, checkpoint: &Checkpoint) -> io::Result<u64> {
@@ -106,9 +149,37 @@ pub(super) fn load(disk: &dyn Disk, entry: &TableEntry, context: &EngineContext)
         let reason = format!("it has {size} bytes of {}", entry.bytes);
         return Err(LogError::damaged(name, size.min(entry.bytes), reason));
     }
-    let mut reader = BlockReader { file: &*file, name, offset: 0, size };
+    let is_expected = |head: &TableHead| {
+        (head.id, head.state.version, &head.name) == (entry.id, entry.version, &entry.name)
+    };
+    load_from(&*file, name, size, is_expected, context)
+}
+
+/// Puts a table together from the payload of a record, which begins at `place`.
+///
+/// # Errors
+///
+/// It is not that of a table of this number.
+pub(super) fn from_bytes(
+    bytes: &Bytes,
+    place: &str,
+    id: TableId,
+    context: &EngineContext,
+) -> Result<Table, LogError> {
+    let file = BytesFile(bytes.to_vec());
+    load_from(&file, place, bytes.len() as u64, |head| head.id == id.0, context)
+}
+
+fn load_from(
+    file: &dyn DiskFile,
+    name: &str,
+    size: u64,
+    is_expected: impl FnOnce(&TableHead) -> bool,
+    context: &EngineContext,
+) -> Result<Table, LogError> {
+    let mut reader = BlockReader { file, name, offset: 0, size };
     let head = reader.head()?;
-    if head.id != entry.id || head.state.version != entry.version || head.name != entry.name {
+    if !is_expected(&head) {
         return Err(LogError::damaged(name, HEAD_BYTES as u64, "it is of another table or version"));
     }
     let mut failure = None;

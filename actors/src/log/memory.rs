@@ -45,6 +45,7 @@ pub(super) fn is_next(record: &LogRecord, last: Option<u64>) -> bool {
         RecordKind::Create
         | RecordKind::Drop
         | RecordKind::Derive
+        | RecordKind::Detach
         | RecordKind::Close
         | RecordKind::Barrier => true,
     }

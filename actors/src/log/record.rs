@@ -38,6 +38,8 @@ pub enum RecordKind {
     Drop,
     /// Creates a table that follows others; its rows are not logged.
     Derive,
+    /// Keeps the rows of a table that followed others, since they are deleted next: nobody feeds it any more.
+    Detach,
     /// Nothing: once it is answered, everything that was appended before is.
     Barrier,
     /// The log was closed in order: what follows, if anything, is another start.
@@ -45,11 +47,12 @@ pub enum RecordKind {
 }
 
 impl RecordKind {
-    const ALL: [RecordKind; 6] = [
+    const ALL: [RecordKind; 7] = [
         RecordKind::Create,
         RecordKind::Write,
         RecordKind::Drop,
         RecordKind::Derive,
+        RecordKind::Detach,
         RecordKind::Close,
         RecordKind::Barrier,
     ];
@@ -63,6 +66,7 @@ impl RecordKind {
             RecordKind::Derive => 4,
             RecordKind::Close => 5,
             RecordKind::Barrier => 6,
+            RecordKind::Detach => 7,
         }
     }
 

@@ -83,6 +83,9 @@ pub trait TableNames: std::fmt::Debug + Send + Sync {
     /// The id is in use, the connection has reached its limit of views, or the table was removed.
     fn add_view(&self, view_id: &str, table: &TableRef, owner: SessionId) -> Result<Arc<str>>;
 
+    /// Finds a table by name, unless it failed.
+    fn find(&self, name: &str) -> Option<TableRef>;
+
     /// Frees a view's id.
     fn remove_view(&self, view_id: &str);
 

@@ -16,6 +16,7 @@ use proscenium_engine::hosting::{Answer, WritePosition};
 use proscenium_engine::table::{Checkpoint, StagedBatch};
 
 use super::batch::Writing;
+use super::detach::Detach;
 use super::pending_writes::{PendingWrite, ReadyRecord, RecordState};
 use super::{Receive, TableActor};
 use crate::data_directory::DataDirectory;
@@ -90,11 +91,8 @@ impl TableLog {
     }
 }
 
-/// A write's record is durable, or was refused.
-struct Logged {
-    ticket: u64,
-    result: Result<Position, LogError>,
-}
+/// Records of writes are durable, or were refused: see [`PendingWrites::results`](super::pending_writes::PendingWrites).
+struct Logged;
 
 impl Message for Logged {
     type Result = ();
@@ -103,17 +101,17 @@ impl Message for Logged {
 impl Handler<Logged> for TableActor {
     type Result = ();
 
-    fn handle(&mut self, Logged { ticket, result }: Logged, ctx: &mut Self::Context) {
+    fn handle(&mut self, Logged: Logged, ctx: &mut Self::Context) {
         let _timer = self.context.metrics.step("table", "logged");
-        // Those behind a refused write were answered with it.
-        let Some(found) = self.pending.find(ticket) else { return };
-        match result {
-            Ok(position) => {
-                self.pending.get_mut(found).position = Some(position);
-                self.apply_durable(ctx);
+        for (ticket, result) in self.pending.results.take() {
+            // Those behind a refused write were answered with it.
+            let Some(found) = self.pending.find(ticket) else { continue };
+            match result {
+                Ok(position) => self.pending.get_mut(found).position = Some(position),
+                Err(error) => self.refuse_from(found, &error.into(), ctx),
             }
-            Err(error) => self.refuse_from(found, &error.into(), ctx),
         }
+        self.apply_durable(ctx);
     }
 }
 
@@ -169,10 +167,12 @@ impl TableActor {
             log.data.note_logged(log.id, stored.map_or(payload.len() as u64, |stored| stored.num_bytes()));
             let num_not_applied = if log.is_visible_at_once { 0 } else { index as u64 };
             let version = self.table.version() + num_not_applied + 1;
-            let table = ctx.address();
+            let (table, results) = (ctx.address(), self.pending.results.clone());
             log.append(version, RecordKind::Write, payload, stored, move |result| {
-                // A table that has ended needs no result. The mailbox is bounded by what is sent to a `Mailbox` only.
-                let _ = table.try_send(Logged { ticket, result });
+                if results.push((ticket, result)) {
+                    // A table that has ended needs no result. The mailbox is bounded by what is sent to a `Mailbox` only.
+                    let _ = table.try_send(Logged);
+                }
             });
             if !log.is_visible_at_once {
                 continue;
@@ -280,36 +280,71 @@ impl TableActor {
         }
     }
 
-    /// Logs the deletion of the table, then goes on with `then`, or with the error. No message is handled meanwhile.
+    /// Logs the deletion of the table, then goes on with `then`, or with the error. No message is handled meanwhile. The tables
+    /// that are made from its views keep their rows.
     pub(super) fn log_deletion(
         &mut self,
         log: &TableLog,
         then: impl FnOnce(&mut Self, Result<()>, &mut Context<Self>) + 'static,
         ctx: &mut Context<Self>,
     ) {
-        let log = log.clone();
+        let (log, followers) = (log.clone(), log.data.made_from_views_of(log.id));
         let version = self.table.version();
-        let logged = async move {
-            log.append_and_wait(version, RecordKind::Drop, Bytes::new(), None).await?;
-            log.data.forget(log.id);
-            Ok(())
+        let applied = {
+            let (log, must_apply) = (log.clone(), !followers.is_empty());
+            async move {
+                if must_apply {
+                    // Once it is durable, all that was appended is.
+                    log.append_and_wait(version, RecordKind::Barrier, Bytes::new(), None).await?;
+                }
+                Ok(must_apply)
+            }
         };
-        ctx.wait(logged.into_actor(self).map(|result: Result<()>, table, ctx| {
+        let detached = applied.into_actor(self).then(move |applied: Result<bool>, table, ctx| {
+            if let Ok(true) = applied {
+                table.apply_appended(ctx);
+            }
+            let version = table.table.version();
+            let found = followers.iter().filter_map(|name| table.context.names.find(name));
+            let followers: Vec<_> = found.map(|follower| follower.mailbox).collect();
+            let logged = async move {
+                applied?;
+                for follower in followers {
+                    follower.ask(tuning::RECOVERY_DEADLINE, |reply| Detach { reply }).await?;
+                }
+                log.append_and_wait(version, RecordKind::Drop, Bytes::new(), None).await?;
+                log.data.forget(log.id);
+                Ok(())
+            };
+            logged.into_actor(table)
+        });
+        ctx.wait(detached.map(|result: Result<()>, table, ctx| {
             if result.is_ok() {
-                table.apply_all(ctx);
+                // They are durable, since a later record is.
+                table.apply_appended(ctx);
+                // The others come after the deletion.
+                for write in table.pending.split_off(0) {
+                    write.writing.reply.send(Err(ActorError::TableNotFound));
+                }
             }
             then(table, result, ctx);
+            table.resume_sessions(ctx);
         }));
     }
 
-    /// Applies all writes that were appended, which are durable since a later record is. The others come after the deletion.
-    fn apply_all(&mut self, ctx: &mut Context<Self>) {
-        for PendingWrite { staged, record, writing, .. } in self.pending.split_off(0) {
-            match (record, staged) {
-                (RecordState::Appended, Some(staged)) => self.apply_here(staged, writing, ctx),
-                (RecordState::Appended, None) => writing.reply.send(Ok(writing.answer)),
-                (RecordState::Preparing | RecordState::Ready { .. }, _) => {
-                    writing.reply.send(Err(ActorError::TableNotFound));
+    /// Applies all writes that were appended, which are durable.
+    fn apply_appended(&mut self, ctx: &mut Context<Self>) {
+        while let Some(write) = self.pending.pop_appended() {
+            let PendingWrite { staged, writing, ticket, .. } = write;
+            let session = writing.session;
+            match staged {
+                Some(staged) => {
+                    self.apply_here(staged, writing, ctx);
+                    self.write_ended(session, ticket);
+                }
+                None => {
+                    writing.reply.send(Ok(writing.answer));
+                    self.send_checkpoints(ticket);
                 }
             }
         }
@@ -343,7 +378,8 @@ impl Receive<TakeCheckpoint> for TableActor {
 
 impl TableActor {
     fn send_checkpoint(&self, taken: Option<Checkpoint>, reply: Reply<Checkpoint>) {
-        // A table that follows others has none.
-        reply.send(taken.or_else(|| self.table.checkpoint()).ok_or(ActorError::WrongAnswer));
+        // A table that follows others is asked only if they are deleted.
+        let taken = taken.or_else(|| self.table.checkpoint());
+        reply.send(Ok(taken.unwrap_or_else(|| self.table.detached())));
     }
 }

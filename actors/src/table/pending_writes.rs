@@ -5,6 +5,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use proscenium_engine::MemoryReservation;
@@ -13,13 +14,40 @@ use proscenium_engine::table::{Checkpoint, StagedBatch};
 use super::MessageOrder;
 use super::batch::Writing;
 use super::deferred::Continuation;
-use crate::log::{Position, StoredPayload};
+use crate::log::{LogError, Position, StoredPayload};
 use crate::mailbox::Reply;
 use crate::outbox::SessionId;
+
+/// The results of records, from the log's thread to the table's: one message for all that are there when it is handled.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LoggedResults(Arc<Mutex<Vec<LoggedResult>>>);
+
+/// The ticket of a write, and what became of its record.
+pub(super) type LoggedResult = (u64, Result<Position, LogError>);
+
+impl LoggedResults {
+    /// Appends a result. Returns whether a message must be sent for it.
+    pub fn push(&self, result: LoggedResult) -> bool {
+        let mut results = self.results();
+        results.push(result);
+        results.len() == 1
+    }
+
+    /// Takes all results, in the order of their records.
+    pub fn take(&self) -> Vec<LoggedResult> {
+        std::mem::take(&mut *self.results())
+    }
+
+    fn results(&self) -> MutexGuard<'_, Vec<LoggedResult>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// The writes that wait for the log, and the messages that wait for them.
 #[derive(Debug, Default)]
 pub(super) struct PendingWrites {
+    /// What became of their records, not noted yet.
+    pub results: LoggedResults,
     writes: VecDeque<PendingWrite>,
     /// How many of them were appended.
     num_appended: usize,
@@ -163,6 +191,12 @@ impl PendingWrites {
         let write = self.writes.pop_front_if(|write| write.position.is_some())?;
         self.num_appended -= 1;
         Some(write)
+    }
+
+    /// Takes the first write, if it was appended.
+    pub fn pop_appended(&mut self) -> Option<PendingWrite> {
+        self.num_appended = self.num_appended.checked_sub(1)?;
+        self.writes.pop_front()
     }
 
     /// Takes the writes from a place on.

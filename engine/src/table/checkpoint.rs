@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 use super::definition::TableDefinition;
 use super::owned::OwnedTable;
 use super::{Body, Table};
+use crate::config::ViewConfig;
 use crate::context::EngineContext;
+use crate::data::TableOptions;
 use crate::error::{DataError, EngineError, Result};
 use crate::storage::{RowKeys, Snapshot};
 use crate::types::schema::Schema;
@@ -100,6 +102,35 @@ impl Table {
     pub fn checkpoint(&self) -> Option<Checkpoint> {
         let table = self.written().ok()?;
         Some(Checkpoint { state: table.state(), snapshot: table.snapshot() })
+    }
+
+    /// Takes a table that follows others as it is now, as a table of its own: the same rows in the same order. Put together
+    /// again, it is one that clients write, see [`Table::into_read_only`].
+    pub fn detached(&self) -> Checkpoint {
+        let (snapshot, index) = (self.stored(), self.index().map(str::to_owned));
+        let keys = if index.is_some() { KeyState::Index } else { KeyState::Sequential { first_key: 0 } };
+        let options = TableOptions { index, limit: self.limit(), ..TableOptions::default() };
+        let num_rows = snapshot.num_rows();
+        let state = TableState {
+            definition: TableDefinition::new(snapshot.schema(), &options),
+            version: snapshot.version(),
+            num_rows,
+            num_ports: 0,
+            next_key: i64::try_from(num_rows).unwrap_or(i64::MAX),
+            keys,
+            wide_columns: Vec::new(),
+        };
+        Checkpoint { state, snapshot }
+    }
+
+    /// A table of the same rows that nobody writes, as a table from a view whose source is gone.
+    ///
+    /// # Errors
+    ///
+    /// Never in practice: a view of all columns is a valid one.
+    pub fn into_read_only(mut self, context: &EngineContext) -> Result<Table> {
+        let plan = self.plan_in(&ViewConfig::default(), context)?;
+        Table::derive(plan, &self.stored(), self.limit(), None, context)
     }
 
     /// Puts a table together from the parts of a [`Checkpoint`].

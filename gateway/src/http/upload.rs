@@ -20,6 +20,7 @@ use crate::least_rate::LeastRate;
 use crate::load_options::{CsvWords, Format, Lists};
 use crate::source::decode;
 use crate::table_load::{LoadEffect, TableLoad};
+use crate::tuning;
 use crate::wire_errors::{http_error, to_http};
 
 /// The bounds of an upload.
@@ -137,7 +138,9 @@ async fn read(
         fault => not_received(&fault),
     })?;
     let memory = memory.clone();
-    let reading = web::block(move || {
+    // What is short costs less than passing it to another thread and back.
+    let is_short = codings.is_empty() && body.len() <= tuning::INLINE_UPLOAD_BYTES;
+    let reading = move || {
         let mut body = body;
         // The coding applied last is removed first.
         for coding in codings.into_iter().rev() {
@@ -149,8 +152,9 @@ async fn read(
             header: query.header,
         };
         Ok::<_, DecodeError>(decode(format, csv, body))
-    });
-    match reading.await {
+    };
+    let read = if is_short { Ok(reading()) } else { web::block(reading).await };
+    match read {
         Ok(Ok(Ok(data))) => Ok(data),
         Ok(Ok(Err(fault))) => Err(to_http(&fault.into(), name)),
         Ok(Err(fault @ DecodeError::TooLarge(_))) => Err(http_error(
