@@ -28,10 +28,13 @@ const COLUMNS: [(&str, ColumnType); 6] = [
 
 type Row = Map<String, Value>;
 
+/// Whether a row is allowed.
+type Allows = fn(&Row) -> bool;
+
 /// A policy, and the same as functions of a row.
 struct Policy {
     access: Access,
-    allows: fn(&Row) -> bool,
+    allows: Allows,
 }
 
 fn integer(row: &Row, name: &str) -> i64 {
@@ -44,7 +47,7 @@ fn is_fx(row: &Row) -> bool {
 
 fn policy(random: &mut Random, may_hide_index: bool) -> Policy {
     let group = |texts: &[&str]| texts.iter().map(|text| text.to_string()).collect::<Vec<String>>();
-    let (rows, allows): (Vec<Vec<String>>, fn(&Row) -> bool) = match random.below(7) {
+    let (rows, allows): (Vec<Vec<String>>, Allows) = match random.below(7) {
         0 => (vec![], |_| true),
         1 => (vec![group(&[])], |_| false),
         2 => (vec![group(&["\"desk\" == $claims.desk"])], is_fx),
