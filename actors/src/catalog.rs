@@ -140,10 +140,9 @@ impl Catalog {
             self.mailbox.ask(tuning::ASK_DEADLINE, |reply| HostRecovered { table, reply }).await?;
             progress.table_done(0);
         }
-        for (id, definition) in recovered.derived {
-            let name = definition.name.clone();
-            let hosted =
-                self.mailbox.ask(tuning::RECOVERY_DEADLINE, |reply| HostDerived { id, definition, reply });
+        for follower in recovered.derived {
+            let name = follower.definition.name.clone();
+            let hosted = self.mailbox.ask(tuning::RECOVERY_DEADLINE, |reply| HostDerived { follower, reply });
             if let Err(error) = hosted.await {
                 tracing::error!(table = name, %error, "a table that follows others could not be recovered");
             }

@@ -10,7 +10,7 @@ use crate::catalog::Catalog;
 use crate::data_directory::{CheckpointedTable, DataDirectory};
 use crate::error::{ActorError, Result};
 use crate::log::LogError;
-use crate::table::TakeCheckpoint;
+use crate::table::{TakeCheckpoint, TakeOrder};
 use crate::tuning;
 use crate::workers::JobOwner;
 
@@ -37,7 +37,7 @@ pub async fn run(catalog: Catalog, data: Arc<DataDirectory>) {
 pub async fn make(catalog: &Catalog, data: &Arc<DataDirectory>) -> Result<Option<(u64, u64)>> {
     let began = Instant::now();
     let _one_at_a_time = data.checkpointing().lock().await;
-    let run = data.begin_checkpoint();
+    let mut run = data.begin_checkpoint();
     let mut written: Vec<CheckpointedTable> = Vec::new();
     for table in run.tables() {
         let found = match catalog.table(&table.name) {
@@ -55,6 +55,18 @@ pub async fn make(catalog: &Catalog, data: &Arc<DataDirectory>) -> Result<Option
         let job = move || data.write_table(id, &name, &checkpoint);
         let entry: Result<_, LogError> = catalog.workers().run(JobOwner::Server, job).await?;
         written.push(entry?);
+    }
+    let made_from_views: Vec<_> = run.made_from_views().map(|table| (table.id, table.name.clone())).collect();
+    for (id, name) in made_from_views {
+        // One that could not be made again has no groups.
+        let Ok(found) = catalog.table(&name) else { continue };
+        let order = found.mailbox.ask(tuning::ASK_DEADLINE, |reply| TakeOrder { reply }).await;
+        match order {
+            Ok(order) => run.note_order(id, order),
+            // The next checkpoint has it again.
+            Err(ActorError::Gone) => return Ok(None),
+            Err(error) => return Err(error),
+        }
     }
     let finished = {
         let data = data.clone();

@@ -25,6 +25,7 @@ pub mod maintenance;
 mod manifest;
 mod overlay;
 pub mod progress;
+mod rebuild;
 mod recovery;
 mod registry;
 pub mod rules;
@@ -41,7 +42,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use checkpoint::CheckpointRun;
 pub use definition::DerivedDefinition;
 pub use progress::{RecoveryPhase, RecoveryProgress, RecoveryState};
-pub use recovery::{Recovered, RecoveredTable, RecoveryReport};
+pub use recovery::{Recovered, RecoveredFollower, RecoveredTable, RecoveryReport};
 pub use registry::DurableTable;
 pub use rules::DurableRules;
 pub use table_file::CheckpointedTable;
@@ -284,7 +285,17 @@ impl DataDirectory {
     /// A file is damaged or cannot be read, or the table is not in the directory any more.
     pub fn rebuild(&self, id: TableId) -> Result<RecoveredTable, LogError> {
         let newest = self.manifests().last().cloned().unwrap_or_default();
-        recovery::rebuild(&self.disk, &*self.log, &newest, id, self.options.threads)
+        rebuild::rebuild(&self.disk, &*self.log, &newest, id, self.options.threads)
+    }
+
+    /// The groups of a table from a pivot, in order, as far as the log knows them. Blocks.
+    ///
+    /// # Errors
+    ///
+    /// A file is damaged or cannot be read.
+    pub fn group_order(&self, id: TableId) -> Result<Vec<String>, LogError> {
+        let newest = self.manifests().last().cloned().unwrap_or_default();
+        rebuild::group_order(&self.disk, &*self.log, &newest, id)
     }
 
     /// Notes bytes of a record of a table.

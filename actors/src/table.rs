@@ -54,7 +54,7 @@ pub use context::{ActorContext, DataSlot, TableNames};
 pub use crash::Crash;
 pub(crate) use crash::EndTable;
 pub use deferred::MessageOrder;
-pub use durable::{TableLog, TakeCheckpoint};
+pub use durable::{TableLog, TakeCheckpoint, TakeOrder};
 pub use flush_deferred::FlushDeferred;
 pub(crate) use follow::no_view;
 pub use follow::{Follow, Followed, Follower};

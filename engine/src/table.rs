@@ -80,8 +80,38 @@ impl Table {
         wanted: Option<&[(String, ColumnType)]>,
         context: &EngineContext,
     ) -> Result<Table> {
-        let derived = DerivedTable::new(plan, source, source_limit, wanted, context)?;
+        Table::derive_in_order(plan, source, source_limit, wanted, &[], context)
+    }
+
+    /// As [`Table::derive`]; the groups of a pivot come in this order, as [`Table::group_order`] and [`Table::new_groups`] have
+    /// named them one after the other. Those that it does not name follow in the view's order.
+    pub fn derive_in_order(
+        plan: Plan,
+        source: &Snapshot,
+        source_limit: Option<u32>,
+        wanted: Option<&[(String, ColumnType)]>,
+        order: &[String],
+        context: &EngineContext,
+    ) -> Result<Table> {
+        let derived = DerivedTable::new(plan, source, source_limit, wanted, order, context)?;
         Ok(Table::of(Body::Derived(Box::new(derived))))
+    }
+
+    /// The names of the groups of a table from a pivot, in the order of its rows, which is that of their creation; nothing
+    /// for other tables, whose order depends on nothing but their sources' rows. Cost: O(groups).
+    pub fn group_order(&self) -> Vec<String> {
+        match &self.body {
+            Body::Derived(table) => table.group_order(),
+            Body::Owned(_) | Body::Joined(_) => Vec::new(),
+        }
+    }
+
+    /// The names of the groups that a delta of the table has added, as [`Table::group_order`] has them.
+    pub fn new_groups(&self, delta: &TableDelta) -> Vec<String> {
+        match &self.body {
+            Body::Derived(table) => table.new_groups(delta),
+            Body::Owned(_) | Body::Joined(_) => Vec::new(),
+        }
     }
 
     /// Creates a read-only join of two tables, kept up to date by [`Table::follow_side`].

@@ -11,7 +11,7 @@ use futures::future::LocalBoxFuture;
 
 use super::{CatalogActor, NewTable};
 use crate::data_directory::definition::DerivedOrigin;
-use crate::data_directory::{DataDirectory, DerivedDefinition, RecoveredTable};
+use crate::data_directory::{DataDirectory, DerivedDefinition, RecoveredFollower, RecoveredTable};
 use crate::error::{ActorError, Result};
 use crate::lineage::Lineage;
 use crate::log::{RecordKind, StoredPayload, TableId};
@@ -26,6 +26,8 @@ pub(super) struct Creation {
     pub payload: Bytes,
     pub stored: Option<StoredPayload>,
     pub definition: Option<DerivedDefinition>,
+    /// The groups of a table from a pivot, in order: logged before, so that no creation lacks them.
+    pub order: Vec<String>,
 }
 
 /// Appends the creation of a table to the log, and waits until it is durable.
@@ -40,8 +42,12 @@ pub(super) async fn log_creation(
         failed_at: None,
         is_visible_at_once: data.is_visible_at_once(name),
     };
-    let Creation { kind, payload, stored, definition } = creation;
-    match log.append_and_wait(0, kind, payload, stored).await {
+    let Creation { kind, payload, stored, definition, order } = creation;
+    let appended = async {
+        log.append_order(order).await?;
+        log.append_and_wait(0, kind, payload, stored).await
+    };
+    match appended.await {
         Ok(_) => {
             data.define(log.id, definition);
             Ok(log)
@@ -57,9 +63,11 @@ pub(super) async fn log_creation(
 pub(super) async fn log_definition(
     data: &Arc<DataDirectory>,
     definition: DerivedDefinition,
+    order: Vec<String>,
 ) -> Result<TableLog> {
     let (payload, name) = (definition.to_bytes()?, definition.name.clone());
-    let creation = Creation { kind: RecordKind::Derive, payload, stored: None, definition: Some(definition) };
+    let (kind, stored, definition) = (RecordKind::Derive, None, Some(definition));
+    let creation = Creation { kind, payload, stored, definition, order };
     log_creation(data, &name, creation).await
 }
 
@@ -83,8 +91,7 @@ impl Handler<Posted<HostRecovered>> for CatalogActor {
 /// Makes a table that follows others again, and hosts it.
 #[derive(Debug)]
 pub(crate) struct HostDerived {
-    pub id: TableId,
-    pub definition: DerivedDefinition,
+    pub follower: RecoveredFollower,
     pub reply: Reply<()>,
 }
 
@@ -92,12 +99,13 @@ impl Handler<Posted<HostDerived>> for CatalogActor {
     type Result = ();
 
     fn handle(&mut self, posted: Posted<HostDerived>, ctx: &mut Self::Context) {
-        let HostDerived { id, definition: DerivedDefinition { name, origin }, reply } = posted.open();
+        let HostDerived { follower: RecoveredFollower { id, definition, order }, reply } = posted.open();
+        let DerivedDefinition { name, origin } = definition;
         let reserved = match self.directory.reserve(&name) {
             Ok(reserved) => reserved,
             Err(error) => return reply.send(Err(error)),
         };
-        let made = match self.make_again(name, origin) {
+        let made = match self.make_again(name, origin, order) {
             Ok(made) => made,
             Err(error) => {
                 self.directory.release(&reserved);
@@ -143,6 +151,7 @@ impl CatalogActor {
         &self,
         name: String,
         origin: DerivedOrigin,
+        order: Vec<String>,
     ) -> Result<LocalBoxFuture<'static, Result<NewTable>>> {
         Ok(match origin {
             DerivedOrigin::Join { left, right, spec } => {
@@ -150,7 +159,7 @@ impl CatalogActor {
                 self.join_again(name, tables, spec).boxed_local()
             }
             DerivedOrigin::View { source, config, columns } => {
-                self.derive_again(self.durable_table(source)?, config, columns).boxed_local()
+                self.derive_again(self.durable_table(source)?, config, columns, order).boxed_local()
             }
         })
     }

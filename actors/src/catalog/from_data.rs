@@ -69,5 +69,8 @@ fn creation(
     if stored.is_some() {
         payload = Bytes::new();
     }
-    Ok((Creation { kind: RecordKind::Create, payload, stored, definition: None }, reservation))
+    Ok((
+        Creation { kind: RecordKind::Create, payload, stored, definition: None, order: Vec::new() },
+        reservation,
+    ))
 }

@@ -42,15 +42,21 @@ impl CatalogActor {
             let lineage = Lineage::of_view(&source.lineage);
             let memory = caller.memory.clone();
             let follower = Follower::DerivedTable { view_id, caller, lineage: lineage.clone() };
+            // Otherwise a checkpoint that began before could lack its groups, and the log below it be gone.
+            let _no_checkpoint = match &data {
+                Some(data) => Some(data.checkpointing().lock().await),
+                None => None,
+            };
             let (mut made, config) =
-                follow(workers, source, follower, columns, lineage, owner, memory).await?;
-            if let (Some(data), Some(source)) = (data, durable_id) {
+                follow(workers, source, follower, (columns, Vec::new()), lineage, owner, memory).await?;
+            if let (Some(data), Some(source)) = (&data, durable_id) {
                 // The columns of a split are those at its creation, also after a start.
                 let fields = made.table.schema().fields().iter();
                 let columns = fields.map(|field| (field.name.to_string(), field.column_type())).collect();
                 let config = Box::new(config);
                 let origin = DerivedOrigin::View { source: source.0, config, columns: Some(columns) };
-                made.log = Some(log_definition(&data, DerivedDefinition { name, origin }).await?);
+                let order = made.table.group_order();
+                made.log = Some(log_definition(data, DerivedDefinition { name, origin }, order).await?);
             }
             Ok(made)
         }
@@ -62,13 +68,14 @@ impl CatalogActor {
         source: TableRef,
         config: Box<ViewConfig>,
         columns: Option<Vec<(String, ColumnType)>>,
+        order: Vec<String>,
     ) -> impl Future<Output = Result<NewTable>> + 'static {
         let workers = self.context.workers.clone();
         async move {
             let lineage = Lineage::of_view(&source.lineage);
             let follower = Follower::DerivedAgain { config, lineage: lineage.clone() };
             let (owner, memory) = (JobOwner::Server, MemoryAccount::unlimited());
-            let made = follow(workers, source, follower, columns, lineage, owner, memory).await?;
+            let made = follow(workers, source, follower, (columns, order), lineage, owner, memory).await?;
             Ok(made.0)
         }
     }
@@ -79,7 +86,7 @@ async fn follow(
     workers: Workers,
     source: TableRef,
     follower: Follower,
-    columns: Option<Vec<(String, ColumnType)>>,
+    (columns, order): (Option<Vec<(String, ColumnType)>>, Vec<String>),
     lineage: Lineage,
     owner: JobOwner,
     memory: MemoryAccount,
@@ -93,7 +100,8 @@ async fn follow(
         let context = engine_context(&memory);
         let (plan, columns) = (Plan::clone(&plan), columns.as_deref());
         let config = plan.config();
-        let table = Table::derive(plan, &followed.snapshot, followed.limit, columns, &context)?;
+        let table =
+            Table::derive_in_order(plan, &followed.snapshot, followed.limit, columns, &order, &context)?;
         Ok((table, followed.deltas, config))
     };
     let derived: Result<_, EngineError> = workers.run(owner, derive).await?;

@@ -52,7 +52,7 @@ impl CatalogActor {
             let mut made = follow(workers, name.clone(), tables, parts, spec.clone(), owner, memory).await?;
             if let (Some(data), [Some(left), Some(right)]) = (data, ids) {
                 let origin = DerivedOrigin::Join { left: left.0, right: right.0, spec };
-                made.log = Some(log_definition(&data, DerivedDefinition { name, origin }).await?);
+                made.log = Some(log_definition(&data, DerivedDefinition { name, origin }, Vec::new()).await?);
             }
             Ok(made)
         }

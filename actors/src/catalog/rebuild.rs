@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 
 use super::CatalogActor;
-use crate::data_directory::{DataDirectory, DurableTable};
+use crate::data_directory::{DataDirectory, DurableTable, RecoveredFollower};
 use crate::error::Result;
 use crate::log::{RecordKind, TableId};
 use crate::mailbox::Reply;
@@ -100,11 +100,19 @@ impl CatalogActor {
     /// Makes tables that follow others again, one after the other.
     fn make_followers_again(&self, followers: Vec<DurableTable>, ctx: &mut Context<Self>) {
         let mailbox = crate::mailbox::Mailbox::new(ctx.address(), tuning::CATALOG_MAILBOX);
+        let Some(data) = self.context.data.get().cloned() else { return };
+        let workers = self.context.workers.clone();
         let making = async move {
             for table in followers {
                 let Some(definition) = table.definition else { continue };
-                let id = table.id;
-                let message = |reply: Reply<()>| HostDerived { id, definition, reply };
+                let (id, data) = (table.id, data.clone());
+                let order = workers.run(JobOwner::Server, move || data.group_order(id)).await;
+                let order = order.and_then(|order| Ok(order?)).unwrap_or_else(|error| {
+                    tracing::error!(table = %table.name, %error, "the order of a table's rows is lost");
+                    Vec::new()
+                });
+                let follower = RecoveredFollower { id, definition, order };
+                let message = |reply: Reply<()>| HostDerived { follower, reply };
                 if let Err(error) = mailbox.ask(tuning::RECOVERY_DEADLINE, message).await {
                     tracing::error!(table = %table.name, %error, "a table that follows others was not made again");
                 }

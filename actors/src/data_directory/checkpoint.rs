@@ -3,12 +3,13 @@
 //! Invariant: the log keeps every record that one of the kept checkpoints needs. A file is removed only after no kept manifest
 //! names it, durably. A table that did not change keeps its file.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use proscenium_engine::table::Checkpoint;
 
+use super::definition::{DerivedDefinition, DerivedOrigin};
 use super::manifest::{DerivedEntry, Manifest, TableEntry};
 use super::registry::DurableTable;
 use super::{CheckpointedTable, DataDirectory, table_file};
@@ -31,12 +32,28 @@ pub struct CheckpointRun {
     tables: Vec<DurableTable>,
     /// Bytes of their records that were logged until then.
     logged_bytes: Vec<u64>,
+    /// The groups of tables from pivots, in order.
+    orders: HashMap<TableId, Vec<String>>,
 }
 
 impl CheckpointRun {
     /// The tables whose rows are to be written: those that do not follow others.
     pub fn tables(&self) -> impl Iterator<Item = &DurableTable> {
         self.tables.iter().filter(|table| table.is_created && !table.is_failed && table.definition.is_none())
+    }
+}
+
+impl CheckpointRun {
+    /// The tables that are made from views: their groups are to be noted in order.
+    pub fn made_from_views(&self) -> impl Iterator<Item = &DurableTable> {
+        let is_view =
+            |definition: &DerivedDefinition| matches!(definition.origin, DerivedOrigin::View { .. });
+        self.tables.iter().filter(move |table| table.definition.as_ref().is_some_and(is_view))
+    }
+
+    /// Notes the groups of a table from a pivot, as they are after the checkpoint has begun.
+    pub fn note_order(&mut self, id: TableId, order: Vec<String>) {
+        self.orders.insert(id, order);
     }
 }
 
@@ -58,7 +75,7 @@ impl DataDirectory {
         let (from, log_bytes) = (self.log.end(), self.log.num_written());
         let tables = self.tables();
         let logged_bytes = tables.iter().map(|table| table.logged_bytes.load(Ordering::Relaxed)).collect();
-        CheckpointRun { from, log_bytes, tables, logged_bytes }
+        CheckpointRun { from, log_bytes, tables, logged_bytes, orders: HashMap::new() }
     }
 
     /// Writes the rows of a table, unless the last checkpoint has them at this version.
@@ -94,7 +111,7 @@ impl DataDirectory {
     /// The disk is full, or failed: the last checkpoint stays.
     pub fn finish_checkpoint(
         &self,
-        run: CheckpointRun,
+        mut run: CheckpointRun,
         written: Vec<CheckpointedTable>,
     ) -> Result<Option<(u64, u64)>, LogError> {
         let _open = self.keep_open()?;
@@ -112,10 +129,12 @@ impl DataDirectory {
         {
             return Ok(None);
         }
+        let mut orders = std::mem::take(&mut run.orders);
         let derived = run.tables.iter().filter(|table| present.contains_key(&table.id));
         let derived = derived.filter_map(|table| {
             let definition = table.definition.clone()?;
-            Some(DerivedEntry { id: table.id.0, definition })
+            let order = orders.remove(&table.id).unwrap_or_default();
+            Some(DerivedEntry { id: table.id.0, definition, order })
         });
         let being_created = run.tables.iter().filter(|table| !table.is_created).map(|table| table.since);
         let newest = self.manifests().last().cloned().unwrap_or_default();

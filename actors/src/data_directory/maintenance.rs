@@ -87,7 +87,7 @@ fn recover(disk: &Arc<dyn Disk>) -> Result<CheckReport, DataError> {
     let tables = recovered.tables.into_iter();
     Ok(CheckReport {
         tables: tables.map(|table| (table.name, table.table.version(), table.table.num_rows())).collect(),
-        derived: recovered.derived.into_iter().map(|(_, definition)| definition.name).collect(),
+        derived: recovered.derived.into_iter().map(|follower| follower.definition.name).collect(),
         epoch: data.epoch() - 1,
         cut: recovered.report.cut,
     })

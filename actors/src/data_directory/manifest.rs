@@ -76,6 +76,9 @@ pub(super) struct TableEntry {
 pub(super) struct DerivedEntry {
     pub id: u64,
     pub definition: DerivedDefinition,
+    /// The groups of a table from a pivot, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<String>,
 }
 
 impl Default for Manifest {

@@ -16,7 +16,7 @@ use proscenium_engine::{EngineContext, MemoryAccount};
 use super::definition::{DerivedDefinition, read_creation};
 use super::manifest::{Manifest, TableEntry};
 use super::registry::{DurableTable, Registry};
-use super::{DataOptions, RecoveryPhase, RecoveryProgress, fault, table_file};
+use super::{DataOptions, RecoveryPhase, RecoveryProgress, fault, rebuild, table_file};
 use crate::log::frame::HEAD_BYTES;
 use crate::log::local::Opened;
 use crate::log::{Disk, Log, LogError, PlacedRecord, RecordKind, TableId};
@@ -36,9 +36,20 @@ pub struct Recovered {
     /// Tables with their rows.
     pub tables: Vec<RecoveredTable>,
     /// Tables that follow others, in the order in which they were created.
-    pub derived: Vec<(TableId, DerivedDefinition)>,
+    pub derived: Vec<RecoveredFollower>,
     /// What it took.
     pub report: RecoveryReport,
+}
+
+/// A table that follows others.
+#[derive(Debug, Clone)]
+pub struct RecoveredFollower {
+    /// Its number.
+    pub id: TableId,
+    /// How it follows them.
+    pub definition: DerivedDefinition,
+    /// The groups of a table from a pivot, in order.
+    pub order: Vec<String>,
 }
 
 /// A table with its rows.
@@ -69,7 +80,7 @@ pub struct RecoveryReport {
 
 /// The state of one table during recovery.
 #[derive(Debug)]
-enum Recovering {
+pub(super) enum Recovering {
     Written {
         name: String,
         table: Box<Table>,
@@ -79,7 +90,9 @@ enum Recovering {
         name: String,
         version: u64,
     },
-    Derived(DerivedDefinition),
+    Derived(DerivedDefinition, Vec<String>),
+    /// The groups of a table whose creation, which follows, was not found yet.
+    Announced(Vec<String>),
     /// It followed others, which are deleted.
     Detached {
         name: String,
@@ -128,7 +141,7 @@ pub(super) fn recover(
         next = next.max(id.0 + 1);
         let mut is_detached = false;
         let (name, definition) = match table {
-            Recovering::Dropped => continue,
+            Recovering::Dropped | Recovering::Announced(_) => continue,
             Recovering::Unknown { first: (file, offset) } => {
                 let reason = format!("it has a record of table {id}, whose creation is missing");
                 return Err(LogError::damaged(&file, offset, reason));
@@ -144,11 +157,11 @@ pub(super) fn recover(
                 (name, None)
             }
             Recovering::Failed { name, version } => {
-                recovered.push(rebuild_until(disk, log, manifest, id, version, threads)?);
+                recovered.push(rebuild::rebuild_until(disk, log, manifest, id, version, threads)?);
                 (name, None)
             }
-            Recovering::Derived(definition) => {
-                derived.push((id, definition.clone()));
+            Recovering::Derived(definition, order) => {
+                derived.push(RecoveredFollower { id, definition: definition.clone(), order });
                 (definition.name.clone(), Some(definition))
             }
         };
@@ -181,7 +194,8 @@ fn num_rows(tables: &BTreeMap<TableId, Recovering>) -> usize {
     let rows = |table: &Recovering| match table {
         Recovering::Written { table, .. } | Recovering::Detached { table, .. } => table.num_rows(),
         Recovering::Failed { .. }
-        | Recovering::Derived(_)
+        | Recovering::Derived(..)
+        | Recovering::Announced(_)
         | Recovering::Unknown { .. }
         | Recovering::Dropped => 0,
     };
@@ -199,7 +213,7 @@ fn load_checkpoint(
     shown.begin(RecoveryPhase::ReadingCheckpoint, manifest.tables.len(), bytes);
     let mut tables = BTreeMap::new();
     for entry in &manifest.derived {
-        tables.insert(TableId(entry.id), Recovering::Derived(entry.definition.clone()));
+        tables.insert(TableId(entry.id), Recovering::Derived(entry.definition.clone(), entry.order.clone()));
     }
     let mut entries: Vec<&TableEntry> = manifest.tables.iter().collect();
     // The largest first, so that none is left for the end.
@@ -219,7 +233,7 @@ fn load_checkpoint(
     Ok(tables)
 }
 
-fn loaded_table(entry: &TableEntry, table: Table) -> Recovering {
+pub(super) fn loaded_table(entry: &TableEntry, table: Table) -> Recovering {
     let (name, table) = (entry.name.clone(), Box::new(table));
     match entry.is_detached {
         true => Recovering::Detached { name, table },
@@ -228,7 +242,7 @@ fn loaded_table(entry: &TableEntry, table: Table) -> Recovering {
 }
 
 /// A table that nobody writes.
-fn detached(
+pub(super) fn detached(
     id: TableId,
     name: String,
     table: Table,
@@ -239,7 +253,7 @@ fn detached(
     Ok(RecoveredTable { id, name, table, failed_at: None })
 }
 
-fn context(threads: usize) -> EngineContext {
+pub(super) fn context(threads: usize) -> EngineContext {
     // What a table holds depends on neither time nor chance.
     EngineContext { threads, memory: MemoryAccount::unlimited(), ..EngineContext::default() }
 }
@@ -336,7 +350,7 @@ fn apply_chunk(
 }
 
 /// Applies one record to what is known of its table.
-fn apply(
+pub(super) fn apply(
     table: Option<Recovering>,
     placed: PlacedRecord,
     context: &EngineContext,
@@ -348,6 +362,10 @@ fn apply(
         (RecordKind::Close | RecordKind::Barrier, table) => Ok(table.unwrap_or(Recovering::Dropped)),
         (_, Some(Recovering::Dropped)) => Ok(Recovering::Dropped),
         (RecordKind::Drop, _) => Ok(Recovering::Dropped),
+        (RecordKind::Derive, Some(Recovering::Announced(order))) => {
+            let definition = DerivedDefinition::read(&record.payload).map_err(unreadable)?;
+            Ok(Recovering::Derived(definition, order))
+        }
         // The checkpoint has it.
         (RecordKind::Create | RecordKind::Derive, Some(table)) => Ok(table),
         (RecordKind::Create, None) => {
@@ -355,7 +373,20 @@ fn apply(
             let staged = Table::creation_from_ipc(&staged).map_err(unreadable)?;
             Ok(Recovering::Written { name, table: Box::new(Table::build(&staged, context)) })
         }
-        (RecordKind::Detach, Some(Recovering::Derived(DerivedDefinition { name, .. }))) => {
+        (RecordKind::Order, Some(Recovering::Derived(definition, mut order))) => {
+            let added: Vec<String> =
+                serde_json::from_slice(&record.payload).map_err(|error| damaged(error.to_string()))?;
+            order.extend(added);
+            Ok(Recovering::Derived(definition, order))
+        }
+        (RecordKind::Order, None) => {
+            let order =
+                serde_json::from_slice(&record.payload).map_err(|error| damaged(error.to_string()))?;
+            Ok(Recovering::Announced(order))
+        }
+        // It was detached since.
+        (RecordKind::Order, Some(table)) => Ok(table),
+        (RecordKind::Detach, Some(Recovering::Derived(DerivedDefinition { name, .. }, _))) => {
             let table = table_file::from_bytes(&record.payload, &file, record.table, context);
             let table = table.map_err(|error| damaged(error.to_string()))?;
             Ok(Recovering::Detached { name, table: Box::new(table) })
@@ -364,7 +395,8 @@ fn apply(
         (RecordKind::Detach, Some(table)) => Ok(table),
         (RecordKind::Detach, None) => Ok(Recovering::Unknown { first: (file, offset) }),
         (RecordKind::Derive, None) => {
-            DerivedDefinition::read(&record.payload).map(Recovering::Derived).map_err(unreadable)
+            let definition = DerivedDefinition::read(&record.payload).map_err(unreadable)?;
+            Ok(Recovering::Derived(definition, Vec::new()))
         }
         (RecordKind::Write, Some(Recovering::Written { name, mut table })) => {
             let next = table.version() + 1;
@@ -390,82 +422,15 @@ fn apply(
             }
         }
         (RecordKind::Write, Some(failed @ Recovering::Failed { .. })) => Ok(failed),
-        (RecordKind::Write, Some(Recovering::Derived(definition))) => {
+        (RecordKind::Write, Some(Recovering::Derived(definition, _))) => {
             Err(damaged(format!("it has a write to \"{}\", which follows others", definition.name)))
         }
         (RecordKind::Write, Some(Recovering::Detached { name, .. })) => {
             Err(damaged(format!("it has a write to \"{name}\", which nobody writes")))
         }
-        (RecordKind::Write, Some(unknown @ Recovering::Unknown { .. })) => Ok(unknown),
+        (RecordKind::Write, Some(unknown @ (Recovering::Unknown { .. } | Recovering::Announced(_)))) => {
+            Ok(unknown)
+        }
         (RecordKind::Write, None) => Ok(Recovering::Unknown { first: (file, offset) }),
     }
-}
-
-/// Puts one table together again from a checkpoint and the log, up to the first record that cannot be applied.
-///
-/// # Errors
-///
-/// A file is damaged or cannot be read, or the table does not exist any more.
-pub(super) fn rebuild(
-    disk: &Arc<dyn Disk>,
-    log: &dyn Log,
-    manifest: &Manifest,
-    id: TableId,
-    threads: usize,
-) -> Result<RecoveredTable, LogError> {
-    match replay_one(disk, log, manifest, id, u64::MAX, threads)? {
-        Recovering::Written { name, table } => {
-            Ok(RecoveredTable { id, name, table: *table, failed_at: None })
-        }
-        Recovering::Detached { name, table } => detached(id, name, *table, &context(threads)),
-        Recovering::Failed { version, .. } => rebuild_until(disk, log, manifest, id, version, threads),
-        Recovering::Derived(_) | Recovering::Unknown { .. } | Recovering::Dropped => Err(LogError::Closed),
-    }
-}
-
-/// As [`rebuild`], with the versions below `version`, whose record cannot be applied.
-fn rebuild_until(
-    disk: &Arc<dyn Disk>,
-    log: &dyn Log,
-    manifest: &Manifest,
-    id: TableId,
-    version: u64,
-    threads: usize,
-) -> Result<RecoveredTable, LogError> {
-    match replay_one(disk, log, manifest, id, version, threads)? {
-        Recovering::Written { name, table } => {
-            Ok(RecoveredTable { id, name, table: *table, failed_at: Some(version) })
-        }
-        Recovering::Failed { .. }
-        | Recovering::Derived(_)
-        | Recovering::Detached { .. }
-        | Recovering::Unknown { .. }
-        | Recovering::Dropped => Err(LogError::Closed),
-    }
-}
-
-/// The state of one table after its records below `version`.
-fn replay_one(
-    disk: &Arc<dyn Disk>,
-    log: &dyn Log,
-    manifest: &Manifest,
-    id: TableId,
-    version: u64,
-    threads: usize,
-) -> Result<Recovering, LogError> {
-    let context = context(threads);
-    let mut state = match manifest.tables.iter().find(|entry| entry.id == id.0) {
-        Some(entry) => {
-            let table = table_file::load(&**disk, entry, &context)?;
-            Some(loaded_table(entry, table))
-        }
-        None => None,
-    };
-    log.replay(manifest.log_from, &mut |placed| {
-        if placed.record.table == id && placed.record.version < version {
-            state = Some(apply(state.take(), placed, &context)?);
-        }
-        Ok(())
-    })?;
-    state.ok_or(LogError::Closed)
 }

@@ -46,6 +46,7 @@ pub(super) fn is_next(record: &LogRecord, last: Option<u64>) -> bool {
         | RecordKind::Drop
         | RecordKind::Derive
         | RecordKind::Detach
+        | RecordKind::Order
         | RecordKind::Close
         | RecordKind::Barrier => true,
     }

@@ -40,6 +40,8 @@ pub enum RecordKind {
     Derive,
     /// Keeps the rows of a table that followed others, since they are deleted next: nobody feeds it any more.
     Detach,
+    /// Names groups that a table from a pivot has added to its end.
+    Order,
     /// Nothing: once it is answered, everything that was appended before is.
     Barrier,
     /// The log was closed in order: what follows, if anything, is another start.
@@ -47,12 +49,13 @@ pub enum RecordKind {
 }
 
 impl RecordKind {
-    const ALL: [RecordKind; 7] = [
+    const ALL: [RecordKind; 8] = [
         RecordKind::Create,
         RecordKind::Write,
         RecordKind::Drop,
         RecordKind::Derive,
         RecordKind::Detach,
+        RecordKind::Order,
         RecordKind::Close,
         RecordKind::Barrier,
     ];
@@ -67,6 +70,7 @@ impl RecordKind {
             RecordKind::Close => 5,
             RecordKind::Barrier => 6,
             RecordKind::Detach => 7,
+            RecordKind::Order => 8,
         }
     }
 

@@ -74,6 +74,23 @@ impl TableLog {
         }
     }
 
+    /// Appends the names of the first groups of a table from a pivot, and waits for it.
+    pub(crate) async fn append_order(&self, order: Vec<String>) -> Result<()> {
+        if let Some(payload) = order_payload(&order) {
+            self.append_and_wait(0, RecordKind::Order, payload, None).await?;
+        }
+        Ok(())
+    }
+
+    /// Appends the names of groups that a table from a pivot has added. Nobody waits for it: if it is lost in a crash right
+    /// after, these groups come in the view's order at the end.
+    pub(super) fn note_groups(&self, version: u64, added: &[String]) {
+        if let Some(payload) = order_payload(added) {
+            self.data.note_logged(self.id, payload.len() as u64);
+            self.append(version, RecordKind::Order, payload, None, |_| {});
+        }
+    }
+
     /// Appends a record that is no batch, and waits for it.
     pub(crate) async fn append_and_wait(
         &self,
@@ -89,6 +106,12 @@ impl TableLog {
         });
         Ok(receiver.await.unwrap_or(Err(LogError::Closed))?)
     }
+}
+
+/// The payload of a record of groups; `None` if there are none.
+fn order_payload(names: &[String]) -> Option<Bytes> {
+    let json = (!names.is_empty()).then(|| serde_json::to_vec(names));
+    Some(json?.expect("texts are JSON").into())
 }
 
 /// Records of writes are durable, or were refused: see [`PendingWrites::results`](super::pending_writes::PendingWrites).
@@ -356,6 +379,23 @@ impl TableActor {
 pub struct TakeCheckpoint {
     /// Receives it.
     pub reply: Reply<Checkpoint>,
+}
+
+/// Takes the names of the groups of a table from a pivot, in order.
+#[derive(Debug)]
+pub struct TakeOrder {
+    /// Receives them.
+    pub reply: Reply<Vec<String>>,
+}
+
+impl Receive<TakeOrder> for TableActor {
+    fn step(_message: &TakeOrder) -> &'static str {
+        "checkpoint"
+    }
+
+    fn receive(&mut self, TakeOrder { reply }: TakeOrder, _ctx: &mut Context<Self>) {
+        reply.send(Ok(self.table.group_order()));
+    }
 }
 
 impl Receive<TakeCheckpoint> for TableActor {

@@ -142,6 +142,11 @@ impl TableActor {
         ctx: &mut Context<Self>,
     ) {
         let Some(delta) = followed else { return };
+        if let Some(log) = &self.log
+            && !delta.inserted.is_empty()
+        {
+            log.note_groups(delta.new.version(), &self.table.new_groups(&delta));
+        }
         let deltas = Deltas::new(delta, self.table.take_part_deltas());
         let scopes = self.push_to_followers(&deltas, &derived_slots);
         self.notify(&deltas, &derived_slots, ctx);

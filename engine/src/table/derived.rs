@@ -39,6 +39,7 @@ impl DerivedTable {
         source: &Snapshot,
         source_limit: Option<u32>,
         wanted: Option<&[(String, ColumnType)]>,
+        order: &[String],
         context: &EngineContext,
     ) -> Result<DerivedTable> {
         let (shape, limit) = match plan.kind {
@@ -46,7 +47,7 @@ impl DerivedTable {
                 (DerivedShape::Flat(Box::new(FlatTable::new(plan, source, wanted)?)), source_limit)
             }
             ViewKind::Grouped | ViewKind::ColumnOnly => {
-                (DerivedShape::Pivot(Box::new(PivotTable::new(plan, source, wanted, context)?)), None)
+                (DerivedShape::Pivot(Box::new(PivotTable::new(plan, source, wanted, order, context)?)), None)
             }
         };
         Ok(DerivedTable { shape, limit, num_ports: 0 })
@@ -61,6 +62,22 @@ impl DerivedTable {
         match &self.shape {
             DerivedShape::Flat(table) => table.snapshot(),
             DerivedShape::Pivot(table) => table.snapshot(),
+        }
+    }
+
+    /// See [`Table::group_order`](super::Table::group_order).
+    pub(super) fn group_order(&self) -> Vec<String> {
+        match &self.shape {
+            DerivedShape::Flat(_) => Vec::new(),
+            DerivedShape::Pivot(table) => table.group_order(),
+        }
+    }
+
+    /// See [`Table::new_groups`](super::Table::new_groups).
+    pub(super) fn new_groups(&self, delta: &TableDelta) -> Vec<String> {
+        match &self.shape {
+            DerivedShape::Flat(_) => Vec::new(),
+            DerivedShape::Pivot(table) => table.new_groups(delta),
         }
     }
 

@@ -8,7 +8,6 @@ use arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray};
 use arrow_flight::flight_service_client::FlightServiceClient;
 use arrow_flight::{FlightData, FlightDescriptor};
 use futures::StreamExt;
-use proscenium_actors::checkpointer;
 use proscenium_actors::data_directory::fault;
 use proscenium_actors::table::Crash;
 use proscenium_gateway::config::{MemorySize, StorageConfig};
@@ -22,10 +21,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::support::*;
 
 /// A data directory that is removed with the test.
-struct DataFolder(PathBuf);
+pub struct DataFolder(PathBuf);
 
 impl DataFolder {
-    fn new() -> DataFolder {
+    pub fn new() -> DataFolder {
         static FOLDERS: AtomicUsize = AtomicUsize::new(0);
         let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("proscenium-data-{}-{number}", std::process::id()));
@@ -39,7 +38,7 @@ impl DataFolder {
         Config { threads: 2, storage, ..Config::on_free_port() }
     }
 
-    fn start(&self) -> Running {
+    pub fn start(&self) -> Running {
         Server::start(self.config()).expect("the server starts")
     }
 }
@@ -50,11 +49,11 @@ impl Drop for DataFolder {
     }
 }
 
-fn by_name() -> ViewConfig {
+pub fn by_name() -> ViewConfig {
     ViewConfig { group_by: vec!["name".into()], ..Default::default() }
 }
 
-async fn all_rows(client: &mut Client, tables: &[&str]) -> Vec<String> {
+pub async fn all_rows(client: &mut Client, tables: &[&str]) -> Vec<String> {
     let mut all = Vec::new();
     for table in tables {
         let view = format!("all of {table}");
@@ -113,7 +112,7 @@ async fn a_restart_hosts_the_same_tables() {
     }
 }
 
-const DELETED: ClientResp = ClientResp::TableDeleteResp(TableDeleteResp {});
+pub const DELETED: ClientResp = ClientResp::TableDeleteResp(TableDeleteResp {});
 
 fn data_of_keys(keys: &str) -> Option<MakeTableData> {
     data(keys)
@@ -249,81 +248,6 @@ async fn writes_that_are_visible_at_once_are_kept_too() {
     server.stop();
     let server = folder.start();
     assert_eq!(all_rows(&mut Client::connect(&server).await, &["t"]).await, before);
-}
-
-#[tokio::test]
-async fn a_table_from_a_view_outlives_its_source() {
-    let folder = DataFolder::new();
-    let server = folder.start();
-    let mut client = Client::connect(&server).await;
-    client.make_table("indexed", r#"[{"k":2,"name":"b"},{"k":1,"name":"a"}]"#, Some("k")).await;
-    let mut other = Client::connect(&server).await;
-    for (view, config, table) in [("pivot", by_name(), "counts"), ("flat", ViewConfig::default(), "copy")] {
-        other.make_view("indexed", view, config).await;
-        let data = Some(MakeTableData { data: Some(Data::FromView(view.into())) });
-        other.ask(table, ClientReq::MakeTableReq(MakeTableReq { data, options: None })).await;
-    }
-    // Of a table that is about to be kept, too.
-    other.make_view("counts", "again", ViewConfig::default()).await;
-    let of_counts = Some(MakeTableData { data: Some(Data::FromView("again".into())) });
-    other.ask("counted", ClientReq::MakeTableReq(MakeTableReq { data: of_counts, options: None })).await;
-    client.update("indexed", r#"[{"k":4,"name":"z"},{"k":3,"name":"b"}]"#).await;
-    client.update("indexed", r#"[{"k":0,"name":"c"},{"k":5,"name":null}]"#).await;
-    drop(other);
-    while client.ask("indexed", delete_table(false)).await != DELETED {
-        // The views of the other connection end when the server notices that it has closed.
-        tokio::task::yield_now().await;
-    }
-    let tables = ["counts", "copy", "counted"];
-    let before = all_rows(&mut client, &tables).await;
-    assert!(before[0].contains("\"z\"") && before[1].contains("\"k\":5"), "{before:?}");
-    drop(client);
-    server.stop();
-    for round in 0..4 {
-        let server = folder.start();
-        let mut client = Client::connect(&server).await;
-        assert_eq!(all_rows(&mut client, &tables).await, before, "start {round}");
-        let update = ClientReq::TableUpdateReq(TableUpdateReq { data: data(r#"[{"k":9}]"#), port_id: 0 });
-        match client.ask("copy", update).await {
-            ClientResp::ServerError(error) => assert!(error.message.contains("read-only"), "{error:?}"),
-            other => panic!("an error: {other:?}"),
-        }
-        // The first starts read it from the log, the later ones from checkpoints.
-        if round > 0 {
-            let data = server.catalog().data().expect("a data directory").clone();
-            checkpointer::make(server.catalog(), &data)
-                .await
-                .expect("a checkpoint")
-                .expect("one of all tables");
-        }
-        drop(client);
-        server.stop();
-    }
-    let server = folder.start();
-    let mut client = Client::connect(&server).await;
-    for table in ["counted", "counts", "copy"] {
-        assert_eq!(client.ask(table, delete_table(false)).await, DELETED);
-    }
-    drop(client);
-    server.stop();
-    assert!(Client::connect(&folder.start()).await.hosted().await.is_empty());
-}
-
-#[tokio::test]
-async fn a_split_table_has_the_columns_of_its_creation_after_a_restart() {
-    let folder = DataFolder::new();
-    let server = folder.start();
-    let mut client = Client::connect(&server).await;
-    client.make_table("t", r#"[{"g":"a","s":"x","v":1}]"#, None).await;
-    let config = ViewConfig { group_by: vec!["g".into()], split_by: vec!["s".into()], ..Default::default() };
-    client.make_view("t", "split", config).await;
-    let data = Some(MakeTableData { data: Some(Data::FromView("split".into())) });
-    client.ask("derived", ClientReq::MakeTableReq(MakeTableReq { data, options: None })).await;
-    client.update("t", r#"[{"g":"a","s":"y","v":1}]"#).await;
-    let before = all_rows(&mut client, &["derived"]).await;
-    drop(client);
-    server.stop();
-    assert_eq!(all_rows(&mut Client::connect(&folder.start()).await, &["derived"]).await, before);
 }
 
 /// Sends an HTTP request on a connection of its own; returns the status and the body.

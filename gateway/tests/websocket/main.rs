@@ -4,6 +4,7 @@ mod bounds;
 mod deadlines;
 mod derived;
 mod durable;
+mod durable_views;
 mod fair;
 mod frames;
 mod generations;

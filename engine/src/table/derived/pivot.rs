@@ -3,6 +3,8 @@
 //! Invariant: the columns are fixed at creation: the group columns, then one per aggregate and split value that
 //! existed then. Cost: a step writes only the rows of groups that changed.
 
+use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::{Wanted, choose};
@@ -35,6 +37,7 @@ impl PivotTable {
         plan: Plan,
         source: &Snapshot,
         wanted: Option<&[(String, ColumnType)]>,
+        order: &[String],
         context: &EngineContext,
     ) -> Result<PivotTable> {
         if plan.kind == ViewKind::ColumnOnly {
@@ -45,7 +48,7 @@ impl PivotTable {
         let columns = choose(groups.fields(), wanted)?;
         let schema = Schema::new(columns.iter().map(|(field, _)| field.clone()).collect());
         let cells = ColumnSet::new(&schema);
-        let nodes = groups.rows();
+        let nodes = ordered(&groups.rows(), order, &groups);
         let row: usize = schema.fields().iter().map(|field| Column::bytes_of(field.storage)).sum();
         memory
             .grow((nodes.len() * (row + Column::bytes_of(Storage::Int64) + OrderTree::ENTRY_BYTES)) as u64)?;
@@ -67,6 +70,18 @@ impl PivotTable {
 
     pub(super) fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// All groups in order of creation, each as a text that names it.
+    pub(super) fn group_order(&self) -> Vec<String> {
+        self.order.iter_from(0).map(|node| path_text(&self.groups.path(node))).collect()
+    }
+
+    /// The groups that a delta of this table has added, in order of creation.
+    pub(super) fn new_groups(&self, delta: &TableDelta) -> Vec<String> {
+        let mut nodes = delta.inserted.clone();
+        nodes.sort_by_key(|&node| self.keys.get(node));
+        nodes.into_iter().map(|node| path_text(&self.groups.path(node))).collect()
     }
 
     /// As [`Table::follow`](crate::table::Table::follow).
@@ -151,4 +166,38 @@ impl PivotTable {
             _computed_epoch: None,
         });
     }
+}
+
+/// Sorts groups as `order` names them, where the last of equal names counts; the others follow as they are.
+fn ordered(nodes: &[u32], order: &[String], groups: &Groups) -> Vec<u32> {
+    if order.is_empty() {
+        return nodes.to_vec();
+    }
+    let positions: HashMap<&str, usize> =
+        order.iter().enumerate().map(|(position, name)| (name.as_str(), position)).collect();
+    let position = |node: u32| positions.get(path_text(&groups.path(node)).as_str()).copied();
+    let mut sorted: Vec<(usize, u32)> =
+        nodes.iter().map(|&node| (position(node).unwrap_or(usize::MAX), node)).collect();
+    sorted.sort_by_key(|(position, _)| *position);
+    sorted.into_iter().map(|(_, node)| node).collect()
+}
+
+/// A text that no other path has. It is compared, not read.
+fn path_text(path: &[Scalar]) -> String {
+    let mut text = String::new();
+    for scalar in path {
+        // Writing to a text does not fail.
+        let _ = match scalar {
+            Scalar::Null => write!(text, "n"),
+            Scalar::Bool(value) => write!(text, "b{value}"),
+            Scalar::Int(value) => write!(text, "i{value}"),
+            Scalar::UInt(value) => write!(text, "u{value}"),
+            Scalar::Float(value) => write!(text, "f{:x}", value.to_bits()),
+            Scalar::Str(value) => write!(text, "s{}:{value}", value.len()),
+            Scalar::Date(value) => write!(text, "d{value}"),
+            Scalar::Datetime(value) => write!(text, "t{value}"),
+        };
+        text.push(';');
+    }
+    text
 }
