@@ -16,7 +16,7 @@ export async function startServer(...extra) {
     if (!existsSync(BINARY)) {
         throw new Error(`${BINARY} is missing: build it with cargo build -p proscenium-gateway`);
     }
-    const assets = existsSync(`${ASSETS}/index.html`) ? ["--assets", ASSETS] : [];
+    const assets = !extra.includes("--assets") && existsSync(`${ASSETS}/index.html`) ? ["--assets", ASSETS] : [];
     const listen = extra.includes("--listen") ? [] : ["--listen", "127.0.0.1:0"];
     return spawnServer(BINARY, ["serve", ...listen, "--flight", "127.0.0.1:0", ...assets, ...extra]);
 }
