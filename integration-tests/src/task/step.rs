@@ -23,14 +23,38 @@ pub struct Outcome {
     pub output: String,
 }
 
+impl Outcome {
+    fn word(&self) -> &'static str {
+        if self.is_success { "ok" } else { "FAILED" }
+    }
+}
+
 /// Runs `command` and prints its result; a failing command is not an error.
 pub fn attempt(tree: &Tree, title: &str, command: &mut Command) -> Result<Outcome> {
+    print!("  {title} ");
+    let _ = std::io::stdout().flush();
+    let progress = |seconds: u64| {
+        print!("… {seconds} s ");
+        let _ = std::io::stdout().flush();
+    };
+    let (outcome, seconds) = run(tree, title, command, progress)?;
+    println!("{} ({seconds:.1} s)", outcome.word());
+    Ok(outcome)
+}
+
+/// As [`attempt`], beside other steps: each line that is printed names the step.
+pub fn attempt_beside(tree: &Tree, title: &str, command: &mut Command) -> Result<Outcome> {
+    let (outcome, seconds) = run(tree, title, command, |_| {})?;
+    println!("  {title} {} ({seconds:.1} s)", outcome.word());
+    Ok(outcome)
+}
+
+/// Runs `command`; `progress` is called with the seconds since its start. Returns how long it took, too.
+fn run(tree: &Tree, title: &str, command: &mut Command, progress: impl Fn(u64)) -> Result<(Outcome, f64)> {
     let log = log_file(tree, title)?;
     let name = command_name(command);
     let stdout = File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
     let stderr = stdout.try_clone().map_err(|error| format!("{}: {error}", log.display()))?;
-    print!("  {title} ");
-    let _ = std::io::stdout().flush();
     let started = Instant::now();
     let spawned = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn();
     let mut child = spawned.map_err(|error| format!("{title}: cannot run {name}: {error}"))?;
@@ -39,18 +63,13 @@ pub fn attempt(tree: &Tree, title: &str, command: &mut Command) -> Result<Outcom
     let status = loop {
         match receiver.recv_timeout(SIGN_OF_LIFE) {
             Ok(status) => break status.map_err(|error| format!("{title}: {error}"))?,
-            Err(RecvTimeoutError::Timeout) => {
-                print!("… {} s ", started.elapsed().as_secs());
-                let _ = std::io::stdout().flush();
-            }
+            Err(RecvTimeoutError::Timeout) => progress(started.elapsed().as_secs()),
             Err(RecvTimeoutError::Disconnected) => return Err(format!("{title}: the waiting thread ended")),
         }
     };
     let output = std::fs::read(&log).map_err(|error| format!("{}: {error}", log.display()))?;
     let output = String::from_utf8_lossy(&output).into_owned();
-    let word = if status.success() { "ok" } else { "FAILED" };
-    println!("{word} ({:.1} s)", started.elapsed().as_secs_f64());
-    Ok(Outcome { is_success: status.success(), output })
+    Ok((Outcome { is_success: status.success(), output }, started.elapsed().as_secs_f64()))
 }
 
 /// Runs `command`, on which later steps depend. Its failure is an error with its output.

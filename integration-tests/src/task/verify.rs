@@ -1,13 +1,13 @@
 //! `cargo verify`: runs every check and every test, on any machine with rustup, node and Python.
 //!
 //! Invariant: a failing step is shown and counted, and steps that do not depend on it still run. The last line is the
-//! total.
+//! total. What mostly waits runs two steps at a time.
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 
-use super::step::{attempt, must};
+use super::step::{Outcome, attempt, attempt_beside, must};
 use super::tally::Tally;
 use super::{Result, Tree, package, page, tools, wheel};
 
@@ -56,6 +56,12 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     Ok(if run.tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// A command whose tests are counted.
+struct Step {
+    title: &'static str,
+    command: Command,
+}
+
 struct Run {
     tree: Tree,
     tally: Tally,
@@ -66,20 +72,30 @@ impl Run {
         self.check(title, tools::cargo(&self.tree, arguments))
     }
 
-    /// Runs a step. Counts its tests, or the step itself if it has none, and shows its output if it fails.
+    /// Runs a step and counts its tests.
     fn check(&mut self, title: &str, mut command: Command) -> Result {
         let outcome = attempt(&self.tree, title, &mut command)?;
-        let mut tally = Tally::read(&outcome.output);
-        if !outcome.is_success {
-            show_output(&outcome.output);
-            // A runner that crashed before its summary has failed.
-            tally.failed = tally.failed.max(1);
-        } else if tally == Tally::default() {
-            tally.passed = 1;
-        } else {
-            println!("    {tally}");
+        self.tally.add(tests_of(&outcome));
+        Ok(())
+    }
+
+    /// Runs two sequences of steps beside each other: most of them wait for clients and timers more than they compute.
+    fn check_beside(&mut self, lanes: [Vec<Step>; 2]) -> Result {
+        let tree = &self.tree;
+        let run = |lane: Vec<Step>| -> Result<Tally> {
+            let mut tally = Tally::default();
+            for Step { title, mut command } in lane {
+                tally.add(tests_of(&attempt_beside(tree, title, &mut command)?));
+            }
+            Ok(tally)
+        };
+        let tallies = std::thread::scope(|scope| {
+            let lanes = lanes.map(|lane| scope.spawn(|| run(lane)));
+            lanes.map(|lane| lane.join().unwrap_or_else(|_| Err("a sequence of steps panicked".to_owned())))
+        });
+        for tally in tallies {
+            self.tally.add(tally?);
         }
-        self.tally.add(tally);
         Ok(())
     }
 
@@ -101,42 +117,67 @@ impl Run {
     }
 
     fn end_to_end(&mut self, is_release: bool) -> Result {
-        for (title, folder) in [("JavaScript client and HTTP", "node"), ("page in Chromium", "browser")] {
+        let node = |title, folder| -> Result<Step> {
             let mut node = Command::new("node");
             // One file at a time: each file starts its own server, and there may be only two cores.
             node.args(["--test", "--test-reporter=spec", "--test-concurrency=1", "--test-timeout=120000"]);
             node.args(files(&self.tree.tests().join(folder), ".test.mjs")?);
-            self.check(title, self.with_server(node, is_release))?;
-        }
-        for (title, venv, folder) in [
-            ("Python client and Arrow Flight", self.tree.venv(), "python"),
-            ("Python wheel", self.tree.wheel_venv(), "wheel"),
-            ("commands of README and docs", self.tree.wheel_venv(), "docs"),
-        ] {
+            Ok(Step { title, command: self.with_server(node, is_release) })
+        };
+        let pytest = |title, venv: PathBuf, folder| {
             let mut python = Command::new(venv.join("bin/python"));
             python.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", folder]);
             python.env("PYTHONDONTWRITEBYTECODE", "1");
-            self.check(title, self.with_server(python, is_release))?;
-        }
-        let differential = |seeds: &[&str], side: &str, tested: PathBuf| {
+            Step { title, command: self.with_server(python, is_release) }
+        };
+        let differential = |title, seeds: &[&str], side: &str, tested: PathBuf| {
             let mut command = Command::new(self.tree.venv().join("bin/python"));
             command.args(["-B", "differential/run.py", "--keep-going"]).args(seeds).arg(side).arg(tested);
-            self.with_server(command, is_release)
+            Step { title, command: self.with_server(command, is_release) }
         };
-        let server = differential(&["--seeds", DIFFERENTIAL_SEEDS], "--binary", self.tree.binary(is_release));
+        let binary = self.tree.binary(is_release);
+        let server = differential(
+            "random scripts, beside the published engine",
+            &["--seeds", DIFFERENTIAL_SEEDS],
+            "--binary",
+            binary.clone(),
+        );
         // Other seeds than the server's, since both run the same engine.
-        let seeds = ["--from", "10000", "--seeds", WORKER_SEEDS];
-        let worker = differential(&seeds, "--worker", self.tree.page().join("engine"));
+        let worker = differential(
+            "the same in the browser's engine, as WebAssembly",
+            &["--from", "10000", "--seeds", WORKER_SEEDS],
+            "--worker",
+            self.tree.page().join("engine"),
+        );
         // Other seeds, once more.
-        let seeds = ["--data", "--from", "20000", "--seeds", DURABLE_SEEDS];
-        let durable = differential(&seeds, "--binary", self.tree.binary(is_release));
-        let mut older = differential(&["--seeds", OLDER_SEEDS], "--binary", self.tree.binary(is_release));
+        let durable = differential(
+            "the same with a data directory, killed between scripts",
+            &["--data", "--from", "20000", "--seeds", DURABLE_SEEDS],
+            "--binary",
+            binary.clone(),
+        );
+        let mut older = differential(
+            "the same as an older client, beside the engine of 5.5",
+            &["--seeds", OLDER_SEEDS],
+            "--binary",
+            binary,
+        );
         let python = self.tree.older_venv().join("bin/python");
-        older.args(["--client", "5.5", "--peer"]).arg(python);
-        self.check("random scripts, beside the published engine", server)?;
-        self.check("the same with a data directory, killed between scripts", durable)?;
-        self.check("the same as an older client, beside the engine of 5.5", older)?;
-        self.check("the same in the browser's engine, as WebAssembly", worker)
+        older.command.args(["--client", "5.5", "--peer"]).arg(python);
+        let clients = vec![
+            pytest("Python client and Arrow Flight", self.tree.venv(), "python"),
+            node("page in Chromium", "browser")?,
+            pytest("Python wheel", self.tree.wheel_venv(), "wheel"),
+        ];
+        let scripts = vec![
+            server,
+            older,
+            durable,
+            worker,
+            node("JavaScript client and HTTP", "node")?,
+            pytest("commands of README and docs", self.tree.wheel_venv(), "docs"),
+        ];
+        self.check_beside([clients, scripts])
     }
 
     fn with_server(&self, mut command: Command, is_release: bool) -> Command {
@@ -151,6 +192,21 @@ impl Run {
             .env("PROSCENIUM_PYTHON", self.tree.venv().join("bin/python"));
         command
     }
+}
+
+/// Counts the tests of a step, or the step itself if it has none. Shows its output if it failed.
+fn tests_of(outcome: &Outcome) -> Tally {
+    let mut tally = Tally::read(&outcome.output);
+    if !outcome.is_success {
+        show_output(&outcome.output);
+        // A runner that crashed before its summary has failed.
+        tally.failed = tally.failed.max(1);
+    } else if tally == Tally::default() {
+        tally.passed = 1;
+    } else {
+        println!("    {tally}");
+    }
+    tally
 }
 
 /// Prints a step's output without cargo's progress.
