@@ -28,7 +28,8 @@ export async function openPage(browser, server, hash, { colorScheme = "light", w
     const faults = [];
     page.on("websocket", (socket) => {
         wire.sockets += 1;
-        socket.on("framesent", () => (wire.sent += 1));
+        // Texts acknowledge what was received.
+        socket.on("framesent", ({ payload }) => (wire.sent += typeof payload === "string" ? 0 : 1));
         socket.on("framereceived", () => (wire.received += 1));
     });
     page.on("pageerror", (error) => faults.push(error.message));

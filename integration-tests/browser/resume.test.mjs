@@ -108,7 +108,7 @@ test("a viewer survives a break and a restart of its server without a click", as
 
     // The server ends for good, and another one has its tables.
     const address = server.http.replace("http://", "");
-    process.kill(server.pid, "SIGKILL");
+    await server.kill();
     await page.waitForFunction(() => connection.state !== "online");
     await keepPicture(page, "resume-lost");
     server = await start("--listen", address);
@@ -136,12 +136,57 @@ test("what was asked when the server ended is asked again, and writes say that t
             (error) => String(error),
         );
     });
-    process.kill(server.pid, "SIGKILL");
+    await server.kill();
     server = await start("--listen", address);
     assert.equal(await page.evaluate(() => size), 3);
     assert.match(await page.evaluate(() => written), /not known/);
     // Later ones are as ever.
     await page.evaluate(() => table.update([{ id: 5, desk: "fx", v: 2 }]));
     assert.equal(await page.evaluate(() => table.size()), 4);
+    assert.deepEqual(faults, []);
+});
+
+test("a replica gets what it missed in a break, and a copy when the server was started again", async () => {
+    const { page, faults } = await openPlain({});
+    const rows = () => page.evaluate(async () => (await (await replica.table.view({ sort: [["id", "asc"]] })).to_json()).map(({ id, v }) => [id, v]));
+    await page.evaluate(async () => {
+        const { openEngine, Replica } = await import("/js/index.js");
+        const { perspective } = await import("/page/perspective.js");
+        const local = await openEngine(perspective);
+        window.replica = await Replica.open({ server: client, local, table: "trades" });
+        window.until = async (wanted) => {
+            for (const deadline = Date.now() + 20_000; ; ) {
+                await replica.settled();
+                const view = await replica.table.view({ sort: [["id", "asc"]] });
+                const found = (await view.to_json()).map(({ id, v }) => `${id}:${v}`).join();
+                await view.delete();
+                if (Date.now() > deadline) {
+                    throw new Error(`the replica never got there: ${found} ${JSON.stringify(replica.counts)} ${connection.state} ${states}`);
+                }
+                if (found === wanted) {
+                    return replica.counts.copies;
+                }
+                await new Promise(requestAnimationFrame);
+            }
+        };
+    });
+    const writer = await connectPlainly(server);
+    const table = await writer.open_table("trades");
+    await page.evaluate(() => connection.break());
+    await table.remove([1]);
+    await table.update([{ id: 3, desk: "fx", v: 3 }]);
+    await writer.terminate();
+    assert.equal(await page.evaluate(() => until("2:80,3:3,5:2")), 1, "nothing is copied again");
+
+    const address = server.http.replace("http://", "");
+    await server.kill();
+    server = await start("--listen", address);
+    const again = await connectPlainly(server);
+    const durable = await again.open_table("trades");
+    await durable.remove([2]);
+    await durable.update([{ id: 4, desk: "fx", v: 4 }]);
+    await again.terminate();
+    assert.ok((await page.evaluate(() => until("3:3,4:4,5:2"))) > 1);
+    assert.deepEqual(await rows(), [[3, 3], [4, 4], [5, 2]]);
     assert.deepEqual(faults, []);
 });

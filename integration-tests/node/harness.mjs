@@ -40,6 +40,11 @@ export async function spawnServer(binary, args, options = {}) {
             child.kill("SIGTERM");
             return exited;
         },
+        /** Ends it without giving it a chance to do anything. */
+        async kill() {
+            child.kill("SIGKILL");
+            return exited;
+        },
     };
     await new Promise((resolve, reject) => {
         exited.then((code) => reject(new Error(`the server ended with ${code} before it was ready: ${complaints}`)));

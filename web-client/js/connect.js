@@ -1,10 +1,8 @@
 // The published client on a connection that survives breaks and restarts of its server.
 
+import { registerNoEngine } from "./no-engine.js";
 import { ResumingSocket } from "./resuming-socket.js";
 import { SessionState } from "./session-state.js";
-
-/** The empty WebAssembly module. */
-const NO_ENGINE = Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0);
 
 /**
  * Connects to a server and returns the published client's object.
@@ -24,8 +22,7 @@ export async function connect(url, { perspective, keepEngine = false, token, onS
     const published = perspective ?? (await import("@perspective-dev/client")).default;
     const connection = new Connection(url, { token, onState, onGone });
     if (!keepEngine) {
-        const headers = { "content-type": "application/wasm" };
-        published.init_server(Promise.resolve(new Response(NO_ENGINE, { headers })), { disable_stage_0: true });
+        registerNoEngine(published);
     }
     try {
         const client = await published.worker(Promise.resolve(connection.port));
@@ -48,6 +45,8 @@ const connections = new WeakMap();
 export class Connection extends EventTarget {
     /** The client's end. */
     port;
+    /** Whether the server merges updates, because this client receives less than there is. */
+    behind = false;
 
     #ours;
     #socket;
@@ -77,6 +76,10 @@ export class Connection extends EventTarget {
                 this.#held ??= [];
                 onGone?.(reason);
                 this.dispatchEvent(new CustomEvent("gone", { detail: reason }));
+            },
+            behind: (isBehind) => {
+                this.behind = isBehind;
+                onState?.(this.state, this);
             },
             session: () => this.#isGone && this.#reopen(),
         };
@@ -136,6 +139,7 @@ export class Connection extends EventTarget {
         const held = this.#held ?? [];
         this.#held = undefined;
         held.forEach((data) => this.#request(data));
+        this.dispatchEvent(new CustomEvent("reopened"));
     }
 
     #deliver(bytes) {

@@ -1,5 +1,7 @@
 import type { Client } from "@perspective-dev/client";
 
+export { connect, connectionOf } from "./connect.js";
+export type { Connection, ConnectionState, ConnectOptions } from "./connect.js";
 export { Replica } from "./replica.js";
 export type { ReplicaCounts, ReplicaOptions } from "./replica.js";
 
@@ -19,8 +21,7 @@ export interface EngineOptions {
 /**
  * Starts the engine in a Web Worker and returns a published client that is connected to it.
  *
- * The client passes the engine that is registered with it to every worker it opens, so this one is registered first. A
- * page that also uses the client's own engine must open that before.
+ * A page that also uses the published client's own engine must open that before.
  */
 export function openEngine(perspective: PerspectiveModule, options?: EngineOptions): Promise<Client>;
 

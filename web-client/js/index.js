@@ -6,11 +6,14 @@
 //   const local = await openEngine(perspective);                        // client-only
 //   const table = await local.table(csv, { name: "trades" });
 //
-//   const server = await perspective.websocket("ws://…/websocket");     // replicated
-//   const replica = await Replica.open({ server, local, table: "market" });
+//   const server = await connect("ws://…/websocket", { perspective });  // server-only; survives breaks
+//
+//   const replica = await Replica.open({ server, local, table: "market" });  // replicated
 
 import { rememberWorker } from "./edits.js";
+import { registerNoEngine } from "./no-engine.js";
 
+export { connect, connectionOf } from "./connect.js";
 export { Replica } from "./replica.js";
 
 const WASM = new URL("../engine/engine_bg.wasm", import.meta.url);
@@ -21,18 +24,18 @@ const HERE = import.meta.url;
 /**
  * Starts the engine in a Web Worker and returns a published client that is connected to it.
  *
- * The client passes the engine that is registered with it to every worker it opens, so ours is registered first. A page
- * that also uses the client's own engine must open that before.
+ * A page that also uses the published client's own engine must open that before.
  *
  * @param perspective the published client's module
  * @param options.wasm the URL of engine_bg.wasm, or a Response or a promise of one
  * @param options.worker a Worker, SharedWorker or MessagePort that runs worker.js
  */
 export async function openEngine(perspective, { wasm = WASM, worker = newWorker() } = {}) {
-    const response = typeof wasm === "string" || wasm instanceof URL ? fetchEngine(wasm) : wasm;
-    perspective.init_server(response, { disable_stage_0: true });
-    // Reports a missing engine with its address; the client would hang.
-    await response;
+    const response = await (typeof wasm === "string" || wasm instanceof URL ? fetchEngine(wasm) : wasm);
+    const module = await WebAssembly.compile(await response.arrayBuffer());
+    // The client would pass the engine that was registered with it first, which may be another one.
+    (worker.port ?? worker).postMessage({ cmd: "engine", module });
+    registerNoEngine(perspective);
     const client = await perspective.worker(Promise.resolve(worker));
     rememberWorker(client, worker.port ?? worker);
     return client;

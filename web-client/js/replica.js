@@ -12,7 +12,10 @@
 // * An indexed table's deltas are upserts, so deltas that overlap the first copy are harmless. Rows without an index
 //   cannot be addressed: there a copy is valid only if no delta arrived during it, a change that is not an append
 //   causes a new copy, and edits are not sent.
+// * On a connection of `connect`, a break costs what was missed. If the server has forgotten the session, the table is copied
+//   again, since rows may have been removed.
 
+import { connectionOf } from "./connect.js";
 import { watchEdits } from "./edits.js";
 
 /** Attempts to copy a table without an index during which no delta arrives. */
@@ -59,6 +62,7 @@ export class Replica {
     #queue = [];
     #work = Promise.resolve();
     #check;
+    #forget;
     #closed = false;
 
     async #start(table) {
@@ -93,6 +97,12 @@ export class Replica {
         }
         this.#copying = false;
         this.#drain();
+        const connection = connectionOf(this.server);
+        const onReopened = () => {
+            this.#work = this.#work.then(() => this.#closed || this.#copyAgain()).catch((error) => this.onError(error));
+        };
+        connection?.addEventListener("reopened", onReopened);
+        this.#forget = () => connection?.removeEventListener("reopened", onReopened);
     }
 
     /** Stops following the server and deletes the local table with its last view. */
@@ -100,6 +110,7 @@ export class Replica {
         this.#closed = true;
         clearTimeout(this.#check);
         this.#endWatch?.();
+        this.#forget?.();
         await this.#work;
         const quietly = (promise) => promise?.catch(() => {});
         await quietly(this.#sourceView?.delete());

@@ -53,6 +53,7 @@ export class ResumingSocket {
      * @param handlers.message called with each binary message
      * @param handlers.state called with each new state
      * @param handlers.session called when a session begins
+     * @param handlers.behind called with whether the server merges updates because the client is behind
      * @param handlers.gone called when the session has ended without this client: with the reason, and the messages that the
      *     server may not have received. The next session begins without them
      * @param token returns what authenticates the next connection, or undefined
@@ -126,7 +127,7 @@ export class ResumingSocket {
     }
 
     #control(text) {
-        const { session, gone, received, epoch, window_bytes } = JSON.parse(text);
+        const { session, gone, received, epoch, window_bytes, behind } = JSON.parse(text);
         clearTimeout(this.#patience);
         if (gone !== undefined) {
             [this.#session, this.#received, this.#acknowledged] = [undefined, 0, 0];
@@ -134,6 +135,9 @@ export class ResumingSocket {
             [this.#kept, this.#firstKept] = [[], 0];
             this.#abandon();
             return this.#handlers.gone(gone, unanswered);
+        }
+        if (behind !== undefined) {
+            return this.#handlers.behind(behind);
         }
         while (this.#firstKept < received && this.#kept.length > 0) {
             this.#kept.shift();

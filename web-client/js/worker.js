@@ -1,6 +1,7 @@
 // The engine's worker. It accepts these messages:
 //
-//   {cmd: "init", args: [wasm]}   bytes or a compiled module; acknowledged by one message
+//   {cmd: "engine", module}       the compiled engine; the first one counts
+//   {cmd: "init", args: [wasm]}   begins the connection, with this engine if there is none; acknowledged by one message
 //   {cmd: "port"} + a port        serves the port as a further connection
 //   {cmd: "edits"} + a port       posts each edit of a table to the port (see edits.js)
 //   an ArrayBuffer                one Request; its Responses are posted back, one message each
@@ -23,6 +24,8 @@ function serve(port) {
     port.onmessage = async ({ data, ports }) => {
         if (data?.cmd === "port") {
             serve(ports[0]);
+        } else if (data?.cmd === "engine") {
+            engine ??= startEngine(data.module);
         } else if (data?.cmd === "init") {
             engine ??= startEngine(data.args[0]);
             connection = (await engine).connect((bytes) => port.postMessage(bytes, [bytes.buffer]));

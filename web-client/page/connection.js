@@ -1,22 +1,23 @@
-// The page's connection to its server: opened when the mode needs it, closed when it does not, reopened when lost.
+// The page's connection to its server: opened when the mode needs it, closed when it does not. It survives breaks.
 
-const FIRST_WAIT_MS = 500;
-const LONGEST_WAIT_MS = 10_000;
+import { connect, connectionOf } from "../js/connect.js";
+
+const STATES = { connecting: "connecting", online: "connected", reconnecting: "waiting", offline: "waiting", closed: "idle" };
 
 /**
- * States: idle (not needed), connecting, connected, waiting (lost; retried at `retryAt`).
+ * States: idle (not needed), connecting, connected, behind (connected, and updates are merged), waiting (lost; retried at
+ * `retryAt`).
  */
 export class Connection {
     client;
     state = "idle";
-    retryAt = 0;
 
     #perspective;
     #url;
     #changed;
-    #attempt = 0;
-    #timer;
-    #wake;
+    #opening;
+    #connection;
+    #online;
 
     constructor(perspective, url, changed) {
         this.#perspective = perspective;
@@ -24,54 +25,51 @@ export class Connection {
         this.#changed = changed;
     }
 
+    get retryAt() {
+        return this.#connection?.retryAt ?? 0;
+    }
+
     /** Connects, retrying until it succeeds, and resolves to the client; to undefined if closed meanwhile. */
     async open() {
-        if (this.client) {
-            return this.client;
-        }
-        const attempt = ++this.#attempt;
-        for (let wait = FIRST_WAIT_MS; ; wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
-            this.#set("connecting");
-            try {
-                const client = await this.#perspective.websocket(this.#url);
-                if (attempt !== this.#attempt) {
-                    await client.terminate();
-                    return undefined;
-                }
-                await client.on_error(() => this.#lost(client));
-                this.client = client;
-                this.#set("connected");
-                return client;
-            } catch {
-                if (attempt !== this.#attempt) {
-                    return undefined;
-                }
-                this.retryAt = Date.now() + wait;
-                this.#set("waiting");
-                await this.#sleep(wait);
-            }
-        }
+        this.#opening ??= this.#open();
+        return this.#opening;
+    }
+
+    async #open() {
+        this.#set("connecting");
+        const online = new Promise((resolve) => (this.#online = resolve));
+        const onState = (state, connection) => this.#connectionIs(state, connection);
+        const client = await connect(this.#url, { perspective: this.#perspective, onState });
+        this.#connection = connectionOf(client);
+        this.#connectionIs(this.#connection.state, this.#connection);
+        this.client = (await online) ? client : undefined;
+        return this.client;
     }
 
     /** Retries now instead of waiting. */
     retry() {
-        this.#wake?.();
+        this.#connection?.retry();
     }
 
     async close() {
-        this.#attempt += 1;
-        this.#wake?.();
-        const client = this.client;
-        this.client = undefined;
+        if (!this.#opening) {
+            return;
+        }
+        const connection = this.#connection;
+        [this.client, this.#connection, this.#opening] = [undefined, undefined, undefined];
+        this.#online?.(false);
+        connection?.close();
         this.#set("idle");
-        await client?.terminate();
     }
 
-    #lost(client) {
-        if (client === this.client) {
-            this.client = undefined;
-            this.#set("waiting");
+    #connectionIs(state, connection) {
+        if (!this.#opening) {
+            return;
         }
+        if (state === "online") {
+            this.#online?.(true);
+        }
+        this.#set(state === "online" && connection.behind ? "behind" : STATES[state]);
     }
 
     #set(state) {
@@ -79,12 +77,5 @@ export class Connection {
             this.state = state;
             this.#changed(state);
         }
-    }
-
-    #sleep(ms) {
-        return new Promise((resolve) => {
-            this.#wake = resolve;
-            this.#timer = setTimeout(resolve, ms);
-        }).finally(() => clearTimeout(this.#timer));
     }
 }

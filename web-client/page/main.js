@@ -36,6 +36,7 @@ const STATES = {
     idle: "not connected",
     connecting: "connecting…",
     connected: "connected",
+    behind: "connected, behind: updates are merged",
     waiting: "connection lost, retrying",
 };
 /** The figures in the list are this old at most, while the page is visible. */
@@ -44,7 +45,6 @@ const LIST_PERIOD_MS = 2000;
 let { mode, table, layout, isStatus } = readAddress();
 let tables = [];
 let local;
-let reopening = false;
 /** The running change of mode, if any. */
 let entering = Promise.resolve();
 /** The clients whose list of tables this page is subscribed to. */
@@ -61,10 +61,6 @@ const connection = new Connection(perspective, WEBSOCKET, (state) => {
     const pill = byId("connection");
     pill.dataset.state = state;
     setText(pill.lastElementChild, STATES[state]);
-    if (state === "waiting" && mode !== "browser" && connection.client === undefined) {
-        stage.showCurtain("The server is not responding", "The page reconnects automatically.");
-        reopenWhenLost();
-    }
 });
 byId("connection").addEventListener("click", () => connection.retry());
 
@@ -272,18 +268,6 @@ async function list() {
     if (asked === mode) {
         tables = found;
         showRail();
-    }
-}
-
-async function reopenWhenLost() {
-    if (reopening) {
-        return;
-    }
-    reopening = true;
-    try {
-        await enter({ mode, table, layout, isStatus });
-    } finally {
-        reopening = false;
     }
 }
 

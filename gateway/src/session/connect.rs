@@ -106,7 +106,7 @@ async fn resumed(
     let (requests, replay) = (session.requests.take(), window.unacknowledged());
     requests.outbox().set_detached(false);
     let (received, told) = (session.received, session.received);
-    Ok((requests, Resumption { token, window, received, told, replay }))
+    Ok((requests, Resumption { token, window, received, told, is_behind: false, replay }))
 }
 
 /// Answers the handshake and starts the connection's actor.

@@ -15,7 +15,7 @@ mod sent_window;
 mod sessions;
 mod token;
 
-pub use control::{Control, MAX_CONTROL_BYTES, gone, hello, received};
+pub use control::{Control, MAX_CONTROL_BYTES, behind, gone, hello, received};
 pub use detached::Detached;
 pub use sent_window::SentWindow;
 pub use sessions::{Moved, ResumableSessions, TakeOver};

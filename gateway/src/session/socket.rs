@@ -58,6 +58,8 @@ pub(super) struct Resumption {
     pub received: u64,
     /// Of which it was told.
     pub told: u64,
+    /// Whether it was told that its updates are merged.
+    pub is_behind: bool,
     /// Messages of an earlier connection that are to be sent again first.
     pub replay: VecDeque<Rope>,
 }
@@ -65,7 +67,8 @@ pub(super) struct Resumption {
 impl Resumption {
     /// That of a new session.
     pub fn new(token: SessionToken) -> Resumption {
-        Resumption { token, window: SentWindow::default(), received: 0, told: 0, replay: VecDeque::new() }
+        let (window, replay) = (SentWindow::default(), VecDeque::new());
+        Resumption { token, window, received: 0, told: 0, is_behind: false, replay }
     }
 }
 
@@ -353,16 +356,20 @@ impl Session {
         }
     }
 
-    /// Tells the client how many of its messages need not be kept any more.
-    fn tell_received(&mut self) {
+    /// Tells the client how many of its messages need not be kept any more, and whether its updates are merged.
+    fn tell_state(&mut self) {
         if self.phase == Phase::Closing || self.pipe.is_open() {
             return;
         }
-        if let Some(Resumption { received, told, .. }) = &mut self.resumption
-            && received != told
-        {
+        let Some(Resumption { received, told, is_behind, .. }) = &mut self.resumption else { return };
+        if received != told {
             *told = *received;
             self.pipe.write(Kind::Text, resume::received(*received));
+        }
+        let is_lagging = self.requests.outbox().is_lagging();
+        if is_lagging != *is_behind {
+            *is_behind = is_lagging;
+            self.pipe.write(Kind::Text, resume::behind(is_lagging));
         }
     }
 
@@ -472,7 +479,7 @@ impl Session {
         if let Some(Resumption { received, told, .. }) = &mut self.resumption {
             *received += 1;
             if *received - *told >= tuning::TELL_RECEIVED {
-                self.tell_received();
+                self.tell_state();
             }
         }
         self.start_requests();
@@ -573,7 +580,7 @@ impl Session {
             self.ping_if_due();
             self.check_login(ctx);
         }
-        self.tell_received();
+        self.tell_state();
         self.write(ctx);
     }
 

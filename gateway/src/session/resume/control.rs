@@ -58,6 +58,11 @@ pub fn received(count: u64) -> Bytes {
     text(json!({ "received": count }))
 }
 
+/// Says whether updates are merged, because the client is behind.
+pub fn behind(is_behind: bool) -> Bytes {
+    text(json!({ "behind": is_behind }))
+}
+
 /// Says that a session cannot be resumed, and why.
 pub fn gone(reason: &str, epoch: &str) -> Bytes {
     text(json!({ "gone": reason, "epoch": epoch }))
