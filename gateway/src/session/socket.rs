@@ -4,6 +4,9 @@
 //! written to the [`Pipe`] as far as [`Flow`] has room. The session is an actor beside the web server's task that
 //! transfers bytes, so it handles frames and timers even while the socket is not writable.
 
+mod control;
+mod writing;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -14,21 +17,18 @@ use actix::prelude::*;
 use actix_web::error::PayloadError;
 use actix_web::web;
 use bytes::Bytes;
-use proscenium_actors::outbox::Closed;
-use proscenium_actors::{Outbox, Outgoing, Rope};
+use proscenium_actors::{Outbox, Rope};
 
 use super::close_reason::CloseReason;
 use super::deflate::{self, Agreement, InflateError};
 use super::flow::Flow;
 use super::force_close::SocketHandle;
 use super::frames::{Assembler, AssemblyError, Fragment};
-use super::login::{self, TokenError};
-use super::notification;
 use super::pipe::{Kind, Pipe};
 use super::requests::{SessionRequests, TooMuch};
-use super::resume::{self, Control, Detached, Moved, Resumable, SentWindow, SessionToken, TakeOver};
+use super::resume::{Detached, Moved, Resumable, SentWindow, SessionToken, TakeOver};
 use super::wire::{Message, Messages, Received, WireError};
-use crate::auth::{Authenticator, Ended, Identity};
+use crate::auth::{Authenticator, Identity};
 use crate::config::Limits;
 use crate::metrics::Metrics;
 use crate::tuning;
@@ -323,100 +323,6 @@ impl Session {
         Resumable { token, requests: self.requests.take(), window, received }
     }
 
-    /// Handles a text message.
-    fn control(&mut self, content: Bytes, is_deflated: bool, ctx: &mut Context<Self>) {
-        let memory = self.requests.outbox().memory().request();
-        let content = match is_deflated {
-            true => match deflate::inflate(&content, login::max_text_bytes(&self.auth), &memory) {
-                Ok(content) => content,
-                Err(error) => return self.end(&CloseReason::Corrupt(error.to_string()), ctx),
-            },
-            false => content,
-        };
-        if self.phase == Phase::Closing {
-            return;
-        }
-        let parsed = Control::parse(&content);
-        if let Ok(Control::Token(token)) = parsed {
-            return self.take_token(token, ctx);
-        }
-        let Some(resumption) = &mut self.resumption else {
-            return self.end(&CloseReason::Text(WireError::Text.to_string()), ctx);
-        };
-        let handled = match parsed {
-            Ok(Control::Received(count)) => {
-                resumption.window.acknowledge(count).map_err(|error| error.to_string())
-            }
-            Ok(Control::Token(_)) => Ok(()),
-            Err(error) => Err(error),
-        };
-        match handled {
-            Ok(()) => self.write(ctx),
-            Err(error) => self.end(&CloseReason::Protocol(error), ctx),
-        }
-    }
-
-    /// Tells the client how many of its messages need not be kept any more, and whether its updates are merged.
-    fn tell_state(&mut self) {
-        if self.phase == Phase::Closing || self.pipe.is_open() {
-            return;
-        }
-        let Some(Resumption { received, told, is_behind, .. }) = &mut self.resumption else { return };
-        if received != told {
-            *told = *received;
-            self.pipe.write(Kind::Text, resume::received(*received));
-        }
-        let is_lagging = self.requests.outbox().is_lagging();
-        if is_lagging != *is_behind {
-            *is_behind = is_lagging;
-            self.pipe.write(Kind::Text, resume::behind(is_lagging));
-        }
-    }
-
-    /// The next message to be written, if there is room for one.
-    fn next_message(&mut self) -> Option<Rope> {
-        if self.unsent.is_some() || !self.flow.has_room() {
-            return None;
-        }
-        if let Some(Resumption { window, replay, .. }) = &mut self.resumption {
-            if let Some(message) = replay.pop_front() {
-                return Some(message);
-            }
-            if window.num_bytes() >= self.limits.window_bytes {
-                return None;
-            }
-        }
-        let message: Rope = match self.requests.outbox().take()? {
-            Outgoing::Reply(frame) => frame,
-            Outgoing::Notification(notification) => notification::encode(notification).into(),
-        };
-        if let Some(Resumption { window, .. }) = &mut self.resumption {
-            window.push(message.clone());
-        }
-        Some(message)
-    }
-
-    /// Ends the connection if its login has ended.
-    fn check_login(&mut self, ctx: &mut Context<Self>) {
-        if let Err(ended) = self.auth.standing(&self.identity) {
-            // Whoever logs in again as the same sender goes on with the session.
-            let keeps_session = ended == Ended::Expired;
-            self.end(&CloseReason::Login { reason: ended.to_string(), keeps_session }, ctx);
-        }
-    }
-
-    /// Replaces the client's identity by that of a token, while nothing else of the connection is handled.
-    fn take_token(&mut self, token: String, ctx: &mut Context<Self>) {
-        let renewing = login::renew(self.auth.clone(), self.identity.clone(), token);
-        ctx.wait(renewing.into_actor(self).map(|renewed, session, ctx| match renewed {
-            Ok(identity) => session.identity = identity,
-            Err(error @ (TokenError::Refused(_) | TokenError::OtherSender)) => {
-                let reason = error.to_string();
-                session.end(&CloseReason::Login { reason, keeps_session: false }, ctx);
-            }
-        }));
-    }
-
     fn not_assembled(&mut self, error: AssemblyError, ctx: &mut Context<Self>) {
         let reason = match error {
             AssemblyError::Memory(refused) => CloseReason::Memory(refused),
@@ -454,17 +360,6 @@ impl Session {
         }
     }
 
-    /// Writes a message of at most one piece.
-    fn write_short(&mut self, frame: Bytes) {
-        let deflated = match &self.deflate {
-            Some(agreement) if frame.len() >= self.least_deflate_bytes => agreement.deflate(&frame),
-            Some(_) | None => None,
-        };
-        let (kind, payload) = deflated.map_or((Kind::Binary, frame), |deflated| (Kind::Deflated, deflated));
-        self.flow.wrote(payload.len());
-        self.pipe.write(kind, payload);
-    }
-
     fn accept(&mut self, frame: Bytes, ctx: &mut Context<Self>) {
         if self.phase != Phase::Open {
             return;
@@ -496,71 +391,6 @@ impl Session {
             return;
         }
         self.requests.start();
-    }
-
-    /// Writes pending messages as far as there is room.
-    fn write(&mut self, ctx: &mut Context<Self>) {
-        if self.phase == Phase::Closing {
-            return;
-        }
-        let outbox = self.requests.outbox().clone();
-        match outbox.closed() {
-            Some(Closed::TooFarBehind) => return self.end(&CloseReason::TooFarBehind, ctx),
-            Some(Closed::NoMemory(refused)) => return self.end(&CloseReason::Memory(refused), ctx),
-            Some(Closed::Ended) | None => {}
-        }
-        while let Some(frame) = self.next_message() {
-            self.metrics.sent_bytes_total.inc_by(frame.len() as u64);
-            self.stats.sent_bytes += frame.len() as u64;
-            if frame.len() > tuning::SOCKET_PIECE_BYTES {
-                self.pipe.begin(frame.len());
-                self.flow.begin_frame();
-                self.unsent = Some(frame);
-                self.write_piece(ctx);
-                break;
-            }
-            self.write_short(frame.into_bytes());
-            self.ping_if_due();
-        }
-        // Written replies make room for requests, and written notifications for deferred updates.
-        self.start_requests();
-        self.requests.flush_deferred();
-        let is_written = self.unsent.is_none() && outbox.reply_bytes() == 0;
-        if self.phase == Phase::Draining && self.requests.is_idle() && is_written {
-            self.end(&CloseReason::Server, ctx);
-        }
-    }
-
-    /// Writes the next piece of the open frame. A connection that is closing still completes the frame, if its client
-    /// reads it in time; the close frame follows.
-    fn write_piece(&mut self, ctx: &mut Context<Self>) {
-        let Some(frame) = self.unsent.as_mut() else { return };
-        let piece = frame.take(tuning::SOCKET_PIECE_BYTES).unwrap_or_default();
-        let is_last = frame.is_empty();
-        self.flow.wrote_piece(piece.len(), is_last, Instant::now());
-        self.pipe.append(piece);
-        if is_last {
-            self.unsent = None;
-            if self.ends_after_frame {
-                return self.pipe.end();
-            }
-            if self.phase == Phase::Closing {
-                return;
-            }
-            self.ping_if_due();
-            return self.write(ctx);
-        }
-        let emptied = self.pipe.emptied().into_actor(self);
-        ctx.spawn(emptied.map(|(), session, ctx| session.write_piece(ctx)));
-    }
-
-    fn ping_if_due(&mut self) {
-        if self.pipe.is_open() {
-            return;
-        }
-        if let Some(ping) = self.flow.ping(Instant::now()) {
-            self.pipe.write(Kind::Ping, Bytes::copy_from_slice(&ping));
-        }
     }
 
     fn on_tick(&mut self, ctx: &mut Context<Self>) {
