@@ -1,11 +1,13 @@
 """The installed wheel, in an environment of its own: its command, its module, its documentation and its types."""
 
+import asyncio
 import doctest
 import importlib
 import importlib.metadata
 import os
 import pathlib
 import pkgutil
+import queue
 import re
 import select
 import signal
@@ -101,12 +103,13 @@ def test_a_request_fails_when_its_connection_is_lost():
     """A server that closes the connection instead of answering."""
 
     def hang_up(socket):
+        socket.send('{"session": "1", "epoch": "1", "keep_seconds": 1, "window_bytes": 1024, "received": 0}')
         socket.recv()
 
     with websockets.sync.server.serve(hang_up, "127.0.0.1", 0) as listener:
         threading.Thread(target=listener.serve_forever, daemon=True).start()
         port = listener.socket.getsockname()[1]
-        with proscenium.connect(f"http://127.0.0.1:{port}") as client:
+        with proscenium.connect(f"http://127.0.0.1:{port}", patience=0) as client:
             with pytest.raises(Exception, match="the connection was"):
                 client.get_hosted_table_names()
         listener.shutdown()
@@ -123,6 +126,49 @@ def test_subscriptions_outlive_their_requests(server):
             changed.clear()
             table.load({"id": [1], "x": [2.0 + round]})
             assert changed.wait(PATIENCE_SECS)
+
+
+def test_a_client_gets_what_it_missed_in_a_break(server):
+    table = server.table("broken")
+    table.load({"id": [1], "x": [1.0]}, index="id")
+    states, changes = [], queue.Queue()
+    with proscenium.connect(server.url, on_state=states.append) as client:
+        view = client.open_table("broken").view()
+        view.on_update(lambda *changed: changes.put(changed))
+        assert view.num_rows() == 1
+        client.connection.drop()
+        table.load({"id": [2], "x": [2.0]})
+        changes.get(timeout=PATIENCE_SECS)
+        assert view.to_columns() == {"id": [1, 2], "x": [1.0, 2.0]}
+    assert states[:3] == ["online", "reconnecting", "online"]
+
+
+def test_a_client_goes_on_with_a_restarted_server(tmp_path):
+    """Its views, subscriptions and ports are opened again under their ids."""
+    first = proscenium.serve({"kept": COLUMNS}, index={"kept": "id"}, arguments=["--data", str(tmp_path)])
+    address = first.url.removeprefix("http://")
+    states, changes = [], queue.Queue()
+    with proscenium.connect(first.url, on_state=states.append) as client:
+        table = client.open_table("kept")
+        port = table.make_port()
+        view = table.view(columns=["id"])
+        view.on_update(lambda *changed: changes.put(changed))
+        before = view.num_rows()
+        os.kill(first.pid, signal.SIGKILL)
+        second = proscenium.serve(listen=address, arguments=["--data", str(tmp_path)])
+        changes.get(timeout=PATIENCE_SECS)
+        table.update([{"id": 1000}], port_id=port)
+        changes.get(timeout=PATIENCE_SECS)
+        assert view.num_rows() == before + 1
+
+        async def with_coroutines():
+            async with proscenium.connect_async(second.url) as client:
+                view = await (await client.open_table("kept")).view()
+                return await view.num_rows()
+
+        assert asyncio.run(with_coroutines()) == before + 1
+    second.stop()
+    first.stop()
 
 
 def test_a_column_alone_is_no_frame(server):

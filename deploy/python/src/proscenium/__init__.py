@@ -15,25 +15,27 @@ from proscenium._frames import Frame
 from proscenium._server import Server, serve
 
 if TYPE_CHECKING:
-    from proscenium._client import Client
+    from proscenium._client import Client, connect, connect_async
 
-__all__ = ["Client", "Frame", "Mode", "Server", "Table", "binary_path", "connect", "read", "serve", "table_names"]
-
-
-def connect(url: str) -> Client:
-    """The published Perspective client on a WebSocket of its own (`pip install 'proscenium[client]'`).
-
-    `url` is `http://HOST:PORT`, or the `ws://…/websocket` of the server.
-    """
-    from proscenium._client import connect
-
-    return connect(url)
+__all__ = [
+    "Client",
+    "Frame",
+    "Mode",
+    "Server",
+    "Table",
+    "binary_path",
+    "connect",
+    "connect_async",
+    "read",
+    "serve",
+    "table_names",
+]
 
 
 def __getattr__(name: str) -> object:
-    # Only who uses the client needs the packages that it is made of.
-    if name == "Client":
-        from proscenium._client import Client
+    # Only who uses the client needs the packages that it is made of (`pip install 'proscenium[client]'`).
+    if name in ("Client", "connect", "connect_async"):
+        from proscenium import _client
 
-        return Client
+        return getattr(_client, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

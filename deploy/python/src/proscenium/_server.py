@@ -84,10 +84,10 @@ class Server:
         return table_names(self.flight)
 
     def connect(self) -> Client:
-        """The published client on a connection of its own; see `proscenium.connect`."""
+        """The published client on a connection of its own; see `proscenium.connect`. It ends with the server."""
         from proscenium._client import connect
 
-        return connect(self.websocket)
+        return connect(self.websocket, patience=0)
 
     def stop(self) -> None:
         """Stops the server and waits for its end. Stopping again does nothing."""
