@@ -28,7 +28,13 @@ pub async fn list(
         match router.ask(caller.clone(), &table.name, command).await {
             Ok(Answer::Snapshot(snapshot)) => tables.push((table, snapshot)),
             Ok(other) => return Err(unexpected(&other)),
-            Err(ActorError::Gone | ActorError::TableNotFound | ActorError::TableFailed { .. }) => {}
+            // One that the principal only writes has no content for him.
+            Err(
+                ActorError::Gone
+                | ActorError::TableNotFound
+                | ActorError::TableFailed { .. }
+                | ActorError::NotAuthorized { .. },
+            ) => {}
             Err(error) => return Err(error),
         }
     }

@@ -3,6 +3,8 @@
 #[path = "../websocket/support.rs"]
 #[allow(dead_code, reason = "the other tests of sockets use all of it")]
 mod client;
+mod commands;
+mod endpoints;
 mod parts;
 mod sockets;
 mod support;
