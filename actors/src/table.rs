@@ -27,6 +27,7 @@ mod durable_tests;
 mod fair_tests;
 mod flush_deferred;
 mod follow;
+mod guarded;
 mod lend;
 mod liveness;
 mod notify;

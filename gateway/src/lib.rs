@@ -85,6 +85,7 @@ pub struct Server {}
 pub struct Running {
     addresses: Addresses,
     catalog: Catalog,
+    router: CommandRouter,
     listener: ServerHandle,
     readiness: Readiness,
     connection_limit: Arc<ConnectionLimit>,
@@ -101,6 +102,7 @@ type Started = Result<Open, StartError>;
 struct Open {
     addresses: Addresses,
     catalog: Catalog,
+    router: CommandRouter,
     listener: ServerHandle,
     readiness: Readiness,
     connection_limit: Arc<ConnectionLimit>,
@@ -123,11 +125,12 @@ impl Server {
             .name("server".into())
             .spawn(move || serve(&config, is_ending, &started))
             .map_err(StartError::Threads)?;
-        let Open { addresses, catalog, listener, readiness, connection_limit, reloader } =
+        let Open { addresses, catalog, router, listener, readiness, connection_limit, reloader } =
             starting.recv().map_err(|_| StartError::Ended)??;
         Ok(Running {
             addresses,
             catalog,
+            router,
             listener,
             readiness,
             connection_limit,
@@ -215,6 +218,7 @@ async fn run(
     let open = Open {
         addresses,
         catalog: catalog.clone(),
+        router: router.clone(),
         listener: listener.handle,
         readiness: readiness.clone(),
         connection_limit,
@@ -284,6 +288,11 @@ async fn load(
 }
 
 impl Running {
+    /// The way of every command to the tables, and the policy that it passes.
+    pub fn router(&self) -> &CommandRouter {
+        &self.router
+    }
+
     /// The addresses that the server is bound to.
     pub fn addresses(&self) -> Addresses {
         self.addresses

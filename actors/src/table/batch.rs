@@ -11,8 +11,8 @@ use actix::prelude::*;
 use proscenium_engine::access::Access;
 use proscenium_engine::delta::TableDelta;
 use proscenium_engine::hosting::{Answer, Write};
-use proscenium_engine::table::{Operation, RefusedRow, StagedBatch, Table, WriteKind};
-use proscenium_engine::{EngineError, MemoryAccount, TableData, WriteOptions};
+use proscenium_engine::table::{Operation, StagedBatch, Table, WriteKind};
+use proscenium_engine::{MemoryAccount, TableData, WriteOptions};
 
 use super::TableActor;
 use super::notify::Deltas;
@@ -68,13 +68,9 @@ impl TableActor {
         let (data, kind, options, answer) = parts(write);
         let (session, memory, access) = (caller.session, caller.memory.clone(), caller.access.clone());
         let writing = Writing { session, memory, access, answer, reply, accepted: Some(accepted) };
-        let stager = self.table.stager().and_then(|stager| match &caller.access {
-            None => Ok(stager),
-            Some(access) => stager.within(access),
-        });
-        let stager = match stager {
+        let stager = match self.stager_for(caller) {
             Ok(stager) => stager,
-            Err(error) => return writing.reply.send(Err(error.into())),
+            Err(error) => return writing.reply.send(Err(error)),
         };
         let work = data.read_work();
         if self.reading.is_short(work) {
@@ -96,11 +92,26 @@ impl TableActor {
         self.stage_elsewhere(stage, writing, caller.job_owner(), ctx);
     }
 
-    /// Applies a staged batch, after it was logged if the table is durable.
-    fn submit(&mut self, staged: StagedBatch, mut writing: Writing, ctx: &mut Context<Self>) {
-        if let Err(error) = self.check_rows(&staged, &writing) {
-            return writing.reply.send(Err(error));
+    /// Takes a staged batch on, after it was checked that the sender may touch its rows.
+    fn submit(&mut self, staged: StagedBatch, writing: Writing, ctx: &mut Context<Self>) {
+        match self.row_check(&staged, &writing) {
+            None => self.submit_checked(staged, writing, ctx),
+            Some(check) => {
+                let then = |table: &mut Self, checked: Result<()>, ctx: &mut Context<Self>| match checked {
+                    Ok(()) => table.submit_checked(staged, writing, ctx),
+                    Err(error) => writing.reply.send(Err(error)),
+                };
+                if check.is_short() {
+                    let checked = check.run(&mut self.table);
+                    return then(self, checked, ctx);
+                }
+                self.lend(self.job_owner(), move |table| check.run(table), then, ctx);
+            }
         }
+    }
+
+    /// Applies a staged batch, after it was logged if the table is durable.
+    fn submit_checked(&mut self, staged: StagedBatch, mut writing: Writing, ctx: &mut Context<Self>) {
         if self.log.is_some() {
             return self.log_write(staged, writing, ctx);
         }
@@ -132,21 +143,6 @@ impl TableActor {
             table.resume_deferred(ctx);
         };
         self.after(staging, then, ctx);
-    }
-
-    /// Checks that the sender may touch every row of a batch, as it will be once the writes before are applied.
-    fn check_rows(&self, staged: &StagedBatch, writing: &Writing) -> Result<()> {
-        let Some(access) = &writing.access else { return Ok(()) };
-        let world = engine_context(&writing.memory);
-        match self.table.find_refused_row(staged, self.pending.staged(), access, &world) {
-            Ok(None) => Ok(()),
-            Ok(Some(RefusedRow { act, key })) => Err(ActorError::RowNotAuthorized { act, key }),
-            Err(error @ EngineError::Memory(_)) => Err(error.into()),
-            Err(error) => {
-                tracing::error!(table = %self.name, %error, "the policy does not fit a table");
-                Err(ActorError::PolicyUnfit { table: self.name.to_string() })
-            }
-        }
     }
 
     /// Applies a staged batch, answers, and goes on with `then`. Returns false if a worker applies it: then the table's further
