@@ -475,3 +475,52 @@ fn a_hidden_index_says_nothing_of_its_values() {
         assert_eq!(fresh[0], fresh[1], "seed {seed}");
     }
 }
+
+#[test]
+fn parts_of_joins_and_of_tables_from_views_have_the_allowed_rows() {
+    for seed in 0..seeds() {
+        let random = &mut Random::new(seed);
+        let context = EngineContext::default();
+        let schema = TableData::Schema(
+            COLUMNS.iter().map(|(name, column_type)| ((*name).to_owned(), *column_type)).collect(),
+        );
+        let options = TableOptions { index: Some("id".into()), ..TableOptions::default() };
+        let mut table = Table::create(&schema, options.clone()).unwrap();
+        let mut notes = Table::create(&TableData::Rows("[{\"id\":1,\"note\":1}]".into()), options).unwrap();
+        let spec = JoinSpec { on: "id".into(), right_on: None, kind: JoinKind::Left };
+        let mut join = Table::join(&table.snapshot(), &notes.snapshot(), &spec, &context).unwrap();
+        let plan = table.plan_now(&ViewConfig::default()).unwrap();
+        let mut derived = Table::derive(plan, &table.snapshot(), None, None, &context).unwrap();
+        let rows = vec![vec!["\"desk\" == 'fx'".to_owned()]];
+        let access = Arc::new(Access { rows, ..Access::default() });
+        let of_join = join.restrict(&access, &context).unwrap();
+        let of_derived = derived.restrict(&access, &context).unwrap();
+        for _ in 0..12 {
+            if random.chance(3) {
+                let rows = json!([{"id": random.below(8), "note": random.below(3)}]).to_string();
+                let delta = notes.update(&TableData::Rows(rows.into()), 0).unwrap().unwrap();
+                join.follow_side(JoinSide::Right, &delta, &context).unwrap();
+            } else {
+                let id = random.below(8);
+                let delta = match random.chance(4) {
+                    true => table.remove(&TableData::Rows(json!([id]).to_string().into())).unwrap(),
+                    false => table.update(&data(&[row(random, Some(id), true)]), 0).unwrap(),
+                };
+                let delta = delta.unwrap();
+                join.follow_side(JoinSide::Left, &delta, &context).unwrap();
+                derived.follow(&delta, &context).unwrap();
+            }
+            let filter =
+                vec![FilterTerm { column: "desk".into(), op: "==".into(), operands: vec!["fx".into()] }];
+            let config = ViewConfig { filter, ..ViewConfig::default() };
+            for (table, part) in [(&mut join, &of_join), (&mut derived, &of_derived)] {
+                let mut allowed = open(table, &config).unwrap();
+                let mut handle = allowed.handle(None);
+                let slice = allowed.slice(&mut handle, SliceOptions::default());
+                let allowed = export::json_columns(&slice.gather(), JsonOptions::default());
+                let seen = shown_table(table.part(part));
+                assert_eq!(multiset(&seen), multiset(&allowed), "seed {seed}");
+            }
+        }
+    }
+}

@@ -87,7 +87,7 @@ impl Policy {
 
     /// The entries of the list of tables that a principal sees, without what is hidden from him.
     pub fn listed(&self, principal: &Principal, tables: Vec<HostedTable>) -> Vec<HostedTable> {
-        if self.is_open() || principal.is_unrestricted() {
+        if principal.sealed_grant().is_none() && (self.is_open() || principal.is_unrestricted()) {
             return tables;
         }
         let seen = tables.into_iter().filter_map(|table| {

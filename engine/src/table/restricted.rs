@@ -50,7 +50,8 @@ struct Part {
     table: Box<Table>,
     /// Batches since somebody held it.
     idle_batches: usize,
-    _memory: MemoryReservation,
+    /// What its rows take; `None` once it was refused more: the part goes on until nobody holds it.
+    memory: Option<MemoryReservation>,
 }
 
 impl Parts {
@@ -84,6 +85,8 @@ impl Parts {
             if let Some(followed) = followed {
                 self.deltas.insert(part.restricted.id(), Arc::new(followed));
             }
+            let bytes = part.table.num_rows() as u64 * (ROW_BYTES + KEY_BYTES);
+            part.memory.take_if(|memory| memory.follow(bytes).is_err());
         }
     }
 
@@ -147,7 +150,7 @@ impl Table {
             restricted: restricted.clone(),
             table,
             idle_batches: 0,
-            _memory: memory,
+            memory: Some(memory),
         });
         Ok(restricted)
     }

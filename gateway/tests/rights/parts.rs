@@ -3,10 +3,13 @@
 use proscenium_actors::ActorError;
 use proscenium_engine::config::{SortDirection, SortTerm, ViewConfig};
 use proscenium_engine::hosting::{
-    Answer, Command, Principal, TableCommand, TableOrigin, ViewCommand, ViewRead,
+    Answer, Command, Principal, SealedGrant, TableCommand, TableOrigin, ViewCommand, ViewRead,
 };
 use proscenium_engine::table::{JoinKind, JoinSpec};
 use proscenium_engine::{TableData, TableOptions};
+use proscenium_gateway::command_router::CommandRouter;
+use proscenium_gateway::config::ByteRate;
+use proscenium_gateway::rights::Policy;
 
 use super::support::*;
 
@@ -262,4 +265,98 @@ async fn a_policy_that_does_not_fit_a_table_serves_nobody_a_part() {
     assert_eq!(refused.code(), "policy_unfit");
     assert!(!refused.to_string().contains("bureau"));
     assert!(User::new(&router, admin()).size("trades").await.is_ok());
+}
+
+#[actix_rt::test]
+async fn a_sealed_link_opens_one_table_by_the_rights_of_its_maker() {
+    let link = |maker: &Principal, rows: Option<&str>| {
+        maker.with_sealed_grant(SealedGrant { table: "trades".into(), rows: rows.map(str::to_owned) })
+    };
+    let open = CommandRouter::new(router(DESKS).await.catalog().clone());
+    open.catalog().host("secret", TableData::Rows(TRADES.into()), TableOptions::default()).await.unwrap();
+    // Without a policy, too, it is no more than what it says.
+    for router in [open, router(DESKS).await] {
+        let root = User::new(&router, link(&admin(), Some("\"price\" > 25")));
+        assert_eq!(root.tables().await.unwrap(), ["trades"]);
+        assert_eq!(root.size("trades").await.unwrap(), 4);
+        assert!(denied(&root.size("secret").await.unwrap_err()));
+        assert!(denied(&root.update("trades", r#"[{"id":1,"price":1}]"#).await.unwrap_err()));
+        assert!(router.rights().check_operate(&link(&admin(), None)).is_err());
+        let wrong = User::new(&router, link(&admin(), Some("\"price\" > ")));
+        assert_eq!(wrong.size("trades").await.unwrap(), 0, "what cannot be parsed shows nothing");
+    }
+    let router = router(DESKS).await;
+    let anns = User::new(&router, link(&ann(), Some("\"price\" > 15")));
+    assert_eq!(anns.size("trades").await.unwrap(), 2);
+    assert_eq!(anns.columns("trades").await.unwrap(), ["id", "desk", "price", "trader"]);
+    let of_none = User::new(&router, link(&principal("eve", "none", &[]), None));
+    assert!(denied(&of_none.size("trades").await.unwrap_err()));
+}
+
+#[actix_rt::test]
+async fn grants_join_and_a_column_is_as_clear_as_every_row_allows() {
+    let grant = |rest: &str| format!("[[role.r.grant]]\ntables = [\"trades\"]\nmay = [\"read\"]\n{rest}\n");
+    let fx = grant("rows = \"\\\"desk\\\" == 'fx'\"\nhide = [\"client\"]");
+    let cheap = grant("rows = \"\\\"price\\\" < 35\"\nmask = { trader = \"'*'\" }");
+    let whole = grant("");
+    let masked = grant("mask = { client = \"'?'\" }");
+    let hidden = grant("hide = [\"client\", \"trader\"]");
+    let all = ["id", "desk", "price", "client", "trader"];
+    let without = |gone: &[&str]| {
+        all.iter().filter(|name| !gone.contains(name)).map(|name| name.to_string()).collect::<Vec<_>>()
+    };
+    for (grants, size, columns, first) in [
+        (vec![&fx, &cheap], 4, without(&["client"]), r#"{"id":1,"desk":"fx","price":10,"trader":"*"}"#),
+        (
+            vec![&fx, &whole],
+            6,
+            without(&[]),
+            r#"{"id":1,"desk":"fx","price":10,"client":"a","trader":"ann"}"#,
+        ),
+        (
+            vec![&hidden, &masked],
+            6,
+            without(&[]),
+            r#"{"id":1,"desk":"fx","price":10,"client":"?","trader":"ann"}"#,
+        ),
+        (vec![&hidden, &fx], 6, without(&["client", "trader"]), r#"{"id":1,"desk":"fx","price":10}"#),
+    ] {
+        let router = router(&grants.iter().map(|grant| grant.as_str()).collect::<String>()).await;
+        let user = User::new(&router, principal("r", "r", &[]));
+        assert_eq!(user.size("trades").await.unwrap(), size, "{grants:?}");
+        assert_eq!(user.columns("trades").await.unwrap(), columns, "{grants:?}");
+        let rows = user.read("trades", ViewConfig::default()).await.unwrap();
+        assert!(rows.starts_with(&format!("[{first}")), "{grants:?}: {rows}");
+    }
+}
+
+#[test]
+fn a_policy_that_cannot_be_parsed_names_its_place() {
+    let fault = |grant: &str| {
+        let text =
+            format!("[[role.desk.grant]]\ntables = [\"a\"]\nmay = [\"read\"]\n[[role.desk.grant]]\n{grant}");
+        Policy::new(&roles(&text), true).expect_err("a fault").to_string()
+    };
+    let with = |rest: &str| fault(&format!("tables = [\"b\"]\nmay = [\"read\"]\n{rest}"));
+    let text = with("rows = \"1 +\"");
+    assert!(text.starts_with("role.desk.grant[1].rows: "), "{text}");
+    let text = with("mask = { a = \"(\" }");
+    assert!(text.starts_with("role.desk.grant[1].mask: "), "{text}");
+    assert_eq!(fault("tables = []\nmay = [\"read\"]"), "role.desk.grant[1].tables: names no table");
+    assert_eq!(fault("tables = [\"b\"]\nmay = []"), "role.desk.grant[1].may: names no right");
+    assert!(fault("tables = [\"a[\"]\nmay = [\"read\"]").starts_with("role.desk.grant[1].tables: \"a[\""));
+}
+
+#[test]
+fn limits_are_the_largest_of_the_roles() {
+    let policy = policy(
+        "[role.a.limits]\nsessions = 2\nviews = 9\nbytes_per_second = \"1KiB\"\n[role.b.limits]\nsessions = 3\nviews = 4\nbytes_per_second = 5000\nrows_per_second = 7\n",
+    );
+    let of = |roles: &[&str]| {
+        policy.limits_of(&Principal::new("p", roles.iter().map(|role| role.to_string()), Default::default()))
+    };
+    let (one, both, none) = (of(&["a"]), of(&["a", "b"]), of(&[]));
+    assert_eq!((one.sessions, one.views, one.bytes_per_second), (Some(2), Some(9), Some(ByteRate(1024))));
+    assert_eq!((both.sessions, both.views, both.bytes_per_second), (Some(3), Some(9), Some(ByteRate(5000))));
+    assert_eq!((both.rows_per_second, none.sessions), (None, None));
 }
