@@ -61,7 +61,8 @@ pub(crate) use follow::no_view;
 pub use follow::{Follow, Followed, Follower};
 pub use liveness::{DeleteSubscribers, LivenessGuard, TableEnded};
 pub use request::{TableRequest, TargetCommand};
-pub use review::{DescribeForPolicy, ReviewRights, Reviewed};
+use review::ReviewedPolicy;
+pub use review::{DescribeForPolicy, Judge, ReviewRights, Reviewed};
 pub use session_closed::SessionClosed;
 pub use source::Source;
 pub use table_ref::TableRef;
@@ -112,8 +113,8 @@ pub struct TableActor {
     running_backfill: Vec<RunningBackfill>,
     /// Length of the catch-up log after it was last bounded, see [`compute`].
     needed_to_catch_up: usize,
-    /// The number of the policy by which the views were last reviewed.
-    policy_number: u64,
+    /// The policy by which the views were last reviewed.
+    policy: Option<ReviewedPolicy>,
     /// Messages handled since this actor last yielded its thread.
     consecutive_messages: usize,
     /// Time that this took.
@@ -148,7 +149,7 @@ impl TableActor {
             sources,
             running_backfill: Vec::new(),
             needed_to_catch_up: 0,
-            policy_number: 0,
+            policy: None,
             consecutive_messages: 0,
             held_thread: Duration::ZERO,
             _liveness_guard: liveness_guard,

@@ -79,6 +79,25 @@ impl Policy {
         Err(refused(principal, need.any_of()[0], Some(table)))
     }
 
+    /// Whether the principal has everything that a command needs of a table, and of which part.
+    ///
+    /// # Errors
+    ///
+    /// He has not.
+    pub fn require_all(
+        &self,
+        principal: &Principal,
+        needed: &[Need],
+        table: &str,
+    ) -> Result<Option<Arc<Access>>, ActorError> {
+        let mut part = None;
+        for need in needed {
+            let access = self.require(principal, *need, table)?;
+            part = part.or(access);
+        }
+        Ok(part)
+    }
+
     /// Whether a principal learns that a table of this name exists: he has a right to it.
     pub fn sees(&self, principal: &Principal, table: &str) -> bool {
         let rights = [Right::Read, Right::Write, Right::Remove, Right::Create, Right::Drop];

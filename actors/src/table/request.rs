@@ -8,7 +8,7 @@ use proscenium_engine::table::Table;
 
 use super::{MessageOrder, Receive, TableActor};
 use crate::caller::Caller;
-use crate::error::{ActorError, Result};
+use crate::error::Result;
 use crate::mailbox::{Done, Reply};
 use crate::tuning;
 use crate::workers::JobOwner;
@@ -103,13 +103,13 @@ impl Receive<TableRequest> for TableActor {
     }
 
     fn receive(&mut self, request: TableRequest, ctx: &mut Context<Self>) {
-        let TableRequest { caller, command, reply, handled } = request;
+        let TableRequest { mut caller, command, reply, handled } = request;
         // What a client that left has asked for is not worked on. What it has written counts.
         if caller.is_gone() && !command.changes_table() {
             return;
         }
-        if caller.policy_number < self.policy_number {
-            return reply.send(Err(ActorError::RightsChanged));
+        if let Err(error) = self.judge_again(&mut caller, &command) {
+            return reply.send(Err(error));
         }
         match command {
             TargetCommand::Table(TableCommand::Write(write)) => {

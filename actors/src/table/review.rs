@@ -11,18 +11,46 @@ use proscenium_engine::access::{Access, Restricted};
 use proscenium_engine::hosting::Principal;
 use proscenium_engine::types::Schema;
 
-use super::{Receive, TableActor};
-use crate::error::ActorError;
+use super::{Receive, TableActor, TargetCommand};
+use crate::caller::Caller;
+use crate::error::{ActorError, Result};
 use crate::mailbox::Reply;
 
-/// What a principal may see of the table: nothing, or a part (`None`: all of it).
-pub type Judge = Arc<dyn Fn(&Principal) -> Result<Option<Arc<Access>>, ActorError> + Send + Sync>;
+/// What a policy grants of one table: a part, or all of it (`None`).
+pub trait Judge: Send + Sync {
+    /// What a principal sees.
+    ///
+    /// # Errors
+    ///
+    /// Nothing.
+    fn sees(&self, principal: &Principal) -> Result<Option<Arc<Access>>>;
+
+    /// What a command of a principal may concern.
+    ///
+    /// # Errors
+    ///
+    /// He may not send it.
+    fn may(&self, principal: &Principal, command: &TargetCommand) -> Result<Option<Arc<Access>>>;
+}
+
+/// The policy that a table was told of last, and its number.
+#[derive(Clone)]
+pub(super) struct ReviewedPolicy {
+    number: u64,
+    judge: Arc<dyn Judge>,
+}
+
+impl std::fmt::Debug for ReviewedPolicy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ReviewedPolicy({})", self.number)
+    }
+}
 
 /// Reviews the views of the table.
 pub struct ReviewRights {
     /// Decides by the new policy.
-    pub judge: Judge,
-    /// The number of the new policy. What was decided by an older one and arrives later is refused.
+    pub judge: Arc<dyn Judge>,
+    /// The number of the new policy. What was decided by an older one and arrives later is decided again.
     pub number: u64,
     /// Receives what was done.
     pub reply: Reply<Reviewed>,
@@ -47,10 +75,12 @@ impl Receive<ReviewRights> for TableActor {
     }
 
     fn receive(&mut self, ReviewRights { judge, number, reply }: ReviewRights, ctx: &mut Context<Self>) {
-        self.policy_number = self.policy_number.max(number);
+        if self.policy.as_ref().is_none_or(|policy| policy.number <= number) {
+            self.policy = Some(ReviewedPolicy { number, judge: judge.clone() });
+        }
         let mut ended = Vec::new();
         for (id, handle) in self.host.views.handles() {
-            let reason = match judge(&handle.state) {
+            let reason = match judge.sees(&handle.state) {
                 Ok(access) if access.as_ref() == handle.plan.restriction().map(Restricted::access) => {
                     continue;
                 }
@@ -73,6 +103,18 @@ impl Receive<ReviewRights> for TableActor {
             self.send_one(shared, ctx);
         }
         reply.send(Ok(Reviewed { ended: num_ended }));
+    }
+}
+
+impl TableActor {
+    /// Decides a command again that was on its way while the policy changed.
+    pub(super) fn judge_again(&self, caller: &mut Caller, command: &TargetCommand) -> Result<()> {
+        if let Some(policy) = &self.policy
+            && caller.policy_number < policy.number
+        {
+            caller.access = policy.judge.may(&caller.principal, command)?;
+        }
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use proscenium_actors::table::{DescribeForPolicy, ReviewRights};
+use proscenium_actors::table::{DescribeForPolicy, Judge, ReviewRights, TargetCommand};
 use proscenium_actors::{ActorError, Caller, TableRef, tuning};
 use proscenium_engine::access::Access;
 use proscenium_engine::error::HostingError;
@@ -11,7 +11,7 @@ use proscenium_engine::hosting::{Command, Principal, Subject, TableCommand, Writ
 use super::CommandRouter;
 use crate::config::Right;
 use crate::load_options::LoadEffect;
-use crate::rights::needs::needs;
+use crate::rights::needs::{needs, needs_of_table, needs_of_view};
 use crate::rights::{Decision, Need, Needs, Policy, refused};
 use crate::setup_error::SetupError;
 
@@ -40,11 +40,10 @@ impl CommandRouter {
                 }
             }
             Needs::OfTable(needed) => {
-                for need in needed {
-                    let access = policy.require(&principal, *need, table)?;
-                    caller.access = caller.access.take().or(access);
+                caller.access = policy.require_all(&principal, needed, table)?;
+                if let Command::Table(command) = command {
+                    check_whole(&principal, command, caller.access.as_deref(), table)?;
                 }
-                check_whole(&principal, command, caller.access.as_deref(), table)?;
             }
             Needs::ToCreate => require_create(&policy, &principal, table)?,
             Needs::ToCreateFromView(view_id) => {
@@ -110,11 +109,8 @@ impl CommandRouter {
         let policy = self.rights().replace(policy);
         let mut ended = 0;
         for table in self.catalog().tables() {
-            let (policy, name) = (policy.clone(), table.name.clone());
             let number = policy.number();
-            let judge = Arc::new(move |principal: &Principal| {
-                policy.require(principal, Need::One(Right::Read), &name)
-            });
+            let judge = Arc::new(TableJudge { policy: policy.clone(), table: table.name.clone() });
             let review = |reply| ReviewRights { judge, number, reply };
             match table.mailbox.ask(tuning::ASK_DEADLINE, review).await {
                 Ok(reviewed) => ended += reviewed.ended,
@@ -147,10 +143,34 @@ impl CommandRouter {
     }
 }
 
+/// A policy, as a table asks it.
+struct TableJudge {
+    policy: Arc<Policy>,
+    table: Arc<str>,
+}
+
+impl Judge for TableJudge {
+    fn sees(&self, principal: &Principal) -> Result<Option<Arc<Access>>, ActorError> {
+        self.policy.require(principal, Need::One(Right::Read), &self.table)
+    }
+
+    fn may(&self, principal: &Principal, command: &TargetCommand) -> Result<Option<Arc<Access>>, ActorError> {
+        let needed = match command {
+            TargetCommand::Table(command) => needs_of_table(command),
+            TargetCommand::View(_, command) => needs_of_view(command),
+        };
+        let access = self.policy.require_all(principal, needed, &self.table)?;
+        if let TargetCommand::Table(command) = command {
+            check_whole(principal, command, access.as_deref(), &self.table)?;
+        }
+        Ok(access)
+    }
+}
+
 /// Refuses what concerns all rows of a table to those whose rights concern a part of them.
 fn check_whole(
     principal: &Principal,
-    command: &Command,
+    command: &TableCommand,
     access: Option<&Access>,
     table: &str,
 ) -> Result<(), ActorError> {
@@ -158,8 +178,8 @@ fn check_whole(
     #[allow(clippy::wildcard_enum_match_arm, reason = "asks for the commands that concern all rows")]
     let refused_right = match command {
         // It would remove what is hidden, too: rows and cells.
-        Command::Table(TableCommand::Write(Write::Replace { .. })) => Some(Right::Remove),
-        Command::Table(TableCommand::Delete { .. }) if !access.rows.is_empty() => Some(Right::Drop),
+        TableCommand::Write(Write::Replace { .. }) => Some(Right::Remove),
+        TableCommand::Delete { .. } if !access.rows.is_empty() => Some(Right::Drop),
         _ => None,
     };
     match refused_right {

@@ -66,33 +66,41 @@ pub fn needs(command: &Command) -> Needs<'_> {
             }
             CatalogCommand::CreateTable(TableOrigin::Join { left, right, .. }) => Needs::ToJoin(left, right),
         },
-        Command::Table(command) => Needs::OfTable(match command {
-            // The schema, too, is asked for by those who only write; a port is one for edits, but the grid opens one always.
-            TableCommand::GetSchema
-            | TableCommand::MakePort
-            | TableCommand::WatchDeletion
-            | TableCommand::UnwatchDeletion { .. } => &[Need::Anything],
-            TableCommand::GetSize
-            | TableCommand::GetSnapshot
-            | TableCommand::ValidateExpressions(_)
-            | TableCommand::DescribeView(_)
-            | TableCommand::OpenView { .. } => READ,
-            TableCommand::Write(Write::Update { .. }) => &[Need::One(Right::Write)],
-            TableCommand::Write(Write::Replace { .. }) => {
-                &[Need::One(Right::Write), Need::One(Right::Remove)]
-            }
-            TableCommand::Write(Write::Remove { .. }) => &[Need::One(Right::Remove)],
-            TableCommand::Delete { .. } => &[Need::One(Right::Drop)],
-        }),
-        Command::View(command) => Needs::OfTable(match command {
-            ViewCommand::Close
-            | ViewCommand::GetSchema
-            | ViewCommand::GetExpressionSchema
-            | ViewCommand::GetConfig
-            | ViewCommand::Subscribe(_)
-            | ViewCommand::Unsubscribe { .. }
-            | ViewCommand::Read(_)
-            | ViewCommand::Slice(_) => READ,
-        }),
+        Command::Table(command) => Needs::OfTable(needs_of_table(command)),
+        Command::View(command) => Needs::OfTable(needs_of_view(command)),
+    }
+}
+
+/// What a command about a table needs of it.
+pub fn needs_of_table(command: &TableCommand) -> &'static [Need] {
+    match command {
+        // The schema, too, is asked for by those who only write; a port is one for edits, but the grid opens one always.
+        TableCommand::GetSchema
+        | TableCommand::MakePort
+        | TableCommand::WatchDeletion
+        | TableCommand::UnwatchDeletion { .. } => &[Need::Anything],
+        TableCommand::GetSize
+        | TableCommand::GetSnapshot
+        | TableCommand::ValidateExpressions(_)
+        | TableCommand::DescribeView(_)
+        | TableCommand::OpenView { .. } => READ,
+        TableCommand::Write(Write::Update { .. }) => &[Need::One(Right::Write)],
+        TableCommand::Write(Write::Replace { .. }) => &[Need::One(Right::Write), Need::One(Right::Remove)],
+        TableCommand::Write(Write::Remove { .. }) => &[Need::One(Right::Remove)],
+        TableCommand::Delete { .. } => &[Need::One(Right::Drop)],
+    }
+}
+
+/// What a command about a view needs of its table.
+pub fn needs_of_view(command: &ViewCommand) -> &'static [Need] {
+    match command {
+        ViewCommand::Close
+        | ViewCommand::GetSchema
+        | ViewCommand::GetExpressionSchema
+        | ViewCommand::GetConfig
+        | ViewCommand::Subscribe(_)
+        | ViewCommand::Unsubscribe { .. }
+        | ViewCommand::Read(_)
+        | ViewCommand::Slice(_) => READ,
     }
 }

@@ -1,6 +1,7 @@
 //! What readers see of a table.
 
-use proscenium_actors::ActorError;
+use proscenium_actors::table::{TableRequest, TargetCommand};
+use proscenium_actors::{ActorError, Reply};
 use proscenium_engine::config::{SortDirection, SortTerm, ViewConfig};
 use proscenium_engine::hosting::{
     Answer, Command, Principal, SealedGrant, TableCommand, TableOrigin, ViewCommand, ViewRead,
@@ -253,6 +254,24 @@ async fn a_lost_right_ends_views_at_once() {
     assert_eq!(router.reload_policy(policy(&without)).await.unwrap(), 1);
     assert!(denied(&ann.rows("anns").await.unwrap_err()));
     assert!(root.rows("roots").await.is_ok());
+}
+
+#[actix_rt::test]
+async fn what_was_on_its_way_while_the_policy_changed_is_decided_again() {
+    let router = router(DESKS).await;
+    let table = router.catalog().table("trades").unwrap();
+    router.reload_policy(policy(DESKS)).await.unwrap();
+    let ask = async |principal: Principal, command: TableCommand| {
+        // Decided by the first policy, for all of the table.
+        let (caller, command) = (router.caller(principal), TargetCommand::Table(command));
+        let (reply, answer) = Reply::channel();
+        table.mailbox.post(TableRequest { caller, command, reply, handled: Box::new(()) }).await;
+        answer.await.unwrap()
+    };
+    assert!(matches!(ask(ann(), TableCommand::GetSize).await, Ok(Answer::TableSize(3))));
+    assert!(matches!(ask(admin(), TableCommand::GetSize).await, Ok(Answer::TableSize(6))));
+    let error = ask(ann(), TableCommand::Delete { lazy: true }).await.unwrap_err();
+    assert!(denied(&error));
 }
 
 #[actix_rt::test]
