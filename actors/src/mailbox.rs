@@ -239,6 +239,20 @@ impl<T: 'static> Reply<T> {
         Reply { callback: None, asker: None, is_awaited: None }
     }
 
+    /// Lets a function see the result before it is sent.
+    #[must_use]
+    pub fn observed(mut self, observe: impl FnOnce(&Result<T>) + Send + 'static) -> Self {
+        let callback = self.callback.take();
+        self.callback = Some(Box::new(move |result| {
+            observe(&result);
+            match callback {
+                Some(callback) => callback(result),
+                None => Box::new(()),
+            }
+        }));
+        self
+    }
+
     /// The connection that sent the request, if one did.
     pub fn asker(&self) -> Option<SessionId> {
         self.asker

@@ -4,9 +4,10 @@
 //! limits, shared views, errors and rights.
 
 mod authorize;
+mod record;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use actix::Handler;
@@ -23,6 +24,7 @@ use proscenium_engine::hosting::{
 };
 use tokio::sync::oneshot;
 
+use crate::audit::Audit;
 use crate::creation_locks::CreationLocks;
 use crate::process_meter::ProcessMeter;
 use crate::rights::{Policy, Rights};
@@ -41,6 +43,8 @@ struct Inner {
     /// Whether commands are executed: false until the tables are recovered.
     is_open: AtomicBool,
     meter: ProcessMeter,
+    /// Set once, when the server starts.
+    audit: OnceLock<Audit>,
 }
 
 /// A command on its way.
@@ -140,6 +144,7 @@ impl CommandRouter {
             creation_locks: CreationLocks::default(),
             is_open: AtomicBool::new(true),
             meter: ProcessMeter::start(Instant::now()),
+            audit: OnceLock::new(),
         }))
     }
 
@@ -177,6 +182,7 @@ impl CommandRouter {
         // What is missing is answered below, whoever asks for it.
         let is_missing_view = table.is_err() && matches!(command, Command::View(_));
         let of_table = table.as_ref().map_or(entity_id.as_str(), |table| &table.name);
+        let reply = self.recorded(&caller.principal, &command, of_table, reply);
         if !is_missing_view && let Err(error) = self.authorize(&mut caller, &command, of_table) {
             reply.send(Err(error));
             return Sending::Sent;

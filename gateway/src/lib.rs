@@ -12,6 +12,7 @@ pub mod command_router;
 pub mod config;
 pub mod content_coding;
 pub mod creation_locks;
+pub mod credential_command;
 pub mod data_command;
 pub mod demo;
 mod durable;
@@ -170,6 +171,7 @@ async fn run(
     router.set_open(config.storage.path.is_none());
     let connection_limit = ConnectionLimit::new(config.limits.connections);
     let audit = Audit::open(&config.audit)?;
+    router.set_audit(audit.clone());
     let auth = Authenticator::start(config.auth.as_ref(), audit, metrics.clone())?;
     let tls = config.tls.as_ref().map(TlsKeys::load).transpose()?;
     let server = ServerContext {

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use proscenium_gateway::cli::{self, ClientCommand};
+use proscenium_gateway::credential_command::{self, KeyCommand, UserCommand};
 use proscenium_gateway::data_command::{self, DataCommand};
 use proscenium_gateway::page::PageFile;
 use proscenium_gateway::settings::Options;
@@ -83,6 +84,16 @@ enum Command {
         #[command(subcommand)]
         command: DataCommand,
     },
+    /// Makes users for [auth] (docs/security.md).
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+    /// Makes keys of programs for [auth] (docs/security.md).
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
     /// Prints the completions of a shell.
     Completions {
         /// The shell.
@@ -103,6 +114,8 @@ fn main() -> ExitCode {
         }
         Command::Client(command) => cli::run(command),
         Command::Data { command } => data_command::run(command),
+        Command::User { command } => credential_command::run_user(command),
+        Command::Key { command } => credential_command::run_key(command),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "proscenium", &mut script);
@@ -152,11 +165,14 @@ fn open_many_files() {
 }
 
 fn run(options: Options, stop_on_eof: bool) -> Result<(), Box<dyn std::error::Error>> {
-    let server = Server::start(options.resolve(PAGE)?)?;
+    let config = options.resolve(PAGE)?;
+    let is_encrypted = config.tls.is_some();
+    let server = Server::start(config)?;
     let addresses = server.addresses();
-    announce(&format!("listening http://{}", addresses.http));
+    let (http, grpc) = if is_encrypted { ("https", "grpc+tls") } else { ("http", "grpc") };
+    announce(&format!("listening {http}://{}", addresses.http));
     if let Some(flight) = addresses.flight {
-        announce(&format!("listening grpc://{flight}"));
+        announce(&format!("listening {grpc}://{flight}"));
     }
     announce("ready");
     let failure = actix_rt::System::new().block_on(async {

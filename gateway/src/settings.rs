@@ -207,6 +207,17 @@ pub fn reload(path: &Path) -> Result<Reloadable, SetupError> {
     Ok(Reloadable { auth, roles })
 }
 
+/// Checks the text of a configuration whose users and keys may have changed.
+///
+/// # Errors
+///
+/// It is no configuration, or `[auth]` is invalid.
+pub fn check_text(text: &str) -> Result<(), SetupError> {
+    let file: File = toml::from_str(text)
+        .map_err(|error| SetupError::Configuration { path: PathBuf::new(), reason: error.to_string() })?;
+    file.auth.as_ref().map_or(Ok(()), auth::check)
+}
+
 fn read(path: &Path) -> Result<File, SetupError> {
     let text = std::fs::read_to_string(path).map_err(|error| SetupError::Unreadable {
         path: path.to_owned(),

@@ -36,7 +36,9 @@ pub(super) async fn get(
 ) -> Result<ReplyStream<FlightData>, Status> {
     let wanted = ticket::wanted(&ticket.ticket)?;
     let table = wanted.table.clone();
-    let batches = read(router, principal, wanted).await.map_err(|fault| to_flight(&fault, &table))?;
+    let opened = read(router, principal.clone(), wanted).await;
+    router.record_export(&principal, &table, &opened);
+    let batches = opened.map_err(|fault| to_flight(&fault, &table))?;
     let schema = batches.schema();
     let batches = pieces(batches, table).map_err(|status| FlightError::Tonic(Box::new(status)));
     let encoded = FlightDataEncoderBuilder::new().with_schema(schema).build(batches);

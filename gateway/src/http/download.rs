@@ -114,7 +114,9 @@ pub(super) async fn download(
     let mut response = HttpResponse::Ok();
     response.insert_header(tag);
     response.content_type(format.content_type());
-    match stream(&shared, sender, &name, format).await {
+    let opened = stream(&shared, sender.clone(), &name, format).await;
+    shared.router.record_export(&sender, &name, &opened);
+    match opened {
         Ok(pieces) => response.streaming(pieces),
         Err(fault) => to_http(&fault, &name),
     }

@@ -125,3 +125,34 @@ async fn files_are_watched() {
     folder.write("proscenium.toml", &users(&[("bob", &passwords::hash_lightly("b"))]));
     assert_eq!(closed(&mut socket).await.0, LOGIN_ENDED);
 }
+
+#[tokio::test]
+async fn the_audit_says_who_created_exported_and_dropped_a_table_and_who_was_refused() {
+    let folder = Folder::new();
+    let roles = "[[role.desk.grant]]\ntables = [\"t\"]\nmay = [\"read\", \"write\", \"create\", \"drop\"]\n";
+    let server = start(&folder, &(users(&[("ann", &passwords::hash_lightly("a"))]) + roles));
+    let ann = basic("ann", "a");
+    for (method, path, status) in [
+        ("PUT", "/api/v1/tables/t?format=csv", 201),
+        ("GET", "/api/v1/tables/t?format=csv", 200),
+        ("DELETE", "/api/v1/tables/t", 204),
+        ("PUT", "/api/v1/tables/other?format=csv", 403),
+    ] {
+        assert_eq!(ask(&server, method, path, &ann, "x\n1\n").await.status, status, "{method} {path}");
+    }
+    let audit = folder.audit("\"event\":\"drop\"").await;
+    for event in ["create", "export", "drop"] {
+        let mut lines = audit.lines().filter(|line| line.contains(&format!("\"event\":\"{event}\"")));
+        let line = lines.next().unwrap_or_else(|| panic!("no {event}: {audit}"));
+        for part in [
+            "\"ok\":true",
+            "\"user\":\"ann\"",
+            "\"from\":\"127.0.0.1\"",
+            "\"via\":\"http\"",
+            "\"table\":\"t\"",
+        ] {
+            assert!(line.contains(part), "{line}");
+        }
+        assert!(lines.next().is_none(), "once: {audit}");
+    }
+}
