@@ -13,6 +13,7 @@ pub mod http_client;
 pub mod identity;
 pub mod jwt_crypto;
 pub mod keys;
+pub mod oidc;
 pub mod passwords;
 pub mod provider;
 pub mod sessions;
@@ -36,6 +37,7 @@ use crate::config::auth::{JwtConfig, UserConfig};
 use crate::metrics::Metrics;
 use crate::setup_error::SetupError;
 use keys::Keys;
+use oidc::PendingLogins;
 use passwords::{PasswordChecker, QueueFull};
 use provider::Provider;
 use sessions::{Sessions, Tickets};
@@ -92,6 +94,7 @@ struct Inner {
     changes: watch::Sender<u64>,
     sessions: Sessions,
     tickets: Tickets,
+    pending_logins: PendingLogins,
     throttle: Throttle,
     passwords: PasswordChecker,
     /// One password of a name is checked at a time, so that the failures of some count before the next.
@@ -150,6 +153,7 @@ impl Authenticator {
             changes: watch::Sender::new(0),
             sessions: Sessions::default(),
             tickets: Tickets::default(),
+            pending_logins: PendingLogins::default(),
             throttle: Throttle::default(),
             passwords,
             gates: Mutex::default(),
@@ -180,6 +184,11 @@ impl Authenticator {
     /// The providers of the configuration.
     pub fn providers(&self) -> Vec<Arc<Provider>> {
         self.rules().providers.clone()
+    }
+
+    /// The logins at identity providers that have begun.
+    pub fn pending_logins(&self) -> &PendingLogins {
+        &self.0.pending_logins
     }
 
     /// Where events are recorded.

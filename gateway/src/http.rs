@@ -14,6 +14,7 @@ pub mod finish;
 mod health;
 mod login;
 mod metrics;
+mod oidc;
 pub mod site_check;
 mod status;
 mod tables;
@@ -141,6 +142,7 @@ pub fn routes(
                 .route(web::delete().to(tables::delete)),
         )
         .configure(login::routes)
+        .configure(oidc::routes)
         .default_service(web::to(other));
 }
 

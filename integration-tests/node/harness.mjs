@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import perspective from "@perspective-dev/client";
 
 const fromRoot = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
-const BINARY = process.env.PROSCENIUM_BIN ?? fromRoot("target/debug/proscenium");
+export const BINARY = process.env.PROSCENIUM_BIN ?? fromRoot("target/debug/proscenium");
 const ASSETS = process.env.PROSCENIUM_ASSETS ?? fromRoot("target/page");
 
 /** Starts a server and resolves when it is ready. */

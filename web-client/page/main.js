@@ -13,6 +13,7 @@ import { byId, loadStyle, setText } from "./dom.js";
 import { closeDrawer } from "./drawer.js";
 import { engineIsThere, offerModes } from "./engine-modes.js";
 import { keepFresh } from "./fresh.js";
+import { checkLogin, showUser } from "./login.js";
 import { notify, textOf } from "./notices.js";
 import { checkRadio, radioKeys } from "./radios.js";
 import { showTables } from "./rail.js";
@@ -53,6 +54,7 @@ const followed = new WeakSet();
 byId("theme").addEventListener("click", toggleTheme);
 onTheme(() => stage.retheme());
 showMode();
+showUser();
 
 const { perspective, HAS_ENGINE, VIEWER_CSS } = await import("./perspective.js");
 await loadStyle(VIEWER_CSS);
@@ -61,6 +63,9 @@ const connection = new Connection(perspective, WEBSOCKET, (state) => {
     const pill = byId("connection");
     pill.dataset.state = state;
     setText(pill.lastElementChild, STATES[state]);
+    if (state === "waiting") {
+        checkLogin();
+    }
 });
 byId("connection").addEventListener("click", () => connection.retry());
 

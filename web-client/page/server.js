@@ -44,6 +44,7 @@ async function ask(url, options) {
 
 export const listTables = async () => (await ask(`${HTTP}/api/v1/tables`, { cache: "no-store" })).json();
 export const readStatus = async () => (await ask(`${HTTP}/api/v1/status`, { cache: "no-store" })).json();
+export const readSession = async () => (await ask(`${HTTP}/api/v1/session`, { cache: "no-store" })).json();
 export const deleteTable = (name) => ask(tableUrl(name), { method: "DELETE" });
 
 /** Fails with the server's error if a table cannot be downloaded. */

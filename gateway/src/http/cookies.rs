@@ -16,6 +16,8 @@ use crate::sites::Site;
 pub(super) enum Cookie {
     /// That of a login.
     Session,
+    /// That of a login at an identity provider that has begun.
+    Pending,
 }
 
 impl Cookie {
@@ -23,6 +25,8 @@ impl Cookie {
         match (self, is_secure) {
             (Cookie::Session, true) => "__Host-proscenium-session",
             (Cookie::Session, false) => "proscenium-session",
+            (Cookie::Pending, true) => "__Host-proscenium-login",
+            (Cookie::Pending, false) => "proscenium-login",
         }
     }
 

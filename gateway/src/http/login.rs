@@ -25,7 +25,7 @@ use serde_json::json;
 
 use super::authenticate::{address, answer, of_cookie, status_of};
 use super::cookies::{self, Cookie};
-use super::finish;
+use super::{finish, oidc};
 use crate::auth::tokens::sha256;
 use crate::auth::{AuthError, Authenticator, Identity};
 use crate::tuning;
@@ -64,9 +64,9 @@ pub(super) fn routes(config: &mut ServiceConfig) {
 }
 
 #[derive(Debug, Default, Deserialize)]
-struct Next {
+pub(super) struct Next {
     #[serde(default)]
-    next: String,
+    pub(super) next: String,
 }
 
 #[derive(Deserialize)]
@@ -197,7 +197,7 @@ pub(super) fn page(
         .replace("{style}", STYLE)
         .replace("{error}", &error)
         .replace("{form}", &form)
-        .replace("{providers}", "");
+        .replace("{providers}", &oidc::buttons(auth, next));
     HttpResponse::build(status)
         .insert_header((CONTENT_SECURITY_POLICY, POLICY.as_str()))
         .insert_header((CACHE_CONTROL, "no-store"))

@@ -3,6 +3,7 @@
 mod endpoints;
 mod guessing;
 mod logins;
+mod providers;
 mod reloads;
 mod sockets;
 mod support;
