@@ -13,6 +13,7 @@ pub mod http_client;
 pub mod identity;
 pub mod jwt_crypto;
 pub mod keys;
+pub mod links;
 pub mod oidc;
 pub mod passwords;
 pub mod provider;
@@ -22,6 +23,7 @@ pub mod tokens;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -37,6 +39,7 @@ use crate::config::auth::{JwtConfig, UserConfig};
 use crate::metrics::Metrics;
 use crate::setup_error::SetupError;
 use keys::Keys;
+use links::{LinkKey, SealedLink};
 use oidc::PendingLogins;
 use passwords::{PasswordChecker, QueueFull};
 use provider::Provider;
@@ -111,6 +114,8 @@ struct Rules {
     users: HashMap<String, Arc<UserConfig>>,
     keys: Keys,
     providers: Vec<Arc<Provider>>,
+    /// Signs links.
+    link_key: Option<Arc<LinkKey>>,
 }
 
 impl Rules {
@@ -125,13 +130,32 @@ impl Rules {
                     .map(Arc::new)
                     .map_err(|reason| SetupError::Setting { key: "auth.jwt", reason }),
             };
+        let link_key = match (&config.link_secret_file, &before.link_key) {
+            (Some(path), _) => Arc::new(LinkKey::new(Some(&read_secret(path)?))),
+            (None, Some(key)) => key.clone(),
+            (None, None) => Arc::new(LinkKey::new(None)),
+        };
         Ok(Rules {
+            link_key: Some(link_key),
             users: users.collect(),
             keys: Keys::new(&config.keys),
             providers: config.jwt.iter().map(provider).collect::<Result<_, _>>()?,
             config: Some(config.clone()),
         })
     }
+}
+
+/// Reads a secret that has as many bytes as a digest.
+fn read_secret(path: &Path) -> Result<Vec<u8>, SetupError> {
+    let fault = |reason: String| SetupError::Setting {
+        key: "auth.link_secret_file",
+        reason: format!("{}: {reason}", path.display()),
+    };
+    let secret = std::fs::read(path).map_err(|error| fault(error.to_string()))?;
+    if secret.len() < 32 {
+        return Err(fault("has less than 32 bytes, as `head -c 32 /dev/urandom` writes them".to_owned()));
+    }
+    Ok(secret)
 }
 
 impl Authenticator {
@@ -338,6 +362,36 @@ impl Authenticator {
         }
     }
 
+    /// The bearer of a link.
+    ///
+    /// # Errors
+    ///
+    /// Its maker is gone.
+    pub fn bearer(&self, link: &SealedLink) -> Result<Identity, AuthError> {
+        self.rules().bearer(link)
+    }
+
+    /// The bearer of a link's token, if it is valid.
+    pub fn find_bearer(&self, token: &str) -> Option<Identity> {
+        self.bearer(&self.read_link(token).ok()?).ok()
+    }
+
+    /// Signs a link and returns its token.
+    pub fn seal(&self, link: &SealedLink) -> String {
+        self.rules().link_key.as_ref().map_or_else(String::new, |key| key.seal(link))
+    }
+
+    /// Reads the token of a link.
+    ///
+    /// # Errors
+    ///
+    /// This server did not sign it, or its time is over.
+    pub fn read_link(&self, token: &str) -> Result<SealedLink, AuthError> {
+        let rules = self.rules();
+        let key = rules.link_key.as_ref().ok_or(AuthError::Token("is no link of this server"))?;
+        key.open(token, SystemTime::now())
+    }
+
     /// Issues a ticket, by which its holder is authenticated once as this sender.
     pub fn issue_ticket(&self, identity: &Identity) -> String {
         self.0.tickets.issue(identity.clone())
@@ -413,6 +467,9 @@ impl Authenticator {
         if token.starts_with(keys::PREFIX) {
             let key = rules.keys.find(token).ok_or(AuthError::Token("is no key of this server"))?;
             return Ok(Identity::of_key(key));
+        }
+        if token.starts_with(links::PREFIX) {
+            return rules.bearer(&self.read_link(token)?);
         }
         if token.starts_with(sessions::PREFIX) {
             return self.0.sessions.find(token).ok_or(AuthError::Token("is of a login that has ended"));

@@ -27,6 +27,7 @@ use arrow_flight::{
     HandshakeResponse, PollInfo, PutResult, SchemaResult, Ticket,
 };
 use futures::{Stream, StreamExt};
+use proscenium_engine::config::ViewConfig;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tonic::transport::Server;
@@ -234,6 +235,15 @@ impl FlightService for FlightServer {
         authenticate::sender(&self.auth, &request).await?;
         Err(Status::unimplemented("DoExchange is not supported yet; use DoGet for a snapshot"))
     }
+}
+
+/// Parses the configuration of a view, as in a ticket.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub(crate) fn parse_view(view: &serde_json::Value) -> Result<ViewConfig, String> {
+    view_config::parse(view).map_err(|error| error.to_string())
 }
 
 /// Runs engine work off the listener's threads.

@@ -12,6 +12,7 @@ mod embedded;
 mod entity_tag;
 pub mod finish;
 mod health;
+mod links;
 mod login;
 mod metrics;
 mod oidc;
@@ -33,6 +34,7 @@ use crate::command_router::CommandRouter;
 use crate::epoch::Epoch;
 use crate::metrics::Metrics;
 use crate::page::PageSource;
+use crate::quotas::Quotas;
 use crate::session::{self, ServerContext};
 use crate::sites::SiteGuard;
 use crate::wire_errors::http_error;
@@ -52,6 +54,8 @@ pub struct Shared {
     pub epoch: Epoch,
     pub file_tags: FileTags,
     pub recompressed: Recompressed,
+    /// What each sender uses.
+    pub quotas: Quotas,
 }
 
 /// Whether the server accepts new work: false until all tables are loaded, again while it drains, and for good once it has
@@ -143,6 +147,7 @@ pub fn routes(
         )
         .configure(login::routes)
         .configure(oidc::routes)
+        .configure(links::routes)
         .default_service(web::to(other));
 }
 

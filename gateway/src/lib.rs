@@ -30,6 +30,7 @@ mod memory_return;
 pub mod metrics;
 pub mod page;
 pub mod process_meter;
+pub mod quotas;
 pub mod reload;
 mod reserved_bytes;
 pub mod rights;
@@ -69,6 +70,7 @@ pub use listeners::Addresses;
 use memory_probe::ProcessProbe;
 use memory_return::FreedMemory;
 use metrics::Metrics;
+use quotas::Quotas;
 use reload::{ReloadHandle, Reloader};
 use rights::Policy;
 use session::{ConnectionLimit, ResumableSessions, ServerContext};
@@ -182,6 +184,7 @@ async fn run(
         deflate: config.deflate,
         connection_limit: connection_limit.clone(),
         auth: auth.clone(),
+        quotas: Quotas::default(),
         default_generation: config.default_generation,
         sessions: ResumableSessions::new(config.limits.connections),
         epoch: Epoch::default(),
@@ -197,6 +200,7 @@ async fn run(
         epoch: server.epoch.clone(),
         file_tags: FileTags::default(),
         recompressed: Recompressed::default(),
+        quotas: server.quotas.clone(),
     };
     let listener = listeners::open_http(config, &server, &shared, &auth, tls.clone())?;
     let flight = match config.flight {

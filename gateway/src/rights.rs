@@ -106,7 +106,8 @@ impl Policy {
 
     /// The entries of the list of tables that a principal sees, without what is hidden from him.
     pub fn listed(&self, principal: &Principal, tables: Vec<HostedTable>) -> Vec<HostedTable> {
-        if principal.sealed_grant().is_none() && (self.is_open() || principal.is_unrestricted()) {
+        let is_sealed = principal.sealed_grant().is_some();
+        if !is_sealed && (self.is_open() || principal.is_unrestricted()) {
             return tables;
         }
         let seen = tables.into_iter().filter_map(|table| {

@@ -11,7 +11,7 @@ import { after, before, test } from "node:test";
 import Provider from "oidc-provider";
 
 import { BINARY, startServer } from "../node/harness.mjs";
-import { keepPicture, launch, settled } from "./browser.mjs";
+import { gridUntil, keepPicture, launch, settled } from "./browser.mjs";
 
 let folder;
 let config;
@@ -145,6 +145,21 @@ test("a callback that did not begin in this browser logs nobody in", async () =>
     const { page } = await visit("login/callback?code=stolen&state=stolen");
     await page.waitForSelector("text=did not begin in this browser");
     assert.equal((await page.context().request.get(`${server.http}/api/v1/session`)).status(), 401);
+    await page.context().close();
+});
+
+test("a sealed link shows one table to whoever has it", async () => {
+    const authorization = `Basic ${Buffer.from("ann:right").toString("base64")}`;
+    const order = { table: "market", view: { group_by: ["sector"], columns: ["price"] }, rows: "\"sector\" == 'Energy'" };
+    const headers = { authorization, "content-type": "application/json" };
+    const answer = await fetch(`${server.http}/api/v1/links`, { method: "POST", headers, body: JSON.stringify(order) });
+    assert.equal(answer.status, 201);
+    const { page, faults } = await visit((await answer.json()).url.slice(1));
+    await settled(page);
+    await gridUntil(page, (cells) => cells.length === 2 && cells.some((row) => row.join(" ").includes("Energy")));
+    assert.deepEqual(await page.locator("#tables li").allTextContents().then((texts) => texts.map((text) => text.match(/^\w+/)[0])), ["market"]);
+    await keepPicture(page, "sealed-link");
+    assert.deepEqual(faults, []);
     await page.context().close();
 });
 

@@ -3,7 +3,11 @@
 const base = (path) => new URL(path, document.baseURI.split("#")[0]).href;
 
 export const HTTP = base(".").replace(/\/$/, "");
-export const WEBSOCKET = base("websocket").replace(/^http/, "ws");
+
+/** The sealed link by which the page was opened: it shows one table, whoever is logged in. */
+const LINK = new URLSearchParams(location.search).get("link");
+export const WEBSOCKET = base("websocket").replace(/^http/, "ws") + (LINK ? `?token=${LINK}` : "");
+const headers = LINK ? { authorization: `Bearer ${LINK}` } : {};
 
 export const tableUrl = (name, query = {}) => {
     const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== "");
@@ -32,7 +36,7 @@ function errorOf(status, text) {
 async function ask(url, options) {
     let response;
     try {
-        response = await fetch(url, options);
+        response = await fetch(url, { headers, ...options });
     } catch {
         throw new Error("the server is not responding");
     }

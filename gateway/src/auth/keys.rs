@@ -54,6 +54,11 @@ impl Keys {
         bool::from(stored.ct_eq(&digest)).then_some(config)
     }
 
+    /// Finds an entry by its name.
+    pub fn named(&self, name: &str) -> Option<&Arc<KeyConfig>> {
+        self.0.values().find(|key| key.name == name)
+    }
+
     /// Whether an entry is still configured, as it was.
     pub fn has(&self, config: &KeyConfig) -> bool {
         self.0.values().any(|known| **known == *config)

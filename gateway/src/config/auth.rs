@@ -14,6 +14,8 @@ use super::secret::Secret;
 pub struct AuthConfig {
     /// Hours for which a login holds.
     pub session_hours: u64,
+    /// The file of the secret that signs links; without it links end with the server.
+    pub link_secret_file: Option<PathBuf>,
     /// Users with passwords.
     #[serde(rename = "user")]
     pub users: Vec<UserConfig>,
@@ -26,7 +28,13 @@ pub struct AuthConfig {
 
 impl Default for AuthConfig {
     fn default() -> Self {
-        AuthConfig { session_hours: 12, users: Vec::new(), keys: Vec::new(), jwt: Vec::new() }
+        AuthConfig {
+            session_hours: 12,
+            link_secret_file: None,
+            users: Vec::new(),
+            keys: Vec::new(),
+            jwt: Vec::new(),
+        }
     }
 }
 
@@ -172,6 +180,7 @@ impl AuthConfig {
 
     /// Resolves the paths of the section, which are relative to the file's folder.
     pub fn resolve_paths(&mut self, folder: &Path) {
+        self.link_secret_file = self.link_secret_file.take().map(|path| folder.join(path));
         for jwt in &mut self.jwt {
             jwt.ca = jwt.ca.take().map(|path| folder.join(path));
             jwt.jwks = jwt.jwks.take().map(|keys| match keys.contains("://") {

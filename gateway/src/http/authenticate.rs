@@ -6,12 +6,13 @@
 
 use std::future::{Ready, ready};
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::SystemTime;
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
 use actix_web::error::ErrorInternalServerError;
 use actix_web::http::header::{
-    ACCEPT, AUTHORIZATION, CACHE_CONTROL, HeaderValue, LOCATION, ORIGIN, RETRY_AFTER, UPGRADE,
+    ACCEPT, AUTHORIZATION, CACHE_CONTROL, HeaderValue, LOCATION, ORIGIN, RETRY_AFTER, SET_COOKIE, UPGRADE,
     WWW_AUTHENTICATE,
 };
 use actix_web::http::{Method, StatusCode};
@@ -21,6 +22,7 @@ use proscenium_engine::hosting::{Peer, Principal};
 
 use super::cookies::{self, Cookie};
 use crate::auth::http_client::percent_encode;
+use crate::auth::links;
 use crate::auth::{AuthError, Authenticator, Credentials, Identity};
 use crate::sites::Site;
 use crate::wire_errors::http_error;
@@ -63,8 +65,17 @@ pub async fn authenticate(
     let endpoint = if is_handshake(request.request()) { "websocket" } else { "http" };
     match identify(&auth, request.request(), endpoint).await {
         Ok(identity) => {
+            let (link, is_secure) = (link_of_page(request.request()), cookies::is_secure(request.request()));
+            let lasting = identity.left(SystemTime::now()).unwrap_or_default();
             request.extensions_mut().insert(identity);
-            Ok(next.call(request).await?.map_into_left_body())
+            let mut response = next.call(request).await?;
+            if let Some(link) = link
+                && let Ok(cookie) = HeaderValue::from_str(&Cookie::Link.set(&link, lasting, is_secure))
+            {
+                // For the page's files, whose requests carry no link.
+                response.headers_mut().append(SET_COOKIE, cookie);
+            }
+            Ok(response.map_into_left_body())
         }
         Err(error) => {
             let response = refuse(request.request(), &error);
@@ -96,12 +107,19 @@ pub(super) async fn identify(
     let from = address(request);
     let credentials = match request.headers().get(AUTHORIZATION) {
         Some(header) => Some(Credentials::parse(header.as_bytes())?),
-        None => ticket(request).map(Credentials::Ticket),
+        None => of_query(request),
     };
     let identity = match &credentials {
         None => match of_cookie(auth, request) {
             Some(identity) => identity,
-            None => auth.authenticate(None, from, endpoint).await?,
+            None => match of_link_cookie(request) {
+                // A cookie of a link that has ended is as none.
+                Some(link) => match auth.find_bearer(&link) {
+                    Some(identity) => identity,
+                    None => auth.authenticate(None, from, endpoint).await?,
+                },
+                None => auth.authenticate(None, from, endpoint).await?,
+            },
         },
         given => auth.authenticate(given.as_ref(), from, endpoint).await?,
     };
@@ -109,13 +127,38 @@ pub(super) async fn identify(
     Ok(Identity { principal, ..identity })
 }
 
-/// The ticket of a WebSocket's address. Other requests can send headers.
-fn ticket(request: &HttpRequest) -> Option<String> {
-    if !is_handshake(request) {
-        return None;
+/// What a URL shows: the ticket of a WebSocket, or a link that was sealed. Other requests can send headers.
+fn of_query(request: &HttpRequest) -> Option<Credentials> {
+    let find = |wanted| {
+        let mut pairs = request.query_string().split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find_map(|(name, value)| (name == wanted).then(|| value.to_owned()))
+    };
+    let of_link = |token: &String| token.starts_with(links::PREFIX);
+    if is_handshake(request) {
+        let token = find("token")?;
+        return Some(if of_link(&token) { Credentials::Bearer(token) } else { Credentials::Ticket(token) });
     }
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    match request.path() {
+        "/api/v1/links" if is_read => find("token").filter(of_link).map(Credentials::Bearer),
+        "/" if is_read => link_of_page(request).map(Credentials::Bearer),
+        _ => None,
+    }
+}
+
+/// The link by which the page is opened.
+fn link_of_page(request: &HttpRequest) -> Option<String> {
     let mut pairs = request.query_string().split('&').filter_map(|pair| pair.split_once('='));
-    pairs.find_map(|(name, value)| (name == "token").then(|| value.to_owned()))
+    let token = pairs.find_map(|(name, value)| (name == "link").then(|| value.to_owned()))?;
+    (request.path() == "/" && token.starts_with(links::PREFIX)).then_some(token)
+}
+
+/// The link by which a browser opened the page, for what the page reads.
+fn of_link_cookie(request: &HttpRequest) -> Option<String> {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD) && !is_handshake(request);
+    let is_own = request.extensions().get::<Site>() == Some(&Site::Own);
+    let link = Cookie::Link.get(request.headers(), cookies::is_secure(request))?;
+    (is_read && is_own).then(|| link.to_owned())
 }
 
 /// The login of a browser, if the page that sends the request may use it.

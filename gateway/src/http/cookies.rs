@@ -18,6 +18,8 @@ pub(super) enum Cookie {
     Session,
     /// That of a login at an identity provider that has begun.
     Pending,
+    /// That of a link by which the page was opened.
+    Link,
 }
 
 impl Cookie {
@@ -25,6 +27,8 @@ impl Cookie {
         match (self, is_secure) {
             (Cookie::Session, true) => "__Host-proscenium-session",
             (Cookie::Session, false) => "proscenium-session",
+            (Cookie::Link, true) => "__Host-proscenium-link",
+            (Cookie::Link, false) => "proscenium-link",
             (Cookie::Pending, true) => "__Host-proscenium-login",
             (Cookie::Pending, false) => "proscenium-login",
         }

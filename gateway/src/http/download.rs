@@ -7,12 +7,14 @@
 //! shared snapshot.
 
 use std::convert::Infallible;
+use std::time::Instant;
 
 use actix_web::body::BodyStream;
-use actix_web::http::header::{ACCEPT, ETag};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ACCEPT, ETAG, ETag, TryIntoHeaderValue as _};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use futures::Stream;
+use futures::{Stream, StreamExt};
 use proscenium_actors::ActorError;
 use proscenium_engine::EngineError;
 use proscenium_engine::config::ViewConfig;
@@ -37,8 +39,9 @@ pub(super) struct Download {
     format: Option<String>,
 }
 
+/// The format of a download.
 #[derive(Debug, Clone, Copy)]
-enum DownloadFormat {
+pub(super) enum DownloadFormat {
     Json,
     Columns,
     Ndjson,
@@ -47,9 +50,12 @@ enum DownloadFormat {
 }
 
 impl DownloadFormat {
-    fn requested(query: &Download, request: &HttpRequest) -> Result<DownloadFormat, EngineError> {
+    pub(super) fn requested(
+        format: Option<&str>,
+        request: &HttpRequest,
+    ) -> Result<DownloadFormat, EngineError> {
         let accept = header(request, ACCEPT);
-        match query.format.as_deref() {
+        match format {
             Some("json") => Ok(DownloadFormat::Json),
             Some("columns") => Ok(DownloadFormat::Columns),
             Some("ndjson") => Ok(DownloadFormat::Ndjson),
@@ -95,7 +101,7 @@ pub(super) async fn download(
     query: web::Query<Download>,
     request: HttpRequest,
 ) -> HttpResponse {
-    let format = match DownloadFormat::requested(&query, &request) {
+    let format = match DownloadFormat::requested(query.format.as_deref(), &request) {
         Ok(format) => format,
         Err(fault) => return to_http(&fault.into(), &name),
     };
@@ -111,14 +117,31 @@ pub(super) async fn download(
         let body = BodyStream::new(futures::stream::empty::<Result<Bytes, Infallible>>());
         return HttpResponse::Ok().content_type(format.content_type()).insert_header(tag).body(body);
     }
-    let mut response = HttpResponse::Ok();
-    response.insert_header(tag);
-    response.content_type(format.content_type());
-    let opened = stream(&shared, sender.clone(), &name, format).await;
-    shared.router.record_export(&sender, &name, &opened);
+    let mut response = send(&shared, sender, &name, ViewConfig::default(), format).await;
+    if response.status() == StatusCode::OK
+        && let Ok(tag) = tag.try_into_value()
+    {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    response
+}
+
+/// The response with a view of a table.
+pub(super) async fn send(
+    shared: &Shared,
+    sender: Principal,
+    name: &str,
+    view: ViewConfig,
+    format: DownloadFormat,
+) -> HttpResponse {
+    let opened = stream(shared, sender.clone(), name, view, format).await;
+    shared.router.record_export(&sender, name, &opened);
     match opened {
-        Ok(pieces) => response.streaming(pieces),
-        Err(fault) => to_http(&fault, &name),
+        Ok(pieces) => {
+            let pieces = paced(shared.clone(), sender, pieces);
+            HttpResponse::Ok().content_type(format.content_type()).streaming(pieces)
+        }
+        Err(fault) => to_http(&fault, name),
     }
 }
 
@@ -149,9 +172,10 @@ async fn stream(
     shared: &Shared,
     sender: Principal,
     name: &str,
+    view: ViewConfig,
     format: DownloadFormat,
 ) -> Result<impl Stream<Item = Piece> + use<>, ActorError> {
-    let view = TransientView::open(&shared.router, sender, name, ViewConfig::default()).await?;
+    let view = TransientView::open(&shared.router, sender, name, view).await?;
     let stream = match format.text_format() {
         Some(format) => DownloadStream::Text(view.text(format).await?),
         None => DownloadStream::Arrow(Box::new(ArrowStream::new(view.batches(Naming::Readable).await?)?)),
@@ -166,6 +190,24 @@ async fn stream(
         let sent = rest.split_to(rest.len().min(tuning::SOCKET_PIECE_BYTES));
         Ok(Some((sent, (stream, Some(rest)))))
     }))
+}
+
+/// Sends the pieces no faster than the sender's roles allow.
+fn paced(shared: Shared, sender: Principal, pieces: impl Stream<Item = Piece>) -> impl Stream<Item = Piece> {
+    let usage = shared.quotas.of(&sender);
+    pieces.then(move |piece| {
+        let rate = shared.router.rights().policy().limits_of(&sender).bytes_per_second;
+        let limited = usage.clone().zip(rate);
+        async move {
+            if let (Some((usage, rate)), Ok(bytes)) = (limited, &piece) {
+                if let Some(wait) = usage.wait(rate.0, Instant::now()) {
+                    tokio::time::sleep(wait).await;
+                }
+                usage.spend(bytes.len() as u64, rate.0, Instant::now());
+            }
+            piece
+        }
+    })
 }
 
 type Piece = Result<Bytes, ActorError>;

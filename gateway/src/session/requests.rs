@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use proscenium_actors::mailbox::{Done, Offered};
 use proscenium_actors::table::{FlushDeferred, SessionClosed};
-use proscenium_actors::{ActorError, Caller, Outbox, Outgoing, SessionId, StreamId, TableRef};
+use proscenium_actors::{ActorError, Caller, Outbox, Outgoing, Reply, SessionId, StreamId, TableRef};
 use proscenium_engine::config::Generation;
-use proscenium_engine::hosting::{Command, Principal, Scope, Subject};
+use proscenium_engine::hosting::{Answer, Command, Principal, Scope, Subject};
 use proscenium_proto::ClientGeneration;
 use proscenium_proto::call::{self, Call, Refusal, encode_response};
 use tokio::sync::watch;
@@ -25,6 +25,7 @@ use crate::command_router::{CommandRouter, RoutedCommand, Sending};
 use crate::config::{DeflateConfig, Limits};
 use crate::epoch::Epoch;
 use crate::metrics::Metrics;
+use crate::quotas::{Quotas, SessionViews};
 
 /// A client sent more requests than may be pending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +42,7 @@ pub struct ServerContext {
     pub deflate: DeflateConfig,
     pub connection_limit: Arc<ConnectionLimit>,
     pub auth: Authenticator,
+    pub quotas: Quotas,
     /// The generation of clients that cannot be recognized.
     pub default_generation: Generation,
     /// The sessions that can be resumed.
@@ -73,6 +75,8 @@ pub struct SessionRequests {
     creations: HashMap<RequestNumber, Arc<str>>,
     /// The tables that may hold state of this session; they are notified when it ends.
     tables: HashMap<StreamId, TableRef>,
+    /// The views that this session has opened, as far as they count for its sender.
+    open_views: SessionViews,
     /// The locks of requests whose messages had to wait for room in a mailbox, and were sent.
     unblocked: Arc<Mutex<Vec<Vec<LockTarget>>>>,
 }
@@ -103,6 +107,7 @@ impl SessionRequests {
     pub fn new(server: ServerContext, client: ClientGeneration, principal: Principal) -> Self {
         SessionRequests {
             outbox: server.router.catalog().outbox(SessionId::fresh()),
+            open_views: SessionViews::new(server.quotas.of(&principal)),
             principal,
             server,
             client,
@@ -117,6 +122,25 @@ impl SessionRequests {
             tables: HashMap::new(),
             unblocked: Arc::default(),
         }
+    }
+
+    /// Counts a view that is opened, and lets the reply see whether it was.
+    fn count_view(&self, command: &Command, entity_id: &str, reply: Reply<Answer>) -> Option<Reply<Answer>> {
+        if command.closes() {
+            self.open_views.close(entity_id);
+        }
+        let Some(view_id) = command.opens() else { return Some(reply) };
+        let limit = self.server.router.rights().policy().limits_of(&self.principal).views;
+        if let Err(error) = self.open_views.open(view_id, limit) {
+            reply.send(Err(ActorError::Engine(error.into())));
+            return None;
+        }
+        let (open_views, view_id) = (self.open_views.clone(), view_id.to_owned());
+        Some(reply.observed(move |result| {
+            if result.is_err() {
+                open_views.close(&view_id);
+            }
+        }))
     }
 
     /// Takes the requests out, and leaves those of a session that has ended.
@@ -255,7 +279,9 @@ impl SessionRequests {
             msg_id,
             self.outbox.memory().request(),
         );
-        let reply = target.into_reply();
+        let Some(reply) = self.count_view(&command, &entity_id, target.into_reply()) else {
+            return Sending::Sent;
+        };
         self.server.router.send(RoutedCommand { caller, entity_id, command, table, reply, handled })
     }
 

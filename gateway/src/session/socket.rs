@@ -5,6 +5,7 @@
 //! transfers bytes, so it handles frames and timers even while the socket is not writable.
 
 mod control;
+mod pace;
 mod writing;
 
 use std::collections::VecDeque;
@@ -31,6 +32,7 @@ use super::wire::{Message, Messages, Received, WireError};
 use crate::auth::{Authenticator, Identity};
 use crate::config::Limits;
 use crate::metrics::Metrics;
+use crate::quotas::{SessionSeat, Usage};
 use crate::tuning;
 
 /// What a handshake agreed on, and the connection.
@@ -40,6 +42,8 @@ pub(super) struct Link {
     pub peer_addr: Option<SocketAddr>,
     /// Who the client is.
     pub identity: Identity,
+    /// Counts the connection.
+    pub seat: SessionSeat,
     /// What is received, also of incomplete messages.
     pub received: Rc<Received>,
     /// Set if messages may be compressed.
@@ -78,6 +82,11 @@ pub(super) struct Session {
     auth: Authenticator,
     /// Who the client is; replaced by a token that it sends.
     identity: Identity,
+    _seat: SessionSeat,
+    /// What the client's name uses, of all its connections.
+    usage: Option<Arc<Usage>>,
+    /// Set while nothing is written since more was sent than the client's roles allow; cleared by a timer.
+    paused: bool,
     limits: Limits,
     frames: Assembler,
     received: Rc<Received>,
@@ -284,7 +293,7 @@ impl Session {
         S: futures::Stream<Item = Result<Bytes, PayloadError>> + Unpin + 'static,
     {
         let server = requests.server().clone();
-        let Link { peer_addr, identity, received, deflate, pipe, socket_handle } = link;
+        let Link { peer_addr, identity, seat, received, deflate, pipe, socket_handle } = link;
         let session = Session {
             frames: Assembler::new(server.max_frame_bytes, requests.outbox().memory().clone()),
             received,
@@ -303,7 +312,10 @@ impl Session {
             socket_handle,
             metrics: server.metrics,
             auth: server.auth,
+            usage: server.quotas.of(&identity.principal),
             identity,
+            _seat: seat,
+            paused: false,
             limits: server.limits,
         };
         Session::create(move |ctx| {

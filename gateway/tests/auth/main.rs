@@ -2,8 +2,10 @@
 
 mod endpoints;
 mod guessing;
+mod links;
 mod logins;
 mod providers;
+mod quotas;
 mod reloads;
 mod sockets;
 mod support;

@@ -61,7 +61,10 @@ impl Session {
             Some(Closed::NoMemory(refused)) => return self.end(&CloseReason::Memory(refused), ctx),
             Some(Closed::Ended) | None => {}
         }
-        while let Some(frame) = self.next_message() {
+        while !self.is_paused(ctx)
+            && let Some(frame) = self.next_message()
+        {
+            self.spend(frame.len() as u64);
             self.metrics.sent_bytes_total.inc_by(frame.len() as u64);
             self.stats.sent_bytes += frame.len() as u64;
             if frame.len() > tuning::SOCKET_PIECE_BYTES {
