@@ -155,9 +155,12 @@ test("a sealed link shows one table to whoever has it", async () => {
     const answer = await fetch(`${server.http}/api/v1/links`, { method: "POST", headers, body: JSON.stringify(order) });
     assert.equal(answer.status, 201);
     const { page, faults } = await visit((await answer.json()).url.slice(1));
+    // The status is for operators; the link shows its table without it.
     await settled(page);
     await gridUntil(page, (cells) => cells.length === 2 && cells.some((row) => row.join(" ").includes("Energy")));
-    assert.deepEqual(await page.locator("#tables li").allTextContents().then((texts) => texts.map((text) => text.match(/^\w+/)[0])), ["market"]);
+    const listed = await page.locator("#tables li").allTextContents();
+    assert.equal(listed.length, 1, "other tables are not even named");
+    assert.match(listed[0], /^market/);
     await keepPicture(page, "sealed-link");
     assert.deepEqual(faults, []);
     await page.context().close();

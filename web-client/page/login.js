@@ -1,12 +1,12 @@
 // Who uses the page, where the server requires a login: the name and the logout; back to the login when it has ended.
 
 import { byId, setText } from "./dom.js";
-import { HTTP, readSession } from "./server.js";
+import { HTTP, LINK, readSession } from "./server.js";
 
-/** Shows the name, if the server knows one. */
+/** Shows the name, if the server knows one; the visitor of a sealed link has none. */
 export async function showUser() {
     const session = await readSession().catch(() => undefined);
-    if (!session?.name) {
+    if (!session?.name || LINK) {
         return;
     }
     setText(byId("user-name"), session.name);

@@ -18,10 +18,18 @@ export function recoveryText({ phase, tables, tables_total, bytes, bytes_total, 
     return parts.join(", ");
 }
 
+/** Who may not see the status learns of a recovery by requests that are refused meanwhile. */
+function withoutRights(error) {
+    if (error.code === "not_authorized") {
+        return {};
+    }
+    throw error;
+}
+
 /** Resolves once the server has recovered its tables, or `isWanted` is false; calls `show` with the progress meanwhile. */
 export async function untilRecovered(show, isWanted) {
     while (isWanted()) {
-        const { recovery } = await readStatus();
+        const { recovery } = await readStatus().catch(withoutRights);
         if (!recovery) {
             return;
         }

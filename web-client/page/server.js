@@ -5,7 +5,7 @@ const base = (path) => new URL(path, document.baseURI.split("#")[0]).href;
 export const HTTP = base(".").replace(/\/$/, "");
 
 /** The sealed link by which the page was opened: it shows one table, whoever is logged in. */
-const LINK = new URLSearchParams(location.search).get("link");
+export const LINK = new URLSearchParams(location.search).get("link");
 export const WEBSOCKET = base("websocket").replace(/^http/, "ws") + (LINK ? `?token=${LINK}` : "");
 const headers = LINK ? { authorization: `Bearer ${LINK}` } : {};
 

@@ -1,5 +1,7 @@
 //! A client that sends plain protocol messages, and one that is subscribed to a view.
 
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,11 +13,17 @@ use proscenium_proto::generated::make_table_req::make_table_options::MakeTableTy
 use proscenium_proto::generated::*;
 use proscenium_proto::{ClientReq, ClientResp, Request, Response};
 use prost::Message as _;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use super::{Failure, market};
 
@@ -25,21 +33,67 @@ pub const ALL: usize = usize::MAX;
 /// Timeout of each operation.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// What the clients of this process are let in by; unset: nothing.
+static ACCESS: OnceLock<Access> = OnceLock::new();
+
+struct Access {
+    token: Option<String>,
+    tls: Option<TlsConnector>,
+}
+
+/// Sets the token that all clients send, and the certificates that they check the server's by.
+pub fn set_access(token: Option<String>, ca: Option<&Path>) -> Result<(), Failure> {
+    let mut roots = RootCertStore::empty();
+    for certificate in ca.map(CertificateDer::pem_file_iter).transpose()?.into_iter().flatten() {
+        roots.add(certificate?)?;
+    }
+    let tls = match ca {
+        None => None,
+        Some(_) => {
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let config =
+                ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+            let config = config.with_root_certificates(roots).with_no_client_auth();
+            Some(TlsConnector::from(Arc::new(config)))
+        }
+    };
+    // It is set once, at the start.
+    let _ = ACCESS.set(Access { token, tls });
+    Ok(())
+}
+
+/// A connection, encrypted or not.
+trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> ByteStream for S {}
+
 pub struct Client {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    socket: WebSocketStream<Box<dyn ByteStream>>,
     next_id: u32,
 }
 
 impl Client {
     pub async fn connect(url: &str) -> Result<Client, Failure> {
-        let (socket, _) = {
-            // Answers of any size, as browsers receive them.
-            let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
-            tokio_tungstenite::connect_async_with_config(url, Some(config), true).await?
-        };
-        if let MaybeTlsStream::Plain(stream) = socket.get_ref() {
-            stream.set_nodelay(true)?;
+        let access = ACCESS.get();
+        let mut request = url.into_client_request()?;
+        if let Some(token) = access.and_then(|access| access.token.as_ref()) {
+            request.headers_mut().insert("authorization", format!("Bearer {token}").parse()?);
         }
+        let (scheme, rest) = url.split_once("://").ok_or("the URL has no scheme")?;
+        let authority = rest.split('/').next().unwrap_or_default();
+        let stream = TcpStream::connect(authority).await?;
+        stream.set_nodelay(true)?;
+        let stream: Box<dyn ByteStream> = match (scheme, access.and_then(|access| access.tls.clone())) {
+            ("wss", Some(tls)) => {
+                let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host).to_owned();
+                Box::new(tls.connect(host.try_into()?, stream).await?)
+            }
+            ("wss", None) => return Err("wss:// needs --ca".into()),
+            _ => Box::new(stream),
+        };
+        // Answers of any size, as browsers receive them.
+        let config = WebSocketConfig::default().max_message_size(None).max_frame_size(None);
+        let (socket, _) = tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await?;
         Ok(Client { socket, next_id: 0 })
     }
 

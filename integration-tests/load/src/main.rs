@@ -50,6 +50,12 @@ struct Options {
     /// A running server, as ws://address/websocket.
     #[arg(long)]
     url: Option<String>,
+    /// The key or token that the running server requires.
+    #[arg(long, env = "PROSCENIUM_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Certificates (PEM) that the running server's own is checked by, for wss://.
+    #[arg(long)]
+    ca: Option<PathBuf>,
     /// The running server's process id, to measure its memory and processor time.
     #[arg(long)]
     pid: Option<u32>,
@@ -111,6 +117,9 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
     };
+    if let Err(error) = client::set_access(options.token.clone(), options.ca.as_deref()) {
+        return fail(&error);
+    }
     if !options.beside.is_empty() {
         return match runtime.block_on(beside(&options)) {
             Ok(()) => ExitCode::SUCCESS,
