@@ -35,7 +35,7 @@ def test_commands_within_the_text_exist():
             if program == "cargo":
                 assert words[0] in cargo, f"{path.name}: {command}"
             elif words[0].islower():
-                name = tuple(words[:2] if words[0] == "data" else words[:1])
+                name = tuple(words[:2] if words[0] in {"data", "key", "user"} else words[:1])
                 if name not in known:
                     asked = subprocess.run([pages.BINARY, *name, "--help"], capture_output=True, text=True)
                     known[name] = asked.stdout if asked.returncode == 0 else None
