@@ -160,7 +160,7 @@ impl Restricted {
         &self.0.access
     }
 
-    /// Whether somebody else holds it, too.
+    /// Whether it is held elsewhere, too.
     pub(crate) fn is_held(&self) -> bool {
         Arc::strong_count(&self.0) > 1
     }

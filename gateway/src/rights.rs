@@ -98,7 +98,7 @@ impl Policy {
         Ok(part)
     }
 
-    /// Whether a principal learns that a table of this name exists: he has a right to it.
+    /// Whether the existence of a table of this name is visible to a principal: he has a right to it.
     pub fn sees(&self, principal: &Principal, table: &str) -> bool {
         let rights = [Right::Read, Right::Write, Right::Remove, Right::Create, Right::Drop];
         rights.into_iter().any(|right| self.decide(principal, table, right) != Decision::Denied)

@@ -21,7 +21,7 @@ use crate::view::{Delivery, Receiver, Step, Wanted};
 impl TableActor {
     /// Sends a delta to all subscribers and views in the protocol's order: handles in creation order, for each the
     /// removed keys before the update. A derived table writes into the slots that its source reserved. Views of a part of the
-    /// table that the delta does not change learn nothing of it.
+    /// table that the delta does not change receive nothing.
     pub(super) fn notify(&mut self, deltas: &Deltas, derived_slots: &DerivedSlots, ctx: &mut Context<Self>) {
         let stream = self.stream;
         let emit =

@@ -25,7 +25,8 @@ impl PartRequest {
         PartRequest { table: table.clone(), access, world: engine_context(memory) }
     }
 
-    /// The part; `None`: the whole table. The sender learns of a policy that does not fit the table only that it does not.
+    /// The part; `None`: the whole table. Of a policy that does not fit the table, the error states
+    /// only that it does not.
     pub fn of(&self, table: &mut Table) -> Result<Option<Restricted>> {
         let Some(access) = &self.access else { return Ok(None) };
         match table.restrict(access, &self.world) {

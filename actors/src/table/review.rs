@@ -33,7 +33,7 @@ pub trait Judge: Send + Sync {
     fn may(&self, principal: &Principal, command: &TargetCommand) -> Result<Option<Arc<Access>>>;
 }
 
-/// The policy that a table was told of last, and its number.
+/// The policy of the last review, and its number.
 #[derive(Clone)]
 pub(super) struct ReviewedPolicy {
     number: u64,

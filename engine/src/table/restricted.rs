@@ -22,9 +22,9 @@ use crate::memory::{MemoryKind, MemoryReservation};
 use crate::storage::{ComputedRef, TableDelta};
 use crate::view::{Filter, Plan};
 
-/// Batches after which a part that nobody holds is dropped.
+/// Batches after which an unused part is dropped.
 const IDLE_BATCHES: usize = 32;
-/// Parts that nobody holds and that are kept.
+/// Number of unused parts that are kept.
 const IDLE_PARTS: usize = 8;
 /// Bits of a version that count the batches of a part; those above are the part's number.
 const VERSION_BITS: u32 = 32;
@@ -48,9 +48,9 @@ pub type PartDeltas = BTreeMap<RestrictionId, Arc<TableDelta>>;
 struct Part {
     restricted: Restricted,
     table: Box<Table>,
-    /// Batches since somebody held it.
+    /// Batches since it was last held.
     idle_batches: usize,
-    /// What its rows take; `None` once it was refused more: the part goes on until nobody holds it.
+    /// What its rows take; `None` once more was refused: the part goes on until it is unused.
     memory: Option<MemoryReservation>,
 }
 
@@ -59,7 +59,7 @@ impl Parts {
         self.parts.is_empty()
     }
 
-    /// Drops the parts that nobody needs any more.
+    /// Drops the parts that are not needed any more.
     pub(super) fn drop_idle(&mut self) {
         let mut idle = 0;
         // The newest stay.

@@ -61,7 +61,7 @@ impl CommandRouter {
         Ok(())
     }
 
-    /// Finds a table for a sender without connection, who learns whether it exists only if he has a right to it.
+    /// Finds a table for a sender without connection. Whether it exists is visible only to those with a right to it.
     ///
     /// # Errors
     ///
@@ -93,7 +93,7 @@ impl CommandRouter {
         };
         match needed.iter().find(|right| policy.decide(principal, name, **right) == Decision::Denied) {
             None => Ok(()),
-            // Which right is missing would tell those without any whether the table exists.
+            // The name of the missing right would reveal whether the table exists.
             Some(_) if !policy.sees(principal, name) => Err(refused(principal, Right::Write, Some(name))),
             Some(right) => Err(refused(principal, *right, Some(name))),
         }
@@ -143,7 +143,7 @@ impl CommandRouter {
     }
 }
 
-/// A policy, as a table asks it.
+/// A policy, for one table.
 struct TableJudge {
     policy: Arc<Policy>,
     table: Arc<str>,

@@ -20,7 +20,7 @@ pub enum Need {
 /// What a command needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs<'a> {
-    /// Nothing: what it tells is public.
+    /// Nothing: its answer is public.
     Nothing,
     /// Some right to something.
     ToBeKnown,

@@ -2,7 +2,7 @@
 //!
 //! Invariant: linear; the only state is the order of the rows that pass the filter. The view's sort is ignored:
 //! rows are in the source's key order. A part of a table that has no index, or hides it, counts its rows itself, in the
-//! order in which they came to belong to it: their keys say nothing about other rows.
+//! order in which they came to belong to it: their keys reveal nothing about other rows.
 
 use super::{Wanted, choose};
 use crate::column::{ChunkedVec, Column};
@@ -117,7 +117,7 @@ impl FlatTable {
             None => row_filters.is_empty(),
         };
         let own_keys = (!has_source_keys).then(|| {
-            // By age as far as slots tell it: the order of keys would tell what they are.
+            // By age, which slots approximate: the order of keys would reveal them.
             if source.index().is_some() {
                 slots.sort_unstable();
             }
@@ -176,7 +176,7 @@ impl FlatTable {
         let mut updated = Vec::new();
         for &slot in &delta.updated {
             match (was(slot), is(slot)) {
-                // That nothing of what it shows has changed would tell that something else has.
+                // An update without a visible change would reveal that something hidden has changed.
                 (true, true) if self.is_part && !is_shown_changed(slot) => {}
                 (true, true) => updated.push(slot),
                 (true, false) => removed.push(slot),
