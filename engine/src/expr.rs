@@ -43,7 +43,7 @@ use lexer::{Token, TokenKind};
 use operate::Incomparable;
 use patterns::{MAX_PATTERNS, Patterns};
 use stack::{may_be_deep, with_stack};
-use value::{INT32, Status, Value, ValueKind};
+use value::{INT32, Payload, Status, Value, ValueKind};
 pub(crate) use vector_eval::{BLOCK_ROWS, VectorEvaluator};
 
 /// Why and where an expression is refused. Line and column count from zero in the rewritten text.
@@ -248,6 +248,23 @@ impl Expression {
     /// Returns whether the value depends on randomness or the clock, so that recomputing it changes it.
     pub(crate) fn is_volatile(&self) -> bool {
         self.is_volatile
+    }
+
+    /// The column and the text, if the expression is the comparison of a text column with a literal or a claim.
+    pub(crate) fn as_text_equality(&self, schema: &Schema) -> Option<(usize, &str)> {
+        let ExprNode::Compare(ast::Comparison::Equal, left, right) = &self.node else { return None };
+        let ((ExprNode::Column(column), text) | (text, ExprNode::Column(column))) = (&**left, &**right)
+        else {
+            return None;
+        };
+        let ExprNode::Call(Function::Intern, arguments) = text else { return None };
+        let [Argument::Value(ExprNode::Constant(Value { payload: Payload::Text(text), .. }))] =
+            arguments.as_slice()
+        else {
+            return None;
+        };
+        let column = self.columns[*column];
+        (schema.field(column).storage == Storage::Utf8).then_some((column, text))
     }
 
     /// Whether the value depends on more than the named columns of the row: on others, on the clock, on chance.

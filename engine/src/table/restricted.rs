@@ -4,8 +4,8 @@
 //! windows, expressions, sizes, positions) is a function of them. Masks and row filters are computed columns of the table.
 //! A part follows every delta of its table; it has a version of its own, which counts only what it shows.
 //!
-//! Cost: the cells are the table's own. A part with a row filter has a byte for each row of the table, and a few for each of
-//! its own; a batch costs O(rows of the batch) for each part. Equal accesses are one part, kept while a plan holds it, and
+//! Cost: the cells are the table's own. A condition takes a byte for each row of the table, unless it compares a text column
+//! with a text; a part with one takes a few bytes for each of its rows; a batch costs O(rows of the batch) for each part. Equal accesses are one part, kept while a plan holds it, and
 //! a little longer.
 
 use std::collections::BTreeMap;
@@ -20,6 +20,7 @@ use crate::error::Result;
 use crate::expr::Expression;
 use crate::memory::{MemoryKind, MemoryReservation};
 use crate::storage::{ComputedRef, TableDelta};
+use crate::types::scalar::Scalar;
 use crate::view::{Filter, Plan};
 
 /// Batches after which an unused part is dropped.
@@ -124,18 +125,10 @@ impl Table {
         if let Some(part) = self.parts.parts.iter().find(|part| *part.restricted.access() == *access) {
             return Ok(part.restricted.clone());
         }
-        let plan = self.part_plan(access, context)?;
+        let (plan, row_filters) = self.part_plan(access, context)?;
         let snapshot = self.snapshot();
         let names = || snapshot.schema().fields().iter().map(|field| &*field.name);
         let names: Vec<&str> = names().filter(|name| !access.hide.contains(*name)).collect();
-        let mut first = 0;
-        let row_filters = access.rows.iter().map(|group| {
-            let aliases = first..first + group.len();
-            first = aliases.end;
-            let column = |number| plan.schema.index_of(&row_filter_alias(number));
-            Filter::any_true(&aliases.filter_map(column).collect::<Vec<usize>>())
-        });
-        let row_filters: Vec<Filter> = row_filters.collect();
         let mut memory = context.memory.nothing(MemoryKind::ViewBuilds);
         memory.grow(snapshot.num_rows() as u64 * (ROW_BYTES + KEY_BYTES))?;
         self.parts.last_number += 1;
@@ -186,14 +179,24 @@ impl Table {
         delta
     }
 
-    /// The plan of a flat view that shows the columns of a part, masks in their place, and has its row filters.
-    fn part_plan(&mut self, access: &Access, context: &EngineContext) -> Result<Plan> {
+    /// The plan of a flat view that shows the columns of a part, masks in their place; and the row filters of the part.
+    fn part_plan(&mut self, access: &Access, context: &EngineContext) -> Result<(Plan, Vec<Filter>)> {
         let stored = self.stored();
         let (schema, index) = (stored.schema(), stored.index());
-        let row_filters = access.row_filters(schema, index)?;
         let mut expressions: Vec<(String, Expression)> = Vec::new();
-        for (number, expression) in row_filters.into_iter().flatten().enumerate() {
-            expressions.push((row_filter_alias(number), expression));
+        let mut groups: Vec<Vec<RowCondition>> = Vec::new();
+        for group in access.row_filters(schema, index)? {
+            let mut conditions = Vec::with_capacity(group.len());
+            for expression in group {
+                if let Some((column, text)) = expression.as_text_equality(schema) {
+                    conditions.push(RowCondition::Text(column, text.into()));
+                    continue;
+                }
+                let alias = format!("\0rows {}", expressions.len());
+                conditions.push(RowCondition::Computed(alias.clone()));
+                expressions.push((alias, expression));
+            }
+            groups.push(conditions);
         }
         let mut columns = Vec::new();
         for field in schema.fields().iter().filter(|field| !access.hide.contains(&*field.name)) {
@@ -216,10 +219,20 @@ impl Table {
         let plan = Plan::with_computed(&config, stored.schema(), computed)?;
         let backfill = self.computed.backfill(&stored, pending);
         self.run_now(backfill, context)?;
-        Ok(plan)
+        let column_of = |condition: RowCondition| match condition {
+            RowCondition::Text(column, text) => Some((column, text)),
+            RowCondition::Computed(alias) => Some((plan.schema.index_of(&alias)?, Scalar::Bool(true))),
+        };
+        let filters = groups.into_iter().map(|group| group.into_iter().filter_map(column_of).collect());
+        let filters: Vec<Vec<(usize, Scalar)>> = filters.collect();
+        Ok((plan, filters.into_iter().map(Filter::any_equal).collect()))
     }
 }
 
-fn row_filter_alias(number: usize) -> String {
-    format!("\0rows {number}")
+/// A condition of a row filter.
+enum RowCondition {
+    /// A text column has this value, which needs no column of its own.
+    Text(usize, Scalar),
+    /// The computed column of this name is true.
+    Computed(String),
 }

@@ -123,11 +123,11 @@ impl Filter {
         Ok((Filter { terms: compiled, reducer }, canonical))
     }
 
-    /// Passes the rows in which one of these boolean columns is true: no row, if there are no columns.
-    pub(crate) fn any_true(columns: &[usize]) -> Filter {
-        let is_true = Test::Compare(FilterComparison::Equal, Scalar::Bool(true));
-        let mut terms: Vec<Term> =
-            columns.iter().map(|&column| Term { column, test: is_true.clone() }).collect();
+    /// Passes the rows in which one of these columns has the value beside it: no row, if there are no columns.
+    pub(crate) fn any_equal(columns: Vec<(usize, Scalar)>) -> Filter {
+        let equals = |value| Test::Compare(FilterComparison::Equal, value);
+        let terms = columns.into_iter().map(|(column, value)| Term { column, test: equals(value) });
+        let mut terms: Vec<Term> = terms.collect();
         if terms.is_empty() {
             terms.push(Term { column: 0, test: Test::Nothing });
         }
