@@ -12,6 +12,7 @@ mod embedded;
 mod entity_tag;
 pub mod finish;
 mod health;
+mod key_lines;
 mod links;
 mod login;
 mod metrics;
@@ -144,6 +145,11 @@ pub fn routes(
                 .route(web::put().to(upload::put))
                 .route(web::post().to(upload::post))
                 .route(web::delete().to(tables::delete)),
+        )
+        .service(
+            web::resource("/api/v1/tables/{table}/rows")
+                .default_service(web::to(async || finish::method_not_allowed("DELETE")))
+                .route(web::delete().to(upload::remove)),
         )
         .configure(login::routes)
         .configure(oidc::routes)

@@ -159,6 +159,57 @@ def test_uploads_are_bounded_also_decompressed():
         assert put(server, b"x\n" + b"1\n" * 40_000, CSV)[1] == 201
 
 
+def remove(server, table, body, kind, **query):
+    status, _, answer = ask(server, "DELETE", f"{table}/rows", body, {"content-type": kind}, **query)
+    return status, json.loads(answer)
+
+
+def arrow_of(**columns):
+    rows, sink = pa.table(columns), pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows)
+    return sink.getvalue().to_pybytes()
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "query"),
+    [
+        ("[1, 3, 9007199254740993, 77]", JSON, {}),
+        ("1\n3\n9007199254740993\n", NDJSON, {}),
+        ("note,id\ngone,1\n,3\n,9007199254740993\n", CSV, {}),
+        ("id;note\n1;x\n3;\n9007199254740993;\n", CSV, {"separator": ";"}),
+        (arrow_of(id=[1, 3, 9007199254740993]), "application/vnd.apache.arrow.stream", {}),
+    ],
+    ids=["json", "ndjson", "csv", "separator", "arrow"],
+)
+def test_rows_are_removed_by_key(server, body, kind, query):
+    kept = [{"id": 2, "x": "b"}, {"id": 9007199254740992, "x": "e"}]
+    gone = [{"id": key, "x": "a"} for key in [1, 3, 9007199254740993]]
+    table, status, error = put(server, json.dumps(kept + gone), JSON, index="id")
+    assert status == 201, error
+    assert remove(server, table, body, kind, **query) == (200, {"table": table})
+    assert rows(server, table) == kept
+    assert put(server, '[{"id": 2, "x": "c"}, {"id": 1, "x": "d"}]', JSON, table, "POST")[1:] == (200, None)
+    assert [row["x"] for row in rows(server, table)] == ["d", "c", "e"]
+
+
+def test_keys_that_cannot_be_read_remove_nothing(server):
+    table, _, _ = put(server, "id,x\n1,a\n2,b\n", CSV, index="id")
+    for body, kind, code in [
+        ('{"id": 1}', JSON, "bad_keys"),
+        ('[1, "x"]', JSON, "cell_type"),
+        ("1\n2,1\n", NDJSON, "malformed_data"),
+        ("x\n1\n", CSV, "bad_keys"),
+        (arrow_of(x=[1]), "application/vnd.apache.arrow.stream", "bad_keys"),
+    ]:
+        status, answer = remove(server, table, body, kind)
+        assert (status, answer["code"]) == (400, code), answer
+    assert len(rows(server, table)) == 2
+    plain, _, _ = put(server, "x\n1\n", CSV)
+    assert remove(server, plain, "[1]", JSON)[1]["code"] == "no_index"
+    assert remove(server, "nowhere", "[1]", JSON)[0] == 404
+
+
 def test_files_are_loaded_with_options(tmp_path):
     (tmp_path / "german.csv").write_text("a;b\n1,5;2\n")
     (tmp_path / "plain,name.csv").write_text("1,x\n")

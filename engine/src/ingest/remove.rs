@@ -1,4 +1,5 @@
-//! Reads the keys of rows to remove: a JSON array of scalar keys, or Arrow data with a column named after the index.
+//! Reads the keys of rows to remove: a JSON array of scalar keys, or Arrow data or CSV with a column named after the
+//! index.
 
 use serde::de::{DeserializeSeed, SeqAccess, Visitor};
 use serde_json::Deserializer;
@@ -9,11 +10,12 @@ use ::arrow::datatypes::SchemaRef;
 use super::cell::{CellSeed, JsonCell};
 use super::json_rows::{json_error, without_mark};
 use super::store::ColumnStore;
-use super::{ROW_KEYS, StagingMemory, arrow};
-use crate::data::TableData;
+use super::{ROW_KEYS, StagingMemory, UpdateTarget, arrow, update_in};
+use crate::context::EngineContext;
+use crate::data::{ListFlatten, TableData, UnknownColumns};
 use crate::error::CellFault;
-use crate::error::{DataError, Result};
-use crate::types::schema::Storage;
+use crate::error::{DataError, EngineError, Result};
+use crate::types::schema::{Field, Schema, Storage};
 
 pub(super) fn keys(
     data: &TableData,
@@ -34,10 +36,25 @@ pub(super) fn keys(
             arrow_keys(schema, batches.iter().cloned().map(Ok), index_name, index)
         }
         TableData::Stream(source) => arrow_keys(&source.schema(), source.batches()?, index_name, index),
-        TableData::Csv(_) | TableData::Delimited(..) | TableData::Ndjson(_) | TableData::Schema(_) => {
-            Err(DataError::KeyFormat.into())
-        }
+        // Clients of the protocol, who state no dialect, are refused.
+        TableData::Delimited(..) => csv_keys(data, index_name, index, memory),
+        TableData::Csv(_) | TableData::Ndjson(_) | TableData::Schema(_) => Err(DataError::KeyFormat.into()),
     }
+}
+
+/// The column of the keys alone; what else the lines have is ignored.
+fn csv_keys(data: &TableData, index_name: &str, index: Storage, memory: &StagingMemory) -> Result<ArrayRef> {
+    let missing = || DataError::MissingKeyColumn { column: index_name.to_owned() };
+    let schema = Schema::new(vec![Field::new(index_name, index)]);
+    let (list_flatten, unknown_columns) = (ListFlatten::default(), UnknownColumns::Ignore);
+    let target = UpdateTarget { schema: &schema, index: None, list_flatten, unknown_columns };
+    let read = update_in(data, target, &EngineContext::default(), memory);
+    let batch = match read {
+        Err(EngineError::Data(DataError::OnlyUnknownColumns { .. })) => return Err(missing().into()),
+        read => read?,
+    };
+    let column = batch.columns.into_iter().next().ok_or_else(missing)?;
+    Ok(column.values)
 }
 
 fn arrow_keys(

@@ -8,6 +8,7 @@
 //! | `GET /api/v1/tables/{table}?format=` | downloads it: json (default), columns, ndjson, csv, arrow |
 //! | `GET /api/v1/tables/{table}/status` | rows, version, epoch, whether it is durable, bytes on disk |
 //! | `DELETE /api/v1/tables/{table}` | deletes it |
+//! | `DELETE /api/v1/tables/{table}/rows?format=` | removes the rows whose keys are the body |
 //!
 //! An upload's format is given by the parameter, or else by the `Content-Type`. Uploads may be compressed
 //! (`Content-Encoding`); downloads are where the client accepts it (`Accept-Encoding`).

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::Shared;
 use super::authenticate::RequestSender;
 use super::body::{self, BodyError};
+use super::key_lines;
 use super::tables::header;
 use crate::content_coding::{Coding, DecodeError};
 use crate::least_rate::LeastRate;
@@ -49,6 +50,17 @@ pub(super) struct Upload {
     ignore_unknown: bool,
 }
 
+/// How the keys of rows that are removed are written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Removal {
+    format: Option<String>,
+    /// The dialect of a CSV.
+    separator: Option<String>,
+    decimal: Option<String>,
+    header: Option<bool>,
+}
+
 pub(super) async fn put(
     shared: web::Data<Shared>,
     name: web::Path<String>,
@@ -69,6 +81,20 @@ pub(super) async fn post(
     body: web::Payload,
 ) -> HttpResponse {
     upload(&shared, &name, query.into_inner(), &request, body, *max.get_ref(), LoadEffect::Update).await
+}
+
+/// Removes the rows whose keys are the body.
+pub(super) async fn remove(
+    shared: web::Data<Shared>,
+    name: web::Path<String>,
+    query: web::Query<Removal>,
+    request: HttpRequest,
+    max: web::Data<MaxUpload>,
+    body: web::Payload,
+) -> HttpResponse {
+    let Removal { format, separator, decimal, header } = query.into_inner();
+    let query = Upload { format, separator, decimal, header, ..Upload::default() };
+    upload(&shared, &name, query, &request, body, *max.get_ref(), LoadEffect::Remove).await
 }
 
 async fn upload(
@@ -102,12 +128,22 @@ async fn upload(
     if let Err(fault) = shared.router.check_load(&sender, name, effect) {
         return to_http(&fault, name);
     }
+    // No table is made by removing rows.
+    if effect == LoadEffect::Remove
+        && let Err(fault) = shared.router.find_for(&sender, name)
+    {
+        return to_http(&fault, name);
+    }
     let caller = shared.router.caller(sender);
-    let data = match read(name, format, query, request, body, max, &caller.memory).await {
+    let data = match read(name, (format, effect), query, request, body, max, &caller.memory).await {
         Ok(data) => data,
         Err(response) => return response,
     };
-    match load.apply(&shared.router, &caller, data).await {
+    let loaded = match effect {
+        LoadEffect::Remove => load.write(&shared.router, &caller, data).await,
+        LoadEffect::Update | LoadEffect::Replace => load.apply(&shared.router, &caller, data).await,
+    };
+    match loaded {
         Ok(outcome) => {
             let status = if outcome.is_created { StatusCode::CREATED } else { StatusCode::OK };
             let mut reply = serde_json::Map::from_iter([("table".to_owned(), json!(name))]);
@@ -121,7 +157,7 @@ async fn upload(
 /// Reads and decodes the body of an upload. The error is the response.
 async fn read(
     name: &str,
-    format: Format,
+    (format, effect): (Format, LoadEffect),
     query: Upload,
     request: &HttpRequest,
     body: web::Payload,
@@ -151,7 +187,10 @@ async fn read(
             decimal: query.decimal.as_deref(),
             header: query.header,
         };
-        Ok::<_, DecodeError>(decode(format, csv, body))
+        Ok::<_, DecodeError>(match (effect, format) {
+            (LoadEffect::Remove, Format::Ndjson) => key_lines::as_list(&body).map(TableData::Rows),
+            _ => decode(format, csv, body),
+        })
     };
     let read = if is_short { Ok(reading()) } else { web::block(reading).await };
     match read {
