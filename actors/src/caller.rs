@@ -5,6 +5,7 @@ use std::sync::Arc;
 use proscenium_engine::MemoryAccount;
 use proscenium_engine::access::Access;
 use proscenium_engine::hosting::Principal;
+use proscenium_engine::table::LoadMark;
 
 use crate::error::{ActorError, Result};
 use crate::outbox::{Closed, Outbox, SessionId};
@@ -36,6 +37,8 @@ pub struct Caller {
     pub session: SessionId,
     /// The account of the request: where the memory that it takes is reserved.
     pub memory: MemoryAccount,
+    /// Which part of a load the write is, that must not be applied twice.
+    pub load: Option<Arc<LoadMark>>,
     /// The connection and the number of the request on it; `None` for a sender that receives no notifications.
     connection: Option<(Arc<Outbox>, u32)>,
 }
@@ -49,14 +52,32 @@ impl Caller {
         memory: MemoryAccount,
     ) -> Caller {
         let (session, connection) = (outbox.session(), Some((outbox, msg_id)));
-        Caller { principal, access: None, right_access: None, policy_number: 0, session, memory, connection }
+        Caller { connection, ..Caller::of(principal, session, memory) }
     }
 
     /// A sender that only waits for answers, with the account of its request.
     pub fn without_connection(principal: Principal, memory: MemoryAccount) -> Caller {
-        let session = SessionId::fresh();
-        let connection = None;
-        Caller { principal, access: None, right_access: None, policy_number: 0, session, memory, connection }
+        Caller::of(principal, SessionId::fresh(), memory)
+    }
+
+    fn of(principal: Principal, session: SessionId, memory: MemoryAccount) -> Caller {
+        let (access, right_access, policy_number) = (None, None, 0);
+        Caller {
+            principal,
+            access,
+            right_access,
+            policy_number,
+            session,
+            memory,
+            load: None,
+            connection: None,
+        }
+    }
+
+    /// The request as a part of a load.
+    #[must_use]
+    pub fn loading(&self, mark: LoadMark) -> Caller {
+        Caller { load: Some(Arc::new(mark)), ..self.clone() }
     }
 
     /// Whether the sender's connection has ended: nobody waits for the answer.

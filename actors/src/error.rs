@@ -81,6 +81,15 @@ pub enum ActorError {
         /// The table.
         table: String,
     },
+    /// A part of a load that does not come next.
+    #[error("batch {expected} of the load comes next: repeat it from there")]
+    LoadGap {
+        /// The number of the part that does.
+        expected: u64,
+    },
+    /// The key of a request that was used for another one.
+    #[error("this key was used for another request: take a new one")]
+    KeyReused,
     /// The server is starting, and its tables are not recovered yet.
     #[error("the server is recovering its tables")]
     Recovering,
@@ -107,6 +116,8 @@ impl ActorError {
             ActorError::NotAuthorized { .. } | ActorError::RowNotAuthorized { .. } => "not_authorized",
             ActorError::RightsChanged => "rights_changed",
             ActorError::PolicyUnfit { .. } => "policy_unfit",
+            ActorError::LoadGap { .. } => "load_gap",
+            ActorError::KeyReused => "key_reused",
             ActorError::Recovering => "recovering",
             ActorError::WrongAnswer => "internal",
         }

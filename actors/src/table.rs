@@ -30,6 +30,7 @@ mod follow;
 mod guarded;
 mod lend;
 mod liveness;
+mod load_step;
 mod notify;
 mod open_view;
 mod part;

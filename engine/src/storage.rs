@@ -6,6 +6,7 @@
 pub(crate) mod computed_ref;
 mod key_index;
 mod key_order;
+mod load_history;
 mod logical_delta;
 mod pair_order;
 pub(crate) mod snapshot;
@@ -15,6 +16,7 @@ pub mod table_delta;
 pub(crate) use computed_ref::ComputedRef;
 pub(crate) use key_index::{KeyBits, KeyIndex};
 pub(crate) use key_order::{KeyOrder, wrap};
+pub use load_history::{AppliedLoad, LoadHistory, LoadMark, LoadStep};
 pub use logical_delta::LogicalDelta;
 pub(crate) use pair_order::PairOrder;
 pub use snapshot::Snapshot;

@@ -17,7 +17,9 @@ mod restricted;
 mod write;
 mod write_guard;
 
-pub use crate::storage::{LogicalDelta, Operation, Snapshot, StagedBatch, WriteKind};
+pub use crate::storage::{
+    AppliedLoad, LoadHistory, LoadMark, LoadStep, LogicalDelta, Operation, Snapshot, StagedBatch, WriteKind,
+};
 pub use checkpoint::{Checkpoint, TableState};
 pub use joined::{JoinKind, JoinSide, JoinSpec};
 pub use restricted::PartDeltas;

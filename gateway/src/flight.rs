@@ -9,9 +9,11 @@
 
 mod action;
 mod authenticate;
+mod batches;
 mod get;
 mod listing;
 mod message_memory;
+mod numbered;
 mod put;
 mod ticket;
 mod unread;

@@ -12,6 +12,7 @@ mod embedded;
 mod entity_tag;
 pub mod finish;
 mod health;
+mod idempotency;
 mod key_lines;
 mod links;
 mod login;
@@ -42,6 +43,7 @@ use crate::wire_errors::http_error;
 
 pub use embedded::Recompressed;
 pub use entity_tag::FileTags;
+pub use idempotency::UsedKeys;
 pub use upload::MaxUpload;
 
 /// The state that the handlers share.
@@ -55,6 +57,7 @@ pub struct Shared {
     pub epoch: Epoch,
     pub file_tags: FileTags,
     pub recompressed: Recompressed,
+    pub used_keys: UsedKeys,
     /// What each sender uses.
     pub quotas: Quotas,
 }

@@ -24,7 +24,8 @@ pub mod http;
 pub mod json_form;
 pub mod least_rate;
 pub mod listeners;
-pub mod load_options;
+pub mod load_key;
+mod load_options;
 pub mod memory_probe;
 mod memory_return;
 pub mod metrics;
@@ -200,6 +201,7 @@ async fn run(
         epoch: server.epoch.clone(),
         file_tags: FileTags::default(),
         recompressed: Recompressed::default(),
+        used_keys: http::UsedKeys::default(),
         quotas: server.quotas.clone(),
     };
     let listener = listeners::open_http(config, &server, &shared, &auth, tls.clone())?;

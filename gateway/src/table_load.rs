@@ -35,12 +35,20 @@ pub struct LoadOutcome {
     pub is_created: bool,
     /// Where the table is now, if it is durable.
     pub position: Option<WritePosition>,
+    /// Whether it was done before, and not again.
+    pub is_replayed: bool,
 }
 
 impl LoadOutcome {
     /// What a write to an existing table did.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "one answer says that a write was not done")]
     pub fn of_write(answer: Result<Answer, ActorError>) -> Result<LoadOutcome, ActorError> {
-        Ok(LoadOutcome { is_created: false, position: answer?.position() })
+        let answer = answer?;
+        let (is_replayed, is_created) = match answer {
+            Answer::Replayed { is_created, .. } => (true, is_created),
+            _ => (false, false),
+        };
+        Ok(LoadOutcome { is_created, position: answer.position(), is_replayed })
     }
 
     /// Adds the position to a reply.
@@ -116,7 +124,7 @@ impl TableLoad {
         };
         let create = CatalogCommand::CreateTable(TableOrigin::Data { data, options });
         let answer = router.ask(caller.clone(), &self.table, Command::Catalog(create)).await?;
-        Ok(LoadOutcome { is_created: true, position: answer.position() })
+        Ok(LoadOutcome { is_created: true, position: answer.position(), is_replayed: false })
     }
 
     /// Writes to the table.

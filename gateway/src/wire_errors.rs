@@ -39,6 +39,8 @@ pub(crate) fn to_websocket(fault: &ActorError) -> ClientResp {
         | ActorError::RightsChanged
         | ActorError::RowNotAuthorized { .. }
         | ActorError::PolicyUnfit { .. }
+        | ActorError::LoadGap { .. }
+        | ActorError::KeyReused
         | ActorError::Recovering
         | ActorError::WrongAnswer => wire_error::server_error(fault.to_string()),
     }
@@ -56,7 +58,8 @@ pub(crate) fn to_http(fault: &ActorError, name: &str) -> HttpResponse {
         }
         ActorError::NotDurable(error) if error.is_refusal() => StatusCode::INSUFFICIENT_STORAGE,
         ActorError::NotDurable(_) | ActorError::Recovering => StatusCode::SERVICE_UNAVAILABLE,
-        ActorError::RecordFailed { .. } => StatusCode::CONFLICT,
+        ActorError::RecordFailed { .. } | ActorError::LoadGap { .. } => StatusCode::CONFLICT,
+        ActorError::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         ActorError::NotAuthorized { .. }
         | ActorError::RowNotAuthorized { .. }
         | ActorError::RightsChanged => StatusCode::FORBIDDEN,
@@ -112,7 +115,8 @@ pub(crate) fn to_flight(fault: &ActorError, name: &str) -> Status {
         ActorError::TableNotFound | ActorError::ViewNotFound => Code::NotFound,
         ActorError::Engine(error) => flight_code(error),
         ActorError::TooManySubscriptions { .. } => Code::ResourceExhausted,
-        ActorError::NoConnection => Code::InvalidArgument,
+        ActorError::NoConnection | ActorError::KeyReused => Code::InvalidArgument,
+        ActorError::LoadGap { .. } => Code::OutOfRange,
         ActorError::TableFailed { .. } | ActorError::RecordFailed { .. } => Code::FailedPrecondition,
         ActorError::Deadline { .. } => Code::DeadlineExceeded,
         ActorError::NotDurable(error) if error.is_refusal() => Code::ResourceExhausted,
@@ -161,6 +165,8 @@ fn text(fault: &ActorError, name: &str) -> String {
         | ActorError::RightsChanged
         | ActorError::RowNotAuthorized { .. }
         | ActorError::PolicyUnfit { .. }
+        | ActorError::LoadGap { .. }
+        | ActorError::KeyReused
         | ActorError::Recovering
         | ActorError::WrongAnswer => fault.to_string(),
     }

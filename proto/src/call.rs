@@ -204,7 +204,7 @@ pub fn encode(msg_id: u32, entity_id: String, answer: Answer) -> Option<EncodedR
         Answer::Expanded(num_changed) => view_expand::encode(num_changed),
         Answer::DepthSet => view_set_depth::encode(),
         // Answers within a process: no request of the protocol has them.
-        Answer::Snapshot(_) | Answer::Slice(_) => error::unhandled(),
+        Answer::Snapshot(_) | Answer::Slice(_) | Answer::Replayed { .. } => error::unhandled(),
     };
     Some(EncodedReply::Whole(encode_response(msg_id, entity_id, response)))
 }

@@ -29,7 +29,7 @@ impl Handler<Posted<CreateTable>> for CatalogActor {
         let owner = JobOwner::of(reply.asker());
         match origin {
             TableOrigin::Data { data, options } => {
-                let made = self.load(name.clone(), data, options, owner, caller.memory);
+                let made = self.load(name.clone(), data, options, owner, caller);
                 self.make(&name, made, Answer::TableCreated(None), reply, ctx);
             }
             TableOrigin::View { view_id, columns } => {

@@ -1,13 +1,15 @@
 //! Creates a table from data. The creation of a durable one is logged before the table is hosted.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use proscenium_engine::table::{StagedBatch, Table};
+use proscenium_engine::table::{LoadMark, StagedBatch, Table};
 use proscenium_engine::{MemoryAccount, MemoryKind, MemoryReservation, TableData, TableOptions};
 
 use super::durable::{Creation, log_creation};
 use super::{CatalogActor, NewTable};
+use crate::caller::Caller;
 use crate::data_directory::DataDirectory;
 use crate::data_directory::definition::creation_payload;
 use crate::engine_context::engine_context;
@@ -23,17 +25,20 @@ impl CatalogActor {
         data: TableData,
         options: TableOptions,
         owner: JobOwner,
-        memory: MemoryAccount,
+        caller: Caller,
     ) -> impl Future<Output = Result<NewTable>> + 'static {
         let workers = self.context.workers.clone();
         let data_directory = self.context.data.for_table(&name);
+        let epoch = data_directory.as_ref().map(|directory| directory.epoch());
+        let mark = caller.load.as_deref().map(|mark| Arc::new(LoadMark { epoch, ..mark.clone() }));
+        let memory = caller.memory;
         async move {
             // Freeing megabytes takes milliseconds, so a worker does it after the table is created.
             let kept = data.clone();
             let (directory, table_name) = (data_directory.clone(), name.clone());
             let job = move || {
                 let context = engine_context(&memory);
-                let staged = Table::stage_create(&data, options, &context)?;
+                let staged = Table::stage_create(&data, options, &context)?.with_mark(mark);
                 let creation = match directory {
                     Some(directory) => Some(creation(&directory, &table_name, &staged, &memory)?),
                     None => None,

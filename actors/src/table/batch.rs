@@ -11,7 +11,7 @@ use actix::prelude::*;
 use proscenium_engine::access::Access;
 use proscenium_engine::delta::TableDelta;
 use proscenium_engine::hosting::{Answer, Write};
-use proscenium_engine::table::{Operation, StagedBatch, Table, WriteKind};
+use proscenium_engine::table::{LoadMark, Operation, StagedBatch, Table, WriteKind};
 use proscenium_engine::{MemoryAccount, TableData, WriteOptions};
 
 use super::TableActor;
@@ -35,6 +35,8 @@ pub(super) struct Writing {
     pub memory: MemoryAccount,
     /// What of the table the sender may change; `None`: all of it.
     pub access: Option<Arc<Access>>,
+    /// Which part of a load it is.
+    pub mark: Option<Arc<LoadMark>>,
     pub answer: Answer,
     pub reply: Reply<Answer>,
     /// Dropped once the write has its place in the table's order, and no fault of its own can refuse it any more.
@@ -67,7 +69,9 @@ impl TableActor {
         }
         let (data, kind, options, answer) = parts(write);
         let (session, memory, access) = (caller.session, caller.memory.clone(), caller.access.clone());
-        let writing = Writing { session, memory, access, answer, reply, accepted: Some(accepted) };
+        let epoch = self.log.as_ref().map(|log| log.data.epoch());
+        let mark = caller.load.as_deref().map(|mark| Arc::new(LoadMark { epoch, ..mark.clone() }));
+        let writing = Writing { session, memory, access, mark, answer, reply, accepted: Some(accepted) };
         let stager = match self.stager_for(caller) {
             Ok(stager) => stager,
             Err(error) => return writing.reply.send(Err(error)),
@@ -94,6 +98,8 @@ impl TableActor {
 
     /// Takes a staged batch on, after it was checked that the sender may touch its rows.
     fn submit(&mut self, staged: StagedBatch, writing: Writing, ctx: &mut Context<Self>) {
+        let Some(writing) = self.next_of_load(writing) else { return };
+        let staged = staged.with_mark(writing.mark.clone());
         match self.row_check(&staged, &writing) {
             None => self.submit_checked(staged, writing, ctx),
             Some(check) => {

@@ -207,6 +207,7 @@ impl TableActor {
                 session,
                 memory: write.writing.memory.clone(),
                 access: None,
+                mark: None,
                 answer: Answer::Updated(None),
                 reply: Reply::ignored(),
                 accepted: None,

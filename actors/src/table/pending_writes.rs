@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use proscenium_engine::MemoryReservation;
-use proscenium_engine::table::{Checkpoint, StagedBatch};
+use proscenium_engine::table::{Checkpoint, LoadMark, LoadStep, StagedBatch};
 
 use super::MessageOrder;
 use super::batch::Writing;
@@ -97,6 +97,17 @@ pub(super) struct ReadyRecord {
     pub stored: Option<StoredPayload>,
 }
 
+/// What is on its way of a load.
+#[derive(Debug)]
+pub(super) enum OfLoad<'w> {
+    /// Nothing.
+    None,
+    /// Parts before the one in question, which decide what is to be done with it.
+    Before(LoadStep),
+    /// The write that has that part.
+    Has(&'w mut PendingWrite),
+}
+
 #[derive(Default)]
 struct SessionQueue {
     pending: usize,
@@ -150,6 +161,19 @@ impl PendingWrites {
     /// The batches that are not applied yet, in order.
     pub fn staged(&self) -> impl Iterator<Item = &StagedBatch> {
         self.writes.iter().filter_map(|write| write.staged.as_ref())
+    }
+
+    /// What is on its way of the load that a write is a part of.
+    pub fn of_load(&mut self, mark: &LoadMark) -> OfLoad<'_> {
+        let marks = self.writes.iter().map(|write| write.writing.mark.as_deref());
+        let marks: Vec<Option<&LoadMark>> =
+            marks.map(|own| own.filter(|own| own.load == mark.load)).collect();
+        let Some(last) = marks.iter().flatten().next_back() else { return OfLoad::None };
+        let step = mark.after(last);
+        match marks.iter().position(|own| own.is_some_and(|own| own.last >= mark.last)) {
+            Some(found) if step != LoadStep::Reused => OfLoad::Has(&mut self.writes[found]),
+            _ => OfLoad::Before(step),
+        }
     }
 
     /// The place of a write, unless it was answered.

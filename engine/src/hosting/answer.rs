@@ -26,6 +26,13 @@ pub enum Answer {
     TableCreated(Option<WritePosition>),
     /// The table is created, from two others.
     JoinCreated,
+    /// The table has the write: it was sent before.
+    Replayed {
+        /// Where the table was after it.
+        position: Option<WritePosition>,
+        /// Whether it made the table.
+        is_created: bool,
+    },
     /// A table's columns.
     TableSchema(Schema),
     /// A table's number of rows, after every batch before the command.
@@ -96,7 +103,8 @@ impl Answer {
             Answer::TableCreated(position)
             | Answer::Updated(position)
             | Answer::Replaced(position)
-            | Answer::Removed(position) => *position,
+            | Answer::Removed(position)
+            | Answer::Replayed { position, .. } => *position,
             _ => None,
         }
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 
+use super::LoadMark;
 use crate::data::{Batch, TableOptions};
 use crate::memory::MemoryReservation;
 use crate::types::schema::Schema;
@@ -48,12 +49,20 @@ pub struct StagedBatch {
     /// That of the memory of the batch, and of the table's own copy of it.
     #[expect(dead_code, reason = "given back with the batch")]
     pub(crate) reservation: Option<Arc<MemoryReservation>>,
+    /// Which part of a load it is.
+    pub(crate) mark: Option<Arc<LoadMark>>,
 }
 
 impl StagedBatch {
     /// What the batch does.
     pub fn operation(&self) -> &Operation {
         &self.operation
+    }
+
+    /// The batch as a part of a load.
+    #[must_use]
+    pub fn with_mark(self, mark: Option<Arc<LoadMark>>) -> StagedBatch {
+        StagedBatch { mark, ..self }
     }
 
     /// The schema of the batch's table.

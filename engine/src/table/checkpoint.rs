@@ -20,7 +20,7 @@ use crate::config::ViewConfig;
 use crate::context::EngineContext;
 use crate::data::TableOptions;
 use crate::error::{DataError, EngineError, Result};
-use crate::storage::{RowKeys, Snapshot};
+use crate::storage::{LoadHistory, RowKeys, Snapshot};
 use crate::types::schema::Schema;
 
 /// The name of the column of implicit keys that have gaps.
@@ -43,6 +43,9 @@ pub struct TableState {
     pub(super) keys: KeyState,
     /// The columns that have held an integer beyond 32 bits, by position.
     pub(super) wide_columns: Vec<usize>,
+    /// The loads that the table has parts of.
+    #[serde(default)]
+    pub(super) loads: LoadHistory,
 }
 
 /// How rows are found by key.
@@ -119,6 +122,7 @@ impl Table {
             next_key: i64::try_from(num_rows).unwrap_or(i64::MAX),
             keys,
             wide_columns: Vec::new(),
+            loads: LoadHistory::default(),
         };
         Checkpoint { state, snapshot }
     }

@@ -26,7 +26,9 @@ use crate::data::TableOptions;
 use crate::parallel::Threads;
 #[cfg(test)]
 use crate::storage::TableDelta;
-use crate::storage::{KeyIndex, KeyOrder, Operation, RowKeys, Snapshot, SnapshotData, StagedBatch};
+use crate::storage::{
+    KeyIndex, KeyOrder, LoadHistory, Operation, RowKeys, Snapshot, SnapshotData, StagedBatch,
+};
 use crate::types::schema::Schema;
 
 #[derive(Debug)]
@@ -45,6 +47,7 @@ pub(crate) struct OwnedTable {
     counter: i64,
     version: u64,
     num_ports: u32,
+    loads: LoadHistory,
 }
 
 /// How rows are found by key.
@@ -77,6 +80,7 @@ impl OwnedTable {
         table.write_rows(&staged.batch, true, threads);
         table.end_batch();
         table.version = 0;
+        table.note_load(staged);
         table
     }
 
@@ -104,6 +108,7 @@ impl OwnedTable {
             counter: 0,
             version: 0,
             num_ports: 0,
+            loads: LoadHistory::default(),
         }
     }
 
@@ -166,6 +171,18 @@ impl OwnedTable {
             Keys::Explicit { cells, index } => cells.memory() + index.memory(),
         };
         self.columns.memory() + keys + self.order.memory()
+    }
+
+    /// The loads that the table has parts of.
+    pub fn loads(&self) -> &LoadHistory {
+        &self.loads
+    }
+
+    /// Notes the load of a batch that was applied.
+    fn note_load(&mut self, staged: &StagedBatch) {
+        if let Some(mark) = &staged.mark {
+            self.loads.note(mark, self.version, matches!(staged.operation, Operation::Create(_)));
+        }
     }
 
     fn clear(&mut self) {

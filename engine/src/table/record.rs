@@ -23,7 +23,7 @@ use crate::column::compact;
 use crate::data::{Batch, BatchColumn};
 use crate::error::{DataError, EngineError, Result};
 use crate::ingest;
-use crate::storage::{Operation, StagedBatch, WriteKind};
+use crate::storage::{LoadMark, Operation, StagedBatch, WriteKind};
 use crate::types::schema::{Schema, Storage};
 
 /// The version of the format.
@@ -39,6 +39,8 @@ struct RecordHeader {
     format: u32,
     operation: RecordOperation,
     num_rows: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    load: Option<LoadMark>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -72,6 +74,7 @@ impl StagedBatch {
                 Operation::Write(WriteKind::Clear) => RecordOperation::Clear,
             },
             num_rows: self.batch.num_rows,
+            load: self.mark.as_deref().cloned(),
         };
         let header = serde_json::to_string(&header).map_err(|error| unwritable(&error))?;
         let mut parts = RecordParts::default();
@@ -115,10 +118,11 @@ impl Table {
         let schema = table.schema().clone();
         let key = table.index().and_then(|name| schema.index_of(name));
         let batch = batch_of(&header, &batch, &schema, key)?;
+        let mark = header.load.map(Arc::new);
         if kind == WriteKind::Remove && (key.is_none() || batch.keys.is_none()) {
             return Err(damaged("it removes rows without keys"));
         }
-        Ok(StagedBatch { operation: Operation::Write(kind), schema, batch, reservation: None })
+        Ok(StagedBatch { operation: Operation::Write(kind), schema, batch, reservation: None, mark })
     }
 
     /// Reads the staged creation of a table.
@@ -134,7 +138,9 @@ impl Table {
         let (schema, options) = definition.read()?;
         let key = options.index.as_ref().and_then(|name| schema.index_of(name));
         let batch = batch_of(&header, &batch, &schema, key)?;
-        Ok(StagedBatch { operation: Operation::Create(options), schema, batch, reservation: None })
+        let mark = header.load.map(Arc::new);
+        let operation = Operation::Create(options);
+        Ok(StagedBatch { operation, schema, batch, reservation: None, mark })
     }
 }
 

@@ -8,7 +8,7 @@ use super::{Body, Stager, Table};
 use crate::context::EngineContext;
 use crate::data::{TableData, TableOptions, WriteOptions};
 use crate::error::{ReadOnly, Result, TableError};
-use crate::storage::{LogicalDelta, StagedBatch, TableDelta, WriteKind};
+use crate::storage::{LoadHistory, LogicalDelta, StagedBatch, TableDelta, WriteKind};
 use crate::table::owned::OwnedTable;
 
 impl Table {
@@ -50,6 +50,11 @@ impl Table {
     /// Stages writes to the table as it is now, on any thread. Fails if the table is read-only.
     pub fn stager(&self) -> Result<Stager> {
         Ok(self.written()?.stager())
+    }
+
+    /// The loads that the table has parts of; `None` for a read-only table.
+    pub fn loads(&self) -> Option<&LoadHistory> {
+        self.written().ok().map(OwnedTable::loads)
     }
 
     /// Stages the removal of all rows. Fails if the table is read-only.

@@ -5,30 +5,32 @@
 //! must be atomic. An error, also of a stream that breaks, says how many rows are kept, and a last message before it does, too. A column that the table does not have is an
 //! error unless the command sets `ignore_unknown`, and so is an index, limit or list mode other than the table's.
 //!
+//! A load with a name is repeated after a break: its batches are numbered in their metadata, JSON `{"batch": n}` from 0, each is
+//! a piece of its own, those that the table has are not applied again, and an acknowledgement says the last that it has.
+//!
 //! A piece is sent once the one before is accepted, so that the next ones are received and staged while the table's log is
 //! synced. Those on their way are bounded by [`tuning::PUT_WINDOW_BYTES`]. After a piece that fails no other is sent, and those
 //! behind it on their way are refused with it.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use arrow_flight::decode::FlightRecordBatchStream;
-use arrow_flight::error::FlightError;
 use arrow_flight::{FlightData, PutResult};
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::FuturesOrdered;
 use futures::{FutureExt, Stream, StreamExt, TryStreamExt};
 use proscenium_actors::{ActorError, Caller, TableRef};
 use proscenium_engine::hosting::{Principal, Subject};
-use proscenium_engine::ingest::{ArrowMessages, batch_bytes, guarded};
+use proscenium_engine::ingest::batch_bytes;
 use proscenium_engine::{EngineError, MemoryKind, MemoryReservation, TableData};
 use tonic::{Status, Streaming};
 
 use super::ReplyStream;
+use super::batches::{Batches, decoded, not_arrow};
+use super::numbered::Numbered;
 use super::ticket::{self, Mode, PutOrder};
 use crate::command_router::CommandRouter;
+use crate::load_key::LoadKey;
 use crate::table_load::{LoadEffect, LoadOutcome, TableLoad};
 use crate::tuning;
 use crate::wire_errors::to_flight;
@@ -46,62 +48,12 @@ pub(super) async fn put(
     Ok(Box::pin(apply_all(load, batches)))
 }
 
-/// Decodes a put. The decoder trusts the sizes in a message, so messages are validated first; if it panics
-/// nevertheless, the put ends with an error.
-fn decoded(messages: impl Stream<Item = Result<FlightData, Status>> + Send + 'static) -> Batches {
-    let mut checked = ArrowMessages::default();
-    let messages = messages
-        .and_then(move |message| std::future::ready(check(&mut checked, message)))
-        .map_err(|status| FlightError::Tonic(Box::new(status)));
-    Batches { decoder: FlightRecordBatchStream::new_from_flight_data(messages), is_over: false }
-}
-
-fn check(checked: &mut ArrowMessages, mut message: FlightData) -> Result<FlightData, Status> {
-    // Metadata may be sent without data.
-    if !message.data_header.is_empty() {
-        checked
-            .check(&message.data_header, &message.data_body)
-            .map_err(|error| Status::invalid_argument(format!("the put is no Arrow data: {error}")))?;
-        if checked.needs_alignment() && !message.data_body.as_ptr().cast::<u64>().is_aligned() {
-            message.data_body = message.data_body.to_vec().into();
-        }
-    }
-    Ok(message)
-}
-
-/// The batches of a put.
-struct Batches {
-    decoder: FlightRecordBatchStream,
-    /// The decoder must not be used after a panic.
-    is_over: bool,
-}
-
-impl Batches {
-    fn schema(&self) -> Option<&SchemaRef> {
-        self.decoder.schema()
-    }
-}
-
-impl Stream for Batches {
-    type Item = Result<RecordBatch, FlightError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.is_over {
-            return Poll::Ready(None);
-        }
-        let polled = guarded(|| Ok(self.decoder.poll_next_unpin(context)));
-        polled.unwrap_or_else(|error| {
-            self.is_over = true;
-            let text = format!("the put is no Arrow data: {error}");
-            Poll::Ready(Some(Err(FlightError::Tonic(Box::new(Status::invalid_argument(text))))))
-        })
-    }
-}
-
 /// A piece that the table has accepted, until it is answered.
 struct Piece {
     rows: usize,
     bytes: usize,
+    /// The number of its last batch, of a load with a name.
+    last: Option<u64>,
     outcome: Result<LoadOutcome, ActorError>,
 }
 
@@ -125,7 +77,9 @@ struct Load {
     /// That of the collected batches' memory.
     reservation: MemoryReservation,
     /// A batch for which there is no memory before a piece on its way is answered.
-    unplaced: Option<RecordBatch>,
+    unplaced: Option<(RecordBatch, Bytes)>,
+    /// The numbers of the batches, of a load with a name.
+    numbered: Option<Numbered>,
     /// The last piece, until it is accepted: the next one must not overtake it, nor follow it if it fails.
     accepting: Option<BoxFuture<'static, Accepted>>,
     /// The accepted pieces, in order.
@@ -133,6 +87,10 @@ struct Load {
     /// Bytes of the pieces on their way.
     window_bytes: usize,
     applied_rows: usize,
+    /// Whether what is collected is a piece: a batch of a load with a name that has rows.
+    has_rows_of_load: bool,
+    /// The number of the last batch that the table has, of a load with a name.
+    last_batch: Option<u64>,
     /// What the last piece did.
     outcome: Option<LoadOutcome>,
     /// Nothing is read any more.
@@ -152,6 +110,8 @@ impl Load {
             return Err(to_flight(fault, &order.table));
         }
         let effect = match (order.mode, &found) {
+            // A load that is repeated has made it, or its first batch is refused.
+            (Some(Mode::Create), Ok(_)) if order.load.is_some() => LoadEffect::Update,
             (Some(Mode::Create), Ok(_)) => {
                 return Err(Status::already_exists(format!("Table \"{}\" already exists", order.table)));
             }
@@ -161,7 +121,9 @@ impl Load {
             (None | Some(Mode::Create | Mode::Append | Mode::Upsert), _) => LoadEffect::Update,
         };
         let must_create = matches!(order.mode, Some(Mode::Create));
-        let PutOrder { table, mode: _, index, limit, lists, ignore_unknown } = order;
+        let PutOrder { table, mode: _, index, limit, lists, ignore_unknown, load: name } = order;
+        let named = name.map(|name| LoadKey::new("flight", &principal, &name)).transpose();
+        let named = named.map_err(|reason| Status::invalid_argument(format!("the load's name: {reason}")))?;
         let load = TableLoad { table, effect, index, limit, lists, ignore_unknown };
         load.check().map_err(|fault| to_flight(&fault, &load.table))?;
         let checked = router.check_load(&principal, &load.table, effect);
@@ -177,10 +139,13 @@ impl Load {
             collected: Vec::new(),
             collected_bytes: 0,
             unplaced: None,
+            numbered: named.map(|key| Numbered::new(key, must_create)),
             accepting: None,
             window: FuturesOrdered::new(),
             window_bytes: 0,
             applied_rows: 0,
+            has_rows_of_load: false,
+            last_batch: None,
             outcome: None,
             is_over: false,
             is_sent: false,
@@ -190,14 +155,18 @@ impl Load {
     }
 
     /// Collects a batch; without memory for it, it waits for the pieces on their way, if there are any.
-    fn collect(&mut self, batch: RecordBatch) -> Result<(), Status> {
+    fn collect(&mut self, (batch, metadata): (RecordBatch, Bytes)) -> Result<(), Status> {
         let num_bytes = batch_bytes(&batch, self.collected.last());
         if let Err(refused) = self.reservation.grow(num_bytes as u64) {
             if self.is_idle() && (self.collected.is_empty() || self.is_replacement()) {
                 return Err(self.fail(&EngineError::from(refused).into()));
             }
-            self.unplaced = Some(batch);
+            self.unplaced = Some((batch, metadata));
             return Ok(());
+        }
+        if let Some(numbered) = &mut self.numbered {
+            numbered.note(&metadata)?;
+            self.has_rows_of_load |= batch.num_rows() > 0;
         }
         self.reservation.settle_all();
         self.collected_bytes += num_bytes;
@@ -216,7 +185,7 @@ impl Load {
     }
 
     fn is_full(&self) -> bool {
-        !self.is_replacement() && self.collected_bytes >= tuning::PUT_PIECE_BYTES
+        !self.is_replacement() && (self.has_rows_of_load || self.collected_bytes >= tuning::PUT_PIECE_BYTES)
     }
 
     /// Whether no piece is on its way.
@@ -247,18 +216,26 @@ impl Load {
         let rows: usize = self.collected.iter().map(RecordBatch::num_rows).sum();
         let bytes = std::mem::take(&mut self.collected_bytes);
         let data = TableData::Batches(schema, std::mem::take(&mut self.collected));
+        self.has_rows_of_load = false;
+        let mark = self.numbered.as_mut().and_then(Numbered::take_mark);
+        let last = mark.as_ref().map(|mark| mark.last);
+        let is_late = mark.as_ref().is_some_and(|mark| mark.first > 0);
+        let caller = mark.map_or_else(|| self.caller.clone(), |mark| self.caller.loading(mark));
         let nothing = self.caller.memory.nothing(MemoryKind::Uploads);
         let reservation = std::mem::replace(&mut self.reservation, nothing);
         let Some(table) = self.table.clone() else {
+            if is_late {
+                return Err(self.fail(&ActorError::LoadGap { expected: 0 }));
+            }
             let outcome = match self.must_create {
-                true => self.load.create(&self.router, &self.caller, data).await,
-                false => self.load.apply(&self.router, &self.caller, data).await,
+                true => self.load.create(&self.router, &caller, data).await,
+                false => self.load.apply(&self.router, &caller, data).await,
             };
             drop(reservation);
             self.table = self.router.find(Subject::Table, &self.load.table).ok();
-            return self.finish(Piece { rows, bytes: 0, outcome }).map(Some);
+            return self.finish(Piece { rows, bytes: 0, last, outcome }).map(Some);
         };
-        let pending = self.load.begin_write(&self.router, &self.caller, Ok(table), data);
+        let pending = self.load.begin_write(&self.router, &caller, Ok(table), data);
         let accepting = async move {
             let accepted = pending.accepted().await;
             let is_refused = accepted.is_err();
@@ -268,7 +245,7 @@ impl Load {
                     Err(fault) => Err(fault),
                 };
                 drop(reservation);
-                Piece { rows, bytes, outcome: LoadOutcome::of_write(answer) }
+                Piece { rows, bytes, last, outcome: LoadOutcome::of_write(answer) }
             };
             Accepted { is_refused, piece: piece.boxed() }
         };
@@ -278,17 +255,21 @@ impl Load {
     }
 
     /// Counts a piece that was answered.
-    fn finish(&mut self, Piece { rows, bytes, outcome }: Piece) -> Result<PutResult, Status> {
+    fn finish(&mut self, Piece { rows, bytes, last, outcome }: Piece) -> Result<PutResult, Status> {
         self.window_bytes -= bytes;
         let outcome = outcome.map_err(|fault| self.fail(&fault))?;
         self.outcome = Some(outcome);
-        self.applied_rows += rows;
+        self.applied_rows += if outcome.is_replayed { 0 } else { rows };
+        self.last_batch = last.or(self.last_batch);
         Ok(self.progress())
     }
 
     /// How many rows are applied.
     fn progress(&self) -> PutResult {
         let mut reply = serde_json::Map::from_iter([("rows".to_owned(), self.applied_rows.into())]);
+        if let Some(last) = self.last_batch {
+            reply.insert("batch".to_owned(), last.into());
+        }
         if let Some(outcome) = self.outcome {
             outcome.add_to(&mut reply);
         }
@@ -403,59 +384,4 @@ fn apply_all(load: Load, batches: Batches) -> impl Stream<Item = Result<PutResul
         }
     })
     .boxed()
-}
-
-fn not_arrow(error: FlightError) -> Status {
-    match error {
-        FlightError::Tonic(status) => *status,
-        error => Status::invalid_argument(format!("the put is no Arrow data: {error}")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Returns the messages of an IPC stream as Flight messages.
-    fn messages(mut stream: &[u8]) -> Vec<Result<FlightData, Status>> {
-        let mut messages = Vec::new();
-        while let Some((head, rest)) = stream.split_at_checked(8) {
-            let meta_len = u32::from_le_bytes(head[4..].try_into().unwrap()) as usize;
-            if meta_len == 0 {
-                break;
-            }
-            let (meta, rest) = rest.split_at(meta_len);
-            let body_len = arrow::ipc::root_as_message(meta).unwrap().bodyLength() as usize;
-            let (body, rest) = rest.split_at(body_len);
-            stream = rest;
-            let header = bytes::Bytes::copy_from_slice(meta);
-            messages.push(Ok(FlightData::new().with_data_header(header).with_data_body(body.to_vec())));
-        }
-        messages
-    }
-
-    #[actix_rt::test]
-    async fn a_batch_with_false_buffer_sizes_is_refused() {
-        let short = include_bytes!("../../../engine/tests/data/spoiled/short_bitmap.arrow");
-        let messages = messages(short);
-        assert_eq!(messages.len(), 2, "a schema and a batch");
-        let read: Result<Vec<RecordBatch>, FlightError> =
-            decoded(futures::stream::iter(messages)).try_collect().await;
-        let error = not_arrow(read.unwrap_err());
-        assert_eq!(error.code(), tonic::Code::InvalidArgument);
-        let expected = "column `x` has a bitmap of nulls that is shorter than its rows";
-        assert!(error.message().contains(expected), "{}", error.message());
-    }
-
-    #[actix_rt::test]
-    async fn valid_batches_are_decoded() {
-        let ids: arrow::array::ArrayRef =
-            std::sync::Arc::new(arrow::array::Int32Array::from(vec![Some(1), None]));
-        let batch = RecordBatch::try_from_iter([("id", ids)]).unwrap();
-        let messages =
-            arrow_flight::utils::batches_to_flight_data(&batch.schema(), vec![batch.clone(), batch.clone()]);
-        let messages = futures::stream::iter(messages.unwrap().into_iter().map(Ok));
-        let read: Result<Vec<RecordBatch>, FlightError> = decoded(messages).try_collect().await;
-        assert_eq!(read.unwrap(), [batch.clone(), batch]);
-    }
 }

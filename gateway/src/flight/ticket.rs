@@ -2,7 +2,7 @@
 //!
 //! A ticket is a table's name, or JSON `{"table": …, "view": {…}}` with a view configuration as spelled by
 //! Perspective's clients. A descriptor is a path `[table]`, or a command: JSON `{"table": …, "mode": …, "index": …,
-//! "limit": …, "lists": …, "ignore_unknown": …}` for puts, a ticket for gets.
+//! "limit": …, "lists": …, "ignore_unknown": …, "load": …}` for puts, a ticket for gets.
 
 use arrow_flight::FlightDescriptor;
 use arrow_flight::flight_descriptor::DescriptorType;
@@ -47,6 +47,9 @@ pub(super) struct PutOrder {
     /// Whether columns that the table does not have are ignored.
     #[serde(default)]
     pub(super) ignore_unknown: bool,
+    /// The name of the load, by which it can be repeated: its batches are numbered.
+    #[serde(default)]
+    pub(super) load: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -98,7 +101,7 @@ pub(super) fn put_order(descriptor: Option<&FlightDescriptor>) -> Result<PutOrde
         }
         DescriptorType::Cmd => serde_json::from_slice(&descriptor.cmd).map_err(|error| {
             Status::invalid_argument(format!(
-                "the command is not {{\"table\", \"mode\", \"index\", \"limit\", \"lists\", \"ignore_unknown\"}}: {error}"
+                "the command is not {{\"table\", \"mode\", \"index\", \"limit\", \"lists\", \"ignore_unknown\", \"load\"}}: {error}"
             ))
         }),
         DescriptorType::Unknown => {

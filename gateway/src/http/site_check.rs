@@ -52,8 +52,10 @@ pub async fn check(
         if is_preflight {
             let allow = |text| HeaderValue::from_static(text);
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, allow("GET, HEAD, PUT, POST, DELETE"));
-            headers
-                .insert(ACCESS_CONTROL_ALLOW_HEADERS, allow("authorization, content-type, content-encoding"));
+            headers.insert(
+                ACCESS_CONTROL_ALLOW_HEADERS,
+                allow("authorization, content-type, content-encoding, idempotency-key"),
+            );
             headers.insert(ACCESS_CONTROL_MAX_AGE, allow("600"));
         }
     }

@@ -7,6 +7,7 @@ use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse, web};
 use proscenium_engine::error::DataError;
 use proscenium_engine::memory::{MemoryAccount, MemoryRefused};
+use proscenium_engine::table::LoadMark;
 use proscenium_engine::{EngineError, TableData};
 use serde::Deserialize;
 use serde_json::json;
@@ -14,8 +15,8 @@ use serde_json::json;
 use super::Shared;
 use super::authenticate::RequestSender;
 use super::body::{self, BodyError};
-use super::key_lines;
 use super::tables::header;
+use super::{idempotency, key_lines};
 use crate::content_coding::{Coding, DecodeError};
 use crate::least_rate::LeastRate;
 use crate::load_options::{CsvWords, Format, Lists};
@@ -134,11 +135,19 @@ async fn upload(
     {
         return to_http(&fault, name);
     }
-    let caller = shared.router.caller(sender);
-    let data = match read(name, (format, effect), query, request, body, max, &caller.memory).await {
-        Ok(data) => data,
-        Err(response) => return response,
+    let key = match idempotency::key_of(request, &sender, name, &shared.used_keys) {
+        Ok(key) => key,
+        Err(response) => return *response,
     };
+    let mut caller = shared.router.caller(sender);
+    let (data, digest) =
+        match read(name, (format, effect, key.is_some()), query, request, body, max, &caller.memory).await {
+            Ok(data) => data,
+            Err(response) => return response,
+        };
+    if let Some(key) = key {
+        caller = caller.loading(LoadMark { digest, ..key.mark(0, 0) });
+    }
     let loaded = match effect {
         LoadEffect::Remove => load.write(&shared.router, &caller, data).await,
         LoadEffect::Update | LoadEffect::Replace => load.apply(&shared.router, &caller, data).await,
@@ -148,22 +157,27 @@ async fn upload(
             let status = if outcome.is_created { StatusCode::CREATED } else { StatusCode::OK };
             let mut reply = serde_json::Map::from_iter([("table".to_owned(), json!(name))]);
             outcome.add_to(&mut reply);
-            HttpResponse::build(status).json(reply)
+            let mut response = HttpResponse::build(status);
+            if outcome.is_replayed {
+                response.insert_header((idempotency::REPLAYED, "true"));
+            }
+            response.json(reply)
         }
         Err(fault) => to_http(&fault, name),
     }
 }
 
-/// Reads and decodes the body of an upload. The error is the response.
+/// Reads and decodes the body of an upload, and makes its digest if the request has a key. The error is the response.
 async fn read(
     name: &str,
-    (format, effect): (Format, LoadEffect),
+    (format, effect, is_keyed): (Format, LoadEffect, bool),
     query: Upload,
     request: &HttpRequest,
     body: web::Payload,
     MaxUpload { bytes: max, rate }: MaxUpload,
     memory: &MemoryAccount,
-) -> Result<TableData, HttpResponse> {
+) -> Result<(TableData, Option<String>), HttpResponse> {
+    let words = is_keyed.then(|| idempotency::words(request));
     let codings = Coding::all_of(&header(request, CONTENT_ENCODING)).map_err(|fault| unsupported(&fault))?;
     let length: Option<usize> = header(request, CONTENT_LENGTH).parse().ok();
     if length.is_some_and(|length| length > max) {
@@ -177,6 +191,7 @@ async fn read(
     // What is short costs less than passing it to another thread and back.
     let is_short = codings.is_empty() && body.len() <= tuning::INLINE_UPLOAD_BYTES;
     let reading = move || {
+        let digest = words.map(|words| idempotency::digest(&words, &body));
         let mut body = body;
         // The coding applied last is removed first.
         for coding in codings.into_iter().rev() {
@@ -187,10 +202,11 @@ async fn read(
             decimal: query.decimal.as_deref(),
             header: query.header,
         };
-        Ok::<_, DecodeError>(match (effect, format) {
+        let decoded = match (effect, format) {
             (LoadEffect::Remove, Format::Ndjson) => key_lines::as_list(&body).map(TableData::Rows),
             _ => decode(format, csv, body),
-        })
+        };
+        Ok::<_, DecodeError>(decoded.map(|data| (data, digest)))
     };
     let read = if is_short { Ok(reading()) } else { web::block(reading).await };
     match read {

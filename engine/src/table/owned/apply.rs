@@ -19,7 +19,9 @@ impl OwnedTable {
             WriteKind::Remove => (0, self.remove_keys(staged.keys())),
             WriteKind::Replace | WriteKind::Clear => (0, self.replace(&old, &staged.batch, threads)),
         };
-        self.finish(old, port_id, changes)
+        let delta = self.finish(old, port_id, changes);
+        self.note_load(staged);
+        delta
     }
 
     /// Applies a batch like [`OwnedTable::apply`], without taking snapshots, so that cells which no reader shares are
@@ -34,6 +36,7 @@ impl OwnedTable {
             }
         }
         self.end_batch();
+        self.note_load(staged);
     }
 
     fn kind_of(&self, staged: &StagedBatch) -> WriteKind {

@@ -30,6 +30,7 @@ impl OwnedTable {
             next_key: self.counter,
             keys: KeyState::of(&self.snapshot()),
             wide_columns: (0..self.columns.len()).filter(is_wide).collect(),
+            loads: self.loads.clone(),
         }
     }
 
@@ -109,6 +110,7 @@ impl OwnedTable {
         self.counter = state.next_key;
         self.version = state.version;
         self.num_ports = state.num_ports;
+        self.loads = state.loads.clone();
         Ok(())
     }
 }

@@ -40,7 +40,7 @@ impl OwnedTable {
         let memory = StagingMemory::new(&context.memory);
         let (schema, batch) = ingest::create_in(data, &options, context, &memory)?;
         let reservation = Some(Arc::new(memory.read(&batch)?));
-        Ok(StagedBatch { operation: Operation::Create(options), schema, batch, reservation })
+        Ok(StagedBatch { operation: Operation::Create(options), schema, batch, reservation, mark: None })
     }
 
     /// Stages writes to the table as it is now.
@@ -115,6 +115,7 @@ impl Stager {
             schema: self.schema.clone(),
             batch,
             reservation: None,
+            mark: None,
         }
     }
 
