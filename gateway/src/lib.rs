@@ -25,7 +25,7 @@ pub mod json_form;
 pub mod least_rate;
 pub mod listeners;
 pub mod load_key;
-mod load_options;
+pub mod load_options;
 pub mod memory_probe;
 mod memory_return;
 pub mod metrics;
