@@ -40,3 +40,40 @@ pub async fn list(
     }
     Ok(tables)
 }
+
+/// Adds the version of a table to what is told of it, and, of a durable one, the start of its log: unless the reader sees a part of
+/// it, since it counts the writes to all rows.
+pub fn add_position(
+    router: &CommandRouter,
+    reader: &Principal,
+    name: &str,
+    snapshot: &Snapshot,
+    properties: &mut serde_json::Map<String, serde_json::Value>,
+) {
+    if router.sees_a_part(reader, name) {
+        return;
+    }
+    properties.insert("version".to_owned(), snapshot.version().into());
+    let catalog = router.catalog();
+    let is_durable = catalog.table(name).is_ok_and(|table| table.durable_id.is_some());
+    if let Some(data) = catalog.data().filter(|_| is_durable) {
+        properties.insert("epoch".to_owned(), data.epoch().into());
+    }
+}
+
+/// The current rows of a table.
+///
+/// # Errors
+///
+/// There is no such table, or the principal may not read it.
+pub async fn snapshot(
+    router: &CommandRouter,
+    principal: &Principal,
+    name: &str,
+) -> Result<Snapshot, ActorError> {
+    let command = Command::Table(TableCommand::GetSnapshot);
+    match router.ask(router.caller(principal.clone()), name, command).await? {
+        Answer::Snapshot(snapshot) => Ok(snapshot),
+        other => Err(unexpected(&other)),
+    }
+}

@@ -186,3 +186,28 @@ def test_a_request_with_a_key_is_done_once(tmp_path):
         # What was refused is not remembered.
         assert ask(server, "POST", "t", '[{"n": "x"}]', **key("wrong"))[0] == 400
         assert ask(server, "POST", "t", '[{"n": 5}]', **key("wrong"))[:2] == (200, False)
+
+
+def test_flights_tell_the_position_of_a_table(tmp_path):
+    position = lambda info: {key: json.loads(info.app_metadata).get(key) for key in ["epoch", "version"]}
+
+    def told(server, table):
+        with flight.connect(server.grpc) as client:
+            listed = next(one for one in client.list_flights() if one.descriptor.path == [table.encode()])
+            by_name = client.get_flight_info(flight.FlightDescriptor.for_path(table))
+            view = json.dumps({"table": table, "view": {"columns": ["n"]}})
+            of_view = client.get_flight_info(flight.FlightDescriptor.for_command(view))
+            assert position(listed) == position(by_name) == position(of_view)
+            return position(listed)
+
+    with serve("--data", str(tmp_path / "data")) as server:
+        ask(server, "PUT", "t", '[{"n": 1}]')
+        for number in range(3):
+            written = ask(server, "POST", "t", f'[{{"n": {number}}}]')[2]
+            assert told(server, "t") == {key: written[key] for key in ["epoch", "version"]}
+    with serve("--data", str(tmp_path / "data")) as server:
+        again = told(server, "t")
+        assert again["version"] == written["version"] and again["epoch"] > written["epoch"]
+    with serve() as server:
+        ask(server, "PUT", "t", '[{"n": 1}]')
+        assert told(server, "t") == {"epoch": None, "version": 0}

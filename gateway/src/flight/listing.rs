@@ -1,6 +1,8 @@
 //! ListFlights, GetFlightInfo, GetSchema: the hosted tables and their schemas.
 //!
-//! The entry of a table in the list has its index and limit as metadata: JSON `{"index": …, "limit": …}`.
+//! The entry of a table in the list has its index, limit and position as metadata: JSON `{"index": …, "limit": …, "epoch": …,
+//! "version": …}`; what is told of one table or view has the position of the table when it was asked. Tables that are not durable
+//! have no epoch, and who sees a part of a table is told no position of it.
 
 use arrow::datatypes::{Field, Schema as ArrowSchema};
 use arrow::ipc::writer::IpcWriteOptions;
@@ -18,13 +20,18 @@ pub(super) async fn list(
     router: &CommandRouter,
     principal: Principal,
 ) -> Result<ReplyStream<FlightInfo>, Status> {
-    let hosted = table_listing::list(router, principal).await.map_err(|fault| to_flight(&fault, ""))?;
+    let hosted =
+        table_listing::list(router, principal.clone()).await.map_err(|fault| to_flight(&fault, ""))?;
     let entry = |(table, snapshot): (HostedTable, Snapshot)| {
         let descriptor = FlightDescriptor::new_path(vec![table.name.to_string()]);
-        let properties = serde_json::json!({"index": table.index, "limit": table.limit});
+        let mut properties = serde_json::Map::from_iter([
+            ("index".to_owned(), table.index.clone().into()),
+            ("limit".to_owned(), table.limit.into()),
+        ]);
+        table_listing::add_position(router, &principal, &table.name, &snapshot, &mut properties);
         let flight =
             flight(descriptor, &arrow_schema(&snapshot), snapshot.num_rows(), table.name.as_bytes())?;
-        Ok(flight.with_app_metadata(properties.to_string()))
+        Ok(flight.with_app_metadata(serde_json::Value::Object(properties).to_string()))
     };
     let flights: Vec<_> = hosted.into_iter().map(entry).collect();
     Ok(Box::pin(futures::stream::iter(flights)))
@@ -40,8 +47,16 @@ pub(super) async fn info(
         true => wanted.table.clone().into_bytes(),
         false => descriptor.cmd.to_vec(),
     };
+    let table = wanted.table.clone();
+    // Before the rows are counted: who begins at this position misses nothing.
+    let snapshot = table_listing::snapshot(router, &principal, &table).await;
+    let snapshot = snapshot.map_err(|fault| to_flight(&fault, &table))?;
+    let mut properties = serde_json::Map::new();
+    table_listing::add_position(router, &principal, &table, &snapshot, &mut properties);
+    drop(snapshot);
     let opened = get::shape(router, principal, wanted).await?;
-    flight(descriptor, &opened.schema, opened.num_rows, &ticket)
+    let flight = flight(descriptor, &opened.schema, opened.num_rows, &ticket)?;
+    Ok(flight.with_app_metadata(serde_json::Value::Object(properties).to_string()))
 }
 
 pub(super) async fn schema(
