@@ -98,12 +98,37 @@ def test_a_load_goes_on_after_its_server_was_killed(tmp_path):
             assert numbers(server, table) == wanted
 
 
+def test_what_is_acknowledged_outlives_a_kill_in_the_middle_of_a_load(tmp_path):
+    """The sender goes on after the last acknowledged batch, and trusts that the server has it."""
+    schema, choose = pa.schema([("n", pa.int64())]), random.Random(8)
+    order = json.dumps({"table": "t", "mode": "append", "load": "one"}).encode()
+    known = -1
+    for _ in range(ROUNDS):
+        stop = choose.randrange(known + 1, known + 6)
+        with crashing("--data", str(tmp_path / "data")) as server:
+            client = flight.connect(server.grpc)
+            writer, reader = client.do_put(flight.FlightDescriptor.for_command(order), schema)
+            for batch in range(known + 1, stop + 5):
+                rows = pa.record_batch([list(range(batch * BATCH_ROWS, (batch + 1) * BATCH_ROWS))], schema=schema)
+                writer.write_with_metadata(rows, json.dumps({"batch": batch}).encode())
+            while known < stop:
+                known = json.loads(reader.read().to_pybytes())["batch"]
+            os.kill(server.pid, signal.SIGKILL)
+            with contextlib.suppress(pa.ArrowException):
+                writer.close()
+            client.close()
+    with serve("--data", str(tmp_path / "data")) as server:
+        there = numbers(server, "t")
+        assert there == list(range(len(there))) and len(there) >= (known + 1) * BATCH_ROWS
+
+
 @contextlib.contextmanager
 def crashing(*extra):
     """A server that ends by `kill -9`."""
     with serve(*extra) as server:
         yield server
-        os.kill(server.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(server.pid, signal.SIGKILL)
 
 
 def test_batches_of_a_load_come_in_order(server):
