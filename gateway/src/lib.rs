@@ -220,7 +220,7 @@ async fn run(
         durable::recover(config, &router, metrics.actor_metrics.durability(), readiness.progress()).await?;
     router.set_open(true);
     load(config, &router, readiness.progress()).await?;
-    router.check_policy().await?;
+    router.check_policy(&router.rights().policy()).await?;
     readiness.progress().begin(RecoveryPhase::Done, 0, 0);
     readiness.set(true);
     let open = Open {

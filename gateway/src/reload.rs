@@ -3,7 +3,7 @@
 //! Invariant: a change that is invalid changes nothing and is reported; the next one is tried again. Connections go on, except
 //! those whose sender has lost its login; views that their readers may not have any more end.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -12,7 +12,7 @@ use crate::audit::AuditEvent;
 use crate::auth::Authenticator;
 use crate::auth::tokens::sha256;
 use crate::command_router::CommandRouter;
-use crate::config::Config;
+use crate::config::{AuthConfig, Config};
 use crate::rights::Policy;
 use crate::settings;
 use crate::setup_error::SetupError;
@@ -59,6 +59,12 @@ struct Inner {
     seen: Mutex<Vec<Content>>,
 }
 
+/// What a configuration file says that can change without a restart.
+struct Read {
+    auth: Option<AuthConfig>,
+    policy: Policy,
+}
+
 /// The digest of a file; `None`: it cannot be read.
 type Content = Option<[u8; 32]>;
 
@@ -77,19 +83,9 @@ impl Reloader {
         (Reloader { inner: Arc::new(inner), router, requests }, ReloadHandle(handle))
     }
 
-    /// Reads all files again and applies them: first what concerns no table, then the policy.
+    /// Reads all files again, checks them, and applies them.
     async fn reload(&self) -> Result<(), SetupError> {
-        let inner = self.inner.clone();
-        let read = tokio::task::spawn_blocking(move || inner.reload()).await;
-        let read = read.unwrap_or_else(|error| Err(SetupError::System { reason: error.to_string() }));
-        let result = match read {
-            Ok(Some(policy)) => match self.router.reload_policy(policy).await {
-                Ok(_) => Ok(()),
-                Err(error) => Err(SetupError::System { reason: error.to_string() }),
-            },
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
-        };
+        let result = self.apply_files().await;
         let audit = self.inner.auth.audit();
         match &result {
             Ok(()) => {
@@ -102,6 +98,21 @@ impl Reloader {
             }
         }
         result
+    }
+
+    async fn apply_files(&self) -> Result<(), SetupError> {
+        let inner = self.inner.clone();
+        let read = off_thread(move || inner.read()).await?;
+        if let Some(Read { policy, .. }) = &read {
+            self.router.check_policy(policy).await?;
+        }
+        let inner = self.inner.clone();
+        let policy = off_thread(move || inner.apply(read)).await?;
+        if let Some(policy) = policy {
+            let reloaded = self.router.reload_policy(policy).await;
+            reloaded.map_err(|error| SetupError::System { reason: error.to_string() })?;
+        }
+        Ok(())
     }
 
     /// Reloads when a file changes and when the process is told to (SIGHUP), for as long as the future is polled.
@@ -131,24 +142,28 @@ impl Reloader {
 }
 
 impl Inner {
-    /// Applies what concerns no table. Returns the policy of the configuration file, if there is a file.
-    fn reload(&self) -> Result<Option<Policy>, SetupError> {
+    /// Reads what the configuration file says, if there is a file.
+    fn read(&self) -> Result<Option<Read>, SetupError> {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = self.contents();
-        self.auth.audit().reopen();
-        let tls = self.tls.as_ref().map_or(Ok(()), TlsKeys::reload);
-        let policy = self.file.as_deref().map(|file| self.reload_auth(file)).transpose();
-        tls.and(policy)
-    }
-
-    fn reload_auth(&self, file: &Path) -> Result<Policy, SetupError> {
+        let Some(file) = &self.file else { return Ok(None) };
         let settings::Reloadable { auth, roles } = settings::reload(file)?;
         let policy = Policy::new(&roles, !roles.is_empty())?;
         if auth.is_none() && self.is_exposed {
             let reason = "was removed, but other machines reach this server".to_owned();
             return Err(SetupError::Setting { key: "auth", reason });
         }
+        Ok(Some(Read { auth, policy }))
+    }
+
+    /// Applies what concerns no table. Returns the policy.
+    fn apply(&self, read: Option<Read>) -> Result<Option<Policy>, SetupError> {
+        self.auth.audit().reopen();
+        if let Some(tls) = &self.tls {
+            tls.reload()?;
+        }
+        let Some(Read { auth, policy }) = read else { return Ok(None) };
         self.auth.reload(auth.as_ref())?;
-        Ok(policy)
+        Ok(Some(policy))
     }
 
     fn contents(&self) -> Vec<Content> {
@@ -160,6 +175,14 @@ impl Inner {
     fn has_changed(&self) -> bool {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) != self.contents()
     }
+}
+
+/// Runs what reads files on a thread that may wait for them.
+async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SetupError> + Send + 'static,
+) -> Result<T, SetupError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|error| Err(SetupError::System { reason: error.to_string() }))
 }
 
 /// The signal by which a process is told to load its configuration again.

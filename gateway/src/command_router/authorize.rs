@@ -123,13 +123,12 @@ impl CommandRouter {
         Ok(ended)
     }
 
-    /// Checks that the policy fits the tables that there are.
+    /// Checks that a policy fits the tables that there are.
     ///
     /// # Errors
     ///
     /// The first expression that has no type in a table to which it applies, with its place.
-    pub async fn check_policy(&self) -> Result<(), SetupError> {
-        let policy = self.rights().policy();
+    pub async fn check_policy(&self, policy: &Policy) -> Result<(), SetupError> {
         if policy.is_open() {
             return Ok(());
         }

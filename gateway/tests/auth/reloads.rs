@@ -107,6 +107,23 @@ async fn a_change_that_is_invalid_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_policy_that_does_not_fit_changes_no_login_either() {
+    let folder = Folder::new();
+    folder.write("trades.csv", "id,desk\n1,fx\n");
+    let grant = "[[role.desk.grant]]\ntables = [\"*\"]\nmay = [\"read\"]\n";
+    let tables = "[[table]]\nname = \"trades\"\npath = \"trades.csv\"\n";
+    let (ann, bob) = (passwords::hash_lightly("a"), passwords::hash_lightly("b"));
+    let server = start(&folder, &format!("{}{grant}{tables}", users(&[("ann", &ann)])));
+    let rows = "rows = '\"bureau\" == \"desk\"'\n";
+    folder.write("proscenium.toml", &format!("{}{grant}{rows}{tables}", users(&[("bob", &bob)])));
+    let error = server.reload().expect_err("no such column").to_string();
+    assert!(error.starts_with("role.desk.grant[0].rows: ") && error.contains("bureau"), "{error}");
+    let table = "/api/v1/tables/trades?format=csv";
+    assert_eq!(ask(&server, "GET", table, &basic("ann", "a"), "").await.status, 200);
+    assert_eq!(ask(&server, "GET", table, &basic("bob", "b"), "").await.status, 401);
+}
+
+#[tokio::test]
 async fn a_server_that_begins_to_require_logins_ends_anonymous_connections() {
     let folder = Folder::new();
     let server = start(&folder, "");

@@ -277,7 +277,7 @@ async fn what_was_on_its_way_while_the_policy_changed_is_decided_again() {
 #[actix_rt::test]
 async fn a_policy_that_does_not_fit_a_table_serves_nobody_a_part() {
     let router = router(&DESKS.replace("\"desk\" ==", "\"bureau\" ==")).await;
-    let error = router.check_policy().await.unwrap_err().to_string();
+    let error = router.check_policy(&router.rights().policy()).await.unwrap_err().to_string();
     assert!(error.starts_with("role.desk.grant[0].rows: ") && error.contains("bureau"), "{error}");
     let ann = User::new(&router, ann());
     let refused = ann.size("trades").await.unwrap_err();
