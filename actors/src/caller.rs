@@ -21,6 +21,12 @@ pub struct Requester {
     pub memory: MemoryAccount,
 }
 
+/// Counts the rows that a sender writes.
+pub trait RowMeter: std::fmt::Debug + Send + Sync {
+    /// Notes a batch that was taken, before it is applied.
+    fn wrote(&self, rows: usize);
+}
+
 /// The sender of a command.
 #[derive(Debug, Clone)]
 pub struct Caller {
@@ -39,6 +45,8 @@ pub struct Caller {
     pub memory: MemoryAccount,
     /// Which part of a load the write is, that must not be applied twice.
     pub load: Option<Arc<LoadMark>>,
+    /// Counts the rows that are written, if their rate is limited.
+    pub row_meter: Option<Arc<dyn RowMeter>>,
     /// The connection and the number of the request on it; `None` for a sender that receives no notifications.
     connection: Option<(Arc<Outbox>, u32)>,
 }
@@ -70,6 +78,7 @@ impl Caller {
             session,
             memory,
             load: None,
+            row_meter: None,
             connection: None,
         }
     }

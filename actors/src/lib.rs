@@ -38,7 +38,7 @@ pub mod tuning;
 pub mod view;
 pub mod workers;
 
-pub use caller::Caller;
+pub use caller::{Caller, RowMeter};
 pub use catalog::Catalog;
 pub use error::ActorError;
 pub use limits::Limits;

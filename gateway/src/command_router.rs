@@ -8,7 +8,7 @@ mod record;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use actix::Handler;
 use actix::dev::ToEnvelope;
@@ -18,15 +18,17 @@ use futures::future::BoxFuture;
 use proscenium_actors::catalog::CreateTable;
 use proscenium_actors::mailbox::{Done, Mailbox, Offered, Posted};
 use proscenium_actors::table::{TableRequest, TargetCommand};
-use proscenium_actors::{ActorError, Caller, Catalog, Reply, SeesTable, TableRef, tuning};
+use proscenium_actors::{ActorError, Caller, Catalog, Reply, RowMeter, SeesTable, TableRef, tuning};
 use proscenium_engine::hosting::{
-    Answer, CatalogCommand, Command, Principal, ServerCommand, Subject, ViewCommand,
+    Answer, CatalogCommand, Command, Principal, ServerCommand, Subject, TableCommand, TableOrigin,
+    ViewCommand,
 };
 use tokio::sync::oneshot;
 
 use crate::audit::Audit;
 use crate::creation_locks::CreationLocks;
 use crate::process_meter::ProcessMeter;
+use crate::quotas::{Quotas, WrittenRows};
 use crate::rights::{Policy, Rights};
 
 /// Sends commands to the actors that execute them.
@@ -40,6 +42,7 @@ struct Inner {
     catalog: Catalog,
     creation_locks: CreationLocks,
     rights: Arc<Rights>,
+    quotas: Quotas,
     /// Whether commands are executed: false until the tables are recovered.
     is_open: AtomicBool,
     meter: ProcessMeter,
@@ -141,6 +144,7 @@ impl CommandRouter {
         CommandRouter(Arc::new(Inner {
             catalog,
             rights: Arc::new(Rights::new(policy)),
+            quotas: Quotas::default(),
             creation_locks: CreationLocks::default(),
             is_open: AtomicBool::new(true),
             meter: ProcessMeter::start(Instant::now()),
@@ -160,6 +164,11 @@ impl CommandRouter {
     /// The policy in force.
     pub fn rights(&self) -> &Rights {
         &self.0.rights
+    }
+
+    /// What each sender uses.
+    pub fn quotas(&self) -> &Quotas {
+        &self.0.quotas
     }
 
     /// A sender without connection: one HTTP request or Flight call, which is a session of its own.
@@ -192,7 +201,12 @@ impl CommandRouter {
                 reply.send(Ok(self.answer(command)));
                 return Sending::Sent;
             }
-            Command::Catalog(command) => return self.send_to_catalog(caller, entity_id, command, reply),
+            Command::Catalog(command) => {
+                if matches!(command, CatalogCommand::CreateTable(TableOrigin::Data { .. })) {
+                    caller.row_meter = self.row_limit(&caller.principal).map(|(meter, _)| meter);
+                }
+                return self.send_to_catalog(caller, entity_id, command, reply);
+            }
             Command::Table(command) => match table {
                 Ok(table) => (TargetCommand::Table(command), table),
                 Err(error) => {
@@ -208,7 +222,28 @@ impl CommandRouter {
                 }
             },
         };
+        if matches!(target, TargetCommand::Table(TableCommand::Write(_)))
+            && let Some((meter, wait)) = self.row_limit(&caller.principal)
+        {
+            caller.row_meter = Some(meter);
+            if let Some(wait) = wait {
+                let request = TableRequest { caller, command: target, reply, handled };
+                let mailbox = table.mailbox.clone();
+                return Sending::Waiting(Box::pin(async move {
+                    tokio::time::sleep(wait).await;
+                    mailbox.post(request).await;
+                }));
+            }
+        }
         offer(&table.mailbox, TableRequest { caller, command: target, reply, handled })
+    }
+
+    /// If the roles of a sender limit the rows that it writes a second: what counts them, and how long it has to wait.
+    fn row_limit(&self, principal: &Principal) -> Option<(Arc<dyn RowMeter>, Option<Duration>)> {
+        let rate = self.rights().policy().limits_of(principal).rows_per_second?;
+        let usage = self.0.quotas.of(principal)?;
+        let wait = usage.wait_to_write(rate, Instant::now());
+        Some((Arc::new(WrittenRows { usage, rate }), wait))
     }
 
     /// Sends a command of a caller without connection, and waits for its answer.

@@ -71,7 +71,6 @@ pub use listeners::Addresses;
 use memory_probe::ProcessProbe;
 use memory_return::FreedMemory;
 use metrics::Metrics;
-use quotas::Quotas;
 use reload::{ReloadHandle, Reloader};
 use rights::Policy;
 use session::{ConnectionLimit, ResumableSessions, ServerContext};
@@ -185,7 +184,7 @@ async fn run(
         deflate: config.deflate,
         connection_limit: connection_limit.clone(),
         auth: auth.clone(),
-        quotas: Quotas::default(),
+        quotas: router.quotas().clone(),
         default_generation: config.default_generation,
         sessions: ResumableSessions::new(config.limits.connections),
         epoch: Epoch::default(),

@@ -1,19 +1,20 @@
-//! What each sender may use at a time: connections, views, and bytes a second.
+//! What each sender may use at a time: connections, views, bytes that it is sent and rows that it writes a second.
 //!
 //! Invariant: a sender's connections share one count, by name. A rate is a debt: what is due is sent whole, and the next waits
 //! until the debt is paid, so a message of any size passes. (The `governor` crate refuses what exceeds its burst, and has no
 //! debts.) Senders without a name have the limits of the server alone.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use proscenium_actors::RowMeter;
 use proscenium_engine::error::HostingError;
 use proscenium_engine::hosting::Principal;
 
 /// The usage of all senders. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Quotas(Arc<Mutex<HashMap<String, Weak<Usage>>>>);
+pub struct Quotas(Arc<Mutex<HashMap<String, Arc<Usage>>>>);
 
 /// What one sender uses.
 #[derive(Debug, Default)]
@@ -24,6 +25,7 @@ struct Counts {
     sessions: u64,
     views: u64,
     bytes: Debt,
+    rows: Debt,
 }
 
 /// A sender has as many connections as it may.
@@ -51,14 +53,16 @@ impl Quotas {
     pub fn of(&self, principal: &Principal) -> Option<Arc<Usage>> {
         let name = principal.name()?;
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(usage) = all.get(name).and_then(Weak::upgrade) {
-            return Some(usage);
+        if let Some(usage) = all.get(name) {
+            return Some(usage.clone());
         }
         if all.len().is_power_of_two() {
-            all.retain(|_, usage| usage.strong_count() > 0);
+            // What is used or owed is kept, also between the requests of a sender without a connection.
+            let now = Instant::now();
+            all.retain(|_, usage| Arc::strong_count(usage) > 1 || usage.is_in_debt(now));
         }
         let usage = Arc::new(Usage::default());
-        all.insert(name.to_owned(), Arc::downgrade(&usage));
+        all.insert(name.to_owned(), usage.clone());
         Some(usage)
     }
 
@@ -97,9 +101,32 @@ impl Usage {
         self.lock().bytes.wait(rate, now)
     }
 
+    /// The time until more rows may be written, at a rate in rows a second.
+    pub fn wait_to_write(&self, rate: u64, now: Instant) -> Option<Duration> {
+        self.lock().rows.wait(rate, now)
+    }
+
+    fn is_in_debt(&self, now: Instant) -> bool {
+        let counts = self.lock();
+        [&counts.bytes, &counts.rows].iter().any(|debt| debt.paid_at.is_some_and(|paid| paid > now))
+    }
+
     /// Notes bytes that are sent.
     pub fn spend(&self, bytes: u64, rate: u64, now: Instant) {
         self.lock().bytes.add(bytes, rate, now);
+    }
+}
+
+/// Counts the rows of one sender, at a rate in rows a second.
+#[derive(Debug)]
+pub struct WrittenRows {
+    pub usage: Arc<Usage>,
+    pub rate: u64,
+}
+
+impl RowMeter for WrittenRows {
+    fn wrote(&self, rows: usize) {
+        self.usage.lock().rows.add(rows as u64, self.rate, Instant::now());
     }
 }
 
@@ -191,6 +218,25 @@ mod tests {
 
     fn ann() -> Principal {
         Principal::new("ann", [], [].into())
+    }
+
+    #[test]
+    fn rows_are_owed_also_after_the_request_that_wrote_them() {
+        let quotas = Quotas::default();
+        let write = |rows| {
+            let usage = quotas.of(&ann()).unwrap();
+            WrittenRows { usage, rate: 1000 }.wrote(rows);
+        };
+        let wait = || quotas.of(&ann()).unwrap().wait_to_write(1000, Instant::now());
+        write(50);
+        assert_eq!(wait(), None, "a tenth of a second's worth is free");
+        write(5000);
+        assert!(wait().unwrap() > Duration::from_secs(4));
+        // Others have debts of their own, and this one outlives their coming and going.
+        for number in 0..100 {
+            quotas.of(&Principal::new(format!("user-{number}"), [], [].into())).unwrap();
+        }
+        assert!(wait().unwrap() > Duration::from_secs(4));
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl CatalogActor {
         let data_directory = self.context.data.for_table(&name);
         let epoch = data_directory.as_ref().map(|directory| directory.epoch());
         let mark = caller.load.as_deref().map(|mark| Arc::new(LoadMark { epoch, ..mark.clone() }));
-        let memory = caller.memory;
+        let (memory, row_meter) = (caller.memory, caller.row_meter);
         async move {
             // Freeing megabytes takes milliseconds, so a worker does it after the table is created.
             let kept = data.clone();
@@ -39,6 +39,9 @@ impl CatalogActor {
             let job = move || {
                 let context = engine_context(&memory);
                 let staged = Table::stage_create(&data, options, &context)?.with_mark(mark);
+                if let Some(meter) = row_meter {
+                    meter.wrote(staged.num_rows());
+                }
                 let creation = match directory {
                     Some(directory) => Some(creation(&directory, &table_name, &staged, &memory)?),
                     None => None,

@@ -16,7 +16,7 @@ use proscenium_engine::{MemoryAccount, TableData, WriteOptions};
 
 use super::TableActor;
 use super::notify::Deltas;
-use crate::caller::Caller;
+use crate::caller::{Caller, RowMeter};
 use crate::data_directory::fault;
 use crate::engine_context::engine_context;
 use crate::error::{ActorError, Result};
@@ -37,6 +37,8 @@ pub(super) struct Writing {
     pub access: Option<Arc<Access>>,
     /// Which part of a load it is.
     pub mark: Option<Arc<LoadMark>>,
+    /// Counts its rows.
+    pub row_meter: Option<Arc<dyn RowMeter>>,
     pub answer: Answer,
     pub reply: Reply<Answer>,
     /// Dropped once the write has its place in the table's order, and no fault of its own can refuse it any more.
@@ -71,7 +73,9 @@ impl TableActor {
         let (session, memory, access) = (caller.session, caller.memory.clone(), caller.access.clone());
         let epoch = self.log.as_ref().map(|log| log.data.epoch());
         let mark = caller.load.as_deref().map(|mark| Arc::new(LoadMark { epoch, ..mark.clone() }));
-        let writing = Writing { session, memory, access, mark, answer, reply, accepted: Some(accepted) };
+        let row_meter = caller.row_meter.clone();
+        let writing =
+            Writing { session, memory, access, mark, row_meter, answer, reply, accepted: Some(accepted) };
         let stager = match self.stager_for(caller) {
             Ok(stager) => stager,
             Err(error) => return writing.reply.send(Err(error)),
@@ -100,6 +104,9 @@ impl TableActor {
     fn submit(&mut self, staged: StagedBatch, writing: Writing, ctx: &mut Context<Self>) {
         let Some(writing) = self.next_of_load(writing) else { return };
         let staged = staged.with_mark(writing.mark.clone());
+        if let Some(meter) = &writing.row_meter {
+            meter.wrote(staged.num_rows());
+        }
         match self.row_check(&staged, &writing) {
             None => self.submit_checked(staged, writing, ctx),
             Some(check) => {

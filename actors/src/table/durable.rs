@@ -208,6 +208,7 @@ impl TableActor {
                 memory: write.writing.memory.clone(),
                 access: None,
                 mark: None,
+                row_meter: None,
                 answer: Answer::Updated(None),
                 reply: Reply::ignored(),
                 accepted: None,
