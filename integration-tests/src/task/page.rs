@@ -63,7 +63,7 @@ impl Engine {
 pub fn build(tree: &Tree, small: bool) -> Result {
     let parts = parts(tree)?;
     let engine = engine(tree, if small { Engine::Smallest } else { Engine::Small })?;
-    lay_out(tree, &parts, Some(&engine))
+    lay_out(tree, &parts, Some(&engine), true)
 }
 
 /// Downloads what the page is made of beside the engine.
@@ -78,8 +78,8 @@ pub fn parts(tree: &Tree) -> Result<Parts> {
     Ok(Parts { charts: charts.ok() })
 }
 
-/// Writes the page, with the engine in this directory.
-pub fn lay_out(tree: &Tree, parts: &Parts, engine: Option<&Path>) -> Result {
+/// Writes the page, with the engine in this directory; compressed for a network, or as it is for a first look.
+pub fn lay_out(tree: &Tree, parts: &Parts, engine: Option<&Path>, is_compressed: bool) -> Result {
     let mut lay_out = Command::new("node");
     lay_out.arg(tree.web_client().join("build-page.mjs")).arg("--out").arg(tree.page());
     if let Some(engine) = engine {
@@ -87,6 +87,9 @@ pub fn lay_out(tree: &Tree, parts: &Parts, engine: Option<&Path>) -> Result {
     }
     if let Some(charts) = &parts.charts {
         lay_out.arg("--charts").arg(charts);
+    }
+    if !is_compressed {
+        lay_out.arg("--uncompressed");
     }
     let sizes = must(tree, "page", &mut lay_out)?;
     for line in sizes.lines() {

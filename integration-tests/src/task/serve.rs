@@ -38,7 +38,7 @@ pub fn run(arguments: &[String]) -> Result<ExitCode> {
     let parts = page.join().map_err(|_| "the page's parts could not be had".to_owned())??;
     if !has_own_page {
         let engine = Engine::Tryout.folder(&tree);
-        page::lay_out(&tree, &parts, engine.join("engine_bg.wasm").is_file().then_some(&*engine))?;
+        page::lay_out(&tree, &parts, engine.join("engine_bg.wasm").is_file().then_some(&*engine), false)?;
         let mut later = Command::new(std::env::current_exe().map_err(|error| error.to_string())?);
         later.arg("engine").spawn().map_err(|error| format!("cannot build the browser's engine: {error}"))?;
     }
