@@ -117,8 +117,8 @@ pub const FAILURE_INTERVAL: Duration = Duration::from_millis(100);
 /// Time for which a server that has failed answers health checks with the reason before it ends.
 pub const FAILURE_NOTICE: Duration = Duration::from_secs(2);
 
-/// Messages of a client in a session that can be resumed after which it is told that they need not be kept.
-pub const TELL_RECEIVED: u64 = 32;
+/// Messages of a client in a session that can be resumed after which they are acknowledged.
+pub const ACKNOWLEDGE_EVERY: u64 = 32;
 /// Memory and passes that the check of a password may take: what a mistyped hash of the configuration must not exceed.
 pub const PASSWORD_KIB: u32 = 256 << 10;
 pub const PASSWORD_PASSES: u32 = 100;

@@ -114,8 +114,8 @@ async fn resumed(
     server.metrics.sessions_resumed_total.inc();
     let (requests, replay) = (session.requests.take(), window.unacknowledged());
     requests.outbox().set_detached(false);
-    let (received, told) = (session.received, session.received);
-    Ok((requests, Resumption { token, window, received, told, is_behind: false, replay }))
+    let (received, acknowledged) = (session.received, session.received);
+    Ok((requests, Resumption { token, window, received, acknowledged, is_behind: false, replay }))
 }
 
 /// Answers the handshake and starts the connection's actor.

@@ -60,9 +60,9 @@ pub(super) struct Resumption {
     pub window: SentWindow,
     /// Messages that were accepted from the client.
     pub received: u64,
-    /// Of which it was told.
-    pub told: u64,
-    /// Whether it was told that its updates are merged.
+    /// Those of them that were acknowledged.
+    pub acknowledged: u64,
+    /// Whether the client was notified that its updates are merged.
     pub is_behind: bool,
     /// Messages of an earlier connection that are to be sent again first.
     pub replay: VecDeque<Rope>,
@@ -72,7 +72,7 @@ impl Resumption {
     /// That of a new session.
     pub fn new(token: SessionToken) -> Resumption {
         let (window, replay) = (SentWindow::default(), VecDeque::new());
-        Resumption { token, window, received: 0, told: 0, is_behind: false, replay }
+        Resumption { token, window, received: 0, acknowledged: 0, is_behind: false, replay }
     }
 }
 
@@ -383,10 +383,10 @@ impl Session {
         if let Err(TooMuch) = self.requests.accept(frame) {
             return self.end(&CloseReason::TooMuch, ctx);
         }
-        if let Some(Resumption { received, told, .. }) = &mut self.resumption {
+        if let Some(Resumption { received, acknowledged, .. }) = &mut self.resumption {
             *received += 1;
-            if *received - *told >= tuning::TELL_RECEIVED {
-                self.tell_state();
+            if *received - *acknowledged >= tuning::ACKNOWLEDGE_EVERY {
+                self.send_state();
             }
         }
         self.start_requests();
@@ -422,7 +422,7 @@ impl Session {
             self.ping_if_due();
             self.check_login(ctx);
         }
-        self.tell_state();
+        self.send_state();
         self.write(ctx);
     }
 

@@ -113,7 +113,7 @@ class Connection:
         with self._lock:
             self._is_closed = True
         self._state.session_ended()
-        self._tell("closed")
+        self._notify("closed")
         # What waits for an answer raises, as what is sent from now on does.
         for failure in self._state.failures(self._reason):
             self._hand_over(failure)
@@ -123,7 +123,7 @@ class Connection:
         until, wait = time.monotonic() + self._patience, _FIRST_WAIT
         if self._patience <= 0:
             return False
-        self._tell("reconnecting")
+        self._notify("reconnecting")
         while not self._is_closed and time.monotonic() < until:
             try:
                 socket = self._connect()
@@ -157,7 +157,7 @@ class Connection:
             for message in self._kept:
                 self._try(message)
             is_new = self._held is not None
-        self._tell("online")
+        self._notify("online")
         if is_new:
             threading.Thread(target=self._reopen, name="proscenium session", daemon=True).start()
 
@@ -187,6 +187,6 @@ class Connection:
         with self._delivery:
             self.deliver(message)
 
-    def _tell(self, state: State) -> None:
+    def _notify(self, state: State) -> None:
         if self._on_state is not None:
             self._on_state(state)

@@ -1,4 +1,4 @@
-//! The text messages of a session: acknowledgements, tokens, and what the client is told about itself.
+//! The text messages of a session: acknowledgements, tokens, and whether the client is behind.
 
 use actix::prelude::*;
 use bytes::Bytes;
@@ -46,14 +46,14 @@ impl Session {
         }
     }
 
-    /// Tells the client how many of its messages need not be kept any more, and whether its updates are merged.
-    pub(super) fn tell_state(&mut self) {
+    /// Acknowledges received messages, and notifies the client when its updates begin or cease to be merged.
+    pub(super) fn send_state(&mut self) {
         if self.phase == Phase::Closing || self.pipe.is_open() {
             return;
         }
-        let Some(Resumption { received, told, is_behind, .. }) = &mut self.resumption else { return };
-        if received != told {
-            *told = *received;
+        let Some(Resumption { received, acknowledged, is_behind, .. }) = &mut self.resumption else { return };
+        if received != acknowledged {
+            *acknowledged = *received;
             self.pipe.write(Kind::Text, resume::received(*received));
         }
         let is_lagging = self.requests.outbox().is_lagging();
