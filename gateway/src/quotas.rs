@@ -38,9 +38,9 @@ pub struct TooManySessions {
 
 /// Counts a connection until it is dropped.
 #[derive(Debug)]
-pub struct SessionSeat(Option<Arc<Usage>>);
+pub struct SessionPermit(Option<Arc<Usage>>);
 
-impl Drop for SessionSeat {
+impl Drop for SessionPermit {
     fn drop(&mut self) {
         if let Some(usage) = &self.0 {
             usage.lock().sessions -= 1;
@@ -75,8 +75,8 @@ impl Quotas {
         &self,
         principal: &Principal,
         limit: Option<u64>,
-    ) -> Result<SessionSeat, TooManySessions> {
-        let Some(usage) = self.of(principal) else { return Ok(SessionSeat(None)) };
+    ) -> Result<SessionPermit, TooManySessions> {
+        let Some(usage) = self.of(principal) else { return Ok(SessionPermit(None)) };
         {
             let mut counts = usage.lock();
             if let Some(limit) = limit
@@ -87,7 +87,7 @@ impl Quotas {
             }
             counts.sessions += 1;
         }
-        Ok(SessionSeat(Some(usage)))
+        Ok(SessionPermit(Some(usage)))
     }
 }
 

@@ -19,7 +19,7 @@ const WRITES = new Set([
     KIND.TABLE_UPDATE,
 ]);
 
-/** Requests that have no answer, but news. */
+/** Requests that have no answer, but notifications. */
 const SUBSCRIPTIONS = new Set([KIND.VIEW_ON_UPDATE, KIND.VIEW_ON_REMOVE, KIND.VIEW_ON_DELETE, KIND.TABLE_ON_DELETE]);
 
 const ENDS_OF_SUBSCRIPTIONS = new Set([

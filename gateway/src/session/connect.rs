@@ -23,7 +23,7 @@ use super::socket::{Link, Resumption, Session};
 use super::wire::{Messages, Wire};
 use crate::auth::Identity;
 use crate::guarded_stream::ConnectionActivity;
-use crate::quotas::SessionSeat;
+use crate::quotas::SessionPermit;
 use crate::wire_errors::http_error;
 
 /// Attempts to take over a session that is just changing hands.
@@ -49,8 +49,8 @@ pub async fn connect(
         }
     };
     let limit = server.router.rights().policy().limits_of(&identity.principal).sessions;
-    let seat = match server.quotas.open_session(&identity.principal, limit) {
-        Ok(seat) => seat,
+    let session_permit = match server.quotas.open_session(&identity.principal, limit) {
+        Ok(session_permit) => session_permit,
         Err(refusal) => {
             server.metrics.sessions_refused_total.inc();
             return Ok(http_error(StatusCode::TOO_MANY_REQUESTS, "limit_reached", &refusal.to_string()));
@@ -79,7 +79,7 @@ pub async fn connect(
     };
     let mut requests = requests;
     requests.set_principal(identity.principal.clone());
-    Ok(open(&request, payload, response, permit, requests, (identity, seat, resumption)))
+    Ok(open(&request, payload, response, permit, requests, (identity, session_permit, resumption)))
 }
 
 /// Takes over a session of this client, of whose messages this many were received.
@@ -125,7 +125,7 @@ fn open(
     mut response: HttpResponseBuilder,
     permit: ConnectionPermit,
     requests: SessionRequests,
-    (identity, seat, resumption): (Identity, SessionSeat, Option<Resumption>),
+    (identity, session_permit, resumption): (Identity, SessionPermit, Option<Resumption>),
 ) -> HttpResponse {
     let server = requests.server();
     let (pipe, body) = pipe(permit);
@@ -149,7 +149,7 @@ fn open(
     let link = Link {
         peer_addr: request.peer_addr(),
         identity,
-        seat,
+        session_permit,
         received: messages.received(),
         deflate,
         pipe,

@@ -32,7 +32,7 @@ use super::wire::{Message, Messages, Received, WireError};
 use crate::auth::{Authenticator, Identity};
 use crate::config::Limits;
 use crate::metrics::Metrics;
-use crate::quotas::{SessionSeat, Usage};
+use crate::quotas::{SessionPermit, Usage};
 use crate::tuning;
 
 /// What a handshake agreed on, and the connection.
@@ -43,7 +43,7 @@ pub(super) struct Link {
     /// Who the client is.
     pub identity: Identity,
     /// Counts the connection.
-    pub seat: SessionSeat,
+    pub session_permit: SessionPermit,
     /// What is received, also of incomplete messages.
     pub received: Rc<Received>,
     /// Set if messages may be compressed.
@@ -82,7 +82,7 @@ pub(super) struct Session {
     auth: Authenticator,
     /// Who the client is; replaced by a token that it sends.
     identity: Identity,
-    _seat: SessionSeat,
+    _permit: SessionPermit,
     /// What the client's name uses, of all its connections.
     usage: Option<Arc<Usage>>,
     /// Set while nothing is written since more was sent than the client's roles allow; cleared by a timer.
@@ -293,7 +293,7 @@ impl Session {
         S: futures::Stream<Item = Result<Bytes, PayloadError>> + Unpin + 'static,
     {
         let server = requests.server().clone();
-        let Link { peer_addr, identity, seat, received, deflate, pipe, socket_handle } = link;
+        let Link { peer_addr, identity, session_permit, received, deflate, pipe, socket_handle } = link;
         let session = Session {
             frames: Assembler::new(server.max_frame_bytes, requests.outbox().memory().clone()),
             received,
@@ -314,7 +314,7 @@ impl Session {
             auth: server.auth,
             usage: server.quotas.of(&identity.principal),
             identity,
-            _seat: seat,
+            _permit: session_permit,
             paused: false,
             limits: server.limits,
         };

@@ -22,7 +22,7 @@ _WRITES = {
     Kind.TABLE_REPLACE,
     Kind.TABLE_UPDATE,
 }
-#: Requests that have no answer, but news.
+#: Requests that have no answer, but notifications.
 _SUBSCRIPTIONS = {Kind.VIEW_ON_UPDATE, Kind.VIEW_ON_REMOVE, Kind.VIEW_ON_DELETE, Kind.TABLE_ON_DELETE}
 _ENDS = {
     Kind.VIEW_REMOVE_ON_UPDATE,
